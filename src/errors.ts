@@ -1,0 +1,111 @@
+/** What went wrong, in the six ways a caller can act on it. */
+export type ErrorKind =
+  | 'NotFound'
+  | 'InvalidParameter'
+  | 'Conflict'
+  | 'Unavailable'
+  | 'Corrupt'
+  | 'Internal';
+
+/**
+ * Every error code with its kind. The list is closed and stable within a major
+ * version: scripts match on codes, never on messages.
+ */
+export const errorKinds = {
+  // What was asked for is not there.
+  IMAGE_NOT_FOUND: 'NotFound',
+  PARENT_NOT_FOUND: 'NotFound',
+  REFERENCE_NOT_FOUND: 'NotFound',
+  METADATA_NOT_FOUND: 'NotFound',
+  LAYER_NOT_FOUND: 'NotFound',
+  PLATFORM_NOT_FOUND: 'NotFound',
+  FILE_NOT_FOUND: 'NotFound',
+  STORE_NOT_FOUND: 'NotFound',
+
+  // The caller gave something that cannot be accepted.
+  CONFIG_INVALID: 'InvalidParameter',
+  CONFIG_TOO_LARGE: 'InvalidParameter',
+  HISTORY_INVALID: 'InvalidParameter',
+  OS_UNSUPPORTED: 'InvalidParameter',
+  DIGEST_INVALID: 'InvalidParameter',
+  REFERENCE_INVALID: 'InvalidParameter',
+  PLATFORM_INVALID: 'InvalidParameter',
+  PARENT_CYCLE: 'InvalidParameter',
+  METADATA_INVALID: 'InvalidParameter',
+  RECORD_TOO_LARGE: 'InvalidParameter',
+  ENVELOPE_INVALID: 'InvalidParameter',
+  LAYER_MISSING: 'InvalidParameter',
+  LAYER_INVALID: 'InvalidParameter',
+  LAYER_MISMATCH: 'InvalidParameter',
+  COMPRESSION_INVALID: 'InvalidParameter',
+  ARCHIVE_INVALID: 'InvalidParameter',
+  ARCHIVE_TRUNCATED: 'InvalidParameter',
+  ARCHIVE_NAME_UNSAFE: 'InvalidParameter',
+  ARCHIVE_NAME_DUPLICATE: 'InvalidParameter',
+  ARCHIVE_LINK_INVALID: 'InvalidParameter',
+  ARCHIVE_FILE_MISSING: 'InvalidParameter',
+  ARCHIVE_MANIFEST_INVALID: 'InvalidParameter',
+  ARCHIVE_LIMIT_EXCEEDED: 'InvalidParameter',
+  BLOB_MISMATCH: 'InvalidParameter',
+  STORE_NOT_A_DIRECTORY: 'InvalidParameter',
+
+  // It clashes with what is there.
+  ID_AMBIGUOUS: 'Conflict',
+  REFERENCE_EXISTS: 'Conflict',
+  IMAGE_IN_USE: 'Conflict',
+  LAYER_NOT_HELD: 'Conflict',
+
+  // Not now, or not in this state.
+  STORE_LOCKED: 'Unavailable',
+  STORE_CLOSED: 'Unavailable',
+  STORE_READ_ONLY: 'Unavailable',
+  STORE_NOT_WRITABLE: 'Unavailable',
+  STORE_FORMAT_UNSUPPORTED: 'Unavailable',
+  LAYERS_UNAVAILABLE: 'Unavailable',
+  DISK_FULL: 'Unavailable',
+  OUTCOME_UNKNOWN: 'Unavailable',
+  LOG_FAILED: 'Unavailable',
+  ABORTED: 'Unavailable',
+
+  // What was stored is not what comes back.
+  SIDECAR_INVALID: 'Corrupt',
+  LOG_CORRUPT: 'Corrupt',
+  CONTENT_CORRUPT: 'Corrupt',
+  BLOB_MISSING: 'Corrupt',
+  BLOB_CORRUPT: 'Corrupt',
+
+  IO_FAILED: 'Internal',
+  INTERNAL: 'Internal',
+} as const satisfies Record<string, ErrorKind>;
+
+/** A code of the closed list above. */
+export type ErrorCode = keyof typeof errorKinds;
+
+/** Facts about one error, by name: ids, names, limits, sizes in bytes. */
+export type ErrorData = Readonly<Record<string, unknown>>;
+
+/**
+ * The one error class of this package. `code` says exactly what happened,
+ * `kind` how a caller may react, `data` what it happened to.
+ *
+ * Mistakes in the calling code (a missing argument, an option of the wrong
+ * type) are `TypeError` or `RangeError` instead.
+ */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly data: ErrorData;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; data?: ErrorData } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.kind = errorKinds[code];
+    this.data = options.data ?? {};
+  }
+}
+
+/** Whether `error` is a StoreError, with this code when one is given. */
+export function isStoreError(error: unknown, code?: ErrorCode): error is StoreError {
+  return error instanceof StoreError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,42 @@
+/**
+ * Every limit of the product, named, in one place. Sizes are bytes.
+ * What exceeds a limit is refused by name, never cut.
+ */
+
+/** Size of one encoded event record: the largest a C2SP tlog-tiles entry can be. */
+export const MAX_RECORD_BYTES = 65_535;
+/** Size of an image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
+export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+/** Nesting of JSON values in configs, manifests and indexes (Go's encoding/json has 10,000). */
+export const MAX_JSON_DEPTH = 1_000;
+/** Size of `actor` and `requestId` of an event, UTF-8. */
+export const MAX_ACTOR_BYTES = 1_024;
+/** Size of `reason` of an event, UTF-8. */
+export const MAX_REASON_BYTES = 8_192;
+/** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
+export const MAX_METADATA_KEY_BYTES = 255;
+
+/** Layers of one image: the most that Docker's overlay2 driver can mount. */
+export const MAX_LAYERS_PER_IMAGE = 125;
+/** Entries of one archive. */
+export const MAX_ARCHIVE_ENTRIES = 100_000;
+/** Entries of one layer tar. */
+export const MAX_LAYER_ENTRIES = 10_000_000;
+/** Length of an entry name or link target in an archive, UTF-8 (Linux PATH_MAX). */
+export const MAX_ARCHIVE_NAME_BYTES = 4_096;
+/** Size of the extended (PAX or GNU long name) headers before one entry. */
+export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
+/** Size of a JSON file in an archive: manifest.json, index.json, manifests, repositories. */
+export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
+/** Links followed one after another in an archive. */
+export const MAX_LINK_DEPTH = 32;
+/** Indexes nested in indexes in an OCI layout. */
+export const MAX_INDEX_DEPTH = 4;
+/** Images in one archive. */
+export const MAX_IMAGES_PER_ARCHIVE = 10_000;
+/** Decompressed size of one layer. */
+export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
+/** Decompressed bytes per compressed byte of a layer; a deflate stream cannot honestly exceed 1,032. */
+export const MAX_COMPRESSION_RATIO = 1_100;
+/** Decompressed bytes that a layer may have whatever its ratio. */
+export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;

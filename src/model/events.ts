@@ -1,0 +1,157 @@
+import type { ChainId, DiffId, Digest, ImageId } from './digest.js';
+
+/** What an OCI descriptor says of some bytes: their digest, size in bytes and media type. */
+export interface Descriptor {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+/** The image that a multi-platform reference gives for one platform. */
+export interface PlatformImage {
+  readonly image: ImageId;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | undefined;
+}
+
+/** The events of one command: they became durable together, `count` of them, the first at seq `first`. */
+export interface Transaction {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** What every event carries beside its own fields. */
+export interface Envelope {
+  /** Position in the log: 1, 2, 3 … without a gap. */
+  readonly seq: number;
+  /** Milliseconds since the epoch, never earlier than the event before. */
+  readonly time: number;
+  readonly transaction: Transaction;
+  readonly actor: string;
+  readonly reason?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** An image config became known. */
+export interface ImageCreated {
+  readonly type: 'ImageCreated';
+  readonly image: ImageId;
+  /** Bytes of the config. */
+  readonly size: number;
+  /** Absent for an image without layers. */
+  readonly chainId?: ChainId | undefined;
+  /** As the config says; empty when it says nothing. */
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | undefined;
+  /** RFC 3339, as the config says. */
+  readonly created?: string | undefined;
+}
+
+/** An image is no longer in the store. Its config stays readable in the past until it is erased. */
+export interface ImageDeleted {
+  readonly type: 'ImageDeleted';
+  readonly image: ImageId;
+  readonly parent?: ImageId | undefined;
+  readonly chainId?: ChainId | undefined;
+}
+
+export interface ParentSet {
+  readonly type: 'ParentSet';
+  readonly image: ImageId;
+  readonly parent: ImageId;
+  readonly previous?: ImageId | undefined;
+}
+
+export interface ParentCleared {
+  readonly type: 'ParentCleared';
+  readonly image: ImageId;
+  /** The parent that the image had. */
+  readonly parent: ImageId;
+}
+
+export interface MetadataSet {
+  readonly type: 'MetadataSet';
+  readonly image: ImageId;
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface MetadataCleared {
+  readonly type: 'MetadataCleared';
+  readonly image: ImageId;
+  readonly key: string;
+}
+
+/** A reference points at an image from now on. */
+export interface ReferenceSet {
+  readonly type: 'ReferenceSet';
+  /** Canonical: domain, path, and a tag or digest. */
+  readonly reference: string;
+  readonly image: ImageId;
+  /** The image it pointed at before. */
+  readonly previous?: ImageId | undefined;
+  /** The manifest or index that the name stands for, when it came with one. */
+  readonly target?: Descriptor | undefined;
+  /** The image of each platform when `target` is an index, in the index's order. */
+  readonly platforms?: readonly PlatformImage[] | undefined;
+}
+
+export interface ReferenceRemoved {
+  readonly type: 'ReferenceRemoved';
+  readonly reference: string;
+  /** The image that it pointed at. */
+  readonly image: ImageId;
+}
+
+/** An OCI manifest of an image became known; its bytes are content, its layers are blobs. */
+export interface ManifestAdded {
+  readonly type: 'ManifestAdded';
+  readonly image: ImageId;
+  readonly manifest: Descriptor;
+  /** The layer blobs that the manifest names, from the bottom up. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** One layer on top of a chain: what the event tells and what a caller gets. */
+export interface LayerFacts {
+  readonly chainId: ChainId;
+  readonly diffId: DiffId;
+  /** The chain below; absent for a bottom layer. */
+  readonly parent?: ChainId | undefined;
+  /** Bytes of the regular files of the chain up to here. */
+  readonly size: number;
+  /** Bytes of the regular files of this layer. */
+  readonly diffSize: number;
+  /** The file as it was received, compressed or not. */
+  readonly blob: Descriptor;
+}
+
+export interface LayerAdded extends LayerFacts {
+  readonly type: 'LayerAdded';
+}
+
+export interface LayerRemoved extends LayerFacts {
+  readonly type: 'LayerRemoved';
+}
+
+/** What one event tells, without its envelope. */
+export type EventBody =
+  | ImageCreated
+  | ImageDeleted
+  | ParentSet
+  | ParentCleared
+  | MetadataSet
+  | MetadataCleared
+  | ReferenceSet
+  | ReferenceRemoved
+  | ManifestAdded
+  | LayerAdded
+  | LayerRemoved;
+
+/** The name of a kind of event. */
+export type EventType = EventBody['type'];
+
+/** One immutable fact at one position of the log. */
+export type StoredEvent = Envelope & EventBody;
