@@ -1,0 +1,20 @@
+import tseslint from 'typescript-eslint';
+
+/** Only what needs types and Biome misses; everything else about style is Biome's. */
+export default tseslint.config(
+  { ignores: ['dist/**', 'coverage/**', 'docs/**', '.build/**', 'scripts/bench/peers/**', '**/*.js', '**/*.mjs'] },
+  {
+    files: ['src/**/*.ts', 'projections/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts'],
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    rules: {
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+);
