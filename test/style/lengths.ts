@@ -2,9 +2,9 @@ import ts from 'typescript';
 import { type Finding, findingAt, lineAt, nodesOf, type Source } from './sources.js';
 
 /** Lines that a file may have. */
-export const MAX_FILE_LINES = 400;
+const MAX_FILE_LINES = 400;
 /** Lines that a function may have, from its first word to its closing brace. */
-export const MAX_FUNCTION_LINES = 70;
+const MAX_FUNCTION_LINES = 70;
 
 /** Files that are too long. */
 export function longFiles(source: Source): Finding[] {

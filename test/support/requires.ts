@@ -20,7 +20,7 @@ export function requires(...programs: readonly string[]): DeclareTest {
 }
 
 /** Declares tests as skipped because of `reason`, which the title then says. */
-export function skipping(reason: string): DeclareTest {
+function skipping(reason: string): DeclareTest {
   return (title, implementation, ...args) => test.skip(`${title} (skipped: ${reason})`, implementation, ...args);
 }
 
