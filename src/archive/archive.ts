@@ -39,9 +39,10 @@ export interface ArchiveLayer {
   readonly staged?: StagedLayer | undefined;
 }
 
-/** An OCI manifest that came with an image. */
+/** An OCI manifest that came with an image. Its bytes are in `ArchiveContents.content`. */
 export interface ArchiveManifest {
   readonly descriptor: Descriptor;
+  /** From the bottom up, as the manifest writes them. */
   readonly layers: readonly Descriptor[];
 }
 
@@ -54,7 +55,8 @@ export interface ArchiveImage {
   readonly layers: readonly ArchiveLayer[];
   /** The parent that the archive claims; whether it is honoured is the store's decision. */
   readonly parent?: ImageId | undefined;
-  readonly manifest?: ArchiveManifest | undefined;
+  /** The manifests that the archive holds of it: first the one that a name stands for directly. */
+  readonly manifests: readonly ArchiveManifest[];
 }
 
 /** One name of an archive and what it stands for. */

@@ -1,0 +1,50 @@
+import unbzip2 from 'unbzip2-stream';
+import type { PushDecoder } from './push-decoder.js';
+
+/**
+ * Most that one step may decompress to before it is handed on. A block of
+ * 900 kB can stand for 45 MB and the decoder holds about one block's input
+ * back, so this is far above what a layer gives and far below what a bomb does.
+ */
+const MAX_STEP_BYTES = 512 * 1024 * 1024;
+
+/**
+ * Returns a bzip2 decompressor. It checks the CRC of every block and stream,
+ * takes several streams one after another, and throws on anything after them.
+ */
+export function createBzip2Decoder(): PushDecoder {
+  const decoder = unbzip2() as unknown as EventfulDecoder;
+  let pieces: Uint8Array[] = [];
+  let pieceBytes = 0;
+  let failure: Error | undefined;
+  // An exception in here is caught by the decoder, which then stops for good and emits it.
+  decoder.on('data', (piece: Uint8Array) => {
+    pieceBytes += piece.length;
+    if (pieceBytes > MAX_STEP_BYTES) throw new Error(`one step gave more than ${MAX_STEP_BYTES} bytes`);
+    pieces.push(piece);
+  });
+  // The library throws a function-style error or, where it runs off its input, a TypeError.
+  decoder.on('error', (error: Error) => {
+    failure ??= new Error(error.message);
+  });
+  const step = (work: () => void): Uint8Array[] => {
+    work();
+    const ready = pieces;
+    pieces = [];
+    pieceBytes = 0;
+    if (failure !== undefined) throw failure;
+    return ready;
+  };
+  return {
+    push: (chunk) => step(() => void decoder.write(chunk)),
+    end: () => step(() => decoder.end()),
+  };
+}
+
+/** What unbzip2-stream gives: an old-style stream that works during the call. */
+interface EventfulDecoder {
+  on(event: 'data', listener: (piece: Uint8Array) => void): void;
+  on(event: 'error', listener: (error: Error) => void): void;
+  write(chunk: Uint8Array): boolean;
+  end(): void;
+}

@@ -1,0 +1,35 @@
+import type { Duplex } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import * as zlib from 'node:zlib';
+import { createBzip2Decoder } from './bzip2-decoder.js';
+import type { Compression } from './compression.js';
+import { PushDecoderStream } from './push-decoder.js';
+import { createXzDecoder } from './xz-decoder.js';
+import { createZstdDecoder } from './zstd-decoder.js';
+
+/** Output pieces of zlib: larger ones mean fewer trips to its threads. */
+const ZLIB_CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Returns a stream that takes compressed bytes and gives the decompressed
+ * ones, with backpressure both ways. It fails on corrupt and on truncated
+ * input, with whatever error the decoder has. Destroy it when done early.
+ */
+export async function createDecoder(compression: Exclude<Compression, 'none'>): Promise<Duplex> {
+  switch (compression) {
+    case 'gzip':
+      return createGunzip({ chunkSize: ZLIB_CHUNK_BYTES });
+    case 'zstd':
+      return createNativeZstd() ?? new PushDecoderStream(createZstdDecoder());
+    case 'bzip2':
+      return new PushDecoderStream(createBzip2Decoder());
+    case 'xz':
+      return new PushDecoderStream(await createXzDecoder());
+  }
+}
+
+/** Node has zstd from 22.15 on. */
+function createNativeZstd(): Duplex | undefined {
+  const create = (zlib as { createZstdDecompress?: (options: { chunkSize: number }) => Duplex }).createZstdDecompress;
+  return create?.({ chunkSize: ZLIB_CHUNK_BYTES });
+}
