@@ -30,6 +30,7 @@ export const errorKinds = {
   DIGEST_INVALID: 'InvalidParameter',
   REFERENCE_INVALID: 'InvalidParameter',
   PLATFORM_INVALID: 'InvalidParameter',
+  TIME_INVALID: 'InvalidParameter',
   PARENT_CYCLE: 'InvalidParameter',
   METADATA_INVALID: 'InvalidParameter',
   RECORD_TOO_LARGE: 'InvalidParameter',

@@ -13,6 +13,8 @@ export const MAX_JSON_DEPTH = 1_000;
 export const MAX_ACTOR_BYTES = 1_024;
 /** Size of `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
+/** Length of the name in a reference, domain and path (distribution/reference). */
+export const MAX_REFERENCE_NAME_LENGTH = 255;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 

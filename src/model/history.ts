@@ -1,0 +1,46 @@
+import type { Codec } from './json/codec.js';
+import { pointerCodec } from './json/composite-codecs.js';
+import { boolCodec, stringCodec } from './json/scalar-codecs.js';
+import { omitEmptyField, structCodec } from './json/struct-codec.js';
+import { sameInstant, type Timestamp, timestampCodec, timestampFromMs } from './timestamp.js';
+
+/** One step of how an image was built (OCI image spec, config.md, `history`). */
+export interface History {
+  readonly created?: Timestamp | undefined;
+  readonly createdBy: string;
+  readonly author: string;
+  readonly comment: string;
+  /** Whether the step added no layer. */
+  readonly emptyLayer: boolean;
+}
+
+/** Go's `image.History`, fields in the order in which Docker writes them. */
+export const historyCodec: Codec<History> = structCodec<History>({
+  created: omitEmptyField('created', pointerCodec(timestampCodec)),
+  createdBy: omitEmptyField('created_by', stringCodec),
+  author: omitEmptyField('author', stringCodec),
+  comment: omitEmptyField('comment', stringCodec),
+  emptyLayer: omitEmptyField('empty_layer', boolCodec),
+});
+
+/** Returns a history entry created now, in UTC; `now` gives milliseconds since the epoch. */
+export function newHistory(
+  author: string,
+  comment: string,
+  createdBy: string,
+  isEmptyLayer: boolean,
+  now: () => number = Date.now,
+): History {
+  return { created: timestampFromMs(now()), createdBy, author, comment, emptyLayer: isEmptyLayer };
+}
+
+/** Whether two entries say the same; `created` is compared as a moment, not as text. */
+export function sameHistory(a: History, b: History): boolean {
+  return (
+    a.createdBy === b.createdBy &&
+    a.author === b.author &&
+    a.comment === b.comment &&
+    a.emptyLayer === b.emptyLayer &&
+    (a.created === undefined || b.created === undefined ? a.created === b.created : sameInstant(a.created, b.created))
+  );
+}

@@ -1,0 +1,100 @@
+import type { Codec } from './codec.js';
+import { withinField } from './json-error.js';
+import { quoteJson } from './quote-json.js';
+import { mismatch } from './scalar-codecs.js';
+import { isJsonObject, type JsonObject } from './value.js';
+
+/** One field of a Go struct: its name in JSON, its type, and whether a zero value is left out. */
+export interface StructField<T> {
+  readonly name: string;
+  readonly codec: Codec<T>;
+  readonly omitEmpty: boolean;
+}
+
+/** The fields of a struct, in the order in which they are written. */
+export type StructFields<S> = { readonly [K in keyof S]-?: StructField<S[K]> };
+
+/** Returns the field called `name` in JSON. */
+export function field<T>(name: string, codec: Codec<T>): StructField<T> {
+  return { name, codec, omitEmpty: false };
+}
+
+/** Returns the field called `name` in JSON, which is not written when it is empty. */
+export function omitEmptyField<T>(name: string, codec: Codec<T>): StructField<T> {
+  return { name, codec, omitEmpty: true };
+}
+
+interface Plan {
+  readonly key: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly codec: Codec<unknown>;
+  readonly omitEmpty: boolean;
+}
+
+type Target = Record<string, unknown>;
+
+/**
+ * Returns a codec of a Go struct. Keys match in any case, every key that matches assigns, so the last one wins, and an
+ * object that comes twice is merged; unknown keys are passed over; null leaves the struct as it is.
+ * The names must be ASCII and differ by more than case.
+ */
+export function structCodec<S extends object>(fields: StructFields<S>): Codec<S> {
+  const plans = Object.entries<StructField<unknown>>(fields).map(([key, { name, codec, omitEmpty }]) => {
+    return { key, name, codec, omitEmpty, prefix: `${quoteJson(name)}:` };
+  });
+  const byName = new Map(plans.map((plan) => [plan.name, plan]));
+  const byFolded = new Map(plans.map((plan) => [foldCase(plan.name), plan]));
+  const planOf = (key: string): Plan | undefined => byName.get(key) ?? byFolded.get(foldCase(key));
+  return {
+    zero: () => zeroOf(plans) as S,
+    decode(value, before) {
+      if (value === null) return before;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      decodeFields(value, before as Target, planOf);
+      return before;
+    },
+    encode: (value) => encodeFields(value as Target, plans),
+    isEmpty: () => false,
+  };
+}
+
+function zeroOf(plans: readonly Plan[]): Target {
+  const target: Target = {};
+  for (const { key, codec } of plans) target[key] = codec.zero();
+  return target;
+}
+
+function decodeFields(value: JsonObject, target: Target, planOf: (key: string) => Plan | undefined): void {
+  const { keys, values } = value;
+  for (let at = 0; at < keys.length; at++) {
+    const plan = planOf(keys[at] as string);
+    if (plan === undefined) continue;
+    try {
+      target[plan.key] = plan.codec.decode(values[at] ?? null, target[plan.key]);
+    } catch (error) {
+      throw withinField(plan.name, error);
+    }
+  }
+}
+
+function encodeFields(value: Target, plans: readonly Plan[]): string {
+  let text = '';
+  for (const { key, prefix, codec, omitEmpty } of plans) {
+    const item = value[key];
+    if (omitEmpty && codec.isEmpty(item)) continue;
+    text += `${text === '' ? '' : ','}${prefix}${codec.encode(item)}`;
+  }
+  return `{${text}}`;
+}
+
+/**
+ * Returns `key` so that two keys that Go takes for the same become equal. By Unicode's simple
+ * folding two letters outside ASCII stand for ASCII ones: the long s and the Kelvin sign.
+ */
+function foldCase(key: string): string {
+  return key.replace(/[A-Z\u017f\u212a]/g, (letter) => {
+    if (letter === '\u017f') return 's';
+    return letter === '\u212a' ? 'k' : letter.toLowerCase();
+  });
+}

@@ -1,0 +1,115 @@
+import { StoreError } from '../errors.js';
+import { MAX_REFERENCE_NAME_LENGTH } from '../limits.js';
+
+/** A normalized image name (distribution/reference): `docker.io`, `library/tiny`, `1`. */
+export interface Reference {
+  /** Host, and port when it has one. */
+  readonly domain: string;
+  /** Repository path in that domain. */
+  readonly path: string;
+  readonly tag?: string | undefined;
+  /** `algorithm:hex`. */
+  readonly digest?: string | undefined;
+}
+
+const DEFAULT_DOMAIN = 'docker.io';
+const LEGACY_DOMAIN = 'index.docker.io';
+const OFFICIAL_PREFIX = 'library/';
+const DEFAULT_TAG = 'latest';
+/** Longest text that can be a reference: a name, a tag of 128, a SHA-512 digest, and the signs between. */
+const MAX_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + 128 + 1 + 'sha512:'.length + 128;
+
+const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const DOMAIN = `(?:${LABEL}(?:\\.${LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
+const PATH_PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const PATH = `${PATH_PART}(?:/${PATH_PART})*`;
+const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
+const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}';
+const REFERENCE = new RegExp(`^(${DOMAIN})/(${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`);
+const IDENTIFIER = /^[a-f0-9]{64}$/;
+/** Digests that can be checked: what Docker's digest package has. */
+const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
+
+/**
+ * Returns the reference that a person means by `text`, by the rules of Docker's ParseNormalizedNamed: without a domain it is on
+ * docker.io, and there a single word is below `library/`. Adds no tag.
+ * @throws {StoreError} REFERENCE_INVALID when it breaks the grammar, is 64 hex digits, has upper case in its path, a
+ * name longer than 255, or a digest that is none
+ */
+export function parseReference(text: string): Reference {
+  if (text === '') throw invalid(text, 'it is empty');
+  if (text.length > MAX_LENGTH) throw invalid(text, `expected at most ${MAX_LENGTH} characters, found ${text.length}`);
+  if (IDENTIFIER.test(text)) throw invalid(text, 'a name of 64 hex digits could be an image id');
+  const { domain: host, rest } = splitDomain(text);
+  const repository = rest.split(':', 1)[0] ?? '';
+  if (repository !== repository.toLowerCase()) {
+    throw invalid(text, `the repository ${JSON.stringify(repository)} must be lower case`);
+  }
+  const [, domain, path, tag, digest] = REFERENCE.exec(`${host}/${rest}`) ?? [];
+  if (domain === undefined || path === undefined) {
+    throw invalid(text, 'expected [host[:port]/]path[:tag][@digest]');
+  }
+  const nameLength = domain.length + 1 + path.length;
+  if (nameLength > MAX_REFERENCE_NAME_LENGTH) {
+    throw invalid(text, `expected a name of at most ${MAX_REFERENCE_NAME_LENGTH} characters, found ${nameLength}`);
+  }
+  if (digest !== undefined && !KNOWN_DIGEST.test(digest)) {
+    throw invalid(text, 'the digest must be sha256, sha384 or sha512 and that many lower-case hex digits');
+  }
+  return { domain, path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+}
+
+/** Splits off the part before the first slash when only a host can look like it. */
+function splitDomain(text: string): { domain: string; rest: string } {
+  const slash = text.indexOf('/');
+  const first = slash < 0 ? '' : text.slice(0, slash);
+  const isHost = /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase();
+  const given = isHost ? first : DEFAULT_DOMAIN;
+  const rest = isHost ? text.slice(slash + 1) : text;
+  const domain = given === LEGACY_DOMAIN ? DEFAULT_DOMAIN : given;
+  return { domain, rest: domain === DEFAULT_DOMAIN && !rest.includes('/') ? OFFICIAL_PREFIX + rest : rest };
+}
+
+/** Returns `reference` in full: `docker.io/library/tiny:1`. */
+export function formatReference({ domain, path, tag, digest }: Reference): string {
+  return `${domain}/${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+}
+
+/**
+ * Returns the one text that stands for the same name however it was written, as Docker's ParseDockerRef: domain and
+ * path in full, and a digest, else a tag, else `:latest`. A tag beside a digest says nothing more and is dropped.
+ * @throws {StoreError} REFERENCE_INVALID as `parseReference`
+ */
+export function canonicalReference(text: string): string {
+  const { domain, path, tag, digest } = parseReference(text);
+  return formatReference(digest === undefined ? { domain, path, tag: tag ?? DEFAULT_TAG } : { domain, path, digest });
+}
+
+/**
+ * Returns the short form of a canonical reference, as people write it: `tiny:1` for `docker.io/library/tiny:1`. A
+ * name whose short form would mean another one (`docker.io/a.b/c`) stays as it is.
+ * @throws {StoreError} REFERENCE_INVALID when `canonical` is no reference
+ */
+export function familiarReference(canonical: string): string {
+  const full = formatReference(parseReference(canonical));
+  if (!full.startsWith(`${DEFAULT_DOMAIN}/`)) return full;
+  const short = full.slice(DEFAULT_DOMAIN.length + 1);
+  const official = short.startsWith(OFFICIAL_PREFIX) ? short.slice(OFFICIAL_PREFIX.length) : short;
+  return [official, short].find((candidate) => means(candidate, full)) ?? full;
+}
+
+function means(text: string, full: string): boolean {
+  try {
+    return formatReference(parseReference(text)) === full;
+  } catch (error) {
+    if (error instanceof StoreError) return false;
+    throw error;
+  }
+}
+
+function invalid(text: string, problem: string): StoreError {
+  const shown = text.slice(0, 100);
+  return new StoreError('REFERENCE_INVALID', `${JSON.stringify(shown)} is no reference: ${problem}`, {
+    data: { reference: shown },
+  });
+}
