@@ -1,0 +1,113 @@
+import type { ImageId } from '../src/model/digest.js';
+import type { Projection } from './projection.js';
+
+/**
+ * One image in the tree of parents. Children are a linked list through the nodes themselves:
+ * a parent with 100,000 children loses one in constant time, and an image costs one object.
+ */
+interface TreeNode {
+  readonly id: ImageId;
+  parent: TreeNode | undefined;
+  firstChild: TreeNode | undefined;
+  previousSibling: TreeNode | undefined;
+  nextSibling: TreeNode | undefined;
+}
+
+/** Parents and children of every image. */
+export class ChildrenView {
+  readonly #nodes = new Map<ImageId, TreeNode>();
+
+  /** The parent of `id`, if it has one. */
+  parent(id: ImageId): ImageId | undefined {
+    return this.#nodes.get(id)?.parent?.id;
+  }
+
+  /** The children of `id` in no particular order; empty for an unknown image. */
+  children(id: ImageId): ImageId[] {
+    const ids: ImageId[] = [];
+    for (let child = this.#nodes.get(id)?.firstChild; child !== undefined; child = child.nextSibling) ids.push(child.id);
+    return ids;
+  }
+
+  hasChildren(id: ImageId): boolean {
+    return this.#nodes.get(id)?.firstChild !== undefined;
+  }
+
+  /** The images without children, in the order of creation. */
+  *childless(): Generator<ImageId> {
+    for (const [id, node] of this.#nodes) if (node.firstChild === undefined) yield id;
+  }
+
+  /** Adds an image without parent and children. */
+  add(id: ImageId): void {
+    this.#nodes.set(id, {
+      id,
+      parent: undefined,
+      firstChild: undefined,
+      previousSibling: undefined,
+      nextSibling: undefined,
+    });
+  }
+
+  /** Makes `parent` the parent of `id`, in place of any other. */
+  link(id: ImageId, parent: ImageId): void {
+    const node = this.#nodes.get(id);
+    const parentNode = this.#nodes.get(parent);
+    if (node === undefined || parentNode === undefined) return;
+    detach(node);
+    node.parent = parentNode;
+    node.nextSibling = parentNode.firstChild;
+    if (parentNode.firstChild !== undefined) parentNode.firstChild.previousSibling = node;
+    parentNode.firstChild = node;
+  }
+
+  /** Leaves `id` without a parent. */
+  unlink(id: ImageId): void {
+    const node = this.#nodes.get(id);
+    if (node !== undefined) detach(node);
+  }
+
+  /** Removes `id`; its children are left without a parent. */
+  remove(id: ImageId): void {
+    const node = this.#nodes.get(id);
+    if (node === undefined) return;
+    detach(node);
+    while (node.firstChild !== undefined) detach(node.firstChild);
+    this.#nodes.delete(id);
+  }
+}
+
+function detach(node: TreeNode): void {
+  const { parent, previousSibling, nextSibling } = node;
+  if (parent === undefined) return;
+  if (previousSibling === undefined) parent.firstChild = nextSibling;
+  else previousSibling.nextSibling = nextSibling;
+  if (nextSibling !== undefined) nextSibling.previousSibling = previousSibling;
+  node.parent = undefined;
+  node.previousSibling = undefined;
+  node.nextSibling = undefined;
+}
+
+export const childrenProjection: Projection<ChildrenView> = {
+  name: 'children',
+  version: 1,
+  initial: () => new ChildrenView(),
+  evolve(view, event) {
+    switch (event.type) {
+      case 'ImageCreated':
+        view.add(event.image);
+        break;
+      case 'ImageDeleted':
+        view.remove(event.image);
+        break;
+      case 'ParentSet':
+        view.link(event.image, event.parent);
+        break;
+      case 'ParentCleared':
+        view.unlink(event.image);
+        break;
+      default:
+    }
+    return view;
+  },
+};

@@ -1,0 +1,69 @@
+import type { ImageId } from '../src/model/digest.js';
+import type { Descriptor, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
+import type { Projection } from './projection.js';
+
+/** What a reference stands for. */
+export interface ReferenceEntry {
+  readonly reference: string;
+  readonly image: ImageId;
+  /** The manifest or index that the name stands for, when it came with one. */
+  readonly target?: Descriptor | undefined;
+  /** The image of each platform, when the target is an index. */
+  readonly platforms?: readonly PlatformImage[] | undefined;
+  /** The event that set it. */
+  readonly seq: number;
+  readonly time: number;
+}
+
+/** Every reference, and the references of every image. */
+export interface ReferencesView {
+  readonly byName: Map<string, ReferenceEntry>;
+  readonly byImage: Map<ImageId, Set<string>>;
+}
+
+/** Returns the images that an entry can resolve to: one, or one for each platform. */
+export function imagesOf(entry: Pick<ReferenceSet, 'image' | 'platforms'>): ImageId[] {
+  const images = new Set([entry.image]);
+  for (const { image } of entry.platforms ?? []) images.add(image);
+  return [...images];
+}
+
+export const referencesProjection: Projection<ReferencesView> = {
+  name: 'references',
+  version: 1,
+  initial: () => ({ byName: new Map(), byImage: new Map() }),
+  evolve(view, event) {
+    if (event.type === 'ReferenceSet') {
+      forget(view, event.reference);
+      remember(view, entryOf(event));
+    } else if (event.type === 'ReferenceRemoved') {
+      forget(view, event.reference);
+    }
+    return view;
+  },
+};
+
+function entryOf(event: StoredEvent & ReferenceSet): ReferenceEntry {
+  const { reference, image, target, platforms, seq, time } = event;
+  return { reference, image, target, platforms, seq, time };
+}
+
+function remember(view: ReferencesView, entry: ReferenceEntry): void {
+  view.byName.set(entry.reference, entry);
+  for (const image of imagesOf(entry)) {
+    const names = view.byImage.get(image);
+    if (names === undefined) view.byImage.set(image, new Set([entry.reference]));
+    else names.add(entry.reference);
+  }
+}
+
+function forget(view: ReferencesView, reference: string): void {
+  const entry = view.byName.get(reference);
+  if (entry === undefined) return;
+  view.byName.delete(reference);
+  for (const image of imagesOf(entry)) {
+    const names = view.byImage.get(image);
+    names?.delete(reference);
+    if (names?.size === 0) view.byImage.delete(image);
+  }
+}

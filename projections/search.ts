@@ -1,0 +1,93 @@
+import { StoreError } from '../src/errors.js';
+import { digestHex, type ImageId, isDigest } from '../src/model/digest.js';
+import type { Projection } from './projection.js';
+
+/** Hex digits that choose a bucket: 4,096 of them, so that a million images are 244 to each. */
+const BUCKET_DIGITS = 3;
+const BUCKETS = 16 ** BUCKET_DIGITS;
+const SHA256 = 'sha256:';
+
+/**
+ * Image ids by prefix, with the answers of Docker's digest set (go-digest/digestset): a full id, `sha256:`
+ * with some digits, or bare digits. Ids stand in buckets by their first digits, each bucket sorted, so that adding
+ * one moves a few hundred entries and not all of them.
+ */
+export class SearchView {
+  readonly #buckets: ImageId[][] = Array.from({ length: BUCKETS }, () => []);
+
+  add(id: ImageId): void {
+    const bucket = this.#bucketOf(id);
+    const at = lowerBound(bucket, id);
+    if (bucket[at] !== id) bucket.splice(at, 0, id);
+  }
+
+  remove(id: ImageId): void {
+    const bucket = this.#bucketOf(id);
+    const at = lowerBound(bucket, id);
+    if (bucket[at] === id) bucket.splice(at, 1);
+  }
+
+  /**
+   * Returns the one id that `term` names or begins.
+   * @throws {StoreError} IMAGE_NOT_FOUND when none does, or the term is empty; ID_AMBIGUOUS when several do
+   */
+  find(term: string): ImageId {
+    const prefix = term.startsWith(SHA256) ? term : SHA256 + term;
+    const hexDigits = prefix.length - SHA256.length;
+    if (hexDigits === 0 || !/^[0-9a-f]{1,64}$/.test(prefix.slice(SHA256.length))) throw notFound(term);
+    const found = this.#firstTwo(prefix, hexDigits);
+    if (found[0] === undefined) throw notFound(term);
+    if (found[1] === undefined) return found[0];
+    throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one image id`, {
+      data: { term, candidates: found },
+    });
+  }
+
+  #firstTwo(prefix: string, hexDigits: number): ImageId[] {
+    const digits = prefix.slice(SHA256.length, SHA256.length + BUCKET_DIGITS);
+    const first = Number.parseInt(digits.padEnd(BUCKET_DIGITS, '0'), 16);
+    const span = 16 ** Math.max(0, BUCKET_DIGITS - hexDigits);
+    const found: ImageId[] = [];
+    for (let index = first; index < first + span && found.length < 2; index++) {
+      const bucket = this.#buckets[index] ?? [];
+      for (let at = lowerBound(bucket, prefix); at < bucket.length && found.length < 2; at++) {
+        const id = bucket[at] as ImageId;
+        if (!id.startsWith(prefix)) break;
+        found.push(id);
+      }
+    }
+    return found;
+  }
+
+  #bucketOf(id: ImageId): ImageId[] {
+    return this.#buckets[Number.parseInt(digestHex(id).slice(0, BUCKET_DIGITS), 16)] as ImageId[];
+  }
+}
+
+function notFound(term: string): StoreError {
+  const what = isDigest(term) ? term : JSON.stringify(term.slice(0, 100));
+  return new StoreError('IMAGE_NOT_FOUND', `no image has the id ${what} or an id that begins so`, { data: { term } });
+}
+
+/** Index of the first id in sorted `ids` that is not before `key`. */
+function lowerBound(ids: readonly string[], key: string): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ids[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export const searchProjection: Projection<SearchView> = {
+  name: 'search',
+  version: 1,
+  initial: () => new SearchView(),
+  evolve(view, event) {
+    if (event.type === 'ImageCreated') view.add(event.image);
+    else if (event.type === 'ImageDeleted') view.remove(event.image);
+    return view;
+  },
+};

@@ -1,0 +1,41 @@
+import { StoreError } from '../errors.js';
+import { HASH_BYTES, type Sha256 } from '../model/digest.js';
+import type { StoredEvent } from '../model/events.js';
+import { LEAF_PREFIX, leafInput } from './leaf-hash.js';
+import { decodeRecord } from './record.js';
+
+/*
+ * The value of an event's row: its leaf hash (32 bytes), then the input of that hash (a zero byte and the
+ * record). Kept in this order, a reader hashes what stands there without copying it.
+ */
+
+/** Returns the row that holds `record`. */
+export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
+  const input = leafInput(record);
+  const row = new Uint8Array(HASH_BYTES + input.length);
+  row.set(hash(input));
+  row.set(input, HASH_BYTES);
+  return row;
+}
+
+/**
+ * Returns the event of a row read at `seq`, after the row proved to be what was written there.
+ * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is not what it must be
+ */
+export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): StoredEvent {
+  const input = row.subarray(HASH_BYTES);
+  if (input.length < 2 || input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is cut short or not a record');
+  if (!equalBytes(hash(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
+  const event = decodeRecord(input.subarray(1));
+  if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
+  return event;
+}
+
+function corruptRow(seq: number, why: string): StoreError {
+  return new StoreError('LOG_CORRUPT', `event ${seq} of the log is damaged: ${why}`, { data: { seq } });
+}
+
+function equalBytes(hash: Uint8Array, row: Uint8Array): boolean {
+  for (let at = 0; at < HASH_BYTES; at++) if (hash[at] !== row[at]) return false;
+  return true;
+}

@@ -1,0 +1,198 @@
+import { Level } from 'level';
+import { throwIfAborted } from '../abort.js';
+import { StoreError } from '../errors.js';
+import { type Digest, digestOf, type Sha256 } from '../model/digest.js';
+import type { StoredEvent } from '../model/events.js';
+import { formatEventRow, parseEventRow } from './event-row.js';
+import { contentKey, eventKey, seqOfEventKey } from './keys.js';
+import type { AppendBatch, Head, Log, PageOptions } from './log.js';
+import { openFailure } from './open-failure.js';
+
+type Database = Level<Uint8Array, Uint8Array>;
+type Row = [Uint8Array, Uint8Array];
+
+/** Events of a page when the reader does not say: about 200 KiB of records. */
+const PAGE_EVENTS = 1_000;
+/** Bytes that LevelDB hands over at a time; more than a page, so that a page is one call. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+const EMPTY_HEAD: Head = { seq: 0, time: 0 };
+
+export interface LevelLogOptions {
+  /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */
+  readonly createIfMissing: boolean;
+  readonly hash: Sha256;
+  /** Opens the database; tests pass one that fails on demand. */
+  readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
+}
+
+/**
+ * The log over LevelDB. Every write is one atomic batch with `sync: true`. The first write that
+ * fails ends the database handle: LevelDB 1.20 that carries on after a failed write loses events that it
+ * acknowledged later.
+ */
+export class LevelLog implements Log {
+  readonly #location: string;
+  readonly #hash: Sha256;
+  readonly #openDatabase: (location: string, createIfMissing: boolean) => Promise<Database>;
+  #database: Database;
+  #head: Head = EMPTY_HEAD;
+  #failure: unknown;
+
+  private constructor(location: string, database: Database, options: LevelLogOptions) {
+    this.#location = location;
+    this.#database = database;
+    this.#hash = options.hash;
+    this.#openDatabase = options.openDatabase ?? openLevel;
+  }
+
+  /**
+   * Opens the log at `location` and reads its head.
+   * @throws {StoreError} STORE_LOCKED when another handle has it, LOG_CORRUPT when LevelDB finds damage or the
+   *   last event is damaged, STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
+   */
+  static async open(location: string, options: LevelLogOptions): Promise<LevelLog> {
+    const database = await (options.openDatabase ?? openLevel)(location, options.createIfMissing);
+    const log = new LevelLog(location, database, options);
+    try {
+      log.#head = await log.#readHead();
+    } catch (cause) {
+      await database.close();
+      throw cause;
+    }
+    return log;
+  }
+
+  get head(): Head {
+    return this.#head;
+  }
+
+  async append({ expectedHead, entries, content }: AppendBatch): Promise<void> {
+    if (this.#failure !== undefined) {
+      throw new StoreError('LOG_FAILED', 'cannot append: an earlier write failed and is not settled', {
+        cause: this.#failure,
+      });
+    }
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    if (expectedHead !== this.#head.seq || entries[0]?.event.seq !== expectedHead + 1) {
+      throw new StoreError('INTERNAL', `cannot append after seq ${expectedHead}: the head is ${this.#head.seq}`);
+    }
+    const rows = entries.map(({ event, record }) => ({
+      type: 'put' as const,
+      key: eventKey(event.seq),
+      value: formatEventRow(record, this.#hash),
+    }));
+    for (const [digest, value] of content) rows.push({ type: 'put', key: contentKey(digest), value });
+    try {
+      await this.#database.batch(rows, { sync: true });
+    } catch (cause) {
+      // The rows may be in the write-ahead log or not: only a reopened database can tell.
+      this.#failure = cause;
+      throw new StoreError('OUTCOME_UNKNOWN', `the append of ${entries.length} events after seq ${expectedHead} failed`, {
+        cause,
+        data: { expectedHead, count: entries.length },
+      });
+    }
+    this.#head = { seq: last.event.seq, time: last.event.time };
+  }
+
+  async recover(): Promise<readonly StoredEvent[]> {
+    await this.#database.close();
+    // Opening replays the write-ahead log into a table and syncs it: what is found now stays.
+    this.#database = await this.#openDatabase(this.#location, false);
+    const from = this.#head.seq + 1;
+    const head = await this.#readHead();
+    if (head.seq < this.#head.seq) {
+      throw new StoreError('LOG_CORRUPT', `the log ends at seq ${head.seq}, ${this.#head.seq} was acknowledged`);
+    }
+    const found: StoredEvent[] = [];
+    for await (const page of this.pages({ from, to: head.seq })) found.push(...page);
+    this.#head = head;
+    this.#failure = undefined;
+    return found;
+  }
+
+  async *pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    const { from = 1, to = this.#head.seq, reverse = false, pageSize = PAGE_EVENTS, signal } = options;
+    const first = Math.max(1, from);
+    const last = Math.max(0, to);
+    if (first > last) return;
+    const iterator = this.#database.iterator({
+      gte: eventKey(first),
+      lte: eventKey(last),
+      reverse,
+      highWaterMarkBytes: READ_AHEAD_BYTES,
+    });
+    let ahead: Promise<Row[]> = iterator.nextv(pageSize);
+    try {
+      let expected = reverse ? last : first;
+      for (;;) {
+        const rows = await ahead;
+        throwIfAborted(signal);
+        if (rows.length === 0) break;
+        // LevelDB reads the next page on its own thread while this one is checked and folded.
+        ahead = iterator.nextv(pageSize);
+        const page = this.#parsePage(rows, expected, reverse);
+        expected += reverse ? -rows.length : rows.length;
+        yield page;
+      }
+      const end = reverse ? first - 1 : last + 1;
+      if (expected !== end) throw missingEvent(expected);
+    } finally {
+      await Promise.allSettled([ahead]);
+      await iterator.close();
+    }
+  }
+
+  content(digest: Digest): Uint8Array | undefined {
+    const value = this.#database.getSync(contentKey(digest));
+    if (value === undefined) return undefined;
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    if (digestOf(bytes, this.#hash) === digest) return bytes;
+    throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
+      data: { digest },
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  #parsePage(rows: readonly Row[], start: number, reverse: boolean): StoredEvent[] {
+    let expected = start;
+    return rows.map(([key, row]) => {
+      if (seqOfEventKey(key) !== expected) throw missingEvent(expected);
+      const event = parseEventRow(row, expected, this.#hash);
+      expected += reverse ? -1 : 1;
+      return event;
+    });
+  }
+
+  async #readHead(): Promise<Head> {
+    const lastKey = eventKey(Number.MAX_SAFE_INTEGER);
+    const rows = await this.#database.iterator({ gte: eventKey(1), lte: lastKey, reverse: true, limit: 1 }).all();
+    const row = rows[0];
+    if (row === undefined) return EMPTY_HEAD;
+    const { seq, time, transaction } = parseEventRow(row[1], seqOfEventKey(row[0]), this.#hash);
+    const end = transaction.first + transaction.count - 1;
+    if (seq === end) return { seq, time };
+    throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
+      data: { seq, transaction },
+    });
+  }
+}
+
+function missingEvent(seq: number): StoreError {
+  return new StoreError('LOG_CORRUPT', `event ${seq} is missing from the log`, { data: { seq } });
+}
+
+async function openLevel(location: string, createIfMissing: boolean): Promise<Database> {
+  const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
+  try {
+    await database.open();
+  } catch (cause) {
+    throw openFailure(location, cause);
+  }
+  return database;
+}

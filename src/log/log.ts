@@ -1,0 +1,71 @@
+import type { Digest } from '../model/digest.js';
+import type { StoredEvent } from '../model/events.js';
+
+/** The last durable event: seq 0 and time 0 when there is none. */
+export interface Head {
+  readonly seq: number;
+  readonly time: number;
+}
+
+/** One event on its way into the log, with its record. */
+export interface LogEntry {
+  readonly event: StoredEvent;
+  readonly record: Uint8Array;
+}
+
+/** What becomes durable together or not at all. */
+export interface AppendBatch {
+  /** Seq of the head that the entries continue. */
+  readonly expectedHead: number;
+  readonly entries: readonly LogEntry[];
+  /** Bytes to keep by their digest. Content that is there already is written again, the same. */
+  readonly content: ReadonlyMap<Digest, Uint8Array>;
+}
+
+/** Which events to read. */
+export interface PageOptions {
+  /** First and last seq, inclusive, whatever the direction; default 1 and the head. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly reverse?: boolean | undefined;
+  /** Events of one page at the most. */
+  readonly pageSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Events in order and the content they name. A replicated log can take the place of the
+ * local one behind this interface.
+ *
+ * Implementers: `append` resolves only when the batch is durable, and rejects with
+ * OUTCOME_UNKNOWN when that cannot be known; after that every append is refused until
+ * `recover` has looked. `pages` never gives an event that failed a check, nor one after a gap.
+ */
+export interface Log {
+  readonly head: Head;
+
+  /**
+   * Appends the batch after `expectedHead`.
+   * @throws {StoreError} OUTCOME_UNKNOWN when the write failed, LOG_FAILED while an earlier failure is unsettled
+   */
+  append(batch: AppendBatch): Promise<void>;
+
+  /**
+   * Settles a failed append: reopens the log and returns the events it holds after the head that was known,
+   * which is then moved to the last of them.
+   * @throws {StoreError} LOG_FAILED, LOG_CORRUPT when it cannot be opened or what it holds is damaged
+   */
+  recover(): Promise<readonly StoredEvent[]>;
+
+  /** Events in pages, each checked against its hash and for gaps. */
+  pages(options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
+   * The bytes that `digest` names, or undefined. Checked; the caller owns them.
+   * @throws {StoreError} CONTENT_CORRUPT when they are not what was written
+   */
+  content(digest: Digest): Uint8Array | undefined;
+
+  /** Ends all reads and writes. */
+  close(): Promise<void>;
+}

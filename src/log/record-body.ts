@@ -1,0 +1,166 @@
+import { StoreError } from '../errors.js';
+import type { ChainId, DiffId, ImageId } from '../model/digest.js';
+import type { EventBody, EventType, LayerFacts, PlatformImage } from '../model/events.js';
+import { type FieldReader, packDescriptor, packDigest, packOptionalDigest } from './record-fields.js';
+
+/** The number that stands for each type in a record. Numbers are never reused. */
+const TYPE_CODES: Readonly<Record<EventType, number>> = {
+  ImageCreated: 1,
+  ImageDeleted: 2,
+  ParentSet: 3,
+  ParentCleared: 4,
+  MetadataSet: 5,
+  MetadataCleared: 6,
+  ReferenceSet: 7,
+  ReferenceRemoved: 8,
+  LayerAdded: 9,
+  LayerRemoved: 10,
+  // 11 is ContentErased.
+  ManifestAdded: 12,
+};
+
+const TYPES = new Map(Object.entries(TYPE_CODES).map(([type, code]) => [code, type as EventType]));
+
+/** Every type of event there is. */
+export const eventTypes = Object.keys(TYPE_CODES) as readonly EventType[];
+
+/** Returns the number that stands for `type` in a record. */
+export function typeCode(type: EventType): number {
+  return TYPE_CODES[type];
+}
+
+/**
+ * Returns the type that `code` stands for.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when this version knows none
+ */
+export function typeOfCode(code: number): EventType {
+  const type = TYPES.get(code);
+  if (type !== undefined) return type;
+  throw new StoreError('STORE_FORMAT_UNSUPPORTED', `a record has the unknown event type ${code}`, { data: { code } });
+}
+
+/** Returns the values that a record holds for the fields of its type, in the order of src/log/README.md. */
+export function encodeBody(event: EventBody): unknown[] {
+  switch (event.type) {
+    case 'ImageCreated': {
+      const { image, size, chainId, os, architecture, variant, created } = event;
+      return [packDigest(image), size, packOptionalDigest(chainId), os, architecture, variant ?? null, created ?? null];
+    }
+    case 'ImageDeleted':
+      return [packDigest(event.image), packOptionalDigest(event.parent), packOptionalDigest(event.chainId)];
+    case 'ParentSet':
+      return [packDigest(event.image), packDigest(event.parent), packOptionalDigest(event.previous)];
+    case 'ParentCleared':
+      return [packDigest(event.image), packDigest(event.parent)];
+    case 'MetadataSet':
+      return [packDigest(event.image), event.key, event.value];
+    case 'MetadataCleared':
+      return [packDigest(event.image), event.key];
+    case 'ReferenceSet': {
+      const { reference, image, previous, target, platforms } = event;
+      return [
+        reference,
+        packDigest(image),
+        packOptionalDigest(previous),
+        target === undefined ? null : packDescriptor(target),
+        platforms === undefined ? null : platforms.map(packPlatformImage),
+      ];
+    }
+    case 'ReferenceRemoved':
+      return [event.reference, packDigest(event.image)];
+    case 'ManifestAdded':
+      return [packDigest(event.image), packDescriptor(event.manifest), event.layers.map(packDescriptor)];
+    case 'LayerAdded':
+    case 'LayerRemoved':
+      return packLayerFacts(event);
+  }
+}
+
+/** Returns the fields of an event of `type`, taken from `fields` in the same order. */
+export function decodeBody(type: EventType, fields: FieldReader): EventBody {
+  switch (type) {
+    case 'ImageCreated':
+      return readImageCreated(fields);
+    case 'ImageDeleted':
+      return { type, ...imageOf(fields), parent: fields.optionalDigest('parent'), chainId: fields.optionalDigest('chainId') };
+    case 'ParentSet':
+      return { type, ...imageOf(fields), parent: fields.digest('parent'), previous: fields.optionalDigest('previous') };
+    case 'ParentCleared':
+      return { type, ...imageOf(fields), parent: fields.digest('parent') };
+    case 'MetadataSet':
+      return { type, ...imageOf(fields), key: fields.text('key'), value: new Uint8Array(fields.bytes('value')) };
+    case 'MetadataCleared':
+      return { type, ...imageOf(fields), key: fields.text('key') };
+    case 'ReferenceSet':
+      return {
+        type,
+        reference: fields.text('reference'),
+        ...imageOf(fields),
+        previous: fields.optionalDigest('previous'),
+        target: fields.optionalDescriptor('target'),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+      };
+    case 'ReferenceRemoved':
+      return { type, reference: fields.text('reference'), ...imageOf(fields) };
+    case 'ManifestAdded':
+      return {
+        type,
+        ...imageOf(fields),
+        manifest: fields.descriptor('manifest'),
+        layers: fields.list('layers', (item) => ({
+          digest: item.digest('digest'),
+          size: item.integer('size'),
+          mediaType: item.text('mediaType'),
+        })),
+      };
+    case 'LayerAdded':
+    case 'LayerRemoved':
+      return { type, ...readLayerFacts(fields) };
+  }
+}
+
+// The commonest event by far: its object is written out, so that all of them have one hidden class.
+function readImageCreated(fields: FieldReader): EventBody {
+  return {
+    type: 'ImageCreated',
+    image: fields.digest<ImageId>('image'),
+    size: fields.integer('size'),
+    chainId: fields.optionalDigest<ChainId>('chainId'),
+    os: fields.text('os'),
+    architecture: fields.text('architecture'),
+    variant: fields.optionalText('variant'),
+    created: fields.optionalText('created'),
+  };
+}
+
+function imageOf(fields: FieldReader): { image: ImageId } {
+  return { image: fields.digest<ImageId>('image') };
+}
+
+function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {
+  return [packDigest(image), os, architecture, variant ?? null];
+}
+
+function readPlatformImage(fields: FieldReader): PlatformImage {
+  return {
+    image: fields.digest<ImageId>('image'),
+    os: fields.text('os'),
+    architecture: fields.text('architecture'),
+    variant: fields.optionalText('variant'),
+  };
+}
+
+function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): unknown[] {
+  return [packDigest(chainId), packDigest(diffId), packOptionalDigest(parent), size, diffSize, packDescriptor(blob)];
+}
+
+function readLayerFacts(fields: FieldReader): LayerFacts {
+  return {
+    chainId: fields.digest<ChainId>('chainId'),
+    diffId: fields.digest<DiffId>('diffId'),
+    parent: fields.optionalDigest<ChainId>('parent'),
+    size: fields.integer('size'),
+    diffSize: fields.integer('diffSize'),
+    blob: fields.descriptor('blob'),
+  };
+}

@@ -1,0 +1,81 @@
+import { Packr } from 'msgpackr';
+import { StoreError } from '../errors.js';
+import { MAX_RECORD_BYTES } from '../limits.js';
+import type { StoredEvent } from '../model/events.js';
+import { decodeBody, encodeBody, typeCode, typeOfCode } from './record-body.js';
+import { FieldReader } from './record-fields.js';
+
+/** Version of the record layout that this code writes. Every older one stays readable. */
+export const RECORD_FORMAT = 1;
+
+// Plain arrays and binary only: no extension types and no shared structures, so that any MessagePack
+// reader understands a record by itself.
+const packr = new Packr({ useRecords: false, mapsAsObjects: true });
+
+/**
+ * Returns the record of `event`: a MessagePack array of format, seq, time, type code, first seq and count of
+ * the transaction, actor, reason, request id, and then the fields of the type (src/log/README.md).
+ * @throws {StoreError} RECORD_TOO_LARGE when it exceeds MAX_RECORD_BYTES
+ */
+export function encodeRecord(event: StoredEvent): Uint8Array {
+  const { seq, time, transaction, actor, reason, requestId } = event;
+  const record: Uint8Array = packr.pack([
+    RECORD_FORMAT,
+    seq,
+    time,
+    typeCode(event.type),
+    transaction.first,
+    transaction.count,
+    actor,
+    reason ?? null,
+    requestId ?? null,
+    ...encodeBody(event),
+  ]);
+  if (record.length > MAX_RECORD_BYTES) {
+    throw new StoreError(
+      'RECORD_TOO_LARGE',
+      `cannot record ${event.type}: its record has ${record.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`,
+      { data: { type: event.type, size: record.length, limit: MAX_RECORD_BYTES } },
+    );
+  }
+  return record;
+}
+
+/**
+ * Returns the event of a record.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it is no record
+ */
+export function decodeRecord(record: Uint8Array): StoredEvent {
+  const fields = new FieldReader(unpack(record));
+  const format = fields.integer('format');
+  if (format !== RECORD_FORMAT) {
+    throw new StoreError(
+      'STORE_FORMAT_UNSUPPORTED',
+      `a record has format ${format}; this version reads format ${RECORD_FORMAT}`,
+      { data: { format } },
+    );
+  }
+  const seq = fields.integer('seq');
+  const time = fields.integer('time');
+  const type = typeOfCode(fields.integer('type'));
+  const first = fields.integer('transaction.first');
+  const count = fields.integer('transaction.count');
+  if (first < 1 || first > seq || seq >= first + count) throw fields.fault('transaction', 'does not hold its own event');
+  const actor = fields.text('actor');
+  const reason = fields.optionalText('reason');
+  const requestId = fields.optionalText('requestId');
+  const body = decodeBody(type, fields);
+  fields.end();
+  return { seq, time, transaction: { first, count }, actor, reason, requestId, ...body };
+}
+
+function unpack(record: Uint8Array): unknown[] {
+  let value: unknown;
+  try {
+    value = packr.unpack(record);
+  } catch (cause) {
+    throw new StoreError('LOG_CORRUPT', 'a record is not MessagePack', { cause });
+  }
+  if (!Array.isArray(value)) throw new StoreError('LOG_CORRUPT', 'a record is not a MessagePack array');
+  return value;
+}

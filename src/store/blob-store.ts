@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StagedFile, Staging } from '../archive/archive.js';
+import { StoreError } from '../errors.js';
+import { type Digest, digestHex, isDigest } from '../model/digest.js';
+import { ioFailure, syncDirectory, systemCode } from './durable-file.js';
+import { StagedBlob } from './staged-blob.js';
+
+/** A staged file that is to become the blob `digest`. */
+export interface KeptBlob {
+  readonly file: StagedFile;
+  readonly digest: Digest;
+}
+
+/**
+ * Layer files below `blobs/`, exactly as received: `sha256/<hex>` for those that are kept, `staging/` for those that
+ * come in. A blob is durable before any event names it, and is removed only after the event that frees it is
+ * durable: a crash between leaves a file without an event, which `sweep` finds.
+ */
+export class BlobStore implements Staging {
+  readonly #kept: string;
+  readonly #staging: string;
+  readonly #pins = new Map<Digest, number>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(directory: string) {
+    this.#kept = join(directory, 'sha256');
+    this.#staging = join(directory, 'staging');
+  }
+
+  /** Makes the directories. @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED */
+  async makeDirectories(): Promise<void> {
+    try {
+      await mkdir(this.#kept, { recursive: true });
+      await mkdir(this.#staging, { recursive: true });
+    } catch (error) {
+      throw ioFailure(`make the directory ${this.#kept}`, error);
+    }
+  }
+
+  async create(): Promise<StagedBlob> {
+    return StagedBlob.create(join(this.#staging, randomBytes(12).toString('hex')));
+  }
+
+  /**
+   * Makes staged files durable blobs. Files that are there already are discarded instead. Pin the digests first, so
+   * that nobody removes one before its event is durable.
+   * @throws {StoreError} DISK_FULL, IO_FAILED
+   */
+  async keep(blobs: readonly KeptBlob[]): Promise<void> {
+    if (blobs.length === 0) return;
+    await this.#exclusively(async () => {
+      try {
+        await Promise.all(blobs.map(({ file, digest }) => this.#keepOne(file as StagedBlob, digest)));
+        // A crash before this line may forget the names; nothing names these blobs yet.
+        await syncDirectory(this.#kept);
+      } catch (error) {
+        throw ioFailure('keep a layer blob', error);
+      }
+    });
+  }
+
+  /** The bytes of a blob. The stream fails with BLOB_MISSING when it is gone. */
+  read(digest: Digest): ReadStream {
+    const stream = createReadStream(this.#path(digest), { highWaterMark: 256 * 1024 });
+    const destroy = stream._destroy.bind(stream);
+    // The file system's own error would name a path and not what the caller asked for.
+    stream._destroy = (error, callback) => destroy(error === null ? null : readFailure(digest, error), callback);
+    return stream;
+  }
+
+  /** Keeps `digest` from being removed until `unpin`. */
+  pin(digest: Digest): void {
+    this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
+  }
+
+  unpin(digest: Digest): void {
+    const pins = (this.#pins.get(digest) ?? 0) - 1;
+    if (pins > 0) this.#pins.set(digest, pins);
+    else this.#pins.delete(digest);
+  }
+
+  /** Removes those of `digests` that are neither pinned nor needed. What cannot be removed is left for the next sweep. */
+  async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
+    await this.#exclusively(async () => {
+      for (const digest of digests) {
+        if (this.#pins.has(digest) || isNeeded(digest)) continue;
+        await rm(this.#path(digest), { force: true }).catch(leaveForSweep);
+      }
+    });
+  }
+
+  /** Removes every staged file, and every blob that is not needed: what a crash left behind. Returns how many blobs. */
+  async sweep(isNeeded: (digest: Digest) => boolean): Promise<number> {
+    for (const name of await readdir(this.#staging)) await rm(join(this.#staging, name), { force: true });
+    const digests = (await readdir(this.#kept)).map((name) => `sha256:${name}`).filter(isDigest);
+    const garbage = digests.filter((digest) => !isNeeded(digest));
+    await this.removeUnneeded(garbage, isNeeded);
+    return garbage.length;
+  }
+
+  async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
+    if (await this.#has(digest)) {
+      await file.discard();
+      return;
+    }
+    await file.sync();
+    await rename(file.path, this.#path(digest));
+    file.moved();
+  }
+
+  async #has(digest: Digest): Promise<boolean> {
+    try {
+      await access(this.#path(digest));
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  #path(digest: Digest): string {
+    return join(this.#kept, digestHex(digest));
+  }
+
+  // A blob must not be found there by one and removed by another in the same moment.
+  #exclusively<Result>(action: () => Promise<Result>): Promise<Result> {
+    const done = this.#last.then(action);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function leaveForSweep(): void {
+  // The blob is garbage already: the next open's sweep tries again.
+}
+
+function readFailure(digest: Digest, error: Error): StoreError {
+  if (systemCode(error) !== 'ENOENT') return ioFailure(`read the blob ${digest}`, error);
+  return new StoreError('BLOB_MISSING', `the layer blob ${digest} is missing from the store`, {
+    cause: error,
+    data: { digest },
+  });
+}

@@ -1,0 +1,41 @@
+import type { ImageEntry } from '../../../projections/images.js';
+import type { ManifestEntry } from '../../../projections/manifests.js';
+import type { ReferenceEntry } from '../../../projections/references.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { EventBody, LayerFacts } from '../../model/events.js';
+
+/**
+ * What a command may look at while it is decided. Each look is noted, so that the writer knows which
+ * commands of one group would have seen another answer after an earlier one.
+ */
+export interface DecisionState {
+  image(id: ImageId): ImageEntry | undefined;
+  parent(id: ImageId): ImageId | undefined;
+  children(id: ImageId): ImageId[];
+  hasChildren(id: ImageId): boolean;
+  metadata(id: ImageId, key: string): Uint8Array | undefined;
+  reference(name: string): ReferenceEntry | undefined;
+  /** References that resolve to the image, sorted. */
+  referencesOf(id: ImageId): string[];
+  manifests(id: ImageId): readonly ManifestEntry[];
+  layer(chainId: ChainId): LayerFacts | undefined;
+  /** Whether a layer or a manifest needs the blob, so that its file is there. */
+  hasBlob(digest: Digest): boolean;
+  /** How many images, layers and callers need the chain. */
+  usesOf(chainId: ChainId): number;
+}
+
+/** What a command comes to: events to append, the content they name, and what its caller gets. */
+export interface Decision<Result> {
+  readonly events: readonly EventBody[];
+  readonly content?: ReadonlyMap<Digest, Uint8Array> | undefined;
+  readonly result: Result;
+}
+
+/** A pure function of the state: the same state gives the same decision. A refusal is thrown, and then nothing is written. */
+export type Decide<Result> = (state: DecisionState) => Decision<Result>;
+
+/** Returns the decision that changes nothing and answers `result`. */
+export function unchanged<Result>(result: Result): Decision<Result> {
+  return { events: [], result };
+}

@@ -1,0 +1,34 @@
+import { StoreError } from '../../errors.js';
+import type { ChainId } from '../../model/digest.js';
+import type { LayerFacts } from '../../model/events.js';
+import { type Decide, unchanged } from './decision.js';
+import { removeUnusedLayers } from './release.js';
+import type { LayerMetadata } from '../store.js';
+
+/** A layer on its way in: all but the size of its chain. */
+export type NewLayer = Omit<LayerFacts, 'size'>;
+
+/** Decides `layers.register`: the layer, unless it is there already. Throws LAYER_NOT_FOUND for its parent. */
+export function decideRegister(layer: NewLayer): Decide<LayerFacts> {
+  return (state) => {
+    const known = state.layer(layer.chainId);
+    if (known !== undefined) return unchanged(known);
+    const parent = layer.parent === undefined ? undefined : state.layer(layer.parent);
+    if (layer.parent !== undefined && parent === undefined) throw layerNotFound(layer.parent);
+    const facts: LayerFacts = { ...layer, size: (parent?.size ?? 0) + layer.diffSize };
+    return { events: [{ type: 'LayerAdded', ...facts }], result: facts };
+  };
+}
+
+/** Decides `layers.release` of a hold that is still counted. */
+export function decideRelease(chainId: ChainId): Decide<readonly LayerMetadata[]> {
+  return (state) => {
+    const { events, layers } = removeUnusedLayers(state, chainId);
+    return { events, result: layers };
+  };
+}
+
+/** Returns the error of a look for a layer that is not there. */
+export function layerNotFound(chainId: ChainId): StoreError {
+  return new StoreError('LAYER_NOT_FOUND', `no layer chain ${chainId}`, { data: { chainId } });
+}

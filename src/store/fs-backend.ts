@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StoreError } from '../errors.js';
+import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../model/digest.js';
+import { checkMetadataKey, metadataNotFound } from './decide/metadata.js';
+import { imageNotFound } from './decide/need.js';
+import { ioFailure, systemCode, writeDurableFile } from './durable-file.js';
+import { nodeSha256 } from './node-hash.js';
+import type { DigestWalkFunc, StoreBackend } from './store.js';
+
+/**
+ * Returns Docker's directory layout below `root`: `content/sha256/<hex>` for configs, `metadata/sha256/<hex>/<key>`
+ * for metadata, every file replaced atomically. Made when missing. Like Docker's it takes any bytes, and each read
+ * checks the digest.
+ * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ */
+export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
+  const backend = new FilesystemBackend(root);
+  await backend.makeDirectories();
+  return backend;
+}
+
+class FilesystemBackend implements StoreBackend {
+  readonly #content: string;
+  readonly #metadata: string;
+
+  constructor(root: string) {
+    this.#content = join(root, 'content', 'sha256');
+    this.#metadata = join(root, 'metadata', 'sha256');
+  }
+
+  async makeDirectories(): Promise<void> {
+    for (const directory of [this.#content, this.#metadata]) {
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+      } catch (error) {
+        throw ioFailure(`make the directory ${directory}`, error);
+      }
+    }
+  }
+
+  walk(visit: DigestWalkFunc): void {
+    for (const name of readdirSync(this.#content)) {
+      const digest = `sha256:${name}`;
+      if (isDigest(digest)) visit(digest);
+    }
+  }
+
+  get(digest: Digest): Uint8Array {
+    const bytes = readIfThere(this.#contentFile(digest));
+    if (bytes === undefined) throw imageNotFound(digest);
+    if (digestOf(bytes, nodeSha256) === digest) return bytes;
+    throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
+      data: { digest },
+    });
+  }
+
+  async set(data: Uint8Array): Promise<Digest> {
+    if (data.length === 0) throw new StoreError('CONFIG_INVALID', 'cannot keep empty data as an image config');
+    const digest = digestOf(data, nodeSha256);
+    await writeDurableFile(this.#contentFile(digest), data);
+    return digest;
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
+    await this.#remove(this.#metadataDirectory(digest));
+    await this.#remove(this.#contentFile(digest));
+  }
+
+  async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
+    this.get(digest);
+    const file = this.#metadataFile(digest, key);
+    await mkdir(this.#metadataDirectory(digest), { recursive: true, mode: 0o700 });
+    await writeDurableFile(file, value);
+  }
+
+  getMetadata(digest: Digest, key: string): Uint8Array {
+    this.get(digest);
+    const value = readIfThere(this.#metadataFile(digest, key));
+    if (value === undefined) throw metadataNotFound(digest, key);
+    return value;
+  }
+
+  async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    await this.#remove(this.#metadataFile(digest, key));
+  }
+
+  async #remove(path: string): Promise<void> {
+    try {
+      await rm(path, { recursive: true, force: true });
+    } catch (error) {
+      throw ioFailure(`remove ${path}`, error);
+    }
+  }
+
+  // A digest is checked before it becomes part of a path.
+  #contentFile(digest: string): string {
+    return join(this.#content, digestHex(checkedDigest(digest)));
+  }
+
+  #metadataDirectory(digest: string): string {
+    return join(this.#metadata, digestHex(checkedDigest(digest)));
+  }
+
+  #metadataFile(digest: string, key: string): string {
+    checkMetadataKey(key);
+    return join(this.#metadataDirectory(digest), key);
+  }
+}
+
+// What is no digest names no image: Docker's layout would look for such a file and find none.
+function checkedDigest(digest: string): Digest {
+  if (isDigest(digest)) return parseDigest(digest);
+  throw imageNotFound(digest);
+}
+
+function readIfThere(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw ioFailure(`read ${path}`, error);
+  }
+}

@@ -1,0 +1,134 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { throwIfAborted } from '../abort.js';
+import type { ArchiveContents, ArchiveReference } from '../archive/archive.js';
+import { readArchive } from '../archive/read-archive.js';
+import { StoreError } from '../errors.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import { parsePlatform } from '../model/platform.js';
+import { canonicalReference } from '../model/reference.js';
+import type { BlobStore, KeptBlob } from './blob-store.js';
+import type { CommandPort } from './command.js';
+import { chainOf } from './decide/create.js';
+import { decideLoad, type LoadOutcome, type LoadPolicy } from './decide/load.js';
+import { ioFailure, systemCode } from './durable-file.js';
+import type { Origin } from './envelope.js';
+import type { HeldLayers } from './held-layers.js';
+import type { Layer, LoadOptions } from './store.js';
+
+export interface LoadParts {
+  readonly port: CommandPort;
+  readonly blobs: BlobStore;
+  readonly policy: Omit<LoadPolicy, 'overwrite'>;
+  readonly heldLayers: HeldLayers | undefined;
+  readonly hasImage: (id: ImageId) => boolean;
+  readonly isBlobNeeded: (digest: Digest) => boolean;
+}
+
+/** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
+export async function loadArchive(
+  source: AsyncIterable<Uint8Array> | string,
+  options: LoadOptions,
+  origin: Origin,
+  parts: LoadParts,
+): Promise<LoadOutcome> {
+  const { bytes, total } = typeof source === 'string' ? await openFile(source) : { bytes: source, total: undefined };
+  const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
+  const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
+  const { allPlatforms, onProgress, signal } = options;
+  throwIfAborted(signal);
+  const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
+  const contents = await readArchive(bytes, parts.blobs, { platform, allPlatforms, onBytes, signal });
+  try {
+    const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
+    throwIfAborted(signal);
+    return await commit(named, { ...parts.policy, overwrite: options.overwrite ?? true }, origin, parts);
+  } finally {
+    await contents.discard();
+  }
+}
+
+async function commit(
+  contents: ArchiveContents,
+  policy: LoadPolicy,
+  origin: Origin,
+  parts: LoadParts,
+): Promise<LoadOutcome> {
+  const { blobs, port, isBlobNeeded } = parts;
+  const decide = decideLoad(contents, policy);
+  const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
+  for (const { digest } of staged) blobs.pin(digest);
+  try {
+    await blobs.keep(staged.filter(({ digest }) => !isBlobNeeded(digest)));
+    // Blobs are durable from here. A crash before the append leaves files that no event names, for the sweep.
+    return await holdingLayers(contents, parts, () => port.submit({ decide, origin }));
+  } finally {
+    for (const { digest } of staged) blobs.unpin(digest);
+    await blobs.removeUnneeded(new Set(staged.map(({ digest }) => digest)), isBlobNeeded);
+  }
+}
+
+function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
+  const byDigest = new Map<Digest, KeptBlob>();
+  for (const { layers } of contents.images) {
+    for (const { staged } of layers) {
+      if (staged !== undefined) byDigest.set(staged.blob.digest, { file: staged.file, digest: staged.blob.digest });
+    }
+  }
+  return [...byDigest.values()];
+}
+
+/** Takes the layers of new images from the layer store kept elsewhere, if there is one, around `submit`. */
+async function holdingLayers(
+  contents: ArchiveContents,
+  { heldLayers, hasImage }: LoadParts,
+  submit: () => Promise<LoadOutcome>,
+): Promise<LoadOutcome> {
+  if (heldLayers === undefined) return submit();
+  const taken = new Map<ImageId, Layer>();
+  let outcome: LoadOutcome | undefined;
+  try {
+    for (const { id, image } of contents.images) {
+      const chainId = chainOf(image);
+      if (chainId !== undefined && !hasImage(id)) taken.set(id, await heldLayers.take(chainId));
+    }
+    outcome = await submit();
+  } finally {
+    const created = new Set(outcome?.images.filter((image) => image.created).map(({ id }) => id));
+    for (const [id, layer] of taken) {
+      if (created.has(id)) heldLayers.assign(id, layer);
+      else await heldLayers.giveBack(layer);
+    }
+  }
+  return outcome;
+}
+
+// The extra name stands for the archive's only image, or for the platforms of its only name.
+function withTag({ images, references }: ArchiveContents, tag: string): ArchiveReference[] {
+  const [image] = images;
+  const [named] = references;
+  const others = references.filter(({ reference }) => reference !== tag);
+  if (named !== undefined && references.every(({ image: id }) => id === named.image)) {
+    return [...others, { ...named, reference: tag }];
+  }
+  if (image !== undefined && images.length === 1) {
+    return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
+  }
+  throw new StoreError('REFERENCE_INVALID', `cannot tag ${tag}: the archive holds ${images.length} images, expected one`, {
+    data: { reference: tag, images: images.length },
+  });
+}
+
+async function openFile(path: string): Promise<{ bytes: AsyncIterable<Uint8Array>; total: number }> {
+  try {
+    const facts = await stat(path);
+    if (facts.isDirectory()) throw new StoreError('ARCHIVE_INVALID', `${path} is a directory, expected an archive file`);
+    return { bytes: createReadStream(path, { highWaterMark: 256 * 1024 }), total: facts.size };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      throw new StoreError('FILE_NOT_FOUND', `no file ${path}`, { cause: error, data: { path } });
+    }
+    throw ioFailure(`read ${path}`, error);
+  }
+}
+

@@ -1,0 +1,92 @@
+import type { Views } from '../../projections/views.js';
+import { StoreError } from '../errors.js';
+import { type Digest, type ImageId, isDigest } from '../model/digest.js';
+import type { Decide } from './decide/decision.js';
+import {
+  checkMetadataKey,
+  decideClearMetadata,
+  decideSetMetadata,
+  metadataNotFound,
+  PARENT_KEY,
+} from './decide/metadata.js';
+import { imageNotFound } from './decide/need.js';
+import { decideClearParent } from './decide/parent.js';
+import type { DigestWalkFunc, Store, StoreBackend } from './store.js';
+
+/** What the raw side of an event store is made of. */
+export interface LogBackendParts {
+  readonly images: Store;
+  readonly readConfig: (id: ImageId) => Uint8Array;
+  readonly submit: (decide: Decide<void>) => Promise<void>;
+}
+
+/**
+ * The raw side of an event store: configs and metadata as Docker's StoreBackend has them. Unlike a
+ * filesystem it refuses what is no image config, and the metadata `parent` is the image's parent.
+ */
+export class LogBackend implements StoreBackend {
+  readonly #views: Views;
+  readonly #parts: LogBackendParts;
+
+  constructor(views: Views, parts: LogBackendParts) {
+    this.#views = views;
+    this.#parts = parts;
+  }
+
+  walk(visit: DigestWalkFunc): void {
+    for (const id of [...this.#views.images.byId.keys()].sort()) visit(id);
+  }
+
+  get(digest: Digest): Uint8Array {
+    return this.#parts.readConfig(this.#known(digest));
+  }
+
+  set(data: Uint8Array): Promise<Digest> {
+    return this.#parts.images.create(data);
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    await this.#parts.images.delete(digest as ImageId);
+  }
+
+  async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
+    const id = digest as ImageId;
+    if (key === PARENT_KEY) await this.#parts.images.setParent(id, parentIn(value, id));
+    else await this.#parts.submit(decideSetMetadata(id, key, new Uint8Array(value)));
+  }
+
+  getMetadata(digest: Digest, key: string): Uint8Array {
+    const id = this.#known(digest);
+    checkMetadataKey(key);
+    const value = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);
+    if (value === undefined) throw metadataNotFound(digest, key);
+    return new Uint8Array(value);
+  }
+
+  // As in a filesystem, what is not there is deleted already.
+  async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    const id = digest as ImageId;
+    checkMetadataKey(key);
+    const isThere = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);
+    if (isThere === undefined) return;
+    await this.#parts.submit(key === PARENT_KEY ? decideClearParent(id) : decideClearMetadata(id, key));
+  }
+
+  #known(digest: Digest): ImageId {
+    if (this.#views.images.byId.has(digest as ImageId)) return digest as ImageId;
+    throw imageNotFound(digest);
+  }
+
+  #parent(id: ImageId): Uint8Array | undefined {
+    const parent = this.#views.children.parent(id);
+    return parent === undefined ? undefined : new TextEncoder().encode(parent);
+  }
+}
+
+function parentIn(value: Uint8Array, id: ImageId): ImageId {
+  const parent = new TextDecoder().decode(value);
+  if (isDigest(parent)) return parent as ImageId;
+  throw new StoreError('METADATA_INVALID', `the metadata parent of ${id} must be an image id`, {
+    data: { image: id, parent: parent.slice(0, 100) },
+  });
+}

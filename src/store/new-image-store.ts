@@ -1,0 +1,116 @@
+import { createViews } from '../../projections/views.js';
+import { isStoreError } from '../errors.js';
+import { hostOs } from '../model/host.js';
+import { type Image, newFromJSON } from '../model/image.js';
+import { type ImageId, isDigest } from '../model/digest.js';
+import type { EventBody } from '../model/events.js';
+import { BackendPort } from './backend-port.js';
+import { chainOf, imageCreated } from './decide/create.js';
+import { PARENT_KEY } from './decide/metadata.js';
+import { checkOS } from '../model/check-os.js';
+import { HeldLayers } from './held-layers.js';
+import { ImageStore } from './image-store.js';
+import { nodeSha256 } from './node-hash.js';
+import type { LayerGetReleaser, Store, StoreBackend } from './store.js';
+
+export interface ImageStoreOptions {
+  /** The operating system that images with layers must be for; default `host`, as with Docker. */
+  readonly os?: 'any' | 'host' | (string & {}) | undefined;
+  readonly actor?: string | undefined;
+  /** The clock, milliseconds since the epoch; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/**
+ * Returns the image store over `backend` and `layers`, restored as Docker restores its own: every
+ * config is read and parsed, every chain is taken from `layers`; what is no image, has a missing layer or is for
+ * another operating system is passed over. The backend has no transactions: each change is applied by itself.
+ * @throws {StoreError} what the backend throws while it is walked
+ */
+export async function newImageStore(
+  backend: StoreBackend,
+  layers: LayerGetReleaser,
+  options: ImageStoreOptions = {},
+): Promise<Store> {
+  const { os = 'host', actor = 'imagelog', now = Date.now } = options;
+  const policy = { os: requiredOs(os), needsLayers: false };
+  const { views, fold } = createViews();
+  const heldLayers = new HeldLayers(layers);
+  const port = new BackendPort({ backend, views, fold, now });
+  await restoreImages(backend, heldLayers, policy.os, (events) => port.fold(events));
+  return new ImageStore({
+    views,
+    port,
+    readConfig: (id) => backend.get(id),
+    readMetadata: (id, key) => unlessNotFound(() => backend.getMetadata(id, key)),
+    configsOutliveImages: false,
+    policy,
+    heldLayers,
+    actor,
+    now,
+    hash: nodeSha256,
+  });
+}
+
+/** Returns the operating system that an `os` option asks for; undefined for any. */
+export function requiredOs(os: string): string | undefined {
+  if (os === 'any') return undefined;
+  return os === 'host' ? hostOs() : os;
+}
+
+async function restoreImages(
+  backend: StoreBackend,
+  heldLayers: HeldLayers,
+  os: string | undefined,
+  fold: (events: readonly EventBody[]) => void,
+): Promise<void> {
+  const ids: ImageId[] = [];
+  backend.walk((digest) => ids.push(digest as ImageId));
+  const restored = new Set<ImageId>();
+  for (const id of ids) {
+    const config = backend.get(id);
+    const image = parsedOrUndefined(config);
+    if (image === undefined || !(await takeLayers(id, image, heldLayers, os))) continue;
+    restored.add(id);
+    fold([imageCreated({ id, config, image })]);
+  }
+  // Parents come second: either image may stand first in the walk.
+  for (const id of restored) {
+    const parent = unlessNotFound(() => backend.getMetadata(id, PARENT_KEY));
+    const parentId = parent === undefined ? '' : new TextDecoder().decode(parent);
+    if (isDigest(parentId) && restored.has(parentId as ImageId)) {
+      fold([{ type: 'ParentSet', image: id, parent: parentId as ImageId }]);
+    }
+  }
+}
+
+async function takeLayers(id: ImageId, image: Image, heldLayers: HeldLayers, os: string | undefined): Promise<boolean> {
+  const chainId = chainOf(image);
+  if (chainId === undefined) return true;
+  try {
+    if (os !== undefined) checkOS(image.operatingSystem(), os);
+    heldLayers.assign(id, await heldLayers.take(chainId));
+    return true;
+  } catch (error) {
+    if (isStoreError(error, 'OS_UNSUPPORTED') || isStoreError(error, 'LAYER_MISSING')) return false;
+    throw error;
+  }
+}
+
+function parsedOrUndefined(config: Uint8Array): Image | undefined {
+  try {
+    return newFromJSON(config);
+  } catch (error) {
+    if (isStoreError(error, 'CONFIG_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+function unlessNotFound<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isStoreError(error) && error.kind === 'NotFound') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createViews, type ViewSet } from '../../projections/views.js';
+import { throwIfAborted } from '../abort.js';
+import { StoreError } from '../errors.js';
+import { LevelLog } from '../log/level-log.js';
+import { BlobStore } from './blob-store.js';
+import { ioFailure, systemCode } from './durable-file.js';
+import { type EventStoreParts, type LayerPlace, LocalEventStore } from './event-store.js';
+import { HeldLayers } from './held-layers.js';
+import { requiredOs } from './new-image-store.js';
+import { nodeSha256 } from './node-hash.js';
+import { withOwner, writeOwner } from './owner-file.js';
+import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
+import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
+
+/**
+ * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.
+ *
+ * Throws STORE_NOT_FOUND when it is missing and may not be made; STORE_NOT_A_DIRECTORY; STORE_NOT_WRITABLE;
+ * STORE_LOCKED with the pid where it is known; STORE_FORMAT_UNSUPPORTED for one that a newer version wrote;
+ * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; DISK_FULL; ABORTED.
+ */
+export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
+  const path = resolve(directory);
+  const mayCreate = (options.create ?? true) && options.readOnly !== true;
+  await needDirectory(path, mayCreate);
+  const sidecar = await readSidecar(path);
+  if (sidecar === undefined) {
+    if (!mayCreate) throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, { data: { directory: path } });
+    await refuseHalfAStore(path);
+  }
+  const log = await openLog(path, sidecar === undefined);
+  try {
+    return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+async function openParts(directory: string, log: LevelLog, sidecar: Sidecar, options: OpenOptions): Promise<EventStore> {
+  const viewSet = createViews();
+  await replay(log, viewSet, options.signal);
+  const blobs = new BlobStore(join(directory, 'blobs'));
+  if (options.readOnly !== true) {
+    await writeOwner(directory);
+    await blobs.makeDirectories();
+    // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen.
+    await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+  }
+  const { layers } = options;
+  const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
+  const heldLayers = layers === undefined || layers === 'none' ? undefined : await takeHolds(layers, viewSet);
+  const parts: EventStoreParts = {
+    directory,
+    sidecar,
+    log,
+    viewSet,
+    blobs,
+    layerPlace,
+    heldLayers,
+    policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
+    readOnly: options.readOnly ?? false,
+    actor: options.actor ?? defaultActor(),
+    now: options.now ?? Date.now,
+  };
+  return new LocalEventStore(parts);
+}
+
+/** Folds the whole log into the views: the same fold that live events take. */
+async function replay(log: LevelLog, viewSet: ViewSet, signal: AbortSignal | undefined): Promise<void> {
+  for await (const page of log.pages({ signal })) viewSet.fold(page);
+}
+
+// An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.
+async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<HeldLayers> {
+  const heldLayers = new HeldLayers(layers);
+  for (const [id, { chainId }] of views.images.byId) {
+    if (chainId !== undefined) await heldLayers.tryTake(id, chainId);
+  }
+  return heldLayers;
+}
+
+async function openLog(directory: string, createIfMissing: boolean): Promise<LevelLog> {
+  try {
+    return await LevelLog.open(join(directory, 'log'), { createIfMissing, hash: nodeSha256 });
+  } catch (error) {
+    throw await withOwner(directory, error);
+  }
+}
+
+/** Writes the sidecar of a store whose empty log was just made. */
+async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
+  throwIfAborted(options.signal);
+  if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
+  const sidecar = newSidecar(options.origin, (options.now ?? Date.now)());
+  // A crash before this leaves an empty log, which the next open takes up; after it, a store.
+  await writeSidecar(directory, sidecar);
+  return sidecar;
+}
+
+// LevelDB that may create a database removes tables when its CURRENT file is gone: look before it does.
+async function refuseHalfAStore(directory: string): Promise<void> {
+  const names = await namesIn(join(directory, 'log'));
+  if (names.includes('CURRENT') || !names.some((name) => name.endsWith('.ldb'))) return;
+  throw lostSidecar(directory, 'tables of a log without its CURRENT file');
+}
+
+function lostSidecar(directory: string, found: string): StoreError {
+  return new StoreError('SIDECAR_INVALID', `the store ${directory} has no ${SIDECAR_FILE}, expected one beside ${found}`, {
+    data: { directory },
+  });
+}
+
+async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
+  try {
+    if (!(await stat(path)).isDirectory()) {
+      throw new StoreError('STORE_NOT_A_DIRECTORY', `${path} is a file, expected the directory of a store`, { data: { path } });
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOTDIR') {
+      throw new StoreError('STORE_NOT_A_DIRECTORY', `${path} lies below a file`, { cause: error, data: { path } });
+    }
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`open the store ${path}`, error);
+    if (!mayCreate) throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
+    await makeDirectory(path);
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw ioFailure(`make the store ${path}`, error);
+  }
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw ioFailure(`read ${path}`, error);
+  }
+}
+
+function defaultActor(): string {
+  return `${userInfo().username}@${hostname()}`;
+}

@@ -1,0 +1,63 @@
+import type { ReferencesView } from '../../projections/references.js';
+import { StoreError } from '../errors.js';
+import type { ImageId } from '../model/digest.js';
+import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
+import { canonicalReference } from '../model/reference.js';
+import type { CommandPort } from './command.js';
+import { decideTag, decideUntag, referenceNotFound } from './decide/tag.js';
+import { originOf } from './envelope.js';
+import type { ReferenceEntry, WriteOptions } from './store.js';
+
+export interface ReferenceStoreParts {
+  readonly view: () => ReferencesView;
+  readonly port: CommandPort;
+  readonly actor: string;
+}
+
+/** Names of images: Docker's reference store over the references view. */
+export class ReferenceStore {
+  readonly #parts: ReferenceStoreParts;
+
+  constructor(parts: ReferenceStoreParts) {
+    this.#parts = parts;
+  }
+
+  async tag(
+    reference: string,
+    id: ImageId,
+    options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
+  ): Promise<void> {
+    const decide = decideTag(canonicalReference(reference), id, options.overwrite ?? true);
+    await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
+  }
+
+  async untag(reference: string, options: WriteOptions = {}): Promise<void> {
+    const decide = decideUntag(canonicalReference(reference));
+    await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
+  }
+
+  /** @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND, PLATFORM_INVALID */
+  resolve(reference: string, platform: Platform | string | undefined): ImageId {
+    const name = canonicalReference(reference);
+    const entry = this.#parts.view().byName.get(name);
+    if (entry === undefined) throw referenceNotFound(name);
+    if (platform === undefined || entry.platforms === undefined) return entry.image;
+    const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
+    const found = entry.platforms.find((candidate) => platformMatches(wanted, candidate));
+    if (found !== undefined) return found.image;
+    const there = entry.platforms.map(formatPlatform);
+    throw new StoreError(
+      'PLATFORM_NOT_FOUND',
+      `${name} has no image for ${formatPlatform(wanted)}, only for ${there.join(', ')}`,
+      { data: { reference: name, platform: formatPlatform(wanted), platforms: there } },
+    );
+  }
+
+  references(id: ImageId): string[] {
+    return [...(this.#parts.view().byImage.get(id) ?? [])].sort();
+  }
+
+  entries(): ReferenceEntry[] {
+    return [...this.#parts.view().byName.values()].sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+}

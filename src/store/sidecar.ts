@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StoreError } from '../errors.js';
+import { ioFailure, systemCode, writeDurableFile } from './durable-file.js';
+
+/** Name of the sidecar in a store's directory. */
+export const SIDECAR_FILE = 'imagelog.json';
+/** Version of the directory layout that this code reads and writes. */
+export const FORMAT_VERSION = 1;
+
+/**
+ * What a store is, kept outside the database: whoever finds the database empty or without its CURRENT file can
+ * tell a new store from a damaged one. Written once.
+ */
+export interface Sidecar {
+  readonly format: 'imagelog';
+  readonly version: number;
+  readonly storeId: string;
+  /** The log's name in checkpoints. */
+  readonly origin: string;
+  /** RFC 3339. */
+  readonly created: string;
+}
+
+/** Returns the sidecar of a new store. */
+export function newSidecar(origin: string | undefined, now: number): Sidecar {
+  const storeId = randomUUID();
+  const created = new Date(now).toISOString();
+  return { format: 'imagelog', version: FORMAT_VERSION, storeId, origin: origin ?? `imagelog/${storeId}`, created };
+}
+
+/** Writes the sidecar, durable on return. */
+export async function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
+  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(`${JSON.stringify(sidecar, null, 2)}\n`));
+}
+
+/**
+ * Returns the sidecar of a store, or undefined when there is none.
+ * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
+  const path = join(directory, SIDECAR_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw ioFailure(`read ${path}`, error);
+  }
+  return parseSidecar(path, text);
+}
+
+function parseSidecar(path: string, text: string): Sidecar {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new StoreError('SIDECAR_INVALID', `${path} is not JSON`, { cause, data: { path } });
+  }
+  const { format, version, storeId, origin, created } = Object(value) as Record<string, unknown>;
+  if (format !== 'imagelog' || typeof version !== 'number') {
+    throw new StoreError('SIDECAR_INVALID', `${path} does not describe an imagelog store`, { data: { path } });
+  }
+  if (version > FORMAT_VERSION) {
+    throw new StoreError(
+      'STORE_FORMAT_UNSUPPORTED',
+      `the store has format ${version}; this version of imagelog reads up to ${FORMAT_VERSION}`,
+      { data: { path, version, supported: FORMAT_VERSION } },
+    );
+  }
+  if (typeof storeId !== 'string' || typeof origin !== 'string' || Number.isNaN(Date.parse(String(created)))) {
+    throw new StoreError('SIDECAR_INVALID', `${path} lacks storeId, origin or created`, { data: { path } });
+  }
+  return { format, version, storeId, origin, created: String(created) };
+}

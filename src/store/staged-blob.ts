@@ -1,0 +1,73 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import type { StagedFile } from '../archive/archive.js';
+import { ioFailure } from './durable-file.js';
+
+/** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
+export class StagedBlob implements StagedFile {
+  readonly path: string;
+  #handle: FileHandle | undefined;
+  #isHere = true;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  /** Makes an empty file at `path`. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
+  static async create(path: string): Promise<StagedBlob> {
+    try {
+      return new StagedBlob(path, await open(path, 'wx'));
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    try {
+      let written = 0;
+      while (written < chunk.length) {
+        const { bytesWritten } = await this.#open().write(chunk, written);
+        written += bytesWritten;
+      }
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
+  }
+
+  // The handle stays open: `sync` needs it, and most staged files are kept.
+  async finish(): Promise<void> {
+    // Nothing is buffered here.
+  }
+
+  read(): AsyncIterable<Uint8Array> {
+    return createReadStream(this.path, { highWaterMark: 256 * 1024 });
+  }
+
+  /** Makes the bytes durable and ends the file. */
+  async sync(): Promise<void> {
+    const handle = this.#open();
+    await handle.sync();
+    this.#handle = undefined;
+    await handle.close();
+  }
+
+  /** Tells that the file was renamed and is no longer this one's to remove. */
+  moved(): void {
+    this.#isHere = false;
+  }
+
+  async discard(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close();
+    if (!this.#isHere) return;
+    this.#isHere = false;
+    await rm(this.path, { force: true });
+  }
+
+  #open(): FileHandle {
+    if (this.#handle === undefined) throw new TypeError('the staged file is closed');
+    return this.#handle;
+  }
+}

@@ -1,0 +1,94 @@
+import { filter as rxFilter, firstValueFrom, mergeMap, type Observable } from 'rxjs';
+import type { Page } from '../../projections/live-view.js';
+import { aborted, throwIfAborted } from '../abort.js';
+import type { Log } from '../log/log.js';
+import type { StoredEvent } from '../model/events.js';
+import { compileFilter } from './event-filter.js';
+import type { FollowOptions, Head, ReadOptions, StoreLog } from './store.js';
+
+/** The reading side of a store's log: pages from the database, and what was folded as it happens. */
+export class EventReader implements StoreLog {
+  readonly events$: Observable<StoredEvent>;
+  readonly #log: Log;
+  readonly #folded$: Observable<Page>;
+
+  #head: Head;
+
+  /** Reads `log`, whose events up to its head are folded; `folded$` gives the pages after that. */
+  constructor(log: Log, folded$: Observable<Page>) {
+    this.#log = log;
+    this.#folded$ = folded$;
+    this.#head = log.head;
+    folded$.subscribe((page) => {
+      const last = page.at(-1);
+      if (last !== undefined) this.#head = { seq: last.seq, time: last.time };
+    });
+    this.events$ = folded$.pipe(mergeMap((page) => page));
+  }
+
+  /** The last event that every view has folded: whoever reads up to here finds it in the views. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  async *read(options: ReadOptions = {}): AsyncGenerator<StoredEvent> {
+    const { from, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
+    checkLimit(limit);
+    const passes = compileFilter(options.filter);
+    const to = Math.min(options.to ?? this.head.seq, this.head.seq);
+    let left = limit;
+    if (left === 0) return;
+    for await (const page of this.#log.pages({ from, to, reverse, signal })) {
+      for (const event of page) {
+        if (!passes(event)) continue;
+        yield event;
+        throwIfAborted(signal);
+        if (--left === 0) return;
+      }
+    }
+  }
+
+  // Nothing is buffered: a follower that is behind reads the database at its own pace, and one that has caught up only
+  // waits to hear that the head moved.
+  async *follow(options: FollowOptions = {}): AsyncGenerator<StoredEvent> {
+    const { from = this.head.seq + 1, filter, signal } = options;
+    let next = Math.max(1, from);
+    for (;;) {
+      throwIfAborted(signal);
+      const to = this.head.seq;
+      if (next > to) {
+        if (!(await this.#headReaches(next, signal))) return;
+        continue;
+      }
+      yield* this.read({ from: next, to, filter, signal });
+      next = to + 1;
+    }
+  }
+
+  /** Resolves when the head is at `seq` or beyond; false when the log was closed before. */
+  async #headReaches(seq: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const reached$ = this.#folded$.pipe(rxFilter(() => this.head.seq >= seq));
+    const reached = firstValueFrom(reached$, { defaultValue: undefined });
+    return (await untilAborted(reached, signal)) !== undefined;
+  }
+}
+
+async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return work;
+  throwIfAborted(signal);
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(aborted(signal));
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
+  }
+}
+
+function checkLimit(limit: number): void {
+  if (limit >= 0 && !Number.isNaN(limit)) return;
+  throw new RangeError(`limit must not be negative: ${limit}`);
+}

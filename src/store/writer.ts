@@ -1,0 +1,201 @@
+import type { Page } from '../../projections/live-view.js';
+import type { Views } from '../../projections/views.js';
+import { StoreError } from '../errors.js';
+import type { Log, LogEntry } from '../log/log.js';
+import { encodeRecord } from '../log/record.js';
+import type { Digest } from '../model/digest.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Command, CommandPort } from './command.js';
+import type { Decision } from './decide/decision.js';
+import { ChangedFacts, type HoldCounts, NotedState } from './decide/noted-state.js';
+import { stampEvents } from './envelope.js';
+
+/** Events of one group at the most: a load may bring more, alone. */
+const MAX_GROUP_EVENTS = 4_096;
+/** Content bytes of one group at the most, so that one batch stays far below LevelDB's limits. */
+const MAX_GROUP_BYTES = 16 * 1024 * 1024;
+
+/** A command in the queue, with the promise that its caller waits for. */
+interface Waiting {
+  readonly command: Command<unknown>;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A command of the group that is being appended. */
+interface Accepted {
+  readonly waiting: Waiting;
+  readonly result: unknown;
+}
+
+export interface WriterOptions {
+  readonly log: Log;
+  readonly views: Views;
+  readonly holds: HoldCounts;
+  readonly now: () => number;
+  /** Folds durable events into every view. */
+  readonly fold: (page: Page) => void;
+}
+
+/**
+ * The one writer of a log. Commands wait in a queue; as many as are waiting are decided in order and appended
+ * as one batch, so that 64 callers cost one sync and not 64.
+ */
+export class Writer implements CommandPort {
+  readonly #options: WriterOptions;
+  readonly #queue: Waiting[] = [];
+  #draining: Promise<void> | undefined;
+  /** Why nothing can be written any more. */
+  #ended: StoreError | undefined;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  submit<Result>(command: Command<Result>): Promise<Result> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise<Result>((resolve, reject) => {
+      this.#queue.push({ command, resolve, reject } as Waiting);
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /** Refuses new commands with `reason` and resolves when those that wait are settled. */
+  async end(reason: StoreError): Promise<void> {
+    this.#ended ??= reason;
+    await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    // Callers that run in the same turn join the first group.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const group = new Group(this.#options);
+      this.#fill(group);
+      if (group.entries.length > 0) await this.#append(group);
+    }
+    this.#draining = undefined;
+  }
+
+  #fill(group: Group): void {
+    while (!group.full) {
+      const waiting = this.#queue[0];
+      if (waiting === undefined || !group.take(waiting)) return;
+      this.#queue.shift();
+    }
+  }
+
+  async #append(group: Group): Promise<void> {
+    const { log, fold } = this.#options;
+    try {
+      await log.append({ expectedHead: group.first - 1, entries: group.entries, content: group.content });
+    } catch (error) {
+      await this.#settle(group, error);
+      return;
+    }
+    // A crash from here on loses nothing: the events are durable, and the next open folds them.
+    fold(group.entries.map(({ event }) => event));
+    group.resolveAll();
+  }
+
+  // A failed append may have happened or not. Look, tell the callers what was found, and go on only if the log is whole.
+  async #settle(group: Group, error: unknown): Promise<void> {
+    const { log, fold } = this.#options;
+    try {
+      const survived = await log.recover();
+      fold(survived);
+      group.rejectAll(outcome(error, group.entries, survived));
+    } catch (cause) {
+      const failed = new StoreError('LOG_FAILED', 'the log failed and could not be reopened: nothing can be written until the store is opened again', { cause });
+      this.#ended = failed;
+      group.rejectAll(outcome(error, group.entries, undefined));
+      for (const waiting of this.#queue.splice(0)) waiting.reject(failed);
+    }
+  }
+}
+
+/** Commands decided against the same views, on their way into one batch. */
+class Group {
+  readonly #options: WriterOptions;
+  readonly #changed: ChangedFacts;
+  readonly #accepted: Accepted[] = [];
+  readonly #time: number;
+  #contentBytes = 0;
+  readonly first: number;
+  readonly entries: LogEntry[] = [];
+  readonly content = new Map<Digest, Uint8Array>();
+
+  constructor(options: WriterOptions) {
+    const { seq, time } = options.log.head;
+    this.#options = options;
+    this.#changed = new ChangedFacts(options.views);
+    this.#time = Math.max(time, Math.floor(options.now()));
+    this.first = seq + 1;
+  }
+
+  get full(): boolean {
+    return this.entries.length >= MAX_GROUP_EVENTS || this.#contentBytes >= MAX_GROUP_BYTES;
+  }
+
+  /** Decides a command. False when it has to wait, because it looks at something that this group changes. */
+  take(waiting: Waiting): boolean {
+    const { views, holds } = this.#options;
+    const state = new NotedState(views, holds);
+    let decision: Decision<unknown>;
+    let entries: LogEntry[];
+    try {
+      decision = waiting.command.decide(state);
+      if (state.looksAt(this.#changed.facts)) return false;
+      entries = this.#encode(decision, waiting);
+    } catch (error) {
+      if (state.looksAt(this.#changed.facts)) return false;
+      waiting.reject(error);
+      return true;
+    }
+    this.#accept(waiting, decision, entries);
+    return true;
+  }
+
+  resolveAll(): void {
+    for (const { waiting, result } of this.#accepted) waiting.resolve(result);
+  }
+
+  rejectAll(error: unknown): void {
+    for (const { waiting, result } of this.#accepted) {
+      waiting.command.withdrawn?.(result);
+      waiting.reject(error);
+    }
+  }
+
+  #encode(decision: Decision<unknown>, { command }: Waiting): LogEntry[] {
+    const first = this.first + this.entries.length;
+    const events = stampEvents(decision.events, command.origin, { first, time: this.#time });
+    return events.map((event) => ({ event, record: encodeRecord(event) }));
+  }
+
+  #accept(waiting: Waiting, { result, content }: Decision<unknown>, entries: readonly LogEntry[]): void {
+    waiting.command.accepted?.(result);
+    if (entries.length === 0) {
+      waiting.resolve(result);
+      return;
+    }
+    for (const entry of entries) {
+      this.entries.push(entry);
+      this.#changed.add(entry.event);
+    }
+    for (const [digest, bytes] of content ?? []) {
+      this.content.set(digest, bytes);
+      this.#contentBytes += bytes.length;
+    }
+    this.#accepted.push({ waiting, result });
+  }
+}
+
+function outcome(cause: unknown, entries: readonly LogEntry[], survived: readonly StoredEvent[] | undefined): StoreError {
+  const found =
+    survived === undefined ? 'the log could not be read again' : `the log holds ${survived.length} of its ${entries.length} events`;
+  return new StoreError('OUTCOME_UNKNOWN', `the write failed; after reopening, ${found}`, {
+    cause,
+    data: { events: entries.length, survived: survived?.length },
+  });
+}
