@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StagedFile, Staging } from '../archive/archive.js';
 import { StoreError } from '../errors.js';
 import { type Digest, digestHex, isDigest } from '../model/digest.js';
 import { ioFailure, syncDirectory, systemCode } from './durable-file.js';
@@ -10,7 +9,7 @@ import { StagedBlob } from './staged-blob.js';
 
 /** A staged file that is to become the blob `digest`. */
 export interface KeptBlob {
-  readonly file: StagedFile;
+  readonly file: StagedBlob;
   readonly digest: Digest;
 }
 
@@ -19,7 +18,7 @@ export interface KeptBlob {
  * come in. A blob is durable before any event names it, and is removed only after the event that frees it is
  * durable: a crash between leaves a file without an event, which `sweep` finds.
  */
-export class BlobStore implements Staging {
+export class BlobStore {
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
@@ -40,6 +39,7 @@ export class BlobStore implements Staging {
     }
   }
 
+  /** Opens a new staged file; what an archive reader stages its files with. */
   async create(): Promise<StagedBlob> {
     return StagedBlob.create(join(this.#staging, randomBytes(12).toString('hex')));
   }
@@ -53,7 +53,7 @@ export class BlobStore implements Staging {
     if (blobs.length === 0) return;
     await this.#exclusively(async () => {
       try {
-        await Promise.all(blobs.map(({ file, digest }) => this.#keepOne(file as StagedBlob, digest)));
+        await Promise.all(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
         // A crash before this line may forget the names; nothing names these blobs yet.
         await syncDirectory(this.#kept);
       } catch (error) {

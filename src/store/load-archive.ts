@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { throwIfAborted } from '../abort.js';
-import type { ArchiveContents, ArchiveReference } from '../archive/archive.js';
+import type { ArchiveContents, ArchiveReference, StagedLayer } from '../archive/archive.js';
 import { readArchive } from '../archive/read-archive.js';
 import { StoreError } from '../errors.js';
 import type { Digest, ImageId } from '../model/digest.js';
@@ -14,6 +14,7 @@ import { decideLoad, type LoadOutcome, type LoadPolicy } from './decide/load.js'
 import { ioFailure, systemCode } from './durable-file.js';
 import type { Origin } from './envelope.js';
 import type { HeldLayers } from './held-layers.js';
+import { StagedBlob } from './staged-blob.js';
 import type { Layer, LoadOptions } from './store.js';
 
 export interface LoadParts {
@@ -72,10 +73,16 @@ function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
   for (const { layers } of contents.images) {
     for (const { staged } of layers) {
-      if (staged !== undefined) byDigest.set(staged.blob.digest, { file: staged.file, digest: staged.blob.digest });
+      if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
     }
   }
   return [...byDigest.values()];
+}
+
+// The archive reader gives back the very files that the blob store opened for it.
+function ownFile({ file, blob }: StagedLayer): StagedBlob {
+  if (file instanceof StagedBlob) return file;
+  throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
 }
 
 /** Takes the layers of new images from the layer store kept elsewhere, if there is one, around `submit`. */

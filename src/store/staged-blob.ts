@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import type { StagedFile } from '../archive/archive.js';
 import { ioFailure } from './durable-file.js';
 
 /** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
-export class StagedBlob implements StagedFile {
+export class StagedBlob {
   readonly path: string;
   #handle: FileHandle | undefined;
   #isHere = true;
@@ -23,6 +22,7 @@ export class StagedBlob implements StagedFile {
     }
   }
 
+  /** Appends `chunk`; resolves when the system has it. */
   async write(chunk: Uint8Array): Promise<void> {
     try {
       let written = 0;
@@ -35,11 +35,12 @@ export class StagedBlob implements StagedFile {
     }
   }
 
-  // The handle stays open: `sync` needs it, and most staged files are kept.
+  /** Ends writing. The handle stays open: `sync` needs it, and most staged files are kept. */
   async finish(): Promise<void> {
     // Nothing is buffered here.
   }
 
+  /** The bytes written so far. */
   read(): AsyncIterable<Uint8Array> {
     return createReadStream(this.path, { highWaterMark: 256 * 1024 });
   }
@@ -57,6 +58,7 @@ export class StagedBlob implements StagedFile {
     this.#isHere = false;
   }
 
+  /** Removes the file, unless it was kept or discarded already. */
   async discard(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
