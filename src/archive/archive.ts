@@ -44,6 +44,8 @@ export interface ArchiveManifest {
   readonly descriptor: Descriptor;
   /** From the bottom up, as the manifest writes them. */
   readonly layers: readonly Descriptor[];
+  /** The file of each of `layers`; undefined where the archive does not hold it. */
+  readonly staged: readonly (StagedLayer | undefined)[];
 }
 
 /** One image of an archive, checked: config, layers and manifest fit together. */

@@ -1,19 +1,109 @@
+import { StoreError } from '../errors.js';
 import type { Platform } from '../model/platform.js';
-import type { ArchiveContents, Staging } from './archive.js';
+import { abortable } from './abortable.js';
+import type { ArchiveContents, StagedFile, Staging } from './archive.js';
+import type { ArchiveTree } from './archive-tree.js';
+import { ContentsBuilder } from './contents-builder.js';
+import { addDockerImages } from './docker-archive.js';
+import { ImageBuilder } from './image-builder.js';
+import { addOciImages } from './oci-archive.js';
+import { OciGraph } from './oci-graph.js';
+import { type ArchiveLimits, scanArchive } from './scan-archive.js';
+import { TrackedStaging } from './tracked-staging.js';
 
 /** How to read an archive. */
 export interface ReadArchiveOptions {
-  /** Only the images of this platform where the archive offers several. */
+  /** Only the images for this platform; the others are passed over and said. */
   readonly platform?: Platform | undefined;
   /** Refuse an archive that lacks a platform its index names; without it, those are passed over and said. */
   readonly allPlatforms?: boolean | undefined;
   /** Called with the bytes read so far from the source, as they are in the file. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Limits that differ from those in limits.ts. */
+  readonly limits?: ArchiveLimits | undefined;
 }
 
-export declare function readArchive(
+/**
+ * Reads an archive of `docker save` or in the OCI image layout, plain or compressed as a whole, in one pass, and returns
+ * what it holds: everything checked, nothing decided for a store. Layers wait in `staging`; call `discard` on the
+ * contents when the store has kept what it wants. Memory stays at small files and a few chunks. The source is
+ * closed in every case; when the promise rejects, nothing is left in `staging`.
+ *
+ * @throws {StoreError} ARCHIVE_INVALID for what is no such archive, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING, ARCHIVE_MANIFEST_INVALID,
+ *   ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID, CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH,
+ *   REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
+ */
+export async function readArchive(
   source: AsyncIterable<Uint8Array>,
   staging: Staging,
-  options?: ReadArchiveOptions,
-): Promise<ArchiveContents>;
+  options: ReadArchiveOptions = {},
+): Promise<ArchiveContents> {
+  const tracked = new TrackedStaging(staging);
+  try {
+    const tree = await scanArchive(abortable(source, options), tracked, options.limits);
+    const contents = await readLayout(tree, tracked, options);
+    await tracked.discard(stagedFiles(contents));
+    return contents;
+  } catch (error) {
+    await discardAfter(error, tracked);
+    throw error;
+  }
+}
+
+async function readLayout(
+  tree: ArchiveTree,
+  staging: TrackedStaging,
+  options: ReadArchiveOptions,
+): Promise<ArchiveContents> {
+  const limits = options.limits ?? {};
+  const notices = new Set<string>();
+  const notice = (text: string): void => void notices.add(text);
+  const builder = new ImageBuilder(staging, limits);
+  const contents = new ContentsBuilder(tree, builder);
+  const format = detectLayout(tree);
+  const choice = { platform: options.platform, maxImages: limits.maxImages, notice };
+  const complete = { top: format === 'oci', platforms: options.allPlatforms ?? false };
+  const graph = new OciGraph(tree, builder, { limits, complete, notice });
+  if (format === 'oci') {
+    await addOciImages(contents, await graph.read(), choice);
+  } else {
+    const isBoth = tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined;
+    const oci = isBoth ? await graph.read() : [];
+    await addDockerImages(contents, { tree, builder, limits, oci }, choice);
+  }
+  return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+}
+
+function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
+  if (tree.file('manifest.json') !== undefined) return 'docker';
+  if (tree.file('index.json') !== undefined || tree.file('oci-layout') !== undefined) return 'oci';
+  const isOld = tree.file('repositories') !== undefined;
+  const shown = tree.names().slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
+  const found = isOld ? 'only repositories, as Docker before 1.10 wrote it' : `a tar with ${shown.join(', ') || 'nothing in it'}`;
+  throw new StoreError(
+    'ARCHIVE_INVALID',
+    `cannot read the archive: expected manifest.json (docker save) or index.json (OCI image layout), found ${found}`,
+  );
+}
+
+function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
+  const files = new Set<StagedFile>();
+  for (const { layers, manifests } of contents.images) {
+    for (const { staged } of layers) if (staged !== undefined) files.add(staged.file);
+    for (const manifest of manifests) for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
+  }
+  return files;
+}
+
+/** Discards what was staged; a failure of that is told beside the error that led here, which counts. */
+async function discardAfter(error: unknown, staging: TrackedStaging): Promise<void> {
+  try {
+    await staging.discard();
+  } catch (failure) {
+    throw new StoreError('IO_FAILED', 'could not read the archive, nor remove what was staged of it', {
+      cause: new AggregateError([error, failure]),
+    });
+  }
+}

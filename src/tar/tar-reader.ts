@@ -1,7 +1,7 @@
 import { type Extract, extract, type Header } from 'tar-stream';
 import { StoreError } from '../errors.js';
 import { MAX_ARCHIVE_ENTRIES, MAX_ARCHIVE_NAME_BYTES, MAX_EXTENDED_HEADER_BYTES } from '../limits.js';
-import { invalidTar } from './tar-header.js';
+import { invalidTar, TAR_BLOCK_BYTES } from './tar-header.js';
 import { TarScan } from './tar-scan.js';
 
 /** Limits of one archive; each default is in limits.ts. */
@@ -65,12 +65,18 @@ async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options:
     maxExtendedBytes: options.maxExtendedBytes ?? MAX_EXTENDED_HEADER_BYTES,
     plainFilesOnly: true,
   });
+  let bytes = 0;
+  let isText = true;
   for await (const chunk of source) {
     if (parser.destroyed) return;
+    if (bytes < TAR_BLOCK_BYTES) isText &&= !chunk.subarray(0, TAR_BLOCK_BYTES - bytes).includes(0);
+    bytes += chunk.length;
     const length = scan.push(chunk);
     if (length > 0 && !parser.write(chunk.subarray(0, length))) await drained(parser);
   }
   if (!scan.ended) {
+    // Every header has NUL bytes, so a short file without one is something else.
+    if (bytes < TAR_BLOCK_BYTES && isText) throw invalidTar(`expected a header, found a file of ${bytes} bytes`);
     scan.end();
     throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected two zero blocks at its end, found none');
   }

@@ -1,0 +1,132 @@
+import { StoreError } from '../errors.js';
+import { MAX_ARCHIVE_JSON_BYTES } from '../limits.js';
+import { type ImageId, isDigest } from '../model/digest.js';
+import { formatPlatform, platformMatches } from '../model/platform.js';
+import { canonicalReference } from '../model/reference.js';
+import type { ArchiveReference } from './archive.js';
+import type { ArchiveTree } from './archive-tree.js';
+import { findFile } from './blob-lookup.js';
+import { type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
+import { type DockerImageDocument, dockerManifestCodec, parseDocument } from './documents.js';
+import type { ImageBuilder } from './image-builder.js';
+import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
+import type { OciChild } from './oci-graph.js';
+import { annotatedReference } from './reference-names.js';
+import type { ArchiveLimits } from './scan-archive.js';
+
+/** What docker-archive reading works on. */
+export interface DockerArchive {
+  readonly tree: ArchiveTree;
+  readonly builder: ImageBuilder;
+  readonly limits: ArchiveLimits;
+  /** What index.json names, in an archive that has one; its manifests are attached to the images. */
+  readonly oci: readonly OciChild[];
+}
+
+interface NamedImage {
+  readonly reference: string;
+  readonly image: ImageId;
+}
+
+/**
+ * Adds the images that manifest.json names, and their names; manifests and indexes come from the OCI part.
+ * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING, REFERENCE_INVALID, PLATFORM_NOT_FOUND,
+ *   ARCHIVE_LIMIT_EXCEEDED, and what is wrong with an image
+ */
+export async function addDockerImages(
+  contents: ContentsBuilder,
+  archive: DockerArchive,
+  choice: ImageChoice,
+): Promise<void> {
+  const documents = await readDockerManifest(archive);
+  checkImageCount(documents.length, choice.maxImages);
+  const names: NamedImage[] = [];
+  const platforms = new Set<string>();
+  for (const [at, document] of documents.entries()) {
+    names.push(...(await addImage(contents, archive, document, { at, choice, platforms })));
+  }
+  requirePlatform(contents, choice.platform, platforms);
+  await attachManifests(contents, archive.oci);
+  for (const { reference, image } of names) {
+    contents.addReference({ reference, image, ...targetOf(contents, archive.oci, reference, image) });
+  }
+}
+
+async function readDockerManifest({ tree, limits }: DockerArchive): Promise<readonly DockerImageDocument[]> {
+  const file = tree.file('manifest.json');
+  if (file === undefined) throw missing('manifest.json', 'a file');
+  const bytes = await file.read(limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
+  const documents = parseDocument(bytes, dockerManifestCodec, 'manifest.json');
+  if (documents !== null) return documents;
+  throw new StoreError('ARCHIVE_MANIFEST_INVALID', 'cannot read manifest.json of the archive: expected a list, found null');
+}
+
+async function addImage(
+  contents: ContentsBuilder,
+  archive: DockerArchive,
+  document: DockerImageDocument,
+  { at, choice, platforms }: { readonly at: number; readonly choice: ImageChoice; readonly platforms: Set<string> },
+): Promise<readonly NamedImage[]> {
+  const where = `manifest.json: [${at}]`;
+  const file = findFile(archive.tree, document.config);
+  if (file === undefined) throw missing(`${where}: Config`, `the file ${JSON.stringify(document.config.slice(0, 200))}`);
+  const config = await archive.builder.config(file);
+  const platform = config.image.platform();
+  platforms.add(formatPlatform(platform));
+  if (choice.platform !== undefined && !platformMatches(choice.platform, platform)) {
+    choice.notice(`passed over ${config.id}: it is for ${formatPlatform(platform)}`);
+    return [];
+  }
+  const layers = (document.layers ?? []).map((name) => ({ name, file: findFile(archive.tree, name) }));
+  const staged = await archive.builder.layers(config, layers, where);
+  contents.addImage(config, { parent: parentOf(document, where), staged });
+  return (document.repoTags ?? []).map((tag) => ({ reference: canonicalReference(tag), image: config.id }));
+}
+
+function parentOf(document: DockerImageDocument, where: string): ImageId | undefined {
+  if (document.parent === '') return undefined;
+  if (isDigest(document.parent)) return document.parent as ImageId;
+  const found = JSON.stringify(document.parent.slice(0, 100));
+  throw new StoreError('ARCHIVE_MANIFEST_INVALID', `cannot read ${where}: expected an image id as Parent, found ${found}`);
+}
+
+/** Attaches the manifests of the loaded images, and keeps the indexes that lead to them. */
+async function attachManifests(contents: ContentsBuilder, oci: readonly OciChild[]): Promise<void> {
+  for (const { node } of oci) {
+    let isUsed = false;
+    for (const manifest of platformManifests(node)) {
+      if (!contents.has(manifest.node.config.id)) continue;
+      await contents.addManifest(manifest.node);
+      isUsed = true;
+    }
+    if (isUsed && node.kind === 'index') contents.addIndex(node);
+  }
+}
+
+/**
+ * Returns what `reference` stands for by the OCI part: the entry of that name that leads to `image`, else the image's
+ * manifest when it has only one.
+ */
+function targetOf(
+  contents: ContentsBuilder,
+  oci: readonly OciChild[],
+  reference: string,
+  image: ImageId,
+): Pick<ArchiveReference, 'target' | 'platforms'> {
+  for (const { node, platform, annotations } of oci) {
+    if (annotatedReference(annotations) !== reference) continue;
+    const manifests = platformManifests(node, undefined, platform).filter(({ node: { config } }) => contents.has(config.id));
+    if (!manifests.some((manifest) => manifest.node.config.id === image)) continue;
+    if (node.kind === 'index') return { target: node.descriptor, platforms: toPlatformImages(manifests) };
+    contents.prefer(image, node.descriptor);
+    return { target: node.descriptor };
+  }
+  const [only, ...others] = contents.manifests(image);
+  return others.length > 0 || only === undefined ? {} : { target: only.descriptor };
+}
+
+function missing(where: string, expected: string): StoreError {
+  return new StoreError('ARCHIVE_FILE_MISSING', `cannot read ${where}: expected ${expected} in the archive, found none`, {
+    data: { where },
+  });
+}

@@ -1,0 +1,189 @@
+import { StoreError } from '../errors.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_IMAGES_PER_ARCHIVE, MAX_INDEX_DEPTH } from '../limits.js';
+import type { Digest } from '../model/digest.js';
+import type { Descriptor } from '../model/events.js';
+import type { ArchiveTree } from './archive-tree.js';
+import { findBlob } from './blob-lookup.js';
+import {
+  type DescriptorDocument,
+  indexCodec,
+  layoutCodec,
+  manifestCodec,
+  parseDocument,
+  type PlatformDocument,
+  toDescriptor,
+} from './documents.js';
+import type { ArchiveConfig, ImageBuilder } from './image-builder.js';
+import { isConfigType, isIndexType, isManifestType } from './media-types.js';
+import type { ArchiveLimits } from './scan-archive.js';
+
+/** A manifest of an image whose config is in the archive. */
+export interface ManifestNode {
+  readonly kind: 'manifest';
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly config: ArchiveConfig;
+  readonly layers: readonly Descriptor[];
+}
+
+/** An index of manifests and further indexes. */
+export interface IndexNode {
+  readonly kind: 'index';
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly children: readonly OciChild[];
+}
+
+/** What a descriptor of an index leads to, with what the descriptor itself says. */
+export interface OciChild {
+  readonly node: ManifestNode | IndexNode;
+  readonly platform: PlatformDocument | undefined;
+  readonly annotations: ReadonlyMap<string, string>;
+}
+
+/** How the OCI part of an archive is read. */
+export interface OciGraphOptions {
+  readonly limits: ArchiveLimits;
+  /** A manifest that index.json or an index names must be there. */
+  readonly complete: { readonly top: boolean; readonly platforms: boolean };
+  /** Takes what was passed over, as a sentence. */
+  readonly notice: (text: string) => void;
+}
+
+const LAYOUT_VERSION = '1.0.0';
+
+/** Reads the indexes and manifests of an OCI image layout; each blob once, however often it is named. */
+export class OciGraph {
+  readonly #tree: ArchiveTree;
+  readonly #builder: ImageBuilder;
+  readonly #options: OciGraphOptions;
+  readonly #nodes = new Map<Digest, ManifestNode | IndexNode | undefined>();
+
+  constructor(tree: ArchiveTree, builder: ImageBuilder, options: OciGraphOptions) {
+    this.#tree = tree;
+    this.#builder = builder;
+    this.#options = options;
+  }
+
+  /**
+   * Returns what index.json names, in its order, without what is no image.
+   * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING, BLOB_MISMATCH,
+   *   ARCHIVE_LIMIT_EXCEEDED, CONFIG_INVALID, CONFIG_TOO_LARGE
+   */
+  async read(): Promise<readonly OciChild[]> {
+    await this.#checkLayout();
+    return this.#children(await this.#readNamed('index.json'), 'index.json', 0);
+  }
+
+  async #checkLayout(): Promise<void> {
+    const layout = parseDocument(await this.#readNamed('oci-layout'), layoutCodec, 'oci-layout');
+    if (layout.imageLayoutVersion === LAYOUT_VERSION) return;
+    const found = JSON.stringify(layout.imageLayoutVersion.slice(0, 40));
+    throw new StoreError(
+      'ARCHIVE_INVALID',
+      `cannot read oci-layout of the archive: expected imageLayoutVersion ${LAYOUT_VERSION}, found ${found}`,
+    );
+  }
+
+  async #readNamed(name: string): Promise<Uint8Array> {
+    const file = this.#tree.file(name);
+    if (file !== undefined) return file.read(this.#maxJsonBytes, 'ARCHIVE_LIMIT_EXCEEDED');
+    throw new StoreError('ARCHIVE_INVALID', `cannot read the archive: expected oci-layout and index.json, found no ${name}`);
+  }
+
+  get #maxJsonBytes(): number {
+    return this.#options.limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES;
+  }
+
+  async #children(bytes: Uint8Array, where: string, depth: number): Promise<readonly OciChild[]> {
+    const descriptors = parseDocument(bytes, indexCodec, where).manifests ?? [];
+    const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
+    if (descriptors.length > limit) throw exceeded(where, `at most ${limit} manifests`, descriptors.length);
+    const children: OciChild[] = [];
+    for (const [at, document] of descriptors.entries()) {
+      const child = await this.#child(document, `${where}: manifests[${at}]`, depth);
+      if (child !== undefined) children.push(child);
+    }
+    return children;
+  }
+
+  async #child(document: DescriptorDocument, where: string, depth: number): Promise<OciChild | undefined> {
+    const descriptor = toDescriptor(document, where);
+    const annotations = new Map(Object.entries(document.annotations ?? {}));
+    const { platform } = document;
+    const isAttestation = platform?.os === 'unknown' && platform.architecture === 'unknown';
+    if (isAttestation || annotations.has('vnd.docker.reference.type')) {
+      this.#options.notice(`passed over ${descriptor.digest}: an attestation, not an image`);
+      return undefined;
+    }
+    const node = await this.#node(descriptor, platform, depth);
+    return node && { node, platform, annotations };
+  }
+
+  async #node(
+    descriptor: Descriptor,
+    platform: PlatformDocument | undefined,
+    depth: number,
+  ): Promise<ManifestNode | IndexNode | undefined> {
+    const { digest, mediaType } = descriptor;
+    const blob = findBlob(this.#tree, descriptor);
+    if (this.#nodes.has(digest)) return this.#nodes.get(digest);
+    if (!isIndexType(mediaType) && !isManifestType(mediaType)) {
+      this.#options.notice(`passed over ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`);
+      return undefined;
+    }
+    if (blob === undefined) return this.#missing(digest, platform, depth);
+    const bytes = await blob.read(this.#maxJsonBytes, 'ARCHIVE_LIMIT_EXCEEDED');
+    const node = isIndexType(mediaType)
+      ? await this.#index(descriptor, bytes, depth + 1)
+      : await this.#manifest(descriptor, bytes, platform, depth);
+    this.#nodes.set(digest, node);
+    return node;
+  }
+
+  async #index(descriptor: Descriptor, bytes: Uint8Array, depth: number): Promise<IndexNode> {
+    const limit = this.#options.limits.maxIndexDepth ?? MAX_INDEX_DEPTH;
+    if (depth > limit) throw exceeded(descriptor.digest, `at most ${limit} indexes in one another`, depth);
+    const children = await this.#children(bytes, `index ${descriptor.digest}`, depth);
+    return { kind: 'index', descriptor, bytes, children };
+  }
+
+  async #manifest(
+    descriptor: Descriptor,
+    bytes: Uint8Array,
+    platform: PlatformDocument | undefined,
+    depth: number,
+  ): Promise<ManifestNode | undefined> {
+    const where = `manifest ${descriptor.digest}`;
+    const document = parseDocument(bytes, manifestCodec, where);
+    if (!isConfigType(document.config.mediaType)) {
+      const found = JSON.stringify(document.config.mediaType.slice(0, 100));
+      this.#options.notice(`passed over ${descriptor.digest}: its config is of type ${found}, so it is no image`);
+      return undefined;
+    }
+    const file = findBlob(this.#tree, toDescriptor(document.config, `${where}: config`));
+    if (file === undefined) return this.#missing(document.config.digest, platform, depth);
+    const config = await this.#builder.config(file);
+    const layers = (document.layers ?? []).map((layer, at) => toDescriptor(layer, `${where}: layers[${at}]`));
+    return { kind: 'manifest', descriptor, bytes, config, layers };
+  }
+
+  /** Archives of one platform keep the whole index, so what it names may be absent. */
+  #missing(digest: string, platform: PlatformDocument | undefined, depth: number): undefined {
+    const { complete, notice } = this.#options;
+    const names = platform === undefined ? '' : ` for ${platform.os}/${platform.architecture}`;
+    if (depth === 0 ? complete.top : complete.platforms) {
+      throw new StoreError('ARCHIVE_FILE_MISSING', `cannot read the archive: expected ${digest}${names}, found no such blob`, {
+        data: { digest },
+      });
+    }
+    notice(`passed over ${digest}${names}: the archive names it and does not hold it`);
+    return undefined;
+  }
+}
+
+function exceeded(where: string, expected: string, found: number): StoreError {
+  return new StoreError('ARCHIVE_LIMIT_EXCEEDED', `cannot read ${where}: expected ${expected}, found ${found}`, {
+    data: { where, found },
+  });
+}
