@@ -1,4 +1,75 @@
-export { createExporter, type Exporter } from './store/exporter.js';
-export { newFSStoreBackend } from './store/fs-backend.js';
-export { type ImageStoreOptions, newImageStore } from './store/new-image-store.js';
+/**
+ * imagelog: a container image store over an append-only event log.
+ *
+ * @packageDocumentation
+ */
+
+// Stores
 export { openStore } from './store/open-store.js';
+export { type ImageStoreOptions, newImageStore } from './store/new-image-store.js';
+export { newFSStoreBackend } from './store/fs-backend.js';
+export { createExporter, type Exporter } from './store/exporter.js';
+export type {
+  DigestWalkFunc,
+  EventFilter,
+  EventStore,
+  FollowOptions,
+  Head,
+  Layer,
+  LayerGetReleaser,
+  LayerMetadata,
+  LayerStore,
+  LoadedImage,
+  LoadedReference,
+  LoadOptions,
+  LoadResult,
+  OpenOptions,
+  ReadOptions,
+  ReferenceEntry,
+  SaveOptions,
+  Store,
+  StoreBackend,
+  StoreLog,
+  StoreStats,
+  WriteOptions,
+} from './store/store.js';
+
+// Errors
+export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreError, StoreError } from './errors.js';
+
+// The image model
+export { checkOS } from './model/check-os.js';
+export { type ChildConfig, newChildImage } from './model/child-image.js';
+export type { ContainerConfig, HealthConfig } from './model/container-config.js';
+export type { Details } from './model/details.js';
+export { type ChainId, type DiffId, type Digest, idFromDigest, type ImageId, parseDigest } from './model/digest.js';
+export { type History, newHistory } from './model/history.js';
+export { clone, type Image, newFromJSON, newImage } from './model/image.js';
+export type { V1Image } from './model/image-config.js';
+export { formatPlatform, parsePlatform, type Platform } from './model/platform.js';
+export { canonicalReference, familiarReference, parseReference, type Reference } from './model/reference.js';
+export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootfs.js';
+export type { Timestamp } from './model/timestamp.js';
+
+// Events
+export type {
+  Descriptor,
+  Envelope,
+  EventBody,
+  EventType,
+  ImageCreated,
+  ImageDeleted,
+  LayerAdded,
+  LayerFacts,
+  LayerRemoved,
+  ManifestAdded,
+  MetadataCleared,
+  MetadataSet,
+  ParentCleared,
+  ParentSet,
+  PlatformImage,
+  ReferenceRemoved,
+  ReferenceSet,
+  StoredEvent,
+  Transaction,
+} from './model/events.js';
