@@ -1,14 +1,18 @@
 import type { StoredEvent } from '../model/events.js';
+import { canonicalReference } from '../model/reference.js';
 import type { EventFilter } from './store.js';
 
-/** Returns whether events pass `filter`; an absent filter passes all. */
+/**
+ * Returns whether events pass `filter`; an absent filter passes all.
+ * @throws {StoreError} REFERENCE_INVALID when a reference of the filter is none
+ */
 export function compileFilter(filter: EventFilter | undefined): (event: StoredEvent) => boolean {
   if (filter === undefined) return () => true;
   const { since, until } = filter;
   const types = wanted(filter.type);
   const actors = wanted(filter.actor);
   const images = wanted(filter.image);
-  const references = wanted(filter.reference);
+  const references = wanted(filter.reference, canonicalReference);
   const chains = wanted(filter.chainId);
   return (event) =>
     (since === undefined || event.time >= since) &&
@@ -20,9 +24,13 @@ export function compileFilter(filter: EventFilter | undefined): (event: StoredEv
     (chains === undefined || subjectsOf(event).chains.some((chain) => chains.has(chain)));
 }
 
-function wanted(values: string | readonly string[] | undefined): ReadonlySet<string> | undefined {
+function wanted(
+  values: string | readonly string[] | undefined,
+  normalize: (value: string) => string = (value) => value,
+): ReadonlySet<string> | undefined {
   if (values === undefined) return undefined;
-  return new Set(typeof values === 'string' ? [values] : values);
+  const list = typeof values === 'string' ? [values] : values;
+  return new Set(list.map(normalize));
 }
 
 /** The images and chains that an event is about. */

@@ -146,6 +146,7 @@ export interface SaveOptions {
 export interface EventFilter {
   readonly type?: EventType | readonly EventType[] | undefined;
   readonly image?: ImageId | readonly ImageId[] | undefined;
+  /** In the short or the canonical form. */
   readonly reference?: string | readonly string[] | undefined;
   readonly chainId?: ChainId | readonly ChainId[] | undefined;
   readonly actor?: string | readonly string[] | undefined;
