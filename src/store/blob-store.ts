@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, type ReadStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
 import { type Digest, digestHex, isDigest } from '../model/digest.js';
 import { ioFailure, syncDirectory, systemCode } from './durable-file.js';
 import { StagedBlob } from './staged-blob.js';
+
+/** Bytes of a chunk that is read from a blob. */
+const READ_CHUNK_BYTES = 256 * 1024;
 
 /** A staged file that is to become the blob `digest`. */
 export interface KeptBlob {
@@ -62,13 +65,17 @@ export class BlobStore {
     });
   }
 
-  /** The bytes of a blob. The stream fails with BLOB_MISSING when it is gone. */
-  read(digest: Digest): ReadStream {
-    const stream = createReadStream(this.#path(digest), { highWaterMark: 256 * 1024 });
-    const destroy = stream._destroy.bind(stream);
-    // The file system's own error would name a path and not what the caller asked for.
-    stream._destroy = (error, callback) => destroy(error === null ? null : readFailure(digest, error), callback);
-    return stream;
+  /**
+   * Gives the bytes of a blob, in chunks.
+   * @throws {StoreError} BLOB_MISSING, IO_FAILED
+   */
+  async *read(digest: Digest): AsyncGenerator<Uint8Array> {
+    try {
+      yield* createReadStream(this.#path(digest), { highWaterMark: READ_CHUNK_BYTES });
+    } catch (error) {
+      // The file system's own error names a path, and not what the caller asked for.
+      throw readFailure(digest, error);
+    }
   }
 
   /** Keeps `digest` from being removed until `unpin`. */
@@ -137,7 +144,7 @@ function leaveForSweep(): void {
   // The blob is garbage already: the next open's sweep tries again.
 }
 
-function readFailure(digest: Digest, error: Error): StoreError {
+function readFailure(digest: Digest, error: unknown): StoreError {
   if (systemCode(error) !== 'ENOENT') return ioFailure(`read the blob ${digest}`, error);
   return new StoreError('BLOB_MISSING', `the layer blob ${digest} is missing from the store`, {
     cause: error,

@@ -10,7 +10,6 @@ import { chainOnTop } from './chain.js';
 import type { CommandPort } from './command.js';
 import { decideRegister, decideRelease, layerNotFound, type NewLayer } from './decide/register.js';
 import { type Origin, originOf } from './envelope.js';
-import { ioFailure } from './durable-file.js';
 import type { LayerHolds } from './layer-holds.js';
 import type { StagedBlob } from './staged-blob.js';
 import type { Layer, LayerMetadata, LayerStore, WriteOptions } from './store.js';
@@ -182,6 +181,6 @@ async function* namedFailures(bytes: AsyncIterable<Uint8Array>, digest: Digest):
     if (error instanceof StoreError && error.code === 'COMPRESSION_INVALID') {
       throw new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is damaged`, { cause: error, data: { digest } });
     }
-    throw ioFailure(`read the blob ${digest}`, error);
+    throw error;
   }
 }

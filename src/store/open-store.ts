@@ -11,7 +11,7 @@ import { type EventStoreParts, type LayerPlace, LocalEventStore } from './event-
 import { HeldLayers } from './held-layers.js';
 import { requiredOs } from './new-image-store.js';
 import { nodeSha256 } from './node-hash.js';
-import { withOwner, writeOwner } from './owner-file.js';
+import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
 
@@ -36,6 +36,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options);
   } catch (error) {
     await log.close();
+    await removeOwner(path);
     throw error;
   }
 }

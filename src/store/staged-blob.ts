@@ -2,6 +2,9 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { ioFailure } from './durable-file.js';
 
+/** Bytes of a chunk that is read back. */
+const READ_CHUNK_BYTES = 256 * 1024;
+
 /** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
 export class StagedBlob {
   readonly path: string;
@@ -42,7 +45,7 @@ export class StagedBlob {
 
   /** The bytes written so far. */
   read(): AsyncIterable<Uint8Array> {
-    return createReadStream(this.path, { highWaterMark: 256 * 1024 });
+    return createReadStream(this.path, { highWaterMark: READ_CHUNK_BYTES });
   }
 
   /** Makes the bytes durable and ends the file. */

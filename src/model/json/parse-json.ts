@@ -152,7 +152,7 @@ function readEscapedString(reader: Reader, start: number, at: number): string {
     if (code === BACKSLASH) {
       result += text.slice(from, next);
       const end = escapeEnd(text, next);
-      const character = unescape(text, next, end);
+      const character = escapedCharacter(text, next, end);
       if (character === undefined) throw unexpectedInString(reader, next);
       result += character;
       next = end;
@@ -172,7 +172,7 @@ function escapeEnd(text: string, at: number): number {
   return at + (text.charCodeAt(at + 1) === LETTER_U ? 6 : 2);
 }
 
-function unescape(text: string, at: number, end: number): string | undefined {
+function escapedCharacter(text: string, at: number, end: number): string | undefined {
   if (end - at === 2) return ESCAPES.get(text.charAt(at + 1));
   const digits = text.slice(at + 2, end);
   return FOUR_HEX_DIGITS.test(digits) ? String.fromCharCode(Number.parseInt(digits, 16)) : undefined;

@@ -1,5 +1,5 @@
 const NEEDS_ESCAPE = /["\\<>&\u2028\u2029\p{Cc}\p{Surrogate}]/u;
-const ESCAPED = /["\\<>&\u2028\u2029\p{Surrogate}]|[\0-\x1f]/gu;
+const ESCAPED = /["\\<>&\u2028\u2029\p{Cc}\p{Surrogate}]/gu;
 const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
   ['\\', '\\\\'],
@@ -13,13 +13,15 @@ const SHORT: ReadonlyMap<string, string> = new Map([
  * U+2029 and control characters in the `\u` form, `\n`, `\r` and `\t` short.
  */
 export function quoteJson(text: string): string {
-  return NEEDS_ESCAPE.test(text) ? `"${text.replace(ESCAPED, escape)}"` : `"${text}"`;
+  return NEEDS_ESCAPE.test(text) ? `"${text.replace(ESCAPED, escapeCharacter)}"` : `"${text}"`;
 }
 
-function escape(character: string): string {
+function escapeCharacter(character: string): string {
   const short = SHORT.get(character);
   if (short !== undefined) return short;
   const code = character.charCodeAt(0);
+  // The upper control characters are among the matched ones, and written as they are.
+  if (code >= 0x7f && code <= 0x9f) return character;
   // Half a surrogate pair has no UTF-8 form; Go writes what is no UTF-8 so.
   return code >= 0xd800 && code <= 0xdfff ? '\\ufffd' : `\\u${code.toString(16).padStart(4, '0')}`;
 }
