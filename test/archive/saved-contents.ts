@@ -1,0 +1,39 @@
+import type { ArchiveContents, StagedFile } from '../../src/archive/archive.js';
+import type { SavedArchive } from '../../src/archive/saved-archive.js';
+import { type WriteArchiveOptions, writeArchive } from '../../src/archive/write-archive.js';
+import type { Digest } from '../../src/model/digest.js';
+
+/** What was read, ready to be saved again; every layer must have been in the archive. */
+export function toSaved(contents: ArchiveContents): SavedArchive {
+  const blobs = new Map<Digest, StagedFile>();
+  const images = contents.images.map((image) => {
+    for (const { staged } of image.manifests) for (const layer of staged) if (layer) blobs.set(layer.blob.digest, layer.file);
+    const layers = image.layers.map(({ diffId, staged }) => {
+      if (staged === undefined) throw new Error(`the layer ${diffId} is not in the archive`);
+      blobs.set(staged.blob.digest, staged.file);
+      return { diffId, blob: staged.blob };
+    });
+    return { ...image, layers };
+  });
+  return {
+    images,
+    references: contents.references,
+    content: (digest) => contents.content.get(digest),
+    hasBlob: (digest) => blobs.has(digest),
+    openBlob: (digest) => {
+      const file = blobs.get(digest);
+      if (file === undefined) throw new Error(`no blob ${digest}`);
+      return file.read();
+    },
+  };
+}
+
+/** The bytes of the archive of `saved`; checks the size that was foretold. */
+export async function savedBytes(saved: SavedArchive, options: WriteArchiveOptions): Promise<Uint8Array> {
+  const { size, stream } = writeArchive(saved, options);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Uint8Array);
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length !== size) throw new Error(`expected ${size} bytes, found ${bytes.length}`);
+  return bytes;
+}
