@@ -45,11 +45,11 @@ export type { Details } from './model/details.js';
 export { type ChainId, type DiffId, type Digest, idFromDigest, type ImageId, parseDigest } from './model/digest.js';
 export { type History, newHistory } from './model/history.js';
 export { clone, type Image, newFromJSON, newImage } from './model/image.js';
-export type { V1Image } from './model/image-config.js';
 export { formatPlatform, parsePlatform, type Platform } from './model/platform.js';
 export { canonicalReference, familiarReference, parseReference, type Reference } from './model/reference.js';
 export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootfs.js';
 export type { Timestamp } from './model/timestamp.js';
+export { createV1Id, type V1Image } from './model/v1-image.js';
 
 // Events
 export type {

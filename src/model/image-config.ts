@@ -1,35 +1,12 @@
 import { StoreError } from '../errors.js';
-import { type ContainerConfig, containerConfigCodec } from './container-config.js';
-import type { ChainId, DiffId, Digest } from './digest.js';
+import type { DiffId } from './digest.js';
 import { type History, historyCodec } from './history.js';
 import { type Codec, decodeJson } from './json/codec.js';
 import { pointerCodec, sliceCodec } from './json/composite-codecs.js';
 import { JsonError } from './json/json-error.js';
-import { type Int64, int64Codec, stringCodec, textCodec } from './json/scalar-codecs.js';
-import { field, omitEmptyField, structCodec } from './json/struct-codec.js';
-import { type Timestamp, timestampCodec } from './timestamp.js';
-
-/** The fields of a config that Docker had before images were content-addressed: image.V1Image in the Go package. */
-export interface V1Image {
-  /** As the config says; it does not name the image. */
-  readonly id: string;
-  /** As the config says. */
-  readonly parent: string;
-  readonly comment: string;
-  readonly created?: Timestamp | undefined;
-  /** Id of the container that the image was committed from. */
-  readonly container: string;
-  readonly containerConfig: ContainerConfig;
-  readonly dockerVersion: string;
-  readonly author: string;
-  /** What containers of the image start with. */
-  readonly config?: ContainerConfig | undefined;
-  readonly architecture: string;
-  readonly variant: string;
-  readonly os: string;
-  /** Bytes, as the config says. */
-  readonly size: Int64;
-}
+import { stringCodec, textCodec } from './json/scalar-codecs.js';
+import { field, omitEmptyField, sortedFields, structCodec } from './json/struct-codec.js';
+import { type V1Image, v1ImageFields } from './v1-image.js';
 
 /** The `rootfs` of a config. */
 export interface RootFSConfig {
@@ -45,55 +22,21 @@ export interface ImageConfig extends V1Image {
   readonly osFeatures: readonly string[] | null;
 }
 
-/** What Docker hashes for a v1 id: the v1 fields, the layer, and the parent's v1 id. */
-export interface V1IdInput extends V1Image {
-  readonly layerId: ChainId | Digest | '';
-}
-
-// Docker marshals an image by way of a map, so its fields come out in the order of their names' bytes: keep this order.
-const beforeId = {
-  size: omitEmptyField('Size', int64Codec),
-  architecture: omitEmptyField('architecture', stringCodec),
-  author: omitEmptyField('author', stringCodec),
-  comment: omitEmptyField('comment', stringCodec),
-  config: omitEmptyField('config', pointerCodec(containerConfigCodec)),
-  container: omitEmptyField('container', stringCodec),
-  containerConfig: field('container_config', containerConfigCodec),
-  created: field('created', pointerCodec(timestampCodec)),
-  dockerVersion: omitEmptyField('docker_version', stringCodec),
-};
-const id = omitEmptyField('id', stringCodec);
-const os = omitEmptyField('os', stringCodec);
-const parent = omitEmptyField('parent', stringCodec);
-const variant = omitEmptyField('variant', stringCodec);
-
 const rootfsCodec: Codec<RootFSConfig> = structCodec<RootFSConfig>({
   type: field('type', stringCodec),
   diffIds: omitEmptyField('diff_ids', sliceCodec(textCodec<DiffId>())),
 });
 
 /** Go's `image.Image`. */
-export const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>({
-  ...beforeId,
-  history: omitEmptyField('history', sliceCodec(historyCodec)),
-  id,
-  os,
-  osFeatures: omitEmptyField('os.features', sliceCodec(stringCodec)),
-  osVersion: omitEmptyField('os.version', stringCodec),
-  parent,
-  rootfs: omitEmptyField('rootfs', pointerCodec(rootfsCodec)),
-  variant,
-});
-
-/** What Docker's v1 id is the hash of; see `createV1Id`. */
-export const v1IdInputCodec: Codec<V1IdInput> = structCodec<V1IdInput>({
-  ...beforeId,
-  id,
-  layerId: field('layer_id', textCodec<ChainId | Digest>()),
-  os,
-  parent,
-  variant,
-});
+export const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
+  sortedFields<ImageConfig>({
+    ...v1ImageFields,
+    history: omitEmptyField('history', sliceCodec(historyCodec)),
+    osFeatures: omitEmptyField('os.features', sliceCodec(stringCodec)),
+    osVersion: omitEmptyField('os.version', stringCodec),
+    rootfs: omitEmptyField('rootfs', pointerCodec(rootfsCodec)),
+  }),
+);
 
 /**
  * Returns what the config `bytes` hold.

@@ -3,11 +3,12 @@ import type { Details } from './details.js';
 import { digestOf, type DiffId, type ImageId } from './digest.js';
 import type { History } from './history.js';
 import { hostArchitecture, hostOs } from './host.js';
-import { decodeImageConfig, type ImageConfig, imageConfigCodec, type V1Image } from './image-config.js';
+import { decodeImageConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
 import type { Int64 } from './json/scalar-codecs.js';
 import type { Platform } from './platform.js';
 import { fixedRootFS, type RootFS, TypeLayers } from './rootfs.js';
 import type { Timestamp } from './timestamp.js';
+import type { V1Image } from './v1-image.js';
 
 /** An image: what its config says, and its id. It never changes; text that the config does not give is empty. */
 export interface Image {

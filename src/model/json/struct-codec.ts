@@ -1,6 +1,6 @@
 import type { Codec } from './codec.js';
 import { withinField } from './json-error.js';
-import { quoteJson } from './quote-json.js';
+import { compareUtf8, quoteJson } from './quote-json.js';
 import { mismatch } from './scalar-codecs.js';
 import { isJsonObject, type JsonObject } from './value.js';
 
@@ -22,6 +22,12 @@ export function field<T>(name: string, codec: Codec<T>): StructField<T> {
 /** Returns the field called `name` in JSON, which is not written when it is empty. */
 export function omitEmptyField<T>(name: string, codec: Codec<T>): StructField<T> {
   return { name, codec, omitEmpty: true };
+}
+
+/** Returns `fields` in the order of their names' bytes, which is how Docker writes what it marshals by way of a map. */
+export function sortedFields<S>(fields: StructFields<S>): StructFields<S> {
+  const entries = Object.entries<StructField<unknown>>(fields);
+  return Object.fromEntries(entries.sort(([, a], [, b]) => compareUtf8(a.name, b.name))) as StructFields<S>;
 }
 
 interface Plan {
