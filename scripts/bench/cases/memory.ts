@@ -1,0 +1,44 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Benchmark } from '../benchmark.js';
+import { measureInChild } from '../child-process.js';
+import { writeRandomArchive } from '../inputs/random-archive.js';
+import { interleave } from '../rounds.js';
+
+const MIB = 1024 * 1024;
+const LAYERS = 4;
+const LAYER_BYTES = 256 * MIB;
+const ROUNDS = 3;
+
+const LOAD_CHILD = new URL('../children/peak-of-load.js', import.meta.url);
+
+/** The most memory that a process takes to load an archive of 1 GiB. */
+export const memoryBenchmark: Benchmark = {
+  name: 'memory',
+  about: 'peak memory of a process that loads an archive of 1 GiB',
+  async run({ directory, scale, say }) {
+    const archive = join(directory, 'archive.tar');
+    say('writes the archive');
+    await writeRandomArchive(archive, { layers: LAYERS, layerBytes: LAYER_BYTES * scale, seed: 2 });
+    const { peak } = await interleave(ROUNDS, {
+      peak: async () => {
+        const path = join(directory, 'store');
+        const { peakBytes, layersAdded } = await measureInChild<{ peakBytes: number; layersAdded: number }>(
+          LOAD_CHILD,
+          [path, archive],
+        );
+        if (layersAdded !== LAYERS) throw new RangeError(`${layersAdded} layers were added, expected ${LAYERS}`);
+        await rm(path, { recursive: true });
+        return peakBytes / 1e6;
+      },
+    });
+    return [
+      {
+        name: 'peak memory of a load of 1 GiB',
+        unit: 'MB',
+        ours: peak,
+        target: { of: 'ours', bound: 'at most', value: 200 },
+      },
+    ];
+  },
+};

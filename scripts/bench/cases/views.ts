@@ -1,0 +1,104 @@
+import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
+import type { ImageId } from '../../../src/model/digest.js';
+import type { EventStore, Store } from '../../../src/store/store.js';
+import type { Benchmark, Measured } from '../benchmark.js';
+import { measureInChild } from '../child-process.js';
+import { allLayers } from '../inputs/all-layers.js';
+import { populate } from '../inputs/populations.js';
+import { shuffled } from '../inputs/shuffled.js';
+import { interleave, secondsOf } from '../rounds.js';
+
+const IMAGES = 100_000;
+const ROUNDS = 5;
+/** Calls of `map` and `heads` in a round: one lasts too short to be timed by itself. */
+const MAP_CALLS = 10;
+const GETS = 4_000;
+const QUICK_CALLS = 200_000;
+/** Digits of an id that people copy. */
+const PREFIX_DIGITS = 12;
+
+const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url);
+
+/** The reading calls over 100,000 images, against the store over Docker's layout. */
+export const viewsBenchmark: Benchmark = {
+  name: 'views',
+  about: 'map, heads, get, search, children and heap over 100,000 images',
+  async run({ directory, scale, say }) {
+    const count = IMAGES * scale;
+    say(`writes ${count} images twice`);
+    const { ids, ...paths } = await populate(directory, count);
+    const heap = await heapPerImage(paths.store);
+    say('opens them');
+    const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
+    await using ours = await openStore(paths.store, { layers: 'none' });
+    const order = shuffled(ids);
+    return [
+      ...(await compareMaps(ours, peer)),
+      await compareGets(ours, peer, order),
+      ...(await rateQuickCalls(ours, order)),
+      heap,
+    ];
+  },
+};
+
+async function compareMaps(ours: Store, peer: Store): Promise<Measured[]> {
+  const calls = await interleave(ROUNDS, {
+    map: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.map()))),
+    heads: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.heads()))),
+    // The peer's map reads every image, and takes seconds.
+    peerMap: async () => 1 / (await secondsOf(() => peer.map())),
+    peerHeads: async () => 1 / (await secondsOf(() => peer.heads())),
+    walk: async () => 1 / (await secondsOf(() => [...ours.map().values()].length)),
+  });
+  const unit = 'calls/s';
+  const target = { of: 'ratio', bound: 'at least', value: 100 } as const;
+  const peerMap = { name: 'from files', values: calls.peerMap };
+  return [
+    { name: 'map', unit, ours: calls.map, peer: peerMap, target },
+    { name: 'heads', unit, ours: calls.heads, peer: { name: 'from files', values: calls.peerHeads }, target },
+    { name: 'map, and every image of it read', unit, ours: calls.walk, peer: peerMap },
+  ];
+}
+
+/** Every id is asked for once in a run: neither side can have it from before. */
+async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[]): Promise<Measured> {
+  const perRound = Math.min(GETS, Math.floor(ids.length / ROUNDS));
+  const getAll = async (store: Store, round: number): Promise<number> => {
+    const part = ids.slice(round * perRound, (round + 1) * perRound);
+    return perRound / (await secondsOf(() => part.map((id) => store.get(id).architecture)));
+  };
+  const rates = await interleave(ROUNDS, {
+    ours: (round) => getAll(ours, round),
+    peer: (round) => getAll(peer, round),
+  });
+  const target = { of: 'ratio', bound: 'at least', value: 3 } as const;
+  return { name: 'get', unit: 'images/s', ours: rates.ours, peer: { name: 'from files', values: rates.peer }, target };
+}
+
+async function rateQuickCalls(store: EventStore, ids: readonly ImageId[]): Promise<Measured[]> {
+  const asked = Array.from({ length: QUICK_CALLS }, (_, index) => ids[index % ids.length] as ImageId);
+  const prefixes = asked.map((id) => id.slice('sha256:'.length, 'sha256:'.length + PREFIX_DIGITS));
+  const rates = await interleave(ROUNDS, {
+    search: async () => QUICK_CALLS / (await secondsOf(() => prefixes.map((prefix) => store.search(prefix)))),
+    children: async () => QUICK_CALLS / (await secondsOf(() => asked.map((id) => store.children(id)))),
+  });
+  const target = { of: 'ours', bound: 'at least', value: 1_000_000 } as const;
+  return [
+    { name: 'search by prefix', unit: 'calls/s', ours: rates.search, target },
+    { name: 'children', unit: 'calls/s', ours: rates.children, target },
+  ];
+}
+
+async function heapPerImage(directory: string): Promise<Measured> {
+  const measure = async (): Promise<number> => {
+    const { heapBytes, images } = await measureInChild<{ heapBytes: number; images: number }>(HEAP_CHILD, [directory]);
+    return heapBytes / images;
+  };
+  const { heap } = await interleave(3, { heap: measure });
+  const target = { of: 'ours', bound: 'at most', value: 600 } as const;
+  return { name: 'heap of an open store', unit: 'bytes/image', ours: heap, target };
+}
+
+function repeat(times: number, call: () => unknown): void {
+  for (let time = 0; time < times; time++) call();
+}

@@ -1,0 +1,128 @@
+import { createCipheriv, createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+
+const BLOCK = 512;
+const MIB = 1024 * 1024;
+const FILE_BYTES = 4 * MIB;
+const CHUNK = new Uint8Array(256 * 1024);
+
+/** What an archive is to hold. */
+export interface ArchiveShape {
+  readonly layers: number;
+  /** Bytes of the regular files of each layer; rounded up to whole files of 4 MiB. */
+  readonly layerBytes: number;
+  /** Another seed gives other bytes. */
+  readonly seed: number;
+}
+
+/** A file of a tar, its bytes made while they are written. */
+interface TarFile {
+  readonly name: string;
+  readonly size: number;
+  readonly bytes: () => Iterable<Uint8Array>;
+}
+
+/**
+ * Writes an archive at `path` as `docker save` of Docker 25 does: one image, plain layers of incompressible files, blobs by
+ * digest, and manifest.json, index.json and oci-layout. Streams: it takes no memory to speak of. Returns its size in bytes.
+ */
+export async function writeRandomArchive(path: string, shape: ArchiveShape): Promise<number> {
+  const layers = Array.from({ length: shape.layers }, (_, index) => layerFile(shape, index));
+  const diffIds = layers.map(({ name }) => `sha256:${name.slice('blobs/sha256/'.length)}`);
+  const config = blob(
+    JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: diffIds } }),
+  );
+  const manifest = blob(JSON.stringify(manifestOf(config, layers)));
+  const documents = {
+    'index.json': { schemaVersion: 2, manifests: [descriptor(manifest, 'application/vnd.oci.image.manifest.v1+json')] },
+    'manifest.json': [{ Config: config.name, RepoTags: ['bench/random:1'], Layers: layers.map(({ name }) => name) }],
+    'oci-layout': { imageLayoutVersion: '1.0.0' },
+  };
+  const files = Object.entries(documents).map(([name, value]) => textFile(name, JSON.stringify(value)));
+  return writeAll(path, tarOf([...layers, config, manifest, ...files]));
+}
+
+function manifestOf(config: TarFile, layers: readonly TarFile[]): object {
+  return {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
+    layers: layers.map((layer) => descriptor(layer, 'application/vnd.oci.image.layer.v1.tar')),
+  };
+}
+
+function descriptor({ name, size }: TarFile, mediaType: string): object {
+  return { mediaType, digest: `sha256:${name.slice('blobs/sha256/'.length)}`, size };
+}
+
+/** Returns a layer, named by its digest: its bytes are made once to hash them, and again when they are written. */
+function layerFile({ layerBytes, seed }: ArchiveShape, index: number): TarFile {
+  const files = Array.from({ length: Math.ceil(layerBytes / FILE_BYTES) }, (_, at) => ({
+    name: `srv/data/${index}-${at}.bin`,
+    size: FILE_BYTES,
+    bytes: () => randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES),
+  }));
+  const bytes = (): Iterable<Uint8Array> => tarOf(files);
+  const hash = createHash('sha256');
+  let size = 0;
+  for (const chunk of bytes()) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { name: `blobs/sha256/${hash.digest('hex')}`, size, bytes };
+}
+
+function blob(text: string): TarFile {
+  return textFile(`blobs/sha256/${createHash('sha256').update(text).digest('hex')}`, text);
+}
+
+function textFile(name: string, text: string): TarFile {
+  const bytes = new TextEncoder().encode(text);
+  return { name, size: bytes.length, bytes: () => [bytes] };
+}
+
+/** Returns bytes that look random and are the same for the same seed. */
+function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
+  const key = createHash('sha256').update(seed).digest();
+  const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
+  for (let left = size; left > 0; left -= CHUNK.length)
+    yield cipher.update(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
+}
+
+function* tarOf(files: readonly TarFile[]): Generator<Uint8Array> {
+  for (const { name, size, bytes } of files) {
+    yield header(name, size);
+    yield* bytes();
+    yield new Uint8Array((BLOCK - (size % BLOCK)) % BLOCK);
+  }
+  yield new Uint8Array(2 * BLOCK);
+}
+
+/** Returns the ustar header (POSIX.1-1988) of a regular file. */
+function header(name: string, size: number): Uint8Array {
+  const block = Buffer.alloc(BLOCK);
+  block.write(name, 0);
+  block.write('0000644\0' + '0000000\0' + '0000000\0', 100);
+  block.write(`${size.toString(8).padStart(11, '0')}\0`, 124);
+  block.write('14000000000\0', 136);
+  block.write(' '.repeat(8), 148);
+  block.write('0', 156);
+  block.write('ustar\x0000', 257);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return block;
+}
+
+async function writeAll(path: string, chunks: Iterable<Uint8Array>): Promise<number> {
+  const stream = createWriteStream(path);
+  let size = 0;
+  for (const chunk of chunks) {
+    size += chunk.length;
+    if (!stream.write(chunk)) await once(stream, 'drain');
+  }
+  stream.end();
+  await finished(stream);
+  return size;
+}

@@ -1,0 +1,64 @@
+import type { Measured, Target } from './benchmark.js';
+import { isMet, ratioOf, spreadOf, type Spread } from './statistics.js';
+
+/** Returns one line of the report for people. */
+export function formatLine(measured: Measured): string {
+  const { name, unit, ours, peer, target } = measured;
+  const ratio = ratioOf(measured);
+  const parts = [
+    name.padEnd(34),
+    `${formatNumber(spreadOf(ours).median)} ${unit}`.padEnd(22),
+    peer === undefined ? formatSpread(spreadOf(ours)).padEnd(46) : formatPeer(measured, peer).padEnd(46),
+    (ratio === undefined ? '' : `x ${formatNumber(ratio.median)} ${formatSpread(ratio)}`).padEnd(26),
+    (target === undefined ? 'for information' : formatTarget(target)).padEnd(20),
+    verdict(measured),
+  ];
+  return parts.join('').trimEnd();
+}
+
+/** Returns one line of the report for programs: one JSON object. */
+export function formatJson(measured: Measured): string {
+  const { name, unit, ours, peer, target } = measured;
+  return JSON.stringify({
+    name,
+    unit,
+    ours: spreadOf(ours),
+    peer: peer === undefined ? undefined : { name: peer.name, ...spreadOf(peer.values) },
+    ratio: ratioOf(measured),
+    rounds: ours.length,
+    target,
+    met: isMet(measured),
+  });
+}
+
+/** Returns the summary: how many targets were met, and which were not. */
+export function formatSummary(lines: readonly Measured[], failures: readonly string[]): string {
+  const judged = lines.filter(({ target }) => target !== undefined);
+  const missed = judged.filter((line) => isMet(line) === false).map(({ name }) => name);
+  const parts = [`${judged.length - missed.length} of ${judged.length} targets met`];
+  if (missed.length > 0) parts.push(`missed: ${missed.join(', ')}`);
+  if (failures.length > 0) parts.push(`failed: ${failures.join(', ')}`);
+  return parts.join('; ');
+}
+
+function verdict(measured: Measured): string {
+  const met = isMet(measured);
+  if (met === undefined) return '';
+  return met ? 'met' : 'MISSED';
+}
+
+function formatPeer({ unit }: Measured, peer: { readonly name: string; readonly values: readonly number[] }): string {
+  return `${peer.name} ${formatNumber(spreadOf(peer.values).median)} ${unit}`;
+}
+
+function formatSpread({ min, max }: Spread): string {
+  return `[${formatNumber(min)}–${formatNumber(max)}]`;
+}
+
+function formatTarget({ of, bound, value }: Target): string {
+  return `${of === 'ratio' ? 'x ' : ''}${bound === 'at least' ? '>=' : '<='} ${formatNumber(value)}`;
+}
+
+function formatNumber(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 2 : 0 });
+}
