@@ -95,7 +95,7 @@ function versionMatches(wanted: string | undefined, found: string | undefined): 
  * Returns `platform` in Go's spelling and without a variant that is the usual one, except `v7` for arm; empty fields are left
  * out, but `os` and `architecture` stay even when they are empty.
  */
-export function normalizePlatform(platform: Platform): Platform {
+function normalizePlatform(platform: Platform): Platform {
   const [architecture, variant] = normalizeArchitecture(
     platform.architecture.toLowerCase(),
     (platform.variant ?? '').toLowerCase(),
