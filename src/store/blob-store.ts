@@ -26,6 +26,7 @@ export class BlobStore {
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
   #last: Promise<unknown> = Promise.resolve();
+  #hasEnded = false;
 
   constructor(directory: string) {
     this.#kept = join(directory, 'sha256');
@@ -42,19 +43,33 @@ export class BlobStore {
     }
   }
 
-  /** Opens a new staged file; what an archive reader stages its files with. */
+  /**
+   * Resolves when no blob is being kept or removed; from then on none is. The next owner of the directory decides
+   * what is needed in it, and this process no longer knows.
+   */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    await this.#last;
+  }
+
+  /**
+   * Opens a new staged file; what an archive reader stages its files with.
+   * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
+   */
   async create(): Promise<StagedBlob> {
+    this.#checkOpen();
     return StagedBlob.create(join(this.#staging, randomBytes(12).toString('hex')));
   }
 
   /**
    * Makes staged files durable blobs. Files that are there already are discarded instead. Pin the digests first, so
    * that nobody removes one before its event is durable.
-   * @throws {StoreError} DISK_FULL, IO_FAILED
+   * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
    */
   async keep(blobs: readonly KeptBlob[]): Promise<void> {
     if (blobs.length === 0) return;
     await this.#exclusively(async () => {
+      this.#checkOpen();
       try {
         await Promise.all(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
         // A crash before this line may forget the names; nothing names these blobs yet.
@@ -93,7 +108,7 @@ export class BlobStore {
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#exclusively(async () => {
       for (const digest of digests) {
-        if (this.#pins.has(digest) || isNeeded(digest)) continue;
+        if (this.#hasEnded || this.#pins.has(digest) || isNeeded(digest)) continue;
         await rm(this.#path(digest), { force: true }).catch(leaveForSweep);
       }
     });
@@ -126,6 +141,10 @@ export class BlobStore {
       if (systemCode(error) === 'ENOENT') return false;
       throw error;
     }
+  }
+
+  #checkOpen(): void {
+    if (this.#hasEnded) throw new StoreError('STORE_CLOSED', 'cannot take a layer: the store is closed');
   }
 
   #path(digest: Digest): string {

@@ -56,6 +56,8 @@ export interface EventStoreParts {
   readonly readOnly: boolean;
   readonly actor: string;
   readonly now: () => number;
+  /** Called once, when nothing is open any more: lets this process open the directory again. */
+  readonly onClosed: () => void;
 }
 
 /** The store over an event log: the parts wired together, each call handed to the one that answers it. */
@@ -98,11 +100,21 @@ export class LocalEventStore implements EventStore {
     });
     this.#referenceStore = new ReferenceStore({ view: () => views.references, port: writer, actor });
     const isBlobNeeded = cleaner.isNeeded.bind(cleaner);
-    this.#localLayers = new LocalLayers({ view: () => views.layers, port: writer, blobs, holds, isBlobNeeded, actor });
+    const checkOpen = (): void => this.#checkOpen();
+    this.#localLayers = new LocalLayers({
+      view: () => views.layers,
+      port: writer,
+      blobs,
+      holds,
+      isBlobNeeded,
+      checkOpen,
+      actor,
+    });
     this.#logBackend = new LogBackend(views, {
       images: this.#imageStore,
       readConfig: (id) => this.#readConfig(id),
       submit: (decide) => this.#submit(decide, {}),
+      checkOpen,
     });
     if (parts.readOnly) void writer.end(readOnlyError(parts.directory));
   }
@@ -182,7 +194,7 @@ export class LocalEventStore implements EventStore {
   }
 
   async setMetadata(id: ImageId, key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    await this.#submit(decideSetMetadata(id, key, new Uint8Array(value)), options);
+    await this.#submit(decideSetMetadata(id, key, value), options);
   }
 
   getMetadata(id: ImageId, key: string): Uint8Array {
@@ -234,6 +246,7 @@ export class LocalEventStore implements EventStore {
   }
 
   save(names: string | readonly string[], options: SaveOptions = {}): Readable {
+    this.#checkOpen();
     const { viewSet, blobs, log, layerPlace } = this.#parts;
     if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
     return saveArchive(typeof names === 'string' ? [names] : names, options, {
@@ -281,16 +294,21 @@ export class LocalEventStore implements EventStore {
     this.#checkOpen();
     const config = this.#parts.log.content(id);
     if (config !== undefined) return config;
-    throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, { data: { image: id } });
+    throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, {
+      data: { image: id },
+    });
   }
 
   async #close(): Promise<void> {
     // Commands that wait are finished, new ones are refused; then nothing writes any more.
     await this.#writer.end(closedError(this.directory));
     await this.#cleaner.settled();
+    await this.#parts.blobs.end();
+    // While the lock is still held: afterwards the file may be another owner's.
+    if (!this.#parts.readOnly) await removeOwner(this.directory);
     await this.#parts.log.close();
     this.#parts.viewSet.end();
-    await removeOwner(this.directory);
+    this.#parts.onClosed();
   }
 }
 
@@ -306,5 +324,7 @@ function layersUnavailable(directory: string, place: LayerPlace): StoreError {
 }
 
 function readOnlyError(directory: string): StoreError {
-  return new StoreError('STORE_READ_ONLY', `the store ${directory} was opened for reading only`, { data: { directory } });
+  return new StoreError('STORE_READ_ONLY', `the store ${directory} was opened for reading only`, {
+    data: { directory },
+  });
 }

@@ -20,6 +20,8 @@ export interface LocalLayersParts {
   readonly blobs: BlobStore;
   readonly holds: LayerHolds;
   readonly isBlobNeeded: (digest: Digest) => boolean;
+  /** Throws STORE_CLOSED when the store is. */
+  readonly checkOpen: () => void;
   readonly actor: string;
 }
 
@@ -32,11 +34,8 @@ export class LocalLayers implements LayerStore {
     this.#parts = parts;
   }
 
-  async register(
-    stream: AsyncIterable<Uint8Array>,
-    parent?: ChainId,
-    options: WriteOptions = {},
-  ): Promise<Layer> {
+  async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
+    this.#parts.checkOpen();
     const origin = originOf(options, this.#parts.actor);
     if (parent !== undefined && !this.#parts.view().byChain.has(parent)) throw layerNotFound(parent);
     const file = await this.#parts.blobs.create();
@@ -49,6 +48,7 @@ export class LocalLayers implements LayerStore {
   }
 
   get(chainId: ChainId): Layer {
+    this.#parts.checkOpen();
     const facts = this.#parts.view().byChain.get(chainId);
     if (facts === undefined) throw layerNotFound(chainId);
     this.#parts.holds.add(chainId);
@@ -56,17 +56,23 @@ export class LocalLayers implements LayerStore {
   }
 
   map(): ReadonlyMap<ChainId, Layer> {
+    this.#parts.checkOpen();
     const layers = [...this.#parts.view().byChain.values()];
     return new Map(layers.map((facts) => [facts.chainId, this.#layerOf(facts)]));
   }
 
   async release(layer: Layer, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
-    const { port, blobs, holds, isBlobNeeded, actor } = this.#parts;
+    const { port, blobs, holds, isBlobNeeded, checkOpen, actor } = this.#parts;
+    checkOpen();
     const origin = originOf(options, actor);
     if (!(layer instanceof LocalLayer) || !this.#held.delete(layer)) {
-      throw new StoreError('LAYER_NOT_HELD', `the layer ${layer.chainId} is not held: it was released, or comes from a map`, {
-        data: { chainId: layer.chainId },
-      });
+      throw new StoreError(
+        'LAYER_NOT_HELD',
+        `the layer ${layer.chainId} is not held: it was released, or comes from a map`,
+        {
+          data: { chainId: layer.chainId },
+        },
+      );
     }
     const { chainId } = layer;
     let released: readonly LayerMetadata[];
@@ -91,7 +97,9 @@ export class LocalLayers implements LayerStore {
     const { digest } = layer.blob;
     blobs.pin(digest);
     try {
-      if (!this.#parts.view().byChain.has(layer.chainId)) await blobs.keep([{ file, digest }]);
+      // Asked of the blob and not of the layer: a deletion ahead in the queue may remove the layer, and with it another
+      // compression of the same tar.
+      if (!isBlobNeeded(digest)) await blobs.keep([{ file, digest }]);
       // The blob is durable from here: a crash leaves a file without an event, for the sweep.
       const facts = await port.submit({
         decide: decideRegister(layer),

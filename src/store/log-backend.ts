@@ -18,6 +18,8 @@ export interface LogBackendParts {
   readonly images: Store;
   readonly readConfig: (id: ImageId) => Uint8Array;
   readonly submit: (decide: Decide<void>) => Promise<void>;
+  /** Throws STORE_CLOSED when the store is. */
+  readonly checkOpen: () => void;
 }
 
 /**
@@ -34,6 +36,7 @@ export class LogBackend implements StoreBackend {
   }
 
   walk(visit: DigestWalkFunc): void {
+    this.#parts.checkOpen();
     for (const id of [...this.#views.images.byId.keys()].sort()) visit(id);
   }
 
@@ -52,7 +55,7 @@ export class LogBackend implements StoreBackend {
   async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
     const id = digest as ImageId;
     if (key === PARENT_KEY) await this.#parts.images.setParent(id, parentIn(value, id));
-    else await this.#parts.submit(decideSetMetadata(id, key, new Uint8Array(value)));
+    else await this.#parts.submit(decideSetMetadata(id, key, value));
   }
 
   getMetadata(digest: Digest, key: string): Uint8Array {
@@ -65,6 +68,7 @@ export class LogBackend implements StoreBackend {
 
   // As in a filesystem, what is not there is deleted already.
   async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    this.#parts.checkOpen();
     const id = digest as ImageId;
     checkMetadataKey(key);
     const isThere = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);
@@ -73,6 +77,7 @@ export class LogBackend implements StoreBackend {
   }
 
   #known(digest: Digest): ImageId {
+    this.#parts.checkOpen();
     if (this.#views.images.byId.has(digest as ImageId)) return digest as ImageId;
     throw imageNotFound(digest);
   }

@@ -6,6 +6,7 @@ import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
 import { LevelLog } from '../log/level-log.js';
 import { BlobStore } from './blob-store.js';
+import { claimDirectory } from './directory-claim.js';
 import { ioFailure, systemCode } from './durable-file.js';
 import { type EventStoreParts, type LayerPlace, LocalEventStore } from './event-store.js';
 import { HeldLayers } from './held-layers.js';
@@ -24,24 +25,47 @@ import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const path = resolve(directory);
-  const mayCreate = (options.create ?? true) && options.readOnly !== true;
-  await needDirectory(path, mayCreate);
-  const sidecar = await readSidecar(path);
-  if (sidecar === undefined) {
-    if (!mayCreate) throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, { data: { directory: path } });
-    await refuseHalfAStore(path);
-  }
-  const log = await openLog(path, sidecar === undefined);
+  await needDirectory(path, mayCreate(options));
+  const onClosed = await claimDirectory(path);
   try {
-    return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options);
+    return await openClaimed(path, options, onClosed);
   } catch (error) {
-    await log.close();
-    await removeOwner(path);
+    onClosed();
     throw error;
   }
 }
 
-async function openParts(directory: string, log: LevelLog, sidecar: Sidecar, options: OpenOptions): Promise<EventStore> {
+async function openClaimed(path: string, options: OpenOptions, onClosed: () => void): Promise<EventStore> {
+  const sidecar = await readSidecar(path);
+  if (sidecar === undefined) {
+    if (!mayCreate(options))
+      throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
+        data: { directory: path },
+      });
+    await refuseHalfAStore(path);
+  }
+  const log = await openLog(path, sidecar === undefined);
+  try {
+    return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
+  } catch (error) {
+    // While the lock is still held: afterwards the file may be another owner's.
+    if (options.readOnly !== true) await removeOwner(path);
+    await log.close();
+    throw error;
+  }
+}
+
+function mayCreate({ create = true, readOnly = false }: OpenOptions): boolean {
+  return create && !readOnly;
+}
+
+async function openParts(
+  directory: string,
+  log: LevelLog,
+  sidecar: Sidecar,
+  options: OpenOptions,
+  onClosed: () => void,
+): Promise<EventStore> {
   const viewSet = createViews();
   await replay(log, viewSet, options.signal);
   const blobs = new BlobStore(join(directory, 'blobs'));
@@ -66,6 +90,7 @@ async function openParts(directory: string, log: LevelLog, sidecar: Sidecar, opt
     readOnly: options.readOnly ?? false,
     actor: options.actor ?? defaultActor(),
     now: options.now ?? Date.now,
+    onClosed,
   };
   return new LocalEventStore(parts);
 }
@@ -102,30 +127,37 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   return sidecar;
 }
 
-// LevelDB that may create a database removes tables when its CURRENT file is gone: look before it does.
+// LevelDB that may create a database removes files when its CURRENT file is gone: look before it does.
 async function refuseHalfAStore(directory: string): Promise<void> {
   const names = await namesIn(join(directory, 'log'));
-  if (names.includes('CURRENT') || !names.some((name) => name.endsWith('.ldb'))) return;
-  throw lostSidecar(directory, 'tables of a log without its CURRENT file');
+  if (names.includes('CURRENT') || !names.some((name) => /\.(?:ldb|log)$/.test(name))) return;
+  throw lostSidecar(directory, 'files of a log without its CURRENT file');
 }
 
 function lostSidecar(directory: string, found: string): StoreError {
-  return new StoreError('SIDECAR_INVALID', `the store ${directory} has no ${SIDECAR_FILE}, expected one beside ${found}`, {
-    data: { directory },
-  });
+  return new StoreError(
+    'SIDECAR_INVALID',
+    `the store ${directory} has no ${SIDECAR_FILE}, expected one beside ${found}`,
+    {
+      data: { directory },
+    },
+  );
 }
 
 async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
   try {
     if (!(await stat(path)).isDirectory()) {
-      throw new StoreError('STORE_NOT_A_DIRECTORY', `${path} is a file, expected the directory of a store`, { data: { path } });
+      throw new StoreError('STORE_NOT_A_DIRECTORY', `${path} is a file, expected the directory of a store`, {
+        data: { path },
+      });
     }
   } catch (error) {
     if (systemCode(error) === 'ENOTDIR') {
       throw new StoreError('STORE_NOT_A_DIRECTORY', `${path} lies below a file`, { cause: error, data: { path } });
     }
     if (systemCode(error) !== 'ENOENT') throw ioFailure(`open the store ${path}`, error);
-    if (!mayCreate) throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
+    if (!mayCreate)
+      throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
     await makeDirectory(path);
   }
 }

@@ -1,0 +1,36 @@
+import { stat } from 'node:fs/promises';
+import { StoreError } from '../errors.js';
+import { ioFailure } from './durable-file.js';
+
+/** The directories whose stores this process has open, by device and inode: a path may have other names. */
+const claimed = new Set<string>();
+
+/**
+ * Claims `directory` for one store of this process, and returns how to give it back.
+ *
+ * LevelDB's own lock cannot be asked twice: a second try in the same process fails as it must, but closes the lock
+ * file, and with that POSIX takes the lock of the first away, so that another process can open the live database.
+ *
+ * @throws {StoreError} STORE_LOCKED when this process has it open already
+ */
+export async function claimDirectory(directory: string): Promise<() => void> {
+  const key = await identityOf(directory);
+  if (claimed.has(key)) {
+    throw new StoreError(
+      'STORE_LOCKED',
+      `cannot open the store ${directory}: it is open in this process (pid ${process.pid})`,
+      { data: { directory, pid: process.pid } },
+    );
+  }
+  claimed.add(key);
+  return () => void claimed.delete(key);
+}
+
+async function identityOf(directory: string): Promise<string> {
+  try {
+    const { dev, ino } = await stat(directory, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    throw ioFailure(`open the store ${directory}`, error);
+  }
+}
