@@ -7,9 +7,16 @@ import { formatEventRow, parseEventRow } from './event-row.js';
 import { contentKey, eventKey, seqOfEventKey } from './keys.js';
 import type { AppendBatch, Head, Log, PageOptions } from './log.js';
 import { openFailure } from './open-failure.js';
+import { readFailure } from './read-failure.js';
 
 type Database = Level<Uint8Array, Uint8Array>;
 type Row = [Uint8Array, Uint8Array];
+
+/** Gives rows in order: what is used of LevelDB's iterator. */
+interface Rows {
+  nextv(size: number): Promise<Row[]>;
+  close(): Promise<void>;
+}
 
 /** Events of a page when the reader does not say: about 200 KiB of records. */
 const PAGE_EVENTS = 1_000;
@@ -38,6 +45,7 @@ export class LevelLog implements Log {
   #database: Database;
   #head: Head = EMPTY_HEAD;
   #failure: unknown;
+  #isClosed = false;
 
   private constructor(location: string, database: Database, options: LevelLogOptions) {
     this.#location = location;
@@ -89,10 +97,14 @@ export class LevelLog implements Log {
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
       this.#failure = cause;
-      throw new StoreError('OUTCOME_UNKNOWN', `the append of ${entries.length} events after seq ${expectedHead} failed`, {
-        cause,
-        data: { expectedHead, count: entries.length },
-      });
+      throw new StoreError(
+        'OUTCOME_UNKNOWN',
+        `the append of ${entries.length} events after seq ${expectedHead} failed`,
+        {
+          cause,
+          data: { expectedHead, count: entries.length },
+        },
+      );
     }
     this.#head = { seq: last.event.seq, time: last.event.time };
   }
@@ -118,13 +130,9 @@ export class LevelLog implements Log {
     const first = Math.max(1, from);
     const last = Math.max(0, to);
     if (first > last) return;
-    const iterator = this.#database.iterator({
-      gte: eventKey(first),
-      lte: eventKey(last),
-      reverse,
-      highWaterMarkBytes: READ_AHEAD_BYTES,
-    });
-    let ahead: Promise<Row[]> = iterator.nextv(pageSize);
+    throwIfAborted(signal);
+    const iterator = this.#rows(first, last, reverse);
+    let ahead = this.#nextRows(iterator, pageSize);
     try {
       let expected = reverse ? last : first;
       for (;;) {
@@ -132,7 +140,7 @@ export class LevelLog implements Log {
         throwIfAborted(signal);
         if (rows.length === 0) break;
         // LevelDB reads the next page on its own thread while this one is checked and folded.
-        ahead = iterator.nextv(pageSize);
+        ahead = this.#nextRows(iterator, pageSize);
         const page = this.#parsePage(rows, expected, reverse);
         expected += reverse ? -rows.length : rows.length;
         yield page;
@@ -146,7 +154,7 @@ export class LevelLog implements Log {
   }
 
   content(digest: Digest): Uint8Array | undefined {
-    const value = this.#database.getSync(contentKey(digest));
+    const value = this.#contentRow(digest);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     if (digestOf(bytes, this.#hash) === digest) return bytes;
@@ -156,7 +164,38 @@ export class LevelLog implements Log {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#database.close();
+  }
+
+  #contentRow(digest: Digest): Uint8Array | undefined {
+    try {
+      return this.#database.getSync(contentKey(digest));
+    } catch (cause) {
+      throw readFailure(cause, this.#isClosed);
+    }
+  }
+
+  #rows(first: number, last: number, reverse: boolean): Rows {
+    try {
+      return this.#database.iterator({
+        gte: eventKey(first),
+        lte: eventKey(last),
+        reverse,
+        highWaterMarkBytes: READ_AHEAD_BYTES,
+      });
+    } catch (cause) {
+      throw readFailure(cause, this.#isClosed);
+    }
+  }
+
+  #nextRows(iterator: Rows, pageSize: number): Promise<Row[]> {
+    const rows = iterator.nextv(pageSize).catch((cause: unknown) => {
+      throw readFailure(cause, this.#isClosed);
+    });
+    // A failure that comes while the reader is busy with the page before waits for it, and must not end the process.
+    rows.catch(() => undefined);
+    return rows;
   }
 
   #parsePage(rows: readonly Row[], start: number, reverse: boolean): StoredEvent[] {

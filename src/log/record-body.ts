@@ -82,7 +82,12 @@ export function decodeBody(type: EventType, fields: FieldReader): EventBody {
     case 'ImageCreated':
       return readImageCreated(fields);
     case 'ImageDeleted':
-      return { type, ...imageOf(fields), parent: fields.optionalDigest('parent'), chainId: fields.optionalDigest('chainId') };
+      return {
+        type,
+        ...imageOf(fields),
+        parent: fields.optionalDigest('parent'),
+        chainId: fields.optionalDigest('chainId'),
+      };
     case 'ParentSet':
       return { type, ...imageOf(fields), parent: fields.digest('parent'), previous: fields.optionalDigest('previous') };
     case 'ParentCleared':

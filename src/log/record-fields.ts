@@ -111,4 +111,3 @@ export class FieldReader {
 function readDescriptor(fields: FieldReader): Descriptor {
   return { digest: fields.digest('digest'), size: fields.integer('size'), mediaType: fields.text('mediaType') };
 }
-

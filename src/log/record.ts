@@ -60,7 +60,8 @@ export function decodeRecord(record: Uint8Array): StoredEvent {
   const type = typeOfCode(fields.integer('type'));
   const first = fields.integer('transaction.first');
   const count = fields.integer('transaction.count');
-  if (first < 1 || first > seq || seq >= first + count) throw fields.fault('transaction', 'does not hold its own event');
+  if (first < 1 || first > seq || seq >= first + count)
+    throw fields.fault('transaction', 'does not hold its own event');
   const actor = fields.text('actor');
   const reason = fields.optionalText('reason');
   const requestId = fields.optionalText('requestId');
