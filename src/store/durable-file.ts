@@ -49,7 +49,11 @@ export function ioFailure(action: string, error: unknown): StoreError {
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new StoreError('STORE_NOT_WRITABLE', `cannot ${action}: not permitted (${code})`, options);
   }
-  return new StoreError('IO_FAILED', `cannot ${action}: ${error instanceof Error ? error.message : String(error)}`, options);
+  return new StoreError(
+    'IO_FAILED',
+    `cannot ${action}: ${error instanceof Error ? error.message : String(error)}`,
+    options,
+  );
 }
 
 /** The system's code of a failed operation, as ENOENT; empty when the error has none. */

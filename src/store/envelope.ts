@@ -11,10 +11,11 @@ export interface Origin {
 }
 
 const utf8 = new TextEncoder();
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
  * Returns what `options` say of a write, with `actor` for who when they do not.
- * @throws {StoreError} ENVELOPE_INVALID when the actor is empty or a text is too long
+ * @throws {StoreError} ENVELOPE_INVALID when the actor is empty, or a text is too long or no Unicode
  */
 export function originOf(options: WriteOptions, actor: string): Origin {
   const origin: Origin = {
@@ -23,15 +24,19 @@ export function originOf(options: WriteOptions, actor: string): Origin {
     requestId: options.requestId,
   };
   if (origin.actor === '') throw new StoreError('ENVELOPE_INVALID', 'the actor of a write is empty');
-  checkLength('actor', origin.actor, MAX_ACTOR_BYTES);
-  checkLength('reason', origin.reason, MAX_REASON_BYTES);
-  checkLength('requestId', origin.requestId, MAX_ACTOR_BYTES);
+  checkText('actor', origin.actor, MAX_ACTOR_BYTES);
+  checkText('reason', origin.reason, MAX_REASON_BYTES);
+  checkText('requestId', origin.requestId, MAX_ACTOR_BYTES);
   return origin;
 }
 
-function checkLength(field: string, text: string | undefined, limit: number): void {
+function checkText(field: string, text: string | undefined, limit: number): void {
   if (text === undefined) return;
   if (typeof text !== 'string') throw new TypeError(`${field} must be a string`);
+  // UTF-8 has no half of a surrogate pair: a replay would read another text than the live event had.
+  if (LONE_SURROGATE.test(text)) {
+    throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write is no Unicode text`, { data: { field } });
+  }
   // UTF-8 has at most three bytes for each unit of a string: most texts need no encoding to be told short.
   if (text.length * 3 <= limit) return;
   const size = utf8.encode(text).length;

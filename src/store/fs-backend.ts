@@ -64,9 +64,11 @@ class FilesystemBackend implements StoreBackend {
   }
 
   async delete(digest: Digest): Promise<void> {
+    const file = this.#contentFile(digest);
+    if (readIfThere(file) === undefined) throw imageNotFound(digest);
     // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
     await this.#remove(this.#metadataDirectory(digest));
-    await this.#remove(this.#contentFile(digest));
+    await this.#remove(file);
   }
 
   async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {

@@ -22,10 +22,14 @@ export class HeldLayers {
     try {
       return await this.#layers.get(chainId);
     } catch (cause) {
-      throw new StoreError('LAYER_MISSING', `the image needs the layer chain ${chainId}, which the layer store does not give`, {
-        cause,
-        data: { chainId },
-      });
+      throw new StoreError(
+        'LAYER_MISSING',
+        `the image needs the layer chain ${chainId}, which the layer store does not give`,
+        {
+          cause,
+          data: { chainId },
+        },
+      );
     }
   }
 

@@ -93,9 +93,13 @@ export class ImageStore implements Store {
     const text = new TextDecoder().decode(value);
     const time = new Date(text);
     if (!Number.isNaN(time.getTime())) return time;
-    throw new StoreError('CONTENT_CORRUPT', `the image ${id} was last updated at ${JSON.stringify(text)}, which is no time`, {
-      data: { image: id, value: text },
-    });
+    throw new StoreError(
+      'CONTENT_CORRUPT',
+      `the image ${id} was last updated at ${JSON.stringify(text)}, which is no time`,
+      {
+        data: { image: id, value: text },
+      },
+    );
   }
 
   async setBuiltLocally(id: ImageId, options: WriteOptions = {}): Promise<void> {
@@ -161,4 +165,5 @@ export class ImageStore implements Store {
   // As Docker answers: an image that is not there was never updated and not built here.
   #metadata(id: ImageId, key: string): Uint8Array | undefined {
     return this.#parts.views.images.byId.has(id) ? this.#parts.readMetadata(id, key) : undefined;
-  }}
+  }
+}

@@ -121,15 +121,20 @@ function withTag({ images, references }: ArchiveContents, tag: string): ArchiveR
   if (image !== undefined && images.length === 1) {
     return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
   }
-  throw new StoreError('REFERENCE_INVALID', `cannot tag ${tag}: the archive holds ${images.length} images, expected one`, {
-    data: { reference: tag, images: images.length },
-  });
+  throw new StoreError(
+    'REFERENCE_INVALID',
+    `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
+    {
+      data: { reference: tag, images: images.length },
+    },
+  );
 }
 
 async function openFile(path: string): Promise<{ bytes: AsyncIterable<Uint8Array>; total: number }> {
   try {
     const facts = await stat(path);
-    if (facts.isDirectory()) throw new StoreError('ARCHIVE_INVALID', `${path} is a directory, expected an archive file`);
+    if (facts.isDirectory())
+      throw new StoreError('ARCHIVE_INVALID', `${path} is a directory, expected an archive file`);
     return { bytes: createReadStream(path, { highWaterMark: 256 * 1024 }), total: facts.size };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
@@ -138,4 +143,3 @@ async function openFile(path: string): Promise<{ bytes: AsyncIterable<Uint8Array
     throw ioFailure(`read ${path}`, error);
   }
 }
-

@@ -51,10 +51,14 @@ function imageOf(name: string, store: Pick<EventStore, 'search'>): ImageId {
     return store.search(name);
   } catch (error) {
     if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
-    throw new StoreError('IMAGE_NOT_FOUND', `no image ${JSON.stringify(name)}: it is no reference and begins no image id`, {
-      cause: error,
-      data: { name },
-    });
+    throw new StoreError(
+      'IMAGE_NOT_FOUND',
+      `no image ${JSON.stringify(name)}: it is no reference and begins no image id`,
+      {
+        cause: error,
+        data: { name },
+      },
+    );
   }
 }
 

@@ -32,7 +32,10 @@ export function newSidecar(origin: string | undefined, now: number): Sidecar {
 
 /** Writes the sidecar, durable on return. */
 export async function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
-  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(`${JSON.stringify(sidecar, null, 2)}\n`));
+  await writeDurableFile(
+    join(directory, SIDECAR_FILE),
+    new TextEncoder().encode(`${JSON.stringify(sidecar, null, 2)}\n`),
+  );
 }
 
 /**

@@ -33,7 +33,10 @@ export class EventReader implements StoreLog {
 
   async *read(options: ReadOptions = {}): AsyncGenerator<StoredEvent> {
     const { from, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
-    checkLimit(limit);
+    throwIfAborted(signal);
+    if (limit !== Number.POSITIVE_INFINITY) checkCount('limit', limit);
+    checkCount('from', from);
+    checkCount('to', options.to);
     const passes = compileFilter(options.filter);
     const to = Math.min(options.to ?? this.head.seq, this.head.seq);
     let left = limit;
@@ -52,6 +55,7 @@ export class EventReader implements StoreLog {
   // waits to hear that the head moved.
   async *follow(options: FollowOptions = {}): AsyncGenerator<StoredEvent> {
     const { from = this.head.seq + 1, filter, signal } = options;
+    checkCount('from', from);
     let next = Math.max(1, from);
     for (;;) {
       throwIfAborted(signal);
@@ -88,7 +92,7 @@ async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | u
   }
 }
 
-function checkLimit(limit: number): void {
-  if (limit >= 0 && !Number.isNaN(limit)) return;
-  throw new RangeError(`limit must not be negative: ${limit}`);
+function checkCount(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return;
+  throw new RangeError(`${name} must be a whole number from 0 up: ${value}`);
 }

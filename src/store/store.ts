@@ -229,7 +229,11 @@ export interface EventStore extends Store, AsyncDisposable {
   getMetadata(id: ImageId, key: string): Uint8Array;
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
-  tag(reference: string, id: ImageId, options?: WriteOptions & { readonly overwrite?: boolean | undefined }): Promise<void>;
+  tag(
+    reference: string,
+    id: ImageId,
+    options?: WriteOptions & { readonly overwrite?: boolean | undefined },
+  ): Promise<void>;
   untag(reference: string, options?: WriteOptions): Promise<void>;
   resolve(reference: string, options?: { readonly platform?: Platform | string | undefined }): ImageId;
   /** Canonical references of an image, sorted. */

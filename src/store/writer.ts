@@ -106,7 +106,11 @@ export class Writer implements CommandPort {
       fold(survived);
       group.rejectAll(outcome(error, group.entries, survived));
     } catch (cause) {
-      const failed = new StoreError('LOG_FAILED', 'the log failed and could not be reopened: nothing can be written until the store is opened again', { cause });
+      const failed = new StoreError(
+        'LOG_FAILED',
+        'the log failed and could not be reopened: nothing can be written until the store is opened again',
+        { cause },
+      );
       this.#ended = failed;
       group.rejectAll(outcome(error, group.entries, undefined));
       for (const waiting of this.#queue.splice(0)) waiting.reject(failed);
@@ -119,18 +123,16 @@ class Group {
   readonly #options: WriterOptions;
   readonly #changed: ChangedFacts;
   readonly #accepted: Accepted[] = [];
-  readonly #time: number;
   #contentBytes = 0;
+  #time: number | undefined;
   readonly first: number;
   readonly entries: LogEntry[] = [];
   readonly content = new Map<Digest, Uint8Array>();
 
   constructor(options: WriterOptions) {
-    const { seq, time } = options.log.head;
     this.#options = options;
     this.#changed = new ChangedFacts(options.views);
-    this.#time = Math.max(time, Math.floor(options.now()));
-    this.first = seq + 1;
+    this.first = options.log.head.seq + 1;
   }
 
   get full(): boolean {
@@ -169,6 +171,7 @@ class Group {
 
   #encode(decision: Decision<unknown>, { command }: Waiting): LogEntry[] {
     const first = this.first + this.entries.length;
+    this.#time ??= timeAfter(this.#options);
     const events = stampEvents(decision.events, command.origin, { first, time: this.#time });
     return events.map((event) => ({ event, record: encodeRecord(event) }));
   }
@@ -191,9 +194,22 @@ class Group {
   }
 }
 
-function outcome(cause: unknown, entries: readonly LogEntry[], survived: readonly StoredEvent[] | undefined): StoreError {
+/** The clock's time, or the head's when the clock went back. A clock that gives no time fails the command that asked. */
+function timeAfter({ log, now }: WriterOptions): number {
+  const time = Math.floor(now());
+  if (!Number.isSafeInteger(time)) throw new RangeError(`now must give milliseconds since the epoch: ${time}`);
+  return Math.max(log.head.time, time);
+}
+
+function outcome(
+  cause: unknown,
+  entries: readonly LogEntry[],
+  survived: readonly StoredEvent[] | undefined,
+): StoreError {
   const found =
-    survived === undefined ? 'the log could not be read again' : `the log holds ${survived.length} of its ${entries.length} events`;
+    survived === undefined
+      ? 'the log could not be read again'
+      : `the log holds ${survived.length} of its ${entries.length} events`;
   return new StoreError('OUTCOME_UNKNOWN', `the write failed; after reopening, ${found}`, {
     cause,
     data: { events: entries.length, survived: survived?.length },

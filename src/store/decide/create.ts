@@ -65,9 +65,13 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
   const diffIds = image.rootFS?.diffIds ?? [];
   for (const diffId of diffIds) {
     if (!isDigest(diffId)) {
-      throw new StoreError('DIGEST_INVALID', `the image config names the layer ${JSON.stringify(diffId)}, which is no digest`, {
-        data: { diffId },
-      });
+      throw new StoreError(
+        'DIGEST_INVALID',
+        `the image config names the layer ${JSON.stringify(diffId)}, which is no digest`,
+        {
+          data: { diffId },
+        },
+      );
     }
   }
   if (policy.os !== undefined && diffIds.length > 0) checkOS(image.operatingSystem(), policy.os);

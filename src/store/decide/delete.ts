@@ -27,7 +27,8 @@ function withoutImage(state: DecisionState, reference: string, id: ImageId): Eve
   const entry = state.reference(reference);
   const left = entry?.platforms?.filter(({ image }) => image !== id) ?? [];
   const next = left[0];
-  if (entry === undefined || next === undefined) return { type: 'ReferenceRemoved', reference, image: entry?.image ?? id };
+  if (entry === undefined || next === undefined)
+    return { type: 'ReferenceRemoved', reference, image: entry?.image ?? id };
   const image = entry.image === id ? next.image : entry.image;
   return { type: 'ReferenceSet', reference, image, previous: entry.image, target: entry.target, platforms: left };
 }

@@ -148,7 +148,9 @@ class LoadPlan {
     const staged = new Set(layers.map((layer) => layer.staged?.blob.digest));
     const missing = blobs.find(({ digest }) => !staged.has(digest) && !this.#state.hasBlob(digest));
     if (missing !== undefined && !known) {
-      this.#notices.push(`the manifest ${descriptor.digest} of ${id} was not kept: the archive lacks its layer ${missing.digest}`);
+      this.#notices.push(
+        `the manifest ${descriptor.digest} of ${id} was not kept: the archive lacks its layer ${missing.digest}`,
+      );
       return;
     }
     this.#manifests.add(descriptor.digest);

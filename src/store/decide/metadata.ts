@@ -1,6 +1,7 @@
 import { StoreError } from '../../errors.js';
 import { MAX_METADATA_KEY_BYTES } from '../../limits.js';
 import type { ImageId } from '../../model/digest.js';
+import { parseTimestamp } from '../../model/timestamp.js';
 import type { Decide } from './decision.js';
 import { needImage } from './need.js';
 
@@ -12,14 +13,30 @@ export const PARENT_KEY = 'parent';
 // The key is a file name in Docker's layout.
 const METADATA_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** Decides `setMetadata`. Throws IMAGE_NOT_FOUND, METADATA_INVALID: the parent has a command of its own. */
+/**
+ * Decides `setMetadata`. Throws IMAGE_NOT_FOUND, METADATA_INVALID: the parent has a command of its own, and the time
+ * of the last update must be one, for every reader of the image takes it for one.
+ */
 export function decideSetMetadata(id: ImageId, key: string, value: Uint8Array): Decide<void> {
   checkMetadataKey(key);
-  if (key === PARENT_KEY) throw new StoreError('METADATA_INVALID', `the parent of ${id} is set by setParent, not as metadata`);
+  if (!(value instanceof Uint8Array)) throw new TypeError('the value of metadata must be a Uint8Array');
+  if (key === PARENT_KEY)
+    throw new StoreError('METADATA_INVALID', `the parent of ${id} is set by setParent, not as metadata`);
+  if (key === LAST_UPDATED_KEY) checkTime(value);
+  // The caller may reuse its buffer while the command waits.
+  const bytes = new Uint8Array(value);
   return (state) => {
     needImage(state, id);
-    return { events: [{ type: 'MetadataSet', image: id, key, value }], result: undefined };
+    return { events: [{ type: 'MetadataSet', image: id, key, value: bytes }], result: undefined };
   };
+}
+
+function checkTime(value: Uint8Array): void {
+  try {
+    parseTimestamp(new TextDecoder().decode(value));
+  } catch (cause) {
+    throw new StoreError('METADATA_INVALID', `the metadata ${LAST_UPDATED_KEY} must be an RFC 3339 time`, { cause });
+  }
 }
 
 /** Decides `deleteMetadata`. Throws IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID. */

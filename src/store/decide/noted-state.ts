@@ -127,7 +127,12 @@ export class ChangedFacts {
         if (event.chainId !== undefined) this.#change(`uses ${event.chainId}`);
         break;
       case 'ImageDeleted':
-        this.#change(`image ${event.image}`, `metadata ${event.image}`, `manifests ${event.image}`, `parent ${event.image}`);
+        this.#change(
+          `image ${event.image}`,
+          `metadata ${event.image}`,
+          `manifests ${event.image}`,
+          `parent ${event.image}`,
+        );
         if (event.parent !== undefined) this.#change(`children ${event.parent}`);
         if (event.chainId !== undefined) this.#change(`uses ${event.chainId}`);
         for (const { digest } of this.#views.blobs.ofImage.get(event.image) ?? []) this.#change(`blob ${digest}`);

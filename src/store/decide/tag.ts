@@ -77,7 +77,11 @@ function targetOf(state: DecisionState, reference: string, id: ImageId): Descrip
   if (digest === id) return undefined;
   const named = manifests.find((manifest) => manifest.digest === digest);
   if (named !== undefined) return named;
-  throw new StoreError('REFERENCE_INVALID', `cannot point ${reference} at ${id}: its digest is neither that image nor a manifest of it`, {
-    data: { reference, image: id },
-  });
+  throw new StoreError(
+    'REFERENCE_INVALID',
+    `cannot point ${reference} at ${id}: its digest is neither that image nor a manifest of it`,
+    {
+      data: { reference, image: id },
+    },
+  );
 }
