@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { MAX_REFERENCE_NAME_LENGTH } from '../../src/limits.js';
 import { canonicalReference, familiarReference, formatReference, parseReference } from '../../src/model/reference.js';
 import { storeError } from '../support/store-error.js';
 
@@ -110,7 +111,8 @@ test(refuses, `${'a/'.repeat(128)}a:tag`, /at most 255/);
 test(refuses, 'a'.repeat(600), /at most/);
 
 test('a name may have 255 characters with its domain', (t) => {
-  const name = `host.test/${'a'.repeat(245)}`;
+  t.is(MAX_REFERENCE_NAME_LENGTH, 255);
+  const name = `host.test/${'a'.repeat(MAX_REFERENCE_NAME_LENGTH - 'host.test/'.length)}`;
   t.is(canonicalReference(name), `${name}:latest`);
   storeError(t, 'REFERENCE_INVALID', () => canonicalReference(`${name}a`));
 });

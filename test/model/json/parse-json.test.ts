@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { MAX_JSON_DEPTH } from '../../../src/limits.js';
 import { JsonError } from '../../../src/model/json/json-error.js';
 import { parseJson } from '../../../src/model/json/parse-json.js';
 import { isJsonArray, type JsonValue } from '../../../src/model/json/value.js';
@@ -116,8 +117,8 @@ test('DEL as it is', string, '"\u007f"', '\u007f');
 
 test('nesting is allowed up to the limit and refused beyond', (t) => {
   const nest = (depth: number): Uint8Array => bytesOf('['.repeat(depth) + ']'.repeat(depth));
-  t.notThrows(() => parseJson(nest(1_000)));
-  t.throws(() => parseJson(nest(1_001)), { instanceOf: JsonError, message: /nested deeper than 1000/ });
+  t.notThrows(() => parseJson(nest(MAX_JSON_DEPTH)));
+  t.throws(() => parseJson(nest(MAX_JSON_DEPTH + 1)), { instanceOf: JsonError, message: /nested deeper than 1000/ });
   t.notThrows(() => parseJson(nest(3), { maxDepth: 3 }));
   t.throws(() => parseJson(bytesOf('{"a":{"b":[{}]}}'), { maxDepth: 3 }), { instanceOf: JsonError });
 });
