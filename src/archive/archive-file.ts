@@ -77,7 +77,7 @@ export class ArchiveFile {
     }
     if (this.#bytes !== undefined) return this.#bytes;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of (await this.staged()).read()) chunks.push(chunk.slice());
+    for await (const chunk of (await this.staged()).read()) chunks.push(new Uint8Array(chunk));
     return Buffer.concat(chunks);
   }
 

@@ -70,6 +70,15 @@ const descriptorCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocumen
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
 });
 
+/** manifest.json is older than the OCI descriptor: Docker writes its own there, with the size before the digest. */
+const layerSourceCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocument>({
+  mediaType: omitEmptyField('mediaType', stringCodec),
+  size: omitEmptyField('size', int64Codec),
+  digest: omitEmptyField('digest', stringCodec),
+  annotations: omitEmptyField('annotations', stringMap),
+  platform: omitEmptyField('platform', pointerCodec(platformCodec)),
+});
+
 /** A manifest in JSON, as Go writes it. */
 export const manifestCodec: Codec<ManifestDocument> = structCodec<ManifestDocument>({
   schemaVersion: field('schemaVersion', int64Codec),
@@ -92,7 +101,7 @@ export const dockerManifestCodec: Codec<readonly DockerImageDocument[] | null> =
     repoTags: field('RepoTags', strings),
     layers: field('Layers', strings),
     parent: omitEmptyField('Parent', stringCodec),
-    layerSources: omitEmptyField('LayerSources', mapCodec(descriptorCodec)),
+    layerSources: omitEmptyField('LayerSources', mapCodec(layerSourceCodec)),
   }),
 );
 

@@ -72,6 +72,8 @@ async function writeEntry(tar: Pack, entry: PlannedEntry, saved: SavedArchive): 
   }
   await settled((done) => {
     const sink = tar.entry(header, done);
+    // `done` is given the same error; without a listener the sink would throw it at the process.
+    sink.on('error', () => undefined);
     const copied = copy(checkedBlob(saved, entry.blob.digest, entry.blob.size), sink);
     copied.catch((error: unknown) => sink.destroy(error as Error));
   });

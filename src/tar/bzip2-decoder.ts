@@ -36,7 +36,8 @@ export function createBzip2Decoder(): PushDecoder {
     return ready;
   };
   return {
-    push: (chunk) => step(() => void decoder.write(chunk)),
+    // The decoder keeps what it has not used yet, and the chunk is the caller's.
+    push: (chunk) => step(() => void decoder.write(new Uint8Array(chunk))),
     end: () => step(() => decoder.end()),
   };
 }

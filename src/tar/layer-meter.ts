@@ -80,8 +80,8 @@ export class LayerMeter {
     if (this.#compression !== undefined) return this.#measure(chunk);
     this.#start = this.#start.length === 0 ? chunk : Buffer.concat([this.#start, chunk]);
     if (this.#start.length >= COMPRESSION_MAGIC_BYTES) return this.#begin();
-    // Kept until the next call, so it must not be the caller's.
-    this.#start = this.#start.slice();
+    // Kept until the next call, so it must be a copy, which `slice` of a Buffer is not.
+    this.#start = new Uint8Array(this.#start);
   }
 
   /** Ends the file and tells what it is. */

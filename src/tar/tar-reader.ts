@@ -42,16 +42,20 @@ export async function* readTar(
 ): AsyncGenerator<TarEntry> {
   // Headers from before POSIX have no format mark; the scan has checked their sums.
   const parser = extract({ allowUnknownFormat: true } as object);
+  const failure: Failure = { error: undefined };
   const feeding = feed(source, parser, options);
-  // Every failure reaches the loop below through the parser.
-  feeding.catch((error: unknown) => parser.destroy(error as Error));
+  feeding.catch((error: unknown) => {
+    failure.error = error;
+    parser.destroy(error as Error);
+  });
   try {
     for await (const entry of parser) {
-      yield toEntry(entry as unknown as ParsedEntry, options.maxNameBytes ?? MAX_ARCHIVE_NAME_BYTES);
+      yield toEntry(entry as unknown as ParsedEntry, failure, options.maxNameBytes ?? MAX_ARCHIVE_NAME_BYTES);
       entry.resume();
     }
     await feeding;
   } catch (error) {
+    if (failure.error !== undefined) throw failure.error;
     throw isParserError(error) ? invalidTar(`found ${error.message}`) : error;
   } finally {
     parser.destroy(null);
@@ -101,7 +105,7 @@ type ParsedEntry = AsyncIterable<Uint8Array> & {
   readonly header: Pick<Header, 'name' | 'size'> & { readonly type: string | null; readonly linkname: string | null };
 };
 
-function toEntry(entry: ParsedEntry, maxNameBytes: number): TarEntry {
+function toEntry(entry: ParsedEntry, failure: Failure, maxNameBytes: number): TarEntry {
   const { name, type, size } = entry.header;
   const target = entry.header.linkname ?? '';
   for (const text of [name, target]) {
@@ -113,7 +117,21 @@ function toEntry(entry: ParsedEntry, maxNameBytes: number): TarEntry {
       { data: { limit: maxNameBytes, found: length } },
     );
   }
-  return { name, type: ENTRY_TYPES[type ?? 'other'] ?? 'other', size, target, body: entry };
+  return { name, type: ENTRY_TYPES[type ?? 'other'] ?? 'other', size, target, body: bodyOf(entry, failure) };
+}
+
+/** What made the feeding stop. */
+interface Failure {
+  error: unknown;
+}
+
+/** A body that the parser gave up before it was read only says that it was destroyed, not why. */
+async function* bodyOf(entry: ParsedEntry, failure: Failure): AsyncGenerator<Uint8Array> {
+  try {
+    yield* entry;
+  } catch (error) {
+    throw failure.error ?? error;
+  }
 }
 
 const ENTRY_TYPES: Readonly<Record<string, TarEntry['type']>> = {

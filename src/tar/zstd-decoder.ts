@@ -12,7 +12,7 @@ const SLICE_BYTES = 1024;
 export function createZstdDecoder(): PushDecoder {
   let pieces: Uint8Array[] = [];
   // The bytes are the decoder's window, which the next block overwrites.
-  const decoder = new Decompress((piece) => void pieces.push(piece.slice()));
+  const decoder = new Decompress((piece) => void pieces.push(new Uint8Array(piece)));
   const take = (): Uint8Array[] => {
     const ready = pieces;
     pieces = [];
@@ -20,8 +20,10 @@ export function createZstdDecoder(): PushDecoder {
   };
   return {
     *push(chunk) {
-      for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
-        decoder.push(chunk.subarray(at, at + SLICE_BYTES));
+      // The decoder keeps what it has not used yet, and the chunk is the caller's.
+      const owned = new Uint8Array(chunk);
+      for (let at = 0; at < owned.length; at += SLICE_BYTES) {
+        decoder.push(owned.subarray(at, at + SLICE_BYTES));
         yield* take();
       }
     },

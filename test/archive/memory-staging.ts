@@ -34,7 +34,7 @@ class MemoryFile implements StagedFile {
 
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#state !== 'writing') throw new Error(`written to while ${this.#state}`);
-    this.#chunks.push(chunk.slice());
+    this.#chunks.push(new Uint8Array(chunk));
   }
 
   async finish(): Promise<void> {
