@@ -39,12 +39,16 @@ function nextUnlessAborted<T>(
 ): Promise<IteratorResult<T, unknown>> {
   if (signal === undefined) return iterator.next();
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new StoreError('ABORTED', 'stopped: the caller aborted', { cause: signal.reason }));
+    const onAbort = (): void =>
+      reject(new StoreError('ABORTED', 'stopped: the caller aborted', { cause: signal.reason }));
     if (signal.aborted) {
       onAbort();
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
-    iterator.next().then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    iterator
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

@@ -46,7 +46,8 @@ export class ArchiveTree {
   addLink(name: string, target: string, kind: 'symlink' | 'link'): void {
     const base = kind === 'symlink' ? directoryOf(name) : '';
     const path = target.startsWith('/') || target.includes('\0') ? undefined : joinInside(base, target);
-    if (path === undefined) throw invalidLink(name, 'a target inside the archive', JSON.stringify(target.slice(0, 200)));
+    if (path === undefined)
+      throw invalidLink(name, 'a target inside the archive', JSON.stringify(target.slice(0, 200)));
     this.#add(name, { type: 'link', target: path });
   }
 

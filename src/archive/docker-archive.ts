@@ -58,7 +58,10 @@ async function readDockerManifest({ tree, limits }: DockerArchive): Promise<read
   const bytes = await file.read(limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
   const documents = parseDocument(bytes, dockerManifestCodec, 'manifest.json');
   if (documents !== null) return documents;
-  throw new StoreError('ARCHIVE_MANIFEST_INVALID', 'cannot read manifest.json of the archive: expected a list, found null');
+  throw new StoreError(
+    'ARCHIVE_MANIFEST_INVALID',
+    'cannot read manifest.json of the archive: expected a list, found null',
+  );
 }
 
 async function addImage(
@@ -69,7 +72,8 @@ async function addImage(
 ): Promise<readonly NamedImage[]> {
   const where = `manifest.json: [${at}]`;
   const file = findFile(archive.tree, document.config);
-  if (file === undefined) throw missing(`${where}: Config`, `the file ${JSON.stringify(document.config.slice(0, 200))}`);
+  if (file === undefined)
+    throw missing(`${where}: Config`, `the file ${JSON.stringify(document.config.slice(0, 200))}`);
   const config = await archive.builder.config(file);
   const platform = config.image.platform();
   platforms.add(formatPlatform(platform));
@@ -87,7 +91,10 @@ function parentOf(document: DockerImageDocument, where: string): ImageId | undef
   if (document.parent === '') return undefined;
   if (isDigest(document.parent)) return document.parent as ImageId;
   const found = JSON.stringify(document.parent.slice(0, 100));
-  throw new StoreError('ARCHIVE_MANIFEST_INVALID', `cannot read ${where}: expected an image id as Parent, found ${found}`);
+  throw new StoreError(
+    'ARCHIVE_MANIFEST_INVALID',
+    `cannot read ${where}: expected an image id as Parent, found ${found}`,
+  );
 }
 
 /** Attaches the manifests of the loaded images, and keeps the indexes that lead to them. */
@@ -115,7 +122,9 @@ function targetOf(
 ): Pick<ArchiveReference, 'target' | 'platforms'> {
   for (const { node, platform, annotations } of oci) {
     if (annotatedReference(annotations) !== reference) continue;
-    const manifests = platformManifests(node, undefined, platform).filter(({ node: { config } }) => contents.has(config.id));
+    const manifests = platformManifests(node, undefined, platform).filter(({ node: { config } }) =>
+      contents.has(config.id),
+    );
     if (!manifests.some((manifest) => manifest.node.config.id === image)) continue;
     if (node.kind === 'index') return { target: node.descriptor, platforms: toPlatformImages(manifests) };
     contents.prefer(image, node.descriptor);
@@ -126,7 +135,11 @@ function targetOf(
 }
 
 function missing(where: string, expected: string): StoreError {
-  return new StoreError('ARCHIVE_FILE_MISSING', `cannot read ${where}: expected ${expected} in the archive, found none`, {
-    data: { where },
-  });
+  return new StoreError(
+    'ARCHIVE_FILE_MISSING',
+    `cannot read ${where}: expected ${expected} in the archive, found none`,
+    {
+      data: { where },
+    },
+  );
 }

@@ -111,9 +111,13 @@ function checkedDiffIds(id: Digest, image: Image): readonly DiffId[] {
   const at = diffIds.findIndex((diffId) => !isDigest(diffId));
   if (at === -1) return diffIds;
   const found = JSON.stringify(diffIds[at]?.slice(0, 100));
-  throw new StoreError('CONFIG_INVALID', `cannot use config ${id}: expected a digest at rootfs.diff_ids[${at}], found ${found}`, {
-    data: { image: id },
-  });
+  throw new StoreError(
+    'CONFIG_INVALID',
+    `cannot use config ${id}: expected a digest at rootfs.diff_ids[${at}], found ${found}`,
+    {
+      data: { image: id },
+    },
+  );
 }
 
 async function checkLayer(name: string, file: ArchiveFile, diffId: DiffId): Promise<StagedLayer> {

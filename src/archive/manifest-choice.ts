@@ -116,9 +116,13 @@ export class ManifestChoice {
     const layers = image.layers.map(({ blob }) => blob);
     const missing = layers.find(({ digest }) => !this.#saved.hasBlob(digest));
     if (missing !== undefined) {
-      throw new StoreError('BLOB_MISSING', `cannot save ${image.id}: expected the layer file ${missing.digest}, found none`, {
-        data: { image: image.id, blob: missing.digest },
-      });
+      throw new StoreError(
+        'BLOB_MISSING',
+        `cannot save ${image.id}: expected the layer file ${missing.digest}, found none`,
+        {
+          data: { image: image.id, blob: missing.digest },
+        },
+      );
     }
     const config = { digest: image.id, size: image.config.length, mediaType: OCI_CONFIG };
     const document = {

@@ -51,9 +51,13 @@ export function requirePlatform(
 /** @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when there are more images than one archive may have */
 export function checkImageCount(found: number, limit = MAX_IMAGES_PER_ARCHIVE): void {
   if (found <= limit) return;
-  throw new StoreError('ARCHIVE_LIMIT_EXCEEDED', `cannot read the archive: expected at most ${limit} images, found ${found}`, {
-    data: { limit, found },
-  });
+  throw new StoreError(
+    'ARCHIVE_LIMIT_EXCEEDED',
+    `cannot read the archive: expected at most ${limit} images, found ${found}`,
+    {
+      data: { limit, found },
+    },
+  );
 }
 
 async function addChild(contents: ContentsBuilder, child: OciChild, choice: ImageChoice): Promise<void> {
@@ -63,7 +67,8 @@ async function addChild(contents: ContentsBuilder, child: OciChild, choice: Imag
   const [first] = manifests;
   if (first === undefined) {
     const what = reference ?? node.descriptor.digest;
-    const why = choice.platform === undefined ? 'it holds no image' : `it has none for ${formatPlatform(choice.platform)}`;
+    const why =
+      choice.platform === undefined ? 'it holds no image' : `it has none for ${formatPlatform(choice.platform)}`;
     choice.notice(`passed over ${what}: ${why}`);
     return;
   }

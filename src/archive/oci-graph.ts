@@ -88,7 +88,10 @@ export class OciGraph {
   async #readNamed(name: string): Promise<Uint8Array> {
     const file = this.#tree.file(name);
     if (file !== undefined) return file.read(this.#maxJsonBytes, 'ARCHIVE_LIMIT_EXCEEDED');
-    throw new StoreError('ARCHIVE_INVALID', `cannot read the archive: expected oci-layout and index.json, found no ${name}`);
+    throw new StoreError(
+      'ARCHIVE_INVALID',
+      `cannot read the archive: expected oci-layout and index.json, found no ${name}`,
+    );
   }
 
   get #maxJsonBytes(): number {
@@ -129,7 +132,9 @@ export class OciGraph {
     const blob = findBlob(this.#tree, descriptor);
     if (this.#nodes.has(digest)) return this.#nodes.get(digest);
     if (!isIndexType(mediaType) && !isManifestType(mediaType)) {
-      this.#options.notice(`passed over ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`);
+      this.#options.notice(
+        `passed over ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`,
+      );
       return undefined;
     }
     if (blob === undefined) return this.#missing(digest, platform, depth);
@@ -173,9 +178,13 @@ export class OciGraph {
     const { complete, notice } = this.#options;
     const names = platform === undefined ? '' : ` for ${platform.os}/${platform.architecture}`;
     if (depth === 0 ? complete.top : complete.platforms) {
-      throw new StoreError('ARCHIVE_FILE_MISSING', `cannot read the archive: expected ${digest}${names}, found no such blob`, {
-        data: { digest },
-      });
+      throw new StoreError(
+        'ARCHIVE_FILE_MISSING',
+        `cannot read the archive: expected ${digest}${names}, found no such blob`,
+        {
+          data: { digest },
+        },
+      );
     }
     notice(`passed over ${digest}${names}: the archive names it and does not hold it`);
     return undefined;

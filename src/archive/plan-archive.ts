@@ -48,7 +48,10 @@ export function planArchive(saved: SavedArchive, format: ArchiveFormat): Archive
     addDocument(plan, manifest);
     return manifest.descriptor;
   });
-  plan.addFile('index.json', encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }, indexCodec));
+  plan.addFile(
+    'index.json',
+    encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }, indexCodec),
+  );
   if (format === 'docker') addDockerFiles(plan, images, names, choice);
   plan.addFile('oci-layout', encoder.encode(LAYOUT));
   if (format === 'docker') addRepositories(plan, images, names);
@@ -59,7 +62,9 @@ function nameTargets(saved: SavedArchive, choice: ManifestChoice): readonly Name
   const ids = new Set(saved.images.map(({ id }) => id));
   const names: NamedTarget[] = [];
   for (const reference of [...saved.references].sort((a, b) => compare(a.reference, b.reference))) {
-    const image = [reference.image, ...(reference.platforms ?? []).map((platform) => platform.image)].find((id) => ids.has(id));
+    const image = [reference.image, ...(reference.platforms ?? []).map((platform) => platform.image)].find((id) =>
+      ids.has(id),
+    );
     const document = choice.target(reference);
     if (image !== undefined && document !== undefined) names.push({ reference, image, document });
   }
@@ -89,7 +94,10 @@ function indexEntries(
     if (own.length === 0) return inIndexes.has(image.id) ? [] : [fromDescriptor(manifestOf(image), { platform })];
     return own.map(({ reference, document: { descriptor } }) => {
       const annotations = annotationsOf(reference.reference, format);
-      return fromDescriptor(descriptor, isIndexType(descriptor.mediaType) ? { annotations } : { annotations, platform });
+      return fromDescriptor(
+        descriptor,
+        isIndexType(descriptor.mediaType) ? { annotations } : { annotations, platform },
+      );
     });
   });
 }
@@ -118,8 +126,13 @@ function addDockerFiles(
   const documents = images.map((image): DockerImageDocument => {
     const own = names.filter((name) => name.image === image.id);
     // A digest is no tag: docker load refuses it here, so such a name is in index.json only.
-    const tags = own.map(({ reference }) => reference.reference).filter((name) => parseReference(name).digest === undefined);
-    const layers = choice.manifest(image, own.find(({ document }) => document.parts.length === 0)?.document.descriptor.digest);
+    const tags = own
+      .map(({ reference }) => reference.reference)
+      .filter((name) => parseReference(name).digest === undefined);
+    const layers = choice.manifest(
+      image,
+      own.find(({ document }) => document.parts.length === 0)?.document.descriptor.digest,
+    );
     for (const layer of layers.layers) plan.addBlob(layer);
     const sources = image.layers.map(({ diffId }, at) => [diffId, layers.layers[at]] as const);
     return {
@@ -127,7 +140,9 @@ function addDockerFiles(
       repoTags: tags.length === 0 ? null : tags.map(familiarReference),
       layers: layers.layers.map(({ digest }) => blobName(digest)),
       parent: image.parent !== undefined && ids.has(image.parent) ? image.parent : '',
-      layerSources: Object.fromEntries(sources.flatMap(([diffId, blob]) => (blob ? [[diffId, fromDescriptor(blob)]] : []))),
+      layerSources: Object.fromEntries(
+        sources.flatMap(([diffId, blob]) => (blob ? [[diffId, fromDescriptor(blob)]] : [])),
+      ),
     };
   });
   plan.addFile('manifest.json', encoder.encode(`${dockerManifestCodec.encode(documents)}\n`));

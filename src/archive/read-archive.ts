@@ -80,8 +80,13 @@ function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
   if (tree.file('manifest.json') !== undefined) return 'docker';
   if (tree.file('index.json') !== undefined || tree.file('oci-layout') !== undefined) return 'oci';
   const isOld = tree.file('repositories') !== undefined;
-  const shown = tree.names().slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
-  const found = isOld ? 'only repositories, as Docker before 1.10 wrote it' : `a tar with ${shown.join(', ') || 'nothing in it'}`;
+  const shown = tree
+    .names()
+    .slice(0, 3)
+    .map((name) => JSON.stringify(name.slice(0, 80)));
+  const found = isOld
+    ? 'only repositories, as Docker before 1.10 wrote it'
+    : `a tar with ${shown.join(', ') || 'nothing in it'}`;
   throw new StoreError(
     'ARCHIVE_INVALID',
     `cannot read the archive: expected manifest.json (docker save) or index.json (OCI image layout), found ${found}`,
@@ -92,7 +97,8 @@ function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
   const files = new Set<StagedFile>();
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) if (staged !== undefined) files.add(staged.file);
-    for (const manifest of manifests) for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
+    for (const manifest of manifests)
+      for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
   }
   return files;
 }

@@ -81,16 +81,21 @@ function fileKeeper(staging: Staging, limits: ArchiveLimits): KeepFile {
 /** The files that every reader looks for are known by name, so a large one is refused before it is staged. */
 function refuseLargeJson(name: string, size: number, limit: number): void {
   if (size <= limit || !['manifest.json', 'index.json', 'repositories', 'oci-layout'].includes(name)) return;
-  throw new StoreError('ARCHIVE_LIMIT_EXCEEDED', `cannot read ${name}: expected at most ${limit} bytes, found ${size}`, {
-    data: { name, limit, found: size },
-  });
+  throw new StoreError(
+    'ARCHIVE_LIMIT_EXCEEDED',
+    `cannot read ${name}: expected at most ${limit} bytes, found ${size}`,
+    {
+      data: { name, limit, found: size },
+    },
+  );
 }
 
 async function addEntry(tree: ArchiveTree, entry: TarEntry, keep: KeepFile): Promise<void> {
   const name = normalizeEntryName(entry.name);
   switch (entry.type) {
     case 'file':
-      if (name === '') throw new StoreError('ARCHIVE_NAME_UNSAFE', 'cannot read the archive: found a file without a name');
+      if (name === '')
+        throw new StoreError('ARCHIVE_NAME_UNSAFE', 'cannot read the archive: found a file without a name');
       return tree.addFile(await keep(name, entry));
     case 'directory':
       return tree.addDirectory(name);
@@ -131,7 +136,9 @@ function notAnArchive(error: unknown, start: readonly number[]): unknown {
 
 function describe(start: readonly number[]): string {
   if (start.length === 0) return 'an empty file';
-  const isText = start.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09);
+  const isText = start.every(
+    (byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09,
+  );
   if (isText) return `text that starts with ${JSON.stringify(String.fromCharCode(...start))}`;
   return `a file that starts with the bytes ${Buffer.from(start).toString('hex')}`;
 }

@@ -32,10 +32,14 @@ export async function* decompress(
 export function compressionError(compression: Compression, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const found = error instanceof Error ? error.message : String(error);
-  return new StoreError('COMPRESSION_INVALID', `cannot decompress: expected intact ${compression} data, found: ${found}`, {
-    cause: error,
-    data: { compression },
-  });
+  return new StoreError(
+    'COMPRESSION_INVALID',
+    `cannot decompress: expected intact ${compression} data, found: ${found}`,
+    {
+      cause: error,
+      data: { compression },
+    },
+  );
 }
 
 async function* decode(

@@ -12,7 +12,7 @@ export interface ExpansionLimits {
 }
 
 /** The limits of one layer. */
-export const LAYER_EXPANSION: ExpansionLimits = {
+const LAYER_EXPANSION: ExpansionLimits = {
   maxBytes: MAX_LAYER_BYTES,
   maxRatio: MAX_COMPRESSION_RATIO,
   ratioFreeBytes: COMPRESSION_RATIO_FREE_BYTES,

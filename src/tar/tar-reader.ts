@@ -144,5 +144,7 @@ const ENTRY_TYPES: Readonly<Record<string, TarEntry['type']>> = {
 
 /** Whether `error` is tar-stream's own, and not one that came through it. */
 function isParserError(error: unknown): error is Error {
-  return error instanceof Error && /tar header|Invalid header|Unexpected end of data|Header exceeds/.test(error.message);
+  return (
+    error instanceof Error && /tar header|Invalid header|Unexpected end of data|Header exceeds/.test(error.message)
+  );
 }

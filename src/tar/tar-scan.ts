@@ -192,7 +192,11 @@ function refuseUnusual(header: TarHeader, size: number): void {
 }
 
 function exceeded(what: string, limit: number, found: number): StoreError {
-  return new StoreError('ARCHIVE_LIMIT_EXCEEDED', `cannot read the tar: expected at most ${limit} ${what}, found ${found}`, {
-    data: { limit, found },
-  });
+  return new StoreError(
+    'ARCHIVE_LIMIT_EXCEEDED',
+    `cannot read the tar: expected at most ${limit} ${what}, found ${found}`,
+    {
+      data: { limit, found },
+    },
+  );
 }

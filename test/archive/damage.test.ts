@@ -52,22 +52,26 @@ const survives = test.macro({
     const whole = await readBytes(bytes);
     const known = new Map(whole.contents.images.map(({ id, config }) => [id, Buffer.from(config)]));
     const flip = fc.tuple(fc.nat(endOf(bytes) - 1), fc.integer({ min: 1, max: 255 }));
-    const property = fc.asyncProperty(fc.array(flip, { minLength: 1, maxLength: 4 }), fc.boolean(), async (flips, stage) => {
-      const damaged = Buffer.from(bytes);
-      for (const [at, mask] of flips) damaged[at] = (damaged[at] ?? 0) ^ mask;
-      try {
-        const { contents, staging } = await readBytes(damaged, stage ? { limits: STAGE_ALL } : {});
-        // What is accepted is proved by digests: an image of a known id has the known bytes.
-        for (const { id, config } of contents.images) {
-          const expected = known.get(id);
-          if (expected !== undefined && !expected.equals(config)) throw new Error(`another config for ${id}`);
+    const property = fc.asyncProperty(
+      fc.array(flip, { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      async (flips, stage) => {
+        const damaged = Buffer.from(bytes);
+        for (const [at, mask] of flips) damaged[at] = (damaged[at] ?? 0) ^ mask;
+        try {
+          const { contents, staging } = await readBytes(damaged, stage ? { limits: STAGE_ALL } : {});
+          // What is accepted is proved by digests: an image of a known id has the known bytes.
+          for (const { id, config } of contents.images) {
+            const expected = known.get(id);
+            if (expected !== undefined && !expected.equals(config)) throw new Error(`another config for ${id}`);
+          }
+          await contents.discard();
+          if (staging.left > 0) throw new Error('staged files were left behind');
+        } catch (error) {
+          if (!(error instanceof StoreError) || error.kind === 'Internal') throw error;
         }
-        await contents.discard();
-        if (staging.left > 0) throw new Error('staged files were left behind');
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.kind === 'Internal') throw error;
-      }
-    });
+      },
+    );
     await fc.assert(property, { numRuns: 150 });
     t.pass();
   },

@@ -55,7 +55,8 @@ const reads = test.macro({
     await contents.discard();
     t.is(staging.left, 0);
   },
-  title: (_, name, bytes: Uint8Array, chunkBytes) => `${name}, ${bytes.length} bytes, ${chunkBytes} at a time, holds what it should`,
+  title: (_, name, bytes: Uint8Array, chunkBytes) =>
+    `${name}, ${bytes.length} bytes, ${chunkBytes} at a time, holds what it should`,
 });
 
 for (const name of Object.keys(expected)) {
@@ -71,7 +72,10 @@ for (const name of Object.keys(expected)) {
     const { contents } = await readBytes(bytes);
     for (const { layers, manifests, id, config } of contents.images) {
       t.is(digestOf(config) as string, id);
-      for (const { staged } of [...layers, ...manifests.flatMap((manifest) => manifest.staged.map((s) => ({ staged: s })))]) {
+      for (const { staged } of [
+        ...layers,
+        ...manifests.flatMap((manifest) => manifest.staged.map((s) => ({ staged: s }))),
+      ]) {
         if (staged === undefined) return t.fail('a layer is absent');
         const found = await stagedBytes(staged.file);
         t.is(digestOf(found), staged.blob.digest);

@@ -37,7 +37,11 @@ async function buildPlatforms(extra: readonly BuiltDescriptor[] = []): Promise<P
   return { amd64, arm64, index };
 }
 
-function layoutOf(images: readonly BuiltImage[], documents: readonly string[], top: readonly BuiltDescriptor[]): BuiltEntry[] {
+function layoutOf(
+  images: readonly BuiltImage[],
+  documents: readonly string[],
+  top: readonly BuiltDescriptor[],
+): BuiltEntry[] {
   const blobs = ociBlobs(images, [...images.map((image) => manifestOf(image)), ...documents]);
   return [LAYOUT, ...blobs, { name: 'index.json', body: indexOf(top) }];
 }
@@ -46,7 +50,10 @@ function indexDescriptor(index: string, name = 'docker.io/library/multi:1'): Bui
   return descriptor(`${OCI}.index.v1+json`, index, named(name));
 }
 
-async function read(entries: readonly BuiltEntry[], options: Parameters<typeof readBytes>[1] = {}): Promise<ReadResult['contents']> {
+async function read(
+  entries: readonly BuiltEntry[],
+  options: Parameters<typeof readBytes>[1] = {},
+): Promise<ReadResult['contents']> {
   return (await readBytes(await buildTar(entries), options)).contents;
 }
 
@@ -54,9 +61,13 @@ const names = test.macro({
   async exec(t, annotations: Readonly<Record<string, string>>, expected: readonly string[]) {
     const image = await buildImage(['a']);
     const entries = layoutOf([image], [], [manifestDescriptor(manifestOf(image), { annotations })]);
-    t.deepEqual((await read(entries)).references.map(({ reference }) => reference), [...expected]);
+    t.deepEqual(
+      (await read(entries)).references.map(({ reference }) => reference),
+      [...expected],
+    );
   },
-  title: (_, annotations, expected: readonly string[]) => `${JSON.stringify(annotations)} names ${expected[0] ?? 'nothing'}`,
+  title: (_, annotations, expected: readonly string[]) =>
+    `${JSON.stringify(annotations)} names ${expected[0] ?? 'nothing'}`,
 });
 
 const REF = 'org.opencontainers.image.ref.name';
@@ -74,7 +85,10 @@ test('a platform narrows a name of several to the images for it', async (t) => {
   const { amd64, arm64, index } = await buildPlatforms();
   const entries = layoutOf([amd64, arm64], [index], [indexDescriptor(index)]);
   const contents = await read(entries, { platform: parsePlatform('linux/arm64') });
-  t.deepEqual(contents.images.map(({ id }) => id as string), [arm64.id]);
+  t.deepEqual(
+    contents.images.map(({ id }) => id as string),
+    [arm64.id],
+  );
   t.is(contents.references[0]?.image as string, arm64.id);
   t.deepEqual(contents.references[0]?.platforms, [
     { image: arm64.id, os: 'linux', architecture: 'arm64', variant: 'v8' },
@@ -94,8 +108,14 @@ test('a platform that is not there is refused with those that are', async (t) =>
 test('a platform chooses among the images of a docker archive too', async (t) => {
   const { amd64, arm64 } = await buildPlatforms();
   const contents = await read(dockerEntries([amd64, arm64]), { platform: parsePlatform('linux/arm64') });
-  t.deepEqual(contents.images.map(({ id }) => id as string), [arm64.id]);
-  t.deepEqual(contents.references.map(({ reference }) => reference), ['docker.io/library/built:1']);
+  t.deepEqual(
+    contents.images.map(({ id }) => id as string),
+    [arm64.id],
+  );
+  t.deepEqual(
+    contents.references.map(({ reference }) => reference),
+    ['docker.io/library/built:1'],
+  );
   t.is(contents.notices.length, 1);
 });
 
@@ -103,7 +123,10 @@ test('a platform that the index names and the archive lacks is told, or refused 
   const { amd64, index } = await buildPlatforms();
   const entries = layoutOf([amd64], [index], [indexDescriptor(index)]);
   const contents = await read(entries);
-  t.deepEqual(contents.images.map(({ id }) => id as string), [amd64.id]);
+  t.deepEqual(
+    contents.images.map(({ id }) => id as string),
+    [amd64.id],
+  );
   t.regex(contents.notices.join(), /linux\/arm64: the archive names it and does not hold it/);
   t.true(contents.content.has(digest(index) as never));
   const error = await t.throwsAsync(read(entries, { allPlatforms: true }));
@@ -111,7 +134,11 @@ test('a platform that the index names and the archive lacks is told, or refused 
 });
 
 test('attestations, artifacts and unknown types are passed over and said', async (t) => {
-  const artifact = JSON.stringify({ schemaVersion: 2, config: descriptor('application/vnd.example+json', '{}'), layers: [] });
+  const artifact = JSON.stringify({
+    schemaVersion: 2,
+    config: descriptor('application/vnd.example+json', '{}'),
+    layers: [],
+  });
   const { amd64, arm64, index } = await buildPlatforms([
     manifestDescriptor('attestation', { platform: { os: 'unknown', architecture: 'unknown' } }),
     manifestDescriptor('other', { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }),
@@ -135,7 +162,11 @@ test("Docker's own media types are read as the OCI ones", async (t) => {
   });
   const index = indexOf([descriptor(`${docker}.distribution.manifest.v2+json`, manifest)]);
   const top = [descriptor(`${docker}.distribution.manifest.list.v2+json`, index, named('tiny:1'))];
-  const contents = await read([LAYOUT, ...ociBlobs([image], [manifest, index]), { name: 'index.json', body: indexOf(top) }]);
+  const contents = await read([
+    LAYOUT,
+    ...ociBlobs([image], [manifest, index]),
+    { name: 'index.json', body: indexOf(top) },
+  ]);
   t.is(contents.images[0]?.id as string, image.id);
   t.deepEqual(contents.references[0]?.platforms, [{ image: image.id, os: 'linux', architecture: 'amd64' }] as never);
 });
@@ -164,7 +195,10 @@ test('of a name that stands twice the last one wins', async (t) => {
   const [first, second] = [await buildImage(['a']), await buildImage(['b'])];
   const top = [first, second].map((image) => manifestDescriptor(manifestOf(image), named('tiny:1')));
   const contents = await read(layoutOf([first, second], [], top));
-  t.deepEqual(contents.references.map(({ image }) => image as string), [second.id]);
+  t.deepEqual(
+    contents.references.map(({ image }) => image as string),
+    [second.id],
+  );
   t.is(contents.images.length, 2);
 });
 
@@ -174,7 +208,10 @@ test('layers that the archive does not hold are left to the store', async (t) =>
   const docker = dockerEntries([image]).filter(({ body }) => body !== image.layers[0]);
   for (const entries of [oci, docker]) {
     const contents = await read(entries);
-    t.deepEqual(contents.images[0]?.layers.map(({ staged }) => staged !== undefined), [false, true]);
+    t.deepEqual(
+      contents.images[0]?.layers.map(({ staged }) => staged !== undefined),
+      [false, true],
+    );
   }
 });
 

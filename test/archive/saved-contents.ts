@@ -7,7 +7,8 @@ import type { Digest } from '../../src/model/digest.js';
 export function toSaved(contents: ArchiveContents): SavedArchive {
   const blobs = new Map<Digest, StagedFile>();
   const images = contents.images.map((image) => {
-    for (const { staged } of image.manifests) for (const layer of staged) if (layer) blobs.set(layer.blob.digest, layer.file);
+    for (const { staged } of image.manifests)
+      for (const layer of staged) if (layer) blobs.set(layer.blob.digest, layer.file);
     const layers = image.layers.map(({ diffId, staged }) => {
       if (staged === undefined) throw new Error(`the layer ${diffId} is not in the archive`);
       blobs.set(staged.blob.digest, staged.file);

@@ -26,7 +26,11 @@ function essence(contents: ArchiveContents, format: Format): unknown {
     parent: format === 'docker' ? parent : undefined,
     layers: layers.map(({ diffId, staged }) => ({ diffId, blob: staged?.blob, diffSize: staged?.diffSize })),
   }));
-  const references = contents.references.map(({ reference, image, platforms }) => ({ reference, image, platforms: platforms ?? [] }));
+  const references = contents.references.map(({ reference, image, platforms }) => ({
+    reference,
+    image,
+    platforms: platforms ?? [],
+  }));
   return {
     images: images.sort((a, b) => (a.id < b.id ? -1 : 1)),
     references: references.sort((a, b) => (a.reference < b.reference ? -1 : 1)),
@@ -110,7 +114,12 @@ test('a pure OCI layout has nothing of Docker, and both names', async (t) => {
   t.deepEqual([...files.keys()].filter((name) => !name.startsWith('blobs/')).sort(), ['index.json', 'oci-layout']);
   const index = JSON.parse(files.get('index.json') ?? '') as { manifests: { annotations: Record<string, string> }[] };
   t.deepEqual(
-    index.manifests.map(({ annotations }) => [annotations['io.containerd.image.name'], annotations['org.opencontainers.image.ref.name']]).sort(),
+    index.manifests
+      .map(({ annotations }) => [
+        annotations['io.containerd.image.name'],
+        annotations['org.opencontainers.image.ref.name'],
+      ])
+      .sort(),
     [
       ['docker.io/library/tiny-lib:1', 'tiny-lib:1'],
       ['docker.io/library/tiny:1', 'tiny:1'],
@@ -140,7 +149,10 @@ test('a name of several platforms is narrowed to the images that are saved', asy
     for (const image of contents.images) {
       const saved = toSaved({ ...contents, images: [image] });
       const after = (await readBytes(await savedBytes(saved, { format }))).contents;
-      t.deepEqual(after.references.map((reference) => reference.image), [image.id]);
+      t.deepEqual(
+        after.references.map((reference) => reference.image),
+        [image.id],
+      );
       t.deepEqual(after.references[0]?.target, image.manifests[0]?.descriptor);
     }
   }
@@ -151,7 +163,10 @@ test('a name of several platforms gets a new index when its own is not known', a
   const saved = toSaved(contents);
   const [reference] = contents.references;
   const index = reference?.target?.digest;
-  const forgetful: SavedArchive = { ...saved, content: (digest) => (digest === index ? undefined : saved.content(digest)) };
+  const forgetful: SavedArchive = {
+    ...saved,
+    content: (digest) => (digest === index ? undefined : saved.content(digest)),
+  };
   for (const format of FORMATS) {
     const after = (await readBytes(await savedBytes(forgetful, { format }))).contents;
     t.deepEqual(after.references[0]?.platforms, reference?.platforms);
@@ -181,7 +196,12 @@ test('an image without layers and one that has a layer twice survive both format
 test('a layer that is not there is refused before the first byte', async (t) => {
   const saved: SavedArchive = { ...toSaved(await readFixture('docker25-untagged.tar')), hasBlob: () => false };
   for (const format of FORMATS) {
-    t.true(isStoreError(t.throws(() => writeArchive(saved, { format })), 'BLOB_MISSING'));
+    t.true(
+      isStoreError(
+        t.throws(() => writeArchive(saved, { format })),
+        'BLOB_MISSING',
+      ),
+    );
   }
 });
 
@@ -246,5 +266,8 @@ test('bytes are told as they are given, up to the size that was foretold', async
   const told: number[] = [];
   const bytes = await savedBytes(saved, { format: 'oci', onBytes: (count) => told.push(count) });
   t.is(told.at(-1), bytes.length);
-  t.deepEqual(told, [...told].sort((a, b) => a - b));
+  t.deepEqual(
+    told,
+    [...told].sort((a, b) => a - b),
+  );
 });

@@ -25,7 +25,8 @@ function sha256(bytes: Uint8Array): string {
 const plain = readFileSync(fixturePath('archives', 'docker25-untagged.tar'));
 const measures = test.macro({
   async exec(t, extension: string, compression: string, mediaType: string) {
-    const bytes = extension === '' ? plain : readFileSync(fixturePath('compressed', `docker25-untagged.tar.${extension}`));
+    const bytes =
+      extension === '' ? plain : readFileSync(fixturePath('compressed', `docker25-untagged.tar.${extension}`));
     for (const size of [1, 5, 1000, bytes.length]) {
       const { layer, ...rest } = await measure(bytes, size);
       t.deepEqual(layer, { diffId: sha256(plain), diffSize: 12_701 } as never);
@@ -60,7 +61,12 @@ const fails = test.macro({
       t.true(measurement.layer instanceof StoreError && measurement.layer.code === code, String(measurement.layer));
       t.is(measurement.blob.digest as string, sha256(bytes));
       t.is(measurement.blob.size, bytes.length);
-      t.true(isStoreError(t.throws(() => requireLayer(measurement)), code as never));
+      t.true(
+        isStoreError(
+          t.throws(() => requireLayer(measurement)),
+          code as never,
+        ),
+      );
     }
   },
   title: (_, what) => `${what} is no layer, and its own digest is still told`,
@@ -71,18 +77,36 @@ test(fails, 'a short text', async () => Buffer.from('text'), 'LAYER_INVALID');
 test(fails, 'compressed JSON', async () => gzipSync(Buffer.alloc(1000, '{}')), 'LAYER_INVALID');
 test(fails, 'a truncated tar', async () => plain.subarray(0, 5000), 'LAYER_INVALID');
 test(fails, 'a truncated gzip stream', async () => gzipSync(plain).subarray(0, -5), 'COMPRESSION_INVALID');
-test(fails, 'a gzip stream with garbage after it', async () => Buffer.concat([gzipSync(plain), Buffer.from('xx')]), 'COMPRESSION_INVALID');
-test(fails, 'what only looks like xz', async () => Buffer.from('fd377a585a00ffffffffffff', 'hex'), 'COMPRESSION_INVALID');
-test(fails, 'a layer that expands like a bomb', async () => gzipSync(Buffer.alloc(3_000_000)), 'ARCHIVE_LIMIT_EXCEEDED', {
-  expansion: { maxBytes: 1e9, maxRatio: 100, ratioFreeBytes: 1_000_000 },
-});
+test(
+  fails,
+  'a gzip stream with garbage after it',
+  async () => Buffer.concat([gzipSync(plain), Buffer.from('xx')]),
+  'COMPRESSION_INVALID',
+);
+test(
+  fails,
+  'what only looks like xz',
+  async () => Buffer.from('fd377a585a00ffffffffffff', 'hex'),
+  'COMPRESSION_INVALID',
+);
+test(
+  fails,
+  'a layer that expands like a bomb',
+  async () => gzipSync(Buffer.alloc(3_000_000)),
+  'ARCHIVE_LIMIT_EXCEEDED',
+  {
+    expansion: { maxBytes: 1e9, maxRatio: 100, ratioFreeBytes: 1_000_000 },
+  },
+);
 test(fails, 'a layer of too many entries', () => buildTar([{ name: 'a' }, { name: 'b' }]), 'ARCHIVE_LIMIT_EXCEEDED', {
   maxEntries: 1,
 });
 
 test('the default limits refuse a bomb of gigabytes while memory stays flat', async (t) => {
   const start = gzipSync(Buffer.alloc(16 * 1024 * 1024));
-  const meter = new LayerMeter({ expansion: { maxBytes: 256 * 1024 ** 3, maxRatio: 1000, ratioFreeBytes: 64 * 1024 ** 2 } });
+  const meter = new LayerMeter({
+    expansion: { maxBytes: 256 * 1024 ** 3, maxRatio: 1000, ratioFreeBytes: 64 * 1024 ** 2 },
+  });
   const before = process.memoryUsage().rss;
   for (let members = 0; members < 40; members++) await meter.write(start);
   const { layer } = await meter.finish();

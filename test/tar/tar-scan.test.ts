@@ -53,7 +53,12 @@ test('a tar without its zero blocks ends with its last entry, and an empty file 
 });
 
 test('a size in base 256 counts', async (t) => {
-  const tar = patchHeader(await buildTar([{ name: 'a', body: 'x' }]), 0, 124, Buffer.from('800000000000000000000001', 'hex'));
+  const tar = patchHeader(
+    await buildTar([{ name: 'a', body: 'x' }]),
+    0,
+    124,
+    Buffer.from('800000000000000000000001', 'hex'),
+  );
   t.is(scan(tar).fileBytes, 1);
 });
 
@@ -70,7 +75,15 @@ test('a sparse file counts with its holes', async (t) => {
 });
 
 test('the map of a sparse file may go on in blocks of its own', async (t) => {
-  const plain = patchHeader(await buildTar([{ name: 'a', body: 'xyz' }, { name: 'b', body: 'x' }]), 0, 156, 'S');
+  const plain = patchHeader(
+    await buildTar([
+      { name: 'a', body: 'xyz' },
+      { name: 'b', body: 'x' },
+    ]),
+    0,
+    156,
+    'S',
+  );
   const header = patchHeader(patchHeader(plain, 0, 483, '00000000012\0'), 0, 482, '\x01');
   const more = Buffer.alloc(512);
   more[504] = 1;
@@ -113,7 +126,12 @@ test(
   async () => patchHeader(await oneFile(), 0, 124, Buffer.from('80ffffffffffffffffffffff', 'hex')),
   'ARCHIVE_INVALID',
 );
-test(refuses, 'a wrong checksum', async () => Buffer.concat([Buffer.from('b'), (await oneFile()).subarray(1)]), 'ARCHIVE_INVALID');
+test(
+  refuses,
+  'a wrong checksum',
+  async () => Buffer.concat([Buffer.from('b'), (await oneFile()).subarray(1)]),
+  'ARCHIVE_INVALID',
+);
 test(
   refuses,
   'one zero block in the middle',
