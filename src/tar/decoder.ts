@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import * as zlib from 'node:zlib';
 import { createBzip2Decoder } from './bzip2-decoder.js';
 import type { Compression } from './compression.js';
 import { PushDecoderStream } from './push-decoder.js';
@@ -20,16 +19,10 @@ export async function createDecoder(compression: Exclude<Compression, 'none'>): 
     case 'gzip':
       return createGunzip({ chunkSize: ZLIB_CHUNK_BYTES });
     case 'zstd':
-      return createNativeZstd() ?? new PushDecoderStream(createZstdDecoder());
+      return new PushDecoderStream(createZstdDecoder());
     case 'bzip2':
       return new PushDecoderStream(createBzip2Decoder());
     case 'xz':
       return new PushDecoderStream(await createXzDecoder());
   }
-}
-
-/** Node has zstd from 22.15 on. */
-function createNativeZstd(): Duplex | undefined {
-  const create = (zlib as { createZstdDecompress?: (options: { chunkSize: number }) => Duplex }).createZstdDecompress;
-  return create?.({ chunkSize: ZLIB_CHUNK_BYTES });
 }

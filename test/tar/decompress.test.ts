@@ -132,3 +132,25 @@ test('an xz stream inside an xz stream can be read while the outer one is', asyn
   t.deepEqual(await collect(decompress(inChunks(compressed('xz')))), plain);
   await outer.return(undefined);
 });
+
+const refusesWindow = test.macro({
+  async exec(t, header: string) {
+    const frame = Buffer.concat([Buffer.from(header, 'hex'), Buffer.alloc(100)]);
+    const error = await t.throwsAsync(collect(decompress(inChunks(Buffer.concat([compressed('zst'), frame]), 100))));
+    t.true(isStoreError(error, 'COMPRESSION_INVALID'));
+    t.regex(error?.message ?? '', /expected a window of at most 134217728/);
+  },
+  title: (_, header) => `a zstd frame that asks for more memory than any tool gives is refused: ${header}`,
+});
+
+test(refusesWindow, '28b52ffd0089');
+test(refusesWindow, '28b52ffda001000008');
+test(refusesWindow, '28b52ffde00100000000000001');
+
+test('skippable zstd frames are passed over', async (t) => {
+  const skippable = Buffer.from('5a2a4d1803000000616263', 'hex');
+  const bytes = Buffer.concat([skippable, compressed('zst'), skippable, compressed('zst'), skippable]);
+  for (const size of [1, 50, bytes.length]) {
+    t.deepEqual(await collect(decompress(inChunks(bytes, size))), Buffer.concat([plain, plain]));
+  }
+});
