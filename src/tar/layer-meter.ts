@@ -37,7 +37,7 @@ const LAYER = 'application/vnd.oci.image.layer.v1.tar';
  * Returns the media type of a layer file (OCI image spec, media-types.md).
  * bzip2 and xz have none of their own; Docker writes such layers as plain tars.
  */
-export function layerMediaType(compression: Compression): string {
+function layerMediaType(compression: Compression): string {
   return compression === 'gzip' || compression === 'zstd' ? `${LAYER}+${compression}` : LAYER;
 }
 
