@@ -17,6 +17,9 @@ import type { HeldLayers } from './held-layers.js';
 import { StagedBlob } from './staged-blob.js';
 import type { Layer, LoadOptions } from './store.js';
 
+/** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
+const READ_CHUNK_BYTES = 1024 * 1024;
+
 export interface LoadParts {
   readonly port: CommandPort;
   readonly blobs: BlobStore;
@@ -60,7 +63,8 @@ async function commit(
   const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
   for (const { digest } of staged) blobs.pin(digest);
   try {
-    await blobs.keep(staged.filter(({ digest }) => !isBlobNeeded(digest)));
+    // Also those that are needed already: a file that was lost comes back with its archive.
+    await blobs.keep(staged);
     // Blobs are durable from here. A crash before the append leaves files that no event names, for the sweep.
     return await holdingLayers(contents, parts, () => port.submit({ decide, origin }));
   } finally {
@@ -71,10 +75,13 @@ async function commit(
 
 function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
-  for (const { layers } of contents.images) {
-    for (const { staged } of layers) {
-      if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
-    }
+  const keep = (staged: StagedLayer | undefined): void => {
+    if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
+  };
+  for (const { layers, manifests } of contents.images) {
+    for (const { staged } of layers) keep(staged);
+    // A second manifest of an image may have the same layers in another compression.
+    for (const { staged } of manifests) staged.forEach(keep);
   }
   return [...byDigest.values()];
 }
@@ -135,7 +142,7 @@ async function openFile(path: string): Promise<{ bytes: AsyncIterable<Uint8Array
     const facts = await stat(path);
     if (facts.isDirectory())
       throw new StoreError('ARCHIVE_INVALID', `${path} is a directory, expected an archive file`);
-    return { bytes: createReadStream(path, { highWaterMark: 256 * 1024 }), total: facts.size };
+    return { bytes: createReadStream(path, { highWaterMark: READ_CHUNK_BYTES }), total: facts.size };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       throw new StoreError('FILE_NOT_FOUND', `no file ${path}`, { cause: error, data: { path } });

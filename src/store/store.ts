@@ -93,7 +93,7 @@ export interface StoreBackend {
 }
 
 export interface LoadOptions extends WriteOptions {
-  /** Only this platform of multi-platform images; a Platform or `os/arch[/variant]`. */
+  /** Only images for this platform; others are passed over and said. A Platform or `os/arch[/variant]`. */
   readonly platform?: Platform | string | undefined;
   /** Refuse an archive that lacks a platform its index names; without it, those are passed over and said. */
   readonly allPlatforms?: boolean | undefined;

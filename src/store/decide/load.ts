@@ -143,9 +143,9 @@ class LoadPlan {
     }
   }
 
-  #addManifest({ id, layers }: ArchiveImage, { descriptor, layers: blobs }: ArchiveManifest): void {
+  #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
     const known = this.#state.manifests(id).some(({ manifest }) => manifest.digest === descriptor.digest);
-    const staged = new Set(layers.map((layer) => layer.staged?.blob.digest));
+    const staged = new Set(files.map((file) => file?.blob.digest));
     const missing = blobs.find(({ digest }) => !staged.has(digest) && !this.#state.hasBlob(digest));
     if (missing !== undefined && !known) {
       this.#notices.push(
