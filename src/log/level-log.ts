@@ -86,14 +86,8 @@ export class LevelLog implements Log {
     if (expectedHead !== this.#head.seq || entries[0]?.event.seq !== expectedHead + 1) {
       throw new StoreError('INTERNAL', `cannot append after seq ${expectedHead}: the head is ${this.#head.seq}`);
     }
-    const rows = entries.map(({ event, record }) => ({
-      type: 'put' as const,
-      key: eventKey(event.seq),
-      value: formatEventRow(record, this.#hash),
-    }));
-    for (const [digest, value] of content) rows.push({ type: 'put', key: contentKey(digest), value });
     try {
-      await this.#database.batch(rows, { sync: true });
+      await this.#write(entries, content);
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
       this.#failure = cause;
@@ -196,6 +190,14 @@ export class LevelLog implements Log {
     // A failure that comes while the reader is busy with the page before waits for it, and must not end the process.
     rows.catch(() => undefined);
     return rows;
+  }
+
+  // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
+  async #write(entries: AppendBatch['entries'], content: AppendBatch['content']): Promise<void> {
+    const batch = this.#database.batch();
+    for (const { event, record } of entries) batch.put(eventKey(event.seq), formatEventRow(record, this.#hash));
+    for (const [digest, value] of content) batch.put(contentKey(digest), value);
+    await batch.write({ sync: true });
   }
 
   #parsePage(rows: readonly Row[], start: number, reverse: boolean): StoredEvent[] {

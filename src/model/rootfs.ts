@@ -9,8 +9,8 @@ export interface RootFS {
   readonly type: string;
   /** As the config says: an id that came out of a config may be any text. */
   readonly diffIds: readonly DiffId[];
-  /** Returns the chain id of the whole stack; the empty string when there are no layers. Computed once. */
-  chainID(): ChainId | '';
+  /** Returns the chain id of the whole stack; the empty string when there are no layers. Computed once, by `hash` when one is given. */
+  chainID(hash?: Sha256): ChainId | '';
   /**
    * Adds a layer on top.
    * @throws {TypeError} when this is the root filesystem of an image, which never changes: take a `clone` first
@@ -36,8 +36,8 @@ class LayerStack implements RootFS {
     return this.#diffIds;
   }
 
-  chainID(): ChainId | '' {
-    this.#chainId ??= createChainId(this.#diffIds);
+  chainID(hash?: Sha256): ChainId | '' {
+    this.#chainId ??= createChainId(this.#diffIds, hash);
     return this.#chainId;
   }
 

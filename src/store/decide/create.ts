@@ -5,6 +5,7 @@ import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/d
 import type { EventBody } from '../../model/events.js';
 import { checkHistory } from '../../model/lineage.js';
 import type { Image } from '../../model/image.js';
+import { nodeSha256 } from '../node-hash.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
 /** Which images a store takes. */
@@ -93,7 +94,7 @@ export function imageCreated({ id, config, image }: NewImage): EventBody {
 
 /** Returns the chain of an image's layers; undefined when it has none. */
 export function chainOf(image: Image): ChainId | undefined {
-  const chainId = image.rootFS?.chainID() ?? '';
+  const chainId = image.rootFS.chainID(nodeSha256);
   return chainId === '' ? undefined : (chainId as ChainId);
 }
 
