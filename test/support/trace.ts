@@ -30,15 +30,27 @@ export interface TraceSubject {
 }
 
 /** Runs one step and compares the answer with the recorded one. */
-export async function checkStep(t: ExecutionContext, subject: TraceSubject, step: TraceStep, line: number): Promise<void> {
+export async function checkStep(
+  t: ExecutionContext,
+  subject: TraceSubject,
+  step: TraceStep,
+  line: number,
+): Promise<void> {
   const where = `line ${line}: ${step.op}`;
-  if (step.op === 'finalFiles') return checkFiles(t, await subject.files(), step.result as Record<string, string | null>);
+  if (step.op === 'finalFiles')
+    return checkFiles(t, await subject.files(), step.result as Record<string, string | null>);
   if (step.error !== undefined) return checkRefusal(t, subject, step.error.kind, step, where);
   const answer = await perform(subject, step);
   t.deepEqual(answer, step.result, where);
 }
 
-async function checkRefusal(t: ExecutionContext, subject: TraceSubject, kind: string, step: TraceStep, where: string): Promise<void> {
+async function checkRefusal(
+  t: ExecutionContext,
+  subject: TraceSubject,
+  kind: string,
+  step: TraceStep,
+  where: string,
+): Promise<void> {
   const error: unknown = await perform(subject, step).then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -49,7 +61,11 @@ async function checkRefusal(t: ExecutionContext, subject: TraceSubject, kind: st
   else t.is(error.kind as string, kind, where);
 }
 
-function checkFiles(t: ExecutionContext, files: ReadonlyMap<string, Uint8Array>, recorded: Record<string, string | null>): void {
+function checkFiles(
+  t: ExecutionContext,
+  files: ReadonlyMap<string, Uint8Array>,
+  recorded: Record<string, string | null>,
+): void {
   t.deepEqual([...files.keys()].sort(), Object.keys(recorded).sort(), 'the names of the final files');
   for (const [path, base64] of Object.entries(recorded)) {
     const bytes = files.get(path) ?? new Uint8Array();

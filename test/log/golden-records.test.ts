@@ -1,0 +1,144 @@
+import test from 'ava';
+import { decodeRecord, encodeRecord } from '../../src/log/record.js';
+import { bytesToHex, hexToBytes } from '../../src/model/digest.js';
+import type { EventBody, StoredEvent } from '../../src/model/events.js';
+
+/*
+ * Records as they stand in logs that people keep: when one of these fails, old logs can no longer be read, and
+ * the format needs a new number and not a new expectation.
+ */
+
+/** The digest of 32 such bytes, of any brand. */
+function digest(byte: string): never {
+  return `sha256:${byte.repeat(32)}` as never;
+}
+
+/** Binary of 32 bytes, as MessagePack has it. */
+function bin(byte: string): string {
+  return `c420${byte.repeat(32)}`;
+}
+
+/** An array of so many values that begins with format 1, seq 3, the time as float64, type, transaction 2 and 3, `ci`, nil, `r-1`. */
+function head(array: string, type: string): string {
+  return `${array}0103cb4278bcfe5687b000${type}0203a26369c0a3722d31`;
+}
+
+const blob = { digest: digest('dd'), size: 70_000, mediaType: 'm/l' };
+const blobHex = `93${bin('dd')}ce00011170a36d2f6c`;
+const reference = 'docker.io/library/tiny:1';
+const referenceHex = 'b8646f636b65722e696f2f6c6962726172792f74696e793a31';
+
+const staysSo = test.macro<[EventBody, string]>({
+  exec(t, body, hex) {
+    const transaction = { first: 2, count: 3 };
+    const envelope = { seq: 3, time: 1_700_000_000_123, transaction, actor: 'ci', reason: undefined, requestId: 'r-1' };
+    const event: StoredEvent = { ...envelope, ...body };
+    t.is(bytesToHex(encodeRecord(event)), hex);
+    t.deepEqual(decodeRecord(hexToBytes(hex)), event);
+  },
+  title: (given, { type }) => `the bytes of ${type}${given === undefined ? '' : ` ${given}`} stay as they are`,
+});
+
+test(
+  'with every field',
+  staysSo,
+  {
+    type: 'ImageCreated',
+    image: digest('aa'),
+    size: 300,
+    chainId: digest('bb'),
+    os: 'linux',
+    architecture: 'arm64',
+    variant: 'v8',
+    created: '2024-01-31T12:00:00Z',
+  },
+  `${head('dc0010', '01')}${bin('aa')}cd012c${bin('bb')}a56c696e7578a561726d3634a27638b4323032342d30312d33315431323a30303a30305a`,
+);
+test(
+  'with as little as can be',
+  staysSo,
+  {
+    type: 'ImageCreated',
+    image: digest('aa'),
+    size: 2,
+    chainId: undefined,
+    os: '',
+    architecture: '',
+    variant: undefined,
+    created: undefined,
+  },
+  `${head('dc0010', '01')}${bin('aa')}02c0a0a0c0c0`,
+);
+test(
+  staysSo,
+  { type: 'ImageDeleted', image: digest('aa'), parent: digest('bb'), chainId: undefined },
+  `${head('9c', '02')}${bin('aa')}${bin('bb')}c0`,
+);
+test(
+  staysSo,
+  { type: 'ParentSet', image: digest('aa'), parent: digest('bb'), previous: digest('cc') },
+  `${head('9c', '03')}${bin('aa')}${bin('bb')}${bin('cc')}`,
+);
+test(
+  staysSo,
+  { type: 'ParentCleared', image: digest('aa'), parent: digest('bb') },
+  `${head('9b', '04')}${bin('aa')}${bin('bb')}`,
+);
+test(
+  staysSo,
+  { type: 'MetadataSet', image: digest('aa'), key: 'k', value: Uint8Array.of(0, 255) },
+  `${head('9c', '05')}${bin('aa')}a16bc40200ff`,
+);
+test(staysSo, { type: 'MetadataCleared', image: digest('aa'), key: 'k' }, `${head('9b', '06')}${bin('aa')}a16b`);
+test(
+  staysSo,
+  {
+    type: 'ReferenceSet',
+    reference,
+    image: digest('aa'),
+    previous: digest('bb'),
+    target: blob,
+    platforms: [
+      { image: digest('aa'), os: 'linux', architecture: 'arm', variant: 'v7' },
+      { image: digest('bb'), os: 'linux', architecture: 'amd64', variant: undefined },
+    ],
+  },
+  `${head('9e', '07')}${referenceHex}${bin('aa')}${bin('bb')}${blobHex}92` +
+    `94${bin('aa')}a56c696e7578a361726da2763794${bin('bb')}a56c696e7578a5616d643634c0`,
+);
+test(
+  staysSo,
+  { type: 'ReferenceRemoved', reference, image: digest('aa') },
+  `${head('9b', '08')}${referenceHex}${bin('aa')}`,
+);
+test(
+  staysSo,
+  {
+    type: 'LayerAdded',
+    chainId: digest('aa'),
+    diffId: digest('bb'),
+    parent: digest('cc'),
+    size: 2 ** 40,
+    diffSize: 10,
+    blob,
+  },
+  `${head('9f', '09')}${bin('aa')}${bin('bb')}${bin('cc')}cb42700000000000000a${blobHex}`,
+);
+test(
+  staysSo,
+  {
+    type: 'LayerRemoved',
+    chainId: digest('aa'),
+    diffId: digest('aa'),
+    parent: undefined,
+    size: 10,
+    diffSize: 10,
+    blob,
+  },
+  `${head('9f', '0a')}${bin('aa')}${bin('aa')}c00a0a${blobHex}`,
+);
+test(
+  staysSo,
+  { type: 'ManifestAdded', image: digest('aa'), manifest: blob, layers: [blob] },
+  `${head('9c', '0c')}${bin('aa')}${blobHex}91${blobHex}`,
+);

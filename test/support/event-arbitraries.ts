@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { bytesToHex, type Digest } from '../../src/model/digest.js';
+import type { Descriptor, EventBody, PlatformImage, StoredEvent } from '../../src/model/events.js';
+
+/** Any SHA-256 digest, branded as the caller's field has it. */
+export function anyDigest<Id extends Digest>(): fc.Arbitrary<Id> {
+  return fc.uint8Array({ minLength: 32, maxLength: 32 }).map((hash) => `sha256:${bytesToHex(hash)}` as Digest as Id);
+}
+
+/** A value or its absence, as the optional fields of events have it. */
+function orAbsent<Value>(arbitrary: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> {
+  return fc.option(arbitrary, { nil: undefined });
+}
+
+const text = fc.string({ unit: 'binary', maxLength: 80 });
+const size = fc.oneof(fc.nat(), fc.maxSafeNat());
+const digest = anyDigest<never>();
+const descriptor: fc.Arbitrary<Descriptor> = fc.record({ digest, size, mediaType: text });
+const platform: fc.Arbitrary<PlatformImage> = fc.record({
+  image: digest,
+  os: text,
+  architecture: text,
+  variant: orAbsent(text),
+});
+const layer = {
+  chainId: digest,
+  diffId: digest,
+  parent: orAbsent(digest),
+  size,
+  diffSize: size,
+  blob: descriptor,
+};
+
+/** What an event of each type tells: one arbitrary for each. */
+export const bodyArbitraries: {
+  readonly [Type in EventBody['type']]: fc.Arbitrary<Extract<EventBody, { type: Type }>>;
+} = {
+  ImageCreated: fc.record({
+    type: fc.constant('ImageCreated'),
+    image: digest,
+    size,
+    chainId: orAbsent(digest),
+    os: text,
+    architecture: text,
+    variant: orAbsent(text),
+    created: orAbsent(text),
+  }),
+  ImageDeleted: fc.record({
+    type: fc.constant('ImageDeleted'),
+    image: digest,
+    parent: orAbsent(digest),
+    chainId: orAbsent(digest),
+  }),
+  ParentSet: fc.record({ type: fc.constant('ParentSet'), image: digest, parent: digest, previous: orAbsent(digest) }),
+  ParentCleared: fc.record({ type: fc.constant('ParentCleared'), image: digest, parent: digest }),
+  MetadataSet: fc.record({
+    type: fc.constant('MetadataSet'),
+    image: digest,
+    key: text,
+    value: fc.uint8Array({ maxLength: 300 }),
+  }),
+  MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: text }),
+  ReferenceSet: fc.record({
+    type: fc.constant('ReferenceSet'),
+    reference: text,
+    image: digest,
+    previous: orAbsent(digest),
+    target: orAbsent(descriptor),
+    platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+  }),
+  ReferenceRemoved: fc.record({ type: fc.constant('ReferenceRemoved'), reference: text, image: digest }),
+  ManifestAdded: fc.record({
+    type: fc.constant('ManifestAdded'),
+    image: digest,
+    manifest: descriptor,
+    layers: fc.array(descriptor, { maxLength: 4 }),
+  }),
+  LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
+  LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
+};
+
+const envelope = fc
+  .record({
+    first: fc.integer({ min: 1, max: 2 ** 50 }),
+    before: fc.nat({ max: 1_000 }),
+    after: fc.integer({ min: 1, max: 1_000 }),
+    time: fc.maxSafeNat(),
+    actor: text,
+    reason: orAbsent(text),
+    requestId: orAbsent(text),
+  })
+  .map(({ first, before, after, ...rest }) => ({
+    ...rest,
+    seq: first + before,
+    transaction: { first, count: before + after },
+  }));
+
+/** A whole event whose body is one of `bodies`. */
+export function anyEvent(
+  bodies: fc.Arbitrary<EventBody> = fc.oneof(...Object.values(bodyArbitraries)),
+): fc.Arbitrary<StoredEvent> {
+  return fc.tuple(envelope, bodies).map(([facts, body]) => ({ ...facts, ...body }));
+}

@@ -1,0 +1,58 @@
+import { Level } from 'level';
+
+type Database = Level<Uint8Array, Uint8Array>;
+
+/** What becomes of a write: it happens, it fails before it happened, or it happens and is said to have failed. */
+export type WriteFate = 'written' | 'lost' | 'unsure';
+
+/** Opens databases for a log that fail on demand, and watches that none is written to after it failed. */
+export class FailingDatabases {
+  /** Fates of the writes to come; when there are no more, they are written. */
+  readonly fates: WriteFate[] = [];
+  /** How many times opening fails from now on. */
+  failingOpens = 0;
+  /** Batches that were written or tried. */
+  batches = 0;
+  /** Databases opened. */
+  opened = 0;
+  #writesAfterFailure = 0;
+
+  /** To be passed to a log as its `openDatabase`. */
+  readonly open = async (location: string, createIfMissing: boolean): Promise<Database> => {
+    if (this.failingOpens > 0) {
+      this.failingOpens--;
+      throw new Error('the test lets no database open');
+    }
+    const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
+    await database.open();
+    this.opened++;
+    this.#watch(database);
+    return database;
+  };
+
+  /** Throws when a database was written to after a write to it had failed: for the teardown of a test. */
+  verify(): void {
+    if (this.#writesAfterFailure > 0) throw new Error(`${this.#writesAfterFailure} writes to a failed database`);
+  }
+
+  #watch(database: Database): void {
+    let hasFailed = false;
+    const begin = database.batch.bind(database) as () => ReturnType<Database['batch']>;
+    const watched = (): ReturnType<Database['batch']> => {
+      const batch = begin();
+      const write = batch.write.bind(batch) as (options: { sync: boolean }) => Promise<void>;
+      const failing = async (options: { sync: boolean }): Promise<void> => {
+        if (hasFailed) this.#writesAfterFailure++;
+        this.batches++;
+        const fate = this.fates.shift() ?? 'written';
+        if (fate !== 'lost') await write(options);
+        else await batch.close();
+        if (fate === 'written') return;
+        hasFailed = true;
+        throw new Error(`the test fails this write: ${fate}`);
+      };
+      return Object.assign(batch, { write: failing });
+    };
+    Object.assign(database, { batch: watched });
+  }
+}
