@@ -1,0 +1,37 @@
+import type { Digest, ImageId } from '../../src/model/digest.js';
+import type { EventStore } from '../../src/store/store.js';
+
+/** All that a store answers about the present, as plain values that can be compared; no times and no seqs. */
+export function stateOf(store: EventStore): Record<string, unknown> {
+  const ids = [...store.map().keys()].sort();
+  return {
+    images: Object.fromEntries(ids.map((id) => [id, imageState(store, id)])),
+    heads: [...store.heads().keys()].sort(),
+    len: store.len(),
+    references: store.referenceEntries().map(({ reference, image, target }) => ({ reference, image, target })),
+    layers: [...store.layers.map().values()]
+      .map(({ chainId, diffId, parent, size, diffSize }) => ({ chainId, diffId, parent: parent?.chainId, size, diffSize }))
+      .sort((a, b) => (a.chainId < b.chainId ? -1 : 1)),
+    walked: walked(store),
+  };
+}
+
+function imageState(store: EventStore, id: ImageId): unknown {
+  const image = store.get(id);
+  const { metadata = {} } = image.details ?? {};
+  return {
+    config: Buffer.from(image.rawJSON()).toString(),
+    parent: image.parent,
+    children: store.children(id),
+    references: store.references(id),
+    metadata: Object.fromEntries(Object.entries(metadata).sort()),
+    builtLocally: store.isBuiltLocally(id),
+    found: store.search(id.slice('sha256:'.length)),
+  };
+}
+
+function walked(store: EventStore): Digest[] {
+  const digests: Digest[] = [];
+  store.backend.walk((digest) => void digests.push(digest));
+  return digests;
+}

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { createViews } from '../../projections/views.js';
+import { LevelLog } from '../../src/log/level-log.js';
+import type { StoredEvent } from '../../src/model/events.js';
+import { BlobStore } from '../../src/store/blob-store.js';
+import { LocalEventStore } from '../../src/store/event-store.js';
+import { nodeSha256 } from '../../src/store/node-hash.js';
+import { openStore } from '../../src/store/open-store.js';
+import { newSidecar } from '../../src/store/sidecar.js';
+import type { EventStore, OpenOptions, ReadOptions } from '../../src/store/store.js';
+import { FailingDatabases } from './failing-database.js';
+import { temporaryDirectory } from './temporary-directory.js';
+
+/** Opens a store that is closed, and whose whole log is read and checked, when the test ends. */
+export async function openTestStore(
+  t: ExecutionContext,
+  options: OpenOptions & { readonly directory?: string } = {},
+): Promise<EventStore> {
+  const { directory = join(await temporaryDirectory(t), 'store'), ...rest } = options;
+  const store = await openStore(directory, { actor: 'tester', ...rest });
+  t.teardown(async () => {
+    await store.close();
+    const again = await openStore(directory, { ...rest, layers: 'none', create: false });
+    for await (const _ of again.log.read());
+    await again.close();
+  });
+  return store;
+}
+
+/** An event store over a database that fails on demand. */
+export interface FailingStore {
+  readonly store: EventStore;
+  readonly databases: FailingDatabases;
+}
+
+/** Opens a new store over a failing database; it is closed when the test ends, and no failed handle was written to. */
+export async function openFailingStore(t: ExecutionContext, now: () => number = Date.now): Promise<FailingStore> {
+  const directory = await temporaryDirectory(t);
+  const databases = new FailingDatabases();
+  const options = { createIfMissing: true, hash: nodeSha256, openDatabase: databases.open };
+  const log = await LevelLog.open(join(directory, 'log'), options);
+  const blobs = new BlobStore(join(directory, 'blobs'));
+  await blobs.makeDirectories();
+  const store = new LocalEventStore({
+    directory,
+    sidecar: newSidecar(undefined, 0),
+    log,
+    viewSet: createViews(),
+    blobs,
+    layerPlace: 'own',
+    heldLayers: undefined,
+    policy: { os: undefined, needsLayers: true },
+    readOnly: false,
+    actor: 'tester',
+    now,
+    onClosed: () => undefined,
+  });
+  t.teardown(async () => {
+    await store.close();
+    databases.verify();
+  });
+  return { store, databases };
+}
+
+/** Every event that a read of the log gives. */
+export async function eventsOf(store: EventStore, options?: ReadOptions): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of store.log.read(options)) events.push(event);
+  return events;
+}
