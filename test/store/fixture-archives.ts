@@ -50,7 +50,7 @@ export async function imagesIn(store: EventStore): Promise<ExpectedImage[]> {
     return {
       id,
       references: store.references(id),
-      parent: image.parent ?? '',
+      parent: image.parent,
       diffIds: [...image.rootFS.diffIds],
       chainId: image.rootFS.chainID(),
       os: image.os,

@@ -199,7 +199,7 @@ test('a parent that is absent, or whose steps are not those of the child, is dro
   t.regex(absent.notices[0] ?? '', /the store does not have it/);
   const unlike = await loadEntries(store, dockerEntries([child, stranger], [{ Parent: stranger.id }]));
   t.regex(unlike.notices[0] ?? '', /do not begin those of the image/);
-  t.is(store.get(id(child)).parent, undefined);
+  t.is(store.get(id(child)).parent, '');
   t.false((await eventsOf(store)).some(({ type }) => type === 'ParentSet'));
 });
 
