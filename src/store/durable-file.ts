@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StoreError } from '../errors.js';
 
 /**
@@ -9,7 +9,8 @@ import { StoreError } from '../errors.js';
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  // Not made from the file's own name, which may be as long as a name can be.
+  const temporary = join(dirname(path), `.tmp-${randomBytes(12).toString('hex')}`);
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
