@@ -44,6 +44,11 @@ export class HeldLayers {
     }
   }
 
+  /** Whether the image holds a layer. */
+  has(id: ImageId): boolean {
+    return this.#held.has(id);
+  }
+
   /** Makes a hold that was taken the image's. */
   assign(id: ImageId, layer: Layer): void {
     this.#held.set(id, layer);

@@ -5,7 +5,7 @@ import type { Details } from '../model/details.js';
 import { digestOf, type ImageId, type Sha256 } from '../model/digest.js';
 import { type Image, newFromJSON } from '../model/image.js';
 import type { CommandPort } from './command.js';
-import { chainOf, type Created, decideCreate, type ImagePolicy, type NewImage } from './decide/create.js';
+import { chainOf, type Created, decideCreate, decideHas, type ImagePolicy, type NewImage } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
 import { decideDelete } from './decide/delete.js';
 import { BUILT_LOCALLY_KEY, decideSetMetadata, LAST_UPDATED_KEY } from './decide/metadata.js';
@@ -132,19 +132,25 @@ export class ImageStore implements Store {
     heldLayers: HeldLayers,
     options: WriteOptions,
   ): Promise<ImageId> {
-    const chainId = chainOf(incoming.image);
-    const isKnown = this.#parts.views.images.byId.has(incoming.id);
-    const layer = chainId === undefined || isKnown ? undefined : await heldLayers.take(chainId);
-    let result: Created | undefined;
+    const { id, image } = incoming;
+    const chainId = chainOf(image);
+    // Asked in the queue: a deletion that waits ahead takes the image and its hold away.
+    if (await this.#submit(decideHas(id), options)) return id;
+    const layer = chainId === undefined ? undefined : await heldLayers.take(chainId);
+    let isNew = false;
     try {
-      result = await this.#submit(decide, options);
+      isNew = (await this.#submit(decide, options)).created;
+    } catch (error) {
+      // A write with an unknown outcome may have happened.
+      isNew = this.#parts.views.images.byId.has(id) && !heldLayers.has(id);
+      throw error;
     } finally {
       if (layer !== undefined) {
-        if (result?.created === true) heldLayers.assign(incoming.id, layer);
+        if (isNew) heldLayers.assign(id, layer);
         else await heldLayers.giveBack(layer);
       }
     }
-    return result.id;
+    return id;
   }
 
   #submit<Result>(decide: Decide<Result>, options: WriteOptions): Promise<Result> {

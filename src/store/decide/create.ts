@@ -50,6 +50,11 @@ export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<Cr
   };
 }
 
+/** Decides nothing, and answers whether the image is there when the commands before this one are durable. */
+export function decideHas(id: ImageId): Decide<boolean> {
+  return (state) => unchanged(state.image(id) !== undefined);
+}
+
 /**
  * Checks all of an image that does not depend on the store.
  * @throws {StoreError} CONFIG_TOO_LARGE, HISTORY_INVALID, DIGEST_INVALID, OS_UNSUPPORTED
