@@ -108,6 +108,7 @@ export class LocalEventStore implements EventStore {
       holds,
       isBlobNeeded,
       checkOpen,
+      checkWritable: () => this.#checkWritable(),
       actor,
     });
     this.#logBackend = new LogBackend(views, {
@@ -279,6 +280,11 @@ export class LocalEventStore implements EventStore {
   get #references(): ReferenceStore {
     this.#checkOpen();
     return this.#referenceStore;
+  }
+
+  #checkWritable(): void {
+    this.#checkOpen();
+    if (this.#parts.readOnly) throw readOnlyError(this.directory);
   }
 
   #checkOpen(): void {

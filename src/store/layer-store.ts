@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { LayersView } from '../../projections/layers.js';
 import { StoreError } from '../errors.js';
-import type { ChainId, DiffId, Digest } from '../model/digest.js';
+import { type ChainId, type DiffId, type Digest, digestFromHash } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import { decompress } from '../tar/decompress.js';
 import { LayerMeter, requireLayer } from '../tar/layer-meter.js';
@@ -22,6 +23,8 @@ export interface LocalLayersParts {
   readonly isBlobNeeded: (digest: Digest) => boolean;
   /** Throws STORE_CLOSED when the store is. */
   readonly checkOpen: () => void;
+  /** Throws STORE_CLOSED or STORE_READ_ONLY when nothing may be written. */
+  readonly checkWritable: () => void;
   readonly actor: string;
 }
 
@@ -35,7 +38,8 @@ export class LocalLayers implements LayerStore {
   }
 
   async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
-    this.#parts.checkOpen();
+    // Before a byte is staged: a store for reading only changes no file.
+    this.#parts.checkWritable();
     const origin = originOf(options, this.#parts.actor);
     if (parent !== undefined && !this.#parts.view().byChain.has(parent)) throw layerNotFound(parent);
     const file = await this.#parts.blobs.create();
@@ -177,18 +181,38 @@ class LocalLayer implements Layer {
 
   tarStream(): Readable {
     const { digest } = this.facts.blob;
-    return Readable.from(namedFailures(decompress(this.#blobs.read(digest)), digest), { objectMode: false });
+    return Readable.from(checkedLayer(decompress(this.#blobs.read(digest)), digest, this.diffId), {
+      objectMode: false,
+    });
   }
 }
 
-// A blob that no longer decompresses was damaged in the store; it was whole when it came in.
-async function* namedFailures(bytes: AsyncIterable<Uint8Array>, digest: Digest): AsyncGenerator<Uint8Array> {
+// A blob that no longer decompresses, or to other bytes, was damaged in the store; it was whole when it came in.
+async function* checkedLayer(
+  bytes: AsyncIterable<Uint8Array>,
+  digest: Digest,
+  diffId: DiffId,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
   try {
-    yield* bytes;
+    for await (const chunk of bytes) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    const found = digestFromHash(hash.digest());
+    if (found !== diffId) throw blobCorrupt(digest, { expected: diffId, found });
   } catch (error) {
     if (error instanceof StoreError && error.code === 'COMPRESSION_INVALID') {
-      throw new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is damaged`, { cause: error, data: { digest } });
+      throw blobCorrupt(digest, { cause: error });
     }
     throw error;
   }
+}
+
+function blobCorrupt(
+  digest: Digest,
+  { cause, ...found }: { readonly cause?: unknown; readonly expected?: DiffId; readonly found?: Digest },
+): StoreError {
+  const data = { digest, ...found };
+  return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is damaged`, { cause, data });
 }
