@@ -10,7 +10,11 @@ import { eventsOf, openTestStore } from '../support/test-store.js';
 /** What events tell, without when and in which transaction. */
 async function bodiesOf(store: EventStore, from: number): Promise<Omit<EventBody, 'type'>[]> {
   const events = await eventsOf(store, { from });
-  return events.map(({ time: _, seq, transaction, ...body }) => ({ ...body, at: [seq, transaction.first].map((n) => n - from), count: transaction.count }));
+  return events.map(({ time: _, seq, transaction, ...body }) => ({
+    ...body,
+    at: [seq, transaction.first].map((n) => n - from),
+    count: transaction.count,
+  }));
 }
 
 async function clear(...stores: readonly EventStore[]): Promise<void> {

@@ -92,7 +92,10 @@ class Model {
       config: Buffer.from(imageConfig(image)).toString(),
       parent: parent === undefined ? '' : idNamed(parent),
       children: this.#childrenOf(image).map(idNamed).sort(),
-      references: [...this.names].filter(([, tagged]) => tagged === image).map(([name]) => name).sort(),
+      references: [...this.names]
+        .filter(([, tagged]) => tagged === image)
+        .map(([name]) => name)
+        .sort(),
       metadata: Object.fromEntries([...metadata].sort()),
       builtLocally: metadata.has('builtLocally'),
       found: idNamed(image),

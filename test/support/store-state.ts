@@ -10,7 +10,13 @@ export function stateOf(store: EventStore): Record<string, unknown> {
     len: store.len(),
     references: store.referenceEntries().map(({ reference, image, target }) => ({ reference, image, target })),
     layers: [...store.layers.map().values()]
-      .map(({ chainId, diffId, parent, size, diffSize }) => ({ chainId, diffId, parent: parent?.chainId, size, diffSize }))
+      .map(({ chainId, diffId, parent, size, diffSize }) => ({
+        chainId,
+        diffId,
+        parent: parent?.chainId,
+        size,
+        diffSize,
+      }))
       .sort((a, b) => (a.chainId < b.chainId ? -1 : 1)),
     walked: walked(store),
   };

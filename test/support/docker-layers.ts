@@ -1,0 +1,43 @@
+import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { extract } from 'tar-stream';
+import type { ImageId } from '../../src/model/digest.js';
+import { fixturePath } from './fixtures.js';
+
+/** Every file of a tar archive of the fixtures, by name. */
+export async function filesOfArchive(name: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  const entries = createReadStream(fixturePath('archives', name)).pipe(extract());
+  for await (const entry of entries) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of entry) chunks.push(chunk as Uint8Array);
+    if (entry.header.type === 'file') files.set(entry.header.name, Buffer.concat(chunks));
+  }
+  return files;
+}
+
+/** An image of a docker archive: its config, and its layers as tars from the bottom up. */
+export interface DockerImage {
+  readonly id: ImageId;
+  readonly config: Uint8Array;
+  readonly layers: readonly Uint8Array[];
+}
+
+/** The images of a docker archive of the fixtures, in its order. */
+export async function imagesOfArchive(name: string): Promise<DockerImage[]> {
+  const files = await filesOfArchive(name);
+  const bytesOf = (path: string): Uint8Array => {
+    const bytes = files.get(path);
+    if (bytes === undefined) throw new Error(`${name} has no ${path}`);
+    return bytes;
+  };
+  const manifest = JSON.parse(Buffer.from(bytesOf('manifest.json')).toString()) as {
+    Config: string;
+    Layers: string[];
+  }[];
+  return manifest.map(({ Config, Layers }) => {
+    const config = bytesOf(Config);
+    const id = `sha256:${createHash('sha256').update(config).digest('hex')}` as ImageId;
+    return { id, config, layers: Layers.map(bytesOf) };
+  });
+}
