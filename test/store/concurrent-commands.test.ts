@@ -4,7 +4,7 @@ import type { EventBody } from '../../src/model/events.js';
 import type { EventStore } from '../../src/store/store.js';
 import { idNamed } from '../support/image-configs.js';
 import { stateOf } from '../support/store-state.js';
-import { anyOperation, type Operation, outcomeOf, worldImages } from '../support/store-operations.js';
+import { anyOperation, type Operation, outcomeOf } from '../support/store-operations.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
 
 /** What events tell, without when and in which transaction. */
@@ -118,7 +118,3 @@ test(
   ],
   ['done', [], [], idNamed('b')],
 );
-
-test('the world of these tests is the one that is named', (t) => {
-  t.is(new Set(worldImages.map(idNamed)).size, worldImages.length);
-});

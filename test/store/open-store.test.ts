@@ -125,7 +125,7 @@ test('a reopened store has everything, and keeps its id', async (t) => {
 });
 
 async function tryElsewhere(directory: string): Promise<unknown> {
-  const child = fork(fileURLToPath(new URL('../support/hold-store.js', import.meta.url)), [directory]);
+  const child = fork(fileURLToPath(new URL('../support/open-elsewhere.js', import.meta.url)), [directory]);
   const [answer] = (await once(child, 'message')) as [unknown];
   return answer;
 }

@@ -14,12 +14,9 @@ export type Operation =
   | { readonly op: 'tag'; readonly image: string; readonly name: string; readonly overwrite: boolean }
   | { readonly op: 'untag'; readonly name: string };
 
-/** The images of the small world. */
-export const worldImages = ['a', 'b', 'c', 'd', 'e'] as const;
-/** The references of the small world. */
-export const worldNames = ['docker.io/library/x:1', 'docker.io/library/y:2'] as const;
-/** The metadata keys of the small world. */
-export const worldKeys = ['k', 'l'] as const;
+const worldImages = ['a', 'b', 'c', 'd', 'e'] as const;
+const worldNames = ['docker.io/library/x:1', 'docker.io/library/y:2'] as const;
+const worldKeys = ['k', 'l'] as const;
 
 const image = fc.constantFrom(...worldImages);
 const name = fc.constantFrom(...worldNames);
