@@ -26,6 +26,7 @@ export class BlobStore {
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
   #last: Promise<unknown> = Promise.resolve();
+  #isEnding = false;
   #hasEnded = false;
 
   constructor(directory: string) {
@@ -44,12 +45,14 @@ export class BlobStore {
   }
 
   /**
-   * Resolves when no blob is being kept or removed; from then on none is. The next owner of the directory decides
-   * what is needed in it, and this process no longer knows.
+   * Takes no more blobs, and resolves when those that were to be removed are; from then on none is. The next owner of
+   * the directory decides what is needed in it, and this process no longer knows.
    */
   async end(): Promise<void> {
-    this.#hasEnded = true;
-    await this.#last;
+    this.#isEnding = true;
+    await this.#exclusively(async () => {
+      this.#hasEnded = true;
+    });
   }
 
   /**
@@ -144,7 +147,7 @@ export class BlobStore {
   }
 
   #checkOpen(): void {
-    if (this.#hasEnded) throw new StoreError('STORE_CLOSED', 'cannot take a layer: the store is closed');
+    if (this.#isEnding) throw new StoreError('STORE_CLOSED', 'cannot take a layer: the store is closed');
   }
 
   #path(digest: Digest): string {

@@ -255,6 +255,7 @@ export class LocalEventStore implements EventStore {
       views: viewSet.views,
       blobs,
       readContent: (digest) => log.content(digest),
+      isBlobNeeded: (digest) => this.#cleaner.isNeeded(digest),
     });
   }
 

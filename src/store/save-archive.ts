@@ -14,11 +14,12 @@ export interface SaveParts {
   readonly views: Views;
   readonly blobs: BlobStore;
   readonly readContent: (digest: Digest) => Uint8Array | undefined;
+  readonly isBlobNeeded: (digest: Digest) => boolean;
 }
 
 /**
  * Returns the archive of the named images as a stream. What is written is settled before the first byte: blobs are
- * pinned until the stream ends, so that a deletion meanwhile takes nothing from it.
+ * pinned until the stream ends, so that a deletion meanwhile takes nothing from it; they go after that.
  */
 export function saveArchive(names: readonly string[], options: SaveOptions, parts: SaveParts): Readable {
   const { format = 'docker', onProgress, signal } = options;
@@ -36,7 +37,7 @@ export function saveArchive(names: readonly string[], options: SaveOptions, part
   const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
   const written = writeArchive(saved, { format, onBytes, signal });
   size = written.size;
-  return pinned(written.stream, blobsOf(saved.images), parts.blobs);
+  return pinned(written.stream, blobsOf(saved.images), parts);
 }
 
 function savedImage(id: ImageId, { store, views }: SaveParts): SavedImage {
@@ -77,10 +78,12 @@ function blobsOf(images: readonly SavedImage[]): Set<Digest> {
   return digests;
 }
 
-function pinned(stream: Readable, digests: ReadonlySet<Digest>, blobs: BlobStore): Readable {
+function pinned(stream: Readable, digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: SaveParts): Readable {
   for (const digest of digests) blobs.pin(digest);
   stream.once('close', () => {
     for (const digest of digests) blobs.unpin(digest);
+    // Removal reports nothing: what cannot be removed waits for the next open's sweep.
+    void blobs.removeUnneeded(digests, isBlobNeeded);
   });
   return stream;
 }

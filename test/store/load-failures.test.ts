@@ -21,7 +21,9 @@ const SMALL = ['crane-app.tar', 'oci-all.tar', 'oci-all.tar.gz', 'oci-zstd.tar',
 const truncations = test.macro(async (t, name: string, step: number) => {
   const bytes = archiveBytes(name);
   const { store, before } = await filledStore(t);
-  for (let length = 0; length < bytes.length - 1_024; length += step) {
+  // Tars end in zeros, of which two blocks are enough.
+  const end = bytes.length - (/0*$/.exec(bytes.toString('hex').slice(-40_960))?.[0].length ?? 0) / 2;
+  for (let length = 0; length < end; length += step) {
     await t.throwsAsync(store.load(Readable.from([bytes.subarray(0, length)])), undefined, `${length} bytes`);
   }
   t.deepEqual(await footprint(store), before);
@@ -33,7 +35,7 @@ for (const name of SMALL) {
   test(`${name} cut short every ${step} bytes is refused each time and leaves nothing`, truncations, name, step);
 }
 
-test('a large archive cut short while its layers come in leaves nothing', truncations, 'docker25-all.tar', 700_001);
+test('a large archive cut short while its layers come in leaves nothing', truncations, 'docker25-all.tar', 17_001);
 
 const flips = test.macro(async (t, name: string) => {
   const bytes = archiveBytes(name);
@@ -76,7 +78,7 @@ async function* startOf(name: string, count: number, then: () => Promise<void>):
 test('a source that throws in the middle ends the load with its own error, and leaves nothing', async (t) => {
   const { store, before } = await filledStore(t);
   const failure = new Error('the line went dead');
-  for (const count of [0, 400, 300_000, 2_000_000]) {
+  for (const count of [0, 400, 300_000, 500_000]) {
     const source = startOf('docker25-all.tar', count, () => Promise.reject(failure));
     t.is(await t.throwsAsync(store.load(source)), failure, `after ${count} bytes`);
     t.deepEqual(await footprint(store), before);
@@ -87,7 +89,7 @@ test('a source that throws in the middle ends the load with its own error, and l
 
 test('a signal ends a load whose source gives nothing more, and nothing is left', async (t) => {
   const { store, before } = await filledStore(t);
-  for (const count of [0, 300_000, 2_000_000]) {
+  for (const count of [0, 300_000, 500_000]) {
     const controller = new AbortController();
     const source = startOf('docker25-all.tar', count, () => {
       controller.abort(new Error('enough'));
@@ -99,18 +101,18 @@ test('a signal ends a load whose source gives nothing more, and nothing is left'
   }
 });
 
-test('a signal ends a load of a file at any chunk, and one that was given before at once', async (t) => {
+test('a signal ends a load at any chunk, the last one too, and one that was given before at once', async (t) => {
   const { store, before } = await filledStore(t);
-  const chunks = Math.ceil(archiveBytes('docker25-all.tar').length / (256 * 1024));
-  t.true(chunks > 8);
-  for (let last = 1; last <= chunks; last++) {
+  const bytes = archiveBytes('docker25-all.tar');
+  const chunkBytes = 30_011;
+  for (let last = 1; last <= Math.ceil(bytes.length / chunkBytes); last++) {
     const controller = new AbortController();
     let seen = 0;
     const onProgress = (): void => {
       if (++seen === last) controller.abort();
     };
     const options = { signal: controller.signal, onProgress };
-    await rejection(t, 'ABORTED', store.load(archivePath('docker25-all.tar'), options), `chunk ${last}`);
+    await rejection(t, 'ABORTED', store.load(inChunks(bytes, chunkBytes), options), `chunk ${last}`);
     t.is(seen, last);
   }
   await rejection(t, 'ABORTED', store.load(archivePath('docker25-all.tar'), { signal: AbortSignal.abort() }));
@@ -119,7 +121,7 @@ test('a signal ends a load of a file at any chunk, and one that was given before
 
 test('a store that is closed during a load leaves nothing of it', async (t) => {
   const { store, before } = await filledStore(t);
-  const source = startOf('docker25-all.tar', 2_000_000, async () => {
+  const source = startOf('docker25-all.tar', 500_000, async () => {
     await store.close();
   });
   await t.throwsAsync(store.load(source));
