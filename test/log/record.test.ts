@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_RECORD_BYTES } from '../../src/limits.js';
-import { decodeRecord, encodeRecord } from '../../src/log/record.js';
+import { decodeRecord, encodeRecord, RECORD_FORMAT } from '../../src/log/record.js';
 import { eventTypes } from '../../src/log/record-body.js';
 import { bytesToHex } from '../../src/model/digest.js';
 import type { EventType, StoredEvent } from '../../src/model/events.js';
@@ -61,7 +61,7 @@ function changed(at: number, value: unknown): unknown[] {
   return valuesOf().with(at, value);
 }
 
-test('a newer format', refuses, changed(0, 2), 'STORE_FORMAT_UNSUPPORTED', /format 2/);
+test('a newer format', refuses, changed(0, RECORD_FORMAT + 1), 'STORE_FORMAT_UNSUPPORTED', /format 2/);
 test('a format of text', refuses, changed(0, '1'), 'LOG_CORRUPT', /field format/);
 test('an unknown type', refuses, changed(3, 200), 'STORE_FORMAT_UNSUPPORTED', /event type 200/);
 test('a seq that is a fraction', refuses, changed(1, 1.5), 'LOG_CORRUPT', /field seq/);

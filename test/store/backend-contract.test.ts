@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { MAX_METADATA_KEY_BYTES } from '../../src/limits.js';
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import { newFSStoreBackend } from '../../src/store/fs-backend.js';
 import { newImageStore } from '../../src/store/new-image-store.js';
@@ -87,12 +88,23 @@ const contract: Readonly<Record<string, Check>> = {
   },
   async 'refuses a key that could not be a file name'(t, backend) {
     const id = await backend.set(imageConfig('a'));
-    for (const key of ['', '.', '..', '../k', 'a/b', 'a\\b', '-k', 'k\0', 'é', 'k'.repeat(256)]) {
+    for (const key of [
+      '',
+      '.',
+      '..',
+      '../k',
+      'a/b',
+      'a\\b',
+      '-k',
+      'k\0',
+      'é',
+      'k'.repeat(MAX_METADATA_KEY_BYTES + 1),
+    ]) {
       await rejection(t, 'METADATA_INVALID', backend.setMetadata(id, key, bytesOf('v')), key);
       storeError(t, 'METADATA_INVALID', () => backend.getMetadata(id, key), key);
       await rejection(t, 'METADATA_INVALID', backend.deleteMetadata(id, key), key);
     }
-    await backend.setMetadata(id, 'k'.repeat(255), bytesOf('v'));
+    await backend.setMetadata(id, 'k'.repeat(MAX_METADATA_KEY_BYTES), bytesOf('v'));
   },
   async 'keeps the parent as metadata'(t, backend) {
     const [child, parent] = [await backend.set(imageConfig('child')), await backend.set(imageConfig('parent'))];

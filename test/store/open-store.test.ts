@@ -7,10 +7,12 @@ import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../src/errors.js';
 import { eventKey } from '../../src/log/keys.js';
 import { openStore } from '../../src/store/open-store.js';
+import { FORMAT_VERSION } from '../../src/store/sidecar.js';
 import type { OpenOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
+import { requiresPermissions } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { tamper } from '../support/test-log.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
@@ -49,7 +51,12 @@ test('a sidecar of null', refuses, (dir) => writeFile(sidecar(dir), 'null'), 'SI
 test('a sidecar of another program', refuses, (dir) => changeSidecar(dir, { format: 'x' }), 'SIDECAR_INVALID');
 test('a sidecar without a store id', refuses, (dir) => changeSidecar(dir, { storeId: 1 }), 'SIDECAR_INVALID');
 test('a sidecar without a time', refuses, (dir) => changeSidecar(dir, { created: 'x' }), 'SIDECAR_INVALID');
-test('a newer format', refuses, (dir) => changeSidecar(dir, { version: 2 }), 'STORE_FORMAT_UNSUPPORTED');
+test(
+  'a newer format',
+  refuses,
+  (dir) => changeSidecar(dir, { version: FORMAT_VERSION + 1 }),
+  'STORE_FORMAT_UNSUPPORTED',
+);
 test('a log whose sidecar is lost', refuses, (dir) => rm(sidecar(dir)), 'SIDECAR_INVALID');
 test('a log whose CURRENT is lost', refuses, (dir) => rm(join(dir, 'log', 'CURRENT')), 'LOG_CORRUPT');
 test('a store whose log is lost', refuses, (dir) => rm(join(dir, 'log'), { recursive: true }), 'LOG_CORRUPT');
@@ -96,9 +103,7 @@ test('a file is no store, nor is what lies below it', async (t) => {
   t.is(await readFile(file, 'utf8'), 'text');
 });
 
-const asUser = process.getuid?.() === 0 ? test.skip : test;
-
-asUser('a directory that may not be written to is said to be so (skipped for root, who may)', async (t) => {
+requiresPermissions()('a directory that may not be written to is said to be so', async (t) => {
   const directory = await temporaryDirectory(t);
   await chmod(directory, 0o500);
   await rejection(t, 'STORE_NOT_WRITABLE', openStore(join(directory, 'store')));

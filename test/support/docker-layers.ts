@@ -5,7 +5,7 @@ import type { ImageId } from '../../src/model/digest.js';
 import { fixturePath } from './fixtures.js';
 
 /** Every file of a tar archive of the fixtures, by name. */
-export async function filesOfArchive(name: string): Promise<ReadonlyMap<string, Uint8Array>> {
+async function filesOfArchive(name: string): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   const entries = createReadStream(fixturePath('archives', name)).pipe(extract());
   for await (const entry of entries) {

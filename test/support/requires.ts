@@ -19,6 +19,11 @@ export function requires(...programs: readonly string[]): DeclareTest {
   return skipping(`${missing.join(' and ')} not installed`);
 }
 
+/** Gives ava's `test` where file permissions hold; declares the same tests as skipped for root, whom they do not stop. */
+export function requiresPermissions(): DeclareTest {
+  return process.getuid?.() === 0 ? skipping('root may write everywhere') : test;
+}
+
 /** Declares tests as skipped because of `reason`, which the title then says. */
 function skipping(reason: string): DeclareTest {
   return (title, implementation, ...args) => test.skip(`${title} (skipped: ${reason})`, implementation, ...args);

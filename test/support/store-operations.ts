@@ -7,7 +7,9 @@ import { bytesOf } from './text-bytes.js';
 
 /** One write on a small world of images and names, as plain values. */
 export type Operation =
-  | { readonly op: 'create' | 'delete' | 'setBuiltLocally'; readonly image: string }
+  | { readonly op: 'create'; readonly image: string }
+  | { readonly op: 'delete'; readonly image: string }
+  | { readonly op: 'setBuiltLocally'; readonly image: string }
   | { readonly op: 'setParent'; readonly image: string; readonly parent: string }
   | { readonly op: 'setMetadata'; readonly image: string; readonly key: string; readonly value: string }
   | { readonly op: 'deleteMetadata'; readonly image: string; readonly key: string }

@@ -27,6 +27,6 @@ export function removeUnusedLayers(state: DecisionState, chainId: ChainId): Remo
 }
 
 /** Returns the facts of a layer that Docker's layer store tells of one that went. */
-export function layerMetadata({ chainId, diffId, size, diffSize }: LayerFacts): LayerMetadata {
+function layerMetadata({ chainId, diffId, size, diffSize }: LayerFacts): LayerMetadata {
   return { chainId, diffId, size, diffSize };
 }
