@@ -9,20 +9,22 @@ const SHA256 = 'sha256:';
 
 /**
  * Image ids by prefix, with the answers of Docker's digest set (go-digest/digestset): a full id, `sha256:`
- * with some digits, or bare digits. Ids stand in buckets by their first digits, each bucket sorted, so that adding
- * one moves a few hundred entries and not all of them.
+ * with some digits, or bare digits. Ids stand in buckets by their first digits; a bucket is sorted when it is
+ * asked after a change, so that a replay sorts nothing.
  */
 export class SearchView {
   readonly #buckets: ImageId[][] = Array.from({ length: BUCKETS }, () => []);
+  readonly #isUnsorted = new Uint8Array(BUCKETS);
 
+  /** Adds an id; one that is there already stays there once. */
   add(id: ImageId): void {
-    const bucket = this.#bucketOf(id);
-    const at = lowerBound(bucket, id);
-    if (bucket[at] !== id) bucket.splice(at, 0, id);
+    const index = bucketIndex(id);
+    this.#buckets[index]?.push(id);
+    this.#isUnsorted[index] = 1;
   }
 
   remove(id: ImageId): void {
-    const bucket = this.#bucketOf(id);
+    const bucket = this.#sortedBucket(bucketIndex(id));
     const at = lowerBound(bucket, id);
     if (bucket[at] === id) bucket.splice(at, 1);
   }
@@ -49,7 +51,7 @@ export class SearchView {
     const span = 16 ** Math.max(0, BUCKET_DIGITS - hexDigits);
     const found: ImageId[] = [];
     for (let index = first; index < first + span && found.length < 2; index++) {
-      const bucket = this.#buckets[index] ?? [];
+      const bucket = this.#sortedBucket(index);
       for (let at = lowerBound(bucket, prefix); at < bucket.length && found.length < 2; at++) {
         const id = bucket[at] as ImageId;
         if (!id.startsWith(prefix)) break;
@@ -59,9 +61,17 @@ export class SearchView {
     return found;
   }
 
-  #bucketOf(id: ImageId): ImageId[] {
-    return this.#buckets[Number.parseInt(digestHex(id).slice(0, BUCKET_DIGITS), 16)] as ImageId[];
+  #sortedBucket(index: number): ImageId[] {
+    if (this.#isUnsorted[index] === 1) {
+      this.#buckets[index] = [...new Set(this.#buckets[index])].sort();
+      this.#isUnsorted[index] = 0;
+    }
+    return this.#buckets[index] as ImageId[];
   }
+}
+
+function bucketIndex(id: ImageId): number {
+  return Number.parseInt(digestHex(id).slice(0, BUCKET_DIGITS), 16);
 }
 
 function notFound(term: string): StoreError {

@@ -58,10 +58,6 @@ export interface Image {
   platform(): Platform;
   /** Returns the fields that Docker had before images were content-addressed. */
   v1Image(): V1Image;
-  /** Returns the same image with this id and parent; no parent means that it has none, whatever the config claims. */
-  withIdentity(id: ImageId, parent?: ImageId): Image;
-  /** Returns the same image with `details`. */
-  withDetails(details: Details): Image;
 }
 
 /** What an image is made of. */
@@ -70,7 +66,7 @@ interface Parts {
   readonly rootFS: RootFS;
   readonly id?: ImageId | undefined;
   readonly raw?: Uint8Array | undefined;
-  readonly details?: Details | undefined;
+  readonly details?: (() => Details) | undefined;
 }
 
 const encoder = new TextEncoder();
@@ -79,6 +75,7 @@ class ConfiguredImage implements Image {
   readonly #parts: Parts;
   #id: ImageId | undefined;
   #marshalled: Uint8Array | undefined;
+  #details: Details | undefined;
   readonly parent: ImageId | '';
   readonly comment: string;
   readonly created: Timestamp | undefined;
@@ -95,7 +92,6 @@ class ConfiguredImage implements Image {
   readonly history: readonly History[];
   readonly osVersion: string;
   readonly osFeatures: readonly string[];
-  readonly details: Details | undefined;
 
   constructor(parts: Parts) {
     const { config } = parts;
@@ -117,7 +113,11 @@ class ConfiguredImage implements Image {
     this.history = config.history ?? [];
     this.osVersion = config.osVersion;
     this.osFeatures = config.osFeatures ?? [];
-    this.details = parts.details;
+  }
+
+  get details(): Details | undefined {
+    this.#details ??= this.#parts.details?.();
+    return this.#details;
   }
 
   marshalJSON(): Uint8Array {
@@ -170,14 +170,6 @@ class ConfiguredImage implements Image {
     return { ...v1Image, parent: '' };
   }
 
-  withIdentity(id: ImageId, parent?: ImageId): Image {
-    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent: parent ?? '' }, id });
-  }
-
-  withDetails(details: Details): Image {
-    return new ConfiguredImage({ ...this.#parts, details });
-  }
-
   /** The same image called `id`, in its config too. */
   renamed(id: ImageId): Image {
     return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, id });
@@ -193,6 +185,24 @@ class ConfiguredImage implements Image {
 export function newFromJSON(bytes: Uint8Array): Image {
   const config = decodeImageConfig(bytes);
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes });
+}
+
+/** What a store knows of an image when it reads its config. */
+export interface StoredIdentity {
+  readonly id: ImageId;
+  /** Absent when the store knows none, whatever the config claims. */
+  readonly parent: ImageId | undefined;
+  /** Called when somebody asks for the details, once. */
+  readonly details: (() => Details) | undefined;
+}
+
+/**
+ * Returns the image that a store has under `id`, whose config is `bytes`; they are kept and must not be changed.
+ * @throws {StoreError} CONFIG_INVALID as `newFromJSON` does
+ */
+export function storedImage(bytes: Uint8Array, { id, parent, details }: StoredIdentity): Image {
+  const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
+  return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id, details });
 }
 
 /** Returns an image without a config that is called `id`. */

@@ -3,7 +3,7 @@ import type { Views } from '../../projections/views.js';
 import { StoreError } from '../errors.js';
 import type { Details } from '../model/details.js';
 import { digestOf, type ImageId, type Sha256 } from '../model/digest.js';
-import { type Image, newFromJSON } from '../model/image.js';
+import { type Image, newFromJSON, storedImage } from '../model/image.js';
 import type { CommandPort } from './command.js';
 import { chainOf, type Created, decideCreate, decideHas, type ImagePolicy, type NewImage } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
@@ -159,8 +159,8 @@ export class ImageStore implements Store {
 
   #read(id: ImageId): Image {
     const { views, readConfig, details } = this.#parts;
-    const image = newFromJSON(readConfig(id)).withIdentity(id, views.children.parent(id));
-    return details === undefined ? image : image.withDetails(details(id));
+    const parent = views.children.parent(id);
+    return storedImage(readConfig(id), { id, parent, details: details && (() => details(id)) });
   }
 
   #imagesOf(ids: ImageId[]): ReadonlyMap<ImageId, Image> {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { digestOf, type DiffId, idFromDigest, type ImageId } from '../../src/model/digest.js';
-import { clone, newFromJSON, newImage } from '../../src/model/image.js';
+import type { Details } from '../../src/model/details.js';
+import { clone, newFromJSON, newImage, storedImage } from '../../src/model/image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';
@@ -96,32 +97,35 @@ test('a config that says nothing gives empty fields, and the host stands in wher
   t.truthy(image.baseImgArch());
 });
 
-test('an identity is given to a new image and the old one stays as it was', (t) => {
-  const image = newFromJSON(bytesOf(text));
-  const known = image.withIdentity(id, idFromDigest(`sha256:${'2'.repeat(64)}`));
+test('a stored image has the parent that the store knows, and its bytes as they are', (t) => {
+  const identity = { id, parent: idFromDigest(`sha256:${'2'.repeat(64)}`), details: undefined };
+  const known = storedImage(bytesOf(text), identity);
   t.is(known.id(), id);
   t.is(known.parent, `sha256:${'2'.repeat(64)}` as ImageId);
   t.true(textOf(known.marshalJSON()).includes(`"parent":"sha256:${'2'.repeat(64)}"`));
   t.is(textOf(known.rawJSON()), text);
-  t.is(image.parent, parent);
-  t.is(image.id(), digestOf(bytesOf(text)) as ImageId);
 });
 
 test('an image without a given parent has none, whatever its config claims', (t) => {
-  const known = newFromJSON(bytesOf(text)).withIdentity(id);
+  const known = storedImage(bytesOf(text), { id, parent: undefined, details: undefined });
   t.is(known.parent, '');
   t.false(textOf(known.marshalJSON()).includes('"parent"'));
 });
 
-test('details are kept beside the config and never marshalled', (t) => {
-  const image = newFromJSON(bytesOf(text));
-  const details = { references: ['docker.io/library/a:1'], size: 5, metadata: {}, driver: 'blobs' };
-  const detailed = image.withIdentity(id).withDetails(details);
-  t.deepEqual(detailed.details, details);
-  t.is(detailed.id(), id);
-  t.is(image.details, undefined);
-  t.deepEqual(image.withDetails(details).marshalJSON(), image.marshalJSON());
-  t.is(detailed.withIdentity(id, parent).details, details);
+test('details are asked for once, when somebody wants them, and never marshalled', (t) => {
+  let asked = 0;
+  const details = (): Details => {
+    asked++;
+    return { references: ['docker.io/library/a:1'], size: 5, metadata: {}, driver: 'blobs' };
+  };
+  const plain = storedImage(bytesOf(text), { id, parent, details: undefined });
+  const detailed = storedImage(bytesOf(text), { id, parent, details });
+  t.deepEqual(detailed.marshalJSON(), plain.marshalJSON());
+  t.is(asked, 0);
+  t.is(detailed.details?.size, 5);
+  t.is(detailed.details, detailed.details);
+  t.is(asked, 1);
+  t.is(plain.details, undefined);
 });
 
 test('a clone has the other id, in its config too, and the original stays', (t) => {
