@@ -1,0 +1,72 @@
+import type { EventType } from '../model/events.js';
+import type { CommandContext } from './context.js';
+
+/** Options of `load`. */
+export interface LoadFlags {
+  readonly platform?: string;
+  readonly allPlatforms?: boolean;
+  /** False with `--no-overwrite`. */
+  readonly overwrite: boolean;
+  readonly tag?: string;
+}
+
+/** Options of `save`. */
+export interface SaveFlags {
+  readonly output?: string;
+  readonly format: 'docker' | 'oci';
+}
+
+/** Options of `images`. */
+export interface ImagesFlags {
+  readonly tree?: boolean;
+  readonly heads?: boolean;
+  readonly filter?: readonly string[];
+}
+
+/** Options of `log`. Times are ms since the epoch. */
+export interface LogFlags {
+  readonly image?: string;
+  readonly reference?: string;
+  readonly actor?: string;
+  readonly type?: readonly EventType[];
+  readonly since?: number;
+  readonly until?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+  readonly follow?: boolean;
+  readonly format?: 'table' | 'json' | 'cloudevents';
+}
+
+/** What each command does once its words are parsed. Every action writes its answer or throws. */
+export interface Actions {
+  load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void>;
+  save(context: CommandContext, names: readonly string[], flags: SaveFlags): Promise<void>;
+  images(context: CommandContext, flags: ImagesFlags): Promise<void>;
+  inspect(context: CommandContext, names: readonly string[]): Promise<void>;
+  history(context: CommandContext, name: string): Promise<void>;
+  tag(context: CommandContext, source: string, reference: string, flags: { readonly overwrite: boolean }): Promise<void>;
+  untag(context: CommandContext, reference: string): Promise<void>;
+  rm(context: CommandContext, names: readonly string[], flags: { readonly force?: boolean }): Promise<void>;
+  log(context: CommandContext, flags: LogFlags): Promise<void>;
+  resolve(context: CommandContext, reference: string, flags: { readonly platform?: string }): Promise<void>;
+  refs(context: CommandContext, reference: string): Promise<void>;
+  stats(context: CommandContext): Promise<void>;
+}
+
+/** The actions, each loaded when it is first asked for: help and usage errors wait for no database. */
+export const lazyActions: Actions = {
+  load: async (...args) => (await import('./actions/load.js')).load(...args),
+  save: async (...args) => (await import('./actions/save.js')).save(...args),
+  images: async (...args) => (await import('./actions/images.js')).images(...args),
+  inspect: async (...args) => (await import('./actions/inspect.js')).inspect(...args),
+  history: async (...args) => (await import('./actions/history.js')).history(...args),
+  tag: async (...args) => (await import('./actions/tag.js')).tag(...args),
+  untag: async (...args) => (await import('./actions/untag.js')).untag(...args),
+  rm: async (...args) => (await import('./actions/rm.js')).rm(...args),
+  log: async (...args) => (await import('./actions/log.js')).log(...args),
+  resolve: async (...args) => (await import('./actions/resolve.js')).resolve(...args),
+  refs: async (...args) => (await import('./actions/refs.js')).refs(...args),
+  stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
+};

@@ -1,0 +1,20 @@
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { buildSteps } from '../query/build-steps.js';
+import { findImage } from '../query/find-image.js';
+import { historyTableLines } from '../render/history-table.js';
+import { utcText } from '../render/time-text.js';
+
+/** `imagelog history`: the build steps of an image, the last one first. */
+export async function history(context: CommandContext, name: string): Promise<void> {
+  await using store = await openFor(context, 'read');
+  const steps = buildSteps(store.get(findImage(store, name).id), store.layers.map()).reverse();
+  if (context.json) {
+    for (const { created, ...step } of steps) {
+      await writeJson(context, { created: created === null ? null : utcText(created), ...step });
+    }
+    return;
+  }
+  const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+  for (const line of historyTableLines(steps, options)) await context.out.line(line);
+}

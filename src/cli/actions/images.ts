@@ -1,0 +1,23 @@
+import type { ImagesFlags } from '../actions.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { allImageFacts } from '../query/image-facts.js';
+import { imageFilter } from '../query/image-filter.js';
+import { imageTableLines } from '../render/image-table.js';
+import { imageTreeLines } from '../render/image-tree.js';
+
+/** `imagelog images`: a table, a tree, or an object a line. */
+export async function images(context: CommandContext, flags: ImagesFlags): Promise<void> {
+  await using store = await openFor(context, 'read');
+  const filter = imageFilter(flags.filter ?? [], store);
+  const shown = allImageFacts(store).filter((facts) => filter.fits(facts) && (facts.head || flags.heads !== true));
+  if (context.json) {
+    for (const facts of shown) await writeJson(context, facts);
+  } else if (context.quiet) {
+    for (const { id } of shown) await context.out.line(id);
+  } else {
+    const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+    const lines = flags.tree === true ? imageTreeLines(shown, options) : imageTableLines(shown, filter, options);
+    for (const line of lines) await context.out.line(line);
+  }
+}

@@ -1,0 +1,99 @@
+import { StoreError } from '../../errors.js';
+import type { ChainId, ImageId } from '../../model/digest.js';
+import type { EventStore } from '../../store/store.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { findImage } from '../query/find-image.js';
+import { referenceEntry } from '../query/reference-entry.js';
+import { printable } from '../render/printable.js';
+import { familiarReference } from '../../model/reference.js';
+
+/** One thing that a removal did. */
+type Removal =
+  | { readonly untagged: string; readonly image: ImageId }
+  | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
+
+/**
+ * `imagelog rm`: removes each name by itself, as `docker rmi` does. A name
+ * that cannot be removed does not keep the others from it; the run then fails with the first error.
+ */
+export async function rm(
+  context: CommandContext,
+  names: readonly string[],
+  { force = false }: { readonly force?: boolean },
+): Promise<void> {
+  await using store = await openFor(context, 'write');
+  const failures: unknown[] = [];
+  for (const name of names) {
+    try {
+      await remove(context, store, name, force);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof StoreError)) throw error;
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'some names could not be removed');
+}
+
+async function remove(context: CommandContext, store: EventStore, name: string, force: boolean): Promise<void> {
+  const { id, reference } = findImage(store, name);
+  if (reference === undefined) await removeById(context, store, id, force);
+  else await removeReference(context, store, reference, force);
+}
+
+async function removeById(context: CommandContext, store: EventStore, id: ImageId, force: boolean): Promise<void> {
+  const children = store.children(id);
+  const references = store.references(id);
+  if (!force && children.length > 0) {
+    throw inUse(id, `${children.length} other image${children.length === 1 ? ' was' : 's were'} made from it`);
+  }
+  if (!force && references.length > 1) throw inUse(id, `it has ${references.length} references`);
+  await deleteImage(context, store, id);
+}
+
+async function removeReference(
+  context: CommandContext,
+  store: EventStore,
+  reference: string,
+  force: boolean,
+): Promise<void> {
+  const entry = referenceEntry(store, reference);
+  const images = new Set((entry?.platforms ?? []).map(({ image }) => image));
+  if (entry !== undefined) images.add(entry.image);
+  const isLast = (id: ImageId): boolean => store.references(id).every((each) => each === reference);
+  const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
+  const [only] = orphans;
+  if (images.size === 1 && only !== undefined) {
+    // Reference and image go in one transaction: no reader sees the image without its name.
+    await deleteImage(context, store, only);
+    return;
+  }
+  const image = entry?.image ?? store.resolve(reference);
+  await store.untag(reference, context.write);
+  await tell(context, { untagged: reference, image });
+  for (const id of orphans) await deleteImage(context, store, id);
+}
+
+async function deleteImage(context: CommandContext, store: EventStore, id: ImageId): Promise<void> {
+  const references = store.references(id);
+  const layers = await store.delete(id, context.write);
+  for (const reference of references) await tell(context, { untagged: reference, image: id });
+  await tell(context, { deleted: id, layers: layers.map(({ chainId }) => chainId) });
+}
+
+async function tell(context: CommandContext, removal: Removal): Promise<void> {
+  if (context.json) return writeJson(context, removal);
+  if ('untagged' in removal) {
+    if (!context.quiet) await context.out.line(`untagged ${printable(familiarReference(removal.untagged))}`);
+    return;
+  }
+  if (context.quiet) return context.out.line(removal.deleted);
+  const { length } = removal.layers;
+  const freed = length === 0 ? '' : `, and ${length} layer${length === 1 ? '' : 's'} that nothing else used`;
+  await context.out.line(`deleted ${context.colors.yellow(removal.deleted)}${freed}`);
+}
+
+function inUse(id: ImageId, why: string): StoreError {
+  return new StoreError('IMAGE_IN_USE', `cannot remove the image ${id}: ${why}`, { data: { image: id } });
+}

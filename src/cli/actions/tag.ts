@@ -1,0 +1,28 @@
+import { canonicalReference } from '../../model/reference.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { findImage } from '../query/find-image.js';
+import { referenceEntry } from '../query/reference-entry.js';
+import { printable } from '../render/printable.js';
+import { shortId } from '../render/short-id.js';
+import { familiarReference } from '../../model/reference.js';
+
+/** `imagelog tag`: points a reference at an image and says where it was. */
+export async function tag(
+  context: CommandContext,
+  source: string,
+  name: string,
+  { overwrite }: { readonly overwrite: boolean },
+): Promise<void> {
+  await using store = await openFor(context, 'write');
+  const { id } = findImage(store, source);
+  const reference = canonicalReference(name);
+  const before = referenceEntry(store, reference)?.image;
+  await store.tag(reference, id, { ...context.write, overwrite });
+  const previous = before === id ? undefined : before;
+  if (context.json) return writeJson(context, { reference, image: id, previous: previous ?? null });
+  if (context.quiet) return;
+  const { colors } = context;
+  const was = previous === undefined ? '' : `, was ${colors.yellow(shortId(previous))}`;
+  await context.out.line(`${printable(familiarReference(reference))} → ${colors.yellow(shortId(id))}${was}`);
+}

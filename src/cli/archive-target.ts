@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { open, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { StoreError } from '../errors.js';
+
+/**
+ * Writes `source` to the file `path` so that the file is whole or as it was:
+ * into a new file beside it, made durable, then renamed over it. A device or a pipe is
+ * written as it is; a symbolic link keeps pointing where it points.
+ * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by `signal`
+ */
+export async function writeArchiveFile(source: Readable, path: string, signal: AbortSignal): Promise<void> {
+  try {
+    const target = await existingTarget(path);
+    if (target.kind === 'directory') throw new StoreError('IO_FAILED', `cannot write ${path}: it is a directory`);
+    if (target.kind === 'special') await pipeline(source, createWriteStream(path), { signal });
+    else await replaceFile(source, target.path, signal);
+  } catch (error) {
+    source.destroy();
+    throw isSystemError(error) ? failed(path, error) : error;
+  }
+}
+
+interface Target {
+  readonly kind: 'file' | 'directory' | 'special';
+  /** Where the file is or will be, links followed. */
+  readonly path: string;
+}
+
+async function existingTarget(path: string): Promise<Target> {
+  try {
+    const stats = await stat(path);
+    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'special';
+    return { kind, path: await realpath(path) };
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return { kind: 'file', path };
+    throw error;
+  }
+}
+
+async function replaceFile(source: Readable, path: string, signal: AbortSignal): Promise<void> {
+  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
+  const file = await open(partial, 'wx');
+  try {
+    // Not through a write stream: it keeps the handle from closing for as long as the stream itself is open.
+    await pipeline(source, (chunks: AsyncIterable<Uint8Array>) => writeFile(file, chunks), { signal });
+    await file.sync();
+    await file.close();
+    // A crash before this line leaves the partial file and the old one; after it, the new one.
+    await rename(partial, path);
+  } catch (error) {
+    await file.close();
+    await unlink(partial);
+    throw error;
+  }
+}
+
+function failed(path: string, error: NodeJS.ErrnoException): StoreError {
+  const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'IO_FAILED';
+  return new StoreError(code, `cannot write ${path}: ${error.message}`, { cause: error, data: { path } });
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}

@@ -1,0 +1,76 @@
+import { InvalidArgumentError } from 'commander';
+import { StoreError } from '../../errors.js';
+import type { EventType } from '../../model/events.js';
+import { parsePlatform } from '../../model/platform.js';
+import { parseReference } from '../../model/reference.js';
+import { parsePointInTime } from '../point-in-time.js';
+
+/** Returns a parser of whole numbers of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** Returns a parser of moments, in ms since the epoch, as `parsePointInTime` reads them. */
+export function pointInTime(now: () => number, edge: 'start' | 'end'): (text: string) => number {
+  return (text) => {
+    const time = parsePointInTime(text, now(), edge);
+    if (time !== undefined) return time;
+    throw new InvalidArgumentError('It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z or now.');
+  };
+}
+
+/** Returns `text`, which is a platform. */
+export function platformName(text: string): string {
+  return checked(text, parsePlatform);
+}
+
+/** Returns `text`, which is a reference. */
+export function referenceName(text: string): string {
+  return checked(text, parseReference);
+}
+
+/** Every kind of event, in the order in which an image lives. */
+export const eventTypes: readonly EventType[] = Object.keys({
+  ImageCreated: true,
+  ImageDeleted: true,
+  ParentSet: true,
+  ParentCleared: true,
+  MetadataSet: true,
+  MetadataCleared: true,
+  ReferenceSet: true,
+  ReferenceRemoved: true,
+  ManifestAdded: true,
+  LayerAdded: true,
+  LayerRemoved: true,
+  // The compiler refuses the record when a kind of event is missing.
+} satisfies Record<EventType, true>) as EventType[];
+
+/** Collects kinds of events: the option may be repeated, its values separated by commas, in any case. */
+export function eventTypeNames(text: string, before: readonly EventType[] = []): EventType[] {
+  return [...before, ...text.split(',').map(eventTypeName)];
+}
+
+/** Collects the values of an option that may be repeated. */
+export function repeated(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function eventTypeName(text: string): EventType {
+  const type = eventTypes.find((each) => each.toLowerCase() === text.trim().toLowerCase());
+  if (type !== undefined) return type;
+  throw new InvalidArgumentError(`The kinds of events are ${eventTypes.join(', ')}.`);
+}
+
+function checked(text: string, parse: (text: string) => unknown): string {
+  try {
+    parse(text);
+    return text;
+  } catch (error) {
+    if (error instanceof StoreError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+}

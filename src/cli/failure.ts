@@ -1,0 +1,75 @@
+import { CommanderError } from 'commander';
+import { StoreError } from '../errors.js';
+import type { Outputs } from './context.js';
+import { exitCodeOfKind, exitCodes } from './exit-codes.js';
+import { hints } from './hints.js';
+import { Interruption } from './interruption.js';
+import type { CliIo } from './io.js';
+import { OutputClosed } from './output.js';
+import { type Colors, colorsFor } from './render/colors.js';
+import { printable } from './render/printable.js';
+import { UsageError } from './usage-error.js';
+
+/**
+ * Tells a person why a run failed, on the standard error, and returns its exit
+ * code. Silent when it is no failure: a reader that went away, help that was asked for.
+ */
+export async function reportFailure(error: unknown, io: CliIo, { out, err }: Outputs, color: boolean): Promise<number> {
+  const reason: unknown = io.signal.aborted ? io.signal.reason : error;
+  if (reason instanceof OutputClosed || out.closed.reason instanceof OutputClosed) return exitCodes.done;
+  // Commander has said it already, in `configureOutput`.
+  if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, color);
+  const colors = colorsFor(io.stderr, io.env, color);
+  for (const line of failureLines(reason, colors, io.env)) await err.line(line);
+  return exitCodeOf(reason);
+}
+
+/** Returns the lines about `error`: what could not be done, and what to do about it where that is known. */
+export function failureLines(error: unknown, colors: Colors, env: CliIo['env'] = {}): string[] {
+  const lines = [`${colors.red('imagelog:')} ${messageOf(error)}`];
+  const hint = hintOf(error);
+  if (hint !== undefined) lines.push(hintLine(hint, colors));
+  if (env['IMAGELOG_DEBUG'] && error instanceof Error) lines.push(...stackLines(error));
+  return lines;
+}
+
+/** Returns the line that says what to do. */
+export function hintLine(hint: string, colors: Colors): string {
+  return `${colors.cyan('hint:')} ${hint}`;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Interruption) return error.exitCode;
+  if (error instanceof UsageError) return exitCodes.usage;
+  return error instanceof StoreError ? exitCodeOfKind(error.kind) : exitCodes.failed;
+}
+
+async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs, color: boolean): Promise<number> {
+  let code: number = exitCodes.failed;
+  for (const [at, error] of errors.entries()) {
+    const each = await reportFailure(error, io, outputs, color);
+    if (at === 0) code = each;
+  }
+  return code;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof StoreError) return `${printable(error.message)} (${error.code})`;
+  if (error instanceof UsageError || error instanceof Interruption) return printable(error.message);
+  if (error instanceof Error) return printable(`${error.name}: ${error.message}`);
+  return printable(String(error));
+}
+
+function hintOf(error: unknown): string | undefined {
+  if (error instanceof StoreError) return hints[error.code];
+  if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
+  if (error instanceof Interruption) return undefined;
+  return 'set IMAGELOG_DEBUG=1 to see where it happened';
+}
+
+function stackLines(error: Error): string[] {
+  const causes: Error[] = [];
+  for (let each: unknown = error; each instanceof Error && !causes.includes(each); each = each.cause) causes.push(each);
+  return causes.flatMap((each, at) => `${at === 0 ? '' : 'caused by '}${each.stack ?? each.message}`.split('\n').map(printable));
+}

@@ -1,0 +1,33 @@
+import type { ErrorCode } from '../errors.js';
+
+/** What to do about an error, for those where a person can do something. One sentence, no period. */
+export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
+  IMAGE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog log --type ImageDeleted` what was deleted',
+  REFERENCE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog refs REFERENCE` what a name pointed at before',
+  PLATFORM_NOT_FOUND: '`imagelog inspect NAME` shows the platforms that are there',
+  FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
+  STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
+  STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
+  STORE_LOCKED: 'another process has the store open; try again when it is done',
+  STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
+  STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
+  DISK_FULL: 'make room on the disk of the store and try again; nothing was changed',
+  OUTCOME_UNKNOWN: 'look with `imagelog log --reverse --limit 5` whether it was written before you try again',
+  LOG_FAILED: 'an earlier write failed; open the store again, it then checks what survived',
+  ID_AMBIGUOUS: 'give more digits of the id',
+  REFERENCE_EXISTS: 'leave out --no-overwrite to move it',
+  REFERENCE_INVALID: 'a reference is a name and a tag, like shop/app:1.0 or registry.example.com:5000/shop/app:1.0',
+  PLATFORM_INVALID: 'a platform is os/architecture or os/architecture/variant, like linux/arm64',
+  IMAGE_IN_USE: 'remove what uses it first, or add --force',
+  OS_UNSUPPORTED: 'the store was opened for images of one operating system only',
+  ARCHIVE_TRUNCATED: 'copy or download the archive again; nothing was loaded',
+  ARCHIVE_INVALID: 'an archive is what `docker save` writes or an OCI image layout in a tar; nothing was loaded',
+  ARCHIVE_LIMIT_EXCEEDED: 'the archive is larger than any real image; nothing was loaded',
+  LAYER_MISSING: 'the archive lacks a layer that the store does not have either; save the image again, whole',
+  ENVELOPE_INVALID: 'shorten --actor, --reason or --request-id',
+  LOG_CORRUPT: 'restore a backup; do not write to this store',
+  CONTENT_CORRUPT: 'restore a backup; the log says what was there',
+  BLOB_MISSING: 'load an archive that has the layer, or restore a backup',
+  BLOB_CORRUPT: 'load an archive that has the layer, or restore a backup',
+  SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
+};

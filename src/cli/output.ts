@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import type { OutputStream } from './io.js';
+
+/** The reader of the output went away; a run that meets it ends quietly. */
+export class OutputClosed extends Error {
+  override readonly name = 'OutputClosed';
+}
+
+/**
+ * Lines to a stream at the pace of its reader. When the reader goes away
+ * (`| head`), `closed` is aborted and the next line throws OutputClosed.
+ */
+export class Output {
+  readonly stream: OutputStream;
+  readonly #closing = new AbortController();
+  #failure: Error | undefined;
+
+  constructor(stream: OutputStream) {
+    this.stream = stream;
+    stream.on('error', (error: Error) => {
+      this.#failure = isBrokenPipe(error) ? new OutputClosed('the reader of the output is gone', { cause: error }) : error;
+      this.#closing.abort(this.#failure);
+    });
+  }
+
+  /** Whether a person reads it. */
+  get isTerminal(): boolean {
+    return this.stream.isTTY === true;
+  }
+
+  /** Columns of the terminal; undefined when lines may have any length. */
+  get columns(): number | undefined {
+    return this.isTerminal ? (this.stream.columns ?? 80) : undefined;
+  }
+
+  /** Aborted when nothing written from now on arrives. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * Writes `text` and a line feed; resolves when more may be written.
+   * @throws {OutputClosed} when the reader is gone
+   */
+  async line(text = ''): Promise<void> {
+    this.check();
+    if (this.stream.write(`${text}\n`)) return;
+    await once(this.stream, 'drain', { signal: this.closed }).catch((error: unknown) => {
+      this.check();
+      throw error;
+    });
+  }
+
+  /** Throws why the stream failed, if it did. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Resolves when all that was written has left the process, or never will. */
+  async flush(): Promise<void> {
+    if (this.#failure !== undefined || this.stream.destroyed) return;
+    await new Promise<void>((resolve) => this.stream.write('', () => resolve()));
+  }
+}
+
+/** Whether `error` says that nobody reads the other end any more. */
+export function isBrokenPipe(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
+}

@@ -1,0 +1,87 @@
+import type { ChainId, DiffId, ImageId } from '../../model/digest.js';
+import type { Image } from '../../model/image.js';
+import type { EventStore, Layer } from '../../store/store.js';
+
+/** What `images --json` tells of an image: one object a line, absent facts null. */
+export interface ImageFacts {
+  readonly id: ImageId;
+  /** Canonical, sorted. */
+  readonly references: readonly string[];
+  readonly parent: ImageId | null;
+  readonly children: readonly ImageId[];
+  readonly chainId: ChainId | null;
+  /** Diff ids from the bottom up. */
+  readonly layers: readonly DiffId[];
+  /** Bytes of the regular files of all layers; null when the store does not keep layers. */
+  readonly size: number | null;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string | null;
+  /** RFC 3339 in UTC, from the config. */
+  readonly created: string | null;
+  /** Whether no image has it as its parent. */
+  readonly head: boolean;
+}
+
+// What Go writes for a time that was never set.
+const ZERO_TIME = '0001-01-01T00:00:00Z';
+
+/** The layers of a store at one moment; empty when it keeps none. */
+export type LayerTable = ReadonlyMap<ChainId, Layer>;
+
+/** Returns the facts of every image, the newest first, then by reference and id: an order that never wavers. */
+export function allImageFacts(store: EventStore): ImageFacts[] {
+  const layers = store.layers.map();
+  const facts = [...store.map().values()].map((image) => imageFacts(store, image, layers));
+  return facts.sort(
+    (a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id),
+  );
+}
+
+/** Returns the facts of one image; `layers` is the store's table, read once for many images. */
+export function imageFacts(store: EventStore, image: Image, layers: LayerTable): ImageFacts {
+  const id = image.id();
+  const children = store.children(id);
+  const chainId = chainOf(image);
+  const { os, architecture, variant } = image.platform();
+  return {
+    id,
+    references: store.references(id),
+    parent: image.parent === '' ? null : image.parent,
+    children,
+    chainId: chainId ?? null,
+    layers: image.rootFS.diffIds,
+    size: chainId === undefined ? 0 : (layers.get(chainId)?.size ?? null),
+    os,
+    architecture,
+    variant: variant ?? null,
+    created: createdText(image),
+    head: children.length === 0,
+  };
+}
+
+/** Returns the chain id of an image's layers; undefined when it has none. */
+export function chainOf(image: Image): ChainId | undefined {
+  return image.rootFS.chainID() || undefined;
+}
+
+/** Returns when an image was made by its config, ms since the epoch; 0 when it does not say. */
+export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
+  const time = created === null ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? 0 : time;
+}
+
+function createdText({ created }: Image): string | null {
+  if (created === undefined || created === ZERO_TIME) return null;
+  // The text of the config has nanoseconds, which a Date does not.
+  return created.endsWith('Z') ? created : new Date(created).toISOString();
+}
+
+function sortName({ references }: ImageFacts): string {
+  // Images without a name come last.
+  return references[0] ?? '\uffff';
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

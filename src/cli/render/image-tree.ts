@@ -1,0 +1,40 @@
+import type { ImageId } from '../../model/digest.js';
+import type { ImageFacts } from '../query/image-facts.js';
+import { displayWidth, pad, truncate } from './display-width.js';
+import { type ImageDrawing, imageSizeText } from './image-table.js';
+import { printable } from './printable.js';
+import { shortId, SHORT_ID_LENGTH } from './short-id.js';
+import { familiarReference } from '../../model/reference.js';
+import { treeLines } from './tree.js';
+
+// Deeper branches would leave no place for the names.
+const LEAST_NAME_COLUMNS = 16;
+
+/**
+ * Returns a drawing of which image was made from which: id and size on the
+ * left, the tree with the references on the right. An image whose parent is not among
+ * `images` stands as a root.
+ */
+export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
+  const byId = new Map(images.map((facts) => [facts.id, facts]));
+  const roots = images.filter(({ parent }) => parent === null || !byId.has(parent));
+  const childrenOf = ({ children }: ImageFacts): ImageFacts[] =>
+    children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => images.indexOf(a) - images.indexOf(b));
+  const sizeColumns = Math.max('SIZE'.length, ...images.map((facts) => displayWidth(imageSizeText(facts))));
+  const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
+  const nameColumns =
+    width === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
+  return [
+    colors.bold(head),
+    ...treeLines(roots, childrenOf).map(({ node, branch }) => {
+      const names = truncate(namesText(node), Math.max(LEAST_NAME_COLUMNS, nameColumns - branch.length));
+      const size = pad(imageSizeText(node), sizeColumns, 'right');
+      const painted = node.references.length === 0 ? colors.dim(names) : names;
+      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(branch)}${painted}`;
+    }),
+  ];
+}
+
+function namesText({ references }: ImageFacts): string {
+  return references.length === 0 ? '<none>' : references.map((each) => printable(familiarReference(each))).join(', ');
+}

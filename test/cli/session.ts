@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable, Writable } from 'node:stream';
+import type { ExecutionContext } from 'ava';
+import { run } from '../../src/cli/run.js';
+import { fixturePath } from '../support/fixtures.js';
+
+/** What one run of the command line gave. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The bytes of the standard output. */
+  readonly bytes: Buffer;
+}
+
+/** The surroundings of one run that differ from the usual. */
+export interface Surroundings {
+  readonly stdin?: (Readable & { isTTY?: boolean }) | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Both outputs are a terminal of so many columns. */
+  readonly columns?: number;
+  readonly signal?: AbortSignal;
+  /** Called with each piece of the standard output as it comes. */
+  readonly onOutput?: (text: string) => void;
+  /** The standard output fails with this after so many writes. */
+  readonly breaks?: { readonly after: number; readonly error: Error };
+}
+
+/** A folder with a store, and a clock that stands until it is moved. */
+export interface Session {
+  readonly folder: string;
+  readonly store: string;
+  /** Runs `imagelog` with the session's store, each argument as it is. */
+  readonly run: (...argv: string[]) => Promise<Ran>;
+  readonly runIn: (surroundings: Surroundings, ...argv: string[]) => Promise<Ran>;
+  /** Runs and expects exit code 0. */
+  readonly done: (...argv: string[]) => Promise<string>;
+  /** Moves the clock, in ms. */
+  readonly wait: (durationMs: number) => void;
+}
+
+/** Where the clock of a session begins. */
+export const SESSION_START = Date.parse('2026-01-31T12:00:00Z');
+
+/** Path of a real archive. */
+export function archive(name: string): string {
+  return fixturePath('archives', name);
+}
+
+/** Gives a session in a new folder that is removed after the test. */
+export async function startSession(t: ExecutionContext): Promise<Session> {
+  const folder = await mkdtemp(join(tmpdir(), 'imagelog-cli-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const store = join(folder, 'store');
+  let time = SESSION_START;
+  const runIn: Session['runIn'] = async (surroundings, ...argv) => {
+    const stdout = new Capture(surroundings);
+    const stderr = new Capture({ ...(surroundings.columns === undefined ? {} : { columns: surroundings.columns }) });
+    const code = await run(argv, {
+      stdin: inputOf(surroundings.stdin),
+      stdout,
+      stderr,
+      env: { IMAGELOG_STORE: store, IMAGELOG_ACTOR: 'tester', HOME: folder, ...surroundings.env },
+      now: () => time,
+      timeZone: 'UTC',
+      signal: surroundings.signal ?? new AbortController().signal,
+    });
+    return { code, stdout: stdout.text, stderr: stderr.text, bytes: stdout.bytes };
+  };
+  return {
+    folder,
+    store,
+    runIn,
+    run: (...argv) => runIn({}, ...argv),
+    done: async (...argv) => {
+      const { code, stdout, stderr } = await runIn({}, ...argv);
+      t.is(code, 0, stderr);
+      return stdout;
+    },
+    wait: (durationMs) => {
+      time += durationMs;
+    },
+  };
+}
+
+/** The objects of output that has one a line. */
+export function objectsOf(stdout: string): Record<string, unknown>[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+function inputOf(stdin: Surroundings['stdin']): Readable & { isTTY?: boolean } {
+  if (stdin === undefined) return Readable.from([]);
+  if (!(stdin instanceof Uint8Array)) return stdin;
+  const stream = new PassThrough();
+  stream.end(stdin);
+  return stream;
+}
+
+class Capture extends Writable {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  readonly #chunks: Buffer[] = [];
+  readonly #surroundings: Surroundings;
+
+  constructor(surroundings: Surroundings) {
+    super();
+    this.#surroundings = surroundings;
+    this.isTTY = surroundings.columns !== undefined;
+    this.columns = surroundings.columns ?? 0;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
+    const { breaks, onOutput } = this.#surroundings;
+    if (breaks !== undefined && this.#chunks.length >= breaks.after) {
+      done(breaks.error);
+      return;
+    }
+    this.#chunks.push(chunk);
+    onOutput?.(chunk.toString());
+    done();
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  get text(): string {
+    return this.bytes.toString();
+  }
+}
