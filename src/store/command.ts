@@ -7,6 +7,8 @@ export interface Command<Result> {
   readonly origin: Origin;
   /** Called when the command is decided and before it is durable; from then on later decisions must reckon with it. */
   readonly accepted?: ((result: Result) => void) | undefined;
+  /** Called when the command's events are durable and folded, with the seq of the last; not when it had none. */
+  readonly committed?: ((lastSeq: number) => void) | undefined;
   /** Called when an accepted command did not become durable: takes back what `accepted` did. */
   readonly withdrawn?: ((result: Result) => void) | undefined;
 }

@@ -235,15 +235,15 @@ export class LocalEventStore implements EventStore {
     this.#checkOpen();
     const { blobs, heldLayers, layerPlace, policy, readOnly, actor, viewSet } = this.#parts;
     if (readOnly) throw readOnlyError(this.directory);
-    const outcome = await loadArchive(source, options, originOf(options, actor), {
+    return loadArchive(source, options, originOf(options, actor), {
       port: this.#writer,
       blobs,
       policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
       heldLayers,
       hasImage: (id) => viewSet.views.images.byId.has(id),
       isBlobNeeded: (digest) => this.#cleaner.isNeeded(digest),
+      headSeq: () => this.#reader.head.seq,
     });
-    return { ...outcome, seq: this.#reader.head.seq };
   }
 
   save(names: string | readonly string[], options: SaveOptions = {}): Readable {

@@ -15,7 +15,7 @@ import { ioFailure, systemCode } from './durable-file.js';
 import type { Origin } from './envelope.js';
 import type { HeldLayers } from './held-layers.js';
 import { StagedBlob } from './staged-blob.js';
-import type { Layer, LoadOptions } from './store.js';
+import type { Layer, LoadOptions, LoadResult } from './store.js';
 
 /** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
@@ -27,6 +27,7 @@ export interface LoadParts {
   readonly heldLayers: HeldLayers | undefined;
   readonly hasImage: (id: ImageId) => boolean;
   readonly isBlobNeeded: (digest: Digest) => boolean;
+  readonly headSeq: () => number;
 }
 
 /** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
@@ -35,7 +36,7 @@ export async function loadArchive(
   options: LoadOptions,
   origin: Origin,
   parts: LoadParts,
-): Promise<LoadOutcome> {
+): Promise<LoadResult> {
   const { bytes, total } = typeof source === 'string' ? await openFile(source) : { bytes: source, total: undefined };
   const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
@@ -57,7 +58,7 @@ async function commit(
   policy: LoadPolicy,
   origin: Origin,
   parts: LoadParts,
-): Promise<LoadOutcome> {
+): Promise<LoadResult> {
   const { blobs, port, isBlobNeeded } = parts;
   const decide = decideLoad(contents, policy);
   const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
@@ -66,7 +67,12 @@ async function commit(
     // Also those that are needed already: a file that was lost comes back with its archive.
     await blobs.keep(staged);
     // Blobs are durable from here. A crash before the append leaves files that no event names, for the sweep.
-    return await holdingLayers(contents, parts, () => port.submit({ decide, origin }));
+    let seq: number | undefined;
+    const committed = (lastSeq: number): void => {
+      seq = lastSeq;
+    };
+    const outcome = await holdingLayers(contents, parts, () => port.submit({ decide, origin, committed }));
+    return { ...outcome, seq: seq ?? parts.headSeq() };
   } finally {
     for (const { digest } of staged) blobs.unpin(digest);
     await blobs.removeUnneeded(new Set(staged.map(({ digest }) => digest)), isBlobNeeded);

@@ -26,6 +26,8 @@ interface Waiting {
 interface Accepted {
   readonly waiting: Waiting;
   readonly result: unknown;
+  /** Seq of its last event. */
+  readonly lastSeq: number;
 }
 
 export interface WriterOptions {
@@ -159,7 +161,10 @@ class Group {
   }
 
   resolveAll(): void {
-    for (const { waiting, result } of this.#accepted) waiting.resolve(result);
+    for (const { waiting, result, lastSeq } of this.#accepted) {
+      waiting.command.committed?.(lastSeq);
+      waiting.resolve(result);
+    }
   }
 
   rejectAll(error: unknown): void {
@@ -190,7 +195,7 @@ class Group {
       this.content.set(digest, bytes);
       this.#contentBytes += bytes.length;
     }
-    this.#accepted.push({ waiting, result });
+    this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
   }
 }
 

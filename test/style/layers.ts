@@ -46,8 +46,8 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
   if (imported.path === undefined) return [];
   const to = layerOf(imported.path);
   if (to === undefined) return [findingAt(source, imported.node, `imports ${imported.path}, which is in no layer`)];
-  // Of the ground only the errors may be built upon.
-  if (to === from && (from !== 'ground' || imported.path === 'src/errors.ts')) return [];
+  // Of the ground, aborting alone builds on another: on the errors.
+  if (to === from && (from !== 'ground' || source.path === 'src/abort.ts')) return [];
   if (mayImport[from].includes(to)) return [];
   if (from === 'store' && to === 'archive') {
     if (meetsArchive.test(posix.basename(source.path))) return [];
