@@ -46,7 +46,12 @@ export interface Actions {
   images(context: CommandContext, flags: ImagesFlags): Promise<void>;
   inspect(context: CommandContext, names: readonly string[]): Promise<void>;
   history(context: CommandContext, name: string): Promise<void>;
-  tag(context: CommandContext, source: string, reference: string, flags: { readonly overwrite: boolean }): Promise<void>;
+  tag(
+    context: CommandContext,
+    source: string,
+    reference: string,
+    flags: { readonly overwrite: boolean },
+  ): Promise<void>;
   untag(context: CommandContext, reference: string): Promise<void>;
   rm(context: CommandContext, names: readonly string[], flags: { readonly force?: boolean }): Promise<void>;
   log(context: CommandContext, flags: LogFlags): Promise<void>;

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { WriteOptions } from '../store/store.js';
 import { type GlobalOptions, globalOptionsOf } from './global-options.js';
 import type { CliIo } from './io.js';
-import { Output } from './output.js';
+import type { Output } from './output.js';
 import { type Colors, colorsFor } from './render/colors.js';
 import { jsonText } from './render/json-text.js';
 import { storeDirectory } from './store-directory.js';

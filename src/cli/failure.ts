@@ -71,5 +71,7 @@ function hintOf(error: unknown): string | undefined {
 function stackLines(error: Error): string[] {
   const causes: Error[] = [];
   for (let each: unknown = error; each instanceof Error && !causes.includes(each); each = each.cause) causes.push(each);
-  return causes.flatMap((each, at) => `${at === 0 ? '' : 'caused by '}${each.stack ?? each.message}`.split('\n').map(printable));
+  return causes.flatMap((each, at) =>
+    `${at === 0 ? '' : 'caused by '}${each.stack ?? each.message}`.split('\n').map(printable),
+  );
 }

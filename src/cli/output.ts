@@ -18,7 +18,9 @@ export class Output {
   constructor(stream: OutputStream) {
     this.stream = stream;
     stream.on('error', (error: Error) => {
-      this.#failure = isBrokenPipe(error) ? new OutputClosed('the reader of the output is gone', { cause: error }) : error;
+      this.#failure = isBrokenPipe(error)
+        ? new OutputClosed('the reader of the output is gone', { cause: error })
+        : error;
       this.#closing.abort(this.#failure);
     });
   }

@@ -8,8 +8,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 
 const DURATION = /^(?:\d+(?:ms|[smhdw]))+$/;
-const MOMENT =
-  /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
 
 /**
  * Returns the moment that `text` means, in ms since the epoch, or undefined

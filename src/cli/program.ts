@@ -32,7 +32,7 @@ export function buildProgram(io: CliIo, outputs: Outputs, actions: Actions): Com
   addImageCommands(declaration);
   addReferenceCommands(declaration);
   addLogCommands(declaration);
-  return program.addHelpText('after', "\nThe store is made by the first `load`. `imagelog help load` shows examples.");
+  return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
 }
 
 function configureText(program: Command, io: CliIo): void {
@@ -46,7 +46,12 @@ function configureText(program: Command, io: CliIo): void {
     getOutHasColors: () => colorsFor(stdout, io.env, true).isColorSupported,
     getErrHasColors: () => errColors.isColorSupported,
     outputError: (text, write) => {
-      const message = printable(text.trim().replace(/^error: /, '').replaceAll('\n', ' '));
+      const message = printable(
+        text
+          .trim()
+          .replace(/^error: /, '')
+          .replaceAll('\n', ' '),
+      );
       const hint = hintLine('`imagelog help COMMAND` shows how, with examples', errColors);
       write(`${errColors.red('imagelog:')} ${message}\n${hint}\n`);
     },

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 /** Returns the version of the installed package. */
 export function version(): string {
-  const manifest = JSON.parse(readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8')) as unknown;
+  const manifest = JSON.parse(
+    readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
+  ) as unknown;
   const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
   return isNamed ? String(manifest.version) : 'unknown';
 }

@@ -60,6 +60,8 @@ function parsedConfig(image: Image): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(image.rawJSON()));
   } catch (error) {
-    throw new StoreError('CONTENT_CORRUPT', `cannot show the config of ${image.imageID()}: it is not JSON`, { cause: error });
+    throw new StoreError('CONTENT_CORRUPT', `cannot show the config of ${image.imageID()}: it is not JSON`, {
+      cause: error,
+    });
   }
 }

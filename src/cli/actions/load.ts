@@ -70,7 +70,9 @@ async function tell(context: CommandContext, store: EventStore, source: string, 
 function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
   const { images, references, layersAdded, format } = result;
   const named = new Set(references.map(({ image }) => image));
-  const others = images.filter(({ id }) => !named.has(id)).map((image) => ({ ...image, name: otherName(store, image) }));
+  const others = images
+    .filter(({ id }) => !named.has(id))
+    .map((image) => ({ ...image, name: otherName(store, image) }));
   const created = images.filter((image) => image.created).length;
   const counts = [`${count(images.length, 'image')} (${created} new)`, `${count(layersAdded, 'new layer')}`];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));

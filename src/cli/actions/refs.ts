@@ -26,7 +26,8 @@ export async function refs(context: CommandContext, name: string): Promise<void>
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const { reference, image, target, from, fromSeq, actor, reason, until, untilSeq, removedBy, removedReason } = interval;
+  const { reference, image, target, from, fromSeq, actor, reason, until, untilSeq, removedBy, removedReason } =
+    interval;
   return {
     reference,
     image,

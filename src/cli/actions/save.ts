@@ -37,5 +37,6 @@ async function tell(
   { output, format, bytes }: { readonly output: string; readonly format: string; readonly bytes: number },
 ): Promise<void> {
   if (context.json) return writeJson(context, { file: output, format, names, bytes });
-  if (!context.quiet) await context.out.line(`saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(bytes)}`);
+  if (!context.quiet)
+    await context.out.line(`saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(bytes)}`);
 }

@@ -11,7 +11,10 @@ export async function stats(context: CommandContext): Promise<void> {
   const { directory } = store;
   const { createdAt, lastEventAt, ...numbers } = store.stats();
   if (context.json) {
-    const times = { createdAt: utcText(createdAt), lastEventAt: lastEventAt === undefined ? null : utcText(lastEventAt) };
+    const times = {
+      createdAt: utcText(createdAt),
+      lastEventAt: lastEventAt === undefined ? null : utcText(lastEventAt),
+    };
     return writeJson(context, { directory, ...numbers, ...times });
   }
   const { colors, io } = context;

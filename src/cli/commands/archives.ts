@@ -30,7 +30,9 @@ function addLoad(declaration: Declaration): void {
   });
   command
     .argument('[files...]', 'archives; `-`, or none at all, is the standard input')
-    .addOption(new Option('--platform <platform>', 'only this platform of multi-platform images').argParser(platformName))
+    .addOption(
+      new Option('--platform <platform>', 'only this platform of multi-platform images').argParser(platformName),
+    )
     .option('--all-platforms', 'fail when the archive lacks a platform that it names')
     .option('--no-overwrite', 'fail when a reference would move to another image')
     .addOption(new Option('--tag <reference>', 'one more reference for the only image').argParser(referenceName))

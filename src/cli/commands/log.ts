@@ -23,7 +23,10 @@ function addLog(declaration: Declaration): void {
     examples: [
       ['imagelog log --since 2h', 'show the last two hours'],
       ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
-      ['imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7', 'every tag that one actor set or removed'],
+      [
+        'imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7',
+        'every tag that one actor set or removed',
+      ],
       ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
       ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
       ['imagelog log --follow --since now --format cloudevents', 'give what happens from now on to another service'],

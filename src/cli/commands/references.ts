@@ -63,7 +63,9 @@ function addResolve(declaration: Declaration): void {
   });
   command
     .addArgument(new Argument('<reference>', 'the reference').argParser(referenceName))
-    .addOption(new Option('--platform <platform>', 'the platform of a multi-platform reference').argParser(platformName))
+    .addOption(
+      new Option('--platform <platform>', 'the platform of a multi-platform reference').argParser(platformName),
+    )
     .action((reference: string, flags: { readonly platform?: string }) =>
       declaration.actions.resolve(contextFor(declaration, command), reference, flags),
     );

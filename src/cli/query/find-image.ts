@@ -70,7 +70,11 @@ function unlessMissing<Result>(find: () => Result): Result | undefined {
 }
 
 function notFound(name: string): StoreError {
-  return new StoreError('IMAGE_NOT_FOUND', `cannot find the image ${name}: no reference is called so and no id begins so`, {
-    data: { name },
-  });
+  return new StoreError(
+    'IMAGE_NOT_FOUND',
+    `cannot find the image ${name}: no reference is called so and no id begins so`,
+    {
+      data: { name },
+    },
+  );
 }

@@ -9,7 +9,8 @@ import { UsageError } from '../usage-error.js';
 export function globMatcher(pattern: string): (text: string) => boolean {
   const parts = [...pattern.matchAll(/\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|([*]+)|(\?)|([^\\[\]*?])|(.)/gsu)];
   const source = parts.map(([, escaped, negated, set, stars, one, plain, broken]) => {
-    if (broken !== undefined) throw new UsageError(`cannot read the pattern ${pattern}: a bracket or backslash stands alone`);
+    if (broken !== undefined)
+      throw new UsageError(`cannot read the pattern ${pattern}: a bracket or backslash stands alone`);
     if (set !== undefined) return `(?!/)[${negated ?? ''}${escapeSet(set)}]`;
     if (stars !== undefined) return '[^/]*';
     if (one !== undefined) return '[^/]';

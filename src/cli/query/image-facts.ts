@@ -33,9 +33,7 @@ export type LayerTable = ReadonlyMap<ChainId, Layer>;
 export function allImageFacts(store: EventStore): ImageFacts[] {
   const layers = store.layers.map();
   const facts = [...store.map().values()].map((image) => imageFacts(store, image, layers));
-  return facts.sort(
-    (a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id),
-  );
+  return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
 }
 
 /** Returns the facts of one image; `layers` is the store's table, read once for many images. */

@@ -28,7 +28,10 @@ export function imageFilter(filters: readonly string[], store: EventStore): Imag
   for (const filter of filters) {
     const [key, value] = split(filter);
     if (key === 'reference') patterns.push(referencePattern(value));
-    tests.set(key, [...(tests.get(key) ?? []), key === 'reference' ? anyReference(patterns) : testOf(key, value, store)]);
+    tests.set(key, [
+      ...(tests.get(key) ?? []),
+      key === 'reference' ? anyReference(patterns) : testOf(key, value, store),
+    ]);
   }
   return {
     fits: (facts) => [...tests.values()].every((alternatives) => alternatives.some((test) => test(facts))),

@@ -37,7 +37,9 @@ export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOp
   const isNarrow = width !== undefined && width - before < LEAST_SUMMARY_COLUMNS;
   const timeColumns = isNarrow ? 'MM-DD HH:MM'.length : TIME_COLUMNS;
   const summaryColumns =
-    width === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_SUMMARY_COLUMNS, width - before + TIME_COLUMNS - timeColumns);
+    width === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(LEAST_SUMMARY_COLUMNS, width - before + TIME_COLUMNS - timeColumns);
   const timeOf = (event: StoredEvent): string => {
     const text = localText(event.time, timeZone);
     return isNarrow ? text.slice('2026-'.length, -':00'.length) : text;

@@ -8,10 +8,7 @@ import { localMinuteText } from './time-text.js';
 const BAR_COLUMNS = 8;
 
 /** Returns a table of build steps in the order given, with a bar for the share of each in the whole size. */
-export function historyTableLines(
-  steps: readonly BuildStep[],
-  { colors, width, timeZone }: ImageDrawing,
-): string[] {
+export function historyTableLines(steps: readonly BuildStep[], { colors, width, timeZone }: ImageDrawing): string[] {
   const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const hasComments = steps.some(({ comment }) => comment !== '');
   const columns: Column[] = [

@@ -39,7 +39,11 @@ export function imageTableLines(
 }
 
 /** Returns the platform of an image as Docker writes it: `linux/arm64/v8`. */
-export function platformText({ os, architecture, variant }: Pick<ImageFacts, 'os' | 'architecture' | 'variant'>): string {
+export function platformText({
+  os,
+  architecture,
+  variant,
+}: Pick<ImageFacts, 'os' | 'architecture' | 'variant'>): string {
   return [os, architecture, variant].filter((part) => part !== null && part !== '').join('/');
 }
 

@@ -23,7 +23,9 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
   const sizeColumns = Math.max('SIZE'.length, ...images.map((facts) => displayWidth(imageSizeText(facts))));
   const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
   const nameColumns =
-    width === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
+    width === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
   return [
     colors.bold(head),
     ...treeLines(roots, childrenOf).map(({ node, branch }) => {
