@@ -25,7 +25,8 @@ export class ChildrenView {
   /** The children of `id` in no particular order; empty for an unknown image. */
   children(id: ImageId): ImageId[] {
     const ids: ImageId[] = [];
-    for (let child = this.#nodes.get(id)?.firstChild; child !== undefined; child = child.nextSibling) ids.push(child.id);
+    for (let child = this.#nodes.get(id)?.firstChild; child !== undefined; child = child.nextSibling)
+      ids.push(child.id);
     return ids;
   }
 

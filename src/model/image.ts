@@ -66,7 +66,6 @@ interface Parts {
   readonly rootFS: RootFS;
   readonly id?: ImageId | undefined;
   readonly raw?: Uint8Array | undefined;
-  readonly details?: (() => Details) | undefined;
 }
 
 const encoder = new TextEncoder();
@@ -75,7 +74,7 @@ class ConfiguredImage implements Image {
   readonly #parts: Parts;
   #id: ImageId | undefined;
   #marshalled: Uint8Array | undefined;
-  #details: Details | undefined;
+  readonly details: undefined;
   readonly parent: ImageId | '';
   readonly comment: string;
   readonly created: Timestamp | undefined;
@@ -113,11 +112,6 @@ class ConfiguredImage implements Image {
     this.history = config.history ?? [];
     this.osVersion = config.osVersion;
     this.osFeatures = config.osFeatures ?? [];
-  }
-
-  get details(): Details | undefined {
-    this.#details ??= this.#parts.details?.();
-    return this.#details;
   }
 
   marshalJSON(): Uint8Array {
@@ -187,22 +181,13 @@ export function newFromJSON(bytes: Uint8Array): Image {
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes });
 }
 
-/** What a store knows of an image when it reads its config. */
-export interface StoredIdentity {
-  readonly id: ImageId;
-  /** Absent when the store knows none, whatever the config claims. */
-  readonly parent: ImageId | undefined;
-  /** Called when somebody asks for the details, once. */
-  readonly details: (() => Details) | undefined;
-}
-
 /**
- * Returns the image that a store has under `id`, whose config is `bytes`; they are kept and must not be changed.
+ * Returns the image whose config is `bytes`, under another id and with a parent, or none, in place of what the config claims.
  * @throws {StoreError} CONFIG_INVALID as `newFromJSON` does
  */
-export function storedImage(bytes: Uint8Array, { id, parent, details }: StoredIdentity): Image {
+export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {
   const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
-  return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id, details });
+  return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id });
 }
 
 /** Returns an image without a config that is called `id`. */
@@ -220,7 +205,7 @@ export function imageFromConfig(config: Partial<ImageConfig>): Image {
 /** Returns a copy of `image` called `id`: its config's `id` says so too, so that it marshals to other bytes. */
 export function clone(image: Image, id: ImageId): Image {
   if (image instanceof ConfiguredImage) return image.renamed(id);
-  throw new TypeError('clone needs an image that newFromJSON, newImage, newChildImage or a store gave');
+  return clone(identifiedImage(image.rawJSON(), image.id(), image.parent || undefined), id);
 }
 
 function rootFSOf({ rootfs }: ImageConfig): RootFS {

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { digestOf, type DiffId, idFromDigest, type ImageId } from '../../src/model/digest.js';
 import type { Details } from '../../src/model/details.js';
-import { clone, newFromJSON, newImage, storedImage } from '../../src/model/image.js';
+import { clone, newFromJSON, newImage } from '../../src/model/image.js';
+import { storedImage } from '../../src/model/stored-image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';

@@ -1,0 +1,160 @@
+import type { ContainerConfig } from './container-config.js';
+import type { Details } from './details.js';
+import type { ImageId } from './digest.js';
+import type { History } from './history.js';
+import { type Image, identifiedImage } from './image.js';
+import type { V1Image } from './v1-image.js';
+import type { Int64 } from './json/scalar-codecs.js';
+import type { Platform } from './platform.js';
+import type { RootFS } from './rootfs.js';
+import type { Timestamp } from './timestamp.js';
+
+/** What a store knows of an image beside the bytes of its config. */
+export interface StoredIdentity {
+  readonly id: ImageId;
+  /** Absent when the store knows none, whatever the config claims. */
+  readonly parent: ImageId | undefined;
+  /** Called when somebody asks for the details, once. */
+  readonly details: (() => Details) | undefined;
+}
+
+/**
+ * Returns the image that a store has under `id`, whose config is `bytes`; they are kept and must not be changed.
+ *
+ * The config is decoded when a field of it is asked for, which takes longer than to read and check it. The store
+ * decoded it before it took it in, so that fails only for bytes that were never an image: then with CONFIG_INVALID.
+ */
+export function storedImage(bytes: Uint8Array, identity: StoredIdentity): Image {
+  return new StoredImage(bytes, identity);
+}
+
+class StoredImage implements Image {
+  readonly #bytes: Uint8Array;
+  readonly #identity: StoredIdentity;
+  #decoded: Image | undefined;
+  #details: Details | undefined;
+
+  constructor(bytes: Uint8Array, identity: StoredIdentity) {
+    this.#bytes = bytes;
+    this.#identity = identity;
+  }
+
+  get parent(): ImageId | '' {
+    return this.#identity.parent ?? '';
+  }
+
+  get details(): Details | undefined {
+    this.#details ??= this.#identity.details?.();
+    return this.#details;
+  }
+
+  id(): ImageId {
+    return this.#identity.id;
+  }
+
+  imageID(): string {
+    return this.#identity.id;
+  }
+
+  rawJSON(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get comment(): string {
+    return this.#image.comment;
+  }
+
+  get created(): Timestamp | undefined {
+    return this.#image.created;
+  }
+
+  get container(): string {
+    return this.#image.container;
+  }
+
+  get containerConfig(): ContainerConfig {
+    return this.#image.containerConfig;
+  }
+
+  get dockerVersion(): string {
+    return this.#image.dockerVersion;
+  }
+
+  get author(): string {
+    return this.#image.author;
+  }
+
+  get config(): ContainerConfig | undefined {
+    return this.#image.config;
+  }
+
+  get architecture(): string {
+    return this.#image.architecture;
+  }
+
+  get variant(): string {
+    return this.#image.variant;
+  }
+
+  get os(): string {
+    return this.#image.os;
+  }
+
+  get size(): Int64 {
+    return this.#image.size;
+  }
+
+  get rootFS(): RootFS {
+    return this.#image.rootFS;
+  }
+
+  get history(): readonly History[] {
+    return this.#image.history;
+  }
+
+  get osVersion(): string {
+    return this.#image.osVersion;
+  }
+
+  get osFeatures(): readonly string[] {
+    return this.#image.osFeatures;
+  }
+
+  marshalJSON(): Uint8Array {
+    return this.#image.marshalJSON();
+  }
+
+  runConfig(): ContainerConfig | undefined {
+    return this.#image.runConfig();
+  }
+
+  baseImgArch(host?: string): string {
+    return this.#image.baseImgArch(host);
+  }
+
+  baseImgVariant(): string {
+    return this.#image.baseImgVariant();
+  }
+
+  operatingSystem(host?: string): string {
+    return this.#image.operatingSystem(host);
+  }
+
+  platform(): Platform {
+    return this.#image.platform();
+  }
+
+  v1Image(): V1Image {
+    return this.#image.v1Image();
+  }
+
+  /** What a debugger or console shows: the config, and not the empty outside of the object. */
+  [Symbol.for('nodejs.util.inspect.custom')](): unknown {
+    return this.#image;
+  }
+
+  get #image(): Image {
+    this.#decoded ??= identifiedImage(this.#bytes, this.#identity.id, this.#identity.parent);
+    return this.#decoded;
+  }
+}

@@ -1,0 +1,55 @@
+import { inspect } from 'node:util';
+import test from 'ava';
+import { isStoreError } from '../../src/errors.js';
+import { type ImageId, idFromDigest } from '../../src/model/digest.js';
+import { clone, type Image, identifiedImage } from '../../src/model/image.js';
+import { storedImage } from '../../src/model/stored-image.js';
+import { fixtureRows } from '../support/fixtures.js';
+import { bytesOf, textOf } from '../support/text-bytes.js';
+
+const id = idFromDigest(`sha256:${'1'.repeat(64)}`);
+const parent = idFromDigest(`sha256:${'2'.repeat(64)}`);
+
+interface Vector {
+  readonly config: string;
+  readonly error?: string;
+}
+
+/** Every answer of an image that does not depend on how it was made. */
+function answersOf(image: Image): unknown {
+  const { comment, created, container, containerConfig, dockerVersion, author, config } = image;
+  const { architecture, variant, os, size, history, osVersion, osFeatures } = image;
+  return {
+    fields: { comment, created, container, containerConfig, dockerVersion, author, config },
+    more: { architecture, variant, os, size, history, osVersion, osFeatures, parent: image.parent },
+    ids: [image.id(), image.imageID(), image.rootFS.chainID(), image.rootFS.type, ...image.rootFS.diffIds],
+    bytes: [textOf(image.marshalJSON()), textOf(image.rawJSON())],
+    platform: [image.platform(), image.baseImgArch('a'), image.baseImgVariant(), image.operatingSystem('o')],
+    run: [image.runConfig(), image.v1Image()],
+  };
+}
+
+test('a stored image answers each question as the image decoded at once', (t) => {
+  const vectors = fixtureRows<Vector>('image', 'vectors.jsonl').filter(({ error }) => error === undefined);
+  t.true(vectors.length > 200);
+  for (const { config } of vectors) {
+    const stored = storedImage(bytesOf(config), { id, parent, details: undefined });
+    const eager = identifiedImage(bytesOf(config), id, parent);
+    t.deepEqual(answersOf(stored), answersOf(eager));
+    t.deepEqual(answersOf(clone(stored, parent)), answersOf(clone(eager, parent)));
+  }
+});
+
+test('the config of a stored image is decoded when a field of it is asked for', (t) => {
+  const image = storedImage(bytesOf('not JSON'), { id, parent: undefined, details: undefined });
+  t.is(image.id(), id);
+  t.is(image.parent, '' as ImageId);
+  t.is(textOf(image.rawJSON()), 'not JSON');
+  const error = t.throws(() => image.os);
+  t.true(isStoreError(error, 'CONFIG_INVALID'));
+});
+
+test('a console shows the fields of a stored image', (t) => {
+  const image = storedImage(bytesOf('{"os":"plan9","rootfs":{"type":"layers"}}'), { id, parent, details: undefined });
+  t.regex(inspect(image), /plan9/);
+});
