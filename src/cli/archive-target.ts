@@ -60,7 +60,9 @@ async function replaceFile(source: Readable, path: string, signal: AbortSignal):
 
 function failed(path: string, error: NodeJS.ErrnoException): StoreError {
   const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'IO_FAILED';
-  return new StoreError(code, `cannot write ${path}: ${error.message}`, { cause: error, data: { path } });
+  // The rest of the message names the partial file, which nobody asked for.
+  const [why] = error.message.split(', ');
+  return new StoreError(code, `cannot write ${path}: ${why}`, { cause: error, data: { path } });
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

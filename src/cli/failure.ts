@@ -5,7 +5,7 @@ import { exitCodeOfKind, exitCodes } from './exit-codes.js';
 import { hints } from './hints.js';
 import { Interruption } from './interruption.js';
 import type { CliIo } from './io.js';
-import { OutputClosed } from './output.js';
+import { OutputClosed, OutputFailed } from './output.js';
 import { type Colors, colorsFor } from './render/colors.js';
 import { printable } from './render/printable.js';
 import { UsageError } from './usage-error.js';
@@ -15,8 +15,9 @@ import { UsageError } from './usage-error.js';
  * code. Silent when it is no failure: a reader that went away, help that was asked for.
  */
 export async function reportFailure(error: unknown, io: CliIo, { out, err }: Outputs, color: boolean): Promise<number> {
-  const reason: unknown = io.signal.aborted ? io.signal.reason : error;
-  if (reason instanceof OutputClosed || out.closed.reason instanceof OutputClosed) return exitCodes.done;
+  // What ended the run comes before what broke because of it.
+  const reason: unknown = [io.signal, out.closed].find(({ aborted }) => aborted)?.reason ?? error;
+  if (reason instanceof OutputClosed) return exitCodes.done;
   // Commander has said it already, in `configureOutput`.
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, color);
@@ -26,7 +27,7 @@ export async function reportFailure(error: unknown, io: CliIo, { out, err }: Out
 }
 
 /** Returns the lines about `error`: what could not be done, and what to do about it where that is known. */
-export function failureLines(error: unknown, colors: Colors, env: CliIo['env'] = {}): string[] {
+function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string[] {
   const lines = [`${colors.red('imagelog:')} ${messageOf(error)}`];
   const hint = hintOf(error);
   if (hint !== undefined) lines.push(hintLine(hint, colors));
@@ -57,6 +58,7 @@ async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs
 function messageOf(error: unknown): string {
   if (error instanceof StoreError) return `${printable(error.message)} (${error.code})`;
   if (error instanceof UsageError || error instanceof Interruption) return printable(error.message);
+  if (error instanceof OutputFailed) return printable(error.message);
   if (error instanceof Error) return printable(`${error.name}: ${error.message}`);
   return printable(String(error));
 }
@@ -64,7 +66,7 @@ function messageOf(error: unknown): string {
 function hintOf(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code];
   if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
-  if (error instanceof Interruption) return undefined;
+  if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
 }
 

@@ -1,25 +1,34 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isStoreError } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
-import type { EventFilter, EventStore } from '../store/store.js';
+import type { EventFilter } from '../store/store.js';
 import type { CommandContext } from './context.js';
-import { openFor } from './open-for.js';
+import { openUnlessLocked } from './open-for.js';
 
 /** How often a follower looks whether another process has written. */
-export const FOLLOW_INTERVAL_MS = 250;
+const FOLLOW_INTERVAL_MS = 250;
+
+/** Most events taken in one opening of the store: what a follower holds in memory. */
+const FOLLOW_PAGE_EVENTS = 10_000;
+
+/** Which events a follower gives. */
+export interface Following {
+  /** The seq after which it begins. */
+  readonly after: number;
+  readonly filter: EventFilter;
+}
 
 /**
  * Gives the events after seq `after` that other processes write from now on,
  * until the run is aborted. A database has one process at a time, so the
- * store is open only while new events are read: a follower keeps no writer
- * out. A writer that keeps the store open is waited for.
+ * store is open only while new events are read, and never while they are
+ * given: a follower with a slow reader keeps no writer out. A writer that keeps the store open is waited for.
  * @throws {Interruption} when the user ends it
  */
 export async function* followEvents(
   context: CommandContext,
-  { after, filter }: { readonly after: number; readonly filter: EventFilter },
+  { after, filter }: Following,
 ): AsyncGenerator<StoredEvent> {
   const { signal } = context;
   let seen = after;
@@ -28,40 +37,54 @@ export async function* followEvents(
   while (true) {
     signal.throwIfAborted();
     if ((await fingerprint(context.directory)) !== before) {
-      const store = await openUnlessLocked(context);
-      if (store !== undefined) {
-        try {
-          const head = store.log.head.seq;
-          yield* store.log.read({ from: seen + 1, to: head, filter, signal });
-          seen = Math.max(seen, head);
-        } finally {
-          await store.close();
-        }
-        // Taken after closing: opening a database changes its files too.
-        before = await fingerprint(context.directory);
+      const look = await lookAfter(seen, context, filter);
+      if (look !== undefined) {
+        yield* look.events;
+        seen = look.seen;
+        before = look.fingerprint;
+        if (!look.isAtHead) continue;
       }
     }
     await delay(FOLLOW_INTERVAL_MS, undefined, { signal });
   }
 }
 
-async function openUnlessLocked(context: CommandContext): Promise<EventStore | undefined> {
+interface Look {
+  readonly events: readonly StoredEvent[];
+  /** Events up to here were looked at. */
+  readonly seen: number;
+  readonly isAtHead: boolean;
+  readonly fingerprint: string;
+}
+
+/** Opens the store, takes what came after seq `seen`, and closes it; undefined when another process has it open. */
+async function lookAfter(seen: number, context: CommandContext, filter: EventFilter): Promise<Look | undefined> {
+  const store = await openUnlessLocked(context, 'read');
+  if (store === undefined) return undefined;
   try {
-    return await openFor(context, 'read');
-  } catch (error) {
-    if (isStoreError(error, 'STORE_LOCKED')) return undefined;
-    throw error;
+    const head = Math.max(seen, store.log.head.seq);
+    const to = Math.min(head, seen + FOLLOW_PAGE_EVENTS);
+    const events: StoredEvent[] = [];
+    for await (const event of store.log.read({ from: seen + 1, to, filter, signal: context.signal }))
+      events.push(event);
+    // Taken while the store is still locked: what another process writes from here on changes it.
+    return { events, seen: to, isAtHead: to === head, fingerprint: await fingerprint(context.directory) };
+  } finally {
+    await store.close();
   }
 }
 
-/** Names, sizes and times of the log's files: it changes whenever somebody writes. */
+/**
+ * Names and sizes of the files that hold events: it changes when somebody writes. Opening a database starts new,
+ * empty files and touches others; those do not count, or two followers would wake each other for ever.
+ */
 async function fingerprint(directory: string): Promise<string> {
   const folder = join(directory, 'log');
   const facts: string[] = [];
-  for (const name of (await readdir(folder)).sort()) {
+  for (const name of (await readdir(folder)).filter((each) => /\.(log|ldb)$/.test(each)).sort()) {
     try {
-      const { size, mtimeMs } = await stat(join(folder, name));
-      facts.push(`${name} ${size} ${mtimeMs}`);
+      const { size } = await stat(join(folder, name));
+      if (size > 0) facts.push(`${name} ${size}`);
     } catch {
       // Removed between the two calls: a compaction, which is a change as well.
       facts.push(`${name} gone`);

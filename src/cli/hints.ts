@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.js';
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   IMAGE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog log --type ImageDeleted` what was deleted',
   REFERENCE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog refs REFERENCE` what a name pointed at before',
-  PLATFORM_NOT_FOUND: '`imagelog inspect NAME` shows the platforms that are there',
+  PLATFORM_NOT_FOUND: 'name a platform that is there, or leave out --platform',
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',

@@ -1,19 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStoreError } from '../errors.js';
 import { openStore } from '../store/open-store.js';
 import type { EventStore } from '../store/store.js';
 import type { CommandContext } from './context.js';
 
+/** How long a command waits for another process that has the store open: most commands are done in less. */
+const LOCK_PATIENCE_MS = 1_000;
+const LOCK_RETRY_MS = 50;
+
+/** What a command does with the store: `read` and `write` need one that is there, `create` makes it when it is missing. */
+export type StoreUse = 'read' | 'write' | 'create';
+
 /**
- * Opens the store for a command; the caller closes it. `read` and `write` need
- * a store that is there, `create` makes it when it is missing.
+ * Opens the store for a command; the caller closes it. Waits a second for another command to close it.
  * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and whatever opening meets
  */
-export async function openFor(context: CommandContext, use: 'read' | 'write' | 'create'): Promise<EventStore> {
-  return openStore(context.directory, {
+export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
+  for (let waitedMs = 0; waitedMs < LOCK_PATIENCE_MS; waitedMs += LOCK_RETRY_MS) {
+    const store = await openUnlessLocked(context, use);
+    if (store !== undefined) return store;
+    await delay(LOCK_RETRY_MS, undefined, { signal: context.signal });
+  }
+  return openNow(context, use);
+}
+
+/** Opens the store, or returns undefined when another process has it open. */
+export async function openUnlessLocked(context: CommandContext, use: StoreUse): Promise<EventStore | undefined> {
+  try {
+    return await openNow(context, use);
+  } catch (error) {
+    if (isStoreError(error, 'STORE_LOCKED')) return undefined;
+    throw error;
+  }
+}
+
+function openNow({ directory, write, io, signal }: CommandContext, use: StoreUse): Promise<EventStore> {
+  return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     // `log --actor` asks whose events to show: nobody writes there.
-    actor: use === 'read' ? undefined : context.write.actor,
-    now: context.io.now,
-    signal: context.signal,
+    actor: use === 'read' ? undefined : write.actor,
+    now: io.now,
+    signal,
   });
 }

@@ -1,14 +1,22 @@
 import { once } from 'node:events';
 import type { OutputStream } from './io.js';
 
+const USUAL_COLUMNS = 80;
+
 /** The reader of the output went away; a run that meets it ends quietly. */
 export class OutputClosed extends Error {
   override readonly name = 'OutputClosed';
 }
 
+/** The output takes no more, as a full disk does. */
+export class OutputFailed extends Error {
+  override readonly name = 'OutputFailed';
+}
+
 /**
  * Lines to a stream at the pace of its reader. When the reader goes away
- * (`| head`), `closed` is aborted and the next line throws OutputClosed.
+ * (`| head`), `closed` is aborted and the next line throws OutputClosed; when it fails
+ * otherwise, OutputFailed.
  */
 export class Output {
   readonly stream: OutputStream;
@@ -30,9 +38,9 @@ export class Output {
     return this.stream.isTTY === true;
   }
 
-  /** Columns of the terminal; undefined when lines may have any length. */
+  /** Columns of the terminal, 80 when it does not know them; undefined when lines may have any length. */
   get columns(): number | undefined {
-    return this.isTerminal ? (this.stream.columns ?? 80) : undefined;
+    return this.isTerminal ? this.stream.columns || USUAL_COLUMNS : undefined;
   }
 
   /** Aborted when nothing written from now on arrives. */
@@ -43,6 +51,7 @@ export class Output {
   /**
    * Writes `text` and a line feed; resolves when more may be written.
    * @throws {OutputClosed} when the reader is gone
+   * @throws {OutputFailed} when the stream takes no more
    */
   async line(text = ''): Promise<void> {
     this.check();
@@ -66,7 +75,7 @@ export class Output {
 }
 
 /** Whether `error` says that nobody reads the other end any more. */
-export function isBrokenPipe(error: unknown): boolean {
+function isBrokenPipe(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }

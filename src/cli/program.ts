@@ -10,40 +10,58 @@ import type { Outputs } from './context.js';
 import { hintLine } from './failure.js';
 import { addProgramOptions } from './global-options.js';
 import type { CliIo } from './io.js';
+import { UsageError } from './usage-error.js';
 import { version } from './version.js';
 import { colorsFor } from './render/colors.js';
 import { printable } from './render/printable.js';
 
-/** Returns the command line's grammar, each command bound to its action. */
-export function buildProgram(io: CliIo, outputs: Outputs, actions: Actions): Command {
+/** Returns the command line's grammar, each command bound to its action; `color` is false with `--no-color`. */
+export function buildProgram(io: CliIo, outputs: Outputs, actions: Actions, color: boolean): Command {
   const program = addProgramOptions(new Command('imagelog'))
     .description('A container image store that never forgets: what it holds, and all that ever happened to it.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help of a command, with examples')
+    .helpCommand(false)
     // Options after a command's name are that command's, so that `log --actor` can ask for an actor's events.
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
-    .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, true).bold })
+    .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, color).bold })
     .exitOverride();
-  configureText(program, io);
+  configureText(program, io, color);
   const declaration: Declaration = { program, io, outputs, actions };
   addArchiveCommands(declaration);
   addImageCommands(declaration);
   addReferenceCommands(declaration);
   addLogCommands(declaration);
+  addHelp(program);
   return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
 }
 
-function configureText(program: Command, io: CliIo): void {
+// Commander's own help command meets an unknown name with the whole help and no word about it.
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .summary('show help of a command, with examples')
+    .description('Show help of a command, with examples.')
+    .helpGroup('Help:')
+    .argument('[command]', 'a command')
+    .action((name?: string) => {
+      if (name === undefined) return program.help();
+      const command = program.commands.find((each) => each.name() === name);
+      if (command === undefined) throw new UsageError(`cannot show help of ${name}: no such command`);
+      return command.help();
+    });
+}
+
+function configureText(program: Command, io: CliIo, color: boolean): void {
   const { stdout, stderr } = io;
-  const errColors = colorsFor(stderr, io.env, true);
+  const errColors = colorsFor(stderr, io.env, color);
   program.configureOutput({
     writeOut: (text) => void stdout.write(text),
     writeErr: (text) => void stderr.write(text),
     getOutHelpWidth: () => helpWidth(stdout.columns),
     getErrHelpWidth: () => helpWidth(stderr.columns),
-    getOutHasColors: () => colorsFor(stdout, io.env, true).isColorSupported,
+    getOutHasColors: () => colorsFor(stdout, io.env, color).isColorSupported,
     getErrHasColors: () => errColors.isColorSupported,
     outputError: (text, write) => {
       const message = printable(

@@ -2,7 +2,7 @@ import { type Actions, lazyActions } from './actions.js';
 import { reportFailure } from './failure.js';
 import { exitCodes } from './exit-codes.js';
 import type { CliIo } from './io.js';
-import { Output } from './output.js';
+import { Output, OutputFailed } from './output.js';
 import { buildProgram } from './program.js';
 
 /**
@@ -12,8 +12,13 @@ import { buildProgram } from './program.js';
  */
 export async function run(argv: readonly string[], io: CliIo, actions: Actions = lazyActions): Promise<number> {
   const outputs = { out: new Output(io.stdout), err: new Output(io.stderr) };
-  const code = await perform(argv, io, outputs, actions);
+  let code = await perform(argv, io, outputs, actions);
   await outputs.out.flush();
+  // The last lines may fail after the action is done with them.
+  const failure: unknown = outputs.out.closed.reason;
+  if (code === exitCodes.done && failure instanceof OutputFailed) {
+    code = await reportFailure(failure, io, outputs, wantsColor(argv));
+  }
   await outputs.err.flush();
   return code;
 }
@@ -24,11 +29,16 @@ async function perform(
   outputs: { readonly out: Output; readonly err: Output },
   actions: Actions,
 ): Promise<number> {
-  const color = !argv.includes('--no-color');
+  const color = wantsColor(argv);
   try {
-    await buildProgram(io, outputs, actions).parseAsync([...argv], { from: 'user' });
+    await buildProgram(io, outputs, actions, color).parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {
     return reportFailure(error, io, outputs, color);
   }
+}
+
+// Help and usage errors are written before the options are known.
+function wantsColor(argv: readonly string[]): boolean {
+  return !argv.includes('--no-color');
 }

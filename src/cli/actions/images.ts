@@ -1,4 +1,4 @@
-import type { ImagesFlags } from '../actions.js';
+import type { ImagesFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { allImageFacts } from '../query/image-facts.js';

@@ -1,7 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { basename } from 'node:path';
 import type { EventStore, LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
-import type { LoadFlags } from '../actions.js';
+import type { LoadFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { displayWidth, pad } from '../render/display-width.js';

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { EventFilter, EventStore } from '../../store/store.js';
-import type { LogFlags } from '../actions.js';
+import type { LogFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { cloudEvent } from '../events/cloud-event.js';
 import { eventObject } from '../events/event-json.js';

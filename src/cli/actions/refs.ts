@@ -1,10 +1,9 @@
-import { canonicalReference } from '../../model/reference.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { referenceNotFound } from '../query/reference-entry.js';
 import { type ReferenceInterval, referenceIntervals } from '../query/reference-intervals.js';
 import { printable } from '../render/printable.js';
-import { familiarReference } from '../../model/reference.js';
 import { utcText } from '../render/time-text.js';
 import { timelineLines } from '../render/timeline.js';
 
@@ -26,12 +25,25 @@ export async function refs(context: CommandContext, name: string): Promise<void>
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const { reference, image, target, from, fromSeq, actor, reason, until, untilSeq, removedBy, removedReason } =
-    interval;
+  const {
+    reference,
+    image,
+    target,
+    platforms,
+    from,
+    fromSeq,
+    actor,
+    reason,
+    until,
+    untilSeq,
+    removedBy,
+    removedReason,
+  } = interval;
   return {
     reference,
     image,
     target: target ?? null,
+    platforms: platforms ?? null,
     from: utcText(from),
     until: until === undefined ? null : utcText(until),
     fromSeq,

@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import type { SaveFlags } from '../actions.js';
+import type { SaveFlags } from '../command-flags.js';
 import { writeArchiveFile } from '../archive-target.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { LoadFlags, SaveFlags } from '../actions.js';
+import type { LoadFlags, SaveFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { platformName, referenceName } from './option-values.js';
 

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { ImagesFlags } from '../actions.js';
+import type { ImagesFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { repeated } from './option-values.js';
 

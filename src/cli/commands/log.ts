@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { LogFlags } from '../actions.js';
+import type { LogFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { eventTypeNames, pointInTime, referenceName, wholeNumber } from './option-values.js';
 

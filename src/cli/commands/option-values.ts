@@ -34,7 +34,7 @@ export function referenceName(text: string): string {
 }
 
 /** Every kind of event, in the order in which an image lives. */
-export const eventTypes: readonly EventType[] = Object.keys({
+const eventTypes: readonly EventType[] = Object.keys({
   ImageCreated: true,
   ImageDeleted: true,
   ParentSet: true,

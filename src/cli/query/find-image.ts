@@ -13,8 +13,7 @@ export interface FoundImage {
 /**
  * Returns the image that `name` means, tried as Docker does: a whole id, a
  * reference, the first digits of an id.
- * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS when several ids begin so;
- *   PLATFORM_NOT_FOUND when the reference has none for this machine
+ * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS when several ids begin so
  */
 export function findImage(store: EventStore, name: string): FoundImage {
   if (isDigest(name)) return { id: store.get(name as ImageId).id() };
@@ -31,7 +30,7 @@ export function findImage(store: EventStore, name: string): FoundImage {
 /**
  * Returns the id that `name` means or meant: as `findImage`, else the first
  * digits of an image that was deleted. Costs one pass over the images ever created.
- * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS, PLATFORM_NOT_FOUND
+ * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(store: EventStore, name: string, signal: AbortSignal): Promise<ImageId> {
   if (isDigest(name)) return name as ImageId;
@@ -46,9 +45,13 @@ export async function findImageEver(store: EventStore, name: string, signal: Abo
   const [id, second] = ids;
   if (id === undefined) throw notFound(name);
   if (second === undefined) return id;
-  throw new StoreError('ID_AMBIGUOUS', `cannot tell which image ${name} is: ${ids.size} ids in the log begin so`, {
-    data: { name, ids: [...ids] },
-  });
+  throw new StoreError(
+    'ID_AMBIGUOUS',
+    `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
+    {
+      data: { name, ids: [...ids] },
+    },
+  );
 }
 
 function asReference(name: string): string | undefined {
@@ -72,7 +75,7 @@ function unlessMissing<Result>(find: () => Result): Result | undefined {
 function notFound(name: string): StoreError {
   return new StoreError(
     'IMAGE_NOT_FOUND',
-    `cannot find the image ${name}: no reference is called so and no id begins so`,
+    `cannot find the image ${JSON.stringify(name)}: no reference is called so and no id begins so`,
     {
       data: { name },
     },

@@ -59,7 +59,7 @@ export function imageFacts(store: EventStore, image: Image, layers: LayerTable):
 }
 
 /** Returns the chain id of an image's layers; undefined when it has none. */
-export function chainOf(image: Image): ChainId | undefined {
+function chainOf(image: Image): ChainId | undefined {
   return image.rootFS.chainID() || undefined;
 }
 

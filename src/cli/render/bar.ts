@@ -13,9 +13,10 @@ export function bar(share: number, columns: number): string {
 /**
  * Returns `columns` columns of a time line with the part from `start` to `end`
  * (both 0 to 1, `start` not after `end`) filled: at least one column of it.
+ * Parts that touch share no column unless one of them is narrower than one.
  */
 export function span(start: number, end: number, columns: number): string {
-  const first = Math.min(columns - 1, Math.floor(start * columns));
+  const first = Math.min(columns - 1, Math.round(start * columns));
   const last = Math.max(first + 1, Math.min(columns, Math.round(end * columns)));
   return '─'.repeat(first) + '█'.repeat(last - first) + '─'.repeat(columns - last);
 }

@@ -18,7 +18,7 @@ export function colorsFor(
 ): Colors {
   if (!wanted || isSet(env['NO_COLOR'])) return pico.createColors(false);
   const isColorTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
-  return pico.createColors(isColorTerminal || isSet(env['FORCE_COLOR']));
+  return pico.createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
 }
 
 function isSet(value: string | undefined): boolean {

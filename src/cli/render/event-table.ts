@@ -1,7 +1,7 @@
 import type { EventType, StoredEvent } from '../../model/events.js';
 import { eventSummary } from '../events/event-summary.js';
 import type { Colors, Paint } from './colors.js';
-import { pad, truncate } from './display-width.js';
+import { displayWidth, pad, truncate } from './display-width.js';
 import { printable } from './printable.js';
 import { localText } from './time-text.js';
 
@@ -22,6 +22,7 @@ export interface EventTableOptions {
 }
 
 const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
+const SHORT_TIME_COLUMNS = '01-31 14:05'.length;
 const TYPE_COLUMNS = 'ReferenceRemoved'.length;
 const ACTOR_COLUMNS = 14;
 const LEAST_SUMMARY_COLUMNS = 20;
@@ -32,45 +33,61 @@ const LEAST_SUMMARY_COLUMNS = 20;
  */
 export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOptions): EventTable {
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
-  const before = seqColumns + 2 + TIME_COLUMNS + 2 + ACTOR_COLUMNS + 2 + TYPE_COLUMNS + 2;
-  // On a narrow terminal the date goes first: the time is what tells the events apart.
-  const isNarrow = width !== undefined && width - before < LEAST_SUMMARY_COLUMNS;
-  const timeColumns = isNarrow ? 'MM-DD HH:MM'.length : TIME_COLUMNS;
-  const summaryColumns =
-    width === undefined
-      ? Number.POSITIVE_INFINITY
-      : Math.max(LEAST_SUMMARY_COLUMNS, width - before + TIME_COLUMNS - timeColumns);
+  const { timeColumns, actorColumns, summaryColumns } = fitColumns(seqColumns, width);
   const timeOf = (event: StoredEvent): string => {
     const text = localText(event.time, timeZone);
-    return isNarrow ? text.slice('2026-'.length, -':00'.length) : text;
+    return timeColumns === SHORT_TIME_COLUMNS ? text.slice('2026-'.length, -':00'.length) : text;
   };
-  const head = [
-    `${pad('SEQ', seqColumns, 'right')} `,
-    pad('TIME', timeColumns),
-    pad('ACTOR', ACTOR_COLUMNS),
-    pad('EVENT', TYPE_COLUMNS),
-    'WHAT',
-  ];
+  // The bracket stands close to the seq; the gap of two columns is between the others.
+  const line = (seq: string, cells: readonly string[]): string =>
+    `${seq} ${cells.filter((cell) => cell !== '').join('  ')}`;
+  const head = [pad('TIME', timeColumns), fitted('ACTOR', actorColumns), pad('EVENT', TYPE_COLUMNS), 'WHAT'];
   return {
-    head: colors.bold(head.join('  ').replace('  ', ' ')),
-    row: (event) => {
-      const actor = truncate(printable(event.actor), ACTOR_COLUMNS);
-      const cells = [
-        `${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(bracket(event))}`,
-        colors.dim(timeOf(event)),
-        colors.cyan(pad(actor, ACTOR_COLUMNS)),
+    head: colors.bold(line(`${pad('SEQ', seqColumns, 'right')}  `, timeColumns === 0 ? head.slice(1) : head)),
+    row: (event) =>
+      line(`${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(bracket(event))}`, [
+        timeColumns === 0 ? '' : colors.dim(timeOf(event)),
+        colors.cyan(fitted(printable(event.actor), actorColumns)),
         paintOf(event.type, colors)(pad(event.type, TYPE_COLUMNS)),
         told(event, summaryColumns, colors),
-      ];
-      return cells.join('  ').replace('  ', ' ');
-    },
+      ]),
   };
+}
+
+interface FittedColumns {
+  readonly timeColumns: number;
+  readonly actorColumns: number;
+  readonly summaryColumns: number;
+}
+
+/** On a narrow terminal the year and the seconds go first, then the actor, then the time: what happened is said last of all. */
+function fitColumns(seqColumns: number, width: number | undefined): FittedColumns {
+  const whole = { timeColumns: TIME_COLUMNS, actorColumns: ACTOR_COLUMNS };
+  if (width === undefined) return { ...whole, summaryColumns: Number.POSITIVE_INFINITY };
+  const choices = [
+    whole,
+    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: ACTOR_COLUMNS },
+    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: 0 },
+    { timeColumns: 0, actorColumns: 0 },
+  ];
+  const fits = choices.map((choice) => {
+    const { timeColumns, actorColumns } = choice;
+    const gaps = [timeColumns, actorColumns].filter((columns) => columns > 0).length * 2 + 2;
+    const summaryColumns = width - (seqColumns + ' ┌ '.length + timeColumns + actorColumns + TYPE_COLUMNS + gaps);
+    return { ...choice, summaryColumns };
+  });
+  const chosen = fits.find(({ summaryColumns }) => summaryColumns >= LEAST_SUMMARY_COLUMNS) ?? fits.at(-1);
+  return { ...whole, summaryColumns: 0, ...chosen };
+}
+
+function fitted(text: string, columns: number): string {
+  return pad(truncate(text, columns), columns);
 }
 
 function told(event: StoredEvent, columns: number, colors: Colors): string {
   const summary = truncate(printable(eventSummary(event)), columns);
   if (event.reason === undefined) return summary;
-  const reason = truncate(`“${printable(event.reason)}”`, columns - summary.length - 2);
+  const reason = truncate(`“${printable(event.reason)}”`, columns - displayWidth(summary) - 2);
   return reason.length < 2 ? summary : `${summary}  ${colors.dim(reason)}`;
 }
 

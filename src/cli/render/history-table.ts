@@ -12,11 +12,11 @@ export function historyTableLines(steps: readonly BuildStep[], { colors, width, 
   const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const hasComments = steps.some(({ comment }) => comment !== '');
   const columns: Column[] = [
-    { title: 'CREATED' },
+    { title: 'CREATED', goes: 1 },
     { title: 'CREATED BY', shrinksTo: 16 },
     { title: 'SIZE', align: 'right' },
-    { title: '', paint: colors.green },
-    ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, paint: colors.dim }] : []),
+    { title: '', paint: colors.green, goes: 2 },
+    ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
   ];
   const rows = steps.map((step) => [
     step.created === null ? '<none>' : localMinuteText(step.created, timeZone),

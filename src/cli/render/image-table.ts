@@ -26,8 +26,8 @@ export function imageTableLines(
   const columns: Column[] = [
     { title: 'REFERENCE', shrinksTo: 12 },
     { title: 'IMAGE ID', paint: colors.yellow },
-    { title: 'PLATFORM', shrinksTo: 8 },
-    { title: 'CREATED' },
+    { title: 'PLATFORM', shrinksTo: 8, goes: 1 },
+    { title: 'CREATED', goes: 2 },
     { title: 'SIZE', align: 'right' },
   ];
   const rows = images.flatMap((facts) => {

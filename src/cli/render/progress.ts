@@ -1,5 +1,6 @@
 import cliProgress from 'cli-progress';
 import type { CommandContext } from '../context.js';
+import { displayWidth, truncate } from './display-width.js';
 import { sizeText } from './size-text.js';
 
 /** A bar on the standard error that shows how far a load or a save is; silent where nobody watches. */
@@ -10,6 +11,10 @@ export interface Progress {
   end(): void;
 }
 
+const LEAST_COLUMNS = 40;
+const LEAST_BAR_COLUMNS = 10;
+const SIZE_COLUMNS = '    999 MB of 999 MB '.length;
+
 const silent: Progress = {
   update: () => undefined,
   end: () => undefined,
@@ -18,19 +23,22 @@ const silent: Progress = {
 /** Returns a progress bar named `title`, on a terminal and unless `--quiet`; the caller ends it. */
 export function progressBar({ err, quiet }: CommandContext, title: string): Progress {
   if (!err.isTerminal || quiet) return silent;
+  const columns = err.columns ?? LEAST_COLUMNS;
+  // A bar that is wider than the terminal leaves a line behind each time it is drawn.
+  const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - SIZE_COLUMNS));
   const bar = new cliProgress.SingleBar({
     stream: err.stream,
     clearOnComplete: true,
     hideCursor: true,
-    barsize: Math.max(10, Math.min(40, (err.columns ?? 80) - title.length - 32)),
+    barsize: Math.max(LEAST_BAR_COLUMNS, Math.min(40, columns - displayWidth(shown) - SIZE_COLUMNS)),
     barCompleteChar: '█',
     barIncompleteChar: '░',
     // The command line stops it itself, on every way out.
     gracefulExit: false,
     format: (options, params, payload: { readonly isKnown: boolean }) => {
       const done = sizeText(params.value);
-      if (!payload.isKnown) return `${title}  ${done}`;
-      return `${title}  ${cliProgress.Format.BarFormat(params.progress, options)}  ${done} of ${sizeText(params.total)}`;
+      if (!payload.isKnown) return `${shown}  ${done}`;
+      return `${shown}  ${cliProgress.Format.BarFormat(params.progress, options)}  ${done} of ${sizeText(params.total)}`;
     },
   });
   let isStarted = false;

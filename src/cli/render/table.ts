@@ -8,10 +8,19 @@ export interface Column {
   readonly align?: 'left' | 'right' | undefined;
   /** Columns below which it is not cut when the terminal is narrow; absent when it is never cut. */
   readonly shrinksTo?: number | undefined;
+  /** Left out when the terminal is too narrow for all columns, the highest first; absent when it always stands. */
+  readonly goes?: number | undefined;
   readonly paint?: Paint | undefined;
 }
 
 const GAP = '  ';
+
+/** What a table is drawn with. */
+export interface TableOptions {
+  /** Columns of the terminal; undefined when lines may have any length. */
+  readonly width?: number | undefined;
+  readonly colors: Colors;
+}
 
 /**
  * Returns the lines of a table, its head first, that fit `width` columns (any
@@ -21,30 +30,62 @@ const GAP = '  ';
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
-  options: { readonly width?: number | undefined; readonly colors: Colors },
+  { width, colors }: TableOptions,
 ): string[] {
   const cells = rows.map((row) => row.map(printable));
-  const natural = columns.map(({ title }, at) =>
-    Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[at] ?? ''))),
-  );
-  const widths = fitWidths(columns, natural, options.width);
-  const head = columns.map(({ title, align }, at) => ({ text: title, align, paint: options.colors.bold, at }));
+  const measured = columns.map((column, at) => ({
+    ...column,
+    at,
+    natural: Math.max(displayWidth(column.title), ...cells.map((row) => displayWidth(row[at] ?? ''))),
+  }));
+  const shown = columnsThatFit(measured, width);
+  const natural = shown.map((column) => column.natural);
+  const widths = fitWidths(shown, natural, width);
+  const place = (
+    textOf: (column: MeasuredColumn) => string,
+    paintOf: (column: MeasuredColumn) => Paint | undefined,
+  ): string =>
+    joinCells(
+      shown.map((column) => ({ text: textOf(column), align: column.align, paint: paintOf(column) })),
+      widths,
+    );
   return [
-    joinCells(head, widths),
+    place(
+      ({ title }) => title,
+      () => colors.bold,
+    ),
     ...cells.map((row) =>
-      joinCells(
-        columns.map(({ align, paint }, at) => ({ text: row[at] ?? '', align, paint, at })),
-        widths,
+      place(
+        ({ at }) => row[at] ?? '',
+        ({ paint }) => paint,
       ),
     ),
   ];
+}
+
+interface MeasuredColumn extends Column {
+  /** Place in the rows. */
+  readonly at: number;
+  /** Columns of its widest cell. */
+  readonly natural: number;
+}
+
+function columnsThatFit(columns: readonly MeasuredColumn[], width: number | undefined): readonly MeasuredColumn[] {
+  const least = columns.map(({ natural, shrinksTo = natural }) => Math.min(natural, shrinksTo));
+  const sum = least.reduce((total, each) => total + each, (columns.length - 1) * GAP.length);
+  const last = columns.reduce((highest, { goes = 0 }) => Math.max(highest, goes), 0);
+  if (width === undefined || sum <= width || last === 0) return columns;
+  return columnsThatFit(
+    columns.filter(({ goes = 0 }) => goes !== last),
+    width,
+  );
 }
 
 /**
  * Returns the width of each column so that all of them with their gaps fit
  * `width`: the widest of those that may shrink gives first.
  */
-export function fitWidths(columns: readonly Column[], natural: readonly number[], width: number | undefined): number[] {
+function fitWidths(columns: readonly Column[], natural: readonly number[], width: number | undefined): number[] {
   const widths = [...natural];
   if (width === undefined) return widths;
   let excess = widths.reduce((sum, each) => sum + each, (columns.length - 1) * GAP.length) - width;
@@ -65,14 +106,13 @@ interface PlacedCell {
   readonly text: string;
   readonly align?: 'left' | 'right' | undefined;
   readonly paint?: Paint | undefined;
-  readonly at: number;
 }
 
 function joinCells(cells: readonly PlacedCell[], widths: readonly number[]): string {
   const lastFilled = cells.findLastIndex(({ text }) => text !== '');
   return cells
     .slice(0, lastFilled + 1)
-    .map(({ text, align, paint, at }) => {
+    .map(({ text, align, paint }, at) => {
       const width = widths[at] ?? 0;
       const fitted = truncate(text, width);
       const painted = paint === undefined || fitted === '' ? fitted : paint(fitted);

@@ -1,23 +1,27 @@
 import type { ReferenceInterval } from '../query/reference-intervals.js';
 import { span } from './bar.js';
 import type { Colors } from './colors.js';
-import { displayWidth } from './display-width.js';
+import { displayWidth, pad, truncate } from './display-width.js';
 import { printable } from './printable.js';
 import { shortId } from './short-id.js';
 import { type Column, tableLines } from './table.js';
-import { durationText, localMinuteText } from './time-text.js';
+import { durationText, localMinuteText, localText } from './time-text.js';
 
 /** What a time line is drawn with. */
 export interface TimelineOptions {
   /** End of the line, ms since the epoch. */
   readonly now: number;
   readonly timeZone?: string | undefined;
-  /** Columns of the terminal; 100 when it has no width. */
+  /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
 }
 
 const LEAST_BAR_COLUMNS = 8;
+const MOST_BAR_COLUMNS = 40;
+const GAP_COLUMNS = 2;
+/** Below this length of time the minutes do not tell one moment from another. */
+const SECONDS_MATTER_MS = 2 * 60_000;
 
 /**
  * Returns the lines of a drawing of what a reference pointed at: a row a
@@ -25,42 +29,59 @@ const LEAST_BAR_COLUMNS = 8;
  * line with the reason below it where there is one.
  */
 export function timelineLines(intervals: readonly ReferenceInterval[], options: TimelineOptions): string[] {
-  const { width = 100, colors } = options;
-  const columns = timelineColumns(colors);
-  const rows = intervals.map((interval) => cellsOf(interval, options));
-  const lines = tableLines(columns, rows, { width: width - LEAST_BAR_COLUMNS - 2, colors });
+  const { width, colors } = options;
+  const time = timeFormat(intervals, options);
+  const rows = intervals.map((interval) => cellsOf(interval, options.now, time));
+  const lines = tableLines(timelineColumns(colors), rows, {
+    width: width === undefined ? undefined : width - LEAST_BAR_COLUMNS - GAP_COLUMNS,
+    colors,
+  });
   const widest = Math.max(...lines.map((line) => displayWidth(stripColors(line))));
-  const barColumns = Math.min(40, Math.max(LEAST_BAR_COLUMNS, width - widest - 2));
+  const barColumns = Math.min(
+    MOST_BAR_COLUMNS,
+    Math.max(LEAST_BAR_COLUMNS, (width ?? Number.POSITIVE_INFINITY) - widest - GAP_COLUMNS),
+  );
+  const beside = (line: string, drawing: string): string =>
+    `${line}${' '.repeat(widest - displayWidth(stripColors(line)) + GAP_COLUMNS)}${drawing}`;
   return [
-    lines[0] ?? '',
-    ...intervals.flatMap((interval, at) => {
-      const line = lines[at + 1] ?? '';
-      const fill = ' '.repeat(widest - displayWidth(stripColors(line)) + 2);
-      const drawn = `${line}${fill}${barOf(interval, intervals, options, barColumns)}`;
-      return [drawn, ...noteLines(interval, colors)];
-    }),
+    beside(lines[0] ?? '', axisOf(barColumns, colors)),
+    ...intervals.flatMap((interval, at) => [
+      beside(lines[at + 1] ?? '', barOf(interval, intervals, options, barColumns)),
+      ...noteLines(interval, colors, width ?? Number.POSITIVE_INFINITY),
+    ]),
   ];
 }
 
 function timelineColumns(colors: Colors): Column[] {
   return [
     { title: 'IMAGE', paint: colors.yellow },
-    { title: 'FROM' },
-    { title: 'UNTIL' },
+    { title: 'FROM', goes: 1 },
+    { title: 'UNTIL', goes: 3 },
     { title: 'FOR', align: 'right' },
-    { title: 'SET BY', shrinksTo: 6, paint: colors.cyan },
+    { title: 'SET BY', shrinksTo: 6, goes: 2, paint: colors.cyan },
   ];
 }
 
-function cellsOf(interval: ReferenceInterval, { now, timeZone }: TimelineOptions): string[] {
-  const { image, from, until, actor } = interval;
+type TimeFormat = (timeMs: number) => string;
+
+function timeFormat(intervals: readonly ReferenceInterval[], { now, timeZone }: TimelineOptions): TimeFormat {
+  const isShort = intervals.some(({ from, until }) => (until ?? now) - from < SECONDS_MATTER_MS && until !== undefined);
+  return (timeMs) => (isShort ? localText(timeMs, timeZone) : localMinuteText(timeMs, timeZone));
+}
+
+function cellsOf({ image, from, until, actor }: ReferenceInterval, now: number, time: TimeFormat): string[] {
   return [
     shortId(image),
-    localMinuteText(from, timeZone),
-    until === undefined ? 'now' : localMinuteText(until, timeZone),
+    time(from),
+    until === undefined ? 'now' : time(until),
     durationText(Math.max(0, (until ?? now) - from)),
     actor,
   ];
+}
+
+/** The head over the bars: which end of the line is which. */
+function axisOf(columns: number, colors: Colors): string {
+  return colors.bold(`first${pad('now', columns - 'first'.length, 'right')}`);
 }
 
 function barOf(
@@ -74,17 +95,17 @@ function barOf(
   const end = Math.max(now, ...intervals.map((each) => each.until ?? each.from));
   const length = Math.max(1, end - begin);
   const drawn = span((from - begin) / length, ((until ?? end) - begin) / length, columns);
-  return until === undefined ? colors.green(drawn) : colors.dim(drawn);
+  return until === undefined ? colors.green(drawn) : drawn;
 }
 
-function noteLines({ reason, removedBy, removedReason }: ReferenceInterval, colors: Colors): string[] {
+function noteLines({ reason, removedBy, removedReason }: ReferenceInterval, colors: Colors, width: number): string[] {
   const notes: string[] = [];
   if (reason !== undefined) notes.push(`  “${printable(reason)}”`);
   if (removedBy !== undefined) {
     const why = removedReason === undefined ? '' : `: “${printable(removedReason)}”`;
     notes.push(`  removed by ${printable(removedBy)}${why}`);
   }
-  return notes.map((note) => colors.dim(note));
+  return notes.map((note) => colors.dim(truncate(note, width)));
 }
 
 // Cells are printable, so each escape here is one of our own colours.
