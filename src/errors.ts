@@ -1,11 +1,5 @@
 /** What went wrong, in the six ways a caller can act on it. */
-export type ErrorKind =
-  | 'NotFound'
-  | 'InvalidParameter'
-  | 'Conflict'
-  | 'Unavailable'
-  | 'Corrupt'
-  | 'Internal';
+export type ErrorKind = 'NotFound' | 'InvalidParameter' | 'Conflict' | 'Unavailable' | 'Corrupt' | 'Internal';
 
 /**
  * Every error code with its kind. The list is closed and stable within a major

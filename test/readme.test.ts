@@ -13,7 +13,9 @@ const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
 
 /** The code blocks of the README in one language. */
 function blocks(language: string): string[] {
-  return [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, name]) => name === language).map(([, , code]) => code ?? '');
+  return [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, name]) => name === language)
+    .map(([, , code]) => code ?? '');
 }
 
 test('the library example of the README is valid TypeScript for a strict project', async (t) => {
@@ -31,7 +33,9 @@ test('the library example of the README is valid TypeScript for a strict project
     typeRoots: [join(projectRoot, 'node_modules', '@types')],
     paths: { imagelog: [join(projectRoot, 'dist', 'src', 'index.d.ts')] },
   });
-  const found = ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+  const found = ts
+    .getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
   t.deepEqual(found, []);
 });
 
@@ -52,7 +56,10 @@ test('the library example of the README runs and says what it promises', async (
 test('the commands of the README run one after another', async (t) => {
   const directory = await temporaryDirectory(t);
   copyFileSync(fixturePath('archives', 'docker25-all.tar'), join(directory, 'shop.tar'));
-  const commands = blocks('sh').join('').split('\n').filter((line) => line.startsWith('imagelog '));
+  const commands = blocks('sh')
+    .join('')
+    .split('\n')
+    .filter((line) => line.startsWith('imagelog '));
   t.true(commands.length >= 10);
   const main = join(projectRoot, 'dist', 'src', 'cli', 'main.js');
   const env = { ...process.env, IMAGELOG_STORE: join(directory, 'store') };
