@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Interruption, type InterruptionSignal, interruptionExitCodes } from '../src/cli/interruption.js';
+import { OutputClosed } from '../src/cli/output.js';
+import { Stage } from './demo/stage.js';
+import { tellStory } from './demo/story.js';
+
+/** Plays the demo in a folder of its own, takes the folder away whatever happens, and returns the exit code. */
+async function main(): Promise<number> {
+  const stage = new Stage({ stdout: process.stdout, env: process.env, signal: interruptions() });
+  const directory = await mkdtemp(join(tmpdir(), 'imagelog-demo-'));
+  try {
+    await tellStory(stage, directory);
+    return 0;
+  } catch (error) {
+    return exitCodeOf(error);
+  } finally {
+    // The story closes its store on every way out, so nothing writes here any more.
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Returns a signal that Ctrl-C aborts, so that the folder goes before the process does. */
+function interruptions(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[]) {
+    process.on(signal, () => controller.abort(new Interruption(signal)));
+  }
+  return controller.signal;
+}
+
+function exitCodeOf(error: unknown): number {
+  // `npm run demo | head` has seen what it wanted to see.
+  if (error instanceof OutputClosed) return 0;
+  if (error instanceof Interruption) {
+    console.error(`demo: ${error.message}; its folder is removed`);
+    return error.exitCode;
+  }
+  console.error('demo: failed:', error);
+  return 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,118 @@
+import { Readable, Writable } from 'node:stream';
+import type { OutputStream } from '../../src/cli/io.js';
+import { Output } from '../../src/cli/output.js';
+import { type Colors, colorsFor } from '../../src/cli/render/colors.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
+import { printable } from '../../src/cli/render/printable.js';
+import { run } from '../../src/cli/run.js';
+import type { StoryClock } from './story-clock.js';
+import { cutDigests } from './cut-digests.js';
+import { wrapWords } from './wrap-words.js';
+
+/** Columns of the demo, on a terminal of any width and in a file. */
+export const STAGE_COLUMNS = 80;
+
+const INDENT = '  ';
+
+/** What a stage stands on. */
+export interface StageOptions {
+  readonly stdout: OutputStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted when the demo is to end early. */
+  readonly signal: AbortSignal;
+}
+
+/** Prints the demo: headings, narration, calls of the library and what came of them, runs of the command line. */
+export class Stage {
+  readonly colors: Colors;
+  readonly #output: Output;
+  readonly #signal: AbortSignal;
+  #acts = 0;
+
+  constructor({ stdout, env, signal }: StageOptions) {
+    this.colors = colorsFor(stdout, env, true);
+    this.#output = new Output(stdout);
+    this.#signal = signal;
+  }
+
+  /** Begins an act at the clock's time. @throws the signal's reason when the demo is to end here */
+  act(title: string, clock: StoryClock): void {
+    this.#signal.throwIfAborted();
+    this.#acts += 1;
+    const { bold, cyan, dim } = this.colors;
+    const [name, time] = [`${this.#acts}  ${title} `, ` ${clock.text()}`];
+    const rule = '─'.repeat(Math.max(0, STAGE_COLUMNS - displayWidth(name) - displayWidth(time)));
+    this.line();
+    this.line(`${bold(cyan(name))}${dim(rule + time)}`);
+  }
+
+  /** Tells in a sentence what is done. */
+  say(text: string): void {
+    for (const line of wrapWords(text, STAGE_COLUMNS)) this.line(line);
+  }
+
+  /** Shows the lines of a call that is made now. */
+  call(lines: readonly string[]): void {
+    for (const [at, line] of lines.entries()) this.line(this.colors.green(`${at === 0 ? '> ' : INDENT}${line}`));
+  }
+
+  /** Shows what came of a call. */
+  result(text: string): void {
+    for (const line of resultLines(text)) this.line(INDENT + line);
+  }
+
+  /** Shows the error that a call was answered with. */
+  refusal({ code, message }: { readonly code: string; readonly message: string }): void {
+    const [first = '', ...others] = resultLines(`${code}: ${message}`);
+    this.line(INDENT + this.colors.red(code) + first.slice(code.length));
+    for (const line of others) this.line(INDENT + line);
+  }
+
+  /**
+   * Runs the command line on the store in `directory` at the clock's time, as a terminal of the stage's width shows
+   * it, its times in UTC. The store must be closed. Throws an Error when the run fails.
+   */
+  async commandLine(argv: readonly string[], directory: string, clock: StoryClock): Promise<void> {
+    this.line(this.colors.green(`$ imagelog ${argv.join(' ')}`));
+    const code = await run(argv, {
+      stdin: Readable.from([]),
+      stdout: this.#terminal(),
+      stderr: this.#terminal(),
+      env: { IMAGELOG_STORE: directory, [this.colors.isColorSupported ? 'FORCE_COLOR' : 'NO_COLOR']: '1' },
+      now: clock.now,
+      timeZone: 'UTC',
+      signal: this.#signal,
+    });
+    this.#signal.throwIfAborted();
+    if (code !== 0) throw new Error(`imagelog ${argv.join(' ')} ended with ${code}, expected 0`);
+  }
+
+  /** Resolves when all that was printed has left the process. @throws {OutputClosed} when nobody reads it */
+  async flush(): Promise<void> {
+    await this.#output.flush();
+    this.#output.check();
+  }
+
+  /** Prints one line. @throws {OutputClosed} when nobody reads it */
+  line(text = ''): void {
+    this.#output.check();
+    // The whole demo is smaller than one buffer of a pipe: it need not wait for its reader.
+    this.#output.stream.write(`${text}\n`);
+  }
+
+  // Lines that fit the stage even where the demo goes to a file, which has no width of its own.
+  #terminal(): OutputStream {
+    const target = this.#output.stream;
+    const terminal = new Writable({
+      write: (chunk: Uint8Array, _encoding, done) => {
+        target.write(chunk);
+        done();
+      },
+    });
+    return Object.assign(terminal, { isTTY: true, columns: STAGE_COLUMNS });
+  }
+}
+
+function resultLines(text: string): string[] {
+  return wrapWords(cutDigests(printable(text)), STAGE_COLUMNS - INDENT.length);
+}

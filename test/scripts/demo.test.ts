@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import { displayWidth } from '../../src/cli/render/display-width.js';
+import { shortId } from '../../src/cli/render/short-id.js';
+import type { ImageId } from '../../src/model/digest.js';
+import { expectedArchives } from '../store/fixture-archives.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+
+const DEMO = fileURLToPath(new URL('../../scripts/demo.js', import.meta.url));
+
+/** What a run of the demo left: its exit code, what it wrote, and what stands in its folder for temporary files. */
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly leftovers: readonly string[];
+}
+
+interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** JavaScript that runs in the child before the demo. */
+  readonly before?: string;
+  readonly closesStdout?: boolean;
+}
+
+/** Runs the demo as a process of its own; neither the colours nor the temporary folder of the tests reach it. */
+async function runDemo(
+  t: ExecutionContext,
+  { env = {}, before = '', closesStdout = false }: RunOptions = {},
+): Promise<Run> {
+  const temporary = await temporaryDirectory(t);
+  const preload = `data:text/javascript,${encodeURIComponent(before)}`;
+  const child = spawn(process.execPath, ['--import', preload, DEMO], {
+    env: { PATH: process.env['PATH'], TMPDIR: temporary, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'close') as Promise<[number | null]>;
+  if (closesStdout) child.stdout.destroy();
+  const stdout = closesStdout ? '' : await text(child.stdout);
+  const stderr = await text(child.stderr);
+  const [code] = await exited;
+  return { code, stdout, stderr, leftovers: await readdir(temporary) };
+}
+
+/** The text of each act by its number, its heading first. */
+function actsOf(stdout: string): string[] {
+  return stdout.split(/^(?=\d+ {2}\S)/m).slice(1);
+}
+
+/** The short id that the archive of the demo has under a reference. */
+function archivedId(reference: string): string {
+  const image = expectedArchives['docker25-all.tar']?.find(({ references }) => references.includes(reference));
+  if (image === undefined) throw new Error(`no ${reference} in the archive of the demo`);
+  return shortId(image.id as ImageId);
+}
+
+// One demo after another: ten at once would be slower on two cores, and hold more memory.
+test.serial('the demo plays its acts in order, in plain text of 80 columns, and leaves nothing behind', async (t) => {
+  const { code, stdout, stderr, leftovers } = await runDemo(t);
+  t.is(stderr, '');
+  t.is(code, 0);
+  t.deepEqual(leftovers, []);
+  t.is(stripVTControlCharacters(stdout), stdout);
+  t.deepEqual(
+    stdout.split('\n').filter((line) => displayWidth(line) > 80),
+    [],
+  );
+  const acts = actsOf(stdout);
+  t.deepEqual(
+    acts.map((act) => /^(?:[$>] )((?:store\.|imagelog )\w+)/m.exec(act)?.[1]),
+    [
+      'store.load',
+      'store.tag',
+      'store.tag',
+      'store.setParent',
+      'store.delete',
+      'imagelog images',
+      'imagelog images',
+      'imagelog log',
+      'imagelog refs',
+    ],
+  );
+  t.deepEqual(
+    acts.map((act) => Number.parseInt(act, 10)),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
+});
+
+test.serial('the demo shows what the tag was and is, who moved it and why', async (t) => {
+  const { stdout } = await runDemo(t);
+  const [before, after] = [archivedId('docker.io/shop/app:1.0'), archivedId('docker.io/shop/app:2.0')];
+  const [, , moved = '', , , , , , timeline = ''] = actsOf(stdout);
+  t.regex(moved, new RegExp(`^  shop/app:prod is ${after}, was ${before}$`, 'm'));
+  t.regex(timeline, new RegExp(`^${before} .* 2024-03-07 14:00 .* ana .*\\n  “release 1\\.0”\\n${after} .* now `, 'm'));
+  t.regex(timeline, new RegExp(`^${after} .* ci@build-7 .*\\n  “release 2\\.0”$`, 'm'));
+});
+
+test.serial('the demo shows two refusals that write nothing, and what a deletion takes along', async (t) => {
+  const { stdout } = await runDemo(t);
+  const [, , , refusals = '', deletion = '', table = ''] = actsOf(stdout);
+  t.regex(refusals, /^ {2}PARENT_CYCLE: cannot make [\s\S]*^ {2}ID_AMBIGUOUS: [\s\S]*^The log is 0 events longer/m);
+  const deleted = archivedId('docker.io/library/twice:1');
+  t.true(deletion.includes(`store.delete('sha256:${deleted}…'`));
+  t.regex(deletion, /^ {2}6 images before, 5 now; 3 layers gone:$/m);
+  t.true(table.includes(archivedId('docker.io/library/tiny-lib:1')));
+  t.false(table.includes(deleted));
+});
+
+test.serial('the demo says the same each time, in colours too', async (t) => {
+  const plain = await runDemo(t);
+  const coloured = await runDemo(t, { env: { FORCE_COLOR: '1' } });
+  t.not(coloured.stdout, plain.stdout);
+  t.is(stripVTControlCharacters(coloured.stdout), plain.stdout);
+  const refused = await runDemo(t, { env: { FORCE_COLOR: '1', NO_COLOR: '1' } });
+  t.is(refused.stdout, plain.stdout);
+});
+
+/** A demo that does not come to its end still removes its folder, and ends with `code`. */
+const endsEarly = test.macro({
+  exec: async (t, options: RunOptions, expected: { readonly code: number; readonly stderr: RegExp }) => {
+    const { code, stdout, stderr, leftovers } = await runDemo(t, options);
+    t.regex(stderr, expected.stderr);
+    t.is(code, expected.code);
+    t.deepEqual(leftovers, []);
+    t.false(stdout.includes('imagelog refs'));
+  },
+  title: (name = '') => `a demo that ends early removes its folder: ${name}`,
+});
+
+// In the child, at a known point: a signal from here could come when all is over.
+const onFirstWrite = (action: string): string => `
+  const write = process.stdout.write.bind(process.stdout);
+  process.stdout.write = (...args) => {
+    process.stdout.write = write;
+    ${action};
+    return write(...args);
+  };`;
+
+test.serial(
+  'Ctrl-C',
+  endsEarly,
+  { before: onFirstWrite("process.kill(process.pid, 'SIGINT')") },
+  {
+    code: 130,
+    stderr: /^demo: interrupted by SIGINT; its folder is removed\n$/,
+  },
+);
+test.serial(
+  'a request to terminate',
+  endsEarly,
+  { before: onFirstWrite("process.kill(process.pid, 'SIGTERM')") },
+  {
+    code: 143,
+    stderr: /^demo: interrupted by SIGTERM; its folder is removed\n$/,
+  },
+);
+test.serial(
+  'a failure',
+  endsEarly,
+  { before: onFirstWrite("throw new Error('no ink')") },
+  {
+    code: 1,
+    stderr: /^demo: failed: Error: no ink\n/,
+  },
+);
+test.serial('a reader that goes away', endsEarly, { closesStdout: true }, { code: 0, stderr: /^$/ });
