@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { ExecutionContext } from 'ava';
 import { run } from '../../src/cli/run.js';
 import { fixturePath } from '../support/fixtures.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** What one run of the command line gave. */
 export interface Ran {
@@ -41,6 +40,16 @@ export interface Session {
   readonly wait: (durationMs: number) => void;
 }
 
+/** First digits of the ids in the archives. */
+export const ids = {
+  tiny: 'bd10de19d2be',
+  tinyArm: 'ea3aeee65415',
+  tinyLib: '612786da9e60',
+  appOne: 'bb0c8ffbd8b1',
+  appTwo: 'cb4c372bec4c',
+  twice: '6351c87e3f65',
+} as const;
+
 /** Where the clock of a session begins. */
 export const SESSION_START = Date.parse('2026-01-31T12:00:00Z');
 
@@ -51,8 +60,7 @@ export function archive(name: string): string {
 
 /** Gives a session in a new folder that is removed after the test. */
 export async function startSession(t: ExecutionContext): Promise<Session> {
-  const folder = await mkdtemp(join(tmpdir(), 'imagelog-cli-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryDirectory(t);
   const store = join(folder, 'store');
   let time = SESSION_START;
   const runIn: Session['runIn'] = async (surroundings, ...argv) => {

@@ -79,9 +79,10 @@ function cellsOf({ image, from, until, actor }: ReferenceInterval, now: number, 
   ];
 }
 
-/** The head over the bars: which end of the line is which. */
+/** The head over the bars: which end of the line is which, where both words have room. */
 function axisOf(columns: number, colors: Colors): string {
-  return colors.bold(`first${pad('now', columns - 'first'.length, 'right')}`);
+  const start = columns < 'first  now'.length ? '' : 'first';
+  return colors.bold(start + pad('now', columns - start.length, 'right'));
 }
 
 function barOf(

@@ -1,0 +1,144 @@
+import test, { type ExecutionContext } from 'ava';
+import { commandNames, understand } from './grammar.js';
+
+const programHelp = `Usage: imagelog [options] [command]
+
+A container image store that never forgets: what it holds, and all that ever
+happened to it.
+
+Options:
+  -V, --version                       print the version
+  -h, --help                          show help
+
+Global options:
+  --store <dir>                       where the store is ($IMAGELOG_STORE, else
+                                      the data directory of the user)
+  --json                              one JSON object a line, times in UTC
+  -q, --quiet                         say only what a script needs
+  --no-color                          no colours ($NO_COLOR does the same)
+  --actor <name>                      who does it ($IMAGELOG_ACTOR, else
+                                      user@host)
+  --reason <text>                     why; kept in the log
+  --request-id <id>                   what it belongs to, as a build or a
+                                      ticket; kept in the log
+
+Archives:
+  load [options] [files...]           read images from archives
+  save [options] <names...>           write images to an archive
+
+Images:
+  images [options]                    list the images
+  inspect [options] <names...>        show all that is known of an image
+  history [options] <name>            show how an image was built
+  rm [options] <names...>             remove references and images
+
+References:
+  tag [options] <source> <reference>  point a reference at an image
+  untag [options] <reference>         remove a reference and keep the image
+  resolve [options] <reference>       print the id that a reference points at
+  refs [options] <reference>          show all that a reference ever pointed at
+
+Log:
+  log [options]                       show what happened
+  stats [options]                     count what is in the store
+
+Help:
+  help [command]                      show help of a command, with examples
+
+The store is made by the first \`load\`. \`imagelog help load\` shows examples.
+`;
+
+const tagHelp = `Usage: imagelog tag [options] <source> <reference>
+
+Point a reference at an image.
+
+A reference that points at another image moves, and is said to; the log keeps
+where it was.
+
+Arguments:
+  source             a reference, an id or the first digits of an id
+  reference          the reference to set
+
+Options:
+  --no-overwrite     fail when the reference points at another image
+  -h, --help         show help
+
+Global options:
+  --store <dir>      where the store is ($IMAGELOG_STORE, else the data
+                     directory of the user)
+  --json             one JSON object a line, times in UTC
+  -q, --quiet        say only what a script needs
+  --no-color         no colours ($NO_COLOR does the same)
+  --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
+  --reason <text>    why; kept in the log
+  --request-id <id>  what it belongs to, as a build or a ticket; kept in the log
+
+Examples:
+  $ imagelog tag shop/app:1.0 shop/app:prod
+      give an image one more reference, or move it there
+  $ imagelog tag --reason "rollback" cb4c372bec4c shop/app:prod
+      move a reference, and keep why
+  $ imagelog tag --no-overwrite shop/app:1.0 shop/app:stable
+      fail when the reference is another image
+`;
+
+const saysHelp = test.macro({
+  title: (_, argv: readonly string[]) => `\`imagelog ${argv.join(' ')}\` says its help and is done`,
+  exec: async (t: ExecutionContext, argv: readonly string[], help: string) => {
+    t.like(await understand(...argv), { code: 0, stdout: help, stderr: '', action: undefined });
+  },
+});
+
+test(saysHelp, ['--help'], programHelp);
+test(saysHelp, ['help'], programHelp);
+test(saysHelp, ['tag', '--help'], tagHelp);
+test(saysHelp, ['help', 'tag'], tagHelp);
+
+/** The examples in a help text, one command line each. */
+function examplesOf(help: string): string[] {
+  const [, examples = ''] = help.split('\nExamples:\n');
+  return examples.split('\n').flatMap((line) => (line.startsWith('  $ ') ? [line.slice('  $ '.length)] : []));
+}
+
+/** The arguments of the `imagelog` in a shell line: quotes taken off, pipes and what is nested left out. */
+function argumentsOf(line: string): string[] {
+  const own = line
+    .replace(/\$\([^)]*\)/g, 'cb4c372bec4c')
+    .split(' | ')
+    .find((part) => part.startsWith('imagelog '));
+  const words = own?.match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? [];
+  return words.slice(1).map((word) => word.replaceAll(/["']/g, ''));
+}
+
+for (const name of commandNames) {
+  test(`\`imagelog help ${name}\` has examples, and each one is understood`, async (t) => {
+    const { stdout } = await understand('help', name);
+    const examples = examplesOf(stdout);
+    t.true(examples.length >= 2, stdout);
+    t.true(
+      stdout.split('\n').every((line) => line.length <= 80 || line.startsWith('  $ ')),
+      'lines fit 80 columns',
+    );
+    for (const example of examples) {
+      const { code, action, stderr } = await understand(...argumentsOf(example));
+      t.deepEqual({ code, action, stderr }, { code: 0, action: name, stderr: '' }, example);
+    }
+  });
+}
+
+test('the version is that of the package', async (t) => {
+  const { code, stdout } = await understand('--version');
+  t.is(code, 0);
+  t.regex(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('help of an unknown command is a usage error that names it', async (t) => {
+  const { code, stdout, stderr } = await understand('help', 'nope');
+  t.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+  t.regex(stderr, /^imagelog: cannot show help of nope: no such command\nhint: /);
+});
+
+test('no command at all is a usage error that shows the help', async (t) => {
+  const { code, stdout, stderr } = await understand();
+  t.deepEqual({ code, stdout, stderr }, { code: 2, stdout: '', stderr: programHelp });
+});

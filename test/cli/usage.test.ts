@@ -1,0 +1,82 @@
+import test, { type ExecutionContext } from 'ava';
+import { understand } from './grammar.js';
+
+const HINT = 'hint: `imagelog help COMMAND` shows how, with examples\n';
+
+const refuses = test.macro({
+  title: (_, argv: readonly string[]) => `\`imagelog ${argv.join(' ')}\` is a usage error`,
+  exec: async (t: ExecutionContext, argv: readonly string[], message: string) => {
+    const { code, stdout, stderr, action } = await understand(...argv);
+    t.deepEqual({ code, stdout, action }, { code: 2, stdout: '', action: undefined });
+    t.is(stderr, `imagelog: ${message}\n${HINT}`);
+  },
+});
+
+test(refuses, ['bogus'], "unknown command 'bogus'");
+test(refuses, ['image'], "unknown command 'image' (Did you mean images?)");
+test(refuses, ['images', '--bogus'], "unknown option '--bogus'");
+test(refuses, ['images', 'extra'], "too many arguments for 'images'. Expected 0 arguments but got 1.");
+test(refuses, ['inspect'], "missing required argument 'names'");
+test(
+  refuses,
+  ['load', '--platform', 'x'],
+  "option '--platform <platform>' argument 'x' is invalid. \"x\" is no platform: expected os/architecture or " +
+    'os/architecture/variant; it is no operating system or architecture.',
+);
+test(
+  refuses,
+  ['resolve', 'UPPER:x'],
+  "command-argument value 'UPPER:x' is invalid for argument 'reference'. \"UPPER:x\" is no reference: " +
+    'the repository "library/UPPER" must be lower case.',
+);
+test(
+  refuses,
+  ['log', '--limit', '0'],
+  "option '-n, --limit <count>' argument '0' is invalid. It must be a whole number of at least 1.",
+);
+test(
+  refuses,
+  ['log', '--since', '2026-02-30'],
+  "option '--since <when>' argument '2026-02-30' is invalid. It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z or now.",
+);
+test(
+  refuses,
+  ['log', '--type', 'Foo'],
+  "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
+    'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, ManifestAdded, LayerAdded, LayerRemoved.',
+);
+test(
+  refuses,
+  ['save', 'a', '--format', 'zip'],
+  "option '--format <format>' argument 'zip' is invalid. Allowed choices are docker, oci.",
+);
+test(refuses, ['\u001b[2Jx'], "unknown command '\\u001b[2Jx'");
+
+const understands = test.macro({
+  title: (_, argv: readonly string[]) => `\`imagelog ${argv.join(' ')}\` is understood`,
+  exec: async (t: ExecutionContext, argv: readonly string[], action: string, args: readonly unknown[]) => {
+    const understood = await understand(...argv);
+    t.deepEqual(
+      { code: understood.code, action: understood.action, args: understood.args as unknown },
+      { code: 0, action, args },
+    );
+  },
+});
+
+const UTC = (text: string): number => Date.parse(text);
+
+test(understands, ['load'], 'load', [[], { overwrite: true }]);
+test(understands, ['load', '-', 'b.tar', '--no-overwrite'], 'load', [['-', 'b.tar'], { overwrite: false }]);
+test(understands, ['load', '--all-platforms', '--tag', 'a:1'], 'load', [
+  [],
+  { overwrite: true, allPlatforms: true, tag: 'a:1' },
+]);
+test(understands, ['save', 'a', 'b', '-o', '-'], 'save', [['a', 'b'], { format: 'docker', output: '-' }]);
+test(understands, ['rm', '--force', 'a'], 'rm', [['a'], { force: true }]);
+test(understands, ['log', '--type', 'imagecreated,ReferenceSet', '--type', 'LayerAdded'], 'log', [
+  { type: ['ImageCreated', 'ReferenceSet', 'LayerAdded'] },
+]);
+test(understands, ['log', '--since', '2026-01-31', '--until', '2026-01-31'], 'log', [
+  { since: UTC('2026-01-31T00:00:00Z'), until: UTC('2026-01-31T23:59:59.999Z') },
+]);
+test(understands, ['--json', '--store', 'x', 'tag', 'a', 'b'], 'tag', ['a', 'b', { overwrite: true }]);
