@@ -29,7 +29,7 @@ export function followPages<View>(projection: Projection<View>, pages$: Observab
 }
 
 /** Returns `view` with the events of `page` folded in, in order. */
-export function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
+function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
   let folded = view;
   for (const event of page) folded = projection.evolve(folded, event);
   return folded;
