@@ -1,0 +1,90 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isStoreError } from '../../src/errors.js';
+import type { ImageId } from '../../src/model/digest.js';
+import { openStore } from '../../src/store/open-store.js';
+import type { EventStore } from '../../src/store/store.js';
+import { archivePath } from '../store/fixture-archives.js';
+import { footprint, wrongFiles } from '../store/temporary-store.js';
+import { idOf, imageConfig } from '../support/image-configs.js';
+import { rejection } from '../support/rejection.js';
+import { inChunks } from '../tar/build-tar.js';
+import { numberedArchive } from './numbered-archive.js';
+import { smallDisk, withSmallDisk } from './small-disk.js';
+
+const KIB = 1_024;
+
+/** Fills the disk below `directory` but for some bytes; returns a function that takes the filling away. */
+async function fillDisk(directory: string, leaveBytes: number): Promise<() => void> {
+  const path = join(directory, 'filling');
+  const { bavail, bsize } = await statfs(directory);
+  const file = openSync(path, 'w');
+  const chunk = new Uint8Array(4 * KIB);
+  for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) writeSync(file, chunk);
+  closeSync(file);
+  return () => rmSync(path);
+}
+
+withSmallDisk('a disk that fills up during a load fails it, and the store is as before and goes on', async (t) => {
+  const disk = smallDisk(t, 16);
+  const directory = join(disk, 'store');
+  const archive = await numberedArchive(1);
+  await using store = await openStore(directory);
+  await store.load(archivePath('docker25-untagged.tar'));
+  const before = await footprint(store);
+  for (const leaveKib of [4, 64, 200, 320, 500]) {
+    const empty = await fillDisk(disk, leaveKib * KIB);
+    const error = await rejection(t, 'DISK_FULL', store.load(inChunks(archive.bytes, 10_000)), `${leaveKib} KiB left`);
+    t.is(error.kind, 'Unavailable');
+    t.deepEqual(await footprint(store), before, `${leaveKib} KiB left`);
+    empty();
+  }
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  await store.load(inChunks(archive.bytes));
+  t.true(archive.ids.every((id) => store.map().has(id)));
+  const after = await footprint(store);
+  await store.close();
+  t.deepEqual(await wrongFiles(directory), []);
+  await using again = await openStore(directory);
+  t.deepEqual(await footprint(again), after);
+});
+
+/** Creates images until one fails; returns those that were acknowledged, and the error. */
+async function createUntilFull(store: EventStore, name: string): Promise<{ ids: ImageId[]; error: unknown }> {
+  const ids: ImageId[] = [];
+  for (let at = 0; at < 10_000; at++) {
+    const config = imageConfig(`${name} ${at} ${'x'.repeat(4_000)}`);
+    try {
+      ids.push(await store.create(config));
+    } catch (error) {
+      return { ids, error };
+    }
+  }
+  throw new Error('the disk never filled up');
+}
+
+withSmallDisk(
+  'a log that meets a full disk says so, and everything acknowledged is there after a reopening',
+  async (t) => {
+    const disk = smallDisk(t, 24);
+    const directory = join(disk, 'store');
+    const acknowledged: ImageId[] = [];
+    await (await openStore(directory)).close();
+    for (const leaveKib of [0, 16, 100, 300, 1_000]) {
+      await using store = await openStore(directory);
+      const empty = await fillDisk(disk, leaveKib * KIB);
+      const { ids, error } = await createUntilFull(store, `${leaveKib}`);
+      acknowledged.push(...ids);
+      const code = isStoreError(error) ? error.code : String(error);
+      t.true(['DISK_FULL', 'OUTCOME_UNKNOWN', 'LOG_FAILED'].includes(code), code);
+      empty?.();
+      await store.close();
+      await using again = await openStore(directory);
+      for (const id of acknowledged) t.is(idOf(again.get(id).rawJSON()), id);
+      await again.create(imageConfig(`after ${leaveKib}`));
+    }
+    t.log(`${acknowledged.length} creates acknowledged on a disk that filled up five times, none lost`);
+    t.true(acknowledged.length > 0);
+  },
+);
