@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStoreError, StoreError } from '../errors.js';
+import { ioFailure } from './durable-file.js';
 
 /** Name of the file that says who has the store open. LevelDB's lock decides; this only names its holder. */
 const OWNER_FILE = 'owner.json';
@@ -12,10 +13,17 @@ interface Owner {
   readonly host: string;
 }
 
-/** Says that this process has the store open. The lock must be held. */
+/**
+ * Says that this process has the store open. The lock must be held.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
 export async function writeOwner(directory: string): Promise<void> {
   const owner: Owner = { pid: process.pid, host: hostname() };
-  await writeFile(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`);
+  try {
+    await writeFile(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`);
+  } catch (error) {
+    throw ioFailure(`write ${join(directory, OWNER_FILE)}`, error);
+  }
 }
 
 /** Says that nobody has the store open. */
