@@ -1,0 +1,170 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import test from 'ava';
+import { Interruption } from '../../src/cli/interruption.js';
+import { archive, objectsOf, startSession } from './session.js';
+
+const SHOP_LOADED = `docker25-all.tar: docker archive, 5 images (5 new), 7 new layers
+  loaded  tiny:1                                     bd10de19d2be
+  loaded  tiny-lib:1                                 612786da9e60
+  loaded  shop/app:1.0                               bb0c8ffbd8b1
+  loaded  shop/app:2.0                               cb4c372bec4c
+  loaded  shop/app:latest                            cb4c372bec4c
+  loaded  registry.example.com:5000/shop/app:latest  cb4c372bec4c
+  loaded  twice:1                                    6351c87e3f65
+`;
+
+test('load makes the store and says what came', async (t) => {
+  const { done, run } = await startSession(t);
+  t.like(await run('images'), { code: 3, stdout: '' });
+  t.is(await done('load', archive('docker25-all.tar')), SHOP_LOADED);
+});
+
+test('load reads the standard input without FILE, and where FILE is -', async (t) => {
+  const { runIn } = await startSession(t);
+  const stdin = await readFile(archive('skopeo-tiny-1.tar'));
+  const first = await runIn({ stdin }, 'load');
+  t.is(first.stdout, 'standard input: docker archive, 1 image (1 new), 1 new layer\n  loaded  tiny:1  bd10de19d2be\n');
+  const second = await runIn({ stdin }, 'load', '-', archive('oci-zstd.tar'));
+  t.deepEqual(second.stdout.split('\n').slice(0, 3), [
+    'standard input: docker archive, 1 image (0 new), 0 new layers',
+    '  loaded  tiny:1  bd10de19d2be',
+    'oci-zstd.tar: oci archive, 1 image (1 new), 2 new layers',
+  ]);
+});
+
+test('load refuses a keyboard and a standard input named twice', async (t) => {
+  const { run, runIn } = await startSession(t);
+  const keyboard = Object.assign(Readable.from([]), { isTTY: true });
+  const refused = await runIn({ stdin: keyboard }, 'load');
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /^imagelog: the standard input is a terminal: name an archive/);
+  t.like(await run('load', '-', '-'), { code: 2, stdout: '' });
+  t.is((await run('stats')).code, 3, 'no store was made');
+});
+
+test('load --json gives an object for each archive', async (t) => {
+  const { done } = await startSession(t);
+  const [first, second, ...rest] = objectsOf(
+    await done('load', '--json', archive('skopeo-tiny-1.tar'), archive('oci-multi-platform.tar')),
+  );
+  t.deepEqual(rest, []);
+  t.like(first, { file: archive('skopeo-tiny-1.tar'), format: 'docker', layersAdded: 1, notices: [] });
+  t.like(second, { format: 'oci', references: [{ reference: 'docker.io/library/tiny:multi' }] });
+});
+
+test('load says which tag moved, and --no-overwrite refuses and leaves all as it was', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  await done('load', '--platform', 'linux/arm64', archive('oci-multi-platform.tar'));
+  const before = await done('log', '--json');
+  const refused = await run('load', '--no-overwrite', archive('oci-multi-platform.tar'));
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /tiny:multi.*\(REFERENCE_EXISTS\)\nhint: leave out --no-overwrite to move it\n$/);
+  t.is(await done('log', '--json'), before);
+  t.regex(
+    await done('load', archive('oci-multi-platform.tar')),
+    / {2}moved {3}tiny:multi .* bd10de19d2be, was ea3aeee65415\n/,
+  );
+});
+
+test('load --tag gives the only image one more name, and --platform takes one platform', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', '--tag', 'shop/base:9', archive('skopeo-tiny-1.tar'));
+  t.is((await done('resolve', 'shop/base:9')).slice(0, 19), 'sha256:bd10de19d2be');
+  await done('load', '--platform', 'linux/arm64', archive('oci-multi-platform.tar'));
+  t.is((await done('resolve', 'tiny:multi')).slice(0, 19), 'sha256:ea3aeee65415');
+  const missing = await run('load', '--platform', 'windows/amd64', archive('oci-multi-platform.tar'));
+  t.is(missing.code, 3);
+  t.regex(
+    missing.stderr,
+    /no image for windows\/amd64: found linux\/amd64, linux\/arm64\/v8 \(PLATFORM_NOT_FOUND\)\nhint: /,
+  );
+});
+
+test('a broken archive is told with a hint, and loads nothing', async (t) => {
+  const { folder, done, run } = await startSession(t);
+  const cut = join(folder, 'cut.tar');
+  await writeFile(cut, (await readFile(archive('docker25-all.tar'))).subarray(0, 300_000));
+  const broken = await run('load', cut);
+  t.like(broken, { code: 1, stdout: '' });
+  t.regex(
+    broken.stderr,
+    /^imagelog: .*\(ARCHIVE_TRUNCATED\)\nhint: copy or download the archive again; nothing was loaded\n$/,
+  );
+  t.is(await done('images', '--json'), '');
+  t.is(await done('log', '--json'), '');
+  t.is((await run('load', join(folder, 'absent.tar'))).code, 3);
+});
+
+test('save and load again gives the same images, from a file and through pipes', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  await done('load', archive('docker25-all.tar'));
+  const images = objectsOf(await done('images', '--json', '--filter', 'reference=shop/app'));
+  const file = join(folder, 'app.tar');
+  for (const format of ['docker', 'oci']) {
+    const { bytes } = await runIn({}, 'save', '--format', format, 'shop/app', 'registry.example.com:5000/shop/app');
+    t.regex(
+      await done('save', '--format', format, 'shop/app', 'registry.example.com:5000/shop/app', '-o', file),
+      /^saved /,
+    );
+    t.deepEqual(await readFile(file), bytes);
+    const env = { IMAGELOG_STORE: join(folder, format) };
+    t.is((await runIn({ env, stdin: bytes }, 'load')).code, 0);
+    const again = objectsOf((await runIn({ env }, 'images', '--json')).stdout);
+    t.deepEqual(
+      again.map(({ id, references }) => ({ id, references })),
+      images.map(({ id, references }) => ({ id, references })),
+    );
+  }
+});
+
+test('a save that fails leaves the old file and nothing beside it', async (t) => {
+  const { folder, done, run } = await startSession(t);
+  await done('load', archive('skopeo-tiny-1.tar'));
+  const file = join(folder, 'old.tar');
+  await writeFile(file, 'old');
+  t.is((await run('save', 'nope', '-o', file)).code, 3);
+  const aborted = await run('save', 'tiny:1', '-o', join(folder, 'no', 'such', 'folder.tar'));
+  t.is(aborted.code, 1);
+  t.regex(aborted.stderr, /^imagelog: cannot write .*folder\.tar: ENOENT: no such file or directory \(IO_FAILED\)\n$/);
+  t.is(await readFile(file, 'utf8'), 'old');
+  t.deepEqual((await readdir(folder)).sort(), ['old.tar', 'store']);
+  t.regex((await run('save', 'tiny:1', '-o', folder)).stderr, /it is a directory \(IO_FAILED\)/);
+});
+
+test('save refuses to write an archive to a terminal', async (t) => {
+  const { runIn } = await startSession(t);
+  const { code, stdout, stderr } = await runIn({ columns: 80 }, 'save', 'tiny:1');
+  t.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+  t.regex(stderr, /an archive is not for a terminal/);
+});
+
+test('a bar shows on a terminal, and nowhere else', async (t) => {
+  const { folder, runIn } = await startSession(t);
+  const load = ['load', archive('docker25-all.tar')] as const;
+  const save = ['save', 'shop/app', '-o', join(folder, 'a.tar')] as const;
+  for (const argv of [load, save]) {
+    t.regex((await runIn({ columns: 80 }, ...argv)).stderr, /█/);
+    t.is((await runIn({ columns: 80 }, ...argv, '--quiet')).stderr, '');
+    t.is((await runIn({}, ...argv)).stderr, '');
+  }
+});
+
+test('a load that is interrupted while it waits for its pipe ends with 130 and leaves an empty store', async (t) => {
+  const { done, runIn } = await startSession(t);
+  const controller = new AbortController();
+  const bytes = await readFile(archive('docker25-all.tar'));
+  let reads = 0;
+  const stdin = new Readable({
+    read() {
+      reads += 1;
+      if (reads === 1) this.push(bytes.subarray(0, 200_000));
+      else controller.abort(new Interruption('SIGINT'));
+    },
+  });
+  const { code, stdout, stderr } = await runIn({ stdin, signal: controller.signal }, 'load');
+  t.deepEqual({ code, stdout, stderr }, { code: 130, stdout: '', stderr: 'imagelog: interrupted by SIGINT\n' });
+  t.like(objectsOf(await done('stats', '--json'))[0], { events: 0, images: 0, blobs: 0 });
+});

@@ -1,0 +1,134 @@
+import test from 'ava';
+import { archive, ids, objectsOf, startSession } from './session.js';
+
+const HOUR_MS = 3_600_000;
+
+test('tag, untag and resolve say what a reference is and was', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', archive('docker25-all.tar'));
+  t.is(await done('tag', 'shop/app:1.0', 'shop/app:prod'), 'shop/app:prod → bb0c8ffbd8b1\n');
+  t.is(await done('tag', ids.appTwo, 'shop/app:prod'), 'shop/app:prod → cb4c372bec4c, was bb0c8ffbd8b1\n');
+  t.is(await done('tag', ids.appTwo, 'shop/app:prod'), 'shop/app:prod → cb4c372bec4c\n');
+  t.is((await done('resolve', 'shop/app:prod')).slice(0, 19), `sha256:${ids.appTwo}`);
+  const refused = await run('tag', '--no-overwrite', 'tiny:1', 'shop/app:prod');
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /\(REFERENCE_EXISTS\)\nhint: /);
+  t.like(objectsOf(await done('tag', '--json', 'tiny:1', 'shop/app:prod'))[0], {
+    reference: 'docker.io/shop/app:prod',
+  });
+  t.is(await done('untag', 'shop/app:prod'), 'untagged shop/app:prod, was bd10de19d2be\n');
+  t.like(await run('untag', 'shop/app:prod'), {
+    code: 3,
+    stderr:
+      'imagelog: cannot untag docker.io/shop/app:prod: no such reference (REFERENCE_NOT_FOUND)\n' +
+      'hint: `imagelog images` lists what is there, `imagelog refs REFERENCE` what a name pointed at before\n',
+  });
+});
+
+test('resolve gives the image of one platform', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', archive('oci-multi-platform.tar'));
+  t.is((await done('resolve', '--platform', 'linux/arm64', 'tiny:multi')).slice(7, 19), ids.tinyArm);
+  t.is((await done('resolve', '--platform', 'linux/amd64', 'tiny:multi')).slice(7, 19), ids.tiny);
+  t.is((await run('resolve', '--platform', 'windows/amd64', 'tiny:multi')).code, 3);
+});
+
+test('refs draws each period on a line of time', async (t) => {
+  const session = await startSession(t);
+  const { done, wait } = session;
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  await done('tag', '--quiet', 'shop/app:1.0', 'shop/app:prod');
+  wait(HOUR_MS);
+  await done('tag', '--quiet', '--reason', 'release 2.0', 'shop/app:2.0', 'shop/app:prod');
+  wait(2 * HOUR_MS);
+  await done('untag', '--quiet', '--actor', 'eve', '--reason', 'not released', 'shop/app:prod');
+  wait(HOUR_MS);
+  await done('tag', '--quiet', 'shop/app:1.0', 'shop/app:prod');
+  wait(4 * HOUR_MS);
+  t.is(
+    (await session.runIn({ columns: 100, env: { NO_COLOR: '1' } }, 'refs', 'shop/app:prod')).stdout,
+    `shop/app:prod
+IMAGE         FROM              UNTIL             FOR  SET BY  first                             now
+bb0c8ffbd8b1  2026-01-31 12:00  2026-01-31 13:00  1 h  tester  █████────────────────────────────────
+cb4c372bec4c  2026-01-31 13:00  2026-01-31 15:00  2 h  tester  ─────█████████───────────────────────
+  “release 2.0”
+  removed by eve: “not released”
+bb0c8ffbd8b1  2026-01-31 16:00  now               4 h  tester  ───────────────────██████████████████
+`,
+  );
+});
+
+test('refs counts in seconds where the minutes would be one', async (t) => {
+  const { done, wait } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  for (const source of ['tiny:1', 'shop/app:1.0', 'tiny:1']) {
+    await done('tag', '--quiet', source, 'a:1');
+    wait(20_000);
+  }
+  t.is(
+    await done('refs', 'a:1'),
+    `a:1
+IMAGE         FROM                 UNTIL                 FOR  SET BY  first                                now
+bd10de19d2be  2026-01-31 12:00:00  2026-01-31 12:00:20  20 s  tester  █████████████───────────────────────────
+bb0c8ffbd8b1  2026-01-31 12:00:20  2026-01-31 12:00:40  20 s  tester  ─────────────██████████████─────────────
+bd10de19d2be  2026-01-31 12:00:40  now                  20 s  tester  ───────────────────────────█████████████
+`,
+  );
+});
+
+test('refs --json has the periods with times in UTC', async (t) => {
+  const { done, run, wait } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  wait(HOUR_MS);
+  await done('untag', '--reason', 'old', 'tiny:1');
+  const [interval, ...rest] = objectsOf(await done('refs', '--json', 'tiny:1'));
+  t.deepEqual(rest, []);
+  t.like(interval, {
+    reference: 'docker.io/library/tiny:1',
+    platforms: null,
+    from: '2026-01-31T12:00:00.000Z',
+    until: '2026-01-31T13:00:00.000Z',
+    actor: 'tester',
+    reason: null,
+    removedBy: 'tester',
+    removedReason: 'old',
+  });
+  t.is((await run('refs', 'never:1')).code, 3);
+});
+
+test('rm by reference takes the image with its last reference', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  t.is(await done('rm', 'shop/app:latest'), 'untagged shop/app:latest\n');
+  t.is(await done('rm', 'tiny:1'), 'untagged tiny:1\n', 'an image with children stays');
+  const removed = await done('rm', 'shop/app:1.0');
+  t.regex(removed, /^untagged shop\/app:1\.0\ndeleted sha256:bb0c8ffbd8b1\w+, and 1 layer that nothing else used\n$/);
+  const [untagged, deleted] = objectsOf(await done('log', '--json', '--reverse', '--limit', '3')).reverse();
+  t.deepEqual(untagged?.['transaction'], deleted?.['transaction'], 'in one transaction');
+});
+
+test('rm by id refuses an image with children or several references, unless forced', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  const parent = await run('rm', ids.tiny);
+  t.is(parent.code, 1);
+  t.regex(
+    parent.stderr,
+    /: 1 other image was made from it \(IMAGE_IN_USE\)\nhint: remove what uses it first, or add --force\n$/,
+  );
+  const named = await run('rm', ids.appTwo);
+  t.is(named.code, 1);
+  t.regex(named.stderr, /: it has 3 references \(IMAGE_IN_USE\)/);
+  t.regex(await done('rm', '--force', ids.tiny), /deleted sha256:bd10de19d2be/);
+  t.is(objectsOf(await done('rm', '--force', '--json', ids.appTwo)).length, 4);
+  t.is(objectsOf(await done('images', '--json')).length, 3);
+});
+
+test('rm removes what it can and fails with the first error', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  const { code, stdout, stderr } = await run('rm', 'nope', 'twice:1', ids.tiny);
+  t.is(code, 3);
+  t.regex(stdout, /^untagged twice:1\ndeleted sha256:6351c87e3f65/);
+  t.regex(stderr, /IMAGE_NOT_FOUND.*IMAGE_IN_USE/s);
+});
