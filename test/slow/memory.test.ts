@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
@@ -24,7 +25,8 @@ interface Told {
 /** Runs a child to its end and checks the peak that it tells. */
 async function measured(t: ExecutionContext, what: string, script: URL, args: string[], input?: string): Promise<Told> {
   const child = startChild<Told>(script, args);
-  const feeding = input === undefined ? undefined : pipeline(createReadStream(input), child.process.stdin as never);
+  const feeding =
+    input === undefined ? Promise.resolve() : pipeline(createReadStream(input), child.process.stdin as Writable);
   const [code] = await Promise.all([child.ended, feeding]);
   t.is(code, 0, what);
   const [told] = child.messages;

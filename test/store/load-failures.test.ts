@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { isStoreError } from '../../src/errors.js';
+import { digestOf } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/store.js';
 import { rejection } from '../support/rejection.js';
 import { inChunks } from '../tar/build-tar.js';
@@ -56,9 +57,11 @@ const flips = test.macro(async (t, name: string) => {
         await store.close();
         return;
       }
-      // A bit of padding, of a time or of a name may flip and the images stay what they are; a config's cannot.
-      const loaded = [...store.map().keys()].sort();
-      for (const id of loaded) if (!ids.includes(id)) t.true(name.startsWith('skopeo'), `${id} at bit ${bit}`);
+      // A bit of padding or of a name may flip. In an OCI layout a config has a digest; in a docker archive it is only
+      // a file, and another config is another image over the same, checked layers.
+      const strangers = [...store.map().keys()].filter((id) => !ids.includes(id));
+      if (!name.startsWith('skopeo')) t.deepEqual(strangers, [], `bit ${bit}`);
+      for (const id of store.map().keys()) t.is(digestOf(store.get(id).rawJSON()) as string, id);
       await store.close();
     }),
     { numRuns: 60 },
