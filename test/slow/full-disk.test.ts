@@ -88,3 +88,22 @@ withSmallDisk(
     t.true(acknowledged.length > 0);
   },
 );
+
+withSmallDisk('a store cannot be opened for writing on a full disk, and can be when there is room again', async (t) => {
+  const disk = smallDisk(t, 8);
+  const directory = join(disk, 'store');
+  await (await openStore(directory)).close();
+  for (const leaveKib of [0, 4, 8]) {
+    const empty = await fillDisk(disk, leaveKib * KIB);
+    const opened = await openStore(directory).then(
+      (store) => store.close(),
+      (error: unknown) => error,
+    );
+    if (leaveKib === 0) t.true(isStoreError(opened, 'DISK_FULL'), String(opened));
+    else t.true(opened === undefined || isStoreError(opened, 'DISK_FULL'), String(opened));
+    empty();
+  }
+  await using store = await openStore(directory);
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  t.is(store.len(), 1);
+});
