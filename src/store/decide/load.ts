@@ -57,6 +57,7 @@ class LoadPlan {
   readonly #newChains = new Map<ChainId, LayerFacts>();
   readonly #created = new Set<ImageId>();
   readonly #parents = new Map<ImageId, ImageId>();
+  readonly #namedParents = new Set<ImageId>();
   readonly #manifests = new Set<Digest>();
   readonly #references: LoadedReference[] = [];
   readonly #notices: string[] = [];
@@ -96,6 +97,7 @@ class LoadPlan {
       return;
     }
     this.#parents.set(id, parent);
+    this.#namedParents.add(parent);
     this.#events.push({ type: 'ParentSet', image: id, parent, previous });
   }
 
@@ -178,11 +180,11 @@ class LoadPlan {
     return this.#state.image(id) === undefined ? undefined : this.#policy.readImage(id);
   }
 
+  // One walk over the parents as they will be: an edge of this load stands before the one in the store.
   #wouldCycle(id: ImageId, parent: ImageId): boolean {
-    for (let at: ImageId | undefined = parent; at !== undefined; at = this.#parents.get(at)) {
-      if (at === id || descendsFrom(this.#state, at, id)) return true;
-    }
-    return false;
+    if (parent === id) return true;
+    if (!this.#namedParents.has(id) && !this.#state.hasChildren(id)) return false;
+    return descendsFrom(parent, id, (at) => this.#parents.get(at) ?? this.#state.parent(at));
   }
 }
 

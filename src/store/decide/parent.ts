@@ -1,6 +1,6 @@
 import { StoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
-import { type Decide, type DecisionState, unchanged } from './decision.js';
+import { type Decide, unchanged } from './decision.js';
 import { needImage } from './need.js';
 
 /**
@@ -17,7 +17,8 @@ export function decideSetParent(id: ImageId, parent: ImageId): Decide<void> {
     needImage(state, id);
     const previous = state.parent(id);
     if (previous === parent) return unchanged(undefined);
-    if (descendsFrom(state, parent, id)) {
+    // An image without children is nobody's ancestor: building a long line from its root up stays cheap.
+    if (parent === id || (state.hasChildren(id) && descendsFrom(parent, id, (at) => state.parent(at)))) {
       throw new StoreError('PARENT_CYCLE', `cannot make ${parent} the parent of ${id}: it descends from that image`, {
         data: { image: id, parent },
       });
@@ -41,11 +42,16 @@ export function noParent(id: ImageId): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no parent`, { data: { image: id, key: 'parent' } });
 }
 
-/** Whether `id` is `ancestor` or one of its descendants. */
-export function descendsFrom(state: DecisionState, id: ImageId, ancestor: ImageId): boolean {
-  if (id === ancestor) return true;
-  // An image without children is nobody's ancestor: building a long line from its root up stays cheap.
-  if (!state.hasChildren(ancestor)) return false;
-  for (let at = state.parent(id); at !== undefined; at = state.parent(at)) if (at === ancestor) return true;
+/**
+ * Whether `id` is `ancestor` or one of its descendants, where `parentOf` gives the parent of each image.
+ * @throws {StoreError} INTERNAL when the parents run in a circle
+ */
+export function descendsFrom(id: ImageId, ancestor: ImageId, parentOf: (id: ImageId) => ImageId | undefined): boolean {
+  const seen = new Set<ImageId>();
+  for (let at: ImageId | undefined = id; at !== undefined; at = parentOf(at)) {
+    if (at === ancestor) return true;
+    if (seen.has(at)) throw new StoreError('INTERNAL', `the image ${at} is its own ancestor`, { data: { image: at } });
+    seen.add(at);
+  }
   return false;
 }
