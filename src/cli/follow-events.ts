@@ -20,8 +20,8 @@ export interface Following {
 }
 
 /**
- * Gives the events after seq `after` that other processes write from now on,
- * until the run is aborted. A database has one process at a time, so the
+ * Gives the events after seq `after`, first those there are and then those that
+ * other processes write, until the run is aborted. A database has one process at a time, so the
  * store is open only while new events are read, and never while they are
  * given: a follower with a slow reader keeps no writer out. A writer that keeps the store open is waited for.
  * @throws {Interruption} when the user ends it
@@ -32,7 +32,7 @@ export async function* followEvents(
 ): AsyncGenerator<StoredEvent> {
   const { signal } = context;
   let seen = after;
-  // Not known yet, so that the first look reads what was written since the caller closed the store.
+  // Not known yet, so that the first look reads what is there.
   let before = '';
   while (true) {
     signal.throwIfAborted();

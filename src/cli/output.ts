@@ -28,7 +28,7 @@ export class Output {
     stream.on('error', (error: Error) => {
       this.#failure = isBrokenPipe(error)
         ? new OutputClosed('the reader of the output is gone', { cause: error })
-        : error;
+        : new OutputFailed(`cannot write the output: ${error.message}`, { cause: error });
       this.#closing.abort(this.#failure);
     });
   }

@@ -14,26 +14,23 @@ import { UsageError } from '../usage-error.js';
 /** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */
 export async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   checkFlags(flags);
+  const { from, to, reverse, limit } = flags;
   const store = await openFor(context, 'read');
-  let last: number;
-  let remaining = flags.limit ?? Number.POSITIVE_INFINITY;
   let printer: EventPrinter;
   let filter: EventFilter;
   try {
     filter = await eventFilter(store, flags, context.signal);
     printer = await eventPrinter(context, store, flags);
-    last = store.log.head.seq;
-    const { from, to, reverse, limit } = flags;
-    for await (const event of store.log.read({ from, to, reverse, limit, filter, signal: context.signal })) {
-      await printer(event);
-      remaining -= 1;
+    if (flags.follow !== true) {
+      const events = store.log.read({ from, to, reverse, limit, filter, signal: context.signal });
+      for await (const event of events) await printer(event);
+      return;
     }
   } finally {
     await store.close();
   }
-  if (flags.follow !== true || remaining <= 0) return;
-  const next = Math.max(last + 1, flags.from ?? 1);
-  for await (const event of followEvents(context, { after: next - 1, filter })) {
+  let remaining = limit ?? Number.POSITIVE_INFINITY;
+  for await (const event of followEvents(context, { after: (from ?? 1) - 1, filter })) {
     await printer(event);
     remaining -= 1;
     if (remaining <= 0) return;

@@ -7,8 +7,8 @@ import { shortId, SHORT_ID_LENGTH } from './short-id.js';
 import { familiarReference } from '../../model/reference.js';
 import { treeLines } from './tree.js';
 
-// Deeper branches would leave no place for the names.
-const LEAST_NAME_COLUMNS = 16;
+// Deeper branches would leave no place for the names: they are cut.
+const LEAST_NAME_COLUMNS = 8;
 
 /**
  * Returns a drawing of which image was made from which: id and size on the
@@ -29,10 +29,11 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
   return [
     colors.bold(head),
     ...treeLines(roots, childrenOf).map(({ node, branch }) => {
-      const names = truncate(namesText(node), Math.max(LEAST_NAME_COLUMNS, nameColumns - branch.length));
+      const place = truncate(branch, nameColumns - LEAST_NAME_COLUMNS);
+      const names = truncate(namesText(node), nameColumns - displayWidth(place));
       const size = pad(imageSizeText(node), sizeColumns, 'right');
       const painted = node.references.length === 0 ? colors.dim(names) : names;
-      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(branch)}${painted}`;
+      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
     }),
   ];
 }

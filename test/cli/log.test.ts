@@ -1,0 +1,166 @@
+import test from 'ava';
+import { Interruption } from '../../src/cli/interruption.js';
+import { openStore } from '../../src/store/open-store.js';
+import { archive, ids, objectsOf, type Session, SESSION_START, startSession } from './session.js';
+
+const DAY_MS = 86_400_000;
+
+const TABLE = `SEQ   TIME                 ACTOR           EVENT             WHAT
+  1 ┌ 2026-01-31 12:00:00  tester          LayerAdded        c6800a764db2 62 B
+  2 │ 2026-01-31 12:00:00  tester          ImageCreated      bd10de19d2be linux/amd64
+  3 └ 2026-01-31 12:00:00  tester          ReferenceSet      tiny:1 → bd10de19d2be
+  4   2026-02-01 12:00:00  ci@build-7      ReferenceSet      a:1 → bd10de19d2be  “release”
+  5   2026-02-02 12:00:00  tester          ReferenceRemoved  a:1 was bd10de19d2be
+  6   2026-02-02 12:00:00  tester          ReferenceSet      b:1 → bd10de19d2be
+`;
+
+/** Five commands on three days. */
+async function threeDays({ done, wait }: Session): Promise<void> {
+  await done('load', archive('skopeo-tiny-1.tar'));
+  wait(DAY_MS);
+  await done('tag', '--actor', 'ci@build-7', '--reason', 'release', '--request-id', 'T-1', 'tiny:1', 'a:1');
+  wait(DAY_MS);
+  await done('untag', 'a:1');
+  await done('tag', 'tiny:1', 'b:1');
+}
+
+test('log is a table with a bracket around each transaction', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  t.is(await session.done('log'), TABLE);
+});
+
+test('log chooses by subject, actor, type, time and position', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { done, run } = session;
+  const seqs = async (...argv: string[]): Promise<unknown[]> =>
+    objectsOf(await done('log', '--json', ...argv)).map(({ seq }) => seq);
+  t.deepEqual(await seqs(), [1, 2, 3, 4, 5, 6]);
+  t.deepEqual(await seqs('--image', ids.tiny), [2, 3, 4, 5, 6]);
+  t.deepEqual(await seqs('--reference', 'a:1'), [4, 5]);
+  t.deepEqual(await seqs('--actor', 'ci@build-7'), [4]);
+  t.deepEqual(await seqs('--type', 'referenceremoved,LayerAdded'), [1, 5]);
+  t.deepEqual(await seqs('--since', '1d'), [4, 5, 6]);
+  t.deepEqual(await seqs('--until', '2026-01-31'), [1, 2, 3]);
+  t.deepEqual(await seqs('--since', '2026-02-01', '--until', '2026-02-01'), [4]);
+  t.deepEqual(await seqs('--from', '2', '--to', '4'), [2, 3, 4]);
+  t.deepEqual(await seqs('--reverse', '--limit', '2'), [6, 5]);
+  t.deepEqual(await seqs('--since', 'now'), [5, 6]);
+  t.deepEqual(await seqs('--reference', 'never:1'), []);
+  t.is((await run('log', '--image', 'nope')).code, 3);
+});
+
+test('log finds an image that was deleted', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', archive('skopeo-tiny-1.tar'));
+  await done('rm', 'tiny:1');
+  const types = objectsOf(await done('log', '--json', '--image', 'bd10')).map(({ type }) => type);
+  t.deepEqual(types, ['ImageCreated', 'ReferenceSet', 'ReferenceRemoved', 'ImageDeleted']);
+});
+
+test('log --json has the envelope first, then the own fields of the event', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const [event] = objectsOf(await session.done('log', '--json', '--from', '4', '--to', '4'));
+  const id = (await session.done('resolve', 'tiny:1')).trim();
+  t.is(
+    JSON.stringify(event),
+    JSON.stringify({
+      seq: 4,
+      time: '2026-02-01T12:00:00.000Z',
+      type: 'ReferenceSet',
+      actor: 'ci@build-7',
+      reason: 'release',
+      requestId: 'T-1',
+      transaction: { first: 4, count: 1 },
+      reference: 'docker.io/library/a:1',
+      image: id,
+    }),
+  );
+  t.like(objectsOf(await session.done('log', '--json', '--limit', '1'))[0], { reason: null, requestId: null });
+});
+
+test('log --format cloudevents has the attributes of CloudEvents 1.0', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { done } = session;
+  const storeId = String(objectsOf(await done('stats', '--json'))[0]?.['storeId']);
+  const id = (await done('resolve', 'tiny:1')).trim();
+  const events = objectsOf(await done('log', '--format', 'cloudevents'));
+  t.deepEqual(events[3], {
+    specversion: '1.0',
+    id: `${storeId}/4`,
+    source: `/imagelog/${storeId}`,
+    type: 'dev.imagelog.ReferenceSet',
+    time: '2026-02-01T12:00:00.000Z',
+    subject: 'docker.io/library/a:1',
+    sequence: '0000000000000004',
+    datacontenttype: 'application/json',
+    data: {
+      actor: 'ci@build-7',
+      reason: 'release',
+      requestId: 'T-1',
+      transaction: { first: 4, count: 1 },
+      reference: 'docker.io/library/a:1',
+      image: id,
+    },
+  });
+  t.is(new Set(events.map((event) => event['id'])).size, 6);
+  t.is(events[1]?.['subject'], id);
+});
+
+test('metadata is text where it can be read, and base64 where it cannot', async (t) => {
+  const { done, store: directory } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const store = await openStore(directory, { now: () => SESSION_START });
+  const id = store.search(ids.tiny);
+  await store.setMetadata(id, 'note', new TextEncoder().encode('für später'));
+  await store.setMetadata(id, 'bytes', Uint8Array.of(0, 255, 27));
+  await store.close();
+  const [text, bytes] = objectsOf(await done('log', '--json', '--type', 'MetadataSet'));
+  t.like(text, { key: 'note', value: 'für später' });
+  t.false('valueEncoding' in (text ?? {}));
+  t.like(bytes, { key: 'bytes', value: 'AP8b', valueEncoding: 'base64' });
+  const table = await done('log', '--type', 'MetadataSet', '--quiet');
+  t.regex(table, /bd10de19d2be note = für später\n.*bd10de19d2be bytes = 3 B\n$/);
+});
+
+test('log --follow shows what is written after it began, and keeps no writer out', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const controller = new AbortController();
+  const writes = [
+    async () => session.done('tag', 'tiny:1', 'c:1'),
+    async () => session.done('tag', 'tiny:1', 'c:2'),
+    async () => controller.abort(new Interruption('SIGINT')),
+  ];
+  const written: Promise<unknown>[] = [];
+  // The first line shown starts the first write, its line the second, and that one's line ends the run.
+  const onOutput = (): void => {
+    const write = writes.shift();
+    if (write !== undefined) written.push(write());
+  };
+  const following = session.runIn({ onOutput, signal: controller.signal }, 'log', '--follow', '--json', '--from', '6');
+  const { code, stdout } = await following;
+  await Promise.all(written);
+  t.is(code, 130);
+  t.deepEqual(
+    objectsOf(stdout).map(({ seq, reference }) => [seq, reference]),
+    [
+      [6, 'docker.io/library/b:1'],
+      [7, 'docker.io/library/c:1'],
+      [8, 'docker.io/library/c:2'],
+    ],
+  );
+});
+
+test('log --follow ends by itself at its limit, and goes with nothing that has an end', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { run, done } = session;
+  t.is(objectsOf(await done('log', '--follow', '--limit', '2', '--json')).length, 2);
+  for (const flags of [['--reverse'], ['--to', '9'], ['--until', 'now']]) {
+    t.is((await run('log', '--follow', ...flags)).code, 2, flags.join(' '));
+  }
+});

@@ -1,0 +1,107 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { openStore } from '../../src/store/open-store.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { archive, objectsOf } from './session.js';
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+/** Starts the command line as a process of its own over the store in `folder`. */
+function start(t: ExecutionContext, folder: string, ...argv: string[]): ChildProcessWithoutNullStreams {
+  const env = { ...process.env, IMAGELOG_STORE: join(folder, 'store'), IMAGELOG_ACTOR: 'tester', NO_COLOR: '1' };
+  const child = spawn(process.execPath, [main, ...argv], { env });
+  t.teardown(() => child.kill('SIGKILL'));
+  // A child that ended does not read what is still given to it.
+  child.stdin.on('error', () => undefined);
+  return child;
+}
+
+async function ended(
+  child: ChildProcessWithoutNullStreams,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+test('the exit code of the process is that of the run', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const results = await Promise.all(
+    [['--version'], ['bogus'], ['images']].map(async (argv) => ended(start(t, folder, ...argv))),
+  );
+  t.deepEqual(
+    results.map(({ code }) => code),
+    [0, 2, 3],
+  );
+});
+
+test('images --json | head -1 is quiet', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const store = await openStore(join(folder, 'store'));
+  await store.load(archive('docker25-all.tar'));
+  await store.close();
+  const child = start(t, folder, 'log', '--json');
+  child.stdout.destroy();
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  t.deepEqual({ code: code as unknown, stderr }, { code: 0, stderr: '' });
+});
+
+test('what save writes to one process, load reads in another', async (t) => {
+  const [from, to] = [await temporaryDirectory(t), await temporaryDirectory(t)];
+  const store = await openStore(join(from, 'store'));
+  await store.load(archive('docker25-all.tar'));
+  await store.close();
+  const [saving, loading] = [start(t, from, 'save', 'shop/app'), start(t, to, 'load', '--json')];
+  saving.stdout.pipe(loading.stdin);
+  const [[saved], loaded] = await Promise.all([once(saving, 'close'), ended(loading)]);
+  t.is(saved, 0);
+  t.is(loaded.code, 0, loaded.stderr);
+  t.is((await ended(start(t, to, 'images', '--quiet'))).stdout.split('\n').length, 3);
+});
+
+test('Ctrl-C during a load from a slow pipe ends with 130 and leaves an empty store, and others hear who has it', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const child = start(t, folder, 'load');
+  const bytes = await readFile(archive('docker25-all.tar'));
+  const drained = new Promise<void>((resolve) => {
+    child.stdin.write(bytes.subarray(0, 300_000), () => resolve());
+  });
+  // The pipe holds less than was written: the child has opened its store and reads.
+  await drained;
+  t.true(existsSync(join(folder, 'store', 'imagelog.json')));
+  const locked = await ended(start(t, folder, 'images'));
+  t.is(locked.code, 1);
+  t.regex(locked.stderr, new RegExp(`it is open in process ${child.pid} \\(STORE_LOCKED\\)\nhint: `));
+  child.kill('SIGINT');
+  t.deepEqual(await ended(child), { code: 130, stdout: '', stderr: 'imagelog: interrupted by SIGINT\n' });
+  const store = await openStore(join(folder, 'store'), { create: false });
+  t.like(store.stats(), { events: 0, images: 0, blobs: 0 });
+  await store.close();
+});
+
+test('log --follow shows what another process writes, and Ctrl-C ends it', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const store = await openStore(join(folder, 'store'));
+  await store.load(archive('skopeo-tiny-1.tar'));
+  await store.close();
+  const child = start(t, folder, 'log', '--follow', '--json', '--from', '3');
+  const result = ended(child);
+  await once(child.stdout, 'data');
+  t.is((await ended(start(t, folder, 'tag', 'tiny:1', 'a:1'))).code, 0);
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  const { code, stdout } = await result;
+  t.is(code, 130);
+  t.deepEqual(
+    objectsOf(stdout).map(({ seq, type }) => [seq, type]),
+    [
+      [3, 'ReferenceSet'],
+      [4, 'ReferenceSet'],
+    ],
+  );
+});
