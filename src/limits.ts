@@ -5,10 +5,16 @@
 
 /** Size of one encoded event record: the largest a C2SP tlog-tiles entry can be. */
 export const MAX_RECORD_BYTES = 65_535;
+/** Events of commands that are written together; one command may have more by itself. */
+export const MAX_GROUP_EVENTS = 4_096;
+/** Size of the records and content of commands that are written together; one command may have more by itself. */
+export const MAX_GROUP_BYTES = 16 * 1024 * 1024;
 /** Size of an image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** Nesting of JSON values in configs, manifests and indexes (Go's encoding/json has 10,000). */
 export const MAX_JSON_DEPTH = 1_000;
+/** Values in one JSON text, those in arrays and objects each counted: a parsed value takes ten times its text. */
+export const MAX_JSON_VALUES = 1_000_000;
 /** Size of `actor` and `requestId` of an event, UTF-8. */
 export const MAX_ACTOR_BYTES = 1_024;
 /** Size of `reason` of an event, UTF-8. */
@@ -30,6 +36,8 @@ export const MAX_ARCHIVE_NAME_BYTES = 4_096;
 export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
 /** Size of a JSON file in an archive: manifest.json, index.json, manifests, repositories. */
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
+/** Size of all configs, manifests and indexes of one archive: they wait in memory until one batch writes them. */
+export const MAX_ARCHIVE_DOCUMENT_BYTES = 256 * 1024 * 1024;
 /** Links followed one after another in an archive. */
 export const MAX_LINK_DEPTH = 32;
 /** Indexes nested in indexes in an OCI layout. */

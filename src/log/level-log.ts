@@ -1,7 +1,7 @@
 import { Level } from 'level';
 import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
-import { type Digest, digestOf, type Sha256 } from '../model/digest.js';
+import { type Digest, digestOf, HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { formatEventRow, parseEventRow } from './event-row.js';
 import { contentKey, eventKey, seqOfEventKey } from './keys.js';
@@ -22,6 +22,12 @@ interface Rows {
 const PAGE_EVENTS = 1_000;
 /** Bytes that LevelDB hands over at a time; more than a page, so that a page is one call. */
 const READ_AHEAD_BYTES = 1024 * 1024;
+
+/** The events from `first` to `last`, in pages. */
+interface PageRange extends Omit<PageOptions, 'from' | 'to'> {
+  readonly first: number;
+  readonly last: number;
+}
 
 const EMPTY_HEAD: Head = { seq: 0, time: 0 };
 
@@ -45,6 +51,7 @@ export class LevelLog implements Log {
   #database: Database;
   #head: Head = EMPTY_HEAD;
   #failure: unknown;
+  #recovery: Promise<unknown> | undefined;
   #isClosed = false;
 
   private constructor(location: string, database: Database, options: LevelLogOptions) {
@@ -103,7 +110,13 @@ export class LevelLog implements Log {
     this.#head = { seq: last.event.seq, time: last.event.time };
   }
 
-  async recover(): Promise<readonly StoredEvent[]> {
+  recover(): Promise<readonly StoredEvent[]> {
+    const recovery = this.#recover();
+    this.#recovery = recovery.catch(() => undefined);
+    return recovery;
+  }
+
+  async #recover(): Promise<readonly StoredEvent[]> {
     await this.#database.close();
     // Opening replays the write-ahead log into a table and syncs it: what is found now stays.
     this.#database = await this.#openDatabase(this.#location, false);
@@ -113,16 +126,35 @@ export class LevelLog implements Log {
       throw new StoreError('LOG_CORRUPT', `the log ends at seq ${head.seq}, ${this.#head.seq} was acknowledged`);
     }
     const found: StoredEvent[] = [];
-    for await (const page of this.pages({ from, to: head.seq })) found.push(...page);
+    for await (const page of this.#checkedPages({ first: from, last: head.seq })) found.push(...page);
     this.#head = head;
     this.#failure = undefined;
     return found;
   }
 
   async *pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
-    const { from = 1, to = this.#head.seq, reverse = false, pageSize = PAGE_EVENTS, signal } = options;
-    const first = Math.max(1, from);
-    const last = Math.max(0, to);
+    const { from = 1, to = this.#head.seq, ...rest } = options;
+    let first = Math.max(1, from);
+    let last = Math.max(0, to);
+    while (first <= last) {
+      const database = this.#database;
+      try {
+        for await (const page of this.#checkedPages({ ...rest, first, last })) {
+          if (options.reverse === true) last -= page.length;
+          else first += page.length;
+          yield page;
+        }
+        return;
+      } catch (error) {
+        // A recovery closes the database under its readers: they go on in the one that it opened.
+        await this.#recovery;
+        if (this.#database === database || this.#isClosed) throw error;
+      }
+    }
+  }
+
+  async *#checkedPages(range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
+    const { first, last, reverse = false, pageSize = PAGE_EVENTS, signal } = range;
     if (first > last) return;
     throwIfAborted(signal);
     const iterator = this.#rows(first, last, reverse);
@@ -148,7 +180,7 @@ export class LevelLog implements Log {
   }
 
   content(digest: Digest): Uint8Array | undefined {
-    const value = this.#contentRow(digest);
+    const value = this.#row(contentKey(digest));
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     if (digestOf(bytes, this.#hash) === digest) return bytes;
@@ -157,14 +189,18 @@ export class LevelLog implements Log {
     });
   }
 
+  leafHash(seq: number): Uint8Array | undefined {
+    return this.#row(eventKey(seq))?.slice(0, HASH_BYTES);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#database.close();
   }
 
-  #contentRow(digest: Digest): Uint8Array | undefined {
+  #row(key: Uint8Array): Uint8Array | undefined {
     try {
-      return this.#database.getSync(contentKey(digest));
+      return this.#database.getSync(key);
     } catch (cause) {
       throw readFailure(cause, this.#isClosed);
     }
@@ -212,8 +248,10 @@ export class LevelLog implements Log {
 
   async #readHead(): Promise<Head> {
     const lastKey = eventKey(Number.MAX_SAFE_INTEGER);
-    const rows = await this.#database.iterator({ gte: eventKey(1), lte: lastKey, reverse: true, limit: 1 }).all();
-    const row = rows[0];
+    const last = this.#database.iterator({ gte: eventKey(1), lte: lastKey, reverse: true, limit: 1 }).all();
+    const [row] = await last.catch((cause: unknown) => {
+      throw readFailure(cause, this.#isClosed);
+    });
     if (row === undefined) return EMPTY_HEAD;
     const { seq, time, transaction } = parseEventRow(row[1], seqOfEventKey(row[0]), this.#hash);
     const end = transaction.first + transaction.count - 1;

@@ -66,6 +66,9 @@ export interface Log {
    */
   content(digest: Digest): Uint8Array | undefined;
 
+  /** The leaf hash that stands with event `seq`, 32 bytes, unchecked; undefined when there is no such event. */
+  leafHash(seq: number): Uint8Array | undefined;
+
   /** Ends all reads and writes. */
   close(): Promise<void>;
 }

@@ -57,17 +57,18 @@ export function encodeBody(event: EventBody): unknown[] {
     case 'MetadataCleared':
       return [packDigest(event.image), event.key];
     case 'ReferenceSet': {
-      const { reference, image, previous, target, platforms } = event;
+      const { reference, image, previous, target, platforms, previousPlatforms } = event;
       return [
         reference,
         packDigest(image),
         packOptionalDigest(previous),
         target === undefined ? null : packDescriptor(target),
-        platforms === undefined ? null : platforms.map(packPlatformImage),
+        packPlatforms(platforms),
+        packPlatforms(previousPlatforms),
       ];
     }
     case 'ReferenceRemoved':
-      return [event.reference, packDigest(event.image)];
+      return [event.reference, packDigest(event.image), packPlatforms(event.platforms)];
     case 'ManifestAdded':
       return [packDigest(event.image), packDescriptor(event.manifest), event.layers.map(packDescriptor)];
     case 'LayerAdded':
@@ -104,9 +105,15 @@ export function decodeBody(type: EventType, fields: FieldReader): EventBody {
         previous: fields.optionalDigest('previous'),
         target: fields.optionalDescriptor('target'),
         platforms: fields.optionalList('platforms', readPlatformImage),
+        previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
       };
     case 'ReferenceRemoved':
-      return { type, reference: fields.text('reference'), ...imageOf(fields) };
+      return {
+        type,
+        reference: fields.text('reference'),
+        ...imageOf(fields),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+      };
     case 'ManifestAdded':
       return {
         type,
@@ -140,6 +147,10 @@ function readImageCreated(fields: FieldReader): EventBody {
 
 function imageOf(fields: FieldReader): { image: ImageId } {
   return { image: fields.digest<ImageId>('image') };
+}
+
+function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown[] | null {
+  return platforms === undefined ? null : platforms.map(packPlatformImage);
 }
 
 function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
 import { type Digest, digestHex, isDigest } from '../model/digest.js';
-import { ioFailure, syncDirectory, systemCode } from './durable-file.js';
+import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from './durable-file.js';
 import { StagedBlob } from './staged-blob.js';
 
 /** Bytes of a chunk that is read from a blob. */
 const READ_CHUNK_BYTES = 256 * 1024;
+
+/** Staged files that are synced at the same time: as many as the system's threads can take. */
+const KEPT_AT_ONCE = 16;
 
 /** A staged file that is to become the blob `digest`. */
 export interface KeptBlob {
@@ -34,14 +37,15 @@ export class BlobStore {
     this.#staging = join(directory, 'staging');
   }
 
-  /** Makes the directories. @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED */
+  /** Makes the directories, durable on return. @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED */
   async makeDirectories(): Promise<void> {
-    try {
-      await mkdir(this.#kept, { recursive: true });
-      await mkdir(this.#staging, { recursive: true });
-    } catch (error) {
-      throw ioFailure(`make the directory ${this.#kept}`, error);
-    }
+    await makeDurableDirectory(this.#kept);
+    await makeDurableDirectory(this.#staging);
+  }
+
+  /** From now on no blob is removed: it is no longer known which ones durable events name. */
+  removeNothing(): void {
+    this.#hasEnded = true;
   }
 
   /**
@@ -74,7 +78,8 @@ export class BlobStore {
     await this.#exclusively(async () => {
       this.#checkOpen();
       try {
-        await Promise.all(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
+        for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE)
+          await this.#keepSome(blobs.slice(at, at + KEPT_AT_ONCE));
         // A crash before this line may forget the names; nothing names these blobs yet.
         await syncDirectory(this.#kept);
       } catch (error) {
@@ -119,31 +124,43 @@ export class BlobStore {
 
   /** Removes every staged file, and every blob that is not needed: what a crash left behind. Returns how many blobs. */
   async sweep(isNeeded: (digest: Digest) => boolean): Promise<number> {
-    for (const name of await readdir(this.#staging)) await rm(join(this.#staging, name), { force: true });
-    const digests = (await readdir(this.#kept)).map((name) => `sha256:${name}`).filter(isDigest);
-    const garbage = digests.filter((digest) => !isNeeded(digest));
-    await this.removeUnneeded(garbage, isNeeded);
-    return garbage.length;
+    await this.discardStaged();
+    try {
+      const digests = (await readdir(this.#kept)).map((name) => `sha256:${name}`).filter(isDigest);
+      const garbage = digests.filter((digest) => !isNeeded(digest));
+      await this.removeUnneeded(garbage, isNeeded);
+      return garbage.length;
+    } catch (error) {
+      throw ioFailure(`sweep ${this.#kept}`, error);
+    }
+  }
+
+  /** Removes every staged file. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  async discardStaged(): Promise<void> {
+    try {
+      for (const name of await readdir(this.#staging)) await rm(join(this.#staging, name), { force: true });
+    } catch (error) {
+      throw ioFailure(`sweep ${this.#staging}`, error);
+    }
+  }
+
+  // All of them end before the first failure is told: none may go on when others are let in again.
+  async #keepSome(blobs: readonly KeptBlob[]): Promise<void> {
+    const outcomes = await Promise.allSettled(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
   }
 
   async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
-    if (await this.#has(digest)) {
+    // A file of another size is what a fault left of the blob: this one takes its place.
+    const there = await sizeOf(this.#path(digest));
+    if (there !== undefined && there === (await sizeOf(file.path))) {
       await file.discard();
       return;
     }
     await file.sync();
     await rename(file.path, this.#path(digest));
     file.moved();
-  }
-
-  async #has(digest: Digest): Promise<boolean> {
-    try {
-      await access(this.#path(digest));
-      return true;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return false;
-      throw error;
-    }
   }
 
   #checkOpen(): void {
@@ -159,6 +176,15 @@ export class BlobStore {
     const done = this.#last.then(action);
     this.#last = done.catch(() => undefined);
     return done;
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../errors.js';
+
+/** How the names of files begin that a crash may leave behind. */
+const TEMPORARY_PREFIX = '.tmp-';
 
 /**
  * Replaces the file at `path` by `bytes`, durable on return: a reader sees the old bytes or the new, after a crash too.
@@ -10,7 +13,7 @@ import { StoreError } from '../errors.js';
  */
 export async function writeDurableFile(path: string, bytes: Uint8Array): Promise<void> {
   // Not made from the file's own name, which may be as long as a name can be.
-  const temporary = join(dirname(path), `.tmp-${randomBytes(12).toString('hex')}`);
+  const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
@@ -25,6 +28,46 @@ export async function writeDurableFile(path: string, bytes: Uint8Array): Promise
   } catch (error) {
     await rm(temporary, { force: true });
     throw ioFailure(`write ${path}`, error);
+  }
+}
+
+/**
+ * Makes a directory and those above it where they are missing; their names are durable on return.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function makeDurableDirectory(path: string): Promise<void> {
+  try {
+    const whole = resolve(path);
+    const first = await mkdir(whole, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    // Each new name is in the directory above it.
+    for (let made = whole; made !== dirname(first); made = dirname(made)) await syncDirectory(dirname(made));
+  } catch (error) {
+    throw ioFailure(`make the directory ${path}`, error);
+  }
+}
+
+/**
+ * Removes what is at `path`, durable on return; nothing happens when nothing is there.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function removeDurably(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return;
+    throw ioFailure(`remove ${path}`, error);
+  }
+}
+
+/** Removes the files in `directory` that a killed `writeDurableFile` left. */
+export async function removeTemporaryFiles(directory: string): Promise<void> {
+  try {
+    const names = await readdir(directory);
+    for (const name of names) if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(directory, name), { force: true });
+  } catch (error) {
+    throw ioFailure(`tidy ${directory}`, error);
   }
 }
 

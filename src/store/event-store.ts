@@ -11,6 +11,7 @@ import type { ImagePolicy } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import { originOf } from './envelope.js';
+import type { HeadWitness } from './head-witness.js';
 import type { HeldLayers } from './held-layers.js';
 import { imageDetails } from './image-details.js';
 import { ImageStore } from './image-store.js';
@@ -47,6 +48,7 @@ export interface EventStoreParts {
   readonly directory: string;
   readonly sidecar: Sidecar;
   readonly log: Log;
+  readonly witness: HeadWitness;
   /** Views that have folded the log to its head. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
@@ -74,12 +76,20 @@ export class LocalEventStore implements EventStore {
   #closing: Promise<void> | undefined;
 
   constructor(parts: EventStoreParts) {
-    const { log, viewSet, blobs, heldLayers, policy, actor, now } = parts;
+    const { log, witness, viewSet, blobs, heldLayers, policy, actor, now } = parts;
     const { views } = viewSet;
     const holds = new LayerHolds();
     const cleaner = new BlobCleaner(blobs, () => views.blobs);
     const fold = viewSet.fold.bind(viewSet);
-    const writer = new Writer({ log, views, holds, now, fold: (page) => cleaner.cleanAfter(page, fold) });
+    const writer = new Writer({
+      log,
+      views,
+      holds,
+      now,
+      sealed: (page) => witness.note(page),
+      fold: (page) => cleaner.cleanAfter(page, fold),
+      lost: () => blobs.removeNothing(),
+    });
     this.directory = parts.directory;
     this.#parts = parts;
     this.#cleaner = cleaner;
@@ -307,15 +317,20 @@ export class LocalEventStore implements EventStore {
   }
 
   async #close(): Promise<void> {
-    // Commands that wait are finished, new ones are refused; then nothing writes any more.
-    await this.#writer.end(closedError(this.directory));
-    await this.#cleaner.settled();
-    await this.#parts.blobs.end();
-    // While the lock is still held: afterwards the file may be another owner's.
-    if (!this.#parts.readOnly) await removeOwner(this.directory);
-    await this.#parts.log.close();
-    this.#parts.viewSet.end();
-    this.#parts.onClosed();
+    const { blobs, witness, log, viewSet, readOnly, onClosed } = this.#parts;
+    try {
+      // Commands that wait are finished, new ones are refused; then nothing writes any more.
+      await this.#writer.end(closedError(this.directory));
+      await this.#cleaner.settled();
+      await blobs.end();
+      if (!readOnly && !this.#writer.hasFailed) await witness.write();
+      // While the lock is still held: afterwards the file may be another owner's.
+      if (!readOnly) await removeOwner(this.directory);
+    } finally {
+      await log.close();
+      viewSet.end();
+      onClosed();
+    }
   }
 }
 

@@ -1,11 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../errors.js';
 import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../model/digest.js';
 import { checkMetadataKey, metadataNotFound } from './decide/metadata.js';
 import { imageNotFound } from './decide/need.js';
-import { ioFailure, systemCode, writeDurableFile } from './durable-file.js';
+import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurableFile } from './durable-file.js';
 import { nodeSha256 } from './node-hash.js';
 import type { DigestWalkFunc, StoreBackend } from './store.js';
 
@@ -31,17 +30,11 @@ class FilesystemBackend implements StoreBackend {
   }
 
   async makeDirectories(): Promise<void> {
-    for (const directory of [this.#content, this.#metadata]) {
-      try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
-      } catch (error) {
-        throw ioFailure(`make the directory ${directory}`, error);
-      }
-    }
+    for (const directory of [this.#content, this.#metadata]) await makeDurableDirectory(directory);
   }
 
   walk(visit: DigestWalkFunc): void {
-    for (const name of readdirSync(this.#content)) {
+    for (const name of namesIn(this.#content)) {
       const digest = `sha256:${name}`;
       if (isDigest(digest)) visit(digest);
     }
@@ -67,14 +60,14 @@ class FilesystemBackend implements StoreBackend {
     const file = this.#contentFile(digest);
     if (readIfThere(file) === undefined) throw imageNotFound(digest);
     // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
-    await this.#remove(this.#metadataDirectory(digest));
-    await this.#remove(file);
+    await removeDurably(this.#metadataDirectory(digest));
+    await removeDurably(file);
   }
 
   async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
     this.get(digest);
     const file = this.#metadataFile(digest, key);
-    await mkdir(this.#metadataDirectory(digest), { recursive: true, mode: 0o700 });
+    await makeDurableDirectory(this.#metadataDirectory(digest));
     await writeDurableFile(file, value);
   }
 
@@ -86,15 +79,7 @@ class FilesystemBackend implements StoreBackend {
   }
 
   async deleteMetadata(digest: Digest, key: string): Promise<void> {
-    await this.#remove(this.#metadataFile(digest, key));
-  }
-
-  async #remove(path: string): Promise<void> {
-    try {
-      await rm(path, { recursive: true, force: true });
-    } catch (error) {
-      throw ioFailure(`remove ${path}`, error);
-    }
+    await removeDurably(this.#metadataFile(digest, key));
   }
 
   // A digest is checked before it becomes part of a path.
@@ -116,6 +101,14 @@ class FilesystemBackend implements StoreBackend {
 function checkedDigest(digest: string): Digest {
   if (isDigest(digest)) return parseDigest(digest);
   throw imageNotFound(digest);
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    throw ioFailure(`read ${directory}`, error);
+  }
 }
 
 function readIfThere(path: string): Uint8Array | undefined {

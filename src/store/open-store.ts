@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createViews, type ViewSet } from '../../projections/views.js';
@@ -7,14 +7,19 @@ import { StoreError } from '../errors.js';
 import { LevelLog } from '../log/level-log.js';
 import { BlobStore } from './blob-store.js';
 import { claimDirectory } from './directory-claim.js';
-import { ioFailure, systemCode } from './durable-file.js';
+import { ioFailure, makeDurableDirectory, removeTemporaryFiles, syncDirectory, systemCode } from './durable-file.js';
+import { originOf } from './envelope.js';
 import { type EventStoreParts, type LayerPlace, LocalEventStore } from './event-store.js';
+import { HeadWitness } from './head-witness.js';
 import { HeldLayers } from './held-layers.js';
 import { requiredOs } from './new-image-store.js';
 import { nodeSha256 } from './node-hash.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
+
+/** Options whose actor is known and allowed. */
+type CheckedOptions = OpenOptions & { readonly actor: string };
 
 /**
  * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.
@@ -25,17 +30,19 @@ import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const path = resolve(directory);
+  const checked = { ...options, actor: originOf(options, defaultActor()).actor };
+  if (options.now !== undefined && typeof options.now !== 'function') throw new TypeError('now must be a function');
   await needDirectory(path, mayCreate(options));
   const onClosed = await claimDirectory(path);
   try {
-    return await openClaimed(path, options, onClosed);
+    return await openClaimed(path, checked, onClosed);
   } catch (error) {
     onClosed();
     throw error;
   }
 }
 
-async function openClaimed(path: string, options: OpenOptions, onClosed: () => void): Promise<EventStore> {
+async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
     if (!mayCreate(options))
@@ -63,17 +70,22 @@ async function openParts(
   directory: string,
   log: LevelLog,
   sidecar: Sidecar,
-  options: OpenOptions,
+  options: CheckedOptions,
   onClosed: () => void,
 ): Promise<EventStore> {
+  const witness = new HeadWitness(directory, log);
+  await witness.check();
   const viewSet = createViews();
   await replay(log, viewSet, options.signal);
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await writeOwner(directory);
+    await removeTemporaryFiles(directory);
     await blobs.makeDirectories();
-    // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen.
-    await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+    // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log
+    // without any event is more likely to have lost them than to need no blob: then those are left alone.
+    if (log.head.seq === 0) await blobs.discardStaged();
+    else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
   }
   const { layers } = options;
   const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
@@ -82,13 +94,14 @@ async function openParts(
     directory,
     sidecar,
     log,
+    witness,
     viewSet,
     blobs,
     layerPlace,
     heldLayers,
     policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
     readOnly: options.readOnly ?? false,
-    actor: options.actor ?? defaultActor(),
+    actor: options.actor,
     now: options.now ?? Date.now,
     onClosed,
   };
@@ -122,6 +135,8 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   throwIfAborted(options.signal);
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
   const sidecar = newSidecar(options.origin, (options.now ?? Date.now)());
+  // LevelDB does not sync the directory after it named its first files.
+  await syncDirectory(join(directory, 'log'));
   // A crash before this leaves an empty log, which the next open takes up; after it, a store.
   await writeSidecar(directory, sidecar);
   return sidecar;
@@ -158,15 +173,7 @@ async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
     if (systemCode(error) !== 'ENOENT') throw ioFailure(`open the store ${path}`, error);
     if (!mayCreate)
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
-    await makeDirectory(path);
-  }
-}
-
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    throw ioFailure(`make the store ${path}`, error);
+    await makeDurableDirectory(path);
   }
 }
 
@@ -179,6 +186,12 @@ async function namesIn(path: string): Promise<string[]> {
   }
 }
 
+// A container may run as a user that has no name.
 function defaultActor(): string {
-  return `${userInfo().username}@${hostname()}`;
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    // As the system's own tools show such a user.
+    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
+  }
 }

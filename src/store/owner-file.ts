@@ -2,7 +2,6 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStoreError, StoreError } from '../errors.js';
-import { ioFailure } from './durable-file.js';
 
 /** Name of the file that says who has the store open. LevelDB's lock decides; this only names its holder. */
 const OWNER_FILE = 'owner.json';
@@ -13,22 +12,19 @@ interface Owner {
   readonly host: string;
 }
 
-/**
- * Says that this process has the store open. The lock must be held.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
- */
+/** Says that this process has the store open, if the file can be written. The lock must be held. */
 export async function writeOwner(directory: string): Promise<void> {
   const owner: Owner = { pid: process.pid, host: hostname() };
-  try {
-    await writeFile(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`);
-  } catch (error) {
-    throw ioFailure(`write ${join(directory, OWNER_FILE)}`, error);
-  }
+  await writeFile(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`).catch(doWithout);
 }
 
-/** Says that nobody has the store open. */
+/** Says that nobody has the store open, if the file can be removed. The lock must be held still. */
 export async function removeOwner(directory: string): Promise<void> {
-  await rm(join(directory, OWNER_FILE), { force: true });
+  await rm(join(directory, OWNER_FILE), { force: true }).catch(doWithout);
+}
+
+function doWithout(): void {
+  // The file only names the lock's holder in somebody else's error: a store must open and close without it.
 }
 
 /** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */

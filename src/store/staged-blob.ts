@@ -38,9 +38,15 @@ export class StagedBlob {
     }
   }
 
-  /** Ends writing. The handle stays open: `sync` needs it, and most staged files are kept. */
+  /** Ends writing. An archive may stage thousands of files, so none stays open. */
   async finish(): Promise<void> {
-    // Nothing is buffered here.
+    const handle = this.#handle;
+    this.#handle = undefined;
+    try {
+      await handle?.close();
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
   }
 
   /** The bytes written so far. */
@@ -48,12 +54,14 @@ export class StagedBlob {
     return createReadStream(this.path, { highWaterMark: READ_CHUNK_BYTES });
   }
 
-  /** Makes the bytes durable and ends the file. */
+  /** Makes the bytes durable, after `finish`. */
   async sync(): Promise<void> {
-    const handle = this.#open();
-    await handle.sync();
-    this.#handle = undefined;
-    await handle.close();
+    const handle = await open(this.path, 'r+');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 
   /** Tells that the file was renamed and is no longer this one's to remove. */
@@ -63,12 +71,12 @@ export class StagedBlob {
 
   /** Removes the file, unless it was kept or discarded already. */
   async discard(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await handle?.close();
-    if (!this.#isHere) return;
-    this.#isHere = false;
-    await rm(this.path, { force: true });
+    try {
+      await this.finish();
+    } finally {
+      if (this.#isHere) await rm(this.path, { force: true });
+      this.#isHere = false;
+    }
   }
 
   #open(): FileHandle {

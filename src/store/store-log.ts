@@ -1,6 +1,7 @@
 import { filter as rxFilter, firstValueFrom, mergeMap, type Observable } from 'rxjs';
 import type { Page } from '../../projections/live-view.js';
 import { aborted, throwIfAborted } from '../abort.js';
+import { isStoreError } from '../errors.js';
 import type { Log } from '../log/log.js';
 import type { StoredEvent } from '../model/events.js';
 import { compileFilter } from './event-filter.js';
@@ -64,8 +65,19 @@ export class EventReader implements StoreLog {
         if (!(await this.#headReaches(next, signal))) return;
         continue;
       }
-      yield* this.read({ from: next, to, filter, signal });
+      if (!(yield* this.#untilClosed({ from: next, to, filter, signal }))) return;
       next = to + 1;
+    }
+  }
+
+  // A follower that is behind when the store is closed ends as one that waits does.
+  async *#untilClosed(options: ReadOptions): AsyncGenerator<StoredEvent, boolean> {
+    try {
+      yield* this.read(options);
+      return true;
+    } catch (error) {
+      if (isStoreError(error, 'STORE_CLOSED')) return false;
+      throw error;
     }
   }
 

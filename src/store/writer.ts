@@ -1,6 +1,7 @@
 import type { Page } from '../../projections/live-view.js';
 import type { Views } from '../../projections/views.js';
 import { StoreError } from '../errors.js';
+import { MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../limits.js';
 import type { Log, LogEntry } from '../log/log.js';
 import { encodeRecord } from '../log/record.js';
 import type { Digest } from '../model/digest.js';
@@ -9,11 +10,6 @@ import type { Command, CommandPort } from './command.js';
 import type { Decision } from './decide/decision.js';
 import { ChangedFacts, type HoldCounts, NotedState } from './decide/noted-state.js';
 import { stampEvents } from './envelope.js';
-
-/** Events of one group at the most: a load may bring more, alone. */
-const MAX_GROUP_EVENTS = 4_096;
-/** Content bytes of one group at the most, so that one batch stays far below LevelDB's limits. */
-const MAX_GROUP_BYTES = 16 * 1024 * 1024;
 
 /** A command in the queue, with the promise that its caller waits for. */
 interface Waiting {
@@ -35,8 +31,12 @@ export interface WriterOptions {
   readonly views: Views;
   readonly holds: HoldCounts;
   readonly now: () => number;
+  /** Called with events when they are durable, before anybody sees them. It must not throw. */
+  readonly sealed: (page: Page) => Promise<void>;
   /** Folds durable events into every view. */
   readonly fold: (page: Page) => void;
+  /** Called when it can no longer be known which events are durable, before any caller is told. */
+  readonly lost: () => void;
 }
 
 /**
@@ -60,6 +60,11 @@ export class Writer implements CommandPort {
       this.#queue.push({ command, resolve, reject } as Waiting);
       this.#draining ??= this.#drain();
     });
+  }
+
+  /** Whether the log failed, so that nothing can be written or read. */
+  get hasFailed(): boolean {
+    return this.#ended?.code === 'LOG_FAILED';
   }
 
   /** Refuses new commands with `reason` and resolves when those that wait are settled. */
@@ -88,7 +93,7 @@ export class Writer implements CommandPort {
   }
 
   async #append(group: Group): Promise<void> {
-    const { log, fold } = this.#options;
+    const { log, sealed, fold } = this.#options;
     try {
       await log.append({ expectedHead: group.first - 1, entries: group.entries, content: group.content });
     } catch (error) {
@@ -96,7 +101,14 @@ export class Writer implements CommandPort {
       return;
     }
     // A crash from here on loses nothing: the events are durable, and the next open folds them.
-    fold(group.entries.map(({ event }) => event));
+    const page = group.entries.map(({ event }) => event);
+    await sealed(page);
+    try {
+      fold(page);
+    } catch (cause) {
+      this.#giveUp(cause, group, outcome(cause, group.entries, undefined));
+      return;
+    }
     group.resolveAll();
   }
 
@@ -108,15 +120,20 @@ export class Writer implements CommandPort {
       fold(survived);
       group.rejectAll(outcome(error, group.entries, survived));
     } catch (cause) {
-      const failed = new StoreError(
-        'LOG_FAILED',
-        'the log failed and could not be reopened: nothing can be written until the store is opened again',
-        { cause },
-      );
-      this.#ended = failed;
-      group.rejectAll(outcome(error, group.entries, undefined));
-      for (const waiting of this.#queue.splice(0)) waiting.reject(failed);
+      this.#giveUp(cause, group, outcome(error, group.entries, undefined));
     }
+  }
+
+  // What is durable is no longer known here, so nothing may be written, nor removed for want of an event.
+  #giveUp(cause: unknown, group: Group, told: StoreError): void {
+    this.#options.lost();
+    this.#ended = new StoreError(
+      'LOG_FAILED',
+      'the log failed and could not be read again: nothing can be written until the store is opened again',
+      { cause },
+    );
+    group.rejectAll(told);
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#ended);
   }
 }
 
@@ -125,7 +142,7 @@ class Group {
   readonly #options: WriterOptions;
   readonly #changed: ChangedFacts;
   readonly #accepted: Accepted[] = [];
-  #contentBytes = 0;
+  #bytes = 0;
   #time: number | undefined;
   readonly first: number;
   readonly entries: LogEntry[] = [];
@@ -138,7 +155,7 @@ class Group {
   }
 
   get full(): boolean {
-    return this.entries.length >= MAX_GROUP_EVENTS || this.#contentBytes >= MAX_GROUP_BYTES;
+    return this.entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES;
   }
 
   /** Decides a command. False when it has to wait, because it looks at something that this group changes. */
@@ -189,11 +206,12 @@ class Group {
     }
     for (const entry of entries) {
       this.entries.push(entry);
+      this.#bytes += entry.record.length;
       this.#changed.add(entry.event);
     }
     for (const [digest, bytes] of content ?? []) {
       this.content.set(digest, bytes);
-      this.#contentBytes += bytes.length;
+      this.#bytes += bytes.length;
     }
     this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
   }

@@ -5,6 +5,7 @@ import { LevelLog } from '../../src/log/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/blob-store.js';
 import { LocalEventStore } from '../../src/store/event-store.js';
+import { HeadWitness } from '../../src/store/head-witness.js';
 import { nodeSha256 } from '../../src/store/node-hash.js';
 import { openStore } from '../../src/store/open-store.js';
 import { newSidecar } from '../../src/store/sidecar.js';
@@ -46,6 +47,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     directory,
     sidecar: newSidecar(undefined, 0),
     log,
+    witness: new HeadWitness(directory, log),
     viewSet: createViews(),
     blobs,
     layerPlace: 'own',
