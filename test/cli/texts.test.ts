@@ -1,0 +1,129 @@
+import test, { type ExecutionContext } from 'ava';
+import { parsePointInTime } from '../../src/cli/point-in-time.js';
+import { globMatcher } from '../../src/cli/query/glob.js';
+import { bar, span } from '../../src/cli/render/bar.js';
+import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
+import { jsonText } from '../../src/cli/render/json-text.js';
+import { sizeText } from '../../src/cli/render/size-text.js';
+import { durationText, localText } from '../../src/cli/render/time-text.js';
+import { treeLines } from '../../src/cli/render/tree.js';
+import { UsageError } from '../../src/cli/usage-error.js';
+
+const NOW = Date.parse('2026-01-31T12:00:00Z');
+
+const means = test.macro({
+  title: (_, text: string, edge: string) => `the time ${JSON.stringify(text)} as the ${edge} of a range`,
+  exec: (t: ExecutionContext, text: string, edge: 'start' | 'end', expected: string | undefined) => {
+    const time = parsePointInTime(text, NOW, edge);
+    t.is(time === undefined ? undefined : new Date(time).toISOString(), expected);
+  },
+});
+
+test(means, 'now', 'start', '2026-01-31T12:00:00.000Z');
+test(means, '2h', 'start', '2026-01-31T10:00:00.000Z');
+test(means, '1d12h', 'end', '2026-01-30T00:00:00.000Z');
+test(means, '1w2d3h4m5s6ms', 'start', '2026-01-22T08:55:54.994Z');
+test(means, '2024-02-29', 'start', '2024-02-29T00:00:00.000Z');
+test(means, '2024-02-29', 'end', '2024-02-29T23:59:59.999Z');
+test(means, '2026-01-31T14:05', 'end', '2026-01-31T14:05:00.000Z');
+test(means, '2026-01-31 14:05:09.123456789', 'start', '2026-01-31T14:05:09.123Z');
+test(means, '2026-01-31t14:05:09+02:00', 'start', '2026-01-31T12:05:09.000Z');
+test(means, '2026-02-30', 'start', undefined);
+test(means, '2026-01-31T25:00', 'start', undefined);
+test(means, 'yesterday', 'start', undefined);
+test(means, '', 'start', undefined);
+
+const matches = test.macro({
+  title: (_, pattern: string) => `the pattern ${pattern}`,
+  exec: (t: ExecutionContext, pattern: string, fitting: readonly string[], others: readonly string[]) => {
+    const fits = globMatcher(pattern);
+    for (const text of fitting) t.true(fits(text), text);
+    for (const text of others) t.false(fits(text), text);
+  },
+});
+
+test(matches, 'shop/*', ['shop/app', 'shop/'], ['shop', 'shop/app/x', 'xshop/app']);
+test(matches, 'a?c', ['abc', 'a😀c'], ['ac', 'a/c', 'abbc']);
+test(matches, '[a-c]x', ['ax', 'cx'], ['dx', 'x', '/x']);
+test(matches, '[^a-c]x', ['dx'], ['ax', '/x']);
+test(matches, 'a.b+(c)', ['a.b+(c)'], ['axb+(c)', 'a.bb(c)']);
+test(matches, '\\*', ['*'], ['a']);
+
+for (const pattern of ['[', 'a]', '[]', '[z-a]', '\\']) {
+  test(`the pattern ${pattern} is refused`, (t) => {
+    t.throws(() => globMatcher(pattern), { instanceOf: UsageError, message: /^cannot read the pattern / });
+  });
+}
+
+test('sizes have decimal units and three digits', (t) => {
+  const rows = [
+    [0, '0 B'],
+    [999, '999 B'],
+    [1_000, '1 kB'],
+    [1_234, '1.23 kB'],
+    [999_499, '999 kB'],
+    [999_500, '1 MB'],
+    [5_000_000_000, '5 GB'],
+    [Number.MAX_SAFE_INTEGER, '9.01 PB'],
+  ] as const;
+  for (const [bytes, text] of rows) t.is(sizeText(bytes), text);
+});
+
+test('lengths of time are as one says them', (t) => {
+  const rows = [
+    [0, '0 s'],
+    [59_999, '59 s'],
+    [60_000, '1 min'],
+    [3_600_000, '1 h'],
+    [47 * 3_600_000, '47 h'],
+    [48 * 3_600_000, '2 days'],
+  ] as const;
+  for (const [durationMs, text] of rows) t.is(durationText(durationMs), text);
+});
+
+test('times in tables are those of the zone', (t) => {
+  t.is(localText(NOW, 'UTC'), '2026-01-31 12:00:00');
+  t.is(localText(NOW, 'Asia/Kathmandu'), '2026-01-31 17:45:00');
+  t.is(localText(Date.parse('2026-01-31T00:00:00Z'), 'UTC'), '2026-01-31 00:00:00');
+});
+
+test('wide and combining characters are counted as a terminal shows them', (t) => {
+  t.is(displayWidth('a界e\u0301'), 4);
+  t.is(truncate('界界界', 5), '界界…');
+  t.is(truncate('界界界', 4), '界…');
+  t.is(truncate('界界', 4), '界界');
+  t.is(truncate('ab', 0), '');
+  t.is(pad('界', 4), '界  ');
+  t.is(pad('界', 4, 'right'), '  界');
+});
+
+test('bars show the least share, and never more than the whole', (t) => {
+  t.deepEqual(
+    [0, 0.001, 0.5, 1, 2].map((share) => bar(share, 4)),
+    ['', '▏', '██', '████', '████'],
+  );
+  t.is(span(0, 0.5, 4), '██──');
+  t.is(span(0.5, 1, 4), '──██');
+  t.is(span(0.5, 0.5, 4), '──█─');
+  t.is(span(1, 1, 4), '───█');
+});
+
+test('JSON escapes what a terminal would obey, and parses to the same value', (t) => {
+  const value = { text: '\u001b[2J\u009b\u202e\u007f\u2028"\\', list: [1, null] };
+  for (const indent of [0, 2]) {
+    const text = jsonText(value, indent);
+    t.notRegex(text, /(?!\n)[\p{Cc}\u202e\u2028]/u);
+    t.deepEqual(JSON.parse(text), value);
+  }
+});
+
+test('a tree of any depth is drawn', (t) => {
+  const depth = 20_000;
+  const lines = treeLines([0], (node) => (node < depth ? [node + 1] : []));
+  t.is(lines.length, depth + 1);
+  const branches = treeLines(['a'], (node) => (node === 'a' ? ['b', 'c'] : node === 'b' ? ['d'] : []));
+  t.deepEqual(
+    branches.map(({ node, branch }) => `${branch}${node}`),
+    ['a', '├─ b', '│  └─ d', '└─ c'],
+  );
+});
