@@ -65,16 +65,16 @@ export class ArchiveFile {
     }
   }
 
-  /**
-   * Returns the bytes of the file.
-   * @throws {StoreError} `code` when there are more than `maxBytes`
-   */
-  async read(maxBytes: number, code: 'ARCHIVE_LIMIT_EXCEEDED' | 'CONFIG_TOO_LARGE'): Promise<Uint8Array> {
-    if (this.size > maxBytes) {
-      throw new StoreError(code, `cannot read ${this.name}: expected at most ${maxBytes} bytes, found ${this.size}`, {
-        data: { name: this.name, limit: maxBytes, found: this.size },
-      });
-    }
+  /** @throws {StoreError} `code` when the file has more than `maxBytes` */
+  checkSize(maxBytes: number, code: 'ARCHIVE_LIMIT_EXCEEDED' | 'CONFIG_TOO_LARGE'): void {
+    if (this.size <= maxBytes) return;
+    throw new StoreError(code, `cannot read ${this.name}: expected at most ${maxBytes} bytes, found ${this.size}`, {
+      data: { name: this.name, limit: maxBytes, found: this.size },
+    });
+  }
+
+  /** Returns the bytes of the file, all of them in memory: check their size first. */
+  async read(): Promise<Uint8Array> {
     if (this.#bytes !== undefined) return this.#bytes;
     const chunks: Uint8Array[] = [];
     for await (const chunk of (await this.staged()).read()) chunks.push(new Uint8Array(chunk));

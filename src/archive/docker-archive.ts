@@ -7,6 +7,7 @@ import type { ArchiveReference } from './archive.js';
 import type { ArchiveTree } from './archive-tree.js';
 import { findFile } from './blob-lookup.js';
 import { type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
+import type { DocumentBudget } from './document-budget.js';
 import { type DockerImageDocument, dockerManifestCodec, parseDocument } from './documents.js';
 import type { ImageBuilder } from './image-builder.js';
 import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
@@ -18,6 +19,7 @@ import type { ArchiveLimits } from './scan-archive.js';
 export interface DockerArchive {
   readonly tree: ArchiveTree;
   readonly builder: ImageBuilder;
+  readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
   /** What index.json names, in an archive that has one; its manifests are attached to the images. */
   readonly oci: readonly OciChild[];
@@ -52,12 +54,13 @@ export async function addDockerImages(
   }
 }
 
-async function readDockerManifest({ tree, limits }: DockerArchive): Promise<readonly DockerImageDocument[]> {
+async function readDockerManifest({ tree, documents, limits }: DockerArchive): Promise<readonly DockerImageDocument[]> {
   const file = tree.file('manifest.json');
   if (file === undefined) throw missing('manifest.json', 'a file');
-  const bytes = await file.read(limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
-  const documents = parseDocument(bytes, dockerManifestCodec, 'manifest.json');
-  if (documents !== null) return documents;
+  const bytes = await documents.read(file, limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
+  const jsonLimits = { maxValues: limits.maxJsonValues };
+  const images = parseDocument(bytes, dockerManifestCodec, 'manifest.json', jsonLimits);
+  if (images !== null) return images;
   throw new StoreError(
     'ARCHIVE_MANIFEST_INVALID',
     'cannot read manifest.json of the archive: expected a list, found null',

@@ -3,8 +3,9 @@ import { isDigest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
 import { type Codec, decodeJson } from '../model/json/codec.js';
 import { mapCodec, pointerCodec, sliceCodec } from '../model/json/composite-codecs.js';
-import { JsonError } from '../model/json/json-error.js';
+import { JsonError, JsonLimitError } from '../model/json/json-error.js';
 import { type Int64, int64Codec, stringCodec } from '../model/json/scalar-codecs.js';
+import type { JsonLimits } from '../model/json/parse-json.js';
 import { field, omitEmptyField, structCodec } from '../model/json/struct-codec.js';
 
 /** A platform as OCI documents write it (image-index.md). */
@@ -116,13 +117,15 @@ export const repositoriesCodec: Codec<Readonly<Record<string, StringMap>> | null
 /**
  * Returns the document in `bytes`; `where` names it in messages.
  * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when it is no JSON, or a field has the wrong type
+ * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it exceeds `limits`
  */
-export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string): T {
+export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): T {
   try {
-    return decodeJson(bytes, codec);
+    return decodeJson(bytes, codec, limits);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    throw new StoreError('ARCHIVE_MANIFEST_INVALID', `cannot read ${where} of the archive: ${error.message}`, {
+    const code = error instanceof JsonLimitError ? 'ARCHIVE_LIMIT_EXCEEDED' : 'ARCHIVE_MANIFEST_INVALID';
+    throw new StoreError(code, `cannot read ${where} of the archive: ${error.message}`, {
       cause: error,
       data: { where },
     });

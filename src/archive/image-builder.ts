@@ -5,6 +5,7 @@ import { type Image, newFromJSON } from '../model/image.js';
 import { requireLayer } from '../tar/layer-meter.js';
 import type { StagedLayer, Staging } from './archive.js';
 import { ArchiveFile } from './archive-file.js';
+import type { DocumentBudget } from './document-budget.js';
 import type { ArchiveLimits } from './scan-archive.js';
 
 /** An image config of the archive, parsed. */
@@ -29,23 +30,25 @@ const EMPTY_TAR_BYTES = 1024;
 /** Turns files of an archive into configs and layers, checking each file once however often it is named. */
 export class ImageBuilder {
   readonly #staging: Staging;
+  readonly #documents: DocumentBudget;
   readonly #limits: ArchiveLimits;
   readonly #configs = new Map<Digest, ArchiveConfig>();
   readonly #layers = new Map<string, StagedLayer>();
 
-  constructor(staging: Staging, limits: ArchiveLimits) {
+  constructor(staging: Staging, documents: DocumentBudget, limits: ArchiveLimits) {
     this.#staging = staging;
+    this.#documents = documents;
     this.#limits = limits;
   }
 
   /**
    * Returns the config in `file`.
-   * @throws {StoreError} CONFIG_TOO_LARGE, CONFIG_INVALID, ARCHIVE_LIMIT_EXCEEDED for too many layers
+   * @throws {StoreError} CONFIG_TOO_LARGE, CONFIG_INVALID, ARCHIVE_LIMIT_EXCEEDED for too many layers or documents
    */
   async config(file: ArchiveFile): Promise<ArchiveConfig> {
     const known = this.#configs.get(file.digest);
     if (known !== undefined) return known;
-    const bytes = await file.read(this.#limits.maxConfigBytes ?? MAX_CONFIG_BYTES, 'CONFIG_TOO_LARGE');
+    const bytes = await this.#documents.read(file, this.#limits.maxConfigBytes ?? MAX_CONFIG_BYTES, 'CONFIG_TOO_LARGE');
     const image = newFromJSON(bytes);
     const diffIds = checkedDiffIds(file.digest, image);
     const limit = this.#limits.maxLayersPerImage ?? MAX_LAYERS_PER_IMAGE;

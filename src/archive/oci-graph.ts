@@ -2,8 +2,11 @@ import { StoreError } from '../errors.js';
 import { MAX_ARCHIVE_JSON_BYTES, MAX_IMAGES_PER_ARCHIVE, MAX_INDEX_DEPTH } from '../limits.js';
 import type { Digest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
+import type { JsonLimits } from '../model/json/parse-json.js';
+import type { ArchiveFile } from './archive-file.js';
 import type { ArchiveTree } from './archive-tree.js';
 import { findBlob } from './blob-lookup.js';
+import type { DocumentBudget } from './document-budget.js';
 import {
   type DescriptorDocument,
   indexCodec,
@@ -43,6 +46,7 @@ export interface OciChild {
 
 /** How the OCI part of an archive is read. */
 export interface OciGraphOptions {
+  readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
   /** A manifest that index.json or an index names must be there. */
   readonly complete: { readonly top: boolean; readonly platforms: boolean };
@@ -76,7 +80,7 @@ export class OciGraph {
   }
 
   async #checkLayout(): Promise<void> {
-    const layout = parseDocument(await this.#readNamed('oci-layout'), layoutCodec, 'oci-layout');
+    const layout = parseDocument(await this.#readNamed('oci-layout'), layoutCodec, 'oci-layout', this.#jsonLimits);
     if (layout.imageLayoutVersion === LAYOUT_VERSION) return;
     const found = JSON.stringify(layout.imageLayoutVersion.slice(0, 40));
     throw new StoreError(
@@ -87,19 +91,24 @@ export class OciGraph {
 
   async #readNamed(name: string): Promise<Uint8Array> {
     const file = this.#tree.file(name);
-    if (file !== undefined) return file.read(this.#maxJsonBytes, 'ARCHIVE_LIMIT_EXCEEDED');
+    if (file !== undefined) return this.#read(file);
     throw new StoreError(
       'ARCHIVE_INVALID',
       `cannot read the archive: expected oci-layout and index.json, found no ${name}`,
     );
   }
 
-  get #maxJsonBytes(): number {
-    return this.#options.limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES;
+  #read(file: ArchiveFile): Promise<Uint8Array> {
+    const { documents, limits } = this.#options;
+    return documents.read(file, limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
+  }
+
+  get #jsonLimits(): JsonLimits {
+    return { maxValues: this.#options.limits.maxJsonValues };
   }
 
   async #children(bytes: Uint8Array, where: string, depth: number): Promise<readonly OciChild[]> {
-    const descriptors = parseDocument(bytes, indexCodec, where).manifests ?? [];
+    const descriptors = parseDocument(bytes, indexCodec, where, this.#jsonLimits).manifests ?? [];
     const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
     if (descriptors.length > limit) throw exceeded(where, `at most ${limit} manifests`, descriptors.length);
     const children: OciChild[] = [];
@@ -138,7 +147,7 @@ export class OciGraph {
       return undefined;
     }
     if (blob === undefined) return this.#missing(digest, platform, depth);
-    const bytes = await blob.read(this.#maxJsonBytes, 'ARCHIVE_LIMIT_EXCEEDED');
+    const bytes = await this.#read(blob);
     const node = isIndexType(mediaType)
       ? await this.#index(descriptor, bytes, depth + 1)
       : await this.#manifest(descriptor, bytes, platform, depth);
@@ -160,7 +169,7 @@ export class OciGraph {
     depth: number,
   ): Promise<ManifestNode | undefined> {
     const where = `manifest ${descriptor.digest}`;
-    const document = parseDocument(bytes, manifestCodec, where);
+    const document = parseDocument(bytes, manifestCodec, where, this.#jsonLimits);
     if (!isConfigType(document.config.mediaType)) {
       const found = JSON.stringify(document.config.mediaType.slice(0, 100));
       this.#options.notice(`passed over ${descriptor.digest}: its config is of type ${found}, so it is no image`);

@@ -5,6 +5,7 @@ import type { ArchiveContents, StagedFile, Staging } from './archive.js';
 import type { ArchiveTree } from './archive-tree.js';
 import { ContentsBuilder } from './contents-builder.js';
 import { addDockerImages } from './docker-archive.js';
+import { DocumentBudget } from './document-budget.js';
 import { ImageBuilder } from './image-builder.js';
 import { addOciImages } from './oci-archive.js';
 import { OciGraph } from './oci-graph.js';
@@ -60,18 +61,19 @@ async function readLayout(
   const limits = options.limits ?? {};
   const notices = new Set<string>();
   const notice = (text: string): void => void notices.add(text);
-  const builder = new ImageBuilder(staging, limits);
+  const documents = new DocumentBudget(limits.maxDocumentBytes);
+  const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
   const format = detectLayout(tree);
   const choice = { platform: options.platform, maxImages: limits.maxImages, notice };
   const complete = { top: format === 'oci', platforms: options.allPlatforms ?? false };
-  const graph = new OciGraph(tree, builder, { limits, complete, notice });
+  const graph = new OciGraph(tree, builder, { documents, limits, complete, notice });
   if (format === 'oci') {
     await addOciImages(contents, await graph.read(), choice);
   } else {
     const isBoth = tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined;
     const oci = isBoth ? await graph.read() : [];
-    await addDockerImages(contents, { tree, builder, limits, oci }, choice);
+    await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
   }
   return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
 }

@@ -16,7 +16,10 @@ export interface ArchiveLimits extends TarReaderOptions {
   /** Size of all the files that are. */
   readonly maxMemoryBytes?: number | undefined;
   readonly maxJsonBytes?: number | undefined;
+  readonly maxJsonValues?: number | undefined;
   readonly maxConfigBytes?: number | undefined;
+  /** Size of all configs, manifests and indexes. */
+  readonly maxDocumentBytes?: number | undefined;
   readonly maxLinkDepth?: number | undefined;
   readonly maxIndexDepth?: number | undefined;
   readonly maxImages?: number | undefined;

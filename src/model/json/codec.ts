@@ -1,4 +1,4 @@
-import { parseJson } from './parse-json.js';
+import { type JsonLimits, parseJson } from './parse-json.js';
 import type { JsonValue } from './value.js';
 
 /**
@@ -21,8 +21,8 @@ export interface Codec<T> {
 
 /**
  * Returns what `bytes` hold, decoded into a zero value of `codec`'s type.
- * @throws {JsonError} when they are no JSON, nest deeper than `maxDepth` (default MAX_JSON_DEPTH), or do not fit the type
+ * @throws {JsonError} when they are no JSON, exceed `limits` (a JsonLimitError), or do not fit the type
  */
-export function decodeJson<T>(bytes: Uint8Array, codec: Codec<T>, options: { readonly maxDepth?: number } = {}): T {
-  return codec.decode(parseJson(bytes, options), codec.zero());
+export function decodeJson<T>(bytes: Uint8Array, codec: Codec<T>, limits: JsonLimits = {}): T {
+  return codec.decode(parseJson(bytes, limits), codec.zero());
 }

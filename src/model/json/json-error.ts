@@ -16,6 +16,9 @@ export class JsonError extends Error {
   }
 }
 
+/** Why some bytes are refused although they may well be JSON: they nest deeper, or hold more values, than allowed. */
+export class JsonLimitError extends JsonError {}
+
 /** Returns `error` with `name` put before its path when it is a JsonError, else as it is. */
 export function withinField(name: string, error: unknown): unknown {
   if (!(error instanceof JsonError)) return error;

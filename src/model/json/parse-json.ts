@@ -1,12 +1,23 @@
-import { MAX_JSON_DEPTH } from '../../limits.js';
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '../../limits.js';
 import { decodeUtf8 } from './decode-utf8.js';
-import { JsonError } from './json-error.js';
+import { JsonError, JsonLimitError } from './json-error.js';
 import type { JsonValue } from './value.js';
 
 interface Reader {
   readonly text: string;
   readonly maxDepth: number;
+  readonly maxValues: number;
   at: number;
+  /** Values begun so far. */
+  values: number;
+}
+
+/** How large a JSON text may become in memory. */
+export interface JsonLimits {
+  /** How deep arrays and objects may nest; default MAX_JSON_DEPTH. */
+  readonly maxDepth?: number | undefined;
+  /** How many values there may be, at all depths together; default MAX_JSON_VALUES. */
+  readonly maxValues?: number | undefined;
 }
 
 const QUOTE = 0x22;
@@ -37,13 +48,14 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
  * Returns the one JSON value in `bytes`, as Go's encoding/json reads it: strict
  * RFC 8259 syntax and no byte order mark; bytes that are no UTF-8 and
  * surrogates without their other half become U+FFFD. Unlike `JSON.parse` it keeps repeated
- * keys and the digits of numbers. Takes time linear in the size.
+ * keys and the digits of numbers. Takes time linear in the size, and stops at the first value beyond `limits`.
  *
- * `maxDepth` bounds how deep arrays and objects may nest; default MAX_JSON_DEPTH.
- * @throws {JsonError} when the syntax is wrong or the nesting too deep
+ * @throws {JsonError} when the syntax is wrong
+ * @throws {JsonLimitError} when arrays and objects nest too deep, or there are too many values
  */
-export function parseJson(bytes: Uint8Array, options: { readonly maxDepth?: number } = {}): JsonValue {
-  const reader: Reader = { text: decodeUtf8(bytes), maxDepth: options.maxDepth ?? MAX_JSON_DEPTH, at: 0 };
+export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
+  const { maxDepth = MAX_JSON_DEPTH, maxValues = MAX_JSON_VALUES } = limits;
+  const reader: Reader = { text: decodeUtf8(bytes), maxDepth, maxValues, at: 0, values: 0 };
   const value = readValue(reader, 0);
   skipSpace(reader);
   if (reader.at < reader.text.length) throw unexpected(reader, 'the end');
@@ -51,6 +63,10 @@ export function parseJson(bytes: Uint8Array, options: { readonly maxDepth?: numb
 }
 
 function readValue(reader: Reader, depth: number): JsonValue {
+  reader.values += 1;
+  if (reader.values > reader.maxValues) {
+    throw new JsonLimitError(`there are more than ${reader.maxValues} values at character ${reader.at + 1}`);
+  }
   switch (skipSpace(reader)) {
     case QUOTE:
       return readString(reader);
@@ -71,7 +87,9 @@ function readValue(reader: Reader, depth: number): JsonValue {
 
 function nested(reader: Reader, depth: number): number {
   if (depth < reader.maxDepth) return depth + 1;
-  throw new JsonError(`arrays and objects are nested deeper than ${reader.maxDepth} at character ${reader.at + 1}`);
+  throw new JsonLimitError(
+    `arrays and objects are nested deeper than ${reader.maxDepth} at character ${reader.at + 1}`,
+  );
 }
 
 function readObject(reader: Reader, depth: number): JsonValue {

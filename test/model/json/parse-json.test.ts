@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MAX_JSON_DEPTH } from '../../../src/limits.js';
-import { JsonError } from '../../../src/model/json/json-error.js';
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '../../../src/limits.js';
+import { JsonError, JsonLimitError } from '../../../src/model/json/json-error.js';
 import { parseJson } from '../../../src/model/json/parse-json.js';
 import { isJsonArray, type JsonValue } from '../../../src/model/json/value.js';
 import { bytesOf } from '../../support/text-bytes.js';
@@ -121,6 +121,26 @@ test('nesting is allowed up to the limit and refused beyond', (t) => {
   t.throws(() => parseJson(nest(MAX_JSON_DEPTH + 1)), { instanceOf: JsonError, message: /nested deeper than 1000/ });
   t.notThrows(() => parseJson(nest(3), { maxDepth: 3 }));
   t.throws(() => parseJson(bytesOf('{"a":{"b":[{}]}}'), { maxDepth: 3 }), { instanceOf: JsonError });
+});
+
+const counts = test.macro({
+  exec(t, json: string, values: number) {
+    t.notThrows(() => parseJson(bytesOf(json), { maxValues: values }));
+    const error = t.throws(() => parseJson(bytesOf(json), { maxValues: values - 1 }));
+    t.true(error instanceof JsonLimitError, String(error));
+    t.regex(error.message, new RegExp(`more than ${values - 1} values`));
+  },
+  title: (_, json, values) => `${json} is ${values} values, and refused where one less is allowed`,
+});
+
+test(counts, '1', 1);
+test(counts, '[]', 1);
+test(counts, '[{},{},"a"]', 4);
+test(counts, '{"a":{"b":[null,true]},"c":1}', 6);
+
+test('values are refused while they are read and not after all of them were', (t) => {
+  const error = t.throws(() => parseJson(bytesOf(`[${'{},'.repeat(MAX_JSON_VALUES)}`)), { instanceOf: JsonLimitError });
+  t.regex(error.message, new RegExp(`more than ${MAX_JSON_VALUES} values`), 'the missing bracket was not reached');
 });
 
 test('a million open brackets are an error and not a crash', (t) => {
