@@ -96,6 +96,8 @@ export interface ReferenceSet {
   readonly target?: Descriptor | undefined;
   /** The image of each platform when `target` is an index, in the index's order. */
   readonly platforms?: readonly PlatformImage[] | undefined;
+  /** The image of each platform that it gave before, when it gave several. */
+  readonly previousPlatforms?: readonly PlatformImage[] | undefined;
 }
 
 export interface ReferenceRemoved {
@@ -103,6 +105,8 @@ export interface ReferenceRemoved {
   readonly reference: string;
   /** The image that it pointed at. */
   readonly image: ImageId;
+  /** The image of each platform that it gave, when it gave several. */
+  readonly platforms?: readonly PlatformImage[] | undefined;
 }
 
 /** An OCI manifest of an image became known; its bytes are content, its layers are blobs. */

@@ -40,6 +40,7 @@ function subjectsOf(event: StoredEvent): { images: string[]; chains: string[] } 
   if ('image' in event) images.push(event.image);
   if ('previous' in event) images.push(event.previous);
   if ('platforms' in event) images.push(...(event.platforms ?? []).map(({ image }) => image));
+  if ('previousPlatforms' in event) images.push(...(event.previousPlatforms ?? []).map(({ image }) => image));
   if (event.type === 'LayerAdded' || event.type === 'LayerRemoved') chains.push(event.parent);
   else if ('parent' in event) images.push(event.parent);
   if ('chainId' in event) chains.push(event.chainId);

@@ -26,6 +26,7 @@ function head(array: string, type: string): string {
 const blob = { digest: digest('dd'), size: 70_000, mediaType: 'm/l' };
 const blobHex = `93${bin('dd')}ce00011170a36d2f6c`;
 const reference = 'docker.io/library/tiny:1';
+const amd64Hex = `94${bin('bb')}a56c696e7578a5616d643634c0`;
 const referenceHex = 'b8646f636b65722e696f2f6c6962726172792f74696e793a31';
 
 const staysSo = test.macro<[EventBody, string]>({
@@ -102,14 +103,40 @@ test(
       { image: digest('aa'), os: 'linux', architecture: 'arm', variant: 'v7' },
       { image: digest('bb'), os: 'linux', architecture: 'amd64', variant: undefined },
     ],
+    previousPlatforms: [{ image: digest('bb'), os: 'linux', architecture: 'amd64', variant: undefined }],
   },
-  `${head('9e', '07')}${referenceHex}${bin('aa')}${bin('bb')}${blobHex}92` +
-    `94${bin('aa')}a56c696e7578a361726da2763794${bin('bb')}a56c696e7578a5616d643634c0`,
+  `${head('9f', '07')}${referenceHex}${bin('aa')}${bin('bb')}${blobHex}92` +
+    `94${bin('aa')}a56c696e7578a361726da27637${amd64Hex}91${amd64Hex}`,
+);
+test(
+  'of one image',
+  staysSo,
+  {
+    type: 'ReferenceSet',
+    reference,
+    image: digest('aa'),
+    previous: undefined,
+    target: undefined,
+    platforms: undefined,
+    previousPlatforms: undefined,
+  },
+  `${head('9f', '07')}${referenceHex}${bin('aa')}c0c0c0c0`,
 );
 test(
   staysSo,
-  { type: 'ReferenceRemoved', reference, image: digest('aa') },
-  `${head('9b', '08')}${referenceHex}${bin('aa')}`,
+  { type: 'ReferenceRemoved', reference, image: digest('aa'), platforms: undefined },
+  `${head('9c', '08')}${referenceHex}${bin('aa')}c0`,
+);
+test(
+  'of several platforms',
+  staysSo,
+  {
+    type: 'ReferenceRemoved',
+    reference,
+    image: digest('bb'),
+    platforms: [{ image: digest('bb'), os: 'linux', architecture: 'amd64', variant: undefined }],
+  },
+  `${head('9c', '08')}${referenceHex}${bin('bb')}91${amd64Hex}`,
 );
 test(
   staysSo,

@@ -67,8 +67,14 @@ export const bodyArbitraries: {
     previous: orAbsent(digest),
     target: orAbsent(descriptor),
     platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+    previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
   }),
-  ReferenceRemoved: fc.record({ type: fc.constant('ReferenceRemoved'), reference: text, image: digest }),
+  ReferenceRemoved: fc.record({
+    type: fc.constant('ReferenceRemoved'),
+    reference: text,
+    image: digest,
+    platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+  }),
   ManifestAdded: fc.record({
     type: fc.constant('ManifestAdded'),
     image: digest,

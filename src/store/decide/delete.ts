@@ -27,10 +27,18 @@ function withoutImage(state: DecisionState, reference: string, id: ImageId): Eve
   const entry = state.reference(reference);
   const left = entry?.platforms?.filter(({ image }) => image !== id) ?? [];
   const next = left[0];
-  if (entry === undefined || next === undefined)
-    return { type: 'ReferenceRemoved', reference, image: entry?.image ?? id };
-  const image = entry.image === id ? next.image : entry.image;
-  return { type: 'ReferenceSet', reference, image, previous: entry.image, target: entry.target, platforms: left };
+  if (entry === undefined || next === undefined) {
+    return { type: 'ReferenceRemoved', reference, image: entry?.image ?? id, platforms: entry?.platforms };
+  }
+  return {
+    type: 'ReferenceSet',
+    reference,
+    image: entry.image === id ? next.image : entry.image,
+    previous: entry.image,
+    target: entry.target,
+    platforms: left,
+    previousPlatforms: entry.platforms,
+  };
 }
 
 function releaseChain(state: DecisionState, chainId: ChainId | undefined): RemovedLayers {

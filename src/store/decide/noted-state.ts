@@ -3,7 +3,7 @@ import type { ManifestEntry } from '../../../projections/manifests.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
-import type { EventBody, LayerFacts } from '../../model/events.js';
+import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
 import type { DecisionState } from './decision.js';
 
 /*
@@ -149,11 +149,13 @@ export class ChangedFacts {
         this.#change(`metadata ${event.image}`);
         break;
       case 'ReferenceSet':
-        this.#changeReference(event.reference);
-        for (const image of imagesOf(event)) this.#change(`references ${image}`);
+        this.#changeReference(event.reference, event);
+        if (event.previous !== undefined) {
+          this.#changeReference(event.reference, { image: event.previous, platforms: event.previousPlatforms });
+        }
         break;
       case 'ReferenceRemoved':
-        this.#changeReference(event.reference);
+        this.#changeReference(event.reference, event);
         break;
       case 'ManifestAdded':
         this.#change(`manifests ${event.image}`);
@@ -167,10 +169,10 @@ export class ChangedFacts {
     }
   }
 
-  #changeReference(reference: string): void {
+  /** What a reference resolved to, or will: that reference, and the names of each such image. */
+  #changeReference(reference: string, resolved: Pick<ReferenceSet, 'image' | 'platforms'>): void {
     this.#change(`reference ${reference}`);
-    const entry = this.#views.references.byName.get(reference);
-    for (const image of entry === undefined ? [] : imagesOf(entry)) this.#change(`references ${image}`);
+    for (const image of imagesOf(resolved)) this.#change(`references ${image}`);
   }
 
   #change(...facts: FactKey[]): void {

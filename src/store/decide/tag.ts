@@ -33,7 +33,8 @@ export function decideUntag(reference: string): Decide<void> {
   return (state) => {
     const entry = state.reference(reference);
     if (entry === undefined) throw referenceNotFound(reference);
-    return { events: [{ type: 'ReferenceRemoved', reference, image: entry.image }], result: undefined };
+    const { image, platforms } = entry;
+    return { events: [{ type: 'ReferenceRemoved', reference, image, platforms }], result: undefined };
   };
 }
 
@@ -59,7 +60,7 @@ export function setReference(
       data: { reference: wanted.reference, image: entry.image, wanted: wanted.image },
     });
   }
-  return { type: 'ReferenceSet', ...wanted, previous: entry.image };
+  return { type: 'ReferenceSet', ...wanted, previous: entry.image, previousPlatforms: entry.platforms };
 }
 
 function sameTarget(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
