@@ -12,8 +12,10 @@ export const metadataProjection: Projection<MetadataView> = {
     switch (event.type) {
       case 'MetadataSet': {
         const values = view.get(event.image);
-        if (values === undefined) view.set(event.image, new Map([[event.key, event.value]]));
-        else values.set(event.key, event.value);
+        // Subscribers get the same event, and may write into its bytes.
+        const value = new Uint8Array(event.value);
+        if (values === undefined) view.set(event.image, new Map([[event.key, value]]));
+        else values.set(event.key, value);
         break;
       }
       case 'MetadataCleared': {

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from './store.js';
@@ -18,12 +18,13 @@ export function createExporter(store: Pick<EventStore, 'load' | 'save'>): Export
       const { images, references } = await store.load(input);
       if (quiet) return;
       const named = new Set(references.map(({ image }) => image));
-      for (const { reference } of references) output.write(`Loaded image: ${familiarReference(reference)}\n`);
-      for (const { id } of images) if (!named.has(id)) output.write(`Loaded image ID: ${id}\n`);
+      const lines = references.map(({ reference }) => `Loaded image: ${familiarReference(reference)}\n`);
+      for (const { id } of images) if (!named.has(id)) lines.push(`Loaded image ID: ${id}\n`);
+      // The output is the caller's: it stays open.
+      await pipeline(Readable.from(lines), output, { end: false });
     },
     async save(names, output) {
-      const archive: Readable = store.save(names);
-      await pipeline(archive, output);
+      await pipeline(store.save(names), output);
     },
   };
 }

@@ -1,6 +1,6 @@
-import { filter as rxFilter, firstValueFrom, mergeMap, type Observable } from 'rxjs';
+import { filter as rxFilter, firstValueFrom, fromEvent, mergeMap, NEVER, type Observable, takeUntil } from 'rxjs';
 import type { Page } from '../../projections/live-view.js';
-import { aborted, throwIfAborted } from '../abort.js';
+import { throwIfAborted } from '../abort.js';
 import { isStoreError } from '../errors.js';
 import type { Log } from '../log/log.js';
 import type { StoredEvent } from '../model/events.js';
@@ -83,24 +83,14 @@ export class EventReader implements StoreLog {
 
   /** Resolves when the head is at `seq` or beyond; false when the log was closed before. */
   async #headReaches(seq: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const reached$ = this.#folded$.pipe(rxFilter(() => this.head.seq >= seq));
-    const reached = firstValueFrom(reached$, { defaultValue: undefined });
-    return (await untilAborted(reached, signal)) !== undefined;
-  }
-}
-
-async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
-  if (signal === undefined) return work;
-  throwIfAborted(signal);
-  let stop: (() => void) | undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
+    const aborted$ = signal === undefined ? NEVER : fromEvent(signal, 'abort');
+    const reached$ = this.#folded$.pipe(
+      rxFilter(() => this.head.seq >= seq),
+      takeUntil(aborted$),
+    );
+    const reached = await firstValueFrom(reached$, { defaultValue: undefined });
+    throwIfAborted(signal);
+    return reached !== undefined;
   }
 }
 

@@ -55,21 +55,55 @@ export interface LayerStore extends LayerGetReleaser {
 /**
  * The image store, with the members of Docker's `image.Store` in camelCase.
  * Reads are synchronous and never see what is not durable; writes resolve when durable.
+ *
+ * Every write may also reject with OUTCOME_UNKNOWN (it failed, and the error says what survived), LOG_FAILED, STORE_READ_ONLY,
+ * STORE_CLOSED and ENVELOPE_INVALID; every read may throw STORE_CLOSED.
  */
 export interface Store {
+  /**
+   * Adds the image whose config is `config`, and returns its id; the bytes are copied. An image that is there already is
+   * not added again, and writes nothing.
+   * @throws {StoreError} CONFIG_INVALID, CONFIG_TOO_LARGE, HISTORY_INVALID, DIGEST_INVALID, OS_UNSUPPORTED, LAYER_MISSING
+   */
   create(config: Uint8Array, options?: WriteOptions): Promise<ImageId>;
+  /**
+   * Returns an image. Its config is read and checked against the id; its fields are decoded when they are asked for.
+   * @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT, CONFIG_INVALID
+   */
   get(id: ImageId): Image;
+  /**
+   * Deletes an image in one transaction: its children lose their parent, its references go, and the layers that nothing
+   * else needs, which are returned. The config stays readable in the log's past.
+   * @throws {StoreError} IMAGE_NOT_FOUND
+   */
   delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
+  /**
+   * Returns the one id that `partial` is or begins: with `sha256:` or without.
+   * @throws {StoreError} IMAGE_NOT_FOUND, also for no digits at all; ID_AMBIGUOUS, with two candidates
+   */
   search(partial: string): ImageId;
+  /**
+   * Makes `parent` the parent of `id`, in place of any other.
+   * @throws {StoreError} PARENT_NOT_FOUND, IMAGE_NOT_FOUND, PARENT_CYCLE
+   */
   setParent(id: ImageId, parent: ImageId, options?: WriteOptions): Promise<void>;
+  /** Returns the parent of `id`. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND when it has none */
   getParent(id: ImageId): ImageId;
+  /** Notes the store's clock as the moment of the image's last update. @throws {StoreError} IMAGE_NOT_FOUND */
   setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void>;
+  /** Returns the moment of the last update; undefined when there was none, or no such image. */
   getLastUpdated(id: ImageId): Date | undefined;
+  /** Notes that the image was built here. @throws {StoreError} IMAGE_NOT_FOUND */
   setBuiltLocally(id: ImageId, options?: WriteOptions): Promise<void>;
+  /** Whether the image was noted as built here; false when there is no such image. */
   isBuiltLocally(id: ImageId): boolean;
+  /** Returns the children of `id`, sorted; none for an unknown image. */
   children(id: ImageId): ImageId[];
+  /** Returns every image of this moment, in the order of creation. The event store reads each when it is asked for. */
   map(): ReadonlyMap<ImageId, Image>;
+  /** Returns the images that are nobody's parent, as `map` does. */
   heads(): ReadonlyMap<ImageId, Image>;
+  /** Returns how many images there are. */
   len(): number;
 }
 
@@ -131,7 +165,7 @@ export interface LoadedImage {
 export interface LoadedReference {
   readonly reference: string;
   readonly image: ImageId;
-  /** The image it pointed at before, when that is another one. */
+  /** The image it pointed at before, when it gives another one now, or one of its platforms another or none. */
   readonly previous?: ImageId | undefined;
 }
 
@@ -220,31 +254,64 @@ export interface StoreStats {
 /** A store over an event log in a directory: what `openStore` gives. */
 export interface EventStore extends Store, AsyncDisposable {
   readonly directory: string;
+  /** The events, for reading. @throws {StoreError} STORE_CLOSED, as the next two */
   readonly log: StoreLog;
+  /** The raw side: configs and metadata by digest. */
   readonly backend: StoreBackend;
   /** The store's own layers. @throws {StoreError} LAYERS_UNAVAILABLE when it was opened with others or none */
   readonly layers: LayerStore;
 
+  /**
+   * Sets a value under a key: letters, digits, dots, dashes, underscores. The value is copied.
+   * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID, RECORD_TOO_LARGE
+   */
   setMetadata(id: ImageId, key: string, value: Uint8Array, options?: WriteOptions): Promise<void>;
+  /** Returns a copy of the value. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   getMetadata(id: ImageId, key: string): Uint8Array;
+  /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
+  /**
+   * Points `reference` at an image. Given a reference as the source, it gets all that one stands for: every platform.
+   * @throws {StoreError} IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND (the source), REFERENCE_INVALID; REFERENCE_EXISTS when
+   * `overwrite` is false and it would lose an image that it gives
+   */
   tag(
     reference: string,
-    id: ImageId,
+    idOrReference: string,
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
   ): Promise<void>;
+  /** Removes a reference; the image stays. @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID */
   untag(reference: string, options?: WriteOptions): Promise<void>;
+  /**
+   * Returns the image that `reference` gives, for `platform` when that is asked for.
+   * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_INVALID; PLATFORM_NOT_FOUND when it has no
+   * image for the platform, or its only image is for another
+   */
   resolve(reference: string, options?: { readonly platform?: Platform | string | undefined }): ImageId;
   /** Canonical references of an image, sorted. */
   references(id: ImageId): string[];
   /** Every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
 
+  /**
+   * Reads an archive, a path or its bytes, and adds all it holds in one transaction, or nothing.
+   * @throws {StoreError} FILE_NOT_FOUND; ARCHIVE_*, LAYER_*, BLOB_MISMATCH, COMPRESSION_INVALID, CONFIG_* for what is wrong with
+   *   the archive; REFERENCE_EXISTS with `overwrite: false`; PLATFORM_NOT_FOUND, PLATFORM_INVALID, REFERENCE_INVALID,
+   *   OS_UNSUPPORTED, DISK_FULL, ABORTED
+   */
   load(source: AsyncIterable<Uint8Array> | string, options?: LoadOptions): Promise<LoadResult>;
+  /**
+   * Returns the archive of the named images as a stream: by id, reference, repository (all its tags) or beginning of an id.
+   * The same images give the same bytes. Consume or destroy it: until then none of its layer files is removed.
+   * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS, LAYERS_UNAVAILABLE, BLOB_MISSING at once; the stream fails with
+   *   BLOB_CORRUPT, BLOB_MISSING, ABORTED
+   */
   save(names: string | readonly string[], options?: SaveOptions): Readable;
 
+  /** Returns numbers about the store. Costs a walk over images and blobs. */
   stats(): StoreStats;
+  /** Finishes what is under way, refuses all else, and gives the directory up. Calling it again is the same call. */
   close(): Promise<void>;
 }
 
