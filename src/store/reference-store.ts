@@ -1,6 +1,6 @@
 import type { ReferencesView } from '../../projections/references.js';
 import { StoreError } from '../errors.js';
-import type { ImageId } from '../model/digest.js';
+import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
 import type { CommandPort } from './command.js';
@@ -10,6 +10,8 @@ import type { ReferenceEntry, WriteOptions } from './store.js';
 
 export interface ReferenceStoreParts {
   readonly view: () => ReferencesView;
+  /** The platform that the config of an image names. */
+  readonly platformOf: (id: ImageId) => Platform;
   readonly port: CommandPort;
   readonly actor: string;
 }
@@ -24,10 +26,11 @@ export class ReferenceStore {
 
   async tag(
     reference: string,
-    id: ImageId,
+    idOrReference: string,
     options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
   ): Promise<void> {
-    const decide = decideTag(canonicalReference(reference), id, options.overwrite ?? true);
+    const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
+    const decide = decideTag(canonicalReference(reference), source, options.overwrite ?? true);
     await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
   }
 
@@ -41,11 +44,12 @@ export class ReferenceStore {
     const name = canonicalReference(reference);
     const entry = this.#parts.view().byName.get(name);
     if (entry === undefined) throw referenceNotFound(name);
-    if (platform === undefined || entry.platforms === undefined) return entry.image;
+    if (platform === undefined) return entry.image;
     const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
-    const found = entry.platforms.find((candidate) => platformMatches(wanted, candidate));
+    const candidates = entry.platforms ?? [{ ...this.#parts.platformOf(entry.image), image: entry.image }];
+    const found = candidates.find((candidate) => platformMatches(wanted, candidate));
     if (found !== undefined) return found.image;
-    const there = entry.platforms.map(formatPlatform);
+    const there = candidates.map(formatPlatform);
     throw new StoreError(
       'PLATFORM_NOT_FOUND',
       `${name} has no image for ${formatPlatform(wanted)}, only for ${there.join(', ')}`,

@@ -2,6 +2,8 @@ import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import type { EventFilter, EventStore } from '../../src/store/store.js';
+import { rejection } from '../support/rejection.js';
+import { storeError } from '../support/store-error.js';
 import { archivePath } from './fixture-archives.js';
 import { temporaryStore } from './temporary-store.js';
 
@@ -59,4 +61,71 @@ test('a name of several platforms that moves tells so in the events of each of i
     t.is(event?.seq, store.log.head.seq);
     t.like(event, { type: 'ReferenceSet', image: main, previous: main });
   }
+});
+
+test('with overwrite false a name keeps every image that it gives, and may get more', async (t) => {
+  const { store, main, other } = await multiPlatformStore(t);
+  const entries = store.referenceEntries();
+  const error = await rejection(t, 'REFERENCE_EXISTS', store.tag(MULTI, main, { overwrite: false }));
+  t.deepEqual(error.data, { reference: MULTI, image: main, wanted: main });
+  t.regex(error.message, /and 1 more already/);
+  const onlyMain = { platform: 'linux/amd64', overwrite: false };
+  await rejection(t, 'REFERENCE_EXISTS', store.load(archivePath('oci-multi-platform.tar'), onlyMain));
+  t.deepEqual(store.referenceEntries(), entries);
+  await store.load(archivePath('oci-multi-platform.tar'), { overwrite: false });
+  t.deepEqual(store.referenceEntries(), entries);
+  await store.tag(MULTI, main);
+  t.deepEqual(store.references(other), []);
+  await store.load(archivePath('oci-multi-platform.tar'), { overwrite: false });
+  t.deepEqual(store.references(other), [MULTI]);
+});
+
+test('a load that takes a platform from a name says so', async (t) => {
+  const { store, main, other } = await multiPlatformStore(t);
+  const archive = archivePath('oci-multi-platform.tar');
+  const { references, notices } = await store.load(archive, { platform: 'linux/amd64' });
+  t.deepEqual(references, [{ reference: MULTI, image: main, previous: main }]);
+  const lost = 'docker.io/library/tiny:multi no longer has an image for linux/arm64';
+  t.true(notices.some((notice) => notice.startsWith(lost)));
+  t.deepEqual(store.references(other), []);
+  const again = await store.load(archive, { platform: 'linux/amd64' });
+  t.deepEqual(again.references, [{ reference: MULTI, image: main, previous: undefined }]);
+});
+
+test('a name of one image gives it for its own platform only', async (t) => {
+  const { store, main, other } = await multiPlatformStore(t);
+  await store.tag('one:1', other);
+  t.is(store.resolve('one:1'), other);
+  t.is(store.resolve('one:1', { platform: 'linux/arm64' }), other);
+  const error = storeError(t, 'PLATFORM_NOT_FOUND', () => store.resolve('one:1', { platform: 'linux/amd64' }));
+  t.like(error.data, { reference: 'docker.io/library/one:1', platform: 'linux/amd64' });
+  t.is(store.resolve(MULTI, { platform: 'linux/amd64' }), main);
+});
+
+test('a tag of a name stands for all that the name stands for, and a tag of an id for the image', async (t) => {
+  const { store, main, other } = await multiPlatformStore(t);
+  const [multi] = store.referenceEntries();
+  await store.tag('copy:1', 'tiny:multi');
+  await store.tag('one:1', main);
+  const [copy, one] = ['copy:1', 'one:1'].map((name) =>
+    store.referenceEntries().find(({ reference }) => reference === `docker.io/library/${name}`),
+  );
+  t.deepEqual([copy?.image, copy?.target, copy?.platforms], [multi?.image, multi?.target, multi?.platforms]);
+  t.deepEqual([one?.image, one?.platforms], [main, undefined]);
+  t.is(store.resolve('copy:1', { platform: 'linux/arm64' }), other);
+  const head = store.log.head.seq;
+  await store.tag('copy:1', 'copy:1');
+  t.is(store.log.head.seq, head);
+});
+
+test('a tag by digest of a name must name its index, its image or a manifest of that', async (t) => {
+  const { store, main, other } = await multiPlatformStore(t);
+  const index = store.referenceEntries()[0]?.target?.digest;
+  await store.tag(`tiny@${index}`, 'tiny:multi');
+  t.is(store.resolve(`tiny@${index}`, { platform: 'linux/arm64' }), other);
+  await store.tag(`tiny@${main}`, 'tiny:multi');
+  storeError(t, 'PLATFORM_NOT_FOUND', () => store.resolve(`tiny@${main}`, { platform: 'linux/arm64' }));
+  await rejection(t, 'REFERENCE_INVALID', store.tag(`tiny@${other}`, 'tiny:multi'));
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.tag('x:1', 'nobody:1'));
+  await rejection(t, 'REFERENCE_INVALID', store.tag('x:1', 'Nobody'));
 });

@@ -15,10 +15,11 @@ export async function tag(
   { overwrite }: { readonly overwrite: boolean },
 ): Promise<void> {
   await using store = await openFor(context, 'write');
-  const { id } = findImage(store, source);
+  // A name brings all its platforms along, an id only its image.
+  const { id, reference: sourceReference } = findImage(store, source);
   const reference = canonicalReference(name);
   const before = referenceEntry(store, reference)?.image;
-  await store.tag(reference, id, { ...context.write, overwrite });
+  await store.tag(reference, sourceReference ?? id, { ...context.write, overwrite });
   const previous = before === id ? undefined : before;
   if (context.json) return writeJson(context, { reference, image: id, previous: previous ?? null });
   if (context.quiet) return;

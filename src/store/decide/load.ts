@@ -1,15 +1,17 @@
+import type { ReferenceEntry } from '../../../projections/references.js';
 import type { ArchiveContents, ArchiveImage, ArchiveManifest, ArchiveReference } from '../../archive/archive.js';
 import { StoreError } from '../../errors.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
 import { isValidParent } from '../../model/lineage.js';
+import { formatPlatform, type Platform } from '../../model/platform.js';
 import type { LoadedImage, LoadedReference } from '../store.js';
 import { chainOnTop } from '../chain.js';
 import { checkImage, imageCreated, type ImagePolicy } from './create.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './parent.js';
-import { setReference } from './tag.js';
+import { keepsImages, lostPlatforms, setReference } from './tag.js';
 
 export interface LoadPolicy {
   readonly images: ImagePolicy;
@@ -104,10 +106,18 @@ class LoadPlan {
   addReference(wanted: ArchiveReference): void {
     const { reference, image } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
-    const before = this.#state.reference(reference)?.image;
+    const before = this.#state.reference(reference);
     const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    this.#references.push({ reference, image, previous: before === image ? undefined : before });
+    const moves = before !== undefined && !keepsImages(before, wanted);
+    this.#references.push({ reference, image, previous: moves ? before.image : undefined });
+    if (moves) this.#noteLost(before, wanted);
+  }
+
+  #noteLost(before: ReferenceEntry, wanted: ArchiveReference): void {
+    const lost = lostPlatforms(before, wanted).filter((platform) => !hasPlatform(wanted, platform));
+    if (lost.length === 0) return;
+    this.#notices.push(`${wanted.reference} no longer has an image for ${lost.map(formatPlatform).join(', ')}`);
   }
 
   decision(): { events: EventBody[]; content: ReadonlyMap<Digest, Uint8Array>; result: LoadOutcome } {
@@ -186,6 +196,10 @@ class LoadPlan {
     if (!this.#namedParents.has(id) && !this.#state.hasChildren(id)) return false;
     return descendsFrom(parent, id, (at) => this.#parents.get(at) ?? this.#state.parent(at));
   }
+}
+
+function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+  return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 
 function layerMissing(id: ImageId, diffId: string, position: number): StoreError {
