@@ -40,6 +40,11 @@ export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
 export const MAX_ARCHIVE_DOCUMENT_BYTES = 256 * 1024 * 1024;
 /** Links followed one after another in an archive. */
 export const MAX_LINK_DEPTH = 32;
+/**
+ * Descriptors of the indexes of one archive, those of an index counted wherever it is named: that is how many steps
+ * there are from index.json down to the images.
+ */
+export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
 /** Indexes nested in indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
 /** Images in one archive. */

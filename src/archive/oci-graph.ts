@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_IMAGES_PER_ARCHIVE, MAX_INDEX_DEPTH } from '../limits.js';
+import { MAX_ARCHIVE_DESCRIPTORS, MAX_ARCHIVE_JSON_BYTES, MAX_IMAGES_PER_ARCHIVE, MAX_INDEX_DEPTH } from '../limits.js';
 import type { Digest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
 import type { JsonLimits } from '../model/json/parse-json.js';
@@ -35,6 +35,10 @@ export interface IndexNode {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
   readonly children: readonly OciChild[];
+  /** Indexes one in another, from this one down. */
+  readonly height: number;
+  /** Descriptors in this index and in those below it, each as often as it is reached. */
+  readonly reach: number;
 }
 
 /** What a descriptor of an index leads to, with what the descriptor itself says. */
@@ -62,6 +66,7 @@ export class OciGraph {
   readonly #builder: ImageBuilder;
   readonly #options: OciGraphOptions;
   readonly #nodes = new Map<Digest, ManifestNode | IndexNode | undefined>();
+  #descriptors = 0;
 
   constructor(tree: ArchiveTree, builder: ImageBuilder, options: OciGraphOptions) {
     this.#tree = tree;
@@ -111,6 +116,7 @@ export class OciGraph {
     const descriptors = parseDocument(bytes, indexCodec, where, this.#jsonLimits).manifests ?? [];
     const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
     if (descriptors.length > limit) throw exceeded(where, `at most ${limit} manifests`, descriptors.length);
+    this.#count(descriptors.length, where);
     const children: OciChild[] = [];
     for (const [at, document] of descriptors.entries()) {
       const child = await this.#child(document, `${where}: manifests[${at}]`, depth);
@@ -139,7 +145,7 @@ export class OciGraph {
   ): Promise<ManifestNode | IndexNode | undefined> {
     const { digest, mediaType } = descriptor;
     const blob = findBlob(this.#tree, descriptor);
-    if (this.#nodes.has(digest)) return this.#nodes.get(digest);
+    if (this.#nodes.has(digest)) return this.#again(this.#nodes.get(digest), depth);
     if (!isIndexType(mediaType) && !isManifestType(mediaType)) {
       this.#options.notice(
         `passed over ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`,
@@ -155,11 +161,34 @@ export class OciGraph {
     return node;
   }
 
+  /** A node that is named again is not read again, and yet whoever walks the graph meets all below it once more. */
+  #again<Node extends ManifestNode | IndexNode | undefined>(node: Node, depth: number): Node {
+    if (node?.kind === 'index') {
+      this.#checkDepth(node.descriptor.digest, depth + node.height);
+      this.#count(node.reach, `index ${node.descriptor.digest}`);
+    }
+    return node;
+  }
+
   async #index(descriptor: Descriptor, bytes: Uint8Array, depth: number): Promise<IndexNode> {
-    const limit = this.#options.limits.maxIndexDepth ?? MAX_INDEX_DEPTH;
-    if (depth > limit) throw exceeded(descriptor.digest, `at most ${limit} indexes in one another`, depth);
+    this.#checkDepth(descriptor.digest, depth);
+    const before = this.#descriptors;
     const children = await this.#children(bytes, `index ${descriptor.digest}`, depth);
-    return { kind: 'index', descriptor, bytes, children };
+    const heights = children.map(({ node }) => (node.kind === 'index' ? node.height : 0));
+    const height = heights.reduce((most, each) => Math.max(most, each), 0) + 1;
+    return { kind: 'index', descriptor, bytes, children, height, reach: this.#descriptors - before };
+  }
+
+  #checkDepth(digest: Digest, depth: number): void {
+    const limit = this.#options.limits.maxIndexDepth ?? MAX_INDEX_DEPTH;
+    if (depth > limit) throw exceeded(digest, `at most ${limit} indexes in one another`, depth);
+  }
+
+  #count(descriptors: number, where: string): void {
+    this.#descriptors += descriptors;
+    const limit = this.#options.limits.maxDescriptors ?? MAX_ARCHIVE_DESCRIPTORS;
+    if (this.#descriptors <= limit) return;
+    throw exceeded(where, `at most ${limit} descriptors in the indexes of the archive`, this.#descriptors);
   }
 
   async #manifest(

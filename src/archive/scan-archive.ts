@@ -21,6 +21,7 @@ export interface ArchiveLimits extends TarReaderOptions {
   /** Size of all configs, manifests and indexes. */
   readonly maxDocumentBytes?: number | undefined;
   readonly maxLinkDepth?: number | undefined;
+  readonly maxDescriptors?: number | undefined;
   readonly maxIndexDepth?: number | undefined;
   readonly maxImages?: number | undefined;
   readonly maxLayersPerImage?: number | undefined;
