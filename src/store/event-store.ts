@@ -108,7 +108,12 @@ export class LocalEventStore implements EventStore {
       now,
       hash: nodeSha256,
     });
-    this.#referenceStore = new ReferenceStore({ view: () => views.references, port: writer, actor });
+    this.#referenceStore = new ReferenceStore({
+      view: () => views.references,
+      platformOf: (id) => this.#imageStore.get(id).platform(),
+      port: writer,
+      actor,
+    });
     const isBlobNeeded = cleaner.isNeeded.bind(cleaner);
     const checkOpen = (): void => this.#checkOpen();
     this.#localLayers = new LocalLayers({
@@ -219,10 +224,10 @@ export class LocalEventStore implements EventStore {
 
   async tag(
     reference: string,
-    id: ImageId,
+    idOrReference: string,
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
   ): Promise<void> {
-    await this.#references.tag(reference, id, options);
+    await this.#references.tag(reference, idOrReference, options);
   }
 
   async untag(reference: string, options?: WriteOptions): Promise<void> {
