@@ -1,4 +1,5 @@
 import test from 'ava';
+import { MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../../src/limits.js';
 import { StoreError } from '../../src/errors.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
@@ -11,6 +12,22 @@ test('64 creates of one turn cost one write', async (t) => {
   await Promise.all(names(64).map((name) => store.create(imageConfig(name))));
   t.is(databases.batches, 1);
   t.is(store.len(), 64);
+});
+
+test('a group ends at MAX_GROUP_EVENTS, and what waits goes into the next', async (t) => {
+  const { store, databases } = await openFailingStore(t);
+  const configs = Array.from({ length: MAX_GROUP_EVENTS + 1 }, (_, at) => imageConfig(`event ${at}`));
+  await Promise.all(configs.map((config) => store.create(config)));
+  t.is(databases.batches, 2);
+  t.is(store.len(), MAX_GROUP_EVENTS + 1);
+});
+
+test('a group ends at MAX_GROUP_BYTES of records and content', async (t) => {
+  const { store, databases } = await openFailingStore(t);
+  const large = Math.ceil(MAX_GROUP_BYTES / 8);
+  const configs = Array.from({ length: 9 }, (_, at) => imageConfig(`${at}${'x'.repeat(large)}`));
+  await Promise.all(configs.map((config) => store.create(config)));
+  t.is(databases.batches, 2);
 });
 
 test('creates that come while a write is on its way wait for the next one together', async (t) => {
