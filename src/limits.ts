@@ -41,6 +41,11 @@ export const MAX_ARCHIVE_DOCUMENT_BYTES = 256 * 1024 * 1024;
 /** Links followed one after another in an archive. */
 export const MAX_LINK_DEPTH = 32;
 /**
+ * Text compared while the paths of one archive with links are followed: at each slash the path so far is looked up, so
+ * a path of many short parts costs the square of its length. Paths of 100,000 layers take a tenth of it.
+ */
+export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
+/**
  * Descriptors of the indexes of one archive, those of an index counted wherever it is named: that is how many steps
  * there are from index.json down to the images.
  */

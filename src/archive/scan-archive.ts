@@ -21,6 +21,7 @@ export interface ArchiveLimits extends TarReaderOptions {
   /** Size of all configs, manifests and indexes. */
   readonly maxDocumentBytes?: number | undefined;
   readonly maxLinkDepth?: number | undefined;
+  readonly maxPathLookupBytes?: number | undefined;
   readonly maxDescriptors?: number | undefined;
   readonly maxIndexDepth?: number | undefined;
   readonly maxImages?: number | undefined;
@@ -50,7 +51,7 @@ export async function scanArchive(
   staging: Staging,
   limits: ArchiveLimits = {},
 ): Promise<ArchiveTree> {
-  const tree = new ArchiveTree(limits.maxLinkDepth);
+  const tree = new ArchiveTree(limits);
   const keep = fileKeeper(staging, limits);
   const start: number[] = [];
   let entries = 0;
