@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { throwIfAborted } from '../abort.js';
 import type { ArchiveContents, ArchiveReference, StagedLayer } from '../archive/archive.js';
 import { readArchive } from '../archive/read-archive.js';
@@ -7,18 +5,15 @@ import { StoreError } from '../errors.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import { parsePlatform } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
+import { archiveFileSource } from './archive-source.js';
 import type { BlobStore, KeptBlob } from './blob-store.js';
 import type { CommandPort } from './command.js';
 import { chainOf } from './decide/create.js';
 import { decideLoad, type LoadOutcome, type LoadPolicy } from './decide/load.js';
-import { ioFailure, systemCode } from './durable-file.js';
 import type { Origin } from './envelope.js';
 import type { HeldLayers } from './held-layers.js';
 import { StagedBlob } from './staged-blob.js';
 import type { Layer, LoadOptions, LoadResult } from './store.js';
-
-/** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
-const READ_CHUNK_BYTES = 1024 * 1024;
 
 export interface LoadParts {
   readonly port: CommandPort;
@@ -37,11 +32,12 @@ export async function loadArchive(
   origin: Origin,
   parts: LoadParts,
 ): Promise<LoadResult> {
-  const { bytes, total } = typeof source === 'string' ? await openFile(source) : { bytes: source, total: undefined };
   const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
   const { allPlatforms, onProgress, signal } = options;
   throwIfAborted(signal);
+  const isPath = typeof source === 'string';
+  const { bytes, total } = isPath ? await archiveFileSource(source) : { bytes: source, total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
   const contents = await readArchive(bytes, parts.blobs, { platform, allPlatforms, onBytes, signal });
   try {
@@ -141,18 +137,4 @@ function withTag({ images, references }: ArchiveContents, tag: string): ArchiveR
       data: { reference: tag, images: images.length },
     },
   );
-}
-
-async function openFile(path: string): Promise<{ bytes: AsyncIterable<Uint8Array>; total: number }> {
-  try {
-    const facts = await stat(path);
-    if (facts.isDirectory())
-      throw new StoreError('ARCHIVE_INVALID', `${path} is a directory, expected an archive file`);
-    return { bytes: createReadStream(path, { highWaterMark: READ_CHUNK_BYTES }), total: facts.size };
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      throw new StoreError('FILE_NOT_FOUND', `no file ${path}`, { cause: error, data: { path } });
-    }
-    throw ioFailure(`read ${path}`, error);
-  }
 }
