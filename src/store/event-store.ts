@@ -104,6 +104,7 @@ export class LocalEventStore implements EventStore {
       configsOutliveImages: true,
       policy,
       heldLayers,
+      holds,
       actor,
       now,
       hash: nodeSha256,

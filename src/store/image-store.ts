@@ -6,7 +6,7 @@ import { digestOf, type ImageId, type Sha256 } from '../model/digest.js';
 import { type Image, newFromJSON } from '../model/image.js';
 import { storedImage } from '../model/stored-image.js';
 import type { CommandPort } from './command.js';
-import { chainOf, type Created, decideCreate, decideHas, type ImagePolicy, type NewImage } from './decide/create.js';
+import { chainOf, decideCreate, type ImagePolicy, type NewImage } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
 import { decideDelete } from './decide/delete.js';
 import { BUILT_LOCALLY_KEY, decideSetMetadata, LAST_UPDATED_KEY } from './decide/metadata.js';
@@ -14,6 +14,7 @@ import { imageNotFound } from './decide/need.js';
 import { decideSetParent, noParent } from './decide/parent.js';
 import { originOf } from './envelope.js';
 import type { HeldLayers } from './held-layers.js';
+import type { LayerHolds } from './layer-holds.js';
 import { LazyImageMap } from './lazy-image-map.js';
 import type { LayerMetadata, Store, WriteOptions } from './store.js';
 
@@ -31,6 +32,8 @@ export interface ImageStoreParts {
   readonly policy: ImagePolicy;
   /** The holds on layers kept elsewhere; undefined when layers are part of the views, or not kept at all. */
   readonly heldLayers: HeldLayers | undefined;
+  /** The holds on the store's own layers, to be told which go; absent where layers are not part of the views. */
+  readonly holds?: LayerHolds | undefined;
   readonly actor: string;
   readonly now: () => number;
   readonly hash: Sha256;
@@ -48,14 +51,18 @@ export class ImageStore implements Store {
   }
 
   async create(config: Uint8Array, options: WriteOptions = {}): Promise<ImageId> {
-    const { policy, heldLayers, hash } = this.#parts;
+    const { views, policy, heldLayers, hash } = this.#parts;
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
     // The caller may reuse its buffer while the command waits.
     const bytes = new Uint8Array(config);
     const incoming: NewImage = { id: digestOf(bytes, hash) as ImageId, config: bytes, image: newFromJSON(bytes) };
     const decide = decideCreate(incoming, policy);
-    if (heldLayers === undefined) return (await this.#submit(decide, options)).id;
-    return this.#createHolding(incoming, decide, heldLayers, options);
+    const chainId = chainOf(incoming.image);
+    if (heldLayers === undefined || chainId === undefined) return (await this.#submit(decide, options)).id;
+    const { id } = incoming;
+    const hasImage = (image: ImageId): boolean => views.images.byId.has(image);
+    await heldLayers.around([{ id, chainId }], hasImage, (holding) => this.#submit(holding(decide), options));
+    return id;
   }
 
   get(id: ImageId): Image {
@@ -64,7 +71,9 @@ export class ImageStore implements Store {
   }
 
   async delete(id: ImageId, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
-    const removed = await this.#submit(decideDelete(id), options);
+    const origin = originOf(options, this.#parts.actor);
+    const removal = this.#parts.holds?.removal();
+    const removed = await this.#parts.port.submit({ decide: decideDelete(id), origin, ...removal });
     return this.#parts.heldLayers === undefined ? removed : this.#parts.heldLayers.release(id);
   }
 
@@ -125,33 +134,6 @@ export class ImageStore implements Store {
 
   len(): number {
     return this.#parts.views.images.byId.size;
-  }
-
-  async #createHolding(
-    incoming: NewImage,
-    decide: Decide<Created>,
-    heldLayers: HeldLayers,
-    options: WriteOptions,
-  ): Promise<ImageId> {
-    const { id, image } = incoming;
-    const chainId = chainOf(image);
-    // Asked in the queue: a deletion that waits ahead takes the image and its hold away.
-    if (await this.#submit(decideHas(id), options)) return id;
-    const layer = chainId === undefined ? undefined : await heldLayers.take(chainId);
-    let isNew = false;
-    try {
-      isNew = (await this.#submit(decide, options)).created;
-    } catch (error) {
-      // A write with an unknown outcome may have happened.
-      isNew = this.#parts.views.images.byId.has(id) && !heldLayers.has(id);
-      throw error;
-    } finally {
-      if (layer !== undefined) {
-        if (isNew) heldLayers.assign(id, layer);
-        else await heldLayers.giveBack(layer);
-      }
-    }
-    return id;
   }
 
   #submit<Result>(decide: Decide<Result>, options: WriteOptions): Promise<Result> {

@@ -54,7 +54,8 @@ export class LocalLayers implements LayerStore {
   get(chainId: ChainId): Layer {
     this.#parts.checkOpen();
     const facts = this.#parts.view().byChain.get(chainId);
-    if (facts === undefined) throw layerNotFound(chainId);
+    // A hold on a layer that a deletion already takes away could not keep it.
+    if (facts === undefined || this.#parts.holds.isGoing(chainId)) throw layerNotFound(chainId);
     this.#parts.holds.add(chainId);
     return this.#hold(facts);
   }
@@ -79,13 +80,21 @@ export class LocalLayers implements LayerStore {
       );
     }
     const { chainId } = layer;
+    const removal = holds.removal();
     let released: readonly LayerMetadata[];
     try {
       released = await port.submit({
         decide: decideRelease(chainId),
         origin,
-        accepted: () => holds.drop(chainId),
-        withdrawn: () => holds.add(chainId),
+        accepted: (removed) => {
+          holds.drop(chainId);
+          removal.accepted?.(removed);
+        },
+        committed: removal.committed,
+        withdrawn: (removed) => {
+          holds.add(chainId);
+          removal.withdrawn?.(removed);
+        },
       });
     } catch (error) {
       this.#held.add(layer);
@@ -101,9 +110,8 @@ export class LocalLayers implements LayerStore {
     const { digest } = layer.blob;
     blobs.pin(digest);
     try {
-      // Asked of the blob and not of the layer: a deletion ahead in the queue may remove the layer, and with it another
-      // compression of the same tar.
-      if (!isBlobNeeded(digest)) await blobs.keep([{ file, digest }]);
+      // Also one that is needed already: a file that was lost or damaged comes back with its layer.
+      await blobs.keep([{ file, digest }]);
       // The blob is durable from here: a crash leaves a file without an event, for the sweep.
       const facts = await port.submit({
         decide: decideRegister(layer),

@@ -7,13 +7,13 @@ import { parsePlatform } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
 import { archiveFileSource } from './archive-source.js';
 import type { BlobStore, KeptBlob } from './blob-store.js';
-import type { CommandPort } from './command.js';
+import type { Command, CommandPort } from './command.js';
 import { chainOf } from './decide/create.js';
 import { decideLoad, type LoadOutcome, type LoadPolicy } from './decide/load.js';
 import type { Origin } from './envelope.js';
 import type { HeldLayers } from './held-layers.js';
 import { StagedBlob } from './staged-blob.js';
-import type { Layer, LoadOptions, LoadResult } from './store.js';
+import type { LoadOptions, LoadResult } from './store.js';
 
 export interface LoadParts {
   readonly port: CommandPort;
@@ -24,6 +24,8 @@ export interface LoadParts {
   readonly isBlobNeeded: (digest: Digest) => boolean;
   readonly headSeq: () => number;
 }
+
+type LoadCommand = Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>;
 
 /** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
 export async function loadArchive(
@@ -55,7 +57,7 @@ async function commit(
   origin: Origin,
   parts: LoadParts,
 ): Promise<LoadResult> {
-  const { blobs, port, isBlobNeeded } = parts;
+  const { blobs, isBlobNeeded } = parts;
   const decide = decideLoad(contents, policy);
   const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
   for (const { digest } of staged) blobs.pin(digest);
@@ -67,7 +69,7 @@ async function commit(
     const committed = (lastSeq: number): void => {
       seq = lastSeq;
     };
-    const outcome = await holdingLayers(contents, parts, () => port.submit({ decide, origin, committed }));
+    const outcome = await submitHolding(contents, parts, { decide, origin, committed });
     return { ...outcome, seq: seq ?? parts.headSeq() };
   } finally {
     for (const { digest } of staged) blobs.unpin(digest);
@@ -94,29 +96,18 @@ function ownFile({ file, blob }: StagedLayer): StagedBlob {
   throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
 }
 
-/** Takes the layers of new images from the layer store kept elsewhere, if there is one, around `submit`. */
-async function holdingLayers(
+/** Submits the load with a hold on the layers of each new image, where layers are kept elsewhere. */
+async function submitHolding(
   contents: ArchiveContents,
-  { heldLayers, hasImage }: LoadParts,
-  submit: () => Promise<LoadOutcome>,
+  { heldLayers, hasImage, port }: LoadParts,
+  command: LoadCommand,
 ): Promise<LoadOutcome> {
-  if (heldLayers === undefined) return submit();
-  const taken = new Map<ImageId, Layer>();
-  let outcome: LoadOutcome | undefined;
-  try {
-    for (const { id, image } of contents.images) {
-      const chainId = chainOf(image);
-      if (chainId !== undefined && !hasImage(id)) taken.set(id, await heldLayers.take(chainId));
-    }
-    outcome = await submit();
-  } finally {
-    const created = new Set(outcome?.images.filter((image) => image.created).map(({ id }) => id));
-    for (const [id, layer] of taken) {
-      if (created.has(id)) heldLayers.assign(id, layer);
-      else await heldLayers.giveBack(layer);
-    }
-  }
-  return outcome;
+  if (heldLayers === undefined) return port.submit(command);
+  const images = contents.images.flatMap(({ id, image }) => {
+    const chainId = chainOf(image);
+    return chainId === undefined ? [] : [{ id, chainId }];
+  });
+  return heldLayers.around(images, hasImage, (holding) => port.submit({ ...command, decide: holding(command.decide) }));
 }
 
 // The extra name stands for the archive's only image, or for the platforms of its only name.
