@@ -1,5 +1,5 @@
 import { StoreError } from '../../errors.js';
-import { MAX_CONFIG_BYTES } from '../../limits.js';
+import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import { checkOS } from '../../model/check-os.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { EventBody } from '../../model/events.js';
@@ -33,8 +33,7 @@ export interface Created {
 /**
  * Decides `create`: the image, unless it is there already.
  *
- * Throws CONFIG_TOO_LARGE, HISTORY_INVALID (more steps with a layer than layers), DIGEST_INVALID (a diff id that
- * is none), OS_UNSUPPORTED, LAYER_MISSING.
+ * @throws {StoreError} what `checkImage` throws; as a decision, LAYER_MISSING
  */
 export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<Created> {
   checkImage(incoming, policy);
@@ -50,14 +49,10 @@ export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<Cr
   };
 }
 
-/** Decides nothing, and answers whether the image is there when the commands before this one are durable. */
-export function decideHas(id: ImageId): Decide<boolean> {
-  return (state) => unchanged(state.image(id) !== undefined);
-}
-
 /**
  * Checks all of an image that does not depend on the store.
- * @throws {StoreError} CONFIG_TOO_LARGE, HISTORY_INVALID, DIGEST_INVALID, OS_UNSUPPORTED
+ * @throws {StoreError} CONFIG_TOO_LARGE, HISTORY_INVALID, CONFIG_INVALID for more than MAX_LAYERS_PER_IMAGE layers,
+ * DIGEST_INVALID, OS_UNSUPPORTED
  */
 export function checkImage({ config, image }: NewImage, policy: ImagePolicy): void {
   if (config.length > MAX_CONFIG_BYTES) {
@@ -68,7 +63,14 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
     );
   }
   checkHistory(image);
-  const diffIds = image.rootFS?.diffIds ?? [];
+  const { diffIds } = image.rootFS;
+  if (diffIds.length > MAX_LAYERS_PER_IMAGE) {
+    throw new StoreError(
+      'CONFIG_INVALID',
+      `the image config names ${diffIds.length} layers, at most ${MAX_LAYERS_PER_IMAGE} are allowed`,
+      { data: { layers: diffIds.length, limit: MAX_LAYERS_PER_IMAGE } },
+    );
+  }
   for (const diffId of diffIds) {
     if (!isDigest(diffId)) {
       throw new StoreError(
