@@ -87,12 +87,15 @@ async function restoreImages(
 async function takeLayers(id: ImageId, image: Image, heldLayers: HeldLayers, os: string | undefined): Promise<boolean> {
   const chainId = chainOf(image);
   if (chainId === undefined) return true;
+  return (os === undefined || isFor(image, os)) && heldLayers.tryTake(id, chainId);
+}
+
+function isFor(image: Image, os: string): boolean {
   try {
-    if (os !== undefined) checkOS(image.operatingSystem(), os);
-    heldLayers.assign(id, await heldLayers.take(chainId));
+    checkOS(image.operatingSystem(), os);
     return true;
   } catch (error) {
-    if (isStoreError(error, 'OS_UNSUPPORTED') || isStoreError(error, 'LAYER_MISSING')) return false;
+    if (isStoreError(error, 'OS_UNSUPPORTED')) return false;
     throw error;
   }
 }

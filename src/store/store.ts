@@ -1,9 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { Observable } from 'rxjs';
+import type { ReferenceEntry } from '../../projections/references.js';
+import type { Head } from '../log/log.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
-import type { EventType, LayerFacts, PlatformImage, Descriptor, StoredEvent } from '../model/events.js';
+import type { EventType, LayerFacts, StoredEvent } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
+
+export type { Head, ReferenceEntry };
 
 /** Who does a write and why; goes into the envelope of its events. */
 export interface WriteOptions {
@@ -206,12 +210,6 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The last durable event: seq 0 and time 0 when the log is empty. */
-export interface Head {
-  readonly seq: number;
-  readonly time: number;
-}
-
 /** The event log of a store, for reading. */
 export interface StoreLog {
   readonly head: Head;
@@ -221,17 +219,6 @@ export interface StoreLog {
   follow(options?: FollowOptions): AsyncIterable<StoredEvent>;
   /** Each event as it becomes durable, after every view has folded its transaction. */
   readonly events$: Observable<StoredEvent>;
-}
-
-/** What a reference stands for now. */
-export interface ReferenceEntry {
-  readonly reference: string;
-  readonly image: ImageId;
-  readonly target?: Descriptor | undefined;
-  readonly platforms?: readonly PlatformImage[] | undefined;
-  /** The event that set it. */
-  readonly seq: number;
-  readonly time: number;
 }
 
 /** Numbers about a store. Sizes are bytes. */
