@@ -21,6 +21,10 @@ export const MAX_ACTOR_BYTES = 1_024;
 export const MAX_REASON_BYTES = 8_192;
 /** Length of the name in a reference, domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
+/** Length of the tag in a reference (distribution/reference). */
+export const MAX_TAG_LENGTH = 128;
+/** Length of a whole reference: a name, a tag, a SHA-512 digest, and the signs between. */
+export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 
@@ -38,6 +42,10 @@ export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
 /** Size of all configs, manifests and indexes of one archive: they wait in memory until one batch writes them. */
 export const MAX_ARCHIVE_DOCUMENT_BYTES = 256 * 1024 * 1024;
+/** Size of a file of an archive that is kept in memory: a larger one is staged. Configs, manifests and small layers fit. */
+export const MAX_MEMORY_FILE_BYTES = 256 * 1024;
+/** Size of all files of an archive that are kept in memory: those of some thousand images. The rest is staged. */
+export const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Links followed one after another in an archive. */
 export const MAX_LINK_DEPTH = 32;
 /**
@@ -54,9 +62,16 @@ export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
 export const MAX_INDEX_DEPTH = 4;
 /** Images in one archive. */
 export const MAX_IMAGES_PER_ARCHIVE = 10_000;
-/** Decompressed size of one layer. */
+/** Size of one layer, decompressed. */
 export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
 /** Decompressed bytes per compressed byte of a layer; a deflate stream cannot honestly exceed 1,032. */
 export const MAX_COMPRESSION_RATIO = 1_100;
 /** Decompressed bytes that a layer may have whatever its ratio. */
 export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;
+/** Window that a zstd frame may ask for: what the zstd tool itself accepts (`zstd --long` at its default, 27 bits). */
+export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
+/**
+ * What one step of the bzip2 decoder may give before it is handed on. A block of 900 kB can stand for 45 MB and the
+ * decoder holds about one block's input back, so this is far above what a layer gives and far below what a bomb does.
+ */
+export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;

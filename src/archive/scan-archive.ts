@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES } from '../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_MEMORY_BYTES, MAX_MEMORY_FILE_BYTES } from '../limits.js';
 import { decompress } from '../tar/decompress.js';
 import type { ExpansionLimits } from '../tar/expansion-guard.js';
 import type { LayerMeterOptions } from '../tar/layer-meter.js';
@@ -9,7 +9,7 @@ import { ArchiveFile } from './archive-file.js';
 import { ArchiveTree } from './archive-tree.js';
 import { normalizeEntryName } from './entry-name.js';
 
-/** Limits of reading one archive; each default is in limits.ts, or named here. */
+/** Limits of reading one archive; each default is in limits.ts. */
 export interface ArchiveLimits extends TarReaderOptions {
   /** Size of a file that is kept in memory rather than staged. */
   readonly maxMemoryFileBytes?: number | undefined;
@@ -30,11 +30,6 @@ export interface ArchiveLimits extends TarReaderOptions {
   /** How far an archive compressed as a whole may expand. */
   readonly expansion?: ExpansionLimits | undefined;
 }
-
-/** Configs, manifests and small layers fit; writing them to staging would cost more than it frees. */
-const MEMORY_FILE_BYTES = 256 * 1024;
-/** Enough for some thousand images' configs and manifests. */
-const MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** Bytes from the start of a file that a message shows when it is no archive. */
 const SHOWN_START_BYTES = 24;
@@ -71,8 +66,8 @@ export async function scanArchive(
 type KeepFile = (name: string, entry: TarEntry) => Promise<ArchiveFile>;
 
 function fileKeeper(staging: Staging, limits: ArchiveLimits): KeepFile {
-  const maxFileBytes = limits.maxMemoryFileBytes ?? MEMORY_FILE_BYTES;
-  let memoryLeft = limits.maxMemoryBytes ?? MEMORY_BYTES;
+  const maxFileBytes = limits.maxMemoryFileBytes ?? MAX_MEMORY_FILE_BYTES;
+  let memoryLeft = limits.maxMemoryBytes ?? MAX_MEMORY_BYTES;
   return async (name, entry) => {
     if (entry.size > Math.min(maxFileBytes, memoryLeft)) {
       refuseLargeJson(name, entry.size, limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES);

@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_REFERENCE_NAME_LENGTH } from '../limits.js';
+import { MAX_REFERENCE_LENGTH, MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from '../limits.js';
 
 /** A normalized image name (distribution/reference): `docker.io`, `library/tiny`, `1`. */
 export interface Reference {
@@ -16,14 +16,12 @@ const DEFAULT_DOMAIN = 'docker.io';
 const LEGACY_DOMAIN = 'index.docker.io';
 const OFFICIAL_PREFIX = 'library/';
 const DEFAULT_TAG = 'latest';
-/** Longest text that can be a reference: a name, a tag of 128, a SHA-512 digest, and the signs between. */
-const MAX_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + 128 + 1 + 'sha512:'.length + 128;
 
 const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
 const DOMAIN = `(?:${LABEL}(?:\\.${LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
 const PATH_PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
 const PATH = `${PATH_PART}(?:/${PATH_PART})*`;
-const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
+const TAG = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,${MAX_TAG_LENGTH - 1}}`;
 const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}';
 const REFERENCE = new RegExp(`^(${DOMAIN})/(${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`);
 const IDENTIFIER = /^[a-f0-9]{64}$/;
@@ -38,7 +36,9 @@ const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9
  */
 export function parseReference(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty');
-  if (text.length > MAX_LENGTH) throw invalid(text, `expected at most ${MAX_LENGTH} characters, found ${text.length}`);
+  if (text.length > MAX_REFERENCE_LENGTH) {
+    throw invalid(text, `expected at most ${MAX_REFERENCE_LENGTH} characters, found ${text.length}`);
+  }
   if (IDENTIFIER.test(text)) throw invalid(text, 'a name of 64 hex digits could be an image id');
   const { domain: host, rest } = splitDomain(text);
   const repository = rest.split(':', 1)[0] ?? '';

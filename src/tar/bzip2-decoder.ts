@@ -1,12 +1,6 @@
 import unbzip2 from 'unbzip2-stream';
+import { MAX_BZIP2_STEP_BYTES } from '../limits.js';
 import type { PushDecoder } from './push-decoder.js';
-
-/**
- * Most that one step may decompress to before it is handed on. A block of
- * 900 kB can stand for 45 MB and the decoder holds about one block's input
- * back, so this is far above what a layer gives and far below what a bomb does.
- */
-const MAX_STEP_BYTES = 512 * 1024 * 1024;
 
 /**
  * Returns a bzip2 decompressor. It checks the CRC of every block and stream,
@@ -20,7 +14,7 @@ export function createBzip2Decoder(): PushDecoder {
   // An exception in here is caught by the decoder, which then stops for good and emits it.
   decoder.on('data', (piece: Uint8Array) => {
     pieceBytes += piece.length;
-    if (pieceBytes > MAX_STEP_BYTES) throw new Error(`one step gave more than ${MAX_STEP_BYTES} bytes`);
+    if (pieceBytes > MAX_BZIP2_STEP_BYTES) throw new Error(`one step gave more than ${MAX_BZIP2_STEP_BYTES} bytes`);
     pieces.push(piece);
   });
   // The library throws a function-style error or, where it runs off its input, a TypeError.

@@ -10,7 +10,7 @@ import { ARCHIVE_EXPANSION, ExpansionGuard, type ExpansionLimits } from './expan
  * The source is closed when the reader stops early or anything fails.
  *
  * @throws {StoreError} COMPRESSION_INVALID when the data is corrupt or stops early
- * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it expands beyond `limits`
+ * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it expands beyond `limits`; a plain source has their size too
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
@@ -21,8 +21,8 @@ export async function* decompress(
     const start = await readStart(iterator);
     const compression = detectCompression(start);
     const whole = joined(start, iterator);
-    if (compression === 'none') yield* whole;
-    else yield* decode(whole, compression, new ExpansionGuard(limits));
+    const guard = new ExpansionGuard(limits);
+    yield* compression === 'none' ? passOn(whole, guard) : decode(whole, compression, guard);
   } finally {
     await iterator.return?.();
   }
@@ -40,6 +40,14 @@ export function compressionError(compression: Compression, error: unknown): Stor
       data: { compression },
     },
   );
+}
+
+async function* passOn(source: AsyncIterable<Uint8Array>, guard: ExpansionGuard): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    guard.fed(chunk.length);
+    guard.produced(chunk.length);
+    yield chunk;
+  }
 }
 
 async function* decode(

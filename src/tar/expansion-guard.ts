@@ -1,7 +1,7 @@
 import { StoreError } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
 
-/** How far compressed bytes may expand. Sizes are decompressed bytes. */
+/** How far bytes may expand; plain ones come out as they go in. Sizes are decompressed bytes. */
 export interface ExpansionLimits {
   /** All that may come out. */
   readonly maxBytes: number;
@@ -21,7 +21,7 @@ const LAYER_EXPANSION: ExpansionLimits = {
 /** The limits of an archive compressed as a whole: its layers have their own, so only the ratio counts. */
 export const ARCHIVE_EXPANSION: ExpansionLimits = { ...LAYER_EXPANSION, maxBytes: Number.MAX_SAFE_INTEGER };
 
-/** Counts what goes into and comes out of a decoder, and refuses what expands like a bomb. */
+/** Counts what goes into and comes out of a decoder, or passes by as it is, and refuses what expands like a bomb. */
 export class ExpansionGuard {
   readonly #limits: ExpansionLimits;
   #bytesIn = 0;
@@ -51,7 +51,7 @@ export class ExpansionGuard {
   #exceeded(expected: string): StoreError {
     return new StoreError(
       'ARCHIVE_LIMIT_EXCEEDED',
-      `cannot decompress: expected ${expected}, found ${this.#bytesOut} bytes from ${this.#bytesIn}`,
+      `cannot read further: expected ${expected}, found ${this.#bytesOut} bytes from ${this.#bytesIn}`,
       { data: { ...this.#limits, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut } },
     );
   }

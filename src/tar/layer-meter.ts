@@ -107,7 +107,7 @@ export class LayerMeter {
     this.#start = new Uint8Array(0);
     this.#compression = detectCompression(start);
     if (this.#compression !== 'none') {
-      const take = (bytes: Uint8Array): void => this.#takeInflated(bytes);
+      const take = (bytes: Uint8Array): void => this.#takeTar(bytes);
       this.#inflation = await Inflation.create(this.#compression, take);
     }
     if (start.length > 0) await this.#measure(start);
@@ -115,15 +115,15 @@ export class LayerMeter {
 
   async #measure(chunk: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return;
+    this.#guard.fed(chunk.length);
     if (this.#inflation === undefined) {
-      this.#try(() => void this.#scan.push(chunk));
+      this.#try(() => this.#takeTar(chunk));
       return;
     }
-    this.#guard.fed(chunk.length);
     this.#fail(await this.#inflation.write(chunk));
   }
 
-  #takeInflated(bytes: Uint8Array): void {
+  #takeTar(bytes: Uint8Array): void {
     this.#guard.produced(bytes.length);
     this.#scan.push(bytes);
   }

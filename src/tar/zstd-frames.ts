@@ -1,5 +1,4 @@
-/** Largest window a frame may ask for: what the zstd tool itself accepts (`zstd --long` at its default, 27 bits). */
-const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
+import { MAX_ZSTD_WINDOW_BYTES } from '../limits.js';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
@@ -83,7 +82,9 @@ export class ZstdFrames {
 
   #checkWindow(): void {
     const window = this.#isSingleSegment ? this.#contentSize() : this.#windowSize(this.#bytes.getUint8(0));
-    if (window > MAX_WINDOW_BYTES) throw new Error(`expected a window of at most ${MAX_WINDOW_BYTES}, found ${window}`);
+    if (window > MAX_ZSTD_WINDOW_BYTES) {
+      throw new Error(`expected a window of at most ${MAX_ZSTD_WINDOW_BYTES}, found ${window}`);
+    }
   }
 
   #windowSize(descriptor: number): number {

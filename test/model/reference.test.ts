@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MAX_REFERENCE_NAME_LENGTH } from '../../src/limits.js';
+import { MAX_REFERENCE_LENGTH, MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from '../../src/limits.js';
 import { canonicalReference, familiarReference, formatReference, parseReference } from '../../src/model/reference.js';
 import { storeError } from '../support/store-error.js';
 
@@ -109,6 +109,17 @@ test(refuses, '[::1/a', /expected/);
 test(refuses, '::1/a', /expected/);
 test(refuses, `${'a/'.repeat(128)}a:tag`, /at most 255/);
 test(refuses, 'a'.repeat(600), /at most/);
+
+test('a tag and a whole reference may be as long as their limits, and not one longer', (t) => {
+  const tag = 't'.repeat(MAX_TAG_LENGTH);
+  t.is(parseReference(`tiny:${tag}`).tag, tag);
+  t.throws(() => parseReference(`tiny:${tag}t`), { message: /expected \[host/ });
+  const name = `host.test/${'a'.repeat(MAX_REFERENCE_NAME_LENGTH - 'host.test/'.length)}`;
+  const longest = `${name}:${tag}@sha512:${'0'.repeat(128)}`;
+  t.is(longest.length, MAX_REFERENCE_LENGTH);
+  t.is(formatReference(parseReference(longest)), longest);
+  t.throws(() => parseReference(`${longest}0`), { message: new RegExp(`at most ${MAX_REFERENCE_LENGTH} characters`) });
+});
 
 test('a name may have 255 characters with its domain', (t) => {
   t.is(MAX_REFERENCE_NAME_LENGTH, 255);

@@ -98,6 +98,15 @@ test(
     expansion: { maxBytes: 1e9, maxRatio: 100, ratioFreeBytes: 1_000_000 },
   },
 );
+test(fails, 'a plain layer that is too large', async () => plain, 'ARCHIVE_LIMIT_EXCEEDED', {
+  expansion: { maxBytes: plain.length - 1, maxRatio: 100, ratioFreeBytes: 0 },
+});
+
+test('a plain layer may have as many bytes as the limit says', async (t) => {
+  const expansion = { maxBytes: plain.length, maxRatio: 1, ratioFreeBytes: 0 };
+  t.is(requireLayer(await measure(plain, 1000, { expansion })).diffSize, 12_701);
+});
+
 test(fails, 'a layer of too many entries', () => buildTar([{ name: 'a' }, { name: 'b' }]), 'ARCHIVE_LIMIT_EXCEEDED', {
   maxEntries: 1,
 });
