@@ -33,6 +33,19 @@ test('resolve gives the image of one platform', async (t) => {
   t.is((await run('resolve', '--platform', 'windows/amd64', 'tiny:multi')).code, 3);
 });
 
+test('a tag of a name has all its platforms, one of an id has that image alone, and the log tells which went', async (t) => {
+  const { done, run } = await startSession(t);
+  await done('load', archive('oci-multi-platform.tar'));
+  await done('tag', 'tiny:multi', 'copy:1');
+  t.is((await done('resolve', '--platform', 'linux/arm64', 'copy:1')).slice(7, 19), ids.tinyArm);
+  await done('tag', ids.tiny, 'copy:1');
+  t.is((await run('resolve', '--platform', 'linux/arm64', 'copy:1')).code, 3);
+  await done('untag', 'tiny:multi');
+  const [moved, removed] = objectsOf(await done('log', '--json')).slice(-2) as Record<string, unknown[]>[];
+  t.is(moved?.previousPlatforms?.length, 2);
+  t.is(removed?.platforms?.length, 2);
+});
+
 test('refs draws each period on a line of time', async (t) => {
   const session = await startSession(t);
   const { done, wait } = session;
