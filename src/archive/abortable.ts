@@ -1,4 +1,4 @@
-import { StoreError } from '../errors.js';
+import { aborted } from '../abort.js';
 
 /** What watches bytes pass by. */
 export interface Watch {
@@ -39,8 +39,7 @@ function nextUnlessAborted<T>(
 ): Promise<IteratorResult<T, unknown>> {
   if (signal === undefined) return iterator.next();
   return new Promise((resolve, reject) => {
-    const onAbort = (): void =>
-      reject(new StoreError('ABORTED', 'stopped: the caller aborted', { cause: signal.reason }));
+    const onAbort = (): void => reject(aborted(signal));
     if (signal.aborted) {
       onAbort();
       return;

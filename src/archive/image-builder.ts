@@ -1,5 +1,6 @@
 import { StoreError } from '../errors.js';
 import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../limits.js';
+import { EMPTY_LAYER_DIFF_ID } from '../model/child-image.js';
 import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest } from '../model/digest.js';
 import { type Image, newFromJSON } from '../model/image.js';
 import { requireLayer } from '../tar/layer-meter.js';
@@ -23,8 +24,7 @@ export interface NamedLayer {
   readonly file: ArchiveFile | undefined;
 }
 
-/** Diff id of a tar without entries: 1,024 zero bytes. A layer file of zero bytes stands for it too. */
-const EMPTY_TAR_DIFF_ID = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+/** Zero bytes of a tar without entries, whose layer a file of no bytes stands for too. */
 const EMPTY_TAR_BYTES = 1024;
 
 /** Turns files of an archive into configs and layers, checking each file once however often it is named. */
@@ -97,7 +97,7 @@ export class ImageBuilder {
     const key = `${file.digest} ${diffId}`;
     const known = this.#layers.get(key);
     if (known !== undefined) return known;
-    const actual = file.size === 0 && diffId === EMPTY_TAR_DIFF_ID ? this.#emptyTar(name) : file;
+    const actual = file.size === 0 && diffId === EMPTY_LAYER_DIFF_ID ? this.#emptyTar(name) : file;
     const layer = await checkLayer(name, actual, diffId);
     this.#layers.set(key, layer);
     return layer;

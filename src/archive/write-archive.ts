@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { type Pack, pack } from 'tar-stream';
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
+import { drained } from '../tar/drained.js';
 import { abortable, type Watch } from './abortable.js';
 import { entrySize, type PlannedEntry } from './archive-plan.js';
 import { type ArchiveFormat, planArchive } from './plan-archive.js';
@@ -108,18 +109,5 @@ async function* checkedBlob(saved: SavedArchive, digest: Digest, size: number): 
 function settled(start: (done: (error?: Error | null) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     start((error) => (error ? reject(error) : resolve()));
-  });
-}
-
-/** Resolves when `sink` takes more, or never will. */
-function drained(sink: Sink): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      sink.off('drain', done);
-      sink.off('close', done);
-      resolve();
-    };
-    sink.on('drain', done);
-    sink.on('close', done);
   });
 }

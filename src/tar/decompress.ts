@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { StoreError } from '../errors.js';
 import { COMPRESSION_MAGIC_BYTES, type Compression, detectCompression } from './compression.js';
 import { createDecoder } from './decoder.js';
+import { drained } from './drained.js';
 import { ARCHIVE_EXPANSION, ExpansionGuard, type ExpansionLimits } from './expansion-guard.js';
 
 /**
@@ -86,20 +87,6 @@ async function feed(source: AsyncIterable<Uint8Array>, decoder: Duplex, guard: E
     if (!decoder.write(chunk)) await drained(decoder);
   }
   decoder.end();
-}
-
-/** Resolves when `decoder` takes more, or never will. */
-function drained(decoder: Duplex): Promise<void> {
-  if (decoder.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      decoder.off('drain', done);
-      decoder.off('close', done);
-      resolve();
-    };
-    decoder.on('drain', done);
-    decoder.on('close', done);
-  });
 }
 
 async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 import { type Extract, extract, type Header } from 'tar-stream';
 import { StoreError } from '../errors.js';
 import { MAX_ARCHIVE_ENTRIES, MAX_ARCHIVE_NAME_BYTES, MAX_EXTENDED_HEADER_BYTES } from '../limits.js';
+import { drained } from './drained.js';
 import { invalidTar, TAR_BLOCK_BYTES } from './tar-header.js';
 import { TarScan } from './tar-scan.js';
 
@@ -85,19 +86,6 @@ async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options:
     throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected two zero blocks at its end, found none');
   }
   parser.end(null);
-}
-
-/** Resolves when `parser` takes more, or never will. */
-function drained(parser: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      parser.off('drain', done);
-      parser.off('close', done);
-      resolve();
-    };
-    parser.on('drain', done);
-    parser.on('close', done);
-  });
 }
 
 /** An entry as tar-stream gives it: null for a type it does not know and for a target that is not there. */
