@@ -5,10 +5,10 @@
  */
 
 // Stores
-export { openStore } from './store/open-store.js';
-export { type ImageStoreOptions, newImageStore } from './store/new-image-store.js';
-export { newFSStoreBackend } from './store/fs-backend.js';
-export { createExporter, type Exporter } from './store/exporter.js';
+export { openStore } from './store/open/open-store.js';
+export { type ImageStoreOptions, newImageStore } from './store/backends/new-image-store.js';
+export { newFSStoreBackend } from './store/backends/fs-backend.js';
+export { createExporter, type Exporter } from './store/archives/exporter.js';
 export type {
   DigestWalkFunc,
   EventFilter,

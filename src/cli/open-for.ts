@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError } from '../errors.js';
-import { openStore } from '../store/open-store.js';
+import { openStore } from '../store/open/open-store.js';
 import type { EventStore } from '../store/store.js';
 import type { CommandContext } from './context.js';
 

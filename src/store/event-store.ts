@@ -5,25 +5,25 @@ import type { Log } from '../log/log.js';
 import type { ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
-import { BlobCleaner } from './blob-cleaner.js';
-import type { BlobStore } from './blob-store.js';
+import { BlobCleaner } from './layers/blob-cleaner.js';
+import type { BlobStore } from './layers/blob-store.js';
 import type { ImagePolicy } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
-import { originOf } from './envelope.js';
-import type { HeadWitness } from './head-witness.js';
-import type { HeldLayers } from './held-layers.js';
+import { originOf } from './write/envelope.js';
+import type { HeadWitness } from './open/head-witness.js';
+import type { HeldLayers } from './layers/held-layers.js';
 import { imageDetails } from './image-details.js';
 import { ImageStore } from './image-store.js';
-import { LayerHolds } from './layer-holds.js';
-import { LocalLayers } from './layer-store.js';
-import { loadArchive } from './load-archive.js';
-import { LogBackend } from './log-backend.js';
-import { nodeSha256 } from './node-hash.js';
-import { removeOwner } from './owner-file.js';
+import { LayerHolds } from './layers/layer-holds.js';
+import { LocalLayers } from './layers/layer-store.js';
+import { loadArchive } from './archives/load-archive.js';
+import { LogBackend } from './backends/log-backend.js';
+import { nodeSha256 } from './files/node-hash.js';
+import { removeOwner } from './open/owner-file.js';
 import { ReferenceStore } from './reference-store.js';
-import { saveArchive } from './save-archive.js';
-import type { Sidecar } from './sidecar.js';
+import { saveArchive } from './archives/save-archive.js';
+import type { Sidecar } from './open/sidecar.js';
 import { statsOf } from './stats.js';
 import type {
   EventStore,
@@ -38,8 +38,8 @@ import type {
   StoreStats,
   WriteOptions,
 } from './store.js';
-import { EventReader } from './store-log.js';
-import { Writer } from './writer.js';
+import { EventReader } from './read/store-log.js';
+import { Writer } from './write/writer.js';
 
 /** Where an event store keeps layers: with itself, elsewhere, or not at all. */
 export type LayerPlace = 'own' | 'elsewhere' | 'none';

@@ -3,9 +3,9 @@ import { StoreError } from '../errors.js';
 import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
-import type { CommandPort } from './command.js';
+import type { CommandPort } from './write/command.js';
 import { decideTag, decideUntag, referenceNotFound } from './decide/tag.js';
-import { originOf } from './envelope.js';
+import { originOf } from './write/envelope.js';
 import type { ReferenceEntry, WriteOptions } from './store.js';
 
 export interface ReferenceStoreParts {

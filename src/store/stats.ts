@@ -1,6 +1,6 @@
 import { headsOf } from '../../projections/heads.js';
 import type { Views } from '../../projections/views.js';
-import type { Sidecar } from './sidecar.js';
+import type { Sidecar } from './open/sidecar.js';
 import type { Head, StoreStats } from './store.js';
 
 /** Returns the numbers of a store. Costs a walk over images and blobs. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Interruption } from '../../src/cli/interruption.js';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { archive, ids, objectsOf, type Session, SESSION_START, startSession } from './session.js';
 
 const DAY_MS = 86_400_000;

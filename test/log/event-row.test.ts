@@ -5,7 +5,7 @@ import { leafHash } from '../../src/log/leaf-hash.js';
 import { encodeRecord } from '../../src/log/record.js';
 import { bytesToHex, sha256 } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { anyEvent } from '../support/event-arbitraries.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, eventsFrom } from '../support/stored-event.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { LevelLog } from '../../src/log/level-log.js';
 import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

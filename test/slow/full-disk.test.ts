@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { footprint, wrongFiles } from '../store/temporary-store.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { archiveBytes } from '../store/fixture-archives.js';
 import { blobFiles } from '../store/temporary-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { idNamed } from '../support/image-configs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { startChild } from './child.js';

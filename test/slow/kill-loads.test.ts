@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { blobFiles, wrongFiles } from '../store/temporary-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { startChild } from './child.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { type ErrorCode, StoreError } from '../../src/errors.js';
-import { ioFailure, writeDurableFile } from '../../src/store/durable-file.js';
+import { ioFailure, writeDurableFile } from '../../src/store/files/durable-file.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytesOf } from '../support/text-bytes.js';

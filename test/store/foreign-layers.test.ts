@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import type { ChainId } from '../../src/model/digest.js';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import type { ChainId, ImageId } from '../../src/model/digest.js';
 import { unchanged } from '../../src/store/decide/decision.js';
-import { HeldLayers, type HoldingAnswer } from '../../src/store/held-layers.js';
+import { HeldLayers, type HoldingAnswer } from '../../src/store/layers/held-layers.js';
 import type { DecisionState } from '../../src/store/decide/decision.js';
 import type { Layer, LayerMetadata } from '../../src/store/store.js';
 import { type BuiltImage, buildImage, digest, dockerEntries } from '../archive/built-archives.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { anyOperation, type Operation, outcomeOf } from '../support/store-operations.js';
 import { stateOf } from '../support/store-state.js';

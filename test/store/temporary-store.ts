@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { StoredEvent } from '../../src/model/events.js';
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore, OpenOptions } from '../../src/store/store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 

@@ -1,4 +1,4 @@
-import { openStore } from '../../src/store/open-store.js';
+import { openStore } from '../../src/store/open/open-store.js';
 
 // Tries to open the store that the first argument names, and says how that went: run as a process of its own.
 const directory = process.argv[2] ?? '';

@@ -3,7 +3,7 @@ import { Level } from 'level';
 import { openStore } from '../../../src/index.js';
 import { parseEventRow } from '../../../src/log/event-row.js';
 import { CONTENT_PREFIX, contentKey, EVENT_PREFIX, seqOfEventKey } from '../../../src/log/keys.js';
-import { nodeSha256 } from '../../../src/store/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import type { EventStore } from '../../../src/store/store.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { imageConfig } from '../inputs/image-configs.js';

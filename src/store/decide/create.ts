@@ -5,7 +5,7 @@ import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/d
 import type { EventBody } from '../../model/events.js';
 import { checkHistory } from '../../model/lineage.js';
 import type { Image } from '../../model/image.js';
-import { nodeSha256 } from '../node-hash.js';
+import { nodeSha256 } from '../files/node-hash.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
 /** Which images a store takes. */

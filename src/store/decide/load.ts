@@ -7,7 +7,7 @@ import type { Image } from '../../model/image.js';
 import { isValidParent } from '../../model/lineage.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
 import type { LoadedImage, LoadedReference } from '../store.js';
-import { chainOnTop } from '../chain.js';
+import { chainOnTop } from '../layers/chain.js';
 import { checkImage, imageCreated, type ImagePolicy } from './create.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './parent.js';

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { openStore } from '../../../src/store/open-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { tellParent } from '../child.js';
 

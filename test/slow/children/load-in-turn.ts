@@ -1,4 +1,4 @@
-import { openStore } from '../../../src/store/open-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
 import { inChunks } from '../../tar/build-tar.js';
 import { tellParent } from '../child.js';
 import { numberedArchive } from '../numbered-archive.js';

@@ -1,4 +1,4 @@
-import { openStore } from '../../../src/store/open-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
 import { tellParent } from '../child.js';
 import { peakMemory } from './peak-memory.js';
 

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { LayersView } from '../../projections/layers.js';
-import { StoreError } from '../errors.js';
-import { type ChainId, type DiffId, type Digest, digestFromHash } from '../model/digest.js';
-import type { LayerFacts } from '../model/events.js';
-import { decompress } from '../tar/decompress.js';
-import { LayerMeter, requireLayer } from '../tar/layer-meter.js';
+import type { LayersView } from '../../../projections/layers.js';
+import { StoreError } from '../../errors.js';
+import { type ChainId, type DiffId, type Digest, digestFromHash } from '../../model/digest.js';
+import type { LayerFacts } from '../../model/events.js';
+import { decompress } from '../../tar/decompress.js';
+import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
 import type { BlobStore } from './blob-store.js';
 import { chainOnTop } from './chain.js';
-import type { CommandPort } from './command.js';
-import { decideRegister, decideRelease, layerNotFound, type NewLayer } from './decide/register.js';
-import { type Origin, originOf } from './envelope.js';
+import type { CommandPort } from '../write/command.js';
+import { decideRegister, decideRelease, layerNotFound, type NewLayer } from '../decide/register.js';
+import { type Origin, originOf } from '../write/envelope.js';
 import type { LayerHolds } from './layer-holds.js';
 import type { StagedBlob } from './staged-blob.js';
-import type { Layer, LayerMetadata, LayerStore, WriteOptions } from './store.js';
+import type { Layer, LayerMetadata, LayerStore, WriteOptions } from '../store.js';
 
 export interface LocalLayersParts {
   readonly view: () => LayersView;

@@ -1,6 +1,6 @@
-import type { ChainId, DiffId } from '../model/digest.js';
-import { createChainId } from '../model/rootfs.js';
-import { nodeSha256 } from './node-hash.js';
+import type { ChainId, DiffId } from '../../model/digest.js';
+import { createChainId } from '../../model/rootfs.js';
+import { nodeSha256 } from '../files/node-hash.js';
 
 /** Returns the chain of the layer `diffId` on top of `parent` (OCI image spec, config.md, Layer ChainID). */
 export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {

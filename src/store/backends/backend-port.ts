@@ -1,13 +1,13 @@
-import type { Page } from '../../projections/live-view.js';
-import type { Views } from '../../projections/views.js';
-import { StoreError } from '../errors.js';
-import type { Digest } from '../model/digest.js';
-import type { EventBody } from '../model/events.js';
-import type { Command, CommandPort } from './command.js';
-import { PARENT_KEY } from './decide/metadata.js';
-import { NotedState } from './decide/noted-state.js';
-import { type Origin, stampEvents } from './envelope.js';
-import type { StoreBackend } from './store.js';
+import type { Page } from '../../../projections/live-view.js';
+import type { Views } from '../../../projections/views.js';
+import { StoreError } from '../../errors.js';
+import type { Digest } from '../../model/digest.js';
+import type { EventBody } from '../../model/events.js';
+import type { Command, CommandPort } from '../write/command.js';
+import { PARENT_KEY } from '../decide/metadata.js';
+import { NotedState } from '../decide/noted-state.js';
+import { type Origin, stampEvents } from '../write/envelope.js';
+import type { StoreBackend } from '../store.js';
 
 const NO_HOLDS = { holdsOf: () => 0 };
 const RESTORED: Origin = { actor: 'restore', reason: undefined, requestId: undefined };

@@ -1,19 +1,19 @@
-import { throwIfAborted } from '../abort.js';
-import type { ArchiveContents, ArchiveReference, StagedLayer } from '../archive/archive.js';
-import { readArchive } from '../archive/read-archive.js';
-import { StoreError } from '../errors.js';
-import type { Digest, ImageId } from '../model/digest.js';
-import { parsePlatform } from '../model/platform.js';
-import { canonicalReference } from '../model/reference.js';
-import { archiveFileSource } from './archive-source.js';
-import type { BlobStore, KeptBlob } from './blob-store.js';
-import type { Command, CommandPort } from './command.js';
-import { chainOf } from './decide/create.js';
-import { decideLoad, type LoadOutcome, type LoadPolicy } from './decide/load.js';
-import type { Origin } from './envelope.js';
-import type { HeldLayers } from './held-layers.js';
-import { StagedBlob } from './staged-blob.js';
-import type { LoadOptions, LoadResult } from './store.js';
+import { throwIfAborted } from '../../abort.js';
+import type { ArchiveContents, ArchiveReference, StagedLayer } from '../../archive/archive.js';
+import { readArchive } from '../../archive/read-archive.js';
+import { StoreError } from '../../errors.js';
+import type { Digest, ImageId } from '../../model/digest.js';
+import { parsePlatform } from '../../model/platform.js';
+import { canonicalReference } from '../../model/reference.js';
+import { archiveFileSource } from '../archive-source.js';
+import type { BlobStore, KeptBlob } from '../layers/blob-store.js';
+import type { Command, CommandPort } from '../write/command.js';
+import { chainOf } from '../decide/create.js';
+import { decideLoad, type LoadOutcome, type LoadPolicy } from '../decide/load.js';
+import type { Origin } from '../write/envelope.js';
+import type { HeldLayers } from '../layers/held-layers.js';
+import { StagedBlob } from '../layers/staged-blob.js';
+import type { LoadOptions, LoadResult } from '../store.js';
 
 export interface LoadParts {
   readonly port: CommandPort;

@@ -1,22 +1,28 @@
 import { readdir, stat } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createViews, type ViewSet } from '../../projections/views.js';
-import { throwIfAborted } from '../abort.js';
-import { StoreError } from '../errors.js';
-import { LevelLog } from '../log/level-log.js';
-import { BlobStore } from './blob-store.js';
+import { createViews, type ViewSet } from '../../../projections/views.js';
+import { throwIfAborted } from '../../abort.js';
+import { StoreError } from '../../errors.js';
+import { LevelLog } from '../../log/level-log.js';
+import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory } from './directory-claim.js';
-import { ioFailure, makeDurableDirectory, removeTemporaryFiles, syncDirectory, systemCode } from './durable-file.js';
-import { originOf } from './envelope.js';
-import { type EventStoreParts, type LayerPlace, LocalEventStore } from './event-store.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  removeTemporaryFiles,
+  syncDirectory,
+  systemCode,
+} from '../files/durable-file.js';
+import { originOf } from '../write/envelope.js';
+import { type EventStoreParts, type LayerPlace, LocalEventStore } from '../event-store.js';
 import { HeadWitness } from './head-witness.js';
-import { HeldLayers } from './held-layers.js';
-import { requiredOs } from './new-image-store.js';
-import { nodeSha256 } from './node-hash.js';
+import { HeldLayers } from '../layers/held-layers.js';
+import { requiredOs } from '../backends/new-image-store.js';
+import { nodeSha256 } from '../files/node-hash.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
-import type { EventStore, LayerGetReleaser, OpenOptions } from './store.js';
+import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
 
 /** Options whose actor is known and allowed. */
 type CheckedOptions = OpenOptions & { readonly actor: string };

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isStoreError, StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../../errors.js';
 
 /** Name of the file that says who has the store open. LevelDB's lock decides; this only names its holder. */
 const OWNER_FILE = 'owner.json';

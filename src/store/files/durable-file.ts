@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../../errors.js';
 
 /** How the names of files begin that a crash may leave behind. */
 const TEMPORARY_PREFIX = '.tmp-';

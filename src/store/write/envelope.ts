@@ -1,7 +1,7 @@
-import { StoreError } from '../errors.js';
-import { MAX_ACTOR_BYTES, MAX_REASON_BYTES } from '../limits.js';
-import type { EventBody, StoredEvent } from '../model/events.js';
-import type { WriteOptions } from './store.js';
+import { StoreError } from '../../errors.js';
+import { MAX_ACTOR_BYTES, MAX_REASON_BYTES } from '../../limits.js';
+import type { EventBody, StoredEvent } from '../../model/events.js';
+import type { WriteOptions } from '../store.js';
 
 /** Who, why and in which request: the part of an envelope that a caller chooses. */
 export interface Origin {

@@ -1,6 +1,6 @@
-import type { StoredEvent } from '../model/events.js';
-import { canonicalReference } from '../model/reference.js';
-import type { EventFilter } from './store.js';
+import type { StoredEvent } from '../../model/events.js';
+import { canonicalReference } from '../../model/reference.js';
+import type { EventFilter } from '../store.js';
 
 /**
  * Returns whether events pass `filter`; an absent filter passes all.

@@ -1,14 +1,14 @@
-import type { Page } from '../../projections/live-view.js';
-import type { Views } from '../../projections/views.js';
-import { StoreError } from '../errors.js';
-import { MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../limits.js';
-import type { Log, LogEntry } from '../log/log.js';
-import { encodeRecord } from '../log/record.js';
-import type { Digest } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
+import type { Page } from '../../../projections/live-view.js';
+import type { Views } from '../../../projections/views.js';
+import { StoreError } from '../../errors.js';
+import { MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../../limits.js';
+import type { Log, LogEntry } from '../../log/log.js';
+import { encodeRecord } from '../../log/record.js';
+import type { Digest } from '../../model/digest.js';
+import type { StoredEvent } from '../../model/events.js';
 import type { Command, CommandPort } from './command.js';
-import type { Decision } from './decide/decision.js';
-import { ChangedFacts, type HoldCounts, NotedState } from './decide/noted-state.js';
+import type { Decision } from '../decide/decision.js';
+import { ChangedFacts, type HoldCounts, NotedState } from '../decide/noted-state.js';
 import { stampEvents } from './envelope.js';
 
 /** A command in the queue, with the promise that its caller waits for. */

@@ -1,17 +1,17 @@
-import { createViews } from '../../projections/views.js';
-import { isStoreError } from '../errors.js';
-import { hostOs } from '../model/host.js';
-import { type Image, newFromJSON } from '../model/image.js';
-import { type ImageId, isDigest } from '../model/digest.js';
-import type { EventBody } from '../model/events.js';
+import { createViews } from '../../../projections/views.js';
+import { isStoreError } from '../../errors.js';
+import { hostOs } from '../../model/host.js';
+import { type Image, newFromJSON } from '../../model/image.js';
+import { type ImageId, isDigest } from '../../model/digest.js';
+import type { EventBody } from '../../model/events.js';
 import { BackendPort } from './backend-port.js';
-import { chainOf, imageCreated } from './decide/create.js';
-import { PARENT_KEY } from './decide/metadata.js';
-import { checkOS } from '../model/check-os.js';
-import { HeldLayers } from './held-layers.js';
-import { ImageStore } from './image-store.js';
-import { nodeSha256 } from './node-hash.js';
-import type { LayerGetReleaser, Store, StoreBackend } from './store.js';
+import { chainOf, imageCreated } from '../decide/create.js';
+import { PARENT_KEY } from '../decide/metadata.js';
+import { checkOS } from '../../model/check-os.js';
+import { HeldLayers } from '../layers/held-layers.js';
+import { ImageStore } from '../image-store.js';
+import { nodeSha256 } from '../files/node-hash.js';
+import type { LayerGetReleaser, Store, StoreBackend } from '../store.js';
 
 export interface ImageStoreOptions {
   /** The operating system that images with layers must be for; default `host`, as with Docker. */

@@ -1,9 +1,9 @@
-import { imagesOf, type ReferenceEntry } from '../../projections/references.js';
-import type { Views } from '../../projections/views.js';
-import { isStoreError, StoreError } from '../errors.js';
-import { type ImageId, isDigest } from '../model/digest.js';
-import { canonicalReference, parseReference } from '../model/reference.js';
-import type { EventStore } from './store.js';
+import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import type { Views } from '../../../projections/views.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import { type ImageId, isDigest } from '../../model/digest.js';
+import { canonicalReference, parseReference } from '../../model/reference.js';
+import type { EventStore } from '../store.js';
 
 /** The images that names stand for, and the references to write with them. */
 export interface NamedImages {

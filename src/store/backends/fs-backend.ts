@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StoreError } from '../errors.js';
-import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../model/digest.js';
-import { checkMetadataKey, metadataNotFound } from './decide/metadata.js';
-import { imageNotFound } from './decide/need.js';
-import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurableFile } from './durable-file.js';
-import { nodeSha256 } from './node-hash.js';
-import type { DigestWalkFunc, StoreBackend } from './store.js';
+import { StoreError } from '../../errors.js';
+import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../../model/digest.js';
+import { checkMetadataKey, metadataNotFound } from '../decide/metadata.js';
+import { imageNotFound } from '../decide/need.js';
+import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurableFile } from '../files/durable-file.js';
+import { nodeSha256 } from '../files/node-hash.js';
+import type { DigestWalkFunc, StoreBackend } from '../store.js';
 
 /**
  * Returns Docker's directory layout below `root`: `content/sha256/<hex>` for configs, `metadata/sha256/<hex>/<key>`

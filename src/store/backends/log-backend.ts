@@ -1,17 +1,17 @@
-import type { Views } from '../../projections/views.js';
-import { StoreError } from '../errors.js';
-import { type Digest, type ImageId, isDigest } from '../model/digest.js';
-import type { Decide } from './decide/decision.js';
+import type { Views } from '../../../projections/views.js';
+import { StoreError } from '../../errors.js';
+import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import type { Decide } from '../decide/decision.js';
 import {
   checkMetadataKey,
   decideClearMetadata,
   decideSetMetadata,
   metadataNotFound,
   PARENT_KEY,
-} from './decide/metadata.js';
-import { imageNotFound } from './decide/need.js';
-import { decideClearParent } from './decide/parent.js';
-import type { DigestWalkFunc, Store, StoreBackend } from './store.js';
+} from '../decide/metadata.js';
+import { imageNotFound } from '../decide/need.js';
+import { decideClearParent } from '../decide/parent.js';
+import type { DigestWalkFunc, Store, StoreBackend } from '../store.js';
 
 /** What the raw side of an event store is made of. */
 export interface LogBackendParts {

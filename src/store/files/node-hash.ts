@@ -1,5 +1,5 @@
 import * as crypto from 'node:crypto';
-import type { Sha256 } from '../model/digest.js';
+import type { Sha256 } from '../../model/digest.js';
 
 /**
  * SHA-256 by Node, about nine times as fast as the portable one on large inputs. The one-shot call

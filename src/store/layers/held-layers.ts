@@ -1,7 +1,7 @@
-import { isStoreError, StoreError } from '../errors.js';
-import type { ChainId, ImageId } from '../model/digest.js';
-import { type Decide, unchanged } from './decide/decision.js';
-import type { Layer, LayerGetReleaser, LayerMetadata } from './store.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import type { ChainId, ImageId } from '../../model/digest.js';
+import { type Decide, unchanged } from '../decide/decision.js';
+import type { Layer, LayerGetReleaser, LayerMetadata } from '../store.js';
 
 /** An image that a command may create, and the chain that it holds then. */
 export interface HoldingImage {

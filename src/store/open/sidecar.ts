@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoreError } from '../errors.js';
-import { ioFailure, systemCode, writeDurableFile } from './durable-file.js';
+import { StoreError } from '../../errors.js';
+import { ioFailure, systemCode, writeDurableFile } from '../files/durable-file.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';

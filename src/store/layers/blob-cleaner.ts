@@ -1,6 +1,6 @@
-import type { BlobsView } from '../../projections/blobs.js';
-import type { Page } from '../../projections/live-view.js';
-import type { Digest } from '../model/digest.js';
+import type { BlobsView } from '../../../projections/blobs.js';
+import type { Page } from '../../../projections/live-view.js';
+import type { Digest } from '../../model/digest.js';
 import type { BlobStore } from './blob-store.js';
 
 /** Removes blob files when the events that free them are durable. */

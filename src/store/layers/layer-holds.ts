@@ -1,7 +1,7 @@
-import type { ChainId } from '../model/digest.js';
-import type { Command } from './command.js';
-import type { HoldCounts } from './decide/noted-state.js';
-import type { LayerMetadata } from './store.js';
+import type { ChainId } from '../../model/digest.js';
+import type { Command } from '../write/command.js';
+import type { HoldCounts } from '../decide/noted-state.js';
+import type { LayerMetadata } from '../store.js';
 
 /** Counts the callers that hold each chain, and knows which chains are going. Holds are of this process and end with it. */
 export class LayerHolds implements HoldCounts {

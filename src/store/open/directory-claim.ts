@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { StoreError } from '../errors.js';
-import { ioFailure } from './durable-file.js';
+import { StoreError } from '../../errors.js';
+import { ioFailure } from '../files/durable-file.js';
 
 /** The directories whose stores this process has open, by device and inode: a path may have other names. */
 const claimed = new Set<string>();

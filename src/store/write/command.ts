@@ -1,4 +1,4 @@
-import type { Decide } from './decide/decision.js';
+import type { Decide } from '../decide/decision.js';
 import type { Origin } from './envelope.js';
 
 /** One change that a caller asks for. */

@@ -1,11 +1,11 @@
 import { filter as rxFilter, firstValueFrom, fromEvent, mergeMap, NEVER, type Observable, takeUntil } from 'rxjs';
-import type { Page } from '../../projections/live-view.js';
-import { throwIfAborted } from '../abort.js';
-import { isStoreError } from '../errors.js';
-import type { Log } from '../log/log.js';
-import type { StoredEvent } from '../model/events.js';
+import type { Page } from '../../../projections/live-view.js';
+import { throwIfAborted } from '../../abort.js';
+import { isStoreError } from '../../errors.js';
+import type { Log } from '../../log/log.js';
+import type { StoredEvent } from '../../model/events.js';
 import { compileFilter } from './event-filter.js';
-import type { FollowOptions, Head, ReadOptions, StoreLog } from './store.js';
+import type { FollowOptions, Head, ReadOptions, StoreLog } from '../store.js';
 
 /** The reading side of a store's log: pages from the database, and what was folded as it happens. */
 export class EventReader implements StoreLog {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoreError } from '../errors.js';
-import type { Log } from '../log/log.js';
-import { bytesToHex } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
-import { ioFailure, systemCode, writeDurableFile } from './durable-file.js';
+import { StoreError } from '../../errors.js';
+import type { Log } from '../../log/log.js';
+import { bytesToHex } from '../../model/digest.js';
+import type { StoredEvent } from '../../model/events.js';
+import { ioFailure, systemCode, writeDurableFile } from '../files/durable-file.js';
 
 /** Name of the witness in a store's directory. It may be deleted: then one check less is made at the next open. */
 const WITNESS_FILE = 'head.json';

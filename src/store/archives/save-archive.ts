@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
-import type { Views } from '../../projections/views.js';
-import { throwIfAborted } from '../abort.js';
-import type { SavedArchive, SavedImage, SavedLayer } from '../archive/saved-archive.js';
-import { writeArchive } from '../archive/write-archive.js';
-import { StoreError } from '../errors.js';
-import type { ChainId, Digest, ImageId } from '../model/digest.js';
-import type { BlobStore } from './blob-store.js';
+import type { Views } from '../../../projections/views.js';
+import { throwIfAborted } from '../../abort.js';
+import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/saved-archive.js';
+import { writeArchive } from '../../archive/write-archive.js';
+import { StoreError } from '../../errors.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { BlobStore } from '../layers/blob-store.js';
 import { namedImages } from './named-images.js';
-import type { EventStore, SaveOptions } from './store.js';
+import type { EventStore, SaveOptions } from '../store.js';
 
 export interface SaveParts {
   readonly store: Pick<EventStore, 'get' | 'search'>;

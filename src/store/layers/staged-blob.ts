@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { ioFailure } from './durable-file.js';
+import { ioFailure } from '../files/durable-file.js';
 
 /** Bytes of a chunk that is read back. */
 const READ_CHUNK_BYTES = 256 * 1024;

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoreError } from '../errors.js';
-import { type Digest, digestHex, isDigest } from '../model/digest.js';
-import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from './durable-file.js';
+import { StoreError } from '../../errors.js';
+import { type Digest, digestHex, isDigest } from '../../model/digest.js';
+import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
 import { StagedBlob } from './staged-blob.js';
 
 /** Bytes of a chunk that is read from a blob. */
