@@ -4,9 +4,10 @@ import type { PushDecoder } from './push-decoder.js';
 
 /**
  * Returns a bzip2 decompressor. It checks the CRC of every block and stream,
- * takes several streams one after another, and throws on anything after them.
+ * takes several streams one after another, and throws on anything after them
+ * and on a step that gives more than `maxStepBytes`.
  */
-export function createBzip2Decoder(): PushDecoder {
+export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDecoder {
   const decoder = unbzip2() as unknown as EventfulDecoder;
   let pieces: Uint8Array[] = [];
   let pieceBytes = 0;
@@ -14,7 +15,7 @@ export function createBzip2Decoder(): PushDecoder {
   // An exception in here is caught by the decoder, which then stops for good and emits it.
   decoder.on('data', (piece: Uint8Array) => {
     pieceBytes += piece.length;
-    if (pieceBytes > MAX_BZIP2_STEP_BYTES) throw new Error(`one step gave more than ${MAX_BZIP2_STEP_BYTES} bytes`);
+    if (pieceBytes > maxStepBytes) throw new Error(`one step gave more than ${maxStepBytes} bytes`);
     pieces.push(piece);
   });
   // The library throws a function-style error or, where it runs off its input, a TypeError.
