@@ -5,7 +5,7 @@ import { StoreError } from '../../errors.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
-import { archiveFileSource } from '../archive-source.js';
+import { archiveFileSource } from './archive-source.js';
 import type { BlobStore, KeptBlob } from '../layers/blob-store.js';
 import type { Command, CommandPort } from '../write/command.js';
 import { chainOf } from '../decide/create.js';

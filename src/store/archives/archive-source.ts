@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { StoreError } from '../errors.js';
-import { systemCode } from './files/durable-file.js';
+import { StoreError } from '../../errors.js';
+import { systemCode } from '../files/durable-file.js';
 
 /** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
