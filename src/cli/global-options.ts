@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { directoryName } from './commands/option-values.js';
 
 /** What every command understands, as it was given before or after the command's name. */
 export interface GlobalOptions {
@@ -47,7 +48,9 @@ export function globalOptionsOf(command: Command): GlobalOptions {
 
 function readingOptions(): Option[] {
   return [
-    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)'),
+    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)').argParser(
+      directoryName,
+    ),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('-q, --quiet', 'say only what a script needs'),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),

@@ -5,6 +5,7 @@ import type { Details } from '../model/details.js';
 import { digestOf, type ImageId, type Sha256 } from '../model/digest.js';
 import { type Image, newFromJSON } from '../model/image.js';
 import { storedImage } from '../model/stored-image.js';
+import { mustBeString } from './argument-types.js';
 import type { CommandPort } from './write/command.js';
 import { chainOf, decideCreate, type ImagePolicy, type NewImage } from './decide/create.js';
 import type { Decide } from './decide/decision.js';
@@ -66,11 +67,13 @@ export class ImageStore implements Store {
   }
 
   get(id: ImageId): Image {
+    mustBeString('id', id);
     if (!this.#parts.views.images.byId.has(id)) throw imageNotFound(id);
     return this.#read(id);
   }
 
   async delete(id: ImageId, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
+    mustBeString('id', id);
     const origin = originOf(options, this.#parts.actor);
     const removal = this.#parts.holds?.removal();
     const removed = await this.#parts.port.submit({ decide: decideDelete(id), origin, ...removal });
@@ -78,10 +81,13 @@ export class ImageStore implements Store {
   }
 
   search(partial: string): ImageId {
+    mustBeString('partial', partial);
     return this.#parts.views.search.find(partial);
   }
 
   async setParent(id: ImageId, parent: ImageId, options: WriteOptions = {}): Promise<void> {
+    mustBeString('id', id);
+    mustBeString('parent', parent);
     await this.#submit(decideSetParent(id, parent), options);
   }
 

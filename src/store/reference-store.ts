@@ -3,6 +3,7 @@ import { StoreError } from '../errors.js';
 import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
+import { mustBeBoolean, mustBeString } from './argument-types.js';
 import type { CommandPort } from './write/command.js';
 import { decideTag, decideUntag, referenceNotFound } from './decide/tag.js';
 import { originOf } from './write/envelope.js';
@@ -29,18 +30,23 @@ export class ReferenceStore {
     idOrReference: string,
     options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
   ): Promise<void> {
+    mustBeString('reference', reference);
+    mustBeString('idOrReference', idOrReference);
+    mustBeBoolean('overwrite', options.overwrite);
     const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
     const decide = decideTag(canonicalReference(reference), source, options.overwrite ?? true);
     await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
   }
 
   async untag(reference: string, options: WriteOptions = {}): Promise<void> {
+    mustBeString('reference', reference);
     const decide = decideUntag(canonicalReference(reference));
     await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
   }
 
   /** @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND, PLATFORM_INVALID */
   resolve(reference: string, platform: Platform | string | undefined): ImageId {
+    mustBeString('reference', reference);
     const name = canonicalReference(reference);
     const entry = this.#parts.view().byName.get(name);
     if (entry === undefined) throw referenceNotFound(name);

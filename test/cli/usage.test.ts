@@ -45,6 +45,8 @@ test(
   "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
     'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, ManifestAdded, LayerAdded, LayerRemoved.',
 );
+test(refuses, ['--store', '', 'images'], "option '--store <dir>' argument '' is invalid. It must not be empty.");
+test(refuses, ['images', '--store='], "option '--store <dir>' argument '' is invalid. It must not be empty.");
 test(
   refuses,
   ['save', 'a', '--format', 'zip'],

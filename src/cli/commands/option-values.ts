@@ -23,6 +23,12 @@ export function pointInTime(now: () => number, edge: 'start' | 'end'): (text: st
   };
 }
 
+/** Returns `text`, which names a directory: an empty one, as an unset variable leaves it, would be the current one. */
+export function directoryName(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('It must not be empty.');
+}
+
 /** Returns `text`, which is a platform. */
 export function platformName(text: string): string {
   return checked(text, parsePlatform);

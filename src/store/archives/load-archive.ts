@@ -5,8 +5,10 @@ import { StoreError } from '../../errors.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
+import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
 import { archiveFileSource } from './archive-source.js';
 import type { BlobStore, KeptBlob } from '../layers/blob-store.js';
+import { byteChunks } from '../layers/byte-chunks.js';
 import type { Command, CommandPort } from '../write/command.js';
 import { chainOf } from '../decide/create.js';
 import { decideLoad, type LoadOutcome, type LoadPolicy } from '../decide/load.js';
@@ -34,12 +36,15 @@ export async function loadArchive(
   origin: Origin,
   parts: LoadParts,
 ): Promise<LoadResult> {
+  checkOptions(options);
   const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
   const { allPlatforms, onProgress, signal } = options;
   throwIfAborted(signal);
   const isPath = typeof source === 'string';
-  const { bytes, total } = isPath ? await archiveFileSource(source) : { bytes: source, total: undefined };
+  const { bytes, total } = isPath
+    ? await archiveFileSource(source)
+    : { bytes: byteChunks('source', source), total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
   const contents = await readArchive(bytes, parts.blobs, { platform, allPlatforms, onBytes, signal });
   try {
@@ -49,6 +54,13 @@ export async function loadArchive(
   } finally {
     await contents.discard();
   }
+}
+
+function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): void {
+  mustBeBoolean('allPlatforms', allPlatforms);
+  mustBeBoolean('overwrite', overwrite);
+  mustBeText('tag', tag);
+  mustBeSignal('signal', signal);
 }
 
 async function commit(

@@ -3,6 +3,7 @@ import type { Views } from '../../../projections/views.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, parseReference } from '../../model/reference.js';
+import { mustBeString } from '../argument-types.js';
 import type { EventStore } from '../store.js';
 
 /** The images that names stand for, and the references to write with them. */
@@ -17,6 +18,8 @@ export interface NamedImages {
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export function namedImages(names: readonly string[], store: Pick<EventStore, 'search'>, views: Views): NamedImages {
+  if (!Array.isArray(names)) throw new TypeError('names must be a string or an array of strings');
+  for (const name of names) mustBeString('each of names', name);
   if (names.length === 0) throw new RangeError('names must not be empty');
   const images = new Set<ImageId>();
   const references = new Map<string, ReferenceEntry>();

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../../model/digest.js';
+import { mustBeString, mustBeText } from '../argument-types.js';
 import { checkMetadataKey, metadataNotFound } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
 import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurableFile } from '../files/durable-file.js';
@@ -15,6 +16,8 @@ import type { DigestWalkFunc, StoreBackend } from '../store.js';
  * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
  */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
+  mustBeString('root', root);
+  mustBeText('root', root);
   const backend = new FilesystemBackend(root);
   await backend.makeDirectories();
   return backend;

@@ -11,6 +11,7 @@ import {
 } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
 import { decideClearParent } from '../decide/parent.js';
+import { mustBeString } from '../argument-types.js';
 import type { DigestWalkFunc, Store, StoreBackend } from '../store.js';
 
 /** What the raw side of an event store is made of. */
@@ -59,6 +60,7 @@ export class LogBackend implements StoreBackend {
   }
 
   getMetadata(digest: Digest, key: string): Uint8Array {
+    mustBeString('key', key);
     const id = this.#known(digest);
     checkMetadataKey(key);
     const value = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);

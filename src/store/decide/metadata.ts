@@ -2,6 +2,7 @@ import { StoreError } from '../../errors.js';
 import { MAX_METADATA_KEY_BYTES } from '../../limits.js';
 import type { ImageId } from '../../model/digest.js';
 import { parseTimestamp } from '../../model/timestamp.js';
+import { mustBeString } from '../argument-types.js';
 import type { Decide } from './decision.js';
 import { needImage } from './need.js';
 
@@ -61,6 +62,7 @@ export function metadataNotFound(id: string, key: string): StoreError {
  * @throws {StoreError} METADATA_INVALID
  */
 export function checkMetadataKey(key: string): void {
+  mustBeString('key', key);
   if (METADATA_KEY.test(key) && key.length <= MAX_METADATA_KEY_BYTES) return;
   throw new StoreError(
     'METADATA_INVALID',

@@ -7,6 +7,7 @@ import type { LayerFacts } from '../../model/events.js';
 import { decompress } from '../../tar/decompress.js';
 import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
 import type { BlobStore } from './blob-store.js';
+import { byteChunks } from './byte-chunks.js';
 import { chainOnTop } from './chain.js';
 import type { CommandPort } from '../write/command.js';
 import { decideRegister, decideRelease, layerNotFound, type NewLayer } from '../decide/register.js';
@@ -40,11 +41,12 @@ export class LocalLayers implements LayerStore {
   async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
     // Before a byte is staged: a store for reading only changes no file.
     this.#parts.checkWritable();
+    const chunks = byteChunks('stream', stream);
     const origin = originOf(options, this.#parts.actor);
     if (parent !== undefined && !this.#parts.view().byChain.has(parent)) throw layerNotFound(parent);
     const file = await this.#parts.blobs.create();
     try {
-      const layer = await stageLayer(stream, file, parent);
+      const layer = await stageLayer(chunks, file, parent);
       return await this.#add(layer, file, origin);
     } finally {
       await file.discard();

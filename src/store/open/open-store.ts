@@ -1,5 +1,4 @@
 import { readdir, stat } from 'node:fs/promises';
-import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createViews, type ViewSet } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
@@ -14,18 +13,15 @@ import {
   syncDirectory,
   systemCode,
 } from '../files/durable-file.js';
-import { originOf } from '../write/envelope.js';
 import { type EventStoreParts, type LayerPlace, LocalEventStore } from '../event-store.js';
 import { HeadWitness } from './head-witness.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
-
-/** Options whose actor is known and allowed. */
-type CheckedOptions = OpenOptions & { readonly actor: string };
 
 /**
  * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.
@@ -35,9 +31,8 @@ type CheckedOptions = OpenOptions & { readonly actor: string };
  * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; DISK_FULL; ABORTED.
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
+  const checked = checkOpenOptions(directory, options);
   const path = resolve(directory);
-  const checked = { ...options, actor: originOf(options, defaultActor()).actor };
-  if (options.now !== undefined && typeof options.now !== 'function') throw new TypeError('now must be a function');
   await needDirectory(path, mayCreate(options));
   const onClosed = await claimDirectory(path);
   try {
@@ -189,15 +184,5 @@ async function namesIn(path: string): Promise<string[]> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw ioFailure(`read ${path}`, error);
-  }
-}
-
-// A container may run as a user that has no name.
-function defaultActor(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // As the system's own tools show such a user.
-    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
   }
 }

@@ -1,19 +1,25 @@
+import { eventTypes } from '../../log/record-body.js';
 import type { StoredEvent } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
+import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { EventFilter } from '../store.js';
 
 /**
  * Returns whether events pass `filter`; an absent filter passes all.
  * @throws {StoreError} REFERENCE_INVALID when a reference of the filter is none
+ * @throws {TypeError} when a value is of the wrong type; RangeError for a type that no event has
  */
 export function compileFilter(filter: EventFilter | undefined): (event: StoredEvent) => boolean {
   if (filter === undefined) return () => true;
+  mustBeObject('filter', filter);
   const { since, until } = filter;
-  const types = wanted(filter.type);
-  const actors = wanted(filter.actor);
-  const images = wanted(filter.image);
-  const references = wanted(filter.reference, canonicalReference);
-  const chains = wanted(filter.chainId);
+  mustBeTime('since', since);
+  mustBeTime('until', until);
+  const types = wanted('type', filter.type, knownType);
+  const actors = wanted('actor', filter.actor);
+  const images = wanted('image', filter.image);
+  const references = wanted('reference', filter.reference, canonicalReference);
+  const chains = wanted('chainId', filter.chainId);
   return (event) =>
     (since === undefined || event.time >= since) &&
     (until === undefined || event.time <= until) &&
@@ -25,12 +31,25 @@ export function compileFilter(filter: EventFilter | undefined): (event: StoredEv
 }
 
 function wanted(
+  name: string,
   values: string | readonly string[] | undefined,
   normalize: (value: string) => string = (value) => value,
 ): ReadonlySet<string> | undefined {
   if (values === undefined) return undefined;
   const list = typeof values === 'string' ? [values] : values;
+  if (!Array.isArray(list)) throw new TypeError(`${name} must be a string or an array of strings`);
+  for (const value of list) mustBeString(name, value);
   return new Set(list.map(normalize));
+}
+
+// An unknown type passes no event: a misspelt one would look like an empty log.
+function knownType(type: string): string {
+  if (eventTypes.some((known) => known === type)) return type;
+  throw new RangeError(`type must be one of ${eventTypes.join(', ')}: ${JSON.stringify(type)}`);
+}
+
+function mustBeTime(name: string, value: unknown): void {
+  if (value !== undefined && !Number.isFinite(value)) throw new TypeError(`${name} must be a finite number`);
 }
 
 /** The images and chains that an event is about. */

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../../abort.js';
 import { isStoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import type { StoredEvent } from '../../model/events.js';
+import { mustBeBoolean, mustBeObject, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from './event-filter.js';
 import type { FollowOptions, Head, ReadOptions, StoreLog } from '../store.js';
 
@@ -33,7 +34,10 @@ export class EventReader implements StoreLog {
   }
 
   async *read(options: ReadOptions = {}): AsyncGenerator<StoredEvent> {
+    mustBeObject('options', options);
     const { from, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
+    mustBeBoolean('reverse', reverse);
+    mustBeSignal('signal', signal);
     throwIfAborted(signal);
     if (limit !== Number.POSITIVE_INFINITY) checkCount('limit', limit);
     checkCount('from', from);
@@ -55,8 +59,12 @@ export class EventReader implements StoreLog {
   // Nothing is buffered: a follower that is behind reads the database at its own pace, and one that has caught up only
   // waits to hear that the head moved.
   async *follow(options: FollowOptions = {}): AsyncGenerator<StoredEvent> {
+    mustBeObject('options', options);
     const { from = this.head.seq + 1, filter, signal } = options;
     checkCount('from', from);
+    mustBeSignal('signal', signal);
+    // Before it waits: the first event may be long in coming.
+    compileFilter(filter);
     let next = Math.max(1, from);
     for (;;) {
       throwIfAborted(signal);

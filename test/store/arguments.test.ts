@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
+import { openStore } from '../../src/store/open/open-store.js';
+import type { EventStore } from '../../src/store/store.js';
+import { rejection } from '../support/rejection.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { blobFiles, footprint, temporaryStore } from './temporary-store.js';
+
+/** A value that the types refuse, as a caller without types passes it. */
+const wrong = (value: unknown): never => value as never;
+
+async function* streamOf(...chunks: unknown[]): AsyncGenerator<never> {
+  for (const chunk of chunks) yield wrong(chunk);
+}
+
+const first = async (events: AsyncIterable<unknown>): Promise<unknown> => events[Symbol.asyncIterator]().next();
+
+type Call = (store: EventStore) => unknown;
+
+const refuses = test.macro({
+  title: (what) => `${what} is refused by name and changes nothing`,
+  exec: async (t: ExecutionContext, call: Call, message: RegExp, kind: ErrorConstructor = TypeError) => {
+    const store = await temporaryStore(t);
+    const before = await footprint(store);
+    await t.throwsAsync(async () => call(store), { instanceOf: kind, message });
+    t.deepEqual(await footprint(store), before);
+    t.deepEqual(blobFiles(store.directory), []);
+  },
+});
+
+for (const [name, chunk] of Object.entries({ text: 'a', null: null, undefined: undefined, number: 42, object: {} })) {
+  test(
+    `register of a stream with a chunk of kind ${name}`,
+    refuses,
+    (s) => s.layers.register(streamOf(chunk)),
+    /chunk of stream /,
+  );
+  test(
+    `register of a stream with bytes and a chunk of kind ${name}`,
+    refuses,
+    (s) => s.layers.register(streamOf(new Uint8Array(512), chunk)),
+    /chunk of stream /,
+  );
+  test(`load of a stream with a chunk of kind ${name}`, refuses, (s) => s.load(streamOf(chunk)), /chunk of source /);
+}
+for (const value of ['text', 42, null, undefined, {}]) {
+  test(`register of ${JSON.stringify(value)}`, refuses, (s) => s.layers.register(wrong(value)), /^stream must/);
+}
+for (const value of [42, null, undefined, {}]) {
+  test(`load of ${JSON.stringify(value)}`, refuses, (s) => s.load(wrong(value)), /^source must/);
+}
+test('load with overwrite: "false"', refuses, (s) => s.load(streamOf(), { overwrite: wrong('false') }), /^overwrite /);
+test('load with overwrite: null', refuses, (s) => s.load(streamOf(), { overwrite: wrong(null) }), /^overwrite /);
+test('load with allPlatforms: 1', refuses, (s) => s.load(streamOf(), { allPlatforms: wrong(1) }), /^allPlatforms /);
+test('load with tag: 42', refuses, (s) => s.load(streamOf(), { tag: wrong(42) }), /^tag /);
+test('load with a signal that is none', refuses, (s) => s.load(streamOf(), { signal: wrong({}) }), /^signal /);
+test('tag with overwrite: 0', refuses, (s) => s.tag('a', 'b', { overwrite: wrong(0) }), /^overwrite /);
+test('tag of 42', refuses, (s) => s.tag(wrong(42), 'b'), /^reference must be a string/);
+test('tag from 42', refuses, (s) => s.tag('a', wrong(42)), /^idOrReference must be a string/);
+test('untag of null', refuses, (s) => s.untag(wrong(null)), /^reference must be a string/);
+test('resolve of an object', refuses, (s) => s.resolve(wrong({})), /^reference must be a string/);
+test('search of 42', refuses, (s) => s.search(wrong(42)), /^partial must be a string/);
+test('get of undefined', refuses, (s) => s.get(wrong(undefined)), /^id must be a string/);
+test('delete of null', refuses, (s) => s.delete(wrong(null)), /^id must be a string/);
+test('setParent of 1', refuses, (s) => s.setParent(wrong(1), wrong('a')), /^id must be a string/);
+test('setParent to 1', refuses, (s) => s.setParent(wrong('a'), wrong(1)), /^parent must be a string/);
+test(
+  'setMetadata under 42',
+  refuses,
+  (s) => s.setMetadata(wrong('a'), wrong(42), Uint8Array.of()),
+  /^key must be a string/,
+);
+test('getMetadata under null', refuses, (s) => s.getMetadata(wrong('a'), wrong(null)), /^key must be a string/);
+test('deleteMetadata under null', refuses, (s) => s.deleteMetadata(wrong('a'), wrong(null)), /^key must be a string/);
+test('save of 42', refuses, (s) => s.save(wrong(42)), /^names must be/);
+test('save of [42]', refuses, (s) => s.save([wrong(42)]), /^each of names must be a string/);
+
+for (const way of ['read', 'follow'] as const) {
+  const row = (what: string, options: unknown, message: RegExp, kind?: ErrorConstructor): void =>
+    test(`${way} with ${what}`, refuses, (s) => first(s.log[way](wrong(options))), message, kind);
+  row('options null', null, /^options /);
+  row('options that are a text', 'x', /^options /);
+  row('a filter null', { filter: null }, /^filter /);
+  row('an unknown type', { filter: { type: 'ImageMade' } }, /^type .*"ImageMade"/, RangeError);
+  row('an unknown type beside a known one', { filter: { type: ['ImageCreated', 'x'] } }, /^type .*"x"/, RangeError);
+  row('a type 42', { filter: { type: 42 } }, /^type /);
+  row('an actor 42', { filter: { actor: [42] } }, /^actor must be a string/);
+  row('since a text', { filter: { since: '2026' } }, /^since /);
+  row('until NaN', { filter: { until: Number.NaN } }, /^until /);
+  row('a signal that is none', { signal: {} }, /^signal /);
+}
+test('read with reverse: 1', refuses, (s) => first(s.log.read({ reverse: wrong(1) })), /^reverse /);
+
+const refusesToOpen = test.macro({
+  title: (_, option: string, value: unknown) => `openStore with ${option}: ${JSON.stringify(value)} makes nothing`,
+  exec: async (t: ExecutionContext, option: string, value: unknown) => {
+    const directory = join(await temporaryDirectory(t), 'store');
+    const message = new RegExp(`^${option} must be `);
+    await t.throwsAsync(openStore(directory, wrong({ [option]: value })), { instanceOf: TypeError, message });
+    t.false(existsSync(directory));
+  },
+});
+
+for (const value of ['no', null, 0]) {
+  test(refusesToOpen, 'create', value);
+  test(refusesToOpen, 'readOnly', value);
+}
+for (const value of ['', 1, null]) {
+  test(refusesToOpen, 'os', value);
+  test(refusesToOpen, 'origin', value);
+}
+for (const value of ['all', null, {}, { get: true, release: true }, 1]) test(refusesToOpen, 'layers', value);
+test(refusesToOpen, 'signal', {});
+test(refusesToOpen, 'now', 1);
+test(refusesToOpen, 'actor', 1);
+
+test('a directory is a string that is not empty', async (t) => {
+  for (const value of ['', undefined, null, 42]) {
+    await t.throwsAsync(openStore(wrong(value)), { instanceOf: TypeError, message: /^directory must be a string/ });
+    await t.throwsAsync(newFSStoreBackend(wrong(value)), { instanceOf: TypeError, message: /^root must be a string/ });
+  }
+});
+
+test('a source that hangs is told that its load was aborted', async (t) => {
+  const store = await temporaryStore(t);
+  const abort = new AbortController();
+  let isClosed = false;
+  const next = (): Promise<never> => {
+    setImmediate(() => abort.abort());
+    return new Promise(() => undefined);
+  };
+  const close = async (): Promise<IteratorReturnResult<undefined>> => {
+    isClosed = true;
+    return { done: true, value: undefined };
+  };
+  const source = { [Symbol.asyncIterator]: () => ({ next, return: close }) };
+  await rejection(t, 'ABORTED', store.load(source, { signal: abort.signal }));
+  t.true(isClosed);
+});
+
+test('a stream with a chunk that is refused is closed', async (t) => {
+  const store = await temporaryStore(t);
+  let isClosed = false;
+  async function* stream(): AsyncGenerator<never> {
+    try {
+      yield wrong('text');
+    } finally {
+      isClosed = true;
+    }
+  }
+  await t.throwsAsync(store.layers.register(stream()), { instanceOf: TypeError });
+  t.true(isClosed);
+});
