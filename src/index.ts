@@ -39,15 +39,24 @@ export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreErro
 
 // The image model
 export { checkOS } from './model/check-os.js';
-export { type ChildConfig, newChildImage } from './model/child-image.js';
+export { type ChildConfig, type ChildImageOptions, EMPTY_LAYER_DIFF_ID, newChildImage } from './model/child-image.js';
 export type { ContainerConfig, HealthConfig } from './model/container-config.js';
 export type { Details } from './model/details.js';
-export { type ChainId, type DiffId, type Digest, idFromDigest, type ImageId, parseDigest } from './model/digest.js';
+export {
+  type ChainId,
+  type DiffId,
+  type Digest,
+  idFromDigest,
+  type ImageId,
+  parseDigest,
+  type Sha256,
+} from './model/digest.js';
 export { type History, newHistory } from './model/history.js';
 export { clone, type Image, newFromJSON, newImage } from './model/image.js';
 export { formatPlatform, parsePlatform, type Platform } from './model/platform.js';
 export { canonicalReference, familiarReference, parseReference, type Reference } from './model/reference.js';
 export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootfs.js';
+export type { Int64 } from './model/json/scalar-codecs.js';
 export type { Timestamp } from './model/timestamp.js';
 export { createV1Id, type V1Image } from './model/v1-image.js';
 

@@ -57,6 +57,7 @@ export interface ImageDeleted {
   readonly chainId?: ChainId | undefined;
 }
 
+/** An image has a parent from now on. */
 export interface ParentSet {
   readonly type: 'ParentSet';
   readonly image: ImageId;
@@ -64,6 +65,7 @@ export interface ParentSet {
   readonly previous?: ImageId | undefined;
 }
 
+/** An image has no parent any more. */
 export interface ParentCleared {
   readonly type: 'ParentCleared';
   readonly image: ImageId;
@@ -71,6 +73,7 @@ export interface ParentCleared {
   readonly parent: ImageId;
 }
 
+/** An image has a value under a key from now on. */
 export interface MetadataSet {
   readonly type: 'MetadataSet';
   readonly image: ImageId;
@@ -78,6 +81,7 @@ export interface MetadataSet {
   readonly value: Uint8Array;
 }
 
+/** An image has no value under a key any more. */
 export interface MetadataCleared {
   readonly type: 'MetadataCleared';
   readonly image: ImageId;
@@ -100,6 +104,7 @@ export interface ReferenceSet {
   readonly previousPlatforms?: readonly PlatformImage[] | undefined;
 }
 
+/** A reference points at nothing any more. */
 export interface ReferenceRemoved {
   readonly type: 'ReferenceRemoved';
   readonly reference: string;

@@ -52,6 +52,7 @@ export interface LayerStore extends LayerGetReleaser {
    */
   register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options?: WriteOptions): Promise<Layer>;
   get(chainId: ChainId): Layer;
+  /** Returns every layer of this moment; they are looked at, not held. */
   map(): ReadonlyMap<ChainId, Layer>;
   release(layer: Layer, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
 }
@@ -119,14 +120,19 @@ export type DigestWalkFunc = (digest: Digest) => void;
  * StoreBackend. Reads are synchronous; writes resolve when durable.
  */
 export interface StoreBackend {
+  /** Calls `visit` with the digest of every image. */
   walk(visit: DigestWalkFunc): void;
-  /** @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT when the bytes do not match */
+  /** Returns the bytes of a config. @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT when they do not match */
   get(digest: Digest): Uint8Array;
+  /** Keeps a config, and returns its digest. @throws {StoreError} CONFIG_INVALID for what the backend does not take */
   set(data: Uint8Array): Promise<Digest>;
+  /** Removes a config and its metadata. @throws {StoreError} IMAGE_NOT_FOUND */
   delete(digest: Digest): Promise<void>;
+  /** Sets a value, a file of the name `key` in Docker's layout. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID */
   setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void>;
-  /** @throws {StoreError} METADATA_NOT_FOUND */
+  /** Returns a value. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   getMetadata(digest: Digest, key: string): Uint8Array;
+  /** Removes a value; nothing happens when there is none. @throws {StoreError} METADATA_INVALID */
   deleteMetadata(digest: Digest, key: string): Promise<void>;
 }
 
@@ -156,6 +162,7 @@ export interface LoadResult {
   readonly seq: number;
 }
 
+/** One image of a loaded archive. */
 export interface LoadedImage {
   readonly id: ImageId;
   /** False when the store had it already. */
@@ -166,6 +173,7 @@ export interface LoadedImage {
   readonly manifest?: Digest | undefined;
 }
 
+/** One name of a loaded archive. */
 export interface LoadedReference {
   readonly reference: string;
   readonly image: ImageId;
@@ -173,6 +181,7 @@ export interface LoadedReference {
   readonly previous?: ImageId | undefined;
 }
 
+/** How an archive is written. */
 export interface SaveOptions {
   readonly format?: 'docker' | 'oci' | undefined;
   /** Called as bytes of the archive are produced. `total` is exact. */
@@ -193,6 +202,7 @@ export interface EventFilter {
   readonly until?: number | undefined;
 }
 
+/** Which events to read, and in which direction. */
 export interface ReadOptions {
   /** First and last seq, inclusive, whatever the direction; default the whole log. */
   readonly from?: number | undefined;
@@ -203,6 +213,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Which events to follow. */
 export interface FollowOptions {
   /** First seq to give; default the one after the head. */
   readonly from?: number | undefined;
@@ -302,6 +313,7 @@ export interface EventStore extends Store, AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** How a store is opened; values of another type are refused with a TypeError. */
 export interface OpenOptions {
   /** Create the store when it is missing; default true. */
   readonly create?: boolean | undefined;

@@ -13,6 +13,7 @@ import { ImageStore } from '../image-store.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import type { LayerGetReleaser, Store, StoreBackend } from '../store.js';
 
+/** How a store over a backend is opened. */
 export interface ImageStoreOptions {
   /** The operating system that images with layers must be for; default `host`, as with Docker. */
   readonly os?: 'any' | 'host' | (string & {}) | undefined;
