@@ -263,3 +263,17 @@ test('a store for one operating system refuses images of another, whole', async 
   await rejection(t, 'OS_UNSUPPORTED', store.load(archivePath('docker25-all.tar')));
   t.is(store.log.head.seq, 0);
 });
+
+test('an archive without manifests leaves a name the manifest that it has', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('oci-all.tar'));
+  const before = store.referenceEntries();
+  const { seq } = store.log.head;
+  const { references } = await store.load(archivePath('skopeo-tiny-1.tar'));
+  t.deepEqual(
+    references.map(({ reference, previous }) => [reference, previous]),
+    [['docker.io/library/tiny:1', undefined]],
+  );
+  t.deepEqual(store.referenceEntries(), before);
+  t.is(store.log.head.seq, seq);
+});

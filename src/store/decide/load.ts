@@ -107,6 +107,11 @@ class LoadPlan {
     const { reference, image } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
     const before = this.#state.reference(reference);
+    // An archive without manifests says nothing of them: what the name stands for beside the image stays.
+    if (target === undefined && wanted.platforms === undefined && before?.image === image) {
+      this.#references.push({ reference, image });
+      return;
+    }
     const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
     const moves = before !== undefined && !keepsImages(before, wanted);
