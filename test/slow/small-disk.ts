@@ -38,6 +38,7 @@ function mount(path: string, megabytes: number): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path], { stdio: 'pipe' });
 }
 
+// Lazily: a child that another test starts has copies of all descriptors for a moment, which keeps the disk busy.
 function unmount(path: string): void {
-  execFileSync('umount', [path], { stdio: 'pipe' });
+  execFileSync('umount', ['--lazy', path], { stdio: 'pipe' });
 }
