@@ -15,6 +15,8 @@ export const errorKinds = {
   PLATFORM_NOT_FOUND: 'NotFound',
   FILE_NOT_FOUND: 'NotFound',
   STORE_NOT_FOUND: 'NotFound',
+  SUBJECT_NOT_FOUND: 'NotFound',
+  CONSUMER_NOT_FOUND: 'NotFound',
 
   // The caller gave something that cannot be accepted.
   CONFIG_INVALID: 'InvalidParameter',
@@ -25,6 +27,11 @@ export const errorKinds = {
   REFERENCE_INVALID: 'InvalidParameter',
   PLATFORM_INVALID: 'InvalidParameter',
   TIME_INVALID: 'InvalidParameter',
+  TIME_OUT_OF_RANGE: 'InvalidParameter',
+  FILTER_INVALID: 'InvalidParameter',
+  CONSUMER_INVALID: 'InvalidParameter',
+  ACK_FOREIGN: 'InvalidParameter',
+  PROJECTION_INVALID: 'InvalidParameter',
   PARENT_CYCLE: 'InvalidParameter',
   METADATA_INVALID: 'InvalidParameter',
   RECORD_TOO_LARGE: 'InvalidParameter',
@@ -49,6 +56,11 @@ export const errorKinds = {
   REFERENCE_EXISTS: 'Conflict',
   IMAGE_IN_USE: 'Conflict',
   LAYER_NOT_HELD: 'Conflict',
+  CONSUMER_TAKEN: 'Conflict',
+  ACK_OUT_OF_ORDER: 'Conflict',
+  ACKS_MISSING: 'Conflict',
+  PROJECTION_TAKEN: 'Conflict',
+  PROJECTION_OUTDATED: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',
@@ -57,6 +69,8 @@ export const errorKinds = {
   STORE_NOT_WRITABLE: 'Unavailable',
   STORE_FORMAT_UNSUPPORTED: 'Unavailable',
   LAYERS_UNAVAILABLE: 'Unavailable',
+  CONSUMER_CLOSED: 'Unavailable',
+  PROJECTION_FAILED: 'Unavailable',
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',

@@ -11,9 +11,7 @@ export { newFSStoreBackend } from './store/backends/fs-backend.js';
 export { createExporter, type Exporter } from './store/archives/exporter.js';
 export type {
   DigestWalkFunc,
-  EventFilter,
   EventStore,
-  FollowOptions,
   Head,
   Layer,
   LayerGetReleaser,
@@ -24,15 +22,14 @@ export type {
   LoadOptions,
   LoadResult,
   OpenOptions,
-  ReadOptions,
   ReferenceEntry,
   SaveOptions,
   Store,
   StoreBackend,
-  StoreLog,
   StoreStats,
   WriteOptions,
 } from './store/store.js';
+export type { EventFilter, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
 
 // Errors
 export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreError, StoreError } from './errors.js';

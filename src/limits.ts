@@ -27,6 +27,14 @@ export const MAX_TAG_LENGTH = 128;
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
+/** Length of a consumer's name, its version included. */
+export const MAX_CONSUMER_NAME_LENGTH = 128;
+/** Events that a consumer was given and has not acknowledged: more are a consumer that forgot to. */
+export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
+/** Length of the name of a caller's projection: it is part of a file name. */
+export const MAX_PROJECTION_NAME_LENGTH = 64;
+/** Snapshots of the store's views that are kept: they are spread over the log, and the newest is always one. */
+export const MAX_SNAPSHOTS = 20;
 
 /** Layers of one image: the most that Docker's overlay2 driver can mount. */
 export const MAX_LAYERS_PER_IMAGE = 125;

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StoredEvent } from '../model/events.js';
-import type { EventFilter } from '../store/store.js';
+import type { EventFilter } from '../store/read/log-reads.js';
 import type { CommandContext } from './context.js';
 import { openUnlessLocked } from './open-for.js';
 

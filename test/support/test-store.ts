@@ -9,7 +9,8 @@ import { HeadWitness } from '../../src/store/open/head-witness.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
-import type { EventStore, OpenOptions, ReadOptions } from '../../src/store/store.js';
+import type { EventStore, OpenOptions } from '../../src/store/store.js';
+import type { ReadOptions } from '../../src/store/read/log-reads.js';
 import { FailingDatabases } from './failing-database.js';
 import { temporaryDirectory } from './temporary-directory.js';
 

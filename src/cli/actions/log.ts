@@ -1,6 +1,7 @@
 import type { StoredEvent } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
-import type { EventFilter, EventStore } from '../../store/store.js';
+import type { EventStore } from '../../store/store.js';
+import type { EventFilter } from '../../store/read/log-reads.js';
 import type { LogFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { cloudEvent } from '../events/cloud-event.js';

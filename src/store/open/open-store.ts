@@ -13,7 +13,8 @@ import {
   syncDirectory,
   systemCode,
 } from '../files/durable-file.js';
-import { type EventStoreParts, type LayerPlace, LocalEventStore } from '../event-store.js';
+import { LocalEventStore } from '../event-store.js';
+import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
 import { HeadWitness } from './head-witness.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';

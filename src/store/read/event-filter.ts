@@ -2,7 +2,7 @@ import { eventTypes } from '../../log/record-body.js';
 import type { StoredEvent } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
-import type { EventFilter } from '../store.js';
+import type { EventFilter } from './log-reads.js';
 
 /**
  * Returns whether events pass `filter`; an absent filter passes all.

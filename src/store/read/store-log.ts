@@ -6,7 +6,8 @@ import type { Log } from '../../log/log.js';
 import type { StoredEvent } from '../../model/events.js';
 import { mustBeBoolean, mustBeObject, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from './event-filter.js';
-import type { FollowOptions, Head, ReadOptions, StoreLog } from '../store.js';
+import type { Head } from '../store.js';
+import type { FollowOptions, ReadOptions, StoreLog } from './log-reads.js';
 
 /** The reading side of a store's log: pages from the database, and what was folded as it happens. */
 export class EventReader implements StoreLog {

@@ -1,0 +1,28 @@
+import type { ViewSet } from '../../projections/views.js';
+import type { Log } from '../log/log.js';
+import type { ImagePolicy } from './decide/create.js';
+import type { BlobStore } from './layers/blob-store.js';
+import type { HeldLayers } from './layers/held-layers.js';
+import type { HeadWitness } from './open/head-witness.js';
+import type { Sidecar } from './open/sidecar.js';
+
+/** Where an event store keeps layers: with itself, elsewhere, or not at all. */
+export type LayerPlace = 'own' | 'elsewhere' | 'none';
+
+export interface EventStoreParts {
+  readonly directory: string;
+  readonly sidecar: Sidecar;
+  readonly log: Log;
+  readonly witness: HeadWitness;
+  /** Views that have folded the log to its head. */
+  readonly viewSet: ViewSet;
+  readonly blobs: BlobStore;
+  readonly layerPlace: LayerPlace;
+  readonly heldLayers: HeldLayers | undefined;
+  readonly policy: ImagePolicy;
+  readonly readOnly: boolean;
+  readonly actor: string;
+  readonly now: () => number;
+  /** Called once, when nothing is open any more: lets this process open the directory again. */
+  readonly onClosed: () => void;
+}

@@ -1,0 +1,101 @@
+import { StoreError } from '../errors.js';
+import type { ImageId } from '../model/digest.js';
+import { LogBackend } from './backends/log-backend.js';
+import type { Decide } from './decide/decision.js';
+import type { EventStoreParts } from './event-store-parts.js';
+import { nodeSha256 } from './files/node-hash.js';
+import { imageDetails } from './image-details.js';
+import { ImageStore } from './image-store.js';
+import { BlobCleaner } from './layers/blob-cleaner.js';
+import { LayerHolds } from './layers/layer-holds.js';
+import { LocalLayers } from './layers/layer-store.js';
+import { EventReader } from './read/store-log.js';
+import { ReferenceStore } from './reference-store.js';
+import type { StoreState } from './store-state.js';
+import { originOf } from './write/envelope.js';
+import { Writer } from './write/writer.js';
+import type { WriteOptions } from './store.js';
+
+/** The members of an event store, each over the same log, views and writer. */
+export interface WiredStore {
+  readonly writer: Writer;
+  readonly cleaner: BlobCleaner;
+  readonly reader: EventReader;
+  readonly images: ImageStore;
+  readonly references: ReferenceStore;
+  readonly layers: LocalLayers;
+  readonly backend: LogBackend;
+  /** Decides one command and makes it durable. */
+  readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
+}
+
+/** Returns the parts wired together. Each member asks `state` before it reads or writes. */
+export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore {
+  const { log, witness, viewSet, blobs, heldLayers, policy, actor, now } = parts;
+  const { views } = viewSet;
+  const holds = new LayerHolds();
+  const cleaner = new BlobCleaner(blobs, () => views.blobs);
+  const fold = viewSet.fold.bind(viewSet);
+  const writer = new Writer({
+    log,
+    views,
+    holds,
+    now,
+    sealed: (page) => witness.note(page),
+    fold: (page) => cleaner.cleanAfter(page, fold),
+    lost: () => blobs.removeNothing(),
+  });
+  const readConfig = (id: ImageId): Uint8Array => readContent(parts, state, id);
+  const submit: WiredStore['submit'] = async (decide, options) => {
+    state.checkOpen();
+    return writer.submit({ decide, origin: originOf(options, actor) });
+  };
+  const images = new ImageStore({
+    views,
+    port: writer,
+    readConfig,
+    readMetadata: (id, key) => views.metadata.get(id)?.get(key),
+    details: (id) => imageDetails(views, id),
+    configsOutliveImages: true,
+    policy,
+    heldLayers,
+    holds,
+    actor,
+    now,
+    hash: nodeSha256,
+  });
+  const references = new ReferenceStore({
+    view: () => views.references,
+    platformOf: (id) => images.get(id).platform(),
+    port: writer,
+    actor,
+  });
+  const layers = new LocalLayers({
+    view: () => views.layers,
+    port: writer,
+    blobs,
+    holds,
+    isBlobNeeded: cleaner.isNeeded.bind(cleaner),
+    checkOpen: () => state.checkOpen(),
+    checkWritable: () => state.checkWritable(),
+    actor,
+  });
+  const backend = new LogBackend(views, {
+    images,
+    readConfig,
+    submit: (decide) => submit(decide, {}),
+    checkOpen: () => state.checkOpen(),
+  });
+  const reader = new EventReader(log, viewSet.folded$);
+  if (state.readOnly) void writer.end(state.readOnlyError());
+  return { writer, cleaner, reader, images, references, layers, backend, submit };
+}
+
+function readContent({ log }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {
+  state.checkOpen();
+  const config = log.content(id);
+  if (config !== undefined) return config;
+  throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, {
+    data: { image: id },
+  });
+}
