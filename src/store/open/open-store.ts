@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createViews, type ViewSet } from '../../../projections/views.js';
+import type { ViewSet } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
@@ -22,6 +22,7 @@ import { nodeSha256 } from '../files/node-hash.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
+import { viewsAt } from '../snapshots/views-at.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
 
 /**
@@ -77,8 +78,7 @@ async function openParts(
 ): Promise<EventStore> {
   const witness = new HeadWitness(directory, log);
   await witness.check();
-  const viewSet = createViews();
-  await replay(log, viewSet, options.signal);
+  const viewSet = await viewsAt({ log }, log.head.seq, options.signal);
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await writeOwner(directory);
@@ -108,11 +108,6 @@ async function openParts(
     onClosed,
   };
   return new LocalEventStore(parts);
-}
-
-/** Folds the whole log into the views: the same fold that live events take. */
-async function replay(log: LevelLog, viewSet: ViewSet, signal: AbortSignal | undefined): Promise<void> {
-  for await (const page of log.pages({ signal })) viewSet.fold(page);
 }
 
 // An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.
