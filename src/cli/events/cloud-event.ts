@@ -8,7 +8,8 @@ const SEQUENCE_DIGITS = 16;
 /**
  * Returns an event in the JSON format of CloudEvents 1.0.2, structured mode.
  * `source` and `id` together are unique; `sequence` (the Sequence extension)
- * sorts as text. Who and why are in `data`: attributes may not hold every character.
+ * sorts as text. It has no `sequencetype`: the only one there is, Integer, ends at 2^31 - 1. Who and why are in `data`:
+ * attributes may not hold every character.
  */
 export function cloudEvent(event: StoredEvent, storeId: string): EventObject {
   const { seq, time, type, ...data } = eventObject(event);
