@@ -40,6 +40,11 @@ export function hintLine(hint: string, colors: Colors): string {
   return `${colors.cyan('hint:')} ${hint}`;
 }
 
+/** Returns the line that says what was noticed and did not keep a command from its work. */
+export function noticeLine(notice: string, colors: Colors): string {
+  return `${colors.yellow('imagelog: notice:')} ${printable(notice)}`;
+}
+
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof UsageError) return exitCodes.usage;

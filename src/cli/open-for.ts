@@ -3,6 +3,7 @@ import { isStoreError } from '../errors.js';
 import { openStore } from '../store/open/open-store.js';
 import type { EventStore } from '../store/store.js';
 import type { CommandContext } from './context.js';
+import { noticeLine } from './failure.js';
 
 /** How long a command waits for another process that has the store open: most commands are done in less. */
 const LOCK_PATIENCE_MS = 1_000;
@@ -34,13 +35,14 @@ export async function openUnlessLocked(context: CommandContext, use: StoreUse): 
   }
 }
 
-function openNow({ directory, write, io, signal }: CommandContext, use: StoreUse): Promise<EventStore> {
+function openNow({ directory, write, io, err, errColors, signal }: CommandContext, use: StoreUse): Promise<EventStore> {
   return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     // `log --actor` asks whose events to show: nobody writes there.
     actor: use === 'read' ? undefined : write.actor,
     now: io.now,
+    onNotice: (notice) => err.post(noticeLine(notice, errColors)),
     signal,
   });
 }

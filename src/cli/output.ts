@@ -62,6 +62,11 @@ export class Output {
     });
   }
 
+  /** Writes `text` and a line feed without waiting for the reader: for a word or two from a callback. */
+  post(text: string): void {
+    if (this.#failure === undefined) this.stream.write(`${text}\n`);
+  }
+
   /** Throws why the stream failed, if it did. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;

@@ -43,7 +43,7 @@ test(
   refuses,
   ['log', '--type', 'Foo'],
   "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
-    'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, ManifestAdded, LayerAdded, LayerRemoved.',
+    'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, LayerAdded, LayerRemoved, ManifestAdded.',
 );
 test(refuses, ['--store', '', 'images'], "option '--store <dir>' argument '' is invalid. It must not be empty.");
 test(refuses, ['images', '--store='], "option '--store <dir>' argument '' is invalid. It must not be empty.");

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { EventStore, LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
 import type { LoadFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { displayWidth, pad } from '../render/display-width.js';
 import { printable } from '../render/printable.js';
@@ -57,7 +58,7 @@ async function loadOne(
 
 async function tell(context: CommandContext, store: EventStore, source: string, result: LoadResult): Promise<void> {
   const { out, err, errColors, json, quiet } = context;
-  for (const notice of result.notices) await err.line(`${errColors.yellow('notice:')} ${printable(notice)}`);
+  for (const notice of result.notices) await err.line(noticeLine(notice, errColors));
   if (json) {
     await writeJson(context, { file: source === STDIN ? null : source, ...result });
   } else if (quiet) {

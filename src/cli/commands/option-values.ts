@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { StoreError } from '../../errors.js';
+import { eventTypes } from '../../log/record-body.js';
 import type { EventType } from '../../model/events.js';
 import { parsePlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
@@ -38,22 +39,6 @@ export function platformName(text: string): string {
 export function referenceName(text: string): string {
   return checked(text, parseReference);
 }
-
-/** Every kind of event, in the order in which an image lives. */
-const eventTypes: readonly EventType[] = Object.keys({
-  ImageCreated: true,
-  ImageDeleted: true,
-  ParentSet: true,
-  ParentCleared: true,
-  MetadataSet: true,
-  MetadataCleared: true,
-  ReferenceSet: true,
-  ReferenceRemoved: true,
-  ManifestAdded: true,
-  LayerAdded: true,
-  LayerRemoved: true,
-  // The compiler refuses the record when a kind of event is missing.
-} satisfies Record<EventType, true>) as EventType[];
 
 /** Collects kinds of events: the option may be repeated, its values separated by commas, in any case. */
 export function eventTypeNames(text: string, before: readonly EventType[] = []): EventType[] {
