@@ -10,23 +10,47 @@ export const EVENT_PREFIX = 0x65; // e
 /** First byte of a content row's key; the 32 bytes of its hash follow. */
 export const CONTENT_PREFIX = 0x63; // c
 
+/** First byte of a subject row's key; a byte for the kind of subject, eight of its hash and the last seq of the row follow. */
+export const SUBJECT_PREFIX = 0x73; // s
+/** First byte of the key of a consumer's position; its name in UTF-8 follows. */
+export const POSITION_PREFIX = 0x70; // p
+
 const SEQ_BYTES = 8;
 const TWO_POW_32 = 2 ** 32;
 
 /** Returns the key of the event at `seq`, 1 to 2^53 - 1. */
 export function eventKey(seq: number): Uint8Array {
-  const key = new Uint8Array(1 + SEQ_BYTES);
-  key[0] = EVENT_PREFIX;
+  return keyAt(Uint8Array.of(EVENT_PREFIX), seq);
+}
+
+/** Returns the key of a row that is ordered by `seq` among those that begin with `prefix`. */
+export function keyAt(prefix: Uint8Array, seq: number): Uint8Array {
+  const key = new Uint8Array(prefix.length + SEQ_BYTES);
+  key.set(prefix);
   const view = new DataView(key.buffer);
-  view.setUint32(1, Math.floor(seq / TWO_POW_32));
-  view.setUint32(5, seq % TWO_POW_32);
+  view.setUint32(prefix.length, Math.floor(seq / TWO_POW_32));
+  view.setUint32(prefix.length + 4, seq % TWO_POW_32);
   return key;
 }
 
-/** Returns the seq of an event's key. */
-export function seqOfEventKey(key: Uint8Array): number {
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-  return view.getUint32(1) * TWO_POW_32 + view.getUint32(5);
+/** Returns the seq at the end of the key of an event or a subject row. */
+export function seqOfKey(key: Uint8Array): number {
+  const view = new DataView(key.buffer, key.byteOffset + key.byteLength - SEQ_BYTES, SEQ_BYTES);
+  return view.getUint32(0) * TWO_POW_32 + view.getUint32(4);
+}
+
+/** Returns the key of the position of the consumer `name`. */
+export function positionKey(name: string): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  const key = new Uint8Array(1 + text.length);
+  key[0] = POSITION_PREFIX;
+  key.set(text, 1);
+  return key;
+}
+
+/** Returns the consumer whose position has this key. */
+export function nameOfPositionKey(key: Uint8Array): string {
+  return new TextDecoder().decode(key.subarray(1));
 }
 
 /** Returns the key of the content that `digest` names. */

@@ -1,33 +1,19 @@
 import { Level } from 'level';
-import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
 import { type Digest, digestOf, HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
+import { formatPosition, parsePosition } from './consumer-position.js';
+import { eventPages, missingEvent } from './event-pages.js';
 import { formatEventRow, parseEventRow } from './event-row.js';
-import { contentKey, eventKey, seqOfEventKey } from './keys.js';
-import type { AppendBatch, Head, Log, PageOptions } from './log.js';
+import { hasSubjectIndex, indexSubjects } from './index-subjects.js';
+import { contentKey, eventKey, nameOfPositionKey, POSITION_PREFIX, positionKey, seqOfKey } from './keys.js';
+import type { AppendBatch, ConsumerPosition, Head, Log, PageOptions } from './log.js';
+import type { Database, LogSource, PageRange } from './log-source.js';
 import { openFailure } from './open-failure.js';
 import { readFailure } from './read-failure.js';
-
-type Database = Level<Uint8Array, Uint8Array>;
-type Row = Uint8Array;
-
-/** Gives rows in order: what is used of LevelDB's iterator. */
-interface Rows {
-  nextv(size: number): Promise<Row[]>;
-  close(): Promise<void>;
-}
-
-/** Events of a page when the reader does not say: about 200 KiB of records. */
-const PAGE_EVENTS = 1_000;
-/** Bytes that LevelDB hands over at a time; more than a page, so that a page is one call. */
-const READ_AHEAD_BYTES = 1024 * 1024;
-
-/** The events from `first` to `last`, in pages. */
-interface PageRange extends Omit<PageOptions, 'from' | 'to'> {
-  readonly first: number;
-  readonly last: number;
-}
+import { subjectRows } from './subject-index.js';
+import { subjectPages } from './subject-pages.js';
 
 const EMPTY_HEAD: Head = { seq: 0, time: 0 };
 
@@ -35,6 +21,8 @@ export interface LevelLogOptions {
   /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */
   readonly createIfMissing: boolean;
   readonly hash: Sha256;
+  /** Write nothing: an index that is missing is left so, and reads do without. */
+  readonly readOnly?: boolean | undefined;
   /** Opens the database; tests pass one that fails on demand. */
   readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
 }
@@ -52,6 +40,7 @@ export class LevelLog implements Log {
   #head: Head = EMPTY_HEAD;
   #failure: unknown;
   #recovery: Promise<unknown> | undefined;
+  #hasSubjectIndex = true;
   #isClosed = false;
 
   private constructor(location: string, database: Database, options: LevelLogOptions) {
@@ -71,6 +60,7 @@ export class LevelLog implements Log {
     const log = new LevelLog(location, database, options);
     try {
       log.#head = await log.#readHead();
+      await log.#completeIndex(options.readOnly ?? false);
     } catch (cause) {
       await database.close();
       throw cause;
@@ -82,19 +72,25 @@ export class LevelLog implements Log {
     return this.#head;
   }
 
-  async append({ expectedHead, entries, content }: AppendBatch): Promise<void> {
+  get hasSubjectIndex(): boolean {
+    return this.#hasSubjectIndex;
+  }
+
+  async append(group: AppendBatch): Promise<void> {
+    const { expectedHead, entries, positions } = group;
     if (this.#failure !== undefined) {
       throw new StoreError('LOG_FAILED', 'cannot append: an earlier write failed and is not settled', {
         cause: this.#failure,
       });
     }
-    const last = entries.at(-1);
-    if (last === undefined) return;
-    if (expectedHead !== this.#head.seq || entries[0]?.event.seq !== expectedHead + 1) {
+    const last = entries.at(-1)?.event;
+    if (last === undefined && (positions === undefined || positions.size === 0)) return;
+    const first = entries[0]?.event.seq ?? expectedHead + 1;
+    if (expectedHead !== this.#head.seq || first !== expectedHead + 1) {
       throw new StoreError('INTERNAL', `cannot append after seq ${expectedHead}: the head is ${this.#head.seq}`);
     }
     try {
-      await this.#write(entries, content);
+      await this.#write(group);
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
       this.#failure = cause;
@@ -107,7 +103,7 @@ export class LevelLog implements Log {
         },
       );
     }
-    this.#head = { seq: last.event.seq, time: last.event.time };
+    if (last !== undefined) this.#head = { seq: last.seq, time: last.time };
   }
 
   recover(): Promise<readonly StoredEvent[]> {
@@ -126,57 +122,51 @@ export class LevelLog implements Log {
       throw new StoreError('LOG_CORRUPT', `the log ends at seq ${head.seq}, ${this.#head.seq} was acknowledged`);
     }
     const found: StoredEvent[] = [];
-    for await (const page of this.#checkedPages({ first: from, last: head.seq })) found.push(...page);
+    for await (const page of eventPages(this.#source(), { first: from, last: head.seq })) found.push(...page);
     this.#head = head;
     this.#failure = undefined;
     return found;
   }
 
-  async *pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+  pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    return this.#resumed(options, eventPages);
+  }
+
+  subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    return this.#resumed(options, (source, range) => subjectPages(source, subjects, range));
+  }
+
+  /** Gives the pages that `read` gives of the range, and goes on when a recovery takes the database away under it. */
+  async *#resumed(
+    options: PageOptions,
+    read: (source: LogSource, range: PageRange) => AsyncIterable<readonly StoredEvent[]>,
+  ): AsyncGenerator<readonly StoredEvent[]> {
     const { from = 1, to = this.#head.seq, ...rest } = options;
     let first = Math.max(1, from);
     let last = Math.max(0, to);
     while (first <= last) {
-      const database = this.#database;
+      const source = this.#source();
       try {
-        for await (const page of this.#checkedPages({ ...rest, first, last })) {
-          if (options.reverse === true) last -= page.length;
-          else first += page.length;
+        for await (const page of read(source, { ...rest, first, last })) {
+          const end = page.at(-1)?.seq;
+          if (end !== undefined && options.reverse === true) last = end - 1;
+          else if (end !== undefined) first = end + 1;
           yield page;
         }
         return;
       } catch (error) {
         // A recovery closes the database under its readers: they go on in the one that it opened.
         await this.#recovery;
-        if (this.#database === database || this.#isClosed) throw error;
+        if (this.#database === source.database || this.#isClosed) throw error;
       }
     }
   }
 
-  async *#checkedPages(range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
-    const { first, last, reverse = false, pageSize = PAGE_EVENTS, signal } = range;
-    if (first > last) return;
-    throwIfAborted(signal);
-    const iterator = this.#rows(first, last, reverse);
-    let ahead = this.#nextRows(iterator, pageSize);
-    try {
-      let expected = reverse ? last : first;
-      for (;;) {
-        const rows = await ahead;
-        throwIfAborted(signal);
-        if (rows.length === 0) break;
-        // LevelDB reads the next page on its own thread while this one is checked and folded.
-        ahead = this.#nextRows(iterator, pageSize);
-        const page = this.#parsePage(rows, expected, reverse);
-        expected += reverse ? -rows.length : rows.length;
-        yield page;
-      }
-      const end = reverse ? first - 1 : last + 1;
-      if (expected !== end) throw missingEvent(expected);
-    } finally {
-      await Promise.allSettled([ahead]);
-      await iterator.close();
-    }
+  event(seq: number): StoredEvent | undefined {
+    if (seq < 1 || seq > this.#head.seq) return undefined;
+    const row = this.#row(eventKey(seq));
+    if (row === undefined) throw missingEvent(seq);
+    return parseEventRow(row, seq, this.#hash);
   }
 
   content(digest: Digest): Uint8Array | undefined {
@@ -187,6 +177,22 @@ export class LevelLog implements Log {
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
+  }
+
+  position(name: string): ConsumerPosition | undefined {
+    const row = this.#row(positionKey(name));
+    return row === undefined ? undefined : parsePosition(row);
+  }
+
+  async positions(): Promise<ReadonlyMap<string, ConsumerPosition>> {
+    const { database, failure } = this.#source();
+    const range = { gte: Uint8Array.of(POSITION_PREFIX), lt: Uint8Array.of(POSITION_PREFIX + 1) };
+    try {
+      const rows = await database.iterator(range).all();
+      return new Map(rows.map(([key, row]) => [nameOfPositionKey(key), parsePosition(row)]));
+    } catch (cause) {
+      throw failure(cause);
+    }
   }
 
   leafHash(seq: number): Uint8Array | undefined {
@@ -206,44 +212,32 @@ export class LevelLog implements Log {
     }
   }
 
-  #rows(first: number, last: number, reverse: boolean): Rows {
-    try {
-      // Without keys: each record says its own seq, and a key is one more object to make for every event.
-      return this.#database.values({
-        gte: eventKey(first),
-        lte: eventKey(last),
-        reverse,
-        highWaterMarkBytes: READ_AHEAD_BYTES,
-      });
-    } catch (cause) {
-      throw readFailure(cause, this.#isClosed);
-    }
+  #source(): LogSource {
+    const failure = (cause: unknown): StoreError => readFailure(cause, this.#isClosed);
+    return { database: this.#database, hash: this.#hash, failure };
   }
 
-  #nextRows(iterator: Rows, pageSize: number): Promise<Row[]> {
-    const rows = iterator.nextv(pageSize).catch((cause: unknown) => {
-      throw readFailure(cause, this.#isClosed);
-    });
-    // A failure that comes while the reader is busy with the page before waits for it, and must not end the process.
-    rows.catch(() => undefined);
-    return rows;
+  // A log that was written without its index, or whose indexing was cut short, gets it before anything is appended.
+  async #completeIndex(readOnly: boolean): Promise<void> {
+    const source = this.#source();
+    this.#hasSubjectIndex = await hasSubjectIndex(source, this.#head);
+    if (this.#hasSubjectIndex || readOnly) return;
+    await indexSubjects(source, this.#head);
+    this.#hasSubjectIndex = true;
   }
 
   // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
-  async #write(entries: AppendBatch['entries'], content: AppendBatch['content']): Promise<void> {
+  async #write({ entries, content, positions = new Map() }: AppendBatch): Promise<void> {
     const batch = this.#database.batch();
     for (const { event, record } of entries) batch.put(eventKey(event.seq), formatEventRow(record, this.#hash));
+    const events = entries.map(({ event }) => event);
+    for (const [key, value] of subjectRows(events, this.#hash)) batch.put(key, value);
     for (const [digest, value] of content) batch.put(contentKey(digest), value);
+    for (const [name, position] of positions) {
+      if (position === undefined) batch.del(positionKey(name));
+      else batch.put(positionKey(name), formatPosition(position));
+    }
     await batch.write({ sync: true });
-  }
-
-  #parsePage(rows: readonly Row[], start: number, reverse: boolean): StoredEvent[] {
-    let expected = start;
-    return rows.map((row) => {
-      const event = parseEventRow(row, expected, this.#hash);
-      expected += reverse ? -1 : 1;
-      return event;
-    });
   }
 
   async #readHead(): Promise<Head> {
@@ -253,17 +247,13 @@ export class LevelLog implements Log {
       throw readFailure(cause, this.#isClosed);
     });
     if (row === undefined) return EMPTY_HEAD;
-    const { seq, time, transaction } = parseEventRow(row[1], seqOfEventKey(row[0]), this.#hash);
+    const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]), this.#hash);
     const end = transaction.first + transaction.count - 1;
     if (seq === end) return { seq, time };
     throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
       data: { seq, transaction },
     });
   }
-}
-
-function missingEvent(seq: number): StoreError {
-  return new StoreError('LOG_CORRUPT', `event ${seq} is missing from the log`, { data: { seq } });
 }
 
 async function openLevel(location: string, createIfMissing: boolean): Promise<Database> {

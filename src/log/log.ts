@@ -1,5 +1,6 @@
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
 
 /** The last durable event: seq 0 and time 0 when there is none. */
 export interface Head {
@@ -13,6 +14,14 @@ export interface LogEntry {
   readonly record: Uint8Array;
 }
 
+/** How far a consumer is done with the log. */
+export interface ConsumerPosition {
+  /** The last event that it is done with; 0 before the first. */
+  readonly seq: number;
+  /** When that was written, milliseconds since the epoch. */
+  readonly time: number;
+}
+
 /** What becomes durable together or not at all. */
 export interface AppendBatch {
   /** Seq of the head that the entries continue. */
@@ -20,6 +29,8 @@ export interface AppendBatch {
   readonly entries: readonly LogEntry[];
   /** Bytes to keep by their digest. Content that is there already is written again, the same. */
   readonly content: ReadonlyMap<Digest, Uint8Array>;
+  /** Positions of consumers by name; undefined forgets one. They may be all there is. */
+  readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
 }
 
 /** Which events to read. */
@@ -59,6 +70,27 @@ export interface Log {
 
   /** Events in pages, each checked against its hash and for gaps. */
   pages(options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /** Whether `subjectPages` knows every event; false for a log that was opened for reading and has no whole index. */
+  readonly hasSubjectIndex: boolean;
+
+  /**
+   * The events that are about any of the subjects, in pages, each checked against its hash and given once. Costs what it gives.
+   * @throws {StoreError} LOG_CORRUPT when an event or a row of the index is damaged
+   */
+  subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
+   * Event `seq`, checked; undefined when the log has none there.
+   * @throws {StoreError} LOG_CORRUPT when it is damaged or missing
+   */
+  event(seq: number): StoredEvent | undefined;
+
+  /** How far the consumer `name` is; undefined for one that was never heard of. */
+  position(name: string): ConsumerPosition | undefined;
+
+  /** How far each consumer is, by name. */
+  positions(): Promise<ReadonlyMap<string, ConsumerPosition>>;
 
   /**
    * The bytes that `digest` names, or undefined. Checked; the caller owns them.

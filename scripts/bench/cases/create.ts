@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { openStore } from '../../../src/index.js';
 import { parseEventRow } from '../../../src/log/event-row.js';
-import { CONTENT_PREFIX, contentKey, EVENT_PREFIX, seqOfEventKey } from '../../../src/log/keys.js';
+import { CONTENT_PREFIX, contentKey, EVENT_PREFIX, seqOfKey } from '../../../src/log/keys.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import type { EventStore } from '../../../src/store/store.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
@@ -125,7 +125,7 @@ async function rowsOf(configs: readonly Uint8Array[], context: BenchContext): Pr
   for await (const [key, value] of database.iterator()) {
     if (key[0] === CONTENT_PREFIX) contents.set(Buffer.from(key).toString('hex'), { key, value });
     if (key[0] !== EVENT_PREFIX) continue;
-    const event = parseEventRow(value, seqOfEventKey(key), nodeSha256);
+    const event = parseEventRow(value, seqOfKey(key), nodeSha256);
     if (event.type !== 'ImageCreated') continue;
     const content = contents.get(Buffer.from(contentKey(event.image)).toString('hex'));
     if (content !== undefined) rows.push([{ key, value }, content]);

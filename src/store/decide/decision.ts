@@ -1,6 +1,7 @@
 import type { ImageEntry } from '../../../projections/images.js';
 import type { ManifestEntry } from '../../../projections/manifests.js';
 import type { ReferenceEntry } from '../../../projections/references.js';
+import type { ConsumerPosition } from '../../log/log.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 
@@ -29,6 +30,8 @@ export interface DecisionState {
 export interface Decision<Result> {
   readonly events: readonly EventBody[];
   readonly content?: ReadonlyMap<Digest, Uint8Array> | undefined;
+  /** Positions of consumers to keep with the events, or without any; undefined forgets one. */
+  readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
   readonly result: Result;
 }
 

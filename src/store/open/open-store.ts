@@ -54,7 +54,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
       });
     await refuseHalfAStore(path);
   }
-  const log = await openLog(path, sidecar === undefined);
+  const log = await openLog(path, { createIfMissing: sidecar === undefined, readOnly: options.readOnly });
   try {
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
   } catch (error) {
@@ -119,9 +119,12 @@ async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<
   return heldLayers;
 }
 
-async function openLog(directory: string, createIfMissing: boolean): Promise<LevelLog> {
+async function openLog(
+  directory: string,
+  options: { readonly createIfMissing: boolean; readonly readOnly: boolean | undefined },
+): Promise<LevelLog> {
   try {
-    return await LevelLog.open(join(directory, 'log'), { createIfMissing, hash: nodeSha256 });
+    return await LevelLog.open(join(directory, 'log'), { ...options, hash: nodeSha256 });
   } catch (error) {
     throw await withOwner(directory, error);
   }

@@ -2,7 +2,7 @@ import type { Page } from '../../../projections/live-view.js';
 import type { Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import { MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../../limits.js';
-import type { Log, LogEntry } from '../../log/log.js';
+import type { ConsumerPosition, Log, LogEntry } from '../../log/log.js';
 import { encodeRecord } from '../../log/record.js';
 import type { Digest } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
@@ -79,7 +79,7 @@ export class Writer implements CommandPort {
     while (this.#queue.length > 0) {
       const group = new Group(this.#options);
       this.#fill(group);
-      if (group.entries.length > 0) await this.#append(group);
+      if (!group.isEmpty) await this.#append(group);
     }
     this.#draining = undefined;
   }
@@ -95,16 +95,19 @@ export class Writer implements CommandPort {
   async #append(group: Group): Promise<void> {
     const { log, sealed, fold } = this.#options;
     try {
-      await log.append({ expectedHead: group.first - 1, entries: group.entries, content: group.content });
+      const { first, entries, content, positions } = group;
+      await log.append({ expectedHead: first - 1, entries, content, positions });
     } catch (error) {
       await this.#settle(group, error);
       return;
     }
     // A crash from here on loses nothing: the events are durable, and the next open folds them.
     const page = group.entries.map(({ event }) => event);
-    await sealed(page);
     try {
-      fold(page);
+      if (page.length > 0) {
+        await sealed(page);
+        fold(page);
+      }
     } catch (cause) {
       this.#giveUp(cause, group, outcome(cause, group.entries, undefined));
       return;
@@ -147,11 +150,16 @@ class Group {
   readonly first: number;
   readonly entries: LogEntry[] = [];
   readonly content = new Map<Digest, Uint8Array>();
+  readonly positions = new Map<string, ConsumerPosition | undefined>();
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#changed = new ChangedFacts(options.views);
     this.first = options.log.head.seq + 1;
+  }
+
+  get isEmpty(): boolean {
+    return this.entries.length === 0 && this.positions.size === 0;
   }
 
   get full(): boolean {
@@ -198,9 +206,13 @@ class Group {
     return events.map((event) => ({ event, record: encodeRecord(event) }));
   }
 
-  #accept(waiting: Waiting, { result, content }: Decision<unknown>, entries: readonly LogEntry[]): void {
+  #accept(
+    waiting: Waiting,
+    { result, content, positions = new Map() }: Decision<unknown>,
+    entries: readonly LogEntry[],
+  ): void {
     waiting.command.accepted?.(result);
-    if (entries.length === 0) {
+    if (entries.length === 0 && positions.size === 0) {
       waiting.resolve(result);
       return;
     }
@@ -213,6 +225,7 @@ class Group {
       this.content.set(digest, bytes);
       this.#bytes += bytes.length;
     }
+    for (const [name, position] of positions) this.positions.set(name, position);
     this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
   }
 }
