@@ -35,6 +35,8 @@ export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
 export const MAX_PROJECTION_NAME_LENGTH = 64;
 /** Snapshots of the store's views that are kept: they are spread over the log, and the newest is always one. */
 export const MAX_SNAPSHOTS = 20;
+/** Size of the header of a snapshot: what it is of, in one line of JSON. */
+export const MAX_SNAPSHOT_HEADER_BYTES = 4_096;
 
 /** Layers of one image: the most that Docker's overlay2 driver can mount. */
 export const MAX_LAYERS_PER_IMAGE = 125;

@@ -5,6 +5,7 @@ import type { BlobStore } from './layers/blob-store.js';
 import type { HeldLayers } from './layers/held-layers.js';
 import type { HeadWitness } from './open/head-witness.js';
 import type { Sidecar } from './open/sidecar.js';
+import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
 
 /** Where an event store keeps layers: with itself, elsewhere, or not at all. */
 export type LayerPlace = 'own' | 'elsewhere' | 'none';
@@ -14,6 +15,7 @@ export interface EventStoreParts {
   readonly sidecar: Sidecar;
   readonly log: Log;
   readonly witness: HeadWitness;
+  readonly snapshots: SnapshotFolder;
   /** Views that have folded the log to its head. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
@@ -23,6 +25,8 @@ export interface EventStoreParts {
   readonly readOnly: boolean;
   readonly actor: string;
   readonly now: () => number;
+  /** Told what went wrong and did no harm. */
+  readonly onNotice: (notice: string) => void;
   /** Called once, when nothing is open any more: lets this process open the directory again. */
   readonly onClosed: () => void;
 }

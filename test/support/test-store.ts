@@ -9,6 +9,7 @@ import { HeadWitness } from '../../src/store/open/head-witness.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
+import { SnapshotFolder } from '../../src/store/snapshots/snapshot-folder.js';
 import type { EventStore, OpenOptions } from '../../src/store/store.js';
 import type { ReadOptions } from '../../src/store/read/log-reads.js';
 import { FailingDatabases } from './failing-database.js';
@@ -44,10 +45,14 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
   const log = await LevelLog.open(join(directory, 'log'), options);
   const blobs = new BlobStore(join(directory, 'blobs'));
   await blobs.makeDirectories();
+  const sidecar = newSidecar(undefined, 0);
+  const onNotice = (): void => undefined;
   const store = new LocalEventStore({
     directory,
-    sidecar: newSidecar(undefined, 0),
+    sidecar,
     log,
+    snapshots: new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice }),
+    onNotice,
     witness: new HeadWitness(directory, log),
     viewSet: createViews(),
     blobs,

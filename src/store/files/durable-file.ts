@@ -1,23 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
 /** How the names of files begin that a crash may leave behind. */
 const TEMPORARY_PREFIX = '.tmp-';
 
+/** The bytes of a file: at once, or in pieces, each asked for when the one before is written. */
+export type FileBytes = Uint8Array | Iterable<Uint8Array>;
+
 /**
  * Replaces the file at `path` by `bytes`, durable on return: a reader sees the old bytes or the new, after a crash too.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
-export async function writeDurableFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {
   // Not made from the file's own name, which may be as long as a name can be.
   const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
-      await file.writeFile(bytes);
+      await writeFile(file, bytes);
       await file.sync();
     } finally {
       await file.close();

@@ -3,8 +3,15 @@ import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } f
 import { originOf } from '../write/envelope.js';
 import type { OpenOptions } from '../store.js';
 
-/** Options whose actor is known and allowed. */
-export type CheckedOptions = OpenOptions & { readonly actor: string };
+/** Options whose actor is known and allowed, with a place for notices. */
+export type CheckedOptions = OpenOptions & {
+  readonly actor: string;
+  readonly snapshotEvery: number;
+  readonly onNotice: (notice: string) => void;
+};
+
+/** Events after which a snapshot is written, when the caller does not say: folding as many takes a quarter of a second. */
+const SNAPSHOT_EVERY = 50_000;
 
 /**
  * Returns the options of `openStore` with its actor, `user@host` when they name none. Nothing is made or read for it.
@@ -15,15 +22,29 @@ export function checkOpenOptions(directory: string, options: OpenOptions): Check
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeObject('options', options);
-  const { create, readOnly, os, origin, layers, now, signal } = options;
+  const { create, readOnly, os, origin, layers, now, onNotice, signal } = options;
+  const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
   mustBeText('os', os);
   mustBeText('origin', origin);
   if (!areLayers(layers)) throw new TypeError("layers must be 'none' or an object with get and release");
   if (now !== undefined && typeof now !== 'function') throw new TypeError('now must be a function');
+  if (!Number.isSafeInteger(snapshotEvery) || snapshotEvery < 0) {
+    throw new TypeError('snapshotEvery must be a whole number, 0 or more');
+  }
+  if (onNotice !== undefined && typeof onNotice !== 'function') throw new TypeError('onNotice must be a function');
   mustBeSignal('signal', signal);
-  return { ...options, actor: originOf(options, defaultActor()).actor };
+  return {
+    ...options,
+    snapshotEvery,
+    onNotice: onNotice ?? warn,
+    actor: originOf(options, defaultActor()).actor,
+  };
+}
+
+function warn(notice: string): void {
+  process.emitWarning(notice, 'ImagelogNotice');
 }
 
 function areLayers(value: unknown): boolean {

@@ -22,6 +22,7 @@ import { nodeSha256 } from '../files/node-hash.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
+import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { viewsAt } from '../snapshots/views-at.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
 
@@ -78,6 +79,8 @@ async function openParts(
 ): Promise<EventStore> {
   const witness = new HeadWitness(directory, log);
   await witness.check();
+  const { onNotice } = options;
+  const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = await viewsAt({ log }, log.head.seq, options.signal);
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
@@ -97,6 +100,7 @@ async function openParts(
     sidecar,
     log,
     witness,
+    snapshots,
     viewSet,
     blobs,
     layerPlace,
@@ -105,6 +109,7 @@ async function openParts(
     readOnly: options.readOnly ?? false,
     actor: options.actor,
     now: options.now ?? Date.now,
+    onNotice,
     onClosed,
   };
   return new LocalEventStore(parts);
