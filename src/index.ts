@@ -23,6 +23,7 @@ export type {
   LoadResult,
   OpenOptions,
   ReferenceEntry,
+  ResolveOptions,
   SaveOptions,
   Store,
   StoreBackend,
@@ -30,6 +31,18 @@ export type {
   WriteOptions,
 } from './store/store.js';
 export type { EventFilter, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
+
+export type {
+  AuditReads,
+  Change,
+  HistoryOptions,
+  ImageReads,
+  PastStore,
+  ReferenceInterval,
+  StoreDiff,
+  When,
+} from './store/audit/audit.js';
+export type { Subject } from './model/subjects.js';
 
 // Errors
 export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreError, StoreError } from './errors.js';

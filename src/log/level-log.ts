@@ -13,7 +13,7 @@ import type { Database, LogSource, PageRange } from './log-source.js';
 import { openFailure } from './open-failure.js';
 import { readFailure } from './read-failure.js';
 import { subjectRows } from './subject-index.js';
-import { subjectPages } from './subject-pages.js';
+import { scannedPages, subjectPages } from './subject-pages.js';
 
 const EMPTY_HEAD: Head = { seq: 0, time: 0 };
 
@@ -133,7 +133,8 @@ export class LevelLog implements Log {
   }
 
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
-    return this.#resumed(options, (source, range) => subjectPages(source, subjects, range));
+    const pages = this.#hasSubjectIndex ? subjectPages : scannedPages;
+    return this.#resumed(options, (source, range) => pages(source, subjects, range));
   }
 
   /** Gives the pages that `read` gives of the range, and goes on when a recovery takes the database away under it. */

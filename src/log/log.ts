@@ -71,11 +71,12 @@ export interface Log {
   /** Events in pages, each checked against its hash and for gaps. */
   pages(options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
-  /** Whether `subjectPages` knows every event; false for a log that was opened for reading and has no whole index. */
+  /** Whether every event is in the subject index; false for a log that was opened for reading only and has no whole one. */
   readonly hasSubjectIndex: boolean;
 
   /**
-   * The events that are about any of the subjects, in pages, each checked against its hash and given once. Costs what it gives.
+   * The events that are about any of the subjects, in pages, each checked against its hash and given once. Costs what it
+   * gives; the whole range where there is no whole index.
    * @throws {StoreError} LOG_CORRUPT when an event or a row of the index is damaged
    */
   subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;

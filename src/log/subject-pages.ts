@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../abort.js';
 import type { StoredEvent } from '../model/events.js';
 import { isAbout, type Subject } from '../model/subjects.js';
-import { missingEvent } from './event-pages.js';
+import { eventPages, missingEvent } from './event-pages.js';
 import { parseEventRow } from './event-row.js';
 import { eventKey, keyAt, seqOfKey } from './keys.js';
 import type { LogSource, PageRange } from './log-source.js';
@@ -29,12 +29,21 @@ export async function* subjectPages(
       const events = await readEvents(source, seqs);
       throwIfAborted(signal);
       // Subjects that share the beginning of a hash share rows.
-      const page = events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
+      const page = aboutAny(events, subjects);
       if (page.length > 0) yield page;
     }
   } finally {
     await Promise.all(cursors.map((cursor) => cursor.close()));
   }
+}
+
+/** Gives the same pages without an index: costs the whole range. */
+export async function* scannedPages(
+  source: LogSource,
+  subjects: readonly Subject[],
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  for await (const page of eventPages(source, range)) yield aboutAny(page, subjects);
 }
 
 /** Takes the next seqs of all cursors together, in order, each once. */
@@ -51,6 +60,10 @@ async function nextSeqs(cursors: readonly SeqCursor[], count: number, reverse: b
     seqs.push(next);
   }
   return seqs;
+}
+
+function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]): StoredEvent[] {
+  return events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
 }
 
 async function readEvents({ database, hash, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {

@@ -2,7 +2,10 @@ import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
 import type { ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import type { Platform } from '../model/platform.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
+import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
+import type { AuditReader } from './audit/audit-reader.js';
 import { loadArchive } from './archives/load-archive.js';
 import { saveArchive } from './archives/save-archive.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
@@ -18,6 +21,7 @@ import type {
   LoadOptions,
   LoadResult,
   ReferenceEntry,
+  ResolveOptions,
   SaveOptions,
   StoreBackend,
   StoreStats,
@@ -142,8 +146,30 @@ export class LocalEventStore implements EventStore {
     await this.#references.untag(reference, options);
   }
 
-  resolve(reference: string, options: { readonly platform?: Platform | string | undefined } = {}): ImageId {
-    return this.#references.resolve(reference, options.platform);
+  resolve(reference: string, options?: ResolveOptions): ImageId;
+  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  resolve(
+    reference: string,
+    { platform, at }: ResolveOptions & { readonly at?: When | undefined } = {},
+  ): ImageId | Promise<ImageId> {
+    if (at === undefined) return this.#references.resolve(reference, platform);
+    return this.#audit.resolveAt(reference, at, platform);
+  }
+
+  history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
+    return this.#audit.history(subject, options);
+  }
+
+  async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    return this.#audit.referenceHistory(reference);
+  }
+
+  async at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore> {
+    return this.#audit.at(when, options);
+  }
+
+  async diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff> {
+    return this.#audit.diff(from, to, options);
   }
 
   references(id: ImageId): string[] {
@@ -199,6 +225,11 @@ export class LocalEventStore implements EventStore {
   get #images(): ImageStore {
     this.#state.checkOpen();
     return this.#wired.images;
+  }
+
+  get #audit(): AuditReader {
+    this.#state.checkOpen();
+    return this.#wired.audit;
   }
 
   get #references(): ReferenceStore {

@@ -1,27 +1,23 @@
-import type { ReferencesView } from '../../projections/references.js';
-import { StoreError } from '../errors.js';
-import { type ImageId, isDigest } from '../model/digest.js';
-import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
+import { isDigest } from '../model/digest.js';
 import { canonicalReference } from '../model/reference.js';
 import { mustBeBoolean, mustBeString } from './argument-types.js';
 import type { CommandPort } from './write/command.js';
-import { decideTag, decideUntag, referenceNotFound } from './decide/tag.js';
+import { decideTag, decideUntag } from './decide/tag.js';
+import { ReferenceReader, type ReferenceReaderParts } from './reference-reader.js';
 import { originOf } from './write/envelope.js';
-import type { ReferenceEntry, WriteOptions } from './store.js';
+import type { WriteOptions } from './store.js';
 
-export interface ReferenceStoreParts {
-  readonly view: () => ReferencesView;
-  /** The platform that the config of an image names. */
-  readonly platformOf: (id: ImageId) => Platform;
+export interface ReferenceStoreParts extends ReferenceReaderParts {
   readonly port: CommandPort;
   readonly actor: string;
 }
 
 /** Names of images: Docker's reference store over the references view. */
-export class ReferenceStore {
+export class ReferenceStore extends ReferenceReader {
   readonly #parts: ReferenceStoreParts;
 
   constructor(parts: ReferenceStoreParts) {
+    super(parts);
     this.#parts = parts;
   }
 
@@ -42,32 +38,5 @@ export class ReferenceStore {
     mustBeString('reference', reference);
     const decide = decideUntag(canonicalReference(reference));
     await this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
-  }
-
-  /** @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND, PLATFORM_INVALID */
-  resolve(reference: string, platform: Platform | string | undefined): ImageId {
-    mustBeString('reference', reference);
-    const name = canonicalReference(reference);
-    const entry = this.#parts.view().byName.get(name);
-    if (entry === undefined) throw referenceNotFound(name);
-    if (platform === undefined) return entry.image;
-    const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
-    const candidates = entry.platforms ?? [{ ...this.#parts.platformOf(entry.image), image: entry.image }];
-    const found = candidates.find((candidate) => platformMatches(wanted, candidate));
-    if (found !== undefined) return found.image;
-    const there = candidates.map(formatPlatform);
-    throw new StoreError(
-      'PLATFORM_NOT_FOUND',
-      `${name} has no image for ${formatPlatform(wanted)}, only for ${there.join(', ')}`,
-      { data: { reference: name, platform: formatPlatform(wanted), platforms: there } },
-    );
-  }
-
-  references(id: ImageId): string[] {
-    return [...(this.#parts.view().byImage.get(id) ?? [])].sort();
-  }
-
-  entries(): ReferenceEntry[] {
-    return [...this.#parts.view().byName.values()].sort((a, b) => (a.reference < b.reference ? -1 : 1));
   }
 }

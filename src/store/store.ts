@@ -5,6 +5,7 @@ import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
+import type { AuditReads, When } from './audit/audit.js';
 import type { StoreLog } from './read/log-reads.js';
 
 export type { Head, ReferenceEntry };
@@ -189,6 +190,12 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Which image of a reference is asked for. */
+export interface ResolveOptions {
+  /** A Platform or `os/arch[/variant]`, of a reference that has several. */
+  readonly platform?: Platform | string | undefined;
+}
+
 /** Numbers about a store. Sizes are bytes. */
 export interface StoreStats {
   readonly events: number;
@@ -207,7 +214,7 @@ export interface StoreStats {
 }
 
 /** A store over an event log in a directory: what `openStore` gives. */
-export interface EventStore extends Store, AsyncDisposable {
+export interface EventStore extends Store, AuditReads, AsyncDisposable {
   readonly directory: string;
   /** The events, for reading. @throws {StoreError} STORE_CLOSED, as the next two */
   readonly log: StoreLog;
@@ -243,7 +250,12 @@ export interface EventStore extends Store, AsyncDisposable {
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_INVALID; PLATFORM_NOT_FOUND when it has no
    * image for the platform, or its only image is for another
    */
-  resolve(reference: string, options?: { readonly platform?: Platform | string | undefined }): ImageId;
+  resolve(reference: string, options?: ResolveOptions): ImageId;
+  /**
+   * Resolves with the image that `reference` gave at a point in time, from the index alone.
+   * @throws {StoreError} as without `at`; TIME_INVALID, TIME_OUT_OF_RANGE
+   */
+  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
   /** Canonical references of an image, sorted. */
   references(id: ImageId): string[];
   /** Every reference, sorted by name. */

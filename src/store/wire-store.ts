@@ -1,5 +1,7 @@
 import { StoreError } from '../errors.js';
 import type { ImageId } from '../model/digest.js';
+import { storedImage } from '../model/stored-image.js';
+import { AuditReader } from './audit/audit-reader.js';
 import { LogBackend } from './backends/log-backend.js';
 import type { Decide } from './decide/decision.js';
 import type { EventStoreParts } from './event-store-parts.js';
@@ -11,6 +13,7 @@ import { LayerHolds } from './layers/layer-holds.js';
 import { LocalLayers } from './layers/layer-store.js';
 import { EventReader } from './read/store-log.js';
 import { ReferenceStore } from './reference-store.js';
+import { viewsAt } from './snapshots/views-at.js';
 import type { StoreState } from './store-state.js';
 import { originOf } from './write/envelope.js';
 import { Writer } from './write/writer.js';
@@ -25,6 +28,7 @@ export interface WiredStore {
   readonly references: ReferenceStore;
   readonly layers: LocalLayers;
   readonly backend: LogBackend;
+  readonly audit: AuditReader;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -87,8 +91,17 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     checkOpen: () => state.checkOpen(),
   });
   const reader = new EventReader(log, viewSet.folded$);
+  const audit = new AuditReader({
+    log,
+    reader,
+    now,
+    viewsAt: (seq, signal) => viewsAt({ log }, seq, signal),
+    readConfig,
+    platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
+    checkOpen: () => state.checkOpen(),
+  });
   if (state.readOnly) void writer.end(state.readOnlyError());
-  return { writer, cleaner, reader, images, references, layers, backend, submit };
+  return { writer, cleaner, reader, images, references, layers, backend, audit, submit };
 }
 
 function readContent({ log }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {

@@ -2,16 +2,10 @@ import type { Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { Decide } from '../decide/decision.js';
-import {
-  checkMetadataKey,
-  decideClearMetadata,
-  decideSetMetadata,
-  metadataNotFound,
-  PARENT_KEY,
-} from '../decide/metadata.js';
+import { checkMetadataKey, decideClearMetadata, decideSetMetadata, PARENT_KEY } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
 import { decideClearParent } from '../decide/parent.js';
-import { mustBeString } from '../argument-types.js';
+import { findMetadata, storedMetadata } from '../stored-metadata.js';
 import type { DigestWalkFunc, Store, StoreBackend } from '../store.js';
 
 /** What the raw side of an event store is made of. */
@@ -60,12 +54,8 @@ export class LogBackend implements StoreBackend {
   }
 
   getMetadata(digest: Digest, key: string): Uint8Array {
-    mustBeString('key', key);
-    const id = this.#known(digest);
-    checkMetadataKey(key);
-    const value = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);
-    if (value === undefined) throw metadataNotFound(digest, key);
-    return new Uint8Array(value);
+    this.#parts.checkOpen();
+    return storedMetadata(this.#views, digest as ImageId, key);
   }
 
   // As in a filesystem, what is not there is deleted already.
@@ -73,8 +63,7 @@ export class LogBackend implements StoreBackend {
     this.#parts.checkOpen();
     const id = digest as ImageId;
     checkMetadataKey(key);
-    const isThere = key === PARENT_KEY ? this.#parent(id) : this.#views.metadata.get(id)?.get(key);
-    if (isThere === undefined) return;
+    if (findMetadata(this.#views, id, key) === undefined) return;
     await this.#parts.submit(key === PARENT_KEY ? decideClearParent(id) : decideClearMetadata(id, key));
   }
 
@@ -82,11 +71,6 @@ export class LogBackend implements StoreBackend {
     this.#parts.checkOpen();
     if (this.#views.images.byId.has(digest as ImageId)) return digest as ImageId;
     throw imageNotFound(digest);
-  }
-
-  #parent(id: ImageId): Uint8Array | undefined {
-    const parent = this.#views.children.parent(id);
-    return parent === undefined ? undefined : new TextEncoder().encode(parent);
   }
 }
 

@@ -1,0 +1,131 @@
+import type { ViewSet } from '../../../projections/views.js';
+import { StoreError } from '../../errors.js';
+import type { Head, Log } from '../../log/log.js';
+import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
+import type { StoredEvent } from '../../model/events.js';
+import type { Platform } from '../../model/platform.js';
+import { canonicalReference } from '../../model/reference.js';
+import type { Subject } from '../../model/subjects.js';
+import { referenceNotFound } from '../decide/tag.js';
+import type { EventReader } from '../read/store-log.js';
+import { chosenImage } from '../reference-reader.js';
+import type { AuditReads, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit.js';
+import { diffViews } from './diff-views.js';
+import { ViewedPast } from './past-store.js';
+import { referenceIntervals } from './reference-intervals.js';
+import { seqAt } from './seq-at.js';
+
+/** What questions at the past are answered from. */
+export interface AuditReaderParts {
+  readonly log: Log;
+  readonly reader: EventReader;
+  readonly now: () => number;
+  /** Returns views of the caller's own, as of an event. */
+  readonly viewsAt: (seq: number, signal?: AbortSignal) => Promise<ViewSet>;
+  readonly readConfig: (id: ImageId) => Uint8Array;
+  /** The platform that the config of an image names, also of one that was deleted. */
+  readonly platformOf: (id: ImageId) => Platform;
+  /** Throws STORE_CLOSED when the store is. */
+  readonly checkOpen: () => void;
+}
+
+interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Answers questions at the past: from the index where they are about one subject, else from views folded up to a seq. */
+export class AuditReader implements AuditReads {
+  readonly #parts: AuditReaderParts;
+
+  constructor(parts: AuditReaderParts) {
+    this.#parts = parts;
+  }
+
+  async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
+    const { type, ...range } = options;
+    const known = await this.#known(subject);
+    yield* this.#parts.reader.read({ ...range, filter: { ...known, type } });
+  }
+
+  async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    const name = canonicalReference(reference);
+    const events: StoredEvent[] = [];
+    const { log, reader } = this.#parts;
+    for await (const page of log.subjectPages([{ reference: name }], { to: reader.head.seq })) events.push(...page);
+    const intervals = referenceIntervals(events);
+    if (intervals.length === 0) throw referenceNotFound(name);
+    return intervals;
+  }
+
+  /**
+   * Returns the image that a reference gave at `when`, from the index alone.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when it pointed at nothing then; those of `seqAt` and of `resolve`
+   */
+  async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
+    const name = canonicalReference(reference);
+    const seq = this.#seqAt(when);
+    const pages = this.#parts.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
+    for await (const [event] of pages) {
+      if (event?.type === 'ReferenceSet') return chosenImage(event, platform, this.#parts.platformOf);
+      break;
+    }
+    throw new StoreError('REFERENCE_NOT_FOUND', `the reference ${name} pointed at nothing after event ${seq}`, {
+      data: { reference: name, seq },
+    });
+  }
+
+  async at(when: When, { signal }: Abortable = {}): Promise<PastStore> {
+    const { log, readConfig, checkOpen, viewsAt } = this.#parts;
+    const seq = this.#seqAt(when);
+    const { views } = await viewsAt(seq, signal);
+    return new ViewedPast({ views, seq, log, readConfig, checkOpen });
+  }
+
+  async diff(from: When, to: When, { signal }: Abortable = {}): Promise<StoreDiff> {
+    const { log, viewsAt } = this.#parts;
+    const first = this.#headAt(from);
+    const last = this.#headAt(to);
+    if (last.seq < first.seq) {
+      throw new StoreError(
+        'TIME_OUT_OF_RANGE',
+        `a difference goes forward in time: its end, event ${last.seq}, is before its beginning, event ${first.seq}`,
+        { data: { from: first.seq, to: last.seq } },
+      );
+    }
+    const changes = await diffViews(
+      await viewsAt(first.seq, signal),
+      log.pages({ from: first.seq + 1, to: last.seq, signal }),
+    );
+    return { from: first, to: last, ...changes };
+  }
+
+  // That nothing happened in a range is an answer for what was there once, and a mistake for what never was.
+  async #known(subject: Subject | string): Promise<Subject> {
+    for (const candidate of subjectsNamed(subject)) {
+      const pages = this.#parts.log.subjectPages([candidate], { pageSize: 1 });
+      for await (const page of pages) if (page.length > 0) return candidate;
+    }
+    const name = typeof subject === 'string' ? subject : Object.values(subject)[0];
+    throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${name}`, { data: { subject } });
+  }
+
+  #seqAt(when: When): number {
+    const { log, reader, now } = this.#parts;
+    return seqAt(when, { log, headSeq: reader.head.seq, now });
+  }
+
+  #headAt(when: When): Head {
+    const seq = this.#seqAt(when);
+    return { seq, time: this.#parts.log.event(seq)?.time ?? 0 };
+  }
+}
+
+// A digest may be an image's or a chain's; no digest is both.
+function subjectsNamed(subject: Subject | string): Subject[] {
+  if (typeof subject === 'string') {
+    if (isDigest(subject)) return [{ image: subject as ImageId }, { chainId: subject as ChainId }];
+    return [{ reference: canonicalReference(subject) }];
+  }
+  if ('reference' in subject) return [{ reference: canonicalReference(subject.reference) }];
+  return [subject];
+}

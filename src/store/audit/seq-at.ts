@@ -1,0 +1,74 @@
+import { StoreError } from '../../errors.js';
+import type { Log } from '../../log/log.js';
+import { parseMoment } from '../../model/point-in-time.js';
+import type { When } from './audit.js';
+
+/** What a point in time is looked up in. */
+export interface SeqAtOptions {
+  readonly log: Log;
+  /** The last event that may be seen. */
+  readonly headSeq: number;
+  /** The clock, milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Returns the last event at or before `when`; 0 when it is before the first. A moment costs a binary search over the events.
+ * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a moment to come; LOG_CORRUPT
+ * @throws {RangeError} for a number that is no seq; TypeError for what is no point in time at all
+ */
+export function seqAt(when: When, options: SeqAtOptions): number {
+  if (typeof when === 'number') return checkedSeq(when, options.headSeq);
+  return lastSeqBy(momentOf(when, options), options);
+}
+
+function checkedSeq(seq: number, headSeq: number): number {
+  if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`a seq must be a whole number from 0 up: ${seq}`);
+  if (seq <= headSeq) return seq;
+  throw new StoreError('TIME_OUT_OF_RANGE', `there is no event ${seq}: the log ends at seq ${headSeq}`, {
+    data: { seq, head: headSeq },
+  });
+}
+
+/** The last millisecond of `when`, which the clock has reached. */
+function momentOf(when: Date | string, { log, headSeq, now }: SeqAtOptions): number {
+  const { first, last } = parse(when);
+  const head = headSeq === 0 ? 0 : (log.event(headSeq)?.time ?? 0);
+  // A clock that went back is behind the events that it stamped.
+  const present = Math.max(now(), head);
+  if (first > present) {
+    const text = when instanceof Date ? when.toISOString() : when;
+    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
+      data: { when: text, now: present },
+    });
+  }
+  return last;
+}
+
+function parse(when: Date | string): { readonly first: number; readonly last: number } {
+  if (when instanceof Date) {
+    const time = when.getTime();
+    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is no point in time');
+    return { first: time, last: time };
+  }
+  if (typeof when !== 'string') throw new TypeError('when must be a seq, a Date or a string');
+  const moment = parseMoment(when);
+  if (moment !== undefined) return moment;
+  throw new StoreError(
+    'TIME_INVALID',
+    `${JSON.stringify(when.slice(0, 100))} is no point in time: expected a seq, a date or RFC 3339`,
+    { data: { when: when.slice(0, 100) } },
+  );
+}
+
+/** The last event up to and with `time`. The events of a transaction share their time, so that none is cut in half. */
+function lastSeqBy(time: number, { log, headSeq }: SeqAtOptions): number {
+  let low = 0;
+  let high = headSeq;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((log.event(middle)?.time ?? Number.POSITIVE_INFINITY) <= time) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
