@@ -46,49 +46,6 @@ test('a tag of a name has all its platforms, one of an id has that image alone, 
   t.is(removed?.platforms?.length, 2);
 });
 
-test('refs draws each period on a line of time', async (t) => {
-  const session = await startSession(t);
-  const { done, wait } = session;
-  await done('load', '--quiet', archive('docker25-all.tar'));
-  await done('tag', '--quiet', 'shop/app:1.0', 'shop/app:prod');
-  wait(HOUR_MS);
-  await done('tag', '--quiet', '--reason', 'release 2.0', 'shop/app:2.0', 'shop/app:prod');
-  wait(2 * HOUR_MS);
-  await done('untag', '--quiet', '--actor', 'eve', '--reason', 'not released', 'shop/app:prod');
-  wait(HOUR_MS);
-  await done('tag', '--quiet', 'shop/app:1.0', 'shop/app:prod');
-  wait(4 * HOUR_MS);
-  t.is(
-    (await session.runIn({ columns: 100, env: { NO_COLOR: '1' } }, 'refs', 'shop/app:prod')).stdout,
-    `shop/app:prod
-IMAGE         FROM              UNTIL             FOR  SET BY  first                             now
-bb0c8ffbd8b1  2026-01-31 12:00  2026-01-31 13:00  1 h  tester  █████────────────────────────────────
-cb4c372bec4c  2026-01-31 13:00  2026-01-31 15:00  2 h  tester  ─────█████████───────────────────────
-  “release 2.0”
-  removed by eve: “not released”
-bb0c8ffbd8b1  2026-01-31 16:00  now               4 h  tester  ───────────────────██████████████████
-`,
-  );
-});
-
-test('refs counts in seconds where the minutes would be one', async (t) => {
-  const { done, wait } = await startSession(t);
-  await done('load', '--quiet', archive('docker25-all.tar'));
-  for (const source of ['tiny:1', 'shop/app:1.0', 'tiny:1']) {
-    await done('tag', '--quiet', source, 'a:1');
-    wait(20_000);
-  }
-  t.is(
-    await done('refs', 'a:1'),
-    `a:1
-IMAGE         FROM                 UNTIL                 FOR  SET BY  first                                now
-bd10de19d2be  2026-01-31 12:00:00  2026-01-31 12:00:20  20 s  tester  █████████████───────────────────────────
-bb0c8ffbd8b1  2026-01-31 12:00:20  2026-01-31 12:00:40  20 s  tester  ─────────────██████████████─────────────
-bd10de19d2be  2026-01-31 12:00:40  now                  20 s  tester  ───────────────────────────█████████████
-`,
-  );
-});
-
 test('refs --json has the periods with times in UTC', async (t) => {
   const { done, run, wait } = await startSession(t);
   await done('load', '--quiet', archive('docker25-all.tar'));
@@ -98,6 +55,7 @@ test('refs --json has the periods with times in UTC', async (t) => {
   t.deepEqual(rest, []);
   t.like(interval, {
     reference: 'docker.io/library/tiny:1',
+    previous: null,
     platforms: null,
     from: '2026-01-31T12:00:00.000Z',
     until: '2026-01-31T13:00:00.000Z',

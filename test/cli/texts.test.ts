@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { parsePointInTime } from '../../src/cli/point-in-time.js';
 import { globMatcher } from '../../src/cli/query/glob.js';
-import { bar, span } from '../../src/cli/render/bar.js';
+import { bar } from '../../src/cli/render/bar.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import { jsonText } from '../../src/cli/render/json-text.js';
 import { sizeText } from '../../src/cli/render/size-text.js';
@@ -102,10 +102,6 @@ test('bars show the least share, and never more than the whole', (t) => {
     [0, 0.001, 0.5, 1, 2].map((share) => bar(share, 4)),
     ['', '▏', '██', '████', '████'],
   );
-  t.is(span(0, 0.5, 4), '██──');
-  t.is(span(0.5, 1, 4), '──██');
-  t.is(span(0.5, 0.5, 4), '──█─');
-  t.is(span(1, 1, 4), '───█');
 });
 
 test('JSON escapes what a terminal would obey, and parses to the same value', (t) => {

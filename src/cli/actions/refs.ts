@@ -1,13 +1,14 @@
-import { canonicalReference, familiarReference } from '../../model/reference.js';
+import { canonicalReference } from '../../model/reference.js';
+import type { ReferenceInterval } from '../../store/audit/audit.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { referenceNotFound } from '../query/reference-entry.js';
-import { type ReferenceInterval, referenceIntervals } from '../query/reference-intervals.js';
-import { printable } from '../render/printable.js';
+import { referenceIntervals } from '../query/reference-intervals.js';
+import { referencePeriods } from '../query/reference-periods.js';
 import { utcText } from '../render/time-text.js';
 import { timelineLines } from '../render/timeline.js';
 
-/** `imagelog refs`: every period of a reference, drawn on a line of time. */
+/** `imagelog refs`: the life of a reference, drawn; with `--json` each period in which it stood for an image. */
 export async function refs(context: CommandContext, name: string): Promise<void> {
   await using store = await openFor(context, 'read');
   const reference = canonicalReference(name);
@@ -19,37 +20,26 @@ export async function refs(context: CommandContext, name: string): Promise<void>
     return;
   }
   const { colors, io, out } = context;
-  await out.line(colors.bold(printable(familiarReference(reference))));
-  const options = { now: io.now(), timeZone: io.timeZone, width: out.columns, colors };
-  for (const line of timelineLines(intervals, options)) await out.line(line);
+  const options = { now: io.now(), isPresent: true, timeZone: io.timeZone, width: out.columns, colors };
+  for (const line of timelineLines(reference, referencePeriods(intervals), options)) await out.line(line);
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const {
-    reference,
-    image,
-    target,
-    platforms,
-    from,
-    fromSeq,
-    actor,
-    reason,
-    until,
-    untilSeq,
-    removedBy,
-    removedReason,
-  } = interval;
+  const { reference, image, previous, target, platforms, from, until, seq, untilSeq } = interval;
+  const { actor, reason, requestId, removedBy, removedReason } = interval;
   return {
     reference,
     image,
+    previous: previous ?? null,
     target: target ?? null,
     platforms: platforms ?? null,
     from: utcText(from),
     until: until === undefined ? null : utcText(until),
-    fromSeq,
+    seq,
     untilSeq: untilSeq ?? null,
     actor,
     reason: reason ?? null,
+    requestId: requestId ?? null,
     removedBy: removedBy ?? null,
     removedReason: removedReason ?? null,
   };

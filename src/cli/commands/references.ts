@@ -76,7 +76,9 @@ function addRefs(declaration: Declaration): void {
     usage: 'refs',
     group: GROUP,
     summary: 'show all that a reference ever pointed at',
-    about: 'One row a period, from the event that began it to the one that ended it, drawn on a line of time.',
+    about:
+      'Says what it stands for, draws its life on a strip of time, and gives each period a row, the newest first. ' +
+      'With --json the oldest first: one object for each period in which it stood for an image.',
     kind: 'reads',
     examples: [
       ['imagelog refs shop/app:prod', 'draw what it pointed at, when, and by whom'],

@@ -1,26 +1,5 @@
-import type { Digest, ImageId } from '../../model/digest.js';
 import type { PlatformImage, StoredEvent } from '../../model/events.js';
-
-/** One period in which a reference stood for one thing: from its event to the one that ended it. */
-export interface ReferenceInterval {
-  readonly reference: string;
-  readonly image: ImageId;
-  /** Digest of the manifest or index that it stood for, when it came with one. */
-  readonly target?: Digest | undefined;
-  /** The image of each platform, when it stood for several. */
-  readonly platforms?: readonly PlatformImage[] | undefined;
-  /** The event that began it: its moment (ms since the epoch), seq, author and reason. */
-  readonly from: number;
-  readonly fromSeq: number;
-  readonly actor: string;
-  readonly reason?: string | undefined;
-  /** The event that ended it; absent while it lasts. */
-  readonly until?: number | undefined;
-  readonly untilSeq?: number | undefined;
-  /** Who removed the reference, when it ended so and not by moving. */
-  readonly removedBy?: string | undefined;
-  readonly removedReason?: string | undefined;
-}
+import type { ReferenceInterval } from '../../store/audit/audit.js';
 
 /**
  * Returns the periods of one reference, in order, folded from its events in
@@ -47,8 +26,9 @@ function standsFor(interval: ReferenceInterval, { image, platforms }: Setting): 
   return interval.image === image && others(interval.platforms) === others(platforms);
 }
 
-function begun({ reference, image, target, platforms, time, seq, actor, reason }: Setting): ReferenceInterval {
-  return { reference, image, target: target?.digest, platforms, from: time, fromSeq: seq, actor, reason };
+function begun({ reference, image, previous, target, platforms, time, ...event }: Setting): ReferenceInterval {
+  const { seq, actor, reason, requestId } = event;
+  return { reference, image, previous, target: target?.digest, platforms, from: time, seq, actor, reason, requestId };
 }
 
 function ended(interval: ReferenceInterval, event: StoredEvent): ReferenceInterval {

@@ -1,115 +1,149 @@
-import type { ReferenceInterval } from '../query/reference-intervals.js';
-import { span } from './bar.js';
-import type { Colors } from './colors.js';
+import { familiarReference } from '../../model/reference.js';
+import type { ReferencePeriod } from '../query/reference-periods.js';
+import type { Colors, Paint } from './colors.js';
 import { displayWidth, pad, truncate } from './display-width.js';
+import { type PeriodLook, periodLooks } from './period-looks.js';
 import { printable } from './printable.js';
-import { shortId } from './short-id.js';
+import { layOutStrip } from './strip.js';
 import { type Column, tableLines } from './table.js';
 import { durationText, localMinuteText, localText } from './time-text.js';
 
-/** What a time line is drawn with. */
+/** What the life of a reference is drawn with. */
 export interface TimelineOptions {
-  /** End of the line, ms since the epoch. */
+  /** End of the line, milliseconds since the epoch. */
   readonly now: number;
+  /** Whether that end is the present: it is then called so. */
+  readonly isPresent: boolean;
   readonly timeZone?: string | undefined;
   /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
 }
 
-const LEAST_BAR_COLUMNS = 8;
-const MOST_BAR_COLUMNS = 40;
-const GAP_COLUMNS = 2;
+/** Columns of a strip where lines may have any length, and most columns of any: a longer one is not taken in at once. */
+const USUAL_STRIP_COLUMNS = 80;
+const MOST_STRIP_COLUMNS = 100;
+/** On a narrower terminal the reasons need the room. */
+const LEAST_COLUMNS_WITH_EVENTS = 100;
 /** Below this length of time the minutes do not tell one moment from another. */
 const SECONDS_MATTER_MS = 2 * 60_000;
 
 /**
- * Returns the lines of a drawing of what a reference pointed at: a row a
- * period with its share of the time between its first setting and now, and a
- * line with the reason below it where there is one.
+ * Returns the life of a reference as a drawing: what it stands for, since when, by whom and why; all periods on one strip of
+ * time; then a row for each, the newest first, so that what was before stands below. `periods` are the oldest first, at least one.
  */
-export function timelineLines(intervals: readonly ReferenceInterval[], options: TimelineOptions): string[] {
-  const { width, colors } = options;
-  const time = timeFormat(intervals, options);
-  const rows = intervals.map((interval) => cellsOf(interval, options.now, time));
-  const lines = tableLines(timelineColumns(colors), rows, {
-    width: width === undefined ? undefined : width - LEAST_BAR_COLUMNS - GAP_COLUMNS,
-    colors,
-  });
-  const widest = Math.max(...lines.map((line) => displayWidth(stripColors(line))));
-  const barColumns = Math.min(
-    MOST_BAR_COLUMNS,
-    Math.max(LEAST_BAR_COLUMNS, (width ?? Number.POSITIVE_INFINITY) - widest - GAP_COLUMNS),
-  );
-  const beside = (line: string, drawing: string): string =>
-    `${line}${' '.repeat(widest - displayWidth(stripColors(line)) + GAP_COLUMNS)}${drawing}`;
+export function timelineLines(
+  reference: string,
+  periods: readonly ReferencePeriod[],
+  options: TimelineOptions,
+): string[] {
+  const drawing: Drawing = {
+    ...options,
+    // A clock may stand before the newest event: the line then ends there.
+    end: Math.max(options.now, ...periods.map(({ from }) => from)),
+    time: timeFormat(periods, options),
+    looks: periodLooks(periods, options.colors),
+  };
   return [
-    beside(lines[0] ?? '', axisOf(barColumns, colors)),
-    ...intervals.flatMap((interval, at) => [
-      beside(lines[at + 1] ?? '', barOf(interval, intervals, options, barColumns)),
-      ...noteLines(interval, colors, width ?? Number.POSITIVE_INFINITY),
-    ]),
+    ...headLines(printable(familiarReference(reference)), periods, drawing),
+    '',
+    ...stripLines(periods, drawing),
+    '',
+    ...rowLines(periods, drawing),
   ];
 }
 
-function timelineColumns(colors: Colors): Column[] {
-  return [
-    { title: 'IMAGE', paint: colors.yellow },
-    { title: 'FROM', goes: 1 },
-    { title: 'UNTIL', goes: 3 },
-    { title: 'FOR', align: 'right' },
-    { title: 'SET BY', shrinksTo: 6, goes: 2, paint: colors.cyan },
-  ];
+interface Drawing extends TimelineOptions {
+  readonly end: number;
+  readonly time: (timeMs: number) => string;
+  /** How each period looks, by its place. */
+  readonly looks: readonly PeriodLook[];
 }
 
-type TimeFormat = (timeMs: number) => string;
-
-function timeFormat(intervals: readonly ReferenceInterval[], { now, timeZone }: TimelineOptions): TimeFormat {
-  const isShort = intervals.some(({ from, until }) => (until ?? now) - from < SECONDS_MATTER_MS && until !== undefined);
+function timeFormat(periods: readonly ReferencePeriod[], { timeZone }: TimelineOptions): (timeMs: number) => string {
+  const isShort = periods.some(({ from, until }) => until !== undefined && until - from < SECONDS_MATTER_MS);
   return (timeMs) => (isShort ? localText(timeMs, timeZone) : localMinuteText(timeMs, timeZone));
 }
 
-function cellsOf({ image, from, until, actor }: ReferenceInterval, now: number, time: TimeFormat): string[] {
+/** What it stands for at the end of the line, since when, by whom, and why. */
+function headLines(name: string, periods: readonly ReferencePeriod[], drawing: Drawing): string[] {
+  const { width = Number.POSITIVE_INFINITY, colors, time, end, looks } = drawing;
+  const last = periods.at(-1);
+  const look = looks.at(-1);
+  if (last === undefined || look === undefined) return [colors.bold(truncate(name, width))];
+  const stands = ` → ${last.image === undefined ? 'nothing' : look.name}`;
+  const lasts = `, for ${durationText(Math.max(0, end - last.from))}`;
+  const shown = truncate(name, Math.max(1, width - displayWidth(stands + lasts)));
+  const why = whyText(last);
+  const since = `since ${time(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
+  const lines = [
+    colors.bold(shown) + look.paint(stands) + lasts,
+    ...(why === '' || displayWidth(`${since} ${why}`) <= width ? [`${since} ${why}`.trimEnd()] : [since, why]),
+  ];
+  return [lines[0] ?? '', ...lines.slice(1).map((line) => truncate(line, width))];
+}
+
+function stripLines(periods: readonly ReferencePeriod[], { width, looks, end, ...drawing }: Drawing): string[] {
+  const columns = Math.min(width ?? USUAL_STRIP_COLUMNS, MOST_STRIP_COLUMNS);
+  const pieces = periods.map(({ from, until, image }, at) => ({
+    durationMs: Math.max(0, (until ?? end) - from),
+    label: image === undefined ? '' : (looks[at]?.name ?? ''),
+  }));
+  const { places, labels } = layOutStrip(pieces, columns);
+  const painted = (text: string, at: number): string => (text === '' ? '' : (looks[at]?.paint ?? same)(text));
+  const names = labels
+    .map((label, at) => painted(label, at) + ' '.repeat(lengthOf(places[at]) - label.length))
+    .join('');
+  const line = looks.map(({ fill }, at) => painted(fill.repeat(lengthOf(places[at])), at)).join('');
   return [
-    shortId(image),
-    time(from),
-    until === undefined ? 'now' : time(until),
-    durationText(Math.max(0, (until ?? now) - from)),
-    actor,
+    ...(labels.every((label) => label === '') ? [] : [names.trimEnd()]),
+    line,
+    drawing.colors.dim(axis(periods, columns, { ...drawing, width, looks, end })),
   ];
 }
 
-/** The head over the bars: which end of the line is which, where both words have room. */
-function axisOf(columns: number, colors: Colors): string {
-  const start = columns < 'first  now'.length ? '' : 'first';
-  return colors.bold(start + pad('now', columns - start.length, 'right'));
+function axis(periods: readonly ReferencePeriod[], columns: number, { time, end, isPresent }: Drawing): string {
+  const first = time(periods[0]?.from ?? end);
+  const last = isPresent ? 'now' : time(end);
+  const room = columns - displayWidth(first);
+  return room < last.length + 2 ? pad(last, columns, 'right') : first + pad(last, room, 'right');
 }
 
-function barOf(
-  { from, until }: ReferenceInterval,
-  intervals: readonly ReferenceInterval[],
-  { now, colors }: TimelineOptions,
-  columns: number,
-): string {
-  const begin = intervals[0]?.from ?? from;
-  // A clock may stand before the newest event: the line then ends there.
-  const end = Math.max(now, ...intervals.map((each) => each.until ?? each.from));
-  const length = Math.max(1, end - begin);
-  const drawn = span((from - begin) / length, ((until ?? end) - begin) / length, columns);
-  return until === undefined ? colors.green(drawn) : drawn;
+function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, end, time }: Drawing): string[] {
+  const hasWhy = periods.some((period) => whyText(period) !== '');
+  const hasEvents = width === undefined || width >= LEAST_COLUMNS_WITH_EVENTS;
+  const paints = new Map<string, Paint>();
+  const rows = periods.map(({ from, until, seq, actor, ...period }, at) => {
+    const look = looks[at];
+    const others = period.others === 0 ? '' : ` +${period.others}`;
+    const first = `${look?.fill ?? ''} ${look?.name ?? ''}${others}`;
+    paints.set(first, look?.paint ?? same);
+    const lasts = durationText(Math.max(0, (until ?? end) - from));
+    return [first, time(from), lasts, actor, ...(hasWhy ? [whyText(period)] : []), ...(hasEvents ? [`#${seq}`] : [])];
+  });
+  const columns: Column[] = [
+    { title: '  IMAGE', paint: (text) => (paints.get(text) ?? same)(text) },
+    { title: 'SINCE', goes: 1 },
+    { title: 'FOR', align: 'right' },
+    { title: 'BY', shrinksTo: 6, goes: 2, paint: colors.cyan },
+    ...(hasWhy ? [{ title: 'WHY', shrinksTo: 12, goes: 3 }] : []),
+    ...(hasEvents ? [{ title: 'EVENT', align: 'right', paint: colors.dim } as const] : []),
+  ];
+  return tableLines(columns, rows.reverse(), { width, colors });
 }
 
-function noteLines({ reason, removedBy, removedReason }: ReferenceInterval, colors: Colors, width: number): string[] {
-  const notes: string[] = [];
-  if (reason !== undefined) notes.push(`  “${printable(reason)}”`);
-  if (removedBy !== undefined) {
-    const why = removedReason === undefined ? '' : `: “${printable(removedReason)}”`;
-    notes.push(`  removed by ${printable(removedBy)}${why}`);
-  }
-  return notes.map((note) => colors.dim(truncate(note, width)));
+function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
+  const parts = [
+    ...(reason === undefined ? [] : [`“${printable(reason)}”`]),
+    ...(requestId === undefined ? [] : [`(${printable(requestId)})`]),
+  ];
+  return parts.join(' ');
 }
 
-// Cells are printable, so each escape here is one of our own colours.
-function stripColors(line: string): string {
-  return line.replaceAll(new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g'), '');
+function lengthOf(place: { readonly start: number; readonly end: number } | undefined): number {
+  return place === undefined ? 0 : place.end - place.start;
+}
+
+function same(text: string): string {
+  return text;
 }
