@@ -44,6 +44,16 @@ export type {
 } from './store/audit/audit.js';
 export type { Subject } from './model/subjects.js';
 
+// Projections of your own
+export { defineProjection } from './store/own-projections/define-projection.js';
+export type {
+  LiveProjection,
+  OwnProjection,
+  OwnProjections,
+  ProjectionFailure,
+  ProjectOptions,
+} from './store/own-projections/own-projection.js';
+
 // Errors
 export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreError, StoreError } from './errors.js';
 

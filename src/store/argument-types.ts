@@ -38,3 +38,11 @@ export function mustBeSignal(name: string, value: unknown): void {
 export function mustBeObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${name} must be an object`);
 }
+
+/**
+ * Refuses a value that is no function.
+ * @throws {TypeError} naming the argument
+ */
+export function mustBeFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function`);
+}

@@ -12,6 +12,7 @@ import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import { removeOwner } from './open/owner-file.js';
+import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
 import { statsOf } from './stats.js';
 import type {
@@ -207,6 +208,10 @@ export class LocalEventStore implements EventStore {
     });
   }
 
+  project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {
+    return this.#wired.projections.project(projection, options);
+  }
+
   stats(): StoreStats {
     this.#state.checkOpen();
     return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
@@ -244,6 +249,7 @@ export class LocalEventStore implements EventStore {
       await this.#wired.writer.end(this.#state.closedError());
       await this.#wired.cleaner.settled();
       await blobs.end();
+      await this.#wired.projections.end();
       if (!readOnly && !this.#wired.writer.hasFailed) await witness.write();
       // While the lock is still held: afterwards the file may be another owner's.
       if (!readOnly) await removeOwner(this.directory);

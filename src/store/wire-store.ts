@@ -11,6 +11,8 @@ import { ImageStore } from './image-store.js';
 import { BlobCleaner } from './layers/blob-cleaner.js';
 import { LayerHolds } from './layers/layer-holds.js';
 import { LocalLayers } from './layers/layer-store.js';
+import { KeptStates } from './own-projections/kept-states.js';
+import { OwnProjectionSet } from './own-projections/own-projection-set.js';
 import { EventReader } from './read/store-log.js';
 import { ReferenceStore } from './reference-store.js';
 import { viewsAt } from './snapshots/views-at.js';
@@ -29,6 +31,7 @@ export interface WiredStore {
   readonly layers: LocalLayers;
   readonly backend: LogBackend;
   readonly audit: AuditReader;
+  readonly projections: OwnProjectionSet;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -100,8 +103,20 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
     checkOpen: () => state.checkOpen(),
   });
+  const projections = wireProjections(parts, state, reader);
   if (state.readOnly) void writer.end(state.readOnlyError());
-  return { writer, cleaner, reader, images, references, layers, backend, audit, submit };
+  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, submit };
+}
+
+function wireProjections(parts: EventStoreParts, state: StoreState, reader: EventReader): OwnProjectionSet {
+  const { log, viewSet, snapshots, onNotice } = parts;
+  return new OwnProjectionSet({
+    log,
+    head: () => reader.head,
+    folded$: viewSet.folded$,
+    states: new KeptStates({ folder: snapshots, readOnly: state.readOnly, onNotice }),
+    checkOpen: () => state.checkOpen(),
+  });
 }
 
 function readContent({ log }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {

@@ -5,6 +5,7 @@ import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
+import { seqsProjection } from '../support/own-projections.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -37,6 +38,15 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   layers: (store) => store.layers,
 };
 
+/** Every member that asks the log, each called in a way that an open store answers. */
+const questions: { readonly [member: string]: (store: EventStore) => Promise<unknown> } = {
+  history: async (store) => store.history(id)[Symbol.asyncIterator]().next(),
+  referenceHistory: (store) => store.referenceHistory('x:1'),
+  at: (store) => store.at(1),
+  diff: (store) => store.diff(0, 1),
+  project: async (store) => (await store.project(seqsProjection('seqs'))).close(),
+};
+
 /** Every member that writes, each called in a way that an open store takes. */
 const writes: { readonly [member: string]: (store: EventStore) => Promise<unknown> } = {
   create: (store) => store.create(imageConfig('c')),
@@ -64,12 +74,13 @@ test('these tests know every member of a store', async (t) => {
   const store = await openTestStore(t);
   const others = ['constructor', 'close', 'load'];
   const members = Object.getOwnPropertyNames(Object.getPrototypeOf(store)).filter((name) => !others.includes(name));
-  t.deepEqual(members.sort(), [...Object.keys(reads), ...Object.keys(writes)].sort());
+  t.deepEqual(members.sort(), [reads, questions, writes].flatMap(Object.keys).sort());
 });
 
 test('an open store answers every read and takes every write', async (t) => {
   const store = await preparedStore(t);
   for (const [member, read] of Object.entries(reads)) t.notThrows(() => read(store), member);
+  for (const [member, ask] of Object.entries(questions)) await t.notThrowsAsync(ask(store), member);
   for (const [member, write] of Object.entries(writes)) await t.notThrowsAsync(write(store), member);
 });
 
@@ -78,6 +89,7 @@ test('a store that is closing finishes what waits and takes nothing more', async
   const waiting = store.create(imageConfig('waiting'));
   const closed = store.close();
   for (const [member, read] of Object.entries(reads)) storeError(t, 'STORE_CLOSED', () => read(store), member);
+  for (const [member, ask] of Object.entries(questions)) await rejection(t, 'STORE_CLOSED', () => ask(store), member);
   for (const [member, write] of Object.entries(writes)) await rejection(t, 'STORE_CLOSED', write(store), member);
   t.is(await waiting, idNamed('waiting'));
   await closed;
@@ -93,6 +105,7 @@ test('a closed store refuses every read and write, and closes again', async (t) 
   await store.close();
   await store.close();
   for (const [member, read] of Object.entries(reads)) storeError(t, 'STORE_CLOSED', () => read(store), member);
+  for (const [member, ask] of Object.entries(questions)) await rejection(t, 'STORE_CLOSED', () => ask(store), member);
   for (const [member, write] of Object.entries(writes)) await rejection(t, 'STORE_CLOSED', write(store), member);
   await rejection(t, 'STORE_CLOSED', store.load(nothing()));
   t.deepEqual(layer, []);
@@ -126,6 +139,7 @@ test('a store for reading only answers every read, refuses every write and chang
   const store = await openStore(directory, { readOnly: true });
   const head = store.log.head;
   for (const [member, read] of Object.entries(reads)) t.notThrows(() => read(store), member);
+  for (const [member, ask] of Object.entries(questions)) await t.notThrowsAsync(ask(store), member);
   for (const [member, write] of Object.entries(writes)) await rejection(t, 'STORE_READ_ONLY', write(store), member);
   await rejection(t, 'STORE_READ_ONLY', store.load(nothing()));
   await rejection(t, 'STORE_READ_ONLY', store.layers.register(nothing()));
