@@ -2,113 +2,17 @@ import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { openStore } from '../../src/store/open/open-store.js';
-import { idNamed, imageConfig } from '../support/image-configs.js';
-import { anyOperation, type Operation, outcomeOf } from '../support/store-operations.js';
+import { StoreModel } from '../support/store-model.js';
+import { anyOperation, outcomeOf } from '../support/store-operations.js';
 import { stateOf } from '../support/store-state.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-
-interface ModelImage {
-  parent: string | undefined;
-  readonly metadata: Map<string, string>;
-}
-
-/** What a store must answer, kept in the plainest way there is. */
-class Model {
-  readonly images = new Map<string, ModelImage>();
-  readonly names = new Map<string, string>();
-
-  apply(operation: Operation): unknown {
-    if (operation.op === 'untag') return this.names.delete(operation.name) ? 'done' : 'REFERENCE_NOT_FOUND';
-    const { image } = operation;
-    if (operation.op === 'create') {
-      if (!this.images.has(image)) this.images.set(image, { parent: undefined, metadata: new Map() });
-      return idNamed(image);
-    }
-    if (operation.op === 'setParent' && !this.images.has(operation.parent)) return 'PARENT_NOT_FOUND';
-    const entry = this.images.get(image);
-    if (entry === undefined) return 'IMAGE_NOT_FOUND';
-    return this.#applyTo(entry, operation);
-  }
-
-  state(): Record<string, unknown> {
-    const names = [...this.images.keys()].sort((a, b) => (idNamed(a) < idNamed(b) ? -1 : 1));
-    const ids = names.map(idNamed);
-    return {
-      images: Object.fromEntries(names.map((name) => [idNamed(name), this.#imageState(name)])),
-      heads: names.filter((name) => this.#childrenOf(name).length === 0).map(idNamed),
-      len: ids.length,
-      references: [...this.names.keys()]
-        .sort()
-        .map((reference) => ({ reference, image: idNamed(this.names.get(reference) ?? ''), target: undefined })),
-      layers: [],
-      walked: ids,
-    };
-  }
-
-  #applyTo(entry: ModelImage, operation: Exclude<Operation, { op: 'untag' | 'create' }>): unknown {
-    switch (operation.op) {
-      case 'delete':
-        this.#delete(operation.image);
-        return [];
-      case 'setBuiltLocally':
-        entry.metadata.set('builtLocally', '\u0001');
-        return 'done';
-      case 'setParent':
-        if (this.#lineOf(operation.parent).includes(operation.image)) return 'PARENT_CYCLE';
-        entry.parent = operation.parent;
-        return 'done';
-      case 'setMetadata':
-        entry.metadata.set(operation.key, operation.value);
-        return 'done';
-      case 'deleteMetadata':
-        return entry.metadata.delete(operation.key) ? 'done' : 'METADATA_NOT_FOUND';
-      case 'tag': {
-        const before = this.names.get(operation.name) ?? operation.image;
-        if (!operation.overwrite && before !== operation.image) return 'REFERENCE_EXISTS';
-        this.names.set(operation.name, operation.image);
-        return 'done';
-      }
-    }
-  }
-
-  #delete(image: string): void {
-    this.images.delete(image);
-    for (const entry of this.images.values()) if (entry.parent === image) entry.parent = undefined;
-    for (const [name, tagged] of this.names) if (tagged === image) this.names.delete(name);
-  }
-
-  #lineOf(image: string): string[] {
-    const parent = this.images.get(image)?.parent;
-    return parent === undefined ? [image] : [image, ...this.#lineOf(parent)];
-  }
-
-  #childrenOf(image: string): string[] {
-    return [...this.images].filter(([, { parent }]) => parent === image).map(([name]) => name);
-  }
-
-  #imageState(image: string): unknown {
-    const { parent, metadata } = this.images.get(image) as ModelImage;
-    return {
-      config: Buffer.from(imageConfig(image)).toString(),
-      parent: parent === undefined ? '' : idNamed(parent),
-      children: this.#childrenOf(image).map(idNamed).sort(),
-      references: [...this.names]
-        .filter(([, tagged]) => tagged === image)
-        .map(([name]) => name)
-        .sort(),
-      metadata: Object.fromEntries([...metadata].sort()),
-      builtLocally: metadata.has('builtLocally'),
-      found: idNamed(image),
-    };
-  }
-}
 
 test('whatever is done, every read answers as the plain model does, and so after opening again', async (t) => {
   const root = await temporaryDirectory(t);
   let run = 0;
   const property = fc.asyncProperty(fc.array(anyOperation, { minLength: 10, maxLength: 40 }), async (operations) => {
     const directory = join(root, `${run++}`);
-    const model = new Model();
+    const model = new StoreModel();
     const store = await openStore(directory);
     for (const operation of operations) {
       t.deepEqual(await outcomeOf(store, operation), model.apply(operation));

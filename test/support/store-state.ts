@@ -1,8 +1,14 @@
 import type { Digest, ImageId } from '../../src/model/digest.js';
+import type { PastStore } from '../../src/store/audit/audit.js';
 import type { EventStore } from '../../src/store/store.js';
 
 /** All that a store answers about the present, as plain values that can be compared; no times and no seqs. */
 export function stateOf(store: EventStore): Record<string, unknown> {
+  return { ...pastStateOf(store), walked: walked(store) };
+}
+
+/** All that a store of the present or the past answers, without the raw side. */
+export function pastStateOf(store: EventStore | PastStore): Record<string, unknown> {
   const ids = [...store.map().keys()].sort();
   return {
     images: Object.fromEntries(ids.map((id) => [id, imageState(store, id)])),
@@ -13,16 +19,15 @@ export function stateOf(store: EventStore): Record<string, unknown> {
       .map(({ chainId, diffId, parent, size, diffSize }) => ({
         chainId,
         diffId,
-        parent: parent?.chainId,
+        parent: typeof parent === 'object' ? parent.chainId : parent,
         size,
         diffSize,
       }))
       .sort((a, b) => (a.chainId < b.chainId ? -1 : 1)),
-    walked: walked(store),
   };
 }
 
-function imageState(store: EventStore, id: ImageId): unknown {
+function imageState(store: EventStore | PastStore, id: ImageId): unknown {
   const image = store.get(id);
   const { metadata = {} } = image.details ?? {};
   return {

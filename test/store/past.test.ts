@@ -1,0 +1,265 @@
+import test from 'ava';
+import { idNamed, imageConfig } from '../support/image-configs.js';
+import { rejection } from '../support/rejection.js';
+import { storeError } from '../support/store-error.js';
+import { pastStateOf } from '../support/store-state.js';
+import { eventsOf, openTestStore } from '../support/test-store.js';
+import { bytesOf } from '../support/text-bytes.js';
+import { archivePath } from './fixture-archives.js';
+import { temporaryStore } from './temporary-store.js';
+
+const a = idNamed('a');
+const b = idNamed('b');
+
+/** A clock that the test moves. */
+function clockAt(text: string): { now: () => number; set: (text: string) => void } {
+  let time = Date.parse(text);
+  return {
+    now: () => time,
+    set: (next) => {
+      time = Date.parse(next);
+    },
+  };
+}
+
+test('a store filled from real archives is, at each moment, what it was then', async (t) => {
+  const clock = clockAt('2026-11-01T09:00:00Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.load(archivePath('docker25-all.tar'));
+  const afterLoad = pastStateOf(store);
+  const { seq: loaded } = store.log.head;
+  const tag = 'docker.io/shop/app:1.0';
+  const first = store.resolve(tag);
+  const second = store.resolve('shop/app:2.0');
+  clock.set('2026-11-02T09:00:00Z');
+  await store.tag(tag, second, { actor: 'ann', reason: 'hotfix' });
+  const afterMove = pastStateOf(store);
+  clock.set('2026-11-03T09:00:00Z');
+  await store.delete(second);
+  const afterDelete = pastStateOf(store);
+  clock.set('2026-11-03T12:00:00Z');
+
+  t.deepEqual(pastStateOf(await store.at('2026-11-01')), afterLoad);
+  t.deepEqual(pastStateOf(await store.at(loaded)), afterLoad);
+  t.deepEqual(pastStateOf(await store.at('2026-11-02T23:00:00+02:00')), afterMove);
+  t.deepEqual(pastStateOf(await store.at(new Date('2026-11-03T08:59:59.999Z'))), afterMove);
+  t.deepEqual(pastStateOf(await store.at('2026-11-03T09:00:00')), afterDelete);
+  t.deepEqual(pastStateOf(await store.at('2026-11-03')), afterDelete, 'today ends now');
+  t.is((await store.at('2026-10-31')).seq, 0);
+
+  t.is(await store.resolve(tag, { at: '2026-11-01' }), first);
+  t.is(await store.resolve(tag, { at: '2026-11-02' }), second);
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.resolve(tag, { at: '2026-11-03' }));
+  const past = await store.at('2026-11-02');
+  t.deepEqual(past.get(second).rawJSON().length > 0, true, 'an image that was deleted since');
+  t.true(past.layers.map().size > store.layers.map().size, 'a layer that went with an image');
+  const [chainId] = past.layers.map().keys();
+  t.is(past.layers.get(chainId as never).chainId, chainId as never);
+  storeError(t, 'LAYER_NOT_FOUND', () => past.layers.get(idNamed('none') as never));
+  const [created, moved] = await store.referenceHistory(tag);
+  t.like(created, { image: first, previous: undefined, until: moved?.from, untilSeq: moved?.seq });
+  t.like(moved, { image: second, previous: first, actor: 'ann', reason: 'hotfix', removedBy: 'tester' });
+});
+
+test('the past of each platform of a reference is told', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('oci-multi-platform.tar'));
+  const [entry] = store.referenceEntries();
+  const { reference, platforms = [] } = entry ?? { reference: '' };
+  t.true(platforms.length > 1);
+  const { seq } = store.log.head;
+  for (const { image } of platforms) await store.delete(image);
+  for (const { os, architecture, variant, image } of platforms) {
+    t.is(await store.resolve(reference, { at: seq, platform: { os, architecture, variant } }), image);
+    t.is((await store.at(seq)).resolve(reference, { platform: { os, architecture, variant } }), image);
+  }
+  await rejection(t, 'PLATFORM_NOT_FOUND', store.resolve(reference, { at: seq, platform: 'plan9/mips' }));
+  await rejection(t, 'PLATFORM_INVALID', store.resolve(reference, { at: seq, platform: 'x' }));
+  const [first, ...rest] = await store.referenceHistory(reference);
+  t.is(first?.platforms?.length, platforms.length);
+  t.is(rest.length, platforms.length - 1, 'each platform that goes begins another period');
+});
+
+test('a time never cuts a transaction in half', async (t) => {
+  const clock = clockAt('2026-11-01T09:00:00Z');
+  const store = await openTestStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  await store.create(imageConfig('b'));
+  await store.setParent(b, a);
+  await store.tag('x:1', a);
+  clock.set('2026-11-01T09:00:00.001Z');
+  await store.delete(a);
+  const { seq } = store.log.head;
+  t.is((await store.at(new Date(clock.now() - 1))).seq, seq - 3);
+  t.is((await store.at(new Date(clock.now()))).seq, seq);
+  const inside = await store.at(seq - 2);
+  t.deepEqual([inside.len(), inside.references(a), inside.get(b).parent], [2, ['docker.io/library/x:1'], '']);
+});
+
+test('a past store has every reading member, and keeps its answers while the store goes on', async (t) => {
+  const store = await openTestStore(t, { now: () => Date.UTC(2026, 10, 1) });
+  await store.create(imageConfig('a'));
+  await store.create(imageConfig('b'));
+  await store.setParent(b, a);
+  await store.setLastUpdated(b);
+  await store.setBuiltLocally(b);
+  await store.setMetadata(b, 'k', bytesOf('v'));
+  await store.tag('x:1', b);
+  const past = await store.at(store.log.head.seq);
+  await store.delete(b);
+  await store.delete(a);
+  t.is(past.get(b).id(), b);
+  t.is(past.search(b.slice(7, 20)), b);
+  t.is(past.getParent(b), a);
+  t.deepEqual(past.getLastUpdated(b), new Date(Date.UTC(2026, 10, 1)));
+  t.true(past.isBuiltLocally(b));
+  t.deepEqual(past.children(a), [b]);
+  t.deepEqual([...past.map().keys()], [a, b]);
+  t.deepEqual(
+    [...past.heads().values()].map((image) => image.id()),
+    [b],
+  );
+  t.is(past.len(), 2);
+  t.deepEqual(past.getMetadata(b, 'k'), bytesOf('v'));
+  t.deepEqual(past.getMetadata(b, 'parent'), bytesOf(a));
+  t.is(past.resolve('x:1'), b);
+  t.deepEqual(past.references(b), ['docker.io/library/x:1']);
+  t.is(past.referenceEntries()[0]?.image, b);
+  t.is(past.layers.map().size, 0);
+  storeError(t, 'IMAGE_NOT_FOUND', () => past.get(idNamed('c')));
+  storeError(t, 'METADATA_NOT_FOUND', () => past.getMetadata(a, 'k'));
+  storeError(t, 'METADATA_NOT_FOUND', () => past.getParent(a));
+  storeError(t, 'REFERENCE_NOT_FOUND', () => past.resolve('y:1'));
+  const { map } = past.layers;
+  await store.close();
+  for (const read of [() => past.get(b), () => past.len(), () => past.resolve('x:1'), map])
+    storeError(t, 'STORE_CLOSED', read);
+});
+
+test('the store before its first event is empty, and so is one without events', async (t) => {
+  const store = await openTestStore(t);
+  for (const when of [0, '2020-01-01', new Date()]) {
+    const past = await store.at(when);
+    t.deepEqual([past.seq, past.time, past.len()], [0, 0, 0]);
+  }
+  t.deepEqual(await store.diff(0, 0), {
+    from: { seq: 0, time: 0 },
+    to: { seq: 0, time: 0 },
+    images: [],
+    references: [],
+    parents: [],
+    metadata: [],
+    layers: [],
+  });
+});
+
+test('a point in time that is none, or that nobody can know of, is refused by name', async (t) => {
+  const clock = clockAt('2026-11-01T09:00:00Z');
+  const store = await openTestStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  const late = await rejection(t, 'TIME_OUT_OF_RANGE', store.at(2));
+  t.deepEqual(late.data, { seq: 2, head: 1 });
+  const coming = await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-02'));
+  t.regex(coming.message, /2026-11-02 is still to come/);
+  await rejection(t, 'TIME_OUT_OF_RANGE', store.at(new Date('2026-11-01T09:00:00.001Z')));
+  await rejection(t, 'TIME_OUT_OF_RANGE', store.diff(1, 0));
+  await rejection(t, 'TIME_OUT_OF_RANGE', store.resolve('x:1', { at: 2 }));
+  for (const when of ['', '7', 'yesterday', '2026-02-30', new Date(Number.NaN)])
+    await rejection(t, 'TIME_INVALID', store.at(when));
+  for (const when of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
+    await t.throwsAsync(store.at(when), { instanceOf: RangeError });
+  for (const when of [null, undefined, {}, true])
+    await t.throwsAsync(store.at(when as never), { instanceOf: TypeError });
+  await t.throwsAsync(store.at(1, { signal: AbortSignal.abort() }), { code: 'ABORTED' });
+  // A clock that went back is behind the events that it stamped.
+  clock.set('2026-10-01T00:00:00Z');
+  t.is((await store.at('2026-11-01T09:00:00Z')).seq, 1);
+  await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-01T09:00:01Z'));
+});
+
+test('a difference tells what was added, removed and changed, and by which event', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('docker25-all.tar'));
+  const before = store.log.head.seq;
+  const old = store.resolve('shop/app:1.0');
+  const next = store.resolve('shop/app:2.0');
+  await store.tag('shop/app:1.0', next, { actor: 'ann' });
+  await store.tag('shop/new:1', next);
+  await store.setMetadata(next, 'k', bytesOf('1'));
+  await store.setMetadata(next, 'k', bytesOf('2'));
+  await store.create(imageConfig('came-and-went'));
+  await store.delete(idNamed('came-and-went'));
+  const layersBefore = store.layers.map().size;
+  await store.delete(store.resolve('tiny:1'));
+  const diff = await store.diff(before, store.log.head.seq);
+  t.is(diff.from.seq, before);
+  t.deepEqual(
+    diff.images.map(({ change }) => change),
+    ['removed'],
+  );
+  t.deepEqual(
+    diff.references.map(({ reference, change, before: was, after: is }) => [reference, change, was?.image, is?.image]),
+    [
+      ['docker.io/shop/app:1.0', 'changed', old, next],
+      ['docker.io/shop/new:1', 'added', undefined, next],
+      ['docker.io/library/tiny:1', 'removed', diff.images[0]?.image, undefined],
+    ],
+  );
+  t.is(diff.references[0]?.event.actor, 'ann');
+  t.deepEqual(
+    diff.metadata.map(({ key, change, after }) => [key, change, after]),
+    [['k', 'added', bytesOf('2')]],
+  );
+  t.is(diff.layers.filter(({ change }) => change === 'removed').length, layersBefore - store.layers.map().size);
+  const whole = await store.diff(0, store.log.head.seq);
+  t.is(whole.images.length, store.len());
+  t.is(whole.layers.length, store.layers.map().size);
+  t.deepEqual(
+    whole.references.map(({ reference }) => reference).sort(),
+    store.referenceEntries().map(({ reference }) => reference),
+  );
+});
+
+test('the history of each subject is what a look at every event gives, and pages both ways', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('docker25-all.tar'), { actor: 'loader' });
+  const image = store.resolve('shop/app:1.0');
+  await store.tag('shop/app:prod', image, { actor: 'ann' });
+  await store.delete(image, { actor: 'ann' });
+  const seqsOf = async (...args: Parameters<typeof store.history>): Promise<number[]> => {
+    const seqs: number[] = [];
+    for await (const { seq } of store.history(...args)) seqs.push(seq);
+    return seqs;
+  };
+  const [chainId] = store.layers.map().keys();
+  for (const [subject, filter] of [
+    [image, { image }],
+    [{ image }, { image }],
+    ['shop/app:prod', { reference: 'shop/app:prod' }],
+    [{ reference: 'docker.io/shop/app:prod' }, { reference: 'shop/app:prod' }],
+    [chainId as string, { chainId }],
+    [{ actor: 'ann' }, { actor: 'ann' }],
+  ] as const) {
+    const expected = (await eventsOf(store, { filter: filter as never })).map(({ seq }) => seq);
+    t.true(expected.length > 0);
+    t.deepEqual(await seqsOf(subject), expected);
+    t.deepEqual(await seqsOf(subject, { reverse: true }), expected.toReversed());
+    t.deepEqual(await seqsOf(subject, { limit: 1 }), expected.slice(0, 1));
+    t.deepEqual(await seqsOf(subject, { from: (expected[0] as number) + 1 }), expected.slice(1));
+    t.deepEqual(
+      await seqsOf(subject, { reverse: true, to: (expected.at(-1) as number) - 1 }),
+      expected.slice(0, -1).reverse(),
+    );
+  }
+  t.deepEqual(
+    await seqsOf(image, { type: 'ImageDeleted' }),
+    (await eventsOf(store, { filter: { image, type: 'ImageDeleted' } })).map(({ seq }) => seq),
+  );
+  t.deepEqual(await seqsOf('shop/app:prod', { to: 1 }), [], 'it was not there yet');
+  for (const unknown of [idNamed('never'), 'never/seen:1', { actor: 'nobody' }, { chainId: idNamed('no') as never }]) {
+    await rejection(t, 'SUBJECT_NOT_FOUND', seqsOf(unknown));
+  }
+  await rejection(t, 'REFERENCE_INVALID', seqsOf('Not A Reference'));
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.referenceHistory('never/seen:1'));
+  await t.throwsAsync(seqsOf(image, { signal: AbortSignal.abort() }), { code: 'ABORTED' });
+});
