@@ -1,6 +1,8 @@
 import type { Digest, ImageId } from '../src/model/digest.js';
 import type { Descriptor } from '../src/model/events.js';
-import type { Projection } from './projection.js';
+import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
+import type { StoredProjection } from './projection.js';
+import { readList, readRows, writeList, writeRows } from './snapshot-rows.js';
 
 /** A layer file that something needs. */
 export interface BlobEntry {
@@ -15,7 +17,7 @@ export interface BlobsView {
   readonly ofImage: Map<ImageId, readonly Descriptor[]>;
 }
 
-export const blobsProjection: Projection<BlobsView> = {
+export const blobsProjection: StoredProjection<BlobsView> = {
   name: 'blobs',
   version: 1,
   initial: () => ({ byDigest: new Map(), ofImage: new Map() }),
@@ -37,6 +39,27 @@ export const blobsProjection: Projection<BlobsView> = {
         break;
       default:
     }
+    return view;
+  },
+  encode({ byDigest, ofImage }) {
+    const [blobs, images] = [[...byDigest], [...ofImage]];
+    return function* (out) {
+      yield* writeRows(out, blobs, ([digest, { size, uses }]) => {
+        out.digest(digest);
+        out.uint(size);
+        out.uint(uses);
+      });
+      yield* writeRows(out, images, ([image, descriptors]) => {
+        out.digest(image);
+        writeList(out, descriptors, (descriptor) => writeDescriptor(out, descriptor));
+      });
+    };
+  },
+  decode(input) {
+    const view: BlobsView = { byDigest: new Map(), ofImage: new Map() };
+    const readOne = (): Descriptor => readDescriptor(input);
+    readRows(input, () => void view.byDigest.set(input.digest(), { size: input.uint(), uses: input.uint() }));
+    readRows(input, () => void view.ofImage.set(input.digest(), readList(input, readOne)));
     return view;
   },
 };

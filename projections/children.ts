@@ -1,5 +1,6 @@
 import type { ImageId } from '../src/model/digest.js';
-import type { Projection } from './projection.js';
+import type { StoredProjection } from './projection.js';
+import { readRows, writeRows } from './snapshot-rows.js';
 
 /**
  * One image in the tree of parents. Children are a linked list through the nodes themselves:
@@ -32,6 +33,16 @@ export class ChildrenView {
 
   hasChildren(id: ImageId): boolean {
     return this.#nodes.get(id)?.firstChild !== undefined;
+  }
+
+  /** Every image, in the order of creation. */
+  ids(): IterableIterator<ImageId> {
+    return this.#nodes.keys();
+  }
+
+  /** Every image's parent, in the order of creation of the images. */
+  *parents(): Generator<ImageId | undefined> {
+    for (const { parent } of this.#nodes.values()) yield parent?.id;
   }
 
   /** The images without children, in the order of creation. */
@@ -89,7 +100,7 @@ function detach(node: TreeNode): void {
   node.nextSibling = undefined;
 }
 
-export const childrenProjection: Projection<ChildrenView> = {
+export const childrenProjection: StoredProjection<ChildrenView> = {
   name: 'children',
   version: 1,
   initial: () => new ChildrenView(),
@@ -109,6 +120,26 @@ export const childrenProjection: Projection<ChildrenView> = {
         break;
       default:
     }
+    return view;
+  },
+  encode(view) {
+    const [ids, parents] = [[...view.ids()], [...view.parents()]];
+    return function* (out) {
+      yield* writeRows(out, ids, (id) => out.digest(id));
+      // A parent may be younger than its child: it is named when every image is known.
+      yield* writeRows(out, parents, (parent) => out.optional(parent, (id) => out.digest(id)));
+    };
+  },
+  decode(input) {
+    const view = new ChildrenView();
+    readRows(input, () => view.add(input.digest()));
+    const ids = view.ids();
+    const readParent = (): ImageId => input.digest();
+    readRows(input, () => {
+      const { value: id } = ids.next();
+      const parent = input.optional(readParent);
+      if (id !== undefined && parent !== undefined) view.link(id, parent);
+    });
     return view;
   },
 };

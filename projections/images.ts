@@ -1,5 +1,6 @@
 import type { ChainId, ImageId } from '../src/model/digest.js';
-import type { Projection } from './projection.js';
+import type { StoredProjection } from './projection.js';
+import { readRows, writeRows } from './snapshot-rows.js';
 
 /** What is known of an image without reading its config; the rest is in the config and in the event. */
 export interface ImageEntry {
@@ -15,7 +16,7 @@ export interface ImagesView {
   readonly usesOfChain: Map<ChainId, number>;
 }
 
-export const imagesProjection: Projection<ImagesView> = {
+export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
   version: 1,
   initial: () => ({ byId: new Map(), usesOfChain: new Map() }),
@@ -27,6 +28,32 @@ export const imagesProjection: Projection<ImagesView> = {
       view.byId.delete(event.image);
       if (event.chainId !== undefined) countUse(view, event.chainId, -1);
     }
+    return view;
+  },
+  encode({ byId, usesOfChain }) {
+    const [ids, entries] = [[...byId.keys()], [...byId.values()]];
+    const uses = [...usesOfChain];
+    return function* (out) {
+      yield* writeRows(out, ids, (id, index) => {
+        const { seq, chainId } = entries[index] as ImageEntry;
+        out.digest(id);
+        out.uint(seq);
+        out.optional(chainId, (chain) => out.digest(chain));
+      });
+      yield* writeRows(out, uses, ([chainId, count]) => {
+        out.digest(chainId);
+        out.uint(count);
+      });
+    };
+  },
+  decode(input) {
+    const view: ImagesView = { byId: new Map(), usesOfChain: new Map() };
+    const readChain = (): ChainId => input.digest();
+    readRows(input, () => {
+      const id: ImageId = input.digest();
+      view.byId.set(id, { seq: input.uint(), chainId: input.optional(readChain) });
+    });
+    readRows(input, () => void view.usesOfChain.set(input.digest(), input.uint()));
     return view;
   },
 };

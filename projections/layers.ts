@@ -1,6 +1,8 @@
 import type { ChainId } from '../src/model/digest.js';
 import type { LayerFacts } from '../src/model/events.js';
-import type { Projection } from './projection.js';
+import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
+import type { StoredProjection } from './projection.js';
+import { readRows, writeRows } from './snapshot-rows.js';
 
 /** Every layer by chain id, and how many layers stand on each. */
 export interface LayersView {
@@ -8,7 +10,7 @@ export interface LayersView {
   readonly childrenOf: Map<ChainId, number>;
 }
 
-export const layersProjection: Projection<LayersView> = {
+export const layersProjection: StoredProjection<LayersView> = {
   name: 'layers',
   version: 1,
   initial: () => ({ byChain: new Map(), childrenOf: new Map() }),
@@ -21,6 +23,40 @@ export const layersProjection: Projection<LayersView> = {
       view.byChain.delete(event.chainId);
       if (event.parent !== undefined) dropChild(view, event.parent);
     }
+    return view;
+  },
+  encode({ byChain, childrenOf }) {
+    const [layers, children] = [[...byChain.values()], [...childrenOf]];
+    return function* (out) {
+      yield* writeRows(out, layers, ({ chainId, diffId, parent, size, diffSize, blob }) => {
+        out.digest(chainId);
+        out.digest(diffId);
+        out.optional(parent, (chain) => out.digest(chain));
+        out.uint(size);
+        out.uint(diffSize);
+        writeDescriptor(out, blob);
+      });
+      yield* writeRows(out, children, ([chainId, count]) => {
+        out.digest(chainId);
+        out.uint(count);
+      });
+    };
+  },
+  decode(input) {
+    const view: LayersView = { byChain: new Map(), childrenOf: new Map() };
+    const readChain = (): ChainId => input.digest();
+    readRows(input, () => {
+      const layer: LayerFacts = {
+        chainId: input.digest(),
+        diffId: input.digest(),
+        parent: input.optional(readChain),
+        size: input.uint(),
+        diffSize: input.uint(),
+        blob: readDescriptor(input),
+      };
+      view.byChain.set(layer.chainId, layer);
+    });
+    readRows(input, () => void view.childrenOf.set(input.digest(), input.uint()));
     return view;
   },
 };

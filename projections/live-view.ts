@@ -14,11 +14,15 @@ export interface LiveView<View> {
 }
 
 /**
- * Returns the view of `projection` over `pages$`, folded as pages are emitted. The
+ * Returns the view of `projection` over `pages$`, folded as pages are emitted into `start`, which is then its own. The
  * same pipeline serves a replay and the live feed.
  */
-export function followPages<View>(projection: Projection<View>, pages$: Observable<Page>): LiveView<View> {
-  const view$ = new BehaviorSubject(projection.initial());
+export function followPages<View>(
+  projection: Projection<View>,
+  pages$: Observable<Page>,
+  start: View = projection.initial(),
+): LiveView<View> {
+  const view$ = new BehaviorSubject(start);
   pages$.pipe(scan((view, page) => foldPage(projection, view, page), view$.value)).subscribe(view$);
   return {
     get current() {

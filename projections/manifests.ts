@@ -1,6 +1,8 @@
 import type { ImageId } from '../src/model/digest.js';
 import type { Descriptor } from '../src/model/events.js';
-import type { Projection } from './projection.js';
+import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
+import type { StoredProjection } from './projection.js';
+import { readList, readRows, writeList, writeRows } from './snapshot-rows.js';
 
 /** A manifest that an image came with. */
 export interface ManifestEntry {
@@ -12,7 +14,7 @@ export interface ManifestEntry {
 /** The manifests of every image that came with one, the first one first. */
 export type ManifestsView = Map<ImageId, readonly ManifestEntry[]>;
 
-export const manifestsProjection: Projection<ManifestsView> = {
+export const manifestsProjection: StoredProjection<ManifestsView> = {
   name: 'manifests',
   version: 1,
   initial: () => new Map(),
@@ -23,6 +25,24 @@ export const manifestsProjection: Projection<ManifestsView> = {
     } else if (event.type === 'ImageDeleted') {
       view.delete(event.image);
     }
+    return view;
+  },
+  encode(view) {
+    const images = [...view];
+    return (out) =>
+      writeRows(out, images, ([image, entries]) => {
+        out.digest(image);
+        writeList(out, entries, ({ manifest, layers }) => {
+          writeDescriptor(out, manifest);
+          writeList(out, layers, (layer) => writeDescriptor(out, layer));
+        });
+      });
+  },
+  decode(input) {
+    const view: ManifestsView = new Map();
+    const readOne = (): Descriptor => readDescriptor(input);
+    const readEntry = (): ManifestEntry => ({ manifest: readOne(), layers: readList(input, readOne) });
+    readRows(input, () => void view.set(input.digest(), readList(input, readEntry)));
     return view;
   },
 };

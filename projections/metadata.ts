@@ -1,10 +1,11 @@
 import type { ImageId } from '../src/model/digest.js';
-import type { Projection } from './projection.js';
+import type { StoredProjection } from './projection.js';
+import { readRows, writeList, writeRows } from './snapshot-rows.js';
 
 /** Metadata of every image that has some, by key. */
 export type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
 
-export const metadataProjection: Projection<MetadataView> = {
+export const metadataProjection: StoredProjection<MetadataView> = {
   name: 'metadata',
   version: 1,
   initial: () => new Map(),
@@ -29,6 +30,28 @@ export const metadataProjection: Projection<MetadataView> = {
         break;
       default:
     }
+    return view;
+  },
+  encode(view) {
+    // The values of an image change in place; a value itself never does.
+    const images = [...view].map(([image, values]) => ({ image, values: [...values] }));
+    return (out) =>
+      writeRows(out, images, ({ image, values }) => {
+        out.digest(image);
+        writeList(out, values, ([key, value]) => {
+          out.word(key);
+          out.bytes(value);
+        });
+      });
+  },
+  decode(input) {
+    const view: MetadataView = new Map();
+    readRows(input, () => {
+      const image: ImageId = input.digest();
+      const values = new Map<string, Uint8Array>();
+      readRows(input, () => void values.set(input.word(), input.bytes()));
+      view.set(image, values);
+    });
     return view;
   },
 };

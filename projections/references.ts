@@ -1,6 +1,10 @@
 import type { ImageId } from '../src/model/digest.js';
 import type { Descriptor, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
-import type { Projection } from './projection.js';
+import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
+import type { StoredProjection } from './projection.js';
+import type { SnapshotReader } from './snapshot-reader.js';
+import { readList, readRows, writeList, writeRows } from './snapshot-rows.js';
+import type { SnapshotWriter } from './snapshot-writer.js';
 
 /** What a reference stands for. */
 export interface ReferenceEntry {
@@ -28,7 +32,7 @@ export function imagesOf(entry: Pick<ReferenceSet, 'image' | 'platforms'>): Imag
   return [...images];
 }
 
-export const referencesProjection: Projection<ReferencesView> = {
+export const referencesProjection: StoredProjection<ReferencesView> = {
   name: 'references',
   version: 1,
   initial: () => ({ byName: new Map(), byImage: new Map() }),
@@ -41,7 +45,57 @@ export const referencesProjection: Projection<ReferencesView> = {
     }
     return view;
   },
+  encode({ byName, byImage }) {
+    const [images, entries] = [[...byImage.keys()], [...byName.values()]];
+    return function* (out) {
+      // The images in their order; their names follow from the entries, which are in the order in which they were set.
+      yield* writeRows(out, images, (image) => out.digest(image));
+      yield* writeRows(out, entries, (entry) => writeEntry(out, entry));
+    };
+  },
+  decode(input) {
+    const view: ReferencesView = { byName: new Map(), byImage: new Map() };
+    readRows(input, () => void view.byImage.set(input.digest(), new Set()));
+    readRows(input, () => remember(view, readEntry(input)));
+    return view;
+  },
 };
+
+function writeEntry(out: SnapshotWriter, { reference, image, target, platforms, seq, time }: ReferenceEntry): void {
+  out.text(reference);
+  out.digest(image);
+  out.optional(target, (descriptor) => writeDescriptor(out, descriptor));
+  out.optional(platforms, (all) => writeList(out, all, (platform) => writePlatform(out, platform)));
+  out.uint(seq);
+  out.uint(time);
+}
+
+function readEntry(input: SnapshotReader): ReferenceEntry {
+  return {
+    reference: input.text(),
+    image: input.digest(),
+    target: input.optional(() => readDescriptor(input)),
+    platforms: input.optional(() => readList(input, () => readPlatform(input))),
+    seq: input.uint(),
+    time: input.uint(),
+  };
+}
+
+function writePlatform(out: SnapshotWriter, { image, os, architecture, variant }: PlatformImage): void {
+  out.digest(image);
+  out.word(os);
+  out.word(architecture);
+  out.optional(variant, (text) => out.word(text));
+}
+
+function readPlatform(input: SnapshotReader): PlatformImage {
+  return {
+    image: input.digest(),
+    os: input.word(),
+    architecture: input.word(),
+    variant: input.optional(() => input.word()),
+  };
+}
 
 function entryOf(event: StoredEvent & ReferenceSet): ReferenceEntry {
   const { reference, image, target, platforms, seq, time } = event;

@@ -1,6 +1,7 @@
 import { StoreError } from '../src/errors.js';
 import { digestHex, type ImageId, isDigest } from '../src/model/digest.js';
-import type { Projection } from './projection.js';
+import type { StoredProjection } from './projection.js';
+import { readRows, writeRows } from './snapshot-rows.js';
 
 /** Hex digits that choose a bucket: 4,096 of them, so that a million images are 244 to each. */
 const BUCKET_DIGITS = 3;
@@ -43,6 +44,11 @@ export class SearchView {
     throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one image id`, {
       data: { term, candidates: found },
     });
+  }
+
+  /** Returns a copy of every bucket: some are sorted. */
+  buckets(): ImageId[][] {
+    return this.#buckets.map((bucket) => bucket.slice());
   }
 
   #firstTwo(prefix: string, hexDigits: number): ImageId[] {
@@ -91,13 +97,22 @@ function lowerBound(ids: readonly string[], key: string): number {
   return low;
 }
 
-export const searchProjection: Projection<SearchView> = {
+export const searchProjection: StoredProjection<SearchView> = {
   name: 'search',
   version: 1,
   initial: () => new SearchView(),
   evolve(view, event) {
     if (event.type === 'ImageCreated') view.add(event.image);
     else if (event.type === 'ImageDeleted') view.remove(event.image);
+    return view;
+  },
+  encode(view) {
+    const ids = view.buckets().flat();
+    return (out) => writeRows(out, ids, (id) => out.digest(id));
+  },
+  decode(input) {
+    const view = new SearchView();
+    readRows(input, () => view.add(input.digest()));
     return view;
   },
 };

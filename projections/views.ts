@@ -1,25 +1,8 @@
 import { type Observable, Subject } from 'rxjs';
-import { type BlobsView, blobsProjection } from './blobs.js';
-import { type ChildrenView, childrenProjection } from './children.js';
-import { type ImagesView, imagesProjection } from './images.js';
-import { type LayersView, layersProjection } from './layers.js';
 import { followPages, type Page } from './live-view.js';
-import { type ManifestsView, manifestsProjection } from './manifests.js';
-import { type MetadataView, metadataProjection } from './metadata.js';
-import { type ReferencesView, referencesProjection } from './references.js';
-import { type SearchView, searchProjection } from './search.js';
+import { storeProjections, type ViewName, type Views, viewNames } from './store-projections.js';
 
-/** The views that an image store answers from. */
-export interface Views {
-  readonly images: ImagesView;
-  readonly children: ChildrenView;
-  readonly search: SearchView;
-  readonly references: ReferencesView;
-  readonly layers: LayersView;
-  readonly manifests: ManifestsView;
-  readonly blobs: BlobsView;
-  readonly metadata: MetadataView;
-}
+export type { Views };
 
 /** Views that fold what is given to them. */
 export interface ViewSet {
@@ -32,47 +15,14 @@ export interface ViewSet {
   end(): void;
 }
 
-/** Returns the store's views over an empty log. */
-export function createViews(): ViewSet {
+/** Returns the store's views, over an empty log or going on from `start`, which are then its own. */
+export function createViews(start?: Views): ViewSet {
   const pages$ = new Subject<Page>();
   const folded$ = new Subject<Page>();
-  const live = {
-    images: followPages(imagesProjection, pages$),
-    children: followPages(childrenProjection, pages$),
-    search: followPages(searchProjection, pages$),
-    references: followPages(referencesProjection, pages$),
-    layers: followPages(layersProjection, pages$),
-    manifests: followPages(manifestsProjection, pages$),
-    blobs: followPages(blobsProjection, pages$),
-    metadata: followPages(metadataProjection, pages$),
-  };
+  const views = {} as Views;
+  for (const name of viewNames) addView(views, name, pages$, start?.[name]);
   return {
-    views: {
-      get images() {
-        return live.images.current;
-      },
-      get children() {
-        return live.children.current;
-      },
-      get search() {
-        return live.search.current;
-      },
-      get references() {
-        return live.references.current;
-      },
-      get layers() {
-        return live.layers.current;
-      },
-      get manifests() {
-        return live.manifests.current;
-      },
-      get blobs() {
-        return live.blobs.current;
-      },
-      get metadata() {
-        return live.metadata.current;
-      },
-    },
+    views,
     fold(page) {
       // Subjects call their subscribers in turn and at once: when `next` returns, every view has the page.
       pages$.next(page);
@@ -84,4 +34,14 @@ export function createViews(): ViewSet {
       folded$.complete();
     },
   };
+}
+
+function addView<Name extends ViewName>(
+  views: Views,
+  name: Name,
+  pages$: Observable<Page>,
+  start: Views[Name] | undefined,
+): void {
+  const live = followPages(storeProjections[name], pages$, start);
+  Object.defineProperty(views, name, { get: () => live.current, enumerable: true });
 }

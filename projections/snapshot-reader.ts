@@ -1,0 +1,95 @@
+import { type Digest, digestFromHash, HASH_BYTES } from '../src/model/digest.js';
+import { SnapshotDamage } from './snapshot-damage.js';
+
+// `ignoreBOM` keeps a byte order mark, which is text here like any other.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads what a SnapshotWriter wrote. Each digest is one string wherever it stands, so that views read from a snapshot take no
+ * more memory than folded ones. Every read throws SnapshotDamage when the bytes end before it or are not its kind.
+ */
+export class SnapshotReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  readonly #digests: Digest[] = [];
+  readonly #words: string[] = [];
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  uint(): number {
+    let value = 0;
+    for (let unit = 1; ; unit *= 0x80) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw new SnapshotDamage('it ends in the middle of a number');
+      value += (byte & 0x7f) * unit;
+      if (byte < 0x80) break;
+      if (unit > 2 ** 48) throw new SnapshotDamage('it has a number that is too large');
+    }
+    if (value <= Number.MAX_SAFE_INTEGER) return value;
+    throw new SnapshotDamage('it has a number that is too large');
+  }
+
+  /** Reads how many rows follow, each of which takes a byte at least: so nothing is made for rows that are not there. */
+  count(): number {
+    const count = this.uint();
+    if (count <= this.#bytes.length - this.#at) return count;
+    throw new SnapshotDamage(`it ends before ${count} rows`);
+  }
+
+  /** Reads bytes; they are the caller's own. */
+  bytes(): Uint8Array {
+    return new Uint8Array(this.#next(this.uint()));
+  }
+
+  text(): string {
+    const bytes = this.#next(this.uint());
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      throw new SnapshotDamage('it has a text that is no UTF-8');
+    }
+  }
+
+  word(): string {
+    const known = this.uint();
+    if (known > 0) return this.#known(this.#words, known);
+    const word = this.text();
+    this.#words.push(word);
+    return word;
+  }
+
+  digest<Id extends Digest>(): Id {
+    const known = this.uint();
+    if (known > 0) return this.#known(this.#digests, known) as Id;
+    const digest = digestFromHash(this.#next(HASH_BYTES));
+    this.#digests.push(digest);
+    return digest as Id;
+  }
+
+  /** Reads a value by `read`, or undefined where none was written. */
+  optional<Value>(read: () => Value): Value | undefined {
+    const is = this.uint();
+    if (is > 1) throw new SnapshotDamage('it has neither a value nor none');
+    return is === 0 ? undefined : read();
+  }
+
+  /** Throws when something is left. */
+  end(): void {
+    if (this.#at < this.#bytes.length) throw new SnapshotDamage(`${this.#bytes.length - this.#at} bytes are left over`);
+  }
+
+  #known<Value>(values: readonly Value[], number: number): Value {
+    const value = values[number - 1];
+    if (value === undefined) throw new SnapshotDamage('it names what it did not say before');
+    return value;
+  }
+
+  #next(length: number): Uint8Array {
+    const start = this.#at;
+    if (length > this.#bytes.length - start) throw new SnapshotDamage('it ends in the middle of a value');
+    this.#at = start + length;
+    return this.#bytes.subarray(start, this.#at);
+  }
+}
