@@ -30,6 +30,7 @@ export type {
   StoreStats,
   WriteOptions,
 } from './store/store.js';
+export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { EventFilter, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
 
 export type {

@@ -6,6 +6,7 @@ import type { HeldLayers } from './layers/held-layers.js';
 import type { HeadWitness } from './open/head-witness.js';
 import type { Sidecar } from './open/sidecar.js';
 import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
+import type { Snapshotter } from './snapshots/snapshotter.js';
 
 /** Where an event store keeps layers: with itself, elsewhere, or not at all. */
 export type LayerPlace = 'own' | 'elsewhere' | 'none';
@@ -16,6 +17,7 @@ export interface EventStoreParts {
   readonly log: Log;
   readonly witness: HeadWitness;
   readonly snapshots: SnapshotFolder;
+  readonly snapshotter: Snapshotter;
   /** Views that have folded the log to its head. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;

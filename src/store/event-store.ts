@@ -29,6 +29,7 @@ import type {
   WriteOptions,
 } from './store.js';
 import type { StoreLog } from './read/log-reads.js';
+import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import { StoreState } from './store-state.js';
 import { type WiredStore, wireStore } from './wire-store.js';
 import { originOf } from './write/envelope.js';
@@ -212,6 +213,11 @@ export class LocalEventStore implements EventStore {
     return this.#wired.projections.project(projection, options);
   }
 
+  async snapshot(): Promise<WrittenSnapshot> {
+    this.#state.checkWritable();
+    return this.#parts.snapshotter.write();
+  }
+
   stats(): StoreStats {
     this.#state.checkOpen();
     return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
@@ -243,14 +249,18 @@ export class LocalEventStore implements EventStore {
   }
 
   async #close(): Promise<void> {
-    const { blobs, witness, log, viewSet, readOnly, onClosed } = this.#parts;
+    const { blobs, witness, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
     try {
       // Commands that wait are finished, new ones are refused; then nothing writes any more.
       await this.#wired.writer.end(this.#state.closedError());
       await this.#wired.cleaner.settled();
       await blobs.end();
       await this.#wired.projections.end();
-      if (!readOnly && !this.#wired.writer.hasFailed) await witness.write();
+      await snapshotter.settled();
+      if (!readOnly && !this.#wired.writer.hasFailed) {
+        await witness.write();
+        await snapshotter.writeLast();
+      }
       // While the lock is still held: afterwards the file may be another owner's.
       if (!readOnly) await removeOwner(this.directory);
     } finally {

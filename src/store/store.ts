@@ -8,6 +8,7 @@ import type { Platform } from '../model/platform.js';
 import type { AuditReads, When } from './audit/audit.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
+import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 
 export type { Head, ReferenceEntry };
 
@@ -276,6 +277,12 @@ export interface EventStore extends Store, AuditReads, OwnProjections, AsyncDisp
    *   BLOB_CORRUPT, BLOB_MISSING, ABORTED
    */
   save(names: string | readonly string[], options?: SaveOptions): Readable;
+
+  /**
+   * Writes a snapshot of the views now: the next open begins with it. One is also written in the background and at close.
+   * @throws {StoreError} STORE_READ_ONLY, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  snapshot(): Promise<WrittenSnapshot>;
 
   /** Returns numbers about the store. Costs a walk over images and blobs. */
   stats(): StoreStats;

@@ -98,7 +98,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     log,
     reader,
     now,
-    viewsAt: (seq, signal) => viewsAt({ log }, seq, signal),
+    viewsAt: (seq, signal) => viewsAt(parts, seq, signal),
     readConfig,
     platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
     checkOpen: () => state.checkOpen(),

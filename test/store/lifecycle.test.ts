@@ -58,6 +58,7 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   tag: (store) => store.tag('y:1', id),
   untag: (store) => store.untag('x:1'),
   delete: (store) => store.delete(anotherId),
+  snapshot: (store) => store.snapshot(),
 };
 
 async function preparedStore(t: ExecutionContext, directory?: string): Promise<EventStore> {

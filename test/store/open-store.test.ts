@@ -70,9 +70,12 @@ test(
   'SIDECAR_INVALID',
 );
 test(
-  'a log with a gap',
+  'a log with a gap that no snapshot covers',
   refuses,
-  (dir) => tamper(join(dir, 'log'), (database) => database.del(eventKey(1))),
+  async (dir) => {
+    await rm(join(dir, 'snapshots'), { recursive: true });
+    await tamper(join(dir, 'log'), (database) => database.del(eventKey(1)));
+  },
   'LOG_CORRUPT',
 );
 test('an aborted opening', refuses, async () => undefined, 'ABORTED', { signal: AbortSignal.abort() });

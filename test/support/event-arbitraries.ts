@@ -14,76 +14,83 @@ function orAbsent<Value>(arbitrary: fc.Arbitrary<Value>): fc.Arbitrary<Value | u
 
 const text = fc.string({ unit: 'binary', maxLength: 80 });
 const size = fc.oneof(fc.nat(), fc.maxSafeNat());
-const digest = anyDigest<never>();
-const descriptor: fc.Arbitrary<Descriptor> = fc.record({ digest, size, mediaType: text });
-const platform: fc.Arbitrary<PlatformImage> = fc.record({
-  image: digest,
-  os: text,
-  architecture: text,
-  variant: orAbsent(text),
-});
-const layer = {
-  chainId: digest,
-  diffId: digest,
-  parent: orAbsent(digest),
-  size,
-  diffSize: size,
-  blob: descriptor,
+/** What an event of each type tells: one arbitrary for each. */
+export type BodyArbitraries = {
+  readonly [Type in EventBody['type']]: fc.Arbitrary<Extract<EventBody, { type: Type }>>;
 };
 
-/** What an event of each type tells: one arbitrary for each. */
-export const bodyArbitraries: {
-  readonly [Type in EventBody['type']]: fc.Arbitrary<Extract<EventBody, { type: Type }>>;
-} = {
-  ImageCreated: fc.record({
-    type: fc.constant('ImageCreated'),
+/** Bodies whose digests are drawn from `digest`, and whose references and metadata keys are drawn from `name`. */
+export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<string>): BodyArbitraries {
+  const descriptor: fc.Arbitrary<Descriptor> = fc.record({ digest, size, mediaType: text });
+  const platform: fc.Arbitrary<PlatformImage> = fc.record({
     image: digest,
-    size,
-    chainId: orAbsent(digest),
     os: text,
     architecture: text,
     variant: orAbsent(text),
-    created: orAbsent(text),
-  }),
-  ImageDeleted: fc.record({
-    type: fc.constant('ImageDeleted'),
-    image: digest,
+  });
+  const layer = {
+    chainId: digest,
+    diffId: digest,
     parent: orAbsent(digest),
-    chainId: orAbsent(digest),
-  }),
-  ParentSet: fc.record({ type: fc.constant('ParentSet'), image: digest, parent: digest, previous: orAbsent(digest) }),
-  ParentCleared: fc.record({ type: fc.constant('ParentCleared'), image: digest, parent: digest }),
-  MetadataSet: fc.record({
-    type: fc.constant('MetadataSet'),
-    image: digest,
-    key: text,
-    value: fc.uint8Array({ maxLength: 300 }),
-  }),
-  MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: text }),
-  ReferenceSet: fc.record({
-    type: fc.constant('ReferenceSet'),
-    reference: text,
-    image: digest,
-    previous: orAbsent(digest),
-    target: orAbsent(descriptor),
-    platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-    previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-  }),
-  ReferenceRemoved: fc.record({
-    type: fc.constant('ReferenceRemoved'),
-    reference: text,
-    image: digest,
-    platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-  }),
-  ManifestAdded: fc.record({
-    type: fc.constant('ManifestAdded'),
-    image: digest,
-    manifest: descriptor,
-    layers: fc.array(descriptor, { maxLength: 4 }),
-  }),
-  LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
-  LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
-};
+    size,
+    diffSize: size,
+    blob: descriptor,
+  };
+
+  return {
+    ImageCreated: fc.record({
+      type: fc.constant('ImageCreated'),
+      image: digest,
+      size,
+      chainId: orAbsent(digest),
+      os: text,
+      architecture: text,
+      variant: orAbsent(text),
+      created: orAbsent(text),
+    }),
+    ImageDeleted: fc.record({
+      type: fc.constant('ImageDeleted'),
+      image: digest,
+      parent: orAbsent(digest),
+      chainId: orAbsent(digest),
+    }),
+    ParentSet: fc.record({ type: fc.constant('ParentSet'), image: digest, parent: digest, previous: orAbsent(digest) }),
+    ParentCleared: fc.record({ type: fc.constant('ParentCleared'), image: digest, parent: digest }),
+    MetadataSet: fc.record({
+      type: fc.constant('MetadataSet'),
+      image: digest,
+      key: name,
+      value: fc.uint8Array({ maxLength: 300 }),
+    }),
+    MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: name }),
+    ReferenceSet: fc.record({
+      type: fc.constant('ReferenceSet'),
+      reference: name,
+      image: digest,
+      previous: orAbsent(digest),
+      target: orAbsent(descriptor),
+      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+      previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+    }),
+    ReferenceRemoved: fc.record({
+      type: fc.constant('ReferenceRemoved'),
+      reference: name,
+      image: digest,
+      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+    }),
+    ManifestAdded: fc.record({
+      type: fc.constant('ManifestAdded'),
+      image: digest,
+      manifest: descriptor,
+      layers: fc.array(descriptor, { maxLength: 4 }),
+    }),
+    LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
+    LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
+  };
+}
+
+/** Bodies of any kind. */
+export const bodyArbitraries = bodiesOver(anyDigest<never>(), text);
 
 const envelope = fc
   .record({

@@ -9,6 +9,7 @@ import { HeadWitness } from '../../src/store/open/head-witness.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
+import { Snapshotter } from '../../src/store/snapshots/snapshotter.js';
 import { SnapshotFolder } from '../../src/store/snapshots/snapshot-folder.js';
 import type { EventStore, OpenOptions } from '../../src/store/store.js';
 import type { ReadOptions } from '../../src/store/read/log-reads.js';
@@ -47,14 +48,17 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
   await blobs.makeDirectories();
   const sidecar = newSidecar(undefined, 0);
   const onNotice = (): void => undefined;
+  const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
+  const viewSet = createViews();
   const store = new LocalEventStore({
     directory,
     sidecar,
     log,
-    snapshots: new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice }),
+    snapshots,
+    snapshotter: new Snapshotter({ snapshots, viewSet, seq: 0, every: 0, onNotice }),
     onNotice,
     witness: new HeadWitness(directory, log),
-    viewSet: createViews(),
+    viewSet,
     blobs,
     layerPlace: 'own',
     heldLayers: undefined,

@@ -23,6 +23,7 @@ import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
+import { Snapshotter } from '../snapshots/snapshotter.js';
 import { viewsAt } from '../snapshots/views-at.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
 
@@ -81,11 +82,14 @@ async function openParts(
   await witness.check();
   const { onNotice } = options;
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
-  const viewSet = await viewsAt({ log }, log.head.seq, options.signal);
+  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
+  const { seq } = log.head;
+  const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await writeOwner(directory);
     await removeTemporaryFiles(directory);
+    await snapshots.tidy();
     await blobs.makeDirectories();
     // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log
     // without any event is more likely to have lost them than to need no blob: then those are left alone.
@@ -101,6 +105,7 @@ async function openParts(
     log,
     witness,
     snapshots,
+    snapshotter,
     viewSet,
     blobs,
     layerPlace,

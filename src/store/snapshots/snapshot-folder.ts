@@ -1,14 +1,27 @@
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SnapshotDamage } from '../../../projections/snapshot-damage.js';
+import type { Views } from '../../../projections/store-projections.js';
+import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { StoreError } from '../../errors.js';
+import { MAX_SNAPSHOTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
 import { bytesToHex } from '../../model/digest.js';
-import { ioFailure, makeDurableDirectory, systemCode, writeDurableFile } from '../files/durable-file.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  removeTemporaryFiles,
+  systemCode,
+  writeDurableFile,
+} from '../files/durable-file.js';
 import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } from './snapshot-file.js';
+import { thinned } from './thinning.js';
 
 /** Name of the folder in a store's directory. All in it may be deleted: then more of the log is folded. */
 const SNAPSHOT_FOLDER = 'snapshots';
+/** Digits of the seq in a file's name. */
+const SEQ_DIGITS = 16;
+const VIEWS_FILE = /^(\d{16})\.views$/;
 
 export interface SnapshotFolderOptions {
   /** The store's directory. */
@@ -17,6 +30,12 @@ export interface SnapshotFolderOptions {
   readonly log: Log;
   /** Told of each snapshot that was passed over, and why. */
   readonly onNotice: (notice: string) => void;
+}
+
+/** The store's views as they were after an event; the caller's own. */
+export interface ViewsSnapshot {
+  readonly seq: number;
+  readonly views: Views;
 }
 
 /** The view of a caller's projection, as it encoded it. */
@@ -34,6 +53,9 @@ export class SnapshotFolder {
   readonly #storeId: string;
   readonly #log: Log;
   readonly #onNotice: (notice: string) => void;
+  /** Names of snapshots of the store's views that are of no use: they were passed over, and go when another is written. */
+  readonly #bad = new Set<string>();
+  #newest = 0;
 
   constructor({ directory, storeId, log, onNotice }: SnapshotFolderOptions) {
     this.#path = join(directory, SNAPSHOT_FOLDER);
@@ -42,51 +64,114 @@ export class SnapshotFolder {
     this.#onNotice = onNotice;
   }
 
+  /** Seq of the newest snapshot of the store's views that was read or written; 0 when there was none. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /**
+   * Returns the newest good snapshot of the store's views at or before `seq`, if there is one. Each that is passed over is
+   * said once.
+   */
+  async nearest(seq: number): Promise<ViewsSnapshot | undefined> {
+    const head = this.#log.head.seq;
+    for (const found of (await this.#listed()).reverse()) {
+      const name = viewsName(found);
+      if (found > head) this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
+      if (found > seq || this.#bad.has(name)) continue;
+      const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
+        if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);
+        return { seq: found, views: decodeViews(payload) };
+      });
+      if (snapshot === undefined) continue;
+      this.#newest = Math.max(this.#newest, found);
+      return snapshot;
+    }
+    return undefined;
+  }
+
+  /**
+   * Keeps views as they are after event `seq`, and removes snapshots that are too many or of no use; returns the size of the
+   * file in bytes. Durable on return.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event `seq`
+   */
+  async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
+    const name = viewsName(seq);
+    const bytes = await this.#write(name, this.#headerOf('views', viewVersions, seq), pieces);
+    this.#bad.delete(name);
+    this.#newest = Math.max(this.#newest, seq);
+    await this.#thin();
+    return bytes;
+  }
+
   /**
    * Keeps the view of a caller's projection after event `seq`, in place of the one before; durable on return.
    * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
-    const header = this.#headerOf('projection', { [name]: version }, seq);
-    await makeDurableDirectory(this.#path);
-    await writeDurableFile(this.#projectionPath(name), formatSnapshot(header, [bytes]));
+    await this.#write(projectionName(name), this.#headerOf('projection', { [name]: version }, seq), [bytes]);
   }
 
   /** Returns the view that was kept of a caller's projection; undefined when there is none, or not a good one of this log. */
   async readProjectionState(name: string): Promise<ProjectionState | undefined> {
-    const path = this.#projectionPath(name);
-    const snapshot = await this.#read(path, 'projection');
-    if (snapshot === undefined) return undefined;
-    const { versions, seq } = snapshot.header;
-    const version = Object.keys(versions).length === 1 ? versions[name] : undefined;
-    if (version !== undefined) return { version, seq, bytes: new Uint8Array(snapshot.payload) };
-    this.#passOver(path, 'it is of another projection');
-    return undefined;
+    return this.#readGood(projectionName(name), 'projection', ({ header: { versions, seq }, payload }) => {
+      const version = Object.keys(versions).length === 1 ? versions[name] : undefined;
+      if (version === undefined) throw new SnapshotDamage('it is of another projection');
+      return { version, seq, bytes: new Uint8Array(payload) };
+    });
   }
 
-  /** Returns a file's snapshot, if it is a good one of this log; says why when it is not. */
-  async #read(path: string, kind: SnapshotHeader['kind']): Promise<Snapshot | undefined> {
+  /** Removes what a crash left of a snapshot that was being written. A failure is said. */
+  async tidy(): Promise<void> {
     try {
-      const snapshot = parseSnapshot(await readFile(path));
-      this.#checkTie(snapshot.header, kind);
-      return snapshot;
+      if (await exists(this.#path)) await removeTemporaryFiles(this.#path);
+    } catch (error) {
+      this.#onNotice(ioFailure(`tidy ${this.#path}`, error).message);
+    }
+  }
+
+  /** Seqs of the snapshots of the store's views, ascending; good or not. */
+  async #listed(): Promise<number[]> {
+    try {
+      const names = (await readdir(this.#path)).sort();
+      return names.flatMap((name) => VIEWS_FILE.exec(name)?.slice(1).map(Number) ?? []).filter(Number.isSafeInteger);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') this.#onNotice(ioFailure(`read ${this.#path}`, error).message);
+      return [];
+    }
+  }
+
+  /** Returns what `use` makes of a file's snapshot, if it is a good one of this log; says why when it is not. */
+  async #readGood<Use>(
+    name: string,
+    kind: SnapshotHeader['kind'],
+    use: (snapshot: Snapshot) => Use,
+  ): Promise<Use | undefined> {
+    try {
+      const snapshot = parseSnapshot(await readFile(join(this.#path, name)));
+      this.#checkHeader(snapshot.header, kind);
+      return use(snapshot);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
-      const { message } = error instanceof SnapshotDamage ? error : ioFailure('read it', error);
-      this.#passOver(path, message);
+      if (error instanceof SnapshotDamage) this.#passOver(name, error.message);
+      else this.#onNotice(ioFailure(`read the snapshot ${name}`, error).message);
       return undefined;
     }
   }
 
-  #checkTie({ store, kind, seq, leafHash }: SnapshotHeader, expectedKind: string): void {
+  #checkHeader({ store, kind, versions, seq, leafHash }: SnapshotHeader, expectedKind: string): void {
     if (store !== this.#storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);
+    if (kind === 'views' && JSON.stringify(versions) !== JSON.stringify(viewVersions)) {
+      throw new SnapshotDamage('its views are of other versions of the projections');
+    }
     const found = this.#log.leafHash(seq);
     if (found === undefined) {
       throw new SnapshotDamage(`it is of event ${seq}, and the log ends at ${this.#log.head.seq}`);
     }
-    if (bytesToHex(found) !== leafHash)
+    if (bytesToHex(found) !== leafHash) {
       throw new SnapshotDamage(`event ${seq} of the log is not the one it was made from`);
+    }
   }
 
   #headerOf(kind: SnapshotHeader['kind'], versions: SnapshotHeader['versions'], seq: number): SnapshotHeader {
@@ -95,11 +180,48 @@ export class SnapshotFolder {
     return { store: this.#storeId, kind, versions, seq, leafHash: bytesToHex(leafHash) };
   }
 
-  #projectionPath(name: string): string {
-    return join(this.#path, `${name}.projection`);
+  async #write(name: string, header: SnapshotHeader, pieces: Iterable<Uint8Array>): Promise<number> {
+    const path = join(this.#path, name);
+    await makeDurableDirectory(this.#path);
+    await writeDurableFile(path, formatSnapshot(header, pieces));
+    return (await stat(path)).size;
   }
 
-  #passOver(path: string, why: string): void {
-    this.#onNotice(`the snapshot ${basename(path)} is passed over: ${why}`);
+  /** Removes snapshots that were passed over, and those that are too many. One that stays is only some bytes: it is said. */
+  async #thin(): Promise<void> {
+    const good = (await this.#listed()).filter((seq) => !this.#bad.has(viewsName(seq)));
+    const useless = [...this.#bad, ...thinned(good, MAX_SNAPSHOTS).map(viewsName)];
+    for (const name of useless) {
+      try {
+        await rm(join(this.#path, name), { force: true });
+        this.#bad.delete(name);
+      } catch (error) {
+        this.#onNotice(ioFailure(`remove the snapshot ${name}`, error).message);
+      }
+    }
+  }
+
+  #passOver(name: string, why: string): void {
+    if (this.#bad.has(name)) return;
+    if (VIEWS_FILE.test(name)) this.#bad.add(name);
+    this.#onNotice(`the snapshot ${name} is passed over: ${why}`);
+  }
+}
+
+function viewsName(seq: number): string {
+  return `${String(seq).padStart(SEQ_DIGITS, '0')}.views`;
+}
+
+function projectionName(name: string): string {
+  return `${name}.projection`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
   }
 }

@@ -1,0 +1,99 @@
+import type { Views } from '../../../projections/store-projections.js';
+import type { ViewSet } from '../../../projections/views.js';
+import { encodeViews } from '../../../projections/views-codec.js';
+import type { SnapshotFolder } from './snapshot-folder.js';
+
+/** A snapshot that was written. */
+export interface WrittenSnapshot {
+  /** The last event that it has. */
+  readonly seq: number;
+  /** Size of its file; 0 when there was no event, and so none was written. */
+  readonly bytes: number;
+}
+
+export interface SnapshotterOptions {
+  readonly snapshots: SnapshotFolder;
+  /** Views that have folded every event up to `seq`, and go on. */
+  readonly viewSet: ViewSet;
+  readonly seq: number;
+  /** Events after which one is written in the background; 0 for none. */
+  readonly every: number;
+  /** Told of a snapshot that could not be written. */
+  readonly onNotice: (notice: string) => void;
+}
+
+/** Images, references and layers up to which a store is small: writing a snapshot of it takes no longer than its syncs. */
+const SMALL_STORE_ENTRIES = 1_000;
+/** Entries for each of which a tenth of an event must have come, before a larger store is written again at close. */
+const ENTRIES_PER_EVENT = 10;
+
+/** Writes snapshots of views that live on: in the background, at close, and when it is asked to. One at a time. */
+export class Snapshotter {
+  readonly #options: SnapshotterOptions;
+  /** The last event that is durable and folded. */
+  #seq: number;
+  /** The last event at which one was begun, well or not. */
+  #begun: number;
+  #running: Promise<unknown> = Promise.resolve();
+  /** How many were asked for and are not done. */
+  #waiting = 0;
+
+  constructor(options: SnapshotterOptions) {
+    this.#options = options;
+    this.#seq = options.seq;
+    this.#begun = options.seq;
+    options.viewSet.folded$.subscribe((page) => this.#noteFolded(page.at(-1)?.seq));
+  }
+
+  /**
+   * Writes a snapshot of the views as they are when those asked for before are done.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  write(): Promise<WrittenSnapshot> {
+    this.#waiting++;
+    const writing = this.#running.then(() => this.#write()).finally(() => this.#waiting--);
+    this.#running = writing.catch(() => undefined);
+    return writing;
+  }
+
+  /** Resolves when no snapshot is being written. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Writes a snapshot for the next open, when that is worth its bytes. A failure is said, and the next open folds more. */
+  async writeLast(): Promise<void> {
+    await this.settled();
+    const tail = this.#seq - this.#options.snapshots.newest;
+    const entries = countEntries(this.#options.viewSet.views);
+    if (tail > 0 && (entries <= SMALL_STORE_ENTRIES || tail * ENTRIES_PER_EVENT >= entries)) await this.#tryWrite();
+  }
+
+  #noteFolded(seq: number | undefined): void {
+    if (seq === undefined) return;
+    this.#seq = seq;
+    const { every } = this.#options;
+    if (every > 0 && seq - this.#begun >= every && this.#waiting === 0) void this.#tryWrite();
+  }
+
+  async #tryWrite(): Promise<void> {
+    try {
+      await this.write();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onNotice(`no snapshot was written: ${why}`);
+    }
+  }
+
+  async #write(): Promise<WrittenSnapshot> {
+    const seq = this.#seq;
+    this.#begun = seq;
+    if (seq === 0) return { seq, bytes: 0 };
+    const { snapshots, viewSet } = this.#options;
+    return { seq, bytes: await snapshots.writeViews(seq, encodeViews(viewSet.views)) };
+  }
+}
+
+function countEntries({ images, references, layers }: Views): number {
+  return images.byId.size + references.byName.size + layers.byChain.size;
+}

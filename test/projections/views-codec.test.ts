@@ -1,0 +1,113 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { SnapshotDamage } from '../../projections/snapshot-damage.js';
+import { type Views, viewNames } from '../../projections/store-projections.js';
+import { createViews } from '../../projections/views.js';
+import { decodeViews, encodeViews, viewVersions } from '../../projections/views-codec.js';
+import type { ImageId } from '../../src/model/digest.js';
+import type { StoredEvent } from '../../src/model/events.js';
+import { eventStreams } from '../support/event-streams.js';
+import { idNamed } from '../support/image-configs.js';
+import { plainViews } from '../support/plain-views.js';
+import { creationOf, eventsFrom } from '../support/stored-event.js';
+
+function fold(events: readonly StoredEvent[], start?: Views): Views {
+  const viewSet = createViews(start);
+  viewSet.fold(events);
+  return viewSet.views;
+}
+
+const encoded = (views: Views): Uint8Array => Buffer.concat([...encodeViews(views)]);
+
+test('views that were written and read are those of a fold, and fold on as it does', (t) => {
+  fc.assert(
+    fc.property(eventStreams, fc.nat(80), (events, cut) => {
+      const first = fold(events.slice(0, cut));
+      const read = decodeViews(encoded(first));
+      t.deepEqual(plainViews(read), plainViews(first));
+      t.deepEqual(plainViews(fold(events.slice(cut), read)), plainViews(fold(events)));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('the same views are written in the same bytes, also when they were read', (t) => {
+  fc.assert(
+    fc.property(eventStreams, (events) => {
+      const bytes = encoded(fold(events));
+      t.deepEqual(encoded(decodeViews(bytes)), bytes);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('views are written as they were when it began, whatever is folded meanwhile', (t) => {
+  fc.assert(
+    fc.property(eventStreams, fc.nat(80), (events, cut) => {
+      const viewSet = createViews();
+      viewSet.fold(events.slice(0, cut));
+      const pieces = encodeViews(viewSet.views);
+      viewSet.fold(events.slice(cut));
+      t.deepEqual(plainViews(decodeViews(Buffer.concat([...pieces]))), plainViews(fold(events.slice(0, cut))));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('many images are written in pieces, and each id stands there once', (t) => {
+  const events = eventsFrom(
+    1,
+    Array.from({ length: 10_000 }, (_, at) => creationOf(`${at}`)),
+  );
+  const views = fold(events);
+  const pieces = [...encodeViews(views)];
+  t.true(pieces.length > 5);
+  const bytes = Buffer.concat(pieces);
+  t.true(bytes.length < 10_000 * 48, `${bytes.length} bytes`);
+  const hash = Buffer.from(idNamed('77').slice('sha256:'.length), 'hex');
+  const at = bytes.indexOf(hash);
+  t.not(at, -1);
+  t.is(bytes.indexOf(hash, at + 1), -1);
+  t.deepEqual(
+    [...decodeViews(bytes).images.byId.keys()],
+    events.map((event) => (event as { image: ImageId }).image),
+  );
+});
+
+test('bytes that are cut, longer or changed are damage or other views, and nothing else is thrown', (t) => {
+  const [events] = fc.sample(eventStreams, { numRuns: 1, seed: 7 }) as [StoredEvent[]];
+  const bytes = encoded(fold(events));
+  for (let length = 0; length < bytes.length; length++) {
+    t.throws(() => decodeViews(bytes.subarray(0, length)), { instanceOf: SnapshotDamage });
+  }
+  t.throws(() => decodeViews(Buffer.concat([bytes, Uint8Array.of(0)])), { instanceOf: SnapshotDamage });
+  const readable = (changed: Uint8Array): boolean => {
+    try {
+      plainViews(decodeViews(changed));
+      return true;
+    } catch (error) {
+      if (error instanceof SnapshotDamage) return false;
+      throw error;
+    }
+  };
+  let damaged = 0;
+  for (const [at, byte] of bytes.entries()) {
+    for (const other of [byte ^ 1, byte ^ 0x80, 0xff]) if (!readable(bytes.with(at, other))) damaged++;
+  }
+  t.true(damaged > 0);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 400 }), (garbage) => void readable(garbage)),
+    { numRuns: 500 },
+  );
+});
+
+test('a snapshot that says it has more rows than it has bytes is damage before anything is made for them', (t) => {
+  const rows = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f);
+  t.throws(() => decodeViews(rows), { instanceOf: SnapshotDamage, message: /rows/ });
+  t.throws(() => decodeViews(new Uint8Array(20).fill(0xff)), { instanceOf: SnapshotDamage, message: /too large/ });
+});
+
+test('every view of the store has a version', (t) => {
+  t.deepEqual(Object.keys(viewVersions), [...viewNames]);
+  for (const version of Object.values(viewVersions)) t.true(Number.isSafeInteger(version) && version >= 1);
+});
