@@ -1,10 +1,10 @@
 import test from 'ava';
-import type { StoredEvent } from '../../src/model/events.js';
-import type { EventFilter, FollowOptions, ReadOptions } from '../../src/store/read/log-reads.js';
-import { idNamed, imageConfig } from '../support/image-configs.js';
-import { rejection } from '../support/rejection.js';
-import { eventsOf, openTestStore } from '../support/test-store.js';
-import { bytesOf } from '../support/text-bytes.js';
+import type { StoredEvent } from '../../../src/model/events.js';
+import type { EventFilter, FollowOptions, ReadOptions } from '../../../src/store/read/log-reads.js';
+import { idNamed, imageConfig } from '../../support/image-configs.js';
+import { rejection } from '../../support/rejection.js';
+import { eventsOf, openTestStore } from '../../support/test-store.js';
+import { bytesOf } from '../../support/text-bytes.js';
 
 async function seqsOf(events: AsyncIterable<StoredEvent>, count = Number.POSITIVE_INFINITY): Promise<number[]> {
   const seqs: number[] = [];
@@ -121,10 +121,10 @@ test('a read has the range, direction and limit that were asked for', async (t) 
     { from: -1 },
     { to: Number.NaN },
   ]) {
-    await t.throwsAsync(seqsOf(store.log.read(wrong)), { instanceOf: RangeError }, JSON.stringify(wrong));
+    t.throws(() => store.log.read(wrong), { instanceOf: RangeError }, JSON.stringify(wrong));
   }
   const follow: FollowOptions = { from: 1.5 };
-  await t.throwsAsync(seqsOf(store.log.follow(follow)), { instanceOf: RangeError });
+  t.throws(() => store.log.follow(follow), { instanceOf: RangeError });
   await rejection(t, 'ABORTED', seqsOf(store.log.read({ signal: AbortSignal.abort() })));
 });
 
@@ -153,7 +153,6 @@ test('each fact of a filter passes the events that it names, and all of them mus
     [{ until: 2_000 }, [1, 2]],
     [{ since: 2_000, until: 2_000 }, [2]],
     [{ image: b, type: 'ReferenceSet' }, [5]],
-    [{ actor: [] }, []],
     [{}, [1, 2, 3, 4, 5, 6, 7, 8]],
   ];
   for (const [filter, expected] of cases) {

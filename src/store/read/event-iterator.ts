@@ -1,0 +1,219 @@
+import type { Page } from '../../../projections/live-view.js';
+import { aborted } from '../../abort.js';
+import { StoreError } from '../../errors.js';
+import type { StoredEvent } from '../../model/events.js';
+import type { Stretch } from './stretch.js';
+
+type Result = IteratorResult<StoredEvent, undefined>;
+
+/** Where an iterator takes its events from. */
+export interface StretchSource {
+  /** Resolves with the next stretch, or undefined at the end. Not called again before it is settled. */
+  next(): Promise<Stretch | undefined>;
+  /** Events up to here were passed over while the reader waited. */
+  readonly passed: number;
+  /** Whether the source ends here and now: what was read ahead is not given any more. */
+  readonly isClosed: boolean;
+  /** Called once when the iteration is over. A `next` that waits is left, or resolves with undefined. */
+  end(): void;
+}
+
+export interface EventIteratorOptions {
+  readonly source: StretchSource;
+  /** Which events of a stretch to give; undefined for all. */
+  readonly passes: ((event: StoredEvent) => boolean) | undefined;
+  /** Events to give at the most. */
+  readonly limit: number;
+  /** Seq that counts as passed before anything is read. */
+  readonly position: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A promise that somebody waits for. */
+interface Waiting<Value> {
+  readonly resolve: (value: Value) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Somebody who waits until the position is `seq`. */
+interface Reaching extends Waiting<void> {
+  readonly seq: number;
+}
+
+const END: Result = { value: undefined, done: true };
+
+/**
+ * Gives the events of a source one by one. Most calls of `next` find one in the stretch at hand and are answered at once;
+ * the others wait in a queue for the next stretch.
+ */
+export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncDisposable {
+  readonly #source: StretchSource;
+  readonly #passes: ((event: StoredEvent) => boolean) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  /** The stretch at hand, and where in it the next event is. */
+  #events: Page = [];
+  #at = 0;
+  #end: number;
+  #position: number;
+  #left: number;
+  #waiting: Waiting<Result>[] = [];
+  #reaching: Reaching[] = [];
+  #isReading = false;
+  #hasBegun = false;
+  /** Why it gives no more, for those who waited for more. */
+  #over: unknown;
+  /** What the next call of `next` throws. */
+  #failure: unknown;
+
+  constructor({ source, passes, limit, position, signal }: EventIteratorOptions) {
+    this.#source = source;
+    this.#passes = passes;
+    this.#left = limit;
+    this.#position = position;
+    this.#end = position;
+    this.#signal = signal;
+  }
+
+  /** Every event up to here was given or passed over. */
+  get position(): number {
+    return Math.max(this.#position, this.#source.passed);
+  }
+
+  next(): Promise<Result> {
+    if (!this.#hasBegun) this.#begin();
+    if (this.#waiting.length === 0) {
+      const event = this.#take();
+      if (event !== undefined) return Promise.resolve({ value: event, done: false });
+      if (this.#over !== undefined) return this.#afterEnd();
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      if (!this.#isReading) void this.#read();
+    });
+  }
+
+  /** Ends the iteration at once; calls of `next` that wait are answered with the end. */
+  async return(): Promise<Result> {
+    this.#finish(ended());
+    this.#failure = undefined;
+    return END;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  /** Resolves when every event up to `seq` was given or passed over; rejects with why the iteration ended before. */
+  protected reach(seq: number): Promise<void> {
+    if (this.position >= seq) return Promise.resolve();
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    return new Promise((resolve, reject) => {
+      this.#reaching.push({ seq, resolve, reject });
+    });
+  }
+
+  // Not before somebody iterates: an iterator that was made and forgotten must not be kept alive by its signal.
+  #begin(): void {
+    this.#hasBegun = true;
+    if (this.#signal?.aborted === true) this.#onAbort();
+    else this.#signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#fail(aborted(this.#signal as AbortSignal));
+
+  #afterEnd(): Promise<Result> {
+    const failure = this.#failure;
+    if (failure === undefined) return Promise.resolve(END);
+    this.#failure = undefined;
+    return Promise.reject(failure);
+  }
+
+  /** The next event of the stretch at hand that passes. */
+  #take(): StoredEvent | undefined {
+    if (this.#left === 0) this.#finish(ended());
+    if (this.#source.isClosed) this.#drop();
+    const events = this.#events;
+    const passes = this.#passes;
+    while (this.#at < events.length) {
+      const event = events[this.#at++] as StoredEvent;
+      if (passes !== undefined && !passes(event)) continue;
+      this.#moveTo(event.seq);
+      this.#left--;
+      return event;
+    }
+    this.#moveTo(this.#end);
+    return undefined;
+  }
+
+  /** Answers the calls that wait, in order, and reads a stretch whenever the one at hand is used up. */
+  async #read(): Promise<void> {
+    this.#isReading = true;
+    while (this.#waiting.length > 0) {
+      const event = this.#take();
+      if (event !== undefined) this.#waiting.shift()?.resolve({ value: event, done: false });
+      else if (this.#over === undefined) await this.#readStretch();
+    }
+    this.#isReading = false;
+  }
+
+  async #readStretch(): Promise<void> {
+    try {
+      const stretch = await this.#source.next();
+      if (this.#over !== undefined) return;
+      if (stretch === undefined) {
+        this.#finish(this.#source.isClosed ? closed() : ended());
+        return;
+      }
+      this.#events = stretch.events;
+      this.#at = 0;
+      this.#end = stretch.end;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #moveTo(seq: number): void {
+    this.#position = seq;
+    if (this.#reaching.length === 0) return;
+    const reached = this.#reaching.filter((each) => each.seq <= seq);
+    this.#reaching = this.#reaching.filter((each) => each.seq > seq);
+    // A turn later: the event that reaches it is given first.
+    for (const { resolve } of reached) void Promise.resolve().then(resolve);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over !== undefined) return;
+    const first = this.#waiting.shift();
+    if (first === undefined) this.#failure = error;
+    else first.reject(error);
+    this.#finish(error);
+  }
+
+  #finish(why: unknown): void {
+    if (this.#over !== undefined) return;
+    this.#over = why;
+    this.#drop();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#source.end();
+    for (const { resolve } of this.#waiting.splice(0)) resolve(END);
+    for (const { reject } of this.#reaching.splice(0)) reject(why);
+  }
+
+  #drop(): void {
+    this.#events = [];
+    this.#at = 0;
+    this.#end = this.#position;
+  }
+}
+
+function ended(): StoreError {
+  return new StoreError('ABORTED', 'the iteration was ended');
+}
+
+function closed(): StoreError {
+  return new StoreError('STORE_CLOSED', 'the iteration ended: the store was closed');
+}

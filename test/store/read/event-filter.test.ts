@@ -1,0 +1,101 @@
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { type ErrorCode, isStoreError } from '../../../src/errors.js';
+import { eventTypes } from '../../../src/log/record-body.js';
+import type { ChainId } from '../../../src/model/digest.js';
+import { subjectsOf } from '../../../src/model/subjects.js';
+import { compileFilter } from '../../../src/store/read/event-filter.js';
+import type { EventFilter } from '../../../src/store/read/log-reads.js';
+import { anyEvent } from '../../support/event-arbitraries.js';
+import { idNamed } from '../../support/image-configs.js';
+import { storeError } from '../../support/store-error.js';
+import { openTestStore } from '../../support/test-store.js';
+
+const image = idNamed('a');
+const chainId = idNamed('chain') as string as ChainId;
+const reference = 'x:1';
+
+const refused = test.macro({
+  title: (_, filter: unknown) => `a filter that no event can pass is refused: ${JSON.stringify(filter)}`,
+  exec: (t: ExecutionContext, filter: EventFilter, message: RegExp, code: ErrorCode = 'FILTER_INVALID') => {
+    t.regex(storeError(t, code, () => compileFilter(filter)).message, message);
+  },
+});
+
+for (const fact of ['type', 'image', 'reference', 'chainId', 'actor'] as const) {
+  test(refused, { [fact]: [] }, new RegExp(`values for ${fact} is empty`));
+}
+test(refused, { actor: '' }, /its actor is empty/);
+test(refused, { actor: ['ann', ''] }, /its actor is empty/);
+test(refused, { since: 2, until: 1 }, /begins at 2 \(since\) and ends before, at 1/);
+test(refused, { type: 'LayerAdded', image }, /no LayerAdded has image/);
+test(refused, { type: ['LayerAdded', 'LayerRemoved'], image, actor: 'ann' }, /no LayerAdded or LayerRemoved has image/);
+test(refused, { type: 'ImageCreated', reference }, /no ImageCreated has reference/);
+test(refused, { type: 'ReferenceSet', chainId }, /no ReferenceSet has chainId/);
+test(refused, { reference, chainId }, /no event has reference and chainId/);
+test(refused, { image: 'sha256:12' as never }, /"sha256:12" is not a digest/, 'DIGEST_INVALID');
+test(refused, { chainId: [chainId, 'x' as never] }, /"x" is not a digest/, 'DIGEST_INVALID');
+test(refused, { reference: 'UPPER:1' }, /UPPER/, 'REFERENCE_INVALID');
+
+test('read and follow refuse a filter that no event can pass when they are called', async (t) => {
+  const store = await openTestStore(t);
+  for (const way of ['read', 'follow'] as const) {
+    storeError(t, 'FILTER_INVALID', () => store.log[way]({ filter: { actor: [] } }));
+    storeError(t, 'DIGEST_INVALID', () => store.log[way]({ filter: { image: 'latest' as never } }));
+    storeError(t, 'REFERENCE_INVALID', () => store.log[way]({ filter: { reference: 'X' } }));
+  }
+});
+
+test('a filter for what an event is about is accepted, and the event passes it', (t) => {
+  const property = fc.property(anyEvent(), (event) => {
+    const { images, chains, actor } = subjectsOf(event);
+    const filter: EventFilter = {
+      type: event.type,
+      image: images[0],
+      chainId: chains[0],
+      actor: actor === '' ? undefined : actor,
+      since: event.time,
+      until: event.time,
+    };
+    return compileFilter(filter).passes?.(event) === true;
+  });
+  t.notThrows(() => fc.assert(property, { numRuns: 1_000 }));
+});
+
+test('a type is refused together with a kind of subject only if no event of the type has one', (t) => {
+  const seen = new Set<string>();
+  const property = fc.property(anyEvent(), (event) => {
+    const { images, references, chains } = subjectsOf(event);
+    if (images.length > 0) seen.add(`${event.type} image`);
+    if (references.length > 0) seen.add(`${event.type} reference`);
+    if (chains.length > 0) seen.add(`${event.type} chainId`);
+  });
+  fc.assert(property, { numRuns: 2_000 });
+  for (const type of eventTypes) {
+    for (const [kind, value] of Object.entries({ image, reference, chainId })) {
+      t.is(seen.has(`${type} ${kind}`), accepts({ type, [kind]: value }), `${type} with ${kind}`);
+    }
+  }
+});
+
+function accepts(filter: EventFilter): boolean {
+  try {
+    compileFilter(filter);
+    return true;
+  } catch (error) {
+    if (isStoreError(error, 'FILTER_INVALID')) return false;
+    throw error;
+  }
+}
+
+test('a filter looks up the kind of subject that the fewest events share', (t) => {
+  const { subjects } = compileFilter({ actor: 'ann', image, chainId });
+  t.deepEqual(subjects, [{ image }]);
+  t.deepEqual(compileFilter({ actor: 'ann', image, reference: [reference, 'y'] }).subjects, [
+    { reference: 'docker.io/library/x:1' },
+    { reference: 'docker.io/library/y:latest' },
+  ]);
+  t.deepEqual(compileFilter({ actor: 'ann', chainId }).subjects, [{ chainId }]);
+  t.deepEqual(compileFilter({ actor: ['ann', 'ben'] }).subjects, [{ actor: 'ann' }, { actor: 'ben' }]);
+  t.is(compileFilter({ type: 'ImageCreated', since: 1 }).subjects, undefined);
+});

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Subject } from 'rxjs';
+import type { Page } from '../../../projections/live-view.js';
+import type { LevelLog } from '../../../src/log/level-log.js';
+import type { Log } from '../../../src/log/log.js';
+import type { EventBody, StoredEvent } from '../../../src/model/events.js';
+import { EventReader } from '../../../src/store/read/store-log.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { appendBodies, openTestLog } from '../../support/test-log.js';
+
+/** What a reader asked of its log. */
+export interface Reads {
+  /** Readings of the log in order, and by its subject index. */
+  pages: number;
+  subjectPages: number;
+  /** Readings that are open in the database now. */
+  open: number;
+}
+
+/** A log of which every page that is appended is folded at once, and the reader of it. */
+export interface LiveLog {
+  readonly log: LevelLog;
+  readonly reader: EventReader;
+  readonly reads: Reads;
+  /** Appends the bodies as one transaction, and returns its events when they are folded. */
+  append(...bodies: readonly EventBody[]): Promise<StoredEvent[]>;
+  /** Closes it as a store does. */
+  close(): Promise<void>;
+}
+
+/** Opens a new log that counts what is read; without its index when that is said. */
+export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?: boolean } = {}): Promise<LiveLog> {
+  const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
+  return readerOf(log, options);
+}
+
+/** Returns a log that is open, and a new reader of it. */
+export function readerOf(log: LevelLog, { hasIndex = true }: { readonly hasIndex?: boolean } = {}): LiveLog {
+  const folded$ = new Subject<Page>();
+  const reads: Reads = { pages: 0, subjectPages: 0, open: 0 };
+  const reader = new EventReader(countingLog(log, reads, hasIndex), folded$);
+  return {
+    log,
+    reader,
+    reads,
+    async append(...bodies) {
+      const events = await appendBodies(log, bodies);
+      folded$.next(events);
+      return events;
+    },
+    async close() {
+      await log.close();
+      folded$.complete();
+    },
+  };
+}
+
+function countingLog(log: LevelLog, reads: Reads, hasSubjectIndex: boolean): Log {
+  const counted = async function* (pages: AsyncIterable<Page>): AsyncGenerator<Page> {
+    reads.open++;
+    try {
+      yield* pages;
+    } finally {
+      reads.open--;
+    }
+  };
+  const members: Partial<Log> = {
+    hasSubjectIndex,
+    pages(options) {
+      reads.pages++;
+      return counted(log.pages(options));
+    },
+    subjectPages(subjects, options) {
+      reads.subjectPages++;
+      return counted(log.subjectPages(subjects, options));
+    },
+  };
+  return new Proxy<Log>(log, {
+    get: (_, name) => (name in members ? members[name as keyof Log] : log[name as keyof Log]),
+  });
+}
