@@ -40,9 +40,7 @@ export class ParkedFollowers {
   /** Wakes the followers that want an event of `page`, in no order. */
   wake(page: Page): void {
     const woken = new Set<ParkedFollower>();
-    for (const event of page) {
-      for (const follower of this.#concerned(event)) if (follower.wants(event)) woken.add(follower);
-    }
+    for (const event of page) this.#choose(event, woken);
     for (const follower of woken) {
       this.unpark(follower);
       follower.wake(page);
@@ -59,15 +57,15 @@ export class ParkedFollowers {
     }
   }
 
-  *#concerned(event: StoredEvent): Generator<ParkedFollower> {
-    yield* this.#all;
-    yield* this.#byType.at(event.type);
-    yield* this.#byActor.at(event.actor);
-    if ('reference' in event) yield* this.#byReference.at(event.reference);
+  #choose(event: StoredEvent, woken: Set<ParkedFollower>): void {
+    chooseFrom(this.#all, event, woken);
+    chooseFrom(this.#byType.at(event.type), event, woken);
+    chooseFrom(this.#byActor.at(event.actor), event, woken);
+    if ('reference' in event) chooseFrom(this.#byReference.at(event.reference), event, woken);
     if (this.#byImage.isEmpty && this.#byChain.isEmpty) return;
     const { images, chains } = subjectsOf(event);
-    for (const image of images) yield* this.#byImage.at(image);
-    for (const chain of chains) yield* this.#byChain.at(chain);
+    for (const image of images) chooseFrom(this.#byImage.at(image), event, woken);
+    for (const chain of chains) chooseFrom(this.#byChain.at(chain), event, woken);
   }
 
   #placesOf({ filter: { subjects, types } }: ParkedFollower): Place[] {
@@ -83,6 +81,15 @@ export class ParkedFollowers {
   }
 }
 
+function chooseFrom(
+  followers: ReadonlySet<ParkedFollower> | undefined,
+  event: StoredEvent,
+  woken: Set<ParkedFollower>,
+): void {
+  if (followers === undefined) return;
+  for (const follower of followers) if (!woken.has(follower) && follower.wants(event)) woken.add(follower);
+}
+
 /** Where a follower is kept. */
 interface Place {
   readonly shelf: Shelf;
@@ -93,8 +100,6 @@ function isUnsorted({ filter: { subjects, types } }: ParkedFollower): boolean {
   return subjects === undefined && types === undefined;
 }
 
-const NOBODY: ReadonlySet<ParkedFollower> = new Set();
-
 /** Followers by one kind of key. */
 class Shelf {
   readonly #byKey = new Map<string, Set<ParkedFollower>>();
@@ -103,8 +108,8 @@ class Shelf {
     return this.#byKey.size === 0;
   }
 
-  at(key: string): ReadonlySet<ParkedFollower> {
-    return this.#byKey.get(key) ?? NOBODY;
+  at(key: string): ReadonlySet<ParkedFollower> | undefined {
+    return this.#byKey.get(key);
   }
 
   put(key: string, follower: ParkedFollower): void {
