@@ -109,14 +109,16 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
 }
 
 function wireProjections(parts: EventStoreParts, state: StoreState, reader: EventReader): OwnProjectionSet {
-  const { log, viewSet, snapshots, onNotice } = parts;
-  return new OwnProjectionSet({
+  const { log, viewSet, snapshots, snapshotter, onNotice } = parts;
+  const projections = new OwnProjectionSet({
     log,
     head: () => reader.head,
     folded$: viewSet.folded$,
     states: new KeptStates({ folder: snapshots, readOnly: state.readOnly, onNotice }),
     checkOpen: () => state.checkOpen(),
   });
+  snapshotter.alsoWrite(() => projections.keepStates());
+  return projections;
 }
 
 function readContent({ log }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {

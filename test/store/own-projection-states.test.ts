@@ -79,6 +79,22 @@ test('a projection that is closed before its store goes on where it was', async 
   t.is(third.evolved(), 0);
 });
 
+test('the state of a projection is written with each snapshot of the store', async (t) => {
+  const reopened = new Reopened(t);
+  await reopened.with(async (store) => {
+    const live = await store.project(countingProjection('count').projection);
+    const stateFile = join(store.directory, 'snapshots', 'count.projection');
+    await createImages(store, 'a');
+    await store.snapshot();
+    const first = await readFile(stateFile);
+    await createImages(store, 'b');
+    t.deepEqual(await readFile(stateFile), first);
+    await store.snapshot();
+    t.notDeepEqual(await readFile(stateFile), first);
+    t.is(live.current, 2);
+  });
+});
+
 test('without its state, or without encode, a projection is folded from the first event', async (t) => {
   const reopened = new Reopened(t);
   const { encode: _, decode: __, ...bare } = countingProjection('bare').projection;

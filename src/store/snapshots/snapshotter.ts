@@ -37,12 +37,18 @@ export class Snapshotter {
   #running: Promise<unknown> = Promise.resolve();
   /** How many were asked for and are not done. */
   #waiting = 0;
+  #writeBeside: () => Promise<void> = async () => undefined;
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
     this.#seq = options.seq;
     this.#begun = options.seq;
     options.viewSet.folded$.subscribe((page) => this.#noteFolded(page.at(-1)?.seq));
+  }
+
+  /** From now on, whenever a snapshot is written, `writeBeside` is called for what else is to be written then. It must not reject. */
+  alsoWrite(writeBeside: () => Promise<void>): void {
+    this.#writeBeside = writeBeside;
   }
 
   /**
@@ -90,7 +96,9 @@ export class Snapshotter {
     this.#begun = seq;
     if (seq === 0) return { seq, bytes: 0 };
     const { snapshots, viewSet } = this.#options;
-    return { seq, bytes: await snapshots.writeViews(seq, encodeViews(viewSet.views)) };
+    const bytes = await snapshots.writeViews(seq, encodeViews(viewSet.views));
+    await this.#writeBeside();
+    return { seq, bytes };
   }
 }
 
