@@ -1,3 +1,4 @@
+import type { When } from '../store/audit/audit.js';
 import type { ImagesFlags, LoadFlags, LogFlags, SaveFlags } from './command-flags.js';
 import type { CommandContext } from './context.js';
 
@@ -19,6 +20,7 @@ export interface Actions {
   log(context: CommandContext, flags: LogFlags): Promise<void>;
   resolve(context: CommandContext, reference: string, flags: { readonly platform?: string }): Promise<void>;
   refs(context: CommandContext, reference: string): Promise<void>;
+  diff(context: CommandContext, from: When, to: When): Promise<void>;
   stats(context: CommandContext): Promise<void>;
 }
 
@@ -35,5 +37,6 @@ export const lazyActions: Actions = {
   log: async (...args) => (await import('./actions/log.js')).log(...args),
   resolve: async (...args) => (await import('./actions/resolve.js')).resolve(...args),
   refs: async (...args) => (await import('./actions/refs.js')).refs(...args),
+  diff: async (...args) => (await import('./actions/diff.js')).diff(...args),
   stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
 };

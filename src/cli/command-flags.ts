@@ -1,4 +1,6 @@
+import type { ChainId } from '../model/digest.js';
 import type { EventType } from '../model/events.js';
+import type { When } from '../store/audit/audit.js';
 
 /** Options of `load`. */
 export interface LoadFlags {
@@ -22,14 +24,15 @@ export interface ImagesFlags {
   readonly filter?: readonly string[];
 }
 
-/** Options of `log`. Times are ms since the epoch. */
+/** Options of `log`. */
 export interface LogFlags {
   readonly image?: string;
   readonly reference?: string;
+  readonly chain?: ChainId;
   readonly actor?: string;
   readonly type?: readonly EventType[];
-  readonly since?: number;
-  readonly until?: number;
+  readonly since?: When;
+  readonly until?: When;
   readonly from?: number;
   readonly to?: number;
   readonly reverse?: boolean;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { When } from '../store/audit/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import { type GlobalOptions, globalOptionsOf } from './global-options.js';
 import type { CliIo } from './io.js';
@@ -20,6 +21,8 @@ export interface CommandContext {
   readonly directory: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** The point in time that a reading command is asked at; absent for the present. */
+  readonly at?: When | undefined;
   /** Who writes, why, and on what request. */
   readonly write: WriteOptions;
   /** Aborted by the user, and when nobody reads the output any more. */
@@ -32,8 +35,8 @@ export interface Outputs {
   readonly err: Output;
 }
 
-/** Returns the context of `command`, whose options are parsed. */
-export function contextOf(command: Command, io: CliIo, outputs: Outputs): CommandContext {
+/** Returns the context of `command`, whose options are parsed; `at` is the point in time that its words are said to be of. */
+export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: When | undefined): CommandContext {
   const options = globalOptionsOf(command);
   return {
     io,
@@ -43,6 +46,7 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs): Comman
     directory: storeDirectory(options.store, io.env),
     json: options.json,
     quiet: options.quiet,
+    at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
@@ -51,6 +55,11 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs): Comman
 /** Writes one object as one line of JSON. */
 export async function writeJson({ out }: CommandContext, value: unknown): Promise<void> {
   await out.line(jsonText(value));
+}
+
+/** Whether a person reads the output, and wants more of it than a script does. */
+export function isForPeople({ out, json, quiet }: CommandContext): boolean {
+  return out.isTerminal && !json && !quiet;
 }
 
 function writeOptions({ actor, reason, requestId }: GlobalOptions, { env }: CliIo): WriteOptions {

@@ -1,11 +1,9 @@
 import { Command } from 'commander';
 import type { Actions } from './actions.js';
-import { addArchiveCommands } from './commands/archives.js';
+import { addAllCommands } from './commands/all-commands.js';
+import { addAt } from './commands/at.js';
 import type { Declaration } from './commands/declaration.js';
 import { commonGroupsLast } from './command-help.js';
-import { addImageCommands } from './commands/images.js';
-import { addLogCommands } from './commands/log.js';
-import { addReferenceCommands } from './commands/references.js';
 import type { Outputs } from './context.js';
 import { hintLine } from './failure.js';
 import { addProgramOptions } from './global-options.js';
@@ -29,10 +27,8 @@ export function buildProgram(io: CliIo, outputs: Outputs, actions: Actions, colo
     .exitOverride();
   configureText(program, io, color);
   const declaration: Declaration = { program, io, outputs, actions };
-  addArchiveCommands(declaration);
-  addImageCommands(declaration);
-  addReferenceCommands(declaration);
-  addLogCommands(declaration);
+  addAllCommands(declaration);
+  addAt(declaration);
   addHelp(program);
   return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
 }

@@ -28,6 +28,7 @@ Archives:
 
 Images:
   images [options]                    list the images
+  tree [options]                      draw which image was made from which
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
   rm [options] <names...>             remove references and images
@@ -41,6 +42,10 @@ References:
 Log:
   log [options]                       show what happened
   stats [options]                     count what is in the store
+
+The past:
+  diff [options] <from> [to]          show what changed between two moments
+  at [options] <when> <command...>    run a command that reads, in the past
 
 Help:
   help [command]                      show help of a command, with examples
@@ -123,6 +128,22 @@ for (const name of commandNames) {
       const { code, action, stderr } = await understand(...argumentsOf(example));
       t.deepEqual({ code, action, stderr }, { code: 0, action: name, stderr: '' }, example);
     }
+  });
+}
+
+// These stand for other commands: they have no action of their own.
+for (const [name, expected] of [
+  ['tree', ['images', 'images']],
+  ['at', ['images', 'inspect', 'refs', 'resolve']],
+] as const) {
+  test(`\`imagelog help ${name}\` has examples, and each one is understood as another command`, async (t) => {
+    const { stdout } = await understand('help', name);
+    const understood = await Promise.all(examplesOf(stdout).map((each) => understand(...argumentsOf(each))));
+    t.deepEqual(
+      understood.map(({ action }) => action),
+      [...expected],
+    );
+    t.true(stdout.split('\n').every((line) => line.length <= 80 || line.startsWith('  $ ')));
   });
 }
 

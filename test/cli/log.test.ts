@@ -33,7 +33,8 @@ test('log is a table with a bracket around each transaction', async (t) => {
 test('log chooses by subject, actor, type, time and position', async (t) => {
   const session = await startSession(t);
   await threeDays(session);
-  const { done, run } = session;
+  const { done } = session;
+  const chain = String(objectsOf(await done('images', '--json'))[0]?.['chainId']);
   const seqs = async (...argv: string[]): Promise<unknown[]> =>
     objectsOf(await done('log', '--json', ...argv)).map(({ seq }) => seq);
   t.deepEqual(await seqs(), [1, 2, 3, 4, 5, 6]);
@@ -47,8 +48,28 @@ test('log chooses by subject, actor, type, time and position', async (t) => {
   t.deepEqual(await seqs('--from', '2', '--to', '4'), [2, 3, 4]);
   t.deepEqual(await seqs('--reverse', '--limit', '2'), [6, 5]);
   t.deepEqual(await seqs('--since', 'now'), [5, 6]);
-  t.deepEqual(await seqs('--reference', 'never:1'), []);
-  t.is((await run('log', '--image', 'nope')).code, 3);
+  t.deepEqual(await seqs('--since', '#4', '--until', '5'), [4, 5]);
+  t.deepEqual(await seqs('--chain', chain), [1, 2]);
+});
+
+test('log of what never was says so, and of what was there without such an event says nothing', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const never = `sha256:${'0'.repeat(64)}`;
+  for (const [option, name] of [
+    ['--reference', 'never:1'],
+    ['--actor', 'nobody'],
+    ['--image', never],
+    ['--chain', never],
+  ] as const) {
+    const { code, stdout, stderr } = await session.run('log', option, name);
+    t.deepEqual({ code, stdout }, { code: 3, stdout: '' }, option);
+    t.regex(stderr, /no event is about .*\(SUBJECT_NOT_FOUND\)\nhint: /);
+  }
+  t.is((await session.run('log', '--image', 'nope')).code, 3);
+  t.is(await session.done('log', '--json', '--actor', 'ci@build-7', '--type', 'ImageDeleted'), '');
+  t.is(await session.done('log', '--json', '--reference', 'a:1', '--from', '6'), '');
+  t.is(await session.done('log', '--json', '--since', '2027-01-01'), '');
 });
 
 test('log finds an image that was deleted', async (t) => {
@@ -153,6 +174,27 @@ test('log --follow shows what is written after it began, and keeps no writer out
       [8, 'docker.io/library/c:2'],
     ],
   );
+});
+
+test('log --follow passes from the past into what comes, and waits for a name that was never there', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { done, run } = session;
+  let tagging: Promise<unknown> | undefined;
+  const follow = async (...argv: string[]): Promise<unknown[]> => {
+    const onOutput = (): void => {
+      tagging ??= done('tag', 'tiny:1', 'd:1');
+    };
+    const { code, stdout } = await session.runIn({ onOutput }, 'log', '--follow', '--json', ...argv);
+    t.is(code, 0);
+    return objectsOf(stdout).map(({ seq }) => seq);
+  };
+  t.deepEqual(await follow('--since', '1d', '--limit', '4'), [4, 5, 6, 7]);
+  await tagging;
+  const waiting = follow('--reference', 'new:1', '--limit', '1');
+  await done('tag', 'tiny:1', 'new:1');
+  t.deepEqual(await waiting, [8]);
+  t.is((await run('log', '--follow', '--at', '3')).code, 2);
 });
 
 test('log --follow ends by itself at its limit, and goes with nothing that has an end', async (t) => {

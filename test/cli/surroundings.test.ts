@@ -33,6 +33,8 @@ const readingCommands: readonly (readonly string[])[] = [
   ['log'],
   ['log', '--reverse'],
   ['refs', 'shop/app:prod'],
+  ['at', '20', 'tree'],
+  ['diff', '0'],
 ];
 
 const fits = test.macro({
@@ -110,6 +112,7 @@ test('control characters from an archive or the log do not reach the terminal', 
     await done('log', '--json'),
     await done('refs', 'evil:1'),
     await done('inspect', 'evil:1'),
+    await done('diff', '0'),
     (await run('inspect', evil)).stderr,
     (await run('load', `/nope${evil}`)).stderr,
     (await run(evil)).stderr,

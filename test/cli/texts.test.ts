@@ -1,5 +1,4 @@
 import test, { type ExecutionContext } from 'ava';
-import { parsePointInTime } from '../../src/cli/point-in-time.js';
 import { globMatcher } from '../../src/cli/query/glob.js';
 import { bar } from '../../src/cli/render/bar.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
@@ -8,30 +7,48 @@ import { sizeText } from '../../src/cli/render/size-text.js';
 import { durationText, localText } from '../../src/cli/render/time-text.js';
 import { treeLines } from '../../src/cli/render/tree.js';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { momentsOf, parseWhen } from '../../src/cli/when.js';
+import type { When } from '../../src/store/audit/audit.js';
 
 const NOW = Date.parse('2026-01-31T12:00:00Z');
 
 const means = test.macro({
-  title: (_, text: string, edge: string) => `the time ${JSON.stringify(text)} as the ${edge} of a range`,
-  exec: (t: ExecutionContext, text: string, edge: 'start' | 'end', expected: string | undefined) => {
-    const time = parsePointInTime(text, NOW, edge);
-    t.is(time === undefined ? undefined : new Date(time).toISOString(), expected);
+  title: (_, text: string) => `the point in time ${JSON.stringify(text)}`,
+  exec: (t: ExecutionContext, text: string, expected: When | undefined, first?: string, end?: string) => {
+    const last = end ?? first;
+    const when = parseWhen(text, NOW);
+    t.deepEqual(when, expected);
+    if (when === undefined) return;
+    const moments = momentsOf(when, NOW);
+    t.is(moments === undefined ? undefined : new Date(moments.first).toISOString(), first);
+    t.is(moments === undefined ? undefined : new Date(moments.last).toISOString(), last);
   },
 });
 
-test(means, 'now', 'start', '2026-01-31T12:00:00.000Z');
-test(means, '2h', 'start', '2026-01-31T10:00:00.000Z');
-test(means, '1d12h', 'end', '2026-01-30T00:00:00.000Z');
-test(means, '1w2d3h4m5s6ms', 'start', '2026-01-22T08:55:54.994Z');
-test(means, '2024-02-29', 'start', '2024-02-29T00:00:00.000Z');
-test(means, '2024-02-29', 'end', '2024-02-29T23:59:59.999Z');
-test(means, '2026-01-31T14:05', 'end', '2026-01-31T14:05:00.000Z');
-test(means, '2026-01-31 14:05:09.123456789', 'start', '2026-01-31T14:05:09.123Z');
-test(means, '2026-01-31t14:05:09+02:00', 'start', '2026-01-31T12:05:09.000Z');
-test(means, '2026-02-30', 'start', undefined);
-test(means, '2026-01-31T25:00', 'start', undefined);
-test(means, 'yesterday', 'start', undefined);
-test(means, '', 'start', undefined);
+test(means, '12', 12);
+test(means, '#12', 12);
+test(means, '0', 0);
+test(means, '2026', 2026);
+test(means, 'now', 'now', '2026-01-31T12:00:00.000Z');
+test(means, '2h', new Date(NOW - 7_200_000), '2026-01-31T10:00:00.000Z');
+test(means, '1d12h', new Date(NOW - 129_600_000), '2026-01-30T00:00:00.000Z');
+test(means, '1w2d3h4m5s6ms', new Date('2026-01-22T08:55:54.994Z'), '2026-01-22T08:55:54.994Z');
+test(means, '2024-02-29', '2024-02-29', '2024-02-29T00:00:00.000Z', '2024-02-29T23:59:59.999Z');
+test(means, '2026-01-31T14:05', '2026-01-31T14:05', '2026-01-31T14:05:00.000Z');
+test(means, '2026-01-31t14:05:09+02:00', '2026-01-31t14:05:09+02:00', '2026-01-31T12:05:09.000Z');
+for (const text of [
+  '2026-02-30',
+  '2026-01-31T25:00',
+  'yesterday',
+  '',
+  '#',
+  '-1',
+  '1.5',
+  '2h ago',
+  '9'.repeat(17),
+  `${'9'.repeat(12)}w`,
+])
+  test(means, text, undefined);
 
 const matches = test.macro({
   title: (_, pattern: string) => `the pattern ${pattern}`,

@@ -1,5 +1,5 @@
 import { type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { openReading } from '../open-reading.js';
 import { buildSteps } from '../query/build-steps.js';
 import { findImage } from '../query/find-image.js';
 import { historyTableLines } from '../render/history-table.js';
@@ -7,8 +7,9 @@ import { utcText } from '../render/time-text.js';
 
 /** `imagelog history`: the build steps of an image, the last one first. */
 export async function history(context: CommandContext, name: string): Promise<void> {
-  await using store = await openFor(context, 'read');
-  const steps = buildSteps(store.get(findImage(store, name).id), store.layers.map()).reverse();
+  await using reading = await openReading(context);
+  const { images } = reading;
+  const steps = buildSteps(images.get(findImage(images, name).id), images.layers.map()).reverse();
   if (context.json) {
     for (const { created, ...step } of steps) {
       await writeJson(context, { created: created === null ? null : utcText(created), ...step });

@@ -1,6 +1,6 @@
 import type { ImagesFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { openReading } from '../open-reading.js';
 import { allImageFacts } from '../query/image-facts.js';
 import { imageFilter } from '../query/image-filter.js';
 import { imageTableLines } from '../render/image-table.js';
@@ -8,9 +8,10 @@ import { imageTreeLines } from '../render/image-tree.js';
 
 /** `imagelog images`: a table, a tree, or an object a line. */
 export async function images(context: CommandContext, flags: ImagesFlags): Promise<void> {
-  await using store = await openFor(context, 'read');
-  const filter = imageFilter(flags.filter ?? [], store);
-  const shown = allImageFacts(store).filter((facts) => filter.fits(facts) && (facts.head || flags.heads !== true));
+  await using reading = await openReading(context);
+  const { images: source } = reading;
+  const filter = imageFilter(flags.filter ?? [], source);
+  const shown = allImageFacts(source).filter((facts) => filter.fits(facts) && (facts.head || flags.heads !== true));
   if (context.json) {
     for (const facts of shown) await writeJson(context, facts);
   } else if (context.quiet) {

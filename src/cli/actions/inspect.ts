@@ -2,11 +2,11 @@ import { StoreError } from '../../errors.js';
 import type { Descriptor } from '../../model/events.js';
 import type { ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
-import type { EventStore } from '../../store/store.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { openReading, type Reading } from '../open-reading.js';
 import { findImage } from '../query/find-image.js';
-import { imageFacts, type LayerTable } from '../query/image-facts.js';
+import { imageFacts } from '../query/image-facts.js';
+import type { LayerTable } from '../query/image-source.js';
 import { layerChain } from '../query/layer-chain.js';
 import { jsonText } from '../render/json-text.js';
 import { platformText } from '../render/image-table.js';
@@ -15,13 +15,14 @@ import { utcText } from '../render/time-text.js';
 
 /** `imagelog inspect`: a JSON array of images, indented and painted on a terminal; with `--json` one a line. */
 export async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {
-  await using store = await openFor(context, 'read');
-  const layers = store.layers.map();
+  await using reading = await openReading(context);
+  const source = reading.images;
+  const layers = source.layers.map();
   const images: unknown[] = [];
   // All names are looked up before the first image is shown: half an answer helps no script.
   for (const name of names) {
-    const { id } = findImage(store, name);
-    images.push(await inspected(store, store.get(id), layers, context.signal));
+    const { id } = findImage(source, name);
+    images.push(await inspected(reading, source.get(id), layers, context.signal));
   }
   if (context.json) {
     for (const image of images) await writeJson(context, image);
@@ -30,10 +31,11 @@ export async function inspect(context: CommandContext, names: readonly string[])
   await context.out.line(paintJson(jsonText(images, 2), context.colors));
 }
 
-async function inspected(store: EventStore, image: Image, layers: LayerTable, signal: AbortSignal): Promise<unknown> {
+async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<unknown> {
+  const { images: source } = reading;
   const id = image.id();
-  const { layers: diffIds, ...facts } = imageFacts(store, image, layers);
-  const lastUpdated = store.getLastUpdated(id);
+  const { layers: diffIds, ...facts } = imageFacts(source, image, layers);
+  const lastUpdated = source.getLastUpdated(id);
   return {
     ...facts,
     platform: platformText(facts),
@@ -42,15 +44,15 @@ async function inspected(store: EventStore, image: Image, layers: LayerTable, si
       return { chainId, diffId, size: layer?.diffSize ?? null };
     }),
     lastUpdated: lastUpdated === undefined ? null : utcText(lastUpdated.getTime()),
-    builtLocally: store.isBuiltLocally(id),
-    manifests: await manifestsOf(store, id, signal),
+    builtLocally: source.isBuiltLocally(id),
+    manifests: await manifestsOf(reading, id, signal),
     config: parsedConfig(image),
   };
 }
 
-async function manifestsOf(store: EventStore, image: ImageId, signal: AbortSignal): Promise<Descriptor[]> {
+async function manifestsOf({ store, seq }: Reading, image: ImageId, signal: AbortSignal): Promise<Descriptor[]> {
   const manifests = new Map<string, Descriptor>();
-  for await (const event of store.log.read({ filter: { type: 'ManifestAdded', image }, signal })) {
+  for await (const event of store.history({ image }, { type: 'ManifestAdded', to: seq, signal })) {
     if (event.type === 'ManifestAdded') manifests.set(event.manifest.digest, event.manifest);
   }
   return [...manifests.values()];

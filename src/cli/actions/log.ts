@@ -1,37 +1,39 @@
 import type { StoredEvent } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
-import type { EventStore } from '../../store/store.js';
+import type { Subject } from '../../model/subjects.js';
+import type { When } from '../../store/audit/audit.js';
 import type { EventFilter } from '../../store/read/log-reads.js';
 import type { LogFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { cloudEvent } from '../events/cloud-event.js';
 import { eventObject } from '../events/event-json.js';
 import { followEvents } from '../follow-events.js';
-import { openFor } from '../open-for.js';
+import { openReading, type Reading } from '../open-reading.js';
 import { findImageEver } from '../query/find-image.js';
 import { type EventTable, eventTable } from '../render/event-table.js';
 import { UsageError } from '../usage-error.js';
+import { momentsOf } from '../when.js';
 
 /** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */
 export async function log(context: CommandContext, flags: LogFlags): Promise<void> {
-  checkFlags(flags);
-  const { from, to, reverse, limit } = flags;
-  const store = await openFor(context, 'read');
+  checkFlags(context, flags);
+  const { reverse, limit, follow } = flags;
+  const { signal } = context;
+  const reading = await openReading(context);
   let printer: EventPrinter;
-  let filter: EventFilter;
+  let selection: Selection;
   try {
-    filter = await eventFilter(store, flags, context.signal);
-    printer = await eventPrinter(context, store, flags);
-    if (flags.follow !== true) {
-      const events = store.log.read({ from, to, reverse, limit, filter, signal: context.signal });
-      for await (const event of events) await printer(event);
+    selection = await selectionOf(reading, flags, context);
+    printer = await eventPrinter(context, reading, flags);
+    if (follow !== true) {
+      for await (const event of reading.store.log.read({ ...selection, reverse, limit, signal })) await printer(event);
       return;
     }
   } finally {
-    await store.close();
+    await reading[Symbol.asyncDispose]();
   }
   let remaining = limit ?? Number.POSITIVE_INFINITY;
-  for await (const event of followEvents(context, { after: (from ?? 1) - 1, filter })) {
+  for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
     await printer(event);
     remaining -= 1;
     if (remaining <= 0) return;
@@ -40,27 +42,59 @@ export async function log(context: CommandContext, flags: LogFlags): Promise<voi
 
 type EventPrinter = (event: StoredEvent) => Promise<void>;
 
-function checkFlags({ follow, reverse, to, until }: LogFlags): void {
+function checkFlags({ at }: CommandContext, { follow, reverse, to, until }: LogFlags): void {
   if (follow !== true) return;
   if (reverse === true) throw new UsageError('--follow shows what comes, so it cannot go with --reverse');
+  if (at !== undefined) throw new UsageError('--follow shows what comes, which the past does not');
   if (to !== undefined || until !== undefined) {
     throw new UsageError('--follow shows what comes, so it cannot go with --to or --until; --limit ends it');
   }
 }
 
-async function eventFilter(store: EventStore, flags: LogFlags, signal: AbortSignal): Promise<EventFilter> {
-  const { image, reference, actor, type, since, until } = flags;
+/** Which events were asked for: the first and last seq, and the filter. */
+interface Selection {
+  readonly from: number;
+  readonly to: number;
+  readonly filter: EventFilter;
+}
+
+/** @throws {StoreError} SUBJECT_NOT_FOUND for a name that no event at all is about; IMAGE_NOT_FOUND, ID_AMBIGUOUS */
+async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: CommandContext): Promise<Selection> {
+  const { actor, chain, type, since, until, follow } = flags;
+  const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
+  const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
+  // What was never there may come: a follower waits for it.
+  if (follow !== true) {
+    if (image !== undefined) await mustBeKnown(reading, { image });
+    if (reference !== undefined) await mustBeKnown(reading, { reference });
+    if (chain !== undefined) await mustBeKnown(reading, { chainId: chain });
+    if (actor !== undefined) await mustBeKnown(reading, { actor });
+  }
   return {
-    image: image === undefined ? undefined : await findImageEver(store, image, signal),
-    reference: reference === undefined ? undefined : canonicalReference(reference),
-    actor,
-    type,
-    since,
-    until,
+    from: Math.max(1, flags.from ?? 1, seqOf(since) ?? 1),
+    to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
+    filter: {
+      image,
+      reference,
+      chainId: chain,
+      actor,
+      type,
+      since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
+      until: until === undefined ? undefined : momentsOf(until, io.now())?.last,
+    },
   };
 }
 
-async function eventPrinter(context: CommandContext, store: EventStore, flags: LogFlags): Promise<EventPrinter> {
+function seqOf(when: When | undefined): number | undefined {
+  return typeof when === 'number' ? when : undefined;
+}
+
+// An empty answer would say that nothing happened to it, where a name may be misspelt.
+async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
+  for await (const _ of store.history(subject, { limit: 1 })) return;
+}
+
+async function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): Promise<EventPrinter> {
   const format = flags.format ?? (context.json ? 'json' : 'table');
   const { storeId } = store.stats();
   switch (format) {
@@ -69,18 +103,13 @@ async function eventPrinter(context: CommandContext, store: EventStore, flags: L
     case 'cloudevents':
       return (event) => writeJson(context, cloudEvent(event, storeId));
     case 'table':
-      return tablePrinter(context, store);
+      return tablePrinter(context, store.log.head.seq);
   }
 }
 
-async function tablePrinter(context: CommandContext, store: EventStore): Promise<EventPrinter> {
+async function tablePrinter(context: CommandContext, largestSeq: number): Promise<EventPrinter> {
   const { io, out, colors, quiet } = context;
-  const table: EventTable = eventTable({
-    colors,
-    width: out.columns,
-    timeZone: io.timeZone,
-    largestSeq: store.log.head.seq,
-  });
+  const table: EventTable = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq });
   if (!quiet) await out.line(table.head);
   return (event) => out.line(table.row(event));
 }

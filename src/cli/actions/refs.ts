@@ -1,26 +1,25 @@
 import { canonicalReference } from '../../model/reference.js';
 import type { ReferenceInterval } from '../../store/audit/audit.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { openReading } from '../open-reading.js';
 import { referenceNotFound } from '../query/reference-entry.js';
-import { referenceIntervals } from '../query/reference-intervals.js';
+import { intervalsUpTo } from '../query/intervals-up-to.js';
 import { referencePeriods } from '../query/reference-periods.js';
 import { utcText } from '../render/time-text.js';
 import { timelineLines } from '../render/timeline.js';
 
 /** `imagelog refs`: the life of a reference, drawn; with `--json` each period in which it stood for an image. */
 export async function refs(context: CommandContext, name: string): Promise<void> {
-  await using store = await openFor(context, 'read');
+  await using reading = await openReading(context);
   const reference = canonicalReference(name);
-  const filter = { reference, type: ['ReferenceSet', 'ReferenceRemoved'] as const };
-  const intervals = await referenceIntervals(store.log.read({ filter, signal: context.signal }));
+  const intervals = intervalsUpTo(await reading.store.referenceHistory(reference), reading.seq);
   if (intervals.length === 0) throw referenceNotFound('cannot tell the past of', reference);
   if (context.json) {
     for (const interval of intervals) await writeJson(context, intervalObject(interval));
     return;
   }
   const { colors, io, out } = context;
-  const options = { now: io.now(), isPresent: true, timeZone: io.timeZone, width: out.columns, colors };
+  const options = { now: reading.time, isPresent: !reading.isPast, timeZone: io.timeZone, width: out.columns, colors };
   for (const line of timelineLines(reference, referencePeriods(intervals), options)) await out.line(line);
 }
 

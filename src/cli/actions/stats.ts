@@ -1,15 +1,16 @@
+import type { StoreStats } from '../../store/store.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { openReading, type Reading } from '../open-reading.js';
 import { pad } from '../render/display-width.js';
 import { printable } from '../render/printable.js';
 import { sizeText } from '../render/size-text.js';
 import { localText, utcText } from '../render/time-text.js';
 
-/** `imagelog stats`: what there is, in numbers. */
+/** `imagelog stats`: what there is or was, in numbers. */
 export async function stats(context: CommandContext): Promise<void> {
-  await using store = await openFor(context, 'read');
-  const { directory } = store;
-  const { createdAt, lastEventAt, ...numbers } = store.stats();
+  await using reading = await openReading(context);
+  const { directory } = reading.store;
+  const { createdAt, lastEventAt, ...numbers } = statsOf(reading);
   if (context.json) {
     const times = {
       createdAt: utcText(createdAt),
@@ -18,6 +19,8 @@ export async function stats(context: CommandContext): Promise<void> {
     return writeJson(context, { directory, ...numbers, ...times });
   }
   const { colors, io } = context;
+  const { blobs, blobBytes } = numbers;
+  const files = blobs === null || blobBytes === null ? '' : ` in ${blobs} files of ${sizeText(blobBytes)}`;
   const rows: (readonly [name: string, value: string])[] = [
     ['directory', printable(directory)],
     ['store id', numbers.storeId],
@@ -26,8 +29,30 @@ export async function stats(context: CommandContext): Promise<void> {
     ['events', String(numbers.events)],
     ['images', `${numbers.images}, ${numbers.heads} of them without children`],
     ['references', String(numbers.references)],
-    ['layers', `${numbers.layers} in ${numbers.blobs} files of ${sizeText(numbers.blobBytes)}`],
+    ['layers', `${numbers.layers}${files}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
+}
+
+/** The numbers of a store of which nobody knows how many files it had. */
+interface PastStats extends Omit<StoreStats, 'blobs' | 'blobBytes'> {
+  readonly blobs: number | null;
+  readonly blobBytes: number | null;
+}
+
+function statsOf({ store, images, seq, eventTime, isPast }: Reading): PastStats {
+  const present = store.stats();
+  if (!isPast) return present;
+  return {
+    ...present,
+    events: seq,
+    images: images.len(),
+    heads: images.heads().size,
+    references: images.referenceEntries().length,
+    layers: images.layers.map().size,
+    blobBytes: null,
+    blobs: null,
+    lastEventAt: eventTime,
+  };
 }

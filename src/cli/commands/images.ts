@@ -1,13 +1,14 @@
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ImagesFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { repeated } from './option-values.js';
 
 const GROUP = 'Images:';
 
-/** Declares `images`, `inspect`, `history` and `rm`. */
+/** Declares `images`, `tree`, `inspect`, `history` and `rm`. */
 export function addImageCommands(declaration: Declaration): void {
   addImages(declaration);
+  addTree(declaration);
   addInspect(declaration);
   addHistory(declaration);
   addRm(declaration);
@@ -22,19 +23,43 @@ function addImages(declaration: Declaration): void {
       'Filters are KEY=VALUE. Keys: reference (a pattern with * ? [a-z]), dangling (true or false), os, architecture, ' +
       'since and before (an image). Values of one key are alternatives, different keys must all hold.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog images', 'list all images, the newest first'],
       ['imagelog images --tree', 'draw which image was made from which'],
       ["imagelog images --filter 'reference=shop/*' --filter os=linux", 'list the images of one name space'],
       ['imagelog images --filter dangling=true --quiet', 'list the ids of images that nothing names or uses'],
+      ['imagelog images --at 2026-01-31', 'list what was there at the end of that day'],
       ['imagelog images --json | jq -r .id', 'give the ids to another program'],
     ],
   });
-  command
-    .option('--tree', 'draw parents and children')
+  addImageOptions(command.option('--tree', 'draw parents and children')).action((flags: ImagesFlags) =>
+    declaration.actions.images(contextFor(declaration, command), flags),
+  );
+}
+
+function addTree(declaration: Declaration): void {
+  const command = declareCommand(declaration, {
+    usage: 'tree',
+    group: GROUP,
+    summary: 'draw which image was made from which',
+    about: 'The same as `imagelog images --tree`.',
+    kind: 'reads',
+    past: true,
+    examples: [
+      ['imagelog tree', 'draw all images'],
+      ['imagelog tree --at 2d', 'draw those of two days ago'],
+    ],
+  });
+  addImageOptions(command).action((flags: ImagesFlags) =>
+    declaration.actions.images(contextFor(declaration, command), { ...flags, tree: true }),
+  );
+}
+
+function addImageOptions(command: Command): Command {
+  return command
     .option('--heads', 'only images without children')
-    .addOption(new Option('-f, --filter <key=value>', 'only images that fit; may be repeated').argParser(repeated))
-    .action((flags: ImagesFlags) => declaration.actions.images(contextFor(declaration, command), flags));
+    .addOption(new Option('-f, --filter <key=value>', 'only images that fit; may be repeated').argParser(repeated));
 }
 
 function addInspect(declaration: Declaration): void {
@@ -42,8 +67,11 @@ function addInspect(declaration: Declaration): void {
     usage: 'inspect',
     group: GROUP,
     summary: 'show all that is known of an image',
-    about: 'Prints a JSON array with the config and what follows from it; with --json one object a line.',
+    about:
+      'Prints a JSON array with the config and what follows from it; with --json one object a line. ' +
+      'In the past also of images that were deleted since.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
       ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],
@@ -62,6 +90,7 @@ function addHistory(declaration: Declaration): void {
     summary: 'show how an image was built',
     about: 'One row a build step, the last step first, with the size of the layer that it made.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog history shop/app:1.0', 'show the build steps and what each one added'],
       ['imagelog history --json shop/app:1.0', 'the same for a program, with times in UTC'],

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { LogFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { eventTypeNames, pointInTime, referenceName, wholeNumber } from './option-values.js';
+import { digestText, eventTypeNames, pointInTime, referenceName, wholeNumber } from './option-values.js';
 
 const GROUP = 'Log:';
 
@@ -17,9 +17,11 @@ function addLog(declaration: Declaration): void {
     group: GROUP,
     summary: 'show what happened',
     about:
-      'Times: 2h or 1d12h ago, a date (2026-01-31; as --until it is the end of that day), RFC 3339, or now. ' +
-      'What has no zone is UTC. --follow waits for what other processes write, until Ctrl-C or --limit.',
+      'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
+      'A date is its beginning as --since, its end as --until. ' +
+      '--follow gives what there is, then waits for what other processes write, until Ctrl-C or --limit.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog log --since 2h', 'show the last two hours'],
       ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
@@ -29,6 +31,7 @@ function addLog(declaration: Declaration): void {
       ],
       ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
       ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
+      ['imagelog log --follow --from 1 --json', 'everything that ever happened, and then what does'],
       ['imagelog log --follow --since now --format cloudevents', 'give what happens from now on to another service'],
     ],
   });
@@ -50,10 +53,11 @@ function addSelection(command: Command, { io }: Declaration): Command {
   return command
     .option('--image <name>', 'events of this image: a reference, an id or its first digits')
     .addOption(new Option('--reference <reference>', 'events of this reference').argParser(referenceName))
+    .addOption(new Option('--chain <id>', 'events of this chain of layers').argParser(digestText))
     .option('--actor <name>', 'events by this actor')
     .addOption(new Option('--type <types>', 'events of these kinds, separated by commas').argParser(eventTypeNames))
-    .addOption(new Option('--since <when>', 'from this moment on').argParser(pointInTime(io.now, 'start')))
-    .addOption(new Option('--until <when>', 'up to this moment').argParser(pointInTime(io.now, 'end')))
+    .addOption(new Option('--since <when>', 'from this point in time on').argParser(pointInTime(io.now)))
+    .addOption(new Option('--until <when>', 'up to this point in time').argParser(pointInTime(io.now)))
     .addOption(new Option('--from <seq>', 'from this position on').argParser(wholeNumber(1)))
     .addOption(new Option('--to <seq>', 'up to this position').argParser(wholeNumber(1)));
 }
@@ -64,6 +68,7 @@ function addStats(declaration: Declaration): void {
     group: GROUP,
     summary: 'count what is in the store',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog stats', 'count images, references, layers and events'],
       ['imagelog stats --json | jq .blobBytes', 'take one number'],

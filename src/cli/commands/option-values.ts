@@ -1,10 +1,12 @@
 import { InvalidArgumentError } from 'commander';
+import type { When } from '../../store/audit/audit.js';
 import { StoreError } from '../../errors.js';
 import { eventTypes } from '../../log/record-body.js';
 import type { EventType } from '../../model/events.js';
+import { parseDigest } from '../../model/digest.js';
 import { parsePlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
-import { parsePointInTime } from '../point-in-time.js';
+import { parseWhen, WHEN_EXPECTED } from '../when.js';
 
 /** Returns a parser of whole numbers of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -15,12 +17,12 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
-/** Returns a parser of moments, in ms since the epoch, as `parsePointInTime` reads them. */
-export function pointInTime(now: () => number, edge: 'start' | 'end'): (text: string) => number {
+/** Returns a parser of points in time, as `parseWhen` reads them. */
+export function pointInTime(now: () => number): (text: string) => When {
   return (text) => {
-    const time = parsePointInTime(text, now(), edge);
-    if (time !== undefined) return time;
-    throw new InvalidArgumentError('It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z or now.');
+    const when = parseWhen(text, now());
+    if (when !== undefined) return when;
+    throw new InvalidArgumentError(WHEN_EXPECTED);
   };
 }
 
@@ -28,6 +30,11 @@ export function pointInTime(now: () => number, edge: 'start' | 'end'): (text: st
 export function directoryName(text: string): string {
   if (text !== '') return text;
   throw new InvalidArgumentError('It must not be empty.');
+}
+
+/** Returns `text`, which is a digest. */
+export function digestText(text: string): string {
+  return checked(text, parseDigest);
 }
 
 /** Returns `text`, which is a platform. */

@@ -55,9 +55,12 @@ function addResolve(declaration: Declaration): void {
     usage: 'resolve',
     group: GROUP,
     summary: 'print the id that a reference points at',
+    about: 'With --at, or after `imagelog at WHEN`, the one that it pointed at then.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog resolve shop/app:prod', 'print the id of the image'],
+      ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
       ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
     ],
   });
@@ -80,6 +83,7 @@ function addRefs(declaration: Declaration): void {
       'Says what it stands for, draws its life on a strip of time, and gives each period a row, the newest first. ' +
       'With --json the oldest first: one object for each period in which it stood for an image.',
     kind: 'reads',
+    past: true,
     examples: [
       ['imagelog refs shop/app:prod', 'draw what it pointed at, when, and by whom'],
       ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],

@@ -28,10 +28,11 @@ export function eventObject(event: StoredEvent): EventObject {
 
 function ownFields(event: StoredEvent): EventObject {
   const { seq, time, type, actor, reason, requestId, transaction, ...own } = event;
-  return event.type === 'MetadataSet' ? { ...own, ...valueFields(event.value) } : own;
+  return event.type === 'MetadataSet' ? { ...own, ...metadataFields(event.value) } : own;
 }
 
-function valueFields(value: Uint8Array): EventObject {
+/** Returns the fields that hold a metadata value: `value`, and `valueEncoding` where it is not text. */
+export function metadataFields(value: Uint8Array): EventObject {
   const text = metadataText(value);
   if (text !== undefined) return { value: text };
   return { value: Buffer.from(value).toString('base64'), valueEncoding: 'base64' };

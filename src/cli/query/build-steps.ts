@@ -1,6 +1,6 @@
 import type { DiffId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
-import type { LayerTable } from './image-facts.js';
+import type { LayerTable } from './image-source.js';
 import { layerChain } from './layer-chain.js';
 
 /** One step of the build of an image. */

@@ -1,7 +1,8 @@
 import { isStoreError, StoreError } from '../../errors.js';
 import { digestHex, type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference } from '../../model/reference.js';
-import type { EventStore } from '../../store/store.js';
+import type { Reading } from '../open-reading.js';
+import type { ImageSource } from './image-source.js';
 
 /** An image that a person named. */
 export interface FoundImage {
@@ -15,32 +16,36 @@ export interface FoundImage {
  * reference, the first digits of an id.
  * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS when several ids begin so
  */
-export function findImage(store: EventStore, name: string): FoundImage {
-  if (isDigest(name)) return { id: store.get(name as ImageId).id() };
+export function findImage(source: ImageSource, name: string): FoundImage {
+  if (isDigest(name)) return { id: source.get(name as ImageId).id() };
   const reference = asReference(name);
   if (reference !== undefined) {
-    const id = unlessMissing(() => store.resolve(reference));
+    const id = unlessMissing(() => source.resolve(reference));
     if (id !== undefined) return { id, reference };
   }
-  const id = unlessMissing(() => store.search(name));
+  const id = unlessMissing(() => source.search(name));
   if (id !== undefined) return { id };
   throw notFound(name);
 }
 
 /**
- * Returns the id that `name` means or meant: as `findImage`, else the first
- * digits of an image that was deleted. Costs one pass over the images ever created.
+ * Returns the id that `name` means or meant: a whole id as it is, whether or not it ever was; else as `findImage`; else the
+ * first digits of an image that was deleted before, which costs one pass over the log.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
-export async function findImageEver(store: EventStore, name: string, signal: AbortSignal): Promise<ImageId> {
+export async function findImageEver(
+  { store, images, seq }: Pick<Reading, 'store' | 'images' | 'seq'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<ImageId> {
   if (isDigest(name)) return name as ImageId;
-  const alive = unlessMissing(() => findImage(store, name));
+  const alive = unlessMissing(() => findImage(images, name));
   if (alive !== undefined) return alive.id;
   const hex = name.replace(/^sha256:/, '');
   if (!/^[0-9a-f]{1,64}$/.test(hex)) throw notFound(name);
   const ids = new Set<ImageId>();
-  for await (const event of store.log.read({ filter: { type: 'ImageCreated' }, signal })) {
-    if (event.type === 'ImageCreated' && digestHex(event.image).startsWith(hex)) ids.add(event.image);
+  for await (const event of store.log.read({ to: seq, filter: { type: 'ImageDeleted' }, signal })) {
+    if (event.type === 'ImageDeleted' && digestHex(event.image).startsWith(hex)) ids.add(event.image);
   }
   const [id, second] = ids;
   if (id === undefined) throw notFound(name);

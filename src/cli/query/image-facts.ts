@@ -1,6 +1,6 @@
 import type { ChainId, DiffId, ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
-import type { EventStore, Layer } from '../../store/store.js';
+import type { ImageSource, LayerTable } from './image-source.js';
 
 /** What `images --json` tells of an image: one object a line, absent facts null. */
 export interface ImageFacts {
@@ -26,25 +26,22 @@ export interface ImageFacts {
 // What Go writes for a time that was never set.
 const ZERO_TIME = '0001-01-01T00:00:00Z';
 
-/** The layers of a store at one moment; empty when it keeps none. */
-export type LayerTable = ReadonlyMap<ChainId, Layer>;
-
 /** Returns the facts of every image, the newest first, then by reference and id: an order that never wavers. */
-export function allImageFacts(store: EventStore): ImageFacts[] {
-  const layers = store.layers.map();
-  const facts = [...store.map().values()].map((image) => imageFacts(store, image, layers));
+export function allImageFacts(source: ImageSource): ImageFacts[] {
+  const layers = source.layers.map();
+  const facts = [...source.map().values()].map((image) => imageFacts(source, image, layers));
   return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
 }
 
-/** Returns the facts of one image; `layers` is the store's table, read once for many images. */
-export function imageFacts(store: EventStore, image: Image, layers: LayerTable): ImageFacts {
+/** Returns the facts of one image; `layers` is the source's table, read once for many images. */
+export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
   const id = image.id();
-  const children = store.children(id);
+  const children = source.children(id);
   const chainId = chainOf(image);
   const { os, architecture, variant } = image.platform();
   return {
     id,
-    references: store.references(id),
+    references: source.references(id),
     parent: image.parent === '' ? null : image.parent,
     children,
     chainId: chainId ?? null,

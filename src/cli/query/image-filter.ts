@@ -1,9 +1,9 @@
 import { familiarReference, formatReference, parseReference } from '../../model/reference.js';
-import type { EventStore } from '../../store/store.js';
 import { UsageError } from '../usage-error.js';
 import { findImage } from './find-image.js';
 import { globMatcher } from './glob.js';
 import { createdMs, type ImageFacts } from './image-facts.js';
+import type { ImageSource } from './image-source.js';
 
 /** What `images --filter` asks for. */
 export interface ImageFilter {
@@ -22,7 +22,7 @@ type Key = (typeof keys)[number];
  * @throws {UsageError} for an unknown key or a value that the key cannot have
  * @throws {StoreError} IMAGE_NOT_FOUND for the image of `since` or `before`
  */
-export function imageFilter(filters: readonly string[], store: EventStore): ImageFilter {
+export function imageFilter(filters: readonly string[], source: ImageSource): ImageFilter {
   const tests = new Map<Key, ((facts: ImageFacts) => boolean)[]>();
   const patterns: ((reference: string) => boolean)[] = [];
   for (const filter of filters) {
@@ -30,7 +30,7 @@ export function imageFilter(filters: readonly string[], store: EventStore): Imag
     if (key === 'reference') patterns.push(referencePattern(value));
     tests.set(key, [
       ...(tests.get(key) ?? []),
-      key === 'reference' ? anyReference(patterns) : testOf(key, value, store),
+      key === 'reference' ? anyReference(patterns) : testOf(key, value, source),
     ]);
   }
   return {
@@ -48,7 +48,7 @@ function split(filter: string): [key: Key, value: string] {
   return [key, filter.slice(at + 1)];
 }
 
-function testOf(key: Exclude<Key, 'reference'>, value: string, store: EventStore): (facts: ImageFacts) => boolean {
+function testOf(key: Exclude<Key, 'reference'>, value: string, source: ImageSource): (facts: ImageFacts) => boolean {
   switch (key) {
     case 'dangling': {
       const wanted = truth(value);
@@ -59,11 +59,11 @@ function testOf(key: Exclude<Key, 'reference'>, value: string, store: EventStore
     case 'architecture':
       return ({ architecture }) => architecture === value;
     case 'since': {
-      const time = createdOf(value, store);
+      const time = createdOf(value, source);
       return (facts) => createdMs(facts) > time;
     }
     case 'before': {
-      const time = createdOf(value, store);
+      const time = createdOf(value, source);
       return (facts) => createdMs(facts) < time;
     }
   }
@@ -83,8 +83,8 @@ function referencePattern(pattern: string): (reference: string) => boolean {
   };
 }
 
-function createdOf(name: string, store: EventStore): number {
-  return createdMs({ created: store.get(findImage(store, name).id).created ?? null });
+function createdOf(name: string, source: ImageSource): number {
+  return createdMs({ created: source.get(findImage(source, name).id).created ?? null });
 }
 
 function truth(value: string): boolean {

@@ -1,0 +1,15 @@
+import { addArchiveCommands } from './archives.js';
+import type { Declaration } from './declaration.js';
+import { addDiff } from './diff.js';
+import { addImageCommands } from './images.js';
+import { addLogCommands } from './log.js';
+import { addReferenceCommands } from './references.js';
+
+/** Declares every command that works on one store at one point in time, in the order of the help. */
+export function addAllCommands(declaration: Declaration): void {
+  addArchiveCommands(declaration);
+  addImageCommands(declaration);
+  addReferenceCommands(declaration);
+  addLogCommands(declaration);
+  addDiff(declaration);
+}
