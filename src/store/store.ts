@@ -308,7 +308,10 @@ export interface OpenOptions {
   readonly now?: (() => number) | undefined;
   /** Events after which a snapshot of the views is written in the background; 0 for none. Default 50,000. */
   readonly snapshotEvery?: number | undefined;
-  /** Told what went wrong and did no harm, as a snapshot that was passed over; default a warning of the process. */
+  /**
+   * Told what went wrong and did no harm, as a snapshot that was passed over; default a warning of the process. What it throws
+   * is an uncaught exception, and fails nothing else.
+   */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

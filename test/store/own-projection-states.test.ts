@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { config } from 'rxjs';
 import type { OwnProjection } from '../../src/store/own-projections/own-projection.js';
 import type { EventStore, OpenOptions } from '../../src/store/store.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -191,6 +192,29 @@ test('an encode that throws, or gives no bytes, is said, and the projection goes
     'the state of the projection throwing at event 1 was not written: no room',
     'the state of the projection text at event 1 was not written: encode must return a Uint8Array',
   ]);
+});
+
+test('a receiver of notices that throws fails neither the projection nor the store', async (t) => {
+  const broken = new Error('the receiver is broken');
+  const reported: unknown[] = [];
+  const report = new Promise<void>((resolve) => {
+    config.onUnhandledError = (error) => {
+      reported.push(error);
+      resolve();
+    };
+  });
+  t.teardown(() => (config.onUnhandledError = null));
+  const store = await openTestStore(t, {
+    onNotice: () => {
+      throw broken;
+    },
+  });
+  await createImages(store, 'a');
+  const live = await store.project({ ...countingProjection('count').projection, encode: String as never });
+  await t.notThrowsAsync(store.close());
+  t.is(live.current, 1);
+  await report;
+  t.deepEqual(reported, [broken]);
 });
 
 test('a state that cannot be written is said, and the store closes', async (t) => {

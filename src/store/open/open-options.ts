@@ -1,4 +1,5 @@
 import { hostname, userInfo } from 'node:os';
+import { Subject } from 'rxjs';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import { originOf } from '../write/envelope.js';
 import type { OpenOptions } from '../store.js';
@@ -38,9 +39,16 @@ export function checkOpenOptions(directory: string, options: OpenOptions): Check
   return {
     ...options,
     snapshotEvery,
-    onNotice: onNotice ?? warn,
+    onNotice: subscribed(onNotice ?? warn),
     actor: originOf(options, defaultActor()).actor,
   };
+}
+
+// A subscriber like others: what it throws is an uncaught exception in a later turn, and does not fail what gave the notice.
+function subscribed(onNotice: (notice: string) => void): (notice: string) => void {
+  const notices$ = new Subject<string>();
+  notices$.subscribe(onNotice);
+  return (notice) => notices$.next(notice);
 }
 
 function warn(notice: string): void {
