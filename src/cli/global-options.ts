@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { directoryName } from './commands/option-values.js';
+import { nonEmptyText } from './commands/option-values.js';
 
 /** What every command understands, as it was given before or after the command's name. */
 export interface GlobalOptions {
@@ -49,7 +49,7 @@ export function globalOptionsOf(command: Command): GlobalOptions {
 function readingOptions(): Option[] {
   return [
     new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)').argParser(
-      directoryName,
+      nonEmptyText,
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('-q, --quiet', 'say only what a script needs'),

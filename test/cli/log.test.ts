@@ -70,6 +70,22 @@ test('log of what never was says so, and of what was there without such an event
   t.is(await session.done('log', '--json', '--actor', 'ci@build-7', '--type', 'ImageDeleted'), '');
   t.is(await session.done('log', '--json', '--reference', 'a:1', '--from', '6'), '');
   t.is(await session.done('log', '--json', '--since', '2027-01-01'), '');
+  t.like(await session.run('log', '--image', ids.tiny, '--type', 'LayerAdded'), { code: 1, stdout: '' });
+});
+
+test('a range that ends before it begins is a usage error', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  for (const flags of [
+    ['--from', '5', '--to', '4'],
+    ['--since', '#5', '--until', '4'],
+    ['--since', '1h', '--until', '2h'],
+    ['--since', '2026-02-01', '--until', '2026-01-31'],
+  ]) {
+    const { code, stdout, stderr } = await session.run('log', ...flags);
+    t.deepEqual({ code, stdout }, { code: 2, stdout: '' }, flags.join(' '));
+    t.regex(stderr, /^imagelog: --(from|since) is after --(to|until)\n/);
+  }
 });
 
 test('log finds an image that was deleted', async (t) => {

@@ -46,6 +46,7 @@ test(
   "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
     'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, LayerAdded, LayerRemoved, ManifestAdded.',
 );
+test(refuses, ['log', '--actor', ''], "option '--actor <name>' argument '' is invalid. It must not be empty.");
 test(refuses, ['--store', '', 'images'], "option '--store <dir>' argument '' is invalid. It must not be empty.");
 test(refuses, ['images', '--store='], "option '--store <dir>' argument '' is invalid. It must not be empty.");
 test(

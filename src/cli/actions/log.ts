@@ -24,31 +24,65 @@ export async function log(context: CommandContext, flags: LogFlags): Promise<voi
   let selection: Selection;
   try {
     selection = await selectionOf(reading, flags, context);
-    printer = await eventPrinter(context, reading, flags);
+    printer = eventPrinter(context, reading, flags);
     if (follow !== true) {
-      for await (const event of reading.store.log.read({ ...selection, reverse, limit, signal })) await printer(event);
+      await printAll(reading.store.log.read({ ...selection, reverse, limit, signal }), printer, context);
       return;
     }
   } finally {
     await reading[Symbol.asyncDispose]();
   }
+  if (printer.head !== undefined) await context.out.line(printer.head);
   let remaining = limit ?? Number.POSITIVE_INFINITY;
   for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
-    await printer(event);
+    await printer.event(event);
     remaining -= 1;
     if (remaining <= 0) return;
   }
 }
 
-type EventPrinter = (event: StoredEvent) => Promise<void>;
+/** Writes events in one of the formats. */
+interface EventPrinter {
+  /** The line that stands above the events. */
+  readonly head?: string | undefined;
+  readonly event: (event: StoredEvent) => Promise<void>;
+}
 
-function checkFlags({ at }: CommandContext, { follow, reverse, to, until }: LogFlags): void {
+async function printAll(
+  events: AsyncIterable<StoredEvent>,
+  printer: EventPrinter,
+  { out }: CommandContext,
+): Promise<void> {
+  // A filter that no event can pass is refused when the first one is asked for: no head stands above that error.
+  let { head } = printer;
+  const begin = async (): Promise<void> => {
+    if (head !== undefined) await out.line(head);
+    head = undefined;
+  };
+  for await (const event of events) {
+    await begin();
+    await printer.event(event);
+  }
+  await begin();
+}
+
+function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
+  checkOrder('--from', flags.from, '--to', to);
+  if (flags.since !== undefined && until !== undefined) {
+    const { since } = flags;
+    checkOrder('--since', seqOf(since), '--until', seqOf(until));
+    checkOrder('--since', momentsOf(since, io.now())?.first, '--until', momentsOf(until, io.now())?.last);
+  }
   if (follow !== true) return;
   if (reverse === true) throw new UsageError('--follow shows what comes, so it cannot go with --reverse');
   if (at !== undefined) throw new UsageError('--follow shows what comes, which the past does not');
   if (to !== undefined || until !== undefined) {
     throw new UsageError('--follow shows what comes, so it cannot go with --to or --until; --limit ends it');
   }
+}
+
+function checkOrder(startName: string, start: number | undefined, endName: string, end: number | undefined): void {
+  if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
 }
 
 /** Which events were asked for: the first and last seq, and the filter. */
@@ -94,22 +128,21 @@ async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> 
   for await (const _ of store.history(subject, { limit: 1 })) return;
 }
 
-async function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): Promise<EventPrinter> {
+function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): EventPrinter {
   const format = flags.format ?? (context.json ? 'json' : 'table');
   const { storeId } = store.stats();
   switch (format) {
     case 'json':
-      return (event) => writeJson(context, eventObject(event));
+      return { event: (event) => writeJson(context, eventObject(event)) };
     case 'cloudevents':
-      return (event) => writeJson(context, cloudEvent(event, storeId));
+      return { event: (event) => writeJson(context, cloudEvent(event, storeId)) };
     case 'table':
       return tablePrinter(context, store.log.head.seq);
   }
 }
 
-async function tablePrinter(context: CommandContext, largestSeq: number): Promise<EventPrinter> {
+function tablePrinter(context: CommandContext, largestSeq: number): EventPrinter {
   const { io, out, colors, quiet } = context;
   const table: EventTable = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq });
-  if (!quiet) await out.line(table.head);
-  return (event) => out.line(table.row(event));
+  return { head: quiet ? undefined : table.head, event: (event) => out.line(table.row(event)) };
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { LogFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { digestText, eventTypeNames, pointInTime, referenceName, wholeNumber } from './option-values.js';
+import { digestText, eventTypeNames, nonEmptyText, pointInTime, referenceName, wholeNumber } from './option-values.js';
 
 const GROUP = 'Log:';
 
@@ -54,7 +54,7 @@ function addSelection(command: Command, { io }: Declaration): Command {
     .option('--image <name>', 'events of this image: a reference, an id or its first digits')
     .addOption(new Option('--reference <reference>', 'events of this reference').argParser(referenceName))
     .addOption(new Option('--chain <id>', 'events of this chain of layers').argParser(digestText))
-    .option('--actor <name>', 'events by this actor')
+    .addOption(new Option('--actor <name>', 'events by this actor').argParser(nonEmptyText))
     .addOption(new Option('--type <types>', 'events of these kinds, separated by commas').argParser(eventTypeNames))
     .addOption(new Option('--since <when>', 'from this point in time on').argParser(pointInTime(io.now)))
     .addOption(new Option('--until <when>', 'up to this point in time').argParser(pointInTime(io.now)))

@@ -26,8 +26,8 @@ export function pointInTime(now: () => number): (text: string) => When {
   };
 }
 
-/** Returns `text`, which names a directory: an empty one, as an unset variable leaves it, would be the current one. */
-export function directoryName(text: string): string {
+/** Returns `text`, which an unset variable would leave empty: nobody means that. */
+export function nonEmptyText(text: string): string {
   if (text !== '') return text;
   throw new InvalidArgumentError('It must not be empty.');
 }
