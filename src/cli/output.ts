@@ -21,6 +21,7 @@ export class OutputFailed extends Error {
 export class Output {
   readonly stream: OutputStream;
   readonly #closing = new AbortController();
+  readonly #posted = new Set<string>();
   #failure: Error | undefined;
 
   constructor(stream: OutputStream) {
@@ -62,9 +63,11 @@ export class Output {
     });
   }
 
-  /** Writes `text` and a line feed without waiting for the reader: for a word or two from a callback. */
+  /** Writes `text` and a line feed without waiting for the reader: for a word or two from a callback. Each text once. */
   post(text: string): void {
-    if (this.#failure === undefined) this.stream.write(`${text}\n`);
+    if (this.#failure !== undefined || this.#posted.has(text)) return;
+    this.#posted.add(text);
+    this.stream.write(`${text}\n`);
   }
 
   /** Throws why the stream failed, if it did. */

@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { displayWidth } from '../../src/cli/render/display-width.js';
@@ -156,6 +157,25 @@ test('stats counts, with times that stay in their zone', async (t) => {
     /\ncreated {5}2026-01-31 12:00:00\nlast event {2}2026-01-31 12:00:00\nevents {6}27\nimages {6}5, 3 of them without children\nreferences {2}7\nlayers {6}7 in 5 files of \d+ kB\n$/,
   );
   t.like(objectsOf(await done('stats', '--json'))[0], { events: 27, images: 5, createdAt: '2026-01-31T12:00:00.000Z' });
+});
+
+test('what the store noticed is said once on the standard error, and the command does its work', async (t) => {
+  const { done, run, runIn, store } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await mkdir(join(store, 'snapshots'), { recursive: true });
+  await writeFile(join(store, 'snapshots', '0000000000000003.views'), 'edited');
+  const { code, stdout, stderr } = await run('images', '--quiet');
+  t.is(code, 0);
+  t.regex(stdout, /^sha256:bd10/);
+  t.regex(stderr, /^imagelog: notice: .*0000000000000003\.views.*\n$/);
+  // A follower opens the store each time that somebody wrote.
+  let tagging: Promise<unknown> | undefined;
+  const onOutput = (): void => {
+    tagging ??= done('tag', 'tiny:1', 'a:1');
+  };
+  const following = await runIn({ onOutput }, 'log', '--follow', '--json', '--from', '3', '--limit', '2');
+  await tagging;
+  t.is(following.stderr.split('imagelog: notice: ').length, 2);
 });
 
 test('a broken pipe is quiet, and a full disk is not', async (t) => {
