@@ -31,7 +31,8 @@ export type {
   WriteOptions,
 } from './store/store.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
-export type { EventFilter, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
+export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
+export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
 
 export type {
   AuditReads,

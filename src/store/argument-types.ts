@@ -46,3 +46,13 @@ export function mustBeObject(name: string, value: unknown): void {
 export function mustBeFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw new TypeError(`${name} must be a function`);
 }
+
+/**
+ * Refuses a value that is neither undefined nor a whole number from 0 up.
+ * @throws {RangeError} naming the argument
+ */
+export function mustBeCount(name: string, value: number | undefined): void {
+  if (value === undefined) return;
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  throw new RangeError(`${name} must be a whole number from 0 up: ${value}`);
+}

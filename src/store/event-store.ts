@@ -11,6 +11,7 @@ import { saveArchive } from './archives/save-archive.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
+import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -213,6 +214,22 @@ export class LocalEventStore implements EventStore {
     return this.#wired.projections.project(projection, options);
   }
 
+  consumer(name: string, options?: ConsumerOptions): Consumer {
+    return this.#wired.consumers.consumer(name, options);
+  }
+
+  async consumers(): Promise<ConsumerState[]> {
+    return this.#wired.consumers.consumers();
+  }
+
+  async resetConsumer(name: string, position: number): Promise<void> {
+    await this.#wired.consumers.resetConsumer(name, position);
+  }
+
+  async removeConsumer(name: string): Promise<void> {
+    await this.#wired.consumers.removeConsumer(name);
+  }
+
   async snapshot(): Promise<WrittenSnapshot> {
     this.#state.checkWritable();
     return this.#parts.snapshotter.write();
@@ -251,8 +268,10 @@ export class LocalEventStore implements EventStore {
   async #close(): Promise<void> {
     const { blobs, witness, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
     try {
+      const consumersEnded = this.#wired.consumers.end();
       // Commands that wait are finished, new ones are refused; then nothing writes any more.
       await this.#wired.writer.end(this.#state.closedError());
+      await consumersEnded;
       await this.#wired.cleaner.settled();
       await blobs.end();
       await this.#wired.projections.end();

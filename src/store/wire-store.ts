@@ -3,6 +3,7 @@ import type { ImageId } from '../model/digest.js';
 import { storedImage } from '../model/stored-image.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { LogBackend } from './backends/log-backend.js';
+import { NamedConsumers } from './consumers/named-consumers.js';
 import type { Decide } from './decide/decision.js';
 import type { EventStoreParts } from './event-store-parts.js';
 import { nodeSha256 } from './files/node-hash.js';
@@ -32,6 +33,7 @@ export interface WiredStore {
   readonly backend: LogBackend;
   readonly audit: AuditReader;
   readonly projections: OwnProjectionSet;
+  readonly consumers: NamedConsumers;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -104,8 +106,9 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     checkOpen: () => state.checkOpen(),
   });
   const projections = wireProjections(parts, state, reader);
+  const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
   if (state.readOnly) void writer.end(state.readOnlyError());
-  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, submit };
+  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, consumers, submit };
 }
 
 function wireProjections(parts: EventStoreParts, state: StoreState, reader: EventReader): OwnProjectionSet {

@@ -44,6 +44,7 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
   referenceHistory: (store) => store.referenceHistory('x:1'),
   at: (store) => store.at(1),
   diff: (store) => store.diff(0, 1),
+  consumers: (store) => store.consumers(),
   project: async (store) => (await store.project(seqsProjection('seqs'))).close(),
 };
 
@@ -59,6 +60,9 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   untag: (store) => store.untag('x:1'),
   delete: (store) => store.delete(anotherId),
   snapshot: (store) => store.snapshot(),
+  consumer: async (store) => store.consumer('c').close(),
+  resetConsumer: (store) => store.resetConsumer('c', 0),
+  removeConsumer: (store) => store.removeConsumer('c'),
 };
 
 async function preparedStore(t: ExecutionContext, directory?: string): Promise<EventStore> {

@@ -18,6 +18,14 @@ export interface StretchSource {
   end(): void;
 }
 
+/** Told how an iteration goes on, in its midst: it must be brief and not throw. */
+export interface IterationWatcher {
+  /** An event passes and is given next, before the position moves to it. */
+  giving(event: StoredEvent): void;
+  /** The stretch at hand is used up: everything up to the position was given or passed over. */
+  usedUp(): void;
+}
+
 export interface EventIteratorOptions {
   readonly source: StretchSource;
   /** Which events of a stretch to give; undefined for all. */
@@ -27,6 +35,7 @@ export interface EventIteratorOptions {
   /** Seq that counts as passed before anything is read. */
   readonly position: number;
   readonly signal: AbortSignal | undefined;
+  readonly watcher?: IterationWatcher | undefined;
 }
 
 /** A promise that somebody waits for. */
@@ -50,6 +59,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   readonly #source: StretchSource;
   readonly #passes: ((event: StoredEvent) => boolean) | undefined;
   readonly #signal: AbortSignal | undefined;
+  readonly #watcher: IterationWatcher | undefined;
   /** The stretch at hand, and where in it the next event is. */
   #events: Page = [];
   #at = 0;
@@ -65,18 +75,24 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   /** What the next call of `next` throws. */
   #failure: unknown;
 
-  constructor({ source, passes, limit, position, signal }: EventIteratorOptions) {
+  constructor({ source, passes, limit, position, signal, watcher }: EventIteratorOptions) {
     this.#source = source;
     this.#passes = passes;
     this.#left = limit;
     this.#position = position;
     this.#end = position;
     this.#signal = signal;
+    this.#watcher = watcher;
   }
 
   /** Every event up to here was given or passed over. */
   get position(): number {
     return Math.max(this.#position, this.#source.passed);
+  }
+
+  /** Whether it gives nothing more. */
+  get isOver(): boolean {
+    return this.#over !== undefined;
   }
 
   next(): Promise<Result> {
@@ -141,6 +157,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     while (this.#at < events.length) {
       const event = events[this.#at++] as StoredEvent;
       if (passes !== undefined && !passes(event)) continue;
+      this.#watcher?.giving(event);
       this.#moveTo(event.seq);
       this.#left--;
       return event;
@@ -161,6 +178,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   }
 
   async #readStretch(): Promise<void> {
+    this.#watcher?.usedUp();
     try {
       const stretch = await this.#source.next();
       if (this.#over !== undefined) return;

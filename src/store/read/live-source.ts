@@ -73,6 +73,7 @@ export class LiveSource implements StretchSource {
           resolve(pageAfter(page, this.#end));
         },
         end: () => {
+          this.#passed = this.passed;
           this.#parked = undefined;
           resolve(undefined);
         },

@@ -2,14 +2,23 @@ import { mergeMap, type Observable } from 'rxjs';
 import type { Page } from '../../../projections/live-view.js';
 import type { Head, Log } from '../../log/log.js';
 import type { StoredEvent } from '../../model/events.js';
-import { mustBeBoolean, mustBeObject, mustBeSignal } from '../argument-types.js';
-import { compileFilter } from './event-filter.js';
-import { EventIterator } from './event-iterator.js';
+import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { type CompiledFilter, compileFilter } from './event-filter.js';
+import { EventIterator, type IterationWatcher } from './event-iterator.js';
 import { LiveSource } from './live-source.js';
 import { LogFeed } from './log-feed.js';
 import { LogFollower } from './log-follower.js';
-import type { Follower, FollowOptions, ReadOptions, StoreLog } from './log-reads.js';
+import type { FollowOptions, ReadOptions, StoreLog } from './log-reads.js';
 import { RangeSource } from './range-source.js';
+
+/** Which events to follow, by a filter that was checked. */
+export interface CheckedFollowOptions {
+  /** First seq to give. */
+  readonly from: number;
+  readonly filter: CompiledFilter;
+  readonly signal: AbortSignal | undefined;
+  readonly watcher?: IterationWatcher | undefined;
+}
 
 /** The reading side of a store's log: pages from the database, and what was folded as it happens. */
 export class EventReader implements StoreLog {
@@ -33,9 +42,9 @@ export class EventReader implements StoreLog {
     const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
     mustBeBoolean('reverse', reverse);
     mustBeSignal('signal', signal);
-    if (limit !== Number.POSITIVE_INFINITY) checkCount('limit', limit);
-    checkCount('from', from);
-    checkCount('to', to);
+    if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
+    mustBeCount('from', from);
+    mustBeCount('to', to);
     const { passes, subjects } = compileFilter(options.filter);
     const source = new RangeSource({
       log: this.#log,
@@ -48,19 +57,19 @@ export class EventReader implements StoreLog {
     return new EventIterator({ source, passes, limit, position: 0, signal });
   }
 
-  follow(options: FollowOptions = {}): Follower {
+  follow(options: FollowOptions = {}): LogFollower {
     mustBeObject('options', options);
     const { from = this.head.seq + 1, signal } = options;
-    checkCount('from', from);
+    mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    const filter = compileFilter(options.filter);
+    return this.follower({ from, filter: compileFilter(options.filter), signal });
+  }
+
+  /** Returns a follower for options that were checked. */
+  follower({ from, filter, signal, watcher }: CheckedFollowOptions): LogFollower {
     const first = Math.max(1, from);
     const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });
-    return new LogFollower({ source, passes: filter.passes, position: first - 1, signal }, () => this.head.seq);
+    const options = { source, passes: filter.passes, position: first - 1, signal, watcher };
+    return new LogFollower(options, () => this.head.seq);
   }
-}
-
-function checkCount(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value >= 0) return;
-  throw new RangeError(`${name} must be a whole number from 0 up: ${value}`);
 }

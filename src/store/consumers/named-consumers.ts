@@ -1,0 +1,172 @@
+import type { Observable } from 'rxjs';
+import type { Page } from '../../../projections/live-view.js';
+import { StoreError } from '../../errors.js';
+import type { ConsumerPosition, Log } from '../../log/log.js';
+import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { compileFilter } from '../read/event-filter.js';
+import type { EventReader } from '../read/store-log.js';
+import type { StoreState } from '../store-state.js';
+import type { CommandPort } from '../write/command.js';
+import type { Origin } from '../write/envelope.js';
+import type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './consumer.js';
+import { checkConsumerName } from './consumer-name.js';
+import { LogConsumer, PASSED_EVENTS_PER_WRITE } from './log-consumer.js';
+
+export interface NamedConsumersOptions {
+  readonly log: Log;
+  readonly reader: EventReader;
+  /** Each page, after every view has folded it. */
+  readonly folded$: Observable<Page>;
+  readonly port: CommandPort;
+  readonly state: StoreState;
+  readonly now: () => number;
+  readonly onNotice: (notice: string) => void;
+}
+
+/** Nobody and nothing: a position is no event, so who writes it is not recorded. */
+const ORIGIN: Origin = { actor: '', reason: undefined, requestId: undefined };
+
+/** The consumers of a store. Their positions are written by its one writer, together with the events of others. */
+export class NamedConsumers implements Consumers {
+  readonly #options: NamedConsumersOptions;
+  readonly #held = new Map<string, LogConsumer>();
+  /** Consumers that are being reset or removed: nobody may take them meanwhile. */
+  readonly #changing = new Set<string>();
+  #nudgedAt = 0;
+
+  constructor(options: NamedConsumersOptions) {
+    this.#options = options;
+    options.folded$.subscribe((page) => this.#noteFolded(page));
+  }
+
+  consumer(name: string, options: ConsumerOptions = {}): Consumer {
+    const { log, reader, state } = this.#options;
+    state.checkWritable();
+    checkConsumerName(name);
+    mustBeObject('options', options);
+    const { from = 1, signal } = options;
+    mustBeCount('from', from);
+    mustBeSignal('signal', signal);
+    const filter = compileFilter(options.filter);
+    this.#checkFree(name);
+    const written = log.position(name);
+    if (written !== undefined) this.#checkPosition(name, written);
+    const consumer = new LogConsumer({
+      name,
+      log,
+      reader,
+      filter,
+      signal,
+      written: written?.seq,
+      start: written?.seq ?? Math.max(0, from - 1),
+      write: (seq) => this.#write(name, seq),
+      notWritten: (error) => this.#noteNotWritten(name, error),
+      checkOpen: () => state.checkOpen(),
+      onClosed: () => this.#held.delete(name),
+    });
+    this.#held.set(name, consumer);
+    return consumer;
+  }
+
+  async consumers(): Promise<ConsumerState[]> {
+    const { log, reader, state } = this.#options;
+    state.checkOpen();
+    const written = await log.positions();
+    const names = [...new Set([...written.keys(), ...this.#held.keys()])].sort();
+    return names.map((name) => {
+      const kept = written.get(name);
+      if (kept !== undefined) this.#checkPosition(name, kept);
+      const position = this.#held.get(name)?.position ?? kept?.seq ?? 0;
+      const behind = Math.max(0, reader.head.seq - position);
+      return { name, position, behind, updatedAt: kept?.time, held: this.#held.has(name) };
+    });
+  }
+
+  async resetConsumer(name: string, position: number): Promise<void> {
+    mustBeCount('position', position);
+    const head = this.#options.reader.head.seq;
+    await this.#change(name, () => {
+      if (position <= head) return position;
+      throw new StoreError(
+        'TIME_OUT_OF_RANGE',
+        `cannot reset the consumer ${name} to ${position}: the head is ${head}`,
+        {
+          data: { name, position, head },
+        },
+      );
+    });
+  }
+
+  async removeConsumer(name: string): Promise<void> {
+    await this.#change(name, () => undefined);
+  }
+
+  /** Ends what everybody holds, and submits how far they are before it returns; resolves when that is settled, as well as it can be. */
+  async end(): Promise<void> {
+    const held = [...this.#held.values()];
+    await Promise.all(
+      held.map((consumer) => consumer.close().catch((error: unknown) => this.#noteNotWritten(consumer.name, error))),
+    );
+  }
+
+  async #change(name: string, decide: () => number | undefined): Promise<void> {
+    const { log, state } = this.#options;
+    state.checkWritable();
+    checkConsumerName(name);
+    this.#checkFree(name);
+    if (log.position(name) === undefined) {
+      throw new StoreError('CONSUMER_NOT_FOUND', `there is no consumer ${name}`, { data: { name } });
+    }
+    const position = decide();
+    this.#changing.add(name);
+    try {
+      await this.#write(name, () => position);
+    } finally {
+      this.#changing.delete(name);
+    }
+  }
+
+  #write<Seq extends number | undefined>(name: string, seqNow: () => Seq): Promise<Seq> {
+    return this.#options.port.submit({
+      origin: ORIGIN,
+      decide: () => {
+        const seq = seqNow();
+        const position = seq === undefined ? undefined : { seq, time: this.#time() };
+        return { events: [], positions: new Map([[name, position]]), result: seq };
+      },
+    });
+  }
+
+  #time(): number {
+    const time = Math.floor(this.#options.now());
+    if (Number.isSafeInteger(time) && time >= 0) return time;
+    throw new RangeError(`now must give milliseconds since the epoch: ${time}`);
+  }
+
+  // One that waits at the head is not woken by what it passes over: it hears of a thousand events at a time.
+  #noteFolded(page: Page): void {
+    const head = page.at(-1)?.seq ?? 0;
+    if (head - this.#nudgedAt < PASSED_EVENTS_PER_WRITE) return;
+    this.#nudgedAt = head;
+    for (const consumer of this.#held.values()) consumer.notePassed();
+  }
+
+  #checkFree(name: string): void {
+    if (!this.#held.has(name) && !this.#changing.has(name)) return;
+    const why = this.#changing.has(name) ? 'it is being reset or removed' : 'somebody holds it';
+    throw new StoreError('CONSUMER_TAKEN', `the consumer ${name} is taken: ${why}`, { data: { name } });
+  }
+
+  #checkPosition(name: string, { seq }: ConsumerPosition): void {
+    const head = this.#options.reader.head.seq;
+    if (seq <= head) return;
+    throw new StoreError('LOG_CORRUPT', `the consumer ${name} is at position ${seq}, and the log ends at ${head}`, {
+      data: { name, position: seq, head },
+    });
+  }
+
+  #noteNotWritten(name: string, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#options.onNotice(`the position of the consumer ${name} was not written: ${why}`);
+  }
+}
