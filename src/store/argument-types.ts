@@ -48,11 +48,10 @@ export function mustBeFunction(name: string, value: unknown): void {
 }
 
 /**
- * Refuses a value that is neither undefined nor a whole number from 0 up.
+ * Refuses a value that is no whole number from 0 up.
  * @throws {RangeError} naming the argument
  */
-export function mustBeCount(name: string, value: number | undefined): void {
-  if (value === undefined) return;
+export function mustBeCount(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
   throw new RangeError(`${name} must be a whole number from 0 up: ${value}`);
 }
