@@ -96,7 +96,21 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     checkOpen: () => state.checkOpen(),
   });
   const reader = new EventReader(log, viewSet.folded$);
-  const audit = new AuditReader({
+  const audit = wireAudit(parts, state, reader, readConfig);
+  const projections = wireProjections(parts, state, reader);
+  const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
+  if (state.readOnly) void writer.end(state.readOnlyError());
+  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, consumers, submit };
+}
+
+function wireAudit(
+  parts: EventStoreParts,
+  state: StoreState,
+  reader: EventReader,
+  readConfig: (id: ImageId) => Uint8Array,
+): AuditReader {
+  const { log, now } = parts;
+  return new AuditReader({
     log,
     reader,
     now,
@@ -105,10 +119,6 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
     checkOpen: () => state.checkOpen(),
   });
-  const projections = wireProjections(parts, state, reader);
-  const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
-  if (state.readOnly) void writer.end(state.readOnlyError());
-  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, consumers, submit };
 }
 
 function wireProjections(parts: EventStoreParts, state: StoreState, reader: EventReader): OwnProjectionSet {
