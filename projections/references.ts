@@ -38,17 +38,22 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
   initial: () => ({ byName: new Map(), byImage: new Map() }),
   evolve(view, event) {
     if (event.type === 'ReferenceSet') {
-      forget(view, event.reference);
-      remember(view, entryOf(event));
+      // Its entry is replaced, not removed and added: a Map keeps a place for each key that was removed until it grows, and
+      // for a name that moves thousands of times each move would look at all of them.
+      forgetImages(view, event.reference);
+      const entry = entryOf(event);
+      view.byName.set(event.reference, entry);
+      nameImages(view, entry);
     } else if (event.type === 'ReferenceRemoved') {
-      forget(view, event.reference);
+      forgetImages(view, event.reference);
+      view.byName.delete(event.reference);
     }
     return view;
   },
   encode({ byName, byImage }) {
     const [images, entries] = [[...byImage.keys()], [...byName.values()]];
     return function* (out) {
-      // The images in their order; their names follow from the entries, which are in the order in which they were set.
+      // The images in their order; their names follow from the entries.
       yield* writeRows(out, images, (image) => out.digest(image));
       yield* writeRows(out, entries, (entry) => writeEntry(out, entry));
     };
@@ -56,7 +61,12 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
   decode(input) {
     const view: ReferencesView = { byName: new Map(), byImage: new Map() };
     readRows(input, () => void view.byImage.set(input.digest(), new Set()));
-    readRows(input, () => remember(view, readEntry(input)));
+    readRows(input, () => {
+      const entry = readEntry(input);
+      view.byName.set(entry.reference, entry);
+    });
+    // An image has its names in the order in which they were set the last time; an entry has the place of the first.
+    for (const entry of [...view.byName.values()].sort((a, b) => a.seq - b.seq)) nameImages(view, entry);
     return view;
   },
 };
@@ -102,8 +112,7 @@ function entryOf(event: StoredEvent & ReferenceSet): ReferenceEntry {
   return { reference, image, target, platforms, seq, time };
 }
 
-function remember(view: ReferencesView, entry: ReferenceEntry): void {
-  view.byName.set(entry.reference, entry);
+function nameImages(view: ReferencesView, entry: ReferenceEntry): void {
   for (const image of imagesOf(entry)) {
     const names = view.byImage.get(image);
     if (names === undefined) view.byImage.set(image, new Set([entry.reference]));
@@ -111,10 +120,9 @@ function remember(view: ReferencesView, entry: ReferenceEntry): void {
   }
 }
 
-function forget(view: ReferencesView, reference: string): void {
+function forgetImages(view: ReferencesView, reference: string): void {
   const entry = view.byName.get(reference);
   if (entry === undefined) return;
-  view.byName.delete(reference);
   for (const image of imagesOf(entry)) {
     const names = view.byImage.get(image);
     names?.delete(reference);

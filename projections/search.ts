@@ -25,9 +25,9 @@ export class SearchView {
   }
 
   remove(id: ImageId): void {
-    const bucket = this.#sortedBucket(bucketIndex(id));
-    const at = lowerBound(bucket, id);
-    if (bucket[at] === id) bucket.splice(at, 1);
+    const index = bucketIndex(id);
+    // Looked through as it is: a replay would sort it again for every image that was deleted.
+    this.#buckets[index] = (this.#buckets[index] as ImageId[]).filter((other) => other !== id);
   }
 
   /**
