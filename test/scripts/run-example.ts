@@ -11,10 +11,22 @@ export interface ExampleRun {
   readonly stderr: string;
 }
 
+export interface ExampleOptions {
+  /** JavaScript that runs in the child before the example. */
+  readonly before?: string;
+}
+
 /** Runs an example of `scripts/examples` as a process of its own, to its end. */
-export async function runExample(name: string, args: readonly string[]): Promise<ExampleRun> {
+export async function runExample(
+  name: string,
+  args: readonly string[],
+  { before = '' }: ExampleOptions = {},
+): Promise<ExampleRun> {
+  const preload = `data:text/javascript,${encodeURIComponent(before)}`;
   const script = fileURLToPath(new URL(`../../scripts/examples/${name}.js`, import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--import', preload, script, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const exited = once(child, 'close') as Promise<[number | null]>;
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   const [code] = await exited;
