@@ -21,6 +21,9 @@ export interface Actions {
   resolve(context: CommandContext, reference: string, flags: { readonly platform?: string }): Promise<void>;
   refs(context: CommandContext, reference: string): Promise<void>;
   diff(context: CommandContext, from: When, to: When): Promise<void>;
+  consumers(context: CommandContext): Promise<void>;
+  'consumers reset'(context: CommandContext, name: string, flags: { readonly to?: When }): Promise<void>;
+  'consumers rm'(context: CommandContext, name: string): Promise<void>;
   stats(context: CommandContext): Promise<void>;
 }
 
@@ -38,5 +41,8 @@ export const lazyActions: Actions = {
   resolve: async (...args) => (await import('./actions/resolve.js')).resolve(...args),
   refs: async (...args) => (await import('./actions/refs.js')).refs(...args),
   diff: async (...args) => (await import('./actions/diff.js')).diff(...args),
+  consumers: async (...args) => (await import('./actions/consumers.js')).consumers(...args),
+  'consumers reset': async (...args) => (await import('./actions/consumers.js')).resetConsumer(...args),
+  'consumers rm': async (...args) => (await import('./actions/consumers.js')).removeConsumer(...args),
   stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
 };

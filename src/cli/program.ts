@@ -40,11 +40,11 @@ function addHelp(program: Command): void {
     .summary('show help of a command, with examples')
     .description('Show help of a command, with examples.')
     .helpGroup('Help:')
-    .argument('[command]', 'a command')
-    .action((name?: string) => {
-      if (name === undefined) return program.help();
-      const command = program.commands.find((each) => each.name() === name);
-      if (command === undefined) throw new UsageError(`cannot show help of ${name}: no such command`);
+    .argument('[command...]', 'a command')
+    .action((names: string[]) => {
+      let command: Command | undefined = program;
+      for (const name of names) command = command?.commands.find((each) => each.name() === name);
+      if (command === undefined) throw new UsageError(`cannot show help of ${names.join(' ')}: no such command`);
       return command.help();
     });
 }

@@ -42,13 +42,14 @@ References:
 Log:
   log [options]                       show what happened
   stats [options]                     count what is in the store
+  consumers [options]                 list who follows the log, and how far
 
 The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past
 
 Help:
-  help [command]                      show help of a command, with examples
+  help [command...]                   show help of a command, with examples
 
 The store is made by the first \`load\`. \`imagelog help load\` shows examples.
 `;
@@ -117,7 +118,7 @@ function argumentsOf(line: string): string[] {
 
 for (const name of commandNames) {
   test(`\`imagelog help ${name}\` has examples, and each one is understood`, async (t) => {
-    const { stdout } = await understand('help', name);
+    const { stdout } = await understand('help', ...name.split(' '));
     const examples = examplesOf(stdout);
     t.true(examples.length >= 2, stdout);
     t.true(

@@ -1,4 +1,5 @@
 import { addArchiveCommands } from './archives.js';
+import { addConsumerCommands } from './consumers.js';
 import type { Declaration } from './declaration.js';
 import { addDiff } from './diff.js';
 import { addImageCommands } from './images.js';
@@ -11,5 +12,6 @@ export function addAllCommands(declaration: Declaration): void {
   addImageCommands(declaration);
   addReferenceCommands(declaration);
   addLogCommands(declaration);
+  addConsumerCommands(declaration);
   addDiff(declaration);
 }
