@@ -41,8 +41,10 @@ export class ChildrenView {
   }
 
   /** Every image's parent, in the order of creation of the images. */
-  *parents(): Generator<ImageId | undefined> {
-    for (const { parent } of this.#nodes.values()) yield parent?.id;
+  parents(): (ImageId | undefined)[] {
+    const parents: (ImageId | undefined)[] = [];
+    for (const { parent } of this.#nodes.values()) parents.push(parent?.id);
+    return parents;
   }
 
   /** The images without children, in the order of creation. */
@@ -50,15 +52,17 @@ export class ChildrenView {
     for (const [id, node] of this.#nodes) if (node.firstChild === undefined) yield id;
   }
 
-  /** Adds an image without parent and children. */
-  add(id: ImageId): void {
-    this.#nodes.set(id, {
+  /** Adds an image without parent and children, and returns its node. */
+  add(id: ImageId): TreeNode {
+    const node: TreeNode = {
       id,
       parent: undefined,
       firstChild: undefined,
       previousSibling: undefined,
       nextSibling: undefined,
-    });
+    };
+    this.#nodes.set(id, node);
+    return node;
   }
 
   /** Makes `parent` the parent of `id`, in place of any other. */
@@ -67,10 +71,7 @@ export class ChildrenView {
     const parentNode = this.#nodes.get(parent);
     if (node === undefined || parentNode === undefined) return;
     detach(node);
-    node.parent = parentNode;
-    node.nextSibling = parentNode.firstChild;
-    if (parentNode.firstChild !== undefined) parentNode.firstChild.previousSibling = node;
-    parentNode.firstChild = node;
+    attach(node, parentNode);
   }
 
   /** Leaves `id` without a parent. */
@@ -87,6 +88,14 @@ export class ChildrenView {
     while (node.firstChild !== undefined) detach(node.firstChild);
     this.#nodes.delete(id);
   }
+}
+
+/** Makes a node that has no parent the first child of `parent`. */
+function attach(node: TreeNode, parent: TreeNode): void {
+  node.parent = parent;
+  node.nextSibling = parent.firstChild;
+  if (parent.firstChild !== undefined) parent.firstChild.previousSibling = node;
+  parent.firstChild = node;
 }
 
 function detach(node: TreeNode): void {
@@ -123,22 +132,28 @@ export const childrenProjection: StoredProjection<ChildrenView> = {
     return view;
   },
   encode(view) {
-    const [ids, parents] = [[...view.ids()], [...view.parents()]];
+    const [ids, parents] = [[...view.ids()], view.parents()];
     return function* (out) {
       yield* writeRows(out, ids, (id) => out.digest(id));
       // A parent may be younger than its child: it is named when every image is known.
-      yield* writeRows(out, parents, (parent) => out.optional(parent, (id) => out.digest(id)));
+      yield* writeRows(out, parents, (parent) => out.optionalDigest(parent));
     };
   },
   decode(input) {
     const view = new ChildrenView();
-    readRows(input, () => view.add(input.digest()));
-    const ids = view.ids();
-    const readParent = (): ImageId => input.digest();
+    const nodes: TreeNode[] = [];
+    const byNumber: (TreeNode | undefined)[] = [];
     readRows(input, () => {
-      const { value: id } = ids.next();
-      const parent = input.optional(readParent);
-      if (id !== undefined && parent !== undefined) view.link(id, parent);
+      const number = input.digestNumber();
+      const node = view.add(input.digestOf(number));
+      nodes.push(node);
+      byNumber[number] = node;
+    });
+    let index = 0;
+    readRows(input, () => {
+      const node = nodes[index++];
+      const parent = byNumber[input.optionalDigestNumber()];
+      if (node !== undefined && parent !== undefined) attach(node, parent);
     });
     return view;
   },

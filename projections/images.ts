@@ -38,7 +38,7 @@ export const imagesProjection: StoredProjection<ImagesView> = {
         const { seq, chainId } = entries[index] as ImageEntry;
         out.digest(id);
         out.uint(seq);
-        out.optional(chainId, (chain) => out.digest(chain));
+        out.optionalDigest(chainId);
       });
       yield* writeRows(out, uses, ([chainId, count]) => {
         out.digest(chainId);
@@ -48,10 +48,9 @@ export const imagesProjection: StoredProjection<ImagesView> = {
   },
   decode(input) {
     const view: ImagesView = { byId: new Map(), usesOfChain: new Map() };
-    const readChain = (): ChainId => input.digest();
     readRows(input, () => {
       const id: ImageId = input.digest();
-      view.byId.set(id, { seq: input.uint(), chainId: input.optional(readChain) });
+      view.byId.set(id, { seq: input.uint(), chainId: input.optionalDigest() });
     });
     readRows(input, () => void view.usesOfChain.set(input.digest(), input.uint()));
     return view;

@@ -31,7 +31,7 @@ export const layersProjection: StoredProjection<LayersView> = {
       yield* writeRows(out, layers, ({ chainId, diffId, parent, size, diffSize, blob }) => {
         out.digest(chainId);
         out.digest(diffId);
-        out.optional(parent, (chain) => out.digest(chain));
+        out.optionalDigest(parent);
         out.uint(size);
         out.uint(diffSize);
         writeDescriptor(out, blob);
@@ -44,12 +44,11 @@ export const layersProjection: StoredProjection<LayersView> = {
   },
   decode(input) {
     const view: LayersView = { byChain: new Map(), childrenOf: new Map() };
-    const readChain = (): ChainId => input.digest();
     readRows(input, () => {
       const layer: LayerFacts = {
         chainId: input.digest(),
         diffId: input.digest(),
-        parent: input.optional(readChain),
+        parent: input.optionalDigest(),
         size: input.uint(),
         diffSize: input.uint(),
         blob: readDescriptor(input),

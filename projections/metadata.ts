@@ -34,15 +34,24 @@ export const metadataProjection: StoredProjection<MetadataView> = {
   },
   encode(view) {
     // The values of an image change in place; a value itself never does.
-    const images = [...view].map(([image, values]) => ({ image, values: [...values] }));
-    return (out) =>
-      writeRows(out, images, ({ image, values }) => {
+    const [images, counts, values]: [ImageId[], number[], [string, Uint8Array][]] = [[], [], []];
+    for (const [image, ofImage] of view) {
+      images.push(image);
+      counts.push(ofImage.size);
+      for (const value of ofImage) values.push(value);
+    }
+    return (out) => {
+      let start = 0;
+      return writeRows(out, images, (image, index) => {
+        const end = start + (counts[index] ?? 0);
         out.digest(image);
-        writeList(out, values, ([key, value]) => {
+        writeList(out, values.slice(start, end), ([key, value]) => {
           out.word(key);
           out.bytes(value);
         });
+        start = end;
       });
+    };
   },
   decode(input) {
     const view: MetadataView = new Map();

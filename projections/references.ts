@@ -27,9 +27,8 @@ export interface ReferencesView {
 
 /** Returns the images that an entry can resolve to: one, or one for each platform. */
 export function imagesOf(entry: Pick<ReferenceSet, 'image' | 'platforms'>): ImageId[] {
-  const images = new Set([entry.image]);
-  for (const { image } of entry.platforms ?? []) images.add(image);
-  return [...images];
+  const { image, platforms } = entry;
+  return platforms === undefined ? [image] : [...new Set([image, ...platforms.map((platform) => platform.image)])];
 }
 
 export const referencesProjection: StoredProjection<ReferencesView> = {
@@ -61,8 +60,9 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
   decode(input) {
     const view: ReferencesView = { byName: new Map(), byImage: new Map() };
     readRows(input, () => void view.byImage.set(input.digest(), new Set()));
+    const readEntry = entryReader(input);
     readRows(input, () => {
-      const entry = readEntry(input);
+      const entry = readEntry();
       view.byName.set(entry.reference, entry);
     });
     // An image has its names in the order in which they were set the last time; an entry has the place of the first.
@@ -80,15 +80,17 @@ function writeEntry(out: SnapshotWriter, { reference, image, target, platforms, 
   out.uint(time);
 }
 
-function readEntry(input: SnapshotReader): ReferenceEntry {
-  return {
+function entryReader(input: SnapshotReader): () => ReferenceEntry {
+  const readTarget = (): Descriptor => readDescriptor(input);
+  const readPlatforms = (): PlatformImage[] => readList(input, () => readPlatform(input));
+  return () => ({
     reference: input.text(),
     image: input.digest(),
-    target: input.optional(() => readDescriptor(input)),
-    platforms: input.optional(() => readList(input, () => readPlatform(input))),
+    target: input.optional(readTarget),
+    platforms: input.optional(readPlatforms),
     seq: input.uint(),
     time: input.uint(),
-  };
+  });
 }
 
 function writePlatform(out: SnapshotWriter, { image, os, architecture, variant }: PlatformImage): void {

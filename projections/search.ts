@@ -1,7 +1,8 @@
 import { StoreError } from '../src/errors.js';
-import { digestHex, type ImageId, isDigest } from '../src/model/digest.js';
+import { type ImageId, isDigest } from '../src/model/digest.js';
 import type { StoredProjection } from './projection.js';
-import { readRows, writeRows } from './snapshot-rows.js';
+import { SnapshotDamage } from './snapshot-damage.js';
+import { readList, writeList, writeRows } from './snapshot-rows.js';
 
 /** Hex digits that choose a bucket: 4,096 of them, so that a million images are 244 to each. */
 const BUCKET_DIGITS = 3;
@@ -14,8 +15,14 @@ const SHA256 = 'sha256:';
  * asked after a change, so that a replay sorts nothing.
  */
 export class SearchView {
-  readonly #buckets: ImageId[][] = Array.from({ length: BUCKETS }, () => []);
+  readonly #buckets: ImageId[][];
   readonly #isUnsorted = new Uint8Array(BUCKETS);
+
+  /** Makes a view of what `buckets` of another gave; of no ids without it. */
+  constructor(buckets: ImageId[][] = Array.from({ length: BUCKETS }, () => [])) {
+    this.#buckets = buckets;
+    this.#isUnsorted.fill(1);
+  }
 
   /** Adds an id; one that is there already stays there once. */
   add(id: ImageId): void {
@@ -46,7 +53,7 @@ export class SearchView {
     });
   }
 
-  /** Returns a copy of every bucket: some are sorted. */
+  /** Returns the ids in their buckets, copied. */
   buckets(): ImageId[][] {
     return this.#buckets.map((bucket) => bucket.slice());
   }
@@ -77,7 +84,12 @@ export class SearchView {
 }
 
 function bucketIndex(id: ImageId): number {
-  return Number.parseInt(digestHex(id).slice(0, BUCKET_DIGITS), 16);
+  let index = 0;
+  for (let at = SHA256.length; at < SHA256.length + BUCKET_DIGITS; at++) {
+    const code = id.charCodeAt(at);
+    index = index * 16 + (code < 0x3a ? code - 0x30 : code - 0x57);
+  }
+  return index;
 }
 
 function notFound(term: string): StoreError {
@@ -107,12 +119,13 @@ export const searchProjection: StoredProjection<SearchView> = {
     return view;
   },
   encode(view) {
-    const ids = view.buckets().flat();
-    return (out) => writeRows(out, ids, (id) => out.digest(id));
+    const buckets = view.buckets();
+    return (out) => writeRows(out, buckets, (bucket) => writeList(out, bucket, (id) => out.digest(id)));
   },
   decode(input) {
-    const view = new SearchView();
-    readRows(input, () => view.add(input.digest()));
-    return view;
+    const readId = (): ImageId => input.digest();
+    const buckets = readList(input, () => readList(input, readId));
+    if (buckets.length !== BUCKETS) throw new SnapshotDamage(`it has ${buckets.length} buckets, expected ${BUCKETS}`);
+    return new SearchView(buckets);
   },
 };

@@ -61,11 +61,29 @@ export class SnapshotReader {
   }
 
   digest<Id extends Digest>(): Id {
+    return this.digestOf(this.digestNumber());
+  }
+
+  /** Reads a digest, or undefined where none was written. */
+  optionalDigest<Id extends Digest>(): Id | undefined {
+    const number = this.optionalDigestNumber();
+    return number === 0 ? undefined : this.digestOf(number);
+  }
+
+  /** Reads a digest as the number that it has in this snapshot, from 1 on: for whoever keeps things by digest. */
+  digestNumber(): number {
+    return this.#numberOf(this.uint());
+  }
+
+  /** Reads a digest as its number, or 0 where none was written. */
+  optionalDigestNumber(): number {
     const known = this.uint();
-    if (known > 0) return this.#known(this.#digests, known) as Id;
-    const digest = digestFromHash(this.#next(HASH_BYTES));
-    this.#digests.push(digest);
-    return digest as Id;
+    return known === 0 ? 0 : this.#numberOf(known - 1);
+  }
+
+  /** The digest that has a number which was read. */
+  digestOf<Id extends Digest>(number: number): Id {
+    return this.#digests[number - 1] as Id;
   }
 
   /** Reads a value by `read`, or undefined where none was written. */
@@ -80,16 +98,33 @@ export class SnapshotReader {
     if (this.#at < this.#bytes.length) throw new SnapshotDamage(`${this.#bytes.length - this.#at} bytes are left over`);
   }
 
+  #numberOf(known: number): number {
+    if (known > this.#digests.length) throw unknown();
+    if (known > 0) return known;
+    this.#digests.push(digestFromHash(this.#bytes, this.#skip(HASH_BYTES)));
+    return this.#digests.length;
+  }
+
   #known<Value>(values: readonly Value[], number: number): Value {
     const value = values[number - 1];
-    if (value === undefined) throw new SnapshotDamage('it names what it did not say before');
+    if (value === undefined) throw unknown();
     return value;
   }
 
   #next(length: number): Uint8Array {
+    const start = this.#skip(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Passes over `length` bytes, and returns where they begin. */
+  #skip(length: number): number {
     const start = this.#at;
     if (length > this.#bytes.length - start) throw new SnapshotDamage('it ends in the middle of a value');
     this.#at = start + length;
-    return this.#bytes.subarray(start, this.#at);
+    return start;
   }
+}
+
+function unknown(): SnapshotDamage {
+  return new SnapshotDamage('it names what it did not say before');
 }

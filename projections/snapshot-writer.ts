@@ -1,7 +1,7 @@
 import type { Digest } from '../src/model/digest.js';
 
-/** Bytes after which a writer wants to be emptied: enough for a write to a file, and some milliseconds of work. */
-const FULL_BYTES = 64 * 1024;
+/** Bytes after which a writer wants to be emptied: worth a write to a file, and at most some milliseconds of work. */
+const FULL_BYTES = 16 * 1024;
 const HASH_HEX_START = 'sha256:'.length;
 const HASH_BYTES = 32;
 
@@ -65,13 +65,24 @@ export class SnapshotWriter {
   }
 
   digest(value: Digest): void {
+    this.#digestAfter(0, value);
+  }
+
+  /** Writes a digest, or that there is none. */
+  optionalDigest(value: Digest | undefined): void {
+    if (value === undefined) this.uint(0);
+    else this.#digestAfter(1, value);
+  }
+
+  /** Writes the number of a digest and `shift`, or `shift` and the 32 bytes of one that is new. */
+  #digestAfter(shift: number, value: Digest): void {
     const known = this.#digests.get(value);
     if (known !== undefined) {
-      this.uint(known);
+      this.uint(shift + known);
       return;
     }
     this.#digests.set(value, this.#digests.size + 1);
-    this.uint(0);
+    this.uint(shift);
     this.#reserve(HASH_BYTES);
     for (let at = HASH_HEX_START; at < value.length; at += 2) {
       this.#bytes[this.#length++] = (digitValue(value.charCodeAt(at)) << 4) | digitValue(value.charCodeAt(at + 1));

@@ -54,12 +54,12 @@ export function digestOf(bytes: Uint8Array, hash: Sha256 = sha256): Digest {
   return digestFromHash(hash(bytes));
 }
 
-/** Returns the digest that names the 32 bytes `hash`. */
-export function digestFromHash(hash: Uint8Array): Digest {
+/** Returns the digest that names the 32 bytes of `hash`, those from `start` on. */
+export function digestFromHash(hash: Uint8Array, start = 0): Digest {
   // A replay makes several of these an event: a table and one decode is three times as fast as
   // joining strings, and gives a flat string, which is what a Map of ids should hold.
   for (let at = 0; at < HASH_BYTES; at++) {
-    const byte = hash[at] ?? 0;
+    const byte = hash[start + at] ?? 0;
     digestText[PREFIX_LENGTH + 2 * at] = HIGH_DIGIT[byte] as number;
     digestText[PREFIX_LENGTH + 2 * at + 1] = LOW_DIGIT[byte] as number;
   }
