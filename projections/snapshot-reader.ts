@@ -15,7 +15,8 @@ export class SnapshotReader {
   readonly #words: string[] = [];
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // Of a Buffer, `slice` would be no copy and `subarray` slow.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   uint(): number {
@@ -40,7 +41,7 @@ export class SnapshotReader {
 
   /** Reads bytes; they are the caller's own. */
   bytes(): Uint8Array {
-    return new Uint8Array(this.#next(this.uint()));
+    return this.#next(this.uint()).slice();
   }
 
   text(): string {

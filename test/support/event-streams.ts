@@ -13,7 +13,11 @@ const bodies = bodiesOver(fc.constantFrom(...digests), names);
  * missing, and deleted as it was created, as in every log.
  */
 export const eventStreams: fc.Arbitrary<StoredEvent[]> = fc
-  .array(fc.oneof({ weight: 6, arbitrary: bodies.ImageCreated }, ...Object.values(bodies)), { maxLength: 80 })
+  .array(fc.oneof({ weight: 6, arbitrary: bodies.ImageCreated }, ...Object.values(bodies)), {
+    minLength: 20,
+    maxLength: 80,
+    size: 'max',
+  })
   .map((drawn) => eventsFrom(1, possible(drawn)));
 
 function possible(drawn: readonly EventBody[]): EventBody[] {
