@@ -114,6 +114,8 @@ for (const value of ['', 1, null]) {
 for (const value of ['all', null, {}, { get: true, release: true }, 1]) test(refusesToOpen, 'layers', value);
 test(refusesToOpen, 'signal', {});
 test(refusesToOpen, 'now', 1);
+for (const value of [-1, 0.5, '100', null]) test(refusesToOpen, 'snapshotEvery', value);
+for (const value of ['print', null, {}]) test(refusesToOpen, 'onNotice', value);
 test(refusesToOpen, 'actor', 1);
 
 test('a directory is a string that is not empty', async (t) => {
