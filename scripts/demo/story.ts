@@ -10,6 +10,8 @@ import { type StoryClock, storyClock } from './story-clock.js';
 /** Monday morning, after the newest image of the archives was built. */
 const BEGIN = Date.UTC(2024, 2, 4, 9);
 const TAG = 'shop/app:prod';
+/** Between the two releases. */
+const WEDNESDAY = '2024-03-06T12:00';
 
 /** What an act plays with. */
 interface Scene {
@@ -129,6 +131,12 @@ async function readFolder(stage: Stage, directory: string, clock: StoryClock): P
   stage.act(`What ${TAG} pointed at before`, clock);
   stage.say('Each period of the tag, from the event that began it to the one that ended it; by whom, and why.');
   await stage.commandLine(['refs', TAG], directory, clock);
+  stage.act('What was there on Wednesday', clock);
+  stage.say('Any reading command, as of any moment: also of images that were deleted since.');
+  await stage.commandLine(['resolve', TAG, '--at', WEDNESDAY], directory, clock);
+  await stage.commandLine(['at', WEDNESDAY, 'images', '--tree'], directory, clock);
+  stage.act('What changed since', clock);
+  await stage.commandLine(['diff', WEDNESDAY, 'now'], directory, clock);
 }
 
 function count(number: number, noun: string): string {

@@ -83,11 +83,13 @@ test.serial('the demo plays its acts in order, in plain text of 80 columns, and 
       'imagelog images',
       'imagelog log',
       'imagelog refs',
+      'imagelog resolve',
+      'imagelog diff',
     ],
   );
   t.deepEqual(
     acts.map((act) => Number.parseInt(act, 10)),
-    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
   );
 });
 
@@ -101,6 +103,15 @@ test.serial('the demo shows what the tag was and is, who moved it and why', asyn
     timeline,
     new RegExp(`^█ ${after} +2024-03-07 14:00 .* ci@build-7 .*\\n▓ ${before} .* ana +“release 1\\.0”`, 'm'),
   );
+});
+
+test.serial('the demo shows a day of the past, with an image that is gone, and what changed since', async (t) => {
+  const { stdout } = await runDemo(t);
+  const acts = actsOf(stdout);
+  const [before, gone] = [archivedId('docker.io/shop/app:1.0'), archivedId('docker.io/library/twice:1')];
+  t.regex(acts[9] ?? '', new RegExp(`^sha256:${before}[0-9a-f]{52}$`, 'm'));
+  t.regex(acts[9] ?? '', new RegExp(`^${gone} .* twice:1$`, 'm'));
+  t.regex(acts[10] ?? '', new RegExp(`^− ${gone} `, 'm'));
 });
 
 test.serial('the demo shows two refusals that write nothing, and what a deletion takes along', async (t) => {

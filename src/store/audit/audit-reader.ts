@@ -69,7 +69,8 @@ export class AuditReader implements AuditReads {
       if (event?.type === 'ReferenceSet') return chosenImage(event, platform, this.#parts.platformOf);
       break;
     }
-    throw new StoreError('REFERENCE_NOT_FOUND', `the reference ${name} pointed at nothing after event ${seq}`, {
+    const then = seq === 0 ? 'nothing had happened yet' : `after event ${seq}`;
+    throw new StoreError('REFERENCE_NOT_FOUND', `${name} pointed at nothing then: ${then}`, {
       data: { reference: name, seq },
     });
   }
