@@ -1,46 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { StoredEvent } from '../../../src/model/events.js';
-import { isAbout } from '../../../src/model/subjects.js';
-import type { EventFilter } from '../../../src/store/read/log-reads.js';
 import type { EventStore } from '../../../src/store/store.js';
-import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
-
-const WRITERS = 64;
-const ROUNDS = 5;
-const actors = ['ann', 'ben', 'eve'];
-const image = idNamed('0 0');
-const reference = 'docker.io/library/x:3';
-
-/** A filter, and what it means. */
-interface Question {
-  readonly filter: EventFilter | undefined;
-  passes(event: StoredEvent): boolean;
-}
-
-const questions: readonly Question[] = [
-  { filter: undefined, passes: () => true },
-  { filter: { actor: 'ann' }, passes: ({ actor }) => actor === 'ann' },
-  { filter: { actor: ['ben', 'eve'] }, passes: ({ actor }) => actor === 'ben' || actor === 'eve' },
-  { filter: { type: 'ReferenceSet' }, passes: ({ type }) => type === 'ReferenceSet' },
-  { filter: { reference: 'x:3' }, passes: (event) => isAbout(event, { reference }) },
-  { filter: { image }, passes: (event) => isAbout(event, { image }) },
-  {
-    filter: { type: ['ImageCreated', 'MetadataSet'], actor: 'ben' },
-    passes: ({ type, actor }) => actor === 'ben' && type !== 'ReferenceSet',
-  },
-  { filter: { reference: 'never:1' }, passes: () => false },
-];
-
-async function write(store: EventStore, writer: number): Promise<void> {
-  const actor = actors[writer % actors.length];
-  for (let round = 0; round < ROUNDS; round++) {
-    const id = await store.create(imageConfig(`${writer} ${round}`), { actor });
-    await store.tag(`x:${writer % 8}`, id, { actor });
-    if (writer % 4 === 0) await store.setMetadata(image, 'k', new Uint8Array(1), { actor });
-  }
-}
+import { prepare, type Question, questions, WRITERS, write } from './many-writers.js';
 
 /** Follows the log until the head is `last`, pausing as `pauses` says, and returns what it was given. */
 async function followTo(
@@ -67,7 +29,7 @@ test(`followers of random places and speeds miss nothing of ${WRITERS} writers a
   });
   const property = fc.asyncProperty(fc.array(anyFollower, { minLength: 24, maxLength: 24 }), async (plans) => {
     const store = await openTestStore(t);
-    await store.create(imageConfig('0 0'));
+    await prepare(store);
     const written = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(store, writer)));
     const done = written.then(() => undefined);
     const given = plans.map(async ({ question, from, pauses, afterWrites }) => {
@@ -82,5 +44,5 @@ test(`followers of random places and speeds miss nothing of ${WRITERS} writers a
     }
     await store.close();
   });
-  await fc.assert(property, { numRuns: 4, endOnFailure: true });
+  await fc.assert(property, { numRuns: 3, endOnFailure: true });
 });
