@@ -2,6 +2,7 @@ import type { Page } from '../../../projections/live-view.js';
 import { aborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
+import { callOnAbort } from './abort-calls.js';
 import type { Stretch } from './stretch.js';
 
 type Result = IteratorResult<StoredEvent, undefined>;
@@ -70,6 +71,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   #reaching: Reaching[] = [];
   #isReading = false;
   #hasBegun = false;
+  #forgetSignal: (() => void) | undefined;
   /** Why it gives no more, for those who waited for more. */
   #over: unknown;
   /** What the next call of `next` throws. */
@@ -135,11 +137,11 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   // Not before somebody iterates: an iterator that was made and forgotten must not be kept alive by its signal.
   #begin(): void {
     this.#hasBegun = true;
-    if (this.#signal?.aborted === true) this.#onAbort();
-    else this.#signal?.addEventListener('abort', this.#onAbort);
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    if (signal.aborted) this.#fail(aborted(signal));
+    else this.#forgetSignal = callOnAbort(signal, () => this.#fail(aborted(signal)));
   }
-
-  readonly #onAbort = (): void => this.#fail(aborted(this.#signal as AbortSignal));
 
   #afterEnd(): Promise<Result> {
     const failure = this.#failure;
@@ -215,7 +217,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     if (this.#over !== undefined) return;
     this.#over = why;
     this.#drop();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#forgetSignal?.();
     this.#source.end();
     for (const { resolve } of this.#waiting.splice(0)) resolve(END);
     for (const { reject } of this.#reaching.splice(0)) reject(why);

@@ -214,3 +214,23 @@ test('a page that is larger than a follower holds is given whole', async (t) => 
     Array.from({ length: count }, (_, at) => at + 1),
   );
 });
+
+test('a hundred followers share one signal without a warning of a leak, and all end with it', async (t) => {
+  const { reader } = await liveLog(t);
+  const warnings: string[] = [];
+  const note = ({ name }: Error): number => warnings.push(name);
+  process.on('warning', note);
+  t.teardown(() => process.off('warning', note));
+  const controller = new AbortController();
+  const followers = Array.from({ length: 100 }, () => reader.follow({ signal: controller.signal }));
+  const waiting = followers.map((follower) => follower.next());
+  await followers[0]?.return();
+  controller.abort();
+  const ends = await Promise.allSettled(waiting);
+  t.deepEqual(
+    ends.map(({ status }) => status),
+    ['fulfilled', ...Array.from({ length: 99 }, () => 'rejected')],
+  );
+  await nextTurn();
+  t.deepEqual(warnings, []);
+});
