@@ -16,6 +16,8 @@ export interface Measured {
   readonly peer?: { readonly name: string; readonly values: readonly number[] } | undefined;
   /** Absent for a line that is there for information. */
   readonly target?: Target | undefined;
+  /** Events in the log, for a line of which there is one for each size: the report shows how it grows. */
+  readonly size?: number | undefined;
 }
 
 /** What a benchmark is given. */
@@ -24,6 +26,10 @@ export interface BenchContext {
   readonly directory: string;
   /** 1, or less for a quick look: sizes are multiplied by it. */
   readonly scale: number;
+  /** Sizes of the logs that are asked, in events, ascending: targets are for the last. */
+  readonly logSizes: readonly number[];
+  /** Whether logs that were kept from an earlier run are made again. */
+  readonly fresh: boolean;
   /** Tells what is being prepared. */
   readonly say: (text: string) => void;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { DiffId } from '../../../src/model/digest.js';
 
 const COMMANDS = [
   '/bin/sh -c #(nop) ADD file:5c2ae4f1 in / ',
@@ -8,10 +9,10 @@ const COMMANDS = [
 
 /**
  * Returns the config of the `index`-th image as a build tool writes one: about 1.2 KB, three layers of which the
- * top one is the image's own, so that every image has another id and another chain.
+ * top one is the image's own, so that every image has another id and, unless it is given the layers of another, another chain.
  */
-export function imageConfig(index: number): Uint8Array {
-  const created = new Date(Date.UTC(2024, 0, 1) + index * 1_000).toISOString();
+export function imageConfig(index: number, diffIds: readonly DiffId[] = imageLayers(index)): Uint8Array {
+  const created = createdAt(index);
   const config = {
     architecture: 'amd64',
     config: {
@@ -26,11 +27,21 @@ export function imageConfig(index: number): Uint8Array {
     created,
     history: COMMANDS.map((command) => ({ created, created_by: command, comment: 'buildkit.dockerfile.v0' })),
     os: 'linux',
-    rootfs: { type: 'layers', diff_ids: ['base', `middle ${index % 100}`, `top ${index}`].map(diffIdOf) },
+    rootfs: { type: 'layers', diff_ids: diffIds },
   };
   return new TextEncoder().encode(JSON.stringify(config));
 }
 
-function diffIdOf(name: string): string {
-  return `sha256:${createHash('sha256').update(name).digest('hex')}`;
+/** Returns the layers of the `index`-th image, from the bottom up. */
+export function imageLayers(index: number): DiffId[] {
+  return ['base', `middle ${index % 100}`, `top ${index}`].map(diffIdOf);
+}
+
+/** Returns the moment that the config of the `index`-th image says that it was created at, RFC 3339. */
+export function createdAt(index: number): string {
+  return new Date(Date.UTC(2024, 0, 1) + index * 1_000).toISOString();
+}
+
+function diffIdOf(name: string): DiffId {
+  return `sha256:${createHash('sha256').update(name).digest('hex')}` as DiffId;
 }

@@ -1,0 +1,183 @@
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openStore } from '../../../src/index.js';
+import { LevelLog } from '../../../src/log/level-log.js';
+import type { LogEntry } from '../../../src/log/log.js';
+import { encodeRecord } from '../../../src/log/record.js';
+import type { Digest, ImageId } from '../../../src/model/digest.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { stampEvents } from '../../../src/store/write/envelope.js';
+import type { EventStore } from '../../../src/store/store.js';
+import type { BenchContext } from '../benchmark.js';
+import { progressBar } from '../progress-bar.js';
+import { type LifeTransaction, lifeTransactions, movingReferences } from './life.js';
+import { SeededRandom } from './seeded-random.js';
+
+/** Changes whenever the same seed and size give another log or other snapshots. */
+const VERSION = 1;
+const SEED = 3;
+/** Events between two snapshots: what a store does by itself when nobody says otherwise. */
+const SNAPSHOT_EVERY = 50_000;
+/** Commands that were waiting at the same time, at the most: they become one batch. */
+const MAX_GROUP = 32;
+const BEGINNING = Date.UTC(2025, 0, 1);
+const SPAN_MS = 180 * 24 * 3_600 * 1_000;
+/** Names and ids that are kept beside a log to ask for. */
+const SAMPLES = 20_000;
+const SAMPLES_FILE = 'samples.json';
+
+/** A store that was filled as a life would, kept for later runs. Open it with `openLife` only, which leaves it as it is. */
+export interface LifeLog {
+  readonly directory: string;
+  /** Events in it. */
+  readonly size: number;
+  /** Ids of images at random, also of deleted ones. */
+  readonly images: readonly ImageId[];
+  /** Names at random, also of removed ones. */
+  readonly references: readonly string[];
+  /** Names that move all the time. */
+  readonly movingReferences: readonly string[];
+  /** Time of the first and of the last event. */
+  readonly from: number;
+  readonly until: number;
+}
+
+type Samples = Omit<LifeLog, 'directory' | 'size'>;
+
+/**
+ * Returns the log of `size` events and the snapshots that a store would have written meanwhile. It is kept in the folder for temporary
+ * files, for the next run: making one of 1,000,000 events takes minutes.
+ */
+export async function lifeLog(size: number, { fresh, say }: Pick<BenchContext, 'fresh' | 'say'>): Promise<LifeLog> {
+  const directory = join(tmpdir(), `imagelog-bench-life-${VERSION}-${SEED}-${size}`);
+  if (fresh) await rm(directory, { recursive: true, force: true });
+  if (!(await isThere(directory))) {
+    say(`makes a log of ${size} events, kept for later runs in ${directory}`);
+    await makeKept(directory, size);
+  }
+  const samples = JSON.parse(await readFile(join(directory, SAMPLES_FILE), 'utf8')) as Samples;
+  return { directory, size, ...samples };
+}
+
+/** Opens the store of a kept log for reading. A snapshot that it passes over fails it: then the log was made by another version. */
+export async function openLife(directory: string): Promise<EventStore> {
+  const notices: string[] = [];
+  const options = { layers: 'none', readOnly: true, onNotice: (notice: string) => notices.push(notice) } as const;
+  const store = await openStore(directory, options);
+  if (notices.length === 0) return store;
+  await store.close();
+  throw new Error(`${directory}: ${notices.join('; ')}; make it again with --fresh`);
+}
+
+// Under another name until it is whole: what an interrupted run leaves is never taken for a log.
+async function makeKept(directory: string, size: number): Promise<void> {
+  const unfinished = `${directory}.${process.pid}`;
+  await mkdir(unfinished);
+  try {
+    await makeLife(unfinished, size);
+    await rename(unfinished, directory);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Makes the store in `directory`, with the samples beside it. */
+export async function makeLife(directory: string, size: number): Promise<void> {
+  const bar = progressBar(`a log of ${size} events`, size);
+  const random = new SeededRandom(SEED);
+  const recorder = new Recorder(size, random);
+  const groups = recorder.groups();
+  try {
+    for (let isOver = false; !isOver; ) {
+      await snapshot(directory);
+      const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+      const end = log.head.seq + SNAPSHOT_EVERY;
+      while (!isOver && log.head.seq < end) {
+        const { value: group } = groups.next();
+        if (group !== undefined) await log.append({ expectedHead: log.head.seq, ...group });
+        isOver = group === undefined;
+        bar.update(log.head.seq);
+      }
+      await log.close();
+    }
+    await snapshot(directory);
+  } finally {
+    bar.end();
+  }
+  await writeFile(join(directory, SAMPLES_FILE), JSON.stringify(recorder.samples()));
+}
+
+/** Opens the store, made when it is missing, and writes a snapshot of what is in it. */
+async function snapshot(directory: string): Promise<void> {
+  const store = await openStore(directory, { layers: 'none', actor: 'bench' });
+  await store.snapshot();
+  await store.close();
+}
+
+/** What is appended at once. */
+interface Group {
+  readonly entries: LogEntry[];
+  readonly content: Map<Digest, Uint8Array>;
+}
+
+/** Puts the commands of a life one after another, at moments and in groups, and remembers what they were about. */
+class Recorder {
+  readonly #size: number;
+  readonly #random: SeededRandom;
+  readonly #images: ImageId[] = [];
+  readonly #references = new Set<string>();
+  #seq = 0;
+  #time = BEGINNING;
+
+  constructor(size: number, random: SeededRandom) {
+    this.#size = size;
+    this.#random = random;
+  }
+
+  *groups(): Generator<Group, undefined> {
+    let group: Group = { entries: [], content: new Map() };
+    let room = this.#random.between(1, MAX_GROUP);
+    for (const transaction of lifeTransactions(this.#size, this.#random)) {
+      this.#add(transaction, group);
+      if (--room > 0) continue;
+      yield group;
+      group = { entries: [], content: new Map() };
+      room = this.#random.between(1, MAX_GROUP);
+    }
+    if (group.entries.length > 0) yield group;
+    return undefined;
+  }
+
+  samples(): Samples {
+    const sample = <Item>(items: readonly Item[]): Item[] =>
+      Array.from({ length: Math.min(SAMPLES, items.length) }, () => this.#random.pick(items));
+    return {
+      images: sample(this.#images),
+      references: sample([...this.#references]),
+      movingReferences: movingReferences(),
+      from: BEGINNING,
+      until: this.#time,
+    };
+  }
+
+  #add({ events, content, origin }: LifeTransaction, group: Group): void {
+    const meanGapMs = (SPAN_MS / this.#size) * events.length;
+    this.#time += Math.floor(this.#random.fraction() * 2 * meanGapMs);
+    for (const event of stampEvents(events, origin, { first: this.#seq + 1, time: this.#time })) {
+      group.entries.push({ event, record: encodeRecord(event) });
+      if (event.type === 'ImageCreated') this.#images.push(event.image);
+      if (event.type === 'ReferenceSet') this.#references.add(event.reference);
+    }
+    this.#seq += events.length;
+    for (const [digest, bytes] of content) group.content.set(digest, bytes);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
