@@ -1,12 +1,14 @@
 import type { Measured, Target } from './benchmark.js';
 import { isMet, ratioOf, spreadOf, type Spread } from './statistics.js';
 
+const GROWTH_COLUMN = 18;
+
 /** Returns one line of the report for people. */
 export function formatLine(measured: Measured): string {
-  const { name, unit, ours, peer, target } = measured;
+  const { unit, ours, peer, target } = measured;
   const ratio = ratioOf(measured);
   const parts = [
-    name.padEnd(34),
+    titleOf(measured).padEnd(46),
     `${formatNumber(spreadOf(ours).median)} ${unit}`.padEnd(22),
     peer === undefined ? formatSpread(spreadOf(ours)).padEnd(46) : formatPeer(measured, peer).padEnd(46),
     (ratio === undefined ? '' : `x ${formatNumber(ratio.median)} ${formatSpread(ratio)}`).padEnd(26),
@@ -18,9 +20,10 @@ export function formatLine(measured: Measured): string {
 
 /** Returns one line of the report for programs: one JSON object. */
 export function formatJson(measured: Measured): string {
-  const { name, unit, ours, peer, target } = measured;
+  const { name, unit, ours, peer, target, size } = measured;
   return JSON.stringify({
     name,
+    size,
     unit,
     ours: spreadOf(ours),
     peer: peer === undefined ? undefined : { name: peer.name, ...spreadOf(peer.values) },
@@ -34,11 +37,40 @@ export function formatJson(measured: Measured): string {
 /** Returns the summary: how many targets were met, and which were not. */
 export function formatSummary(lines: readonly Measured[], failures: readonly string[]): string {
   const judged = lines.filter(({ target }) => target !== undefined);
-  const missed = judged.filter((line) => isMet(line) === false).map(({ name }) => name);
+  const missed = judged.filter((line) => isMet(line) === false).map(titleOf);
   const parts = [`${judged.length - missed.length} of ${judged.length} targets met`];
   if (missed.length > 0) parts.push(`missed: ${missed.join(', ')}`);
   if (failures.length > 0) parts.push(`failed: ${failures.join(', ')}`);
   return parts.join('; ');
+}
+
+/**
+ * Returns the lines of a table that shows how the lines of several sizes grow: the median at each size, or the ratio to the
+ * peer for a line that is judged by it. None when nothing was measured at more than one size.
+ */
+export function formatGrowth(lines: readonly Measured[]): string[] {
+  const sizes = [...new Set(lines.flatMap(({ size }) => size ?? []))].sort((a, b) => a - b);
+  if (sizes.length < 2) return [];
+  const names = [...new Set(lines.filter(({ size }) => size !== undefined).map(({ name }) => name))];
+  const rows = names.map((name) => {
+    const cells = sizes.map((size) => {
+      const line = lines.find((each) => each.name === name && each.size === size);
+      return (line === undefined ? '' : formatGrown(line)).padStart(GROWTH_COLUMN);
+    });
+    return `${name.padEnd(46)}${cells.join('')}`;
+  });
+  const heading = sizes.map((size) => formatNumber(size).padStart(GROWTH_COLUMN)).join('');
+  return [`${'growth, by events in the log'.padEnd(46)}${heading}`, ...rows, ''];
+}
+
+function formatGrown(measured: Measured): string {
+  const ratio = measured.target?.of === 'ours' ? undefined : ratioOf(measured);
+  if (ratio !== undefined) return `x ${formatNumber(ratio.median)}`;
+  return `${formatNumber(spreadOf(measured.ours).median)} ${measured.unit}`;
+}
+
+function titleOf({ name, size }: Measured): string {
+  return size === undefined ? name : `${name} (${formatNumber(size)})`;
 }
 
 function verdict(measured: Measured): string {

@@ -17,6 +17,13 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] as number, max: sorted.at(-1) as number };
 }
 
+/** Returns the smallest of `values` that `percent` of them do not exceed; there is at least one. */
+export function percentileOf(values: readonly number[], percent: number): number {
+  if (values.length === 0) throw new RangeError('values must not be empty');
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] as number;
+}
+
 /** Returns the spread of the ratios of ours to the peer's, each of one round; undefined without a peer. */
 export function ratioOf({ ours, peer }: Measured): Spread | undefined {
   if (peer === undefined) return undefined;

@@ -1,0 +1,42 @@
+import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
+import { measureInChild } from '../child-process.js';
+import { lifeLog } from '../inputs/life-log.js';
+import { atEachSize } from '../log-sizes.js';
+import { interleave } from '../rounds.js';
+
+const ROUNDS = 5;
+const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
+
+/**
+ * `follow` from zero and `read`, each event checked and decoded, against the iterator of `level` over the same rows, each in a
+ * process of its own. The peer is what the documentation of `level` shows, `for await (const [key, value] of db.iterator())`
+ * with keys and values as views; `nextv(1_000)`, which it says can be faster, is there for information.
+ */
+export const followBenchmark: Benchmark = {
+  name: 'follow',
+  about: 'follow from zero and read, against the raw iterator of level over the same records',
+  run: (context) => atEachSize(context, (size) => measure(size, context)),
+};
+
+async function measure(size: number, context: BenchContext): Promise<Measured[]> {
+  const { directory } = await lifeLog(size, context);
+  const rateOf = async (way: string): Promise<number> => {
+    const args = [way, directory, String(size)];
+    return (await measureInChild<{ eventsPerSecond: number }>(READ_CHILD, args)).eventsPerSecond;
+  };
+  const rates = await interleave(ROUNDS, {
+    iterator: () => rateOf('iterator'),
+    follow: () => rateOf('follow'),
+    read: () => rateOf('read'),
+    nextv: () => rateOf('nextv'),
+  });
+  const iterator = { name: 'level, for await', values: rates.iterator };
+  const nextv = { name: 'level, nextv(1,000)', values: rates.nextv };
+  const target = { of: 'ratio', bound: 'at least', value: 0.4 } as const;
+  const line = { unit: 'events/s' };
+  return [
+    { ...line, name: 'follow from zero', ours: rates.follow, peer: iterator, target },
+    { ...line, name: 'follow from zero, by the faster peer', ours: rates.follow, peer: nextv },
+    { ...line, name: 'read', ours: rates.read, peer: iterator },
+  ];
+}

@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
+import { measureInChild } from '../child-process.js';
+import { borrowStore, snapshotsOf } from '../inputs/borrowed-store.js';
+import { lifeLog } from '../inputs/life-log.js';
+import { atEachSize } from '../log-sizes.js';
+import { interleave } from '../rounds.js';
+
+const ROUNDS = 5;
+const OPEN_CHILD = new URL('../children/time-of-open.js', import.meta.url);
+
+/** Opening a store by its newest snapshot, against folding all of its log, each in a fresh process. */
+export const reopenBenchmark: Benchmark = {
+  name: 'reopen',
+  about: 'open from a snapshot, against a full replay of the same log',
+  run: (context) => atEachSize(context, (size) => measure(size, context)),
+};
+
+async function measure(size: number, context: BenchContext): Promise<Measured[]> {
+  const { directory } = await lifeLog(size, context);
+  const snapshots = await snapshotsOf(directory);
+  const borrowed = (name: string, keeps: (snapshot: string) => boolean): Promise<string> =>
+    borrowStore(directory, join(context.directory, `${name}-${size}`), keeps);
+  const clean = await borrowed('clean', () => true);
+  const crashed = await borrowed('crashed', (snapshot) => snapshot !== snapshots.at(-1));
+  const bare = await borrowed('bare', () => false);
+  const open = async (path: string): Promise<number> => {
+    const { seconds, events } = await measureInChild<{ seconds: number; events: number }>(OPEN_CHILD, [path]);
+    if (events !== size) throw new RangeError(`the store has ${events} events, expected ${size}`);
+    return 1 / seconds;
+  };
+  const rates = await interleave(ROUNDS, {
+    replay: () => open(bare),
+    snapshot: () => open(clean),
+    crashed: () => open(crashed),
+  });
+  const line = { unit: 'opens/s', peer: { name: 'full replay', values: rates.replay } };
+  const target = { of: 'ratio', bound: 'at least', value: 4 } as const;
+  return [
+    { ...line, name: 'open from a snapshot', ours: rates.snapshot, target },
+    { ...line, name: 'open, the newest snapshot missing', ours: rates.crashed },
+  ];
+}

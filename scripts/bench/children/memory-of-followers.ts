@@ -1,0 +1,51 @@
+import { openStore } from '../../../src/index.js';
+import { gatherCrowd } from '../inputs/crowd.js';
+import { peakMemory } from '../peak-memory.js';
+
+/*
+ * Writes into the store in the directory it is given, beside as many idle and slow followers as it is told, as many
+ * events: directory, idle, slow, events. Each event replaces what the one before set, so that views do not grow. Prints the bytes of heap that the
+ * followers hold, those by which it grew between the first tenth of the events and the last, and the peak of the process.
+ * Runs with --expose-gc.
+ */
+
+const AT_ONCE = 64;
+const WAVES = 10;
+
+const [directory, ...numbers] = process.argv.slice(2) as [string, ...string[]];
+const [idle = 0, slow = 0, events = 0] = numbers.map(Number);
+const store = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0 });
+const image = store.map().keys().next().value;
+if (image === undefined) throw new RangeError('the store has no image');
+const imageId = image;
+
+await write();
+const before = await heapUsed();
+const crowd = await gatherCrowd(store, { idle, slow });
+const heldBytes = (await heapUsed()) - before;
+await write();
+const first = await heapUsed();
+for (let wave = 1; wave < WAVES; wave++) await write();
+const grownBytes = (await heapUsed()) - first;
+await crowd.dismiss();
+await store.close();
+console.log(JSON.stringify({ heldBytes, grownBytes, peakBytes: peakMemory() }));
+
+/** Writes a tenth of the events. */
+async function write(): Promise<void> {
+  const value = new TextEncoder().encode('tested');
+  for (let done = 0; done < events / WAVES; done += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, () => store.setMetadata(imageId, 'stage', value)));
+  }
+}
+
+/** The bytes that are held now, in the heap and in buffers beside it. */
+async function heapUsed(): Promise<number> {
+  if (globalThis.gc === undefined) throw new Error('run this script with --expose-gc');
+  // What waits for the end of this turn is no longer needed after it.
+  await new Promise((resolve) => setImmediate(resolve));
+  globalThis.gc();
+  globalThis.gc();
+  const { heapUsed: heap, external } = process.memoryUsage();
+  return heap + external;
+}

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import { Level } from 'level';
+import { EVENT_PREFIX } from '../../../src/log/keys.js';
+import { openLife } from '../inputs/life-log.js';
+import { secondsOf } from '../rounds.js';
+
+/*
+ * Reads the events of a store in one way: takes the way, the store's directory and how many events it has. Prints how many it
+ * reads in a second, after as much reading as it takes to compile the code.
+ */
+
+/** A way to read the first `limit` events; returns how many there were. */
+interface Reader extends AsyncDisposable {
+  read(limit: number): Promise<number>;
+}
+
+const WARM_UP_EVENTS = 100_000;
+const LEAST_SECONDS = 1;
+const BATCH_ROWS = 1_000;
+
+const [way, directory, size] = process.argv.slice(2) as [string, string, string];
+const events = Number(size);
+await using reader = await openReader();
+for (let done = 0; done < WARM_UP_EVENTS; ) done += await readAll(Math.min(events, WARM_UP_EVENTS));
+let seconds = 0;
+let count = 0;
+while (seconds < LEAST_SECONDS) {
+  seconds += await secondsOf(() => readAll(events));
+  count += events;
+}
+console.log(JSON.stringify({ eventsPerSecond: count / seconds }));
+
+async function readAll(limit: number): Promise<number> {
+  const found = await reader.read(limit);
+  if (found !== limit) throw new RangeError(`${way} gave ${found} events, expected ${limit}`);
+  return found;
+}
+
+async function openReader(): Promise<Reader> {
+  switch (way) {
+    case 'follow':
+      return openStoreReader((store, limit) => take(store.log.follow({ from: 1 }), limit));
+    case 'read':
+      return openStoreReader((store, limit) => take(store.log.read({ to: limit }), limit));
+    case 'iterator':
+      return openLevelReader((rows, limit) => take(rows, limit));
+    case 'nextv':
+      return openLevelReader(takeInBatches);
+    default:
+      throw new RangeError(`there is no way ${way}`);
+  }
+}
+
+async function openStoreReader(
+  read: (store: Awaited<ReturnType<typeof openLife>>, limit: number) => Promise<number>,
+): Promise<Reader> {
+  const store = await openLife(directory);
+  return { read: (limit) => read(store, limit), [Symbol.asyncDispose]: () => store.close() };
+}
+
+type Rows = ReturnType<typeof rowsOf>;
+
+async function openLevelReader(read: (rows: Rows, limit: number) => Promise<number>): Promise<Reader> {
+  const level = new Level<Uint8Array, Uint8Array>(join(directory, 'log'), {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+  });
+  await level.open();
+  return { read: (limit) => read(rowsOf(level, limit), limit), [Symbol.asyncDispose]: () => level.close() };
+}
+
+function rowsOf(level: Level<Uint8Array, Uint8Array>, limit: number) {
+  return level.iterator({ gte: Uint8Array.of(EVENT_PREFIX), lt: Uint8Array.of(EVENT_PREFIX + 1), limit });
+}
+
+/** As the documentation of `level` shows it: one after another. */
+async function take(items: AsyncIterable<unknown>, limit: number): Promise<number> {
+  let found = 0;
+  for await (const item of items) {
+    if (item !== undefined) found++;
+    // A follower waits for more.
+    if (found === limit) break;
+  }
+  return found;
+}
+
+/** As it says that it can be faster: many with one call. */
+async function takeInBatches(rows: Rows): Promise<number> {
+  let found = 0;
+  try {
+    for (;;) {
+      const batch = await rows.nextv(BATCH_ROWS);
+      if (batch.length === 0) return found;
+      for (const [key] of batch) if (key.length > 0) found++;
+    }
+  } finally {
+    await rows.close();
+  }
+}

@@ -1,0 +1,14 @@
+import { openLife } from '../inputs/life-log.js';
+import { secondsOf } from '../rounds.js';
+
+/* Opens the store in the directory it is given for reading, and prints the seconds that took and the events it has. */
+
+let events = 0;
+let close = async (): Promise<void> => undefined;
+const seconds = await secondsOf(async () => {
+  const store = await openLife(process.argv[2] as string);
+  events = store.log.head.seq;
+  close = () => store.close();
+});
+await close();
+console.log(JSON.stringify({ seconds, events }));

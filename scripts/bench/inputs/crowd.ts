@@ -1,0 +1,75 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { digestOf, type ImageId } from '../../../src/model/digest.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import type { EventFilter, FollowOptions, Follower } from '../../../src/store/read/log-reads.js';
+import type { EventStore } from '../../../src/store/store.js';
+
+/** How many followers of each kind there are. */
+export interface CrowdSize {
+  /** That wait for what does not come: one image, one name, one actor or one type of event. */
+  readonly idle?: number;
+  /** That begin at the first event and take 10 ms for each. */
+  readonly slow?: number;
+  /** That take every event that comes. */
+  readonly eager?: number;
+}
+
+/** Followers of a store, each iterated by somebody. */
+export interface Crowd {
+  /** Resolves when every eager follower has taken every event there is. */
+  caughtUp(): Promise<void>;
+  /** Resolves when all have ended. */
+  dismiss(): Promise<void>;
+}
+
+const SLOW_MS = 10;
+
+/** Returns followers of `store` that have all begun: the idle and eager ones wait, the slow ones have their first event. */
+export async function gatherCrowd(store: EventStore, { idle = 0, slow = 0, eager = 0 }: CrowdSize): Promise<Crowd> {
+  const followers: Follower[] = [];
+  const ends: Promise<void>[] = [];
+  const join = (options: FollowOptions, handle?: () => Promise<void>): Follower => {
+    const follower = store.log.follow(options);
+    followers.push(follower);
+    ends.push(iterate(follower, handle));
+    return follower;
+  };
+  const waiting = Array.from({ length: idle }, (_, at) => join({ filter: idleFilter(at) }));
+  const taking = Array.from({ length: eager }, () => join({}));
+  const begun = Array.from({ length: slow }, () => {
+    return new Promise<void>((resolve) => {
+      join({ from: 1 }, () => {
+        resolve();
+        return delay(SLOW_MS);
+      });
+    });
+  });
+  const caughtUp = async (these: readonly Follower[]): Promise<void> => {
+    await Promise.all(these.map((follower) => follower.caughtUp()));
+  };
+  await Promise.all([caughtUp(waiting), caughtUp(taking), ...begun]);
+  return {
+    caughtUp: () => caughtUp(taking),
+    dismiss: async () => {
+      await Promise.all(followers.map((follower) => follower.return()));
+      await Promise.all(ends);
+    },
+  };
+}
+
+async function iterate(follower: Follower, handle?: () => Promise<void>): Promise<void> {
+  for await (const { seq } of follower) if (handle !== undefined && seq > 0) await handle();
+}
+
+function idleFilter(at: number): EventFilter {
+  switch (at % 4) {
+    case 0:
+      return { image: digestOf(new TextEncoder().encode(`nothing ${at}`), nodeSha256) as ImageId };
+    case 1:
+      return { reference: `nobody/tags-this:${at}` };
+    case 2:
+      return { actor: `nobody ${at}` };
+    default:
+      return { type: 'LayerRemoved' };
+  }
+}
