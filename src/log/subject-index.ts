@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { digestHex, type Digest, hexToBytes, type Sha256 } from '../model/digest.js';
+import { bytesToHex, digestHex, type Digest, hexToBytes, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { type Subject, subjectsOf } from '../model/subjects.js';
 import { keyAt, seqOfKey, SUBJECT_PREFIX } from './keys.js';
@@ -54,15 +54,29 @@ export function subjectRows(events: Iterable<StoredEvent>, hash: Sha256): IndexR
     for (const chain of chains) note(seqsOf.chain, chain, event.seq);
     note(seqsOf.actor, actor, event.seq);
   }
+  return (Object.entries(seqsOf) as [SubjectKind, Map<string, number[]>][]).flatMap(([kind, subjects]) =>
+    rowsOf(kind, subjects, hash),
+  );
+}
+
+/** Subjects that share the beginning of a hash share rows: each with its own, one would hide what the other says. */
+function rowsOf(kind: SubjectKind, subjects: ReadonlyMap<string, readonly number[]>, hash: Sha256): IndexRow[] {
+  const seqsOf = new Map<string, readonly number[]>();
+  for (const [subject, seqs] of subjects) {
+    const prefix = bytesToHex(prefixOf(kind, subject, hash));
+    const others = seqsOf.get(prefix);
+    seqsOf.set(prefix, others === undefined ? seqs : merged(others, seqs));
+  }
   const rows: IndexRow[] = [];
-  for (const [kind, subjects] of Object.entries(seqsOf) as [SubjectKind, Map<string, number[]>][]) {
-    for (const [subject, seqs] of subjects) {
-      const prefix = prefixOf(kind, subject, hash);
-      for (let at = 0; at < seqs.length; at += MAX_ROW_SEQS)
-        rows.push(formatRow(prefix, seqs.slice(at, at + MAX_ROW_SEQS)));
-    }
+  for (const [prefix, seqs] of seqsOf) {
+    for (let at = 0; at < seqs.length; at += MAX_ROW_SEQS)
+      rows.push(formatRow(hexToBytes(prefix), seqs.slice(at, at + MAX_ROW_SEQS)));
   }
   return rows;
+}
+
+function merged(seqs: readonly number[], others: readonly number[]): number[] {
+  return [...new Set([...seqs, ...others])].sort((a, b) => a - b);
 }
 
 /**

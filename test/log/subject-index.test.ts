@@ -150,6 +150,24 @@ test('two images whose ids begin alike are kept apart', async (t) => {
   t.deepEqual(await seqsAbout(log, [{ image: twins[1] as ImageId }], { reverse: true }), [2]);
 });
 
+test('two images whose ids begin alike are kept apart in one batch too', async (t) => {
+  const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
+  const [one, other] = ['1', '2'].map((end) => `sha256:${'ab'.repeat(31)}a${end}` as Digest as ImageId) as [
+    ImageId,
+    ImageId,
+  ];
+  await appendBodies(log, [
+    { ...creationOf('a'), image: one } as EventBody,
+    { ...creationOf('b'), image: other } as EventBody,
+    creationOf('c'),
+    { type: 'ParentSet', image: one, parent: other, previous: undefined },
+  ]);
+  for (const reverse of [false, true]) {
+    t.deepEqual((await seqsAbout(log, [{ image: one }], { reverse })).sort(), [1, 4]);
+    t.deepEqual((await seqsAbout(log, [{ image: other }], { reverse })).sort(), [2, 4]);
+  }
+});
+
 test('a log without its index gets it when it is opened for writing', async (t) => {
   const location = join(await temporaryDirectory(t), 'log');
   const log = await openTestLog(t, location);
@@ -165,6 +183,7 @@ test('a log without its index gets it when it is opened for writing', async (t) 
   const reading = await openTestLog(t, location, { createIfMissing: false, readOnly: true });
   t.false(reading.hasSubjectIndex);
   t.deepEqual(await seqsAbout(reading, [{ image }]), expected, 'the whole log is read instead');
+  for await (const page of reading.subjectPages([{ image: idNamed('a') }], { pageSize: 1 })) t.is(page.length, 1);
   await reading.close();
 
   const writing = await openTestLog(t, location, { createIfMissing: false });
