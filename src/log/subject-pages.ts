@@ -43,7 +43,10 @@ export async function* scannedPages(
   subjects: readonly Subject[],
   range: PageRange,
 ): AsyncGenerator<readonly StoredEvent[]> {
-  for await (const page of eventPages(source, range)) yield aboutAny(page, subjects);
+  for await (const events of eventPages(source, range)) {
+    const page = aboutAny(events, subjects);
+    if (page.length > 0) yield page;
+  }
 }
 
 /** Takes the next seqs of all cursors together, in order, each once. */

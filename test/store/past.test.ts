@@ -1,12 +1,15 @@
+import { join } from 'node:path';
 import test from 'ava';
+import { SUBJECT_PREFIX } from '../../src/log/keys.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { pastStateOf } from '../support/store-state.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
+import { tamper } from '../support/test-log.js';
 import { bytesOf } from '../support/text-bytes.js';
 import { archivePath } from './fixture-archives.js';
-import { temporaryStore } from './temporary-store.js';
+import { reopened, temporaryStore } from './temporary-store.js';
 
 const a = idNamed('a');
 const b = idNamed('b');
@@ -59,6 +62,22 @@ test('a store filled from real archives is, at each moment, what it was then', a
   const [created, moved] = await store.referenceHistory(tag);
   t.like(created, { image: first, previous: undefined, until: moved?.from, untilSeq: moved?.seq });
   t.like(moved, { image: second, previous: first, actor: 'ann', reason: 'hotfix', removedBy: 'tester' });
+});
+
+test('a log without its index, opened for reading, gives the same past', async (t) => {
+  const store = await temporaryStore(t);
+  const tagged = await store.create(imageConfig('a'));
+  await store.tag('shop/app:prod', tagged);
+  await store.create(imageConfig('b'));
+  const expected = await store.referenceHistory('shop/app:prod');
+  await store.close();
+  await tamper(join(store.directory, 'log'), (database) =>
+    database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) }),
+  );
+  const reading = await reopened(t, store, { readOnly: true });
+  t.is(await reading.resolve('shop/app:prod', { at: 3 }), tagged);
+  await rejection(t, 'REFERENCE_NOT_FOUND', reading.resolve('shop/app:prod', { at: 1 }));
+  t.deepEqual(await reading.referenceHistory('shop/app:prod'), expected);
 });
 
 test('the past of each platform of a reference is told', async (t) => {
