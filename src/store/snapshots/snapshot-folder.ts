@@ -74,8 +74,10 @@ export class SnapshotFolder {
    * said once.
    */
   async nearest(seq: number): Promise<ViewsSnapshot | undefined> {
+    const listed = await this.#listed();
+    // Not before they are listed: one that was written meanwhile is of an event that came meanwhile.
     const head = this.#log.head.seq;
-    for (const found of (await this.#listed()).reverse()) {
+    for (const found of listed.reverse()) {
       const name = viewsName(found);
       if (found > head) this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
       if (found > seq || this.#bad.has(name)) continue;

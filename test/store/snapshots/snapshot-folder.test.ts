@@ -1,5 +1,5 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createViews, type ViewSet } from '../../../projections/views.js';
 import { encodeViews, viewVersions } from '../../../projections/views-codec.js';
@@ -66,6 +66,24 @@ test('the nearest snapshot is the newest at or before the seq, and has the views
     t.is((await snapshots.nearest(seq))?.seq, expected);
     t.deepEqual(plainViews((await viewsAt(world, seq)).views), plainViews((await foldedTo(log, seq)).views));
   }
+  t.deepEqual(notices, []);
+});
+
+test('a snapshot of an event that comes while the folder is read is no bad one', async (t) => {
+  const world = await worldOf(t);
+  await writeAt(world, 5);
+  const { log, path, notices } = world;
+  let { head } = log;
+  const growing = {
+    leafHash: (seq: number) => log.leafHash(seq),
+    get head() {
+      return head;
+    },
+  };
+  head = { seq: 4, time: 0 };
+  const found = folder(dirname(path), growing as LevelLog, notices).nearest(5);
+  head = log.head;
+  t.is((await found)?.seq, 5);
   t.deepEqual(notices, []);
 });
 
