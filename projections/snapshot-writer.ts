@@ -1,9 +1,8 @@
-import type { Digest } from '../src/model/digest.js';
+import { type Digest, HASH_BYTES } from '../src/model/digest.js';
 
 /** Bytes after which a writer wants to be emptied: worth a write to a file, and at most some milliseconds of work. */
 const FULL_BYTES = 16 * 1024;
 const HASH_HEX_START = 'sha256:'.length;
-const HASH_BYTES = 32;
 
 const utf8 = new TextEncoder();
 
