@@ -60,7 +60,11 @@ async function main(directory = './data', target = `${resolve(directory)}-mirror
   await using consumer = store.consumer(CONSUMER);
   // Ends the loop when all that is in the log was given. A service leaves this out, and goes on with each event that comes.
   const events = consumer[Symbol.asyncIterator]();
-  void consumer.caughtUp().then(() => events.return?.());
+  void consumer.caughtUp().then(
+    () => events.return?.(),
+    // The loop ended before, and throws why.
+    () => undefined,
+  );
   for await (const event of consumer) {
     await mirrorEvent(store, mirror, event);
     // The files are durable: a crash before this line has the event mirrored again, one after it has not.

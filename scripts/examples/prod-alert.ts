@@ -50,7 +50,11 @@ async function main(directory = './data'): Promise<void> {
   const { storeId } = store.stats();
   // Ends the loop when all that is in the log was given. A service leaves this out, and goes on with each event that comes.
   const events = consumer[Symbol.asyncIterator]();
-  void consumer.caughtUp().then(() => events.return?.());
+  void consumer.caughtUp().then(
+    () => events.return?.(),
+    // The loop ended before, and throws why.
+    () => undefined,
+  );
   for await (const event of consumer) {
     const alert = alertFor(event, storeId);
     if (alert !== undefined) await send(alert);

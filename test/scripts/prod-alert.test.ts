@@ -60,3 +60,16 @@ test('an alert that went out before a crash goes out again with the same key, an
   t.is(lines.length, 3);
   t.is(lines[0], crashed.lines[0]);
 });
+
+test('an alert that cannot be sent ends the run with the reason, and is sent by the next', async (t) => {
+  const store = await openTestStore(t);
+  await store.load(archivePath('docker25-all.tar'));
+  for (const version of ['1.0', '2.0']) await store.tag('shop/app:prod', store.resolve(`shop/app:${version}`));
+  await store.close();
+  const before = `console.log = () => { throw new Error('the chat is down'); };`;
+  const failed = await runExample('prod-alert', [store.directory], { before });
+  t.is(failed.code, 1);
+  t.regex(failed.stderr, /Error: the chat is down/);
+  t.notRegex(failed.stderr, /ABORTED/);
+  t.is((await runExample('prod-alert', [store.directory])).lines.length, 2);
+});
