@@ -283,9 +283,13 @@ export class LocalEventStore implements EventStore {
       // While the lock is still held: afterwards the file may be another owner's.
       if (!readOnly) await removeOwner(this.directory);
     } finally {
-      await log.close();
-      viewSet.end();
-      onClosed();
+      try {
+        await log.close();
+      } finally {
+        // Followers end, whatever became of the database.
+        viewSet.end();
+        onClosed();
+      }
     }
   }
 }
