@@ -1,6 +1,7 @@
 import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import { parseMoment } from '../../model/point-in-time.js';
+import { lastSeqBy } from '../read/last-seq-by.js';
 import type { When } from './audit.js';
 
 /** What a point in time is looked up in. */
@@ -19,7 +20,7 @@ export interface SeqAtOptions {
  */
 export function seqAt(when: When, options: SeqAtOptions): number {
   if (typeof when === 'number') return checkedSeq(when, options.headSeq);
-  return lastSeqBy(momentOf(when, options), options);
+  return lastSeqBy(options.log, options.headSeq, momentOf(when, options));
 }
 
 function checkedSeq(seq: number, headSeq: number): number {
@@ -59,16 +60,4 @@ function parse(when: Date | string): { readonly first: number; readonly last: nu
     `${JSON.stringify(when.slice(0, 100))} is no point in time: expected a seq, a date or RFC 3339`,
     { data: { when: when.slice(0, 100) } },
   );
-}
-
-/** The last event up to and with `time`. The events of a transaction share their time, so that none is cut in half. */
-function lastSeqBy(time: number, { log, headSeq }: SeqAtOptions): number {
-  let low = 0;
-  let high = headSeq;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if ((log.event(middle)?.time ?? Number.POSITIVE_INFINITY) <= time) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

@@ -18,9 +18,18 @@ export interface CompiledFilter {
   readonly subjects: readonly Subject[] | undefined;
   /** The types of the events that pass; undefined when the filter names none. */
   readonly types: ReadonlySet<EventType> | undefined;
+  /** First and last moment of the events that pass, milliseconds since the epoch; undefined where it names none. */
+  readonly since: number | undefined;
+  readonly until: number | undefined;
 }
 
-const NO_FILTER: CompiledFilter = { passes: undefined, subjects: undefined, types: undefined };
+const NO_FILTER: CompiledFilter = {
+  passes: undefined,
+  subjects: undefined,
+  types: undefined,
+  since: undefined,
+  until: undefined,
+};
 
 /** The kinds of subject, beside the actor that every event has. */
 type SubjectKind = 'image' | 'reference' | 'chainId';
@@ -65,7 +74,7 @@ export function compileFilter(filter: EventFilter | undefined): CompiledFilter {
   if (references !== undefined) tests.push((event) => 'reference' in event && references.has(event.reference));
   if (images !== undefined) tests.push((event) => subjectsOf(event).images.some((image) => images.has(image)));
   if (chains !== undefined) tests.push((event) => subjectsOf(event).chains.some((chain) => chains.has(chain)));
-  return { passes: all(tests), subjects: subjectsNamed({ references, images, chains, actors }), types };
+  return { passes: all(tests), subjects: subjectsNamed({ references, images, chains, actors }), types, since, until };
 }
 
 function all(tests: readonly ((event: StoredEvent) => boolean)[]): CompiledFilter['passes'] {
@@ -119,7 +128,10 @@ function checkTimes(since: number | undefined, until: number | undefined): void 
   mustBeTime('since', since);
   mustBeTime('until', until);
   if (since === undefined || until === undefined || since <= until) return;
-  throw impossible(`it begins at ${since} (since) and ends before, at ${until} (until)`, { since, until });
+  throw impossible(`it begins at ${timeText(since)} (since) and ends before, at ${timeText(until)} (until)`, {
+    since,
+    until,
+  });
 }
 
 function mustBeTime(name: string, value: unknown): void {
@@ -139,4 +151,10 @@ function checkTypes(
 
 function impossible(why: string, data: Readonly<Record<string, unknown>>): StoreError {
   return new StoreError('FILTER_INVALID', `no event can pass the filter: ${why}`, { data });
+}
+
+// A number that no Date can hold is shown as it is.
+function timeText(time: number): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString();
 }

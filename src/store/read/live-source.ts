@@ -3,6 +3,7 @@ import { MAX_PAGE_EVENTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
 import type { CompiledFilter } from './event-filter.js';
 import type { StretchSource } from './event-iterator.js';
+import { lastSeqBefore } from './last-seq-by.js';
 import { type LogFeed, pageAfter } from './log-feed.js';
 import type { ParkedFollower } from './parked-followers.js';
 import { readStretch, type Stretch } from './stretch.js';
@@ -29,6 +30,7 @@ export class LiveSource implements StretchSource {
   #end: number;
   #passed = 0;
   #parked: ParkedFollower | undefined;
+  #hasSkipped = false;
   #isClosed = false;
 
   constructor({ log, feed, filter, from, signal }: LiveSourceOptions) {
@@ -60,6 +62,14 @@ export class LiveSource implements StretchSource {
     this.#parked.end();
   }
 
+  // Times never go back from one event to the next: what is before the first moment that is asked for need not be read.
+  #skipEarlier(): void {
+    const { since } = this.#filter;
+    if (since === undefined || this.#hasSkipped) return;
+    this.#hasSkipped = true;
+    this.#end = Math.max(this.#end, lastSeqBefore(this.#log, this.#feed.head.seq, since));
+  }
+
   #park(): Promise<Stretch | undefined> {
     const from = this.#end + 1;
     const { passes } = this.#filter;
@@ -85,8 +95,10 @@ export class LiveSource implements StretchSource {
   async #behind(): Promise<Stretch | undefined> {
     const newest = this.#feed.newestAfter(this.#end);
     if (newest !== undefined) return newest;
-    const range = { first: this.#end + 1, last: this.#feed.head.seq, reverse: false, size: MAX_PAGE_EVENTS };
     try {
+      this.#skipEarlier();
+      const range = { first: this.#end + 1, last: this.#feed.head.seq, reverse: false, size: MAX_PAGE_EVENTS };
+      if (range.first > range.last) return { events: [], end: this.#end };
       return await readStretch(this.#log, this.#filter.subjects, { ...range, signal: this.#signal });
     } catch (error) {
       // A follower that is behind when the store is closed ends as one that waits does.

@@ -1,7 +1,8 @@
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
-import type { Subject } from '../../model/subjects.js';
+import type { CompiledFilter } from './event-filter.js';
 import type { StretchSource } from './event-iterator.js';
+import { lastSeqBefore, lastSeqBy } from './last-seq-by.js';
 import { readStretch, type Stretch } from './stretch.js';
 
 /** Events of the first stretch when nothing says how many are wanted: most reads want the first or a few. */
@@ -9,7 +10,7 @@ const FIRST_STRETCH_EVENTS = 32;
 
 export interface RangeSourceOptions {
   readonly log: Log;
-  readonly subjects: readonly Subject[] | undefined;
+  readonly filter: CompiledFilter;
   /** First and last seq, inclusive, whatever the direction. */
   readonly first: number;
   readonly last: number;
@@ -26,6 +27,7 @@ export class RangeSource implements StretchSource {
   #first: number;
   #last: number;
   #size = FIRST_STRETCH_EVENTS;
+  #isNarrowed = false;
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
@@ -34,10 +36,11 @@ export class RangeSource implements StretchSource {
   }
 
   async next(): Promise<Stretch | undefined> {
+    if (!this.#isNarrowed) this.#narrow();
     if (this.#first > this.#last) return undefined;
-    const { log, subjects, reverse, signal } = this.#options;
+    const { log, filter, reverse, signal } = this.#options;
     const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
-    const stretch = await readStretch(log, subjects, range);
+    const stretch = await readStretch(log, filter.subjects, range);
     if (reverse) this.#last = stretch.end - 1;
     else this.#first = stretch.end + 1;
     this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
@@ -46,5 +49,14 @@ export class RangeSource implements StretchSource {
 
   end(): void {
     this.#first = this.#last + 1;
+  }
+
+  // Times never go back from one event to the next: what is out of the times that are asked for need not be read.
+  #narrow(): void {
+    const { log, filter } = this.#options;
+    if (filter.until !== undefined) this.#last = lastSeqBy(log, this.#last, filter.until);
+    if (filter.since !== undefined)
+      this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
+    this.#isNarrowed = true;
   }
 }

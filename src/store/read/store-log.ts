@@ -45,16 +45,16 @@ export class EventReader implements StoreLog {
     if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
     mustBeCount('from', from);
     mustBeCount('to', to);
-    const { passes, subjects } = compileFilter(options.filter);
+    const filter = compileFilter(options.filter);
     const source = new RangeSource({
       log: this.#log,
-      subjects,
+      filter,
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
       signal,
     });
-    return new EventIterator({ source, passes, limit, position: 0, signal });
+    return new EventIterator({ source, passes: filter.passes, limit, position: 0, signal });
   }
 
   follow(options: FollowOptions = {}): LogFollower {

@@ -27,7 +27,11 @@ for (const fact of ['type', 'image', 'reference', 'chainId', 'actor'] as const) 
 }
 test(refused, { actor: '' }, /its actor is empty/);
 test(refused, { actor: ['ann', ''] }, /its actor is empty/);
-test(refused, { since: 2, until: 1 }, /begins at 2 \(since\) and ends before, at 1/);
+test(
+  refused,
+  { since: 2, until: 1 },
+  /begins at 1970-01-01T00:00:00\.002Z \(since\) and ends before, at 1970-01-01T00:00:00\.001Z/,
+);
 test(refused, { type: 'LayerAdded', image }, /no LayerAdded has image/);
 test(refused, { type: ['LayerAdded', 'LayerRemoved'], image, actor: 'ann' }, /no LayerAdded or LayerRemoved has image/);
 test(refused, { type: 'ImageCreated', reference }, /no ImageCreated has reference/);

@@ -166,3 +166,28 @@ test('a filter that names a few subjects reads the index, and one that names man
     t.is(reads.open, 0);
   }
 });
+
+test('what is out of the times that are asked for is not read', async (t) => {
+  const { reader, append, reads } = await liveLog(t);
+  for (let at = 0; at < 50; at++)
+    await append({ type: 'ParentSet', image: images[0] as ImageId, parent: images[1] as ImageId });
+  const events: StoredEvent[] = [];
+  for await (const event of reader.read()) events.push(event);
+  const since = events[39]?.time as number;
+  const until = events[44]?.time as number;
+  const expected = events.filter(({ time }) => time >= since && time <= until).map(({ seq }) => seq);
+  t.true(expected.length > 0 && expected.length < 20);
+  for (const reverse of [false, true]) {
+    const before = reads.events;
+    const seqs = await seqsOf(reader.read({ filter: { since, until }, reverse }));
+    t.deepEqual(seqs, reverse ? expected.toReversed() : expected);
+    t.is(reads.events - before, expected.length);
+  }
+  const before = reads.events;
+  const follower = reader.follow({ from: 1, filter: { since } });
+  t.is((await follower.next()).value?.seq, expected[0]);
+  await follower.return();
+  t.is(reads.events - before, events.length - (expected[0] as number) + 1);
+  t.deepEqual(await seqsOf(reader.read({ filter: { until: -1 } })), []);
+  t.deepEqual(await seqsOf(reader.read({ filter: { since: Number.MAX_SAFE_INTEGER } })), []);
+});

@@ -178,10 +178,10 @@ test('a slow follower holds one page and nothing open in the database', async (t
   const follower = reader.follow({ from: 1 });
   for (let seq = 1; seq <= MAX_PAGE_EVENTS; seq++) {
     t.is(await seqOf(follower.next()), seq);
-    t.deepEqual(reads, { pages: 1, subjectPages: 0, open: 0 });
+    t.like(reads, { pages: 1, subjectPages: 0, open: 0 });
   }
   t.is(await seqOf(follower.next()), MAX_PAGE_EVENTS + 1);
-  t.deepEqual(reads, { pages: 2, subjectPages: 0, open: 0 });
+  t.like(reads, { pages: 2, subjectPages: 0, open: 0 });
 });
 
 test('a follower that has all but the newest page takes that from memory', async (t) => {
@@ -197,7 +197,7 @@ test('a follower that has all but the newest page takes that from memory', async
   ] as const) {
     for (let seq: number = from; seq <= 3; seq++) t.is(await seqOf(follower.next()), seq);
   }
-  t.deepEqual(reads, { pages: 0, subjectPages: 0, open: 0 });
+  t.like(reads, { pages: 0, subjectPages: 0, open: 0 });
 });
 
 test('a page that is larger than a follower holds is given whole', async (t) => {

@@ -14,6 +14,8 @@ export interface Reads {
   /** Readings of the log in order, and by its subject index. */
   pages: number;
   subjectPages: number;
+  /** Events that they gave. */
+  events: number;
   /** Readings that are open in the database now. */
   open: number;
 }
@@ -38,7 +40,7 @@ export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?
 /** Returns a log that is open, and a new reader of it. */
 export function readerOf(log: LevelLog, { hasIndex = true }: { readonly hasIndex?: boolean } = {}): LiveLog {
   const folded$ = new Subject<Page>();
-  const reads: Reads = { pages: 0, subjectPages: 0, open: 0 };
+  const reads: Reads = { pages: 0, subjectPages: 0, events: 0, open: 0 };
   const reader = new EventReader(countingLog(log, reads, hasIndex), folded$);
   return {
     log,
@@ -60,13 +62,17 @@ function countingLog(log: LevelLog, reads: Reads, hasSubjectIndex: boolean): Log
   const counted = async function* (pages: AsyncIterable<Page>): AsyncGenerator<Page> {
     reads.open++;
     try {
-      yield* pages;
+      for await (const page of pages) {
+        reads.events += page.length;
+        yield page;
+      }
     } finally {
       reads.open--;
     }
   };
   const members: Partial<Log> = {
     hasSubjectIndex,
+    event: (seq) => log.event(seq),
     pages(options) {
       reads.pages++;
       return counted(log.pages(options));
