@@ -128,13 +128,19 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   /** Resolves when every event up to `seq` was given or passed over; rejects with why the iteration ended before. */
   protected reach(seq: number): Promise<void> {
     if (this.position >= seq) return Promise.resolve();
+    if (!this.#hasBegun) this.#begin();
     if (this.#over !== undefined) return Promise.reject(this.#over);
     return new Promise((resolve, reject) => {
       this.#reaching.push({ seq, resolve, reject });
     });
   }
 
-  // Not before somebody iterates: an iterator that was made and forgotten must not be kept alive by its signal.
+  /** Ends the iteration because the store is closed. */
+  protected close(): void {
+    this.#finish(closed());
+  }
+
+  // Not before somebody iterates or waits: an iterator that was made and forgotten must not be kept alive by its signal.
   #begin(): void {
     this.#hasBegun = true;
     const signal = this.#signal;
@@ -185,7 +191,8 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
       const stretch = await this.#source.next();
       if (this.#over !== undefined) return;
       if (stretch === undefined) {
-        this.#finish(this.#source.isClosed ? closed() : ended());
+        if (this.#source.isClosed) this.close();
+        else this.#finish(ended());
         return;
       }
       this.#events = stretch.events;

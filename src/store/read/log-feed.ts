@@ -10,6 +10,7 @@ export class LogFeed {
   readonly parked = new ParkedFollowers();
   #head: Head;
   #newest: Page = [];
+  readonly #whenClosed = new Set<() => void>();
   #isClosed = false;
 
   /** Begins at `head`; `folded$` gives the pages after that, and ends when the store is closed. */
@@ -25,6 +26,13 @@ export class LogFeed {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Calls `listener` when no more pages will come, or at once when that is so; returns what has it forgotten. */
+  whenClosed(listener: () => void): () => void {
+    if (this.#isClosed) listener();
+    else this.#whenClosed.add(listener);
+    return () => this.#whenClosed.delete(listener);
   }
 
   /** The events after seq `position`, if they are still in memory; at the most one page. */
@@ -45,6 +53,7 @@ export class LogFeed {
   #end(): void {
     this.#isClosed = true;
     this.parked.end();
+    for (const listener of this.#whenClosed) listener();
   }
 }
 

@@ -70,6 +70,6 @@ export class EventReader implements StoreLog {
     const first = Math.max(1, from);
     const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });
     const options = { source, passes: filter.passes, position: first - 1, signal, watcher };
-    return new LogFollower(options, () => this.head.seq);
+    return new LogFollower(options, this.#feed);
   }
 }

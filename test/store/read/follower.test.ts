@@ -156,6 +156,22 @@ test('a follower that is behind when the store is closed ends, whatever it had r
   await t.notThrowsAsync(waiting.caughtUp());
 });
 
+test('who waits for a follower to catch up that nobody iterates hears of the close and of the abort', async (t) => {
+  const { reader, append, close } = await liveLog(t);
+  await append(...creations(3));
+  const controller = new AbortController();
+  const aborted = rejection(t, 'ABORTED', reader.follow({ from: 1, signal: controller.signal }).caughtUp());
+  controller.abort();
+  await aborted;
+  await rejection(t, 'ABORTED', reader.follow({ from: 1, signal: controller.signal }).caughtUp());
+  const [early, late] = [reader.follow({ from: 1 }), reader.follow({ from: 1 })];
+  const closed = rejection(t, 'STORE_CLOSED', early.caughtUp());
+  await close();
+  await closed;
+  await rejection(t, 'STORE_CLOSED', late.caughtUp());
+  t.deepEqual(await early.next(), { value: undefined, done: true });
+});
+
 test('damage ends a follower with LOG_CORRUPT, once', async (t) => {
   const { reader, append, log } = await liveLog(t);
   await append(creationOf('a'));
