@@ -239,6 +239,24 @@ test('a difference tells what was added, removed and changed, and by which event
   );
 });
 
+test('a subject of a wrong type is refused by name, and one that is two subjects', async (t) => {
+  const store = await temporaryStore(t);
+  const image = await store.create(imageConfig('a'));
+  const historyOf = async (...args: readonly unknown[]): Promise<void> => {
+    for await (const _ of store.history(...(args as Parameters<typeof store.history>)));
+  };
+  for (const subject of [null, undefined, 5, {}, [image], { foo: image }, { image, actor: 'tester' }]) {
+    await t.throwsAsync(historyOf(subject), { instanceOf: TypeError, message: /^subject must be / });
+  }
+  await t.throwsAsync(historyOf({ image: 5 }), { instanceOf: TypeError, message: 'image must be a string' });
+  await t.throwsAsync(historyOf({ reference: 5 }), { instanceOf: TypeError, message: 'reference must be a string' });
+  await t.throwsAsync(historyOf(image, null), { instanceOf: TypeError, message: 'options must be an object' });
+  const noText = { instanceOf: TypeError, message: 'reference must be a string' };
+  await t.throwsAsync(store.referenceHistory(null as never), noText);
+  await t.throwsAsync(store.resolve(null as never, { at: 1 }), noText);
+  await historyOf({ image, actor: undefined });
+});
+
 test('the history of each subject is what a look at every event gives, and pages both ways', async (t) => {
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-all.tar'), { actor: 'loader' });

@@ -7,6 +7,7 @@ import type { Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { Subject } from '../../model/subjects.js';
 import { referenceNotFound } from '../decide/tag.js';
+import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { EventReader } from '../read/store-log.js';
 import { chosenImage } from '../reference-reader.js';
 import type { AuditReads, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit.js';
@@ -29,6 +30,8 @@ export interface AuditReaderParts {
   readonly checkOpen: () => void;
 }
 
+const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
+
 interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
@@ -42,12 +45,14 @@ export class AuditReader implements AuditReads {
   }
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
+    mustBeObject('options', options);
     const { type, ...range } = options;
     const known = await this.#known(subject);
     yield* this.#parts.reader.read({ ...range, filter: { ...known, type } });
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    mustBeString('reference', reference);
     const name = canonicalReference(reference);
     const events: StoredEvent[] = [];
     const { log, reader } = this.#parts;
@@ -62,6 +67,7 @@ export class AuditReader implements AuditReads {
    * @throws {StoreError} REFERENCE_NOT_FOUND when it pointed at nothing then; those of `seqAt` and of `resolve`
    */
   async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
+    mustBeString('reference', reference);
     const name = canonicalReference(reference);
     const seq = this.#seqAt(when);
     const pages = this.#parts.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
@@ -127,6 +133,17 @@ function subjectsNamed(subject: Subject | string): Subject[] {
     if (isDigest(subject)) return [{ image: subject as ImageId }, { chainId: subject as ChainId }];
     return [{ reference: canonicalReference(subject) }];
   }
-  if ('reference' in subject) return [{ reference: canonicalReference(subject.reference) }];
-  return [subject];
+  const known = onlySubject(subject);
+  return ['reference' in known ? { reference: canonicalReference(known.reference) } : known];
+}
+
+/** Returns the one fact that `subject` has: of several, an answer about one of them would look like one about all. */
+function onlySubject(subject: Subject): Subject {
+  const facts = Object.entries(Object(subject)).filter(([, value]) => value !== undefined);
+  const [[kind, value] = ['', undefined]] = facts;
+  if (facts.length !== 1 || !SUBJECT_KINDS.includes(kind)) {
+    throw new TypeError(`subject must be a string or an object with one of ${SUBJECT_KINDS.join(', ')}`);
+  }
+  mustBeString(kind, value);
+  return { [kind]: value } as unknown as Subject;
 }
