@@ -4,7 +4,7 @@ export interface Moment {
   readonly last: number;
 }
 
-const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
 const DAY_MS = 86_400_000;
 /** A leap second has no number of its own in the milliseconds since the epoch: it is the end of the second before. */
 const LEAP_SECOND = '60';
