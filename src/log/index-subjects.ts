@@ -1,6 +1,6 @@
 import type { Head } from './log.js';
 import { eventPages } from './event-pages.js';
-import { eventKey, keyAt } from './keys.js';
+import { eventKey, keyAt, SUBJECT_PREFIX } from './keys.js';
 import { parseEventRow } from './event-row.js';
 import type { LogSource } from './log-source.js';
 import { subjectPrefix, subjectRows } from './subject-index.js';
@@ -23,9 +23,19 @@ export async function hasSubjectIndex({ database, hash, failure }: LogSource, he
 
 /** Writes the index of every event up to the head, durably. A crash in between leaves rows that are written once more. */
 export async function indexSubjects(source: LogSource, head: Head): Promise<void> {
+  // What is left of another index has its events in rows of its own, between which new rows would be passed over.
+  await clearIndex(source);
   for await (const page of eventPages(source, { first: 1, last: head.seq })) {
     const batch = source.database.batch();
     for (const [key, value] of subjectRows(page, source.hash)) batch.put(key, value);
     await batch.write({ sync: true });
+  }
+}
+
+async function clearIndex({ database, failure }: LogSource): Promise<void> {
+  try {
+    await database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) });
+  } catch (cause) {
+    throw failure(cause);
   }
 }

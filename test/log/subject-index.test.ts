@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { SUBJECT_PREFIX } from '../../src/log/keys.js';
+import { keyAt, SUBJECT_PREFIX } from '../../src/log/keys.js';
 import type { LevelLog } from '../../src/log/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import { seqsOfRow, subjectPrefix, subjectRows } from '../../src/log/subject-index.js';
@@ -205,6 +205,19 @@ test('rows that an indexing which was cut short left do not give an event twice'
   t.deepEqual(await seqsAbout(again, [{ image: idNamed('a') }]), [1, 3]);
   t.deepEqual(await seqsAbout(again, [{ actor: 'tester' }]), [1, 2, 3]);
   t.deepEqual(await seqsAbout(again, [{ actor: 'tester' }], { reverse: true }), [3, 2, 1]);
+});
+
+test('what is left of an index whose end is missing hides nothing of the one that is made again', async (t) => {
+  const location = join(await temporaryDirectory(t), 'log');
+  const log = await openTestLog(t, location);
+  for (let at = 0; at < 3; at++) await appendBodies(log, [creationOf('a')]);
+  await log.close();
+  const row = (seq: number): Uint8Array => keyAt(subjectPrefix({ actor: 'tester' }, nodeSha256), seq);
+  await tamper(location, async (database) => {
+    for (const seq of [1, 3]) await database.del(row(seq));
+  });
+  const again = await openTestLog(t, location, { createIfMissing: false });
+  t.deepEqual(await seqsAbout(again, [{ actor: 'tester' }]), [1, 2, 3]);
 });
 
 test('a row of the index that is damaged is said, and not passed over', async (t) => {
