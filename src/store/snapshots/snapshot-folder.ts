@@ -150,7 +150,10 @@ export class SnapshotFolder {
     use: (snapshot: Snapshot) => Use,
   ): Promise<Use | undefined> {
     try {
-      const snapshot = parseSnapshot(await readFile(join(this.#path, name)));
+      const path = join(this.#path, name);
+      // A pipe would be waited for.
+      if (!(await stat(path)).isFile()) throw new SnapshotDamage('it is no file');
+      const snapshot = parseSnapshot(await readFile(path));
       this.#checkHeader(snapshot.header, kind);
       return use(snapshot);
     } catch (error) {

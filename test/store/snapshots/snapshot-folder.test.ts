@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -11,7 +12,7 @@ import { SnapshotFolder } from '../../../src/store/snapshots/snapshot-folder.js'
 import { viewsAt } from '../../../src/store/snapshots/views-at.js';
 import { plainViews } from '../../support/plain-views.js';
 import { rejection } from '../../support/rejection.js';
-import { requiresPermissions } from '../../support/requires.js';
+import { requires, requiresPermissions } from '../../support/requires.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { appendCreations, openTestLog } from '../../support/test-log.js';
 
@@ -174,6 +175,24 @@ test('what else is in the folder is left alone', async (t) => {
   t.is((await snapshots.nearest(10))?.seq, 4);
   t.deepEqual((await readdir(path)).sort(), [...junk, 'folder', nameOf(4)].sort());
   t.deepEqual(notices, []);
+});
+
+test('a folder in the place of a snapshot is passed over', async (t) => {
+  const world = await worldOf(t);
+  await writeAt(world, 4);
+  await mkdir(join(world.path, nameOf(5)));
+  t.is((await world.snapshots.nearest(10))?.seq, 4);
+  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
+});
+
+requires('mkfifo')('a pipe in the place of a snapshot is passed over, and not waited for', async (t) => {
+  const world = await worldOf(t);
+  await writeAt(world, 4);
+  execFileSync('mkfifo', [join(world.path, nameOf(5))]);
+  t.is((await world.snapshots.nearest(10))?.seq, 4);
+  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
+  await writeAt(world, 6);
+  t.deepEqual((await readdir(world.path)).sort(), [nameOf(4), nameOf(6)]);
 });
 
 test('at most MAX_SNAPSHOTS are kept, the newest among them', async (t) => {
