@@ -39,6 +39,7 @@ export interface PastStore extends ImageReads {
   readonly layers: {
     /** @throws {StoreError} LAYER_NOT_FOUND */
     get(chainId: ChainId): LayerFacts;
+    /** Every layer, in the order in which they were added. */
     map(): ReadonlyMap<ChainId, LayerFacts>;
   };
 }
@@ -95,7 +96,8 @@ export interface AuditReads {
   /**
    * Events about a subject, in order or, with `reverse`, the newest first: page with `limit`, and `from` or `to` beside the
    * last seq that came. Costs what it gives. A string is an image id, a chain id, or a reference in any form.
-   * @throws {StoreError} SUBJECT_NOT_FOUND when no event at all is about it; REFERENCE_INVALID; ABORTED
+   * @throws {StoreError} while it is iterated: SUBJECT_NOT_FOUND when no event at all is about it; REFERENCE_INVALID;
+   *   FILTER_INVALID for a type that no event about it can have; ABORTED
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
   /**
