@@ -14,7 +14,7 @@ import { LayerHolds } from './layers/layer-holds.js';
 import { LocalLayers } from './layers/layer-store.js';
 import { KeptStates } from './own-projections/kept-states.js';
 import { OwnProjectionSet } from './own-projections/own-projection-set.js';
-import { EventReader } from './read/store-log.js';
+import { EventReader } from './read/event-reader.js';
 import { ReferenceStore } from './reference-store.js';
 import { viewsAt } from './snapshots/views-at.js';
 import type { StoreState } from './store-state.js';

@@ -8,7 +8,7 @@ import { canonicalReference } from '../../model/reference.js';
 import type { Subject } from '../../model/subjects.js';
 import { referenceNotFound } from '../decide/tag.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
-import type { EventReader } from '../read/store-log.js';
+import type { EventReader } from '../read/event-reader.js';
 import { chosenImage } from '../reference-reader.js';
 import type { AuditReads, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit.js';
 import { diffViews } from './diff-views.js';
@@ -109,7 +109,7 @@ export class AuditReader implements AuditReads {
   // That nothing happened in a range is an answer for what was there once, and a mistake for what never was.
   async #known(subject: Subject | string): Promise<Subject> {
     for (const candidate of subjectsNamed(subject)) {
-      const pages = this.#parts.log.subjectPages([candidate], { pageSize: 1 });
+      const pages = this.#parts.log.subjectPages([candidate], { to: this.#parts.reader.head.seq, pageSize: 1 });
       for await (const page of pages) if (page.length > 0) return candidate;
     }
     const name = typeof subject === 'string' ? subject : Object.values(subject)[0];

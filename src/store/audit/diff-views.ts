@@ -3,6 +3,7 @@ import type { ChainId, ImageId } from '../../model/digest.js';
 import type { LayerFacts, StoredEvent } from '../../model/events.js';
 import type { ReferenceEntry } from '../store.js';
 import type { Change, StoreDiff } from './audit.js';
+import { isSameTarget, type ReferenceTarget } from './same-target.js';
 
 /** The lists of a difference. */
 type Changes = Omit<StoreDiff, 'from' | 'to'>;
@@ -14,7 +15,10 @@ type Changes = Omit<StoreDiff, 'from' | 'to'>;
 export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
   const { views } = viewSet;
   const images = new Touched<ImageId, ImageId>((id) => (views.images.byId.has(id) ? id : undefined));
-  const references = new Touched<string, ReferenceEntry>((name) => views.references.byName.get(name), samePlace);
+  const references = new Touched<string, ReferenceEntry>(
+    (name) => views.references.byName.get(name),
+    (before, after) => isSameTarget(targetOf(before), targetOf(after)),
+  );
   const parents = new Touched<ImageId, ImageId>((id) => views.children.parent(id));
   const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
@@ -112,10 +116,8 @@ function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
   return views.metadata.get(image)?.get(key);
 }
 
-function samePlace(before: ReferenceEntry, after: ReferenceEntry): boolean {
-  const place = ({ image, target, platforms }: ReferenceEntry): string =>
-    [image, target?.digest, ...(platforms ?? []).map((each) => each.image)].join(' ');
-  return place(before) === place(after);
+function targetOf({ image, target, platforms }: ReferenceEntry): ReferenceTarget {
+  return { image, target: target?.digest, platforms };
 }
 
 function sameBytes(before: Uint8Array, after: Uint8Array): boolean {

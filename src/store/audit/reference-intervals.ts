@@ -1,5 +1,6 @@
-import type { PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
+import type { ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
 import type { ReferenceInterval } from './audit.js';
+import { isSameTarget } from './same-target.js';
 
 /**
  * Returns the periods of one reference, the oldest first, from its events in order. Between a removal and the next
@@ -19,11 +20,8 @@ export function referenceIntervals(events: readonly StoredEvent[]): ReferenceInt
 }
 
 function standsFor({ image, target, platforms }: ReferenceInterval, event: ReferenceSet): boolean {
-  return image === event.image && target === event.target?.digest && idsOf(platforms) === idsOf(event.platforms);
-}
-
-function idsOf(platforms: readonly PlatformImage[] = []): string {
-  return platforms.map(({ image }) => image).join(' ');
+  const set = { image: event.image, target: event.target?.digest, platforms: event.platforms };
+  return isSameTarget({ image, target, platforms }, set);
 }
 
 function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {

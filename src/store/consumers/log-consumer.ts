@@ -6,7 +6,7 @@ import type { StoredEvent } from '../../model/events.js';
 import { mustBeObject } from '../argument-types.js';
 import type { CompiledFilter } from '../read/event-filter.js';
 import type { LogFollower } from '../read/log-follower.js';
-import type { EventReader } from '../read/store-log.js';
+import type { EventReader } from '../read/event-reader.js';
 import type { Consumer } from './consumer.js';
 import { Unacknowledged } from './unacknowledged.js';
 

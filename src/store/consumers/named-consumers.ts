@@ -4,7 +4,7 @@ import { StoreError } from '../../errors.js';
 import type { ConsumerPosition, Log } from '../../log/log.js';
 import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from '../read/event-filter.js';
-import type { EventReader } from '../read/store-log.js';
+import type { EventReader } from '../read/event-reader.js';
 import type { StoreState } from '../store-state.js';
 import type { CommandPort } from '../write/command.js';
 import type { Origin } from '../write/envelope.js';

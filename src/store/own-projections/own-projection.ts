@@ -63,7 +63,7 @@ export interface OwnProjections {
    * Folds the log into a view of the caller's, and keeps it up to date: each event after the store's own views have it, and
    * before the write that made it resolves. Resolves when it has every event of this moment; its memory is that of the
    * view and of a page of events.
-   * @throws {StoreError} PROJECTION_TAKEN while one of this name is live; PROJECTION_OUTDATED when a snapshot of a higher version
+   * @throws {StoreError} PROJECTION_TAKEN while one of this name is live, or failed and not closed; PROJECTION_OUTDATED when a snapshot of a higher version
    *   is there; PROJECTION_FAILED when `evolve` throws, or `initial`, then with `data.seq` 0; PROJECTION_INVALID; ABORTED
    */
   project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>>;

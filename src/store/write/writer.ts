@@ -242,12 +242,12 @@ function outcome(
   entries: readonly LogEntry[],
   survived: readonly StoredEvent[] | undefined,
 ): StoreError {
-  const found =
-    survived === undefined
-      ? 'the log could not be read again'
-      : `the log holds ${survived.length} of its ${entries.length} events`;
+  // Of a write without events, which are positions of consumers, nothing in the log tells.
+  const events =
+    entries.length === 0 ? 'the log is whole' : `the log holds ${survived?.length} of its ${entries.length} events`;
+  const found = survived === undefined ? 'the log could not be read again' : events;
   return new StoreError('OUTCOME_UNKNOWN', `the write failed; after reopening, ${found}`, {
     cause,
-    data: { events: entries.length, survived: survived?.length },
+    data: { events: entries.length, survived: entries.length === 0 ? undefined : survived?.length },
   });
 }
