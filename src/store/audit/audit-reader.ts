@@ -113,7 +113,7 @@ export class AuditReader implements AuditReads {
       for await (const page of pages) if (page.length > 0) return candidate;
     }
     const name = typeof subject === 'string' ? subject : Object.values(subject)[0];
-    throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${name}`, { data: { subject } });
+    throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${String(name).slice(0, 100)}`, { data: { subject } });
   }
 
   #seqAt(when: When): number {

@@ -25,7 +25,8 @@ export function seqAt(when: When, options: SeqAtOptions): number {
 
 function checkedSeq(seq: number, headSeq: number): number {
   if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`a seq must be a whole number from 0 up: ${seq}`);
-  if (seq <= headSeq) return seq;
+  // Of the two zeros, only one is a seq.
+  if (seq <= headSeq) return seq + 0;
   throw new StoreError('TIME_OUT_OF_RANGE', `there is no event ${seq}: the log ends at seq ${headSeq}`, {
     data: { seq, head: headSeq },
   });

@@ -30,7 +30,7 @@ export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
   /**
    * Notes that `event` is handled; resolves when that is durable. Events are acknowledged in the order in which they were
    * given, none left out; calls that run together share one sync.
-   * After an error of the write the event waits for another call.
+   * After an error of the write the event waits for another call, or for `close`, which writes the position once more.
    * @throws {StoreError} ACK_OUT_OF_ORDER for another than the oldest that waits; ACK_FOREIGN for an event that this
    *   consumer did not give; CONSUMER_CLOSED; those of every write
    */

@@ -4,19 +4,23 @@ export class Unacknowledged {
   readonly #waiting = new Set<number>();
   /** Acknowledged, and not yet durable. */
   readonly #writing = new Set<number>();
+  /** To wait again, in no order: many writes fail together, and their events are put in order once. */
+  #restored: number[] = [];
 
   /** How many wait for an acknowledgement. */
   get count(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#restored.length;
   }
 
   /** The event that is to be acknowledged next. */
   get oldest(): number | undefined {
+    this.#putInOrder();
     return firstOf(this.#waiting);
   }
 
   /** The oldest event whose acknowledgement is not durable. */
   get oldestUndurable(): number | undefined {
+    this.#putInOrder();
     // One that failed to become durable waits again, before or after others that are being written.
     const [waiting, writing] = [firstOf(this.#waiting), firstOf(this.#writing)];
     return waiting === undefined || writing === undefined ? (waiting ?? writing) : Math.min(waiting, writing);
@@ -35,6 +39,7 @@ export class Unacknowledged {
 
   /** Notes that a position is durable: every event up to there is done with. */
   settle(position: number): void {
+    this.#putInOrder();
     for (const seqs of [this.#writing, this.#waiting]) {
       for (const seq of seqs) {
         if (seq > position) break;
@@ -45,10 +50,15 @@ export class Unacknowledged {
 
   /** Notes that an acknowledgement may not be durable: the event waits for another one. */
   restore(seq: number): void {
-    if (!this.#writing.delete(seq)) return;
-    const waiting = [...this.#waiting, seq].sort((a, b) => a - b);
+    if (this.#writing.delete(seq)) this.#restored.push(seq);
+  }
+
+  #putInOrder(): void {
+    if (this.#restored.length === 0) return;
+    const waiting = [...this.#waiting, ...this.#restored].sort((a, b) => a - b);
+    this.#restored = [];
     this.#waiting.clear();
-    for (const each of waiting) this.#waiting.add(each);
+    for (const seq of waiting) this.#waiting.add(seq);
   }
 }
 
