@@ -10,24 +10,26 @@ export { type ImageStoreOptions, newImageStore } from './store/backends/new-imag
 export { newFSStoreBackend } from './store/backends/fs-backend.js';
 export { createExporter, type Exporter } from './store/archives/exporter.js';
 export type {
-  DigestWalkFunc,
   EventStore,
-  Head,
-  Layer,
-  LayerGetReleaser,
-  LayerMetadata,
-  LayerStore,
   LoadedImage,
   LoadedReference,
   LoadOptions,
   LoadResult,
   OpenOptions,
-  ReferenceEntry,
   ResolveOptions,
   SaveOptions,
+  StoreStats,
+} from './store/event-store.js';
+export type {
+  DigestWalkFunc,
+  Head,
+  Layer,
+  LayerGetReleaser,
+  LayerMetadata,
+  LayerStore,
+  ReferenceEntry,
   Store,
   StoreBackend,
-  StoreStats,
   WriteOptions,
 } from './store/store.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError } from '../errors.js';
 import { openStore } from '../store/open/open-store.js';
-import type { EventStore } from '../store/store.js';
+import type { EventStore } from '../store/event-store.js';
 import type { CommandContext } from './context.js';
 import { noticeLine } from './failure.js';
 

@@ -1,4 +1,4 @@
-import type { EventStore } from '../store/store.js';
+import type { EventStore } from '../store/event-store.js';
 import { type CommandContext, isForPeople } from './context.js';
 import { openFor } from './open-for.js';
 import type { ImageSource } from './query/image-source.js';

@@ -1,6 +1,6 @@
 import { parseMoment } from '../model/point-in-time.js';
 import type { When } from '../store/audit/audit.js';
-import type { EventStore } from '../store/store.js';
+import type { EventStore } from '../store/event-store.js';
 
 /** The word for the end of the log, whatever the clock says. */
 const NOW = 'now';

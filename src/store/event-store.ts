@@ -1,302 +1,187 @@
 import type { Readable } from 'node:stream';
-import { StoreError } from '../errors.js';
-import type { ImageId } from '../model/digest.js';
-import type { Image } from '../model/image.js';
-import type { StoredEvent } from '../model/events.js';
-import type { Subject } from '../model/subjects.js';
-import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
-import type { AuditReader } from './audit/audit-reader.js';
-import { loadArchive } from './archives/load-archive.js';
-import { saveArchive } from './archives/save-archive.js';
-import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
-import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
-import type { ImageStore } from './image-store.js';
-import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import { removeOwner } from './open/owner-file.js';
-import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
-import type { ReferenceStore } from './reference-store.js';
-import { statsOf } from './stats.js';
-import type {
-  EventStore,
-  LayerMetadata,
-  LayerStore,
-  LoadOptions,
-  LoadResult,
-  ReferenceEntry,
-  ResolveOptions,
-  SaveOptions,
-  StoreBackend,
-  StoreStats,
-  WriteOptions,
-} from './store.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import type { Platform } from '../model/platform.js';
+import type { AuditReads, When } from './audit/audit.js';
+import type { Consumers } from './consumers/consumer.js';
+import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
-import { StoreState } from './store-state.js';
-import { type WiredStore, wireStore } from './wire-store.js';
-import { originOf } from './write/envelope.js';
+import type { LayerGetReleaser, LayerStore, ReferenceEntry, Store, StoreBackend, WriteOptions } from './store.js';
 
-/** The store over an event log: each call is handed to the member that answers it, if the store is open. */
-export class LocalEventStore implements EventStore {
+/** How an archive is read. */
+export interface LoadOptions extends WriteOptions {
+  /** Only images for this platform; others are passed over and said. A Platform or `os/arch[/variant]`. */
+  readonly platform?: Platform | string | undefined;
+  /** Refuse an archive that lacks a platform its index names; without it, those are passed over and said. */
+  readonly allPlatforms?: boolean | undefined;
+  /** `false` refuses a load that would move a reference; default true. */
+  readonly overwrite?: boolean | undefined;
+  /** A reference to set on the archive's only image, beside those it brings. */
+  readonly tag?: string | undefined;
+  /** Called as bytes of the archive are read. `total` is known for a file only. */
+  readonly onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a load brought. */
+export interface LoadResult {
+  readonly format: 'docker' | 'oci';
+  readonly images: readonly LoadedImage[];
+  readonly references: readonly LoadedReference[];
+  /** Layers that were new to the store. */
+  readonly layersAdded: number;
+  readonly notices: readonly string[];
+  /** Seq of the load's last event; the head's when it changed nothing. */
+  readonly seq: number;
+}
+
+/** One image of a loaded archive. */
+export interface LoadedImage {
+  readonly id: ImageId;
+  /** False when the store had it already. */
+  readonly created: boolean;
+  readonly parent?: ImageId | undefined;
+  readonly platform: Platform;
+  /** Digest of the manifest it came with. */
+  readonly manifest?: Digest | undefined;
+}
+
+/** One name of a loaded archive. */
+export interface LoadedReference {
+  readonly reference: string;
+  readonly image: ImageId;
+  /** The image it pointed at before, when it gives another one now, or one of its platforms another or none. */
+  readonly previous?: ImageId | undefined;
+}
+
+/** How an archive is written. */
+export interface SaveOptions {
+  readonly format?: 'docker' | 'oci' | undefined;
+  /** Called as bytes of the archive are produced. `total` is exact. */
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which image of a reference is asked for. */
+export interface ResolveOptions {
+  /** A Platform or `os/arch[/variant]`, of a reference that has several. */
+  readonly platform?: Platform | string | undefined;
+}
+
+/** Numbers about a store. Sizes are bytes. */
+export interface StoreStats {
+  readonly events: number;
+  readonly images: number;
+  readonly heads: number;
+  readonly references: number;
+  readonly layers: number;
+  /** Compressed layer files, each counted once. */
+  readonly blobBytes: number;
+  readonly blobs: number;
+  readonly storeId: string;
+  readonly formatVersion: number;
+  readonly createdAt: number;
+  /** Time of the newest event; undefined in an empty store. */
+  readonly lastEventAt?: number | undefined;
+}
+
+/** A store over an event log in a directory: what `openStore` gives. */
+export interface EventStore extends Store, AuditReads, Consumers, OwnProjections, AsyncDisposable {
   readonly directory: string;
-  readonly #parts: EventStoreParts;
-  readonly #state: StoreState;
-  readonly #wired: WiredStore;
-  #closing: Promise<void> | undefined;
+  /** The events, for reading. @throws {StoreError} STORE_CLOSED, as the next two */
+  readonly log: StoreLog;
+  /** The raw side: configs and metadata by digest. */
+  readonly backend: StoreBackend;
+  /** The store's own layers. @throws {StoreError} LAYERS_UNAVAILABLE when it was opened with others or none */
+  readonly layers: LayerStore;
 
-  constructor(parts: EventStoreParts) {
-    this.directory = parts.directory;
-    this.#parts = parts;
-    this.#state = new StoreState(parts.directory, parts.readOnly);
-    this.#wired = wireStore(parts, this.#state);
-  }
+  /**
+   * Sets a value under a key: letters, digits, dots, dashes, underscores. The value is copied.
+   * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID, RECORD_TOO_LARGE
+   */
+  setMetadata(id: ImageId, key: string, value: Uint8Array, options?: WriteOptions): Promise<void>;
+  /** Returns a copy of the value. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
+  getMetadata(id: ImageId, key: string): Uint8Array;
+  /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
+  deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
-  get log(): StoreLog {
-    this.#state.checkOpen();
-    return this.#wired.reader;
-  }
-
-  get backend(): StoreBackend {
-    this.#state.checkOpen();
-    return this.#wired.backend;
-  }
-
-  get layers(): LayerStore {
-    this.#state.checkOpen();
-    if (this.#parts.layerPlace === 'own') return this.#wired.layers;
-    throw layersUnavailable(this.directory, this.#parts.layerPlace);
-  }
-
-  async create(config: Uint8Array, options?: WriteOptions): Promise<ImageId> {
-    return this.#images.create(config, options);
-  }
-
-  get(id: ImageId): Image {
-    return this.#images.get(id);
-  }
-
-  async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
-    const removed = await this.#images.delete(id, options);
-    await this.#wired.cleaner.settled();
-    return removed;
-  }
-
-  search(partial: string): ImageId {
-    return this.#images.search(partial);
-  }
-
-  async setParent(id: ImageId, parent: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setParent(id, parent, options);
-  }
-
-  getParent(id: ImageId): ImageId {
-    return this.#images.getParent(id);
-  }
-
-  async setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setLastUpdated(id, options);
-  }
-
-  getLastUpdated(id: ImageId): Date | undefined {
-    return this.#images.getLastUpdated(id);
-  }
-
-  async setBuiltLocally(id: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setBuiltLocally(id, options);
-  }
-
-  isBuiltLocally(id: ImageId): boolean {
-    return this.#images.isBuiltLocally(id);
-  }
-
-  children(id: ImageId): ImageId[] {
-    return this.#images.children(id);
-  }
-
-  map(): ReadonlyMap<ImageId, Image> {
-    return this.#images.map();
-  }
-
-  heads(): ReadonlyMap<ImageId, Image> {
-    return this.#images.heads();
-  }
-
-  len(): number {
-    return this.#images.len();
-  }
-
-  async setMetadata(id: ImageId, key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    await this.#wired.submit(decideSetMetadata(id, key, value), options);
-  }
-
-  getMetadata(id: ImageId, key: string): Uint8Array {
-    this.#state.checkOpen();
-    return this.#wired.backend.getMetadata(id, key);
-  }
-
-  async deleteMetadata(id: ImageId, key: string, options: WriteOptions = {}): Promise<void> {
-    await this.#wired.submit(decideClearMetadata(id, key), options);
-  }
-
-  async tag(
+  /**
+   * Points `reference` at an image. Given a reference as the source, it gets all that one stands for: every platform.
+   * @throws {StoreError} IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND (the source), REFERENCE_INVALID; REFERENCE_EXISTS when
+   * `overwrite` is false and it would lose an image that it gives
+   */
+  tag(
     reference: string,
     idOrReference: string,
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
-  ): Promise<void> {
-    await this.#references.tag(reference, idOrReference, options);
-  }
-
-  async untag(reference: string, options?: WriteOptions): Promise<void> {
-    await this.#references.untag(reference, options);
-  }
-
+  ): Promise<void>;
+  /** Removes a reference; the image stays. @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID */
+  untag(reference: string, options?: WriteOptions): Promise<void>;
+  /**
+   * Returns the image that `reference` gives, for `platform` when that is asked for.
+   * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_INVALID; PLATFORM_NOT_FOUND when it has no
+   * image for the platform, or its only image is for another
+   */
   resolve(reference: string, options?: ResolveOptions): ImageId;
+  /**
+   * Resolves with the image that `reference` gave at a point in time, from the index alone.
+   * @throws {StoreError} as without `at`; TIME_INVALID, TIME_OUT_OF_RANGE
+   */
   resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
-  resolve(
-    reference: string,
-    { platform, at }: ResolveOptions & { readonly at?: When | undefined } = {},
-  ): ImageId | Promise<ImageId> {
-    if (at === undefined) return this.#references.resolve(reference, platform);
-    return this.#audit.resolveAt(reference, at, platform);
-  }
+  /** Canonical references of an image, sorted. */
+  references(id: ImageId): string[];
+  /** Every reference, sorted by name. */
+  referenceEntries(): ReferenceEntry[];
 
-  history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
-    return this.#audit.history(subject, options);
-  }
+  /**
+   * Reads an archive, a path or its bytes, and adds all it holds in one transaction, or nothing.
+   * @throws {StoreError} FILE_NOT_FOUND; ARCHIVE_*, LAYER_*, BLOB_MISMATCH, COMPRESSION_INVALID, CONFIG_* for what is wrong with
+   *   the archive; REFERENCE_EXISTS with `overwrite: false`; PLATFORM_NOT_FOUND, PLATFORM_INVALID, REFERENCE_INVALID,
+   *   OS_UNSUPPORTED, DISK_FULL, ABORTED
+   */
+  load(source: AsyncIterable<Uint8Array> | string, options?: LoadOptions): Promise<LoadResult>;
+  /**
+   * Returns the archive of the named images as a stream: by id, reference, repository (all its tags) or beginning of an id.
+   * The same images give the same bytes. Consume or destroy it: until then none of its layer files is removed.
+   * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS, LAYERS_UNAVAILABLE, BLOB_MISSING at once; the stream fails with
+   *   BLOB_CORRUPT, BLOB_MISSING, ABORTED
+   */
+  save(names: string | readonly string[], options?: SaveOptions): Readable;
 
-  async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
-    return this.#audit.referenceHistory(reference);
-  }
+  /**
+   * Writes a snapshot of the views now: the next open begins with it. One is also written in the background and at close.
+   * @throws {StoreError} STORE_READ_ONLY, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  snapshot(): Promise<WrittenSnapshot>;
 
-  async at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore> {
-    return this.#audit.at(when, options);
-  }
-
-  async diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff> {
-    return this.#audit.diff(from, to, options);
-  }
-
-  references(id: ImageId): string[] {
-    return this.#references.references(id);
-  }
-
-  referenceEntries(): ReferenceEntry[] {
-    return this.#references.entries();
-  }
-
-  async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
-    this.#state.checkWritable();
-    const { blobs, heldLayers, layerPlace, policy, actor, viewSet } = this.#parts;
-    return loadArchive(source, options, originOf(options, actor), {
-      port: this.#wired.writer,
-      blobs,
-      policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
-      heldLayers,
-      hasImage: (id) => viewSet.views.images.byId.has(id),
-      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
-      headSeq: () => this.#wired.reader.head.seq,
-    });
-  }
-
-  save(names: string | readonly string[], options: SaveOptions = {}): Readable {
-    this.#state.checkOpen();
-    const { viewSet, blobs, log, layerPlace } = this.#parts;
-    if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
-    return saveArchive(typeof names === 'string' ? [names] : names, options, {
-      store: this,
-      views: viewSet.views,
-      blobs,
-      readContent: (digest) => log.content(digest),
-      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
-    });
-  }
-
-  project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {
-    return this.#wired.projections.project(projection, options);
-  }
-
-  consumer(name: string, options?: ConsumerOptions): Consumer {
-    return this.#wired.consumers.consumer(name, options);
-  }
-
-  async consumers(): Promise<ConsumerState[]> {
-    return this.#wired.consumers.consumers();
-  }
-
-  async resetConsumer(name: string, position: number): Promise<void> {
-    await this.#wired.consumers.resetConsumer(name, position);
-  }
-
-  async removeConsumer(name: string): Promise<void> {
-    await this.#wired.consumers.removeConsumer(name);
-  }
-
-  async snapshot(): Promise<WrittenSnapshot> {
-    this.#state.checkWritable();
-    return this.#parts.snapshotter.write();
-  }
-
-  stats(): StoreStats {
-    this.#state.checkOpen();
-    return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
-  }
-
-  close(): Promise<void> {
-    this.#state.close();
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  get #images(): ImageStore {
-    this.#state.checkOpen();
-    return this.#wired.images;
-  }
-
-  get #audit(): AuditReader {
-    this.#state.checkOpen();
-    return this.#wired.audit;
-  }
-
-  get #references(): ReferenceStore {
-    this.#state.checkOpen();
-    return this.#wired.references;
-  }
-
-  async #close(): Promise<void> {
-    const { blobs, witness, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
-    try {
-      const consumersEnded = this.#wired.consumers.end();
-      // Commands that wait are finished, new ones are refused; then nothing writes any more.
-      await this.#wired.writer.end(this.#state.closedError());
-      await consumersEnded;
-      await this.#wired.cleaner.settled();
-      await blobs.end();
-      await this.#wired.projections.end();
-      await snapshotter.settled();
-      if (!readOnly && !this.#wired.writer.hasFailed) {
-        await witness.write();
-        await snapshotter.writeLast();
-      }
-      // While the lock is still held: afterwards the file may be another owner's.
-      if (!readOnly) await removeOwner(this.directory);
-    } finally {
-      try {
-        await log.close();
-      } finally {
-        // Followers end, whatever became of the database.
-        viewSet.end();
-        onClosed();
-      }
-    }
-  }
+  /** Returns numbers about the store. Costs a walk over images and blobs. */
+  stats(): StoreStats;
+  /** Finishes what is under way, refuses all else, and gives the directory up. Calling it again is the same call. */
+  close(): Promise<void>;
 }
 
-function layersUnavailable(directory: string, place: LayerPlace): StoreError {
-  const why = place === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
-  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
-    data: { directory },
-  });
+/** How a store is opened; values of another type are refused with a TypeError. */
+export interface OpenOptions {
+  /** Create the store when it is missing; default true. */
+  readonly create?: boolean | undefined;
+  /** Refuse every write; default false. */
+  readonly readOnly?: boolean | undefined;
+  /** Who writes, when a call does not say; default `user@host`. */
+  readonly actor?: string | undefined;
+  /** The log's name in checkpoints, kept at creation; default `imagelog/` and the store id. */
+  readonly origin?: string | undefined;
+  /** Which operating system an image must be for: `any` (default), `host`, or a GOOS name. */
+  readonly os?: 'any' | 'host' | (string & {}) | undefined;
+  /** Layers kept elsewhere, or `none` to keep configs only; default the store's own. */
+  readonly layers?: LayerGetReleaser | 'none' | undefined;
+  /** The clock, milliseconds since the epoch; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+  /** Events after which a snapshot of the views is written in the background; 0 for none. Default 50,000. */
+  readonly snapshotEvery?: number | undefined;
+  /**
+   * Told what went wrong and did no harm, as a snapshot that was passed over; default a warning of the process. What it throws
+   * is an uncaught exception, and fails nothing else.
+   */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }

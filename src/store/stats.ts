@@ -1,7 +1,8 @@
 import { headsOf } from '../../projections/heads.js';
 import type { Views } from '../../projections/views.js';
 import type { Sidecar } from './open/sidecar.js';
-import type { Head, StoreStats } from './store.js';
+import type { StoreStats } from './event-store.js';
+import type { Head } from './store.js';
 
 /** Returns the numbers of a store. Costs a walk over images and blobs. */
 export function statsOf(views: Views, head: Head, sidecar: Sidecar): StoreStats {

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ExecutionContext } from 'ava';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';

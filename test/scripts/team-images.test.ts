@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';
 import { openTestStore } from '../support/test-store.js';

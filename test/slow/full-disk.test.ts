@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { footprint, wrongFiles } from '../store/temporary-store.js';
 import { idOf, imageConfig } from '../support/image-configs.js';

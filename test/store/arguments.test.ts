@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { blobFiles, footprint, temporaryStore } from './temporary-store.js';

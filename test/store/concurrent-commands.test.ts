@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { EventBody } from '../../src/model/events.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed } from '../support/image-configs.js';
 import { stateOf } from '../support/store-state.js';
 import { anyOperation, type Operation, outcomeOf } from '../support/store-operations.js';

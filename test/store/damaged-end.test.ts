@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { fixturePath } from '../support/fixtures.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Digest, ImageId } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { fixturePath } from '../support/fixtures.js';
 
 /** An image of an archive as expected.json tells it; `manifest` only where the archive names it as OCI does. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { seqsProjection } from '../support/own-projections.js';

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { isStoreError } from '../../src/errors.js';
 import { digestOf } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { rejection } from '../support/rejection.js';
 import { inChunks } from '../tar/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives } from './fixture-archives.js';

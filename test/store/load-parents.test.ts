@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
 import type { ImageId } from '../../src/model/digest.js';
-import type { EventStore, LoadResult } from '../../src/store/store.js';
+import type { EventStore, LoadResult } from '../../src/store/event-store.js';
 import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
 import { storeError } from '../support/store-error.js';
 import { buildTar } from '../tar/build-tar.js';

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
 import type { ImageId } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
 import { buildTar, collect } from '../tar/build-tar.js';
 import { archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';

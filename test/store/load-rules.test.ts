@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
-import type { EventStore, LoadOptions, LoadResult } from '../../src/store/store.js';
+import type { EventStore, LoadOptions, LoadResult } from '../../src/store/event-store.js';
 import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { rejection } from '../support/rejection.js';

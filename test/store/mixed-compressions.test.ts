@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import {
   type BuiltImage,
   blob,

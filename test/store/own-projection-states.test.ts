@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { config } from 'rxjs';
 import type { OwnProjection } from '../../src/store/own-projections/own-projection.js';
-import type { EventStore, OpenOptions } from '../../src/store/store.js';
+import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
 import { imageConfig } from '../support/image-configs.js';
 import { countingProjection } from '../support/own-projections.js';
 import { rejection } from '../support/rejection.js';

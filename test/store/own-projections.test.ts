@@ -8,7 +8,7 @@ import { defineProjection } from '../../src/store/own-projections/define-project
 import { KeptStates } from '../../src/store/own-projections/kept-states.js';
 import type { LiveProjection } from '../../src/store/own-projections/own-projection.js';
 import { OwnProjectionSet } from '../../src/store/own-projections/own-projection-set.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { oneTo, seqsProjection } from '../support/own-projections.js';
 import { rejection } from '../support/rejection.js';

@@ -8,7 +8,7 @@ import { ViewedPast } from '../../src/store/audit/past-store.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed } from '../support/image-configs.js';
 import { StoreModel } from '../support/store-model.js';
 import { anyOperation, outcomeOf } from '../support/store-operations.js';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { storeError } from '../support/store-error.js';
 import { archivePath } from './fixture-archives.js';
 import { temporaryStore } from './temporary-store.js';

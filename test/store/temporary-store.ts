@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { StoredEvent } from '../../src/model/events.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore, OpenOptions } from '../../src/store/store.js';
+import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A store that is closed and removed when the test ends, after a look that its files are those its log names. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed, imageConfig } from './image-configs.js';
 import { bytesOf } from './text-bytes.js';
 

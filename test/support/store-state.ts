@@ -1,6 +1,6 @@
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import type { PastStore } from '../../src/store/audit/audit.js';
-import type { EventStore } from '../../src/store/store.js';
+import type { EventStore } from '../../src/store/event-store.js';
 
 /** All that a store answers about the present, as plain values that can be compared; no times and no seqs. */
 export function stateOf(store: EventStore): Record<string, unknown> {

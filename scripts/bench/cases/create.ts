@@ -4,7 +4,7 @@ import { openStore } from '../../../src/index.js';
 import { parseEventRow } from '../../../src/log/event-row.js';
 import { CONTENT_PREFIX, contentKey, EVENT_PREFIX, seqOfKey } from '../../../src/log/keys.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { interleave, secondsOf } from '../rounds.js';

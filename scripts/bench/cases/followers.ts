@@ -1,7 +1,7 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { type CrowdSize, gatherCrowd } from '../inputs/crowd.js';

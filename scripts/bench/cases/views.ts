@@ -1,7 +1,8 @@
 import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
 import type { ImageId } from '../../../src/model/digest.js';
 import type { Image } from '../../../src/model/image.js';
-import type { EventStore, Store } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { allLayers } from '../inputs/all-layers.js';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { digestOf, type ImageId } from '../../../src/model/digest.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import type { EventFilter, FollowOptions, Follower } from '../../../src/store/read/log-reads.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 
 /** How many followers of each kind there are. */
 export interface CrowdSize {

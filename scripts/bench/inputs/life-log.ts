@@ -8,7 +8,7 @@ import { encodeRecord } from '../../../src/log/record.js';
 import type { Digest, ImageId } from '../../../src/model/digest.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import { stampEvents } from '../../../src/store/write/envelope.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext } from '../benchmark.js';
 import { progressBar } from '../progress-bar.js';
 import { type LifeTransaction, lifeTransactions, movingReferences } from './life.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { digestHex, digestOf, type ImageId } from '../../../src/model/digest.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from './image-configs.js';
 
 /** Commands that wait at the same time while a store is filled. */

@@ -1,5 +1,5 @@
 import type { When } from '../../store/audit/audit.js';
-import type { EventStore } from '../../store/store.js';
+import type { EventStore } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { printable } from '../render/printable.js';

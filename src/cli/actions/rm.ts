@@ -1,6 +1,6 @@
 import { StoreError } from '../../errors.js';
 import type { ChainId, ImageId } from '../../model/digest.js';
-import type { EventStore } from '../../store/store.js';
+import type { EventStore } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { findImage } from '../query/find-image.js';

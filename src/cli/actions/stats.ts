@@ -1,4 +1,4 @@
-import type { StoreStats } from '../../store/store.js';
+import type { StoreStats } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-reading.js';
 import { pad } from '../render/display-width.js';

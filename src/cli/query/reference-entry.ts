@@ -1,5 +1,6 @@
 import { StoreError } from '../../errors.js';
-import type { EventStore, ReferenceEntry } from '../../store/store.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { ReferenceEntry } from '../../store/store.js';
 
 /** Returns what the canonical reference `reference` stands for; undefined when it is not there. */
 export function referenceEntry(store: EventStore, reference: string): ReferenceEntry | undefined {

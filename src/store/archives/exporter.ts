@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { familiarReference } from '../../model/reference.js';
-import type { EventStore } from '../store.js';
+import type { EventStore } from '../event-store.js';
 
 /** Loads and saves archives, with the shape of the Go package's `Exporter`. */
 export interface Exporter {

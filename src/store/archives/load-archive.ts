@@ -15,7 +15,7 @@ import { decideLoad, type LoadOutcome, type LoadPolicy } from '../decide/load.js
 import type { Origin } from '../write/envelope.js';
 import type { HeldLayers } from '../layers/held-layers.js';
 import { StagedBlob } from '../layers/staged-blob.js';
-import type { LoadOptions, LoadResult } from '../store.js';
+import type { LoadOptions, LoadResult } from '../event-store.js';
 
 export interface LoadParts {
   readonly port: CommandPort;

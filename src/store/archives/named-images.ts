@@ -4,7 +4,7 @@ import { isStoreError, StoreError } from '../../errors.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, parseReference } from '../../model/reference.js';
 import { mustBeString } from '../argument-types.js';
-import type { EventStore } from '../store.js';
+import type { EventStore } from '../event-store.js';
 
 /** The images that names stand for, and the references to write with them. */
 export interface NamedImages {

@@ -7,7 +7,7 @@ import { StoreError } from '../../errors.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { BlobStore } from '../layers/blob-store.js';
 import { namedImages } from './named-images.js';
-import type { EventStore, SaveOptions } from '../store.js';
+import type { EventStore, SaveOptions } from '../event-store.js';
 
 export interface SaveParts {
   readonly store: Pick<EventStore, 'get' | 'search'>;

@@ -6,7 +6,7 @@ import type { EventBody, LayerFacts } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
 import { isValidParent } from '../../model/lineage.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
-import type { LoadedImage, LoadedReference } from '../store.js';
+import type { LoadedImage, LoadedReference } from '../event-store.js';
 import { chainOnTop } from '../layers/chain.js';
 import { checkImage, imageCreated, type ImagePolicy } from './create.js';
 import type { Decide, DecisionState } from './decision.js';

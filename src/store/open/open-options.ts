@@ -2,7 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { Subject } from 'rxjs';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import { originOf } from '../write/envelope.js';
-import type { OpenOptions } from '../store.js';
+import type { OpenOptions } from '../event-store.js';
 
 /** Options whose actor is known and allowed, with a place for notices. */
 export type CheckedOptions = OpenOptions & {

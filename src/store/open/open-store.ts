@@ -13,7 +13,7 @@ import {
   syncDirectory,
   systemCode,
 } from '../files/durable-file.js';
-import { LocalEventStore } from '../event-store.js';
+import { LocalEventStore } from '../local-event-store.js';
 import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
 import { HeadWitness } from './head-witness.js';
 import { HeldLayers } from '../layers/held-layers.js';
@@ -25,7 +25,8 @@ import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } fro
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { viewsAt } from '../snapshots/views-at.js';
-import type { EventStore, LayerGetReleaser, OpenOptions } from '../store.js';
+import type { EventStore, OpenOptions } from '../event-store.js';
+import type { LayerGetReleaser } from '../store.js';
 
 /**
  * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.

@@ -5,7 +5,7 @@ import { positionKey } from '../../../src/log/keys.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { PASSED_EVENTS_PER_WRITE } from '../../../src/store/consumers/log-consumer.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';

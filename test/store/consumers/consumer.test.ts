@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { MAX_UNACKNOWLEDGED_EVENTS } from '../../../src/limits.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';

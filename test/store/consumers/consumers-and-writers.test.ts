@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { StoredEvent } from '../../../src/model/events.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { prepare, type Question, questions, WRITERS, write } from '../read/many-writers.js';
 import { seqsOf } from './taking.js';

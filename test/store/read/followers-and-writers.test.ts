@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';
 import { prepare, type Question, questions, WRITERS, write } from './many-writers.js';
 

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../../../src/model/events.js';
 import { isAbout } from '../../../src/model/subjects.js';
 import type { EventFilter } from '../../../src/store/read/log-reads.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 
 /** How many write at the same time. */

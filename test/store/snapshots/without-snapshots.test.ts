@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { openStore } from '../../../src/store/open/open-store.js';
-import type { EventStore } from '../../../src/store/store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
 import { anyOperation, outcomeOf } from '../../support/store-operations.js';
 import { stateOf } from '../../support/store-state.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

@@ -1,0 +1,291 @@
+import type { Readable } from 'node:stream';
+import { StoreError } from '../errors.js';
+import type { ImageId } from '../model/digest.js';
+import type { Image } from '../model/image.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
+import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
+import type { AuditReader } from './audit/audit-reader.js';
+import { loadArchive } from './archives/load-archive.js';
+import { saveArchive } from './archives/save-archive.js';
+import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
+import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
+import type { ImageStore } from './image-store.js';
+import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
+import { removeOwner } from './open/owner-file.js';
+import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
+import type { ReferenceStore } from './reference-store.js';
+import { statsOf } from './stats.js';
+import type { EventStore, LoadOptions, LoadResult, ResolveOptions, SaveOptions, StoreStats } from './event-store.js';
+import type { LayerMetadata, LayerStore, ReferenceEntry, StoreBackend, WriteOptions } from './store.js';
+import type { StoreLog } from './read/log-reads.js';
+import type { WrittenSnapshot } from './snapshots/snapshotter.js';
+import { StoreState } from './store-state.js';
+import { type WiredStore, wireStore } from './wire-store.js';
+import { originOf } from './write/envelope.js';
+
+/** The store over an event log: each call is handed to the member that answers it, if the store is open. */
+export class LocalEventStore implements EventStore {
+  readonly directory: string;
+  readonly #parts: EventStoreParts;
+  readonly #state: StoreState;
+  readonly #wired: WiredStore;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: EventStoreParts) {
+    this.directory = parts.directory;
+    this.#parts = parts;
+    this.#state = new StoreState(parts.directory, parts.readOnly);
+    this.#wired = wireStore(parts, this.#state);
+  }
+
+  get log(): StoreLog {
+    this.#state.checkOpen();
+    return this.#wired.reader;
+  }
+
+  get backend(): StoreBackend {
+    this.#state.checkOpen();
+    return this.#wired.backend;
+  }
+
+  get layers(): LayerStore {
+    this.#state.checkOpen();
+    if (this.#parts.layerPlace === 'own') return this.#wired.layers;
+    throw layersUnavailable(this.directory, this.#parts.layerPlace);
+  }
+
+  async create(config: Uint8Array, options?: WriteOptions): Promise<ImageId> {
+    return this.#images.create(config, options);
+  }
+
+  get(id: ImageId): Image {
+    return this.#images.get(id);
+  }
+
+  async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
+    const removed = await this.#images.delete(id, options);
+    await this.#wired.cleaner.settled();
+    return removed;
+  }
+
+  search(partial: string): ImageId {
+    return this.#images.search(partial);
+  }
+
+  async setParent(id: ImageId, parent: ImageId, options?: WriteOptions): Promise<void> {
+    await this.#images.setParent(id, parent, options);
+  }
+
+  getParent(id: ImageId): ImageId {
+    return this.#images.getParent(id);
+  }
+
+  async setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void> {
+    await this.#images.setLastUpdated(id, options);
+  }
+
+  getLastUpdated(id: ImageId): Date | undefined {
+    return this.#images.getLastUpdated(id);
+  }
+
+  async setBuiltLocally(id: ImageId, options?: WriteOptions): Promise<void> {
+    await this.#images.setBuiltLocally(id, options);
+  }
+
+  isBuiltLocally(id: ImageId): boolean {
+    return this.#images.isBuiltLocally(id);
+  }
+
+  children(id: ImageId): ImageId[] {
+    return this.#images.children(id);
+  }
+
+  map(): ReadonlyMap<ImageId, Image> {
+    return this.#images.map();
+  }
+
+  heads(): ReadonlyMap<ImageId, Image> {
+    return this.#images.heads();
+  }
+
+  len(): number {
+    return this.#images.len();
+  }
+
+  async setMetadata(id: ImageId, key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
+    await this.#wired.submit(decideSetMetadata(id, key, value), options);
+  }
+
+  getMetadata(id: ImageId, key: string): Uint8Array {
+    this.#state.checkOpen();
+    return this.#wired.backend.getMetadata(id, key);
+  }
+
+  async deleteMetadata(id: ImageId, key: string, options: WriteOptions = {}): Promise<void> {
+    await this.#wired.submit(decideClearMetadata(id, key), options);
+  }
+
+  async tag(
+    reference: string,
+    idOrReference: string,
+    options?: WriteOptions & { readonly overwrite?: boolean | undefined },
+  ): Promise<void> {
+    await this.#references.tag(reference, idOrReference, options);
+  }
+
+  async untag(reference: string, options?: WriteOptions): Promise<void> {
+    await this.#references.untag(reference, options);
+  }
+
+  resolve(reference: string, options?: ResolveOptions): ImageId;
+  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  resolve(
+    reference: string,
+    { platform, at }: ResolveOptions & { readonly at?: When | undefined } = {},
+  ): ImageId | Promise<ImageId> {
+    if (at === undefined) return this.#references.resolve(reference, platform);
+    return this.#audit.resolveAt(reference, at, platform);
+  }
+
+  history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
+    return this.#audit.history(subject, options);
+  }
+
+  async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    return this.#audit.referenceHistory(reference);
+  }
+
+  async at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore> {
+    return this.#audit.at(when, options);
+  }
+
+  async diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff> {
+    return this.#audit.diff(from, to, options);
+  }
+
+  references(id: ImageId): string[] {
+    return this.#references.references(id);
+  }
+
+  referenceEntries(): ReferenceEntry[] {
+    return this.#references.entries();
+  }
+
+  async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
+    this.#state.checkWritable();
+    const { blobs, heldLayers, layerPlace, policy, actor, viewSet } = this.#parts;
+    return loadArchive(source, options, originOf(options, actor), {
+      port: this.#wired.writer,
+      blobs,
+      policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
+      heldLayers,
+      hasImage: (id) => viewSet.views.images.byId.has(id),
+      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
+      headSeq: () => this.#wired.reader.head.seq,
+    });
+  }
+
+  save(names: string | readonly string[], options: SaveOptions = {}): Readable {
+    this.#state.checkOpen();
+    const { viewSet, blobs, log, layerPlace } = this.#parts;
+    if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
+    return saveArchive(typeof names === 'string' ? [names] : names, options, {
+      store: this,
+      views: viewSet.views,
+      blobs,
+      readContent: (digest) => log.content(digest),
+      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
+    });
+  }
+
+  project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {
+    return this.#wired.projections.project(projection, options);
+  }
+
+  consumer(name: string, options?: ConsumerOptions): Consumer {
+    return this.#wired.consumers.consumer(name, options);
+  }
+
+  async consumers(): Promise<ConsumerState[]> {
+    return this.#wired.consumers.consumers();
+  }
+
+  async resetConsumer(name: string, position: number): Promise<void> {
+    await this.#wired.consumers.resetConsumer(name, position);
+  }
+
+  async removeConsumer(name: string): Promise<void> {
+    await this.#wired.consumers.removeConsumer(name);
+  }
+
+  async snapshot(): Promise<WrittenSnapshot> {
+    this.#state.checkWritable();
+    return this.#parts.snapshotter.write();
+  }
+
+  stats(): StoreStats {
+    this.#state.checkOpen();
+    return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
+  }
+
+  close(): Promise<void> {
+    this.#state.close();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #images(): ImageStore {
+    this.#state.checkOpen();
+    return this.#wired.images;
+  }
+
+  get #audit(): AuditReader {
+    this.#state.checkOpen();
+    return this.#wired.audit;
+  }
+
+  get #references(): ReferenceStore {
+    this.#state.checkOpen();
+    return this.#wired.references;
+  }
+
+  async #close(): Promise<void> {
+    const { blobs, witness, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
+    try {
+      const consumersEnded = this.#wired.consumers.end();
+      // Commands that wait are finished, new ones are refused; then nothing writes any more.
+      await this.#wired.writer.end(this.#state.closedError());
+      await consumersEnded;
+      await this.#wired.cleaner.settled();
+      await blobs.end();
+      await this.#wired.projections.end();
+      await snapshotter.settled();
+      if (!readOnly && !this.#wired.writer.hasFailed) {
+        await witness.write();
+        await snapshotter.writeLast();
+      }
+      // While the lock is still held: afterwards the file may be another owner's.
+      if (!readOnly) await removeOwner(this.directory);
+    } finally {
+      try {
+        await log.close();
+      } finally {
+        // Followers end, whatever became of the database.
+        viewSet.end();
+        onClosed();
+      }
+    }
+  }
+}
+
+function layersUnavailable(directory: string, place: LayerPlace): StoreError {
+  const why = place === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
+  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
+    data: { directory },
+  });
+}
