@@ -33,7 +33,7 @@ export function followPages<View>(
 }
 
 /** Returns `view` with the events of `page` folded in, in order. */
-function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
+export function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
   let folded = view;
   for (const event of page) folded = projection.evolve(folded, event);
   return folded;

@@ -1,5 +1,6 @@
-import { type Digest, digestFromHash, HASH_BYTES } from '../src/model/digest.js';
+import type { Digest } from '../src/model/digest.js';
 import { SnapshotDamage } from './snapshot-damage.js';
+import type { SnapshotTables } from './snapshot-tables.js';
 
 // `ignoreBOM` keeps a byte order mark, which is text here like any other.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -10,13 +11,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export class SnapshotReader {
   readonly #bytes: Uint8Array;
+  readonly #tables: SnapshotTables;
   #at = 0;
-  readonly #digests: Digest[] = [];
-  readonly #words: string[] = [];
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, tables: SnapshotTables) {
     // Of a Buffer, `slice` would be no copy and `subarray` slow.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#tables = tables;
   }
 
   uint(): number {
@@ -54,11 +55,7 @@ export class SnapshotReader {
   }
 
   word(): string {
-    const known = this.uint();
-    if (known > 0) return this.#known(this.#words, known);
-    const word = this.text();
-    this.#words.push(word);
-    return word;
+    return this.#tables.word(this.uint());
   }
 
   digest<Id extends Digest>(): Id {
@@ -73,18 +70,18 @@ export class SnapshotReader {
 
   /** Reads a digest as the number that it has in this snapshot, from 1 on: for whoever keeps things by digest. */
   digestNumber(): number {
-    return this.#numberOf(this.uint());
+    return this.#tables.checked(this.uint());
   }
 
   /** Reads a digest as its number, or 0 where none was written. */
   optionalDigestNumber(): number {
-    const known = this.uint();
-    return known === 0 ? 0 : this.#numberOf(known - 1);
+    const number = this.uint();
+    return number === 0 ? 0 : this.#tables.checked(number);
   }
 
   /** The digest that has a number which was read. */
   digestOf<Id extends Digest>(number: number): Id {
-    return this.#digests[number - 1] as Id;
+    return this.#tables.digest(number) as Id;
   }
 
   /** Reads a value by `read`, or undefined where none was written. */
@@ -99,17 +96,9 @@ export class SnapshotReader {
     if (this.#at < this.#bytes.length) throw new SnapshotDamage(`${this.#bytes.length - this.#at} bytes are left over`);
   }
 
-  #numberOf(known: number): number {
-    if (known > this.#digests.length) throw unknown();
-    if (known > 0) return known;
-    this.#digests.push(digestFromHash(this.#bytes, this.#skip(HASH_BYTES)));
-    return this.#digests.length;
-  }
-
-  #known<Value>(values: readonly Value[], number: number): Value {
-    const value = values[number - 1];
-    if (value === undefined) throw unknown();
-    return value;
+  /** Passes over rows of `length` bytes each, and returns them. */
+  rows(count: number, length: number): Uint8Array {
+    return this.#next(count * length);
   }
 
   #next(length: number): Uint8Array {
@@ -124,8 +113,4 @@ export class SnapshotReader {
     this.#at = start + length;
     return start;
   }
-}
-
-function unknown(): SnapshotDamage {
-  return new SnapshotDamage('it names what it did not say before');
 }

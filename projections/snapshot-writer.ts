@@ -7,13 +7,14 @@ const HASH_HEX_START = 'sha256:'.length;
 const utf8 = new TextEncoder();
 
 /**
- * Writes values of views in few bytes. A digest and a word stand there once: where they come again, a number says which.
- * One writer writes all views of a snapshot, so that an id costs its 32 bytes once. SnapshotReader reads the values again, in
- * the same order.
+ * Writes values of views in few bytes. A digest and a word are numbers, from 1 on as they come; what they number stands in
+ * tables after all views, so that an id costs its 32 bytes once and a view can be read without the others. SnapshotReader
+ * reads the values again, in the same order.
  */
 export class SnapshotWriter {
   #bytes = new Uint8Array(2 * FULL_BYTES);
   #length = 0;
+  #taken = 0;
   readonly #digests = new Map<Digest, number>();
   readonly #words = new Map<string, number>();
 
@@ -22,9 +23,15 @@ export class SnapshotWriter {
     return this.#length >= FULL_BYTES;
   }
 
+  /** Bytes that were written so far, taken or not. */
+  get total(): number {
+    return this.#taken + this.#length;
+  }
+
   /** Returns what was written since it was taken last; the caller owns it. */
   take(): Uint8Array {
     const taken = this.#bytes.slice(0, this.#length);
+    this.#taken += this.#length;
     this.#length = 0;
     return taken;
   }
@@ -53,38 +60,45 @@ export class SnapshotWriter {
 
   /** Writes a text that is likely to come often. */
   word(value: string): void {
-    const known = this.#words.get(value);
-    if (known !== undefined) {
-      this.uint(known);
-      return;
-    }
-    this.#words.set(value, this.#words.size + 1);
-    this.uint(0);
-    this.text(value);
+    this.uint(numberOf(this.#words, value));
   }
 
   digest(value: Digest): void {
-    this.#digestAfter(0, value);
+    this.uint(numberOf(this.#digests, value));
   }
 
   /** Writes a digest, or that there is none. */
   optionalDigest(value: Digest | undefined): void {
-    if (value === undefined) this.uint(0);
-    else this.#digestAfter(1, value);
+    this.uint(value === undefined ? 0 : numberOf(this.#digests, value));
   }
 
-  /** Writes the number of a digest and `shift`, or `shift` and the 32 bytes of one that is new. */
-  #digestAfter(shift: number, value: Digest): void {
-    const known = this.#digests.get(value);
-    if (known !== undefined) {
-      this.uint(shift + known);
-      return;
+  /** Writes the tables of what was numbered; yields when the writer is full. */
+  *tables(): Generator<void> {
+    this.uint(this.#digests.size);
+    for (const digest of this.#digests.keys()) {
+      this.#hash(digest);
+      if (this.isFull) yield;
     }
-    this.#digests.set(value, this.#digests.size + 1);
-    this.uint(shift);
+    this.uint(this.#words.size);
+    for (const word of this.#words.keys()) {
+      this.text(word);
+      if (this.isFull) yield;
+    }
+  }
+
+  /** Writes a whole number, 0 to 2^53 - 1, in eight bytes, the highest first. */
+  fixed(value: number): void {
+    this.#reserve(8);
+    const view = new DataView(this.#bytes.buffer);
+    view.setUint32(this.#length, Math.floor(value / 2 ** 32));
+    view.setUint32(this.#length + 4, value % 2 ** 32);
+    this.#length += 8;
+  }
+
+  #hash(digest: Digest): void {
     this.#reserve(HASH_BYTES);
-    for (let at = HASH_HEX_START; at < value.length; at += 2) {
-      this.#bytes[this.#length++] = (digitValue(value.charCodeAt(at)) << 4) | digitValue(value.charCodeAt(at + 1));
+    for (let at = HASH_HEX_START; at < digest.length; at += 2) {
+      this.#bytes[this.#length++] = (digitValue(digest.charCodeAt(at)) << 4) | digitValue(digest.charCodeAt(at + 1));
     }
   }
 
@@ -101,6 +115,14 @@ export class SnapshotWriter {
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
   }
+}
+
+/** The number of a value, a new one when it is the first time that it comes. */
+function numberOf<Value>(numbers: Map<Value, number>, value: Value): number {
+  const known = numbers.get(value);
+  if (known !== undefined) return known;
+  numbers.set(value, numbers.size + 1);
+  return numbers.size;
 }
 
 function digitValue(code: number): number {

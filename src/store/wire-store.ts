@@ -16,7 +16,7 @@ import { KeptStates } from './own-projections/kept-states.js';
 import { OwnProjectionSet } from './own-projections/own-projection-set.js';
 import { EventReader } from './read/event-reader.js';
 import { ReferenceStore } from './reference-store.js';
-import { viewsAt } from './snapshots/views-at.js';
+import { pastViewsAt, viewsAt } from './snapshots/views-at.js';
 import type { StoreState } from './store-state.js';
 import { originOf } from './write/envelope.js';
 import { Writer } from './write/writer.js';
@@ -115,6 +115,7 @@ function wireAudit(
     reader,
     now,
     viewsAt: (seq, signal) => viewsAt(parts, seq, signal),
+    pastViewsAt: (seq, signal) => pastViewsAt(parts, seq, signal),
     readConfig,
     platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
     checkOpen: () => state.checkOpen(),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { SnapshotDamage } from '../../projections/snapshot-damage.js';
 import { type Views, viewNames } from '../../projections/store-projections.js';
 import { createViews } from '../../projections/views.js';
-import { decodeViews, encodeViews, viewVersions } from '../../projections/views-codec.js';
+import { decodeViews, encodeViews, openViews, viewVersions } from '../../projections/views-codec.js';
 import type { ImageId } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { eventStreams } from '../support/event-streams.js';
@@ -103,10 +103,39 @@ test('bytes that are cut, longer or changed are damage or other views, and nothi
   );
 });
 
+/** A snapshot whose first view has these bytes; the others are empty, and so are the tables. */
+function withFirstView(...view: readonly number[]): Uint8Array {
+  const lengths = [view.length, ...Array.from({ length: viewNames.length - 1 }, () => 0)];
+  return Uint8Array.of(...view, ...lengths, 0, 0, ...[0, 0, 0, 0, 0, 0, 0, view.length]);
+}
+
 test('a snapshot that says it has more rows than it has bytes is damage before anything is made for them', (t) => {
-  const rows = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f);
+  const rows = withFirstView(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f);
   t.throws(() => decodeViews(rows), { instanceOf: SnapshotDamage, message: /rows/ });
-  t.throws(() => decodeViews(new Uint8Array(20).fill(0xff)), { instanceOf: SnapshotDamage, message: /too large/ });
+  const number = withFirstView(...new Uint8Array(20).fill(0xff));
+  t.throws(() => decodeViews(number), { instanceOf: SnapshotDamage, message: /too large/ });
+  t.throws(() => decodeViews(new Uint8Array(20).fill(0xff)), {
+    instanceOf: SnapshotDamage,
+    message: /before its tables/,
+  });
+  t.throws(() => openViews(withFirstView(1, 2).with(2, 9)), {
+    instanceOf: SnapshotDamage,
+    message: /longer than it is/,
+  });
+  t.throws(() => openViews(withFirstView(1, 2).with(2, 1)), { instanceOf: SnapshotDamage, message: /left over/ });
+});
+
+test('a view is read without the others, and is damage only by itself', (t) => {
+  fc.assert(
+    fc.property(eventStreams, fc.constantFrom(...viewNames), (events, name) => {
+      const views = fold(events);
+      const alone = { ...fold([]), [name]: openViews(encoded(views)).decode(name) } as Views;
+      t.deepEqual(plainViews(alone), plainViews({ ...fold([]), [name]: views[name] } as Views));
+    }),
+    { numRuns: 60 },
+  );
+  const broken = openViews(withFirstView(1, 1));
+  t.throws(() => broken.decode('images'), { instanceOf: SnapshotDamage });
 });
 
 test('every view of the store has a version', (t) => {

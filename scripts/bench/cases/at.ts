@@ -1,4 +1,4 @@
-import type { EventStore } from '../../../src/index.js';
+import type { EventStore, ImageId, PastStore } from '../../../src/index.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { lifeLog, openLife } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
@@ -10,10 +10,19 @@ const ROUNDS = 3;
 const MOMENTS = 20;
 const SEED = 12;
 
-/** The store as it was: at any moment, and where it costs most, one event before a snapshot. */
+const NO_IMAGE = `sha256:${'0'.repeat(64)}` as ImageId;
+
+/** The first thing that is asked of a past store, which makes the views that it needs. */
+type Question = (past: PastStore) => unknown;
+
+const nothing: Question = () => undefined;
+const aReference: Question = (past) => past.references(NO_IMAGE);
+const most: Question = (past) => [past.len(), past.heads().size, past.references(NO_IMAGE), past.layers.map().size];
+
+/** The store as it was: at any moment, and where it costs most, one event before a snapshot; with what is asked first. */
 export const atBenchmark: Benchmark = {
   name: 'at',
-  about: 'at(when): at random moments, the slowest of them, and one event before the newest snapshot',
+  about: 'at(when): at random moments, and one event before the newest snapshot; alone, and with a first question',
   run: (context) => atEachSize(context, (size) => measure(size, context)),
 };
 
@@ -23,27 +32,34 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const random = new SeededRandom(SEED);
   const moments = (): number[] => Array.from({ length: MOMENTS }, () => random.between(1, size));
   const seconds = await interleave(ROUNDS, {
-    random: () => timesOf(store, moments()),
+    random: () => timesOf(store, moments(), nothing),
+    randomResolved: () => timesOf(store, moments(), aReference),
     // The snapshot at the head does not help, and all that came after the one before has to be folded.
-    worst: () => timesOf(store, [size - 1]),
+    worst: () => timesOf(store, [size - 1], nothing),
+    worstResolved: () => timesOf(store, [size - 1], aReference),
+    worstMost: () => timesOf(store, [size - 1], most),
   });
   const unit = 's';
   const target = { of: 'ours', bound: 'at most', value: 1 } as const;
-  const slowest = seconds.random.map((round) => Math.max(...round));
+  const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => Math.max(...round));
   return [
     { name: 'at, random moments', unit, ours: seconds.random.flat() },
-    { name: `at, slowest of ${MOMENTS} random moments`, unit, ours: slowest, target },
+    { name: `at, slowest of ${MOMENTS} random moments`, unit, ours: slowest(seconds.random), target },
+    { name: `at and a name resolved, slowest of ${MOMENTS}`, unit, ours: slowest(seconds.randomResolved), target },
     { name: 'at, just before a snapshot', unit, ours: seconds.worst.flat(), target },
+    { name: 'at and a name resolved, just before a snapshot', unit, ours: seconds.worstResolved.flat(), target },
+    { name: 'at and images, heads, names, layers', unit, ours: seconds.worstMost.flat() },
   ];
 }
 
-/** Returns the seconds that the store takes for each of `seqs`, one after another. */
-async function timesOf(store: EventStore, seqs: readonly number[]): Promise<number[]> {
+/** Returns the seconds that the store takes for each of `seqs` and the question, one after another. */
+async function timesOf(store: EventStore, seqs: readonly number[], ask: Question): Promise<number[]> {
   const seconds: number[] = [];
   for (const seq of seqs) {
     seconds.push(
       await secondsOf(async () => {
         const past = await store.at(seq);
+        ask(past);
         if (past.seq !== seq) throw new RangeError(`asked for event ${seq}, found ${past.seq}`);
       }),
     );

@@ -1,4 +1,4 @@
-import type { ViewSet } from '../../../projections/views.js';
+import type { ViewSet, Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
 import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
@@ -21,8 +21,9 @@ export interface AuditReaderParts {
   readonly log: Log;
   readonly reader: EventReader;
   readonly now: () => number;
-  /** Returns views of the caller's own, as of an event. */
+  /** Returns views of the caller's own, as of an event: to be folded on, or for reading. */
   readonly viewsAt: (seq: number, signal?: AbortSignal) => Promise<ViewSet>;
+  readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
   readonly readConfig: (id: ImageId) => Uint8Array;
   /** The platform that the config of an image names, also of one that was deleted. */
   readonly platformOf: (id: ImageId) => Platform;
@@ -82,9 +83,9 @@ export class AuditReader implements AuditReads {
   }
 
   async at(when: When, { signal }: Abortable = {}): Promise<PastStore> {
-    const { log, readConfig, checkOpen, viewsAt } = this.#parts;
+    const { log, readConfig, checkOpen, pastViewsAt } = this.#parts;
     const seq = this.#seqAt(when);
-    const { views } = await viewsAt(seq, signal);
+    const views = await pastViewsAt(seq, signal);
     return new ViewedPast({ views, seq, log, readConfig, checkOpen });
   }
 

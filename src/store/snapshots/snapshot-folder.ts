@@ -1,8 +1,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SnapshotDamage } from '../../../projections/snapshot-damage.js';
-import type { Views } from '../../../projections/store-projections.js';
-import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { viewVersions } from '../../../projections/views-codec.js';
 import { StoreError } from '../../errors.js';
 import { MAX_SNAPSHOTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
@@ -32,10 +31,10 @@ export interface SnapshotFolderOptions {
   readonly onNotice: (notice: string) => void;
 }
 
-/** The store's views as they were after an event; the caller's own. */
-export interface ViewsSnapshot {
+/** The store's views as they were after an event, as `Decoded` has them; the caller's own. */
+export interface ViewsSnapshot<Decoded> {
   readonly seq: number;
-  readonly views: Views;
+  readonly views: Decoded;
 }
 
 /** The view of a caller's projection, as it encoded it. */
@@ -70,10 +69,13 @@ export class SnapshotFolder {
   }
 
   /**
-   * Returns the newest good snapshot of the store's views at or before `seq`, if there is one. Each that is passed over is
-   * said once.
+   * Returns the newest good snapshot of the store's views at or before `seq`, if there is one, with its views as `decode`
+   * makes them of the bytes. Each that is passed over, also because `decode` throws SnapshotDamage, is said once.
    */
-  async nearest(seq: number): Promise<ViewsSnapshot | undefined> {
+  async nearest<Decoded>(
+    seq: number,
+    decode: (bytes: Uint8Array) => Decoded,
+  ): Promise<ViewsSnapshot<Decoded> | undefined> {
     const listed = await this.#listed();
     // Not before they are listed: one that was written meanwhile is of an event that came meanwhile.
     const head = this.#log.head.seq;
@@ -83,7 +85,7 @@ export class SnapshotFolder {
       if (found > seq || this.#bad.has(name)) continue;
       const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
         if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);
-        return { seq: found, views: decodeViews(payload) };
+        return { seq: found, views: decode(payload) };
       });
       if (snapshot === undefined) continue;
       this.#newest = Math.max(this.#newest, found);

@@ -1,3 +1,4 @@
+import { decodeViews } from '../../../projections/views-codec.js';
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -52,7 +53,7 @@ const nameOf = (seq: number): string => `${String(seq).padStart(16, '0')}.views`
 test('the nearest snapshot is the newest at or before the seq, and has the views of its own', async (t) => {
   const world = await worldOf(t);
   const { log, snapshots, path, notices } = world;
-  t.is(await snapshots.nearest(10), undefined);
+  t.is(await snapshots.nearest(10, decodeViews), undefined);
   t.is(snapshots.newest, 0);
   await writeAt(world, 7, 3);
   t.deepEqual((await readdir(path)).sort(), [nameOf(3), nameOf(7)]);
@@ -64,7 +65,7 @@ test('the nearest snapshot is the newest at or before the seq, and has the views
     [7, 7],
     [10, 7],
   ] as const) {
-    t.is((await snapshots.nearest(seq))?.seq, expected);
+    t.is((await snapshots.nearest(seq, decodeViews))?.seq, expected);
     t.deepEqual(plainViews((await viewsAt(world, seq)).views), plainViews((await foldedTo(log, seq)).views));
   }
   t.deepEqual(notices, []);
@@ -82,7 +83,7 @@ test('a snapshot of an event that comes while the folder is read is no bad one',
     },
   };
   head = { seq: 4, time: 0 };
-  const found = folder(dirname(path), growing as LevelLog, notices).nearest(5);
+  const found = folder(dirname(path), growing as LevelLog, notices).nearest(5, decodeViews);
   head = log.head;
   t.is((await found)?.seq, 5);
   t.deepEqual(notices, []);
@@ -106,12 +107,12 @@ test('a snapshot that is cut or edited anywhere is passed over for an older one,
   for (const changed of changes) {
     await writeFile(join(path, nameOf(6)), changed);
     const fresh = folder(join(path, '..'), world.log, notices);
-    t.is((await fresh.nearest(8))?.seq, 2);
-    t.is((await fresh.nearest(8))?.seq, 2);
+    t.is((await fresh.nearest(8, decodeViews))?.seq, 2);
+    t.is((await fresh.nearest(8, decodeViews))?.seq, 2);
   }
   t.is(notices.length, changes.length);
   for (const notice of notices) t.true(notice.startsWith(`the snapshot ${nameOf(6)} is passed over: it`), notice);
-  await snapshots.nearest(8);
+  await snapshots.nearest(8, decodeViews);
   await writeAt(world, 9);
   t.deepEqual((await readdir(path)).sort(), [nameOf(2), nameOf(9)]);
 });
@@ -145,7 +146,7 @@ test('a snapshot whose name, store, kind, versions, event or length of the log a
     );
     notices.length = 0;
     const fresh = folder(join(path, '..'), log, notices);
-    t.is(await fresh.nearest(10), undefined);
+    t.is(await fresh.nearest(10, decodeViews), undefined);
     t.deepEqual(notices, [`the snapshot ${nameOf(named)} is passed over: ${why}`]);
     t.deepEqual(plainViews((await viewsAt({ log, snapshots: fresh }, 5)).views), plainViews(views));
     await rm(join(path, nameOf(named)));
@@ -156,12 +157,12 @@ test('views that cannot be decoded are passed over, though the checksum is right
   const world = await worldOf(t);
   const { log, snapshots, path, notices } = world;
   await snapshots.writeViews(5, [Uint8Array.of(9, 9, 9)]);
-  t.is(await snapshots.nearest(10), undefined);
+  t.is(await snapshots.nearest(10, decodeViews), undefined);
   t.is(notices.length, 1);
   t.is((await viewsAt({ log, snapshots }, 10)).views.images.byId.size, 10);
   await writeAt(world, 5);
   t.deepEqual(await readdir(path), [nameOf(5)]);
-  t.is((await snapshots.nearest(10))?.seq, 5);
+  t.is((await snapshots.nearest(10, decodeViews))?.seq, 5);
 });
 
 test('what else is in the folder is left alone', async (t) => {
@@ -172,7 +173,7 @@ test('what else is in the folder is left alone', async (t) => {
   for (const name of junk) await writeFile(join(path, name), 'junk');
   await mkdir(join(path, 'folder'));
   await writeAt(world, 4);
-  t.is((await snapshots.nearest(10))?.seq, 4);
+  t.is((await snapshots.nearest(10, decodeViews))?.seq, 4);
   t.deepEqual((await readdir(path)).sort(), [...junk, 'folder', nameOf(4)].sort());
   t.deepEqual(notices, []);
 });
@@ -181,7 +182,7 @@ test('a folder in the place of a snapshot is passed over', async (t) => {
   const world = await worldOf(t);
   await writeAt(world, 4);
   await mkdir(join(world.path, nameOf(5)));
-  t.is((await world.snapshots.nearest(10))?.seq, 4);
+  t.is((await world.snapshots.nearest(10, decodeViews))?.seq, 4);
   t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
 });
 
@@ -189,7 +190,7 @@ requires('mkfifo')('a pipe in the place of a snapshot is passed over, and not wa
   const world = await worldOf(t);
   await writeAt(world, 4);
   execFileSync('mkfifo', [join(world.path, nameOf(5))]);
-  t.is((await world.snapshots.nearest(10))?.seq, 4);
+  t.is((await world.snapshots.nearest(10, decodeViews))?.seq, 4);
   t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
   await writeAt(world, 6);
   t.deepEqual((await readdir(world.path)).sort(), [nameOf(4), nameOf(6)]);
@@ -203,7 +204,7 @@ test('at most MAX_SNAPSHOTS are kept, the newest among them', async (t) => {
   const names = await readdir(path);
   t.is(names.length, MAX_SNAPSHOTS);
   t.true(names.includes(nameOf(3 * MAX_SNAPSHOTS - 1)));
-  t.is((await snapshots.nearest(log.head.seq))?.seq, 3 * MAX_SNAPSHOTS - 1);
+  t.is((await snapshots.nearest(log.head.seq, decodeViews))?.seq, 3 * MAX_SNAPSHOTS - 1);
 });
 
 test('what a crash left of a snapshot is removed, and a missing folder is nothing to tidy', async (t) => {
@@ -212,7 +213,7 @@ test('what a crash left of a snapshot is removed, and a missing folder is nothin
   await snapshots.tidy();
   await writeAt(world, 5);
   await rename(join(path, nameOf(5)), join(path, '.tmp-0123'));
-  t.is(await snapshots.nearest(10), undefined);
+  t.is(await snapshots.nearest(10, decodeViews), undefined);
   await snapshots.tidy();
   t.deepEqual(await readdir(path), []);
   t.deepEqual(notices, []);
@@ -225,7 +226,7 @@ requiresPermissions()(
     const { snapshots, path, notices } = world;
     await writeAt(world, 5);
     await chmod(path, 0o000);
-    t.is(await snapshots.nearest(10), undefined);
+    t.is(await snapshots.nearest(10, decodeViews), undefined);
     t.is(await snapshots.readProjectionState('teams'), undefined);
     await chmod(path, 0o500);
     await rejection(t, 'STORE_NOT_WRITABLE', snapshots.writeViews(6, []));
