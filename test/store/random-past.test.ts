@@ -62,6 +62,8 @@ test('at any past seq and moment, every answer is what the plain model said then
         t.deepEqual(await outcomeOf(store, operation), model.apply(operation));
         if (store.log.head.seq > (moments.at(-1)?.seq ?? 0)) moments.push(momentOf(model, store.log.head.seq, clock));
       }
+      // The second after the last command has passed as well.
+      clock += 1_000;
       await checkPast(t, store, moments, positions);
       await store.close();
       // What is left without snapshots is the log alone.
