@@ -38,7 +38,10 @@ test.serial(
       [
         'at, random moments (10000), s',
         'at, slowest of 20 random moments (10000), s',
+        'at and a name resolved, slowest of 20 (10000), s',
         'at, just before a snapshot (10000), s',
+        'at and a name resolved, just before a snapshot (10000), s',
+        'at and images, heads, names, layers (10000), s',
       ],
     );
     for (const { name, ours, target, met } of lines) {
