@@ -22,7 +22,8 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   OS_UNSUPPORTED: 'the store was opened for images of one operating system only',
   SUBJECT_NOT_FOUND: '`imagelog log` shows what is in the log, `imagelog log --reverse --limit 20` what came last',
   FILTER_INVALID: 'leave out an option: no event can fit all of them',
-  TIME_OUT_OF_RANGE: 'a point in time is one that has passed; `imagelog log --reverse --limit 1` shows the last event',
+  TIME_OUT_OF_RANGE:
+    'a point in time has passed, and a range goes forward; `imagelog log --reverse --limit 1` shows the last event',
   CONSUMER_NOT_FOUND: '`imagelog consumers` lists them',
   CONSUMER_TAKEN: 'end the process that holds it first',
   ARCHIVE_TRUNCATED: 'copy or download the archive again; nothing was loaded',

@@ -21,21 +21,16 @@ export async function hasSubjectIndex({ database, hash, failure }: LogSource, he
   }
 }
 
-/** Writes the index of every event up to the head, durably. A crash in between leaves rows that are written once more. */
+/**
+ * Writes the index of every event up to the head, durably; throws what the database threw at a write. After a crash or a
+ * failure in between there is no row of the last event, and it is written anew.
+ */
 export async function indexSubjects(source: LogSource, head: Head): Promise<void> {
   // What is left of another index has its events in rows of its own, between which new rows would be passed over.
-  await clearIndex(source);
+  await source.database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) });
   for await (const page of eventPages(source, { first: 1, last: head.seq })) {
     const batch = source.database.batch();
     for (const [key, value] of subjectRows(page, source.hash)) batch.put(key, value);
     await batch.write({ sync: true });
-  }
-}
-
-async function clearIndex({ database, failure }: LogSource): Promise<void> {
-  try {
-    await database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) });
-  } catch (cause) {
-    throw failure(cause);
   }
 }

@@ -51,7 +51,7 @@ export class LevelLog implements Log {
   }
 
   /**
-   * Opens the log at `location` and reads its head.
+   * Opens the log at `location`, reads its head, and writes its subject index when that is not whole.
    * @throws {StoreError} STORE_LOCKED when another handle has it, LOG_CORRUPT when LevelDB finds damage or the
    *   last event is damaged, STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
    */
@@ -63,7 +63,8 @@ export class LevelLog implements Log {
       await log.#completeIndex(options.readOnly ?? false);
     } catch (cause) {
       await database.close();
-      throw cause;
+      // What the reading of rows meets is told already; the rest comes from the writing of the index.
+      throw cause instanceof StoreError ? cause : openFailure(location, cause);
     }
     return log;
   }

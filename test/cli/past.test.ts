@@ -104,7 +104,7 @@ test('before the first event the store is empty, and what has not happened yet i
     ]) {
       const { code, stdout, stderr } = await run(...argv);
       t.deepEqual({ code, stdout }, { code: 1, stdout: '' }, argv.join(' '));
-      t.regex(stderr, /\(TIME_OUT_OF_RANGE\)\nhint: a point in time is one that has passed/);
+      t.regex(stderr, /\(TIME_OUT_OF_RANGE\)\nhint: a point in time has passed, and a range goes forward/);
     }
   }
   t.is(await done('at', '2026-01-31', 'images'), await done('images'), 'today is up to now');

@@ -10,6 +10,7 @@ import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { isAbout, type Subject, subjectsOf } from '../../src/model/subjects.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
+import { FailingDatabases } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
@@ -271,4 +272,19 @@ test('every event has subjects, and is about each of them and no other', (t) => 
       t.false(isAbout(event, { actor: 'ann' }));
     }),
   );
+});
+
+test('an index that cannot be written fails the open by name, and the next open writes it', async (t) => {
+  const location = join(await temporaryDirectory(t), 'log');
+  const log = await openTestLog(t, location);
+  await appendBodies(log, [creationOf('a')]);
+  await log.close();
+  await tamper(location, (database) =>
+    database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) }),
+  );
+  const databases = new FailingDatabases();
+  databases.fates.push('lost');
+  await rejection(t, 'LOG_FAILED', openTestLog(t, location, { createIfMissing: false, openDatabase: databases.open }));
+  const again = await openTestLog(t, location, { createIfMissing: false });
+  t.deepEqual(await seqsAbout(again, [{ image: idNamed('a') }]), [1]);
 });
