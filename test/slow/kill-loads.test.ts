@@ -48,6 +48,12 @@ async function wholeLoads(t: ExecutionContext, directory: string, end: number): 
   return whole;
 }
 
+/** What is wrong after an open. An open does not sweep the blobs of a log without events: it may have lost them. */
+async function leftAfterOpen(directory: string, whole: readonly number[]): Promise<string[]> {
+  const left = await wrongFiles(directory);
+  return whole.length > 0 ? left : left.filter((what) => !/^blobs\/sha256\/\w+ belongs to nothing$/.test(what));
+}
+
 test(`a process killed during loads, ${ROUNDS} times, leaves whole loads and nothing else`, async (t) => {
   t.timeout(300_000);
   const random = new SeededRandom();
@@ -71,8 +77,9 @@ test(`a process killed during loads, ${ROUNDS} times, leaves whole loads and not
     const whole = await wholeLoads(t, directory, first + LOADS_A_ROUND);
     for (const number of acknowledged) t.true(whole.includes(number), `load ${number} was acknowledged`);
     unacknowledged = whole.filter((number) => !acknowledged.has(number)).length;
-    t.deepEqual(await wrongFiles(directory), [], `round ${round}`);
+    t.deepEqual(await leftAfterOpen(directory, whole), [], `round ${round}`);
   }
+  t.deepEqual(await wrongFiles(directory), [], 'all that was left has gone with the first load');
   const layers = new Set(blobFiles(directory).map((file) => file.digest));
   for (const number of acknowledged)
     for (const layer of (await numberedArchive(number)).layerDigests) t.true(layers.has(layer));
