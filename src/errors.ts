@@ -17,6 +17,10 @@ export const errorKinds = {
   STORE_NOT_FOUND: 'NotFound',
   SUBJECT_NOT_FOUND: 'NotFound',
   CONSUMER_NOT_FOUND: 'NotFound',
+  CONTENT_NOT_FOUND: 'NotFound',
+  CONTENT_ERASED: 'NotFound',
+  EVENT_NOT_FOUND: 'NotFound',
+  BACKUP_NOT_FOUND: 'NotFound',
 
   // The caller gave something that cannot be accepted.
   CONFIG_INVALID: 'InvalidParameter',
@@ -50,6 +54,14 @@ export const errorKinds = {
   ARCHIVE_LIMIT_EXCEEDED: 'InvalidParameter',
   BLOB_MISMATCH: 'InvalidParameter',
   STORE_NOT_A_DIRECTORY: 'InvalidParameter',
+  KEY_INVALID: 'InvalidParameter',
+  KEY_EXPOSED: 'InvalidParameter',
+  KEY_FOREIGN: 'InvalidParameter',
+  CHECKPOINT_INVALID: 'InvalidParameter',
+  CHECKPOINT_FOREIGN: 'InvalidParameter',
+  SIGNATURE_INVALID: 'InvalidParameter',
+  PROOF_INVALID: 'InvalidParameter',
+  ORIGIN_INVALID: 'InvalidParameter',
 
   // It clashes with what is there.
   ID_AMBIGUOUS: 'Conflict',
@@ -61,6 +73,11 @@ export const errorKinds = {
   ACKS_MISSING: 'Conflict',
   PROJECTION_TAKEN: 'Conflict',
   PROJECTION_OUTDATED: 'Conflict',
+  CONTENT_IN_USE: 'Conflict',
+  CHECKPOINT_FORKED: 'Conflict',
+  FILE_EXISTS: 'Conflict',
+  STORE_EXISTS: 'Conflict',
+  BACKUP_FOREIGN: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',
@@ -82,6 +99,8 @@ export const errorKinds = {
   CONTENT_CORRUPT: 'Corrupt',
   BLOB_MISSING: 'Corrupt',
   BLOB_CORRUPT: 'Corrupt',
+  PROOF_REJECTED: 'Corrupt',
+  BACKUP_INVALID: 'Corrupt',
 
   IO_FAILED: 'Internal',
   INTERNAL: 'Internal',

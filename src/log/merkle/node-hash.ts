@@ -1,0 +1,23 @@
+import { HASH_BYTES, type Sha256, sha256 } from '../../model/digest.js';
+
+/** What RFC 6962, section 2.1 puts before the two hashes of a node, so that no node can pass for a leaf. */
+const NODE_PREFIX = 0x01;
+
+/** Returns the RFC 6962 hash of the node over `left` and `right`, 32 bytes each. */
+export function nodeHash(left: Uint8Array, right: Uint8Array, hash: Sha256 = sha256): Uint8Array {
+  const input = new Uint8Array(1 + 2 * HASH_BYTES);
+  input[0] = NODE_PREFIX;
+  input.set(left, 1);
+  input.set(right, 1 + HASH_BYTES);
+  return hash(input);
+}
+
+/** Returns the root of the tree without leaves: the hash of nothing. */
+export function emptyRoot(hash: Sha256 = sha256): Uint8Array {
+  return hash(new Uint8Array(0));
+}
+
+/** Whether two hashes are the same. */
+export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
