@@ -38,8 +38,8 @@ export function checkInclusion(
 }
 
 /**
- * Returns when `proof` shows that the tree `to` begins with the tree `from` (RFC 9162, section 2.1.4.2). The empty tree is
- * the beginning of every tree, and its proof is empty.
+ * Returns when `proof` shows that the tree `to` begins with the tree `from` (RFC 9162, section 2.1.4.2). The empty
+ * tree is the beginning of every tree and needs no proof: one from it is refused, as transparency-dev/merkle does.
  * @throws {StoreError} PROOF_REJECTED, with the reason
  */
 export function checkConsistency(
@@ -50,10 +50,11 @@ export function checkConsistency(
   if (!isCount(from.size) || !isCount(to.size) || from.size > to.size) {
     throw rejected(`a tree of ${to.size} leaves does not begin with one of ${from.size}`);
   }
+  if (from.size === 0) throw rejected('the empty tree is the beginning of every tree, and proves nothing');
   needHashes(proof);
-  if (from.size === to.size || from.size === 0) {
+  if (from.size === to.size) {
     if (proof.length > 0) throw rejected(`it has ${proof.length} hashes, expected none`);
-    if (from.size === to.size && !equalHashes(from.root, to.root)) throw rejected('the roots of one size differ');
+    if (!equalHashes(from.root, to.root)) throw rejected('the roots of one size differ');
     return;
   }
   needHashes([from.root, to.root]);
