@@ -66,7 +66,7 @@ test('every error code is thrown somewhere', holds, () => unusedNames(codes, sou
 test('every error code is named in a test', holds, () => untestedNames(codes, texts));
 test('every limit is used', holds, () => unusedNames(bounds, sources));
 test('every limit is named in a test', holds, () => untestedNames(bounds, texts));
-test('the README explains every error code', holds, () => {
-  const readme = texts.find(({ path }) => path === 'README.md');
-  return readme === undefined ? [] : undocumentedNames(codes, readme.text);
+test('src/ERRORS.md explains every error code', holds, () => {
+  const page = texts.find(({ path }) => path === 'src/ERRORS.md');
+  return undocumentedNames(codes, page?.text ?? '');
 });

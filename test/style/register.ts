@@ -21,11 +21,11 @@ export function untestedNames(register: Register, texts: readonly Text[]): Findi
   return missing(register, spoken, 'is named in no test; write the test that meets it');
 }
 
-/** Names of a register that no row of a table in the README explains. */
-export function undocumentedNames(register: Register, readme: string): Finding[] {
-  const rows = readme.split('\n').filter((line) => line.trimStart().startsWith('|'));
+/** Names of a register that no row of a table in `page` explains. */
+export function undocumentedNames(register: Register, page: string): Finding[] {
+  const rows = page.split('\n').filter((line) => line.trimStart().startsWith('|'));
   const explained = new Set(rows.flatMap((row) => row.match(/\b[A-Z][A-Z0-9_]+\b/g) ?? []));
-  return missing(register, explained, 'is in no table of README.md; explain it there');
+  return missing(register, explained, 'is in no table of src/ERRORS.md; explain it there');
 }
 
 /** Identifiers and string literals: what the code says, its comments left out. */

@@ -171,7 +171,7 @@ test('a name that only the style tests know is untested', (t) => {
   );
 });
 
-test('a code that the README names outside its tables is undocumented', (t) => {
+test('a code that a page names outside its tables is undocumented', (t) => {
   const findings = undocumentedNames(codes, 'IO_FAILED\n| `LOG_FAILED` | the log failed |');
   t.deepEqual(
     findings.map(({ line, message }) => `${line} ${message.split(' ')[0]}`),
