@@ -1,0 +1,20 @@
+/** How far verification is. */
+export interface VerifyProgress {
+  readonly what: 'events' | 'index' | 'content' | 'blobs' | 'snapshots';
+  /** Events, rows, files or bytes (of blobs) that were looked at. */
+  readonly done: number;
+  /** Of how many, where that is known. */
+  readonly total: number | undefined;
+}
+
+/** What is verified, and against what. */
+export interface VerifyOptions {
+  /** Texts of checkpoints that the log must contain, beside the one in its directory; signed or not. */
+  readonly against?: string | readonly string[] | undefined;
+  /** The key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
+  readonly key?: string | undefined;
+  /** Check the Merkle tree and the checkpoints alone, with the leaf hashes as they are kept: no record is decoded. */
+  readonly fast?: boolean | undefined;
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
