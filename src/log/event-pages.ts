@@ -1,9 +1,14 @@
 import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
+import type { Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
-import { parseEventRow } from './event-row.js';
+import { parseEntryRow, parseEventRow } from './event-row.js';
 import { eventKey } from './keys.js';
+import type { LogEntry } from './log.js';
 import type { LogSource, PageRange } from './log-source.js';
+
+/** Makes of a row, read at `seq`, what a page holds, after the row proved to be what was written there. */
+type ParseRow<Item> = (row: Uint8Array, seq: number, hash: Sha256) => Item;
 
 /** Gives rows in order: what is used of LevelDB's iterator. */
 interface Rows {
@@ -17,7 +22,20 @@ const PAGE_EVENTS = 1_000;
 const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Gives the events of a range in pages, each event checked against its hash and for gaps before its page is given. */
-export async function* eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
+export function eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
+  return parsedPages(source, range, parseEventRow);
+}
+
+/** Gives the events of a range as `eventPages` does, each with its record. */
+export function entryPages(source: LogSource, range: PageRange): AsyncGenerator<readonly LogEntry[]> {
+  return parsedPages(source, range, parseEntryRow);
+}
+
+async function* parsedPages<Item>(
+  source: LogSource,
+  range: PageRange,
+  parse: ParseRow<Item>,
+): AsyncGenerator<readonly Item[]> {
   const { first, last, reverse = false, pageSize = PAGE_EVENTS, signal } = range;
   if (first > last) return;
   throwIfAborted(signal);
@@ -31,8 +49,9 @@ export async function* eventPages(source: LogSource, range: PageRange): AsyncGen
       if (rows.length === 0) break;
       // LevelDB reads the next page on its own thread while this one is checked and folded.
       ahead = nextRows(source, iterator, pageSize);
-      const page = parsePage(source, rows, { expected, step: reverse ? -1 : 1 });
-      expected += reverse ? -rows.length : rows.length;
+      const [from, step] = [expected, reverse ? -1 : 1];
+      const page = rows.map((row, at) => parse(row, from + at * step, source.hash));
+      expected += step * rows.length;
       yield page;
     }
     const end = reverse ? first - 1 : last + 1;
@@ -69,12 +88,4 @@ function nextRows({ failure }: LogSource, iterator: Rows, pageSize: number): Pro
   // A failure that comes while the reader is busy with the page before waits for it, and must not end the process.
   rows.catch(() => undefined);
   return rows;
-}
-
-function parsePage(
-  { hash }: LogSource,
-  rows: readonly Uint8Array[],
-  { expected, step }: { readonly expected: number; readonly step: 1 | -1 },
-): StoredEvent[] {
-  return rows.map((row, at) => parseEventRow(row, expected + at * step, hash));
 }

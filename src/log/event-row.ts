@@ -2,6 +2,7 @@ import { StoreError } from '../errors.js';
 import { HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { LEAF_PREFIX, leafInput } from './leaf-hash.js';
+import type { LogEntry } from './log.js';
 import { decodeRecord } from './record.js';
 
 /*
@@ -29,6 +30,14 @@ export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): Store
   const event = decodeRecord(input.subarray(1));
   if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
   return event;
+}
+
+/**
+ * Returns the event of a row as `parseEventRow` does, with its record: a part of `row`.
+ * @throws {StoreError} LOG_CORRUPT, as `parseEventRow`
+ */
+export function parseEntryRow(row: Uint8Array, seq: number, hash: Sha256): LogEntry {
+  return { event: parseEventRow(row, seq, hash), record: row.subarray(HASH_BYTES + 1) };
 }
 
 function corruptRow(seq: number, why: string): StoreError {

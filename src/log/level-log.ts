@@ -4,11 +4,12 @@ import { type Digest, digestOf, HASH_BYTES, type Sha256 } from '../model/digest.
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { formatPosition, parsePosition } from './consumer-position.js';
-import { eventPages, missingEvent } from './event-pages.js';
+import { openContentRows } from './content-reader.js';
+import { entryPages, eventPages, missingEvent } from './event-pages.js';
 import { formatEventRow, parseEventRow } from './event-row.js';
 import { hasSubjectIndex, indexSubjects } from './index-subjects.js';
 import { contentKey, eventKey, nameOfPositionKey, POSITION_PREFIX, positionKey, seqOfKey } from './keys.js';
-import type { AppendBatch, ConsumerPosition, Head, Log, PageOptions } from './log.js';
+import type { AppendBatch, ConsumerPosition, ContentReader, Head, Log, LogEntry, PageOptions } from './log.js';
 import type { Database, LogSource, PageRange } from './log-source.js';
 import { openFailure } from './open-failure.js';
 import { readFailure } from './read-failure.js';
@@ -130,19 +131,32 @@ export class LevelLog implements Log {
   }
 
   pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
-    return this.#resumed(options, eventPages);
+    return this.#resumed(options, eventPages, ({ seq }) => seq);
+  }
+
+  entryPages(options: PageOptions = {}): AsyncGenerator<readonly LogEntry[]> {
+    return this.#resumed(options, entryPages, ({ event }) => event.seq);
+  }
+
+  openContent(): ContentReader {
+    return openContentRows(this.#source());
   }
 
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
     const pages = this.#hasSubjectIndex ? subjectPages : scannedPages;
-    return this.#resumed(options, (source, range) => pages(source, subjects, range));
+    return this.#resumed(
+      options,
+      (source, range) => pages(source, subjects, range),
+      ({ seq }) => seq,
+    );
   }
 
   /** Gives the pages that `read` gives of the range, and goes on when a recovery takes the database away under it. */
-  async *#resumed(
+  async *#resumed<Item>(
     options: PageOptions,
-    read: (source: LogSource, range: PageRange) => AsyncIterable<readonly StoredEvent[]>,
-  ): AsyncGenerator<readonly StoredEvent[]> {
+    read: (source: LogSource, range: PageRange) => AsyncIterable<readonly Item[]>,
+    seqOf: (item: Item) => number,
+  ): AsyncGenerator<readonly Item[]> {
     const { from = 1, to = this.#head.seq, ...rest } = options;
     let first = Math.max(1, from);
     let last = Math.max(0, to);
@@ -150,7 +164,8 @@ export class LevelLog implements Log {
       const source = this.#source();
       try {
         for await (const page of read(source, { ...rest, first, last })) {
-          const end = page.at(-1)?.seq;
+          const lastItem = page.at(-1);
+          const end = lastItem === undefined ? undefined : seqOf(lastItem);
           if (end !== undefined && options.reverse === true) last = end - 1;
           else if (end !== undefined) first = end + 1;
           yield page;

@@ -33,6 +33,23 @@ export interface AppendBatch {
   readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
 }
 
+/** Bytes that the log keeps by their digest. */
+export interface StoredContent {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+/** All content of one moment; the log keeps it for this reader until it is closed. */
+export interface ContentReader {
+  /**
+   * Gives the content in pages, in the order of digests. Not checked against its digest.
+   * @throws {StoreError} STORE_CLOSED, LOG_FAILED, LOG_CORRUPT
+   */
+  pages(): AsyncIterable<readonly StoredContent[]>;
+  /** Lets go of it. Calling it again does nothing. */
+  close(): Promise<void>;
+}
+
 /** Which events to read. */
 export interface PageOptions {
   /** First and last seq, inclusive, whatever the direction; default 1 and the head. */
@@ -71,6 +88,9 @@ export interface Log {
   /** Events in pages, each checked against its hash and for gaps. */
   pages(options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
+  /** As `pages`, each event with its record. */
+  entryPages(options?: PageOptions): AsyncIterable<readonly LogEntry[]>;
+
   /** Whether every event is in the subject index; false for a log that was opened for reading only and has no whole one. */
   readonly hasSubjectIndex: boolean;
 
@@ -98,6 +118,9 @@ export interface Log {
    * @throws {StoreError} CONTENT_CORRUPT when they are not what was written
    */
   content(digest: Digest): Uint8Array | undefined;
+
+  /** Returns a reader of all content that is there at this call. Whatever is erased later stays on the disk until it is closed. */
+  openContent(): ContentReader;
 
   /** The leaf hash that stands with event `seq`, 32 bytes, unchecked; undefined when there is no such event. */
   leafHash(seq: number): Uint8Array | undefined;

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { LevelLog } from '../../src/log/level-log.js';
+import type { LogEntry } from '../../src/log/log.js';
+import { encodeRecord } from '../../src/log/record.js';
 import { digestOf } from '../../src/model/digest.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -82,6 +84,18 @@ test('pages have the size, range and direction that were asked for', async (t) =
     [{ to: 0 }, []],
   ];
   for (const [options, pages] of cases) t.deepEqual(await readPages(log, options), pages, JSON.stringify(options));
+});
+
+test('entries are the events with the records that were appended', async (t) => {
+  const log = await openTestLog(t, await newLocation(t));
+  await appendCreations(log, 10);
+  const pages: LogEntry[][] = [];
+  for await (const page of log.entryPages({ from: 2, to: 8, pageSize: 3 })) pages.push([...page]);
+  t.deepEqual(
+    pages.map((page) => page.map(({ event }) => event.seq)),
+    [[2, 3, 4], [5, 6, 7], [8]],
+  );
+  for (const { event, record } of pages.flat()) t.deepEqual(Buffer.from(record), encodeRecord(event));
 });
 
 test('an append must continue the head', async (t) => {
