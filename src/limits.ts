@@ -87,3 +87,14 @@ export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
  * decoder holds about one block's input back, so this is far above what a layer gives and far below what a bomb does.
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
+
+/** Size of a signed note, and of a checkpoint (Go's `note` package). */
+export const MAX_NOTE_BYTES = 1_000_000;
+/** Signatures of one note (Go's `note` package; C2SP signed-note asks for 16 at least). */
+export const MAX_NOTE_SIGNATURES = 100;
+/** Size of the name of a log, which is that of its key, UTF-8. */
+export const MAX_ORIGIN_BYTES = 255;
+/** Size of a `.tlog-proof` file: its hashes, a record in base64 and a checkpoint. */
+export const MAX_PROOF_BYTES = MAX_NOTE_BYTES + 2 * MAX_RECORD_BYTES;
+/** Hashes of an inclusion proof: a tree of 2^53 leaves has 53 levels. */
+export const MAX_PROOF_HASHES = 53;
