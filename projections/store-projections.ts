@@ -1,5 +1,6 @@
 import { blobsProjection } from './blobs.js';
 import { childrenProjection } from './children.js';
+import { erasuresProjection } from './erasures.js';
 import { imagesProjection } from './images.js';
 import { layersProjection } from './layers.js';
 import { manifestsProjection } from './manifests.js';
@@ -17,6 +18,7 @@ const projections = {
   manifests: manifestsProjection,
   blobs: blobsProjection,
   metadata: metadataProjection,
+  erasures: erasuresProjection,
 };
 
 /** The name of a view of the store. */

@@ -86,6 +86,7 @@ export { createV1Id, type V1Image } from './model/v1-image.js';
 
 // Events
 export type {
+  ContentErased,
   Descriptor,
   Envelope,
   EventBody,

@@ -15,7 +15,7 @@ const TYPE_CODES: Readonly<Record<EventType, number>> = {
   ReferenceRemoved: 8,
   LayerAdded: 9,
   LayerRemoved: 10,
-  // 11 is ContentErased.
+  ContentErased: 11,
   ManifestAdded: 12,
 };
 
@@ -74,6 +74,8 @@ export function encodeBody(event: EventBody): unknown[] {
     case 'LayerAdded':
     case 'LayerRemoved':
       return packLayerFacts(event);
+    case 'ContentErased':
+      return [packDigest(event.digest), event.size];
   }
 }
 
@@ -128,6 +130,8 @@ export function decodeBody(type: EventType, fields: FieldReader): EventBody {
     case 'LayerAdded':
     case 'LayerRemoved':
       return { type, ...readLayerFacts(fields) };
+    case 'ContentErased':
+      return { type, digest: fields.digest('digest'), size: fields.integer('size') };
   }
 }
 

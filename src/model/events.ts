@@ -145,6 +145,17 @@ export interface LayerRemoved extends LayerFacts {
   readonly type: 'LayerRemoved';
 }
 
+/**
+ * The bytes of a config, manifest, index or layer blob were removed for good; nothing needed them any more. The same bytes may
+ * come again later, by an event that names them.
+ */
+export interface ContentErased {
+  readonly type: 'ContentErased';
+  readonly digest: Digest;
+  /** Bytes that were removed. */
+  readonly size: number;
+}
+
 /** What one event tells, without its envelope. */
 export type EventBody =
   | ImageCreated
@@ -157,7 +168,8 @@ export type EventBody =
   | ReferenceRemoved
   | ManifestAdded
   | LayerAdded
-  | LayerRemoved;
+  | LayerRemoved
+  | ContentErased;
 
 /** The name of a kind of event. */
 export type EventType = EventBody['type'];

@@ -56,6 +56,10 @@ export function subjectsOf(event: StoredEvent): EventSubjects {
     case 'LayerRemoved':
       chains.push(event.chainId, event.parent);
       break;
+    case 'ContentErased':
+      // Of whatever kind the content was: a digest is looked up among images first.
+      images.push(event.digest as ImageId);
+      break;
   }
   return { images: distinct(images), references, chains: distinct(chains), actor: event.actor };
 }

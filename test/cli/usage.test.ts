@@ -44,7 +44,8 @@ test(
   refuses,
   ['log', '--type', 'Foo'],
   "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
-    'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, LayerAdded, LayerRemoved, ManifestAdded.',
+    'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, LayerAdded, LayerRemoved, ' +
+    'ContentErased, ManifestAdded.',
 );
 test(refuses, ['log', '--actor', ''], "option '--actor <name>' argument '' is invalid. It must not be empty.");
 test(refuses, ['--store', '', 'images'], "option '--store <dir>' argument '' is invalid. It must not be empty.");

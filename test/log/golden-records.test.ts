@@ -169,3 +169,4 @@ test(
   { type: 'ManifestAdded', image: digest('aa'), manifest: blob, layers: [blob] },
   `${head('9c', '0c')}${bin('aa')}${blobHex}91${blobHex}`,
 );
+test(staysSo, { type: 'ContentErased', digest: digest('aa'), size: 300 }, `${head('9b', '0b')}${bin('aa')}cd012c`);

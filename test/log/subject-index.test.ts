@@ -56,6 +56,8 @@ function familiar(body: EventBody, a: number, b: number, c: number): EventBody {
     case 'LayerAdded':
     case 'LayerRemoved':
       return { ...body, chainId, parent: body.parent && (chains[c % chains.length] as ChainId) };
+    case 'ContentErased':
+      return { ...body, digest: image };
     default:
       return { ...body, image };
   }

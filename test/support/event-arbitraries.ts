@@ -86,6 +86,7 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
     }),
     LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
     LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
+    ContentErased: fc.record({ type: fc.constant('ContentErased'), digest, size }),
   };
 }
 

@@ -13,6 +13,7 @@ export function plainViews({
   manifests,
   blobs,
   metadata,
+  erasures,
 }: Views): unknown {
   const ids = [...images.byId.keys()];
   return {
@@ -30,6 +31,7 @@ export function plainViews({
     blobs: [...blobs.byDigest],
     blobsOf: [...blobs.ofImage],
     metadata: [...metadata].map(([id, values]) => [id, [...values]]),
+    erasures: [...erasures],
   };
 }
 

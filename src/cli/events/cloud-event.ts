@@ -42,5 +42,7 @@ function subjectOf(event: StoredEvent): string {
     case 'MetadataCleared':
     case 'ManifestAdded':
       return event.image;
+    case 'ContentErased':
+      return event.digest;
   }
 }

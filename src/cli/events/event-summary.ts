@@ -28,6 +28,8 @@ export function eventSummary(event: StoredEvent): string {
     case 'LayerAdded':
     case 'LayerRemoved':
       return `${shortId(event.diffId)} ${sizeText(event.diffSize)}`;
+    case 'ContentErased':
+      return `${shortId(event.digest)} ${sizeText(event.size)}`;
   }
 }
 

@@ -112,6 +112,7 @@ function paintOf(type: EventType, colors: Colors): Paint {
     case 'ReferenceRemoved':
     case 'ParentCleared':
     case 'MetadataCleared':
+    case 'ContentErased':
       return colors.red;
   }
 }

@@ -20,7 +20,7 @@ export type ImageReads = Pick<
 
 /**
  * A store as it was after one event. It keeps its answers while the store goes on. A view is made when a member first needs it,
- * which takes time and memory as opening the store does, a few views of eight. Images deleted since are there, as long as
+ * which takes time and memory as opening the store does, a few views of nine. Images deleted since are there, as long as
  * their content is. Beside what it says, each member may throw CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
  */
 export interface PastStore extends ImageReads {

@@ -49,6 +49,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
         layers.touch(event.chainId, event);
         break;
       case 'ManifestAdded':
+      case 'ContentErased':
         break;
     }
   };

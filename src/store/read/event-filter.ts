@@ -47,6 +47,7 @@ const SUBJECT_KINDS: Readonly<Record<EventType, readonly SubjectKind[]>> = {
   ManifestAdded: ['image'],
   LayerAdded: ['chainId'],
   LayerRemoved: ['chainId'],
+  ContentErased: ['image'],
 };
 
 /**
