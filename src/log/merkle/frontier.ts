@@ -58,6 +58,17 @@ export class Frontier {
     return completed;
   }
 
+  /**
+   * Appends a whole tile of leaves by the hash over it, without the leaves. Returns the hashes of the tiles above that it completes.
+   * @throws {RangeError} when the last tile is not full
+   */
+  appendTile(hash: Uint8Array): CompletedHash[] {
+    if (this.#size % TILE_WIDTH !== 0) throw new RangeError(`a tile of ${this.#size % TILE_WIDTH} leaves is not full`);
+    const completed: CompletedHash[] = [];
+    this.#push(hash, TILE_HEIGHT, completed);
+    return completed;
+  }
+
   /** Returns the RFC 6962 root of the tree. */
   root(): Uint8Array {
     const last = this.#peaks.at(-1);

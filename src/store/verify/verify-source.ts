@@ -1,5 +1,6 @@
 import type { IndexRow } from '../../log/subject-index.js';
 import type { Digest } from '../../model/digest.js';
+import type { ViewDigests } from './view-digests.js';
 import type { Report } from './violation.js';
 
 /** What each reading of a source is given. */
@@ -13,6 +14,7 @@ export interface Reading {
 export interface StoredRecord {
   /** Position that its key or its place in a bundle gives it. */
   readonly seq: number;
+  /** Empty when what stands there is too short for one. */
   readonly record: Uint8Array;
   /** The leaf hash that is kept of it, 32 bytes; undefined when there is none. */
   readonly leafHash: Uint8Array | undefined;
@@ -66,8 +68,7 @@ export interface StoredSnapshot {
 /** Views that live on, as they were when they had folded the events up to `seq`. */
 export interface LiveViews {
   readonly seq: number;
-  /** Encodes them as they were at `seq`; called once. */
-  readonly encoded: Iterable<Uint8Array>;
+  readonly digests: () => Promise<ViewDigests>;
 }
 
 /** Which store the bytes are of. */
@@ -103,11 +104,13 @@ export interface VerifySource {
   contents(reading: Reading): AsyncIterable<StoredContent>;
   blobs(reading: Reading): AsyncIterable<StoredBlob>;
 
-  /** Rows of the subject index; absent where none is kept, as the next three. */
+  /** Rows of the subject index; absent where none is kept, as the next four. */
   indexRows?(reading: Reading): AsyncIterable<IndexRow>;
   positions?(reading: Reading): AsyncIterable<StoredPosition>;
   snapshots?(reading: Reading): AsyncIterable<StoredSnapshot>;
   readonly liveViews?: LiveViews | undefined;
+  /** Reports what stands where nobody puts anything: rows and files of no known kind. */
+  reportStrays?(reading: Reading): Promise<void>;
 
   /**
    * Whether a blob that is missing, or is there without need, is so by now because a writer went on since the moment

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import type { BlobsView } from '../../../projections/blobs.js';
+import { throwIfAborted } from '../../abort.js';
+import { isStoreError } from '../../errors.js';
+import { type Digest, digestFromHash } from '../../model/digest.js';
+import type { Belief } from './content-check.js';
+import type { Reading, StoredBlob, VerifySource } from './verify-source.js';
+
+/** Checks that all blobs that are needed are there, that each has the size and digest it must, and that each is needed. */
+export async function checkBlobs(
+  source: VerifySource,
+  { byDigest }: BlobsView,
+  reading: Reading,
+  { isWhole, onLooked }: Belief,
+): Promise<void> {
+  const { report } = reading;
+  const missing = new Set(byDigest.keys());
+  let looked = 0;
+  for await (const blob of source.blobs(reading)) {
+    const { digest, size, place } = blob;
+    missing.delete(digest);
+    const expected = byDigest.get(digest)?.size;
+    if (expected === undefined && isWhole && !(await isInFlight(source, digest))) {
+      report({ code: 'BLOB_UNNEEDED', place, message: `nothing in the store needs the blob ${digest}`, digest });
+    }
+    const found = await digestOfBlob(source, blob, reading, (bytes) => onLooked(looked + bytes));
+    looked += size;
+    if (found === undefined) continue;
+    if (found !== digest) {
+      const message = `the blob ${digest} is not what was written: its ${size} bytes have another digest`;
+      report({ code: 'BLOB_WRONG', place, message, digest, expected: digest, found });
+    } else if (expected !== undefined && expected !== size) {
+      const message = `the blob ${digest} has ${size} bytes, and its event says ${expected}`;
+      report({ code: 'BLOB_SIZE_WRONG', place, message, digest, expected, found: size });
+    }
+  }
+  for (const digest of missing) {
+    if (await isInFlight(source, digest)) continue;
+    const message = `the blob ${digest} is missing, which the store needs`;
+    report({ code: 'BLOB_MISSING', place: `blob ${digest}`, message, digest });
+  }
+}
+
+/** Resolves with the digest of a blob's bytes; undefined when they cannot be read, which is said. */
+async function digestOfBlob(
+  source: VerifySource,
+  { digest, place, read }: StoredBlob,
+  { report, signal }: Reading,
+  onBytes: (bytes: number) => void,
+): Promise<Digest | undefined> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for await (const chunk of read()) {
+      throwIfAborted(signal);
+      hash.update(chunk);
+      bytes += chunk.length;
+      onBytes(bytes);
+    }
+    return digestFromHash(hash.digest());
+  } catch (error) {
+    if (isStoreError(error, 'ABORTED')) throw error;
+    // Removed since it was listed, by a writer that went on.
+    if (await isInFlight(source, digest)) return undefined;
+    const why = error instanceof Error ? error.message : String(error);
+    report({ code: 'BLOB_WRONG', place, message: `the blob ${digest} cannot be read: ${why}`, digest });
+    return undefined;
+  }
+}
+
+async function isInFlight({ isInFlight: ask }: VerifySource, digest: Digest): Promise<boolean> {
+  return ask !== undefined && (await ask(digest));
+}

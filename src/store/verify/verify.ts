@@ -1,0 +1,136 @@
+import { throwIfAborted } from '../../abort.js';
+import type { StoredEvent } from '../../model/events.js';
+import { checkBlobs } from './blob-check.js';
+import { checkpointClaims } from './checkpoint-claims.js';
+import { type Belief, checkContent, NamedContent } from './content-check.js';
+import { FoldCheck, type ViewClaim } from './fold-check.js';
+import { IndexCheck } from './index-check.js';
+import { checkPositions } from './position-check.js';
+import { RecordCheck } from './record-check.js';
+import { leafTiles, type RecordTile, recordTiles } from './record-tiles.js';
+import { SeqRanges } from './seq-ranges.js';
+import { snapshotClaims } from './snapshot-claims.js';
+import { TreeCheck } from './tree-check.js';
+import type { VerifyOptions, VerifyProgress } from './verify-options.js';
+import type { Reading, VerifySource } from './verify-source.js';
+import type { Violation } from './violation.js';
+import { TILE_WIDTH } from '../../log/merkle/tile.js';
+
+/**
+ * Resolves with everything that is wrong with a source, in the order in which it is found; empty when nothing is. Records are held 256
+ * at a time, content and snapshots one at a time; the views of the events and 32 bytes for each content are held beside.
+ *
+ * Throws what the source throws when nothing more can be read, KEY_INVALID, and CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
+ * SIGNATURE_INVALID for a checkpoint that the caller gave; ABORTED.
+ */
+export async function verifySource(source: VerifySource, options: VerifyOptions = {}): Promise<Violation[]> {
+  const violations: Violation[] = [];
+  const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
+  throwIfAborted(options.signal);
+  const tree = new TreeCheck(source, await checkpointClaims(source, options, reading.report), reading);
+  if (options.fast === true) await verifyTree(source, tree, reading, options);
+  else await new Verification(source, tree, reading, options).run();
+  return violations;
+}
+
+/** The tree alone, over the leaf hashes as they are kept. */
+async function verifyTree(
+  source: VerifySource,
+  tree: TreeCheck,
+  reading: Reading,
+  { onProgress }: VerifyOptions,
+): Promise<void> {
+  for await (const tile of leafTiles(source.hashes(0, reading), source.size)) {
+    throwIfAborted(reading.signal);
+    const verdicts = await tree.addTile(tile);
+    for (const [at, verdict] of verdicts.entries()) {
+      if (verdict !== 'missing') continue;
+      const seq = tile.index * TILE_WIDTH + at + 1;
+      const message = `the leaf hash of event ${seq} is missing`;
+      reading.report({ code: 'LEAF_MISSING', place: `event ${seq}`, message, seq });
+    }
+    onProgress?.({ what: 'events', done: tile.index * TILE_WIDTH + verdicts.length, total: source.size });
+  }
+  await tree.finish();
+}
+
+/** All of it: one pass over the records, which also gathers what the rest must be, and then one over each of the rest. */
+class Verification {
+  readonly #source: VerifySource;
+  readonly #tree: TreeCheck;
+  readonly #reading: Reading;
+  readonly #onProgress: VerifyOptions['onProgress'];
+  readonly #records: RecordCheck;
+  readonly #index: IndexCheck | undefined;
+  readonly #content = new NamedContent();
+  /** Events that cannot be believed. */
+  readonly #lost = new SeqRanges();
+
+  constructor(source: VerifySource, tree: TreeCheck, reading: Reading, { onProgress }: VerifyOptions) {
+    this.#source = source;
+    this.#tree = tree;
+    this.#reading = reading;
+    this.#onProgress = onProgress;
+    this.#records = new RecordCheck(reading.report);
+    this.#index = source.indexRows === undefined ? undefined : new IndexCheck(source, reading);
+  }
+
+  async run(): Promise<void> {
+    const source = this.#source;
+    const fold = new FoldCheck(await this.#viewClaims(), this.#reading.report);
+    await this.#checkEvents(fold);
+    await this.#index?.finish(this.#lost, this.#counter('index'));
+    await checkPositions(source, this.#reading);
+    await source.reportStrays?.(this.#reading);
+    const isWhole = fold.lostAt === undefined;
+    const contents: Belief = { isWhole, onLooked: this.#counter('content') };
+    await checkContent(source, { named: this.#content, erasures: fold.views.erasures }, this.#reading, contents);
+    await checkBlobs(source, fold.views.blobs, this.#reading, { isWhole, onLooked: this.#counter('blobs') });
+  }
+
+  async #viewClaims(): Promise<ViewClaim[]> {
+    const claims = await snapshotClaims(this.#source, this.#reading, this.#counter('snapshots'));
+    const live = this.#source.liveViews;
+    return live === undefined ? claims : [...claims, { ...live, place: 'open store', code: 'VIEW_WRONG' }];
+  }
+
+  async #checkEvents(fold: FoldCheck): Promise<void> {
+    const { size } = this.#source;
+    const progress = this.#counter('events', size);
+    await fold.compare(0);
+    for await (const tile of recordTiles(this.#source.records(this.#reading), size)) {
+      throwIfAborted(this.#reading.signal);
+      await this.#checkTile(tile, fold);
+      progress(tile.index * TILE_WIDTH + tile.records.length);
+    }
+    this.#records.finish(size);
+    fold.finish();
+    await this.#tree.finish();
+  }
+
+  async #checkTile(tile: RecordTile, fold: FoldCheck): Promise<void> {
+    const verdicts = await this.#tree.addTile(tile);
+    const events: StoredEvent[] = [];
+    for (const [at, record] of tile.records.entries()) {
+      const seq = tile.index * TILE_WIDTH + at + 1;
+      const event = this.#records.check(seq, record, verdicts[at] ?? 'missing');
+      if (event === undefined) {
+        this.#lost.add(seq);
+        fold.lose(seq);
+        continue;
+      }
+      events.push(event);
+      this.#content.add(event);
+      fold.add(event, record?.place ?? `event ${seq}`);
+      if (fold.isClaimed(seq)) await fold.compare(seq);
+    }
+    this.#index?.add(events);
+  }
+
+  #counter(what: VerifyProgress['what'], total?: number): (done: number) => void {
+    return (done) => {
+      throwIfAborted(this.#reading.signal);
+      this.#onProgress?.({ what, done, total });
+    };
+  }
+}
