@@ -27,6 +27,7 @@ export type {
   LayerGetReleaser,
   LayerMetadata,
   LayerStore,
+  LogPoint,
   ReferenceEntry,
   Store,
   StoreBackend,

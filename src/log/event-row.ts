@@ -24,12 +24,21 @@ export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
  * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is not what it must be
  */
 export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): StoredEvent {
+  leafHashOfRow(row, seq, hash);
+  const event = decodeRecord(row.subarray(HASH_BYTES + 1));
+  if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
+  return event;
+}
+
+/**
+ * Returns the leaf hash of a row read at `seq`, as a part of it, after the record proved to have it.
+ * @throws {StoreError} LOG_CORRUPT when it has another
+ */
+export function leafHashOfRow(row: Uint8Array, seq: number, hash: Sha256): Uint8Array {
   const input = row.subarray(HASH_BYTES);
   if (input.length < 2 || input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is cut short or not a record');
   if (!equalBytes(hash(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
-  const event = decodeRecord(input.subarray(1));
-  if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
-  return event;
+  return row.subarray(0, HASH_BYTES);
 }
 
 /**

@@ -14,6 +14,8 @@ export const CONTENT_PREFIX = 0x63; // c
 export const SUBJECT_PREFIX = 0x73; // s
 /** First byte of the key of a consumer's position; its name in UTF-8 follows. */
 export const POSITION_PREFIX = 0x70; // p
+/** First byte of a tree row's key; a byte for the level, from 1 up, and eight for the index among its hashes follow. */
+export const TREE_PREFIX = 0x74; // t
 
 const SEQ_BYTES = 8;
 const TWO_POW_32 = 2 ** 32;
@@ -33,7 +35,12 @@ export function keyAt(prefix: Uint8Array, seq: number): Uint8Array {
   return key;
 }
 
-/** Returns the seq at the end of the key of an event or a subject row. */
+/** Returns the key of hash `index` of a level of tiles, 1 or above. */
+export function treeKey(level: number, index: number): Uint8Array {
+  return keyAt(Uint8Array.of(TREE_PREFIX, level), index);
+}
+
+/** Returns the number at the end of a key: the seq of an event or a subject row, the index of a tree row. */
 export function seqOfKey(key: Uint8Array): number {
   const view = new DataView(key.buffer, key.byteOffset + key.byteLength - SEQ_BYTES, SEQ_BYTES);
   return view.getUint32(0) * TWO_POW_32 + view.getUint32(4);

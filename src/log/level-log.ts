@@ -1,28 +1,39 @@
-import { Level } from 'level';
 import { StoreError } from '../errors.js';
 import { type Digest, digestOf, HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
-import { formatPosition, parsePosition } from './consumer-position.js';
+import { parsePosition } from './consumer-position.js';
 import { openContentRows } from './content-reader.js';
 import { entryPages, eventPages, missingEvent } from './event-pages.js';
-import { formatEventRow, parseEventRow } from './event-row.js';
+import { parseEventRow } from './event-row.js';
+import { headAt, readEnd } from './head.js';
 import { hasSubjectIndex, indexSubjects } from './index-subjects.js';
-import { contentKey, eventKey, nameOfPositionKey, POSITION_PREFIX, positionKey, seqOfKey } from './keys.js';
-import type { AppendBatch, ConsumerPosition, ContentReader, Head, Log, LogEntry, PageOptions } from './log.js';
+import { contentKey, eventKey, nameOfPositionKey, POSITION_PREFIX, positionKey } from './keys.js';
+import type {
+  AppendBatch,
+  ConsumerPosition,
+  ContentReader,
+  Head,
+  Log,
+  LogEntry,
+  LogPoint,
+  PageOptions,
+} from './log.js';
+import { putGroup } from './log-batch.js';
 import type { Database, LogSource, PageRange } from './log-source.js';
+import { Frontier } from './merkle/frontier.js';
+import { hashesOnLevel, type Tile, TILE_WIDTH } from './merkle/tile.js';
 import { openFailure } from './open-failure.js';
+import { openLevel } from './open-level.js';
 import { readFailure } from './read-failure.js';
-import { subjectRows } from './subject-index.js';
 import { scannedPages, subjectPages } from './subject-pages.js';
-
-const EMPTY_HEAD: Head = { seq: 0, time: 0 };
+import { type ComputedHashes, openTree, readTileRows } from './tree-rows.js';
 
 export interface LevelLogOptions {
   /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */
   readonly createIfMissing: boolean;
   readonly hash: Sha256;
-  /** Write nothing: an index that is missing is left so, and reads do without. */
+  /** Write nothing: an index or a tree that is missing is left so, and reads do without. */
   readonly readOnly?: boolean | undefined;
   /** Opens the database; tests pass one that fails on demand. */
   readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
@@ -38,7 +49,14 @@ export class LevelLog implements Log {
   readonly #hash: Sha256;
   readonly #openDatabase: (location: string, createIfMissing: boolean) => Promise<Database>;
   #database: Database;
-  #head: Head = EMPTY_HEAD;
+  /**
+   * The tree up to the head, or why a log that was opened for reading only has none. It never grows: an append grows a copy,
+   * which takes its place when the rows are durable.
+   */
+  #tree: Frontier | StoreError;
+  #head: Head;
+  /** What a log that was opened for reading only has in place of the rows of its tree. */
+  #computedHashes: ComputedHashes | undefined;
   #failure: unknown;
   #recovery: Promise<unknown> | undefined;
   #hasSubjectIndex = true;
@@ -48,23 +66,26 @@ export class LevelLog implements Log {
     this.#location = location;
     this.#database = database;
     this.#hash = options.hash;
+    const tree = new Frontier(options.hash);
+    this.#tree = tree;
+    this.#head = headAt({ seq: 0, time: 0 }, tree);
     this.#openDatabase = options.openDatabase ?? openLevel;
   }
 
   /**
-   * Opens the log at `location`, reads its head, and writes its subject index when that is not whole.
-   * @throws {StoreError} STORE_LOCKED when another handle has it, LOG_CORRUPT when LevelDB finds damage or the
-   *   last event is damaged, STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
+   * Opens the log at `location`, reads its head, and writes its subject index and the rows of its tree when they are not
+   * whole.
+   * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT when LevelDB finds damage or the last event is
+   *   damaged, and unless the log is for reading only, when its tree cannot be told; STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
    */
   static async open(location: string, options: LevelLogOptions): Promise<LevelLog> {
     const database = await (options.openDatabase ?? openLevel)(location, options.createIfMissing);
     const log = new LevelLog(location, database, options);
     try {
-      log.#head = await log.#readHead();
-      await log.#completeIndex(options.readOnly ?? false);
+      await log.#begin(options.readOnly ?? false);
     } catch (cause) {
       await database.close();
-      // What the reading of rows meets is told already; the rest comes from the writing of the index.
+      // What the reading of rows meets is told already; the rest comes from the writing of index and tree.
       throw cause instanceof StoreError ? cause : openFailure(location, cause);
     }
     return log;
@@ -91,8 +112,12 @@ export class LevelLog implements Log {
     if (expectedHead !== this.#head.seq || first !== expectedHead + 1) {
       throw new StoreError('INTERNAL', `cannot append after seq ${expectedHead}: the head is ${this.#head.seq}`);
     }
+    const tree = this.#copyOfTree();
     try {
-      await this.#write(group);
+      // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
+      const batch = this.#database.batch();
+      putGroup(batch, group, tree, this.#hash);
+      await batch.write({ sync: true });
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
       this.#failure = cause;
@@ -105,7 +130,7 @@ export class LevelLog implements Log {
         },
       );
     }
-    if (last !== undefined) this.#head = { seq: last.seq, time: last.time };
+    if (last !== undefined) this.#standAt(last, tree);
   }
 
   recover(): Promise<readonly StoredEvent[]> {
@@ -119,13 +144,18 @@ export class LevelLog implements Log {
     // Opening replays the write-ahead log into a table and syncs it: what is found now stays.
     this.#database = await this.#openDatabase(this.#location, false);
     const from = this.#head.seq + 1;
-    const head = await this.#readHead();
-    if (head.seq < this.#head.seq) {
-      throw new StoreError('LOG_CORRUPT', `the log ends at seq ${head.seq}, ${this.#head.seq} was acknowledged`);
+    const source = this.#source();
+    const end = await readEnd(source);
+    if (end.seq < this.#head.seq) {
+      throw new StoreError('LOG_CORRUPT', `the log ends at seq ${end.seq}, ${this.#head.seq} was acknowledged`);
     }
     const found: StoredEvent[] = [];
-    for await (const page of eventPages(this.#source(), { first: from, last: head.seq })) found.push(...page);
-    this.#head = head;
+    const tree = this.#copyOfTree();
+    for await (const page of eventPages(source, { first: from, last: end.seq })) {
+      found.push(...page);
+      for (const { seq } of page) tree.append(this.leafHash(seq) as Uint8Array);
+    }
+    this.#standAt(end, tree);
     this.#failure = undefined;
     return found;
   }
@@ -172,11 +202,15 @@ export class LevelLog implements Log {
         }
         return;
       } catch (error) {
-        // A recovery closes the database under its readers: they go on in the one that it opened.
-        await this.#recovery;
-        if (this.#database === source.database || this.#isClosed) throw error;
+        if (!(await this.#wasReplaced(source))) throw error;
       }
     }
+  }
+
+  // A recovery closes the database under its readers: they go on in the one that it opened.
+  async #wasReplaced({ database }: LogSource): Promise<boolean> {
+    await this.#recovery;
+    return this.#database !== database && !this.#isClosed;
   }
 
   event(seq: number): StoredEvent | undefined {
@@ -213,7 +247,23 @@ export class LevelLog implements Log {
   }
 
   leafHash(seq: number): Uint8Array | undefined {
-    return this.#row(eventKey(seq))?.slice(0, HASH_BYTES);
+    const row = this.#row(eventKey(seq));
+    return row === undefined ? undefined : new Uint8Array(row.subarray(0, HASH_BYTES));
+  }
+
+  async readTile(tile: Tile): Promise<Uint8Array> {
+    const { level, index, width } = tile;
+    if (width < 1 || width > TILE_WIDTH || index * TILE_WIDTH + width > hashesOnLevel(level, this.#head.seq)) {
+      throw new RangeError(`the tree of ${this.#head.seq} leaves has no tile ${level}/${index} of ${width} hashes`);
+    }
+    for (;;) {
+      const source = this.#source();
+      try {
+        return await readTileRows(source, tile, this.#computedHashes);
+      } catch (error) {
+        if (!(await this.#wasReplaced(source))) throw error;
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -234,51 +284,27 @@ export class LevelLog implements Log {
     return { database: this.#database, hash: this.#hash, failure };
   }
 
-  // A log that was written without its index, or whose indexing was cut short, gets it before anything is appended.
-  async #completeIndex(readOnly: boolean): Promise<void> {
+  // What a log was written without, or what was cut short while it was made again, is there before anything is appended.
+  async #begin(readOnly: boolean): Promise<void> {
     const source = this.#source();
-    this.#hasSubjectIndex = await hasSubjectIndex(source, this.#head);
-    if (this.#hasSubjectIndex || readOnly) return;
-    await indexSubjects(source, this.#head);
-    this.#hasSubjectIndex = true;
-  }
-
-  // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
-  async #write({ entries, content, positions = new Map() }: AppendBatch): Promise<void> {
-    const batch = this.#database.batch();
-    for (const { event, record } of entries) batch.put(eventKey(event.seq), formatEventRow(record, this.#hash));
-    const events = entries.map(({ event }) => event);
-    for (const [key, value] of subjectRows(events, this.#hash)) batch.put(key, value);
-    for (const [digest, value] of content) batch.put(contentKey(digest), value);
-    for (const [name, position] of positions) {
-      if (position === undefined) batch.del(positionKey(name));
-      else batch.put(positionKey(name), formatPosition(position));
+    const end = await readEnd(source);
+    this.#hasSubjectIndex = await hasSubjectIndex(source, end);
+    if (!this.#hasSubjectIndex && !readOnly) {
+      await indexSubjects(source, end);
+      this.#hasSubjectIndex = true;
     }
-    await batch.write({ sync: true });
+    const { tree, computedHashes } = await openTree(source, end.seq, readOnly);
+    this.#computedHashes = computedHashes;
+    this.#standAt(end, tree);
   }
 
-  async #readHead(): Promise<Head> {
-    const lastKey = eventKey(Number.MAX_SAFE_INTEGER);
-    const last = this.#database.iterator({ gte: eventKey(1), lte: lastKey, reverse: true, limit: 1 }).all();
-    const [row] = await last.catch((cause: unknown) => {
-      throw readFailure(cause, this.#isClosed);
-    });
-    if (row === undefined) return EMPTY_HEAD;
-    const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]), this.#hash);
-    const end = transaction.first + transaction.count - 1;
-    if (seq === end) return { seq, time };
-    throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
-      data: { seq, transaction },
-    });
+  #copyOfTree(): Frontier {
+    if (this.#tree instanceof StoreError) throw this.#tree;
+    return this.#tree.copy();
   }
-}
 
-async function openLevel(location: string, createIfMissing: boolean): Promise<Database> {
-  const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
-  try {
-    await database.open();
-  } catch (cause) {
-    throw openFailure(location, cause);
+  #standAt(point: LogPoint, tree: Frontier | StoreError): void {
+    this.#tree = tree;
+    this.#head = headAt(point, tree);
   }
-  return database;
 }

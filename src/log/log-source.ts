@@ -4,6 +4,8 @@ import type { Sha256 } from '../model/digest.js';
 
 /** The database of a log. */
 export type Database = Level<Uint8Array, Uint8Array>;
+/** Rows on their way into the database: those of one batch are there together or not at all. */
+export type Batch = ReturnType<Database['batch']>;
 
 /** What the reading of a log's rows needs. */
 export interface LogSource {

@@ -1,11 +1,23 @@
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
+import type { Tile, TileReader } from './merkle/tile.js';
 
-/** The last durable event: seq 0 and time 0 when there is none. */
-export interface Head {
+/** An event of the log by its place: seq 0 and time 0 before the first. */
+export interface LogPoint {
   readonly seq: number;
+  /** Milliseconds since the epoch. */
   readonly time: number;
+}
+
+/** The last durable event, and the tree of all up to it. */
+export interface Head extends LogPoint {
+  /**
+   * Root of the RFC 6962 tree over the records of events 1 to `seq`, 32 bytes, the caller's own. It is computed when it is
+   * first asked for, from at most 53 hashes in memory.
+   * @throws {StoreError} LOG_CORRUPT in a log that was opened for reading only, and is too damaged to tell
+   */
+  readonly root: Uint8Array;
 }
 
 /** One event on its way into the log, with its record. */
@@ -69,7 +81,7 @@ export interface PageOptions {
  * OUTCOME_UNKNOWN when that cannot be known; after that every append is refused until
  * `recover` has looked. `pages` never gives an event that failed a check, nor one after a gap.
  */
-export interface Log {
+export interface Log extends TileReader {
   readonly head: Head;
 
   /**
@@ -121,6 +133,13 @@ export interface Log {
 
   /** Returns a reader of all content that is there at this call. Whatever is erased later stays on the disk until it is closed. */
   openContent(): ContentReader;
+
+  /**
+   * Resolves with the hashes of a tile of the tree up to the head. Leaf hashes are checked against their records; what is
+   * made of those above is for the reader to check.
+   * @throws {StoreError} LOG_CORRUPT when one is missing, or an event is damaged; {RangeError} when the tree has no such tile
+   */
+  readTile(tile: Tile): Promise<Uint8Array>;
 
   /** The leaf hash that stands with event `seq`, 32 bytes, unchecked; undefined when there is no such event. */
   leafHash(seq: number): Uint8Array | undefined;

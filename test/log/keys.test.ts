@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { contentKey, eventKey, seqOfKey } from '../../src/log/keys.js';
+import { contentKey, eventKey, seqOfKey, treeKey } from '../../src/log/keys.js';
 import { bytesToHex } from '../../src/model/digest.js';
 import { anyDigest } from '../support/event-arbitraries.js';
 
@@ -17,6 +17,11 @@ test('an event key is the letter e and the seq in eight bytes, the highest first
 
 test('a content key is the letter c and the hash', (t) => {
   t.is(bytesToHex(contentKey(`sha256:${'ab'.repeat(32)}` as Parameters<typeof contentKey>[0])), `63${'ab'.repeat(32)}`);
+});
+
+test('a tree key is the letter t, the level, and the index in eight bytes', (t) => {
+  t.is(bytesToHex(treeKey(1, 0)), '74010000000000000000');
+  t.is(bytesToHex(treeKey(6, 2 ** 32 + 258)), '74060000000100000102');
 });
 
 test('an event key gives its seq back, wherever it stands in a buffer', (t) => {

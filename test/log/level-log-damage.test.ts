@@ -33,7 +33,7 @@ async function deliveredBefore(t: ExecutionContext, log: LevelLog, seq: number, 
 test('no event after a gap is delivered, in either direction', async (t) => {
   const location = await tenEvents(t);
   await tamper(location, (database) => database.del(eventKey(6)));
-  const log = await openTestLog(t, location);
+  const log = await openTestLog(t, location, { readOnly: true });
   t.deepEqual(await deliveredBefore(t, log, 6), [1, 2, 3, 4]);
   t.deepEqual(await deliveredBefore(t, log, 6, true), [10, 9, 8, 7]);
 });
@@ -44,7 +44,7 @@ test('a log that lost its first events is not a shorter log', async (t) => {
     await database.del(eventKey(1));
     await database.del(eventKey(2));
   });
-  const log = await openTestLog(t, location);
+  const log = await openTestLog(t, location, { readOnly: true });
   t.deepEqual(await deliveredBefore(t, log, 1), []);
   t.deepEqual(await deliveredBefore(t, log, 2, true), [10, 9, 8, 7, 6, 5, 4, 3]);
 });
@@ -56,7 +56,7 @@ test('no event with a flipped bit is delivered', async (t) => {
     row[60] = (row[60] as number) ^ 4;
     await database.put(eventKey(5), row);
   });
-  const log = await openTestLog(t, location);
+  const log = await openTestLog(t, location, { readOnly: true });
   t.deepEqual(await deliveredBefore(t, log, 5), [1, 2, 3, 4]);
   t.deepEqual(await deliveredBefore(t, log, 5, true), [10, 9, 8, 7]);
 });
@@ -66,16 +66,28 @@ test('an event that stands in the place of another is found', async (t) => {
   await tamper(location, async (database) =>
     database.put(eventKey(4), (await database.get(eventKey(5))) as Uint8Array),
   );
-  t.deepEqual(await deliveredBefore(t, await openTestLog(t, location), 4), [1, 2]);
+  t.deepEqual(await deliveredBefore(t, await openTestLog(t, location, { readOnly: true }), 4), [1, 2]);
 });
 
 test('damage on a page that is read ahead waits until the reader asks for it', async (t) => {
   const location = await tenEvents(t);
   await tamper(location, (database) => database.put(eventKey(3), Uint8Array.of(1)));
-  const log = await openTestLog(t, location);
+  const log = await openTestLog(t, location, { readOnly: true });
   const pages = log.pages({ pageSize: 2 });
   t.is((await pages.next()).value?.length, 2);
   await rejection(t, 'LOG_CORRUPT', pages.next());
+});
+
+test('a log whose tree cannot be told is not opened for writing, and has no root for readers', async (t) => {
+  const location = await tenEvents(t);
+  await tamper(location, (database) => database.del(eventKey(6)));
+  const refused = await rejection(t, 'LOG_CORRUPT', openTestLog(t, location));
+  t.deepEqual(refused.data, { seq: 6 });
+  const log = await openTestLog(t, location, { readOnly: true });
+  t.is(log.head.seq, 10);
+  t.deepEqual(storeError(t, 'LOG_CORRUPT', () => log.head.root).data, { seq: 6 });
+  const append = { expectedHead: 10, entries: entriesOf(eventsFrom(11, [creationOf('x')])), content: new Map() };
+  await rejection(t, 'LOG_CORRUPT', log.append(append));
 });
 
 test('a damaged last event refuses to open, and leaves the log as it is', async (t) => {

@@ -11,6 +11,7 @@ import { storeError } from '../support/store-error.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { appendBodies, appendCreations, openTestLog, readPages } from '../support/test-log.js';
+import { referenceRoot } from './merkle/reference-tree.js';
 
 async function newLocation(t: Parameters<typeof temporaryDirectory>[0]): Promise<string> {
   return join(await temporaryDirectory(t), 'log');
@@ -18,7 +19,7 @@ async function newLocation(t: Parameters<typeof temporaryDirectory>[0]): Promise
 
 test('a new log is empty', async (t) => {
   const log = await openTestLog(t, await newLocation(t));
-  t.deepEqual(log.head, { seq: 0, time: 0 });
+  t.deepEqual(log.head, { seq: 0, time: 0, root: referenceRoot([]) });
   t.deepEqual(await readPages(log), []);
   t.deepEqual(await readPages(log, { reverse: true }), []);
 });
@@ -44,7 +45,8 @@ test('what was appended is read, in this process and the next', async (t) => {
   const before = await read(log);
   await log.close();
   const again = await openTestLog(t, location, { createIfMissing: false });
-  t.deepEqual(again.head, { seq: 3, time: 1_002 });
+  t.deepEqual(again.head, log.head);
+  t.deepEqual([again.head.seq, again.head.time], [3, 1_002]);
   t.deepEqual(await read(again), before);
 });
 

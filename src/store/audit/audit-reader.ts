@@ -1,6 +1,6 @@
 import type { ViewSet, Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
-import type { Head, Log } from '../../log/log.js';
+import type { Log, LogPoint } from '../../log/log.js';
 import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Platform } from '../../model/platform.js';
@@ -91,8 +91,8 @@ export class AuditReader implements AuditReads {
 
   async diff(from: When, to: When, { signal }: Abortable = {}): Promise<StoreDiff> {
     const { log, viewsAt } = this.#parts;
-    const first = this.#headAt(from);
-    const last = this.#headAt(to);
+    const first = this.#pointAt(from);
+    const last = this.#pointAt(to);
     if (last.seq < first.seq) {
       throw new StoreError(
         'TIME_OUT_OF_RANGE',
@@ -122,7 +122,7 @@ export class AuditReader implements AuditReads {
     return seqAt(when, { log, headSeq: reader.head.seq, now });
   }
 
-  #headAt(when: When): Head {
+  #pointAt(when: When): LogPoint {
     const seq = this.#seqAt(when);
     return { seq, time: this.#parts.log.event(seq)?.time ?? 0 };
   }

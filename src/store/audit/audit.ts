@@ -1,4 +1,4 @@
-import type { Head } from '../../log/log.js';
+import type { LogPoint } from '../../log/log.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import type { Platform } from '../../model/platform.js';
@@ -80,8 +80,8 @@ export interface Change<Value> {
 
 /** What is different between two points in time, each list in the order of the events. */
 export interface StoreDiff {
-  readonly from: Head;
-  readonly to: Head;
+  readonly from: LogPoint;
+  readonly to: LogPoint;
   readonly images: readonly (Change<ImageId> & { readonly image: ImageId })[];
   readonly references: readonly (Change<ReferenceEntry> & { readonly reference: string })[];
   readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Page } from '../../../projections/live-view.js';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
-import type { Head, Log } from '../../log/log.js';
+import type { Log, LogPoint } from '../../log/log.js';
 import { mustBeObject, mustBeSignal } from '../argument-types.js';
 import { defineProjection } from './define-projection.js';
 import { FollowedProjection } from './followed-projection.js';
@@ -17,7 +17,7 @@ const JOIN_EVENTS = 1_000;
 export interface OwnProjectionSetParts {
   readonly log: Log;
   /** The last event that every view of the store has folded. */
-  readonly head: () => Head;
+  readonly head: () => LogPoint;
   /** The pages after that, as the views have folded them. */
   readonly folded$: Observable<Page>;
   readonly states: KeptStates;

@@ -29,7 +29,7 @@ export class EventReader implements StoreLog {
   /** Reads `log`, whose events up to its head are folded; `folded$` gives the pages after that. */
   constructor(log: Log, folded$: Observable<Page>) {
     this.#log = log;
-    this.#feed = new LogFeed(log.head, folded$);
+    this.#feed = new LogFeed(log, folded$);
     this.events$ = folded$.pipe(mergeMap((page) => page));
   }
 

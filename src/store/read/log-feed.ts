@@ -1,21 +1,24 @@
 import type { Observable } from 'rxjs';
 import type { Page } from '../../../projections/live-view.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
-import type { Head } from '../../log/log.js';
+import { StoreError } from '../../errors.js';
+import type { Head, Log } from '../../log/log.js';
 import { ParkedFollowers } from './parked-followers.js';
 import type { Stretch } from './stretch.js';
 
 /** What was folded last, and who waits for more. */
 export class LogFeed {
   readonly parked = new ParkedFollowers();
+  readonly #log: Pick<Log, 'head'>;
   #head: Head;
   #newest: Page = [];
   readonly #whenClosed = new Set<() => void>();
   #isClosed = false;
 
-  /** Begins at `head`; `folded$` gives the pages after that, and ends when the store is closed. */
-  constructor(head: Head, folded$: Observable<Page>) {
-    this.#head = head;
+  /** Begins at the head of `log`; `folded$` gives the pages after that, and ends when the store is closed. */
+  constructor(log: Pick<Log, 'head'>, folded$: Observable<Page>) {
+    this.#log = log;
+    this.#head = log.head;
     folded$.subscribe({ next: (page) => this.#take(page), complete: () => this.#end() });
   }
 
@@ -44,7 +47,11 @@ export class LogFeed {
   #take(page: Page): void {
     const last = page.at(-1);
     if (last === undefined) return;
-    this.#head = { seq: last.seq, time: last.time };
+    // One writer appends and folds in turn: no event comes between the two.
+    const { head } = this.#log;
+    if (head.seq !== last.seq)
+      throw new StoreError('INTERNAL', `event ${last.seq} is folded, the log is at ${head.seq}`);
+    this.#head = head;
     // A load may have brought a hundred thousand events at once, which nobody needs here for long.
     this.#newest = page.slice(-MAX_PAGE_EVENTS);
     this.parked.wake(page);

@@ -27,7 +27,7 @@ export function memoryTree(size: number): MemoryTree {
     readTile: async ({ level, index, width }) => {
       const hashes = levels[level]?.slice(index * TILE_WIDTH, index * TILE_WIDTH + width) ?? [];
       if (width < 1 || hashes.length !== width) throw new Error(`tile ${level}/${index} lacks ${width} hashes`);
-      return new Uint8Array(hashes.flatMap((hash) => [...hash]));
+      return new Uint8Array(Buffer.concat(hashes));
     },
   };
   return { leaves: levels[0] ?? [], frontier, reader };

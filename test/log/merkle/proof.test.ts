@@ -2,6 +2,8 @@ import test from 'ava';
 import { checkConsistency, checkInclusion } from '../../../src/log/merkle/check-proof.js';
 import { Frontier } from '../../../src/log/merkle/frontier.js';
 import { proveConsistency, proveInclusion, treeRoot } from '../../../src/log/merkle/proof.js';
+import { bytesToHex } from '../../../src/model/digest.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import { fixtureRows } from '../../support/fixtures.js';
 import { storeError } from '../../support/store-error.js';
 import { memoryTree } from './memory-tiles.js';
@@ -9,8 +11,11 @@ import { referenceConsistency, referencePath, referenceRoot } from './reference-
 
 const LARGEST = 130;
 const { leaves, reader } = memoryTree(LARGEST);
-const roots = Array.from({ length: LARGEST + 1 }, (_, size) => referenceRoot(leaves.slice(0, size)));
+const roots = Array.from({ length: LARGEST + 1 }, (_, size) => referenceRoot(leaves, 0, size));
 const tree = (size: number) => ({ size, root: roots[size] as Uint8Array });
+
+// Texts are compared, for comparing ten thousand arrays of bytes takes ava half a minute.
+const hexOf = (hashes: readonly Uint8Array[]): string => hashes.map(bytesToHex).join(' ');
 
 /** The proof with each of its bits flipped, one at a time. */
 function* flipped(proof: readonly Uint8Array[]): Generator<Uint8Array[]> {
@@ -37,8 +42,8 @@ test(`the roots of every tree to ${LARGEST} leaves are those of RFC 6962, grown,
 test(`every inclusion proof to ${LARGEST} leaves is that of RFC 6962, and holds`, async (t) => {
   for (let size = 1; size <= LARGEST; size++) {
     for (let index = 0; index < size; index++) {
-      const proof = await proveInclusion(reader, index, size);
-      t.deepEqual(proof, referencePath(index, leaves.slice(0, size)));
+      const proof = await proveInclusion(reader, index, size, nodeSha256);
+      t.is(hexOf(proof), hexOf(referencePath(index, leaves, size)));
       checkInclusion({ index, leafHash: leaves[index] as Uint8Array, tree: tree(size) }, proof);
     }
   }
@@ -47,8 +52,8 @@ test(`every inclusion proof to ${LARGEST} leaves is that of RFC 6962, and holds`
 test(`every consistency proof to ${LARGEST} leaves is that of RFC 6962, and holds`, async (t) => {
   for (let size = 1; size <= LARGEST; size++) {
     for (let from = 1; from <= size; from++) {
-      const proof = await proveConsistency(reader, from, size);
-      t.deepEqual(proof, referenceConsistency(from, leaves.slice(0, size)));
+      const proof = await proveConsistency(reader, from, size, nodeSha256);
+      t.is(hexOf(proof), hexOf(referenceConsistency(from, leaves, size)));
       checkConsistency({ from: tree(from), to: tree(size) }, proof);
     }
   }

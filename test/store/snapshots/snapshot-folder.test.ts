@@ -82,7 +82,7 @@ test('a snapshot of an event that comes while the folder is read is no bad one',
       return head;
     },
   };
-  head = { seq: 4, time: 0 };
+  head = { ...head, seq: 4 };
   const found = folder(dirname(path), growing as LevelLog, notices).nearest(5, decodeViews);
   head = log.head;
   t.is((await found)?.seq, 5);

@@ -1,0 +1,30 @@
+import { HASH_BYTES, type Sha256 } from '../model/digest.js';
+import { formatPosition } from './consumer-position.js';
+import { formatEventRow } from './event-row.js';
+import { contentKey, eventKey, positionKey } from './keys.js';
+import type { AppendBatch } from './log.js';
+import type { Batch } from './log-source.js';
+import type { Frontier } from './merkle/frontier.js';
+import { subjectRows } from './subject-index.js';
+import { putTreeRows } from './tree-rows.js';
+
+/** Puts all rows of a group into `batch`, and its leaves into `tree`, the tree of the events before. */
+export function putGroup(
+  batch: Batch,
+  { entries, content, positions = new Map() }: AppendBatch,
+  tree: Frontier,
+  hash: Sha256,
+): void {
+  for (const { event, record } of entries) {
+    const row = formatEventRow(record, hash);
+    batch.put(eventKey(event.seq), row);
+    putTreeRows(batch, tree.append(row.subarray(0, HASH_BYTES)));
+  }
+  const events = entries.map(({ event }) => event);
+  for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);
+  for (const [digest, value] of content) batch.put(contentKey(digest), value);
+  for (const [name, position] of positions) {
+    if (position === undefined) batch.del(positionKey(name));
+    else batch.put(positionKey(name), formatPosition(position));
+  }
+}

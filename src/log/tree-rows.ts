@@ -1,0 +1,202 @@
+import { isStoreError, StoreError } from '../errors.js';
+import { HASH_BYTES } from '../model/digest.js';
+import { missingEvent } from './event-pages.js';
+import { leafHashOfRow } from './event-row.js';
+import { eventKey, seqOfKey, TREE_PREFIX, treeKey } from './keys.js';
+import type { Batch, LogSource } from './log-source.js';
+import { type CompletedHash, Frontier } from './merkle/frontier.js';
+import { hashesOnLevel, hashInTile, type Tile, TILE_WIDTH, type TileReader, tileOfTree } from './merkle/tile.js';
+
+/*
+ * The hashes of the Merkle tree that stand in rows. Leaf n is the record of seq n + 1, and its hash stands in the row of
+ * the event. Of the levels of tiles above, each hash has a row of its own, written once, in the batch of the event that
+ * completes its subtree: so no tile is ever written a second time for being fuller.
+ */
+
+/** Rows of a log, all of them. */
+const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
+/** Rows that are read or written at a time: those of a quarter of a million events. */
+const ROWS_AT_A_TIME = 1_000;
+
+/** Hashes above the leaves by `level/index`: those of a log that has no rows of them. */
+export type ComputedHashes = ReadonlyMap<string, Uint8Array>;
+
+/** The tree of a log that was just opened. */
+export interface OpenTree {
+  /** Or why it cannot be told, of a log that is for reading only. */
+  readonly tree: Frontier | StoreError;
+  /** Given when its rows are not whole, and may not be written. */
+  readonly computedHashes?: ComputedHashes;
+}
+
+/**
+ * Resolves with the tree of the first `size` events: from its rows; or where these are not whole, from the events, and unless
+ * the log is for reading only, the rows are durable then. A damaged log can be read up to the damage.
+ * @throws {StoreError} LOG_CORRUPT for a log to be written, when an event or a row of the tree is damaged or missing; whatever
+ *   the database throws at a write
+ */
+export async function openTree(source: LogSource, size: number, readOnly: boolean): Promise<OpenTree> {
+  try {
+    const reader: TileReader = { readTile: (tile) => readTileRows(source, tile) };
+    if (await hasTreeRows(source, size)) return { tree: await Frontier.read(reader, size, source.hash) };
+    return readOnly ? await computeTree(source, size) : { tree: await writeTreeRows(source, size) };
+  } catch (error) {
+    if (readOnly && isStoreError(error, 'LOG_CORRUPT')) return { tree: error };
+    throw error;
+  }
+}
+
+async function computeTree(source: LogSource, size: number): Promise<OpenTree> {
+  const computedHashes = new Map<string, Uint8Array>();
+  const tree = await growTree(source, size, (completed) => {
+    for (const { level, index, hash } of completed) computedHashes.set(`${level}/${index}`, hash);
+  });
+  return { tree, computedHashes };
+}
+
+/** Puts the rows of completed subtrees into `batch`. */
+export function putTreeRows(batch: Batch, completed: readonly CompletedHash[]): void {
+  for (const { level, index, hash } of completed) batch.put(treeKey(level, index), hash);
+}
+
+/**
+ * Resolves with the hashes of a tile, those of leaves after their records proved to have them; those above are not checked,
+ * and taken from `computed` where that is given.
+ * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing, or a row of the tree is, which `rebuild` makes again
+ */
+export async function readTileRows(
+  source: LogSource,
+  { level, index, width }: Tile,
+  computed?: ComputedHashes,
+): Promise<Uint8Array> {
+  const first = index * TILE_WIDTH;
+  if (level === 0) return joined(await leafHashes(source, first + 1, first + width));
+  const rows = computed ?? (await rowsOfLevel(source, { level, first, last: first + width - 1 }));
+  const hashes = Array.from({ length: width }, (_, at) => {
+    const hash = rows.get(`${level}/${first + at}`);
+    if (hash?.length !== HASH_BYTES) throw damagedRow(level, first + at);
+    return hash;
+  });
+  return joined(hashes);
+}
+
+/** Whether there is a row for every hash that the tree of `size` leaves has above them, and no other. */
+async function hasTreeRows({ database, failure }: LogSource, size: number): Promise<boolean> {
+  try {
+    const keys = database.keys(TREE_ROWS);
+    try {
+      const expected = hashesAboveLeaves(size);
+      for (;;) {
+        const found = await keys.nextv(ROWS_AT_A_TIME);
+        if (found.length === 0) return expected.next().done === true;
+        for (const key of found) {
+          const { value } = expected.next();
+          if (value === undefined || !isTreeKey(key, value)) return false;
+        }
+      }
+    } finally {
+      await keys.close();
+    }
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
+
+/**
+ * Resolves with the tree of the first `size` events, grown from their leaf hashes alone. `take` is given the hashes above
+ * them as they are completed, those of some hundred events at a time.
+ * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing; whatever `take` throws
+ */
+async function growTree(
+  source: LogSource,
+  size: number,
+  take: (completed: readonly CompletedHash[]) => Promise<void> | void,
+): Promise<Frontier> {
+  const frontier = new Frontier(source.hash);
+  for (let index = 0; frontier.size < size; index++) {
+    const tile = tileOfTree(0, index, size);
+    const leaves = await readTileRows(source, tile);
+    const completed: CompletedHash[] = [];
+    for (let at = 0; at < tile.width; at++) completed.push(...frontier.append(hashInTile(leaves, at)));
+    if (completed.length > 0) await take(completed);
+  }
+  return frontier;
+}
+
+/**
+ * Writes every row of the tree of the first `size` events anew, durably, and resolves with the tree; throws what the database
+ * threw at a write. After a crash or a failure in between there are rows missing, and they are written anew.
+ */
+export async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
+  const { database } = source;
+  // What the log held when it was longer would stand between the rows that are to come.
+  await database.clear(TREE_ROWS);
+  let waiting: CompletedHash[] = [];
+  const write = async (): Promise<void> => {
+    const batch = database.batch();
+    putTreeRows(batch, waiting);
+    waiting = [];
+    await batch.write({ sync: true });
+  };
+  const frontier = await growTree(source, size, async (completed) => {
+    waiting.push(...completed);
+    if (waiting.length >= ROWS_AT_A_TIME) await write();
+  });
+  await write();
+  return frontier;
+}
+
+/** Every hash above the leaves of a tree, in the order of the keys of their rows. */
+function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
+  for (let level = 1; hashesOnLevel(level, size) > 0; level++) {
+    for (let index = 0; index < hashesOnLevel(level, size); index++) yield { level, index };
+  }
+}
+
+function isTreeKey(key: Uint8Array, { level, index }: { readonly level: number; readonly index: number }): boolean {
+  return key.length === treeKey(level, index).length && key[1] === level && seqOfKey(key) === index;
+}
+
+async function leafHashes(source: LogSource, first: number, last: number): Promise<Uint8Array[]> {
+  const rows = await rowsBetween(source, eventKey(first), eventKey(last));
+  return Array.from({ length: last - first + 1 }, (_, at) => {
+    const [key, row] = rows[at] ?? [];
+    if (key === undefined || row === undefined || seqOfKey(key) !== first + at) throw missingEvent(first + at);
+    return leafHashOfRow(row, first + at, source.hash);
+  });
+}
+
+async function rowsOfLevel(
+  source: LogSource,
+  { level, first, last }: { readonly level: number; readonly first: number; readonly last: number },
+): Promise<ComputedHashes> {
+  const rows = await rowsBetween(source, treeKey(level, first), treeKey(level, last));
+  return new Map(rows.map(([key, hash]) => [`${level}/${seqOfKey(key)}`, hash]));
+}
+
+async function rowsBetween(
+  { database, failure }: LogSource,
+  first: Uint8Array,
+  last: Uint8Array,
+): Promise<[Uint8Array, Uint8Array][]> {
+  try {
+    return await database.iterator({ gte: first, lte: last }).all();
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
+
+/** The hashes one after another, as a tile has them; a copy. */
+function joined(hashes: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
+  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
+  return bytes;
+}
+
+function damagedRow(level: number, index: number): StoreError {
+  return new StoreError(
+    'LOG_CORRUPT',
+    `hash ${index} on level ${level} of the log's tree is missing or cut short, expected ${HASH_BYTES} bytes`,
+    { data: { level, index, remedy: 'rebuild' } },
+  );
+}
