@@ -33,6 +33,8 @@ export type {
   StoreBackend,
   WriteOptions,
 } from './store/store.js';
+export type { ConsistencyProof, Evidence, InclusionProof } from './store/evidence/evidence.js';
+export type { TreeHead } from './log/merkle/check-proof.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';

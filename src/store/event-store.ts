@@ -3,6 +3,7 @@ import type { Digest, ImageId } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
 import type { AuditReads, When } from './audit/audit.js';
 import type { Consumers } from './consumers/consumer.js';
+import type { Evidence } from './evidence/evidence.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -86,7 +87,7 @@ export interface StoreStats {
 }
 
 /** A store over an event log in a directory: what `openStore` gives. */
-export interface EventStore extends Store, AuditReads, Consumers, OwnProjections, AsyncDisposable {
+export interface EventStore extends Store, AuditReads, Consumers, Evidence, OwnProjections, AsyncDisposable {
   readonly directory: string;
   /** The events, for reading. @throws {StoreError} STORE_CLOSED, as the next two */
   readonly log: StoreLog;

@@ -12,6 +12,7 @@ import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
+import type { ConsistencyProof, InclusionProof } from './evidence/evidence.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -217,6 +218,14 @@ export class LocalEventStore implements EventStore {
 
   async removeConsumer(name: string): Promise<void> {
     await this.#wired.consumers.removeConsumer(name);
+  }
+
+  async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
+    return this.#wired.evidence.proveInclusion(seq, size);
+  }
+
+  async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
+    return this.#wired.evidence.proveConsistency(from, to);
   }
 
   async snapshot(): Promise<WrittenSnapshot> {

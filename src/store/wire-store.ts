@@ -5,6 +5,7 @@ import { AuditReader } from './audit/audit-reader.js';
 import { LogBackend } from './backends/log-backend.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { Decide } from './decide/decision.js';
+import { LogEvidence } from './evidence/log-evidence.js';
 import type { EventStoreParts } from './event-store-parts.js';
 import { nodeSha256 } from './files/node-hash.js';
 import { imageDetails } from './image-details.js';
@@ -34,6 +35,7 @@ export interface WiredStore {
   readonly audit: AuditReader;
   readonly projections: OwnProjectionSet;
   readonly consumers: NamedConsumers;
+  readonly evidence: LogEvidence;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -99,8 +101,22 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
   const audit = wireAudit(parts, state, reader, readConfig);
   const projections = wireProjections(parts, state, reader);
   const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
+  const evidence = new LogEvidence({ log, head: () => reader.head, checkOpen: () => state.checkOpen() });
   if (state.readOnly) void writer.end(state.readOnlyError());
-  return { writer, cleaner, reader, images, references, layers, backend, audit, projections, consumers, submit };
+  return {
+    writer,
+    cleaner,
+    reader,
+    images,
+    references,
+    layers,
+    backend,
+    audit,
+    projections,
+    consumers,
+    evidence,
+    submit,
+  };
 }
 
 function wireAudit(
