@@ -67,15 +67,16 @@ export function missingEvent(seq: number): StoreError {
   return new StoreError('LOG_CORRUPT', `event ${seq} is missing from the log`, { data: { seq } });
 }
 
-function openRows({ database, failure }: LogSource, { first, last, reverse = false }: PageRange): Rows {
+function openRows({ database, failure, opened }: LogSource, { first, last, reverse = false }: PageRange): Rows {
   try {
     // Without keys: each record says its own seq, and a key is one more object to make for every event.
-    return database.values({
+    const rows = database.values({
       gte: eventKey(first),
       lte: eventKey(last),
       reverse,
       highWaterMarkBytes: READ_AHEAD_BYTES,
     });
+    return opened(rows);
   } catch (cause) {
     throw failure(cause);
   }

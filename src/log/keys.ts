@@ -17,6 +17,9 @@ export const POSITION_PREFIX = 0x70; // p
 /** First byte of a tree row's key; a byte for the level, from 1 up, and eight for the index among its hashes follow. */
 export const TREE_PREFIX = 0x74; // t
 
+/** First byte of the key of a mark: content was removed and its bytes may still be on the disk. Its hash and a seq follow. */
+export const REMOVED_PREFIX = 0x78; // x
+
 const SEQ_BYTES = 8;
 const TWO_POW_32 = 2 ** 32;
 
@@ -66,4 +69,14 @@ export function contentKey(digest: Digest): Uint8Array {
   key[0] = CONTENT_PREFIX;
   key.set(hashFromDigest(digest), 1);
   return key;
+}
+
+/** Returns the key of the mark of content that the batch which begins at `seq` removed: each removal has its own. */
+export function removedKey(digest: Digest, seq: number): Uint8Array {
+  return keyAt(Uint8Array.of(REMOVED_PREFIX, ...hashFromDigest(digest)), seq);
+}
+
+/** Returns the key of the content row that a mark is about. */
+export function contentKeyOfRemoved(key: Uint8Array): Uint8Array {
+  return Uint8Array.of(CONTENT_PREFIX, ...key.subarray(1, 1 + HASH_BYTES));
 }

@@ -23,9 +23,11 @@ import { putGroup } from './log-batch.js';
 import type { Database, LogSource, PageRange } from './log-source.js';
 import { Frontier } from './merkle/frontier.js';
 import { hashesOnLevel, type Tile, TILE_WIDTH } from './merkle/tile.js';
+import { OpenReads } from './open-reads.js';
 import { openFailure } from './open-failure.js';
 import { openLevel } from './open-level.js';
 import { readFailure } from './read-failure.js';
+import { purgeRemoved, removalMarks } from './removed-content.js';
 import { scannedPages, subjectPages } from './subject-pages.js';
 import { type ComputedHashes, openTree, readTileRows } from './tree-rows.js';
 
@@ -61,6 +63,8 @@ export class LevelLog implements Log {
   #recovery: Promise<unknown> | undefined;
   #hasSubjectIndex = true;
   #isClosed = false;
+  readonly #reads = new OpenReads();
+  #purging: Promise<unknown> = Promise.resolve();
 
   private constructor(location: string, database: Database, options: LevelLogOptions) {
     this.#location = location;
@@ -83,6 +87,7 @@ export class LevelLog implements Log {
     const log = new LevelLog(location, database, options);
     try {
       await log.#begin(options.readOnly ?? false);
+      if (options.readOnly !== true) await log.#finishPurge();
     } catch (cause) {
       await database.close();
       // What the reading of rows meets is told already; the rest comes from the writing of index and tree.
@@ -169,7 +174,7 @@ export class LevelLog implements Log {
   }
 
   openContent(): ContentReader {
-    return openContentRows(this.#source());
+    return this.#reads.content(openContentRows(this.#source()));
   }
 
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
@@ -191,7 +196,8 @@ export class LevelLog implements Log {
     let first = Math.max(1, from);
     let last = Math.max(0, to);
     while (first <= last) {
-      const source = this.#source();
+      const events = this.#reads.beginEvents();
+      const source = { ...this.#source(), opened: events.opened };
       try {
         for await (const page of read(source, { ...rest, first, last })) {
           const lastItem = page.at(-1);
@@ -202,7 +208,10 @@ export class LevelLog implements Log {
         }
         return;
       } catch (error) {
-        if (!(await this.#wasReplaced(source))) throw error;
+        const goesOn = (await this.#wasReplaced(source)) || (events.wasInterrupted && !this.#isClosed);
+        if (!goesOn) throw error;
+      } finally {
+        this.#reads.endEvents(events);
       }
     }
   }
@@ -228,6 +237,40 @@ export class LevelLog implements Log {
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
+  }
+
+  contentSize(digest: Digest): number | undefined {
+    return this.#row(contentKey(digest))?.length;
+  }
+
+  purge(): Promise<void> {
+    const purged = this.#purging.then(() => this.#purge());
+    this.#purging = purged.catch(() => undefined);
+    return purged;
+  }
+
+  // What a crash cut short. Nobody reads yet.
+  async #finishPurge(): Promise<void> {
+    await purgeRemoved(this.#database, await removalMarks(this.#database), async () => true);
+  }
+
+  async #purge(): Promise<void> {
+    for (;;) {
+      const database = this.#database;
+      try {
+        if (await purgeRemoved(database, await removalMarks(database), () => this.#reads.letGo())) return;
+        throw new Error('the log is being closed');
+      } catch (cause) {
+        await this.#recovery;
+        if (this.#isClosed) throw readFailure(cause, true);
+        if (this.#database !== database) continue;
+        // What LevelDB keeps is no longer known: the next append is refused, and a recovery looks.
+        this.#failure ??= cause;
+        throw new StoreError('LOG_FAILED', 'removed content may be on the disk until the log is opened again', {
+          cause,
+        });
+      }
+    }
   }
 
   position(name: string): ConsumerPosition | undefined {
@@ -268,6 +311,9 @@ export class LevelLog implements Log {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    // Bytes that are leaving the disk may do so; what readers of content hold back stays until the next open.
+    this.#reads.end();
+    await this.#purging;
     await this.#database.close();
   }
 
@@ -281,7 +327,7 @@ export class LevelLog implements Log {
 
   #source(): LogSource {
     const failure = (cause: unknown): StoreError => readFailure(cause, this.#isClosed);
-    return { database: this.#database, hash: this.#hash, failure };
+    return { database: this.#database, hash: this.#hash, failure, opened: (rows) => rows };
   }
 
   // What a log was written without, or what was cut short while it was made again, is there before anything is appended.

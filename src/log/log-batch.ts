@@ -5,13 +5,14 @@ import { contentKey, eventKey, positionKey } from './keys.js';
 import type { AppendBatch } from './log.js';
 import type { Batch } from './log-source.js';
 import type { Frontier } from './merkle/frontier.js';
+import { removeContent } from './removed-content.js';
 import { subjectRows } from './subject-index.js';
 import { putTreeRows } from './tree-rows.js';
 
 /** Puts all rows of a group into `batch`, and its leaves into `tree`, the tree of the events before. */
 export function putGroup(
   batch: Batch,
-  { entries, content, positions = new Map() }: AppendBatch,
+  { expectedHead, entries, content, positions = new Map() }: AppendBatch,
   tree: Frontier,
   hash: Sha256,
 ): void {
@@ -22,7 +23,10 @@ export function putGroup(
   }
   const events = entries.map(({ event }) => event);
   for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);
-  for (const [digest, value] of content) batch.put(contentKey(digest), value);
+  for (const [digest, bytes] of content) {
+    if (bytes === undefined) removeContent(batch, digest, expectedHead + 1);
+    else batch.put(contentKey(digest), bytes);
+  }
   for (const [name, position] of positions) {
     if (position === undefined) batch.del(positionKey(name));
     else batch.put(positionKey(name), formatPosition(position));

@@ -3,9 +3,18 @@ import type { StoreError } from '../errors.js';
 import type { Sha256 } from '../model/digest.js';
 
 /** The database of a log. */
-export type Database = Level<Uint8Array, Uint8Array>;
+export type Database = Level<Uint8Array, Uint8Array> & {
+  /** Rewrites the rows from `start` to `end` without those that were removed; only LevelDB on a disk has it. */
+  compactRange?(start: Uint8Array, end: Uint8Array): Promise<void>;
+};
+
 /** Rows on their way into the database: those of one batch are there together or not at all. */
 export type Batch = ReturnType<Database['batch']>;
+
+/** An iterator: until it is closed, LevelDB keeps all that was there when it was made. */
+export interface OpenRows {
+  close(): Promise<void>;
+}
 
 /** What the reading of a log's rows needs. */
 export interface LogSource {
@@ -13,6 +22,8 @@ export interface LogSource {
   readonly hash: Sha256;
   /** Returns what the database threw as the error that a caller can act on. */
   readonly failure: (cause: unknown) => StoreError;
+  /** Called with each iterator that may stay open for long, and gives it back. It may be closed under its reader. */
+  readonly opened: <Rows extends OpenRows>(rows: Rows) => Rows;
 }
 
 /** A range of seqs, both ends inclusive, and how it is read. */

@@ -39,8 +39,11 @@ export interface AppendBatch {
   /** Seq of the head that the entries continue. */
   readonly expectedHead: number;
   readonly entries: readonly LogEntry[];
-  /** Bytes to keep by their digest. Content that is there already is written again, the same. */
-  readonly content: ReadonlyMap<Digest, Uint8Array>;
+  /**
+   * Bytes to keep by their digest; undefined removes them, and `purge` takes them off the disk after that. Content that is
+   * there already is written again, the same.
+   */
+  readonly content: ReadonlyMap<Digest, Uint8Array | undefined>;
   /** Positions of consumers by name; undefined forgets one. They may be all there is. */
   readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
 }
@@ -130,6 +133,16 @@ export interface Log extends TileReader {
    * @throws {StoreError} CONTENT_CORRUPT when they are not what was written
    */
   content(digest: Digest): Uint8Array | undefined;
+
+  /** How many bytes are kept for `digest`, whether they are what they must be or not; undefined when there are none. */
+  contentSize(digest: Digest): number | undefined;
+
+  /**
+   * Takes the bytes of removed content off the disk: resolves when no file of the log has them. Waits for readers of content that
+   * are open; reads of events go on. What it cannot do is done when the log is opened the next time.
+   * @throws {StoreError} LOG_FAILED when it could not; STORE_CLOSED when the log was closed before
+   */
+  purge(): Promise<void>;
 
   /** Returns a reader of all content that is there at this call. Whatever is erased later stays on the disk until it is closed. */
   openContent(): ContentReader;

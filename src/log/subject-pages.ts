@@ -123,7 +123,7 @@ class SeqCursor {
   async #readRows(count: number): Promise<void> {
     const { first, last, reverse = false } = this.#range;
     try {
-      this.#rows ??= await this.#open();
+      this.#rows ??= this.#source.opened(await this.#open());
       const rows = await this.#rows.nextv(count);
       const seqs = rows.flatMap(([key, value]) => {
         const ofRow = seqsOfRow(key, value);

@@ -1,6 +1,5 @@
 import { Level } from 'level';
-
-type Database = Level<Uint8Array, Uint8Array>;
+import type { Database } from '../../src/log/log-source.js';
 
 /** What becomes of a write: it happens, it fails before it happened, or it happens and is said to have failed. */
 export type WriteFate = 'written' | 'lost' | 'unsure';
