@@ -9,7 +9,7 @@ import { nodeSha256 } from '../files/node-hash.js';
  * README.md of this folder has it byte by byte.
  */
 
-/** What a snapshot is of, and the event that ties it to its log. */
+/** What a snapshot is of, and the root that ties it to its log. */
 export interface SnapshotHeader {
   /** Id of the store. */
   readonly store: string;
@@ -19,8 +19,8 @@ export interface SnapshotHeader {
   readonly versions: Readonly<Record<string, number>>;
   /** The last event that is folded in. */
   readonly seq: number;
-  /** Leaf hash of that event, in hex. */
-  readonly leafHash: string;
+  /** Root of the log's tree up to that event, in hex. */
+  readonly root: string;
 }
 
 export interface Snapshot {
@@ -30,7 +30,7 @@ export interface Snapshot {
 }
 
 /** The first line; its last word is the version of this format. */
-const MAGIC = 'imagelog snapshot 1\n';
+const MAGIC = 'imagelog snapshot 2\n';
 const LINE_END = 0x0a;
 
 const utf8 = new TextEncoder();
@@ -69,8 +69,8 @@ export function parseSnapshot(bytes: Uint8Array): Snapshot {
   return { header, payload: bytes.subarray(headerEnd, end) };
 }
 
-function formatHeader({ store, kind, versions, seq, leafHash }: SnapshotHeader): string {
-  return `${JSON.stringify({ store, kind, versions, seq, leafHash })}\n`;
+function formatHeader({ store, kind, versions, seq, root }: SnapshotHeader): string {
+  return `${JSON.stringify({ store, kind, versions, seq, root })}\n`;
 }
 
 // A header that is written again must give the same line: so it has these fields, in this order, and no other.
@@ -85,7 +85,7 @@ function parseHeader(line: string): SnapshotHeader {
 }
 
 function isHeader(value: unknown): value is SnapshotHeader {
-  const { store, kind, versions, seq, leafHash } = Object(value) as Record<string, unknown>;
+  const { store, kind, versions, seq, root } = Object(value) as Record<string, unknown>;
   return (
     typeof store === 'string' &&
     (kind === 'views' || kind === 'projection') &&
@@ -94,7 +94,7 @@ function isHeader(value: unknown): value is SnapshotHeader {
     Object.values(versions).every((version) => Number.isSafeInteger(version)) &&
     Number.isSafeInteger(seq) &&
     (seq as number) >= 1 &&
-    typeof leafHash === 'string' &&
-    /^[0-9a-f]{64}$/.test(leafHash)
+    typeof root === 'string' &&
+    /^[0-9a-f]{64}$/.test(root)
   );
 }

@@ -5,6 +5,7 @@ import { viewVersions } from '../../../projections/views-codec.js';
 import { StoreError } from '../../errors.js';
 import { MAX_SNAPSHOTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
+import { treeRoot } from '../../log/merkle/proof.js';
 import { bytesToHex } from '../../model/digest.js';
 import {
   ioFailure,
@@ -13,6 +14,7 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/durable-file.js';
+import { nodeSha256 } from '../files/node-hash.js';
 import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } from './snapshot-file.js';
 import { thinned } from './thinning.js';
 
@@ -46,7 +48,7 @@ export interface ProjectionState {
   readonly bytes: Uint8Array;
 }
 
-/** Views that were written down, so that less has to be folded: each is checked, and tied to the log by an event. */
+/** Views that were written down, so that less has to be folded: each is checked, and tied to the log by a root of its tree. */
 export class SnapshotFolder {
   readonly #path: string;
   readonly #storeId: string;
@@ -101,7 +103,7 @@ export class SnapshotFolder {
    */
   async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
     const name = viewsName(seq);
-    const bytes = await this.#write(name, this.#headerOf('views', viewVersions, seq), pieces);
+    const bytes = await this.#write(name, await this.#headerOf('views', viewVersions, seq), pieces);
     this.#bad.delete(name);
     this.#newest = Math.max(this.#newest, seq);
     await this.#thin();
@@ -113,7 +115,8 @@ export class SnapshotFolder {
    * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
-    await this.#write(projectionName(name), this.#headerOf('projection', { [name]: version }, seq), [bytes]);
+    const header = await this.#headerOf('projection', { [name]: version }, seq);
+    await this.#write(projectionName(name), header, [bytes]);
   }
 
   /** Returns the view that was kept of a caller's projection; undefined when there is none, or not a good one of this log. */
@@ -156,7 +159,7 @@ export class SnapshotFolder {
       // A pipe would be waited for.
       if (!(await stat(path)).isFile()) throw new SnapshotDamage('it is no file');
       const snapshot = parseSnapshot(await readFile(path));
-      this.#checkHeader(snapshot.header, kind);
+      await this.#checkHeader(snapshot.header, kind);
       return use(snapshot);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
@@ -166,25 +169,34 @@ export class SnapshotFolder {
     }
   }
 
-  #checkHeader({ store, kind, versions, seq, leafHash }: SnapshotHeader, expectedKind: string): void {
+  async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<void> {
     if (store !== this.#storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);
     if (kind === 'views' && JSON.stringify(versions) !== JSON.stringify(viewVersions)) {
       throw new SnapshotDamage('its views are of other versions of the projections');
     }
-    const found = this.#log.leafHash(seq);
+    const found = await this.#rootAt(seq);
     if (found === undefined) {
       throw new SnapshotDamage(`it is of event ${seq}, and the log ends at ${this.#log.head.seq}`);
     }
-    if (bytesToHex(found) !== leafHash) {
-      throw new SnapshotDamage(`event ${seq} of the log is not the one it was made from`);
-    }
+    if (found !== root) throw new SnapshotDamage(`the log up to event ${seq} is not the one it was made from`);
   }
 
-  #headerOf(kind: SnapshotHeader['kind'], versions: SnapshotHeader['versions'], seq: number): SnapshotHeader {
-    const leafHash = this.#log.leafHash(seq);
-    if (leafHash === undefined) throw new StoreError('INTERNAL', `cannot write a snapshot: there is no event ${seq}`);
-    return { store: this.#storeId, kind, versions, seq, leafHash: bytesToHex(leafHash) };
+  async #headerOf(
+    kind: SnapshotHeader['kind'],
+    versions: SnapshotHeader['versions'],
+    seq: number,
+  ): Promise<SnapshotHeader> {
+    const root = await this.#rootAt(seq);
+    if (root === undefined) throw new StoreError('INTERNAL', `cannot write a snapshot: there is no event ${seq}`);
+    return { store: this.#storeId, kind, versions, seq, root };
+  }
+
+  /** The root of the log's tree up to event `seq`, in hex; undefined when the log is shorter. */
+  async #rootAt(seq: number): Promise<string | undefined> {
+    const { head } = this.#log;
+    if (seq > head.seq) return undefined;
+    return bytesToHex(seq === head.seq ? head.root : await treeRoot(this.#log, seq, nodeSha256));
   }
 
   async #write(name: string, header: SnapshotHeader, pieces: Iterable<Uint8Array>): Promise<number> {

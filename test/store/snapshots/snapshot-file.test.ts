@@ -10,7 +10,7 @@ const header: SnapshotHeader = {
   kind: 'views',
   versions: { images: 1, children: 2 },
   seq: 7,
-  leafHash: 'ab'.repeat(32),
+  root: 'ab'.repeat(32),
 };
 const payload = Uint8Array.of(1, 0x0a, 3);
 const file = (): Buffer => Buffer.concat([...formatSnapshot(header, [payload.subarray(0, 1), payload.subarray(1)])]);
@@ -22,8 +22,8 @@ function withLines(lines: string): Buffer {
 }
 
 test('a snapshot is a line, a line of JSON, the views, and the hash of all that', (t) => {
-  const leafHash = 'ab'.repeat(32);
-  const lines = `imagelog snapshot 1\n{"store":"a","kind":"views","versions":{"images":1,"children":2},"seq":7,"leafHash":"${leafHash}"}\n`;
+  const root = 'ab'.repeat(32);
+  const lines = `imagelog snapshot 2\n{"store":"a","kind":"views","versions":{"images":1,"children":2},"seq":7,"root":"${root}"}\n`;
   const start = Buffer.concat([bytesOf(lines), payload]);
   t.deepEqual(file(), Buffer.concat([start, createHash('sha256').update(start).digest()]));
   const parsed = parseSnapshot(file());
@@ -51,7 +51,7 @@ test('a snapshot with any bit of any byte flipped is damaged', (t) => {
 const isNone = test.macro({
   title: (what) => `${what} is no header, even with a right checksum`,
   exec(t, line: string) {
-    t.throws(() => parseSnapshot(withLines(`imagelog snapshot 1\n${line}`)), { instanceOf: SnapshotDamage });
+    t.throws(() => parseSnapshot(withLines(`imagelog snapshot 2\n${line}`)), { instanceOf: SnapshotDamage });
   },
 });
 
@@ -66,13 +66,13 @@ test('versions of null', isNone, line({ versions: null }));
 test('a version that is a text', isNone, line({ versions: { images: '1' } }));
 test('seq 0', isNone, line({ seq: 0 }));
 test('a seq that is a fraction', isNone, line({ seq: 1.5 }));
-test('a leaf hash that is too short', isNone, line({ leafHash: 'ab' }));
+test('a root that is too short', isNone, line({ root: 'ab' }));
 test('a field too many', isNone, line({ more: 1 }));
 test('a field too few', isNone, line({ store: undefined }));
 test('a line with a space too many', isNone, line({}).replace(':', ': '));
 test('a line over MAX_SNAPSHOT_HEADER_BYTES', isNone, line({ store: 'a'.repeat(MAX_SNAPSHOT_HEADER_BYTES) }));
 
 test('another version of the format is told from damage', (t) => {
-  const other = withLines(`imagelog snapshot 2\n${line({})}`);
+  const other = withLines(`imagelog snapshot 1\n${line({})}`);
   t.throws(() => parseSnapshot(other), { instanceOf: SnapshotDamage, message: /another version/ });
 });

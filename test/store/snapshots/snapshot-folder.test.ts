@@ -6,6 +6,8 @@ import test, { type ExecutionContext } from 'ava';
 import { createViews, type ViewSet } from '../../../projections/views.js';
 import { encodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { MAX_SNAPSHOTS } from '../../../src/limits.js';
+import { treeRoot } from '../../../src/log/merkle/proof.js';
+import type { Tile } from '../../../src/log/merkle/tile.js';
 import type { LevelLog } from '../../../src/log/level-log.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import { formatSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-file.js';
@@ -77,7 +79,7 @@ test('a snapshot of an event that comes while the folder is read is no bad one',
   const { log, path, notices } = world;
   let { head } = log;
   const growing = {
-    leafHash: (seq: number) => log.leafHash(seq),
+    readTile: (tile: Tile) => log.readTile(tile),
     get head() {
       return head;
     },
@@ -126,14 +128,15 @@ test('a snapshot whose name, store, kind, versions, event or length of the log a
     kind: 'views',
     versions: viewVersions,
     seq: 5,
-    leafHash: bytesToHex(log.leafHash(5) as Uint8Array),
+    root: bytesToHex(await treeRoot(log, 5)),
   };
   const cases: readonly [Partial<SnapshotHeader>, string, number?][] = [
     [{ store: 'b' }, 'it is of another store'],
     [{ kind: 'projection' }, 'it holds projection, expected views'],
     [{ versions: { ...viewVersions, images: 99 } }, 'its views are of other versions of the projections'],
     [{ versions: {} }, 'its views are of other versions of the projections'],
-    [{ leafHash: 'ab'.repeat(32) }, 'event 5 of the log is not the one it was made from'],
+    [{ root: 'ab'.repeat(32) }, 'the log up to event 5 is not the one it was made from'],
+    [{ root: bytesToHex(await treeRoot(log, 4)) }, 'the log up to event 5 is not the one it was made from'],
     [{}, 'it is of event 5', 4],
     [{ seq: 11 }, 'it is of event 11, and the log ends at 10'],
     [{}, 'it is of event 11, and the log ends at 10', 11],
