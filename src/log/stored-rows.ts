@@ -1,0 +1,118 @@
+import { StoreError } from '../errors.js';
+import { EVENT_PREFIX, eventKey, seqOfKey } from './keys.js';
+import type { LogSource } from './log-source.js';
+
+/** A row of the database: its key and value, in bytes of their own. */
+export type StoredRow = readonly [key: Uint8Array, value: Uint8Array];
+
+/** Keys from `gte` on, and before `lt`. */
+export interface KeyRange {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+}
+
+type Snapshot = ReturnType<LogSource['database']['snapshot']>;
+
+/** Returns the range of all rows whose keys begin with a byte. */
+export function rowsOfKind(prefix: number): KeyRange {
+  return { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix + 1) };
+}
+
+/** As KeyRange, or keys after `gt`. */
+type RowRange = KeyRange | { readonly gt: Uint8Array; readonly lt: Uint8Array };
+
+/** Rows of a page: about 200 KiB of records. */
+const PAGE_ROWS = 1_000;
+/** Bytes that LevelDB hands over at a time. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+/**
+ * All rows of a log's database as they are at the moment of this object, unchecked: for whoever looks for damage, and so must get
+ * past it. The rows of that moment stay on the disk until `close`.
+ */
+export class StoredRows {
+  readonly #source: LogSource;
+  readonly #snapshot: Snapshot;
+
+  /** @throws {StoreError} STORE_CLOSED, LOG_FAILED */
+  constructor(source: LogSource) {
+    this.#source = source;
+    this.#snapshot = snapshotOf(source);
+  }
+
+  /**
+   * Gives the rows of a range in the order of their keys. What LevelDB finds damaged it passes over, and `onDamage` is told why
+   * when all the rest was given.
+   * @throws {StoreError} STORE_CLOSED, LOG_FAILED
+   */
+  async *read(range: KeyRange, onDamage: (why: string) => void): AsyncGenerator<StoredRow> {
+    let left: RowRange = range;
+    for (const pageSize of [PAGE_ROWS, 1]) {
+      try {
+        for await (const row of this.#rows(left, pageSize)) {
+          left = { gt: row[0], lt: range.lt };
+          yield row;
+        }
+        return;
+      } catch (cause) {
+        const failure = this.#source.failure(cause);
+        if (failure.code !== 'LOG_CORRUPT') throw failure;
+        // LevelDB tells of damage when it is at the end, and takes the page with it that it was to give: so a second time, row by row.
+        if (pageSize === 1) onDamage(failure.message);
+      }
+    }
+  }
+
+  /** Resolves with the seq of the last event, 0 when there is none. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
+  async lastSeq(): Promise<number> {
+    const range = rowsOfKind(EVENT_PREFIX);
+    let last = 0;
+    for await (const [key] of this.read({ ...range, gte: await this.#nearLast(range) }, () => undefined)) {
+      if (key.length === eventKey(0).length) last = seqOfKey(key);
+    }
+    return last;
+  }
+
+  /** Gives the rows up, so that LevelDB may forget those that were overwritten or deleted since. */
+  async close(): Promise<void> {
+    await this.#snapshot.close();
+  }
+
+  /** The key of the last row of a range, where LevelDB can say it: the beginning of the range where it cannot. */
+  async #nearLast(range: KeyRange): Promise<Uint8Array> {
+    try {
+      const { database } = this.#source;
+      const [key] = await database.keys({ ...range, reverse: true, limit: 1, snapshot: this.#snapshot }).all();
+      return key ?? range.gte;
+    } catch (cause) {
+      const failure = this.#source.failure(cause);
+      if (failure.code !== 'LOG_CORRUPT') throw failure;
+      return range.gte;
+    }
+  }
+
+  async *#rows(range: RowRange, pageSize: number): AsyncGenerator<StoredRow> {
+    const iterator = this.#source.database.iterator({
+      ...range,
+      snapshot: this.#snapshot,
+      highWaterMarkBytes: READ_AHEAD_BYTES,
+    });
+    try {
+      for (;;) {
+        const page = await iterator.nextv(pageSize);
+        if (page.length === 0) return;
+        yield* page;
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+}
+
+function snapshotOf({ database, failure }: LogSource): Snapshot {
+  try {
+    return database.snapshot();
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
