@@ -51,6 +51,11 @@ export type {
 } from './store/audit/audit.js';
 export type { Subject } from './model/subjects.js';
 
+// Verification
+export { verifyStore } from './store/verify/verify-store.js';
+export type { VerifyOptions, VerifyProgress } from './store/verify/verify-options.js';
+export { type Violation, type ViolationCode, violationCodes } from './store/verify/violation.js';
+
 // Projections of your own
 export { defineProjection } from './store/own-projections/define-projection.js';
 export type {

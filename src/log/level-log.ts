@@ -28,6 +28,7 @@ import { openFailure } from './open-failure.js';
 import { openLevel } from './open-level.js';
 import { readFailure } from './read-failure.js';
 import { purgeRemoved, removalMarks } from './removed-content.js';
+import { StoredRows } from './stored-rows.js';
 import { scannedPages, subjectPages } from './subject-pages.js';
 import { type ComputedHashes, openTree, readTileRows } from './tree-rows.js';
 
@@ -307,6 +308,10 @@ export class LevelLog implements Log {
         if (!(await this.#wasReplaced(source))) throw error;
       }
     }
+  }
+
+  storedRows(): StoredRows {
+    return new StoredRows(this.#source());
   }
 
   async close(): Promise<void> {

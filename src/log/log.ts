@@ -1,6 +1,7 @@
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
+import type { StoredRows } from './stored-rows.js';
 import type { Tile, TileReader } from './merkle/tile.js';
 
 /** An event of the log by its place: seq 0 and time 0 before the first. */
@@ -156,6 +157,12 @@ export interface Log extends TileReader {
 
   /** The leaf hash that stands with event `seq`, 32 bytes, unchecked; undefined when there is no such event. */
   leafHash(seq: number): Uint8Array | undefined;
+
+  /**
+   * Returns all that is kept as it is at this call, events up to the head or beyond, unchecked. The caller closes it.
+   * @throws {StoreError} STORE_CLOSED, LOG_FAILED
+   */
+  storedRows(): StoredRows;
 
   /** Ends all reads and writes. */
   close(): Promise<void>;

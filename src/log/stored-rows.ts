@@ -1,4 +1,3 @@
-import { StoreError } from '../errors.js';
 import { EVENT_PREFIX, eventKey, seqOfKey } from './keys.js';
 import type { LogSource } from './log-source.js';
 

@@ -7,6 +7,8 @@ import type { Evidence } from './evidence/evidence.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
+import type { VerifyOptions } from './verify/verify-options.js';
+import type { Violation } from './verify/violation.js';
 import type { LayerGetReleaser, LayerStore, ReferenceEntry, Store, StoreBackend, WriteOptions } from './store.js';
 
 /** How an archive is read. */
@@ -154,6 +156,14 @@ export interface EventStore extends Store, AuditReads, Consumers, Evidence, OwnP
    * @throws {StoreError} STORE_READ_ONLY, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   snapshot(): Promise<WrittenSnapshot>;
+
+  /**
+   * Resolves with everything that is wrong with the store as it is now, each record, row, file and view against a fresh fold of the
+   * events; empty when nothing is. Writers go on meanwhile. Costs a read of all there is.
+   * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for a checkpoint in the options;
+   *   IO_FAILED, LOG_FAILED, ABORTED
+   */
+  verify(options?: VerifyOptions): Promise<readonly Violation[]>;
 
   /** Returns numbers about the store. Costs a walk over images and blobs. */
   stats(): StoreStats;

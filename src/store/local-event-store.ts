@@ -22,6 +22,9 @@ import type { LayerMetadata, LayerStore, ReferenceEntry, StoreBackend, WriteOpti
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import { StoreState } from './store-state.js';
+import { verifyOpenStore } from './verify/verify-open-store.js';
+import type { VerifyOptions } from './verify/verify-options.js';
+import type { Violation } from './verify/violation.js';
 import { type WiredStore, wireStore } from './wire-store.js';
 import { originOf } from './write/envelope.js';
 
@@ -231,6 +234,15 @@ export class LocalEventStore implements EventStore {
   async snapshot(): Promise<WrittenSnapshot> {
     this.#state.checkWritable();
     return this.#parts.snapshotter.write();
+  }
+
+  async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
+    this.#state.checkOpen();
+    const { reader, cleaner } = this.#wired;
+    return verifyOpenStore(
+      { ...this.#parts, foldedSeq: () => reader.head.seq, blobsSettled: () => cleaner.settled() },
+      options,
+    );
   }
 
   stats(): StoreStats {

@@ -112,6 +112,11 @@ export class BlobStore {
     else this.#pins.delete(digest);
   }
 
+  /** Whether somebody keeps `digest` from being removed. */
+  isPinned(digest: Digest): boolean {
+    return this.#pins.has(digest);
+  }
+
   /** Removes those of `digests` that are neither pinned nor needed. What cannot be removed is left for the next sweep. */
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#exclusively(async () => {

@@ -32,10 +32,12 @@ export function newSidecar(origin: string | undefined, now: number): Sidecar {
 
 /** Writes the sidecar, durable on return. */
 export async function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
-  await writeDurableFile(
-    join(directory, SIDECAR_FILE),
-    new TextEncoder().encode(`${JSON.stringify(sidecar, null, 2)}\n`),
-  );
+  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+}
+
+/** Returns the text of the file of a sidecar. */
+export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
+  return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
 }
 
 /**

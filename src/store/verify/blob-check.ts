@@ -61,7 +61,7 @@ async function digestOfBlob(
   } catch (error) {
     if (isStoreError(error, 'ABORTED')) throw error;
     // Removed since it was listed, by a writer that went on.
-    if (await isInFlight(source, digest)) return undefined;
+    if (isStoreError(error, 'BLOB_MISSING') && (await isInFlight(source, digest))) return undefined;
     const why = error instanceof Error ? error.message : String(error);
     report({ code: 'BLOB_WRONG', place, message: `the blob ${digest} cannot be read: ${why}`, digest });
     return undefined;

@@ -1,11 +1,19 @@
-import { CONTENT_PREFIX, EVENT_PREFIX, nameOfPositionKey, POSITION_PREFIX, seqOfKey, SUBJECT_PREFIX } from '../../log/keys.js';
+import {
+  CONTENT_PREFIX,
+  EVENT_PREFIX,
+  nameOfPositionKey,
+  POSITION_PREFIX,
+  seqOfKey,
+  SUBJECT_PREFIX,
+  TREE_PREFIX,
+} from '../../log/keys.js';
+import { MAX_TILE_LEVEL } from '../../log/merkle/tile.js';
 import { LEAF_PREFIX } from '../../log/leaf-hash.js';
 import { type KeyRange, rowsOfKind, type StoredRow, type StoredRows } from '../../log/stored-rows.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import { bytesToHex, digestFromHash, HASH_BYTES } from '../../model/digest.js';
 import type { Reading, StoredContent, StoredHash, StoredPosition, StoredRecord } from './verify-source.js';
 
-const TREE_PREFIX = 0x74;
 /** Bytes of each kind of key, and how it is called; undefined for keys of any length. */
 const KINDS = [
   { prefix: CONTENT_PREFIX, keyBytes: 1 + HASH_BYTES, name: 'content' },
@@ -66,7 +74,7 @@ export class LogRows {
   /** Reports rows of no known kind. */
   async reportStrays({ report }: Reading): Promise<void> {
     const ignore = (): void => undefined;
-    for (const range of rangesBetween()) {
+    for (const range of strayRanges()) {
       for await (const [key] of this.#rows.read(range, ignore)) {
         const place = `row ${bytesToHex(key.subarray(0, 40))}`;
         report({ code: 'ROW_UNKNOWN', place, message: `the ${place} is of no kind that this version knows` });
@@ -89,6 +97,19 @@ export class LogRows {
       report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: row[0].length });
     }
   }
+}
+
+/** The ranges of keys in which nobody writes. */
+function* strayRanges(): Generator<KeyRange> {
+  let gte = Uint8Array.of(0);
+  for (const { prefix } of KINDS) {
+    yield { gte, lt: Uint8Array.of(prefix) };
+    gte = Uint8Array.of(prefix + 1);
+  }
+  yield { gte, lt: new Uint8Array(32).fill(0xff) };
+  // Leaves stand with their events, and no tree has more levels.
+  yield { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX, 1) };
+  yield { gte: Uint8Array.of(TREE_PREFIX, MAX_TILE_LEVEL + 1), lt: Uint8Array.of(TREE_PREFIX + 1) };
 }
 
 function rowsOfLevel(level: number): KeyRange {

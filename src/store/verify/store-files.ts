@@ -1,0 +1,101 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, isDigest } from '../../model/digest.js';
+import { ioFailure, systemCode } from '../files/durable-file.js';
+import { BlobStore } from '../layers/blob-store.js';
+import type { Reading, StoredBlob, StoredSnapshot } from './verify-source.js';
+import type { Report } from './violation.js';
+
+const BLOBS = join('blobs', 'sha256');
+const SNAPSHOTS = 'snapshots';
+/** Name of the file with the newest checkpoint. */
+const CHECKPOINT_FILE = 'checkpoint';
+/** How the files begin that a crash may leave behind; the next open removes them. */
+const TEMPORARY = '.tmp-';
+
+/** The files of a store, each kind as verification asks for it. Opens none of LevelDB's. */
+export class StoreFiles {
+  readonly #directory: string;
+  readonly #blobs: BlobStore;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#blobs = new BlobStore(join(directory, 'blobs'));
+  }
+
+  /** Resolves with the newest checkpoint as it stands, if there is one. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async checkpoint(): Promise<{ readonly text: string; readonly place: string } | undefined> {
+    const path = join(this.#directory, CHECKPOINT_FILE);
+    try {
+      return { text: await readFile(path, 'latin1'), place: CHECKPOINT_FILE };
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+
+  /** Resolves with the snapshots that are there at this call. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async snapshots(): Promise<StoredSnapshot[]> {
+    const names = await this.#namesIn(SNAPSHOTS);
+    return names
+      .filter((name) => !name.startsWith(TEMPORARY))
+      .map((name) => ({ name, read: () => this.#read(join(SNAPSHOTS, name)) }));
+  }
+
+  /** Gives the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async *blobs(): AsyncGenerator<StoredBlob> {
+    for (const name of await this.#namesIn(BLOBS)) {
+      const digest = `sha256:${name}`;
+      if (!isDigest(digest)) continue;
+      const size = await this.#sizeOf(digest);
+      if (size === undefined) continue;
+      yield { digest, size, place: `blobs/sha256/${name}`, read: () => this.#blobs.read(digest) };
+    }
+  }
+
+  /** Whether there is a file for the blob now. */
+  async hasBlob(digest: Digest): Promise<boolean> {
+    return (await this.#sizeOf(digest)) !== undefined;
+  }
+
+  /** Reports files that no blob has the name of. */
+  async reportStrays({ report }: Reading): Promise<void> {
+    for (const name of await this.#namesIn(BLOBS)) if (!isDigest(`sha256:${name}`)) reportStray(name, report);
+  }
+
+  async #namesIn(folder: string): Promise<string[]> {
+    const path = join(this.#directory, folder);
+    try {
+      return (await readdir(path)).sort();
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+
+  async #sizeOf(digest: Digest): Promise<number | undefined> {
+    const path = join(this.#directory, BLOBS, digestHex(digest));
+    try {
+      return (await stat(path)).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+
+  async #read(file: string): Promise<Uint8Array | undefined> {
+    const path = join(this.#directory, file);
+    try {
+      // A pipe would be waited for.
+      return (await stat(path)).isFile() ? await readFile(path) : new Uint8Array(0);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+}
+
+function reportStray(name: string, report: Report): void {
+  const place = `blobs/sha256/${name}`;
+  report({ code: 'FILE_UNKNOWN', place, message: `no blob has the name of the file ${place}` });
+}

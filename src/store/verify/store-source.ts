@@ -1,0 +1,42 @@
+import type { StoredRows } from '../../log/stored-rows.js';
+import type { Digest } from '../../model/digest.js';
+import { LogRows } from './log-rows.js';
+import type { StoreFiles } from './store-files.js';
+import type { LiveViews, Reading, SourceIdentity, StoredSnapshot, VerifySource } from './verify-source.js';
+
+/** What a store is verified from. */
+export interface StoreSourceParts {
+  readonly identity: SourceIdentity | undefined;
+  /** Those of one moment. */
+  readonly rows: StoredRows;
+  readonly files: StoreFiles;
+  /** Taken before the rows were: what a file says of the log must be in them. */
+  readonly checkpoint: VerifySource['checkpoint'];
+  readonly snapshots: readonly StoredSnapshot[];
+  readonly liveViews?: LiveViews | undefined;
+  readonly isInFlight?: ((digest: Digest) => Promise<boolean>) | undefined;
+}
+
+/** Resolves with a store as verification asks for it. The caller closes the rows. */
+export async function storeSource(parts: StoreSourceParts): Promise<VerifySource> {
+  const { rows, files, snapshots, isInFlight, ...rest } = parts;
+  const log = new LogRows(rows);
+  return {
+    ...rest,
+    size: await rows.lastSeq(),
+    records: (reading) => log.records(reading),
+    hashes: (level, reading) => log.hashes(level, reading),
+    contents: (reading) => log.contents(reading),
+    indexRows: (reading) => log.indexRows(reading),
+    positions: (reading) => log.positions(reading),
+    blobs: () => files.blobs(),
+    async *snapshots(): AsyncGenerator<StoredSnapshot> {
+      yield* snapshots;
+    },
+    async reportStrays(reading: Reading): Promise<void> {
+      await log.reportStrays(reading);
+      await files.reportStrays(reading);
+    },
+    ...(isInFlight === undefined ? {} : { isInFlight }),
+  };
+}

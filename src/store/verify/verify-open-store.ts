@@ -1,0 +1,46 @@
+import type { Digest } from '../../model/digest.js';
+import type { EventStoreParts } from '../event-store-parts.js';
+import { StoreFiles } from './store-files.js';
+import { storeSource } from './store-source.js';
+import { verifySource } from './verify.js';
+import type { VerifyOptions } from './verify-options.js';
+import { viewDigestsOf } from './view-digests.js';
+import type { Violation } from './violation.js';
+
+/** An open store, as far as its verification goes. */
+export interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar' | 'log' | 'viewSet' | 'blobs'> {
+  /** The last event that the views have folded. */
+  readonly foldedSeq: () => number;
+  /** Resolves when every blob is removed that is no longer needed by now. */
+  readonly blobsSettled: () => Promise<void>;
+}
+
+/** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
+export async function verifyOpenStore(store: OpenStore, options: VerifyOptions): Promise<readonly Violation[]> {
+  const { directory, sidecar, log, viewSet, blobs } = store;
+  const files = new StoreFiles(directory);
+  // Before the rows: a checkpoint or a snapshot that is written from now on is of events that are not in them.
+  const checkpoint = await files.checkpoint();
+  const snapshots = await files.snapshots();
+  const needsBlob = (digest: Digest): boolean => viewSet.views.blobs.byDigest.has(digest);
+  // From here to the first wait, nothing is folded: rows and views are of one moment.
+  const rows = log.storedRows();
+  const liveViews = { seq: store.foldedSeq(), digests: viewDigestsOf(viewSet.views) };
+  try {
+    const source = await storeSource({
+      identity: sidecar,
+      rows,
+      files,
+      checkpoint,
+      snapshots,
+      liveViews,
+      isInFlight: async (digest) => {
+        await store.blobsSettled();
+        return blobs.isPinned(digest) || (await files.hasBlob(digest)) === needsBlob(digest);
+      },
+    });
+    return await verifySource(source, options);
+  } finally {
+    await rows.close();
+  }
+}
