@@ -311,7 +311,8 @@ export class LevelLog implements Log {
   }
 
   storedRows(): StoredRows {
-    return new StoredRows(this.#source());
+    const held = this.#reads.content({ close: async () => undefined });
+    return new StoredRows(this.#source(), () => held.close());
   }
 
   async close(): Promise<void> {

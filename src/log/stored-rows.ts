@@ -10,6 +10,8 @@ export interface KeyRange {
   readonly lt: Uint8Array;
 }
 
+/** What is needed of a log. */
+type RowSource = Pick<LogSource, 'database' | 'failure'>;
 type Snapshot = ReturnType<LogSource['database']['snapshot']>;
 
 /** Returns the range of all rows whose keys begin with a byte. */
@@ -30,12 +32,14 @@ const READ_AHEAD_BYTES = 1024 * 1024;
  * past it. The rows of that moment stay on the disk until `close`.
  */
 export class StoredRows {
-  readonly #source: LogSource;
+  readonly #source: RowSource;
+  readonly #onClosed: () => Promise<void>;
   readonly #snapshot: Snapshot;
 
-  /** @throws {StoreError} STORE_CLOSED, LOG_FAILED */
-  constructor(source: LogSource) {
+  /** `onClosed` is called when the rows are given up. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
+  constructor(source: RowSource, onClosed: () => Promise<void> = async () => undefined) {
     this.#source = source;
+    this.#onClosed = onClosed;
     this.#snapshot = snapshotOf(source);
   }
 
@@ -75,6 +79,7 @@ export class StoredRows {
   /** Gives the rows up, so that LevelDB may forget those that were overwritten or deleted since. */
   async close(): Promise<void> {
     await this.#snapshot.close();
+    await this.#onClosed();
   }
 
   /** The key of the last row of a range, where LevelDB can say it: the beginning of the range where it cannot. */
@@ -108,7 +113,7 @@ export class StoredRows {
   }
 }
 
-function snapshotOf({ database, failure }: LogSource): Snapshot {
+function snapshotOf({ database, failure }: RowSource): Snapshot {
   try {
     return database.snapshot();
   } catch (cause) {

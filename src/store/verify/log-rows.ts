@@ -4,6 +4,7 @@ import {
   nameOfPositionKey,
   POSITION_PREFIX,
   seqOfKey,
+  REMOVED_PREFIX,
   SUBJECT_PREFIX,
   TREE_PREFIX,
 } from '../../log/keys.js';
@@ -21,6 +22,8 @@ const KINDS = [
   { prefix: POSITION_PREFIX, keyBytes: undefined, name: 'positions of consumers' },
   { prefix: SUBJECT_PREFIX, keyBytes: 18, name: 'the subject index' },
   { prefix: TREE_PREFIX, keyBytes: 10, name: 'the Merkle tree' },
+  // What is being removed from the disk: the next open goes on with it.
+  { prefix: REMOVED_PREFIX, keyBytes: 1 + HASH_BYTES + 8, name: 'removals' },
 ] as const;
 
 type Kind = (typeof KINDS)[number];

@@ -6,7 +6,6 @@ import { openLevel } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
-import { nodeSha256 } from '../files/node-hash.js';
 import { claimDirectory } from '../open/directory-claim.js';
 import { withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
@@ -45,7 +44,7 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   if (database === undefined) return [...violations, ...(await verifyWithoutLog(parts, options))];
   try {
     const failure = (cause: unknown): StoreError => readFailure(cause, false);
-    const rows = new StoredRows({ database, hash: nodeSha256, failure });
+    const rows = new StoredRows({ database, failure });
     const source = await storeSource({ ...parts, rows });
     return [...violations, ...(await verifySource(source, options))];
   } finally {

@@ -10,7 +10,7 @@ import { RecordCheck } from './record-check.js';
 import { leafTiles, type RecordTile, recordTiles } from './record-tiles.js';
 import { SeqRanges } from './seq-ranges.js';
 import { snapshotClaims } from './snapshot-claims.js';
-import { TreeCheck } from './tree-check.js';
+import { type LeafVerdict, type TreeClaim, TreeCheck } from './tree-check.js';
 import type { VerifyOptions, VerifyProgress } from './verify-options.js';
 import type { Reading, VerifySource } from './verify-source.js';
 import type { Violation } from './violation.js';
@@ -27,19 +27,20 @@ export async function verifySource(source: VerifySource, options: VerifyOptions 
   const violations: Violation[] = [];
   const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
   throwIfAborted(options.signal);
-  const tree = new TreeCheck(source, await checkpointClaims(source, options, reading.report), reading);
-  if (options.fast === true) await verifyTree(source, tree, reading, options);
-  else await new Verification(source, tree, reading, options).run();
+  const claims = await checkpointClaims(source, options, reading.report);
+  if (options.fast === true) await verifyTree(source, claims, reading, options);
+  else await new Verification(source, reading, options).run(claims);
   return violations;
 }
 
 /** The tree alone, over the leaf hashes as they are kept. */
 async function verifyTree(
   source: VerifySource,
-  tree: TreeCheck,
+  claims: readonly TreeClaim[],
   reading: Reading,
   { onProgress }: VerifyOptions,
 ): Promise<void> {
+  const tree = new TreeCheck(source, claims, reading);
   for await (const tile of leafTiles(source.hashes(0, reading), source.size)) {
     throwIfAborted(reading.signal);
     const verdicts = await tree.addTile(tile);
@@ -57,7 +58,6 @@ async function verifyTree(
 /** All of it: one pass over the records, which also gathers what the rest must be, and then one over each of the rest. */
 class Verification {
   readonly #source: VerifySource;
-  readonly #tree: TreeCheck;
   readonly #reading: Reading;
   readonly #onProgress: VerifyOptions['onProgress'];
   readonly #records: RecordCheck;
@@ -66,19 +66,21 @@ class Verification {
   /** Events that cannot be believed. */
   readonly #lost = new SeqRanges();
 
-  constructor(source: VerifySource, tree: TreeCheck, reading: Reading, { onProgress }: VerifyOptions) {
+  constructor(source: VerifySource, reading: Reading, { onProgress }: VerifyOptions) {
     this.#source = source;
-    this.#tree = tree;
     this.#reading = reading;
     this.#onProgress = onProgress;
     this.#records = new RecordCheck(reading.report);
     this.#index = source.indexRows === undefined ? undefined : new IndexCheck(source, reading);
   }
 
-  async run(): Promise<void> {
+  async run(checkpoints: readonly TreeClaim[]): Promise<void> {
     const source = this.#source;
-    const fold = new FoldCheck(await this.#viewClaims(), this.#reading.report);
-    await this.#checkEvents(fold);
+    const snapshots = await snapshotClaims(source, this.#reading, this.#counter('snapshots'));
+    const live = source.liveViews;
+    const views: ViewClaim[] = live === undefined ? [] : [{ ...live, place: 'open store', code: 'VIEW_WRONG' }];
+    const fold = new FoldCheck([...snapshots.views, ...views], this.#reading.report);
+    await this.#checkEvents(new TreeCheck(source, [...checkpoints, ...snapshots.roots], this.#reading), fold);
     await this.#index?.finish(this.#lost, this.#counter('index'));
     await checkPositions(source, this.#reading);
     await source.reportStrays?.(this.#reading);
@@ -88,28 +90,21 @@ class Verification {
     await checkBlobs(source, fold.views.blobs, this.#reading, { isWhole, onLooked: this.#counter('blobs') });
   }
 
-  async #viewClaims(): Promise<ViewClaim[]> {
-    const claims = await snapshotClaims(this.#source, this.#reading, this.#counter('snapshots'));
-    const live = this.#source.liveViews;
-    return live === undefined ? claims : [...claims, { ...live, place: 'open store', code: 'VIEW_WRONG' }];
-  }
-
-  async #checkEvents(fold: FoldCheck): Promise<void> {
+  async #checkEvents(tree: TreeCheck, fold: FoldCheck): Promise<void> {
     const { size } = this.#source;
     const progress = this.#counter('events', size);
     await fold.compare(0);
     for await (const tile of recordTiles(this.#source.records(this.#reading), size)) {
       throwIfAborted(this.#reading.signal);
-      await this.#checkTile(tile, fold);
+      await this.#checkTile(tile, await tree.addTile(tile), fold);
       progress(tile.index * TILE_WIDTH + tile.records.length);
     }
     this.#records.finish(size);
     fold.finish();
-    await this.#tree.finish();
+    await tree.finish();
   }
 
-  async #checkTile(tile: RecordTile, fold: FoldCheck): Promise<void> {
-    const verdicts = await this.#tree.addTile(tile);
+  async #checkTile(tile: RecordTile, verdicts: readonly LeafVerdict[], fold: FoldCheck): Promise<void> {
     const events: StoredEvent[] = [];
     for (const [at, record] of tile.records.entries()) {
       const seq = tile.index * TILE_WIDTH + at + 1;
