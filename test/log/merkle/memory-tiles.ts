@@ -1,7 +1,7 @@
 import { leafHash } from '../../../src/log/leaf-hash.js';
 import { Frontier } from '../../../src/log/merkle/frontier.js';
 import { TILE_WIDTH, type TileReader } from '../../../src/log/merkle/tile.js';
-import { sha256 } from '../../../src/model/digest.js';
+import { type Sha256, sha256 } from '../../../src/model/digest.js';
 
 /** A tree that is kept in memory, grown by a Frontier. */
 export interface MemoryTree {
@@ -11,16 +11,16 @@ export interface MemoryTree {
 }
 
 /** A tree whose leaf n is the record of the decimal digits of n. */
-export function memoryTree(size: number): MemoryTree {
+export function memoryTree(size: number, hash: Sha256 = sha256): MemoryTree {
   const levels: Uint8Array[][] = [[]];
-  const frontier = new Frontier(sha256);
+  const frontier = new Frontier(hash);
   for (let n = 0; n < size; n++) {
-    const leaf = leafHash(new TextEncoder().encode(`${n}`));
+    const leaf = new Uint8Array(leafHash(new TextEncoder().encode(`${n}`), hash));
     levels[0]?.push(leaf);
-    for (const { level, index, hash } of frontier.append(leaf)) {
+    for (const { level, index, hash: completed } of frontier.append(leaf)) {
       levels[level] ??= [];
       if (levels[level].length !== index) throw new Error(`hash ${index} of level ${level} comes out of order`);
-      levels[level].push(hash);
+      levels[level].push(completed);
     }
   }
   const reader: TileReader = {
