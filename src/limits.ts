@@ -98,3 +98,5 @@ export const MAX_ORIGIN_BYTES = 255;
 export const MAX_PROOF_BYTES = MAX_NOTE_BYTES + 2 * MAX_RECORD_BYTES;
 /** Hashes of an inclusion proof: a tree of 2^53 leaves has 53 levels. */
 export const MAX_PROOF_HASHES = 53;
+/** Size of a file that holds a key: the longest key has half of it. */
+export const MAX_KEY_FILE_BYTES = 1_024;

@@ -3,7 +3,7 @@ import type { Log } from '../log/log.js';
 import type { ImagePolicy } from './decide/create.js';
 import type { BlobStore } from './layers/blob-store.js';
 import type { HeldLayers } from './layers/held-layers.js';
-import type { HeadWitness } from './open/head-witness.js';
+import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
 import type { Sidecar } from './open/sidecar.js';
 import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
 import type { Snapshotter } from './snapshots/snapshotter.js';
@@ -15,7 +15,7 @@ export interface EventStoreParts {
   readonly directory: string;
   readonly sidecar: Sidecar;
   readonly log: Log;
-  readonly witness: HeadWitness;
+  readonly checkpoints: CheckpointKeeper;
   readonly snapshots: SnapshotFolder;
   readonly snapshotter: Snapshotter;
   /** Views that have folded the log to its head. */

@@ -4,6 +4,7 @@ import type { Platform } from '../model/platform.js';
 import type { AuditReads, When } from './audit/audit.js';
 import type { Consumers } from './consumers/consumer.js';
 import type { Evidence } from './evidence/evidence.js';
+import type { CheckpointSigner } from './keys/checkpoint-signer.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -179,8 +180,16 @@ export interface OpenOptions {
   readonly readOnly?: boolean | undefined;
   /** Who writes, when a call does not say; default `user@host`. */
   readonly actor?: string | undefined;
-  /** The log's name in checkpoints, kept at creation; default `imagelog/` and the store id. */
+  /**
+   * The log's name in checkpoints, kept at creation; default `imagelog/` and the store id. It names the key too: no spaces, no
+   * plus, at most 255 bytes.
+   */
   readonly origin?: string | undefined;
+  /**
+   * Signs the checkpoints, as `readSigner` gives it. Whoever opens the store for writing without it puts unsigned checkpoints in
+   * their place. In a store that is opened for reading it only checks.
+   */
+  readonly signer?: CheckpointSigner | undefined;
   /** Which operating system an image must be for: `any` (default), `host`, or a GOOS name. */
   readonly os?: 'any' | 'host' | (string & {}) | undefined;
   /** Layers kept elsewhere, or `none` to keep configs only; default the store's own. */

@@ -6,13 +6,13 @@ import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
 import type { AuditReader } from './audit/audit-reader.js';
+import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
 import { loadArchive } from './archives/load-archive.js';
 import { saveArchive } from './archives/save-archive.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import type { ConsistencyProof, InclusionProof } from './evidence/evidence.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -223,12 +223,20 @@ export class LocalEventStore implements EventStore {
     await this.#wired.consumers.removeConsumer(name);
   }
 
+  async checkpoint(): Promise<string> {
+    return this.#evidence.checkpoint();
+  }
+
+  async prove(seq: number, options?: ProveOptions): Promise<string> {
+    return this.#evidence.prove(seq, options);
+  }
+
   async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
-    return this.#wired.evidence.proveInclusion(seq, size);
+    return this.#evidence.proveInclusion(seq, size);
   }
 
   async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
-    return this.#wired.evidence.proveConsistency(from, to);
+    return this.#evidence.proveConsistency(from, to);
   }
 
   async snapshot(): Promise<WrittenSnapshot> {
@@ -270,13 +278,18 @@ export class LocalEventStore implements EventStore {
     return this.#wired.audit;
   }
 
+  get #evidence(): Evidence {
+    this.#state.checkOpen();
+    return this.#wired.evidence;
+  }
+
   get #references(): ReferenceStore {
     this.#state.checkOpen();
     return this.#wired.references;
   }
 
   async #close(): Promise<void> {
-    const { blobs, witness, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
+    const { blobs, checkpoints, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
     try {
       const consumersEnded = this.#wired.consumers.end();
       // Commands that wait are finished, new ones are refused; then nothing writes any more.
@@ -287,7 +300,7 @@ export class LocalEventStore implements EventStore {
       await this.#wired.projections.end();
       await snapshotter.settled();
       if (!readOnly && !this.#wired.writer.hasFailed) {
-        await witness.write();
+        await checkpoints.write();
         await snapshotter.writeLast();
       }
       // While the lock is still held: afterwards the file may be another owner's.

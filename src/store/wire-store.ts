@@ -5,11 +5,13 @@ import { AuditReader } from './audit/audit-reader.js';
 import { LogBackend } from './backends/log-backend.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { Decide } from './decide/decision.js';
-import { LogEvidence } from './evidence/log-evidence.js';
 import type { EventStoreParts } from './event-store-parts.js';
 import { nodeSha256 } from './files/node-hash.js';
 import { imageDetails } from './image-details.js';
 import { ImageStore } from './image-store.js';
+import type { Evidence } from './evidence/evidence.js';
+import { LogEvidence } from './evidence/log-evidence.js';
+import { StoreEvidence } from './evidence/store-evidence.js';
 import { BlobCleaner } from './layers/blob-cleaner.js';
 import { LayerHolds } from './layers/layer-holds.js';
 import { LocalLayers } from './layers/layer-store.js';
@@ -35,14 +37,14 @@ export interface WiredStore {
   readonly audit: AuditReader;
   readonly projections: OwnProjectionSet;
   readonly consumers: NamedConsumers;
-  readonly evidence: LogEvidence;
+  readonly evidence: Evidence;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
 
 /** Returns the parts wired together. Each member asks `state` before it reads or writes. */
 export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore {
-  const { log, witness, viewSet, blobs, heldLayers, policy, actor, now } = parts;
+  const { log, checkpoints, viewSet, blobs, heldLayers, policy, actor, now } = parts;
   const { views } = viewSet;
   const holds = new LayerHolds();
   const cleaner = new BlobCleaner(blobs, () => views.blobs);
@@ -52,7 +54,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     views,
     holds,
     now,
-    sealed: (page) => witness.note(page),
+    sealed: (page) => checkpoints.note(page),
     fold: (page) => cleaner.cleanAfter(page, fold),
     lost: () => blobs.removeNothing(),
   });
@@ -101,7 +103,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
   const audit = wireAudit(parts, state, reader, readConfig);
   const projections = wireProjections(parts, state, reader);
   const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
-  const evidence = new LogEvidence({ log, head: () => reader.head, checkOpen: () => state.checkOpen() });
+  const evidence = wireEvidence(parts, state, reader);
   if (state.readOnly) void writer.end(state.readOnlyError());
   return {
     writer,
@@ -135,6 +137,23 @@ function wireAudit(
     readConfig,
     platformOf: (id) => storedImage(readConfig(id), { id, parent: undefined, details: undefined }).platform(),
     checkOpen: () => state.checkOpen(),
+  });
+}
+
+function wireEvidence(
+  { log, sidecar, checkpoints }: EventStoreParts,
+  state: StoreState,
+  reader: EventReader,
+): Evidence {
+  const checkOpen = (): void => state.checkOpen();
+  return new StoreEvidence({
+    log,
+    origin: sidecar.origin,
+    checkpoints,
+    readOnly: state.readOnly,
+    seen: new LogEvidence({ log, head: () => reader.head, checkOpen }),
+    // A checkpoint may be of events that are durable and not folded yet.
+    durable: new LogEvidence({ log, head: () => log.head, checkOpen }),
   });
 }
 

@@ -45,6 +45,10 @@ const questions: { readonly [member: string]: (store: EventStore) => Promise<unk
   at: (store) => store.at(1),
   diff: (store) => store.diff(0, 1),
   consumers: (store) => store.consumers(),
+  checkpoint: (store) => store.checkpoint(),
+  prove: (store) => store.prove(1),
+  proveInclusion: (store) => store.proveInclusion(1),
+  proveConsistency: (store) => store.proveConsistency(1),
   project: async (store) => (await store.project(seqsProjection('seqs'))).close(),
 };
 

@@ -5,7 +5,7 @@ import { LevelLog } from '../../src/log/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/layers/blob-store.js';
 import { LocalEventStore } from '../../src/store/local-event-store.js';
-import { HeadWitness } from '../../src/store/open/head-witness.js';
+import { CheckpointKeeper } from '../../src/store/open/checkpoint-keeper.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
@@ -57,7 +57,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     snapshots,
     snapshotter: new Snapshotter({ snapshots, viewSet, seq: 0, every: 0, onNotice }),
     onNotice,
-    witness: new HeadWitness(directory, log),
+    checkpoints: new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer: undefined, onNotice }),
     viewSet,
     blobs,
     layerPlace: 'own',

@@ -13,7 +13,7 @@ export async function borrowStore(
   keeps: (snapshot: string) => boolean,
 ): Promise<string> {
   await mkdir(join(directory, SNAPSHOTS), { recursive: true });
-  for (const name of ['imagelog.json', 'head.json']) await copyFile(join(original, name), join(directory, name));
+  for (const name of ['imagelog.json', 'checkpoint']) await copyFile(join(original, name), join(directory, name));
   await symlink(join(original, 'log'), join(directory, 'log'));
   for (const name of (await snapshotsOf(original)).filter(keeps))
     await symlink(join(original, SNAPSHOTS, name), join(directory, SNAPSHOTS, name));

@@ -22,8 +22,14 @@ export interface ConsistencyProof {
   readonly hashes: readonly Uint8Array[];
 }
 
-/** What the log can prove about itself, to somebody who holds a checkpoint and nothing else. All bytes are the caller's own. */
-export interface Evidence {
+/** How an event is proved. */
+export interface ProveOptions {
+  /** The checkpoint that whoever checks the proof trusts, its text or UTF-8; default a new one, of the head. */
+  readonly checkpoint?: Uint8Array | string | undefined;
+}
+
+/** What the tree of the log proves. All bytes are the caller's own. */
+export interface TreeProofs {
   /**
    * Resolves with the proof that event `seq` is in the log of the first `size` events, by default all of this moment. It was
    * checked, up to the root of the whole log. Costs the reading of a few tiles.
@@ -39,4 +45,24 @@ export interface Evidence {
    * @throws {RangeError} for what is no seq, or a `from` after `to`: the empty log is the beginning of any, and proves nothing
    */
   proveConsistency(from: number, to?: number): Promise<ConsistencyProof>;
+}
+
+/** What the log can prove about itself, to somebody who holds a checkpoint or a key and nothing else. */
+export interface Evidence extends TreeProofs {
+  /**
+   * Resolves with the text of a checkpoint of the head, signed when the store was opened with a signer, and then in the file
+   * `checkpoint`, durable. A store that was opened for reading writes and signs nothing: it gives the file's text when that is of
+   * the head, else one without a signature.
+   * @throws {StoreError} CHECKPOINT_FORKED when the key signed another history; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  checkpoint(): Promise<string>;
+
+  /**
+   * Resolves with the text of a `.tlog-proof` file (C2SP tlog-proof): it proves event `seq`, whose record is in it, to whoever
+   * trusts the checkpoint in it. `checkProof` checks it without the store.
+   * @throws {StoreError} EVENT_NOT_FOUND when the log, or what the checkpoint is of, has no such event; LOG_CORRUPT;
+   *   CHECKPOINT_INVALID, CHECKPOINT_FOREIGN; CHECKPOINT_FORKED when the log does not begin with what the checkpoint is of; for a
+   *   new one those of `checkpoint`
+   */
+  prove(seq: number, options?: ProveOptions): Promise<string>;
 }

@@ -4,7 +4,7 @@ import { checkConsistency, checkInclusion, type TreeHead } from '../../log/merkl
 import { proveConsistency, proveInclusion, treeRoot } from '../../log/merkle/proof.js';
 import { hashInTile, type Tile, type TileReader, TILE_WIDTH, tileOfTree } from '../../log/merkle/tile.js';
 import { nodeSha256 } from '../files/node-hash.js';
-import type { ConsistencyProof, Evidence, InclusionProof } from './evidence.js';
+import type { ConsistencyProof, InclusionProof, TreeProofs } from './evidence.js';
 
 /** What a log is proved with. */
 export interface LogEvidenceOptions {
@@ -19,7 +19,7 @@ export interface LogEvidenceOptions {
  * Makes proofs from the tiles of a log. Their rows are not checked when they are read, and whoever gets a proof has no way to tell
  * damage from forgery: so each proof is checked here, up to the root that is kept in memory.
  */
-export class LogEvidence implements Evidence {
+export class LogEvidence implements TreeProofs {
   readonly #options: LogEvidenceOptions;
 
   constructor(options: LogEvidenceOptions) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
@@ -15,6 +15,38 @@ export type FileBytes = Uint8Array | Iterable<Uint8Array>;
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {
+  try {
+    // A crash before the rename leaves the old file and one that nobody reads; after it, the new one.
+    await withTemporaryFile(path, bytes, (temporary) => rename(temporary, path));
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw ioFailure(`write ${path}`, error);
+  }
+}
+
+/**
+ * Makes the file `path` of `bytes`, whole and durable on return. Resolves with false, and changes nothing, when one is
+ * there: of two processes that make the same file, one succeeds.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function createDurableFile(path: string, bytes: FileBytes): Promise<boolean> {
+  try {
+    // A crash before the link leaves a file that nobody reads; after it, a second name of the new one.
+    await withTemporaryFile(path, bytes, (temporary) => link(temporary, path));
+    await syncDirectory(dirname(path));
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw ioFailure(`write ${path}`, error);
+  }
+}
+
+/** Gives `bytes` in a synced file beside `path` to `name`, and removes what name it then still has. */
+async function withTemporaryFile(
+  path: string,
+  bytes: FileBytes,
+  name: (temporary: string) => Promise<void>,
+): Promise<void> {
   // Not made from the file's own name, which may be as long as a name can be.
   const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
   try {
@@ -25,12 +57,9 @@ export async function writeDurableFile(path: string, bytes: FileBytes): Promise<
     } finally {
       await file.close();
     }
-    // A crash before the rename leaves the old file and one that nobody reads; after it, the new one.
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
-  } catch (error) {
+    await name(temporary);
+  } finally {
     await rm(temporary, { force: true });
-    throw ioFailure(`write ${path}`, error);
   }
 }
 

@@ -1,6 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import { Subject } from 'rxjs';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import { checkKeyName } from '../keys/checkpoint-signer.js';
+import { checkOrigin } from '../../log/origin.js';
 import { originOf } from '../write/envelope.js';
 import type { OpenOptions } from '../event-store.js';
 
@@ -17,18 +19,21 @@ const SNAPSHOT_EVERY = 50_000;
 /**
  * Returns the options of `openStore` with its actor, `user@host` when they name none. Nothing is made or read for it.
  * @throws {TypeError} naming the option that is of the wrong type
- * @throws {StoreError} ENVELOPE_INVALID when the actor is empty, too long or no Unicode
+ * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin; ENVELOPE_INVALID when the actor is empty, too long or no Unicode
  */
 export function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptions {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeObject('options', options);
-  const { create, readOnly, os, origin, layers, now, onNotice, signal } = options;
+  const { create, readOnly, os, origin, signer, layers, now, onNotice, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
   mustBeText('os', os);
   mustBeText('origin', origin);
+  if (origin !== undefined) checkOrigin(origin);
+  if (!isSigner(signer)) throw new TypeError('signer must be what readSigner gives');
+  if (origin !== undefined && signer !== undefined) checkKeyName(signer.origin, origin);
   if (!areLayers(layers)) throw new TypeError("layers must be 'none' or an object with get and release");
   if (now !== undefined && typeof now !== 'function') throw new TypeError('now must be a function');
   if (!Number.isSafeInteger(snapshotEvery) || snapshotEvery < 0) {
@@ -59,6 +64,15 @@ function areLayers(value: unknown): boolean {
   if (value === undefined || value === 'none') return true;
   const { get, release } = Object(value) as Record<string, unknown>;
   return typeof get === 'function' && typeof release === 'function';
+}
+
+function isSigner(value: unknown): boolean {
+  if (value === undefined) return true;
+  const { origin, verifierKey, check, sign } = Object(value) as Record<string, unknown>;
+  return (
+    [origin, verifierKey].every((each) => typeof each === 'string') &&
+    [check, sign].every((each) => typeof each === 'function')
+  );
 }
 
 // A container may run as a user that has no name.

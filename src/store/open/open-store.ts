@@ -15,7 +15,7 @@ import {
 } from '../files/durable-file.js';
 import { LocalEventStore } from '../local-event-store.js';
 import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
-import { HeadWitness } from './head-witness.js';
+import { CheckpointKeeper } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
 import { nodeSha256 } from '../files/node-hash.js';
@@ -33,7 +33,9 @@ import type { LayerGetReleaser } from '../store.js';
  *
  * Throws STORE_NOT_FOUND when it is missing and may not be made; STORE_NOT_A_DIRECTORY; STORE_NOT_WRITABLE;
  * STORE_LOCKED with the pid where it is known; STORE_FORMAT_UNSUPPORTED for one that a newer version wrote;
- * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; DISK_FULL; ABORTED.
+ * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
+ * SIGNATURE_INVALID for a checkpoint file that cannot be believed; KEY_FOREIGN and CHECKPOINT_FORKED for a signer of another
+ * log or history; ORIGIN_INVALID; DISK_FULL; ABORTED.
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const checked = checkOpenOptions(directory, options);
@@ -79,9 +81,9 @@ async function openParts(
   options: CheckedOptions,
   onClosed: () => void,
 ): Promise<EventStore> {
-  const witness = new HeadWitness(directory, log);
-  await witness.check();
-  const { onNotice } = options;
+  const { onNotice, signer } = options;
+  const checkpoints = new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer, onNotice });
+  await checkpoints.check();
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
   const { seq } = log.head;
@@ -104,7 +106,7 @@ async function openParts(
     directory,
     sidecar,
     log,
-    witness,
+    checkpoints,
     snapshots,
     snapshotter,
     viewSet,
@@ -145,7 +147,7 @@ async function openLog(
 async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
   throwIfAborted(options.signal);
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
-  const sidecar = newSidecar(options.origin, (options.now ?? Date.now)());
+  const sidecar = newSidecar(options.origin ?? options.signer?.origin, (options.now ?? Date.now)());
   // LevelDB does not sync the directory after it named its first files.
   await syncDirectory(join(directory, 'log'));
   // A crash before this leaves an empty log, which the next open takes up; after it, a store.

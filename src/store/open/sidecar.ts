@@ -77,5 +77,9 @@ function parseSidecar(path: string, text: string): Sidecar {
   if (typeof storeId !== 'string' || typeof origin !== 'string' || Number.isNaN(Date.parse(String(created)))) {
     throw new StoreError('SIDECAR_INVALID', `${path} lacks storeId, origin or created`, { data: { path } });
   }
+  // It is a line of every checkpoint.
+  if (origin === '' || /\p{Cc}/u.test(origin)) {
+    throw new StoreError('SIDECAR_INVALID', `${path} has an origin that is no line of text`, { data: { path } });
+  }
   return { format, version, storeId, origin, created: String(created) };
 }

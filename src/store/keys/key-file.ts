@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { StoreError } from '../../errors.js';
+import { MAX_KEY_FILE_BYTES } from '../../limits.js';
+import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../../log/note-key.js';
+import { decodeStrictUtf8 } from '../../log/strict-utf8.js';
+import { createDurableFile, ioFailure, systemCode } from '../files/durable-file.js';
+import { memoryPathOf } from './signing-memory.js';
+
+/** Permissions of anybody but the owner. */
+const OTHERS = 0o077;
+
+/**
+ * Makes a private key for the log `origin` in a new file that only its owner may read, durable on return. Resolves with the
+ * verifier key: the text that others check signatures with.
+ * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function createKeyFile(path: string, origin: string): Promise<string> {
+  if (existsSync(memoryPathOf(path))) throw taken(memoryPathOf(path));
+  const text = await generatePrivateKey(origin);
+  const { verifierKey } = await parsePrivateKey(text);
+  if (await createDurableFile(path, new TextEncoder().encode(`${text}\n`))) return verifierKey;
+  throw taken(path);
+}
+
+/**
+ * Resolves with the key in the file `path`.
+ * @throws {StoreError} FILE_NOT_FOUND; KEY_EXPOSED when others than its owner may read or write it; KEY_INVALID; IO_FAILED
+ */
+export async function readKeyFile(path: string): Promise<NoteSigner> {
+  return parsePrivateKey(await readKeyText(path, 'private'));
+}
+
+/**
+ * Resolves with the one line of a file that holds a key; of a private one, only when nobody but its owner has it.
+ * @throws {StoreError} as above
+ */
+export async function readKeyText(path: string, kind: 'private' | 'any'): Promise<string> {
+  try {
+    await using file = await open(path);
+    const stats = await file.stat();
+    const what = stats.isFile() ? `${stats.size} bytes` : 'no file';
+    if (!stats.isFile() || stats.size > MAX_KEY_FILE_BYTES) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is ${what}`, { data: { path } });
+    }
+    // Windows has no such permissions.
+    const isExposed = process.platform !== 'win32' && (stats.mode & OTHERS) !== 0;
+    if (kind === 'private' && isExposed) throw exposed(path, stats.mode);
+    const text = decodeStrictUtf8(await file.readFile())?.replace(/\n$/, '') ?? '';
+    if (isExposed && text.startsWith('PRIVATE')) throw exposed(path, stats.mode);
+    return text;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      throw new StoreError('FILE_NOT_FOUND', `no key in ${path}: the file is not there`, {
+        cause: error,
+        data: { path },
+      });
+    }
+    throw ioFailure(`read the key ${path}`, error);
+  }
+}
+
+function taken(path: string): StoreError {
+  return new StoreError('FILE_EXISTS', `cannot make a key: ${path} is there already`, { data: { path } });
+}
+
+function exposed(path: string, mode: number): StoreError {
+  const found = `0${(mode & 0o777).toString(8)}`;
+  return new StoreError(
+    'KEY_EXPOSED',
+    `others can read or write the private key ${path}: mode ${found}, expected 0600`,
+    {
+      data: { path, mode: found },
+    },
+  );
+}

@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import { StoreError } from '../../errors.js';
+import { MAX_NOTE_BYTES } from '../../limits.js';
+import { beginsWith } from '../../log/begins-with.js';
+import { checkOriginOf, formatCheckpoint, type ParsedCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
+import type { Log } from '../../log/log.js';
+import type { TreeHead } from '../../log/merkle/check-proof.js';
+import { parseVerifierKey } from '../../log/note-key.js';
+import { verifyNote } from '../../log/signed-note.js';
+import type { StoredEvent } from '../../model/events.js';
+import { removeDurably, writeDurableFile } from '../files/durable-file.js';
+import { nodeSha256 } from '../files/node-hash.js';
+import { readSmallFile } from '../files/read-small-file.js';
+import { type CheckpointSigner, checkKeyName } from '../keys/checkpoint-signer.js';
+import { checkOldHead, oldHeadPath } from './old-head-file.js';
+
+/** Name of the newest checkpoint in a store's directory. It may be deleted: then one check less is made at the next open. */
+export const CHECKPOINT_FILE = 'checkpoint';
+/** Events after which the checkpoint is written again. */
+const WRITTEN_EVERY = 1_000;
+
+export interface CheckpointKeeperOptions {
+  readonly directory: string;
+  /** Name of the log. */
+  readonly origin: string;
+  readonly log: Log;
+  readonly signer: CheckpointSigner | undefined;
+  readonly onNotice: (notice: string) => void;
+}
+
+/**
+ * Keeps the newest checkpoint in a file beside the database. LevelDB that lost the end of its log opens without an error, and
+ * without a gap: only something outside of it can tell.
+ */
+export class CheckpointKeeper {
+  readonly #options: CheckpointKeeperOptions;
+  readonly #path: string;
+  /** What the file holds; undefined before the first, and when nothing is known of it. */
+  #written: ParsedCheckpoint | undefined;
+  #text = '';
+  #hasOldHead = false;
+  /** The last write, which the next one waits for: an older checkpoint never comes after a newer one. */
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CheckpointKeeperOptions) {
+    this.#options = options;
+    this.#path = join(options.directory, CHECKPOINT_FILE);
+  }
+
+  /**
+   * Returns when the log holds all that the file and the key committed to.
+   * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or SIGNATURE_INVALID for a file
+   *   that cannot be believed; KEY_FOREIGN; CHECKPOINT_FORKED when the key signed what is not in this log; IO_FAILED
+   */
+  async check(): Promise<void> {
+    const { directory, origin, log, signer } = this.#options;
+    if (signer !== undefined) checkKeyName(signer.origin, origin);
+    this.#hasOldHead = await checkOldHead(directory, log);
+    const bytes = await readSmallFile(this.#path, MAX_NOTE_BYTES);
+    if (bytes !== undefined) {
+      const checkpoint = await this.#believable(bytes);
+      if (!(await this.#logBeginsWith(checkpoint))) throw lost(this.#path, checkpoint, log.head.seq);
+      this.#take(checkpoint, new TextDecoder().decode(bytes));
+    }
+    await signer?.check((earlier) => this.#logBeginsWith(earlier));
+  }
+
+  /**
+   * Takes note of events that are durable. A checkpoint is written when they name blobs, which an open would take for
+   * garbage if it did not miss the events, and every WRITTEN_EVERY events.
+   */
+  async note(events: readonly StoredEvent[]): Promise<void> {
+    const namesBlobs = events.some(({ type }) => type === 'LayerAdded' || type === 'ManifestAdded');
+    if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
+  }
+
+  /** Writes a checkpoint of the head. The events are durable already: a failure costs nothing but a check, and is noticed. */
+  async write(): Promise<void> {
+    // A store that has no events, and no checkpoint yet, needs none.
+    if (this.#options.log.head.seq === 0 && this.#written === undefined) return;
+    await this.newest().catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onNotice(`the checkpoint of the log was not written: ${why}`);
+    });
+  }
+
+  /**
+   * Resolves with the text of a checkpoint of the head, signed when there is a signer; the file holds it then, durable.
+   * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  newest(): Promise<string> {
+    const text = this.#writing.then(() => this.#writeNewest());
+    this.#writing = text.catch(() => undefined);
+    return text;
+  }
+
+  /** Returns the text of a checkpoint of the head without writing it: that of the file where it is one. */
+  unwritten(): string {
+    return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
+  }
+
+  async #writeNewest(): Promise<string> {
+    const { signer } = this.#options;
+    if (this.#isNewest() && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
+    const head = this.#head();
+    const text = signer ? await signer.sign(head, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(head);
+    await writeDurableFile(this.#path, new TextEncoder().encode(text));
+    this.#take(parseCheckpoint(text), text);
+    // A crash before this leaves both files, and both are checked.
+    if (this.#hasOldHead) await removeDurably(oldHeadPath(this.#options.directory));
+    this.#hasOldHead = false;
+    return text;
+  }
+
+  #head(): TreeHead & { readonly origin: string; readonly extensions: readonly string[] } {
+    const { seq, root } = this.#options.log.head;
+    return { origin: this.#options.origin, size: seq, root, extensions: [] };
+  }
+
+  #isNewest(): boolean {
+    return this.#written?.size === this.#options.log.head.seq;
+  }
+
+  #take(checkpoint: ParsedCheckpoint, text: string): void {
+    this.#written = checkpoint;
+    this.#text = text;
+  }
+
+  #logBeginsWith(earlier: TreeHead): Promise<boolean> {
+    return beginsWith(this.#options.log, earlier, nodeSha256);
+  }
+
+  // The file is replaced as a whole: one that is not whole was damaged or edited, and is no reason to leave a check out.
+  async #believable(bytes: Uint8Array): Promise<ParsedCheckpoint> {
+    const { origin, signer } = this.#options;
+    let checkpoint: ParsedCheckpoint;
+    try {
+      checkpoint = parseCheckpoint(bytes);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${this.#path}: ${why}`, {
+        cause,
+        data: { path: this.#path },
+      });
+    }
+    checkOriginOf(checkpoint, origin);
+    if (signer !== undefined) await isSignedBy(checkpoint, signer);
+    return checkpoint;
+  }
+}
+
+/**
+ * Whether the signer's key signed the checkpoint.
+ * @throws {StoreError} SIGNATURE_INVALID when it has a signature of the key that does not verify
+ */
+async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: CheckpointSigner): Promise<boolean> {
+  const verifier = await parseVerifierKey(signer.verifierKey);
+  const isNamed = checkpoint?.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
+  // Others may have signed it: a key that was replaced, a witness, nobody.
+  if (checkpoint === undefined || isNamed !== true) return false;
+  await verifyNote(checkpoint, [verifier]);
+  return true;
+}
+
+function lost(path: string, { size }: TreeHead, head: number): StoreError {
+  const what =
+    size > head
+      ? `the log ends at seq ${head}, and its checkpoint is of ${size} events: its end was lost, ${eventsFrom(head + 1, size)}. ` +
+        `Restore a backup or rebuild the store; without ${path} it opens and goes on as if they had never been`
+      : `the events up to ${size} are not those of its checkpoint ${path}. Restore a backup`;
+  return new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
+    data: size > head ? { seq: size, head, lost: { from: head + 1, to: size }, path } : { seq: size, head, path },
+  });
+}
+
+function eventsFrom(first: number, last: number): string {
+  return first === last ? `event ${first}` : `events ${first} to ${last}`;
+}

@@ -1,0 +1,19 @@
+import { isStoreError } from '../../../../src/errors.js';
+import { readSigner } from '../../../../src/store/keys/checkpoint-signer.js';
+import { branchOf } from '../branches.js';
+
+// Signs a branch at every size with the key that the first argument names, and says which sizes it got to sign: run as a process of
+// its own.
+const [path = '', name = ''] = process.argv.slice(2);
+const signer = await readSigner(path);
+const branch = branchOf(name);
+const sizes: number[] = [];
+try {
+  for (let size = 1; size <= 12; size++) {
+    await signer.sign(branch.checkpoint(size), branch.beginsWith(12));
+    sizes.push(size);
+  }
+} catch (error) {
+  if (!isStoreError(error, 'CHECKPOINT_FORKED')) throw error;
+}
+process.send?.(sizes);
