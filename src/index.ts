@@ -33,8 +33,6 @@ export type {
   StoreBackend,
   WriteOptions,
 } from './store/store.js';
-export type { ConsistencyProof, Evidence, InclusionProof } from './store/evidence/evidence.js';
-export type { TreeHead } from './log/merkle/check-proof.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';
@@ -65,6 +63,24 @@ export type {
   ProjectionFailure,
   ProjectOptions,
 } from './store/own-projections/own-projection.js';
+
+// Evidence: checkpoints, keys and proofs
+export type {
+  ConsistencyProof,
+  Evidence,
+  InclusionProof,
+  ProveOptions,
+  TreeProofs,
+} from './store/evidence/evidence.js';
+export { type BeginsWith, type CheckpointSigner, readSigner } from './store/keys/checkpoint-signer.js';
+export { createKeyFile } from './store/keys/key-file.js';
+export { type Checkpoint, type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './log/checkpoint.js';
+export { type NoteVerifier, parseVerifierKey } from './log/note-key.js';
+export type { NoteSignature, SignedNote } from './log/signed-note.js';
+export { type CheckedProof, checkProof, type CheckProofOptions } from './log/check-log-proof.js';
+export { formatProof, type LogProof, type ParsedProof, parseProof } from './log/tlog-proof.js';
+export { checkConsistency, checkInclusion, type TreeHead } from './log/merkle/check-proof.js';
+export { leafHash } from './log/leaf-hash.js';
 
 // Errors
 export { type ErrorCode, type ErrorData, errorKinds, type ErrorKind, isStoreError, StoreError } from './errors.js';
