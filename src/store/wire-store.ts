@@ -44,7 +44,7 @@ export interface WiredStore {
 
 /** Returns the parts wired together. Each member asks `state` before it reads or writes. */
 export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore {
-  const { log, checkpoints, viewSet, blobs, heldLayers, policy, actor, now } = parts;
+  const { log, checkpoints, viewSet, blobs, actor, now } = parts;
   const { views } = viewSet;
   const holds = new LayerHolds();
   const cleaner = new BlobCleaner(blobs, () => views.blobs);
@@ -63,20 +63,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     state.checkOpen();
     return writer.submit({ decide, origin: originOf(options, actor) });
   };
-  const images = new ImageStore({
-    views,
-    port: writer,
-    readConfig,
-    readMetadata: (id, key) => views.metadata.get(id)?.get(key),
-    details: (id) => imageDetails(views, id),
-    configsOutliveImages: true,
-    policy,
-    heldLayers,
-    holds,
-    actor,
-    now,
-    hash: nodeSha256,
-  });
+  const images = wireImages(parts, { holds, port: writer, readConfig });
   const references = new ReferenceStore({
     view: () => views.references,
     platformOf: (id) => images.get(id).platform(),
@@ -119,6 +106,25 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     evidence,
     submit,
   };
+}
+
+function wireImages(
+  { viewSet, policy, heldLayers, actor, now }: EventStoreParts,
+  over: { readonly holds: LayerHolds; readonly port: Writer; readonly readConfig: (id: ImageId) => Uint8Array },
+): ImageStore {
+  const { views } = viewSet;
+  return new ImageStore({
+    ...over,
+    views,
+    readMetadata: (id, key) => views.metadata.get(id)?.get(key),
+    details: (id) => imageDetails(views, id),
+    configsOutliveImages: true,
+    policy,
+    heldLayers,
+    actor,
+    now,
+    hash: nodeSha256,
+  });
 }
 
 function wireAudit(
