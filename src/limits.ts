@@ -27,6 +27,8 @@ export const MAX_TAG_LENGTH = 128;
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
+/** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */
+export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
 /** Events that a subscriber holds in memory: one page, however far it is behind. */
 export const MAX_PAGE_EVENTS = 1_000;
 /** Length of a consumer's name, its version included. */

@@ -21,6 +21,8 @@ export const TREE_PREFIX = 0x74; // t
 export const REMOVED_PREFIX = 0x78; // x
 
 const SEQ_BYTES = 8;
+/** Length of an event's key. */
+export const EVENT_KEY_BYTES = 1 + SEQ_BYTES;
 const TWO_POW_32 = 2 ** 32;
 
 /** Returns the key of the event at `seq`, 1 to 2^53 - 1. */

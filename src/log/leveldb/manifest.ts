@@ -1,0 +1,101 @@
+import { EVENT_KEY_BYTES, EVENT_PREFIX, seqOfKey } from '../keys.js';
+import { ByteReader } from './byte-reader.js';
+
+/** A table that the database is made of. */
+export interface Table {
+  /** Size of its file in bytes. */
+  readonly size: number;
+  /** Seqs that events in it can have; undefined when it has none. */
+  readonly events: { readonly first: number; readonly last: number } | undefined;
+}
+
+/** What the edits of a MANIFEST come to: the files that make up the database. */
+export interface Manifest {
+  /** The oldest write-ahead log that is not in the tables yet; 0 before there is any. */
+  readonly logNumber: number;
+  readonly previousLogNumber: number;
+  /** LevelDB's own count of written entries, when the last edit was made. */
+  readonly lastSequence: number;
+  /** Each table by its number. */
+  readonly tables: ReadonlyMap<number, Table>;
+}
+
+/** The kinds of fields of an edit (db/version_edit.cc). */
+const COMPARATOR = 1;
+const LOG_NUMBER = 2;
+const NEXT_FILE_NUMBER = 3;
+const LAST_SEQUENCE = 4;
+const COMPACT_POINTER = 5;
+const DELETED_FILE = 6;
+const NEW_FILE = 7;
+const PREVIOUS_LOG_NUMBER = 9;
+
+const INTERNAL_BYTES = 8;
+
+/** Returns what the edits come to, or undefined when one of them is none. */
+export function parseManifest(edits: Iterable<Uint8Array>): Manifest | undefined {
+  const fields = new Map<number, number>();
+  const tables = new Map<number, Table>();
+  for (const edit of edits) {
+    const reader = new ByteReader(edit);
+    while (!reader.isAtEnd) if (!readField(reader, fields, tables)) return undefined;
+  }
+  const logNumber = fields.get(LOG_NUMBER);
+  const lastSequence = fields.get(LAST_SEQUENCE);
+  if (logNumber === undefined || lastSequence === undefined || !fields.has(NEXT_FILE_NUMBER)) return undefined;
+  return { logNumber, previousLogNumber: fields.get(PREVIOUS_LOG_NUMBER) ?? 0, lastSequence, tables };
+}
+
+/** Reads one field; false when it is none. */
+function readField(reader: ByteReader, fields: Map<number, number>, tables: Map<number, Table>): boolean {
+  const tag = reader.number();
+  switch (tag) {
+    case COMPARATOR:
+      return reader.string() !== undefined;
+    case LOG_NUMBER:
+    case NEXT_FILE_NUMBER:
+    case LAST_SEQUENCE:
+    case PREVIOUS_LOG_NUMBER: {
+      const value = reader.number();
+      if (value !== undefined) fields.set(tag, value);
+      return value !== undefined;
+    }
+    case COMPACT_POINTER:
+      return reader.number() !== undefined && reader.string() !== undefined;
+    case DELETED_FILE: {
+      const number = reader.number() === undefined ? undefined : reader.number();
+      if (number !== undefined) tables.delete(number);
+      return number !== undefined;
+    }
+    case NEW_FILE:
+      return readNewFile(reader, tables);
+    default:
+      return false;
+  }
+}
+
+function readNewFile(reader: ByteReader, tables: Map<number, Table>): boolean {
+  const level = reader.number();
+  const number = reader.number();
+  const size = reader.number();
+  const smallest = reader.string();
+  const largest = reader.string();
+  if (level === undefined || number === undefined || size === undefined) return false;
+  if (smallest === undefined || largest === undefined) return false;
+  tables.set(number, { size, events: eventsBetween(userKey(smallest), userKey(largest)) });
+  return true;
+}
+
+/** LevelDB's own number and kind of the entry follow the key. */
+function userKey(key: Uint8Array): Uint8Array {
+  return key.subarray(0, Math.max(0, key.length - INTERNAL_BYTES));
+}
+
+function eventsBetween(smallest: Uint8Array, largest: Uint8Array): Table['events'] {
+  const [from = 0, to = 0] = [smallest[0], largest[0]];
+  if (from > EVENT_PREFIX || to < EVENT_PREFIX) return undefined;
+  return {
+    first: from === EVENT_PREFIX && smallest.length === EVENT_KEY_BYTES ? seqOfKey(smallest) : 1,
+    last: to === EVENT_PREFIX && largest.length === EVENT_KEY_BYTES ? seqOfKey(largest) : Number.POSITIVE_INFINITY,
+  };
+}
