@@ -5,6 +5,7 @@ import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
 import { BlobStore } from '../layers/blob-store.js';
+import { checkDatabase } from './check-database.js';
 import { claimDirectory } from './directory-claim.js';
 import {
   ioFailure,
@@ -20,7 +21,8 @@ import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
-import { removeOwner, withOwner, writeOwner } from './owner-file.js';
+import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
+import { rehearseOpening } from './rehearsal.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
@@ -53,14 +55,16 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
+    await refuseHalfAStore(path);
     if (!mayCreate(options))
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
         data: { directory: path },
       });
-    await refuseHalfAStore(path);
   }
+  await refuseSecondOwner(path);
   const log = await openLog(path, { createIfMissing: sidecar === undefined, readOnly: options.readOnly });
   try {
+    if (options.readOnly !== true) await writeOwner(path);
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
@@ -90,7 +94,6 @@ async function openParts(
   const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
-    await writeOwner(directory);
     await removeTemporaryFiles(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
@@ -137,10 +140,17 @@ async function openLog(
   options: { readonly createIfMissing: boolean; readonly readOnly: boolean | undefined },
 ): Promise<LevelLog> {
   try {
+    if (!options.createIfMissing) await checkBeforeOpening(directory);
     return await LevelLog.open(join(directory, 'log'), { ...options, hash: nodeSha256 });
   } catch (error) {
     throw await withOwner(directory, error);
   }
+}
+
+// LevelDB drops what it cannot read of its write-ahead log, and removes the rest of that file: whatever can be refused is refused before.
+async function checkBeforeOpening(directory: string): Promise<void> {
+  const { isTorn } = await checkDatabase(directory);
+  if (isTorn) await rehearseOpening(directory, (log) => new HeadWitness(directory, log).check());
 }
 
 /** Writes the sidecar of a store whose empty log was just made. */
@@ -155,11 +165,15 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   return sidecar;
 }
 
-// LevelDB that may create a database removes files when its CURRENT file is gone: look before it does.
+// LevelDB that may create a database removes files when its CURRENT file is gone: look before it does. A crash before the sidecar was
+// written leaves a log in which nothing stands yet.
 async function refuseHalfAStore(directory: string): Promise<void> {
-  const names = await namesIn(join(directory, 'log'));
-  if (names.includes('CURRENT') || !names.some((name) => /\.(?:ldb|log)$/.test(name))) return;
-  throw lostSidecar(directory, 'files of a log without its CURRENT file');
+  const location = join(directory, 'log');
+  for (const name of await namesIn(location)) {
+    if (!/\.(?:ldb|sst|log)$/.test(name)) continue;
+    const { size } = await stat(join(location, name));
+    if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
+  }
 }
 
 function lostSidecar(directory: string, found: string): StoreError {

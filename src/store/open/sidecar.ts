@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
-import { ioFailure, systemCode, writeDurableFile } from '../files/durable-file.js';
+import { writeDurableFile } from '../files/durable-file.js';
+import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -46,14 +46,11 @@ export function formatSidecar({ format, version, storeId, origin, created }: Sid
  */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
   const path = join(directory, SIDECAR_FILE);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioFailure(`read ${path}`, error);
+  if (!(await isFileOrMissing(path))) {
+    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { data: { path } });
   }
-  return parseSidecar(path, text);
+  const bytes = await readRegularFile(path);
+  return bytes === undefined ? undefined : parseSidecar(path, new TextDecoder().decode(bytes));
 }
 
 function parseSidecar(path: string, text: string): Sidecar {

@@ -1,0 +1,49 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StoreError } from '../../errors.js';
+import { ioFailure, systemCode } from '../files/durable-file.js';
+import { type DatabaseReport, inspectDatabase } from './inspect-database.js';
+
+/** Looks until one of them found the directory the same before and after. */
+const MAX_LOOKS = 10;
+
+/**
+ * Returns whether the database of the store in `directory` ends in a write that did not finish, after a look that its files are whole.
+ * Nothing is changed.
+ * @throws {StoreError} LOG_CORRUPT with each fault of a file and the events that it costs; STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function checkDatabase(directory: string): Promise<{ readonly isTorn: boolean }> {
+  const location = join(directory, 'log');
+  const report = await stableReport(location);
+  const { faults, isTorn } = report;
+  if (faults.length === 0) return { isTorn };
+  const said = faults.map(({ message }) => message).join('; ');
+  throw new StoreError('LOG_CORRUPT', `the log ${location} is damaged, and left as it is: ${said}`, {
+    data: { location, faults },
+  });
+}
+
+// Files that another process changes while they are looked at are in use, not damaged: LevelDB's lock then says so.
+async function stableReport(location: string): Promise<DatabaseReport> {
+  for (let look = 0; look < MAX_LOOKS; look++) {
+    const before = await fingerprint(location);
+    const report = await inspectDatabase(location).catch((error: unknown) => error);
+    if ((await fingerprint(location)) !== before) continue;
+    if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
+    return report as DatabaseReport;
+  }
+  return { faults: [], isTorn: false };
+}
+
+async function fingerprint(location: string): Promise<string> {
+  try {
+    const names = (await readdir(location)).sort();
+    const files = names.map(async (name) => {
+      const { ino, size, mtimeNs } = await stat(join(location, name), { bigint: true });
+      return [name, ino, size, mtimeNs].join(' ');
+    });
+    return (await Promise.all(files)).join('\n');
+  } catch (error) {
+    return systemCode(error);
+  }
+}

@@ -1,0 +1,144 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Manifest, parseManifest, type Table } from '../../log/leveldb/manifest.js';
+import { parseRecordFile } from '../../log/leveldb/record-file.js';
+import { BLOCK_TRAILER_BYTES, FOOTER_BYTES, isWholeBlock, parseFooter } from '../../log/leveldb/table-footer.js';
+import { systemCode } from '../files/durable-file.js';
+import { isFileOrMissing, readPart, readRegularFile } from '../files/regular-file.js';
+import { inspectWriteAheadLogs } from './inspect-write-ahead-logs.js';
+
+/** Something about the files of the database that LevelDB would pass over in silence, or refuse. */
+export interface DatabaseFault {
+  /** The file's name in the directory of the log. */
+  readonly file: string;
+  /** What is wrong with it, and which events that costs. */
+  readonly message: string;
+}
+
+/** What the files of a database look like from outside. */
+export interface DatabaseReport {
+  readonly faults: readonly DatabaseFault[];
+  /** Whether a write-ahead log ends in a write that did not finish: a crash leaves that, and so does damage at its end. */
+  readonly isTorn: boolean;
+}
+
+const CURRENT = 'CURRENT';
+/** The files that LevelDB opens by their names, and its lock. */
+const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/;
+
+/**
+ * Looks at the files of the database in `location`, and changes nothing: CURRENT, the MANIFEST and every write-ahead log whole, the
+ * size, footer and index of every table. LevelDB replays and removes its write-ahead log when it opens: what it drops then is gone, so this
+ * comes before. Costs reading the MANIFEST and the write-ahead logs (some MiB), and the ends of the tables.
+ */
+export async function inspectDatabase(location: string): Promise<DatabaseReport> {
+  try {
+    return await inspectFiles(location);
+  } catch (error) {
+    if (!(error instanceof DatabaseDamage)) throw error;
+    return { faults: [{ file: error.file, message: error.message }], isTorn: false };
+  }
+}
+
+/** Damage that leaves nothing else to look at. */
+class DatabaseDamage extends Error {
+  readonly file: string;
+
+  constructor(file: string, message: string) {
+    super(message);
+    this.file = file;
+  }
+}
+
+async function inspectFiles(location: string): Promise<DatabaseReport> {
+  const names = await listed(location);
+  for (const name of names) {
+    if (!DATABASE_FILE.test(name) || (await isFileOrMissing(join(location, name)))) continue;
+    throw new DatabaseDamage(
+      name,
+      `${name} is no file, so that the log cannot be opened; no event need be lost but those in it`,
+    );
+  }
+  const manifest = await readManifest(location);
+  const tables = await inspectTables(location, names, manifest.tables);
+  const logs = await inspectWriteAheadLogs(location, names, manifest);
+  return { faults: [...tables, ...logs.faults], isTorn: logs.isTorn };
+}
+
+async function listed(location: string): Promise<string[]> {
+  try {
+    return await readdir(location);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT')
+      throw new DatabaseDamage('.', 'the directory of the log is missing, and every event with it');
+    if (systemCode(error) === 'ENOTDIR') throw new DatabaseDamage('.', 'a file stands in the place of the log');
+    throw error;
+  }
+}
+
+async function readManifest(location: string): Promise<Manifest> {
+  const name = await manifestName(location);
+  const bytes = await readDatabaseFile(location, name);
+  const { records, damaged, tornAt } = parseRecordFile(bytes);
+  // A crash may leave an edit unfinished: its bytes end with the file. LevelDB takes any other end for damage as well.
+  const [stretch] = damaged;
+  if (stretch !== undefined) throw damagedManifest(name, `bytes ${stretch.offset} to ${stretch.end} are damaged`);
+  const manifest = parseManifest(records.map(({ bytes: edit }) => edit));
+  if (manifest === undefined)
+    throw damagedManifest(name, tornAt === undefined ? 'it is none' : `it ends at byte ${tornAt}`);
+  return manifest;
+}
+
+async function manifestName(location: string): Promise<string> {
+  const bytes = await readDatabaseFile(location, CURRENT);
+  const name = /^(MANIFEST-\d+)\n$/.exec(Buffer.from(bytes).toString('latin1'))?.[1];
+  if (name !== undefined) return name;
+  throw new DatabaseDamage(
+    CURRENT,
+    'CURRENT does not name a MANIFEST, so that no event can be found; none need be lost',
+  );
+}
+
+async function readDatabaseFile(location: string, name: string): Promise<Uint8Array> {
+  const bytes = await readRegularFile(join(location, name));
+  if (bytes !== undefined) return bytes;
+  throw new DatabaseDamage(name, `${name} is missing, so that no event can be found; none need be lost`);
+}
+
+function damagedManifest(name: string, why: string): DatabaseDamage {
+  return new DatabaseDamage(name, `${name} is damaged, so that no event can be found; none need be lost: ${why}`);
+}
+
+async function inspectTables(
+  location: string,
+  names: readonly string[],
+  tables: ReadonlyMap<number, Table>,
+): Promise<DatabaseFault[]> {
+  const faults: DatabaseFault[] = [];
+  for (const [number, table] of tables) {
+    const stem = String(number).padStart(6, '0');
+    const file = [`${stem}.ldb`, `${stem}.sst`].find((name) => names.includes(name)) ?? `${stem}.ldb`;
+    const why = names.includes(file) ? await faultOfTable(join(location, file), table) : 'is missing';
+    if (why !== undefined) faults.push({ file, message: `the table ${file} ${why}, and with it ${eventsText(table)}` });
+  }
+  return faults;
+}
+
+async function faultOfTable(path: string, { size }: Table): Promise<string | undefined> {
+  const found = await stat(path);
+  if (found.size !== size) return `has ${found.size} bytes, expected ${size}`;
+  const handles = parseFooter(await readPart(path, size - FOOTER_BYTES, FOOTER_BYTES));
+  if (handles === undefined) return 'has a damaged end';
+  for (const { offset, size: blockSize } of handles) {
+    if (offset + blockSize + BLOCK_TRAILER_BYTES > size) return 'has a damaged end';
+    if (!isWholeBlock(await readPart(path, offset, blockSize + BLOCK_TRAILER_BYTES))) return 'has a damaged index';
+  }
+  return undefined;
+}
+
+function eventsText({ events }: Table): string {
+  if (events === undefined) return 'rows, though no event';
+  const { first, last } = events;
+  if (last === Number.POSITIVE_INFINITY) return first === 1 ? 'events' : `events from ${first} on`;
+  return `events between ${first} and ${last}`;
+}

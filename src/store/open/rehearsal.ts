@@ -1,0 +1,56 @@
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LevelLog } from '../../log/level-log.js';
+import { ioFailure } from '../files/durable-file.js';
+import { nodeSha256 } from '../files/node-hash.js';
+
+/** Name of the directory that a rehearsal is held in, beside the log. What a crash leaves of it goes with the next one. */
+const REHEARSAL_FOLDER = 'log.rehearsal';
+
+/**
+ * Opens a copy of the log of the store in `directory`, runs `check` on it, and removes the copy. LevelDB that opens a log with an unfinished
+ * end drops that end for good: when it was no crash that left it, but damage, then the log must be as it was for whoever saves what is there.
+ * Tables are never written to again, so that a link is a copy of them.
+ * @throws {StoreError} what opening or `check` throws; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function rehearseOpening(directory: string, check: (log: LevelLog) => Promise<void>): Promise<void> {
+  const copy = join(directory, REHEARSAL_FOLDER);
+  try {
+    await removeRehearsal(directory);
+    await mkdir(copy, { mode: 0o700 });
+    await copyDatabase(join(directory, 'log'), copy);
+    const log = await LevelLog.open(copy, { createIfMissing: false, readOnly: true, hash: nodeSha256 });
+    try {
+      await check(log);
+    } finally {
+      await log.close();
+    }
+  } catch (error) {
+    throw ioFailure(`look at a copy of the log of ${directory}`, error);
+  } finally {
+    await removeRehearsal(directory);
+  }
+}
+
+async function removeRehearsal(directory: string): Promise<void> {
+  await rm(join(directory, REHEARSAL_FOLDER), { recursive: true, force: true });
+}
+
+async function copyDatabase(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    if (!/^(?:CURRENT|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/.test(name)) continue;
+    if (!(await stat(join(from, name))).isFile()) continue;
+    if (/\.(?:ldb|sst)$/.test(name)) await linkOrCopy(join(from, name), join(to, name));
+    else await copyFile(join(from, name), join(to, name));
+  }
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch {
+    // Not every file system has links, nor every file more of them.
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  }
+}
