@@ -62,7 +62,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
       });
   }
   await refuseSecondOwner(path);
-  const log = await openLog(path, { createIfMissing: sidecar === undefined, readOnly: options.readOnly });
+  const log = await openLog(path, sidecar, options);
   try {
     if (options.readOnly !== true) await writeOwner(path);
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
@@ -135,22 +135,23 @@ async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<
   return heldLayers;
 }
 
-async function openLog(
-  directory: string,
-  options: { readonly createIfMissing: boolean; readonly readOnly: boolean | undefined },
-): Promise<LevelLog> {
+async function openLog(directory: string, sidecar: Sidecar | undefined, options: CheckedOptions): Promise<LevelLog> {
+  const { readOnly } = options;
   try {
-    if (!options.createIfMissing) await checkBeforeOpening(directory);
-    return await LevelLog.open(join(directory, 'log'), { ...options, hash: nodeSha256 });
+    if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options);
+    const createIfMissing = sidecar === undefined;
+    return await LevelLog.open(join(directory, 'log'), { createIfMissing, readOnly, hash: nodeSha256 });
   } catch (error) {
     throw await withOwner(directory, error);
   }
 }
 
 // LevelDB drops what it cannot read of its write-ahead log, and removes the rest of that file: whatever can be refused is refused before.
-async function checkBeforeOpening(directory: string): Promise<void> {
+async function checkBeforeOpening(directory: string, { origin }: Sidecar, options: CheckedOptions): Promise<void> {
   const { isTorn } = await checkDatabase(directory);
-  if (isTorn) await rehearseOpening(directory, (log) => new HeadWitness(directory, log).check());
+  if (!isTorn) return;
+  const { signer, onNotice } = options;
+  await rehearseOpening(directory, (log) => new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check());
 }
 
 /** Writes the sidecar of a store whose empty log was just made. */
