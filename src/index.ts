@@ -33,6 +33,14 @@ export type {
   StoreBackend,
   WriteOptions,
 } from './store/store.js';
+export type {
+  ErasedContent,
+  Erasing,
+  Erasure,
+  PrunedContent,
+  PruneOptions,
+  PruneResult,
+} from './store/erase/erasing.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';

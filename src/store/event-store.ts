@@ -5,6 +5,7 @@ import type { AuditReads, When } from './audit/audit.js';
 import type { Consumers } from './consumers/consumer.js';
 import type { Evidence } from './evidence/evidence.js';
 import type { CheckpointSigner } from './keys/checkpoint-signer.js';
+import type { Erasing } from './erase/erasing.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -90,7 +91,7 @@ export interface StoreStats {
 }
 
 /** A store over an event log in a directory: what `openStore` gives. */
-export interface EventStore extends Store, AuditReads, Consumers, Evidence, OwnProjections, AsyncDisposable {
+export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evidence, OwnProjections, AsyncDisposable {
   readonly directory: string;
   /** The events, for reading. @throws {StoreError} STORE_CLOSED, as the next two */
   readonly log: StoreLog;

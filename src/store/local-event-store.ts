@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
-import type { ImageId } from '../model/digest.js';
+import type { Digest, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
@@ -13,6 +13,7 @@ import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
+import type { ErasedContent, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -201,6 +202,18 @@ export class LocalEventStore implements EventStore {
       readContent: (digest) => log.content(digest),
       isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
     });
+  }
+
+  async erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent> {
+    return this.#wired.eraser.erase(digest, reason, options);
+  }
+
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    return this.#wired.eraser.prune(options);
+  }
+
+  erasures(): ReadonlyMap<Digest, Erasure> {
+    return this.#wired.eraser.erasures();
   }
 
   project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {

@@ -2,10 +2,13 @@ import { StoreError } from '../errors.js';
 import type { ImageId } from '../model/digest.js';
 import { storedImage } from '../model/stored-image.js';
 import { AuditReader } from './audit/audit-reader.js';
+import { seqAt } from './audit/seq-at.js';
 import { LogBackend } from './backends/log-backend.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { Decide } from './decide/decision.js';
 import type { EventStoreParts } from './event-store-parts.js';
+import { refuseErased } from './erase/erased.js';
+import { Eraser } from './erase/eraser.js';
 import { nodeSha256 } from './files/node-hash.js';
 import { imageDetails } from './image-details.js';
 import { ImageStore } from './image-store.js';
@@ -35,6 +38,7 @@ export interface WiredStore {
   readonly layers: LocalLayers;
   readonly backend: LogBackend;
   readonly audit: AuditReader;
+  readonly eraser: Eraser;
   readonly projections: OwnProjectionSet;
   readonly consumers: NamedConsumers;
   readonly evidence: Evidence;
@@ -88,6 +92,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
   });
   const reader = new EventReader(log, viewSet.folded$);
   const audit = wireAudit(parts, state, reader, readConfig);
+  const eraser = wireEraser(parts, state, { writer, cleaner, reader, holds });
   const projections = wireProjections(parts, state, reader);
   const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
   const evidence = wireEvidence(parts, state, reader);
@@ -101,6 +106,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     layers,
     backend,
     audit,
+    eraser,
     projections,
     consumers,
     evidence,
@@ -124,6 +130,27 @@ function wireImages(
     actor,
     now,
     hash: nodeSha256,
+  });
+}
+
+function wireEraser(
+  parts: EventStoreParts,
+  state: StoreState,
+  own: Pick<WiredStore, 'writer' | 'cleaner' | 'reader'> & { readonly holds: LayerHolds },
+): Eraser {
+  const { log, viewSet, blobs, actor, now } = parts;
+  const { writer: port, cleaner, reader, holds } = own;
+  return new Eraser({
+    log,
+    views: viewSet.views,
+    pastViewsAt: (seq, signal) => pastViewsAt(parts, seq, signal),
+    seqAt: (when) => seqAt(when, { log, headSeq: reader.head.seq, now }),
+    port,
+    blobs,
+    cleaner,
+    holds,
+    state,
+    actor,
   });
 }
 
@@ -176,8 +203,10 @@ function wireProjections(parts: EventStoreParts, state: StoreState, reader: Even
   return projections;
 }
 
-function readContent({ log }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {
+function readContent({ log, viewSet }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {
   state.checkOpen();
+  // Also for a look into the past: what was erased since is gone.
+  refuseErased(viewSet.views.erasures, id);
   const config = log.content(id);
   if (config !== undefined) return config;
   throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, {

@@ -7,7 +7,7 @@ import type { Projection } from '../../projections/projection.js';
 import { createViews, type Views } from '../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
-import { anyOperation, outcomeOf } from '../support/store-operations.js';
+import { anyCommand, outcomeOf } from '../support/store-operations.js';
 import { eventsFrom } from '../support/stored-event.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
 
@@ -38,7 +38,7 @@ test('events fold to the same views on one page, on many and one by one', async 
   const store = await openTestStore(t);
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyOperation, { maxLength: 30 }),
+      fc.array(anyCommand, { maxLength: 30 }),
       fc.array(fc.nat(9), { minLength: 1 }),
       async (operations, cuts) => {
         await Promise.all(operations.map((operation) => outcomeOf(store, operation)));

@@ -4,7 +4,7 @@ import type { EventBody } from '../../src/model/events.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed } from '../support/image-configs.js';
 import { stateOf } from '../support/store-state.js';
-import { anyOperation, type Operation, outcomeOf } from '../support/store-operations.js';
+import { anyCommand, type Operation, outcomeOf } from '../support/store-operations.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
 
 /** What events tell, without when and in which transaction. */
@@ -31,8 +31,8 @@ test('commands of one turn come to the same as one after another', async (t) => 
   const together = await openTestStore(t);
   const apart = await openTestStore(t);
   const property = fc.asyncProperty(
-    fc.array(anyOperation, { maxLength: 12 }),
-    fc.array(anyOperation, { minLength: 2, maxLength: 16 }),
+    fc.array(anyCommand, { maxLength: 12 }),
+    fc.array(anyCommand, { minLength: 2, maxLength: 16 }),
     async (before, operations) => {
       await clear(together, apart);
       for (const store of [together, apart]) await oneByOne(store, before);

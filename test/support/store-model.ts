@@ -10,11 +10,18 @@ interface ModelImage {
 export class StoreModel {
   readonly images = new Map<string, ModelImage>();
   readonly names = new Map<string, string>();
+  /** Images whose config is there, also when they are deleted, and those whose config was erased. */
+  readonly kept = new Set<string>();
+  readonly erased = new Set<string>();
 
   apply(operation: Operation): unknown {
     if (operation.op === 'untag') return this.names.delete(operation.name) ? 'done' : 'REFERENCE_NOT_FOUND';
+    if (operation.op === 'prune') return this.#prune();
     const { image } = operation;
+    if (operation.op === 'erase') return this.#eraseOne(image);
     if (operation.op === 'create') {
+      this.kept.add(image);
+      this.erased.delete(image);
       if (!this.images.has(image)) this.images.set(image, { parent: undefined, metadata: new Map() });
       return idNamed(image);
     }
@@ -35,11 +42,12 @@ export class StoreModel {
         .sort()
         .map((reference) => ({ reference, image: idNamed(this.names.get(reference) ?? ''), target: undefined })),
       layers: [],
+      erased: [...this.erased].map(idNamed).sort(),
       walked: ids,
     };
   }
 
-  #applyTo(entry: ModelImage, operation: Exclude<Operation, { op: 'untag' | 'create' }>): unknown {
+  #applyTo(entry: ModelImage, operation: Exclude<Operation, { op: 'untag' | 'create' | 'erase' | 'prune' }>): unknown {
     switch (operation.op) {
       case 'delete':
         this.#delete(operation.image);
@@ -63,6 +71,20 @@ export class StoreModel {
         return 'done';
       }
     }
+  }
+
+  #eraseOne(image: string): unknown {
+    if (this.images.has(image)) return 'CONTENT_IN_USE';
+    if (this.erased.has(image)) return 'CONTENT_ERASED';
+    if (!this.kept.delete(image)) return 'CONTENT_NOT_FOUND';
+    this.erased.add(image);
+    return imageConfig(image).length;
+  }
+
+  #prune(): string[] {
+    const pruned = [...this.kept].filter((image) => !this.images.has(image));
+    for (const image of pruned) this.#eraseOne(image);
+    return pruned.map(idNamed).sort();
   }
 
   #delete(image: string): void {

@@ -14,7 +14,9 @@ export type Operation =
   | { readonly op: 'setMetadata'; readonly image: string; readonly key: string; readonly value: string }
   | { readonly op: 'deleteMetadata'; readonly image: string; readonly key: string }
   | { readonly op: 'tag'; readonly image: string; readonly name: string; readonly overwrite: boolean }
-  | { readonly op: 'untag'; readonly name: string };
+  | { readonly op: 'untag'; readonly name: string }
+  | { readonly op: 'erase'; readonly image: string }
+  | { readonly op: 'prune' };
 
 const worldImages = ['a', 'b', 'c', 'd', 'e'] as const;
 const worldNames = ['docker.io/library/x:1', 'docker.io/library/y:2'] as const;
@@ -24,8 +26,8 @@ const image = fc.constantFrom(...worldImages);
 const name = fc.constantFrom(...worldNames);
 const key = fc.constantFrom(...worldKeys);
 
-/** Any write of the small world; creates and parents come most often, so that others find something. */
-export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
+/** Any command of the small world; creates and parents come most often, so that others find something. */
+export const anyCommand: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ op: fc.constant('create'), image }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('delete'), image }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('setBuiltLocally'), image }) },
@@ -34,6 +36,13 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant('deleteMetadata'), image, key }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('tag'), image, name, overwrite: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('untag'), name }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('erase'), image }) },
+);
+
+/** Any write of the small world: also a prune, which is no command but a look at the whole log and then one. */
+export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 26, arbitrary: anyCommand },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('prune') }) },
 );
 
 /** Does `operation` on `store`: resolves with what it answers, or with the code of its refusal. */
@@ -65,5 +74,11 @@ function perform(store: EventStore, operation: Operation): Promise<unknown> {
       return store.tag(operation.name, id, { overwrite: operation.overwrite });
     case 'untag':
       return store.untag(operation.name);
+    case 'erase':
+      return store.erase(id, 'no longer allowed').then(({ size }) => size);
+    case 'prune':
+      return store
+        .prune({ before: store.log.head.seq })
+        .then(({ contents }) => contents.map(({ digest }) => digest).sort());
   }
 }

@@ -1,4 +1,6 @@
+import { isStoreError } from '../../src/errors.js';
 import type { Digest, ImageId } from '../../src/model/digest.js';
+import type { Image } from '../../src/model/image.js';
 import type { PastStore } from '../../src/store/audit/audit.js';
 import type { EventStore } from '../../src/store/event-store.js';
 
@@ -15,6 +17,7 @@ export function pastStateOf(store: EventStore | PastStore): Record<string, unkno
     heads: [...store.heads().keys()].sort(),
     len: store.len(),
     references: store.referenceEntries().map(({ reference, image, target }) => ({ reference, image, target })),
+    erased: [...store.erasures().keys()].sort(),
     layers: [...store.layers.map().values()]
       .map(({ chainId, diffId, parent, size, diffSize }) => ({
         chainId,
@@ -28,7 +31,8 @@ export function pastStateOf(store: EventStore | PastStore): Record<string, unkno
 }
 
 function imageState(store: EventStore | PastStore, id: ImageId): unknown {
-  const image = store.get(id);
+  const image = imageOrErased(store, id);
+  if (image === ERASED) return ERASED;
   const { metadata = {} } = image.details ?? {};
   return {
     config: Buffer.from(image.rawJSON()).toString(),
@@ -39,6 +43,18 @@ function imageState(store: EventStore | PastStore, id: ImageId): unknown {
     builtLocally: store.isBuiltLocally(id),
     found: store.search(id.slice('sha256:'.length)),
   };
+}
+
+/** What stands for an image of the past whose config was erased since. */
+export const ERASED = 'CONTENT_ERASED';
+
+function imageOrErased(store: EventStore | PastStore, id: ImageId): Image | typeof ERASED {
+  try {
+    return store.get(id);
+  } catch (error) {
+    if (isStoreError(error, ERASED)) return ERASED;
+    throw error;
+  }
 }
 
 function walked(store: EventStore): Digest[] {

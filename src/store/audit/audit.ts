@@ -1,3 +1,4 @@
+import type { Erasure } from '../../../projections/erasures.js';
 import type { LogPoint } from '../../log/log.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
@@ -21,7 +22,7 @@ export type ImageReads = Pick<
 /**
  * A store as it was after one event. It keeps its answers while the store goes on. A view is made when a member first needs it,
  * which takes time and memory as opening the store does, a few views of nine. Images deleted since are there, as long as
- * their content is. Beside what it says, each member may throw CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
+ * their content is: reading a config that was erased since throws CONTENT_ERASED. Beside what it says, each member may throw CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
  */
 export interface PastStore extends ImageReads {
   /** The last event that it has folded; 0 is the store before the first. */
@@ -36,6 +37,8 @@ export interface PastStore extends ImageReads {
   references(id: ImageId): string[];
   /** Every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
+  /** What was erased then and had not come again. What was erased since is not in it, and cannot be read either. */
+  erasures(): ReadonlyMap<Digest, Erasure>;
   /** What is known of each layer; the files of those that were removed since are gone. */
   readonly layers: {
     /** @throws {StoreError} LAYER_NOT_FOUND */

@@ -1,6 +1,7 @@
+import type { Erasure } from '../../../projections/erasures.js';
 import type { Views } from '../../../projections/views.js';
 import type { Log } from '../../log/log.js';
-import type { ChainId, ImageId } from '../../model/digest.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
 import type { Platform } from '../../model/platform.js';
@@ -121,6 +122,11 @@ export class ViewedPast implements PastStore {
   referenceEntries(): ReferenceEntry[] {
     this.#checkOpen();
     return this.#references.entries();
+  }
+
+  erasures(): ReadonlyMap<Digest, Erasure> {
+    this.#checkOpen();
+    return new Map(this.#views.erasures);
   }
 
   #layer(chainId: ChainId): LayerFacts {

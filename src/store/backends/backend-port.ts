@@ -58,7 +58,7 @@ export class BackendPort implements CommandPort {
     return result;
   }
 
-  async #apply(event: EventBody, content: ReadonlyMap<Digest, Uint8Array>): Promise<void> {
+  async #apply(event: EventBody, content: ReadonlyMap<Digest, Uint8Array | undefined>): Promise<void> {
     const { backend } = this.#options;
     switch (event.type) {
       case 'ImageCreated':

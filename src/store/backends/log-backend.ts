@@ -5,6 +5,7 @@ import type { Decide } from '../decide/decision.js';
 import { checkMetadataKey, decideClearMetadata, decideSetMetadata, PARENT_KEY } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
 import { decideClearParent } from '../decide/parent.js';
+import { refuseErased } from '../erase/erased.js';
 import { findMetadata, storedMetadata } from '../stored-metadata.js';
 import type { DigestWalkFunc, Store, StoreBackend } from '../store.js';
 
@@ -70,6 +71,7 @@ export class LogBackend implements StoreBackend {
   #known(digest: Digest): ImageId {
     this.#parts.checkOpen();
     if (this.#views.images.byId.has(digest as ImageId)) return digest as ImageId;
+    refuseErased(this.#views.erasures, digest);
     throw imageNotFound(digest);
   }
 }

@@ -1,9 +1,11 @@
+import type { Erasure } from '../../../projections/erasures.js';
 import type { ImageEntry } from '../../../projections/images.js';
 import type { ManifestEntry } from '../../../projections/manifests.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
+import { type ContentUsers, neededContent, usersOf } from './content-users.js';
 import type { DecisionState } from './decision.js';
 
 /*
@@ -23,7 +25,8 @@ type FactKey =
   | `manifests ${string}`
   | `layer ${string}`
   | `blob ${string}`
-  | `uses ${string}`;
+  | `uses ${string}`
+  | `content ${string}`;
 
 /** Callers' holds on layers, which are no events: they end with the process. */
 export interface HoldCounts {
@@ -98,6 +101,31 @@ export class NotedState implements DecisionState {
     return this.#views.blobs.byDigest.has(digest);
   }
 
+  usesOfBlob(digest: Digest): number {
+    this.#notes.add(`blob ${digest}`);
+    return this.#views.blobs.byDigest.get(digest)?.uses ?? 0;
+  }
+
+  erasure(digest: Digest): Erasure | undefined {
+    this.#notes.add(`content ${digest}`);
+    return this.#views.erasures.get(digest);
+  }
+
+  usersOf(digest: Digest): ContentUsers {
+    const users = usersOf(this.#views, digest);
+    // What comes to need it changes one of the first two; what ceases to, the fact of the user.
+    this.#notes.add(`content ${digest}`).add(`blob ${digest}`);
+    for (const image of users.images) this.#notes.add(`image ${image}`);
+    for (const reference of users.references) this.#notes.add(`reference ${reference}`);
+    for (const { chainId } of users.layers) this.#notes.add(`layer ${chainId}`);
+    return users;
+  }
+
+  needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest> {
+    for (const digest of digests) this.#notes.add(`content ${digest}`);
+    return new Set([...neededContent(this.#views)].filter((digest) => digests.has(digest)));
+  }
+
   usesOf(chainId: ChainId): number {
     this.#notes.add(`uses ${chainId}`);
     const images = this.#views.images.usesOfChain.get(chainId) ?? 0;
@@ -123,7 +151,7 @@ export class ChangedFacts {
   add(event: EventBody): void {
     switch (event.type) {
       case 'ImageCreated':
-        this.#change(`image ${event.image}`);
+        this.#change(`image ${event.image}`, `content ${event.image}`);
         if (event.chainId !== undefined) this.#change(`uses ${event.chainId}`);
         break;
       case 'ImageDeleted':
@@ -150,6 +178,7 @@ export class ChangedFacts {
         break;
       case 'ReferenceSet':
         this.#changeReference(event.reference, event);
+        if (event.target !== undefined) this.#change(`content ${event.target.digest}`);
         if (event.previous !== undefined) {
           this.#changeReference(event.reference, { image: event.previous, platforms: event.previousPlatforms });
         }
@@ -158,13 +187,16 @@ export class ChangedFacts {
         this.#changeReference(event.reference, event);
         break;
       case 'ManifestAdded':
-        this.#change(`manifests ${event.image}`);
+        this.#change(`manifests ${event.image}`, `content ${event.manifest.digest}`);
         for (const { digest } of event.layers) this.#change(`blob ${digest}`);
         break;
       case 'LayerAdded':
       case 'LayerRemoved':
         this.#change(`layer ${event.chainId}`, `uses ${event.chainId}`, `blob ${event.blob.digest}`);
         if (event.parent !== undefined) this.#change(`uses ${event.parent}`);
+        break;
+      case 'ContentErased':
+        this.#change(`content ${event.digest}`, `blob ${event.digest}`);
         break;
     }
   }

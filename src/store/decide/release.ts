@@ -14,14 +14,29 @@ export interface RemovedLayers {
  * parent under the same condition, and so on down, as Docker's layer store counts references.
  */
 export function removeUnusedLayers(state: DecisionState, chainId: ChainId): RemovedLayers {
+  return removeLayers(state, [chainId], new Map([[chainId, 1]]));
+}
+
+/**
+ * Returns what goes with layers that nothing uses: those that are so, and below each what nothing else needs. `givenUp` are uses
+ * that are still counted and are being given up.
+ */
+export function removeLayers(
+  state: DecisionState,
+  chains: Iterable<ChainId>,
+  givenUp: Map<ChainId, number> = new Map(),
+): RemovedLayers {
   const events: LayerRemoved[] = [];
-  let next: ChainId | undefined = chainId;
-  while (next !== undefined) {
-    const layer = state.layer(next);
-    // The use that is being given up is still counted: of the image or caller at the top, of the layer above below it.
-    if (layer === undefined || state.usesOf(next) > 1) break;
-    events.push({ type: 'LayerRemoved', ...layer });
-    next = layer.parent;
+  for (const chainId of chains) {
+    let next: ChainId | undefined = chainId;
+    while (next !== undefined) {
+      const layer = state.layer(next);
+      // A layer that goes is still counted as a use of the one below.
+      if (layer === undefined || state.usesOf(next) > (givenUp.get(next) ?? 0)) break;
+      events.push({ type: 'LayerRemoved', ...layer });
+      next = layer.parent;
+      if (next !== undefined) givenUp.set(next, (givenUp.get(next) ?? 0) + 1);
+    }
   }
   return { events, layers: events.map(layerMetadata) };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
@@ -104,6 +104,15 @@ export class BlobStore {
   /** Keeps `digest` from being removed until `unpin`. */
   pin(digest: Digest): void {
     this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
+  }
+
+  /** Returns the size in bytes of a blob's file; undefined when there is none. @throws {StoreError} IO_FAILED */
+  size(digest: Digest): number | undefined {
+    try {
+      return statSync(this.#path(digest), { throwIfNoEntry: false })?.size;
+    } catch (error) {
+      throw ioFailure(`look for the blob ${digest}`, error);
+    }
   }
 
   unpin(digest: Digest): void {

@@ -149,7 +149,7 @@ class Group {
   #time: number | undefined;
   readonly first: number;
   readonly entries: LogEntry[] = [];
-  readonly content = new Map<Digest, Uint8Array>();
+  readonly content = new Map<Digest, Uint8Array | undefined>();
   readonly positions = new Map<string, ConsumerPosition | undefined>();
 
   constructor(options: WriterOptions) {
@@ -222,8 +222,9 @@ class Group {
       this.#changed.add(entry.event);
     }
     for (const [digest, bytes] of content ?? []) {
+      // What one command of the group removes and a later one brings again is there, and so the other way round.
       this.content.set(digest, bytes);
-      this.#bytes += bytes.length;
+      this.#bytes += bytes?.length ?? 0;
     }
     for (const [name, position] of positions) this.positions.set(name, position);
     this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
