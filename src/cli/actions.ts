@@ -1,5 +1,13 @@
 import type { When } from '../store/audit/audit.js';
-import type { ImagesFlags, LoadFlags, LogFlags, SaveFlags } from './command-flags.js';
+import type {
+  CheckProofFlags,
+  ImagesFlags,
+  KeyFlags,
+  LoadFlags,
+  LogFlags,
+  ProveFlags,
+  SaveFlags,
+} from './command-flags.js';
 import type { CommandContext } from './context.js';
 
 /** What each command does once its words are parsed. Every action writes its answer or throws. */
@@ -25,6 +33,10 @@ export interface Actions {
   'consumers reset'(context: CommandContext, name: string, flags: { readonly to?: When }): Promise<void>;
   'consumers rm'(context: CommandContext, name: string): Promise<void>;
   stats(context: CommandContext): Promise<void>;
+  key(context: CommandContext, file: string, flags: KeyFlags): Promise<void>;
+  checkpoint(context: CommandContext): Promise<void>;
+  prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void>;
+  'check-proof'(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void>;
 }
 
 /** The actions, each loaded when it is first asked for: help and usage errors wait for no database. */
@@ -45,4 +57,8 @@ export const lazyActions: Actions = {
   'consumers reset': async (...args) => (await import('./actions/consumers.js')).resetConsumer(...args),
   'consumers rm': async (...args) => (await import('./actions/consumers.js')).removeConsumer(...args),
   stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
+  key: async (...args) => (await import('./actions/key.js')).key(...args),
+  checkpoint: async (...args) => (await import('./actions/checkpoint.js')).checkpoint(...args),
+  prove: async (...args) => (await import('./actions/prove.js')).prove(...args),
+  'check-proof': async (...args) => (await import('./actions/check-proof.js')).checkProofFile(...args),
 };

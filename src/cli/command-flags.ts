@@ -40,3 +40,22 @@ export interface LogFlags {
   readonly follow?: boolean;
   readonly format?: 'table' | 'json' | 'cloudevents';
 }
+
+/** Options of `key`. */
+export interface KeyFlags {
+  readonly name?: string;
+  readonly show?: boolean;
+}
+
+/** Options of `prove`. */
+export interface ProveFlags {
+  readonly output?: string;
+  readonly checkpoint?: string;
+}
+
+/** Options of `check-proof`. */
+export interface CheckProofFlags {
+  readonly key?: string;
+  readonly checkpoint?: string;
+  readonly record?: string;
+}

@@ -25,6 +25,8 @@ export interface CommandContext {
   readonly at?: When | undefined;
   /** Who writes, why, and on what request. */
   readonly write: WriteOptions;
+  /** File of the private key that signs checkpoints; absent when none is to be signed. */
+  readonly keyFile?: string | undefined;
   /** Aborted by the user, and when nobody reads the output any more. */
   readonly signal: AbortSignal;
 }
@@ -48,6 +50,7 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     quiet: options.quiet,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
+    keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
 }

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
-import { exitCodeOfKind, exitCodes } from './exit-codes.js';
+import { exitCodeOfError, exitCodes } from './exit-codes.js';
 import { hints } from './hints.js';
 import { Interruption } from './interruption.js';
 import type { CliIo } from './io.js';
@@ -48,7 +48,7 @@ export function noticeLine(notice: string, colors: Colors): string {
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof UsageError) return exitCodes.usage;
-  return error instanceof StoreError ? exitCodeOfKind(error.kind) : exitCodes.failed;
+  return error instanceof StoreError ? exitCodeOfError(error.code) : exitCodes.failed;
 }
 
 async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs, color: boolean): Promise<number> {

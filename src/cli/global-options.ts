@@ -7,6 +7,7 @@ export interface GlobalOptions {
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
+  readonly key?: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
@@ -15,9 +16,16 @@ export interface GlobalOptions {
 /** Heading in help of the options that every command has. */
 export const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
-/** Adds the options that every command has; those who write have also who, why and on whose request. */
-export function addGlobalOptions(command: Command, kind: 'reads' | 'writes'): Command {
-  const options = kind === 'writes' ? [...readingOptions(), ...writingOptions()] : readingOptions();
+/** What a command does with the store: it reads; it reads and signs a checkpoint; or it writes, which ends with one. */
+export type CommandKind = 'reads' | 'signs' | 'writes';
+
+/** Adds the options that every command has; those who write have also who, why and on whose request, and the key to sign with. */
+export function addGlobalOptions(command: Command, kind: CommandKind): Command {
+  const options = [
+    ...readingOptions(),
+    ...(kind === 'writes' ? writingOptions() : []),
+    ...(kind === 'reads' ? [] : signingOptions()),
+  ];
   for (const option of options) command.addOption(option.helpGroup(GLOBAL_OPTIONS_HEADING));
   return command;
 }
@@ -40,6 +48,7 @@ export function globalOptionsOf(command: Command): GlobalOptions {
     actor: first('actor'),
     reason: first('reason'),
     requestId: first('requestId'),
+    key: first('key'),
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),
@@ -62,6 +71,14 @@ function writingOptions(): Option[] {
     new Option('--actor <name>', 'who does it ($IMAGELOG_ACTOR, else user@host)'),
     new Option('--reason <text>', 'why; kept in the log'),
     new Option('--request-id <id>', 'what it belongs to, as a build or a ticket; kept in the log'),
+  ];
+}
+
+function signingOptions(): Option[] {
+  return [
+    new Option('--key <file>', 'private key that signs the checkpoint of the log ($IMAGELOG_KEY)').argParser(
+      nonEmptyText,
+    ),
   ];
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStoreError } from '../errors.js';
 import { openStore } from '../store/open/open-store.js';
 import type { EventStore } from '../store/event-store.js';
+import { readSigner } from '../store/keys/checkpoint-signer.js';
 import type { CommandContext } from './context.js';
 import { noticeLine } from './failure.js';
 
@@ -35,12 +36,16 @@ export async function openUnlessLocked(context: CommandContext, use: StoreUse): 
   }
 }
 
-function openNow({ directory, write, io, err, errColors, signal }: CommandContext, use: StoreUse): Promise<EventStore> {
+async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {
+  const { directory, write, keyFile, io, err, errColors, signal } = context;
+  // Whoever only reads signs nothing, and need not have the key.
+  const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     // `log --actor` asks whose events to show: nobody writes there.
     actor: use === 'read' ? undefined : write.actor,
+    signer,
     now: io.now,
     onNotice: (notice) => err.post(noticeLine(notice, errColors)),
     signal,

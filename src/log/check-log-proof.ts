@@ -82,7 +82,8 @@ function needOrigin(found: ParsedCheckpoint, origin: string): void {
 // Whose log it is says the checkpoint: the record need not be one of ours.
 function eventIn(record: Uint8Array): StoredEvent | undefined {
   try {
-    return decodeRecord(record);
+    // A copy, to which the decoder may add what it likes.
+    return decodeRecord(record.slice());
   } catch {
     // A leaf of any bytes can be proved; only what it says is not known here.
     return undefined;

@@ -21,6 +21,8 @@ Global options:
   --reason <text>                     why; kept in the log
   --request-id <id>                   what it belongs to, as a build or a
                                       ticket; kept in the log
+  --key <file>                        private key that signs the checkpoint of
+                                      the log ($IMAGELOG_KEY)
 
 Archives:
   load [options] [files...]           read images from archives
@@ -43,6 +45,12 @@ Log:
   log [options]                       show what happened
   stats [options]                     count what is in the store
   consumers [options]                 list who follows the log, and how far
+
+Evidence:
+  key [options] <file>                make a key that signs checkpoints
+  checkpoint [options]                print what commits to the whole log
+  prove [options] <seq>               write a proof that an event is in the log
+  check-proof [options] <file>        check a proof, without the store
 
 The past:
   diff [options] <from> [to]          show what changed between two moments
@@ -78,6 +86,8 @@ Global options:
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log
   --request-id <id>  what it belongs to, as a build or a ticket; kept in the log
+  --key <file>       private key that signs the checkpoint of the log
+                     ($IMAGELOG_KEY)
 
 Examples:
   $ imagelog tag shop/app:1.0 shop/app:prod

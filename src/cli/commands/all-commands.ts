@@ -2,6 +2,7 @@ import { addArchiveCommands } from './archives.js';
 import { addConsumerCommands } from './consumers.js';
 import type { Declaration } from './declaration.js';
 import { addDiff } from './diff.js';
+import { addEvidenceCommands } from './evidence.js';
 import { addImageCommands } from './images.js';
 import { addLogCommands } from './log.js';
 import { addReferenceCommands } from './references.js';
@@ -13,5 +14,6 @@ export function addAllCommands(declaration: Declaration): void {
   addReferenceCommands(declaration);
   addLogCommands(declaration);
   addConsumerCommands(declaration);
+  addEvidenceCommands(declaration);
   addDiff(declaration);
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Actions } from '../actions.js';
 import { contextOf, type CommandContext, type Outputs } from '../context.js';
-import { addGlobalOptions } from '../global-options.js';
+import { addGlobalOptions, type CommandKind } from '../global-options.js';
 import type { CliIo } from '../io.js';
 import type { When } from '../../store/audit/audit.js';
 import { UsageError } from '../usage-error.js';
@@ -27,7 +27,7 @@ export interface CommandText {
   readonly about?: string | undefined;
   /** Command lines that one may type, each with what it does. */
   readonly examples: readonly (readonly [commandLine: string, does: string])[];
-  readonly kind: 'reads' | 'writes';
+  readonly kind: CommandKind;
   /** Whether it can be asked at a point in time. */
   readonly past?: boolean | undefined;
 }
