@@ -29,6 +29,10 @@ export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENG
 export const MAX_METADATA_KEY_BYTES = 255;
 /** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */
 export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
+/** Size of the index of one of LevelDB's tables, decompressed: that of a table of 2 MiB has some ten KiB. */
+export const MAX_TABLE_INDEX_BYTES = 64 * 1024 * 1024;
+/** Bytes of LevelDB's tables that an open checks against their checksums, the newest tables first: a tenth of a second. */
+export const MAX_TABLE_BYTES_AT_OPEN = 32 * 1024 * 1024;
 /** Events that a subscriber holds in memory: one page, however far it is behind. */
 export const MAX_PAGE_EVENTS = 1_000;
 /** Length of a consumer's name, its version included. */

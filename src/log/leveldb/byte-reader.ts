@@ -28,11 +28,22 @@ export class ByteReader {
     return undefined;
   }
 
+  /** A number of so many bytes, 1 to 4, the low one first. */
+  fixed(size: number): number | undefined {
+    const bytes = this.take(size);
+    return bytes?.reduceRight((value, byte) => value * 256 + byte, 0);
+  }
+
+  /** So many bytes; they stand in the bytes that were given. */
+  take(length: number): Uint8Array | undefined {
+    if (this.#at + length > this.#bytes.length) return undefined;
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
   /** Bytes after their length; they stand in the bytes that were given. */
   string(): Uint8Array | undefined {
     const length = this.number();
-    if (length === undefined || this.#at + length > this.#bytes.length) return undefined;
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
+    return length === undefined ? undefined : this.take(length);
   }
 }

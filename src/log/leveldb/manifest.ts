@@ -1,12 +1,12 @@
-import { EVENT_KEY_BYTES, EVENT_PREFIX, seqOfKey } from '../keys.js';
 import { ByteReader } from './byte-reader.js';
+import { type EventRange, eventsBetween } from './event-range.js';
 
 /** A table that the database is made of. */
 export interface Table {
   /** Size of its file in bytes. */
   readonly size: number;
   /** Seqs that events in it can have; undefined when it has none. */
-  readonly events: { readonly first: number; readonly last: number } | undefined;
+  readonly events: EventRange | undefined;
 }
 
 /** What the edits of a MANIFEST come to: the files that make up the database. */
@@ -29,8 +29,6 @@ const COMPACT_POINTER = 5;
 const DELETED_FILE = 6;
 const NEW_FILE = 7;
 const PREVIOUS_LOG_NUMBER = 9;
-
-const INTERNAL_BYTES = 8;
 
 /** Returns what the edits come to, or undefined when one of them is none. */
 export function parseManifest(edits: Iterable<Uint8Array>): Manifest | undefined {
@@ -82,20 +80,6 @@ function readNewFile(reader: ByteReader, tables: Map<number, Table>): boolean {
   const largest = reader.string();
   if (level === undefined || number === undefined || size === undefined) return false;
   if (smallest === undefined || largest === undefined) return false;
-  tables.set(number, { size, events: eventsBetween(userKey(smallest), userKey(largest)) });
+  tables.set(number, { size, events: eventsBetween(smallest, largest) });
   return true;
-}
-
-/** LevelDB's own number and kind of the entry follow the key. */
-function userKey(key: Uint8Array): Uint8Array {
-  return key.subarray(0, Math.max(0, key.length - INTERNAL_BYTES));
-}
-
-function eventsBetween(smallest: Uint8Array, largest: Uint8Array): Table['events'] {
-  const [from = 0, to = 0] = [smallest[0], largest[0]];
-  if (from > EVENT_PREFIX || to < EVENT_PREFIX) return undefined;
-  return {
-    first: from === EVENT_PREFIX && smallest.length === EVENT_KEY_BYTES ? seqOfKey(smallest) : 1,
-    last: to === EVENT_PREFIX && largest.length === EVENT_KEY_BYTES ? seqOfKey(largest) : Number.POSITIVE_INFINITY,
-  };
 }

@@ -1,4 +1,4 @@
-import { lstat, open, readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { ioFailure, systemCode } from './durable-file.js';
 
@@ -38,18 +38,6 @@ async function isLink(path: string): Promise<boolean> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     throw ioFailure(`look at ${path}`, error);
-  }
-}
-
-/** Returns `size` bytes at `offset` of the file at `path`; fewer when it ends before. */
-export async function readPart(path: string, offset: number, size: number): Promise<Uint8Array> {
-  const file = await open(path, 'r');
-  try {
-    const bytes = new Uint8Array(size);
-    const { bytesRead } = await file.read(bytes, 0, size, offset);
-    return bytes.subarray(0, bytesRead);
-  } finally {
-    await file.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
+import { MAX_TABLE_BYTES_AT_OPEN } from '../../limits.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { type DatabaseReport, inspectDatabase } from './inspect-database.js';
 
@@ -27,7 +28,7 @@ export async function checkDatabase(directory: string): Promise<{ readonly isTor
 async function stableReport(location: string): Promise<DatabaseReport> {
   for (let look = 0; look < MAX_LOOKS; look++) {
     const before = await fingerprint(location);
-    const report = await inspectDatabase(location).catch((error: unknown) => error);
+    const report = await inspectDatabase(location, MAX_TABLE_BYTES_AT_OPEN).catch((error: unknown) => error);
     if ((await fingerprint(location)) !== before) continue;
     if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
     return report as DatabaseReport;

@@ -1,10 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EventRange } from '../../log/leveldb/event-range.js';
 import { type Manifest, parseManifest, type Table } from '../../log/leveldb/manifest.js';
 import { parseRecordFile } from '../../log/leveldb/record-file.js';
-import { BLOCK_TRAILER_BYTES, FOOTER_BYTES, isWholeBlock, parseFooter } from '../../log/leveldb/table-footer.js';
+import { type TableFault, tableFaults } from '../../log/leveldb/table.js';
 import { systemCode } from '../files/durable-file.js';
-import { isFileOrMissing, readPart, readRegularFile } from '../files/regular-file.js';
+import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
 import { inspectWriteAheadLogs } from './inspect-write-ahead-logs.js';
 
 /** Something about the files of the database that LevelDB would pass over in silence, or refuse. */
@@ -28,12 +29,15 @@ const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/;
 
 /**
  * Looks at the files of the database in `location`, and changes nothing: CURRENT, the MANIFEST and every write-ahead log whole, the
- * size, footer and index of every table. LevelDB replays and removes its write-ahead log when it opens: what it drops then is gone, so this
- * comes before. Costs reading the MANIFEST and the write-ahead logs (some MiB), and the ends of the tables.
+ * size of every table, and every block of the newest tables that have `maxTableBytes` together. LevelDB replays and removes its write-ahead
+ * log when it opens: what it drops then is gone, so this comes before. Costs reading all that.
  */
-export async function inspectDatabase(location: string): Promise<DatabaseReport> {
+export async function inspectDatabase(
+  location: string,
+  maxTableBytes = Number.POSITIVE_INFINITY,
+): Promise<DatabaseReport> {
   try {
-    return await inspectFiles(location);
+    return await inspectFiles(location, maxTableBytes);
   } catch (error) {
     if (!(error instanceof DatabaseDamage)) throw error;
     return { faults: [{ file: error.file, message: error.message }], isTorn: false };
@@ -50,7 +54,7 @@ class DatabaseDamage extends Error {
   }
 }
 
-async function inspectFiles(location: string): Promise<DatabaseReport> {
+async function inspectFiles(location: string, maxBytes: number): Promise<DatabaseReport> {
   const names = await listed(location);
   for (const name of names) {
     if (!DATABASE_FILE.test(name) || (await isFileOrMissing(join(location, name)))) continue;
@@ -60,7 +64,7 @@ async function inspectFiles(location: string): Promise<DatabaseReport> {
     );
   }
   const manifest = await readManifest(location);
-  const tables = await inspectTables(location, names, manifest.tables);
+  const tables = await inspectTables(location, names, { tables: manifest.tables, maxBytes });
   const logs = await inspectWriteAheadLogs(location, names, manifest);
   return { faults: [...tables, ...logs.faults], isTorn: logs.isTorn };
 }
@@ -112,33 +116,38 @@ function damagedManifest(name: string, why: string): DatabaseDamage {
 async function inspectTables(
   location: string,
   names: readonly string[],
-  tables: ReadonlyMap<number, Table>,
+  { tables, maxBytes }: { readonly tables: ReadonlyMap<number, Table>; readonly maxBytes: number },
 ): Promise<DatabaseFault[]> {
   const faults: DatabaseFault[] = [];
-  for (const [number, table] of tables) {
+  let bytesLeft = maxBytes;
+  for (const [number, table] of [...tables].sort(([a], [b]) => b - a)) {
     const stem = String(number).padStart(6, '0');
     const file = [`${stem}.ldb`, `${stem}.sst`].find((name) => names.includes(name)) ?? `${stem}.ldb`;
-    const why = names.includes(file) ? await faultOfTable(join(location, file), table) : 'is missing';
-    if (why !== undefined) faults.push({ file, message: `the table ${file} ${why}, and with it ${eventsText(table)}` });
+    const isRead = table.size <= bytesLeft;
+    if (isRead) bytesLeft -= table.size;
+    const found = names.includes(file)
+      ? await faultsOfTable(join(location, file), table, isRead)
+      : [{ message: 'is missing', isWholeTable: true, events: undefined }];
+    for (const { message, isWholeTable, events } of found) {
+      const lost = eventsText(isWholeTable ? table.events : events);
+      faults.push({ file, message: `the table ${file} ${message}, and with it ${lost}` });
+    }
   }
   return faults;
 }
 
-async function faultOfTable(path: string, { size }: Table): Promise<string | undefined> {
+async function faultsOfTable(path: string, { size }: Table, isRead: boolean): Promise<readonly TableFault[]> {
   const found = await stat(path);
-  if (found.size !== size) return `has ${found.size} bytes, expected ${size}`;
-  const handles = parseFooter(await readPart(path, size - FOOTER_BYTES, FOOTER_BYTES));
-  if (handles === undefined) return 'has a damaged end';
-  for (const { offset, size: blockSize } of handles) {
-    if (offset + blockSize + BLOCK_TRAILER_BYTES > size) return 'has a damaged end';
-    if (!isWholeBlock(await readPart(path, offset, blockSize + BLOCK_TRAILER_BYTES))) return 'has a damaged index';
+  if (found.size !== size) {
+    return [{ message: `has ${found.size} bytes, expected ${size}`, isWholeTable: true, events: undefined }];
   }
-  return undefined;
+  const bytes = isRead ? await readRegularFile(path) : undefined;
+  return bytes === undefined ? [] : tableFaults(bytes);
 }
 
-function eventsText({ events }: Table): string {
-  if (events === undefined) return 'rows, though no event';
+function eventsText(events: EventRange | undefined): string {
+  if (events === undefined) return 'rows that are no events';
   const { first, last } = events;
   if (last === Number.POSITIVE_INFINITY) return first === 1 ? 'events' : `events from ${first} on`;
-  return `events between ${first} and ${last}`;
+  return first === last ? `event ${first}` : `events between ${first} and ${last}`;
 }
