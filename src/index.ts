@@ -41,6 +41,8 @@ export type {
   PruneOptions,
   PruneResult,
 } from './store/erase/erasing.js';
+export { restoreStore } from './store/backup/restore-store.js';
+export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from './store/backup/backup.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/read/log-reads.js';

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
 import type { AuditReads, When } from './audit/audit.js';
+import type { BackupOptions, BackupReport } from './backup/backup.js';
 import type { Consumers } from './consumers/consumer.js';
 import type { Evidence } from './evidence/evidence.js';
 import type { CheckpointSigner } from './keys/checkpoint-signer.js';
@@ -166,6 +167,17 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    *   IO_FAILED, LOG_FAILED, ABORTED
    */
   verify(options?: VerifyOptions): Promise<readonly Violation[]>;
+
+  /**
+   * Writes the store as it is at its head to a directory of immutable files, durable on return: what the backup that is there
+   * lacks. Events are a tlog-tiles log (C2SP), content and layer files have their digests for names. The backup that was there before
+   * is whole until the new one is, whatever happens. Writers go on; one backup of a store is written at a time.
+   * @throws {StoreError} BACKUP_FOREIGN when the directory has the backup of another store; CHECKPOINT_FORKED when it has events that
+   *   the log has not; BACKUP_INVALID when its checkpoint is damaged; FILE_EXISTS when it is no backup or lies in the store;
+   *   BLOB_MISSING, BLOB_CORRUPT, CONTENT_CORRUPT, LOG_CORRUPT for what the store cannot give; DISK_FULL, STORE_NOT_WRITABLE,
+   *   IO_FAILED, ABORTED
+   */
+  backup(target: string, options?: BackupOptions): Promise<BackupReport>;
 
   /** Returns numbers about the store. Costs a walk over images and blobs. */
   stats(): StoreStats;

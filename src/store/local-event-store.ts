@@ -9,6 +9,7 @@ import type { AuditReader } from './audit/audit-reader.js';
 import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
 import { loadArchive } from './archives/load-archive.js';
 import { saveArchive } from './archives/save-archive.js';
+import type { BackupOptions, BackupReport } from './backup/backup.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
@@ -266,6 +267,11 @@ export class LocalEventStore implements EventStore {
     );
   }
 
+  async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {
+    this.#state.checkOpen();
+    return this.#wired.backups.write(target, options);
+  }
+
   stats(): StoreStats {
     this.#state.checkOpen();
     return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
@@ -305,6 +311,8 @@ export class LocalEventStore implements EventStore {
     const { blobs, checkpoints, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
     try {
       const consumersEnded = this.#wired.consumers.end();
+      // Backups look at the log through its writer.
+      await this.#wired.backups.settled();
       // Commands that wait are finished, new ones are refused; then nothing writes any more.
       await this.#wired.writer.end(this.#state.closedError());
       await consumersEnded;

@@ -1,9 +1,10 @@
 import { StoreError } from '../errors.js';
-import type { ImageId } from '../model/digest.js';
+import type { Digest, ImageId } from '../model/digest.js';
 import { storedImage } from '../model/stored-image.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { seqAt } from './audit/seq-at.js';
 import { LogBackend } from './backends/log-backend.js';
+import { StoreBackups } from './backup/store-backups.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { Decide } from './decide/decision.js';
 import type { EventStoreParts } from './event-store-parts.js';
@@ -42,6 +43,7 @@ export interface WiredStore {
   readonly projections: OwnProjectionSet;
   readonly consumers: NamedConsumers;
   readonly evidence: Evidence;
+  readonly backups: StoreBackups;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -52,6 +54,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
   const { views } = viewSet;
   const holds = new LayerHolds();
   const cleaner = new BlobCleaner(blobs, () => views.blobs);
+  const isBlobNeeded = cleaner.isNeeded.bind(cleaner);
   const fold = viewSet.fold.bind(viewSet);
   const writer = new Writer({
     log,
@@ -74,16 +77,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     port: writer,
     actor,
   });
-  const layers = new LocalLayers({
-    view: () => views.layers,
-    port: writer,
-    blobs,
-    holds,
-    isBlobNeeded: cleaner.isNeeded.bind(cleaner),
-    checkOpen: () => state.checkOpen(),
-    checkWritable: () => state.checkWritable(),
-    actor,
-  });
+  const layers = wireLayers(parts, state, { port: writer, holds, isBlobNeeded });
   const backend = new LogBackend(views, {
     images,
     readConfig,
@@ -96,6 +90,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
   const projections = wireProjections(parts, state, reader);
   const consumers = new NamedConsumers({ ...parts, folded$: viewSet.folded$, reader, port: writer, state });
   const evidence = wireEvidence(parts, state, reader);
+  const backups = wireBackups(parts, state, { isBlobNeeded, submit });
   if (state.readOnly) void writer.end(state.readOnlyError());
   return {
     writer,
@@ -110,6 +105,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     projections,
     consumers,
     evidence,
+    backups,
     submit,
   };
 }
@@ -151,6 +147,41 @@ function wireEraser(
     holds,
     state,
     actor,
+  });
+}
+
+function wireLayers(
+  { viewSet, blobs, actor }: EventStoreParts,
+  state: StoreState,
+  shared: {
+    readonly port: Writer;
+    readonly holds: LayerHolds;
+    readonly isBlobNeeded: (digest: Digest) => boolean;
+  },
+): LocalLayers {
+  return new LocalLayers({
+    ...shared,
+    view: () => viewSet.views.layers,
+    blobs,
+    checkOpen: () => state.checkOpen(),
+    checkWritable: () => state.checkWritable(),
+    actor,
+  });
+}
+
+function wireBackups(
+  parts: EventStoreParts,
+  state: StoreState,
+  { isBlobNeeded, submit }: Pick<WiredStore, 'submit'> & { readonly isBlobNeeded: (digest: Digest) => boolean },
+): StoreBackups {
+  const { checkpoints } = parts;
+  return new StoreBackups({
+    ...parts,
+    views: parts.viewSet.views,
+    isBlobNeeded,
+    checkpointAt: async (head) => (state.readOnly ? checkpoints.unwritten() : checkpoints.at(head)),
+    // The writer decides when what it appended before is folded, and before it appends anything else.
+    whenStill: async (look) => (state.readOnly ? look() : submit(() => ({ events: [], result: look() }), {})),
   });
 }
 

@@ -115,7 +115,8 @@ export function parseEntries(bytes: Uint8Array): Uint8Array[] {
   return records;
 }
 
-const LENGTH_BYTES = 2;
+/** Bytes of the length before each record of a bundle. */
+export const LENGTH_BYTES = 2;
 
 /** The number in groups of three digits, all but the last with an x before it; `.p/W` for a tile that is not full. */
 function numberedPath(index: number, width: number): string {

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { beginsWith } from '../../log/begins-with.js';
-import { checkOriginOf, formatCheckpoint, type ParsedCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
-import type { Log } from '../../log/log.js';
+import { type Checkpoint, checkOriginOf, formatCheckpoint, type ParsedCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
+import type { Head, Log } from '../../log/log.js';
 import type { TreeHead } from '../../log/merkle/check-proof.js';
 import { parseVerifierKey } from '../../log/note-key.js';
 import { verifyNote } from '../../log/signed-note.js';
@@ -99,11 +99,22 @@ export class CheckpointKeeper {
     return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
   }
 
+  /**
+   * Resolves with the text of a checkpoint of `head`, that of the log at some moment, signed when there is a signer. It goes somewhere
+   * else: the file stays as it is.
+   * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
+   */
+  async at(head: Head): Promise<string> {
+    const { signer } = this.#options;
+    const isWritten = this.#written?.size === head.seq;
+    if (isWritten && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
+    return this.#textOf(this.#head(head));
+  }
+
   async #writeNewest(): Promise<string> {
     const { signer } = this.#options;
     if (this.#isNewest() && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
-    const head = this.#head();
-    const text = signer ? await signer.sign(head, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(head);
+    const text = await this.#textOf(this.#head());
     await writeDurableFile(this.#path, new TextEncoder().encode(text));
     this.#take(parseCheckpoint(text), text);
     // A crash before this leaves both files, and both are checked.
@@ -112,8 +123,12 @@ export class CheckpointKeeper {
     return text;
   }
 
-  #head(): TreeHead & { readonly origin: string; readonly extensions: readonly string[] } {
-    const { seq, root } = this.#options.log.head;
+  async #textOf(checkpoint: Checkpoint): Promise<string> {
+    const { signer } = this.#options;
+    return signer ? signer.sign(checkpoint, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(checkpoint);
+  }
+
+  #head({ seq, root }: Head = this.#options.log.head): Checkpoint {
     return { origin: this.#options.origin, size: seq, root, extensions: [] };
   }
 

@@ -1,0 +1,250 @@
+import { throwIfAborted } from '../../abort.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_NOTE_BYTES } from '../../limits.js';
+import { parseCheckpoint } from '../../log/checkpoint.js';
+import {
+  entriesPath,
+  hashesOnLevel,
+  hashInTile,
+  parseTilePath,
+  type Tile,
+  TILE_WIDTH,
+  tileOfTree,
+  tilePath,
+} from '../../log/merkle/tile.js';
+import { decodeRecord } from '../../log/record.js';
+import type { Digest } from '../../model/digest.js';
+import { namedContent } from '../../model/named-content.js';
+import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import type {
+  Reading,
+  SourceIdentity,
+  StoredBlob,
+  StoredContent,
+  StoredHash,
+  StoredRecord,
+  VerifySource,
+} from '../verify/verify-source.js';
+import type { Report, Violation, ViolationCode } from '../verify/violation.js';
+import {
+  BLOB_FOLDER,
+  blobPath,
+  CHECKPOINT_PATH,
+  CONTENT_FOLDER,
+  digestOfName,
+  STAGING_FOLDER,
+  TILE_FOLDER,
+} from './backup-layout.js';
+import { BackupReader } from './backup-reader.js';
+import { namesIn } from './backup-target.js';
+import { treePaths } from './backup-tiles.js';
+
+/** Whether `directory` holds a backup, whole or not, and no store. */
+export async function isBackup(directory: string): Promise<boolean> {
+  const names = (await namesIn(directory)) ?? [];
+  return !names.includes('log') && [CHECKPOINT_PATH, TILE_FOLDER].some((name) => names.includes(name));
+}
+
+/**
+ * Resolves with the backup in `directory` as something to be verified. What is wrong with its checkpoint and its sidecar is
+ * reported at once; `onBytes` is called with each number of bytes that was read.
+ * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished; IO_FAILED
+ */
+export async function openBackupSource(
+  directory: string,
+  report: Report,
+  onBytes?: (bytes: number) => void,
+): Promise<BackupSource> {
+  const names = (await namesIn(directory)) ?? [];
+  const isUnfinished = names.includes(STAGING_FOLDER);
+  const hasCheckpoint = names.includes(CHECKPOINT_PATH);
+  if (!hasCheckpoint && (isUnfinished || !names.some((name) => name === SIDECAR_FILE || name === TILE_FOLDER))) {
+    const why = isUnfinished ? 'the first one was never finished' : `it has no ${CHECKPOINT_PATH}`;
+    throw new StoreError('BACKUP_NOT_FOUND', `no backup in ${directory}: ${why}`, { data: { directory } });
+  }
+  const reader = new BackupReader(directory, onBytes);
+  const checkpoint = await readCheckpoint(reader, report);
+  const identity = await readIdentity(directory, report);
+  // Without a checkpoint the files themselves say how far they go, so that the rest can be looked at.
+  const size = checkpoint?.size ?? sizeOf(await reader.paths(TILE_FOLDER));
+  return new BackupSource(reader, { identity, size, text: checkpoint?.text, isUnfinished });
+}
+
+/** Returns the leaves of the largest tree that bundles of these paths are of. */
+function sizeOf(tilePaths: readonly string[]): number {
+  let size = 0;
+  for (const path of tilePaths) {
+    const bundle = parseTilePath(path);
+    if (bundle?.level === 'entries') size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+  }
+  return size;
+}
+
+interface BackupFacts {
+  readonly identity: SourceIdentity | undefined;
+  readonly size: number;
+  readonly text: string | undefined;
+  /** A run is under way, or was killed: there may be files of a later checkpoint, or of none. */
+  readonly isUnfinished: boolean;
+}
+
+/** A backup, read file by file: what its checkpoint commits to, and the content and blobs that it has. */
+export class BackupSource implements VerifySource {
+  readonly identity: SourceIdentity | undefined;
+  readonly size: number;
+  readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
+  readonly reader: BackupReader;
+  readonly #isUnfinished: boolean;
+
+  constructor(reader: BackupReader, { identity, size, text, isUnfinished }: BackupFacts) {
+    this.reader = reader;
+    this.identity = identity;
+    this.size = size;
+    this.checkpoint = text === undefined ? undefined : { text, place: CHECKPOINT_PATH };
+    this.#isUnfinished = isUnfinished;
+  }
+
+  async *records(reading: Reading): AsyncGenerator<StoredRecord> {
+    for (const tile of this.#tiles(0, reading)) {
+      const place = entriesPath(tile.index, tile.width);
+      const records = await reported(place, reading, () => this.reader.records(tile.index, tile.width));
+      const leaves = await reported(tilePath(tile), reading, () => this.reader.tile(tile));
+      if (records !== undefined && records.length !== tile.width) {
+        const message = `the file ${place} has ${records.length} entries, expected ${tile.width}`;
+        reading.report({ code: 'ROWS_UNREADABLE', place, message, expected: tile.width, found: records.length });
+      }
+      for (const [at, record] of (records ?? []).slice(0, tile.width).entries()) {
+        const leafHash = leaves === undefined ? undefined : hashInTile(leaves, at);
+        yield { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place };
+      }
+    }
+  }
+
+  async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
+    for (const tile of this.#tiles(level, reading)) {
+      const place = tilePath(tile);
+      const bytes = await reported(place, reading, () => this.reader.tile(tile));
+      if (bytes === undefined) continue;
+      for (let at = 0; at < tile.width; at++) {
+        yield { index: tile.index * TILE_WIDTH + at, hash: hashInTile(bytes, at), place };
+      }
+    }
+  }
+
+  async *contents(reading: Reading): AsyncGenerator<StoredContent> {
+    const named = this.#isUnfinished ? await this.#namedContent(reading) : undefined;
+    for await (const { digest, place } of this.#digests(CONTENT_FOLDER, reading)) {
+      if (named?.has(digest) === false) continue;
+      const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
+      if (bytes !== undefined) yield { digest, bytes, place };
+    }
+  }
+
+  async *blobs(reading: Reading): AsyncGenerator<StoredBlob> {
+    for await (const { digest, place } of this.#digests(BLOB_FOLDER, reading)) {
+      const size = await reported(place, reading, () => this.reader.size(place));
+      if (size !== undefined) yield { digest, size, place, read: () => this.reader.chunks(place) };
+    }
+  }
+
+  /** Whether a blob is of a run that was not finished. */
+  async isInFlight(digest: Digest): Promise<boolean> {
+    return this.#isUnfinished && (await this.reader.size(blobPath(digest))) !== undefined;
+  }
+
+  async reportStrays({ report }: Reading): Promise<void> {
+    const needed = new Set(treePaths(this.size));
+    for (const place of await this.reader.paths(TILE_FOLDER)) {
+      const isOfTree = parseTilePath(place) !== undefined;
+      if (needed.has(place) || (isOfTree && this.#isUnfinished)) continue;
+      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
+      report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
+    }
+  }
+
+  *#tiles(level: number, { signal }: Reading): Generator<Tile> {
+    const count = Math.ceil(hashesOnLevel(level, this.size) / TILE_WIDTH);
+    for (let index = 0; index < count; index++) {
+      throwIfAborted(signal);
+      yield tileOfTree(level, index, this.size);
+    }
+  }
+
+  async *#digests(folder: string, { report, signal }: Reading): AsyncGenerator<{ digest: Digest; place: string }> {
+    for (const place of await this.reader.paths(folder)) {
+      throwIfAborted(signal);
+      const digest = digestOfName(place.slice(folder.length + 1));
+      if (digest !== undefined) yield { digest, place };
+      else report({ code: 'FILE_UNKNOWN', place, message: `the name of the file ${place} is not that of a digest` });
+    }
+  }
+
+  async #namedContent({ signal }: Reading): Promise<Set<Digest>> {
+    const named = new Set<Digest>();
+    // What is wrong with the records is said when they are asked for.
+    const unsaid: Reading = { report: () => undefined, signal };
+    for await (const { record } of this.records(unsaid)) {
+      const digest = contentOf(record);
+      if (digest !== undefined) named.add(digest);
+    }
+    return named;
+  }
+}
+
+function contentOf(record: Uint8Array): Digest | undefined {
+  try {
+    return namedContent(decodeRecord(record));
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
+}
+
+/** Resolves with what `read` gives; with undefined when the file cannot be read, which is reported. */
+async function reported<Result>(
+  place: string,
+  { report }: Reading,
+  read: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    report(violation('ROWS_UNREADABLE', place, error));
+    return undefined;
+  }
+}
+
+async function readCheckpoint(
+  reader: BackupReader,
+  report: Report,
+): Promise<{ readonly size: number; readonly text: string } | undefined> {
+  try {
+    if ((await reader.size(CHECKPOINT_PATH)) === undefined) {
+      report({ code: 'CHECKPOINT_MISSING', place: CHECKPOINT_PATH, message: `the file ${CHECKPOINT_PATH} is missing` });
+      return undefined;
+    }
+    const bytes = await reader.file(CHECKPOINT_PATH, MAX_NOTE_BYTES);
+    const { size } = parseCheckpoint(bytes);
+    return { size, text: new TextDecoder().decode(bytes) };
+  } catch (error) {
+    report(violation('CHECKPOINT_DAMAGED', CHECKPOINT_PATH, error));
+    return undefined;
+  }
+}
+
+async function readIdentity(directory: string, report: Report): Promise<SourceIdentity | undefined> {
+  try {
+    const sidecar = await readSidecar(directory);
+    if (sidecar !== undefined) return { storeId: sidecar.storeId, origin: sidecar.origin };
+    report({ code: 'SIDECAR_MISSING', place: SIDECAR_FILE, message: `the file ${SIDECAR_FILE} is missing` });
+  } catch (error) {
+    if (!isStoreError(error, 'SIDECAR_INVALID')) throw error;
+    report(violation('SIDECAR_DAMAGED', SIDECAR_FILE, error));
+  }
+  return undefined;
+}
+
+function violation(code: ViolationCode, place: string, error: unknown): Violation {
+  if (!(error instanceof StoreError)) throw error;
+  return { code, place, message: error.message };
+}

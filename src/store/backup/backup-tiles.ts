@@ -1,0 +1,134 @@
+import { StoreError } from '../../errors.js';
+import type { Head, Log, LogEntry } from '../../log/log.js';
+import { Frontier } from '../../log/merkle/frontier.js';
+import { equalHashes } from '../../log/merkle/node-hash.js';
+import {
+  entriesPath,
+  formatEntries,
+  hashInTile,
+  TILE_WIDTH,
+  type Tile,
+  tileOfTree,
+  tilePath,
+  tilesOfTree,
+} from '../../log/merkle/tile.js';
+import { HASH_BYTES } from '../../model/digest.js';
+import { nodeSha256 } from '../files/node-hash.js';
+
+/** A file of the tree in a backup. */
+export interface TreeFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface TreeFilesOptions {
+  readonly log: Log;
+  /** The tree that is backed up. */
+  readonly head: Head;
+  /** Leaves of the tree of the backup before, 0 without one. What that one had full is only looked at for its size. */
+  readonly knownSize: number;
+  /** Sizes of the files that are there. */
+  readonly files: ReadonlyMap<string, number>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Gives the path of every tile and bundle in the backup of a tree of `size` leaves. */
+export function* treePaths(size: number): Generator<string> {
+  for (const tile of tilesOfTree(size)) {
+    yield tilePath(tile);
+    if (tile.level === 0) yield entriesPath(tile.index, tile.width);
+  }
+}
+
+/**
+ * Gives the tiles and bundles that the backup lacks, or may lack. Those that are new are checked against each other: the
+ * records give the leaf hashes, and these all hashes above them, up to the root of the head.
+ * @throws {StoreError} LOG_CORRUPT when they do not; what reading the log meets; ABORTED
+ */
+export async function* treeFiles(options: TreeFilesOptions): AsyncGenerator<TreeFile> {
+  const { log, head, knownSize } = options;
+  const firstNew = Math.floor(knownSize / TILE_WIDTH);
+  const frontier = await Frontier.read(log, firstNew * TILE_WIDTH, nodeSha256);
+  const grown = new Map<string, Uint8Array>();
+  for await (const { index, records } of bundles(options, firstNew)) {
+    const tile = tileOfTree(0, index, head.seq);
+    const leaves = await log.readTile(tile);
+    if (index >= firstNew) grow(frontier, leaves, grown);
+    yield { path: entriesPath(index, tile.width), bytes: formatEntries(records) };
+    yield { path: tilePath(tile), bytes: leaves };
+  }
+  if (!equalHashes(frontier.root(), head.root)) throw wrongHash('the root of its tree');
+  for (const tile of tilesOfTree(head.seq)) {
+    if (tile.level === 0 || hasTile(options, tile)) continue;
+    const bytes = await log.readTile(tile);
+    checkGrown(tile, bytes, grown);
+    yield { path: tilePath(tile), bytes };
+  }
+}
+
+interface Bundle {
+  readonly index: number;
+  readonly records: readonly Uint8Array[];
+}
+
+/** Gives the bundles from `firstNew` on, and of those before the ones that are no longer there, in order. */
+async function* bundles(options: TreeFilesOptions, firstNew: number): AsyncGenerator<Bundle> {
+  const { head } = options;
+  for (let index = 0; index < firstNew; index++) {
+    if (!hasBundle(options, index)) yield* readBundles(options, index, (index + 1) * TILE_WIDTH);
+  }
+  yield* readBundles(options, firstNew, head.seq);
+}
+
+async function* readBundles(
+  { log, signal }: TreeFilesOptions,
+  firstIndex: number,
+  lastSeq: number,
+): AsyncGenerator<Bundle> {
+  let index = firstIndex;
+  let waiting: LogEntry[] = [];
+  for await (const page of log.entryPages({ from: firstIndex * TILE_WIDTH + 1, to: lastSeq, signal })) {
+    waiting.push(...page);
+    for (; waiting.length >= TILE_WIDTH; index++) {
+      yield { index, records: recordsOf(waiting.slice(0, TILE_WIDTH)) };
+      waiting = waiting.slice(TILE_WIDTH);
+    }
+  }
+  if (waiting.length > 0) yield { index, records: recordsOf(waiting) };
+}
+
+function recordsOf(entries: readonly LogEntry[]): Uint8Array[] {
+  return entries.map(({ record }) => record);
+}
+
+// How long the records of a full bundle are only they tell: each has two bytes of length and one of its own at the least.
+function hasBundle(options: TreeFilesOptions, index: number): boolean {
+  const size = options.files.get(entriesPath(index, TILE_WIDTH)) ?? 0;
+  return size >= 3 * TILE_WIDTH && hasTile(options, { level: 0, index, width: TILE_WIDTH });
+}
+
+function hasTile({ knownSize, files }: TreeFilesOptions, tile: Tile): boolean {
+  const known = tileOfTree(tile.level, tile.index, knownSize);
+  return known.width === TILE_WIDTH && files.get(tilePath(tile)) === TILE_WIDTH * HASH_BYTES;
+}
+
+function grow(frontier: Frontier, leaves: Uint8Array, grown: Map<string, Uint8Array>): void {
+  for (let at = 0; at < leaves.length / HASH_BYTES; at++) {
+    for (const { level, index, hash } of frontier.append(hashInTile(leaves, at))) grown.set(`${level}/${index}`, hash);
+  }
+}
+
+function checkGrown(tile: Tile, bytes: Uint8Array, grown: ReadonlyMap<string, Uint8Array>): void {
+  for (let at = 0; at < tile.width; at++) {
+    const index = tile.index * TILE_WIDTH + at;
+    const expected = grown.get(`${tile.level}/${index}`);
+    if (expected === undefined || equalHashes(expected, hashInTile(bytes, at))) continue;
+    throw wrongHash(`hash ${index} on level ${tile.level} of its tree`);
+  }
+}
+
+function wrongHash(which: string): StoreError {
+  return new StoreError('LOG_CORRUPT', `cannot back up the log: ${which} is not what its events give`, {
+    data: { remedy: 'rebuild' },
+  });
+}
