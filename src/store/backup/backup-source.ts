@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../abort.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import { StoreError } from '../../errors.js';
 import { MAX_ARCHIVE_JSON_BYTES, MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import {
@@ -15,7 +15,8 @@ import {
 import { decodeRecord } from '../../log/record.js';
 import type { Digest } from '../../model/digest.js';
 import { namedContent } from '../../model/named-content.js';
-import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { SIDECAR_FILE } from '../open/sidecar.js';
+import { readIdentity } from '../verify/identity.js';
 import type {
   Reading,
   SourceIdentity,
@@ -39,10 +40,13 @@ import { BackupReader } from './backup-reader.js';
 import { namesIn } from './backup-target.js';
 import { treePaths } from './backup-tiles.js';
 
-/** Whether `directory` holds a backup, whole or not, and no store. */
+/** Whether `directory` holds a backup, whole or not: of a store, only what it shares with a backup may be left when its log is lost. */
 export async function isBackup(directory: string): Promise<boolean> {
-  const names = (await namesIn(directory)) ?? [];
-  return !names.includes('log') && [CHECKPOINT_PATH, TILE_FOLDER].some((name) => names.includes(name));
+  const names = new Set((await namesIn(directory)) ?? []);
+  if (names.has('log')) return false;
+  if (names.has(TILE_FOLDER) || names.has('content')) return true;
+  // The backup of a log without events is a checkpoint of nothing.
+  return names.has(CHECKPOINT_PATH) && !names.has('blobs') && !names.has('snapshots');
 }
 
 /**
@@ -108,14 +112,15 @@ export class BackupSource implements VerifySource {
     for (const tile of this.#tiles(0, reading)) {
       const place = entriesPath(tile.index, tile.width);
       const records = await reported(place, reading, () => this.reader.records(tile.index, tile.width));
-      const leaves = await reported(tilePath(tile), reading, () => this.reader.tile(tile));
+      const leafPlace = tilePath(tile);
+      const leaves = await reported(leafPlace, reading, () => this.reader.tile(tile));
       if (records !== undefined && records.length !== tile.width) {
         const message = `the file ${place} has ${records.length} entries, expected ${tile.width}`;
         reading.report({ code: 'ROWS_UNREADABLE', place, message, expected: tile.width, found: records.length });
       }
       for (const [at, record] of (records ?? []).slice(0, tile.width).entries()) {
         const leafHash = leaves === undefined ? undefined : hashInTile(leaves, at);
-        yield { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place };
+        yield { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place, leafPlace };
       }
     }
   }
@@ -230,18 +235,6 @@ async function readCheckpoint(
     report(violation('CHECKPOINT_DAMAGED', CHECKPOINT_PATH, error));
     return undefined;
   }
-}
-
-async function readIdentity(directory: string, report: Report): Promise<SourceIdentity | undefined> {
-  try {
-    const sidecar = await readSidecar(directory);
-    if (sidecar !== undefined) return { storeId: sidecar.storeId, origin: sidecar.origin };
-    report({ code: 'SIDECAR_MISSING', place: SIDECAR_FILE, message: `the file ${SIDECAR_FILE} is missing` });
-  } catch (error) {
-    if (!isStoreError(error, 'SIDECAR_INVALID')) throw error;
-    report(violation('SIDECAR_DAMAGED', SIDECAR_FILE, error));
-  }
-  return undefined;
 }
 
 function violation(code: ViolationCode, place: string, error: unknown): Violation {

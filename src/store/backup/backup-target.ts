@@ -1,4 +1,4 @@
-import { readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
@@ -23,6 +23,7 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   await refuseStoreItself(directory, store.directory);
   const names = await namesIn(directory);
   if (names === undefined) {
+    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
     await makeDurableDirectory(directory);
     return directory;
   }
@@ -70,19 +71,29 @@ export async function realPathOf(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const above = dirname(path);
-    if (systemCode(error) !== 'ENOENT' || above === path) throw ioFailure(`look at ${path}`, error);
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`look at ${path}`, error);
     return join(await realPathOf(above), basename(path));
   }
 }
 
-/** Resolves with the names in a directory; undefined when there is none. */
+/** Resolves with the names in a directory; undefined when there is none of its name. */
 export async function namesIn(directory: string): Promise<string[] | undefined> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    if (systemCode(error) === 'ENOTDIR') throw targetTaken(directory, 'it is a file, or lies below one');
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return undefined;
     throw ioFailure(`read ${directory}`, error);
+  }
+}
+
+/** Whether `path`, or something above it, is there and no directory. */
+export async function isFile(path: string): Promise<boolean> {
+  try {
+    return !(await stat(path)).isDirectory();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    if (systemCode(error) === 'ENOTDIR') return true;
+    throw ioFailure(`look at ${path}`, error);
   }
 }
 

@@ -1,16 +1,14 @@
-import { resolve } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { mustBeFunction, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
-import { verifySource } from '../verify/verify.js';
-import type { Violation } from '../verify/violation.js';
 import type { RestoreOptions, RestoreReport } from './backup.js';
 import { BLOB_FOLDER, CONTENT_FOLDER, TILE_FOLDER } from './backup-layout.js';
 import type { BackupReader } from './backup-reader.js';
-import { type BackupSource, openBackupSource } from './backup-source.js';
+import type { BackupSource } from './backup-source.js';
 import { buildStore } from './build-store.js';
 import { buildBeside, needVacancy } from './restore-target.js';
+import { type VerifiedBackup, verifyBackup } from './verify-backup.js';
 
 /** Violations that the message of an error names; its data has all. */
 const SAID_VIOLATIONS = 3;
@@ -33,23 +31,25 @@ export async function restoreStore(
   throwIfAborted(options.signal);
   const target = await needVacancy(directory, source);
   const progress = new ReadProgress(options.onProgress);
-  const violations: Violation[] = [];
-  const backup = await openBackupSource(resolve(source), (violation) => violations.push(violation), progress.read);
-  await progress.begin(backup.reader);
   const { against, key, signal } = options;
-  violations.push(...(await verifySource(backup, { against, key, signal })));
-  const { identity, checkpoint } = wholeBackup(backup, violations);
+  const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
+  const verified = await verifyBackup(source, { against, key, signal }, { onOpen, onBytes: progress.read });
+  const { identity, checkpoint } = wholeBackup(verified);
   progress.verified();
-  const { reader } = backup;
+  const { reader } = verified.source;
   const built = await buildBeside(target, (place) => buildStore(place, { reader, checkpoint, signal }));
   const { size: events } = parseCheckpoint(checkpoint);
   return { directory: target, ...identity, events, checkpoint, ...built };
 }
 
-function wholeBackup(
-  { identity, checkpoint, reader: { directory } }: BackupSource,
-  violations: readonly Violation[],
-): { readonly identity: NonNullable<BackupSource['identity']>; readonly checkpoint: string } {
+function wholeBackup({
+  source: {
+    identity,
+    checkpoint,
+    reader: { directory },
+  },
+  violations,
+}: VerifiedBackup): { readonly identity: NonNullable<BackupSource['identity']>; readonly checkpoint: string } {
   if (violations.length === 0 && identity !== undefined && checkpoint !== undefined) {
     return { identity, checkpoint: checkpoint.text };
   }

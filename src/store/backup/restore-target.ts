@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
-import { isWithin, namesIn, realPathOf } from './backup-target.js';
+import { isFile, isWithin, namesIn, realPathOf } from './backup-target.js';
 
 /** Directories that this process builds stores in. */
 const building = new Set<string>();
@@ -18,6 +18,7 @@ export async function needVacancy(target: string, source: string): Promise<strin
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
   const names = (await namesIn(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
+  if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
   return directory;
 }

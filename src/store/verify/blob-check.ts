@@ -68,6 +68,6 @@ async function digestOfBlob(
   }
 }
 
-async function isInFlight({ isInFlight: ask }: VerifySource, digest: Digest): Promise<boolean> {
-  return ask !== undefined && (await ask(digest));
+async function isInFlight(source: VerifySource, digest: Digest): Promise<boolean> {
+  return (await source.isInFlight?.(digest)) ?? false;
 }

@@ -42,19 +42,20 @@ export class RecordCheck {
       this.#say('TRANSACTION_BROKEN', size, `the log ends inside a transaction that ends at event ${end}`);
   }
 
-  #decode(seq: number, { record, leafHash, place }: StoredRecord, verdict: LeafVerdict): StoredEvent | undefined {
+  #decode(seq: number, stored: StoredRecord, verdict: LeafVerdict): StoredEvent | undefined {
+    const { record, leafHash, place, leafPlace = place } = stored;
     if (leafHash === undefined && record.length > 0)
-      this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, place);
+      this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, leafPlace);
     if (verdict === 'hash changed') {
       this.#say(
         'LEAF_WRONG',
         seq,
         `the leaf hash of event ${seq} was changed: the tree holds that of its record`,
-        place,
+        leafPlace,
       );
     } else if (verdict === 'undecided') {
       const message = `event ${seq} and its leaf hash do not belong together, and nothing tells which of them was changed`;
-      this.#say('LEAF_WRONG', seq, message, place);
+      this.#say('LEAF_WRONG', seq, message, leafPlace);
       return undefined;
     } else if (verdict === 'record changed' || record.length === 0) {
       this.#say(

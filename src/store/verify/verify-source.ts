@@ -20,6 +20,8 @@ export interface StoredRecord {
   readonly leafHash: Uint8Array | undefined;
   /** `event 12`, or the path of the bundle it is in. */
   readonly place: string;
+  /** The path of the tile that its leaf hash is in, where that is another place. */
+  readonly leafPlace?: string | undefined;
 }
 
 /** A hash of the Merkle tree as it is kept, unchecked. */

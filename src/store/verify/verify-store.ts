@@ -5,6 +5,8 @@ import type { Database } from '../../log/log-source.js';
 import { openLevel } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
+import { isBackup } from '../backup/backup-source.js';
+import { verifyBackup } from '../backup/verify-backup.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { claimDirectory } from '../open/directory-claim.js';
 import { withOwner } from '../open/owner-file.js';
@@ -18,14 +20,15 @@ import { verifyWithoutLog } from './verify-without-log.js';
 import type { Violation } from './violation.js';
 
 /**
- * Resolves with everything that is wrong with the store in `directory`, also one that does not open; empty when nothing is. Changes
- * nothing in it but what LevelDB does whenever it opens: it makes a table of its write-ahead log. One process at a time.
+ * Resolves with everything that is wrong with the store in `directory`, also one that does not open, or with the backup; empty when
+ * nothing is. Changes nothing in a backup, and in a store nothing but what LevelDB does whenever it opens: it makes a table of its write-ahead log. One process at a time.
  *
  * @throws {StoreError} STORE_NOT_FOUND, STORE_NOT_A_DIRECTORY, STORE_LOCKED, STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL,
  *   IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint in the options; ABORTED
  */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
   const path = resolve(directory);
+  if (await isBackup(path)) return (await verifyBackup(path, options)).violations;
   await needStore(path);
   const release = await claimDirectory(path);
   try {

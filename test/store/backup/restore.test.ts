@@ -1,0 +1,69 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { filesBelow } from '../../support/filesystem-copy.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { rejection } from '../../support/rejection.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { openTestStore } from '../../support/test-store.js';
+import { archivePath } from '../fixture-archives.js';
+import { newBackup } from './restored-store.js';
+
+/** The backup of a store with images, layers, names, a deletion, and more events than a tile holds. */
+async function richBackup(t: ExecutionContext): Promise<string> {
+  const store = await openTestStore(t);
+  await store.load(archivePath('docker25-all.tar'));
+  await store.delete(store.resolve('twice:1'));
+  await Promise.all(Array.from({ length: 3 }, (_, at) => store.create(imageConfig(`${at % 3}`))));
+  for (let at = 0; at < 260; at++) await store.setLastUpdated(store.search('bd10'));
+  return newBackup(t, store);
+}
+
+/** What a file may become that somebody damaged. */
+const damages: readonly { readonly what: string; readonly damaged: (bytes: Buffer) => Uint8Array | undefined }[] = [
+  { what: 'missing', damaged: () => undefined },
+  { what: 'cut short', damaged: (bytes) => bytes.subarray(0, bytes.length - 1) },
+  { what: 'changed in its first byte', damaged: (bytes) => flipped(bytes, 0) },
+  { what: 'changed in its middle', damaged: (bytes) => flipped(bytes, Math.floor(bytes.length / 2)) },
+  { what: 'changed in its last byte', damaged: (bytes) => flipped(bytes, bytes.length - 1) },
+];
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt8(copy.readUInt8(at) ^ 0x10, at);
+  return copy;
+}
+
+/** Whether an error or a violation speaks of the file, by its path or the digest that is its name. */
+function names(path: string, text: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return text.includes(path) || (name.length === 64 && text.includes(name));
+}
+
+test('a backup of which any file is missing, cut short or changed is refused, and the file is named', async (t) => {
+  t.timeout(300_000);
+  const source = await richBackup(t);
+  const target = join(await temporaryDirectory(t), 'store');
+  for (const path of (await filesBelow(source)).keys()) {
+    const whole = await readFile(join(source, path));
+    for (const { what, damaged } of damages) {
+      // Nothing but its own words says when a store was made.
+      if (path === 'imagelog.json' && what.includes('middle')) continue;
+      const bytes = damaged(whole);
+      await rm(join(source, path), { force: true });
+      if (bytes !== undefined) await writeFile(join(source, path), bytes);
+      const found = await verifyStore(source);
+      t.true(
+        found.some((violation) => names(path, JSON.stringify(violation))),
+        `${path} is ${what}`,
+      );
+      const error = await rejection(t, 'BACKUP_INVALID', restoreStore(target, source), `${path} is ${what}`);
+      t.deepEqual(error.data.violations, found);
+    }
+    await writeFile(join(source, path), whole);
+  }
+  t.deepEqual(await readdir(dirname(target)), []);
+  await restoreStore(target, source);
+});
