@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { beginsWith } from '../../log/begins-with.js';
-import { type Checkpoint, checkOriginOf, formatCheckpoint, type ParsedCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
+import {
+  type Checkpoint,
+  checkOriginOf,
+  formatCheckpoint,
+  type ParsedCheckpoint,
+  parseCheckpoint,
+} from '../../log/checkpoint.js';
 import type { Head, Log } from '../../log/log.js';
 import type { TreeHead } from '../../log/merkle/check-proof.js';
 import { parseVerifierKey } from '../../log/note-key.js';
@@ -106,8 +112,10 @@ export class CheckpointKeeper {
    */
   async at(head: Head): Promise<string> {
     const { signer } = this.#options;
-    const isWritten = this.#written?.size === head.seq;
-    if (isWritten && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
+    // Taken now: while the signature is checked, a newer one may take their place.
+    const [written, text] = [this.#written, this.#text];
+    const isWritten = written?.size === head.seq;
+    if (isWritten && (signer === undefined || (await isSignedBy(written, signer)))) return text;
     return this.#textOf(this.#head(head));
   }
 
