@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { chmod, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { parseCheckpoint, signCheckpoint, verifyCheckpoint } from '../../src/log/checkpoint.js';
 import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
@@ -209,4 +212,12 @@ test('the commands take only what they know', async (t) => {
   t.is((await understand('at', '2', 'checkpoint')).code, 2, 'not in the past');
   t.like(await understand('prove', '7', '-o', 'f', '--key', 'k'), { action: 'prove', args: [7, { output: 'f' }] });
   t.like(await understand('check-proof', 'f', '--key', 'v'), { action: 'check-proof', args: ['f', { key: 'v' }] });
+});
+
+test('the whole program makes and uses a key without a warning of the system', async (t) => {
+  const { path } = await startSigned(t);
+  const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [main, 'key', path('b.key'), '--name', 'b']);
+  t.regex(stdout, /^b\+/);
+  t.is(stderr, '');
 });

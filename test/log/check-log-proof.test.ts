@@ -23,7 +23,11 @@ const key = signer.verifierKey;
 const tree = { origin: ORIGIN, size: SIZE, root: referenceRoot(leaves), extensions: [] };
 const plain = formatCheckpoint(tree);
 const signed = await signCheckpoint(tree, signer);
-const parts = { index: INDEX, hashes: referencePath(INDEX, leaves, SIZE), extra: records[INDEX] as Uint8Array };
+const parts = {
+  index: INDEX,
+  hashes: referencePath(INDEX, leaves, SIZE),
+  extra: new Uint8Array(records[INDEX] as Uint8Array),
+};
 const proof = formatProof({ ...parts, checkpoint: signed });
 const unsigned = formatProof({ ...parts, checkpoint: plain });
 
