@@ -71,6 +71,11 @@ export class CheckpointKeeper {
     await signer?.check((earlier) => this.#logBeginsWith(earlier));
   }
 
+  /** Events of the checkpoint that the file holds; 0 when there is none. */
+  get size(): number {
+    return this.#written?.size ?? 0;
+  }
+
   /**
    * Takes note of events that are durable. A checkpoint is written when they name blobs, which an open would take for
    * garbage if it did not miss the events, and every WRITTEN_EVERY events.

@@ -18,13 +18,8 @@ export function oldHeadPath(directory: string): string {
  * @throws {StoreError} LOG_CORRUPT when the log does not, IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function checkOldHead(directory: string, log: Log): Promise<boolean> {
-  let text: string;
-  try {
-    text = await readFile(oldHeadPath(directory), 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioFailure(`read ${oldHeadPath(directory)}`, error);
-  }
+  const text = await readOldHead(directory);
+  if (text === undefined) return false;
   const expected = parseOldHead(text);
   if (expected === undefined) return true;
   const found = log.leafHash(expected.seq);
@@ -36,6 +31,23 @@ export async function checkOldHead(directory: string, log: Log): Promise<boolean
   throw new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
     data: { seq: expected.seq, head: log.head.seq },
   });
+}
+
+/**
+ * Resolves with the seq of the event that the file names; 0 when there is no file, or it says nothing.
+ * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+ */
+export async function oldHeadSeq(directory: string): Promise<number> {
+  return parseOldHead((await readOldHead(directory)) ?? '')?.seq ?? 0;
+}
+
+async function readOldHead(directory: string): Promise<string | undefined> {
+  try {
+    return await readFile(oldHeadPath(directory), 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw ioFailure(`read ${oldHeadPath(directory)}`, error);
+  }
 }
 
 function parseOldHead(text: string): { readonly seq: number; readonly leafHash: string } | undefined {

@@ -19,11 +19,13 @@ import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
 import { CheckpointKeeper } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
+import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { rehearseOpening } from './rehearsal.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
+import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { viewsAt } from '../snapshots/views-at.js';
@@ -61,6 +63,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
         data: { directory: path },
       });
   }
+  await refuseHalfRebuilt(path);
   await refuseSecondOwner(path);
   const log = await openLog(path, sidecar, options);
   try {
@@ -88,6 +91,7 @@ async function openParts(
   const { onNotice, signer } = options;
   const checkpoints = new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer, onNotice });
   await checkpoints.check();
+  await checkTreeTail(log, checkpoints.size);
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
   const { seq } = log.head;
@@ -175,6 +179,18 @@ async function refuseHalfAStore(directory: string): Promise<void> {
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
   }
+}
+
+// LevelDB would make an empty folder where the log belongs.
+async function refuseHalfRebuilt(directory: string): Promise<void> {
+  if (!(await isHalfRebuilt(logFolders(directory)))) return;
+  throw new StoreError(
+    'LOG_CORRUPT',
+    `the store ${directory} has no log yet: a rebuild was cut short before its last step`,
+    {
+      data: { directory, remedy: 'rebuild' },
+    },
+  );
 }
 
 function lostSidecar(directory: string, found: string): StoreError {

@@ -19,7 +19,7 @@ import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } fro
 import { thinned } from './thinning.js';
 
 /** Name of the folder in a store's directory. All in it may be deleted: then more of the log is folded. */
-const SNAPSHOT_FOLDER = 'snapshots';
+export const SNAPSHOT_FOLDER = 'snapshots';
 /** Digits of the seq in a file's name. */
 const SEQ_DIGITS = 16;
 const VIEWS_FILE = /^(\d{16})\.views$/;

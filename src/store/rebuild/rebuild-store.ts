@@ -1,0 +1,73 @@
+import { join, resolve } from 'node:path';
+import { StoreError } from '../../errors.js';
+import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import { removeDurably } from '../files/durable-file.js';
+import { claimDirectory } from '../open/directory-claim.js';
+import { openStore } from '../open/open-store.js';
+import { withOwner } from '../open/owner-file.js';
+import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
+import { logFolders, takeUpRebuild } from './log-folders.js';
+import type { RebuildOptions, RebuildResult } from './rebuild.js';
+import { rebuildLog, type RebuiltLog } from './rebuild-log.js';
+
+/**
+ * Makes all that follows from events, content and blobs anew, of a store that opens or does not: subject index, tree, snapshots, checkpoint.
+ * Where LevelDB lost its own files, the events are read by its repair, in a copy, and each is checked; the damaged log is
+ * put aside as `log.damaged-N`. Needs room for two more logs. A crash leaves a store that the next call finishes. Blobs stay as they are.
+ *
+ * @throws {StoreError} LOG_CORRUPT when events are lost for good, which are named, or the log is not the one of its checkpoint;
+ *   STORE_NOT_FOUND, STORE_LOCKED, SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED, ABORTED; those of
+ *   keys and checkpoints as `openStore`
+ */
+export async function rebuildStore(directory: string, options: RebuildOptions = {}): Promise<RebuildResult> {
+  mustBeString('directory', directory);
+  mustBeText('directory', directory);
+  mustBeObject('options', options);
+  mustBeSignal('signal', options.signal);
+  for (const name of ['onProgress', 'onNotice'] as const) {
+    if (options[name] !== undefined) mustBeFunction(name, options[name]);
+  }
+  const path = resolve(directory);
+  const rebuilt = await rebuildClosed(path, options);
+  return reopened(path, rebuilt, options);
+}
+
+async function rebuildClosed(path: string, options: RebuildOptions): Promise<RebuiltLog> {
+  const sidecar = await readSidecar(path);
+  if (sidecar === undefined) {
+    throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
+      data: { directory: path },
+    });
+  }
+  const release = await claimDirectory(path);
+  try {
+    const folders = logFolders(path);
+    await takeUpRebuild(folders);
+    const rebuilt = await rebuildLog(folders, sidecar, options);
+    await removeDurably(join(path, SNAPSHOT_FOLDER));
+    return rebuilt;
+  } catch (error) {
+    throw await withOwner(path, error);
+  } finally {
+    release();
+  }
+}
+
+/** Opens the store as anybody would, which checks it once more, and has it write its snapshot and its checkpoint. */
+async function reopened(
+  path: string,
+  { damagedLog, lostContent }: RebuiltLog,
+  { signer, onNotice, signal, onProgress }: RebuildOptions,
+): Promise<RebuildResult> {
+  const store = await openStore(path, { create: false, signer, onNotice, signal });
+  try {
+    const { seq, root } = store.log.head;
+    await store.snapshot();
+    await store.checkpoint();
+    onProgress?.({ what: 'views', done: seq, total: seq });
+    return { events: seq, root, log: damagedLog === undefined ? 'kept' : 'salvaged', damagedLog, lostContent };
+  } finally {
+    await store.close();
+  }
+}
