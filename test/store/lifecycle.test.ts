@@ -33,6 +33,7 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   referenceEntries: (store) => store.referenceEntries(),
   save: (store) => store.save('x:1').destroy(),
   stats: (store) => store.stats(),
+  erasures: (store) => store.erasures(),
   log: (store) => store.log,
   backend: (store) => store.backend,
   layers: (store) => store.layers,
@@ -63,6 +64,8 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   tag: (store) => store.tag('y:1', id),
   untag: (store) => store.untag('x:1'),
   delete: (store) => store.delete(anotherId),
+  erase: (store) => store.erase(idNamed('deleted'), 'no longer allowed'),
+  prune: (store) => store.prune({ before: 0 }),
   snapshot: (store) => store.snapshot(),
   consumer: async (store) => store.consumer('c').close(),
   resetConsumer: (store) => store.resetConsumer('c', 0),
@@ -76,6 +79,7 @@ async function preparedStore(t: ExecutionContext, directory?: string): Promise<E
   await store.setParent(anotherId, id);
   await store.setMetadata(id, 'k', bytesOf('v'));
   await store.tag('x:1', id);
+  await store.delete(await store.create(imageConfig('deleted')));
   return store;
 }
 
