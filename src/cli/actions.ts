@@ -37,6 +37,8 @@ export interface Actions {
   checkpoint(context: CommandContext): Promise<void>;
   prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void>;
   'check-proof'(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void>;
+  erase(context: CommandContext, digest: string): Promise<void>;
+  prune(context: CommandContext, flags: { readonly before?: When; readonly yes?: boolean }): Promise<void>;
 }
 
 /** The actions, each loaded when it is first asked for: help and usage errors wait for no database. */
@@ -61,4 +63,6 @@ export const lazyActions: Actions = {
   checkpoint: async (...args) => (await import('./actions/checkpoint.js')).checkpoint(...args),
   prove: async (...args) => (await import('./actions/prove.js')).prove(...args),
   'check-proof': async (...args) => (await import('./actions/check-proof.js')).checkProofFile(...args),
+  erase: async (...args) => (await import('./actions/erase.js')).erase(...args),
+  prune: async (...args) => (await import('./actions/prune.js')).prune(...args),
 };

@@ -52,6 +52,10 @@ Evidence:
   prove [options] <seq>               write a proof that an event is in the log
   check-proof [options] <file>        check a proof, without the store
 
+Upkeep:
+  erase [options] <digest>            remove bytes that nothing needs, for good
+  prune [options]                     free what nothing needs any more
+
 The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past

@@ -3,6 +3,7 @@ import { addConsumerCommands } from './consumers.js';
 import type { Declaration } from './declaration.js';
 import { addDiff } from './diff.js';
 import { addEvidenceCommands } from './evidence.js';
+import { addErasingCommands } from './erasing.js';
 import { addImageCommands } from './images.js';
 import { addLogCommands } from './log.js';
 import { addReferenceCommands } from './references.js';
@@ -15,5 +16,6 @@ export function addAllCommands(declaration: Declaration): void {
   addLogCommands(declaration);
   addConsumerCommands(declaration);
   addEvidenceCommands(declaration);
+  addErasingCommands(declaration);
   addDiff(declaration);
 }

@@ -1,3 +1,4 @@
+import { isStoreError } from '../../errors.js';
 import type { ChainId, DiffId, ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { ImageSource, LayerTable } from './image-source.js';
@@ -21,6 +22,8 @@ export interface ImageFacts {
   readonly created: string | null;
   /** Whether no image has it as its parent. */
   readonly head: boolean;
+  /** Only of an image of the past whose config was erased since: then nothing is known that its config says. */
+  readonly erased?: true;
 }
 
 // What Go writes for a time that was never set.
@@ -29,7 +32,14 @@ const ZERO_TIME = '0001-01-01T00:00:00Z';
 /** Returns the facts of every image, the newest first, then by reference and id: an order that never wavers. */
 export function allImageFacts(source: ImageSource): ImageFacts[] {
   const layers = source.layers.map();
-  const facts = [...source.map().values()].map((image) => imageFacts(source, image, layers));
+  const facts = [...source.map().keys()].map((id) => {
+    try {
+      return imageFacts(source, source.get(id), layers);
+    } catch (error) {
+      if (isStoreError(error, 'CONTENT_ERASED')) return erasedFacts(source, id);
+      throw error;
+    }
+  });
   return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
 }
 
@@ -53,6 +63,34 @@ export function imageFacts(source: ImageSource, image: Image, layers: LayerTable
     created: createdText(image),
     head: children.length === 0,
   };
+}
+
+function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
+  const children = source.children(id);
+  return {
+    id,
+    references: source.references(id),
+    parent: parentOf(source, id),
+    children,
+    chainId: null,
+    layers: [],
+    size: null,
+    os: '',
+    architecture: '',
+    variant: null,
+    created: null,
+    head: children.length === 0,
+    erased: true,
+  };
+}
+
+function parentOf(source: ImageSource, id: ImageId): ImageId | null {
+  try {
+    return source.getParent(id);
+  } catch (error) {
+    if (isStoreError(error, 'METADATA_NOT_FOUND')) return null;
+    throw error;
+  }
 }
 
 /** Returns the chain id of an image's layers; undefined when it has none. */

@@ -16,6 +16,7 @@ export interface ImageDrawing {
 
 /** What stands where an image has no reference, or a config no time. */
 const NONE = '<none>';
+const ERASED = 'erased';
 
 /** Returns a table with a row for each reference that `filter` shows, and one for each image without a reference. */
 export function imageTableLines(
@@ -32,7 +33,12 @@ export function imageTableLines(
   ];
   const rows = images.flatMap((facts) => {
     const names = facts.references.filter(filter.showsReference).map(familiarReference);
-    const others = [shortId(facts.id), platformText(facts), createdText(facts, timeZone), imageSizeText(facts)];
+    const others = [
+      shortId(facts.id),
+      facts.erased ? ERASED : platformText(facts),
+      createdText(facts, timeZone),
+      imageSizeText(facts),
+    ];
     return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
   });
   return tableLines(columns, rows, { width, colors });

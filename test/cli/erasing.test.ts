@@ -1,0 +1,133 @@
+import test from 'ava';
+import { archive, ids, objectsOf, type Session, startSession } from './session.js';
+
+const DAY_MS = 86_400_000;
+
+/** Loads images, and after a day removes one; resolves with its id. */
+async function withRemoved({ done, wait }: Session): Promise<string> {
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  wait(DAY_MS);
+  const [image] = objectsOf(await done('inspect', '--json', 'twice:1'));
+  await done('rm', '--quiet', 'twice:1');
+  return String(image?.['id']);
+}
+
+test('erase says what it removed, and whoever asks later is told when, by whom and why', async (t) => {
+  const session = await startSession(t);
+  const { done, run } = session;
+  const id = await withRemoved(session);
+  t.is((await run('inspect', '--at', '27', id)).code, 0);
+  const said = await done('erase', id, '--reason', 'a password in the labels', '--actor', 'ana');
+  t.regex(said, new RegExp(`^erased ${id}, [\\d.]+ k?B \\(event \\d+\\)\\n$`));
+  for (const argv of [
+    ['inspect', '--at', '27', id],
+    ['at', '27', 'inspect', 'twice:1'],
+    ['history', '--at', '27', 'twice:1'],
+    ['erase', '--reason', 'again', id],
+  ]) {
+    const { code, stdout, stderr } = await run(...argv);
+    t.is(code, 3, argv.join(' '));
+    t.is(stdout, '');
+    t.regex(
+      stderr,
+      /was erased at 2026-02-01T12:00:00\.000Z by ana \(event \d+\): a password in the labels \(CONTENT_ERASED\)/,
+    );
+    t.regex(stderr, /\nhint: /);
+  }
+  const [event] = objectsOf(await done('log', '--json', '--type', 'ContentErased'));
+  t.like(event, { digest: id, actor: 'ana', reason: 'a password in the labels' });
+  t.regex(
+    await done('log', '--image', id, '--reverse', '--limit', '1'),
+    /ContentErased +6351c87e3f65 .*“a password in the labels”/,
+  );
+});
+
+test('a list of the past has images whose config was erased since', async (t) => {
+  const session = await startSession(t);
+  const { done } = session;
+  const id = await withRemoved(session);
+  await done('erase', '--quiet', '--reason', 'r', id);
+  t.regex(await done('images', '--at', '27'), /\ntwice:1 +6351c87e3f65 +erased +<none> +-\n/);
+  const [erased, ...others] = objectsOf(await done('images', '--json', '--at', '27')).filter(
+    (image) => image['erased'],
+  );
+  t.deepEqual(others, []);
+  t.like(erased, { id, os: '', created: null, size: null, references: ['docker.io/library/twice:1'], erased: true });
+  t.regex(await done('tree', '--at', '27'), /6351c87e3f65 +- +.*twice:1\n/);
+});
+
+test('erase refuses what is in use, what is not there, a digest that is cut short, and no reason', async (t) => {
+  const session = await startSession(t);
+  const { done, run } = session;
+  const id = await withRemoved(session);
+  const [live] = objectsOf(await done('inspect', '--json', 'tiny:1'));
+  const inUse = await run('erase', '--reason', 'r', String(live?.['id']));
+  t.is(inUse.code, 1);
+  t.regex(inUse.stderr, /the image sha256:bd10de19d2be\w+ needs it \(CONTENT_IN_USE\)\nhint: /);
+  const unknown = await run('erase', '--reason', 'r', `sha256:${'00'.repeat(32)}`);
+  t.is(unknown.code, 3);
+  t.regex(unknown.stderr, /\(CONTENT_NOT_FOUND\)\nhint: /);
+  for (const argv of [
+    ['erase', id],
+    ['erase', '--reason', ' ', id],
+    ['erase', '--reason', 'r', ids.twice],
+    ['erase', '--reason', 'r'],
+    ['at', '27', 'erase', '--reason', 'r', id],
+  ]) {
+    t.is((await run(...argv)).code, 2, argv.join(' '));
+  }
+});
+
+test('erase tells a program what it removed', async (t) => {
+  const session = await startSession(t);
+  const id = await withRemoved(session);
+  const [erased] = objectsOf(await session.done('erase', '--json', '--reason', 'r', id));
+  t.like(erased, { erased: id, layers: [] });
+  t.true(Number(erased?.['size']) > 100);
+});
+
+test('prune shows what it would free and frees nothing, and frees it with --yes', async (t) => {
+  const session = await startSession(t);
+  const { done, wait } = session;
+  t.is(
+    await startSession(t)
+      .then((empty) => empty.run('prune'))
+      .then(({ code }) => code),
+    3,
+  );
+  const id = await withRemoved(session);
+  const table = await done('prune');
+  t.regex(table, new RegExp(`^KIND +DIGEST +IMAGE +SIZE\\nconfig +${id} +6351c87e3f65 +[\\d.]+ k?B\\n`));
+  t.regex(table, /\nwould free [\d.]+ k?B, 1 config(, 1 manifest)?; --yes does it\n$/);
+  t.is(await done('prune'), table);
+  wait(2 * DAY_MS);
+  t.is(await done('prune', '--before', '3d'), 'nothing to prune\n');
+  t.is(await done('prune', '--before', '3d', '--yes'), 'nothing to prune\n');
+  const freed = await done('prune', '--before', '2d', '--yes');
+  t.is(freed, table.replace('would free', 'freed').replace('; --yes does it', ''));
+  t.is(await done('prune', '--yes'), 'nothing to prune\n');
+  const { code, stderr } = await session.run('inspect', '--at', '27', id);
+  t.is(code, 3);
+  t.regex(stderr, /prune of what nothing needed since 2026-02-01T12:00:00\.000Z \(CONTENT_ERASED\)/);
+});
+
+test('prune tells a program each thing, and the sum', async (t) => {
+  const session = await startSession(t);
+  const { done } = session;
+  await done('load', '--quiet', archive('oci-multi-platform.tar'));
+  await done('rm', '--force', '--quiet', 'tiny:multi');
+  const lines = objectsOf(await done('prune', '--json'));
+  const contents = lines.slice(0, -1);
+  t.deepEqual([...new Set(contents.map(({ kind }) => kind))].sort(), ['config', 'index', 'manifest']);
+  t.like(lines.at(-1), {
+    dryRun: true,
+    contents: contents.length,
+    layers: [],
+    bytes: contents.reduce((sum, { size }) => sum + Number(size), 0),
+    seq: null,
+  });
+  t.is(await done('prune', '--quiet'), contents.map(({ digest }) => `${digest}\n`).join(''));
+  const freed = objectsOf(await done('prune', '--json', '--yes'));
+  t.deepEqual(freed.slice(0, -1), contents);
+  t.like(freed.at(-1), { dryRun: false, seq: objectsOf(await done('log', '--json')).length });
+});
