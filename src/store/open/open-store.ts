@@ -164,7 +164,9 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
   const sidecar = newSidecar(options.origin ?? options.signer?.origin, (options.now ?? Date.now)());
   // LevelDB does not sync the directory after it named its first files.
-  await syncDirectory(join(directory, 'log'));
+  await syncDirectory(join(directory, 'log')).catch((error: unknown) => {
+    throw ioFailure(`make the log of the store ${directory}`, error);
+  });
   // A crash before this leaves an empty log, which the next open takes up; after it, a store.
   await writeSidecar(directory, sidecar);
   return sidecar;
