@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { StoredEvent } from '../../src/model/events.js';
@@ -39,6 +39,8 @@ export interface BlobFile {
 
 /** Every file below `blobs/` of a store: kept blobs and what is staged. */
 export function blobFiles(directory: string): BlobFile[] {
+  // A store whose first open did not come to its end has none.
+  if (!existsSync(join(directory, 'blobs'))) return [];
   return readdirSync(join(directory, 'blobs'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => {

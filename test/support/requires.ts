@@ -29,6 +29,11 @@ export function skipping(reason: string): DeclareTest {
   return (title, implementation, ...args) => test.skip(`${title} (skipped: ${reason})`, implementation, ...args);
 }
 
+/** Gives ava's `test`, or declares the same tests as skipped because of `reason` when there is one. */
+export function testOrSkip(reason: string | undefined): DeclareTest {
+  return reason === undefined ? test : skipping(reason);
+}
+
 /** Whether an executable named `program` stands in a folder of `path`, by default the PATH of this process. */
 export function isInstalled(program: string, path: string = process.env.PATH ?? ''): boolean {
   return path

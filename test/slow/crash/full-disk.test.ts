@@ -1,30 +1,22 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isStoreError } from '../../src/errors.js';
-import type { ImageId } from '../../src/model/digest.js';
-import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/event-store.js';
-import { archivePath } from '../store/fixture-archives.js';
-import { footprint, wrongFiles } from '../store/temporary-store.js';
-import { idOf, imageConfig } from '../support/image-configs.js';
-import { rejection } from '../support/rejection.js';
-import { inChunks } from '../tar/build-tar.js';
+import { isStoreError } from '../../../src/errors.js';
+import type { ImageId } from '../../../src/model/digest.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import { archivePath } from '../../store/fixture-archives.js';
+import { footprint, wrongFiles } from '../../store/temporary-store.js';
+import { idOf, imageConfig } from '../../support/image-configs.js';
+import { testOrSkip } from '../../support/requires.js';
+import { rejection } from '../../support/rejection.js';
+import { inChunks } from '../../tar/build-tar.js';
 import { numberedArchive } from './numbered-archive.js';
-import { smallDisk, withSmallDisk } from './small-disk.js';
+import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
 
 const KIB = 1_024;
 
-/** Fills the disk below `directory` but for some bytes; returns a function that takes the filling away. */
-async function fillDisk(directory: string, leaveBytes: number): Promise<() => void> {
-  const path = join(directory, 'filling');
-  const { bavail, bsize } = await statfs(directory);
-  const file = openSync(path, 'w');
-  const chunk = new Uint8Array(4 * KIB);
-  for (let left = bavail * bsize - leaveBytes; left > 0; left -= chunk.length) writeSync(file, chunk);
-  closeSync(file);
-  return () => rmSync(path);
-}
+/** Declares tests that need a disk of their own; skipped, with the reason, where none can be mounted. */
+const withSmallDisk = testOrSkip(whyNoDisk());
 
 withSmallDisk('a disk that fills up during a load fails it, and the store is as before and goes on', async (t) => {
   const disk = smallDisk(t, 16);

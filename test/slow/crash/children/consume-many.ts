@@ -1,8 +1,8 @@
 import { fsyncSync, openSync, writeSync } from 'node:fs';
-import type { StoredEvent } from '../../../src/model/events.js';
-import { openStore } from '../../../src/store/open/open-store.js';
-import { imageConfig } from '../../support/image-configs.js';
-import { tellParent } from '../child.js';
+import type { StoredEvent } from '../../../../src/model/events.js';
+import { openStore } from '../../../../src/store/open/open-store.js';
+import { imageConfig } from '../../../support/image-configs.js';
+import { tellParent } from '../../child.js';
 import { CONSUMER, HANDLED_ACTOR } from '../consumed-events.js';
 
 /*

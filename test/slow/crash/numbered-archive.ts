@@ -1,9 +1,9 @@
 import { createCipheriv } from 'node:crypto';
-import type { ImageId } from '../../src/model/digest.js';
-import { digest, dockerEntries } from '../archive/built-archives.js';
-import { buildTar } from '../tar/build-tar.js';
+import type { ImageId } from '../../../src/model/digest.js';
+import { digest, dockerEntries } from '../../archive/built-archives.js';
+import { buildTar } from '../../tar/build-tar.js';
 
-/** Bytes of a layer: too many to be kept in memory while the archive is read. */
+/** Bytes of a layer, unless the caller says otherwise: too many to be kept in memory while the archive is read. */
 const LAYER_BYTES = 300_000;
 
 /** An archive of two images, the second on top of the first. */
@@ -17,9 +17,9 @@ export interface NumberedArchive {
 }
 
 /** Returns the archive of this number: the same bytes every time, and no layer or config of another number's. */
-export async function numberedArchive(number: number): Promise<NumberedArchive> {
+export async function numberedArchive(number: number, layerBytes = LAYER_BYTES): Promise<NumberedArchive> {
   const layers = await Promise.all(
-    ['base', 'top'].map((name) => buildTar([{ name, body: noise(`${number} ${name}`) }])),
+    ['base', 'top'].map((name) => buildTar([{ name, body: noise(`${number} ${name}`, layerBytes) }])),
   );
   const images = [layers.slice(0, 1), layers].map((own) => {
     const rootfs = { type: 'layers', diff_ids: own.map(digest) };
@@ -40,6 +40,6 @@ export async function numberedArchive(number: number): Promise<NumberedArchive> 
   };
 }
 
-function noise(seed: string): Buffer {
-  return createCipheriv('aes-128-ctr', seed.padEnd(16), Buffer.alloc(16)).update(Buffer.alloc(LAYER_BYTES));
+function noise(seed: string, bytes: number): Buffer {
+  return createCipheriv('aes-128-ctr', seed.padEnd(16), Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }

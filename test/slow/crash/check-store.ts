@@ -1,0 +1,198 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createViews, type Views } from '../../../projections/views.js';
+import { errorKinds, isStoreError } from '../../../src/errors.js';
+import type { StoredEvent } from '../../../src/model/events.js';
+import type { ImageId } from '../../../src/model/digest.js';
+import type { Image } from '../../../src/model/image.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { wrongFiles } from '../../store/temporary-store.js';
+import { Journal, recordHash, type Recorded } from './journal.js';
+
+/** The consumer whose acknowledgements the journal has. */
+export const CONSUMER = 'crash';
+
+/** A store that a process was using when it ended, and what that process told. */
+export interface CrashedStore {
+  readonly directory: string;
+  readonly journal: string;
+  readonly recorded: Recorded;
+}
+
+/** What a look at a crashed store found. */
+export interface CheckedStore {
+  /** Everything that is not as it must be; empty when all is well. */
+  readonly wrong: readonly string[];
+  /** The events, from the first on. */
+  readonly events: readonly StoredEvent[];
+}
+
+/**
+ * Looks at the whole of a store that a crash or a fault left, after reading the journal; afterwards it is closed in order. All
+ * that was acknowledged or seen is there bit for bit and at its place, nothing is there that nobody asked for,
+ * transactions are whole, files are those of the log, views are those of a fresh fold, and the store can be
+ * written to and closed.
+ */
+export async function checkStore(crashed: CrashedStore): Promise<CheckedStore> {
+  crashed.recorded.read();
+  try {
+    return await checkOpened(crashed);
+  } catch (error) {
+    const what = isStoreError(error) ? `${error.code}: ${error.message}` : String(error);
+    return { wrong: [`the store cannot be read: ${what}`], events: [] };
+  }
+}
+
+async function checkOpened({ directory, journal, recorded }: CrashedStore): Promise<CheckedStore> {
+  // A crash before the store was made leaves what the next open takes up; nobody can have used it.
+  const isMade = existsSync(join(directory, 'imagelog.json'));
+  if (!isMade && recorded.seen.size > 0) return { wrong: ['imagelog.json is lost'], events: [] };
+  // Before the sweep of an open that writes: an event without its blob is a bug then, a blob without its event is not.
+  const wrong = isMade ? (await wrongFiles(directory)).filter((what) => !what.endsWith('belongs to nothing')) : [];
+  const onNotice = (notice: string): void => void wrong.push(notice);
+  const store = await openStore(directory, { create: !isMade, actor: 'checker', onNotice });
+  const events: StoredEvent[] = [];
+  try {
+    for await (const event of store.log.read()) events.push(event);
+    wrong.push(...wrongEvents(events, recorded), ...wrongAnswers(recorded));
+    wrong.push(...wrongViews(store, events), ...(await wrongPosition(store, recorded)), ...leftFiles(directory));
+    // A log without any event may have lost them: its open leaves blobs alone.
+    if (events.length > 0) wrong.push(...leftBlobs(store));
+    wrong.push(...(await writeOnce(store, journal, recorded)));
+  } finally {
+    await store.close();
+  }
+  wrong.push(...(events.length > 0 ? await wrongFiles(directory) : []));
+  return { wrong, events };
+}
+
+/** Events that are missing, changed, in pieces, out of order, or that nobody asked for. */
+function wrongEvents(events: readonly StoredEvent[], { begun, seen, done, failed }: Recorded): string[] {
+  const wrong: string[] = [];
+  const counts = new Map<string, number>();
+  const firsts = new Map<string, number>();
+  const lanes = new Map<string, number>();
+  for (const event of events) {
+    const { seq, requestId: by = '', transaction } = event;
+    if (!begun.has(by)) wrong.push(`event ${seq} is of a request that nobody made: ${by}`);
+    if ((firsts.get(by) ?? transaction.first) !== transaction.first) wrong.push(`request ${by} is in two transactions`);
+    firsts.set(by, transaction.first);
+    counts.set(by, (counts.get(by) ?? 0) + 1);
+    if (counts.get(by) !== seq - transaction.first + 1) wrong.push(`event ${seq} is not the next of its transaction`);
+    const { lane, number } = laneOf(by);
+    if (number < (lanes.get(lane) ?? 0)) wrong.push(`event ${seq} of request ${by} is out of order`);
+    lanes.set(lane, number);
+  }
+  for (const [by, first] of firsts) {
+    const count = events[first - 1]?.transaction.count;
+    if (counts.get(by) !== count) wrong.push(`request ${by} has ${counts.get(by)} of its ${count} events`);
+  }
+  for (const [seq, { hash, by }] of seen) {
+    const event = events[seq - 1];
+    if (event === undefined) wrong.push(`event ${seq} was seen and is lost`);
+    else if (event.requestId !== by || recordHash(event) !== hash)
+      wrong.push(`event ${seq} is not the one that was seen`);
+  }
+  for (const [by, count] of done) {
+    if ((counts.get(by) ?? 0) !== count)
+      wrong.push(`${by} was acknowledged with ${count} events, ${counts.get(by)} are there`);
+  }
+  for (const [by, { code, events: tried, survived }] of failed) {
+    const count = counts.get(by) ?? 0;
+    if (code !== 'OUTCOME_UNKNOWN' && count > 0) wrong.push(`request ${by} failed with ${code} and is there`);
+    if (survived === 0 && count > 0) wrong.push(`request ${by} was said to be lost and is there`);
+    if (survived !== undefined && survived === tried && count === 0) wrong.push(`request ${by} was said to be there`);
+  }
+  return wrong;
+}
+
+/** Requests are named `round.lane.number`, and those of a lane are made one after another. */
+function laneOf(requestId: string): { lane: string; number: number } {
+  const end = requestId.lastIndexOf('.');
+  return { lane: requestId.slice(0, end), number: Number(requestId.slice(end + 1)) };
+}
+
+/** Errors that a caller cannot act on. */
+function wrongAnswers({ failed }: Recorded): string[] {
+  return [...failed]
+    .filter(([, { code }]) => !(code in errorKinds) || code === 'INTERNAL')
+    .map(([by, { code }]) => `request ${by} failed with no code: ${code}`);
+}
+
+function wrongViews(store: EventStore, events: readonly StoredEvent[]): string[] {
+  const fresh = createViews();
+  fresh.fold(events);
+  const [expected, found] = [folded(fresh.views), shown(store)];
+  return Object.keys(expected)
+    .filter((name) => JSON.stringify(expected[name]) !== JSON.stringify(found[name]))
+    .map((name) => `the view of ${name} is not that of a fresh fold`);
+}
+
+function folded({ images, children, references, layers, metadata }: Views): Record<string, unknown> {
+  const ids = [...images.byId.keys()];
+  return {
+    images: ids,
+    heads: [...children.childless()].sort(),
+    parents: ids.map((id) => children.parent(id) ?? ''),
+    references: [...references.byName.values()].sort((a, b) => (a.reference < b.reference ? -1 : 1)),
+    layers: [...layers.byChain.keys()].sort(),
+    metadata: ids.map((id) => sortedValues([...(metadata.get(id) ?? [])])),
+  };
+}
+
+/** What the store answers, of the same things; every config is read and checked on the way. */
+function shown(store: EventStore): Record<string, unknown> {
+  const images = [...store.map()];
+  return {
+    images: images.map(([id]) => id),
+    heads: [...store.heads().keys()].sort(),
+    parents: images.map(([, image]) => image.parent),
+    references: store.referenceEntries(),
+    layers: [...store.layers.map().keys()].sort(),
+    metadata: images.map(([id, image]) => sortedValues(metadataOf(store, id, image))),
+  };
+}
+
+function metadataOf(store: EventStore, id: ImageId, image: Image): [string, Uint8Array][] {
+  const keys = Object.keys(image.details?.metadata ?? {});
+  return keys.map((key) => [key, store.getMetadata(id, key)]);
+}
+
+function sortedValues(values: [string, Uint8Array][]): unknown {
+  return values.map(([key, value]) => [key, Buffer.from(value).toString('hex')]).sort();
+}
+
+async function wrongPosition(store: EventStore, { consumed }: Recorded): Promise<string[]> {
+  const found = (await store.consumers()).find(({ name }) => name === CONSUMER)?.position ?? 0;
+  if (found < consumed) return [`the consumer stands at ${found}, it acknowledged ${consumed}`];
+  return found > store.log.head.seq ? [`the consumer stands at ${found}, after the head`] : [];
+}
+
+/** Temporary and staged files that are there after an open. */
+function leftFiles(directory: string): string[] {
+  const folders = ['.', 'snapshots', join('blobs', 'staging'), join('blobs', 'sha256')];
+  return folders
+    .filter((folder) => existsSync(join(directory, folder)))
+    .flatMap((folder) => readdirSync(join(directory, folder)).map((name) => join(folder, name)))
+    .filter((path) => path.includes('.tmp-') || path.startsWith(join('blobs', 'staging')))
+    .map((path) => `${path} was left`);
+}
+
+/** Blobs that no event needs, after the sweep of an open. */
+function leftBlobs(store: EventStore): string[] {
+  const { blobs } = store.stats();
+  const found = readdirSync(join(store.directory, 'blobs', 'sha256')).length;
+  return found === blobs ? [] : [`there are ${found} blobs, the events name ${blobs}`];
+}
+
+/** Writes to the store; what that gives is in the journal too, so that the next check expects it. */
+async function writeOnce(store: EventStore, path: string, recorded: Recorded): Promise<string[]> {
+  const journal = new Journal(path);
+  journal.watch(store);
+  const requestId = `check.0.${store.log.head.seq}`;
+  await journal.request(requestId, (options) => store.create(imageConfig(requestId), options));
+  recorded.read();
+  return recorded.done.get(requestId) === 1 ? [] : ['the store cannot be written to'];
+}

@@ -1,0 +1,57 @@
+import test from 'ava';
+import { testOrSkip } from '../../support/requires.js';
+import { CrashRun, formatFigures } from './crash-run.js';
+import { whyNoInjection } from './fault-points.js';
+import { fillSmallDisk, limitFileSize } from './fill-disk.js';
+import { injectFaults } from './inject-faults.js';
+import { killConsumers } from './kill-consumers.js';
+import { killDuring } from './kill-operations.js';
+import { killWriters } from './kill-writers.js';
+import { whyNoDisk } from './small-disk.js';
+
+/*
+ * The crash suite. CRASH_ROUNDS says how long it is: 200 by default, which CI has time for; with 1000 every fault is injected at
+ * every call of the system. CRASH_SEED repeats a run. It ends with a table of what it did.
+ */
+
+type Part = (run: CrashRun) => Promise<void>;
+
+/** Time for all of it: nobody knows how many rounds it was given. */
+const MOST_MS = 24 * 3_600_000;
+/** As many parts as CI has cores: with more of them each only gets slower. */
+const PARTS_AT_ONCE = 2;
+
+const runs: CrashRun[] = [];
+const waiting: (() => void)[] = [];
+let running = 0;
+
+function part(title: string, work: Part, whyNot?: string): void {
+  testOrSkip(whyNot)(title, async (t) => {
+    t.timeout(MOST_MS);
+    if (running++ >= PARTS_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+    const run = new CrashRun(t);
+    runs.push(run);
+    try {
+      await work(run);
+    } finally {
+      run.end();
+      running--;
+      waiting.shift()?.();
+    }
+    t.deepEqual(run.wrong, []);
+    t.true(run.figures.faults > 0 && run.figures.acknowledged > 0);
+  });
+}
+
+part('EIO, ENOSPC or kill -9 at the n-th call of the system', injectFaults, whyNoInjection());
+part('kill -9 at any moment, 1 to 64 requests at once', killWriters);
+part('kill -9 between an event and its acknowledgement', killConsumers);
+part('kill -9 during load', killDuring('load'));
+part('kill -9 during delete', killDuring('delete'));
+part('kill -9 during snapshot', killDuring('snapshot'));
+part('a disk that fills up', fillSmallDisk, whyNoDisk());
+part('a limit of file sizes', limitFileSize);
+
+test.after.always('rounds, faults and losses', (t) => {
+  t.log(formatFigures(runs));
+});
