@@ -7,6 +7,7 @@ import { injectFaults } from './inject-faults.js';
 import { killConsumers } from './kill-consumers.js';
 import { killDuring } from './kill-operations.js';
 import { killWriters } from './kill-writers.js';
+import { losePower } from './lose-power.js';
 import { whyNoDisk } from './small-disk.js';
 
 /*
@@ -44,6 +45,7 @@ function part(title: string, work: Part, whyNot?: string): void {
 }
 
 part('EIO, ENOSPC or kill -9 at the n-th call of the system', injectFaults, whyNoInjection());
+part('the power goes after the n-th call of the system', losePower, whyNoInjection());
 part('kill -9 at any moment, 1 to 64 requests at once', killWriters);
 part('kill -9 between an event and its acknowledgement', killConsumers);
 part('kill -9 during load', killDuring('load'));

@@ -118,13 +118,13 @@ function pathOf(line: string, directory: string): string | undefined {
 }
 
 /** Runs a script under strace. With one thread in its pool, so that the calls come in the same order every time. */
-async function traced(
+export async function traced(
   trace: string,
   options: readonly string[],
   script: string,
   args: readonly string[],
 ): Promise<Omit<Ended, 'injected'>> {
-  const argv = ['-f', '-qq', '-y', '-s', '4096', ...options, '-o', trace, process.execPath, script, ...args];
+  const argv = ['-f', '-qq', '-y', ...options, '-o', trace, process.execPath, script, ...args];
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const child = spawn('strace', argv, { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let stderr = '';

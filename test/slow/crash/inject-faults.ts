@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { checkStore, type CrashedStore } from './check-store.js';
 import type { CrashRun } from './crash-run.js';
 import { callsOf, type Ended, FAULTS, type Fault, type FaultPoint, runWithFault } from './fault-points.js';
+import { evenly } from './sample.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/scripted-run.js', import.meta.url));
 /** Of one injection for each round of the longest part. */
@@ -23,7 +24,7 @@ export async function injectFaults(run: CrashRun): Promise<void> {
   const { events } = await checkStore(clean);
   const hashes = events.map((_, at) => clean.recorded.seen.get(at + 1)?.hash);
   const all = points.flatMap((point) => FAULTS.map((fault) => ({ point, fault })));
-  const chosen = sampled(all, run.rounds(SHARE), run.random.below(all.length));
+  const chosen = evenly(all, run.rounds(SHARE), run.random.below(all.length));
   run.log(`${points.length} calls, ${all.length} faults; ${chosen.length} of them tried: ${summary(chosen)}`);
   const waiting = [...chosen];
   const work = async (): Promise<void> => {
@@ -61,12 +62,6 @@ function notAPrefix({ recorded }: CrashedStore, hashes: readonly unknown[]): str
   return [...recorded.seen]
     .filter(([seq, { hash, by }]) => by.startsWith('script.') && hashes[seq - 1] !== hash)
     .map(([seq]) => `event ${seq} is not the one of a run without a fault`);
-}
-
-function sampled<Item>(all: readonly Item[], limit: number, offset: number): Item[] {
-  const count = Math.min(limit, all.length);
-  const at = (index: number): number => (offset + Math.floor((index * all.length) / count)) % all.length;
-  return Array.from({ length: count }, (_, index) => all[at(index)] as Item);
 }
 
 function summary(injections: readonly Injection[]): string {
