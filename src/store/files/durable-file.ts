@@ -47,8 +47,7 @@ async function withTemporaryFile(
   bytes: FileBytes,
   name: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  // Not made from the file's own name, which may be as long as a name can be.
-  const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
+  const temporary = temporaryPath(dirname(path));
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
@@ -61,6 +60,12 @@ async function withTemporaryFile(
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Returns a new path in `directory` for what a crash may leave behind; `removeTemporaryFiles` knows it again. */
+export function temporaryPath(directory: string): string {
+  // Not made from the file's own name, which may be as long as a name can be.
+  return join(directory, `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
 }
 
 /**
@@ -93,14 +98,30 @@ export async function removeDurably(path: string): Promise<void> {
   }
 }
 
-/** Removes the files in `directory` that a killed `writeDurableFile` left. */
+/** Removes what is at temporary paths in `directory`, which a crash left. */
 export async function removeTemporaryFiles(directory: string): Promise<void> {
   try {
-    const names = await readdir(directory);
-    for (const name of names) if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(directory, name), { force: true });
+    const left = (await readdir(directory)).filter((name) => name.startsWith(TEMPORARY_PREFIX));
+    for (const name of left) await rm(join(directory, name), { recursive: true, force: true });
   } catch (error) {
     throw ioFailure(`tidy ${directory}`, error);
   }
+}
+
+/** Makes the bytes of a file durable. */
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, constants.O_RDWR);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes the files in a directory durable, and their names. */
+export async function syncFiles(path: string): Promise<void> {
+  for (const name of await readdir(path)) await syncFile(join(path, name));
+  await syncDirectory(path);
 }
 
 /** Makes the names in a directory durable, where the system can (Windows cannot). */

@@ -22,6 +22,7 @@ import { requiredOs } from '../backends/new-image-store.js';
 import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
+import { makeLog } from './make-log.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { rehearseOpening } from './rehearsal.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
@@ -62,6 +63,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
         data: { directory: path },
       });
+    await makeLog(path);
   }
   await refuseHalfRebuilt(path);
   await refuseSecondOwner(path);

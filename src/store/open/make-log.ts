@@ -1,0 +1,40 @@
+import { rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LevelLog } from '../../log/level-log.js';
+import { ioFailure, syncDirectory, syncFiles, systemCode, temporaryPath } from '../files/durable-file.js';
+import { nodeSha256 } from '../files/node-hash.js';
+
+/**
+ * Makes the empty log of the store in `directory`, durable on return; one that is there stays as it is. LevelDB names the files of a new
+ * database before their bytes are on the disk: it is made under another name, so that power that goes meanwhile leaves no log
+ * that looks damaged.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, LOG_FAILED
+ */
+export async function makeLog(directory: string): Promise<void> {
+  const location = join(directory, 'log');
+  if (await isThere(location)) return;
+  const making = temporaryPath(directory);
+  try {
+    const log = await LevelLog.open(making, { createIfMissing: true, hash: nodeSha256 });
+    await log.close();
+    await syncFiles(making);
+    // A crash before the rename leaves what the next open removes; after it, an empty log, which the next open takes up.
+    await rename(making, location);
+    await syncDirectory(directory);
+  } catch (error) {
+    await rm(making, { recursive: true, force: true });
+    // Two may make the same store: the opening that follows says who has it.
+    if (await isThere(location)) return;
+    throw ioFailure(`make the log of the store ${directory}`, error);
+  }
+}
+
+async function isThere(location: string): Promise<boolean> {
+  try {
+    await stat(location);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioFailure(`open the log ${location}`, error);
+  }
+}
