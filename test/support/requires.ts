@@ -25,7 +25,7 @@ export function requiresPermissions(): DeclareTest {
 }
 
 /** Declares tests as skipped because of `reason`, which the title then says. */
-export function skipping(reason: string): DeclareTest {
+function skipping(reason: string): DeclareTest {
   return (title, implementation, ...args) => test.skip(`${title} (skipped: ${reason})`, implementation, ...args);
 }
 
