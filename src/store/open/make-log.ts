@@ -22,11 +22,15 @@ export async function makeLog(directory: string): Promise<void> {
     await rename(making, location);
     await syncDirectory(directory);
   } catch (error) {
-    await rm(making, { recursive: true, force: true });
+    await rm(making, { recursive: true, force: true }).catch(leaveForNextOpening);
     // Two may make the same store: the opening that follows says who has it.
     if (await isThere(location)) return;
     throw ioFailure(`make the log of the store ${directory}`, error);
   }
+}
+
+function leaveForNextOpening(): void {
+  // The first error is the one to tell; the next opening that writes removes what is left.
 }
 
 async function isThere(location: string): Promise<boolean> {

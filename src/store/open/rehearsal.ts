@@ -18,18 +18,24 @@ export async function rehearseOpening(directory: string, check: (log: LevelLog) 
   const copy = join(directory, REHEARSAL_FOLDER);
   try {
     await removeRehearsal(directory);
-    await mkdir(copy, { mode: 0o700 });
-    await copyDatabase(join(directory, 'log'), copy);
-    const log = await LevelLog.open(copy, { createIfMissing: false, readOnly: true, hash: nodeSha256 });
     try {
-      await check(log);
+      await mkdir(copy, { mode: 0o700 });
+      await copyDatabase(join(directory, 'log'), copy);
+      await checkCopy(copy, check);
     } finally {
-      await log.close();
+      await removeRehearsal(directory);
     }
   } catch (error) {
     throw ioFailure(`look at a copy of the log of ${directory}`, error);
+  }
+}
+
+async function checkCopy(copy: string, check: (log: LevelLog) => Promise<void>): Promise<void> {
+  const log = await LevelLog.open(copy, { createIfMissing: false, readOnly: true, hash: nodeSha256 });
+  try {
+    await check(log);
   } finally {
-    await removeRehearsal(directory);
+    await log.close();
   }
 }
 
