@@ -8,7 +8,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
-  STORE_LOCKED: 'another process has the store open; try again when it is done',
+  STORE_LOCKED: 'one process has a store open at a time, also for reading; try again when the other is done',
   STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
   STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
   DISK_FULL: 'make room on the disk and try again; nothing was changed',
@@ -34,7 +34,8 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   ARCHIVE_LIMIT_EXCEEDED: 'the archive is larger than any real image; nothing was loaded',
   LAYER_MISSING: 'the archive lacks a layer that the store does not have either; save the image again, whole',
   ENVELOPE_INVALID: 'give an actor, and shorten --actor, --reason or --request-id',
-  LOG_CORRUPT: 'restore a backup; do not write to this store',
+  LOG_CORRUPT:
+    'do not write to this store; `imagelog verify` says what is whole, `imagelog rebuild` saves it, `imagelog restore` puts a backup in its place',
   CONTENT_CORRUPT: 'restore a backup; the log says what was there',
   BLOB_MISSING: 'load an archive that has the layer, or restore a backup',
   BLOB_CORRUPT: 'load an archive that has the layer, or restore a backup',

@@ -90,10 +90,12 @@ export class BlobStore {
 
   /**
    * Gives the bytes of a blob, in chunks.
-   * @throws {StoreError} BLOB_MISSING, IO_FAILED
+   * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is no file, IO_FAILED
    */
   async *read(digest: Digest): AsyncGenerator<Uint8Array> {
     try {
+      // A pipe would be waited for.
+      if (!(await stat(this.#path(digest))).isFile()) throw notAFile(digest);
       yield* createReadStream(this.#path(digest), { highWaterMark: READ_CHUNK_BYTES });
     } catch (error) {
       // The file system's own error names a path, and not what the caller asked for.
@@ -204,6 +206,10 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 function leaveForSweep(): void {
   // The blob is garbage already: the next open's sweep tries again.
+}
+
+function notAFile(digest: Digest): StoreError {
+  return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is no file`, { data: { digest } });
 }
 
 function readFailure(digest: Digest, error: unknown): StoreError {

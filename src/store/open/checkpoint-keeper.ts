@@ -16,6 +16,7 @@ import { verifyNote } from '../../log/signed-note.js';
 import type { StoredEvent } from '../../model/events.js';
 import { removeDurably, writeDurableFile } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 import { readSmallFile } from '../files/read-small-file.js';
 import { type CheckpointSigner, checkKeyName } from '../keys/checkpoint-signer.js';
 import { checkOldHead, oldHeadPath } from './old-head-file.js';
@@ -62,6 +63,8 @@ export class CheckpointKeeper {
     const { directory, origin, log, signer } = this.#options;
     if (signer !== undefined) checkKeyName(signer.origin, origin);
     this.#hasOldHead = await checkOldHead(directory, log);
+    // A pipe would be waited for.
+    if (!(await isFileOrMissing(this.#path))) throw unbelievable(this.#path, new Error('it is no file'));
     const bytes = await readSmallFile(this.#path, MAX_NOTE_BYTES);
     if (bytes !== undefined) {
       const checkpoint = await this.#believable(bytes);
@@ -165,11 +168,7 @@ export class CheckpointKeeper {
     try {
       checkpoint = parseCheckpoint(bytes);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${this.#path}: ${why}`, {
-        cause,
-        data: { path: this.#path },
-      });
+      throw unbelievable(this.#path, cause);
     }
     checkOriginOf(checkpoint, origin);
     if (signer !== undefined) await isSignedBy(checkpoint, signer);
@@ -188,6 +187,14 @@ async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: Chec
   if (checkpoint === undefined || isNamed !== true) return false;
   await verifyNote(checkpoint, [verifier]);
   return true;
+}
+
+function unbelievable(path: string, cause: unknown): StoreError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${path}: ${why}`, {
+    cause,
+    data: { path },
+  });
 }
 
 function lost(path: string, { size }: TreeHead, head: number): StoreError {

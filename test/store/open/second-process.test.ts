@@ -1,0 +1,99 @@
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import type { OpenOptions } from '../../../src/store/event-store.js';
+import { lockHolder } from '../../../src/store/open/lock-holder.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { processIdentity } from '../../../src/store/open/process-identity.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { openTestStore } from '../../support/test-store.js';
+
+interface Answer {
+  readonly opened?: boolean;
+  readonly code?: string;
+  readonly pid?: number;
+}
+
+async function openElsewhere(directory: string): Promise<Answer> {
+  const child = fork(fileURLToPath(new URL('../../support/open-elsewhere.js', import.meta.url)), [directory]);
+  const [answer] = (await once(child, 'message')) as [Answer];
+  return answer;
+}
+
+const LOCKED = { code: 'STORE_LOCKED', pid: process.pid };
+
+/** A store that this process has open. */
+async function openHere(t: ExecutionContext, options: OpenOptions = {}): Promise<string> {
+  const directory = join(await temporaryDirectory(t), 'store');
+  const store = await openStore(directory);
+  await store.create(imageConfig('a'));
+  await store.close();
+  await openTestStore(t, { directory, ...options });
+  return directory;
+}
+
+test('a second process is told who has the store open', async (t) => {
+  t.deepEqual(await openElsewhere(await openHere(t)), LOCKED);
+});
+
+test('also when a reader has it open, who writes nothing', async (t) => {
+  t.deepEqual(await openElsewhere(await openHere(t, { readOnly: true })), LOCKED);
+});
+
+test('also when the lock file was deleted under its owner', async (t) => {
+  const directory = await openHere(t);
+  await rm(join(directory, 'log', 'LOCK'));
+  t.deepEqual(await openElsewhere(directory), LOCKED);
+});
+
+test('also when the owner read its lock file, and with that lost the lock', async (t) => {
+  const directory = await openHere(t);
+  await readFile(join(directory, 'log', 'LOCK'));
+  t.is(await lockHolder(join(directory, 'log', 'LOCK')), undefined);
+  t.deepEqual(await openElsewhere(directory), LOCKED);
+});
+
+test('also through a copy by hard links, which shares the lock', async (t) => {
+  const directory = await openHere(t);
+  const copy = `${directory}-copy`;
+  execFileSync('cp', ['-al', directory, copy]);
+  t.is((await openElsewhere(copy)).code, 'STORE_LOCKED');
+});
+
+test('what a killed owner left locks nobody out, whoever has its pid now', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'store');
+  await (await openStore(directory)).close();
+  const host = hostname();
+  const identity = (await processIdentity(process.ppid)) ?? '';
+  const owners = [
+    { pid: process.ppid, host, process: identity.replace(/\d+$/, '1') },
+    { pid: process.ppid, host },
+    { pid: process.pid, host, process: await processIdentity(process.pid) },
+    { pid: 2 ** 22 + 1, host, process: identity },
+    { pid: '1', host },
+    { pid: -1, host: 'elsewhere', process: '' },
+  ];
+  for (const owner of owners) {
+    await writeFile(join(directory, 'owner.json'), JSON.stringify(owner));
+    const store = await openStore(directory);
+    await store.close();
+    t.pass(JSON.stringify(owner));
+  }
+});
+
+test('a process is told from others by when it began, and one that ended is none', async (t) => {
+  const identity = await processIdentity(process.pid);
+  t.truthy(identity);
+  t.is(await processIdentity(process.pid), identity);
+  t.not(await processIdentity(process.ppid), identity);
+  const child = fork(fileURLToPath(new URL('../../support/open-elsewhere.js', import.meta.url)), ['/nowhere']);
+  const { pid = 0 } = child;
+  t.truthy(await processIdentity(pid));
+  await once(child, 'close');
+  t.is(await processIdentity(pid), undefined);
+});
