@@ -6,6 +6,7 @@ import type {
   LoadFlags,
   LogFlags,
   ProveFlags,
+  RestoreFlags,
   SaveFlags,
 } from './command-flags.js';
 import type { CommandContext } from './context.js';
@@ -33,6 +34,8 @@ export interface Actions {
   'consumers reset'(context: CommandContext, name: string, flags: { readonly to?: When }): Promise<void>;
   'consumers rm'(context: CommandContext, name: string): Promise<void>;
   stats(context: CommandContext): Promise<void>;
+  backup(context: CommandContext, directory: string): Promise<void>;
+  restore(context: CommandContext, directory: string, flags: RestoreFlags): Promise<void>;
   key(context: CommandContext, file: string, flags: KeyFlags): Promise<void>;
   checkpoint(context: CommandContext): Promise<void>;
   prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void>;
@@ -58,6 +61,8 @@ export const lazyActions: Actions = {
   consumers: async (...args) => (await import('./actions/consumers.js')).consumers(...args),
   'consumers reset': async (...args) => (await import('./actions/consumers.js')).resetConsumer(...args),
   'consumers rm': async (...args) => (await import('./actions/consumers.js')).removeConsumer(...args),
+  backup: async (...args) => (await import('./actions/backup.js')).backup(...args),
+  restore: async (...args) => (await import('./actions/restore.js')).restore(...args),
   stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
   key: async (...args) => (await import('./actions/key.js')).key(...args),
   checkpoint: async (...args) => (await import('./actions/checkpoint.js')).checkpoint(...args),

@@ -59,3 +59,11 @@ export interface CheckProofFlags {
   readonly checkpoint?: string;
   readonly record?: string;
 }
+
+/** Options of `restore`. */
+export interface RestoreFlags {
+  /** A file with a checkpoint. */
+  readonly against?: string;
+  /** The verifier key. */
+  readonly key?: string;
+}

@@ -69,7 +69,8 @@ function messageOf(error: unknown): string {
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof StoreError) return hints[error.code];
+  if (error instanceof StoreError)
+    return typeof error.data['hint'] === 'string' ? error.data['hint'] : hints[error.code];
   if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';

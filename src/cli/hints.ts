@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.js';
+import { type ErrorCode, StoreError } from '../errors.js';
 
 /** What to do about an error, for those where a person can do something. One sentence, no period. */
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -39,6 +39,10 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONTENT_CORRUPT: 'restore a backup; the log says what was there',
   BLOB_MISSING: 'load an archive that has the layer, or restore a backup',
   BLOB_CORRUPT: 'load an archive that has the layer, or restore a backup',
+  BACKUP_NOT_FOUND: '`imagelog backup DIR` makes a backup',
+  BACKUP_FOREIGN: 'each store needs a backup directory of its own',
+  BACKUP_INVALID: 'use another backup; `imagelog verify DIR` lists all that is wrong with this one',
+  STORE_EXISTS: '`--store DIR` names another directory; a restore replaces nothing',
   SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
   KEY_EXPOSED: 'run `chmod 600 FILE`; if others may have read the key, make a new one with `imagelog key`',
   KEY_INVALID: '`imagelog key FILE` makes a private key, `imagelog key --show FILE` prints its verifier key',
@@ -54,3 +58,10 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   PROOF_INVALID: 'a proof is the whole of what `imagelog prove SEQ` writes',
   PROOF_REJECTED: 'do not believe it; ask for a proof of the same event, made for the checkpoint that you trust',
 };
+
+/** Returns `error` with what to do about it in the one command that met it, where `own` says that; other errors as they are. */
+export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCode, string>>>): unknown {
+  const hint = error instanceof StoreError ? own[error.code] : undefined;
+  if (!(error instanceof StoreError) || hint === undefined) return error;
+  return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
+}

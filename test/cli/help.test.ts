@@ -53,6 +53,8 @@ Evidence:
   check-proof [options] <file>        check a proof, without the store
 
 Upkeep:
+  backup [options] <directory>        write the store to a directory of files
+  restore [options] <directory>       make the store of a backup
   erase [options] <digest>            remove bytes that nothing needs, for good
   prune [options]                     free what nothing needs any more
 

@@ -1,4 +1,5 @@
 import { addArchiveCommands } from './archives.js';
+import { addBackupCommands } from './backups.js';
 import { addConsumerCommands } from './consumers.js';
 import type { Declaration } from './declaration.js';
 import { addDiff } from './diff.js';
@@ -16,6 +17,7 @@ export function addAllCommands(declaration: Declaration): void {
   addLogCommands(declaration);
   addConsumerCommands(declaration);
   addEvidenceCommands(declaration);
+  addBackupCommands(declaration);
   addErasingCommands(declaration);
   addDiff(declaration);
 }

@@ -47,6 +47,7 @@ export function progressBar({ err, quiet }: CommandContext, title: string): Prog
       const payload = { isKnown: total !== undefined };
       if (!isStarted) bar.start(total ?? 0, bytes, payload);
       isStarted = true;
+      if (total !== undefined) bar.setTotal(total);
       bar.update(bytes, payload);
     },
     end: () => {

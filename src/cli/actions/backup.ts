@@ -1,0 +1,39 @@
+import type { BackupReport } from '../../store/backup/backup.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { withOwnHint } from '../hints.js';
+import { openFor } from '../open-for.js';
+import { printable } from '../render/printable.js';
+import { progressBar } from '../render/progress.js';
+import { sizeText } from '../render/size-text.js';
+
+const OWN_HINTS = {
+  STORE_LOCKED: 'the process that has the store open can back it up itself, by `store.backup(directory)`',
+  FILE_EXISTS: 'name an empty directory, or one that has a backup of this store',
+  CHECKPOINT_FORKED: 'the backup is of another copy of this store; keep it, and back up to another directory',
+} as const;
+
+/** `imagelog backup`: writes to a directory what the backup in it lacks. */
+export async function backup(context: CommandContext, directory: string): Promise<void> {
+  const report = await writeBackup(context, directory).catch((error: unknown) => {
+    throw withOwnHint(error, OWN_HINTS);
+  });
+  if (context.json) return writeJson(context, report);
+  if (!context.quiet) await context.out.line(summary(directory, report));
+}
+
+async function writeBackup(context: CommandContext, directory: string): Promise<BackupReport> {
+  await using store = await openFor(context, context.keyFile === undefined ? 'read' : 'write');
+  const progress = progressBar(context, printable(directory));
+  try {
+    return await store.backup(directory, { onProgress: progress.update, signal: context.signal });
+  } finally {
+    progress.end();
+  }
+}
+
+function summary(directory: string, { events, files, bytes, filesWritten, bytesWritten }: BackupReport): string {
+  const all = `${events} events in ${files} files of ${sizeText(bytes)}`;
+  const written =
+    filesWritten === 0 ? 'nothing was new' : `${filesWritten} files of ${sizeText(bytesWritten)} were new`;
+  return `backed up to ${printable(directory)}: ${all}, ${written}`;
+}

@@ -1,0 +1,102 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { openStore } from '../../src/store/open/open-store.js';
+import { filesBelow } from '../support/filesystem-copy.js';
+import { archive, objectsOf, startSession } from './session.js';
+
+test('backup and restore bring back the store of real archives, and a backup of it is the same bytes', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  t.regex(
+    await done('backup', first),
+    /^backed up to .*first: \d+ events in \d+ files of [\d.]+ kB, \d+ files of .* were new\n$/,
+  );
+  await done('load', '--quiet', archive('oci-multi-platform.tar'));
+  await done('rm', '--force', 'tiny-lib:1');
+  t.regex(await done('backup', first), / files of .* were new\n$/);
+  t.regex(await done('backup', first), /, nothing was new\n$/);
+  const again = { env: { IMAGELOG_STORE: join(folder, 'restored') } };
+  const restored = await runIn(again, 'restore', first);
+  t.is(restored.code, 0, restored.stderr);
+  t.regex(restored.stdout, /^restored .*restored: \d+ events, \d+ layer files of [\d.]+ kB\n$/);
+  for (const command of [['images', '--json'], ['log', '--json'], ['checkpoint'], ['refs', 'tiny:1']]) {
+    t.is((await runIn(again, ...command)).stdout, await done(...command), command.join(' '));
+  }
+  const report = objectsOf((await runIn(again, 'backup', '--json', second)).stdout);
+  t.like(report[0], { directory: second, filesRemoved: 0 });
+  t.deepEqual(await filesBelow(second), await filesBelow(first));
+});
+
+test('a signature in a backup is still there after a restore', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  const [key, target] = [join(folder, 'log.key'), join(folder, 'backup')];
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const verifier = (await done('key', key)).trim();
+  await done('backup', target, '--key', key);
+  const signed = await readFile(join(target, 'checkpoint'), 'utf8');
+  t.regex(signed, /\n\n— /);
+  const env = { IMAGELOG_STORE: join(folder, 'restored') };
+  await writeFile(join(folder, 'kept'), signed);
+  t.is((await runIn({ env }, 'restore', target, '--key', verifier, '--against', join(folder, 'kept'))).code, 0);
+  t.is(await readFile(join(folder, 'restored', 'checkpoint'), 'utf8'), signed);
+  await runIn({ env }, 'backup', join(folder, 'second'));
+  t.is(await readFile(join(folder, 'second', 'checkpoint'), 'utf8'), signed);
+});
+
+test('a restore says all that is wrong with a backup, and does nothing', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  const target = join(folder, 'backup');
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await done('backup', target);
+  const paths = [...(await filesBelow(target)).keys()].filter((path) => /^(?:blobs|content)/.test(path));
+  for (const path of paths) await rm(join(target, path));
+  const { code, stdout, stderr } = await runIn(
+    { env: { IMAGELOG_STORE: join(folder, 'restored') } },
+    'restore',
+    target,
+  );
+  t.deepEqual({ code, stdout }, { code: 4, stdout: '' });
+  for (const path of paths) t.true(stderr.includes(path.slice(path.lastIndexOf('/') + 1)), path);
+  t.regex(stderr, /\(BACKUP_INVALID\)\nhint: use another backup/);
+});
+
+test('backup and restore refuse what they would have to replace, each with what to do', async (t) => {
+  const { folder, store, done, run, runIn } = await startSession(t);
+  const target = join(folder, 'backup');
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await mkdir(join(folder, 'full'));
+  await writeFile(join(folder, 'full', 'file'), '');
+  t.regex((await run('backup', join(folder, 'full'))).stderr, /\(FILE_EXISTS\)\nhint: name an empty directory, or one/);
+  t.regex((await run('backup', store)).stderr, /it lies in the store .*\(FILE_EXISTS\)\nhint: /);
+  t.regex((await run('restore', join(folder, 'full'))).stderr, /\(STORE_EXISTS\)\nhint: `--store DIR` names/);
+  const missing = await runIn({ env: { IMAGELOG_STORE: join(folder, 'new') } }, 'restore', join(folder, 'none'));
+  t.is(missing.code, 3);
+  t.regex(missing.stderr, /\(BACKUP_NOT_FOUND\)\nhint: /);
+  await done('backup', target);
+  const other = { env: { IMAGELOG_STORE: join(folder, 'other') } };
+  await runIn(other, 'load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const foreign = await runIn(other, 'backup', target);
+  t.is(foreign.code, 1);
+  t.regex(foreign.stderr, /\(BACKUP_FOREIGN\)\nhint: each store needs/);
+});
+
+test('a store that is open elsewhere is not backed up, and who has it open is told', async (t) => {
+  const { folder, store, done, run } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await using held = await openStore(store);
+  const { code, stderr } = await run('backup', join(folder, 'backup'));
+  t.is(code, 1);
+  t.regex(stderr, new RegExp(`\\(pid ${process.pid}\\) \\(STORE_LOCKED\\)\nhint: .*store\\.backup\\(directory\\)`));
+  t.is((await held.backup(join(folder, 'backup'))).events, held.log.head.seq);
+});
+
+test('a bar shows how far a backup and a restore are', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  const target = join(folder, 'backup');
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  const env = { IMAGELOG_STORE: join(folder, 'restored') };
+  t.regex((await runIn({ columns: 80 }, 'backup', target)).stderr, /█/);
+  t.regex((await runIn({ columns: 80, env }, 'restore', target)).stderr, /█/);
+});
