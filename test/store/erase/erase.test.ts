@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import type { ChainId, Digest } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
 import type { EventStore } from '../../../src/store/event-store.js';
