@@ -36,6 +36,7 @@ export interface Actions {
   stats(context: CommandContext): Promise<void>;
   backup(context: CommandContext, directory: string): Promise<void>;
   restore(context: CommandContext, directory: string, flags: RestoreFlags): Promise<void>;
+  rebuild(context: CommandContext): Promise<void>;
   key(context: CommandContext, file: string, flags: KeyFlags): Promise<void>;
   checkpoint(context: CommandContext): Promise<void>;
   prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void>;
@@ -64,6 +65,7 @@ export const lazyActions: Actions = {
   backup: async (...args) => (await import('./actions/backup.js')).backup(...args),
   restore: async (...args) => (await import('./actions/restore.js')).restore(...args),
   stats: async (...args) => (await import('./actions/stats.js')).stats(...args),
+  rebuild: async (...args) => (await import('./actions/rebuild.js')).rebuild(...args),
   key: async (...args) => (await import('./actions/key.js')).key(...args),
   checkpoint: async (...args) => (await import('./actions/checkpoint.js')).checkpoint(...args),
   prove: async (...args) => (await import('./actions/prove.js')).prove(...args),

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
 import { exitCodeOfError, exitCodes } from './exit-codes.js';
-import { hints } from './hints.js';
+import { hints, remedies } from './hints.js';
 import { Interruption } from './interruption.js';
 import type { CliIo } from './io.js';
 import { OutputClosed, OutputFailed } from './output.js';
@@ -69,11 +69,16 @@ function messageOf(error: unknown): string {
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof StoreError)
-    return typeof error.data['hint'] === 'string' ? error.data['hint'] : hints[error.code];
+  if (error instanceof StoreError) return hintOfStoreError(error);
   if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
+}
+
+// What the command says, before what the error says, before what is said of all errors of its code.
+function hintOfStoreError({ code, data }: StoreError): string | undefined {
+  if (typeof data['hint'] === 'string') return data['hint'];
+  return remedies[String(data['remedy'])] ?? hints[code];
 }
 
 function stackLines(error: Error): string[] {

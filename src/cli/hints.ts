@@ -65,3 +65,9 @@ export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCo
   if (!(error instanceof StoreError) || hint === undefined) return error;
   return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
 }
+
+/** What to do about an error that says itself what helps, by its `data.remedy`. */
+export const remedies: Readonly<Record<string, string>> = {
+  rebuild: '`imagelog rebuild` makes it anew from the events',
+  restore: 'restore a backup; do not write to this store',
+};

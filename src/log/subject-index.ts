@@ -133,5 +133,7 @@ function formatRow(prefix: Uint8Array, seqs: readonly number[]): IndexRow {
 
 function damagedRow(key: Uint8Array): StoreError {
   const seq = seqOfKey(key);
-  return new StoreError('LOG_CORRUPT', `a row of the subject index up to seq ${seq} is damaged`, { data: { seq } });
+  return new StoreError('LOG_CORRUPT', `a row of the subject index up to seq ${seq} is damaged`, {
+    data: { seq, remedy: 'rebuild' },
+  });
 }

@@ -7,6 +7,7 @@ import { addEvidenceCommands } from './evidence.js';
 import { addErasingCommands } from './erasing.js';
 import { addImageCommands } from './images.js';
 import { addLogCommands } from './log.js';
+import { addRebuild } from './rebuild.js';
 import { addReferenceCommands } from './references.js';
 
 /** Declares every command that works on one store at one point in time, in the order of the help. */
@@ -19,5 +20,6 @@ export function addAllCommands(declaration: Declaration): void {
   addEvidenceCommands(declaration);
   addBackupCommands(declaration);
   addErasingCommands(declaration);
+  addRebuild(declaration);
   addDiff(declaration);
 }

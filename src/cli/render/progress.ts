@@ -20,8 +20,12 @@ const silent: Progress = {
   end: () => undefined,
 };
 
-/** Returns a progress bar named `title`, on a terminal and unless `--quiet`; the caller ends it. */
-export function progressBar({ err, quiet }: CommandContext, title: string): Progress {
+/** Returns a progress bar named `title`, of bytes or what `textOf` writes, on a terminal and unless `--quiet`; the caller ends it. */
+export function progressBar(
+  { err, quiet }: CommandContext,
+  title: string,
+  textOf: (number: number) => string = sizeText,
+): Progress {
   if (!err.isTerminal || quiet) return silent;
   const columns = err.columns ?? LEAST_COLUMNS;
   // A bar that is wider than the terminal leaves a line behind each time it is drawn.
@@ -36,9 +40,9 @@ export function progressBar({ err, quiet }: CommandContext, title: string): Prog
     // The command line stops it itself, on every way out.
     gracefulExit: false,
     format: (options, params, payload: { readonly isKnown: boolean }) => {
-      const done = sizeText(params.value);
+      const done = textOf(params.value);
       if (!payload.isKnown) return `${shown}  ${done}`;
-      return `${shown}  ${cliProgress.Format.BarFormat(params.progress, options)}  ${done} of ${sizeText(params.total)}`;
+      return `${shown}  ${cliProgress.Format.BarFormat(params.progress, options)}  ${done} of ${textOf(params.total)}`;
     },
   });
   let isStarted = false;

@@ -1,0 +1,67 @@
+import { bytesToHex } from '../../model/digest.js';
+import { readSigner } from '../../store/keys/checkpoint-signer.js';
+import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild.js';
+import { rebuildStore } from '../../store/rebuild/rebuild-store.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { noticeLine } from '../failure.js';
+import { printable } from '../render/printable.js';
+import { type Progress, progressBar } from '../render/progress.js';
+
+/** What each step is called while it is under way. */
+const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
+  copy: 'copying the log',
+  events: 'checking events',
+  log: 'writing the log',
+  views: 'folding events',
+};
+
+/** `imagelog rebuild`: makes anew what follows from events, content and blobs, and says what that was. */
+export async function rebuild(context: CommandContext): Promise<void> {
+  const { directory, keyFile, signal, err, errColors } = context;
+  const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
+  const bars = new StepBars(context);
+  let result: RebuildResult;
+  try {
+    const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
+    result = await rebuildStore(directory, { signer, signal, onNotice, onProgress: (step) => bars.show(step) });
+  } finally {
+    bars.end();
+  }
+  if (context.json) return writeJson(context, { ...result, root: bytesToHex(result.root) });
+  if (context.quiet) return;
+  for (const line of resultLines(result)) await context.out.line(line);
+}
+
+function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): string[] {
+  const lines = [`rebuilt from ${events} events: subject index, Merkle tree, snapshots, checkpoint`];
+  if (log === 'salvaged' && damagedLog !== undefined) {
+    lines.push(`the database was damaged and is new; the old one is in ${printable(damagedLog)}`);
+  }
+  for (const digest of lostContent) lines.push(`lost: the content ${digest}; load it again, or restore a backup`);
+  return lines;
+}
+
+/** One bar after another, for steps that count different things. */
+class StepBars {
+  readonly #context: CommandContext;
+  #what: RebuildProgress['what'] | undefined;
+  #bar: Progress | undefined;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  show({ what, done, total }: RebuildProgress): void {
+    if (what !== this.#what) {
+      this.end();
+      this.#what = what;
+      this.#bar =
+        what === 'copy' ? progressBar(this.#context, STEPS[what]) : progressBar(this.#context, STEPS[what], String);
+    }
+    this.#bar?.update(done, total);
+  }
+
+  end(): void {
+    this.#bar?.end();
+  }
+}

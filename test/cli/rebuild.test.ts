@@ -1,0 +1,55 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { eventKey, treeKey } from '../../src/log/keys.js';
+import { tamper } from '../support/test-log.js';
+import { archive, startSession } from './session.js';
+
+test('rebuild says what it made anew, and changes no answer', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  const before = await session.done('log', '--json');
+  t.regex(
+    await session.done('rebuild'),
+    /^rebuilt from \d+ events: subject index, Merkle tree, snapshots, checkpoint\n$/,
+  );
+  t.is(await session.done('log', '--json'), before);
+  t.is(await session.done('rebuild', '--quiet'), '');
+  const { log, lostContent, root } = JSON.parse(await session.done('rebuild', '--json')) as Record<string, unknown>;
+  t.deepEqual([log, lostContent], ['kept', []]);
+  t.regex(String(root), /^[0-9a-f]{64}$/);
+});
+
+test('a log without its CURRENT file is refused with a hint that helps', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  const before = await session.done('log', '--json');
+  await rm(join(session.store, 'log', 'CURRENT'));
+  const refused = await session.run('images');
+  t.is(refused.code, 4);
+  t.regex(refused.stderr, /hint: .*`imagelog rebuild`/);
+  t.regex(await session.done('rebuild'), /the database was damaged and is new; the old one is in .*log\.damaged-1\n$/);
+  t.is(await session.done('log', '--json'), before);
+  t.true((await readdir(session.store)).includes('log.damaged-1'));
+});
+
+test('a row of the tree that no event gives goes with the next open', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  await tamper(join(session.store, 'log'), (database) => database.put(treeKey(1, 0), new Uint8Array(32)));
+  await session.done('stats');
+  const [image] = (await session.done('images', '--quiet')).split('\n');
+  await session.done('tag', image as string, 'other:2');
+  await tamper(join(session.store, 'log'), async (database) => {
+    t.false(await database.has(treeKey(1, 0)));
+  });
+});
+
+test('events that are lost are named, with the hint to restore', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  await tamper(join(session.store, 'log'), (database) => database.del(eventKey(1)));
+  const { code, stderr } = await session.run('rebuild');
+  t.is(code, 4);
+  t.regex(stderr, /event 1 cannot be read any more; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
+});
