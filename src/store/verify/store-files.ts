@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { BlobStore } from '../layers/blob-store.js';
+import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import type { Reading, StoredBlob, StoredSnapshot } from './verify-source.js';
 import type { Report } from './violation.js';
 
 const BLOBS = join('blobs', 'sha256');
 const SNAPSHOTS = 'snapshots';
-/** Name of the file with the newest checkpoint. */
-const CHECKPOINT_FILE = 'checkpoint';
 /** How the files begin that a crash may leave behind; the next open removes them. */
 const TEMPORARY = '.tmp-';
 
