@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { type ErrorCode, StoreError } from '../../src/errors.js';
-import { ioFailure, writeDurableFile } from '../../src/store/files/durable-file.js';
+import { createDurableFile, ioFailure, writeDurableFile } from '../../src/store/files/durable-file.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytesOf } from '../support/text-bytes.js';
@@ -23,6 +23,19 @@ test('a file that cannot be written leaves nothing behind, and the error names i
   const error = await rejection(t, 'IO_FAILED', writeDurableFile(path, bytesOf('text')));
   t.true(error.message.startsWith(`cannot write ${path}: `));
   t.deepEqual(await readdir(directory), ['taken']);
+});
+
+test('a new file is made by one, is never written over, and nothing else is left beside it', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, 'new');
+  const made = await Promise.all(
+    ['a', 'b', 'c'].map(async (text) => [text, await createDurableFile(path, bytesOf(text))]),
+  );
+  const winners = made.filter(([, isMade]) => isMade).map(([text]) => text);
+  t.deepEqual([await readFile(path, 'utf8')], winners);
+  t.false(await createDurableFile(path, bytesOf('later')));
+  t.deepEqual(await readdir(directory), ['new']);
+  await rejection(t, 'IO_FAILED', createDurableFile(join(directory, 'none', 'new'), bytesOf('x')));
 });
 
 const isTold = test.macro({
