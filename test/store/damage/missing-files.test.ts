@@ -158,6 +158,24 @@ test(
   'LOG_CORRUPT',
   /the directory of the log is missing/,
 );
+test(
+  'an unfinished write behind the last event, as a crash leaves it',
+  harmless,
+  toLogFile(WAL, async (path) => {
+    const bytes = await readFile(path);
+    await writeFile(path, Buffer.concat([bytes, bytes.subarray(0, 60)]));
+  }),
+);
+test(
+  'blocks that were never written behind the last event',
+  harmless,
+  toLogFile(WAL, async (path) => truncate(path, (await stat(path)).size + 40_000)),
+);
+test('what a crash left of a copy that was looked at', harmless, async (dir) => {
+  await mkdir(join(dir, 'log.rehearsal'));
+  await writeFile(join(dir, 'log.rehearsal', 'CURRENT'), '');
+  await toLogFile(WAL, async (path) => truncate(path, (await stat(path)).size + 10))(dir);
+});
 test('LOCK missing', harmless, (dir) => rm(log(dir, 'LOCK')));
 test('LOG missing', harmless, (dir) => rm(log(dir, 'LOG')));
 test('snapshots missing', harmless, (dir) => rm(join(dir, 'snapshots'), { recursive: true }));

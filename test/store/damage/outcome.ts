@@ -44,7 +44,7 @@ export async function outcomeOf(
 }
 
 /** Everything below a directory: what each path is, and the bytes of files, but for those that LevelDB writes about itself. */
-export async function namesAndBytes(directory: string): Promise<Map<string, string>> {
+async function namesAndBytes(directory: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const entry of await readdir(directory, { recursive: true })) {
     if (/^log\/LO(?:CK|G|G\.old)$/.test(entry)) continue;
