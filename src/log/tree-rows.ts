@@ -127,7 +127,7 @@ async function growTree(
  * Writes every row of the tree of the first `size` events anew, durably, and resolves with the tree; throws what the database
  * threw at a write. After a crash or a failure in between there are rows missing, and they are written anew.
  */
-export async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
+async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
   const { database } = source;
   // What the log held when it was longer would stand between the rows that are to come.
   await database.clear(TREE_ROWS);
