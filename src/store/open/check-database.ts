@@ -10,12 +10,15 @@ const MAX_LOOKS = 10;
 
 /**
  * Returns whether the database of the store in `directory` ends in a write that did not finish, after a look that its files are whole.
- * Nothing is changed.
+ * Nothing is changed. Of the tables, the newest that have `maxTableBytes` together are read.
  * @throws {StoreError} LOG_CORRUPT with each fault of a file and the events that it costs; STORE_NOT_WRITABLE, IO_FAILED
  */
-export async function checkDatabase(directory: string): Promise<{ readonly isTorn: boolean }> {
+export async function checkDatabase(
+  directory: string,
+  maxTableBytes = MAX_TABLE_BYTES_AT_OPEN,
+): Promise<{ readonly isTorn: boolean }> {
   const location = join(directory, 'log');
-  const report = await stableReport(location);
+  const report = await stableReport(location, maxTableBytes);
   const { faults, isTorn } = report;
   if (faults.length === 0) return { isTorn };
   const said = faults.map(({ message }) => message).join('; ');
@@ -25,10 +28,10 @@ export async function checkDatabase(directory: string): Promise<{ readonly isTor
 }
 
 // Files that another process changes while they are looked at are in use, not damaged: LevelDB's lock then says so.
-async function stableReport(location: string): Promise<DatabaseReport> {
+async function stableReport(location: string, maxTableBytes: number): Promise<DatabaseReport> {
   for (let look = 0; look < MAX_LOOKS; look++) {
     const before = await fingerprint(location);
-    const report = await inspectDatabase(location, MAX_TABLE_BYTES_AT_OPEN).catch((error: unknown) => error);
+    const report = await inspectDatabase(location, maxTableBytes).catch((error: unknown) => error);
     if ((await fingerprint(location)) !== before) continue;
     if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
     return report as DatabaseReport;

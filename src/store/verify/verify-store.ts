@@ -8,8 +8,9 @@ import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
 import { verifyBackup } from '../backup/verify-backup.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
+import { checkDatabase } from '../open/check-database.js';
 import { claimDirectory } from '../open/directory-claim.js';
-import { withOwner } from '../open/owner-file.js';
+import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
@@ -58,6 +59,9 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
 /** Opens LevelDB, or takes note of why it does not open. */
 async function openOrReport(path: string, violations: Violation[]): Promise<Database | undefined> {
   try {
+    // LevelDB removes what it cannot read of its write-ahead log, and may end the process at a damaged block.
+    await refuseSecondOwner(path);
+    await checkDatabase(path, Number.POSITIVE_INFINITY);
     return await openLevel(join(path, 'log'), false);
   } catch (error) {
     if (!isStoreError(error, 'LOG_CORRUPT') && !isStoreError(error, 'LOG_FAILED')) throw await withOwner(path, error);
