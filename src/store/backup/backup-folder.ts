@@ -26,14 +26,20 @@ export class BackupFolder {
 
   /** Makes the place for files that are being written; what a killed backup left in it is removed. */
   async begin(): Promise<void> {
-    await this.#removeStaging();
-    await makeDurableDirectory(this.#path(STAGING_FOLDER));
+    const staging = this.#path(STAGING_FOLDER);
+    await makeDurableDirectory(staging);
+    // The folder itself stays: it is what says that there may be files of a run that was not finished.
+    await this.#try('tidy', STAGING_FOLDER, async () => {
+      for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
+    });
   }
 
   /** Removes the place for files that are being written. */
   async end(): Promise<void> {
-    await this.#removeStaging();
-    await this.#try('tidy', '', () => syncDirectory(this.directory));
+    await this.#try('tidy', STAGING_FOLDER, async () => {
+      await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
+      await syncDirectory(this.directory);
+    });
   }
 
   /** Sizes of the files below the folders of tiles, content and blobs, by path with slashes. */
@@ -123,11 +129,6 @@ export class BackupFolder {
     if (this.#made.has(folder)) return;
     await makeDurableDirectory(this.#path(folder));
     this.#made.add(folder);
-  }
-
-  async #removeStaging(): Promise<void> {
-    const path = this.#path(STAGING_FOLDER);
-    await this.#try('tidy', STAGING_FOLDER, () => rm(path, { recursive: true, force: true }));
   }
 
   #path(path: string): string {
