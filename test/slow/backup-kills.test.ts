@@ -17,15 +17,20 @@ import { SeededRandom } from './crash/seeded-random.js';
 
 const ROUNDS = 20;
 
-/** Starts a script and kills it at its step `at`, or some ms after; returns whether it was killed. */
-async function isKilled(script: string, args: readonly string[], at: number, delayMs: number): Promise<boolean> {
+/** Starts a script and kills it at its step `at`, or some ms after; returns whether it was killed, and its steps until then. */
+async function stepsOf(
+  script: string,
+  args: readonly string[],
+  at: number,
+  delayMs: number,
+): Promise<{ readonly isKilled: boolean; readonly steps: number }> {
   let steps = 0;
   const child = startChild(new URL(`./children/${script}.js`, import.meta.url), args, (_, process) => {
     if (steps++ === at) setTimeout(() => process.kill('SIGKILL'), delayMs);
   });
   const ended = await child.ended;
   if (ended !== 0 && ended !== 'SIGKILL') throw new Error(`${script} ended with ${ended}`);
-  return ended === 'SIGKILL';
+  return { isKilled: ended === 'SIGKILL', steps };
 }
 
 function seeded(t: ExecutionContext): SeededRandom {
@@ -54,7 +59,8 @@ test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new
     await goOn(store, round);
     const { seq } = store.log.head;
     await store.close();
-    if (await isKilled('backup-write', [directory, target], random.below(110), random.below(60))) killed += 1;
+    const { isKilled } = await stepsOf('backup-write', [directory, target], random.below(50), random.below(40));
+    if (isKilled) killed += 1;
     const restored = join(root, `restored${round}`);
     try {
       const { events } = await restoreStore(restored, target);
@@ -85,12 +91,15 @@ test(`a restore that is killed, ${ROUNDS} times, leaves no store or a whole one,
   await store.backup(source);
   await store.close();
   let killed = 0;
+  // Left alone once, to learn how many steps it takes.
+  const { steps } = await stepsOf('backup-restore', [join(root, 'alone'), source], Number.POSITIVE_INFINITY, 0);
   for (let round = 0; round < ROUNDS; round++) {
     const folder = join(root, `round${round}`);
     const target = join(folder, 'store');
     // Two killed one after the other: the second clears up after the first.
     for (let at = 0; at < 2 && !existsSync(target); at++) {
-      if (await isKilled('backup-restore', [target, source], random.below(300), random.below(80))) killed += 1;
+      const { isKilled } = await stepsOf('backup-restore', [target, source], random.below(steps + 1), random.below(40));
+      if (isKilled) killed += 1;
     }
     if (existsSync(target)) t.deepEqual(await verifyStore(target), []);
     else await restoreStore(target, source);
