@@ -51,7 +51,7 @@ test('the library example of the README runs and says what it promises', async (
   const { stdout } = await run(process.execPath, [script], { cwd: directory });
   t.regex(stdout, /^sha256:[0-9a-f]{64} 5 3\n/);
   t.regex(stdout, /ci@build-7 release 1\.0 ReferenceSet\n/);
-  t.regex(stdout, /\ndeploy \d+\n1\n$/);
+  t.regex(stdout, /\ndeploy \d+\n1\n\[\]\n$/);
 });
 
 test('the commands of the README run one after another', async (t) => {
