@@ -1,15 +1,17 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createViews, type Views } from '../../../projections/views.js';
-import { errorKinds, isStoreError } from '../../../src/errors.js';
+import { isStoreError } from '../../../src/errors.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { ImageId } from '../../../src/model/digest.js';
 import type { Image } from '../../../src/model/image.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
+import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { wrongFiles } from '../../store/temporary-store.js';
-import { Journal, recordHash, type Recorded } from './journal.js';
+import { wrongAnswers, wrongLog } from './check-log.js';
+import { Journal, type Recorded } from './journal.js';
 
 /** The consumer whose acknowledgements the journal has. */
 export const CONSUMER = 'crash';
@@ -56,7 +58,7 @@ async function checkOpened({ directory, journal, recorded }: CrashedStore): Prom
   const events: StoredEvent[] = [];
   try {
     for await (const event of store.log.read()) events.push(event);
-    wrong.push(...wrongEvents(events, recorded), ...wrongAnswers(recorded));
+    wrong.push(...wrongLog(events, recorded), ...wrongAnswers(events, recorded));
     wrong.push(...wrongViews(store, events), ...(await wrongPosition(store, recorded)), ...leftFiles(directory));
     // A log without any event may have lost them: its open leaves blobs alone.
     if (events.length > 0) wrong.push(...leftBlobs(store));
@@ -64,61 +66,9 @@ async function checkOpened({ directory, journal, recorded }: CrashedStore): Prom
   } finally {
     await store.close();
   }
-  wrong.push(...(events.length > 0 ? await wrongFiles(directory) : []));
+  const violations = await verifyStore(directory);
+  wrong.push(...violations.map(({ code, place, message }) => `${code} ${place}: ${message}`));
   return { wrong, events };
-}
-
-/** Events that are missing, changed, in pieces, out of order, or that nobody asked for. */
-function wrongEvents(events: readonly StoredEvent[], { begun, seen, done, failed }: Recorded): string[] {
-  const wrong: string[] = [];
-  const counts = new Map<string, number>();
-  const firsts = new Map<string, number>();
-  const lanes = new Map<string, number>();
-  for (const event of events) {
-    const { seq, requestId: by = '', transaction } = event;
-    if (!begun.has(by)) wrong.push(`event ${seq} is of a request that nobody made: ${by}`);
-    if ((firsts.get(by) ?? transaction.first) !== transaction.first) wrong.push(`request ${by} is in two transactions`);
-    firsts.set(by, transaction.first);
-    counts.set(by, (counts.get(by) ?? 0) + 1);
-    if (counts.get(by) !== seq - transaction.first + 1) wrong.push(`event ${seq} is not the next of its transaction`);
-    const { lane, number } = laneOf(by);
-    if (number < (lanes.get(lane) ?? 0)) wrong.push(`event ${seq} of request ${by} is out of order`);
-    lanes.set(lane, number);
-  }
-  for (const [by, first] of firsts) {
-    const count = events[first - 1]?.transaction.count;
-    if (counts.get(by) !== count) wrong.push(`request ${by} has ${counts.get(by)} of its ${count} events`);
-  }
-  for (const [seq, { hash, by }] of seen) {
-    const event = events[seq - 1];
-    if (event === undefined) wrong.push(`event ${seq} was seen and is lost`);
-    else if (event.requestId !== by || recordHash(event) !== hash)
-      wrong.push(`event ${seq} is not the one that was seen`);
-  }
-  for (const [by, count] of done) {
-    if ((counts.get(by) ?? 0) !== count)
-      wrong.push(`${by} was acknowledged with ${count} events, ${counts.get(by)} are there`);
-  }
-  for (const [by, { code, events: tried, survived }] of failed) {
-    const count = counts.get(by) ?? 0;
-    if (code !== 'OUTCOME_UNKNOWN' && count > 0) wrong.push(`request ${by} failed with ${code} and is there`);
-    if (survived === 0 && count > 0) wrong.push(`request ${by} was said to be lost and is there`);
-    if (survived !== undefined && survived === tried && count === 0) wrong.push(`request ${by} was said to be there`);
-  }
-  return wrong;
-}
-
-/** Requests are named `round.lane.number`, and those of a lane are made one after another. */
-function laneOf(requestId: string): { lane: string; number: number } {
-  const end = requestId.lastIndexOf('.');
-  return { lane: requestId.slice(0, end), number: Number(requestId.slice(end + 1)) };
-}
-
-/** Errors that a caller cannot act on. */
-function wrongAnswers({ failed }: Recorded): string[] {
-  return [...failed]
-    .filter(([, { code }]) => !(code in errorKinds) || code === 'INTERNAL')
-    .map(([by, { code }]) => `request ${by} failed with no code: ${code}`);
 }
 
 function wrongViews(store: EventStore, events: readonly StoredEvent[]): string[] {

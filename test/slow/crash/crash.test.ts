@@ -5,7 +5,7 @@ import { whyNoInjection } from './fault-points.js';
 import { fillSmallDisk, limitFileSize } from './fill-disk.js';
 import { injectFaults } from './inject-faults.js';
 import { killConsumers } from './kill-consumers.js';
-import { killDuring } from './kill-operations.js';
+import { operationParts } from './kill-operations.js';
 import { killWriters } from './kill-writers.js';
 import { losePower } from './lose-power.js';
 import { whyNoDisk } from './small-disk.js';
@@ -48,9 +48,7 @@ part('EIO, ENOSPC or kill -9 at the n-th call of the system', injectFaults, whyN
 part('the power goes after the n-th call of the system', losePower, whyNoInjection());
 part('kill -9 at any moment, 1 to 64 requests at once', killWriters);
 part('kill -9 between an event and its acknowledgement', killConsumers);
-part('kill -9 during load', killDuring('load'));
-part('kill -9 during delete', killDuring('delete'));
-part('kill -9 during snapshot', killDuring('snapshot'));
+for (const [name, work] of operationParts) part(`kill -9 during ${name}`, work);
 part('a disk that fills up', fillSmallDisk, whyNoDisk());
 part('a limit of file sizes', limitFileSize);
 

@@ -24,6 +24,7 @@ crypto.randomBytes = ((size: number) => counted(size)) as typeof crypto.randomBy
 crypto.randomUUID = () => `00000000-0000-4000-8000-${counted(6).toString('hex')}`;
 syncBuiltinESMExports();
 const { openStore } = await import('../../../../src/store/open/open-store.js');
+const { rebuildStore } = await import('../../../../src/store/rebuild/rebuild-store.js');
 const { CONSUMER } = await import('../check-store.js');
 
 let clock = Date.UTC(2026, 0, 1);
@@ -68,6 +69,10 @@ const steps: readonly Step[] = [
   (store, options) => store.untag('crash/app:1', options),
   registerAndRelease,
   (store, options) => store.delete(parent, options),
+  (store, options) => store.erase(parent, 'to be forgotten', options),
+  (store, options) => store.prune({ ...options, before: store.log.head.seq }),
+  (store) => store.checkpoint(),
+  (store) => store.backup(`${directory}.backup`),
 ];
 
 async function consumeThree(store: EventStore): Promise<void> {
@@ -93,6 +98,8 @@ for (const step of steps) {
   store = await open();
 }
 await request(() => store.close());
+// Nobody has it open now.
+await request(() => rebuildStore(directory, { onNotice: () => undefined }));
 // The database that was written is read from its log, which then is a table.
 store = await open();
 await request((options) => store.create(imageConfig('last'), options));

@@ -23,9 +23,15 @@ const journal = new Journal(journalPath);
 const store = await openStore(directory, { actor: 'writer', snapshotEvery: 200, onNotice: () => undefined });
 journal.watch(store);
 
-type Deed = (options: WriteOptions, name: string, own: ImageId[], random: SeededRandom) => Promise<unknown>;
+/** Images that a lane made and that are there, and that it deleted. */
+interface Lane {
+  readonly own: ImageId[];
+  readonly gone: ImageId[];
+}
 
-const create: Deed = async (options, name, own) => void own.push(await store.create(imageConfig(name), options));
+type Deed = (options: WriteOptions, name: string, lane: Lane, random: SeededRandom) => Promise<unknown>;
+
+const create: Deed = async (options, name, { own }) => void own.push(await store.create(imageConfig(name), options));
 
 /** One of the lane's last images; one that is not there when it has none. */
 function chosen(own: readonly ImageId[], random: SeededRandom): ImageId {
@@ -35,45 +41,51 @@ function chosen(own: readonly ImageId[], random: SeededRandom): ImageId {
 
 const deeds: readonly (readonly [weight: number, deed: Deed])[] = [
   [10, create],
-  [3, (options, _, own, random) => store.tag(`crash/app:${random.below(10)}`, chosen(own, random), options)],
+  [3, (options, _, { own }, random) => store.tag(`crash/app:${random.below(10)}`, chosen(own, random), options)],
   [1, (options, _, __, random) => store.untag(`crash/app:${random.below(10)}`, options)],
-  [2, (options, name, own, random) => store.setMetadata(chosen(own, random), 'note', bytesOf(name), options)],
-  [1, (options, _, own, random) => store.setBuiltLocally(chosen(own, random), options)],
-  [2, (options, _, own, random) => store.setParent(chosen(own, random), chosen(own, random), options)],
+  [2, (options, name, { own }, random) => store.setMetadata(chosen(own, random), 'note', bytesOf(name), options)],
+  [1, (options, _, { own }, random) => store.setBuiltLocally(chosen(own, random), options)],
+  [2, (options, _, { own }, random) => store.setParent(chosen(own, random), chosen(own, random), options)],
   [3, deleteOne],
+  [1, eraseOne],
   [2, loadOne],
   [1, registerOne],
 ];
 
-async function deleteOne(options: WriteOptions, _: string, own: ImageId[], random: SeededRandom): Promise<void> {
+async function deleteOne(options: WriteOptions, _: string, { own, gone }: Lane, random: SeededRandom): Promise<void> {
   const id = chosen(own, random);
   await store.delete(id, options);
   own.splice(own.indexOf(id), 1);
+  gone.push(id);
+}
+
+async function eraseOne(options: WriteOptions, _: string, { gone }: Lane, random: SeededRandom): Promise<void> {
+  await store.erase(chosen(gone, random), 'to be forgotten', options);
 }
 
 // The same few archives, so that loads and deletes meet over the same layers and blobs.
-async function loadOne(options: WriteOptions, _: string, own: ImageId[], random: SeededRandom): Promise<void> {
+async function loadOne(options: WriteOptions, _: string, { own }: Lane, random: SeededRandom): Promise<void> {
   const { bytes } = await numberedArchive(random.below(ARCHIVES), LAYER_BYTES);
   const { images } = await store.load(inChunks(bytes), options);
   own.push(...images.map(({ id }) => id));
 }
 
 // Left without an image: the layer stays, as after a build that was killed.
-async function registerOne(options: WriteOptions, _: string, __: ImageId[], random: SeededRandom): Promise<void> {
+async function registerOne(options: WriteOptions, _: string, __: Lane, random: SeededRandom): Promise<void> {
   const tar = await buildTar([{ name: 'file', body: `${random.below(50)}`.repeat(1_000) }]);
   await store.layers.register(inChunks(tar), undefined, options);
 }
 
 const drawn = deeds.flatMap(([weight, deed]) => Array.from({ length: weight }, () => deed));
 
-async function writeInTurn(lane: number): Promise<never> {
-  const random = new SeededRandom(`${seed} ${lane}`);
-  const own: ImageId[] = [];
+async function writeInTurn(at: number): Promise<never> {
+  const random = new SeededRandom(`${seed} ${at}`);
+  const lane: Lane = { own: [], gone: [] };
   for (let number = 0; ; number++) {
     // At first the others would find nothing.
     const deed = number === 0 ? create : (drawn[random.below(drawn.length)] ?? create);
-    const requestId = `${round}.${lane}.${number}`;
-    await journal.request(requestId, (options) => deed(options, requestId, own, random));
+    const requestId = `${round}.${at}.${number}`;
+    await journal.request(requestId, (options) => deed(options, requestId, lane, random));
     void tellParent('settled');
   }
 }
@@ -86,4 +98,4 @@ async function consume(): Promise<void> {
   }
 }
 
-await Promise.all([consume(), ...Array.from({ length: Number(lanes) }, (_, lane) => writeInTurn(lane))]);
+await Promise.all([consume(), ...Array.from({ length: Number(lanes) }, (_, at) => writeInTurn(at))]);
