@@ -49,6 +49,15 @@ export class DiskModel {
       case 'remove':
         this.#parent(call.path).names.delete(nameOf(call.path));
         return;
+      case 'link':
+        this.#parent(call.to).names.set(nameOf(call.to), this.#at(call.path));
+        return;
+      case 'copy': {
+        const start = this.#file(call.to).bytes.length;
+        const bytes = this.#file(call.path).bytes.subarray(start, start + call.size);
+        this.#write({ call: 'write', path: call.to, bytes, at: start });
+        return;
+      }
       case 'rename': {
         const moved = this.#at(call.path);
         this.#parent(call.path).names.delete(nameOf(call.path));

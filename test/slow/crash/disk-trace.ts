@@ -10,7 +10,9 @@ export type DiskCall =
   | { readonly call: 'write'; readonly path: string; readonly bytes: Buffer; readonly at: number | undefined }
   | { readonly call: 'truncate'; readonly path: string; readonly size: number }
   | { readonly call: 'sync' | 'make' | 'remove'; readonly path: string }
-  | { readonly call: 'rename'; readonly path: string; readonly to: string };
+  | { readonly call: 'rename' | 'link'; readonly path: string; readonly to: string }
+  /** So many bytes of the file, from where `to` ends on. */
+  | { readonly call: 'copy'; readonly path: string; readonly to: string; readonly size: number };
 
 /** The options of strace for a trace that `parseDiskTrace` reads: all bytes, in hex, and calls that the model does not know. */
 export const DISK_TRACE = [
@@ -36,6 +38,9 @@ export const DISK_TRACE = [
     ...['link', 'linkat', 'symlink', 'symlinkat', 'copy_file_range', 'sendfile', 'sync_file_range', 'msync'],
   ].join(',')}`,
 ];
+
+/** Calls that name two files. */
+const TWO_FILES = /^(?:rename|link|copy_file_range)/;
 
 /**
  * Returns what a traced process changed below `directory`, in the order in which the calls came back. Those that failed are left out.
@@ -71,7 +76,7 @@ function parseLine(line: string, directory: string): DiskCall | undefined {
     ([, quoted, named]) => unescaped(quoted ?? named ?? ''),
   );
   const [path, second] = texts.map((text, at) =>
-    at === 0 || name.startsWith('rename') ? below(text, directory) : undefined,
+    at === 0 || TWO_FILES.test(name) ? below(text, directory) : undefined,
   );
   if (path === undefined) return undefined;
   switch (name) {
@@ -93,6 +98,12 @@ function parseLine(line: string, directory: string): DiskCall | undefined {
       return { call: 'remove', path };
     case 'rename':
       if (second !== undefined) return { call: 'rename', path, to: second };
+      break;
+    case 'link':
+      if (second !== undefined) return { call: 'link', path, to: second };
+      break;
+    case 'copy_file_range':
+      if (second !== undefined) return { call: 'copy', path, to: second, size: Number(result) };
   }
   throw new Error(`${name} is not known to the model of the disk`);
 }
