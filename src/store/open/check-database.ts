@@ -36,7 +36,7 @@ async function stableReport(location: string, maxTableBytes: number): Promise<Da
     if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
     return report as DatabaseReport;
   }
-  return { faults: [], isTorn: false };
+  return { faults: [], isTorn: false, lastEvent: 0 };
 }
 
 async function fingerprint(location: string): Promise<string> {

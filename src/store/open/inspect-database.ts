@@ -21,6 +21,8 @@ export interface DatabaseReport {
   readonly faults: readonly DatabaseFault[];
   /** Whether a write-ahead log ends in a write that did not finish: a crash leaves that, and so does damage at its end. */
   readonly isTorn: boolean;
+  /** Seq of the last event in a whole batch of a write-ahead log, also behind damage; 0 when there is none. */
+  readonly lastEvent: number;
 }
 
 const CURRENT = 'CURRENT';
@@ -40,7 +42,7 @@ export async function inspectDatabase(
     return await inspectFiles(location, maxTableBytes);
   } catch (error) {
     if (!(error instanceof DatabaseDamage)) throw error;
-    return { faults: [{ file: error.file, message: error.message }], isTorn: false };
+    return { faults: [{ file: error.file, message: error.message }], isTorn: false, lastEvent: 0 };
   }
 }
 
@@ -66,7 +68,7 @@ async function inspectFiles(location: string, maxBytes: number): Promise<Databas
   const manifest = await readManifest(location);
   const tables = await inspectTables(location, names, { tables: manifest.tables, maxBytes });
   const logs = await inspectWriteAheadLogs(location, names, manifest);
-  return { faults: [...tables, ...logs.faults], isTorn: logs.isTorn };
+  return { ...logs, faults: [...tables, ...logs.faults] };
 }
 
 async function listed(location: string): Promise<string[]> {

@@ -36,7 +36,7 @@ export async function inspectWriteAheadLogs(
   if (logNumber !== 0 && !replayed.includes(logNumber)) {
     const file = logName(logNumber);
     const message = `the write-ahead log ${file} is missing, or the MANIFEST lost its end: the last events are lost`;
-    return { faults: [{ file, message }], isTorn: false };
+    return { faults: [{ file, message }], isTorn: false, lastEvent: 0 };
   }
   const contents: LogContents[] = [];
   for (const number of replayed) contents.push(await readLog(location, logName(number)));
@@ -52,7 +52,8 @@ export async function inspectWriteAheadLogs(
     const file = logName(replayed[torn] as number);
     faults.push({ file, message: `the write-ahead log ${file} is damaged at its end` });
   }
-  return { faults, isTorn: torn >= 0 };
+  const lastEvent = batches.reduce((last, { events }) => Math.max(last, events?.last ?? 0), 0);
+  return { faults, isTorn: torn >= 0, lastEvent };
 }
 
 async function readLog(location: string, file: string): Promise<LogContents> {

@@ -14,6 +14,7 @@ import { removeDurably } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { readSmallFile } from '../files/read-small-file.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
+import { inspectDatabase } from '../open/inspect-database.js';
 import { oldHeadSeq } from '../open/old-head-file.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { beyondRepair, type ExaminedLog, examineLog, lostEvents } from './examined-log.js';
@@ -35,9 +36,11 @@ export interface RebuiltLog {
  */
 export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options: RebuildOptions): Promise<RebuiltLog> {
   await checkUnlocked(folders.log);
-  const expected = await expectedSize(folders.directory);
+  // LevelDB drops what is damaged in its write-ahead log when it opens, and says nothing: events that stand behind it are still expected.
+  const { faults, lastEvent } = await inspectDatabase(folders.log);
+  const expected = Math.max(await expectedSize(folders.directory), lastEvent);
   try {
-    if (await isWholeCopy(folders, expected, options)) {
+    if (faults.length === 0 && (await isWholeCopy(folders, expected, options))) {
       await renewRows(folders.log, folders.directory, sidecar, options);
       return { damagedLog: undefined, lostContent: [] };
     }
@@ -117,7 +120,7 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
   }
 }
 
-/** How many events the log had at least, as far as anything beside it says. */
+/** How many events the log had at least, as far as the files beside it say. */
 async function expectedSize(directory: string): Promise<number> {
   const bytes = await readSmallFile(join(directory, CHECKPOINT_FILE), MAX_NOTE_BYTES);
   const size = bytes === undefined ? 0 : parseCheckpoint(bytes).size;

@@ -12,7 +12,7 @@ test.before(async () => {
 test.after.always(() => removeWholeStore(whole));
 
 test('the log of a whole store has no fault and no torn end', async (t) => {
-  t.deepEqual(await inspectDatabase(join(whole.directory, 'log')), { faults: [], isTorn: false });
+  t.like(await inspectDatabase(join(whole.directory, 'log')), { faults: [], isTorn: false });
 });
 
 test('blocks of tables are looked at as far as they were asked for: an open asks for MAX_TABLE_BYTES_AT_OPEN', async (t) => {

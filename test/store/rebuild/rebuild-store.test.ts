@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { formatEventRow, parseEntryRow } from '../../../src/log/event-row.js';
 import { LevelLog } from '../../../src/log/level-log.js';
+import { parseRecordFile } from '../../../src/log/leveldb/record-file.js';
 import { encodeRecord } from '../../../src/log/record.js';
 import { nodeSha256 } from '../../../src/store/files/node-hash.js';
 import { entriesOf, eventsFrom } from '../../support/stored-event.js';
@@ -178,6 +179,30 @@ test('a log that lost its end says which events those were', async (t) => {
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
   t.regex(error.message, /events 570 to \d+ cannot be read/);
 });
+
+// Each of them is in the last block of the write-ahead log, and after the checkpoint: LevelDB that opens it says nothing, and has only those before.
+for (const [what, at] of [
+  ['a record', 20],
+  ['the length of a fragment', 4],
+] as const) {
+  test(`events behind damage in the write-ahead log are not forgotten: ${what}`, async (t) => {
+    const place = await temporaryDirectory(t);
+    const store = await openStore(join(place, 'open'), { actor: 'tester' });
+    t.teardown(() => store.close());
+    for (let image = 0; image < 12; image++) await store.create(imageConfig(`image ${image}`));
+    // As a crash leaves it.
+    const directory = join(place, 'crashed');
+    await cp(join(place, 'open'), directory, { recursive: true });
+    const [path = ''] = await filesOf(join(directory, 'log'), /\.log$/);
+    const bytes = await readFile(path);
+    const { offset } = parseRecordFile(bytes).records[5] ?? { offset: 0 };
+    bytes[offset + at] = (bytes[offset + at] as number) ^ 1;
+    await writeFile(path, bytes);
+    const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
+    t.regex(error.message, /(?:event 6|events [67] to 12) cannot be read any more; restore a backup/);
+    t.true((await readFile(path)).equals(bytes));
+  });
+}
 
 test('events that were changed with their hashes are not those of the checkpoint', async (t) => {
   const { directory, log } = await closedStore(t);
