@@ -8,6 +8,7 @@ import type {
   ProveFlags,
   RestoreFlags,
   SaveFlags,
+  VerifyFlags,
 } from './command-flags.js';
 import type { CommandContext } from './context.js';
 
@@ -43,6 +44,7 @@ export interface Actions {
   'check-proof'(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void>;
   erase(context: CommandContext, digest: string): Promise<void>;
   prune(context: CommandContext, flags: { readonly before?: When; readonly yes?: boolean }): Promise<void>;
+  verify(context: CommandContext, directory: string | undefined, flags: VerifyFlags): Promise<void>;
 }
 
 /** The actions, each loaded when it is first asked for: help and usage errors wait for no database. */
@@ -72,4 +74,5 @@ export const lazyActions: Actions = {
   'check-proof': async (...args) => (await import('./actions/check-proof.js')).checkProofFile(...args),
   erase: async (...args) => (await import('./actions/erase.js')).erase(...args),
   prune: async (...args) => (await import('./actions/prune.js')).prune(...args),
+  verify: async (...args) => (await import('./actions/verify.js')).verify(...args),
 };

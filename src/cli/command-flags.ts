@@ -67,3 +67,10 @@ export interface RestoreFlags {
   /** The verifier key. */
   readonly key?: string;
 }
+
+/** Options of `verify`. */
+export interface VerifyFlags {
+  readonly against?: readonly string[];
+  readonly key?: string;
+  readonly fast?: boolean;
+}

@@ -1,8 +1,9 @@
 import { CommanderError } from 'commander';
 import { StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
+import { DamageFound } from './damage-found.js';
 import { exitCodeOfError, exitCodes } from './exit-codes.js';
-import { hints, remedies } from './hints.js';
+import { DAMAGE_HINT, hints, remedies } from './hints.js';
 import { Interruption } from './interruption.js';
 import type { CliIo } from './io.js';
 import { OutputClosed, OutputFailed } from './output.js';
@@ -48,6 +49,7 @@ export function noticeLine(notice: string, colors: Colors): string {
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof DamageFound) return exitCodes.damage;
   return error instanceof StoreError ? exitCodeOfError(error.code) : exitCodes.failed;
 }
 
@@ -62,7 +64,8 @@ async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs
 
 function messageOf(error: unknown): string {
   if (error instanceof StoreError) return `${printable(error.message)} (${error.code})`;
-  if (error instanceof UsageError || error instanceof Interruption) return printable(error.message);
+  if (error instanceof UsageError || error instanceof DamageFound || error instanceof Interruption)
+    return printable(error.message);
   if (error instanceof OutputFailed) return printable(error.message);
   if (error instanceof Error) return printable(`${error.name}: ${error.message}`);
   return printable(String(error));
@@ -71,6 +74,7 @@ function messageOf(error: unknown): string {
 function hintOf(error: unknown): string | undefined {
   if (error instanceof StoreError) return hintOfStoreError(error);
   if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
+  if (error instanceof DamageFound) return DAMAGE_HINT;
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
 }

@@ -71,3 +71,7 @@ export const remedies: Readonly<Record<string, string>> = {
   rebuild: '`imagelog rebuild` makes it anew from the events',
   restore: 'restore a backup; do not write to this store',
 };
+
+/** What to do about damage that verification found. */
+export const DAMAGE_HINT =
+  '`imagelog rebuild` makes again what follows from events; events, content and blobs come back from a backup only';

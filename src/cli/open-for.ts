@@ -18,12 +18,23 @@ export type StoreUse = 'read' | 'write' | 'create';
  * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and whatever opening meets
  */
 export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
+  return whenUnlocked(context, () => openNow(context, use));
+}
+
+/** Resolves with what `attempt` does; tries for a second when another process has the store open. */
+export async function whenUnlocked<Result>(
+  { signal }: CommandContext,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
   for (let waitedMs = 0; waitedMs < LOCK_PATIENCE_MS; waitedMs += LOCK_RETRY_MS) {
-    const store = await openUnlessLocked(context, use);
-    if (store !== undefined) return store;
-    await delay(LOCK_RETRY_MS, undefined, { signal: context.signal });
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isStoreError(error, 'STORE_LOCKED')) throw error;
+    }
+    await delay(LOCK_RETRY_MS, undefined, { signal });
   }
-  return openNow(context, use);
+  return attempt();
 }
 
 /** Opens the store, or returns undefined when another process has it open. */

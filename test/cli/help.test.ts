@@ -51,6 +51,7 @@ Evidence:
   checkpoint [options]                print what commits to the whole log
   prove [options] <seq>               write a proof that an event is in the log
   check-proof [options] <file>        check a proof, without the store
+  verify [options] [directory]        check all that is kept against the events
 
 Upkeep:
   backup [options] <directory>        write the store to a directory of files

@@ -9,6 +9,7 @@ import { addImageCommands } from './images.js';
 import { addLogCommands } from './log.js';
 import { addRebuild } from './rebuild.js';
 import { addReferenceCommands } from './references.js';
+import { addVerify } from './verify.js';
 
 /** Declares every command that works on one store at one point in time, in the order of the help. */
 export function addAllCommands(declaration: Declaration): void {
@@ -18,6 +19,7 @@ export function addAllCommands(declaration: Declaration): void {
   addLogCommands(declaration);
   addConsumerCommands(declaration);
   addEvidenceCommands(declaration);
+  addVerify(declaration);
   addBackupCommands(declaration);
   addErasingCommands(declaration);
   addRebuild(declaration);

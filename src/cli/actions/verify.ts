@@ -1,0 +1,124 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { StoreError } from '../../errors.js';
+import { verifyBackup } from '../../store/backup/verify-backup.js';
+import { ioFailure, systemCode } from '../../store/files/durable-file.js';
+import { verifyStore } from '../../store/verify/verify-store.js';
+import type { VerifyOptions, VerifyProgress } from '../../store/verify/verify-options.js';
+import type { Violation } from '../../store/verify/violation.js';
+import type { VerifyFlags } from '../command-flags.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { DamageFound } from '../damage-found.js';
+import { whenUnlocked } from '../open-for.js';
+import { printable } from '../render/printable.js';
+import { type Progress, progressBar } from '../render/progress.js';
+import { sizeText } from '../render/size-text.js';
+
+/** `imagelog verify`: says all that is wrong with a store or a backup, and what was looked at. */
+export async function verify(
+  context: CommandContext,
+  directory: string | undefined,
+  { against = [], key, fast }: VerifyFlags,
+): Promise<void> {
+  const path = directory === undefined ? context.directory : resolve(directory);
+  const checkpoints = await Promise.all(against.map(readCheckpoint));
+  const looked = new Looked(context);
+  const options: VerifyOptions = { against: checkpoints, key, fast, signal: context.signal, onProgress: looked.note };
+  try {
+    const violations = await verifyAny(context, path, options);
+    looked.end();
+    await tell(context, path, violations, looked.summary());
+  } finally {
+    looked.end();
+  }
+}
+
+/** Verifies what is in a directory: a backup has the tiles of a log, a store its database. */
+async function verifyAny(context: CommandContext, path: string, options: VerifyOptions): Promise<readonly Violation[]> {
+  const isBackup = (await exists(join(path, 'tile'))) && !(await exists(join(path, 'log')));
+  if (isBackup) return (await verifyBackup(path, options)).violations;
+  return whenUnlocked(context, () => verifyStore(path, options));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function tell(
+  context: CommandContext,
+  path: string,
+  violations: readonly Violation[],
+  summary: string,
+): Promise<void> {
+  const { out, colors, json, quiet } = context;
+  for (const violation of violations) {
+    if (json) await writeJson(context, violation);
+    else if (!quiet) await out.line(`${colors.red(violation.code)}  ${printable(textOf(violation))}`);
+  }
+  if (!json && !quiet)
+    await out.line(`${printable(path)}: ${summary}${violations.length === 0 ? ': all is well' : ''}`);
+  if (violations.length === 0) return;
+  const count = violations.length === 1 ? 'one violation' : `${violations.length} violations`;
+  throw new DamageFound(`verification of ${path} found ${count}`);
+}
+
+function textOf({ place, message }: Violation): string {
+  return message.includes(place) ? message : `${place}: ${message}`;
+}
+
+async function readCheckpoint(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`read ${file}`, error);
+    throw new StoreError('FILE_NOT_FOUND', `no checkpoint at ${file}`, { cause: error, data: { path: file } });
+  }
+}
+
+const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many: string]>> = {
+  events: ['event', 'events'],
+  index: ['index row', 'index rows'],
+  content: ['piece of content', 'pieces of content'],
+  blobs: ['of layer blobs', 'of layer blobs'],
+  snapshots: ['snapshot', 'snapshots'],
+};
+
+/** What was looked at: shown while it goes on, and told at the end. */
+class Looked {
+  readonly #context: CommandContext;
+  readonly #done = new Map<VerifyProgress['what'], number>();
+  #shown: VerifyProgress['what'] | undefined;
+  #progress: Progress | undefined;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  readonly note = ({ what, done, total }: VerifyProgress): void => {
+    if (what !== this.#shown) {
+      this.end();
+      this.#progress = progressBar(this.#context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number));
+      this.#shown = what;
+    }
+    this.#done.set(what, done);
+    this.#progress?.update(done, total);
+  };
+
+  end(): void {
+    this.#progress?.end();
+    this.#progress = undefined;
+    this.#shown = undefined;
+  }
+
+  summary(): string {
+    const parts = [...this.#done].map(([what, done]) => `${numberText(what, done)} ${NOUNS[what][done === 1 ? 0 : 1]}`);
+    return parts.length === 0 ? 'nothing to check' : `checked ${parts.join(', ')}`;
+  }
+}
+
+function numberText(what: VerifyProgress['what'], number: number): string {
+  return what === 'blobs' ? sizeText(number) : String(number);
+}

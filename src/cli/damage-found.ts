@@ -1,0 +1,4 @@
+/** Verification found damage, and every violation was said already; exit code 4. The message is one sentence for a person. */
+export class DamageFound extends Error {
+  override readonly name = 'DamageFound';
+}
