@@ -1,4 +1,4 @@
-import { EVENT_PREFIX, eventKey, seqOfKey } from './keys.js';
+import { eventKey, seqOfKey } from './keys.js';
 import type { LogSource } from './log-source.js';
 
 /** A row of the database: its key and value, in bytes of their own. */
@@ -68,10 +68,10 @@ export class StoredRows {
 
   /** Resolves with the seq of the last event, 0 when there is none. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
   async lastSeq(): Promise<number> {
-    const range = rowsOfKind(EVENT_PREFIX);
+    const range = { gte: eventKey(1), lt: eventKey(Number.MAX_SAFE_INTEGER) };
     let last = 0;
     for await (const [key] of this.read({ ...range, gte: await this.#nearLast(range) }, () => undefined)) {
-      if (key.length === eventKey(0).length) last = seqOfKey(key);
+      if (isEventKey(key)) last = seqOfKey(key);
     }
     return last;
   }
@@ -87,7 +87,7 @@ export class StoredRows {
     try {
       const { database } = this.#source;
       const [key] = await database.keys({ ...range, reverse: true, limit: 1, snapshot: this.#snapshot }).all();
-      return key ?? range.gte;
+      return key !== undefined && isEventKey(key) ? key : range.gte;
     } catch (cause) {
       const failure = this.#source.failure(cause);
       if (failure.code !== 'LOG_CORRUPT') throw failure;
@@ -111,6 +111,10 @@ export class StoredRows {
       await iterator.close();
     }
   }
+}
+
+function isEventKey(key: Uint8Array): boolean {
+  return key.length === eventKey(1).length;
 }
 
 function snapshotOf({ database, failure }: RowSource): Snapshot {

@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
-import { verifyBackup } from '../../store/backup/verify-backup.js';
 import { ioFailure, systemCode } from '../../store/files/durable-file.js';
 import { verifyStore } from '../../store/verify/verify-store.js';
 import type { VerifyOptions, VerifyProgress } from '../../store/verify/verify-options.js';
@@ -25,26 +24,12 @@ export async function verify(
   const looked = new Looked(context);
   const options: VerifyOptions = { against: checkpoints, key, fast, signal: context.signal, onProgress: looked.note };
   try {
-    const violations = await verifyAny(context, path, options);
+    const violations = await whenUnlocked(context, () => verifyStore(path, options));
     looked.end();
     await tell(context, path, violations, looked.summary());
   } finally {
     looked.end();
   }
-}
-
-/** Verifies what is in a directory: a backup has the tiles of a log, a store its database. */
-async function verifyAny(context: CommandContext, path: string, options: VerifyOptions): Promise<readonly Violation[]> {
-  const isBackup = (await exists(join(path, 'tile'))) && !(await exists(join(path, 'log')));
-  if (isBackup) return (await verifyBackup(path, options)).violations;
-  return whenUnlocked(context, () => verifyStore(path, options));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function tell(

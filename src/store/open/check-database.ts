@@ -18,7 +18,7 @@ export async function checkDatabase(
   maxTableBytes = MAX_TABLE_BYTES_AT_OPEN,
 ): Promise<{ readonly isTorn: boolean }> {
   const location = join(directory, 'log');
-  const report = await stableReport(location, maxTableBytes);
+  const report = await lookAtDatabase(location, maxTableBytes);
   const { faults, isTorn } = report;
   if (faults.length === 0) return { isTorn };
   const said = faults.map(({ message }) => message).join('; ');
@@ -27,8 +27,15 @@ export async function checkDatabase(
   });
 }
 
-// Files that another process changes while they are looked at are in use, not damaged: LevelDB's lock then says so.
-async function stableReport(location: string, maxTableBytes: number): Promise<DatabaseReport> {
+/**
+ * Resolves with what the files of the database at `location` look like; nothing is changed. Files that another process changes while
+ * they are looked at are in use, not damaged: LevelDB's lock then says so.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function lookAtDatabase(
+  location: string,
+  maxTableBytes = MAX_TABLE_BYTES_AT_OPEN,
+): Promise<DatabaseReport> {
   for (let look = 0; look < MAX_LOOKS; look++) {
     const before = await fingerprint(location);
     const report = await inspectDatabase(location, maxTableBytes).catch((error: unknown) => error);

@@ -15,13 +15,24 @@ const REHEARSAL_FOLDER = 'log.rehearsal';
  * @throws {StoreError} what opening or `check` throws; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function rehearseOpening(directory: string, check: (log: LevelLog) => Promise<void>): Promise<void> {
+  await withDatabaseCopy(directory, (location) => checkCopy(location, check));
+}
+
+/**
+ * Resolves with what `use` makes of a copy of the database of the store in `directory`; the copy is removed after.
+ * @throws {StoreError} what `use` throws; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function withDatabaseCopy<Result>(
+  directory: string,
+  use: (location: string) => Promise<Result>,
+): Promise<Result> {
   const copy = join(directory, REHEARSAL_FOLDER);
   try {
     await removeRehearsal(directory);
     try {
       await mkdir(copy, { mode: 0o700 });
       await copyDatabase(join(directory, 'log'), copy);
-      await checkCopy(copy, check);
+      return await use(copy);
     } finally {
       await removeRehearsal(directory);
     }

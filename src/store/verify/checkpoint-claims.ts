@@ -3,7 +3,7 @@ import { type NoteVerifier, parseVerifierKey } from '../../log/note-key.js';
 import { isStoreError } from '../../errors.js';
 import type { TreeClaim } from './tree-check.js';
 import type { VerifyOptions } from './verify-options.js';
-import type { VerifySource } from './verify-source.js';
+import type { StoredCheckpoint, VerifySource } from './verify-source.js';
 import type { Report } from './violation.js';
 
 /**
@@ -30,7 +30,7 @@ export async function checkpointClaims(
 
 async function ownClaim(
   { identity, size }: VerifySource,
-  { text, place }: { readonly text: string; readonly place: string },
+  { text, place }: StoredCheckpoint,
   verifier: NoteVerifier | undefined,
   report: Report,
 ): Promise<TreeClaim | undefined> {

@@ -68,7 +68,14 @@ export class IndexCheck {
 
   async #compare(groups: ReadonlySet<number>, lost: SeqRanges): Promise<void> {
     const missing = await this.#expectedPairs(groups, lost);
+    const names = new Map([...missing.values()].map(({ pair, name }) => [prefixHex(pair), name]));
     const faults = new Map<string, SubjectFault>();
+    const faultOf = (pair: Uint8Array): SubjectFault => {
+      const prefix = prefixHex(pair);
+      const fault = faults.get(prefix) ?? { name: names.get(prefix) ?? nameOfKey(pair), missing: [], superfluous: [] };
+      faults.set(prefix, fault);
+      return fault;
+    };
     const seen = new Set<string>();
     for await (const row of this.#rows()) {
       if (!groups.has(groupOfKey(row[0]))) continue;
@@ -76,12 +83,12 @@ export class IndexCheck {
         const text = bytesToHex(pair);
         // Rows that were made again after a crash may say a thing twice.
         if (missing.delete(text)) seen.add(text);
-        else if (!seen.has(text) && !lost.has(seqOfKey(pair))) faultOf(faults, pair).superfluous.push(seqOfKey(pair));
+        else if (!seen.has(text) && !lost.has(seqOfKey(pair))) faultOf(pair).superfluous.push(seqOfKey(pair));
       }
     }
-    for (const [, { pair, name }] of missing) {
+    for (const { pair } of missing.values()) {
       if (seqOfKey(pair) <= (this.#damaged.get(prefixHex(pair)) ?? 0)) continue;
-      faultOf(faults, pair, name).missing.push(seqOfKey(pair));
+      faultOf(pair).missing.push(seqOfKey(pair));
     }
     for (const fault of faults.values()) this.#say(fault);
   }
@@ -147,15 +154,6 @@ function* portions(groups: readonly { readonly group: number; readonly pairs: nu
     sum += pairs;
   }
   if (portion.size > 0) yield portion;
-}
-
-function faultOf(faults: Map<string, SubjectFault>, pair: Uint8Array, name?: string): SubjectFault {
-  const prefix = prefixHex(pair);
-  const known = faults.get(prefix);
-  if (known !== undefined) return known;
-  const fault: SubjectFault = { name: name ?? nameOfKey(pair), missing: [], superfluous: [] };
-  faults.set(prefix, fault);
-  return fault;
 }
 
 function namedSubjects(event: StoredEvent): (readonly [name: string, subject: Subject])[] {

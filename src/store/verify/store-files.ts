@@ -4,7 +4,7 @@ import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
-import type { Reading, StoredBlob, StoredSnapshot } from './verify-source.js';
+import type { Reading, StoredBlob, StoredCheckpoint, StoredSnapshot } from './verify-source.js';
 import type { Report } from './violation.js';
 
 const BLOBS = join('blobs', 'sha256');
@@ -23,14 +23,9 @@ export class StoreFiles {
   }
 
   /** Resolves with the newest checkpoint as it stands, if there is one. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
-  async checkpoint(): Promise<{ readonly text: string; readonly place: string } | undefined> {
-    const path = join(this.#directory, CHECKPOINT_FILE);
-    try {
-      return { text: await readFile(path, 'latin1'), place: CHECKPOINT_FILE };
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw ioFailure(`read ${path}`, error);
-    }
+  async checkpoint(): Promise<StoredCheckpoint | undefined> {
+    const text = await this.#read(CHECKPOINT_FILE);
+    return text === undefined ? undefined : { text, place: CHECKPOINT_FILE };
   }
 
   /** Resolves with the snapshots that are there at this call. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */

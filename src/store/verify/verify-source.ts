@@ -59,6 +59,13 @@ export interface StoredPosition {
   readonly row: Uint8Array;
 }
 
+/** The checkpoint that stands beside a log, unchecked. */
+export interface StoredCheckpoint {
+  /** As UTF-8, or decoded. */
+  readonly text: Uint8Array | string;
+  readonly place: string;
+}
+
 /** A file of `snapshots/`, unchecked. */
 export interface StoredSnapshot {
   /** The name of the file. */
@@ -94,7 +101,7 @@ export interface VerifySource {
   /** Seq of the last record. */
   readonly size: number;
   /** The checkpoint that stands beside the log; undefined when there is none. */
-  readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
+  readonly checkpoint: StoredCheckpoint | undefined;
 
   /** The records that are there; a seq that is passed over is missing. */
   records(reading: Reading): AsyncIterable<StoredRecord>;

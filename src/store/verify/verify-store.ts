@@ -2,19 +2,20 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { Database } from '../../log/log-source.js';
-import { openLevel } from '../../log/open-level.js';
+import { checkUnlocked, openLevel } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
 import { verifyBackup } from '../backup/verify-backup.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
-import { checkDatabase } from '../open/check-database.js';
 import { claimDirectory } from '../open/directory-claim.js';
 import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
+import { lookAtDatabase } from '../open/check-database.js';
+import { withDatabaseCopy } from '../open/rehearsal.js';
 import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
-import { storeSource } from './store-source.js';
+import { storeSource, type StoreSourceParts } from './store-source.js';
 import { verifySource } from './verify.js';
 import type { VerifyOptions } from './verify-options.js';
 import { verifyWithoutLog } from './verify-without-log.js';
@@ -44,33 +45,57 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   const identity = await readIdentity(path, (violation) => violations.push(violation));
   const files = new StoreFiles(path);
   const parts = { identity, files, checkpoint: await files.checkpoint(), snapshots: await files.snapshots() };
-  const database = await openOrReport(path, violations);
-  if (database === undefined) return [...violations, ...(await verifyWithoutLog(parts, options))];
+  const location = join(path, 'log');
+  await refuseLocked(path, location);
+  const { faults, isTorn } = await lookAtDatabase(
+    location,
+    options.fast === true ? undefined : Number.POSITIVE_INFINITY,
+  );
+  for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
+  // LevelDB may end the process at a damaged block of a table, and opens nothing without its other files.
+  if (faults.some(({ file }) => !file.endsWith('.log'))) {
+    return [...violations, ...(await verifyWithoutLog(parts, options))];
+  }
+  const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(at, parts, options);
+  // LevelDB replays its write-ahead log when it opens, and drops for good what is damaged in it: that must stay for whoever saves
+  // what is there, and a copy is opened instead.
+  const isWhole = faults.length === 0 && !isTorn;
+  return [...violations, ...(await (isWhole ? verifyAt(location) : withDatabaseCopy(path, verifyAt)))];
+}
+
+async function verifyDatabase(
+  location: string,
+  parts: Omit<StoreSourceParts, 'rows'>,
+  options: VerifyOptions,
+): Promise<Violation[]> {
+  const database = await openLevel(location, false).catch((error: unknown) => error);
+  if (database instanceof Error) {
+    if (!isStoreError(database, 'LOG_CORRUPT') && !isStoreError(database, 'LOG_FAILED')) throw database;
+    const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: database.message };
+    return [unopenable, ...(await verifyWithoutLog(parts, options))];
+  }
+  const opened = database as Database;
   try {
     const failure = (cause: unknown): StoreError => readFailure(cause, false);
-    const rows = new StoredRows({ database, failure });
-    const source = await storeSource({ ...parts, rows });
-    return [...violations, ...(await verifySource(source, options))];
+    const source = await storeSource({ ...parts, rows: new StoredRows({ database: opened, failure }) });
+    return await verifySource(source, options);
   } finally {
-    await database.close();
+    await opened.close();
   }
 }
 
-/** Opens LevelDB, or takes note of why it does not open. */
-async function openOrReport(path: string, violations: Violation[]): Promise<Database | undefined> {
+async function refuseLocked(path: string, location: string): Promise<void> {
+  // LevelDB makes the directory that it is asked to open.
+  if (!(await exists(join(location, 'CURRENT')))) return;
   try {
-    // LevelDB removes what it cannot read of its write-ahead log, and may end the process at a damaged block.
     await refuseSecondOwner(path);
-    await checkDatabase(path, Number.POSITIVE_INFINITY);
-    return await openLevel(join(path, 'log'), false);
+    await checkUnlocked(location);
   } catch (error) {
-    if (!isStoreError(error, 'LOG_CORRUPT') && !isStoreError(error, 'LOG_FAILED')) throw await withOwner(path, error);
-    violations.push({ code: 'LOG_UNOPENABLE', place: 'log', message: error.message });
-    return undefined;
+    throw await withOwner(path, error);
   }
 }
 
-// LevelDB makes the directory that it is asked to open: what is no store must not become half of one.
+// What is no store must not become half of one.
 async function needStore(path: string): Promise<void> {
   const notFound = (cause?: unknown): StoreError =>
     new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has neither ${SIDECAR_FILE} nor a log`, {

@@ -7,6 +7,7 @@ import type { Digest } from '../../model/digest.js';
 export const violationCodes = {
   SIDECAR_MISSING: '`imagelog.json` is missing: what is there has no name.',
   SIDECAR_DAMAGED: '`imagelog.json` does not say what it must.',
+  LOG_FILE_DAMAGED: 'A file of the database is damaged or missing; the message says which events that costs.',
   LOG_UNOPENABLE: 'LevelDB does not open the log; the message has its cause.',
   ROWS_UNREADABLE: 'Some rows or files of one kind cannot be read: what they held is missing from what follows.',
   ROW_UNKNOWN: 'A row of the database is of no kind that this version knows.',

@@ -1,0 +1,156 @@
+import test from 'ava';
+import { createViews } from '../../../projections/views.js';
+import { type ChainId, type DiffId, digestOf } from '../../../src/model/digest.js';
+import type { Descriptor, EventBody, LayerFacts, StoredEvent } from '../../../src/model/events.js';
+import { contradictionOf } from '../../../src/store/verify/contradiction.js';
+import { idNamed } from '../../support/image-configs.js';
+import { creationOf, eventsFrom } from '../../support/stored-event.js';
+import { bytesOf } from '../../support/text-bytes.js';
+
+const [A, B, C, NEVER] = [idNamed('a'), idNamed('b'), idNamed('c'), idNamed('never')];
+const NAME = 'example.com/a:1';
+
+const chain = (name: string): ChainId => digestOf(bytesOf(name)) as ChainId;
+const blob = (text: string): Descriptor => ({ digest: digestOf(bytesOf(text)), size: text.length, mediaType: 'tar' });
+const layer = (name: string, parent?: ChainId, file = name): LayerFacts => ({
+  chainId: chain(name),
+  diffId: digestOf(bytesOf(name)) as DiffId,
+  parent,
+  size: 1,
+  diffSize: 1,
+  blob: blob(file),
+});
+
+/** Two layers, three images, of which b has the parent a, the reference and the upper layer. */
+const before: readonly EventBody[] = [
+  { type: 'LayerAdded', ...layer('low') },
+  { type: 'LayerAdded', ...layer('high', chain('low')) },
+  creationOf('a'),
+  { ...creationOf('b'), chainId: chain('high') } as EventBody,
+  creationOf('c'),
+  { type: 'ParentSet', image: B, parent: A },
+  { type: 'ReferenceSet', reference: NAME, image: B },
+  { type: 'MetadataSet', image: C, key: 'k', value: Uint8Array.of(1) },
+];
+
+function contradiction(body: EventBody): string | undefined {
+  const viewSet = createViews();
+  viewSet.fold(eventsFrom(1, before));
+  const [event] = eventsFrom(before.length + 1, [body]);
+  return contradictionOf(viewSet.views, event as StoredEvent);
+}
+
+const fits = test.macro((t, body: EventBody) => t.is(contradiction(body), undefined));
+const contradicts = test.macro((t, body: EventBody, words: RegExp) => t.regex(contradiction(body) ?? '', words));
+
+test('what the events before say is no contradiction in itself', (t) => {
+  const viewSet = createViews();
+  for (const event of eventsFrom(1, before)) {
+    t.is(contradictionOf(viewSet.views, event), undefined);
+    viewSet.fold([event]);
+  }
+});
+
+test('an image is created', fits, creationOf('d'));
+test('an image is created again', contradicts, creationOf('a'), /creates the image .* which is there/);
+test('an image is deleted', fits, { type: 'ImageDeleted', image: C });
+test('an image is deleted that is not there', contradicts, { type: 'ImageDeleted', image: NEVER }, /is not there/);
+test('an image is deleted that has children', contradicts, { type: 'ImageDeleted', image: A }, /still has children/);
+test(
+  'an image is deleted that has references',
+  contradicts,
+  { type: 'ImageDeleted', image: B },
+  /still has references/,
+);
+test('an image is deleted with a parent', contradicts, { type: 'ImageDeleted', image: C, parent: A }, /the parent is/);
+test(
+  'an image is deleted with a chain',
+  contradicts,
+  { type: 'ImageDeleted', image: C, chainId: chain('low') },
+  /the chain is/,
+);
+test('a parent is set', fits, { type: 'ParentSet', image: C, parent: B });
+test('a parent is moved', fits, { type: 'ParentSet', image: B, parent: C, previous: A });
+test('a parent is set of nobody', contradicts, { type: 'ParentSet', image: NEVER, parent: B }, /is not there/);
+test('a parent is set to nobody', contradicts, { type: 'ParentSet', image: C, parent: NEVER }, /is not there/);
+test(
+  'a parent is moved in silence',
+  contradicts,
+  { type: 'ParentSet', image: B, parent: C },
+  /the parent before is none/,
+);
+test('a parent is cleared', fits, { type: 'ParentCleared', image: B, parent: A });
+test('another parent is cleared', contradicts, { type: 'ParentCleared', image: B, parent: C }, /the parent is/);
+test('metadata is set', fits, { type: 'MetadataSet', image: A, key: 'k', value: Uint8Array.of(1) });
+test(
+  'metadata is set of nobody',
+  contradicts,
+  { type: 'MetadataSet', image: NEVER, key: 'k', value: Uint8Array.of(1) },
+  /is not there/,
+);
+test('metadata is cleared', fits, { type: 'MetadataCleared', image: C, key: 'k' });
+test(
+  'metadata is cleared that is none',
+  contradicts,
+  { type: 'MetadataCleared', image: A, key: 'k' },
+  /which has none/,
+);
+test('a reference is moved', fits, { type: 'ReferenceSet', reference: NAME, image: C, previous: B });
+test(
+  'a reference is moved in silence',
+  contradicts,
+  { type: 'ReferenceSet', reference: NAME, image: C },
+  /image before/,
+);
+test(
+  'a reference is set to nobody',
+  contradicts,
+  { type: 'ReferenceSet', reference: 'x/y:1', image: NEVER },
+  /is not there/,
+);
+test(
+  'a reference has a platform of nobody',
+  contradicts,
+  {
+    type: 'ReferenceSet',
+    reference: 'x/y:1',
+    image: A,
+    platforms: [{ image: NEVER, os: 'linux', architecture: 'arm64' }],
+  },
+  /is not there/,
+);
+test(
+  'a reference had platforms that it had not',
+  contradicts,
+  {
+    type: 'ReferenceSet',
+    reference: NAME,
+    image: A,
+    previous: B,
+    previousPlatforms: [{ image: B, os: 'linux', architecture: 'arm64' }],
+  },
+  /the platforms before/,
+);
+test('a reference is removed', fits, { type: 'ReferenceRemoved', reference: NAME, image: B });
+test('another reference is removed', contradicts, { type: 'ReferenceRemoved', reference: NAME, image: A }, /image of/);
+test('a manifest is added', fits, { type: 'ManifestAdded', image: A, manifest: blob('m'), layers: [] });
+test(
+  'a manifest is added to nobody',
+  contradicts,
+  { type: 'ManifestAdded', image: NEVER, manifest: blob('m'), layers: [] },
+  /is not there/,
+);
+test('a layer is added', fits, { type: 'LayerAdded', ...layer('top', chain('high')) });
+test('a layer is added again', contradicts, { type: 'LayerAdded', ...layer('low') }, /which is there/);
+test('a layer is added to nothing', contradicts, { type: 'LayerAdded', ...layer('x', chain('y')) }, /on top of/);
+test('a layer is removed that is none', contradicts, { type: 'LayerRemoved', ...layer('x') }, /which is not there/);
+test('a layer is removed under others', contradicts, { type: 'LayerRemoved', ...layer('low') }, /others stand on/);
+test('a layer is removed under images', contradicts, { type: 'LayerRemoved', ...layer('high') }, /images need/);
+test('content is erased', fits, { type: 'ContentErased', digest: NEVER, size: 3 });
+test('the config of an image is erased', contradicts, { type: 'ContentErased', digest: A, size: 3 }, /in use/);
+test(
+  'a blob that a layer needs is erased',
+  contradicts,
+  { type: 'ContentErased', digest: blob('low').digest, size: 3 },
+  /in use/,
+);
