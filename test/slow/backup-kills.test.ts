@@ -17,19 +17,22 @@ import { SeededRandom } from './crash/seeded-random.js';
 
 const ROUNDS = 20;
 
+const WRITE = new URL('./children/backup-write.js', import.meta.url);
+const RESTORE = new URL('./children/backup-restore.js', import.meta.url);
+
 /** Starts a script and kills it at its step `at`, or some ms after; returns whether it was killed, and its steps until then. */
 async function stepsOf(
-  script: string,
+  script: URL,
   args: readonly string[],
   at: number,
   delayMs: number,
 ): Promise<{ readonly isKilled: boolean; readonly steps: number }> {
   let steps = 0;
-  const child = startChild(new URL(`./children/${script}.js`, import.meta.url), args, (_, process) => {
+  const child = startChild(script, args, (_, process) => {
     if (steps++ === at) setTimeout(() => process.kill('SIGKILL'), delayMs);
   });
   const ended = await child.ended;
-  if (ended !== 0 && ended !== 'SIGKILL') throw new Error(`${script} ended with ${ended}`);
+  if (ended !== 0 && ended !== 'SIGKILL') throw new Error(`${script.pathname} ended with ${ended}`);
   return { isKilled: ended === 'SIGKILL', steps };
 }
 
@@ -59,7 +62,7 @@ test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new
     await goOn(store, round);
     const { seq } = store.log.head;
     await store.close();
-    const { isKilled } = await stepsOf('backup-write', [directory, target], random.below(50), random.below(40));
+    const { isKilled } = await stepsOf(WRITE, [directory, target], random.below(50), random.below(40));
     if (isKilled) killed += 1;
     const restored = join(root, `restored${round}`);
     try {
@@ -92,13 +95,13 @@ test(`a restore that is killed, ${ROUNDS} times, leaves no store or a whole one,
   await store.close();
   let killed = 0;
   // Left alone once, to learn how many steps it takes.
-  const { steps } = await stepsOf('backup-restore', [join(root, 'alone'), source], Number.POSITIVE_INFINITY, 0);
+  const { steps } = await stepsOf(RESTORE, [join(root, 'alone'), source], Number.POSITIVE_INFINITY, 0);
   for (let round = 0; round < ROUNDS; round++) {
     const folder = join(root, `round${round}`);
     const target = join(folder, 'store');
     // Two killed one after the other: the second clears up after the first.
     for (let at = 0; at < 2 && !existsSync(target); at++) {
-      const { isKilled } = await stepsOf('backup-restore', [target, source], random.below(steps + 1), random.below(40));
+      const { isKilled } = await stepsOf(RESTORE, [target, source], random.below(steps + 1), random.below(40));
       if (isKilled) killed += 1;
     }
     if (existsSync(target)) t.deepEqual(await verifyStore(target), []);

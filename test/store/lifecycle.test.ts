@@ -41,6 +41,8 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
 
 /** Every member that asks the log, each called in a way that an open store answers. */
 const questions: { readonly [member: string]: (store: EventStore) => Promise<unknown> } = {
+  backup: (store) => store.backup(`${store.directory}-backup`),
+  verify: (store) => store.verify(),
   history: async (store) => store.history(id)[Symbol.asyncIterator]().next(),
   referenceHistory: (store) => store.referenceHistory('x:1'),
   at: (store) => store.at(1),

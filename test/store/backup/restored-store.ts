@@ -8,7 +8,7 @@ import { openTestStore } from '../../support/test-store.js';
 import { footprint } from '../temporary-store.js';
 
 /** Restores the backup in `source` to a new directory, and opens the store; it is closed and verified when the test ends. */
-export async function openRestored(t: ExecutionContext, source: string): Promise<EventStore> {
+async function openRestored(t: ExecutionContext, source: string): Promise<EventStore> {
   const directory = join(await temporaryDirectory(t), 'restored');
   await restoreStore(directory, source);
   return openTestStore(t, { directory, create: false });
