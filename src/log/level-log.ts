@@ -20,7 +20,7 @@ import type {
   PageOptions,
 } from './log.js';
 import { putGroup } from './log-batch.js';
-import type { Database, LogSource, PageRange } from './log-source.js';
+import type { Batch, Database, LogSource, PageRange } from './log-source.js';
 import { Frontier } from './merkle/frontier.js';
 import { hashesOnLevel, type Tile, TILE_WIDTH } from './merkle/tile.js';
 import { OpenReads } from './open-reads.js';
@@ -66,6 +66,7 @@ export class LevelLog implements Log {
   #isClosed = false;
   readonly #reads = new OpenReads();
   #purging: Promise<unknown> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(location: string, database: Database, options: LevelLogOptions) {
     this.#location = location;
@@ -123,7 +124,7 @@ export class LevelLog implements Log {
       // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
       const batch = this.#database.batch();
       putGroup(batch, group, tree, this.#hash);
-      await batch.write({ sync: true });
+      await this.#write(this.#database, batch);
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
       this.#failure = cause;
@@ -252,14 +253,19 @@ export class LevelLog implements Log {
 
   // What a crash cut short. Nobody reads yet.
   async #finishPurge(): Promise<void> {
-    await purgeRemoved(this.#database, await removalMarks(this.#database), async () => true);
+    await purgeRemoved(this.#database, await removalMarks(this.#database), {
+      letGo: async () => true,
+      write: (batch) => batch.write({ sync: true }),
+    });
   }
 
   async #purge(): Promise<void> {
     for (;;) {
       const database = this.#database;
       try {
-        if (await purgeRemoved(database, await removalMarks(database), () => this.#reads.letGo())) return;
+        const letGo = (): Promise<boolean> => this.#reads.letGo();
+        const write = (batch: Batch): Promise<void> => this.#write(database, batch);
+        if (await purgeRemoved(database, await removalMarks(database), { letGo, write })) return;
         throw new Error('the log is being closed');
       } catch (cause) {
         await this.#recovery;
@@ -272,6 +278,21 @@ export class LevelLog implements Log {
         });
       }
     }
+  }
+
+  /** Writes a batch when those before are written: LevelDB would begin it after one that failed, before anybody here knew of that. */
+  #write(database: Database, batch: Batch): Promise<void> {
+    const written = this.#writing.then(async () => {
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        await batch.write({ sync: true });
+      } catch (cause) {
+        if (this.#database === database) this.#failure = cause;
+        throw cause;
+      }
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
   }
 
   position(name: string): ConsumerPosition | undefined {

@@ -22,14 +22,21 @@ export async function removalMarks(database: Database): Promise<readonly Uint8Ar
   return database.keys({ gte: Uint8Array.of(REMOVED_PREFIX), lt: Uint8Array.of(REMOVED_PREFIX + 1) }).all();
 }
 
+export interface PurgeOptions {
+  /** Ends the reads that hold what was there before; gives false when they cannot be ended. */
+  readonly letGo: () => Promise<boolean>;
+  /** Writes a batch, durable on return. */
+  readonly write: (batch: Batch) => Promise<void>;
+}
+
 /**
- * Takes the bytes of the content that `marks` are about off the disk, and then the marks. `letGo` ends the reads that hold what was
- * there before, and gives false when they cannot be ended; then the marks stay.
+ * Takes the bytes of the content that `marks` are about off the disk, and then the marks. Resolves with false when reads still hold
+ * them; then the marks stay.
  */
 export async function purgeRemoved(
   database: Database,
   marks: readonly Uint8Array[],
-  letGo: () => Promise<boolean>,
+  { letGo, write }: PurgeOptions,
 ): Promise<boolean> {
   if (marks.length === 0) return true;
   const ranges = rangesOf(marks.map(contentKeyOfRemoved));
@@ -40,7 +47,7 @@ export async function purgeRemoved(
   // A table above it that overlaps makes LevelDB merge the two: removals of rows beside it, which never were there.
   const batch = database.batch();
   for (const { start, end } of ranges) batch.del(start).del(end);
-  await batch.write({ sync: true });
+  await write(batch);
   await compact(database, ranges);
   // Tables that a read held on to are removed at the next compaction after it; an empty one will do.
   if (!(await letGo())) return false;
@@ -48,7 +55,7 @@ export async function purgeRemoved(
   // LevelDB says of no compaction that it failed, but takes no write any more: then the marks stay.
   const done = database.batch();
   for (const mark of marks) done.del(mark);
-  await done.write({ sync: true });
+  await write(done);
   return true;
 }
 

@@ -86,6 +86,45 @@ test('content that was only in the write-ahead log leaves the disk', async (t) =
   t.deepEqual(await marksIn(location), []);
 });
 
+test('an append that waits behind a write of a purge that fails is not begun', async (t) => {
+  const databases = new FailingDatabases();
+  t.teardown(() => databases.verify());
+  let onWrite = (): void => undefined;
+  const [log, location] = await newLog(t, {
+    openDatabase: async (...where) => {
+      const database = await databases.open(...where);
+      const begin = database.batch.bind(database) as () => ReturnType<typeof database.batch>;
+      const watched = (): ReturnType<typeof database.batch> => {
+        const batch = begin();
+        const write = batch.write.bind(batch) as (options: { sync: boolean }) => Promise<void>;
+        const told = (options: { sync: boolean }): Promise<void> => {
+          onWrite();
+          return write(options);
+        };
+        return Object.assign(batch, { write: told });
+      };
+      return Object.assign(database, { batch: watched });
+    },
+  });
+  const removed = secretContent();
+  await keep(log, removed);
+  await remove(log, removed);
+  const before = databases.batches;
+  databases.fates.push('lost');
+  let append: Promise<unknown> = Promise.resolve();
+  onWrite = (): void => {
+    onWrite = () => undefined;
+    append = rejection(t, 'OUTCOME_UNKNOWN', keep(log, secretContent()));
+  };
+  await rejection(t, 'LOG_FAILED', log.purge());
+  await append;
+  t.is(databases.batches, before + 1);
+  await log.recover();
+  t.is(log.head.seq, 2);
+  await log.purge();
+  t.deepEqual(await filesWith(location, removed.secret), []);
+});
+
 test('content leaves every table that it was merged into', async (t) => {
   const location = join(await temporaryDirectory(t), 'log');
   const contents = Array.from({ length: 24 }, secretContent);
