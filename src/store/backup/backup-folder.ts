@@ -1,4 +1,4 @@
-import { open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
 import { BLOB_FOLDER, CONTENT_FOLDER, STAGING_FOLDER, TILE_FOLDER } from './backup-layout.js';
@@ -59,10 +59,11 @@ export class BackupFolder {
     return sizes;
   }
 
-  /** Bytes of a file; undefined when there is none. */
+  /** Bytes of a file; undefined when there is none. A link is none, and replaced by the next file of its name. */
   async read(path: string): Promise<Uint8Array | undefined> {
     return this.#try('read', path, async () => {
       try {
+        if (!(await lstat(this.#path(path))).isFile()) return undefined;
         return await readFile(this.#path(path));
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return undefined;

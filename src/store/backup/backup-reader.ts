@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_RECORD_BYTES } from '../../limits.js';
@@ -76,13 +76,13 @@ export class BackupReader {
   }
 
   /**
-   * Resolves with the size of a file; undefined when there is none.
+   * Resolves with the size of a file; undefined when there is none. A link is no file: what it leads to is not part of the backup.
    * @throws {StoreError} BACKUP_INVALID when something else has its name; IO_FAILED
    */
   async size(path: string): Promise<number | undefined> {
     return this.#reading(path, async () => {
       try {
-        const stats = await stat(join(this.directory, path));
+        const stats = await lstat(join(this.directory, path));
         if (!stats.isFile()) throw invalid(path, 'is no file');
         return stats.size;
       } catch (error) {

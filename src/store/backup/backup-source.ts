@@ -36,6 +36,7 @@ import {
   STAGING_FOLDER,
   TILE_FOLDER,
 } from './backup-layout.js';
+import { linksIn } from './backup-links.js';
 import { BackupReader } from './backup-reader.js';
 import { namesIn } from './backup-target.js';
 import { treePaths } from './backup-tiles.js';
@@ -67,6 +68,9 @@ export async function openBackupSource(
     throw new StoreError('BACKUP_NOT_FOUND', `no backup in ${directory}: ${why}`, { data: { directory } });
   }
   const reader = new BackupReader(directory, onBytes);
+  for (const place of await linksIn(directory)) {
+    report({ code: 'FILE_UNKNOWN', place, message: `${place} is a link: what it leads to is not part of the backup` });
+  }
   const checkpoint = await readCheckpoint(reader, report);
   const identity = await readIdentity(directory, report);
   // Without a checkpoint the files themselves say how far they go, so that the rest can be looked at.

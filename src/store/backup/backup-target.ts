@@ -4,6 +4,7 @@ import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
 import { readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { STAGING_FOLDER } from './backup-layout.js';
+import { linksIn } from './backup-links.js';
 
 /** The store that is backed up. */
 export interface BackedUpStore {
@@ -34,6 +35,8 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
     throw targetTaken(directory, 'the directory is neither empty nor a backup');
   }
   if (names.includes('log')) throw targetTaken(directory, 'it is a store, not a backup');
+  const [link] = await linksIn(directory);
+  if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
   await needSameStore(directory, sidecar, store);
   return directory;
 }
