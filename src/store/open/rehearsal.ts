@@ -15,15 +15,18 @@ const REHEARSAL_FOLDER = 'log.rehearsal';
  * @throws {StoreError} what opening or `check` throws; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function rehearseOpening(directory: string, check: (log: LevelLog) => Promise<void>): Promise<void> {
-  await withDatabaseCopy(directory, (location) => checkCopy(location, check));
+  await withDatabaseCopy(directory, 'linked', (location) => checkCopy(location, check));
 }
 
 /**
- * Resolves with what `use` makes of a copy of the database of the store in `directory`; the copy is removed after.
+ * Resolves with what `use` makes of a copy of the database of the store in `directory`; the copy is removed after. Its tables may be `linked`
+ * when the files are whole. LevelDB that knows too little of them, as from a MANIFEST that lost its end, gives a new table the number of
+ * one that is there, and writes over its bytes: then they are `copied`.
  * @throws {StoreError} what `use` throws; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function withDatabaseCopy<Result>(
   directory: string,
+  tables: 'linked' | 'copied',
   use: (location: string) => Promise<Result>,
 ): Promise<Result> {
   const copy = join(directory, REHEARSAL_FOLDER);
@@ -31,7 +34,7 @@ export async function withDatabaseCopy<Result>(
     await removeRehearsal(directory);
     try {
       await mkdir(copy, { mode: 0o700 });
-      await copyDatabase(join(directory, 'log'), copy);
+      await copyDatabase(join(directory, 'log'), copy, tables);
       return await use(copy);
     } finally {
       await removeRehearsal(directory);
@@ -54,12 +57,12 @@ async function removeRehearsal(directory: string): Promise<void> {
   await rm(join(directory, REHEARSAL_FOLDER), { recursive: true, force: true });
 }
 
-async function copyDatabase(from: string, to: string): Promise<void> {
+async function copyDatabase(from: string, to: string, tables: 'linked' | 'copied'): Promise<void> {
   for (const name of await readdir(from)) {
     if (!/^(?:CURRENT|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/.test(name)) continue;
     if (!(await stat(join(from, name))).isFile()) continue;
-    if (/\.(?:ldb|sst)$/.test(name)) await linkOrCopy(join(from, name), join(to, name));
-    else await copyFile(join(from, name), join(to, name));
+    if (tables === 'linked' && /\.(?:ldb|sst)$/.test(name)) await linkOrCopy(join(from, name), join(to, name));
+    else await copyFile(join(from, name), join(to, name), constants.COPYFILE_FICLONE);
   }
 }
 

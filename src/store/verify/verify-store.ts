@@ -59,8 +59,8 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(at, parts, options);
   // LevelDB replays its write-ahead log when it opens, and drops for good what is damaged in it: that must stay for whoever saves
   // what is there, and a copy is opened instead.
-  const isWhole = faults.length === 0 && !isTorn;
-  return [...violations, ...(await (isWhole ? verifyAt(location) : withDatabaseCopy(path, verifyAt)))];
+  if (faults.length === 0 && !isTorn) return [...violations, ...(await verifyAt(location))];
+  return [...violations, ...(await withDatabaseCopy(path, faults.length === 0 ? 'linked' : 'copied', verifyAt))];
 }
 
 async function verifyDatabase(
