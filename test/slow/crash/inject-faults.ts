@@ -9,6 +9,9 @@ const SCRIPT = fileURLToPath(new URL('./children/scripted-run.js', import.meta.u
 const SHARE = 1.5;
 const AT_ONCE = 2;
 
+/** Faults by their name, as the report of a finding gives it: all of them, unless it is said which. */
+const ONLY = new RegExp(process.env.CRASH_ONLY ?? '');
+
 interface Injection {
   readonly point: FaultPoint;
   readonly fault: Fault;
@@ -24,7 +27,8 @@ export async function injectFaults(run: CrashRun): Promise<void> {
   const { events } = await checkStore(clean);
   const hashes = events.map((_, at) => clean.recorded.seen.get(at + 1)?.hash);
   const all = points.flatMap((point) => FAULTS.map((fault) => ({ point, fault })));
-  const chosen = evenly(all, run.rounds(SHARE), run.random.below(all.length));
+  const wanted = all.filter((injection) => ONLY.test(nameOf(injection)));
+  const chosen = evenly(wanted, run.rounds(SHARE), run.random.below(wanted.length));
   run.log(`${points.length} calls, ${all.length} faults; ${chosen.length} of them tried: ${summary(chosen)}`);
   const waiting = [...chosen];
   const work = async (): Promise<void> => {
@@ -44,11 +48,15 @@ async function inject(run: CrashRun, { point, fault }: Injection, hashes: readon
   run.figures.rounds += 1;
   run.figures.faults += ended.injected;
   run.figures.acknowledged += store.recorded.done.size;
-  run.note(`${fault} at ${point.call} ${point.nth} of ${point.path}`, [
+  run.note(nameOf({ point, fault }), [
     ...wrongEnd(ended, fault),
     ...(fault === 'SIGKILL' ? notAPrefix(store, hashes) : []),
     ...wrong,
   ]);
+}
+
+function nameOf({ point, fault }: Injection): string {
+  return `${fault} at ${point.call} ${point.nth} of ${point.path}`;
 }
 
 /** A failing call must not end the process, nor make it wait for ever. */

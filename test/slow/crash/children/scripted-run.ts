@@ -53,7 +53,10 @@ const [first, second] = [await numberedArchive(1, 5_000), await numberedArchive(
 const layer = await buildTar([{ name: 'file', body: 'built' }]);
 const [parent, child] = [idNamed('base'), idNamed('top')];
 
-const steps: readonly Step[] = [
+/** In the place of a step: the store is closed, and what was written is read from LevelDB's write-ahead log. */
+const REOPEN = 'reopen';
+
+const steps: readonly (Step | typeof REOPEN)[] = [
   (store, options) => store.create(imageConfig('base'), options),
   (store, options) => store.create(imageConfig('top'), options),
   (store, options) => store.setParent(child, parent, options),
@@ -69,6 +72,8 @@ const steps: readonly Step[] = [
   (store, options) => store.untag('crash/app:1', options),
   registerAndRelease,
   (store, options) => store.delete(parent, options),
+  REOPEN,
+  (store, options) => store.create(imageConfig('another'), options),
   (store, options) => store.erase(parent, 'to be forgotten', options),
   (store, options) => store.prune({ ...options, before: store.log.head.seq }),
   (store) => store.checkpoint(),
@@ -92,8 +97,8 @@ async function registerAndRelease(store: EventStore, options: WriteOptions): Pro
 
 let store = await open();
 for (const step of steps) {
-  await request((options) => step(store, options));
-  if (!journal.hasFailed('LOG_FAILED')) continue;
+  if (step !== REOPEN) await request((options) => step(store, options));
+  if (step !== REOPEN && !journal.hasFailed('LOG_FAILED')) continue;
   await request(() => store.close());
   store = await open();
 }
