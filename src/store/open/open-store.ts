@@ -21,6 +21,7 @@ import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
 import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { openDatabase } from './open-database.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { makeLog } from './make-log.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
@@ -146,7 +147,12 @@ async function openLog(directory: string, sidecar: Sidecar | undefined, options:
   try {
     if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options);
     const createIfMissing = sidecar === undefined;
-    return await LevelLog.open(join(directory, 'log'), { createIfMissing, readOnly, hash: nodeSha256 });
+    return await LevelLog.open(join(directory, 'log'), {
+      createIfMissing,
+      readOnly,
+      hash: nodeSha256,
+      openDatabase,
+    });
   } catch (error) {
     throw await withOwner(directory, error);
   }
