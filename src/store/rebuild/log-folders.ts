@@ -3,6 +3,7 @@ import { copyFile, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
 import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/durable-file.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 import type { RebuildOptions } from './rebuild.js';
 
 /*
@@ -56,6 +57,8 @@ export async function copyLog(from: string, to: string, { onProgress, signal }: 
     for (const name of await rowFilesIn(from)) {
       throwIfAborted(signal);
       const path = join(from, name);
+      // A pipe would be waited for, and what is no file has no row.
+      if (!(await isFileOrMissing(path))) continue;
       // Never a second name for the same bytes: LevelDB that knows too little of its files writes over them.
       await copyFile(path, join(to, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       done += (await stat(path)).size;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
-import { isStoreError } from '../../errors.js';
+import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/forget-derived-rows.js';
@@ -13,6 +13,7 @@ import type { Digest } from '../../model/digest.js';
 import { removeDurably } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { readSmallFile } from '../files/read-small-file.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { oldHeadSeq } from '../open/old-head-file.js';
@@ -122,7 +123,14 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
 
 /** How many events the log had at least, as far as the files beside it say. */
 async function expectedSize(directory: string): Promise<number> {
-  const bytes = await readSmallFile(join(directory, CHECKPOINT_FILE), MAX_NOTE_BYTES);
+  const path = join(directory, CHECKPOINT_FILE);
+  // A pipe would be waited for.
+  if (!(await isFileOrMissing(path))) {
+    throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is no file`, {
+      data: { path },
+    });
+  }
+  const bytes = await readSmallFile(path, MAX_NOTE_BYTES);
   const size = bytes === undefined ? 0 : parseCheckpoint(bytes).size;
   return Math.max(size, await oldHeadSeq(directory));
 }

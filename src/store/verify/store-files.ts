@@ -47,11 +47,6 @@ export class StoreFiles {
     }
   }
 
-  /** Whether there is a file for the blob now. */
-  async hasBlob(digest: Digest): Promise<boolean> {
-    return (await this.#sizeOf(digest)) !== undefined;
-  }
-
   /** Reports files that no blob has the name of. */
   async reportStrays({ report }: Reading): Promise<void> {
     for (const name of await this.#namesIn(BLOBS)) if (!isDigest(`sha256:${name}`)) reportStray(name, report);
@@ -72,7 +67,8 @@ export class StoreFiles {
     try {
       return (await stat(path)).size;
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
+      // A link that leads nowhere is no file either.
+      if (['ENOENT', 'ELOOP'].includes(systemCode(error))) return undefined;
       throw ioFailure(`read ${path}`, error);
     }
   }
@@ -84,6 +80,7 @@ export class StoreFiles {
       return (await stat(path)).isFile() ? await readFile(path) : new Uint8Array(0);
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
+      if (systemCode(error) === 'ELOOP') return new Uint8Array(0);
       throw ioFailure(`read ${path}`, error);
     }
   }

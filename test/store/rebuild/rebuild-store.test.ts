@@ -276,6 +276,22 @@ test('a rebuild that was cut short is finished, or begun again', async (t) => {
   t.deepEqual(await answersAgain(directory), answers);
 });
 
+test('a checkpoint that is no file is not waited for', async (t) => {
+  const { directory } = await closedStore(t);
+  await rm(join(directory, 'checkpoint'));
+  await mkdir(join(directory, 'checkpoint'));
+  const error = await rejection(t, 'CHECKPOINT_INVALID', rebuildStore(directory));
+  t.regex(error.message, /it is no file/);
+});
+
+test('what stands in the place of CURRENT and is no file keeps no event from a rebuild', async (t) => {
+  const { directory, answers, log } = await closedStore(t);
+  await rm(join(log, 'CURRENT'));
+  await mkdir(join(log, 'CURRENT'));
+  await rebuildStore(directory);
+  t.deepEqual(await answersAgain(directory), answers);
+});
+
 test('an open store is not rebuilt from outside, and what is no store is not made one', async (t) => {
   const { directory } = await closedStore(t);
   const store = await openStore(directory);
