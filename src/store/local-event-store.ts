@@ -260,11 +260,8 @@ export class LocalEventStore implements EventStore {
 
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
-    const { reader, cleaner } = this.#wired;
-    return verifyOpenStore(
-      { ...this.#parts, foldedSeq: () => reader.head.seq, blobsSettled: () => cleaner.settled() },
-      options,
-    );
+    const { reader } = this.#wired;
+    return verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq }, options);
   }
 
   async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {

@@ -59,8 +59,11 @@ export class StoreBackups {
 
   async #release({ content, blobs: needed }: FixedStore): Promise<void> {
     const { blobs, isBlobNeeded } = this.#parts;
-    for (const digest of needed.keys()) blobs.unpin(digest);
-    await content.close();
-    await blobs.removeUnneeded(needed.keys(), isBlobNeeded);
+    try {
+      await content.close();
+    } finally {
+      for (const digest of needed.keys()) blobs.unpin(digest);
+      await blobs.removeUnneeded(needed.keys(), isBlobNeeded);
+    }
   }
 }

@@ -24,7 +24,8 @@ export class BlobCleaner {
     fold(page);
     if (candidates.size === 0) return;
     const isNeeded = (digest: Digest): boolean => this.isNeeded(digest);
-    this.#running = this.#running.then(() => this.#blobs.removeUnneeded(candidates, isNeeded));
+    // Asked for at once: whoever looks for one of them after the fold finds its removal done.
+    this.#running = this.#blobs.removeUnneeded(candidates, isNeeded);
   }
 
   /** Resolves when every removal that was started is done. */

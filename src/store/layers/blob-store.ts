@@ -28,6 +28,8 @@ export class BlobStore {
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
+  /** Looks under way, and whether somebody had their blob meanwhile. */
+  readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
   #last: Promise<unknown> = Promise.resolve();
   #isEnding = false;
   #hasEnded = false;
@@ -105,6 +107,7 @@ export class BlobStore {
 
   /** Keeps `digest` from being removed until `unpin`. */
   pin(digest: Digest): void {
+    for (const look of this.#looks) if (look.digest === digest) look.isInFlight = true;
     this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
   }
 
@@ -126,6 +129,26 @@ export class BlobStore {
   /** Whether somebody keeps `digest` from being removed. */
   isPinned(digest: Digest): boolean {
     return this.#pins.has(digest);
+  }
+
+  /**
+   * Resolves with whether the file of `digest` is there exactly when it is needed, or somebody brought or freed it while this was asked:
+   * looks when all removals that were asked for are done.
+   * @throws {StoreError} IO_FAILED
+   */
+  async isInOrder(digest: Digest, isNeeded: (digest: Digest) => boolean): Promise<boolean> {
+    const wasNeeded = isNeeded(digest);
+    const look = { digest, isInFlight: this.#pins.has(digest) };
+    this.#looks.add(look);
+    try {
+      const isThere = await this.#exclusively(async () => (await sizeOf(this.#path(digest))) !== undefined);
+      // Whoever let go of the blob, or freed it, since the look was asked for has its removal behind the look.
+      return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
+    } catch (error) {
+      throw ioFailure(`look for the blob ${digest}`, error);
+    } finally {
+      this.#looks.delete(look);
+    }
   }
 
   /** Removes those of `digests` that are neither pinned nor needed. What cannot be removed is left for the next sweep. */

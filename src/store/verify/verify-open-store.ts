@@ -11,8 +11,6 @@ import type { Violation } from './violation.js';
 export interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar' | 'log' | 'viewSet' | 'blobs'> {
   /** The last event that the views have folded. */
   readonly foldedSeq: () => number;
-  /** Resolves when every blob is removed that is no longer needed by now. */
-  readonly blobsSettled: () => Promise<void>;
 }
 
 /** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
@@ -34,10 +32,7 @@ export async function verifyOpenStore(store: OpenStore, options: VerifyOptions):
       checkpoint,
       snapshots,
       liveViews,
-      isInFlight: async (digest) => {
-        await store.blobsSettled();
-        return blobs.isPinned(digest) || (await files.hasBlob(digest)) === needsBlob(digest);
-      },
+      isInFlight: (digest) => blobs.isInOrder(digest, needsBlob),
     });
     return await verifySource(source, options);
   } finally {

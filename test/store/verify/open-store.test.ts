@@ -43,6 +43,19 @@ test('a store that is written to all the while has nothing wrong', async (t) => 
   t.deepEqual(await store.verify(), []);
 });
 
+test('loads that bring nothing new leave no blob behind that a verification would find', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(fixturePath('archives', 'docker25-all.tar'));
+  let isDone = false;
+  const load = async (): Promise<void> => {
+    while (!isDone) await store.load(fixturePath('archives', 'docker20-all.tar'));
+  };
+  const loads = [load(), load(), load()];
+  for (let round = 0; round < 8; round++) t.deepEqual(await store.verify(), []);
+  isDone = true;
+  await Promise.all(loads);
+});
+
 test('what is missing beside an open store is said', async (t) => {
   const damaged = await damagedStore(t);
   await using store = await openStore(damaged.directory);
