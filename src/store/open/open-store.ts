@@ -108,6 +108,8 @@ async function openParts(
     // without any event is more likely to have lost them than to need no blob: then those are left alone.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+    // What a crash left after the last checkpoint was read whole just now: from here on its loss would be seen.
+    if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
   const { layers } = options;
   const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';

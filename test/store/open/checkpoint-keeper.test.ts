@@ -53,6 +53,16 @@ test('closing leaves a checkpoint of the head, without a signature when there is
   t.is(await store.checkpoint(), text);
 });
 
+test('an open that finds events after the checkpoint writes one of the head', async (t) => {
+  const place = await storeOf(t, 2);
+  const older = await textOf(place);
+  await grow(place, 'second', 3);
+  // As after a crash: what came since was durable, and no checkpoint of it.
+  await writeFile(place.checkpoint, older);
+  await using store = await openAt(place);
+  t.like(parseCheckpoint(await textOf(place)), { size: 5, root: store.log.head.root });
+});
+
 test('a store without events has a checkpoint when it is asked for one', async (t) => {
   const place = await storeOf(t, 0);
   t.false((await readdir(place.directory)).includes('checkpoint'));
