@@ -15,6 +15,7 @@ export interface VerifyOptions {
   readonly key?: string | undefined;
   /** Check the Merkle tree and the checkpoints alone, with the leaf hashes as they are kept: no record is decoded. */
   readonly fast?: boolean | undefined;
+  /** Called as events, rows, files and bytes are looked at. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
