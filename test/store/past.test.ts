@@ -9,7 +9,7 @@ import { eventsOf, openTestStore } from '../support/test-store.js';
 import { tamper } from '../support/test-log.js';
 import { bytesOf } from '../support/text-bytes.js';
 import { archivePath } from './fixture-archives.js';
-import { reopened, temporaryStore } from './temporary-store.js';
+import { leaveDamaged, reopened, temporaryStore } from './temporary-store.js';
 
 const a = idNamed('a');
 const b = idNamed('b');
@@ -71,6 +71,7 @@ test('a log without its index, opened for reading, gives the same past', async (
   await store.create(imageConfig('b'));
   const expected = await store.referenceHistory('shop/app:prod');
   await store.close();
+  leaveDamaged(store, 'INDEX_MISSING');
   await tamper(join(store.directory, 'log'), (database) =>
     database.clear({ gte: Uint8Array.of(SUBJECT_PREFIX), lt: Uint8Array.of(SUBJECT_PREFIX + 1) }),
   );

@@ -5,6 +5,8 @@ import type { ExecutionContext } from 'ava';
 import type { StoredEvent } from '../../src/model/events.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
+import type { ViolationCode } from '../../src/store/verify/violation.js';
+import { verifyStore } from '../../src/store/verify/verify-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A store that is closed and removed when the test ends, after a look that its files are those its log names. */
@@ -22,9 +24,19 @@ export async function reopened(t: ExecutionContext, store: EventStore, options: 
   return again;
 }
 
+/** Directories of stores that a test damages, with the violation that it leaves in them. */
+const damaged = new Map<string, ViolationCode>();
+
+/** Says that a store is damaged on purpose, and is left so. */
+export function leaveDamaged({ directory }: EventStore, code: ViolationCode): void {
+  damaged.set(directory, code);
+}
+
 function closeAfter(t: ExecutionContext, store: EventStore): void {
   t.teardown(async () => {
     await store.close();
+    const violations = (await verifyStore(store.directory)).filter(({ code }) => code !== damaged.get(store.directory));
+    if (violations.length > 0) throw new Error(`the store does not verify: ${JSON.stringify(violations)}`);
     const wrong = await wrongFiles(store.directory);
     if (wrong.length > 0) throw new Error(`the store's files are not those of its log: ${wrong.join('; ')}`);
   });

@@ -11,7 +11,7 @@ import { plainViews } from '../../support/plain-views.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { eventsOf } from '../../support/test-store.js';
-import { temporaryStore } from '../temporary-store.js';
+import { leaveDamaged, temporaryStore } from '../temporary-store.js';
 
 const seqsIn = async (directory: string): Promise<number[]> =>
   (await readdir(join(directory, 'snapshots')).catch(() => [])).sort().map((name) => Number.parseInt(name, 10));
@@ -112,6 +112,7 @@ test('a store for reading only writes none, and says of a bad one', async (t) =>
   await store.close();
   const path = join(store.directory, 'snapshots', `${'3'.padStart(16, '0')}.views`);
   await writeFile(path, 'cut');
+  leaveDamaged(store, 'SNAPSHOT_DAMAGED');
   const notices: string[] = [];
   const reader = await openStore(store.directory, { readOnly: true, onNotice: (notice) => void notices.push(notice) });
   t.is(reader.len(), 3);
