@@ -62,9 +62,9 @@ export interface CheckProofFlags {
 
 /** Options of `restore`. */
 export interface RestoreFlags {
-  /** A file with a checkpoint. */
-  readonly against?: string;
-  /** The verifier key. */
+  /** Files with checkpoints. */
+  readonly against?: readonly string[];
+  /** The verifier key, or a file with it. */
   readonly key?: string;
 }
 

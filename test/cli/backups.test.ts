@@ -41,6 +41,11 @@ test('a signature in a backup is still there after a restore', async (t) => {
   await writeFile(join(folder, 'kept'), signed);
   t.is((await runIn({ env }, 'restore', target, '--key', verifier, '--against', join(folder, 'kept'))).code, 0);
   t.is(await readFile(join(folder, 'restored', 'checkpoint'), 'utf8'), signed);
+  // The key may be given as its file, and more than one checkpoint is trusted.
+  const trusted = ['--key', key, '--against', join(folder, 'kept'), '--against', join(target, 'checkpoint')];
+  t.regex(await done('verify', target, ...trusted), /all is well\n$/);
+  await rm(join(folder, 'restored'), { recursive: true });
+  t.is((await runIn({ env }, 'restore', target, ...trusted)).code, 0);
   await runIn({ env }, 'backup', join(folder, 'second'));
   t.is(await readFile(join(folder, 'second', 'checkpoint'), 'utf8'), signed);
 });

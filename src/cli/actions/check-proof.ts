@@ -1,7 +1,5 @@
 import { MAX_NOTE_BYTES, MAX_PROOF_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
 import { type CheckedProof, checkProof } from '../../log/check-log-proof.js';
-import { parsePrivateKey } from '../../log/note-key.js';
-import { readKeyText } from '../../store/keys/key-file.js';
 import type { CheckProofFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { eventObject } from '../events/event-json.js';
@@ -9,23 +7,17 @@ import { noticeLine } from '../failure.js';
 import { readInput } from '../read-input.js';
 import { eventTable } from '../render/event-table.js';
 import { printable } from '../render/printable.js';
+import { trustedKey } from '../trusted.js';
 
 /** `imagelog check-proof`: says which event a proof proves, and who vouches for it. Opens no store. */
 export async function checkProofFile(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void> {
   const read = (path: string, limitBytes: number): Promise<Uint8Array> => readInput(context, path, limitBytes);
   const proof = await checkProof(await read(file, MAX_PROOF_BYTES), {
-    key: flags.key === undefined ? undefined : await verifierKeyOf(flags.key),
+    key: await trustedKey(flags.key),
     checkpoint: flags.checkpoint === undefined ? undefined : await read(flags.checkpoint, MAX_NOTE_BYTES),
     record: flags.record === undefined ? undefined : await read(flags.record, MAX_RECORD_BYTES),
   });
   await (context.json ? tellPrograms(context, proof) : tellPeople(context, proof));
-}
-
-/** The key itself, or that of a file: of a private one the public half. */
-async function verifierKeyOf(keyOrFile: string): Promise<string> {
-  if (/\+[0-9a-f]{8}\+/.test(keyOrFile)) return keyOrFile;
-  const text = await readKeyText(keyOrFile, 'any');
-  return text.startsWith('PRIVATE') ? (await parsePrivateKey(text)).verifierKey : text;
 }
 
 function tellPrograms(context: CommandContext, { seq, event, checkpoint, vouchedBy }: CheckedProof): Promise<void> {

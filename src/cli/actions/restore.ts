@@ -1,15 +1,14 @@
 import { isStoreError } from '../../errors.js';
-import { MAX_NOTE_BYTES } from '../../limits.js';
 import type { RestoreReport } from '../../store/backup/backup.js';
 import { restoreStore } from '../../store/backup/restore-store.js';
 import type { Violation } from '../../store/verify/violation.js';
 import type { RestoreFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { withOwnHint } from '../hints.js';
-import { readInput } from '../read-input.js';
 import { printable } from '../render/printable.js';
 import { progressBar } from '../render/progress.js';
 import { sizeText } from '../render/size-text.js';
+import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 /** `imagelog restore`: makes the store of a backup that verifies. */
 export async function restore(context: CommandContext, source: string, { against, key }: RestoreFlags): Promise<void> {
@@ -17,8 +16,8 @@ export async function restore(context: CommandContext, source: string, { against
   let report: RestoreReport;
   try {
     report = await restoreStore(context.directory, source, {
-      against: against === undefined ? undefined : await readText(context, against),
-      key,
+      against: await trustedCheckpoints(context, against),
+      key: await trustedKey(key),
       onProgress: progress.update,
       signal: context.signal,
     });
@@ -31,10 +30,6 @@ export async function restore(context: CommandContext, source: string, { against
   }
   if (context.json) return writeJson(context, report);
   if (!context.quiet) await context.out.line(summary(report));
-}
-
-async function readText(context: CommandContext, path: string): Promise<string> {
-  return new TextDecoder().decode(await readInput(context, path, MAX_NOTE_BYTES));
 }
 
 async function tellViolations({ err, errColors }: CommandContext, violations: unknown): Promise<void> {

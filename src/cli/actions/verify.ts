@@ -1,7 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { StoreError } from '../../errors.js';
-import { ioFailure, systemCode } from '../../store/files/durable-file.js';
 import { verifyStore } from '../../store/verify/verify-store.js';
 import type { VerifyOptions, VerifyProgress } from '../../store/verify/verify-options.js';
 import type { Violation } from '../../store/verify/violation.js';
@@ -12,17 +9,23 @@ import { whenUnlocked } from '../open-for.js';
 import { printable } from '../render/printable.js';
 import { type Progress, progressBar } from '../render/progress.js';
 import { sizeText } from '../render/size-text.js';
+import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 /** `imagelog verify`: says all that is wrong with a store or a backup, and what was looked at. */
 export async function verify(
   context: CommandContext,
   directory: string | undefined,
-  { against = [], key, fast }: VerifyFlags,
+  { against, key, fast }: VerifyFlags,
 ): Promise<void> {
   const path = directory === undefined ? context.directory : resolve(directory);
-  const checkpoints = await Promise.all(against.map(readCheckpoint));
   const looked = new Looked(context);
-  const options: VerifyOptions = { against: checkpoints, key, fast, signal: context.signal, onProgress: looked.note };
+  const options: VerifyOptions = {
+    against: await trustedCheckpoints(context, against),
+    key: await trustedKey(key),
+    fast,
+    signal: context.signal,
+    onProgress: looked.note,
+  };
   try {
     const violations = await whenUnlocked(context, () => verifyStore(path, options));
     looked.end();
@@ -52,15 +55,6 @@ async function tell(
 
 function textOf({ place, message }: Violation): string {
   return message.includes(place) ? message : `${place}: ${message}`;
-}
-
-async function readCheckpoint(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw ioFailure(`read ${file}`, error);
-    throw new StoreError('FILE_NOT_FOUND', `no checkpoint at ${file}`, { cause: error, data: { path: file } });
-  }
 }
 
 const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many: string]>> = {

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import type { RestoreFlags } from '../command-flags.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { nonEmptyText } from './option-values.js';
+import { nonEmptyText, repeated } from './option-values.js';
 
 const GROUP = 'Upkeep:';
 
@@ -49,8 +49,14 @@ function addRestore(declaration: Declaration): void {
   });
   command
     .argument('<directory>', 'the directory of the backup')
-    .addOption(new Option('--against <file>', 'a checkpoint that the backup must contain').argParser(nonEmptyText))
-    .addOption(new Option('--key <verifier>', 'the key that must have signed its checkpoint').argParser(nonEmptyText))
+    .addOption(
+      new Option('--against <file>', 'a checkpoint that the backup must contain; may be repeated').argParser(repeated),
+    )
+    .addOption(
+      new Option('--key <verifier>', 'the key that must have signed its checkpoint, or a file with it').argParser(
+        nonEmptyText,
+      ),
+    )
     .action((directory: string, flags: RestoreFlags) =>
       declaration.actions.restore(contextFor(declaration, command), directory, flags),
     );

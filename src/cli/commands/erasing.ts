@@ -23,11 +23,11 @@ function addErase(declaration: Declaration): void {
     kind: 'writes',
     examples: [
       [
-        'imagelog erase --reason "leaked" sha256:6351c87e3f65e3fa4b97ff8bd1bd29ee3c54fbe8ab13d4d9b94b41d5fc1c7a50',
+        'imagelog erase --reason "leaked" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
         'erase the config of an image that was removed',
       ],
       [
-        'imagelog erase --actor ana --reason "ticket 7" sha256:6351c87e3f65e3fa4b97ff8bd1bd29ee3c54fbe8ab13d4d9b94b41d5fc1c7a50',
+        'imagelog erase --actor ana --reason "ticket 7" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
         'say who wants it; `imagelog log --type ContentErased` shows it',
       ],
     ],

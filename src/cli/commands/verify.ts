@@ -25,7 +25,11 @@ export function addVerify(declaration: Declaration): void {
     .addOption(
       new Option('--against <file>', 'a checkpoint that the log must contain; may be repeated').argParser(repeated),
     )
-    .addOption(new Option('--key <verifier>', 'the key that must have signed each checkpoint').argParser(nonEmptyText))
+    .addOption(
+      new Option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it').argParser(
+        nonEmptyText,
+      ),
+    )
     .option('--fast', 'only the Merkle tree and the checkpoints; no record is read')
     .action((directory: string | undefined, flags: VerifyFlags) =>
       declaration.actions.verify(contextFor(declaration, command), directory, flags),

@@ -5,6 +5,7 @@ import { MAX_KEY_FILE_BYTES } from '../../limits.js';
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../../log/note-key.js';
 import { decodeStrictUtf8 } from '../../log/strict-utf8.js';
 import { createDurableFile, ioFailure, systemCode } from '../files/durable-file.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 import { memoryPathOf } from './signing-memory.js';
 
 /** Permissions of anybody but the owner. */
@@ -37,11 +38,14 @@ export async function readKeyFile(path: string): Promise<NoteSigner> {
  */
 export async function readKeyText(path: string, kind: 'private' | 'any'): Promise<string> {
   try {
+    // A pipe would be waited for.
+    if (!(await isFileOrMissing(path))) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { data: { path } });
+    }
     await using file = await open(path);
     const stats = await file.stat();
-    const what = stats.isFile() ? `${stats.size} bytes` : 'no file';
-    if (!stats.isFile() || stats.size > MAX_KEY_FILE_BYTES) {
-      throw new StoreError('KEY_INVALID', `${path} holds no key: it is ${what}`, { data: { path } });
+    if (stats.size > MAX_KEY_FILE_BYTES) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is ${stats.size} bytes`, { data: { path } });
     }
     // Windows has no such permissions.
     const isExposed = process.platform !== 'win32' && (stats.mode & OTHERS) !== 0;

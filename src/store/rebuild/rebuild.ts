@@ -13,6 +13,7 @@ export interface RebuildProgress {
 
 /** How a store is rebuilt. */
 export interface RebuildOptions extends Pick<OpenOptions, 'signer' | 'onNotice'> {
+  /** Called as events are read. */
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
   /** Gives up, until the new log takes the place of the old. */
   readonly signal?: AbortSignal | undefined;

@@ -3,7 +3,7 @@ import type { EventStoreParts } from '../event-store-parts.js';
 import { StoreFiles } from './store-files.js';
 import { storeSource } from './store-source.js';
 import { verifySource } from './verify.js';
-import type { VerifyOptions } from './verify-options.js';
+import { checkVerifyOptions, type VerifyOptions } from './verify-options.js';
 import { viewDigestsOf } from './view-digests.js';
 import type { Violation } from './violation.js';
 
@@ -15,6 +15,7 @@ export interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar'
 
 /** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
 export async function verifyOpenStore(store: OpenStore, options: VerifyOptions): Promise<readonly Violation[]> {
+  checkVerifyOptions(options);
   const { directory, sidecar, log, viewSet, blobs } = store;
   const files = new StoreFiles(directory);
   // Before the rows: a checkpoint or a snapshot that is written from now on is of events that are not in them.

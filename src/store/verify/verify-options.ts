@@ -1,3 +1,5 @@
+import { mustBeBoolean, mustBeFunction, mustBeObject, mustBeSignal, mustBeText } from '../argument-types.js';
+
 /** How far verification is. */
 export interface VerifyProgress {
   readonly what: 'events' | 'index' | 'content' | 'blobs' | 'snapshots';
@@ -18,4 +20,18 @@ export interface VerifyOptions {
   /** Called as events, rows, files and bytes are looked at. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Refuses options of other types: a check that was asked for must not be passed over.
+ * @throws {TypeError} naming the option
+ */
+export function checkVerifyOptions(options: VerifyOptions): void {
+  mustBeObject('options', options);
+  const { against, key, fast, onProgress, signal } = options;
+  for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
+  mustBeText('key', key);
+  mustBeBoolean('fast', fast);
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  mustBeSignal('signal', signal);
 }

@@ -9,6 +9,7 @@ import { isBackup } from '../backup/backup-source.js';
 import { verifyBackup } from '../backup/verify-backup.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { claimDirectory } from '../open/directory-claim.js';
+import { mustBeString } from '../argument-types.js';
 import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { lookAtDatabase } from '../open/check-database.js';
@@ -17,7 +18,7 @@ import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
 import { storeSource, type StoreSourceParts } from './store-source.js';
 import { verifySource } from './verify.js';
-import type { VerifyOptions } from './verify-options.js';
+import { checkVerifyOptions, type VerifyOptions } from './verify-options.js';
 import { verifyWithoutLog } from './verify-without-log.js';
 import type { Violation } from './violation.js';
 
@@ -29,6 +30,8 @@ import type { Violation } from './violation.js';
  *   IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint in the options; ABORTED
  */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
+  mustBeString('directory', directory);
+  checkVerifyOptions(options);
   const path = resolve(directory);
   if (await isBackup(path)) return (await verifyBackup(path, options)).violations;
   await needStore(path);

@@ -10,6 +10,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import { StoreFiles } from '../../../src/store/verify/store-files.js';
 import { storeSource } from '../../../src/store/verify/store-source.js';
 import { verifySource } from '../../../src/store/verify/verify.js';
+import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { viewDigestsOf } from '../../../src/store/verify/view-digests.js';
 import { fixturePath } from '../../support/fixtures.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
@@ -23,6 +24,24 @@ test('an empty store has nothing wrong', async (t) => {
   const store = await temporaryStore(t);
   t.deepEqual(await store.verify(), []);
   t.deepEqual(await store.verify({ fast: true }), []);
+});
+
+test('options of other types are refused: no check that was asked for is passed over', async (t) => {
+  const store = await temporaryStore(t);
+  const wrong = [
+    5,
+    null,
+    { against: 5 },
+    { against: [''] },
+    { key: 5 },
+    { fast: 'x' },
+    { onProgress: 1 },
+    { signal: 1 },
+  ];
+  for (const options of wrong) {
+    await t.throwsAsync(store.verify(options as object), { instanceOf: TypeError }, JSON.stringify(options));
+    await t.throwsAsync(verifyStore(store.directory, options as object), { instanceOf: TypeError });
+  }
 });
 
 test('a store that is written to all the while has nothing wrong', async (t) => {
