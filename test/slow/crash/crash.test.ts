@@ -11,8 +11,8 @@ import { losePower } from './lose-power.js';
 import { whyNoDisk } from './small-disk.js';
 
 /*
- * The crash suite. CRASH_ROUNDS says how long it is: 200 by default, which CI has time for; with 1000 every fault is injected at
- * every call of the system. CRASH_SEED repeats a run. It ends with a table of what it did.
+ * The crash suite. CRASH_ROUNDS says how long it is: 200 by default, which CI has time for; from 5,000 on every fault is tried at
+ * every call of the system. CRASH_SEED repeats a run, CRASH_ONLY one fault by its name. It ends with a table of what it did.
  */
 
 type Part = (run: CrashRun) => Promise<void>;

@@ -7,7 +7,7 @@ import type { CrashRun } from './crash-run.js';
 import { fillDisk, mountSmallDisk } from './small-disk.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/scripted-run.js', import.meta.url));
-const SHARE = 0.1;
+const SHARE = 0.075;
 const LEAST_ROUNDS = 15;
 /** What the script needs at its fullest, and some more. */
 const SCRIPT_KIB = 900;

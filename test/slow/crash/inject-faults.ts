@@ -5,8 +5,8 @@ import { callsOf, type Ended, FAULTS, type Fault, type FaultPoint, runWithFault 
 import { evenly } from './sample.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/scripted-run.js', import.meta.url));
-/** Of one injection for each round of the longest part. */
-const SHARE = 1.5;
+/** One injection for each round of the longest part. */
+const SHARE = 1;
 const AT_ONCE = 2;
 
 /** Faults by their name, as the report of a finding gives it: all of them, unless it is said which. */

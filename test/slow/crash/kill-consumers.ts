@@ -5,6 +5,8 @@ import { startChild } from '../child.js';
 import { CONSUMER, type ConsumerRun, HANDLED_ACTOR, runsOf, wrongRuns } from './consumed-events.js';
 import type { CrashRun } from './crash-run.js';
 
+const SHARE = 0.1;
+const LEAST_ROUNDS = 15;
 const EVENTS_AT_MOST = 60;
 const CHILD = new URL('./children/consume-many.js', import.meta.url);
 
@@ -17,7 +19,7 @@ export async function killConsumers(run: CrashRun): Promise<void> {
   const { directory } = run.newStore();
   const diary = join(dirname(directory), 'diary');
   writeFileSync(diary, '');
-  const rounds = run.rounds(0.15, 15);
+  const rounds = run.rounds(SHARE, LEAST_ROUNDS);
   for (let round = 0; round < rounds; round++) {
     let left = random.below(EVENTS_AT_MOST);
     const delayMs = random.below(5);

@@ -14,7 +14,7 @@ import { Journal } from './journal.js';
 import { numberedArchive } from './numbered-archive.js';
 
 const CHILD = new URL('./children/one-operation.js', import.meta.url);
-const SHARE = 0.1;
+const SHARE = 0.075;
 const LEAST_ROUNDS = 15;
 /** Archives that a store has before an operation that takes a whole store. */
 const ARCHIVES = 8;
