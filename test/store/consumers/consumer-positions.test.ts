@@ -11,7 +11,7 @@ import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';
 import { openFailingStore, openTestStore } from '../../support/test-store.js';
 import { tamper } from '../../support/test-log.js';
-import { reopened, temporaryStore } from '../temporary-store.js';
+import { leaveDamaged, reopened, temporaryStore } from '../temporary-store.js';
 import { handle, seqsOf, take } from './taking.js';
 
 async function create(store: EventStore, count: number, prefix = ''): Promise<void> {
@@ -242,4 +242,5 @@ test('a row that is no position is damage', async (t) => {
   const store = await withPosition(t, Uint8Array.of(0xc1));
   storeError(t, 'LOG_CORRUPT', () => store.consumer('c'));
   await rejection(t, 'LOG_CORRUPT', store.consumers());
+  leaveDamaged(store, 'POSITION_DAMAGED');
 });
