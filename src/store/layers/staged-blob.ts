@@ -69,12 +69,12 @@ export class StagedBlob {
     this.#isHere = false;
   }
 
-  /** Removes the file, unless it was kept or discarded already. */
+  /** Removes the file, unless it was kept or discarded already. One that cannot be removed is left for the sweep of the next open. */
   async discard(): Promise<void> {
     try {
       await this.finish();
     } finally {
-      if (this.#isHere) await rm(this.path, { force: true });
+      if (this.#isHere) await rm(this.path, { force: true }).catch(leaveForSweep);
       this.#isHere = false;
     }
   }
@@ -83,4 +83,8 @@ export class StagedBlob {
     if (this.#handle === undefined) throw new TypeError('the staged file is closed');
     return this.#handle;
   }
+}
+
+function leaveForSweep(): void {
+  // Nothing names the file: whoever staged it hears what became of the layer, and not of this.
 }

@@ -6,6 +6,7 @@ import { parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/forget-derived-rows.js';
 import { LevelLog } from '../../log/level-log.js';
 import type { Database } from '../../log/log-source.js';
+import { openFailure } from '../../log/open-failure.js';
 import { checkUnlocked, openLevel } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { repairLevel } from '../../log/repair-level.js';
@@ -116,6 +117,9 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
   const database = await openLevel(location, false);
   try {
     return await use(database);
+  } catch (cause) {
+    // What is read has its error already; the rest comes from the writing of rows.
+    throw cause instanceof StoreError ? cause : openFailure(location, cause);
   } finally {
     await database.close();
   }
