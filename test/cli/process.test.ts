@@ -1,12 +1,14 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
+import { testOrSkip } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { archive, objectsOf } from './session.js';
 
@@ -106,4 +108,22 @@ test('log --follow shows what another process writes, and Ctrl-C ends it', async
       [4, 'ReferenceSet'],
     ],
   );
+});
+
+const noFullDevice = existsSync('/dev/full') ? undefined : 'the system has no /dev/full';
+
+testOrSkip(noFullDevice)('a full output is said in a line, whatever the command still has open', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const store = await openStore(join(folder, 'store'));
+  await store.load(archive('skopeo-tiny-1.tar'));
+  await store.close();
+  for (const argv of [['checkpoint'], ['prove', '1'], ['prune', '--json'], ['stats', '--json']]) {
+    const full = await open('/dev/full', 'w');
+    const env = { ...process.env, IMAGELOG_STORE: join(folder, 'store') };
+    const child = spawn(process.execPath, [main, ...argv], { env, stdio: ['ignore', full.fd, 'pipe'] });
+    const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
+    await full.close();
+    t.is(code, 1);
+    t.regex(said, /^imagelog: cannot write the output: .*\n(?:hint: .*\n)?$/, argv[0]);
+  }
 });

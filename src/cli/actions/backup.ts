@@ -17,7 +17,7 @@ export async function backup(context: CommandContext, directory: string): Promis
   const report = await writeBackup(context, directory).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });
-  if (context.json) return writeJson(context, report);
+  if (context.json) return await writeJson(context, report);
   if (!context.quiet) await context.out.line(summary(directory, report));
 }
 

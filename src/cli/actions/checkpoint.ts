@@ -8,8 +8,8 @@ import { printable } from '../render/printable.js';
 export async function checkpoint(context: CommandContext): Promise<void> {
   await using store = await openFor(context, context.keyFile === undefined ? 'read' : 'write');
   const text = await store.checkpoint();
-  if (!context.json) return context.out.line(text.split('\n').map(printable).join('\n').replace(/\n$/, ''));
+  if (!context.json) return await context.out.line(text.split('\n').map(printable).join('\n').replace(/\n$/, ''));
   const { origin, size, root, signatures } = parseCheckpoint(text);
   const signedBy = signatures.map(({ name }) => name);
-  return writeJson(context, { origin, size, root: bytesToBase64(root), signedBy, text });
+  return await writeJson(context, { origin, size, root: bytesToBase64(root), signedBy, text });
 }

@@ -51,7 +51,7 @@ export async function resetConsumer(
   await using store = await openFor(context, 'write');
   const position = await seqAt(store, to, context.signal);
   await store.resetConsumer(name, position);
-  if (context.json) return writeJson(context, { name, position });
+  if (context.json) return await writeJson(context, { name, position });
   if (!context.quiet) await context.out.line(`${printable(name)} goes on with event ${position + 1}`);
 }
 
@@ -59,7 +59,7 @@ export async function resetConsumer(
 export async function removeConsumer(context: CommandContext, name: string): Promise<void> {
   await using store = await openFor(context, 'write');
   await store.removeConsumer(name);
-  if (context.json) return writeJson(context, { removed: name });
+  if (context.json) return await writeJson(context, { removed: name });
   if (!context.quiet) await context.out.line(`removed ${printable(name)}`);
 }
 

@@ -12,7 +12,7 @@ export async function erase(context: CommandContext, digest: string): Promise<vo
   await using store = await openFor(context, 'write');
   const { size, layers, seq } = await store.erase(digest, reason, write);
   const chains = layers.map(({ chainId }) => chainId);
-  if (context.json) return writeJson(context, { erased: digest, size, layers: chains, seq });
+  if (context.json) return await writeJson(context, { erased: digest, size, layers: chains, seq });
   if (context.quiet) return;
   const removed =
     chains.length === 0 ? '' : `, and ${chains.length} layer${chains.length === 1 ? '' : 's'} that nothing used`;

@@ -16,11 +16,11 @@ export async function prove(context: CommandContext, seq: number, flags: ProveFl
   await using store = await openFor(context, isSigned ? 'write' : 'read');
   const text = await store.prove(seq, { checkpoint: given });
   // The last line end is that of the proof.
-  if (output === '-') return context.out.line(text.replace(/\n$/, ''));
+  if (output === '-') return await context.out.line(text.replace(/\n$/, ''));
   await writeArchiveFile(Readable.from([new TextEncoder().encode(text)]), output, context.signal);
   const { origin, size, signatures } = parseProof(text).checkpoint;
   if (context.json)
-    return writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });
+    return await writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });
   if (context.quiet) return;
   await context.out.line(`${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`);
 }

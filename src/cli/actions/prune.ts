@@ -23,13 +23,13 @@ export async function prune(
   await using store = await openFor(context, yes ? 'write' : 'read');
   const { write, signal } = context;
   const result = await store.prune({ ...write, before: whenIn(store, before), dryRun: !yes, signal });
-  if (context.json) return writeResult(context, result);
+  if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);
     return;
   }
   const { length } = result.contents;
-  if (length === 0 && result.layers.length === 0) return context.out.line('nothing to prune');
+  if (length === 0 && result.layers.length === 0) return await context.out.line('nothing to prune');
   const { colors, out } = context;
   if (length > 0) {
     for (const line of tableLines(columnsIn(context), result.contents.map(row), { colors, width: out.columns }))

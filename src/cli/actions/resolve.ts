@@ -17,6 +17,6 @@ export async function resolve(
     at === undefined
       ? store.resolve(reference, { platform })
       : await store.resolve(reference, { platform, at: whenIn(store, at) });
-  if (context.json) return writeJson(context, { reference, image });
+  if (context.json) return await writeJson(context, { reference, image });
   await context.out.line(image);
 }

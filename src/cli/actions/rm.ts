@@ -83,12 +83,12 @@ async function deleteImage(context: CommandContext, store: EventStore, id: Image
 }
 
 async function tell(context: CommandContext, removal: Removal): Promise<void> {
-  if (context.json) return writeJson(context, removal);
+  if (context.json) return await writeJson(context, removal);
   if ('untagged' in removal) {
     if (!context.quiet) await context.out.line(`untagged ${printable(familiarReference(removal.untagged))}`);
     return;
   }
-  if (context.quiet) return context.out.line(removal.deleted);
+  if (context.quiet) return await context.out.line(removal.deleted);
   const { length } = removal.layers;
   const freed = length === 0 ? '' : `, and ${length} layer${length === 1 ? '' : 's'} that nothing else used`;
   await context.out.line(`deleted ${context.colors.yellow(removal.deleted)}${freed}`);

@@ -36,7 +36,7 @@ async function tell(
   names: readonly string[],
   { output, format, bytes }: { readonly output: string; readonly format: string; readonly bytes: number },
 ): Promise<void> {
-  if (context.json) return writeJson(context, { file: output, format, names, bytes });
+  if (context.json) return await writeJson(context, { file: output, format, names, bytes });
   if (!context.quiet)
     await context.out.line(`saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(bytes)}`);
 }

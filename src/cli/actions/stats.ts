@@ -16,7 +16,7 @@ export async function stats(context: CommandContext): Promise<void> {
       createdAt: utcText(createdAt),
       lastEventAt: lastEventAt === undefined ? null : utcText(lastEventAt),
     };
-    return writeJson(context, { directory, ...numbers, ...times });
+    return await writeJson(context, { directory, ...numbers, ...times });
   }
   const { colors, io } = context;
   const { blobs, blobBytes } = numbers;

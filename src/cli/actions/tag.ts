@@ -21,7 +21,7 @@ export async function tag(
   const before = referenceEntry(store, reference)?.image;
   await store.tag(reference, sourceReference ?? id, { ...context.write, overwrite });
   const previous = before === id ? undefined : before;
-  if (context.json) return writeJson(context, { reference, image: id, previous: previous ?? null });
+  if (context.json) return await writeJson(context, { reference, image: id, previous: previous ?? null });
   if (context.quiet) return;
   const { colors } = context;
   const was = previous === undefined ? '' : `, was ${colors.yellow(shortId(previous))}`;

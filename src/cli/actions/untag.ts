@@ -13,7 +13,7 @@ export async function untag(context: CommandContext, name: string): Promise<void
   const entry = referenceEntry(store, reference);
   if (entry === undefined) throw referenceNotFound('cannot untag', reference);
   await store.untag(reference, context.write);
-  if (context.json) return writeJson(context, { untagged: reference, image: entry.image });
+  if (context.json) return await writeJson(context, { untagged: reference, image: entry.image });
   if (context.quiet) return;
   const id = context.colors.yellow(shortId(entry.image));
   await context.out.line(`untagged ${printable(familiarReference(reference))}, was ${id}`);
