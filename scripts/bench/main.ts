@@ -1,8 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import type { BenchContext, Benchmark, Measured } from './benchmark.js';
+import { writeFile } from 'node:fs/promises';
+import type { Benchmark, Measured } from './benchmark.js';
 import { atBenchmark } from './cases/at.js';
 import { createBenchmark } from './cases/create.js';
 import { followBenchmark } from './cases/follow.js';
@@ -14,7 +11,12 @@ import { openBenchmark } from './cases/open.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { saveBenchmark } from './cases/save.js';
 import { viewsBenchmark } from './cases/views.js';
-import { formatGrowth, formatJson, formatLine, formatSummary } from './report.js';
+import { drawReport } from './chart/draw-report.js';
+import { formatGrowth } from './growth-table.js';
+import { type BenchOptions, OPTIONS_USAGE, parseOptions } from './options.js';
+import { formatJson, formatTable } from './report.js';
+import { type Outcome, runBenchmarks } from './run-benchmarks.js';
+import { formatSummary } from './summary.js';
 
 const BENCHMARKS: readonly Benchmark[] = [
   createBenchmark,
@@ -30,67 +32,61 @@ const BENCHMARKS: readonly Benchmark[] = [
   followersBenchmark,
 ];
 
-/** Sizes of a quick look: enough to see a direction, too little to judge a target. */
-const QUICK_SCALE = 0.1;
-/** Events of the logs that are asked; a quick look asks the first only. */
-const LOG_SIZES = [10_000, 100_000, 1_000_000] as const;
+const USAGE = `usage: npm run bench -- [--quick] [--fresh] [--json] [--svg FILE] [--rounds N] [--largest N] [NAME…]
 
-const USAGE = `usage: npm run bench -- [--quick] [--fresh] [--json] [NAME…]
+${OPTIONS_USAGE}
 
-  --quick   a tenth of the sizes, and the smallest log: a direction, no verdict
-  --fresh   make the logs again that an earlier run left in the folder for temporary files
-  --json    one JSON object a line
+${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`;
 
-${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(9)} ${about}`).join('\n')}`;
-
-const OPTIONS = {
-  quick: { type: 'boolean' },
-  fresh: { type: 'boolean' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
-} as const;
+/** Exit codes of the shell: a case that failed, and wrong usage. A target that was missed is neither: nothing here is a test. */
+const FAILED = 1;
+const WRONG_USAGE = 2;
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
-  const unknown = positionals.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
-  if (values.help === true || unknown.length > 0) {
-    if (unknown.length > 0) process.exitCode = 2;
+  const options = optionsOf(process.argv.slice(2));
+  if (options === undefined || options.help) {
+    if (options === undefined) process.exitCode = WRONG_USAGE;
     console.log(USAGE);
     return;
   }
-  const chosen = BENCHMARKS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-  const quick = values.quick === true;
-  const sizes = { scale: quick ? QUICK_SCALE : 1, logSizes: quick ? LOG_SIZES.slice(0, 1) : LOG_SIZES };
-  const print = values.json === true ? formatJson : formatLine;
+  const chosen = BENCHMARKS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
   const lines: Measured[] = [];
   const failures: string[] = [];
-  for (const benchmark of chosen) {
-    try {
-      const measured = await runInScratch(benchmark, { ...sizes, fresh: values.fresh === true });
-      for (const line of measured) console.log(print(line));
-      lines.push(...measured);
-    } catch (error) {
-      console.error(`${benchmark.name} failed:`, error);
-      failures.push(benchmark.name);
-    }
+  for await (const outcome of runBenchmarks(chosen, options.sizes)) {
+    printOutcome(outcome, options);
+    lines.push(...outcome.lines);
+    if (outcome.error !== undefined) failures.push(outcome.benchmark.name);
   }
-  // The summary goes where it does not disturb a program that reads the lines.
-  const summary = `${formatSummary(lines, failures)}${quick ? ' (a quick look: no verdict)' : ''}`;
-  if (values.json === true) console.error(summary);
-  else console.log(['', ...formatGrowth(lines), summary].join('\n'));
-  if (failures.length > 0) process.exitCode = 1;
+  printEnd(lines, failures, options);
+  if (options.svg !== undefined) await writeFile(options.svg, drawReport(lines));
+  if (failures.length > 0) process.exitCode = FAILED;
 }
 
-async function runInScratch(
-  benchmark: Benchmark,
-  options: Omit<BenchContext, 'directory' | 'say'>,
-): Promise<readonly Measured[]> {
-  const directory = await mkdtemp(join(tmpdir(), `imagelog-bench-${benchmark.name}-`));
+/** Returns what is asked for; undefined, and says why, when that cannot be. */
+function optionsOf(argv: readonly string[]): BenchOptions | undefined {
   try {
-    return await benchmark.run({ directory, ...options, say: (text) => console.error(`${benchmark.name}: ${text}`) });
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+    const options = parseOptions(argv);
+    const unknown = options.names.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+    if (unknown.length > 0) throw new RangeError(`there is no benchmark ${unknown.join(', ')}`);
+    return options;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return undefined;
   }
+}
+
+function printOutcome({ benchmark, lines, leftOut, error }: Outcome, { json }: BenchOptions): void {
+  if (json) for (const line of lines) console.log(formatJson(line));
+  else console.log(['', benchmark.about, ...formatTable(lines), ...leftOut.map((line) => `  ${line}`)].join('\n'));
+  // A program that reads the lines is not disturbed by what is for people.
+  if (json) for (const line of leftOut) console.error(`${benchmark.name}: ${line}`);
+  if (error !== undefined) console.error(`${benchmark.name} failed:`, error);
+}
+
+function printEnd(lines: readonly Measured[], failures: readonly string[], { json, quick }: BenchOptions): void {
+  const summary = [...formatSummary(lines, failures), ...(quick ? ['a quick look: no verdict'] : [])];
+  if (json) console.error(summary.join('\n'));
+  else console.log(['', ...formatGrowth(lines), ...summary].join('\n'));
 }
 
 await main();

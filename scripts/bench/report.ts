@@ -1,32 +1,37 @@
-import type { Measured, Target } from './benchmark.js';
+import type { Measured, Peer, Target } from './benchmark.js';
+import { formatNumber, formatSize } from './format-number.js';
 import { isMet, ratioOf, spreadOf, type Spread } from './statistics.js';
 
-const GROWTH_COLUMN = 18;
+const NAME_COLUMN = 42;
+const NUMBER_COLUMN = 16;
+const SPREAD_COLUMN = 21;
 
-/** Returns one line of the report for people. */
-export function formatLine(measured: Measured): string {
-  const { unit, ours, peer, target } = measured;
-  const ratio = ratioOf(measured);
-  const parts = [
-    titleOf(measured).padEnd(46),
-    `${formatNumber(spreadOf(ours).median)} ${unit}`.padEnd(22),
-    peer === undefined ? formatSpread(spreadOf(ours)).padEnd(46) : formatPeer(measured, peer).padEnd(46),
-    (ratio === undefined ? '' : `x ${formatNumber(ratio.median)} ${formatSpread(ratio)}`).padEnd(26),
-    (target === undefined ? 'for information' : formatTarget(target)).padEnd(20),
-    verdict(measured),
-  ];
-  return parts.join('').trimEnd();
+/**
+ * Returns the table of a benchmark for people: a line for what we did, with the median and how far the rounds spread, and below it one for
+ * each peer, with the ratio of ours to it; then how the peers were set up.
+ */
+export function formatTable(lines: readonly Measured[]): string[] {
+  const table = lines.flatMap((line, index) => {
+    const before = lines[index - 1];
+    const isRepeated = before?.name === line.name && before.ours === line.ours && before.size === line.size;
+    return [
+      ...(isRepeated ? [] : [formatOurs(line)]),
+      ...(line.peer === undefined ? [] : [formatPeer(line, line.peer)]),
+    ];
+  });
+  return [...table, ...settingsOf(lines)];
 }
 
 /** Returns one line of the report for programs: one JSON object. */
 export function formatJson(measured: Measured): string {
-  const { name, unit, ours, peer, target, size } = measured;
+  const { name, unit, ours, peer, target, size, sizeOf } = measured;
   return JSON.stringify({
     name,
     size,
+    sizeOf,
     unit,
     ours: spreadOf(ours),
-    peer: peer === undefined ? undefined : { name: peer.name, ...spreadOf(peer.values) },
+    peer: peer === undefined ? undefined : { name: peer.name, settings: peer.settings, ...spreadOf(peer.values) },
     ratio: ratioOf(measured),
     rounds: ours.length,
     target,
@@ -34,63 +39,48 @@ export function formatJson(measured: Measured): string {
   });
 }
 
-/** Returns the summary: how many targets were met, and which were not. */
-export function formatSummary(lines: readonly Measured[], failures: readonly string[]): string {
-  const judged = lines.filter(({ target }) => target !== undefined);
-  const missed = judged.filter((line) => isMet(line) === false).map(titleOf);
-  const parts = [`${judged.length - missed.length} of ${judged.length} targets met`];
-  if (missed.length > 0) parts.push(`missed: ${missed.join(', ')}`);
-  if (failures.length > 0) parts.push(`failed: ${failures.join(', ')}`);
-  return parts.join('; ');
+/** Returns a target as the tables write it. */
+export function formatTarget({ of, bound, value }: Target): string {
+  return `${bound === 'at least' ? '>=' : '<='} ${formatNumber(value)}${of === 'ratio' ? 'x' : ''}`;
 }
 
-/**
- * Returns the lines of a table that shows how the lines of several sizes grow: the median at each size, or the ratio to the
- * peer for a line that is judged by it. None when nothing was measured at more than one size.
- */
-export function formatGrowth(lines: readonly Measured[]): string[] {
-  const sizes = [...new Set(lines.flatMap(({ size }) => size ?? []))].sort((a, b) => a - b);
-  if (sizes.length < 2) return [];
-  const names = [...new Set(lines.filter(({ size }) => size !== undefined).map(({ name }) => name))];
-  const rows = names.map((name) => {
-    const cells = sizes.map((size) => {
-      const line = lines.find((each) => each.name === name && each.size === size);
-      return (line === undefined ? '' : formatGrown(line)).padStart(GROWTH_COLUMN);
-    });
-    return `${name.padEnd(46)}${cells.join('')}`;
-  });
-  const heading = sizes.map((size) => formatNumber(size).padStart(GROWTH_COLUMN)).join('');
-  return [`${'growth, by events in the log'.padEnd(46)}${heading}`, ...rows, ''];
+/** Returns the name of a line with its size. */
+export function titleOf({ name, size }: Measured): string {
+  return size === undefined ? name : `${name} (${formatSize(size)})`;
 }
 
-function formatGrown(measured: Measured): string {
-  const ratio = measured.target?.of === 'ours' ? undefined : ratioOf(measured);
-  if (ratio !== undefined) return `x ${formatNumber(ratio.median)}`;
-  return `${formatNumber(spreadOf(measured.ours).median)} ${measured.unit}`;
+function formatOurs(measured: Measured): string {
+  const spread = spreadOf(measured.ours);
+  const verdict = measured.target?.of === 'ours' ? verdictOf(measured) : '';
+  return columns(titleOf(measured), `${formatNumber(spread.median)} ${measured.unit}`, formatSpread(spread), verdict);
 }
 
-function titleOf({ name, size }: Measured): string {
-  return size === undefined ? name : `${name} (${formatNumber(size)})`;
+function formatPeer(measured: Measured, { name, values }: Peer): string {
+  const ratio = ratioOf(measured);
+  const verdict = measured.target?.of === 'ratio' ? verdictOf(measured) : '';
+  return columns(
+    `  to ${name}`,
+    `${formatNumber(spreadOf(values).median)} ${measured.unit}`,
+    ratio === undefined ? '' : `${formatNumber(ratio.median)}x ${formatSpread(ratio)}`,
+    verdict,
+  );
 }
 
-function verdict(measured: Measured): string {
-  const met = isMet(measured);
-  if (met === undefined) return '';
-  return met ? 'met' : 'MISSED';
+function columns(name: string, number: string, spread: string, verdict: string): string {
+  const cells = [name.padEnd(NAME_COLUMN), number.padEnd(NUMBER_COLUMN), spread.padEnd(SPREAD_COLUMN), verdict];
+  return cells.join(' ').trimEnd();
 }
 
-function formatPeer({ unit }: Measured, peer: { readonly name: string; readonly values: readonly number[] }): string {
-  return `${peer.name} ${formatNumber(spreadOf(peer.values).median)} ${unit}`;
+function verdictOf(measured: Measured): string {
+  const { target } = measured;
+  return target === undefined ? '' : `${formatTarget(target)} ${isMet(measured) === true ? 'met' : 'MISSED'}`;
+}
+
+function settingsOf(lines: readonly Measured[]): string[] {
+  const settings = lines.flatMap(({ peer }) => (peer?.settings === undefined ? [] : `${peer.name}: ${peer.settings}`));
+  return [...new Set(settings)].map((line) => `  ${line}`);
 }
 
 function formatSpread({ min, max }: Spread): string {
   return `[${formatNumber(min)}–${formatNumber(max)}]`;
-}
-
-function formatTarget({ of, bound, value }: Target): string {
-  return `${of === 'ratio' ? 'x ' : ''}${bound === 'at least' ? '>=' : '<='} ${formatNumber(value)}`;
-}
-
-function formatNumber(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 2 : 0 });
 }

@@ -30,11 +30,44 @@ export function ratioOf({ ours, peer }: Measured): Spread | undefined {
   return spreadOf(ours.map((value, round) => value / (peer.values[round] as number)));
 }
 
-/** Whether a line reaches its target; undefined when it has none. */
-export function isMet(measured: Measured): boolean | undefined {
+/** Returns what a line is judged by; undefined when it has no target. */
+export function judgedOf(measured: Measured): Spread | undefined {
   const { target } = measured;
   if (target === undefined) return undefined;
   const judged = target.of === 'ours' ? spreadOf(measured.ours) : ratioOf(measured);
   if (judged === undefined) throw new RangeError(`${measured.name} has a target for its ratio and no peer`);
-  return target.bound === 'at least' ? judged.median >= target.value : judged.median <= target.value;
+  return judged;
+}
+
+/** Returns how far the median of a line is beyond its target: 1 just meets it, 2 is twice as good; undefined when it has none. */
+export function attainmentOf(measured: Measured): number | undefined {
+  const judged = judgedOf(measured);
+  const { target } = measured;
+  if (judged === undefined || target === undefined) return undefined;
+  return target.bound === 'at least' ? judged.median / target.value : target.value / judged.median;
+}
+
+/** Whether a line reaches its target; undefined when it has none. */
+export function isMet(measured: Measured): boolean | undefined {
+  const attainment = attainmentOf(measured);
+  return attainment === undefined ? undefined : attainment >= 1;
+}
+
+/** A size and what was measured there, both above 0. */
+export interface Point {
+  readonly size: number;
+  readonly value: number;
+}
+
+/**
+ * Returns the power of the size that the values grow with: the slope of the line through the logarithms of both that has
+ * the least squares. 0 does not grow, 1 grows as the size does. There are points of at least two sizes.
+ */
+export function slopeOf(points: readonly Point[]): number {
+  const logarithms = points.map(({ size, value }) => [Math.log(size), Math.log(value)] as const);
+  const mean = (index: 0 | 1): number => logarithms.reduce((sum, each) => sum + each[index], 0) / points.length;
+  const [meanSize, meanValue] = [mean(0), mean(1)];
+  const variance = logarithms.reduce((sum, [size]) => sum + (size - meanSize) ** 2, 0);
+  if (!(variance > 0)) throw new RangeError('points must be of at least two sizes');
+  return logarithms.reduce((sum, [size, value]) => sum + (size - meanSize) * (value - meanValue), 0) / variance;
 }

@@ -1,0 +1,20 @@
+const SUFFIXES = [
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+] as const;
+/** From here on a number is shortened. */
+const LONG = 10_000;
+
+/** Returns `value` with three digits that matter, shortened when it is long: 0.951, 7.22, 384, 5,812, 61.3k, 1.52M. */
+export function formatNumber(value: number): string {
+  const [unit, suffix] = SUFFIXES.find(([size]) => Math.abs(value) >= LONG && Math.abs(value) >= size) ?? [1, ''];
+  const shown = value / unit;
+  const digits = { maximumSignificantDigits: Math.abs(shown) < 1_000 ? 3 : 4 };
+  return `${shown.toLocaleString('en-US', digits)}${suffix}`;
+}
+
+/** Returns a size of a store in full: 1,000,000. */
+export function formatSize(size: number): string {
+  return size.toLocaleString('en-US');
+}

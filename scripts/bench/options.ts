@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util';
+import type { BenchContext } from './benchmark.js';
+
+/** What the command line asks for. */
+export interface BenchOptions {
+  /** Benchmarks by name; none is all. */
+  readonly names: readonly string[];
+  readonly help: boolean;
+  readonly json: boolean;
+  /** Whether sizes are so small that nothing is judged by them. */
+  readonly quick: boolean;
+  /** Path of the chart to draw. */
+  readonly svg: string | undefined;
+  readonly sizes: Pick<BenchContext, 'rounds' | 'scale' | 'logSizes' | 'imageCounts' | 'fresh'>;
+}
+
+/** Sizes of a quick look: enough to see a direction, too little to judge a target. */
+const QUICK_SCALE = 0.1;
+/** Events of the logs that are asked; a quick look asks the first only. */
+const LOG_SIZES = [10_000, 100_000, 1_000_000] as const;
+/** Images of the stores whose growth is measured; a quick look measures the first two. */
+const IMAGE_COUNTS = [1_000, 10_000, 100_000, 1_000_000] as const;
+const ROUNDS = 7;
+const QUICK_ROUNDS = 3;
+
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  fresh: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  svg: { type: 'string' },
+  rounds: { type: 'string' },
+  largest: { type: 'string' },
+} as const;
+
+/** The part of the usage that is about options. */
+export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds, and the smallest stores: a direction, no verdict
+  --fresh      make the stores again that an earlier run left in the folder for temporary files
+  --json       one JSON object a line
+  --svg FILE   draw the targets, and how things grow, into FILE
+  --rounds N   rounds that count, after one to warm up; 7 unless it is said, 3 in a quick look
+  --largest N  leave out stores of more than N images or events, where cases measure several sizes`;
+
+/**
+ * Returns what `argv` asks for.
+ * @throws {TypeError} for an option that there is not; {RangeError} for a number that is none, or below 1.
+ */
+export function parseOptions(argv: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  const { quick, fresh, json, help, svg } = values;
+  const counted = countOf('rounds', values.rounds) ?? (quick ? QUICK_ROUNDS : ROUNDS);
+  const largest = countOf('largest', values.largest) ?? Number.POSITIVE_INFINITY;
+  const upTo = (sizes: readonly number[]): number[] => sizes.filter((size) => size <= largest);
+  const sizes = {
+    rounds: { warmUp: 1, counted },
+    scale: quick ? QUICK_SCALE : 1,
+    logSizes: upTo(quick ? LOG_SIZES.slice(0, 1) : LOG_SIZES),
+    imageCounts: upTo(quick ? IMAGE_COUNTS.slice(0, 2) : IMAGE_COUNTS),
+    fresh,
+  };
+  return { names: positionals, help, json, quick, svg, sizes };
+}
+
+function countOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d*$/.test(text)) throw new RangeError(`--${option} needs a whole number from 1, found ${text}`);
+  return Number(text);
+}

@@ -1,0 +1,42 @@
+import type { Measured } from './benchmark.js';
+import { formatNumber } from './format-number.js';
+import { formatTarget, titleOf } from './report.js';
+import { isMet } from './statistics.js';
+import { TARGETS } from './targets.js';
+import { type Verdict, verdictsOf } from './verdicts.js';
+
+const NAME_COLUMN = 42;
+const NUMBER_COLUMN = 14;
+
+/** Returns the summary: what came of every target in their order, those of single cases that were missed, and which cases failed. */
+export function formatSummary(lines: readonly Measured[], failures: readonly string[]): string[] {
+  const named = verdictsOf(lines);
+  const measured = named.filter(({ figure }) => figure !== undefined);
+  const others = lines.filter(({ target }) => target !== undefined && !isNamed(target));
+  const missed = others.filter((line) => isMet(line) === false).map(titleOf);
+  const met = measured.filter(isReached).length + others.length - missed.length;
+  return [
+    `${'target'.padEnd(NAME_COLUMN)}${'asked'.padEnd(NUMBER_COLUMN)}${'found'.padEnd(NUMBER_COLUMN)}`.trimEnd(),
+    ...named.map(formatVerdict),
+    `${met} of ${measured.length + others.length} targets met; ${named.length - measured.length} not measured`,
+    ...(missed.length > 0 ? [`missed beside these: ${missed.join(', ')}`] : []),
+    ...(failures.length > 0 ? [`failed: ${failures.join(', ')}`] : []),
+  ];
+}
+
+function formatVerdict(verdict: Verdict): string {
+  const { target, figure } = verdict;
+  const unit = target.of === 'ratio' ? 'x' : '';
+  const found = figure === undefined ? '' : `${formatNumber(figure)}${unit}`;
+  const end = figure === undefined ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
+  const asked = formatTarget(target).padEnd(NUMBER_COLUMN);
+  return `${target.title.padEnd(NAME_COLUMN)}${asked}${found.padEnd(NUMBER_COLUMN)}${end}`;
+}
+
+function isReached({ attainment }: Verdict): boolean {
+  return attainment !== undefined && attainment >= 1;
+}
+
+function isNamed(target: Measured['target']): boolean {
+  return Object.values(TARGETS).some((named) => named === target);
+}

@@ -1,0 +1,51 @@
+import type { Target } from './benchmark.js';
+
+/** A target that the project has set itself, with what the summary calls it. */
+export interface NamedTarget extends Target {
+  readonly title: string;
+}
+
+const ratio = (title: string, bound: Target['bound'], value: number): NamedTarget => ({
+  title,
+  of: 'ratio',
+  bound,
+  value,
+});
+const ours = (title: string, bound: Target['bound'], value: number): NamedTarget => ({
+  title,
+  of: 'ours',
+  bound,
+  value,
+});
+
+/**
+ * Every target, in the order of the summary. A line of a case takes one as its `target`; several lines may share one,
+ * and then the one that is furthest from it counts. A ratio is ours divided by the peer's: of rates it is to be high, of times low.
+ */
+export const TARGETS = {
+  createToLevel: ratio('create one by one, to level', 'at least', 0.9),
+  createToFiles: ratio('create one by one, to files as Docker', 'at least', 1),
+  createTogether: ratio('create 64 at once, to one by one', 'at least', 8),
+  createTogetherToLevel: ratio('create 64 at once, to level', 'at least', 0.65),
+  appendToLevel: ratio('append in hundreds, to level', 'at least', 0.6),
+  appendToEmmett: ratio('append in hundreds, to Emmett + SQLite', 'at least', 3),
+  appendToHypercore: ratio('append in hundreds, to hypercore', 'at least', 1),
+  replayChecked: ratio('full replay, hashes checked, to raw', 'at least', 0.45),
+  replayUnchecked: ratio('full replay, unchecked, to raw', 'at least', 0.6),
+  openToFiles: ratio('open 100,000, to files as Docker', 'at least', 40),
+  mapToFiles: ratio('map() of 100,000, to files', 'at least', 200),
+  headsToFiles: ratio('heads() of 100,000, to files', 'at least', 200),
+  getCold: ratio('get cold, to files', 'at least', 3),
+  getWarm: ratio('get warm, to files', 'at least', 20),
+  search: ours('search by prefix, a second', 'at least', 1_500_000),
+  children: ours('children, a second', 'at least', 1_500_000),
+  memory: ours('heap an image at 1,000,000, bytes', 'at most', 450),
+  disk: ratio('disk an event, to its bytes', 'at most', 1.6),
+  loadPlain: ratio('load 380 MB plain, to the floor', 'at most', 1.3),
+  loadGzip: ratio('load 380 MB gzip, to the floor', 'at most', 1.3),
+  loadPlainToSkopeo: ratio('load 380 MB plain, to skopeo', 'at most', 1),
+  loadGzipToSkopeo: ratio('load 380 MB gzip, to skopeo', 'at most', 1),
+  save: ratio('save 380 MB, to the floor', 'at most', 1.3),
+  importLibrary: ours('import of the library, ms', 'at most', 120),
+  help: ours('imagelog --help, ms', 'at most', 200),
+} as const satisfies Readonly<Record<string, NamedTarget>>;

@@ -1,0 +1,26 @@
+import test from 'ava';
+import { parseOptions } from '../../../scripts/bench/options.js';
+
+test('seven rounds count unless another number is asked for', (t) => {
+  t.deepEqual(parseOptions([]).sizes.rounds, { warmUp: 1, counted: 7 });
+  t.deepEqual(parseOptions(['--quick']).sizes.rounds, { warmUp: 1, counted: 3 });
+  t.deepEqual(parseOptions(['--quick', '--rounds', '21']).sizes.rounds, { warmUp: 1, counted: 21 });
+});
+
+test('stores above the largest that is asked for are left out', (t) => {
+  const { imageCounts, logSizes } = parseOptions(['--largest', '100000']).sizes;
+  t.deepEqual(imageCounts, [1_000, 10_000, 100_000]);
+  t.deepEqual(logSizes, [10_000, 100_000]);
+});
+
+test('names and the rest are taken as they are', (t) => {
+  const options = parseOptions(['append', '--json', 'growth', '--svg', 'chart.svg', '--fresh']);
+  t.deepEqual(options.names, ['append', 'growth']);
+  t.like(options, { json: true, quick: false, help: false, svg: 'chart.svg' });
+  t.true(options.sizes.fresh);
+});
+
+for (const text of ['0', '-1', '1.5', 'x', ''])
+  test(`'${text}' is no number of rounds`, (t) => {
+    t.throws(() => parseOptions([`--rounds=${text}`]), { instanceOf: RangeError, message: /--rounds/ });
+  });

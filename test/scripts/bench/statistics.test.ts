@@ -1,0 +1,67 @@
+import test, { type ExecutionContext } from 'ava';
+import type { Target } from '../../../scripts/bench/benchmark.js';
+import { attainmentOf, isMet, percentileOf, ratioOf, slopeOf, spreadOf } from '../../../scripts/bench/statistics.js';
+
+test('a spread is the middle, the least and the most', (t) => {
+  t.deepEqual(spreadOf([5, 1, 9]), { median: 5, min: 1, max: 9 });
+  t.deepEqual(spreadOf([4, 1, 9, 2]), { median: 3, min: 1, max: 9 });
+  t.throws(() => spreadOf([]), { instanceOf: RangeError });
+});
+
+test('a percentile is the value that so many do not exceed', (t) => {
+  const values = Array.from({ length: 1_000 }, (_, at) => 1_000 - at);
+  t.is(percentileOf(values, 99), 990);
+  t.is(percentileOf(values, 50), 500);
+  t.is(percentileOf([7], 99), 7);
+  t.throws(() => percentileOf([], 50), { instanceOf: RangeError });
+});
+
+test('a ratio is taken round by round', (t) => {
+  // By the medians of both it were 1.
+  const ratio = ratioOf({ name: '', unit: '', ours: [1, 2, 9], peer: { name: '', values: [2, 1, 3] } });
+  t.deepEqual(ratio, { median: 2, min: 0.5, max: 3 });
+});
+
+const judged = test.macro({
+  title: (_, target: Target, ours: number, attainment: number) =>
+    `${ours} reaches ${target.bound} ${target.value} of ${target.of} by a factor of ${attainment}`,
+  exec: (t: ExecutionContext, target: Target, ours: number, attainment: number) => {
+    const measured = { name: '', unit: '', ours: [ours], peer: { name: '', values: [10] }, target };
+    t.is(attainmentOf(measured), attainment);
+    t.is(isMet(measured), attainment >= 1);
+  },
+});
+test(judged, { of: 'ours', bound: 'at least', value: 4 }, 8, 2);
+test(judged, { of: 'ours', bound: 'at least', value: 4 }, 2, 0.5);
+test(judged, { of: 'ours', bound: 'at most', value: 4 }, 8, 0.5);
+test(judged, { of: 'ours', bound: 'at most', value: 4 }, 4, 1);
+test(judged, { of: 'ratio', bound: 'at least', value: 2 }, 40, 2);
+test(judged, { of: 'ratio', bound: 'at most', value: 2 }, 40, 0.5);
+
+test('a line with a target for its ratio and no peer is refused', (t) => {
+  const target = { of: 'ratio', bound: 'at least', value: 4 } as const;
+  t.throws(() => isMet({ name: 'alone', unit: '', ours: [1], target }), { message: /alone/ });
+});
+
+test('a slope is the power that values grow with', (t) => {
+  const sizes = [1_000, 10_000, 100_000, 1_000_000];
+  const slope = (valueAt: (size: number) => number): string =>
+    slopeOf(sizes.map((size) => ({ size, value: valueAt(size) }))).toFixed(3);
+  t.is(
+    slope(() => 7),
+    '0.000',
+  );
+  t.is(
+    slope((size) => 3 * size),
+    '1.000',
+  );
+  t.is(
+    slope((size) => size ** 2),
+    '2.000',
+  );
+  t.is(
+    slope((size) => 5 / Math.sqrt(size)),
+    '-0.500',
+  );
+  t.throws(() => slopeOf([{ size: 10, value: 1 }]), { instanceOf: RangeError });
+});

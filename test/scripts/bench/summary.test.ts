@@ -1,0 +1,49 @@
+import test from 'ava';
+import type { Measured, Target } from '../../../scripts/bench/benchmark.js';
+import { formatSummary } from '../../../scripts/bench/summary.js';
+import { TARGETS } from '../../../scripts/bench/targets.js';
+import { verdictsOf } from '../../../scripts/bench/verdicts.js';
+
+const measured = (name: string, target: Target, ours: number): Measured => ({
+  name,
+  unit: '',
+  ours: [ours],
+  peer: { name: 'a peer', values: [1] },
+  target,
+});
+
+test('every target is there in its order, met, missed or not measured', (t) => {
+  const lines = formatSummary([measured('', TARGETS.search, 2_000_000), measured('', TARGETS.createToLevel, 0.5)], []);
+  const rows = lines.slice(1).map((row) => row.split(/ {2,}/));
+  t.deepEqual(
+    rows.slice(0, -1).map(([title]) => title),
+    Object.values(TARGETS).map(({ title }) => title),
+  );
+  t.deepEqual(rows[0], ['create one by one, to level', '>= 0.9x', '0.5x', 'MISSED']);
+  t.deepEqual(rows[1], ['create one by one, to files as Docker', '>= 1x', 'not measured']);
+  t.deepEqual(
+    rows.find(([title]) => title === TARGETS.search.title),
+    ['search by prefix, a second', '>= 1.5M', '2M', 'met'],
+  );
+  t.is(lines.at(-1), `1 of 2 targets met; ${Object.keys(TARGETS).length - 2} not measured`);
+});
+
+test('targets beside the table are counted, and named when they are missed', (t) => {
+  const target = { of: 'ours', bound: 'at most', value: 1 } as const;
+  const lines = formatSummary([measured('one', target, 1), measured('another', target, 2)], ['load']);
+  t.deepEqual(lines.slice(-3), [
+    `1 of 2 targets met; ${Object.keys(TARGETS).length} not measured`,
+    'missed beside these: another',
+    'failed: load',
+  ]);
+});
+
+test('of several lines with one target the one that is furthest from it counts', (t) => {
+  const verdict = verdictsOf([
+    measured('', TARGETS.save, 1.2),
+    measured('', TARGETS.save, 1.56),
+    measured('', TARGETS.save, 1.1),
+  ]).find(({ target }) => target === TARGETS.save);
+  t.is(verdict?.figure, 1.56);
+  t.is(verdict?.attainment?.toFixed(3), '0.833');
+});
