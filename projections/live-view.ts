@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable, scan } from 'rxjs';
+import { BehaviorSubject, finalize, map, merge, type Observable, scan, Subject } from 'rxjs';
 import type { StoredEvent } from '../src/model/events.js';
 import type { Projection } from './projection.js';
 
@@ -11,7 +11,12 @@ export interface LiveView<View> {
   readonly current: View;
   /** The current view, then the view after each page. */
   readonly view$: Observable<View>;
+  /** Puts `view`, which is then its own, in the place of the current one: the pages to come are folded into that. */
+  replace(view: View): void;
 }
+
+/** What a page, or another view in its place, makes of a view. */
+type Change<View> = (view: View) => View;
 
 /**
  * Returns the view of `projection` over `pages$`, folded as pages are emitted into `start`, which is then its own. The
@@ -23,12 +28,31 @@ export function followPages<View>(
   start: View = projection.initial(),
 ): LiveView<View> {
   const view$ = new BehaviorSubject(start);
-  pages$.pipe(scan((view, page) => foldPage(projection, view, page), view$.value)).subscribe(view$);
+  const others$ = new Subject<View>();
+  const folds$ = pages$.pipe(
+    finalize(() => others$.complete()),
+    map(
+      (page): Change<View> =>
+        (view) =>
+          foldPage(projection, view, page),
+    ),
+  );
+  const replacements$ = others$.pipe(
+    map(
+      (other): Change<View> =>
+        () =>
+          other,
+    ),
+  );
+  merge(folds$, replacements$)
+    .pipe(scan((view, change) => change(view), start))
+    .subscribe(view$);
   return {
     get current() {
       return view$.value;
     },
     view$: view$.asObservable(),
+    replace: (view) => others$.next(view),
   };
 }
 

@@ -11,6 +11,8 @@ export interface ViewSet {
   fold(page: Page): void;
   /** Each page, after every view has folded it. */
   readonly folded$: Observable<Page>;
+  /** Puts the views of `other` that are named, which are then its own, in the place of those that are here. */
+  replace(other: Views, names: readonly ViewName[]): void;
   /** Ends `folded$`. */
   end(): void;
 }
@@ -20,7 +22,7 @@ export function createViews(start?: Views): ViewSet {
   const pages$ = new Subject<Page>();
   const folded$ = new Subject<Page>();
   const views = {} as Views;
-  for (const name of viewNames) addView(views, name, pages$, start?.[name]);
+  const replacers = new Map(viewNames.map((name) => [name, addView(views, name, pages$, start?.[name])]));
   return {
     views,
     fold(page) {
@@ -29,6 +31,9 @@ export function createViews(start?: Views): ViewSet {
       folded$.next(page);
     },
     folded$: folded$.asObservable(),
+    replace(other, names) {
+      for (const name of names) replacers.get(name)?.(other);
+    },
     end() {
       pages$.complete();
       folded$.complete();
@@ -36,12 +41,14 @@ export function createViews(start?: Views): ViewSet {
   };
 }
 
+/** Returns what replaces the view. */
 function addView<Name extends ViewName>(
   views: Views,
   name: Name,
   pages$: Observable<Page>,
   start: Views[Name] | undefined,
-): void {
+): (other: Views) => void {
   const live = followPages(storeProjections[name], pages$, start);
   Object.defineProperty(views, name, { get: () => live.current, enumerable: true });
+  return (other) => live.replace(other[name]);
 }

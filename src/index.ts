@@ -7,7 +7,7 @@
 // Stores
 export { openStore } from './store/open/open-store.js';
 export { rebuildStore } from './store/rebuild/rebuild-store.js';
-export type { RebuildOptions, RebuildProgress, RebuildResult } from './store/rebuild/rebuild.js';
+export type { OpenRebuildOptions, RebuildOptions, RebuildProgress, RebuildResult } from './store/rebuild/rebuild.js';
 export { type ImageStoreOptions, newImageStore } from './store/backends/new-image-store.js';
 export { newFSStoreBackend } from './store/backends/fs-backend.js';
 export { createExporter, type Exporter } from './store/archives/exporter.js';

@@ -18,6 +18,7 @@ import type {
   LogEntry,
   LogPoint,
   PageOptions,
+  RenewOptions,
 } from './log.js';
 import { putGroup } from './log-batch.js';
 import type { Batch, Database, LogSource, PageRange } from './log-source.js';
@@ -27,7 +28,9 @@ import { OpenReads } from './open-reads.js';
 import { openFailure } from './open-failure.js';
 import { openLevel } from './open-level.js';
 import { readFailure } from './read-failure.js';
+import { renewRows } from './renew-rows.js';
 import { purgeRemoved, removalMarks } from './removed-content.js';
+import { type ResumableLog, resumedPages } from './resumed-pages.js';
 import { StoredRows } from './stored-rows.js';
 import { scannedPages, subjectPages } from './subject-pages.js';
 import { type ComputedHashes, openTree, readTileRows } from './tree-rows.js';
@@ -65,6 +68,13 @@ export class LevelLog implements Log {
   #hasSubjectIndex = true;
   #isClosed = false;
   readonly #reads = new OpenReads();
+  readonly #resumable: ResumableLog = {
+    reads: this.#reads,
+    headSeq: () => this.#head.seq,
+    source: () => this.#source(),
+    isClosed: () => this.#isClosed,
+    wasReplaced: (source) => this.#wasReplaced(source),
+  };
   #purging: Promise<unknown> = Promise.resolve();
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -123,7 +133,7 @@ export class LevelLog implements Log {
     try {
       // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
       const batch = this.#database.batch();
-      putGroup(batch, group, tree, this.#hash);
+      putGroup(batch, group, { tree, hash: this.#hash, isIndexed: this.#hasSubjectIndex });
       await this.#write(this.#database, batch);
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
@@ -168,11 +178,11 @@ export class LevelLog implements Log {
   }
 
   pages(options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
-    return this.#resumed(options, eventPages, ({ seq }) => seq);
+    return resumedPages(this.#resumable, options, { read: eventPages, seqOf: ({ seq }) => seq });
   }
 
   entryPages(options: PageOptions = {}): AsyncGenerator<readonly LogEntry[]> {
-    return this.#resumed(options, entryPages, ({ event }) => event.seq);
+    return resumedPages(this.#resumable, options, { read: entryPages, seqOf: ({ event }) => event.seq });
   }
 
   openContent(): ContentReader {
@@ -180,42 +190,9 @@ export class LevelLog implements Log {
   }
 
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
-    const pages = this.#hasSubjectIndex ? subjectPages : scannedPages;
-    return this.#resumed(
-      options,
-      (source, range) => pages(source, subjects, range),
-      ({ seq }) => seq,
-    );
-  }
-
-  /** Gives the pages that `read` gives of the range, and goes on when a recovery takes the database away under it. */
-  async *#resumed<Item>(
-    options: PageOptions,
-    read: (source: LogSource, range: PageRange) => AsyncIterable<readonly Item[]>,
-    seqOf: (item: Item) => number,
-  ): AsyncGenerator<readonly Item[]> {
-    const { from = 1, to = this.#head.seq, ...rest } = options;
-    let first = Math.max(1, from);
-    let last = Math.max(0, to);
-    while (first <= last) {
-      const events = this.#reads.beginEvents();
-      const source = { ...this.#source(), opened: events.opened };
-      try {
-        for await (const page of read(source, { ...rest, first, last })) {
-          const lastItem = page.at(-1);
-          const end = lastItem === undefined ? undefined : seqOf(lastItem);
-          if (end !== undefined && options.reverse === true) last = end - 1;
-          else if (end !== undefined) first = end + 1;
-          yield page;
-        }
-        return;
-      } catch (error) {
-        const goesOn = (await this.#wasReplaced(source)) || (events.wasInterrupted && !this.#isClosed);
-        if (!goesOn) throw error;
-      } finally {
-        this.#reads.endEvents(events);
-      }
-    }
+    const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
+      (this.#hasSubjectIndex ? subjectPages : scannedPages)(source, subjects, range);
+    return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
   }
 
   // A recovery closes the database under its readers: they go on in the one that it opened.
@@ -336,6 +313,26 @@ export class LevelLog implements Log {
     return new StoredRows(this.#source(), () => held.close());
   }
 
+  async renewRows(options: RenewOptions = {}): Promise<void> {
+    const source = this.#source();
+    // Bytes that are leaving the disk would stay on it while rows are read here.
+    const held = this.#reads.content({ close: async () => undefined });
+    const write = (batch: Batch): Promise<void> => this.#write(source.database, batch);
+    const withoutIndex = (): Promise<void> => {
+      this.#hasSubjectIndex = false;
+      return this.#reads.interruptEvents();
+    };
+    try {
+      await renewRows({ source, head: this.#head, write, withoutIndex }, options);
+      this.#hasSubjectIndex = true;
+    } catch (cause) {
+      if (this.#failure === undefined) throw readFailure(cause, this.#isClosed);
+      throw new StoreError('LOG_FAILED', 'the rows of the log were not made anew: a write failed', { cause });
+    } finally {
+      await held.close();
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     // Bytes that are leaving the disk may do so; what readers of content hold back stays until the next open.
@@ -363,7 +360,7 @@ export class LevelLog implements Log {
     const end = await readEnd(source);
     this.#hasSubjectIndex = await hasSubjectIndex(source, end);
     if (!this.#hasSubjectIndex && !readOnly) {
-      await indexSubjects(source, end);
+      await indexSubjects(source, end, { write: (batch) => batch.write({ sync: true }) });
       this.#hasSubjectIndex = true;
     }
     const { tree, computedHashes } = await openTree(source, end.seq, readOnly);

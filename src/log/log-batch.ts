@@ -9,19 +9,27 @@ import { removeContent } from './removed-content.js';
 import { subjectRows } from './subject-index.js';
 import { putTreeRows } from './tree-rows.js';
 
-/** Puts all rows of a group into `batch`, and its leaves into `tree`, the tree of the events before. */
+/** The log that a group is for. */
+interface Target {
+  /** The tree of the events before, which the leaves of the group are put into. */
+  readonly tree: Frontier;
+  readonly hash: Sha256;
+  /** Whether the events before are in the subject index. Where they are not, those of the group must not be: the last would tell that all are. */
+  readonly isIndexed: boolean;
+}
+
+/** Puts all rows of a group into `batch`. */
 export function putGroup(
   batch: Batch,
   { expectedHead, entries, content, positions = new Map() }: AppendBatch,
-  tree: Frontier,
-  hash: Sha256,
+  { tree, hash, isIndexed }: Target,
 ): void {
   for (const { event, record } of entries) {
     const row = formatEventRow(record, hash);
     batch.put(eventKey(event.seq), row);
     putTreeRows(batch, tree.append(row.subarray(0, HASH_BYTES)));
   }
-  const events = entries.map(({ event }) => event);
+  const events = isIndexed ? entries.map(({ event }) => event) : [];
   for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);
   for (const [digest, bytes] of content) {
     if (bytes === undefined) removeContent(batch, digest, expectedHead + 1);

@@ -11,6 +11,9 @@ export type Database = Level<Uint8Array, Uint8Array> & {
 /** Rows on their way into the database: those of one batch are there together or not at all. */
 export type Batch = ReturnType<Database['batch']>;
 
+/** Writes a batch, durable on return. */
+export type WriteBatch = (batch: Batch) => Promise<void>;
+
 /** An iterator: until it is closed, LevelDB keeps all that was there when it was made. */
 export interface OpenRows {
   close(): Promise<void>;

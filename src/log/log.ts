@@ -77,6 +77,13 @@ export interface PageOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How rows are made anew. */
+export interface RenewOptions {
+  /** Called with how many of the events of the log are indexed. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Events in order and the content they name. A replicated log can take the place of the
  * local one behind this interface.
@@ -107,7 +114,10 @@ export interface Log extends TileReader {
   /** As `pages`, each event with its record. */
   entryPages(options?: PageOptions): AsyncIterable<readonly LogEntry[]>;
 
-  /** Whether every event is in the subject index; false for a log that was opened for reading only and has no whole one. */
+  /**
+   * Whether every event is in the subject index; false while it is made anew, after that failed, and for a log that was opened for
+   * reading only and has no whole one.
+   */
   readonly hasSubjectIndex: boolean;
 
   /**
@@ -163,6 +173,14 @@ export interface Log extends TileReader {
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED
    */
   storedRows(): StoredRows;
+
+  /**
+   * Makes all rows anew that follow from the events, durable on return. Nothing may be appended meanwhile; reads go on, and cost their
+   * whole range where they were of the subject index. When this fails, reads do without it, and the next call or opening makes it.
+   * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing: nothing was changed; ABORTED; LOG_FAILED when a write failed, after
+   *   which `recover` has to look
+   */
+  renewRows(options?: RenewOptions): Promise<void>;
 
   /** Ends all reads and writes. */
   close(): Promise<void>;

@@ -1,5 +1,8 @@
 import type { OpenRows } from './log-source.js';
 
+/** What a read meets that was told to begin anew. */
+class Interrupted extends Error {}
+
 /** One read of events, which can be told to begin anew from where it is. */
 export class EventRead {
   readonly #rows = new Set<OpenRows>();
@@ -10,8 +13,12 @@ export class EventRead {
     return this.#wasInterrupted;
   }
 
-  /** To be passed on as `opened` of its source. */
+  /** To be passed on as `opened` of its source. Throws when the read was to begin anew before this iterator was made. */
   readonly opened = <Rows extends OpenRows>(rows: Rows): Rows => {
+    if (this.#wasInterrupted) {
+      void rows.close();
+      throw new Interrupted();
+    }
     this.#rows.add(rows);
     return rows;
   };
@@ -63,8 +70,13 @@ export class OpenReads {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     if (this.#isEnded) return false;
-    await Promise.all([...this.#events].map((read) => read.interrupt()));
+    await this.interruptEvents();
     return true;
+  }
+
+  /** Has every read of events begin anew from where it is. */
+  async interruptEvents(): Promise<void> {
+    await Promise.all([...this.#events].map((read) => read.interrupt()));
   }
 
   /** From now on nobody waits for a read. */

@@ -1,6 +1,6 @@
 import type { Digest } from '../model/digest.js';
 import { contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './keys.js';
-import type { Batch, Database } from './log-source.js';
+import type { Batch, Database, WriteBatch } from './log-source.js';
 
 /*
  * A row that is removed leaves LevelDB's files only when a compaction meets it: until then its bytes are in the write-ahead
@@ -25,8 +25,7 @@ export async function removalMarks(database: Database): Promise<readonly Uint8Ar
 export interface PurgeOptions {
   /** Ends the reads that hold what was there before; gives false when they cannot be ended. */
   readonly letGo: () => Promise<boolean>;
-  /** Writes a batch, durable on return. */
-  readonly write: (batch: Batch) => Promise<void>;
+  readonly write: WriteBatch;
 }
 
 /**

@@ -14,9 +14,9 @@ import { hashesOnLevel, hashInTile, type Tile, TILE_WIDTH, type TileReader, tile
  */
 
 /** Rows of a log, all of them. */
-const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
+export const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
 /** Rows that are read or written at a time: those of a quarter of a million events. */
-const ROWS_AT_A_TIME = 1_000;
+export const ROWS_AT_A_TIME = 1_000;
 
 /** Hashes above the leaves by `level/index`: those of a log that has no rows of them. */
 export type ComputedHashes = ReadonlyMap<string, Uint8Array>;
@@ -107,7 +107,7 @@ async function hasTreeRows({ database, failure }: LogSource, size: number): Prom
  * them as they are completed, those of some hundred events at a time.
  * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing; whatever `take` throws
  */
-async function growTree(
+export async function growTree(
   source: LogSource,
   size: number,
   take: (completed: readonly CompletedHash[]) => Promise<void> | void,
@@ -146,14 +146,18 @@ async function writeTreeRows(source: LogSource, size: number): Promise<Frontier>
   return frontier;
 }
 
-/** Every hash above the leaves of a tree, in the order of the keys of their rows. */
-function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
+/** Gives every hash above the leaves of a tree, in the order of the keys of their rows. */
+export function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
   for (let level = 1; hashesOnLevel(level, size) > 0; level++) {
     for (let index = 0; index < hashesOnLevel(level, size); index++) yield { level, index };
   }
 }
 
-function isTreeKey(key: Uint8Array, { level, index }: { readonly level: number; readonly index: number }): boolean {
+/** Whether a key is that of the row of a hash. */
+export function isTreeKey(
+  key: Uint8Array,
+  { level, index }: { readonly level: number; readonly index: number },
+): boolean {
   return key.length === treeKey(level, index).length && key[1] === level && seqOfKey(key) === index;
 }
 

@@ -9,6 +9,7 @@ import type { CheckpointSigner } from './keys/checkpoint-signer.js';
 import type { Erasing } from './erase/erasing.js';
 import type { OwnProjections } from './own-projections/own-projection.js';
 import type { StoreLog } from './read/log-reads.js';
+import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { VerifyOptions } from './verify/verify-options.js';
 import type { Violation } from './verify/violation.js';
@@ -167,6 +168,17 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    *   IO_FAILED, LOG_FAILED, ABORTED
    */
   verify(options?: VerifyOptions): Promise<readonly Violation[]>;
+
+  /**
+   * Makes all that follows from events, content and blobs anew while the store stays open: the rows of the tree, the subject index, snapshots
+   * and the checkpoint; live views that differ from a fresh fold of the events are replaced, and named. Writers wait until it is
+   * done; reads go on, those of the past by a scan of the log. Given up, or after a failure, reads do without the index until the next
+   * call or opening. Costs three reads of all events. States of the caller's own projections are removed; one that is live keeps its view. A store that does not open is for `rebuildStore`.
+   * @throws {StoreError} STORE_READ_ONLY; LOG_CORRUPT when an event is damaged or missing, or the log is not that of its checkpoint;
+   *   LOG_FAILED when a row could not be written: the log was opened again, and holds every event; CHECKPOINT_INVALID, CHECKPOINT_FORKED,
+   *   DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED
+   */
+  rebuild(options?: OpenRebuildOptions): Promise<RebuildResult>;
 
   /**
    * Writes the store as it is at its head to a directory of immutable files, durable on return: what the backup that is there

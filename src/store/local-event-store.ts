@@ -23,6 +23,7 @@ import type { EventStore, LoadOptions, LoadResult, ResolveOptions, SaveOptions, 
 import type { LayerMetadata, LayerStore, ReferenceEntry, StoreBackend, WriteOptions } from './store.js';
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
+import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import { StoreState } from './store-state.js';
 import { verifyOpenStore } from './verify/verify-open-store.js';
 import type { VerifyOptions } from './verify/verify-options.js';
@@ -260,8 +261,15 @@ export class LocalEventStore implements EventStore {
 
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
-    const { reader } = this.#wired;
-    return verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq }, options);
+    const { reader, rebuilds } = this.#wired;
+    return verifyOpenStore(
+      { ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() },
+      options,
+    );
+  }
+
+  async rebuild(options?: OpenRebuildOptions): Promise<RebuildResult> {
+    return this.#wired.rebuilds.rebuild(options);
   }
 
   async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {

@@ -22,6 +22,7 @@ import { LocalLayers } from './layers/layer-store.js';
 import { KeptStates } from './own-projections/kept-states.js';
 import { OwnProjectionSet } from './own-projections/own-projection-set.js';
 import { EventReader } from './read/event-reader.js';
+import { StoreRebuild } from './rebuild/store-rebuild.js';
 import { ReferenceStore } from './reference-store.js';
 import { pastViewsAt, viewsAt } from './snapshots/views-at.js';
 import type { StoreState } from './store-state.js';
@@ -44,6 +45,7 @@ export interface WiredStore {
   readonly consumers: NamedConsumers;
   readonly evidence: Evidence;
   readonly backups: StoreBackups;
+  readonly rebuilds: StoreRebuild;
   /** Decides one command and makes it durable. */
   readonly submit: <Result>(decide: Decide<Result>, options: WriteOptions) => Promise<Result>;
 }
@@ -106,6 +108,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     consumers,
     evidence,
     backups,
+    rebuilds: new StoreRebuild({ ...parts, writer, state }),
     submit,
   };
 }

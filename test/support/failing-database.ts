@@ -12,6 +12,8 @@ export class FailingDatabases {
   failingOpens = 0;
   /** Batches that were written or tried. */
   batches = 0;
+  /** Called after each batch that was written, before whoever wrote it goes on. */
+  onWritten: () => Promise<void> = async () => undefined;
   /** Databases opened. */
   opened = 0;
   #writesAfterFailure = 0;
@@ -46,7 +48,7 @@ export class FailingDatabases {
         const fate = this.fates.shift() ?? 'written';
         if (fate !== 'lost') await write(options);
         else await batch.close();
-        if (fate === 'written') return;
+        if (fate === 'written') return this.onWritten();
         hasFailed = true;
         throw new Error(`the test fails this write: ${fate}`);
       };

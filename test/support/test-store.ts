@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { createViews } from '../../projections/views.js';
+import { createViews, type ViewSet } from '../../projections/views.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/layers/blob-store.js';
@@ -36,6 +36,10 @@ export async function openTestStore(
 export interface FailingStore {
   readonly store: EventStore;
   readonly databases: FailingDatabases;
+  /** The store's own views. */
+  readonly viewSet: ViewSet;
+  /** What the store said. */
+  readonly notices: readonly string[];
 }
 
 /** Opens a new store over a failing database; it is closed when the test ends, and no failed handle was written to. */
@@ -47,7 +51,8 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
   const blobs = new BlobStore(join(directory, 'blobs'));
   await blobs.makeDirectories();
   const sidecar = newSidecar(undefined, 0);
-  const onNotice = (): void => undefined;
+  const notices: string[] = [];
+  const onNotice = (notice: string): void => void notices.push(notice);
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = createViews();
   const store = new LocalEventStore({
@@ -72,7 +77,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     await store.close();
     databases.verify();
   });
-  return { store, databases };
+  return { store, databases, viewSet, notices };
 }
 
 /** Every event that a read of the log gives. */

@@ -108,6 +108,22 @@ export class CheckpointKeeper {
     return text;
   }
 
+  /**
+   * Writes a checkpoint of the head over the file, whatever is known of it, after the log proved to hold all that the file and the key
+   * committed to.
+   * @throws {StoreError} as `check` and `newest`
+   */
+  renew(): Promise<string> {
+    const text = this.#writing.then(async () => {
+      await this.check();
+      // Somebody may have removed the file since it was written.
+      this.#written = undefined;
+      return this.#writeNewest();
+    });
+    this.#writing = text.catch(() => undefined);
+    return text;
+  }
+
   /** Returns the text of a checkpoint of the head without writing it: that of the file where it is one. */
   unwritten(): string {
     return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());

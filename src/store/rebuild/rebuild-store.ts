@@ -66,7 +66,8 @@ async function reopened(
     await store.snapshot();
     await store.checkpoint();
     onProgress?.({ what: 'views', done: seq, total: seq });
-    return { events: seq, root, log: damagedLog === undefined ? 'kept' : 'salvaged', damagedLog, lostContent };
+    const what = damagedLog === undefined ? 'kept' : 'salvaged';
+    return { events: seq, root, log: what, damagedLog, lostContent, replacedViews: [] };
   } finally {
     await store.close();
   }

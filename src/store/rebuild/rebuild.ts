@@ -1,9 +1,10 @@
+import type { ViewName } from '../../../projections/store-projections.js';
 import type { Digest } from '../../model/digest.js';
 import type { OpenOptions } from '../event-store.js';
 
 /** How far a rebuild is. */
 export interface RebuildProgress {
-  /** The copy of a log that is looked at, its events, those that are written again, and what is folded from them. */
+  /** The copy of a log that is looked at, its events, those that are written or indexed again, and what is folded from them. */
   readonly what: 'copy' | 'events' | 'log' | 'views';
   /** Bytes of the copy, or events. */
   readonly done: number;
@@ -11,7 +12,15 @@ export interface RebuildProgress {
   readonly total: number | undefined;
 }
 
-/** How a store is rebuilt. */
+/** How an open store is rebuilt. */
+export interface OpenRebuildOptions {
+  /** Called as events are read. */
+  readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
+  /** Gives up, until snapshots and checkpoint are written. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a closed store is rebuilt. */
 export interface RebuildOptions extends Pick<OpenOptions, 'signer' | 'onNotice'> {
   /** Called as events are read. */
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
@@ -31,4 +40,6 @@ export interface RebuildResult {
   readonly damagedLog?: string | undefined;
   /** Content that events name and that is gone, of a salvaged log: load it again, or restore a backup. */
   readonly lostContent: readonly Digest[];
+  /** Live views of an open store that were not those of the events, and are replaced. */
+  readonly replacedViews: readonly ViewName[];
 }

@@ -11,6 +11,7 @@ import {
   ioFailure,
   makeDurableDirectory,
   removeTemporaryFiles,
+  syncDirectory,
   systemCode,
   writeDurableFile,
 } from '../files/durable-file.js';
@@ -23,6 +24,7 @@ export const SNAPSHOT_FOLDER = 'snapshots';
 /** Digits of the seq in a file's name. */
 const SEQ_DIGITS = 16;
 const VIEWS_FILE = /^(\d{16})\.views$/;
+const PROJECTION_FILE = /\.projection$/;
 
 export interface SnapshotFolderOptions {
   /** The store's directory. */
@@ -126,6 +128,23 @@ export class SnapshotFolder {
       if (version === undefined) throw new SnapshotDamage('it is of another projection');
       return { version, seq, bytes: new Uint8Array(payload) };
     });
+  }
+
+  /**
+   * Removes every snapshot, of the store's views and of projections, durably.
+   * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+   */
+  async removeAll(): Promise<void> {
+    try {
+      if (!(await exists(this.#path))) return;
+      const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
+      for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
+      await syncDirectory(this.#path);
+    } catch (error) {
+      throw ioFailure(`remove the snapshots in ${this.#path}`, error);
+    }
+    this.#bad.clear();
+    this.#newest = 0;
   }
 
   /** Removes what a crash left of a snapshot that was being written. A failure is said. */

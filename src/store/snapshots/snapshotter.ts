@@ -56,8 +56,23 @@ export class Snapshotter {
    * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   write(): Promise<WrittenSnapshot> {
+    return this.#queue(() => this.#write());
+  }
+
+  /**
+   * Removes every snapshot, and writes one of the views as they are then.
+   * @throws {StoreError} as `write`
+   */
+  renew(): Promise<WrittenSnapshot> {
+    return this.#queue(async () => {
+      await this.#options.snapshots.removeAll();
+      return this.#write();
+    });
+  }
+
+  #queue(write: () => Promise<WrittenSnapshot>): Promise<WrittenSnapshot> {
     this.#waiting++;
-    const writing = this.#running.then(() => this.#write()).finally(() => this.#waiting--);
+    const writing = this.#running.then(write).finally(() => this.#waiting--);
     this.#running = writing.catch(() => undefined);
     return writing;
   }

@@ -11,6 +11,8 @@ import type { Violation } from './violation.js';
 export interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar' | 'log' | 'viewSet' | 'blobs'> {
   /** The last event that the views have folded. */
   readonly foldedSeq: () => number;
+  /** Resolves when no row is being made anew. */
+  readonly rebuilt: () => Promise<void>;
 }
 
 /** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
@@ -22,6 +24,7 @@ export async function verifyOpenStore(store: OpenStore, options: VerifyOptions):
   const checkpoint = await files.checkpoint();
   const snapshots = await files.snapshots();
   const needsBlob = (digest: Digest): boolean => viewSet.views.blobs.byDigest.has(digest);
+  await store.rebuilt();
   // From here to the first wait, nothing is folded: rows and views are of one moment.
   const rows = log.storedRows();
   const liveViews = { seq: store.foldedSeq(), digests: viewDigestsOf(viewSet.views) };

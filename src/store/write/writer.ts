@@ -18,6 +18,12 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A task in the queue: no group is decided or appended while it runs. */
+interface LoneTask {
+  readonly run: () => Promise<void>;
+  readonly reject: (error: unknown) => void;
+}
+
 /** A command of the group that is being appended. */
 interface Accepted {
   readonly waiting: Waiting;
@@ -45,7 +51,7 @@ export interface WriterOptions {
  */
 export class Writer implements CommandPort {
   readonly #options: WriterOptions;
-  readonly #queue: Waiting[] = [];
+  readonly #queue: (Waiting | LoneTask)[] = [];
   #draining: Promise<void> | undefined;
   /** Why nothing can be written any more. */
   #ended: StoreError | undefined;
@@ -58,6 +64,18 @@ export class Writer implements CommandPort {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise<Result>((resolve, reject) => {
       this.#queue.push({ command, resolve, reject } as Waiting);
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /**
+   * Runs `task` when all that was submitted before is settled, and resolves with what it gives; what is submitted after it waits for it.
+   * @throws {StoreError} the reason that the writer was ended with
+   */
+  alone<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise<Result>((resolve, reject) => {
+      this.#queue.push({ run: () => task().then(resolve, reject), reject });
       this.#draining ??= this.#drain();
     });
   }
@@ -77,6 +95,12 @@ export class Writer implements CommandPort {
     // Callers that run in the same turn join the first group.
     await Promise.resolve();
     while (this.#queue.length > 0) {
+      const next = this.#queue[0];
+      if (next !== undefined && 'run' in next) {
+        this.#queue.shift();
+        await next.run();
+        continue;
+      }
       const group = new Group(this.#options);
       this.#fill(group);
       if (!group.isEmpty) await this.#append(group);
@@ -87,7 +111,7 @@ export class Writer implements CommandPort {
   #fill(group: Group): void {
     while (!group.full) {
       const waiting = this.#queue[0];
-      if (waiting === undefined || !group.take(waiting)) return;
+      if (waiting === undefined || 'run' in waiting || !group.take(waiting)) return;
       this.#queue.shift();
     }
   }
