@@ -69,6 +69,7 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   erase: (store) => store.erase(idNamed('deleted'), 'no longer allowed'),
   prune: (store) => store.prune({ before: 0 }),
   snapshot: (store) => store.snapshot(),
+  rebuild: (store) => store.rebuild(),
   consumer: async (store) => store.consumer('c').close(),
   resetConsumer: (store) => store.resetConsumer('c', 0),
   removeConsumer: (store) => store.removeConsumer('c'),
