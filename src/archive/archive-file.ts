@@ -58,8 +58,9 @@ export class ArchiveFile {
     const meter = new LayerMeter(meterOptions);
     try {
       for await (const chunk of body) await Promise.all([file.write(chunk), meter.write(chunk)]);
-      await file.finish();
-      return new ArchiveFile(name, staging, { file, measurement: await meter.finish() }, meterOptions);
+      const measurement = await meter.finish();
+      await file.finish(measurement.blob.digest);
+      return new ArchiveFile(name, staging, { file, measurement }, meterOptions);
     } finally {
       meter.destroy();
     }

@@ -15,8 +15,8 @@ export interface Staging {
 export interface StagedFile {
   /** Appends `chunk`; resolves when more may be written. The bytes may be reused after that. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Ends writing. */
-  finish(): Promise<void>;
+  /** Ends writing. With the digest of all that was written, a staging area may begin at once to make it durable. */
+  finish(digest?: Digest): Promise<void>;
   /** The bytes written so far, in chunks; after `finish`. */
   read(): AsyncIterable<Uint8Array>;
   /** Removes the file; nothing happens when it was kept or discarded already. */
