@@ -17,3 +17,11 @@ export async function measureInChild<Result>(script: URL, args: readonly string[
 export async function runShell(line: string, ...args: readonly string[]): Promise<void> {
   await run('sh', ['-c', line, 'sh', ...args]);
 }
+
+/** Whether the shell finds a program of this name. */
+export async function hasProgram(name: string): Promise<boolean> {
+  return run('sh', ['-c', 'command -v "$1"', 'sh', name]).then(
+    () => true,
+    () => false,
+  );
+}

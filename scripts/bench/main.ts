@@ -10,6 +10,7 @@ import { memoryBenchmark } from './cases/memory.js';
 import { openBenchmark } from './cases/open.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { saveBenchmark } from './cases/save.js';
+import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
 import { drawReport } from './chart/draw-report.js';
 import { formatGrowth } from './growth-table.js';
@@ -25,6 +26,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   loadBenchmark,
   memoryBenchmark,
   saveBenchmark,
+  startBenchmark,
   historyBenchmark,
   atBenchmark,
   reopenBenchmark,

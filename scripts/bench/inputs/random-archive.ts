@@ -2,11 +2,17 @@ import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
+import { gzipSync } from 'node:zlib';
 
 const BLOCK = 512;
 const MIB = 1024 * 1024;
 const FILE_BYTES = 4 * MIB;
 const CHUNK = new Uint8Array(256 * 1024);
+
+/** Words of the files of a layer that is to be compressed: text of so many takes somewhat more than half of its size. */
+const WORDS = 4_096;
+const WORD_BYTES = 6;
+const GZIP_LEVEL = 1;
 
 /** What an archive is to hold. */
 export interface ArchiveShape {
@@ -15,6 +21,8 @@ export interface ArchiveShape {
   readonly layerBytes: number;
   /** Another seed gives other bytes. */
   readonly seed: number;
+  /** How the layers are compressed; default `none`, of incompressible files. Each layer is compressed in memory. */
+  readonly compression?: 'none' | 'gzip' | undefined;
 }
 
 /** A file of a tar, its bytes made while they are written. */
@@ -25,12 +33,12 @@ interface TarFile {
 }
 
 /**
- * Writes an archive at `path` as `docker save` of Docker 25 does: one image, plain layers of incompressible files, blobs by
- * digest, and manifest.json, index.json and oci-layout. Streams: it takes no memory to speak of. Returns its size in bytes.
+ * Writes an archive at `path` as `docker save` of Docker 25 does: one image, blobs by digest, and manifest.json, index.json and
+ * oci-layout. Plain layers are streamed: they take no memory to speak of. Returns its size in bytes.
  */
 export async function writeRandomArchive(path: string, shape: ArchiveShape): Promise<number> {
   const layers = Array.from({ length: shape.layers }, (_, index) => layerFile(shape, index));
-  const diffIds = layers.map(({ name }) => `sha256:${name.slice('blobs/sha256/'.length)}`);
+  const diffIds = layers.map(({ diffId }) => diffId);
   const config = blob(
     JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: diffIds } }),
   );
@@ -44,12 +52,12 @@ export async function writeRandomArchive(path: string, shape: ArchiveShape): Pro
   return writeAll(path, tarOf([...layers, config, manifest, ...files]));
 }
 
-function manifestOf(config: TarFile, layers: readonly TarFile[]): object {
+function manifestOf(config: TarFile, layers: readonly LayerFile[]): object {
   return {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
-    layers: layers.map((layer) => descriptor(layer, 'application/vnd.oci.image.layer.v1.tar')),
+    layers: layers.map((layer) => descriptor(layer, layer.mediaType)),
   };
 }
 
@@ -57,21 +65,40 @@ function descriptor({ name, size }: TarFile, mediaType: string): object {
   return { mediaType, digest: `sha256:${name.slice('blobs/sha256/'.length)}`, size };
 }
 
-/** Returns a layer, named by its digest: its bytes are made once to hash them, and again when they are written. */
-function layerFile({ layerBytes, seed }: ArchiveShape, index: number): TarFile {
+/** The file of a layer, and what a config and a manifest say of it. */
+interface LayerFile extends TarFile {
+  readonly diffId: string;
+  readonly mediaType: string;
+}
+
+/** Returns a layer, named by its digest: the bytes of a plain one are made once to hash them, and again when they are written. */
+function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, index: number): LayerFile {
+  const isPlain = compression === 'none';
+  // Files of one text compress as different ones do: no window of gzip reaches from one to the next.
+  const text = isPlain ? [] : [...randomTextOf(`${seed} ${index}`, FILE_BYTES)];
   const files = Array.from({ length: Math.ceil(layerBytes / FILE_BYTES) }, (_, at) => ({
     name: `srv/data/${index}-${at}.bin`,
     size: FILE_BYTES,
-    bytes: () => randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES),
+    bytes: () => (isPlain ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
   }));
-  const bytes = (): Iterable<Uint8Array> => tarOf(files);
+  const mediaType = `application/vnd.oci.image.layer.v1.tar${isPlain ? '' : '+gzip'}`;
+  const tar = (): Iterable<Uint8Array> => tarOf(files);
+  const { hex, size } = hashOf(tar());
+  const diffId = `sha256:${hex}`;
+  if (isPlain) return { name: `blobs/sha256/${hex}`, size, bytes: tar, diffId, mediaType };
+  const compressed = [gzipSync(Buffer.concat([...tar()]), { level: GZIP_LEVEL })];
+  const blobHash = hashOf(compressed);
+  return { name: `blobs/sha256/${blobHash.hex}`, size: blobHash.size, bytes: () => compressed, diffId, mediaType };
+}
+
+function hashOf(chunks: Iterable<Uint8Array>): { readonly hex: string; readonly size: number } {
   const hash = createHash('sha256');
   let size = 0;
-  for (const chunk of bytes()) {
+  for (const chunk of chunks) {
     hash.update(chunk);
     size += chunk.length;
   }
-  return { name: `blobs/sha256/${hash.digest('hex')}`, size, bytes };
+  return { hex: hash.digest('hex'), size };
 }
 
 function blob(text: string): TarFile {
@@ -89,6 +116,21 @@ function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
   for (let left = size; left > 0; left -= CHUNK.length)
     yield cipher.update(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
+}
+
+/** Returns text of words drawn at random, the same for the same seed. */
+function* randomTextOf(seed: string, size: number): Generator<Uint8Array> {
+  const words = Buffer.concat([...randomBytesOf('words', WORDS * WORD_BYTES)]);
+  for (const draws of randomBytesOf(seed, Math.ceil(size / WORD_BYTES) * 2)) {
+    const text = Buffer.allocUnsafe((draws.length / 2) * WORD_BYTES);
+    for (let at = 0; at < draws.length / 2; at++) {
+      const word = (((draws[2 * at] ?? 0) << 8) | (draws[2 * at + 1] ?? 0)) % WORDS;
+      words.copy(text, at * WORD_BYTES, word * WORD_BYTES, (word + 1) * WORD_BYTES);
+    }
+    const rest = Math.min(size, text.length);
+    size -= rest;
+    yield text.subarray(0, rest);
+  }
 }
 
 function* tarOf(files: readonly TarFile[]): Generator<Uint8Array> {
