@@ -1,9 +1,10 @@
 import { StoreError } from '../errors.js';
 import { HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
-import { LEAF_PREFIX, leafInput } from './leaf-hash.js';
+import { LEAF_PREFIX } from './leaf-hash.js';
 import type { LogEntry } from './log.js';
 import { decodeRecord } from './record.js';
+import { rowBytes } from './row-bytes.js';
 
 /*
  * The value of an event's row: its leaf hash (32 bytes), then the input of that hash (a zero byte and the
@@ -12,10 +13,10 @@ import { decodeRecord } from './record.js';
 
 /** Returns the row that holds `record`. */
 export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
-  const input = leafInput(record);
-  const row = new Uint8Array(HASH_BYTES + input.length);
-  row.set(hash(input));
-  row.set(input, HASH_BYTES);
+  const row = rowBytes(HASH_BYTES + 1 + record.length);
+  row[HASH_BYTES] = LEAF_PREFIX;
+  row.set(record, HASH_BYTES + 1);
+  row.set(hash(row.subarray(HASH_BYTES)));
   return row;
 }
 

@@ -1,4 +1,5 @@
-import { HASH_BYTES, type Digest, hashFromDigest } from '../model/digest.js';
+import { HASH_BYTES, type Digest, hashFromDigest, putHash } from '../model/digest.js';
+import { rowBytes } from './row-bytes.js';
 
 /*
  * The rows of the database. One byte says the kind, then the fixed-width key:
@@ -20,24 +21,40 @@ export const TREE_PREFIX = 0x74; // t
 /** First byte of the key of a mark: content was removed and its bytes may still be on the disk. Its hash and a seq follow. */
 export const REMOVED_PREFIX = 0x78; // x
 
-const SEQ_BYTES = 8;
+/** Length of a seq at the end of a key. */
+export const SEQ_BYTES = 8;
 /** Length of an event's key. */
 export const EVENT_KEY_BYTES = 1 + SEQ_BYTES;
 const TWO_POW_32 = 2 ** 32;
 
 /** Returns the key of the event at `seq`, 1 to 2^53 - 1. */
 export function eventKey(seq: number): Uint8Array {
-  return keyAt(Uint8Array.of(EVENT_PREFIX), seq);
+  const key = rowBytes(EVENT_KEY_BYTES);
+  key[0] = EVENT_PREFIX;
+  putSeq(key, seq);
+  return key;
 }
 
 /** Returns the key of a row that is ordered by `seq` among those that begin with `prefix`. */
 export function keyAt(prefix: Uint8Array, seq: number): Uint8Array {
-  const key = new Uint8Array(prefix.length + SEQ_BYTES);
+  const key = rowBytes(prefix.length + SEQ_BYTES);
   key.set(prefix);
-  const view = new DataView(key.buffer);
-  view.setUint32(prefix.length, Math.floor(seq / TWO_POW_32));
-  view.setUint32(prefix.length + 4, seq % TWO_POW_32);
+  putSeq(key, seq);
   return key;
+}
+
+/** Writes `seq`, 0 to 2^53 - 1, into the last eight bytes of `key`. */
+export function putSeq(key: Uint8Array, seq: number): void {
+  // A DataView would cost as much as all the rest of the key.
+  putUint32(key, key.length - SEQ_BYTES, Math.floor(seq / TWO_POW_32));
+  putUint32(key, key.length - 4, seq % TWO_POW_32);
+}
+
+function putUint32(key: Uint8Array, at: number, value: number): void {
+  key[at] = value >>> 24;
+  key[at + 1] = value >>> 16;
+  key[at + 2] = value >>> 8;
+  key[at + 3] = value;
 }
 
 /** Returns the key of hash `index` of a level of tiles, 1 or above. */
@@ -67,9 +84,9 @@ export function nameOfPositionKey(key: Uint8Array): string {
 
 /** Returns the key of the content that `digest` names. */
 export function contentKey(digest: Digest): Uint8Array {
-  const key = new Uint8Array(1 + HASH_BYTES);
+  const key = rowBytes(1 + HASH_BYTES);
   key[0] = CONTENT_PREFIX;
-  key.set(hashFromDigest(digest), 1);
+  putHash(digest, key.subarray(1));
   return key;
 }
 

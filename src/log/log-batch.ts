@@ -27,7 +27,8 @@ export function putGroup(
   for (const { event, record } of entries) {
     const row = formatEventRow(record, hash);
     batch.put(eventKey(event.seq), row);
-    putTreeRows(batch, tree.append(row.subarray(0, HASH_BYTES)));
+    // A copy: the tree keeps some for long, and with a part of the row all of the buffer that it stands in.
+    putTreeRows(batch, tree.append(row.slice(0, HASH_BYTES)));
   }
   const events = isIndexed ? entries.map(({ event }) => event) : [];
   for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);

@@ -1,8 +1,9 @@
 import { StoreError } from '../errors.js';
-import { bytesToHex, digestHex, type Digest, hexToBytes, type Sha256 } from '../model/digest.js';
+import { bytesToHex, type Digest, putHex, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { type Subject, subjectsOf } from '../model/subjects.js';
-import { keyAt, seqOfKey, SUBJECT_PREFIX } from './keys.js';
+import { putSeq, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './keys.js';
+import { rowBytes } from './row-bytes.js';
 
 /*
  * The index from subjects to events: rows that are written with the events and can be made again from them.
@@ -16,6 +17,12 @@ import { keyAt, seqOfKey, SUBJECT_PREFIX } from './keys.js';
 const SUBJECT_HASH_BYTES = 8;
 /** Seqs of one row: a row is read whole, also for one seq of it. */
 const MAX_ROW_SEQS = 256;
+
+/** Bytes of a key before its seq. */
+const PREFIX_BYTES = 2 + SUBJECT_HASH_BYTES;
+const DIGEST_PREFIX_LENGTH = 'sha256:'.length;
+/** The value of a row with one seq. */
+const NO_DISTANCES = new Uint8Array(0);
 
 const utf8 = new TextEncoder();
 
@@ -33,50 +40,76 @@ export type IndexRow = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Returns the beginning of the keys of a subject's rows. */
 export function subjectPrefix(subject: Subject, hash: Sha256): Uint8Array {
-  if ('image' in subject) return prefixOf('image', subject.image, hash);
-  if ('chainId' in subject) return prefixOf('chain', subject.chainId, hash);
-  if ('reference' in subject) return prefixOf('reference', subject.reference, hash);
-  return prefixOf('actor', subject.actor, hash);
+  const prefix = new Uint8Array(PREFIX_BYTES);
+  if ('image' in subject) putPrefix(prefix, 'image', digestName(subject.image));
+  else if ('chainId' in subject) putPrefix(prefix, 'chain', digestName(subject.chainId));
+  else if ('reference' in subject) putPrefix(prefix, 'reference', textName(subject.reference, hash));
+  else putPrefix(prefix, 'actor', textName(subject.actor, hash));
+  return prefix;
 }
 
 /** Returns the rows of the index for the events of one batch, which are in order. */
 export function subjectRows(events: Iterable<StoredEvent>, hash: Sha256): IndexRow[] {
-  const seqsOf: Readonly<Record<SubjectKind, Map<string, number[]>>> = {
-    image: new Map(),
-    reference: new Map(),
-    chain: new Map(),
-    actor: new Map(),
-  };
+  const images: SeqsByName = new Map();
+  const references: SeqsByName = new Map();
+  const chains: SeqsByName = new Map();
+  const actors: SeqsByName = new Map();
+  const nameOf = rememberedNames(hash);
   for (const event of events) {
-    const { images, references, chains, actor } = subjectsOf(event);
-    for (const image of images) note(seqsOf.image, image, event.seq);
-    for (const reference of references) note(seqsOf.reference, reference, event.seq);
-    for (const chain of chains) note(seqsOf.chain, chain, event.seq);
-    note(seqsOf.actor, actor, event.seq);
-  }
-  return (Object.entries(seqsOf) as [SubjectKind, Map<string, number[]>][]).flatMap(([kind, subjects]) =>
-    rowsOf(kind, subjects, hash),
-  );
-}
-
-/** Subjects that share the beginning of a hash share rows: each with its own, one would hide what the other says. */
-function rowsOf(kind: SubjectKind, subjects: ReadonlyMap<string, readonly number[]>, hash: Sha256): IndexRow[] {
-  const seqsOf = new Map<string, readonly number[]>();
-  for (const [subject, seqs] of subjects) {
-    const prefix = bytesToHex(prefixOf(kind, subject, hash));
-    const others = seqsOf.get(prefix);
-    seqsOf.set(prefix, others === undefined ? seqs : merged(others, seqs));
+    const subjects = subjectsOf(event);
+    for (const image of subjects.images) note(images, digestName(image), event.seq);
+    for (const reference of subjects.references) note(references, nameOf(reference), event.seq);
+    for (const chain of subjects.chains) note(chains, digestName(chain), event.seq);
+    note(actors, nameOf(subjects.actor), event.seq);
   }
   const rows: IndexRow[] = [];
-  for (const [prefix, seqs] of seqsOf) {
-    for (let at = 0; at < seqs.length; at += MAX_ROW_SEQS)
-      rows.push(formatRow(hexToBytes(prefix), seqs.slice(at, at + MAX_ROW_SEQS)));
-  }
+  addRows(rows, 'image', images);
+  addRows(rows, 'reference', references);
+  addRows(rows, 'chain', chains);
+  addRows(rows, 'actor', actors);
   return rows;
 }
 
-function merged(seqs: readonly number[], others: readonly number[]): number[] {
-  return [...new Set([...seqs, ...others])].sort((a, b) => a - b);
+/** Seqs, ascending, by the name of their subject: subjects that share a name share rows, for one of two would hide the other. */
+type SeqsByName = Map<string, number[]>;
+
+function note(seqsOf: SeqsByName, name: string, seq: number): void {
+  const seqs = seqsOf.get(name);
+  if (seqs === undefined) seqsOf.set(name, [seq]);
+  // Two subjects of one event may have the same name.
+  else if (seqs[seqs.length - 1] !== seq) seqs.push(seq);
+}
+
+function addRows(rows: IndexRow[], kind: SubjectKind, seqsOf: SeqsByName): void {
+  for (const [name, seqs] of seqsOf) {
+    for (let at = 0; at < seqs.length; at += MAX_ROW_SEQS) {
+      const key = rowBytes(PREFIX_BYTES + SEQ_BYTES);
+      putPrefix(key, kind, name);
+      rows.push(formatRow(key, seqs.length <= MAX_ROW_SEQS ? seqs : seqs.slice(at, at + MAX_ROW_SEQS)));
+    }
+  }
+}
+
+/** Returns what stands in a key for a subject that is a digest: the first digits of its hash. */
+function digestName(digest: Digest): string {
+  return digest.slice(DIGEST_PREFIX_LENGTH, DIGEST_PREFIX_LENGTH + 2 * SUBJECT_HASH_BYTES);
+}
+
+/** Returns what stands in a key for a subject that is any text. */
+function textName(text: string, hash: Sha256): string {
+  return bytesToHex(hash(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
+}
+
+/** Returns `textName` that hashes a text once: most events of a batch have one actor. */
+function rememberedNames(hash: Sha256): (text: string) => string {
+  const names = new Map<string, string>();
+  return (text) => {
+    const known = names.get(text);
+    if (known !== undefined) return known;
+    const name = textName(text, hash);
+    names.set(text, name);
+    return name;
+  };
 }
 
 /**
@@ -102,33 +135,23 @@ export function seqsOfRow(key: Uint8Array, value: Uint8Array): number[] {
   return seqs.reverse();
 }
 
-function note(subjects: Map<string, number[]>, subject: string, seq: number): void {
-  const seqs = subjects.get(subject);
-  if (seqs === undefined) subjects.set(subject, [seq]);
-  else seqs.push(seq);
-}
-
-function prefixOf(kind: SubjectKind, subject: string, hash: Sha256): Uint8Array {
-  const prefix = new Uint8Array(2 + SUBJECT_HASH_BYTES);
-  prefix[0] = SUBJECT_PREFIX;
-  prefix[1] = KIND_BYTES[kind];
-  const isDigest = kind === 'image' || kind === 'chain';
-  const bytes = isDigest
-    ? hexToBytes(digestHex(subject as Digest).slice(0, 2 * SUBJECT_HASH_BYTES))
-    : hash(utf8.encode(subject)).subarray(0, SUBJECT_HASH_BYTES);
-  prefix.set(bytes, 2);
-  return prefix;
+function putPrefix(key: Uint8Array, kind: SubjectKind, name: string): void {
+  key[0] = SUBJECT_PREFIX;
+  key[1] = KIND_BYTES[kind];
+  putHex(name, key.subarray(2, PREFIX_BYTES));
 }
 
 /** The last seq is in the key; the value has the distance from each to the one before, as LEB128, the last one first. */
-function formatRow(prefix: Uint8Array, seqs: readonly number[]): IndexRow {
+function formatRow(key: Uint8Array, seqs: readonly number[]): IndexRow {
+  putSeq(key, seqs[seqs.length - 1] as number);
+  if (seqs.length === 1) return [key, NO_DISTANCES];
   const value: number[] = [];
   for (let at = seqs.length - 1; at > 0; at--) {
     let distance = (seqs[at] as number) - (seqs[at - 1] as number);
     for (; distance >= 0x80; distance = Math.floor(distance / 0x80)) value.push((distance % 0x80) | 0x80);
     value.push(distance);
   }
-  return [keyAt(prefix, seqs[seqs.length - 1] as number), Uint8Array.from(value)];
+  return [key, Uint8Array.from(value)];
 }
 
 function damagedRow(key: Uint8Array): StoreError {

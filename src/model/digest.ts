@@ -68,7 +68,12 @@ export function digestFromHash(hash: Uint8Array, start = 0): Digest {
 
 /** Returns the 32 bytes that `digest` names. */
 export function hashFromDigest(digest: Digest): Uint8Array {
-  return hexToBytes(digest.slice(PREFIX_LENGTH));
+  return readHex(digest, PREFIX_LENGTH, new Uint8Array(HASH_BYTES));
+}
+
+/** Puts the first bytes of the hash that `digest` names into `target`, as many as it has, 32 at the most. */
+export function putHash(digest: Digest, target: Uint8Array): void {
+  readHex(digest, PREFIX_LENGTH, target);
 }
 
 /** Returns the hex part of `digest`. */
@@ -93,9 +98,19 @@ export function bytesToHex(bytes: Uint8Array): string {
 
 /** Returns the bytes that `hex` writes; `hex` must be an even number of lower-case hex digits. */
 export function hexToBytes(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length / 2);
+  return readHex(hex, 0, new Uint8Array(hex.length / 2));
+}
+
+/** Fills `target` with the bytes that the first digits of `hex` write; it has two digits for each at least. */
+export function putHex(hex: string, target: Uint8Array): void {
+  readHex(hex, 0, target);
+}
+
+/** Fills `bytes` with what the digits of `hex` from `start` on write. */
+function readHex(hex: string, start: number, bytes: Uint8Array): Uint8Array {
   for (let at = 0; at < bytes.length; at++) {
-    bytes[at] = (digitValue(hex.charCodeAt(2 * at)) << 4) | digitValue(hex.charCodeAt(2 * at + 1));
+    const digit = start + 2 * at;
+    bytes[at] = (digitValue(hex.charCodeAt(digit)) << 4) | digitValue(hex.charCodeAt(digit + 1));
   }
   return bytes;
 }

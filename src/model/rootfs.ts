@@ -1,4 +1,4 @@
-import { type ChainId, type DiffId, digestOf, type Sha256, sha256 } from './digest.js';
+import { type ChainId, type DiffId, digestOf, HASH_BYTES, type Sha256, sha256 } from './digest.js';
 
 /** The only type of root filesystem: a stack of layers. */
 export const TypeLayers = 'layers';
@@ -69,8 +69,17 @@ export function fixedRootFS(type: string, diffIds: readonly DiffId[]): RootFS {
 export function createChainId(diffIds: readonly DiffId[], hash: Sha256 = sha256): ChainId | '' {
   let chain: string = '';
   // Docker goes on looking for a bottom as long as what it has is empty; an unchecked config can hold such ids.
-  for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(encoder.encode(`${chain} ${diffId}`), hash);
+  for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`), hash);
   return chain as ChainId | '';
 }
 
 const encoder = new TextEncoder();
+/** Used for every chain of which both parts are digests, one after another: a new one for each costs as much as its hash. */
+const pairOfDigests = new Uint8Array(2 * 'sha256:'.length + 4 * HASH_BYTES + 1);
+
+function chainInput(pair: string): Uint8Array {
+  if (pair.length !== pairOfDigests.length) return encoder.encode(pair);
+  const { read } = encoder.encodeInto(pair, pairOfDigests);
+  // What is no digest may have characters of several bytes.
+  return read === pair.length ? pairOfDigests : encoder.encode(pair);
+}

@@ -77,5 +77,7 @@ function idsOf(platforms: readonly PlatformImage[] | undefined): ImageId[] {
 }
 
 function distinct<Id>(ids: readonly (Id | undefined)[]): Id[] {
+  const [first] = ids;
+  if (ids.length < 2) return first === undefined ? [] : [first];
   return [...new Set(ids)].filter((id): id is Id & {} => id !== undefined);
 }

@@ -42,16 +42,16 @@ export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>
     decode(value, before) {
       if (value === null) return null;
       if (!isJsonObject(value)) throw mismatch('an object', value);
-      const entries = new Map<string, T>(Object.entries(before ?? {}));
+      const items: Record<string, T> = { ...before };
       for (let at = 0; at < value.keys.length; at++) {
         const key = value.keys[at] as string;
         try {
-          entries.set(key, element.decode(value.values[at] ?? null, element.zero()));
+          setItem(items, key, element.decode(value.values[at] ?? null, element.zero()));
         } catch (error) {
           throw withinField(key, error);
         }
       }
-      return Object.fromEntries(entries);
+      return items;
     },
     encode(value) {
       if (value === null) return 'null';
@@ -60,6 +60,11 @@ export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>
     },
     isEmpty: (value) => value === null || Object.keys(value).length === 0,
   };
+}
+
+function setItem<T>(items: Record<string, T>, key: string, item: T): void {
+  if (key !== '__proto__') items[key] = item;
+  else Object.defineProperty(items, key, { value: item, configurable: true, enumerable: true, writable: true });
 }
 
 /** Returns a codec of Go's `*T`: undefined is nil, and so is null in JSON. */
