@@ -1,0 +1,17 @@
+import test from 'ava';
+import { OpenReads } from '../../src/log/open-reads.js';
+
+test('a read that was told to begin anew keeps no iterator: not one from before, nor one that it was about to make', async (t) => {
+  const reads = new OpenReads();
+  const read = reads.beginEvents();
+  const closed: string[] = [];
+  const rows = (name: string) => ({ close: async () => void closed.push(name) });
+  t.like(read.opened(rows('before')), {});
+  t.false(read.wasInterrupted);
+  await reads.interruptEvents();
+  t.throws(() => read.opened(rows('after')));
+  t.deepEqual(closed, ['before', 'after']);
+  t.true(read.wasInterrupted);
+  reads.endEvents(read);
+  t.false(reads.beginEvents().wasInterrupted);
+});
