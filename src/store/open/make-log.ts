@@ -1,7 +1,8 @@
-import { rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LevelLog } from '../../log/level-log.js';
-import { ioFailure, syncDirectory, syncFiles, systemCode, temporaryPath } from '../files/durable-file.js';
+import { ioFailure, syncDirectory, syncFiles, temporaryPath } from '../files/durable-file.js';
+import { isThere } from '../files/is-there.js';
 import { nodeSha256 } from '../files/node-hash.js';
 
 /**
@@ -31,14 +32,4 @@ export async function makeLog(directory: string): Promise<void> {
 
 function leaveForNextOpening(): void {
   // The first error is the one to tell; the next opening that writes removes what is left.
-}
-
-async function isThere(location: string): Promise<boolean> {
-  try {
-    await stat(location);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioFailure(`open the log ${location}`, error);
-  }
 }

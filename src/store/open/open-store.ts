@@ -26,6 +26,7 @@ import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { makeLog } from './make-log.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { rehearseOpening } from './rehearsal.js';
+import { sweepRehearsals } from './rehearsal-folders.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
@@ -102,6 +103,7 @@ async function openParts(
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
+    await sweepRehearsals(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { LevelLog } from '../../log/level-log.js';
 import { ioFailure } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
-
-/** Name of the directory that a rehearsal is held in, beside the log. What a crash leaves of it goes with the next one. */
-const REHEARSAL_FOLDER = 'log.rehearsal';
+import { openDatabase } from './open-database.js';
+import { rehearsalName, sweepRehearsals } from './rehearsal-folders.js';
 
 /**
  * Opens a copy of the log of the store in `directory`, runs `check` on it, and removes the copy. LevelDB that opens a log with an unfinished
@@ -29,15 +28,15 @@ export async function withDatabaseCopy<Result>(
   tables: 'linked' | 'copied',
   use: (location: string) => Promise<Result>,
 ): Promise<Result> {
-  const copy = join(directory, REHEARSAL_FOLDER);
+  const copy = join(directory, await rehearsalName());
   try {
-    await removeRehearsal(directory);
+    await sweepRehearsals(directory);
     try {
       await mkdir(copy, { mode: 0o700 });
       await copyDatabase(join(directory, 'log'), copy, tables);
       return await use(copy);
     } finally {
-      await removeRehearsal(directory);
+      await rm(copy, { recursive: true, force: true });
     }
   } catch (error) {
     throw ioFailure(`look at a copy of the log of ${directory}`, error);
@@ -45,16 +44,12 @@ export async function withDatabaseCopy<Result>(
 }
 
 async function checkCopy(copy: string, check: (log: LevelLog) => Promise<void>): Promise<void> {
-  const log = await LevelLog.open(copy, { createIfMissing: false, readOnly: true, hash: nodeSha256 });
+  const log = await LevelLog.open(copy, { createIfMissing: false, readOnly: true, hash: nodeSha256, openDatabase });
   try {
     await check(log);
   } finally {
     await log.close();
   }
-}
-
-async function removeRehearsal(directory: string): Promise<void> {
-  await rm(join(directory, REHEARSAL_FOLDER), { recursive: true, force: true });
 }
 
 async function copyDatabase(from: string, to: string, tables: 'linked' | 'copied'): Promise<void> {

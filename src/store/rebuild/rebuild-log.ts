@@ -7,7 +7,7 @@ import { forgetDerivedRows } from '../../log/forget-derived-rows.js';
 import { LevelLog } from '../../log/level-log.js';
 import type { Database } from '../../log/log-source.js';
 import { openFailure } from '../../log/open-failure.js';
-import { checkUnlocked, openLevel } from '../../log/open-level.js';
+import { checkUnlocked } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { repairLevel } from '../../log/repair-level.js';
 import type { Digest } from '../../model/digest.js';
@@ -18,6 +18,7 @@ import { isFileOrMissing } from '../files/regular-file.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { oldHeadSeq } from '../open/old-head-file.js';
+import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { beyondRepair, type ExaminedLog, examineLog, lostEvents } from './examined-log.js';
 import { copyLog, type LogFolders, swapLog } from './log-folders.js';
@@ -105,7 +106,7 @@ async function renewRows(
     const failure = (cause: unknown) => readFailure(cause, false);
     await forgetDerivedRows({ database, hash: nodeSha256, failure, opened: (rows) => rows });
   });
-  const log = await LevelLog.open(location, { createIfMissing: false, hash: nodeSha256 });
+  const log = await LevelLog.open(location, { createIfMissing: false, hash: nodeSha256, openDatabase });
   try {
     await new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check();
   } finally {
@@ -114,7 +115,7 @@ async function renewRows(
 }
 
 async function withDatabase<Result>(location: string, use: (database: Database) => Promise<Result>): Promise<Result> {
-  const database = await openLevel(location, false);
+  const database = await openDatabase(location, false);
   try {
     return await use(database);
   } catch (cause) {

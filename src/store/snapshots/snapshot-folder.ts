@@ -15,6 +15,7 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/durable-file.js';
+import { isThere } from '../files/is-there.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } from './snapshot-file.js';
 import { thinned } from './thinning.js';
@@ -136,7 +137,7 @@ export class SnapshotFolder {
    */
   async removeAll(): Promise<void> {
     try {
-      if (!(await exists(this.#path))) return;
+      if (!(await isThere(this.#path))) return;
       const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
       for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
       await syncDirectory(this.#path);
@@ -150,7 +151,7 @@ export class SnapshotFolder {
   /** Removes what a crash left of a snapshot that was being written. A failure is said. */
   async tidy(): Promise<void> {
     try {
-      if (await exists(this.#path)) await removeTemporaryFiles(this.#path);
+      if (await isThere(this.#path)) await removeTemporaryFiles(this.#path);
     } catch (error) {
       this.#onNotice(ioFailure(`tidy ${this.#path}`, error).message);
     }
@@ -252,14 +253,4 @@ function viewsName(seq: number): string {
 
 function projectionName(name: string): string {
   return `${name}.projection`;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -8,11 +8,13 @@ import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
 import { verifyBackup } from '../backup/verify-backup.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
+import { isThere } from '../files/is-there.js';
 import { claimDirectory } from '../open/directory-claim.js';
 import { mustBeString } from '../argument-types.js';
 import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { lookAtDatabase } from '../open/check-database.js';
+import { openDatabase } from '../open/open-database.js';
 import { withDatabaseCopy } from '../open/rehearsal.js';
 import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
@@ -59,7 +61,9 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
     return [...violations, ...(await verifyWithoutLog(parts, options))];
   }
-  const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(at, parts, options);
+  // What LevelDB drops of a damaged log would be missed, and put back, for ever.
+  const open = faults.length === 0 ? openDatabase : openLevel;
+  const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(() => open(at, false), parts, options);
   // LevelDB replays its write-ahead log when it opens, and drops for good what is damaged in it: that must stay for whoever saves
   // what is there, and a copy is opened instead.
   if (faults.length === 0 && !isTorn) return [...violations, ...(await verifyAt(location))];
@@ -67,11 +71,11 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
 }
 
 async function verifyDatabase(
-  location: string,
+  open: () => Promise<Database>,
   parts: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
 ): Promise<Violation[]> {
-  const database = await openLevel(location, false).catch((error: unknown) => error);
+  const database = await open().catch((error: unknown) => error);
   if (database instanceof Error) {
     if (!isStoreError(database, 'LOG_CORRUPT') && !isStoreError(database, 'LOG_FAILED')) throw database;
     const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: database.message };
@@ -89,7 +93,7 @@ async function verifyDatabase(
 
 async function refuseLocked(path: string, location: string): Promise<void> {
   // LevelDB makes the directory that it is asked to open.
-  if (!(await exists(join(location, 'CURRENT')))) return;
+  if (!(await isThere(join(location, 'CURRENT')))) return;
   try {
     await refuseSecondOwner(path);
     await checkUnlocked(location);
@@ -111,19 +115,9 @@ async function needStore(path: string): Promise<void> {
         data: { path },
       });
     }
-    if (!(await exists(join(path, SIDECAR_FILE))) && !(await exists(join(path, 'log')))) throw notFound();
+    if (!(await isThere(join(path, SIDECAR_FILE))) && !(await isThere(join(path, 'log')))) throw notFound();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') throw notFound(error);
     throw ioFailure(`open the store ${path}`, error);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
   }
 }
