@@ -1,12 +1,14 @@
 import test from 'ava';
+import type { OpenRows } from '../../src/log/log-source.js';
 import { OpenReads } from '../../src/log/open-reads.js';
 
 test('a read that was told to begin anew keeps no iterator: not one from before, nor one that it was about to make', async (t) => {
   const reads = new OpenReads();
   const read = reads.beginEvents();
   const closed: string[] = [];
-  const rows = (name: string) => ({ close: async () => void closed.push(name) });
-  t.like(read.opened(rows('before')), {});
+  const rows = (name: string): OpenRows => ({ close: async () => void closed.push(name) });
+  const before = rows('before');
+  t.is(read.opened(before), before);
   t.false(read.wasInterrupted);
   await reads.interruptEvents();
   t.throws(() => read.opened(rows('after')));
