@@ -9,6 +9,7 @@ import { loadBenchmark } from './cases/load.js';
 import { memoryBenchmark } from './cases/memory.js';
 import { openBenchmark } from './cases/open.js';
 import { reopenBenchmark } from './cases/reopen.js';
+import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
@@ -30,6 +31,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   historyBenchmark,
   atBenchmark,
   reopenBenchmark,
+  replayBenchmark,
   followBenchmark,
   followersBenchmark,
 ];

@@ -18,7 +18,7 @@ export function formatPosition({ seq, time }: ConsumerPosition): Uint8Array {
  * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it is no position
  */
 export function parsePosition(row: Uint8Array): ConsumerPosition {
-  const fields = new FieldReader(unpack(row));
+  const fields = new FieldReader(row, 0, 'the position of a consumer');
   const format = fields.integer('format');
   if (format !== POSITION_FORMAT) {
     throw new StoreError(
@@ -30,15 +30,4 @@ export function parsePosition(row: Uint8Array): ConsumerPosition {
   const position = { seq: fields.integer('seq'), time: fields.integer('time') };
   fields.end();
   return position;
-}
-
-function unpack(row: Uint8Array): unknown[] {
-  let value: unknown;
-  try {
-    value = packr.unpack(row);
-  } catch (cause) {
-    throw new StoreError('LOG_CORRUPT', 'the position of a consumer is not MessagePack', { cause });
-  }
-  if (Array.isArray(value)) return value;
-  throw new StoreError('LOG_CORRUPT', 'the position of a consumer is not a MessagePack array');
 }

@@ -25,8 +25,7 @@ export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
  * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is not what it must be
  */
 export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): StoredEvent {
-  leafHashOfRow(row, seq, hash);
-  const event = decodeRecord(row.subarray(HASH_BYTES + 1));
+  const event = decodeRecord(checkedInput(row, seq, hash), 1);
   if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
   return event;
 }
@@ -36,9 +35,7 @@ export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): Store
  * @throws {StoreError} LOG_CORRUPT when it has another
  */
 export function leafHashOfRow(row: Uint8Array, seq: number, hash: Sha256): Uint8Array {
-  const input = row.subarray(HASH_BYTES);
-  if (input.length < 2 || input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is cut short or not a record');
-  if (!equalBytes(hash(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
+  checkedInput(row, seq, hash);
   return row.subarray(0, HASH_BYTES);
 }
 
@@ -48,6 +45,16 @@ export function leafHashOfRow(row: Uint8Array, seq: number, hash: Sha256): Uint8
  */
 export function parseEntryRow(row: Uint8Array, seq: number, hash: Sha256): LogEntry {
   return { event: parseEventRow(row, seq, hash), record: row.subarray(HASH_BYTES + 1) };
+}
+
+/** Returns the input of the leaf hash, a part of `row`, which proved to have that hash. */
+function checkedInput(row: Uint8Array, seq: number, hash: Sha256): Uint8Array {
+  if (row.length < HASH_BYTES + 2) throw corruptRow(seq, 'the row is cut short');
+  // A row of LevelDB is a Buffer, whose `subarray` takes three times as long.
+  const input = new Uint8Array(row.buffer, row.byteOffset + HASH_BYTES, row.length - HASH_BYTES);
+  if (input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is not a record');
+  if (!equalBytes(hash(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
+  return input;
 }
 
 function corruptRow(seq: number, why: string): StoreError {

@@ -1,7 +1,6 @@
 import { StoreError } from '../errors.js';
-import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { EventBody, EventType, LayerFacts, PlatformImage } from '../model/events.js';
-import { type FieldReader, packDescriptor, packDigest, packOptionalDigest } from './record-fields.js';
+import { packDescriptor, packDigest, packOptionalDigest } from './record-fields.js';
 
 /** The number that stands for each type in a record. Numbers are never reused. */
 const TYPE_CODES: Readonly<Record<EventType, number>> = {
@@ -79,80 +78,6 @@ export function encodeBody(event: EventBody): unknown[] {
   }
 }
 
-/** Returns the fields of an event of `type`, taken from `fields` in the same order. */
-export function decodeBody(type: EventType, fields: FieldReader): EventBody {
-  switch (type) {
-    case 'ImageCreated':
-      return readImageCreated(fields);
-    case 'ImageDeleted':
-      return {
-        type,
-        ...imageOf(fields),
-        parent: fields.optionalDigest('parent'),
-        chainId: fields.optionalDigest('chainId'),
-      };
-    case 'ParentSet':
-      return { type, ...imageOf(fields), parent: fields.digest('parent'), previous: fields.optionalDigest('previous') };
-    case 'ParentCleared':
-      return { type, ...imageOf(fields), parent: fields.digest('parent') };
-    case 'MetadataSet':
-      return { type, ...imageOf(fields), key: fields.text('key'), value: new Uint8Array(fields.bytes('value')) };
-    case 'MetadataCleared':
-      return { type, ...imageOf(fields), key: fields.text('key') };
-    case 'ReferenceSet':
-      return {
-        type,
-        reference: fields.text('reference'),
-        ...imageOf(fields),
-        previous: fields.optionalDigest('previous'),
-        target: fields.optionalDescriptor('target'),
-        platforms: fields.optionalList('platforms', readPlatformImage),
-        previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
-      };
-    case 'ReferenceRemoved':
-      return {
-        type,
-        reference: fields.text('reference'),
-        ...imageOf(fields),
-        platforms: fields.optionalList('platforms', readPlatformImage),
-      };
-    case 'ManifestAdded':
-      return {
-        type,
-        ...imageOf(fields),
-        manifest: fields.descriptor('manifest'),
-        layers: fields.list('layers', (item) => ({
-          digest: item.digest('digest'),
-          size: item.integer('size'),
-          mediaType: item.text('mediaType'),
-        })),
-      };
-    case 'LayerAdded':
-    case 'LayerRemoved':
-      return { type, ...readLayerFacts(fields) };
-    case 'ContentErased':
-      return { type, digest: fields.digest('digest'), size: fields.integer('size') };
-  }
-}
-
-// The commonest event by far: its object is written out, so that all of them have one hidden class.
-function readImageCreated(fields: FieldReader): EventBody {
-  return {
-    type: 'ImageCreated',
-    image: fields.digest<ImageId>('image'),
-    size: fields.integer('size'),
-    chainId: fields.optionalDigest<ChainId>('chainId'),
-    os: fields.text('os'),
-    architecture: fields.text('architecture'),
-    variant: fields.optionalText('variant'),
-    created: fields.optionalText('created'),
-  };
-}
-
-function imageOf(fields: FieldReader): { image: ImageId } {
-  return { image: fields.digest<ImageId>('image') };
-}
-
 function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown[] | null {
   return platforms === undefined ? null : platforms.map(packPlatformImage);
 }
@@ -161,26 +86,6 @@ function packPlatformImage({ image, os, architecture, variant }: PlatformImage):
   return [packDigest(image), os, architecture, variant ?? null];
 }
 
-function readPlatformImage(fields: FieldReader): PlatformImage {
-  return {
-    image: fields.digest<ImageId>('image'),
-    os: fields.text('os'),
-    architecture: fields.text('architecture'),
-    variant: fields.optionalText('variant'),
-  };
-}
-
 function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): unknown[] {
   return [packDigest(chainId), packDigest(diffId), packOptionalDigest(parent), size, diffSize, packDescriptor(blob)];
-}
-
-function readLayerFacts(fields: FieldReader): LayerFacts {
-  return {
-    chainId: fields.digest<ChainId>('chainId'),
-    diffId: fields.digest<DiffId>('diffId'),
-    parent: fields.optionalDigest<ChainId>('parent'),
-    size: fields.integer('size'),
-    diffSize: fields.integer('diffSize'),
-    blob: fields.descriptor('blob'),
-  };
 }

@@ -1,6 +1,8 @@
 import { StoreError } from '../errors.js';
-import { type Digest, digestFromHash, HASH_BYTES, hashFromDigest } from '../model/digest.js';
+import { type Digest, HASH_BYTES, hashFromDigest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
+import { internedDigest } from './interned-digests.js';
+import { internedText } from './interned-texts.js';
 
 /** Returns a digest as a record holds it: its 32 bytes. */
 export function packDigest(digest: Digest): Uint8Array {
@@ -17,57 +19,112 @@ export function packDescriptor(descriptor: Descriptor): unknown[] {
   return [packDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
 }
 
+/** First bytes of MessagePack values, as far as a record has them (github.com/msgpack/msgpack, spec.md). */
+const NIL = 0xc0;
+const BIN_8 = 0xc4;
+const BIN_32 = 0xc6;
+const FLOAT_64 = 0xcb;
+const UINT_8 = 0xcc;
+const UINT_32 = 0xce;
+const STR_8 = 0xd9;
+const STR_32 = 0xdb;
+const ARRAY_16 = 0xdc;
+const ARRAY_32 = 0xdd;
+/** The greatest number that is written as an integer. */
+const MAX_UINT_32 = 0xffff_ffff;
+
+const float = new DataView(new ArrayBuffer(8));
+
 /**
- * Takes the values of a record one after another, each as the type it must have. Every
- * method throws LOG_CORRUPT that names the field when the value is another.
+ * Takes the values of a MessagePack array from its bytes, one after another, each as the type it must have. Every method throws
+ * LOG_CORRUPT that names the field when the value is another or is cut short. It reads what `Packr` writes for a record and nothing else:
+ * that takes a third of the time of unpacking any value and looking at what came.
  */
 export class FieldReader {
-  readonly #values: readonly unknown[];
-  #at = 0;
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+  #at: number;
+  /** Values that the array at hand says that it has, and how many of them were taken. */
+  #length: number;
+  #taken = 0;
 
-  constructor(values: readonly unknown[]) {
-    this.#values = values;
+  /**
+   * Reads the array that begins at `start`; `what` names the whole in errors.
+   * @throws {StoreError} LOG_CORRUPT when no array begins there
+   */
+  constructor(bytes: Uint8Array, start = 0, what = 'a record') {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#what = what;
+    this.#length = this.#arrayLength();
+    if (this.#length < 0) throw new StoreError('LOG_CORRUPT', `${what} is not a MessagePack array`);
   }
 
   /** A whole number from 0 to 2^53 - 1. */
   integer(field: string): number {
-    const value = this.#values[this.#at++];
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+    this.#taken++;
+    const tag = this.#bytes[this.#at++] as number;
+    if (tag < 0x80) return tag;
+    if (tag >= UINT_8 && tag <= UINT_32) {
+      const value = this.#uint(1 << (tag - UINT_8));
+      if (value >= 0) return value;
+    } else if (tag === FLOAT_64) {
+      const value = this.#float();
+      if (value > MAX_UINT_32 && Number.isSafeInteger(value)) return value;
+    }
     throw this.fault(field, 'is not a whole number');
   }
 
   text(field: string): string {
-    const value = this.#values[this.#at++];
-    if (typeof value === 'string') return value;
-    throw this.fault(field, 'is not a string');
+    this.#taken++;
+    const tag = this.#bytes[this.#at++] as number;
+    let length = -1;
+    if (tag >= 0xa0 && tag <= 0xbf) length = tag & 0x1f;
+    else if (tag >= STR_8 && tag <= STR_32) length = this.#uint(1 << (tag - STR_8));
+    if (length < 0) throw this.fault(field, 'is not a string');
+    const start = this.#pass(length, field);
+    const text = internedText(this.#bytes, start, this.#at);
+    if (text !== undefined) return text;
+    throw this.fault(field, 'is not UTF-8');
   }
 
   optionalText(field: string): string | undefined {
     return this.#absent() ? undefined : this.text(field);
   }
 
+  /** Binary; it stands in the bytes that were given. */
   bytes(field: string): Uint8Array {
-    const value = this.#values[this.#at++];
-    if (value instanceof Uint8Array) return value;
-    throw this.fault(field, 'is not binary');
+    this.#taken++;
+    const tag = this.#bytes[this.#at++] as number;
+    const length = tag >= BIN_8 && tag <= BIN_32 ? this.#uint(1 << (tag - BIN_8)) : -1;
+    if (length < 0) throw this.fault(field, 'is not binary');
+    const start = this.#pass(length, field);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   /** A digest, branded as the caller's field has it. */
   digest<Id extends Digest>(field: string): Id {
-    const hash = this.bytes(field);
-    if (hash.length === HASH_BYTES) return digestFromHash(hash) as Id;
-    throw this.fault(field, `is ${hash.length} bytes and no hash`);
+    const [bytes, at] = [this.#bytes, this.#at];
+    const end = at + 2 + HASH_BYTES;
+    if (bytes[at] === BIN_8 && bytes[at + 1] === HASH_BYTES && end <= bytes.length) {
+      this.#taken++;
+      this.#at = end;
+      return internedDigest(bytes, at + 2) as Id;
+    }
+    throw this.fault(field, `is ${this.bytes(field).length} bytes and no hash`);
   }
 
   optionalDigest<Id extends Digest>(field: string): Id | undefined {
     return this.#absent() ? undefined : this.digest<Id>(field);
   }
 
-  /** The items of an array, each read by `readItem` to its end. */
+  /** The items of an array, each an array that `readItem` reads to its end. */
   list<Item>(field: string, readItem: (item: FieldReader) => Item): Item[] {
-    const value = this.#values[this.#at++];
-    if (!Array.isArray(value)) throw this.fault(field, 'is not an array');
-    return value.map((values: unknown) => this.#item(field, values, readItem));
+    return this.#inArray(field, (length) => {
+      const items: Item[] = [];
+      while (items.length < length) items.push(this.#inArray(field, () => readItem(this)));
+      return items;
+    });
   }
 
   optionalList<Item>(field: string, readItem: (item: FieldReader) => Item): Item[] | undefined {
@@ -75,39 +132,82 @@ export class FieldReader {
   }
 
   descriptor(field: string): Descriptor {
-    return this.#item(field, this.#values[this.#at++], readDescriptor);
+    return this.#inArray(field, () => readDescriptor(this));
   }
 
   optionalDescriptor(field: string): Descriptor | undefined {
     return this.#absent() ? undefined : this.descriptor(field);
   }
 
-  /** Refuses values that nothing read. */
+  /** Refuses values that nothing read, and bytes behind the last. */
   end(): void {
-    if (this.#at !== this.#values.length) {
-      throw this.fault('length', `is ${this.#values.length}, expected ${this.#at}`);
-    }
+    this.#endOfArray();
+    const rest = this.#bytes.length - this.#at;
+    if (rest !== 0) throw this.fault('length', `leaves ${rest} bytes behind the last value`);
   }
 
   fault(field: string, why: string): StoreError {
-    return new StoreError('LOG_CORRUPT', `a record is damaged: its field ${field} ${why}`, { data: { field } });
+    return new StoreError('LOG_CORRUPT', `${this.#what} is damaged: its field ${field} ${why}`, { data: { field } });
   }
 
   #absent(): boolean {
-    if (this.#values[this.#at] !== null) return false;
+    if (this.#bytes[this.#at] !== NIL) return false;
     this.#at++;
+    this.#taken++;
     return true;
   }
 
-  #item<Item>(field: string, values: unknown, readItem: (item: FieldReader) => Item): Item {
-    if (!Array.isArray(values)) throw this.fault(field, 'is not an array');
-    const reader = new FieldReader(values);
-    const item = readItem(reader);
-    reader.end();
-    return item;
+  /** Reads an array within the one at hand to its end. */
+  #inArray<Value>(field: string, read: (length: number) => Value): Value {
+    const [length, taken] = [this.#length, this.#taken];
+    this.#length = this.#arrayLength();
+    this.#taken = 0;
+    if (this.#length < 0) throw this.fault(field, 'is not an array');
+    const value = read(this.#length);
+    this.#endOfArray();
+    this.#length = length;
+    this.#taken = taken + 1;
+    return value;
+  }
+
+  #endOfArray(): void {
+    if (this.#taken !== this.#length) throw this.fault('length', `is ${this.#length}, expected ${this.#taken}`);
+  }
+
+  /** Passes the head of an array and returns how many values it has; -1 when there is none. */
+  #arrayLength(): number {
+    const tag = this.#bytes[this.#at++] as number;
+    if (tag >= 0x90 && tag <= 0x9f) return tag & 0x0f;
+    return tag === ARRAY_16 || tag === ARRAY_32 ? this.#uint(tag === ARRAY_16 ? 2 : 4) : -1;
+  }
+
+  /** Passes so many bytes and returns where they begin. */
+  #pass(length: number, field: string): number {
+    const start = this.#at;
+    this.#at += length;
+    if (this.#at <= this.#bytes.length) return start;
+    throw this.fault(field, 'is cut short');
+  }
+
+  /** A number of so many bytes, the high one first; -1 when they are not all there. */
+  #uint(size: number): number {
+    let value = 0;
+    for (const end = this.#at + size; this.#at < end; this.#at++)
+      value = value * 256 + (this.#bytes[this.#at] ?? Number.NaN);
+    return value >= 0 ? value : -1;
+  }
+
+  /** The number that eight bytes stand for; NaN when they are not all there. */
+  #float(): number {
+    const start = this.#at;
+    this.#at += 8;
+    if (this.#at > this.#bytes.length) return Number.NaN;
+    for (let at = 0; at < 8; at++) float.setUint8(at, this.#bytes[start + at] as number);
+    return float.getFloat64(0);
   }
 }
 
-function readDescriptor(fields: FieldReader): Descriptor {
+/** Returns the descriptor whose values stand in the array at hand. @throws {StoreError} LOG_CORRUPT */
+export function readDescriptor(fields: FieldReader): Descriptor {
   return { digest: fields.digest('digest'), size: fields.integer('size'), mediaType: fields.text('mediaType') };
 }

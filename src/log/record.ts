@@ -2,7 +2,8 @@ import { Packr } from 'msgpackr';
 import { StoreError } from '../errors.js';
 import { MAX_RECORD_BYTES } from '../limits.js';
 import type { StoredEvent } from '../model/events.js';
-import { decodeBody, encodeBody, typeCode, typeOfCode } from './record-body.js';
+import { encodeBody, typeCode, typeOfCode } from './record-body.js';
+import { readEvent } from './record-events.js';
 import { FieldReader } from './record-fields.js';
 
 /** Version of the record layout that this code writes. Every older one stays readable. */
@@ -42,11 +43,11 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
 }
 
 /**
- * Returns the event of a record.
+ * Returns the event of the record that stands in `bytes` from `start` to the end.
  * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it is no record
  */
-export function decodeRecord(record: Uint8Array): StoredEvent {
-  const fields = new FieldReader(unpack(record));
+export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
+  const fields = new FieldReader(bytes, start);
   const format = fields.integer('format');
   if (format !== RECORD_FORMAT) {
     throw new StoreError(
@@ -65,18 +66,7 @@ export function decodeRecord(record: Uint8Array): StoredEvent {
   const actor = fields.text('actor');
   const reason = fields.optionalText('reason');
   const requestId = fields.optionalText('requestId');
-  const body = decodeBody(type, fields);
+  const event = readEvent(type, { seq, time, transaction: { first, count }, actor, reason, requestId }, fields);
   fields.end();
-  return { seq, time, transaction: { first, count }, actor, reason, requestId, ...body };
-}
-
-function unpack(record: Uint8Array): unknown[] {
-  let value: unknown;
-  try {
-    value = packr.unpack(record);
-  } catch (cause) {
-    throw new StoreError('LOG_CORRUPT', 'a record is not MessagePack', { cause });
-  }
-  if (!Array.isArray(value)) throw new StoreError('LOG_CORRUPT', 'a record is not a MessagePack array');
-  return value;
+  return event;
 }

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { Packr } from 'msgpackr';
 import { formatEventRow, parseEventRow } from '../../src/log/event-row.js';
 import { leafInput } from '../../src/log/leaf-hash.js';
 import { decodeRecord, encodeRecord } from '../../src/log/record.js';
@@ -17,6 +18,21 @@ test('a record is decoded to an event that is encoded and decoded to itself, or 
     async (bytes) => {
       const event = await allowedFailure(() => decodeRecord(bytes), CODES);
       if (event !== undefined) t.deepEqual(decodeRecord(encodeRecord(event)), event);
+    },
+    2_000,
+  );
+});
+
+test('a record is read as msgpackr reads it, value by value, or refused', async (t) => {
+  const packr = new Packr({ useRecords: false });
+  await fuzz(
+    t,
+    mutated(anyEvent().map(encodeRecord)),
+    async (bytes) => {
+      const event = await allowedFailure(() => decodeRecord(bytes), CODES);
+      if (event === undefined) return;
+      // What it gives of a Buffer are Buffers.
+      t.deepEqual(packr.unpack(new Uint8Array(bytes)), packr.unpack(new Uint8Array(encodeRecord(event))));
     },
     2_000,
   );
