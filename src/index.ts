@@ -5,11 +5,9 @@
  */
 
 // Stores
-export { openStore } from './store/open/open-store.js';
-export { rebuildStore } from './store/rebuild/rebuild-store.js';
+export { newFSStoreBackend, newImageStore, openStore, rebuildStore, restoreStore } from './store/on-demand.js';
 export type { OpenRebuildOptions, RebuildOptions, RebuildProgress, RebuildResult } from './store/rebuild/rebuild.js';
-export { type ImageStoreOptions, newImageStore } from './store/backends/new-image-store.js';
-export { newFSStoreBackend } from './store/backends/fs-backend.js';
+export type { ImageStoreOptions } from './store/backends/new-image-store.js';
 export { createExporter, type Exporter } from './store/archives/exporter.js';
 export type {
   EventStore,
@@ -43,7 +41,6 @@ export type {
   PruneOptions,
   PruneResult,
 } from './store/erase/erasing.js';
-export { restoreStore } from './store/backup/restore-store.js';
 export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from './store/backup/backup.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
@@ -62,7 +59,7 @@ export type {
 export type { Subject } from './model/subjects.js';
 
 // Verification
-export { verifyStore } from './store/verify/verify-store.js';
+export { verifyStore } from './store/on-demand.js';
 export type { VerifyOptions, VerifyProgress } from './store/verify/verify-options.js';
 export { type Violation, type ViolationCode, violationCodes } from './store/verify/violation.js';
 
@@ -84,8 +81,8 @@ export type {
   ProveOptions,
   TreeProofs,
 } from './store/evidence/evidence.js';
-export { type BeginsWith, type CheckpointSigner, readSigner } from './store/keys/checkpoint-signer.js';
-export { createKeyFile } from './store/keys/key-file.js';
+export { createKeyFile, readSigner } from './store/on-demand.js';
+export type { BeginsWith, CheckpointSigner } from './store/keys/checkpoint-signer.js';
 export { type Checkpoint, type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './log/checkpoint.js';
 export { type NoteVerifier, parseVerifierKey } from './log/note-key.js';
 export type { NoteSignature, SignedNote } from './log/signed-note.js';

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type Pack, pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
 import { drained } from '../tar/drained.js';
@@ -40,6 +40,7 @@ export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions):
 }
 
 async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): AsyncGenerator<Uint8Array> {
+  const { pack } = await import('tar-stream');
   const tar = pack();
   // Every failure reaches the loop below through the pack.
   writeEntries(tar, entries, saved).catch((error: unknown) => tar.destroy(error as Error));

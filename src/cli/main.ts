@@ -12,8 +12,13 @@ for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[])
   });
 }
 
+let isInputUsed = false;
 process.exitCode = await run(process.argv.slice(2), {
-  stdin: process.stdin,
+  // Made when a command reads it: most do not.
+  get stdin() {
+    isInputUsed = true;
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
@@ -21,4 +26,4 @@ process.exitCode = await run(process.argv.slice(2), {
   signal: controller.signal,
 });
 // A standard input that was not read to its end would keep the process alive.
-process.stdin.destroy();
+if (isInputUsed) process.stdin.destroy();

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,11 +14,6 @@ export function version(): string {
 // The compiled file stands at one depth in the package and at another in a checkout.
 function nearestManifest(folder: string): string {
   const path = join(folder, 'package.json');
-  try {
-    readFileSync(path);
-    return path;
-  } catch (error) {
-    if (dirname(folder) === folder) throw error;
-    return nearestManifest(dirname(folder));
-  }
+  // At the top of all folders the reader says that it is missing.
+  return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
 }

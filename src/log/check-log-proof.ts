@@ -5,7 +5,6 @@ import { leafHash } from './leaf-hash.js';
 import { checkInclusion } from './merkle/check-proof.js';
 import { equalHashes } from './merkle/node-hash.js';
 import { parseVerifierKey } from './note-key.js';
-import { decodeRecord } from './record.js';
 import { parseProof } from './tlog-proof.js';
 
 /** What a proof is checked against, beside what is in it. */
@@ -44,7 +43,7 @@ export async function checkProof(proof: Uint8Array | string, options: CheckProof
   }
   const vouchedBy = await checkTree(checkpoint, options);
   checkInclusion({ index, leafHash: leafHash(record), tree: checkpoint }, hashes);
-  const event = eventIn(record);
+  const event = await eventIn(record);
   const seq = index + 1;
   if (event !== undefined && event.seq !== seq) {
     throw rejected(`its record says that it is event ${event.seq}, and it is at place ${seq} of the log`);
@@ -80,7 +79,9 @@ function needOrigin(found: ParsedCheckpoint, origin: string): void {
 }
 
 // Whose log it is says the checkpoint: the record need not be one of ours.
-function eventIn(record: Uint8Array): StoredEvent | undefined {
+async function eventIn(record: Uint8Array): Promise<StoredEvent | undefined> {
+  // Here, so that an import of the library does not wait for the decoder of records.
+  const { decodeRecord } = await import('./record.js');
   try {
     // A copy, to which the decoder may add what it likes.
     return decodeRecord(record.slice());

@@ -7,7 +7,6 @@ import type { Subject } from '../model/subjects.js';
 import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
 import type { AuditReader } from './audit/audit-reader.js';
 import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
-import { loadArchive } from './archives/load-archive.js';
 import { saveArchive } from './archives/save-archive.js';
 import type { BackupOptions, BackupReport } from './backup/backup.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
@@ -25,7 +24,6 @@ import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import { StoreState } from './store-state.js';
-import { verifyOpenStore } from './verify/verify-open-store.js';
 import type { VerifyOptions } from './verify/verify-options.js';
 import type { Violation } from './verify/violation.js';
 import { type WiredStore, wireStore } from './wire-store.js';
@@ -182,7 +180,10 @@ export class LocalEventStore implements EventStore {
   async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
     this.#state.checkWritable();
     const { blobs, heldLayers, layerPlace, policy, actor, viewSet } = this.#parts;
-    return loadArchive(source, options, originOf(options, actor), {
+    const origin = originOf(options, actor);
+    // Code that only some commands need, a third of all there is, is loaded by those.
+    const { loadArchive } = await import('./archives/load-archive.js');
+    return loadArchive(source, options, origin, {
       port: this.#wired.writer,
       blobs,
       policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
@@ -262,6 +263,7 @@ export class LocalEventStore implements EventStore {
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
     const { reader, rebuilds } = this.#wired;
+    const { verifyOpenStore } = await import('./verify/verify-open-store.js');
     return verifyOpenStore(
       { ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() },
       options,

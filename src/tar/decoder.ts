@@ -1,10 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { createBzip2Decoder } from './bzip2-decoder.js';
 import type { Compression } from './compression.js';
 import { PushDecoderStream } from './push-decoder.js';
-import { createXzDecoder } from './xz-decoder.js';
-import { createZstdDecoder } from './zstd-decoder.js';
 
 /** Output pieces of zlib: larger ones mean fewer trips to its threads. */
 const ZLIB_CHUNK_BYTES = 256 * 1024;
@@ -19,10 +16,10 @@ export async function createDecoder(compression: Exclude<Compression, 'none'>): 
     case 'gzip':
       return createGunzip({ chunkSize: ZLIB_CHUNK_BYTES });
     case 'zstd':
-      return new PushDecoderStream(createZstdDecoder());
+      return new PushDecoderStream((await import('./zstd-decoder.js')).createZstdDecoder());
     case 'bzip2':
-      return new PushDecoderStream(createBzip2Decoder());
+      return new PushDecoderStream((await import('./bzip2-decoder.js')).createBzip2Decoder());
     case 'xz':
-      return new PushDecoderStream(await createXzDecoder());
+      return new PushDecoderStream(await (await import('./xz-decoder.js')).createXzDecoder());
   }
 }

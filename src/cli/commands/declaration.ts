@@ -41,7 +41,7 @@ export function declareCommand({ program, io, at }: Declaration, text: CommandTe
     .description([sentence(text.summary), ...(text.about === undefined ? [] : [text.about])].join('\n\n'))
     .helpGroup(text.group)
     .helpOption('-h, --help', 'show help')
-    .addHelpText('after', examplesText(text.examples));
+    .addHelpText('after', () => examplesText(text.examples));
   if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), program));
   if (text.past === true && at === undefined) {
     command.addOption(

@@ -9,12 +9,7 @@ import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurabl
 import { nodeSha256 } from '../files/node-hash.js';
 import type { DigestWalkFunc, StoreBackend } from '../store.js';
 
-/**
- * Returns Docker's directory layout below `root`: `content/sha256/<hex>` for configs, `metadata/sha256/<hex>/<key>`
- * for metadata, every file replaced atomically. Made when missing. Like Docker's it takes any bytes, and each read
- * checks the digest.
- * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
- */
+/** What `newFSStoreBackend` of the library does, which says how. */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
   mustBeString('root', root);
   mustBeText('root', root);

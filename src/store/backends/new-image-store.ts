@@ -22,12 +22,7 @@ export interface ImageStoreOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/**
- * Returns the image store over `backend` and `layers`, restored as Docker restores its own: every
- * config is read and parsed, every chain is taken from `layers`; what is no image, has a missing layer or is for
- * another operating system is passed over. The backend has no transactions: each change is applied by itself.
- * @throws {StoreError} what the backend throws while it is walked
- */
+/** What `newImageStore` of the library does, which says how. */
 export async function newImageStore(
   backend: StoreBackend,
   layers: LayerGetReleaser,

@@ -13,15 +13,7 @@ import { type VerifiedBackup, verifyBackup } from './verify-backup.js';
 /** Violations that the message of an error names; its data has all. */
 const SAID_VIOLATIONS = 3;
 
-/**
- * Makes in `directory` the store that the backup in `source` is of: the same id, events, content, layer files and checkpoint, its
- * signatures kept. The whole backup is verified first. The store appears whole or not at all, durable on return; nothing of it is
- * open. Positions of consumers are not part of a backup.
- *
- * @throws {StoreError} BACKUP_NOT_FOUND; BACKUP_INVALID when it does not verify, with every violation in its data; STORE_EXISTS,
- *   FILE_EXISTS when the directory is taken; KEY_INVALID, CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for what
- *   `against` and `key` give; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED
- */
+/** What `restoreStore` of the library does, which says how. */
 export async function restoreStore(
   directory: string,
   source: string,

@@ -3,7 +3,7 @@ import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import type { BlobStore } from '../layers/blob-store.js';
 import type { BackupOptions, BackupReport } from './backup.js';
-import { type BackupParts, type FixedStore, writeBackup } from './write-backup.js';
+import type { BackupParts, FixedStore } from './write-backup.js';
 
 export interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 'log' | 'checkpointAt'> {
   readonly views: Views;
@@ -30,14 +30,15 @@ export class StoreBackups {
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     mustBeSignal('signal', options.signal);
     const { whenStill, blobs } = this.#parts;
-    const written = this.#last.then(() =>
-      writeBackup(target, options, {
+    const written = this.#last.then(async () => {
+      const { writeBackup } = await import('./write-backup.js');
+      return writeBackup(target, options, {
         ...this.#parts,
         fix: () => whenStill(() => this.#fix()),
         release: (fixed) => this.#release(fixed),
         readBlob: (digest) => blobs.read(digest),
-      }),
-    );
+      });
+    });
     this.#last = written.catch(() => undefined);
     return written;
   }

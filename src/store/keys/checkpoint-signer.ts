@@ -35,11 +35,7 @@ export interface CheckpointSigner {
   sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string>;
 }
 
-/**
- * Resolves with the signer of the private key in the file `path`, as `imagelog key` or Go's tools write it. What it signed
- * is remembered in `path.signed`: keep the two together.
- * @throws {StoreError} FILE_NOT_FOUND, KEY_EXPOSED, KEY_INVALID, IO_FAILED
- */
+/** What `readSigner` of the library does, which says how. */
 export async function readSigner(path: string): Promise<CheckpointSigner> {
   return new KeyFileSigner(await readKeyFile(path), new SigningMemory(path));
 }

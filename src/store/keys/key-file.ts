@@ -11,11 +11,7 @@ import { memoryPathOf } from './signing-memory.js';
 /** Permissions of anybody but the owner. */
 const OTHERS = 0o077;
 
-/**
- * Makes a private key for the log `origin` in a new file that only its owner may read, durable on return. Resolves with the
- * verifier key: the text that others check signatures with.
- * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
- */
+/** What `createKeyFile` of the library does, which says how. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
   if (existsSync(memoryPathOf(path))) throw taken(memoryPathOf(path));
   const text = await generatePrivateKey(origin);

@@ -35,15 +35,7 @@ import { viewsAt } from '../snapshots/views-at.js';
 import type { EventStore, OpenOptions } from '../event-store.js';
 import type { LayerGetReleaser } from '../store.js';
 
-/**
- * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.
- *
- * Throws STORE_NOT_FOUND when it is missing and may not be made; STORE_NOT_A_DIRECTORY; STORE_NOT_WRITABLE;
- * STORE_LOCKED with the pid where it is known; STORE_FORMAT_UNSUPPORTED for one that a newer version wrote;
- * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
- * SIGNATURE_INVALID for a checkpoint file that cannot be believed; KEY_FOREIGN and CHECKPOINT_FORKED for a signer of another
- * log or history; ORIGIN_INVALID; DISK_FULL; ABORTED.
- */
+/** What `openStore` of the library does, which says how. */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const checked = checkOpenOptions(directory, options);
   const path = resolve(directory);

@@ -24,13 +24,7 @@ import { checkVerifyOptions, type VerifyOptions } from './verify-options.js';
 import { verifyWithoutLog } from './verify-without-log.js';
 import type { Violation } from './violation.js';
 
-/**
- * Resolves with everything that is wrong with the store in `directory`, also one that does not open, or with the backup; empty when
- * nothing is. Changes nothing in a backup, and in a store nothing but what LevelDB does whenever it opens: it makes a table of its write-ahead log. One process at a time.
- *
- * @throws {StoreError} STORE_NOT_FOUND, STORE_NOT_A_DIRECTORY, STORE_LOCKED, STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL,
- *   IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint in the options; ABORTED
- */
+/** What `verifyStore` of the library does, which says how. */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
   mustBeString('directory', directory);
   checkVerifyOptions(options);
