@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import type { Benchmark, Measured } from './benchmark.js';
+import { appendPeersBenchmark } from './cases/append-peers.js';
 import { atBenchmark } from './cases/at.js';
 import { createBenchmark } from './cases/create.js';
 import { followBenchmark } from './cases/follow.js';
 import { followersBenchmark } from './cases/followers.js';
+import { growthBenchmark } from './cases/growth.js';
 import { historyBenchmark } from './cases/history.js';
 import { loadBenchmark } from './cases/load.js';
 import { memoryBenchmark } from './cases/memory.js';
@@ -22,6 +24,7 @@ import { formatSummary } from './summary.js';
 
 const BENCHMARKS: readonly Benchmark[] = [
   createBenchmark,
+  appendPeersBenchmark,
   openBenchmark,
   viewsBenchmark,
   loadBenchmark,
@@ -34,6 +37,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   replayBenchmark,
   followBenchmark,
   followersBenchmark,
+  growthBenchmark,
 ];
 
 const USAGE = `usage: npm run bench -- [--quick] [--fresh] [--json] [--svg FILE] [--rounds N] [--largest N] [NAME…]
@@ -87,8 +91,11 @@ function printOutcome({ benchmark, lines, leftOut, error }: Outcome, { json }: B
   if (error !== undefined) console.error(`${benchmark.name} failed:`, error);
 }
 
-function printEnd(lines: readonly Measured[], failures: readonly string[], { json, quick }: BenchOptions): void {
-  const summary = [...formatSummary(lines, failures), ...(quick ? ['a quick look: no verdict'] : [])];
+function printEnd(lines: readonly Measured[], failures: readonly string[], { json, quick, names }: BenchOptions): void {
+  const summary = [
+    ...formatSummary({ lines, failures, isWhole: names.length === 0 }),
+    ...(quick ? ['a quick look: no verdict'] : []),
+  ];
   if (json) console.error(summary.join('\n'));
   else console.log(['', ...formatGrowth(lines), ...summary].join('\n'));
 }

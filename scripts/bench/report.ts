@@ -5,6 +5,7 @@ import { isMet, ratioOf, spreadOf, type Spread } from './statistics.js';
 const NAME_COLUMN = 42;
 const NUMBER_COLUMN = 16;
 const SPREAD_COLUMN = 21;
+const NOTE_COLUMNS = 95;
 
 /**
  * Returns the table of a benchmark for people: a line for what we did, with the median and how far the rounds spread, and below it one for
@@ -78,7 +79,16 @@ function verdictOf(measured: Measured): string {
 
 function settingsOf(lines: readonly Measured[]): string[] {
   const settings = lines.flatMap(({ peer }) => (peer?.settings === undefined ? [] : `${peer.name}: ${peer.settings}`));
-  return [...new Set(settings)].map((line) => `  ${line}`);
+  return [...new Set(settings)].flatMap(wrapped);
+}
+
+/** Breaks a note at words, its lines indented. */
+function wrapped(note: string): string[] {
+  return (
+    note.match(new RegExp(`\\S.{0,${NOTE_COLUMNS}}(?=\\s|$)`, 'g'))?.map((part, index) => {
+      return `${index === 0 ? '  ' : '    '}${part}`;
+    }) ?? []
+  );
 }
 
 function formatSpread({ min, max }: Spread): string {

@@ -39,7 +39,10 @@ export function judgedOf(measured: Measured): Spread | undefined {
   return judged;
 }
 
-/** Returns how far the median of a line is beyond its target: 1 just meets it, 2 is twice as good; undefined when it has none. */
+/**
+ * Returns how far the median of a line is beyond its target: 1 just meets it, 2 is twice as good; undefined when it has none.
+ * It is meant for what is above 0.
+ */
 export function attainmentOf(measured: Measured): number | undefined {
   const judged = judgedOf(measured);
   const { target } = measured;
@@ -49,8 +52,10 @@ export function attainmentOf(measured: Measured): number | undefined {
 
 /** Whether a line reaches its target; undefined when it has none. */
 export function isMet(measured: Measured): boolean | undefined {
-  const attainment = attainmentOf(measured);
-  return attainment === undefined ? undefined : attainment >= 1;
+  const judged = judgedOf(measured);
+  const { target } = measured;
+  if (judged === undefined || target === undefined) return undefined;
+  return target.bound === 'at least' ? judged.median >= target.value : judged.median <= target.value;
 }
 
 /** A size and what was measured there, both above 0. */

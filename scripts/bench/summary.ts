@@ -8,8 +8,17 @@ import { type Verdict, verdictsOf } from './verdicts.js';
 const NAME_COLUMN = 42;
 const NUMBER_COLUMN = 14;
 
-/** Returns the summary: what came of every target in their order, those of single cases that were missed, and which cases failed. */
-export function formatSummary(lines: readonly Measured[], failures: readonly string[]): string[] {
+/** What a summary is made of. */
+export interface Summarized {
+  readonly lines: readonly Measured[];
+  /** Benchmarks that failed. */
+  readonly failures: readonly string[];
+  /** Whether all were run: then a target that nothing measured is named, too. */
+  readonly isWhole: boolean;
+}
+
+/** Returns the summary: what came of the targets in their order, those of single cases that were missed, and which cases failed. */
+export function formatSummary({ lines, failures, isWhole }: Summarized): string[] {
   const named = verdictsOf(lines);
   const measured = named.filter(({ figure }) => figure !== undefined);
   const others = lines.filter(({ target }) => target !== undefined && !isNamed(target));
@@ -17,7 +26,7 @@ export function formatSummary(lines: readonly Measured[], failures: readonly str
   const met = measured.filter(isReached).length + others.length - missed.length;
   return [
     `${'target'.padEnd(NAME_COLUMN)}${'asked'.padEnd(NUMBER_COLUMN)}${'found'.padEnd(NUMBER_COLUMN)}`.trimEnd(),
-    ...named.map(formatVerdict),
+    ...(isWhole ? named : measured).map(formatVerdict),
     `${met} of ${measured.length + others.length} targets met; ${named.length - measured.length} not measured`,
     ...(missed.length > 0 ? [`missed beside these: ${missed.join(', ')}`] : []),
     ...(failures.length > 0 ? [`failed: ${failures.join(', ')}`] : []),

@@ -1,5 +1,4 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { LevelLog } from '../../../src/log/level-log.js';
@@ -11,6 +10,7 @@ import { stampEvents } from '../../../src/store/write/envelope.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext } from '../benchmark.js';
 import { progressBar } from '../progress-bar.js';
+import { keptDirectory } from './kept-directory.js';
 import { type LifeTransaction, lifeTransactions, movingReferences } from './life.js';
 import { SeededRandom } from './seeded-random.js';
 
@@ -49,13 +49,9 @@ type Samples = Omit<LifeLog, 'directory' | 'size'>;
  * Returns the log of `size` events and the snapshots that a store would have written meanwhile. It is kept in the folder for temporary
  * files, for the next run: making one of 1,000,000 events takes minutes.
  */
-export async function lifeLog(size: number, { fresh, say }: Pick<BenchContext, 'fresh' | 'say'>): Promise<LifeLog> {
-  const directory = join(tmpdir(), `imagelog-bench-life-${VERSION}-${SEED}-${size}`);
-  if (fresh) await rm(directory, { recursive: true, force: true });
-  if (!(await isThere(directory))) {
-    say(`makes a log of ${size} events, kept for later runs in ${directory}`);
-    await makeKept(directory, size);
-  }
+export async function lifeLog(size: number, context: Pick<BenchContext, 'fresh' | 'say'>): Promise<LifeLog> {
+  const name = `imagelog-bench-life-${VERSION}-${SEED}-${size}`;
+  const directory = await keptDirectory(name, context, (unfinished) => makeLife(unfinished, size));
   const samples = JSON.parse(await readFile(join(directory, SAMPLES_FILE), 'utf8')) as Samples;
   return { directory, size, ...samples };
 }
@@ -68,19 +64,6 @@ export async function openLife(directory: string): Promise<EventStore> {
   if (notices.length === 0) return store;
   await store.close();
   throw new Error(`${directory}: ${notices.join('; ')}; make it again with --fresh`);
-}
-
-// Under another name until it is whole: what an interrupted run leaves is never taken for a log.
-async function makeKept(directory: string, size: number): Promise<void> {
-  const unfinished = `${directory}.${process.pid}`;
-  await mkdir(unfinished);
-  try {
-    await makeLife(unfinished, size);
-    await rename(unfinished, directory);
-  } catch (error) {
-    await rm(unfinished, { recursive: true, force: true });
-    throw error;
-  }
 }
 
 /** Makes the store in `directory`, with the samples beside it. */
@@ -173,11 +156,4 @@ class Recorder {
     this.#seq += events.length;
     for (const [digest, bytes] of content) group.content.set(digest, bytes);
   }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

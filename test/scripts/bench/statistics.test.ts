@@ -38,6 +38,11 @@ test(judged, { of: 'ours', bound: 'at most', value: 4 }, 4, 1);
 test(judged, { of: 'ratio', bound: 'at least', value: 2 }, 40, 2);
 test(judged, { of: 'ratio', bound: 'at most', value: 2 }, 40, 0.5);
 
+test('what is below 0 is at most what is above', (t) => {
+  const target = { of: 'ours', bound: 'at most', value: 0.1 } as const;
+  t.true(isMet({ name: '', unit: '', ours: [-0.5], target }));
+});
+
 test('a line with a target for its ratio and no peer is refused', (t) => {
   const target = { of: 'ratio', bound: 'at least', value: 4 } as const;
   t.throws(() => isMet({ name: 'alone', unit: '', ours: [1], target }), { message: /alone/ });

@@ -13,7 +13,11 @@ const measured = (name: string, target: Target, ours: number): Measured => ({
 });
 
 test('every target is there in its order, met, missed or not measured', (t) => {
-  const lines = formatSummary([measured('', TARGETS.search, 2_000_000), measured('', TARGETS.createToLevel, 0.5)], []);
+  const lines = formatSummary({
+    lines: [measured('', TARGETS.search, 2_000_000), measured('', TARGETS.createToLevel, 0.5)],
+    failures: [],
+    isWhole: true,
+  });
   const rows = lines.slice(1).map((row) => row.split(/ {2,}/));
   t.deepEqual(
     rows.slice(0, -1).map(([title]) => title),
@@ -30,7 +34,11 @@ test('every target is there in its order, met, missed or not measured', (t) => {
 
 test('targets beside the table are counted, and named when they are missed', (t) => {
   const target = { of: 'ours', bound: 'at most', value: 1 } as const;
-  const lines = formatSummary([measured('one', target, 1), measured('another', target, 2)], ['load']);
+  const lines = formatSummary({
+    lines: [measured('one', target, 1), measured('another', target, 2)],
+    failures: ['load'],
+    isWhole: false,
+  });
   t.deepEqual(lines.slice(-3), [
     `1 of 2 targets met; ${Object.keys(TARGETS).length} not measured`,
     'missed beside these: another',

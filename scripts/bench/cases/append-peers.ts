@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import type { BenchContext, Benchmark, Measured, Target } from '../benchmark.js';
+import { openEmmett } from '../event-peers/emmett.js';
+import type { EventPeer, OpenEventPeer, SmallEvent, Unsubscribe } from '../event-peers/event-peer.js';
+import { openHypercore } from '../event-peers/hypercore.js';
+import { openOurStore } from '../event-peers/our-store.js';
+import { BATCH_EVENTS, smallEvents, taggedImages } from '../event-peers/small-events.js';
+import { openSqliteTables } from '../event-peers/sqlite-tables.js';
+import { interleave, secondsOf, totalRounds } from '../rounds.js';
+import { spreadOf } from '../statistics.js';
+import { TARGETS } from '../targets.js';
+
+/** Batches that a round appends. */
+const BATCHES = 20;
+/** Events that a subscriber that begins at the first is given. */
+const CATCH_UP_EVENTS = 2_000;
+/** Events of a round that are appended alone and waited for. */
+const DELIVERIES = 5;
+
+const PEERS: Readonly<Record<string, OpenEventPeer>> = {
+  'Emmett + SQLite': openEmmett,
+  hypercore: openHypercore,
+  'better-sqlite3 tables': openSqliteTables,
+};
+
+/** Appending, reading and being told of the same events, against other stores of events; every commit is durable. */
+export const appendPeersBenchmark: Benchmark = {
+  name: 'append-peers',
+  about: 'append small events in hundreds, read all, subscribe: against Emmett, hypercore and SQLite tables',
+  async run(context) {
+    const peers = await openPeers(context);
+    try {
+      return await measure(peers, context);
+    } finally {
+      for (const peer of peers) await peer[Symbol.asyncDispose]();
+    }
+  },
+};
+
+async function openPeers({ directory, leaveOut }: BenchContext): Promise<EventPeer[]> {
+  const peers = [await openOurStore(join(directory, 'ours'))];
+  for (const [name, open] of Object.entries(PEERS)) {
+    try {
+      peers.push(await open(join(directory, name.replaceAll(/\W+/g, '-'))));
+    } catch (error) {
+      const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+      leaveOut(name, `${reason}; \`npm run peers\` installs it`);
+    }
+  }
+  return peers;
+}
+
+async function measure(peers: readonly EventPeer[], context: BenchContext): Promise<Measured[]> {
+  const { rounds, scale, directory } = context;
+  const batches = Math.max(1, BATCHES * scale);
+  const events = await smallEvents(directory, batches * totalRounds(rounds));
+  const appended = await inTurn(peers, context, async (peer, round) => {
+    const part = events.slice(round * batches, (round + 1) * batches);
+    return (batches * BATCH_EVENTS) / (await secondsOf(() => appendAll(peer, part)));
+  });
+  const count = events.length * BATCH_EVENTS;
+  const read = await inTurn(peers, context, async (peer) => {
+    return count / (await secondsOf(async () => expectCount(await peer.readAll(), count, peer)));
+  });
+  const subscribers = peers.filter(({ name, subscribe }) => {
+    if (subscribe === undefined) context.leaveOut(`${name}, subscribe`, 'it tells nobody of its events');
+    return subscribe !== undefined;
+  });
+  const caughtUp = await inTurn(subscribers, context, (peer) => catchUpRate(peer, Math.min(CATCH_UP_EVENTS, count)));
+  // Last: it appends, and what is read above is the same for all.
+  const delivered = await inTurn(subscribers, context, (peer, round) => {
+    // The image that its names do not point at yet: what changes nothing is no event.
+    const batch = events[(events.length + round) % taggedImages.length] ?? [];
+    return deliveryMs(peer, batch.slice(0, DELIVERIES));
+  });
+  const targets = { 'Emmett + SQLite': TARGETS.appendToEmmett, hypercore: TARGETS.appendToHypercore };
+  return [
+    ...linesOf({ name: 'append in batches of 100', unit: 'events/s' }, peers, appended, targets),
+    ...linesOf({ name: 'read all from the first', unit: 'events/s' }, peers, read),
+    ...linesOf({ name: 'subscribe from the first', unit: 'events/s' }, subscribers, caughtUp),
+    ...linesOf({ name: 'from append to delivery', unit: 'ms' }, subscribers, delivered),
+  ];
+}
+
+/** Lets each peer do the same, in turn; returns what came of each by its name. */
+function inTurn(
+  peers: readonly EventPeer[],
+  { rounds }: BenchContext,
+  work: (peer: EventPeer, round: number) => Promise<number>,
+): Promise<Record<string, number[]>> {
+  const sides = peers.map((peer) => [peer.name, (round: number) => work(peer, round)] as const);
+  return interleave(rounds, Object.fromEntries(sides));
+}
+
+/** A line for each peer, all with the numbers of the first, which is ours. */
+function linesOf(
+  line: Pick<Measured, 'name' | 'unit'>,
+  [first, ...peers]: readonly EventPeer[],
+  values: Readonly<Record<string, readonly number[]>>,
+  targets: Readonly<Record<string, Target>> = {},
+): Measured[] {
+  const ours = values[first?.name ?? ''] ?? [];
+  if (peers.length === 0) return [{ ...line, ours }];
+  return peers.map(({ name, settings }) => {
+    return { ...line, ours, peer: { name, values: values[name] ?? [], settings }, target: targets[name] };
+  });
+}
+
+async function appendAll(peer: EventPeer, batches: readonly (readonly SmallEvent[])[]): Promise<void> {
+  for (const batch of batches) await peer.append(batch);
+}
+
+function expectCount(found: number, expected: number, { name }: EventPeer): void {
+  if (found !== expected) throw new RangeError(`${name} has ${found} events, expected ${expected}`);
+}
+
+/** Events a second that a new subscriber is given, from the first on. */
+async function catchUpRate(peer: EventPeer, count: number): Promise<number> {
+  let unsubscribe: Unsubscribe | undefined;
+  const seconds = await secondsOf(async () => {
+    let taken = 0;
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    unsubscribe = await peer.subscribe?.('start', () => {
+      if (++taken === count) finish();
+    });
+    await finished;
+  });
+  await unsubscribe?.();
+  return count / seconds;
+}
+
+/** The median of the milliseconds from the call that appends an event to a subscriber that has it. */
+async function deliveryMs(peer: EventPeer, events: readonly SmallEvent[]): Promise<number> {
+  let take = (): void => undefined;
+  const unsubscribe = await peer.subscribe?.('end', () => take());
+  const taken: number[] = [];
+  for (const event of events) {
+    const delivered = new Promise<void>((resolve) => {
+      take = resolve;
+    });
+    const start = performance.now();
+    await peer.append([event]);
+    await delivered;
+    taken.push(performance.now() - start);
+  }
+  await unsubscribe?.();
+  return spreadOf(taken).median;
+}

@@ -1,0 +1,132 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
+import { measureInChild } from '../child-process.js';
+import { formatSize } from '../format-number.js';
+import { agedStore, grownStore } from '../inputs/grown-store.js';
+import { shareCopy } from '../inputs/shared-copy.js';
+import { interleave } from '../rounds.js';
+import { slopeOf, spreadOf } from '../statistics.js';
+import { TARGETS } from '../targets.js';
+
+/** What a child says of a store. */
+interface Costs {
+  readonly images: number;
+  readonly events: number;
+  readonly openMs: number;
+  readonly heapBytes: number;
+  readonly getUs: number;
+  readonly searchUs: number;
+  readonly childrenUs: number;
+  readonly historyUs: number;
+  readonly atMs: number;
+  readonly createUs: number;
+}
+
+interface Measure {
+  readonly name: string;
+  readonly unit: string;
+  /** What it is the cost of: of all that is in the store, or of one thing, however much there is. */
+  readonly of: 'store' | 'item';
+  readonly value: (costs: Costs) => number;
+}
+
+const MEASURES: readonly Measure[] = [
+  { name: 'append, 64 creates at once', unit: 'us/create', of: 'item', value: ({ createUs }) => createUs },
+  { name: 'open', unit: 'ms', of: 'store', value: ({ openMs }) => openMs },
+  { name: 'get, and a field read', unit: 'us', of: 'item', value: ({ getUs }) => getUs },
+  { name: 'search by prefix', unit: 'us', of: 'item', value: ({ searchUs }) => searchUs },
+  { name: 'children', unit: 'us', of: 'item', value: ({ childrenUs }) => childrenUs },
+  { name: 'history of an image', unit: 'us', of: 'item', value: ({ historyUs }) => historyUs },
+  { name: 'at', unit: 'ms', of: 'store', value: ({ atMs }) => atMs },
+  { name: 'memory', unit: 'bytes/image', of: 'item', value: ({ heapBytes, images }) => heapBytes / images },
+];
+/**
+ * How much faster than its input a cost may grow, as a power of the size. n log n is n^1.1 from 1,000 to 1,000,000; and what was in the cache of
+ * a small store is read from the disk's in a large one.
+ */
+const TOLERANCE = 0.15;
+const POWER = { store: 1, item: 0 } as const;
+
+const LIVE_IMAGES = 1_000;
+/** How much longer a store may take to open when its log is hundreds of times as long. */
+const AGED = { of: 'ratio', bound: 'at most', value: 1.5 } as const;
+
+const CHILD = new URL('../children/costs-of-a-store.js', import.meta.url);
+/** The images that are created are in none of the stores. */
+const FIRST_NEW_IMAGE = 10_000_000;
+
+/** What everything costs in stores of 1,000 to 1,000,000 images, each in a fresh process, and in one of few images and a long log. */
+export const growthBenchmark: Benchmark = {
+  name: 'growth',
+  about: 'append, open, get, search, children, history, at, memory, disk as images grow; and as the log ages',
+  async run(context) {
+    const { imageCounts, rounds } = context;
+    const stores = new Map<string, string>();
+    for (const count of imageCounts) stores.set(String(count), await grownStore(count, context));
+    const aged = 'aged';
+    stores.set(aged, await agedStore(LIVE_IMAGES, imageCounts.at(-1) ?? LIVE_IMAGES, context));
+    const sides = [...stores].map(([name, directory]) => [name, () => costsOf(directory, context)] as const);
+    const costs = await interleave<string, Costs>(rounds, Object.fromEntries(sides));
+    const lines = imageCounts.flatMap((size) => linesOf(size, costs[String(size)] ?? []));
+    for (const size of imageCounts) lines.push(await diskLine(size, stores.get(String(size)) ?? '', costs));
+    return [...lines, ...slopesOf(lines), ...agedLines(costs[aged] ?? [], costs[String(imageCounts[0])] ?? [])];
+  },
+};
+
+/** Writes to a copy, so that each round finds what the one before found. */
+async function costsOf(original: string, { directory }: BenchContext): Promise<Costs> {
+  const copy = await shareCopy(original, join(directory, 'copy'));
+  try {
+    return await measureInChild<Costs>(CHILD, [copy, String(FIRST_NEW_IMAGE)]);
+  } finally {
+    await rm(copy, { recursive: true });
+  }
+}
+
+function linesOf(size: number, costs: readonly Costs[]): Measured[] {
+  return MEASURES.map(({ name, unit, value }) => {
+    const isJudged = name === 'memory' && size === 1_000_000;
+    const target = isJudged ? TARGETS.memory : undefined;
+    return { name, unit, ours: costs.map(value), size, sizeOf: 'images', target };
+  });
+}
+
+async function diskLine(
+  size: number,
+  directory: string,
+  costs: Readonly<Record<string, readonly Costs[]>>,
+): Promise<Measured> {
+  const events = costs[String(size)]?.[0]?.events ?? 1;
+  const ours = [(await bytesBelow(join(directory, 'log'))) / events];
+  return { name: 'disk', unit: 'bytes/event', ours, size, sizeOf: 'images' };
+}
+
+async function bytesBelow(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) bytes += (await stat(join(directory, name))).size;
+  return bytes;
+}
+
+/** A line for the power of the size that each measure grows with, judged by what its input grows with. */
+function slopesOf(lines: readonly Measured[]): Measured[] {
+  const names = [...new Set(lines.map(({ name }) => name))];
+  return names.flatMap((name) => {
+    const points = lines
+      .filter((line) => line.name === name)
+      .map(({ size = 0, ours }) => ({ size, value: spreadOf(ours).median }));
+    if (points.length < 2) return [];
+    const input = POWER[MEASURES.find((measure) => measure.name === name)?.of ?? 'item'];
+    const target = { of: 'ours', bound: 'at most', value: input + TOLERANCE } as const;
+    return [{ name: `exponent of n: ${name}`, unit: '', ours: [slopeOf(points)], target }];
+  });
+}
+
+function agedLines(aged: readonly Costs[], young: readonly Costs[]): Measured[] {
+  const name = `open 1,000 images, ${formatSize(aged[0]?.events ?? 0)} events`;
+  const peer = {
+    name: `the same, ${formatSize(young[0]?.events ?? 0)} events`,
+    values: young.map(({ openMs }) => openMs),
+  };
+  return [{ name, unit: 'ms', ours: aged.map(({ openMs }) => openMs), peer, target: AGED }];
+}

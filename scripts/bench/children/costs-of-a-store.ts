@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type EventStore, type ImageId, openStore } from '../../../src/index.js';
+import { isStoreError } from '../../../src/errors.js';
+import { SAMPLES_FILE } from '../inputs/grown-store.js';
+import { imageConfig } from '../inputs/image-configs.js';
+import { secondsOf } from '../rounds.js';
+
+/*
+ * Opens the store in the directory it is given, for writing, and prints what opening, holding, asking and writing cost. The second argument is
+ * the index of the first image to create. Runs with --expose-gc.
+ */
+
+const GETS = 2_000;
+const QUICK_CALLS = 20_000;
+const HISTORIES = 200;
+const CREATES = 512;
+const AT_ONCE = 64;
+const PREFIX_DIGITS = 12;
+
+const [directory, firstIndex] = process.argv.slice(2) as [string, string];
+const before = heldBytes();
+let opened: EventStore | undefined;
+const openMs =
+  1_000 *
+  (await secondsOf(async () => {
+    opened = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0 });
+  }));
+if (opened === undefined) throw new RangeError('the store is not open');
+const store = opened;
+const images = store.len();
+const events = store.log.head.seq;
+const heapBytes = heldBytes() - before;
+const known = JSON.parse(await readFile(join(directory, SAMPLES_FILE), 'utf8')) as ImageId[];
+const live = known.filter(isLive);
+const costs = await askAll();
+console.log(JSON.stringify({ images, events, openMs, heapBytes, ...costs }));
+await store.close();
+
+function isLive(id: ImageId): boolean {
+  try {
+    return store.search(id) === id;
+  } catch (error) {
+    if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
+    return false;
+  }
+}
+
+async function askAll(): Promise<Record<string, number>> {
+  const prefixes = live.map((id) => id.slice('sha256:'.length, 'sha256:'.length + PREFIX_DIGITS));
+  return {
+    getUs: await microseconds(GETS, (index) => store.get(picked(live, index)).architecture),
+    searchUs: await microseconds(QUICK_CALLS, (index) => store.search(picked(prefixes, index))),
+    childrenUs: await microseconds(QUICK_CALLS, (index) => store.children(picked(live, index))),
+    historyUs: await microseconds(HISTORIES, (index) => countHistory(picked(live, index))),
+    // Between two snapshots, of which there are as many in a store of any size.
+    atMs: (await microseconds(1, () => store.at(Math.floor((events * 7) / 8)))) / 1_000,
+    createUs: await microsecondsOfCreates(Number(firstIndex)),
+  };
+}
+
+/** What each of `count` calls takes; as many before it compile the code. */
+async function microseconds(count: number, call: (index: number) => unknown): Promise<number> {
+  const all = async (offset: number): Promise<void> => {
+    for (let index = offset; index < offset + count; index++) {
+      const answer = call(index);
+      if (answer instanceof Promise) await answer;
+    }
+  };
+  if (count > 1) await all(count);
+  return (1e6 * (await secondsOf(() => all(0)))) / count;
+}
+
+/** What a create takes when as many as usual wait at the same time. */
+async function microsecondsOfCreates(first: number): Promise<number> {
+  const createAll = async (from: number): Promise<void> => {
+    for (let at = from; at < from + CREATES; at += AT_ONCE)
+      await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => store.create(imageConfig(at + index))));
+  };
+  await createAll(first);
+  return (1e6 * (await secondsOf(() => createAll(first + CREATES)))) / CREATES;
+}
+
+async function countHistory(image: ImageId): Promise<void> {
+  for await (const { seq } of store.history({ image })) if (seq === 0) throw new RangeError('an event has no place');
+}
+
+/** Steps that share no factor with the number of items reach all of them, far from one another. */
+function picked<Item>(items: readonly Item[], index: number): Item {
+  return items[(index * 7_919) % items.length] as Item;
+}
+
+function heldBytes(): number {
+  if (globalThis.gc === undefined) throw new Error('run this script with --expose-gc');
+  globalThis.gc();
+  globalThis.gc();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}

@@ -1,0 +1,74 @@
+import { type ChainId, type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
+import type { EventBody } from '../../../src/model/events.js';
+import { createChainId } from '../../../src/model/rootfs.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { createdAt, imageConfig, imageLayers } from './image-configs.js';
+import { LifeState, LiveImage } from './life-state.js';
+
+/** Events of one command, and the content that they bring. */
+export interface GrownTransaction {
+  readonly events: readonly EventBody[];
+  readonly content: ReadonlyMap<Digest, Uint8Array>;
+}
+
+/** Children of every image that has some. */
+const CHILDREN = 3;
+/** One image of so many has a name. */
+const NAMED = 10;
+
+/** Returns the name of the `index`-th image, of those that have one. */
+export function nameOf(index: number): string {
+  return `docker.io/shop/service-${Math.floor(index / NAMED)}:prod`;
+}
+
+/** Gives the commands that fill a store with `count` images and take none away: each is built on an earlier one, one in ten has a name. */
+export function* growingImages(count: number): Generator<GrownTransaction> {
+  const state = new LifeState();
+  const images: LiveImage[] = [];
+  for (let index = 0; index < count; index++) {
+    const { image, event, content } = createdImage(index);
+    const parent = images[Math.floor((index - 1) / CHILDREN)];
+    // Only these are asked for again.
+    if (index < count / CHILDREN) images.push(image);
+    const events = [event];
+    if (parent !== undefined) events.push(...state.setParent(image, parent));
+    if (index % NAMED === 0) events.push(...state.point(nameOf(index), image));
+    yield { events, content };
+  }
+}
+
+/** Gives the commands of a store of `live` named images that are all replaced again and again, until there are `size` events or a few more. */
+export function* replacedImages(live: number, size: number): Generator<GrownTransaction> {
+  const state = new LifeState();
+  const images: LiveImage[] = [];
+  for (let index = 0, seq = 0; seq < size; index++) {
+    const { image, event, content } = createdImage(index);
+    const replaced = images[index % live];
+    images[index % live] = image;
+    const events = [event, ...state.point(nameOf((index % live) * NAMED), image)];
+    if (replaced !== undefined) events.push(...state.delete(replaced));
+    seq += events.length;
+    yield { events, content };
+  }
+}
+
+function createdImage(index: number): { image: LiveImage; event: EventBody; content: Map<Digest, Uint8Array> } {
+  const layers = imageLayers(index);
+  const config = imageConfig(index, layers);
+  const id = digestOf(config, nodeSha256) as ImageId;
+  const chainId = createChainId(layers, nodeSha256) as ChainId;
+  const size = config.length;
+  return {
+    image: new LiveImage(id, chainId),
+    event: {
+      type: 'ImageCreated',
+      image: id,
+      size,
+      chainId,
+      os: 'linux',
+      architecture: 'amd64',
+      created: createdAt(index),
+    },
+    content: new Map([[id, config]]),
+  };
+}

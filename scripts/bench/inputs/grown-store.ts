@@ -1,0 +1,112 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openStore } from '../../../src/index.js';
+import { LevelLog } from '../../../src/log/level-log.js';
+import type { LogEntry } from '../../../src/log/log.js';
+import { encodeRecord } from '../../../src/log/record.js';
+import type { Digest, ImageId } from '../../../src/model/digest.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { stampEvents } from '../../../src/store/write/envelope.js';
+import type { BenchContext } from '../benchmark.js';
+import { progressBar } from '../progress-bar.js';
+import { type GrownTransaction, growingImages, replacedImages } from './grown-images.js';
+import { keptDirectory } from './kept-directory.js';
+
+/** Changes whenever the same numbers give another log or other snapshots. */
+const VERSION = 1;
+/** Commands of one batch. */
+const GROUP = 1_024;
+/** Snapshots on the way: one for each so many parts of the log. What is asked of the past folds a part of it at most. */
+const PARTS = 4;
+const BEGINNING = Date.UTC(2025, 0, 1);
+const ORIGIN = { actor: 'ci@build', reason: undefined, requestId: undefined };
+/** Ids that are kept beside a log to ask for. */
+const SAMPLES = 20_000;
+
+/** File with ids of images of the store, spread over all of it: a JSON array. */
+export const SAMPLES_FILE = 'samples.json';
+
+type Making = Pick<BenchContext, 'fresh' | 'say'>;
+
+/** Returns the directory of a store of `images` images that none was ever removed from, kept for later runs: for reading only. */
+export function grownStore(images: number, context: Making): Promise<string> {
+  return keptDirectory(`imagelog-bench-grown-${VERSION}-${images}`, context, (directory) =>
+    fill(directory, growingImages(images), images),
+  );
+}
+
+/** Returns the directory of a store of `live` images and about `events` events, kept as `grownStore`. */
+export function agedStore(live: number, events: number, context: Making): Promise<string> {
+  return keptDirectory(`imagelog-bench-aged-${VERSION}-${live}-${events}`, context, (directory) =>
+    // Three events for each image: created, named, and the one before deleted, whose name it took.
+    fill(directory, replacedImages(live, events), Math.floor(events / 3)),
+  );
+}
+
+/** Fills the store in `directory`, made when it is missing, with about `total` transactions. */
+export async function fill(directory: string, transactions: Iterable<GrownTransaction>, total: number): Promise<void> {
+  const bar = progressBar(`a store of ${total} images built`, total);
+  const every = Math.ceil(total / PARTS);
+  const samples: ImageId[] = [];
+  const sampledEvery = Math.ceil(total / SAMPLES);
+  let count = 0;
+  let writer = await openWriter(directory);
+  try {
+    for (const transaction of transactions) {
+      const [first] = transaction.events;
+      if (count % sampledEvery === 0 && first?.type === 'ImageCreated') samples.push(first.image);
+      await writer.add(transaction);
+      if (++count % every !== 0) continue;
+      await writer.close();
+      writer = await openWriter(directory);
+      bar.update(count);
+    }
+  } finally {
+    bar.end();
+    await writer.close();
+  }
+  await snapshot(directory);
+  await writeFile(join(directory, SAMPLES_FILE), JSON.stringify(samples));
+}
+
+interface Writer {
+  add(transaction: GrownTransaction): Promise<void>;
+  /** Appends what is waiting. */
+  close(): Promise<void>;
+}
+
+/** Writes a snapshot of what is in the store, and opens its log to append to it. */
+async function openWriter(directory: string): Promise<Writer> {
+  await snapshot(directory);
+  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+  let entries: LogEntry[] = [];
+  let content = new Map<Digest, Uint8Array>();
+  let { seq } = log.head;
+  let waiting = 0;
+  const flush = async (): Promise<void> => {
+    if (entries.length > 0) await log.append({ expectedHead: log.head.seq, entries, content });
+    entries = [];
+    content = new Map();
+    waiting = 0;
+  };
+  return {
+    add: async (transaction) => {
+      const stamped = stampEvents(transaction.events, ORIGIN, { first: seq + 1, time: BEGINNING + seq });
+      seq += stamped.length;
+      for (const event of stamped) entries.push({ event, record: encodeRecord(event) });
+      for (const [digest, bytes] of transaction.content) content.set(digest, bytes);
+      if (++waiting >= GROUP) await flush();
+    },
+    close: async () => {
+      await flush();
+      await log.close();
+    },
+  };
+}
+
+/** Opens the store, made when it is missing, and writes a snapshot of what is in it. */
+async function snapshot(directory: string): Promise<void> {
+  const store = await openStore(directory, { layers: 'none', actor: 'bench' });
+  await store.snapshot();
+  await store.close();
+}

@@ -1,0 +1,37 @@
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BenchContext } from '../benchmark.js';
+
+/**
+ * Returns the directory `name` in the folder for temporary files, with what `make` puts into it unless an earlier run left it there. It is kept for
+ * the next run: the name changes with all that changes its content.
+ */
+export async function keptDirectory(
+  name: string,
+  { fresh, say }: Pick<BenchContext, 'fresh' | 'say'>,
+  make: (directory: string) => Promise<void>,
+): Promise<string> {
+  const directory = join(tmpdir(), name);
+  if (fresh) await rm(directory, { recursive: true, force: true });
+  if (await isThere(directory)) return directory;
+  say(`makes ${directory}, kept for later runs`);
+  // Under another name until it is whole: what an interrupted run leaves is never taken for it.
+  const unfinished = `${directory}.${process.pid}`;
+  await mkdir(unfinished);
+  try {
+    await make(unfinished);
+    await rename(unfinished, directory);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  return directory;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
