@@ -1,10 +1,7 @@
-import type { ImageId } from '../src/model/digest.js';
-import type { ChildrenView } from './children.js';
+import type { ImageIds } from './image-ids.js';
+import type { ImagesView } from './images-view.js';
 
-/**
- * Returns the images that are nobody's parent, in the order of creation. Heads are what the children
- * view says of parents, so they have no fold of their own; asking costs a walk over all images.
- */
-export function headsOf(view: ChildrenView): ImageId[] {
-  return [...view.childless()];
+/** Returns the images that are nobody's parent as they are now, in the order of creation; asking costs a walk over all images. */
+export function headsOf(images: ImagesView): ImageIds {
+  return images.idsWhere((row) => !images.tree.hasChildren(row));
 }

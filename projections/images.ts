@@ -1,64 +1,64 @@
-import type { ChainId, ImageId } from '../src/model/digest.js';
+import { type DigestColumns, finished, packImages } from './image-columns.js';
+import { ImagesView } from './images-view.js';
 import type { StoredProjection } from './projection.js';
-import { readRows, writeRows } from './snapshot-rows.js';
+import { readFloats, readHashes, readNumbers, writeColumn } from './snapshot-columns.js';
+import type { SnapshotReader } from './snapshot-reader.js';
+import type { SnapshotWriter } from './snapshot-writer.js';
 
-/** What is known of an image without reading its config; the rest is in the config and in the event. */
-export interface ImageEntry {
-  /** The event that created it. */
-  readonly seq: number;
-  readonly chainId: ChainId | undefined;
-}
-
-/** Every image by id, in the order of creation. */
-export interface ImagesView {
-  readonly byId: Map<ImageId, ImageEntry>;
-  /** How many images have each chain as their root filesystem. */
-  readonly usesOfChain: Map<ChainId, number>;
-}
-
+/** Every image with its parent. Children, heads and what a prefix of an id names are questions to this view. */
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
-  version: 1,
-  initial: () => ({ byId: new Map(), usesOfChain: new Map() }),
+  version: 2,
+  initial: () => new ImagesView(),
   evolve(view, event) {
-    if (event.type === 'ImageCreated') {
-      view.byId.set(event.image, { seq: event.seq, chainId: event.chainId });
-      if (event.chainId !== undefined) countUse(view, event.chainId, 1);
-    } else if (event.type === 'ImageDeleted') {
-      view.byId.delete(event.image);
-      if (event.chainId !== undefined) countUse(view, event.chainId, -1);
+    switch (event.type) {
+      case 'ImageCreated':
+        view.add(event.image, { seq: event.seq, chainId: event.chainId });
+        break;
+      case 'ImageDeleted':
+        view.remove(event.image);
+        if (view.isSparse) return new ImagesView(finished(packImages(view.copy())));
+        break;
+      case 'ParentSet':
+        view.link(event.image, event.parent);
+        break;
+      case 'ParentCleared':
+        view.unlink(event.image);
+        break;
+      default:
     }
     return view;
   },
-  encode({ byId, usesOfChain }) {
-    const [ids, entries] = [[...byId.keys()], [...byId.values()]];
-    const uses = [...usesOfChain];
+  encode(view) {
+    const copy = view.copy();
     return function* (out) {
-      yield* writeRows(out, ids, (id, index) => {
-        const { seq, chainId } = entries[index] as ImageEntry;
-        out.digest(id);
-        out.uint(seq);
-        out.optionalDigest(chainId);
-      });
-      yield* writeRows(out, uses, ([chainId, count]) => {
-        out.digest(chainId);
-        out.uint(count);
-      });
+      const { digests, seqs, chainOf, parents, chains } = yield* packImages(copy);
+      out.uint(seqs.length);
+      out.uint(chains.order.length);
+      yield* writeDigests(out, digests);
+      yield* writeColumn(out, seqs);
+      yield* writeColumn(out, chainOf);
+      yield* writeColumn(out, parents);
+      yield* writeDigests(out, chains);
     };
   },
   decode(input) {
-    const view: ImagesView = { byId: new Map(), usesOfChain: new Map() };
-    readRows(input, () => {
-      const id: ImageId = input.digest();
-      view.byId.set(id, { seq: input.uint(), chainId: input.optionalDigest() });
+    const [images, chains] = [input.uint(), input.uint()];
+    return new ImagesView({
+      digests: readDigests(input, images),
+      seqs: readFloats(input, images),
+      chainOf: readNumbers(input, images),
+      parents: readNumbers(input, images),
+      chains: readDigests(input, chains),
     });
-    readRows(input, () => void view.usesOfChain.set(input.digest(), input.uint()));
-    return view;
   },
 };
 
-function countUse(view: ImagesView, chainId: ChainId, change: 1 | -1): void {
-  const uses = (view.usesOfChain.get(chainId) ?? 0) + change;
-  if (uses === 0) view.usesOfChain.delete(chainId);
-  else view.usesOfChain.set(chainId, uses);
+function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): Generator<void> {
+  yield* writeColumn(out, hashes);
+  yield* writeColumn(out, order);
+}
+
+function readDigests(input: SnapshotReader, count: number): DigestColumns {
+  return { hashes: readHashes(input, count), order: readNumbers(input, count) };
 }

@@ -59,29 +59,13 @@ export class SnapshotReader {
   }
 
   digest<Id extends Digest>(): Id {
-    return this.digestOf(this.digestNumber());
+    return this.#tables.digest(this.#tables.checked(this.uint())) as Id;
   }
 
   /** Reads a digest, or undefined where none was written. */
   optionalDigest<Id extends Digest>(): Id | undefined {
-    const number = this.optionalDigestNumber();
-    return number === 0 ? undefined : this.digestOf(number);
-  }
-
-  /** Reads a digest as the number that it has in this snapshot, from 1 on: for whoever keeps things by digest. */
-  digestNumber(): number {
-    return this.#tables.checked(this.uint());
-  }
-
-  /** Reads a digest as its number, or 0 where none was written. */
-  optionalDigestNumber(): number {
     const number = this.uint();
-    return number === 0 ? 0 : this.#tables.checked(number);
-  }
-
-  /** The digest that has a number which was read. */
-  digestOf<Id extends Digest>(number: number): Id {
-    return this.#tables.digest(number) as Id;
+    return number === 0 ? undefined : (this.#tables.digest(this.#tables.checked(number)) as Id);
   }
 
   /** Reads a value by `read`, or undefined where none was written. */

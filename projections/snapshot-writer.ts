@@ -49,6 +49,11 @@ export class SnapshotWriter {
 
   bytes(value: Uint8Array): void {
     this.uint(value.length);
+    this.raw(value);
+  }
+
+  /** Writes bytes as they are, without their count. */
+  raw(value: Uint8Array): void {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;

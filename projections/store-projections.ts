@@ -1,5 +1,4 @@
 import { blobsProjection } from './blobs.js';
-import { childrenProjection } from './children.js';
 import { erasuresProjection } from './erasures.js';
 import { imagesProjection } from './images.js';
 import { layersProjection } from './layers.js';
@@ -7,12 +6,9 @@ import { manifestsProjection } from './manifests.js';
 import { metadataProjection } from './metadata.js';
 import type { Projection, StoredProjection } from './projection.js';
 import { referencesProjection } from './references.js';
-import { searchProjection } from './search.js';
 
 const projections = {
   images: imagesProjection,
-  children: childrenProjection,
-  search: searchProjection,
   references: referencesProjection,
   layers: layersProjection,
   manifests: manifestsProjection,

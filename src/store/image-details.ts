@@ -9,7 +9,7 @@ const DRIVER = 'imagelog';
 
 /** Returns what the views know of an image beside its config. Metadata values are given as text. */
 export function imageDetails(views: Views, id: ImageId): Details {
-  const chainId = views.images.byId.get(id)?.chainId;
+  const chainId = views.images.get(id)?.chainId;
   const values = [...(views.metadata.get(id) ?? [])];
   const metadata = Object.fromEntries(values.map(([key, value]) => [key, new TextDecoder().decode(value)]));
   const lastUpdated = metadata[LAST_UPDATED_KEY];

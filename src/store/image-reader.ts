@@ -1,4 +1,7 @@
+import { childrenOf, parentOf } from '../../projections/children.js';
 import { headsOf } from '../../projections/heads.js';
+import type { ImageIds } from '../../projections/image-ids.js';
+import { searchImage } from '../../projections/search.js';
 import type { Views } from '../../projections/views.js';
 import { StoreError } from '../errors.js';
 import type { Details } from '../model/details.js';
@@ -34,20 +37,20 @@ export class ImageReader implements ImageReads {
 
   get(id: ImageId): Image {
     mustBeString('id', id);
-    if (!this.#parts.views.images.byId.has(id)) throw imageNotFound(id);
+    if (!this.#parts.views.images.has(id)) throw imageNotFound(id);
     return this.#read(id);
   }
 
   search(partial: string): ImageId {
     mustBeString('partial', partial);
-    return this.#parts.views.search.find(partial);
+    return searchImage(this.#parts.views.images, partial);
   }
 
   getParent(id: ImageId): ImageId {
     const { views } = this.#parts;
-    const parent = views.children.parent(id);
+    const parent = parentOf(views.images, id);
     if (parent !== undefined) return parent;
-    throw views.images.byId.has(id) ? noParent(id) : imageNotFound(id);
+    throw views.images.has(id) ? noParent(id) : imageNotFound(id);
   }
 
   getLastUpdated(id: ImageId): Date | undefined {
@@ -70,34 +73,34 @@ export class ImageReader implements ImageReads {
   }
 
   children(id: ImageId): ImageId[] {
-    return this.#parts.views.children.children(id).sort();
+    return childrenOf(this.#parts.views.images, id);
   }
 
   map(): ReadonlyMap<ImageId, Image> {
-    return this.#imagesOf([...this.#parts.views.images.byId.keys()]);
+    return this.#imagesOf(this.#parts.views.images.ids());
   }
 
   heads(): ReadonlyMap<ImageId, Image> {
-    return this.#imagesOf(headsOf(this.#parts.views.children));
+    return this.#imagesOf(headsOf(this.#parts.views.images));
   }
 
   len(): number {
-    return this.#parts.views.images.byId.size;
+    return this.#parts.views.images.size;
   }
 
   #read(id: ImageId): Image {
     const { views, readConfig, details } = this.#parts;
-    const parent = views.children.parent(id);
+    const parent = parentOf(views.images, id);
     return storedImage(readConfig(id), { id, parent, details: details && (() => details(id)) });
   }
 
-  #imagesOf(ids: ImageId[]): ReadonlyMap<ImageId, Image> {
-    if (this.#parts.configsOutliveImages) return new LazyImageMap(ids, (id) => this.#read(id));
-    return new Map(ids.map((id) => [id, this.#read(id)]));
+  #imagesOf(ids: ImageIds): ReadonlyMap<ImageId, Image> {
+    const images = new LazyImageMap(ids, (id) => this.#read(id));
+    return this.#parts.configsOutliveImages ? images : new Map(images);
   }
 
   // As Docker answers: an image that is not there was never updated and not built here.
   #metadata(id: ImageId, key: string): Uint8Array | undefined {
-    return this.#parts.views.images.byId.has(id) ? this.#parts.readMetadata(id, key) : undefined;
+    return this.#parts.views.images.has(id) ? this.#parts.readMetadata(id, key) : undefined;
   }
 }

@@ -48,7 +48,7 @@ export class ImageStore extends ImageReader implements Store {
     const chainId = chainOf(incoming.image);
     if (heldLayers === undefined || chainId === undefined) return (await this.#submit(decide, options)).id;
     const { id } = incoming;
-    const hasImage = (image: ImageId): boolean => views.images.byId.has(image);
+    const hasImage = (image: ImageId): boolean => views.images.has(image);
     await heldLayers.around([{ id, chainId }], hasImage, (holding) => this.#submit(holding(decide), options));
     return id;
   }

@@ -1,3 +1,4 @@
+import type { ImageIds } from '../../projections/image-ids.js';
 import type { ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 
@@ -6,22 +7,20 @@ import type { Image } from '../model/image.js';
  * the moment when the map was made.
  */
 export class LazyImageMap implements ReadonlyMap<ImageId, Image> {
-  readonly #ids: readonly ImageId[];
+  readonly #ids: ImageIds;
   readonly #read: (id: ImageId) => Image;
-  #members: Set<ImageId> | undefined;
 
-  constructor(ids: readonly ImageId[], read: (id: ImageId) => Image) {
+  constructor(ids: ImageIds, read: (id: ImageId) => Image) {
     this.#ids = ids;
     this.#read = read;
   }
 
   get size(): number {
-    return this.#ids.length;
+    return this.#ids.size;
   }
 
   has(id: ImageId): boolean {
-    this.#members ??= new Set(this.#ids);
-    return this.#members.has(id);
+    return this.#ids.has(id);
   }
 
   get(id: ImageId): Image | undefined {
@@ -29,7 +28,7 @@ export class LazyImageMap implements ReadonlyMap<ImageId, Image> {
   }
 
   keys(): MapIterator<ImageId> {
-    return this.#ids.values();
+    return this.#ids[Symbol.iterator]();
   }
 
   *values(): MapIterator<Image> {

@@ -188,7 +188,7 @@ export class LocalEventStore implements EventStore {
       blobs,
       policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
       heldLayers,
-      hasImage: (id) => viewSet.views.images.byId.has(id),
+      hasImage: (id) => viewSet.views.images.has(id),
       isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
       headSeq: () => this.#wired.reader.head.seq,
     });

@@ -10,8 +10,8 @@ export function statsOf(views: Views, head: Head, sidecar: Sidecar): StoreStats 
   for (const { size } of views.blobs.byDigest.values()) blobBytes += size;
   return {
     events: head.seq,
-    images: views.images.byId.size,
-    heads: headsOf(views.children).length,
+    images: views.images.size,
+    heads: headsOf(views.images).size,
     references: views.references.byName.size,
     layers: views.layers.byChain.size,
     blobs: views.blobs.byDigest.size,

@@ -1,3 +1,4 @@
+import { parentOf } from '../../projections/children.js';
 import type { Views } from '../../projections/views.js';
 import type { ImageId } from '../model/digest.js';
 import { mustBeString } from './argument-types.js';
@@ -10,7 +11,7 @@ import { imageNotFound } from './decide/need.js';
  */
 export function storedMetadata(views: Views, id: ImageId, key: string): Uint8Array {
   mustBeString('key', key);
-  if (!views.images.byId.has(id)) throw imageNotFound(id);
+  if (!views.images.has(id)) throw imageNotFound(id);
   checkMetadataKey(key);
   const value = findMetadata(views, id, key);
   if (value === undefined) throw metadataNotFound(id, key);
@@ -20,6 +21,6 @@ export function storedMetadata(views: Views, id: ImageId, key: string): Uint8Arr
 /** Returns the value that an image has under `key`, which is the view's own; undefined when it has none. */
 export function findMetadata(views: Views, id: ImageId, key: string): Uint8Array | undefined {
   if (key !== PARENT_KEY) return views.metadata.get(id)?.get(key);
-  const parent = views.children.parent(id);
+  const parent = parentOf(views.images, id);
   return parent === undefined ? undefined : new TextEncoder().encode(parent);
 }

@@ -1,9 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { SearchView } from '../../projections/search.js';
+import { ImagesView } from '../../projections/images-view.js';
+import { searchImage } from '../../projections/search.js';
 import { isStoreError } from '../../src/errors.js';
 import { bytesToHex, type ImageId } from '../../src/model/digest.js';
 import { storeError } from '../support/store-error.js';
+
+const ENTRY = { seq: 1, chainId: undefined };
 
 /** Ids that begin alike often: few first digits, and random ones after. */
 const anyId: fc.Arbitrary<ImageId> = fc
@@ -18,9 +21,9 @@ function plainAnswer(ids: ReadonlySet<ImageId>, term: string): string {
   return found[0] ?? 'IMAGE_NOT_FOUND';
 }
 
-function answer(view: SearchView, term: string): string {
+function answer(view: ImagesView, term: string): string {
   try {
-    return view.find(term);
+    return searchImage(view, term);
   } catch (error) {
     if (!isStoreError(error)) throw error;
     return error.code;
@@ -35,11 +38,11 @@ test('a search answers as a look at every id does', (t) => {
   );
   fc.assert(
     fc.property(fc.array(change, { maxLength: 40 }), fc.array(others), fc.nat(64), (changes, terms, length) => {
-      const view = new SearchView();
+      const view = new ImagesView();
       const ids = new Set<ImageId>();
       for (const { id, removes } of changes) {
-        view.add(id);
-        view.add(id);
+        view.add(id, ENTRY);
+        view.add(id, ENTRY);
         ids.add(id);
         if (!removes) continue;
         view.remove(id);
@@ -64,10 +67,10 @@ test('a search answers as a look at every id does', (t) => {
 });
 
 test('an ambiguous term names two of its candidates', (t) => {
-  const view = new SearchView();
+  const view = new ImagesView();
   const ids = ['a', 'b', 'c'].map((end) => `sha256:${'1'.repeat(63)}${end}` as ImageId);
-  for (const id of ids) view.add(id);
-  const error = storeError(t, 'ID_AMBIGUOUS', () => view.find('11'));
+  for (const id of ids) view.add(id, ENTRY);
+  const error = storeError(t, 'ID_AMBIGUOUS', () => searchImage(view, '11'));
   t.deepEqual(error.data, { term: '11', candidates: ids.slice(0, 2) });
-  t.deepEqual([view.find(ids[2] as string)], ids.slice(2));
+  t.deepEqual([searchImage(view, ids[2] as string)], ids.slice(2));
 });

@@ -1,28 +1,21 @@
-import type { SearchView } from '../../projections/search.js';
+import { childrenOf, hasChildren, parentOf } from '../../projections/children.js';
+import { headsOf } from '../../projections/heads.js';
+import type { ImagesView } from '../../projections/images-view.js';
+import { searchImage } from '../../projections/search.js';
 import type { Views } from '../../projections/store-projections.js';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
 
 /** Views as plain values that can be compared, each Map in its own order. */
-export function plainViews({
-  images,
-  children,
-  search,
-  references,
-  layers,
-  manifests,
-  blobs,
-  metadata,
-  erasures,
-}: Views): unknown {
-  const ids = [...images.byId.keys()];
+export function plainViews({ images, references, layers, manifests, blobs, metadata, erasures }: Views): unknown {
+  const ids = [...images.ids()];
   return {
-    images: [...images.byId],
-    uses: [...images.usesOfChain],
-    created: [...children.ids()],
-    children: ids.map((id) => [id, children.parent(id), children.children(id).sort()]),
-    childless: [...children.childless()],
-    found: ids.map((id) => foundBy(search, id)),
+    images: [...images],
+    there: [images.size, ids.map((id) => [images.has(id), images.get(id)])],
+    uses: [...images].map(([, { chainId }]) => chainId && images.usesOfChain(chainId)),
+    parents: ids.map((id) => [id, parentOf(images, id), childrenOf(images, id), hasChildren(images, id)]),
+    heads: [...headsOf(images)],
+    found: ids.map((id) => foundBy(images, id)),
     names: [...references.byName],
     named: [...references.byImage].map(([id, names]) => [id, [...names]]),
     layers: [...layers.byChain],
@@ -36,10 +29,10 @@ export function plainViews({
 }
 
 /** What a search finds for the whole id, and for some of its first digits. */
-function foundBy(search: SearchView, id: ImageId): unknown[] {
+function foundBy(images: ImagesView, id: ImageId): unknown[] {
   return [id, id.slice('sha256:'.length, 12), id.slice('sha256:'.length, 8)].map((term) => {
     try {
-      return search.find(term);
+      return searchImage(images, term);
     } catch (error) {
       if (!isStoreError(error)) throw error;
       return error.data;

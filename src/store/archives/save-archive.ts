@@ -1,3 +1,4 @@
+import { parentOf } from '../../../projections/children.js';
 import type { Readable } from 'node:stream';
 import type { Views } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
@@ -42,13 +43,13 @@ export function saveArchive(names: readonly string[], options: SaveOptions, part
 
 function savedImage(id: ImageId, { store, views }: SaveParts): SavedImage {
   const image = store.get(id);
-  const chainId = views.images.byId.get(id)?.chainId;
+  const chainId = views.images.get(id)?.chainId;
   return {
     id,
     config: image.rawJSON(),
     image,
     layers: chainId === undefined ? [] : layersOf(id, chainId, views),
-    parent: views.children.parent(id),
+    parent: parentOf(views.images, id),
     manifests: (views.manifests.get(id) ?? []).map(({ manifest, layers }) => ({ descriptor: manifest, layers })),
   };
 }

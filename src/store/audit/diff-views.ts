@@ -1,3 +1,4 @@
+import { parentOf } from '../../../projections/children.js';
 import type { ViewSet, Views } from '../../../projections/views.js';
 import type { ChainId, ImageId } from '../../model/digest.js';
 import type { LayerFacts, StoredEvent } from '../../model/events.js';
@@ -14,12 +15,12 @@ type Changes = Omit<StoreDiff, 'from' | 'to'>;
  */
 export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
   const { views } = viewSet;
-  const images = new Touched<ImageId, ImageId>((id) => (views.images.byId.has(id) ? id : undefined));
+  const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
   const references = new Touched<string, ReferenceEntry>(
     (name) => views.references.byName.get(name),
     (before, after) => isSameTarget(targetOf(before), targetOf(after)),
   );
-  const parents = new Touched<ImageId, ImageId>((id) => views.children.parent(id));
+  const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
   const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
   const touch = (event: StoredEvent): void => {

@@ -33,7 +33,7 @@ export class LogBackend implements StoreBackend {
 
   walk(visit: DigestWalkFunc): void {
     this.#parts.checkOpen();
-    for (const id of [...this.#views.images.byId.keys()].sort()) visit(id);
+    for (const id of [...this.#views.images.ids()].sort()) visit(id);
   }
 
   get(digest: Digest): Uint8Array {
@@ -70,7 +70,7 @@ export class LogBackend implements StoreBackend {
 
   #known(digest: Digest): ImageId {
     this.#parts.checkOpen();
-    if (this.#views.images.byId.has(digest as ImageId)) return digest as ImageId;
+    if (this.#views.images.has(digest as ImageId)) return digest as ImageId;
     refuseErased(this.#views.erasures, digest);
     throw imageNotFound(digest);
   }

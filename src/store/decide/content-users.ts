@@ -15,7 +15,7 @@ export interface ContentUsers {
 /** Returns what needs `digest`. Costs a walk over manifests, references and layers. */
 export function usersOf({ images, manifests, references, layers }: Views, digest: Digest): ContentUsers {
   const users = new Set<ImageId>();
-  if (images.byId.has(digest as ImageId)) users.add(digest as ImageId);
+  if (images.has(digest as ImageId)) users.add(digest as ImageId);
   for (const [image, entries] of manifests) {
     const isNamed = entries.some(
       ({ manifest, layers: blobs }) => manifest.digest === digest || blobs.some((blob) => blob.digest === digest),
@@ -34,7 +34,7 @@ export function usersOf({ images, manifests, references, layers }: Views, digest
 
 /** Gives the configs, manifests and indexes that a store with these views needs; some more than once. */
 export function* neededContent({ images, manifests, references }: Pick<Views, 'images' | 'manifests' | 'references'>) {
-  yield* images.byId.keys() as Iterable<Digest>;
+  yield* images.ids() as Iterable<Digest>;
   for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
   for (const { target } of references.byName.values()) if (target !== undefined) yield target.digest;
 }

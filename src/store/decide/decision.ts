@@ -1,5 +1,5 @@
 import type { Erasure } from '../../../projections/erasures.js';
-import type { ImageEntry } from '../../../projections/images.js';
+import type { ImageEntry } from '../../../projections/images-view.js';
 import type { ManifestEntry } from '../../../projections/manifests.js';
 import type { ReferenceEntry } from '../../../projections/references.js';
 import type { ConsumerPosition } from '../../log/log.js';

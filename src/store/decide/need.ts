@@ -1,4 +1,4 @@
-import type { ImageEntry } from '../../../projections/images.js';
+import type { ImageEntry } from '../../../projections/images-view.js';
 import { StoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
 import type { DecisionState } from './decision.js';

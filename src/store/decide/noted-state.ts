@@ -1,5 +1,6 @@
+import { childrenOf, hasChildren, parentOf } from '../../../projections/children.js';
 import type { Erasure } from '../../../projections/erasures.js';
-import type { ImageEntry } from '../../../projections/images.js';
+import type { ImageEntry } from '../../../projections/images-view.js';
 import type { ManifestEntry } from '../../../projections/manifests.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
@@ -53,22 +54,22 @@ export class NotedState implements DecisionState {
 
   image(id: ImageId): ImageEntry | undefined {
     this.#notes.add(`image ${id}`);
-    return this.#views.images.byId.get(id);
+    return this.#views.images.get(id);
   }
 
   parent(id: ImageId): ImageId | undefined {
     this.#notes.add(`parent ${id}`);
-    return this.#views.children.parent(id);
+    return parentOf(this.#views.images, id);
   }
 
   children(id: ImageId): ImageId[] {
     this.#notes.add(`children ${id}`);
-    return this.#views.children.children(id);
+    return childrenOf(this.#views.images, id);
   }
 
   hasChildren(id: ImageId): boolean {
     this.#notes.add(`children ${id}`);
-    return this.#views.children.hasChildren(id);
+    return hasChildren(this.#views.images, id);
   }
 
   metadata(id: ImageId, key: string): Uint8Array | undefined {
@@ -128,7 +129,7 @@ export class NotedState implements DecisionState {
 
   usesOf(chainId: ChainId): number {
     this.#notes.add(`uses ${chainId}`);
-    const images = this.#views.images.usesOfChain.get(chainId) ?? 0;
+    const images = this.#views.images.usesOfChain(chainId);
     const layers = this.#views.layers.childrenOf.get(chainId) ?? 0;
     return images + layers + this.#holds.holdsOf(chainId);
   }

@@ -42,7 +42,7 @@ export class PruneScan implements PruneCandidates {
   addViews({ images, layers, manifests, references }: Views): void {
     for (const digest of neededContent({ images, manifests, references })) this.contents.delete(digest);
     for (const chainId of layers.byChain.keys()) {
-      if (!images.usesOfChain.has(chainId) && !layers.childrenOf.has(chainId)) this.chains.add(chainId);
+      if (images.usesOfChain(chainId) === 0 && !layers.childrenOf.has(chainId)) this.chains.add(chainId);
     }
   }
 

@@ -132,7 +132,7 @@ async function openParts(
 // An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.
 async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<HeldLayers> {
   const heldLayers = new HeldLayers(layers);
-  for (const [id, { chainId }] of views.images.byId) {
+  for (const [id, { chainId }] of views.images) {
     if (chainId !== undefined) await heldLayers.tryTake(id, chainId);
   }
   return heldLayers;

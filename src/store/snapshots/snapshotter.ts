@@ -118,5 +118,5 @@ export class Snapshotter {
 }
 
 function countEntries({ images, references, layers }: Views): number {
-  return images.byId.size + references.byName.size + layers.byChain.size;
+  return images.size + references.byName.size + layers.byChain.size;
 }

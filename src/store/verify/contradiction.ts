@@ -1,3 +1,4 @@
+import { hasChildren, parentOf } from '../../../projections/children.js';
 import { imagesOf } from '../../../projections/references.js';
 import type { Views } from '../../../projections/store-projections.js';
 import type { Digest, ImageId } from '../../model/digest.js';
@@ -11,17 +12,17 @@ import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.
 export function contradictionOf(views: Views, event: StoredEvent): string | undefined {
   switch (event.type) {
     case 'ImageCreated':
-      return views.images.byId.has(event.image) ? `creates the image ${event.image}, which is there` : undefined;
+      return views.images.has(event.image) ? `creates the image ${event.image}, which is there` : undefined;
     case 'ImageDeleted':
       return deletionFault(views, event);
     case 'ParentSet':
       return (
         lacking(views, event.image) ??
         lacking(views, event.parent) ??
-        differing('the parent before', views.children.parent(event.image), event.previous)
+        differing('the parent before', parentOf(views.images, event.image), event.previous)
       );
     case 'ParentCleared':
-      return differing('the parent', views.children.parent(event.image), event.parent);
+      return differing('the parent', parentOf(views.images, event.image), event.parent);
     case 'MetadataSet':
     case 'ManifestAdded':
       return lacking(views, event.image);
@@ -46,12 +47,12 @@ function deletionFault(
   views: Views,
   { image, parent, chainId }: StoredEvent & { type: 'ImageDeleted' },
 ): string | undefined {
-  const entry = views.images.byId.get(image);
+  const entry = views.images.get(image);
   if (entry === undefined) return lacking(views, image);
-  if (views.children.hasChildren(image)) return `deletes the image ${image}, which still has children`;
+  if (hasChildren(views.images, image)) return `deletes the image ${image}, which still has children`;
   if (views.references.byImage.has(image)) return `deletes the image ${image}, which still has references`;
   return (
-    differing('the parent', views.children.parent(image), parent) ?? differing('the chain', entry.chainId, chainId)
+    differing('the parent', parentOf(views.images, image), parent) ?? differing('the chain', entry.chainId, chainId)
   );
 }
 
@@ -77,16 +78,16 @@ function removalFault({ layers, images }: Views, { chainId, blob }: LayerFacts):
   const facts = layers.byChain.get(chainId);
   if (facts === undefined) return `removes the layer ${chainId}, which is not there`;
   if (layers.childrenOf.has(chainId)) return `removes the layer ${chainId}, which others stand on`;
-  if (images.usesOfChain.has(chainId)) return `removes the layer ${chainId}, which images need`;
+  if (images.usesOfChain(chainId) > 0) return `removes the layer ${chainId}, which images need`;
   return differing('the blob', facts.blob.digest, blob.digest);
 }
 
 function isInUse({ images, blobs }: Views, digest: Digest): boolean {
-  return images.byId.has(digest as ImageId) || blobs.byDigest.has(digest);
+  return images.has(digest as ImageId) || blobs.byDigest.has(digest);
 }
 
 function lacking({ images }: Views, image: ImageId): string | undefined {
-  return images.byId.has(image) ? undefined : `is about the image ${image}, which is not there`;
+  return images.has(image) ? undefined : `is about the image ${image}, which is not there`;
 }
 
 function differing(what: string, is: string | undefined, said: string | undefined): string | undefined {

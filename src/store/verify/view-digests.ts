@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { ViewEncoder } from '../../../projections/projection.js';
-import { SearchView } from '../../../projections/search.js';
 import { SnapshotWriter } from '../../../projections/snapshot-writer.js';
 import { storeProjections, type ViewName, type Views, viewNames } from '../../../projections/store-projections.js';
 
@@ -23,10 +22,8 @@ export function differingViews(one: ViewDigests, other: ViewDigests): ViewName[]
   return viewNames.filter((name) => one[name] !== other[name]);
 }
 
-// The search sorts what it was asked about, so its order tells of questions and not of events.
 function encoderOf<Name extends ViewName>(views: Views, name: Name): ViewEncoder {
-  if (name !== 'search') return storeProjections[name].encode(views[name]);
-  return storeProjections.search.encode(new SearchView(views.search.buckets().map((ids) => [...new Set(ids)].sort())));
+  return storeProjections[name].encode(views[name]);
 }
 
 async function digestOfView(encode: ViewEncoder): Promise<string> {

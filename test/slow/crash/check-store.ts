@@ -1,3 +1,5 @@
+import { parentOf } from '../../../projections/children.js';
+import { headsOf } from '../../../projections/heads.js';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createViews, type Views } from '../../../projections/views.js';
@@ -80,12 +82,12 @@ function wrongViews(store: EventStore, events: readonly StoredEvent[]): string[]
     .map((name) => `the view of ${name} is not that of a fresh fold`);
 }
 
-function folded({ images, children, references, layers, metadata }: Views): Record<string, unknown> {
-  const ids = [...images.byId.keys()];
+function folded({ images, references, layers, metadata }: Views): Record<string, unknown> {
+  const ids = [...images.ids()];
   return {
     images: ids,
-    heads: [...children.childless()].sort(),
-    parents: ids.map((id) => children.parent(id) ?? ''),
+    heads: [...headsOf(images)].sort(),
+    parents: ids.map((id) => parentOf(images, id) ?? ''),
     references: [...references.byName.values()].sort((a, b) => (a.reference < b.reference ? -1 : 1)),
     layers: [...layers.byChain.keys()].sort(),
     metadata: ids.map((id) => sortedValues([...(metadata.get(id) ?? [])])),

@@ -85,7 +85,7 @@ test('index rows, snapshots and a checkpoint that are wrong or missing are made 
 test('a live view that differs from a fresh fold is replaced, and named, and goes on', async (t) => {
   const { store, viewSet, notices } = await openFailingStore(t);
   const ids = await fill(store);
-  viewSet.views.images.byId.delete(ids[5] as ImageId);
+  viewSet.views.images.remove(ids[5] as ImageId);
   viewSet.views.references.byName.clear();
   t.is(store.len(), IMAGES - 1);
   const folded: number[] = [];

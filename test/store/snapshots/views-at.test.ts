@@ -28,7 +28,7 @@ test('a look into the past that is too far from a snapshot to keep its events fo
   // 100,000 events are kept, and one more is not.
   for (const seq of [100_000, 100_001]) {
     const past = await pastViewsAt(sources, seq);
-    t.is(past.images.byId.size, 50);
+    t.is(past.images.size, 50);
     t.deepEqual(plainViews(past), plainViews((await viewsAt(sources, seq)).views));
   }
   t.deepEqual(pagesRead, [100_000, 100_000, 100_001, 100_001], 'each look reads the log once');

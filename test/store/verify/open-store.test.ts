@@ -107,7 +107,7 @@ test('live views that are not those of the events are said, by name', async (t) 
   const [violation, ...others] = await verifySource(source);
   t.deepEqual(others, []);
   t.like(violation, { code: 'VIEW_WRONG', place: 'open store', seq: 600 });
-  t.regex(violation?.message ?? '', /images, children, search, references, layers/);
+  t.regex(violation?.message ?? '', /images, references, layers/);
 });
 
 test('a store that is closed is not verified', async (t) => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { hasChildren, parentOf } from '../../../../projections/children.js';
 import { createViews } from '../../../../projections/views.js';
 import { makeLife, openLife } from '../../../../scripts/bench/inputs/life-log.js';
 import { movingReferences } from '../../../../scripts/bench/inputs/life.js';
@@ -19,21 +20,21 @@ async function eventsOf(directory: string): Promise<StoredEvent[]> {
 /** What an event says that cannot be, by the events before it; undefined when all is well. */
 function faultOf(
   event: StoredEvent,
-  { images, children, references, metadata }: ReturnType<typeof createViews>['views'],
+  { images, references, metadata }: ReturnType<typeof createViews>['views'],
 ): string | undefined {
-  const isThere = 'image' in event && images.byId.has(event.image);
+  const isThere = 'image' in event && images.has(event.image);
   switch (event.type) {
     case 'ImageCreated':
       return isThere ? 'it is there already' : undefined;
     case 'ImageDeleted':
-      if (!isThere || children.hasChildren(event.image) || references.byImage.has(event.image)) return 'it is in use';
-      if (images.byId.get(event.image)?.chainId !== event.chainId) return 'it had another chain';
-      return children.parent(event.image) === event.parent ? undefined : 'it had another parent';
+      if (!isThere || hasChildren(images, event.image) || references.byImage.has(event.image)) return 'it is in use';
+      if (images.get(event.image)?.chainId !== event.chainId) return 'it had another chain';
+      return parentOf(images, event.image) === event.parent ? undefined : 'it had another parent';
     case 'ParentSet':
-      if (!isThere || !images.byId.has(event.parent)) return 'one is not there';
-      return children.parent(event.image) === event.previous ? undefined : 'it had another parent';
+      if (!isThere || !images.has(event.parent)) return 'one is not there';
+      return parentOf(images, event.image) === event.previous ? undefined : 'it had another parent';
     case 'ParentCleared':
-      return children.parent(event.image) === event.parent ? undefined : 'it had another parent';
+      return parentOf(images, event.image) === event.parent ? undefined : 'it had another parent';
     case 'MetadataSet':
       return isThere ? undefined : 'it is not there';
     case 'MetadataCleared':
@@ -65,7 +66,7 @@ test('a made-up log is one that a store could have written', async (t) => {
   }
   t.deepEqual(faults, []);
   await using store = await openLife(directory);
-  t.is(store.len(), viewSet.views.images.byId.size);
+  t.is(store.len(), viewSet.views.images.size);
   // Each is read and checked against its id.
   t.true([...store.map().values()].every((image) => image.architecture === 'amd64'));
 });

@@ -1,0 +1,230 @@
+import { HASH_BYTES } from '../src/model/digest.js';
+import { DigestProbe } from './digest-probe.js';
+import { type DigestRows, keyAt } from './digest-rows.js';
+import { SnapshotDamage } from './snapshot-damage.js';
+
+/** What a look-up gives for a digest that is not there. */
+export const NO_ROW = -1;
+
+const KEY_BITS = 32;
+const KEY_DIGITS = 8;
+const MIN_SLOT_BITS = 6;
+/** Slots behind the last that a digest belongs to, for those that are pushed there: an empty one is always left at the end. */
+const MIN_SLACK = 64;
+
+/**
+ * Finds digests by themselves and by their first digits: a hash table whose slots are in the order of the digests. A digest
+ * belongs into the slot that its first bits say, and stands there or a little after it, behind all smaller ones (linear
+ * probing; Amble and Knuth, "Ordered hash tables", 1974). So a look-up and the first digest with a prefix are a look at one
+ * or two places of memory each, nothing is ever sorted, and the same digests give the same table in whatever order they came.
+ *
+ * SHA-256 spreads digests evenly: at most two of three slots are taken, and runs of taken ones are short. Images whose digests
+ * all belong into one of a million slots cost whoever makes them a million hashes each, and look-ups among n of them take log n
+ * steps; only adding and removing moves what is behind.
+ */
+export class DigestIndex {
+  readonly #rows: DigestRows;
+  /** The first 32 bits of a digest, and 1 + its row; or, in an empty slot, two zeros. */
+  #slots: Uint32Array<ArrayBuffer>;
+  #slotBits: number;
+  #size = 0;
+  readonly #probe = new DigestProbe();
+
+  /** Makes an index of none of `rows`, with room for `count` of them. */
+  constructor(rows: DigestRows, count = 0) {
+    this.#rows = rows;
+    this.#slotBits = slotBitsFor(count);
+    this.#slots = emptySlots(this.#slotBits, MIN_SLACK);
+  }
+
+  /**
+   * Makes an index of the rows that `order` names, in the order of their digests.
+   * @throws {SnapshotDamage} when they are not in that order, or there are no such rows
+   */
+  static ofOrdered(rows: DigestRows, order: Uint32Array): DigestIndex {
+    const index = new DigestIndex(rows, order.length);
+    index.#fill(order);
+    return index;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Returns the row of a digest; NO_ROW when it is not there, or `text` is none. */
+  find(text: string): number {
+    const probe = this.#probe;
+    if (!probe.readDigest(text)) return NO_ROW;
+    const row = this.#rowAt(this.#position(keyAt(probe.bytes, 0), probe.bytes));
+    return row !== NO_ROW && this.#rows.equals(row, probe) ? row : NO_ROW;
+  }
+
+  /** Returns the rows of the first `most` digests that begin with `text`, in order; none when it is not how a digest begins. */
+  findPrefix(text: string, most: number): number[] {
+    const probe = this.#probe;
+    if (!probe.readPrefix(text)) return [];
+    const first = keyAt(probe.bytes, 0);
+    const last = first + 2 ** (KEY_BITS - 4 * Math.min(KEY_DIGITS, probe.digits)) - 1;
+    const end = this.#home(last);
+    const found: number[] = [];
+    for (let slot = this.#position(first, probe.bytes); found.length < most; slot++) {
+      const row = this.#rowAt(slot);
+      if (row !== NO_ROW) {
+        if (!this.#rows.startsWith(row, probe)) break;
+        found.push(row);
+      } else if (slot >= end) {
+        break;
+      }
+    }
+    return found;
+  }
+
+  /** Adds a row whose digest is not there. */
+  add(row: number): void {
+    if (3 * (this.#size + 1) > 2 * 2 ** this.#slotBits) this.#enlarge();
+    const key = this.#rows.key(row);
+    const slot = this.#position(key, this.#rows.hash(row));
+    let end = slot;
+    while (this.#rowAt(end) !== NO_ROW) end++;
+    if (end === this.#lastSlot) this.#addSlack();
+    this.#slots.copyWithin(2 * (slot + 1), 2 * slot, 2 * end);
+    this.#set(slot, key, row);
+    this.#size++;
+  }
+
+  /** Removes a row that is there. */
+  remove(row: number): void {
+    const slot = this.#position(this.#rows.key(row), this.#rows.hash(row));
+    let end = slot + 1;
+    // Those behind it that were pushed out of their slot move back by one.
+    while (this.#rowAt(end) !== NO_ROW && this.#home(this.#slots[2 * end] as number) < end) end++;
+    this.#slots.copyWithin(2 * slot, 2 * (slot + 1), 2 * end);
+    this.#slots.fill(0, 2 * (end - 1), 2 * end);
+    this.#size--;
+  }
+
+  /** Returns a copy of the slots, for `rowsInSlots`: all that may change. */
+  copySlots(): Uint32Array<ArrayBuffer> {
+    return this.#slots.slice();
+  }
+
+  get #lastSlot(): number {
+    return this.#slots.length / 2 - 1;
+  }
+
+  #home(key: number): number {
+    return key >>> (KEY_BITS - this.#slotBits);
+  }
+
+  #rowAt(slot: number): number {
+    return (this.#slots[2 * slot + 1] as number) - 1;
+  }
+
+  #set(slot: number, key: number, row: number): void {
+    this.#slots[2 * slot] = key;
+    this.#slots[2 * slot + 1] = row + 1;
+  }
+
+  /**
+   * The first slot, from the one on where a digest belongs, that is empty or has a digest that is not before it: where it is if
+   * it is there, and belongs if not. All slots from there on are so: hence steps that double, and then halve.
+   */
+  #position(key: number, bytes: Uint8Array): number {
+    let before = this.#home(key) - 1;
+    let at = before + 1;
+    for (let step = 1; at < this.#lastSlot && this.#isBefore(at, key, bytes); step *= 2) {
+      before = at;
+      at += step;
+    }
+    at = Math.min(at, this.#lastSlot);
+    while (at - before > 1) {
+      const middle = (before + at) >>> 1;
+      if (this.#isBefore(middle, key, bytes)) before = middle;
+      else at = middle;
+    }
+    return at;
+  }
+
+  #isBefore(slot: number, key: number, bytes: Uint8Array): boolean {
+    const row = this.#rowAt(slot);
+    if (row === NO_ROW) return false;
+    const other = this.#slots[2 * slot] as number;
+    return other < key || (other === key && this.#rows.compareTo(row, bytes) < 0);
+  }
+
+  #enlarge(): void {
+    const old = this.#slots;
+    this.#slotBits++;
+    this.#slots = emptySlots(this.#slotBits, MIN_SLACK);
+    let next = 0;
+    for (let at = 0; at < old.length; at += 2) {
+      const rowAndOne = old[at + 1] as number;
+      if (rowAndOne > 0) next = this.#append(next, old[at] as number, rowAndOne - 1);
+    }
+  }
+
+  // One loop over arrays, without calls: an open of a store runs it once, before it is compiled.
+  #fill(order: Uint32Array): void {
+    const { hashes, length } = this.#rows;
+    const shift = KEY_BITS - this.#slotBits;
+    let slots = this.#slots;
+    let next = 0;
+    let keyBefore = -1;
+    for (let at = 0; at < order.length; at++) {
+      const row = order[at] as number;
+      if (row >= length) throw new SnapshotDamage(`it has no digest ${row}`);
+      const key = keyAt(hashes, row * HASH_BYTES);
+      if (key <= keyBefore && !this.#isAfter(row, order[at - 1]))
+        throw new SnapshotDamage('its digests are not in order');
+      const slot = Math.max(next, key >>> shift);
+      if (2 * slot === slots.length - 2) slots = this.#addSlack();
+      slots[2 * slot] = key;
+      slots[2 * slot + 1] = row + 1;
+      next = slot + 1;
+      keyBefore = key;
+    }
+    this.#size = order.length;
+  }
+
+  #isAfter(row: number, before: number | undefined): boolean {
+    return before === undefined || this.#rows.compare(row, before) > 0;
+  }
+
+  /** Puts a row whose digest is after all others into its slot, or into `next` if that is behind it; returns the slot after. */
+  #append(next: number, key: number, row: number): number {
+    const slot = Math.max(next, this.#home(key));
+    if (slot === this.#lastSlot) this.#addSlack();
+    this.#set(slot, key, row);
+    return slot + 1;
+  }
+
+  /** Makes the slots behind the last home twice as many. */
+  #addSlack(): Uint32Array<ArrayBuffer> {
+    const homes = 2 ** this.#slotBits;
+    const larger = emptySlots(this.#slotBits, 2 * (this.#slots.length / 2 - homes));
+    larger.set(this.#slots);
+    this.#slots = larger;
+    return larger;
+  }
+}
+
+/** Returns the rows in a copy of an index's slots, in the order of their digests. */
+export function rowsInSlots(slots: Uint32Array): Uint32Array<ArrayBuffer> {
+  const rows = new Uint32Array(slots.length / 2);
+  let count = 0;
+  for (let at = 1; at < slots.length; at += 2) {
+    const rowAndOne = slots[at] as number;
+    if (rowAndOne > 0) rows[count++] = rowAndOne - 1;
+  }
+  return rows.subarray(0, count);
+}
+
+function slotBitsFor(count: number): number {
+  let bits = MIN_SLOT_BITS;
+  while (3 * count > 2 * 2 ** bits) bits++;
+  return bits;
+}
+
+function emptySlots(bits: number, slack: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(2 * (2 ** bits + slack));
+}
