@@ -17,9 +17,10 @@ const BAR_HEIGHT = 12;
 /** A verdict on what was measured. */
 type Measured = Verdict & { readonly figure: number; readonly attainment: number };
 
-/** Returns a bar for each target that was measured: to the right of the middle as much as it is beyond, to the left as much as it misses. */
+/** Returns a bar for each target that was measured: to the right of the middle as much as it is beyond, to the left as much as it misses. Empty when none was. */
 export function targetBars(verdicts: readonly Verdict[]): Panel {
   const measured = verdicts.filter((verdict): verdict is Measured => verdict.attainment !== undefined);
+  if (measured.length === 0) return { height: 0, content: [] };
   const x = logScale(DOMAIN, [LEFT, RIGHT]);
   const bottom = TOP + measured.length * ROW_HEIGHT;
   const grid = TICKS.flatMap((tick) => [
