@@ -1,5 +1,5 @@
 import { HASH_BYTES } from '../src/model/digest.js';
-import { DigestProbe } from './digest-probe.js';
+import { DigestProbe, keyOfText } from './digest-probe.js';
 import { type DigestRows, keyAt } from './digest-rows.js';
 import { SnapshotDamage } from './snapshot-damage.js';
 
@@ -11,6 +11,8 @@ const KEY_DIGITS = 8;
 const MIN_SLOT_BITS = 6;
 /** Slots behind the last that a digest belongs to, for those that are pushed there: an empty one is always left at the end. */
 const MIN_SLACK = 64;
+/** Slots that are looked at one by one; fewer than the slack. */
+const NEAR_SLOTS = 8;
 
 /**
  * Finds digests by themselves and by their first digits: a hash table whose slots are in the order of the digests. A digest
@@ -53,6 +55,8 @@ export class DigestIndex {
 
   /** Returns the row of a digest; NO_ROW when it is not there, or `text` is none. */
   find(text: string): number {
+    const known = this.#findKnown(text);
+    if (known !== NO_ROW) return known;
     const probe = this.#probe;
     if (!probe.readDigest(text)) return NO_ROW;
     const row = this.#rowAt(this.#position(keyAt(probe.bytes, 0), probe.bytes));
@@ -123,6 +127,21 @@ export class DigestIndex {
   #set(slot: number, key: number, row: number): void {
     this.#slots[2 * slot] = key;
     this.#slots[2 * slot + 1] = row + 1;
+  }
+
+  /**
+   * Looks at the few slots where a digest nearly always is, for one whose string is known: to compare strings takes half the time
+   * of reading 64 digits.
+   */
+  #findKnown(text: string): number {
+    const key = keyOfText(text);
+    const home = this.#home(key);
+    for (let slot = home; slot < home + NEAR_SLOTS; slot++) {
+      const row = this.#rowAt(slot);
+      if (row === NO_ROW) return NO_ROW;
+      if (this.#slots[2 * slot] === key && this.#rows.isKnownAs(row, text)) return row;
+    }
+    return NO_ROW;
   }
 
   /**

@@ -1,6 +1,8 @@
 import { HASH_BYTES } from '../src/model/digest.js';
 
 const SHA256 = 'sha256:';
+/** Hex digits of 32 bits. */
+const KEY_DIGITS = 8;
 const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
 /** What a sign is worth that is no hex digit: a bit that no digit has. */
 const NO_DIGIT = 0x10;
@@ -59,4 +61,13 @@ export class DigestProbe {
     this.#digits = digits;
     return values < NO_DIGIT && codes < CODES;
   }
+}
+
+/** Returns the first 32 bits of the digest that `text` is; any 32 bits when it is none. */
+export function keyOfText(text: string): number {
+  let key = 0;
+  for (let at = SHA256.length; at < SHA256.length + KEY_DIGITS; at++) {
+    key = (key << 4) | ((VALUE_OF_CODE[text.charCodeAt(at) % CODES] as number) & 0xf);
+  }
+  return key >>> 0;
 }

@@ -56,6 +56,11 @@ export class DigestRows {
     return digest;
   }
 
+  /** Whether the digest in a row is `text`, as far as its string is known: false also when nobody asked for it. */
+  isKnownAs(row: number, text: string): boolean {
+    return this.#strings[row] === text;
+  }
+
   /** The 32 bytes of the digest in a row: a view, not a copy. */
   hash(row: number): Uint8Array {
     return this.#hashes.subarray(row * HASH_BYTES, (row + 1) * HASH_BYTES);
