@@ -35,6 +35,8 @@ export const MAX_TABLE_INDEX_BYTES = 64 * 1024 * 1024;
 export const MAX_TABLE_BYTES_AT_OPEN = 32 * 1024 * 1024;
 /** Events that a subscriber holds in memory: one page, however far it is behind. */
 export const MAX_PAGE_EVENTS = 1_000;
+/** Size of the configs that an open store keeps in memory when they were read; decoded, they take about five times that. */
+export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
 /** Length of a consumer's name, its version included. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
 /** Events that a consumer was given and has not acknowledged: more are a consumer that forgot to. */

@@ -5,6 +5,7 @@ import { atBenchmark } from './cases/at.js';
 import { createBenchmark } from './cases/create.js';
 import { followBenchmark } from './cases/follow.js';
 import { followersBenchmark } from './cases/followers.js';
+import { getBenchmark } from './cases/get.js';
 import { growthBenchmark } from './cases/growth.js';
 import { historyBenchmark } from './cases/history.js';
 import { loadBenchmark } from './cases/load.js';
@@ -27,6 +28,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   appendPeersBenchmark,
   openBenchmark,
   viewsBenchmark,
+  getBenchmark,
   loadBenchmark,
   memoryBenchmark,
   saveBenchmark,

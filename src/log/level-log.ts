@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { type Digest, digestOf, HASH_BYTES, type Sha256 } from '../model/digest.js';
+import { type Digest, HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { parsePosition } from './consumer-position.js';
@@ -23,6 +23,7 @@ import type {
 import { putGroup } from './log-batch.js';
 import type { Batch, Database, LogSource, PageRange } from './log-source.js';
 import { Frontier } from './merkle/frontier.js';
+import { equalHashes } from './merkle/node-hash.js';
 import { hashesOnLevel, type Tile, TILE_WIDTH } from './merkle/tile.js';
 import { OpenReads } from './open-reads.js';
 import { openFailure } from './open-failure.js';
@@ -209,10 +210,11 @@ export class LevelLog implements Log {
   }
 
   content(digest: Digest): Uint8Array | undefined {
-    const value = this.#row(contentKey(digest));
+    const key = contentKey(digest);
+    const value = this.#row(key);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (digestOf(bytes, this.#hash) === digest) return bytes;
+    if (equalHashes(this.#hash(bytes), key.subarray(1))) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });

@@ -40,7 +40,7 @@ export interface Image {
 
   /** Returns the config as Docker marshals it, to the byte: known fields only, sorted, compact. Computed once; do not change it. */
   marshalJSON(): Uint8Array;
-  /** Returns the bytes the image was read from, not a copy; for an image that was not read from any, `marshalJSON()`. */
+  /** Returns the bytes the image was read from, the same at each call; for an image that was not read from any, `marshalJSON()`. */
   rawJSON(): Uint8Array;
   /** Returns the id the image was given, else the digest of `rawJSON()`. */
   id(): ImageId;

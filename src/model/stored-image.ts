@@ -2,11 +2,12 @@ import type { ContainerConfig } from './container-config.js';
 import type { Details } from './details.js';
 import type { ImageId } from './digest.js';
 import type { History } from './history.js';
-import { type Image, identifiedImage } from './image.js';
+import type { Image } from './image.js';
 import type { V1Image } from './v1-image.js';
 import type { Int64 } from './json/scalar-codecs.js';
 import type { Platform } from './platform.js';
 import type { RootFS } from './rootfs.js';
+import type { StoredConfig } from './stored-config.js';
 import type { Timestamp } from './timestamp.js';
 
 /** What a store knows of an image beside the bytes of its config. */
@@ -19,23 +20,25 @@ export interface StoredIdentity {
 }
 
 /**
- * Returns the image that a store has under `id`, whose config is `bytes`; they are kept and must not be changed.
+ * Returns the image that a store has under `id`, whose config is `config`. The bytes that it gives are the caller's own.
  *
  * The config is decoded when a field of it is asked for, which takes longer than to read and check it. The store
  * decoded it before it took it in, so that fails only for bytes that were never an image: then with CONFIG_INVALID.
  */
-export function storedImage(bytes: Uint8Array, identity: StoredIdentity): Image {
-  return new StoredImage(bytes, identity);
+export function storedImage(config: StoredConfig, identity: StoredIdentity): Image {
+  return new StoredImage(config, identity);
 }
 
 class StoredImage implements Image {
-  readonly #bytes: Uint8Array;
+  readonly #config: StoredConfig;
   readonly #identity: StoredIdentity;
   #decoded: Image | undefined;
+  #raw: Uint8Array | undefined;
+  #marshalled: Uint8Array | undefined;
   #details: Details | undefined;
 
-  constructor(bytes: Uint8Array, identity: StoredIdentity) {
-    this.#bytes = bytes;
+  constructor(config: StoredConfig, identity: StoredIdentity) {
+    this.#config = config;
     this.#identity = identity;
   }
 
@@ -57,7 +60,8 @@ class StoredImage implements Image {
   }
 
   rawJSON(): Uint8Array {
-    return this.#bytes;
+    this.#raw ??= this.#config.bytes();
+    return this.#raw;
   }
 
   get comment(): string {
@@ -121,7 +125,8 @@ class StoredImage implements Image {
   }
 
   marshalJSON(): Uint8Array {
-    return this.#image.marshalJSON();
+    this.#marshalled ??= new Uint8Array(this.#image.marshalJSON());
+    return this.#marshalled;
   }
 
   runConfig(): ContainerConfig | undefined {
@@ -154,7 +159,7 @@ class StoredImage implements Image {
   }
 
   get #image(): Image {
-    this.#decoded ??= identifiedImage(this.#bytes, this.#identity.id, this.#identity.parent);
+    this.#decoded ??= this.#config.image(this.#identity.id, this.#identity.parent);
     return this.#decoded;
   }
 }

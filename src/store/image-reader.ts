@@ -7,6 +7,7 @@ import { StoreError } from '../errors.js';
 import type { Details } from '../model/details.js';
 import type { ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
+import type { StoredConfig } from '../model/stored-config.js';
 import { storedImage } from '../model/stored-image.js';
 import { mustBeString } from './argument-types.js';
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY } from './decide/metadata.js';
@@ -18,8 +19,8 @@ import type { ImageReads } from './audit/audit.js';
 /** What the reading of images stands on: views, and where the bytes are. */
 export interface ImageReaderParts {
   readonly views: Views;
-  /** Reads the bytes of a config that the views know. */
-  readonly readConfig: (id: ImageId) => Uint8Array;
+  /** Reads a config that the views know. */
+  readonly readConfig: (id: ImageId) => StoredConfig;
   readonly readMetadata: (id: ImageId, key: string) => Uint8Array | undefined;
   /** What the store knows of an image beside its config; absent where nothing more is known. */
   readonly details?: ((id: ImageId) => Details) | undefined;

@@ -1,11 +1,14 @@
 import { StoreError } from '../errors.js';
+import type { Log } from '../log/log.js';
 import type { Digest, ImageId } from '../model/digest.js';
+import type { StoredConfig } from '../model/stored-config.js';
 import { storedImage } from '../model/stored-image.js';
 import { AuditReader } from './audit/audit-reader.js';
 import { seqAt } from './audit/seq-at.js';
 import { LogBackend } from './backends/log-backend.js';
 import { StoreBackups } from './backup/store-backups.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
+import { ConfigCache } from './config-cache.js';
 import type { Decide } from './decide/decision.js';
 import type { EventStoreParts } from './event-store-parts.js';
 import { refuseErased } from './erase/erased.js';
@@ -67,7 +70,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
     fold: (page) => cleaner.cleanAfter(page, fold),
     lost: () => blobs.removeNothing(),
   });
-  const readConfig = (id: ImageId): Uint8Array => readContent(parts, state, id);
+  const readConfig = configReader(parts, state);
   const submit: WiredStore['submit'] = async (decide, options) => {
     state.checkOpen();
     return writer.submit({ decide, origin: originOf(options, actor) });
@@ -115,7 +118,7 @@ export function wireStore(parts: EventStoreParts, state: StoreState): WiredStore
 
 function wireImages(
   { viewSet, policy, heldLayers, actor, now }: EventStoreParts,
-  over: { readonly holds: LayerHolds; readonly port: Writer; readonly readConfig: (id: ImageId) => Uint8Array },
+  over: { readonly holds: LayerHolds; readonly port: Writer; readonly readConfig: ConfigReader },
 ): ImageStore {
   const { views } = viewSet;
   return new ImageStore({
@@ -192,7 +195,7 @@ function wireAudit(
   parts: EventStoreParts,
   state: StoreState,
   reader: EventReader,
-  readConfig: (id: ImageId) => Uint8Array,
+  readConfig: ConfigReader,
 ): AuditReader {
   const { log, now } = parts;
   return new AuditReader({
@@ -237,10 +240,20 @@ function wireProjections(parts: EventStoreParts, state: StoreState, reader: Even
   return projections;
 }
 
-function readContent({ log, viewSet }: EventStoreParts, state: StoreState, id: ImageId): Uint8Array {
-  state.checkOpen();
-  // Also for a look into the past: what was erased since is gone.
-  refuseErased(viewSet.views.erasures, id);
+type ConfigReader = (id: ImageId) => StoredConfig;
+
+function configReader({ log, viewSet }: EventStoreParts, state: StoreState): ConfigReader {
+  const cache = new ConfigCache();
+  viewSet.folded$.subscribe((page) => cache.forgetRemoved(page));
+  return (id) => {
+    state.checkOpen();
+    // Also for a look into the past: what was erased since is gone.
+    refuseErased(viewSet.views.erasures, id);
+    return cache.get(id, () => readContent(log, id));
+  };
+}
+
+function readContent(log: Log, id: ImageId): Uint8Array {
   const config = log.content(id);
   if (config !== undefined) return config;
   throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, {

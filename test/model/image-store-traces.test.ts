@@ -3,6 +3,7 @@ import { StoreError } from '../../src/errors.js';
 import { checkOS } from '../../src/model/check-os.js';
 import { type Digest, idFromDigest, type ImageId } from '../../src/model/digest.js';
 import { type Image, newFromJSON } from '../../src/model/image.js';
+import { StoredConfig } from '../../src/model/stored-config.js';
 import { storedImage } from '../../src/model/stored-image.js';
 import { checkHistory } from '../../src/model/lineage.js';
 import { fixtureRows } from '../support/fixtures.js';
@@ -55,7 +56,7 @@ test('every get that was recorded is answered from the config, the id and the pa
     for (const { id, result } of trace.filter((row) => row.op === 'get' && row.result !== undefined)) {
       const got = result as Got;
       const parent: ImageId | undefined = got.parent === '' ? undefined : idFromDigest(got.parent);
-      const image = storedImage(bytesOf(configs.get(id)?.config ?? ''), {
+      const image = storedImage(new StoredConfig(bytesOf(configs.get(id)?.config ?? '')), {
         id: idFromDigest(id ?? ''),
         parent,
         details: undefined,

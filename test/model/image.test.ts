@@ -2,6 +2,7 @@ import test from 'ava';
 import { digestOf, type DiffId, idFromDigest, type ImageId } from '../../src/model/digest.js';
 import type { Details } from '../../src/model/details.js';
 import { clone, newFromJSON, newImage } from '../../src/model/image.js';
+import { StoredConfig } from '../../src/model/stored-config.js';
 import { storedImage } from '../../src/model/stored-image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
@@ -100,7 +101,7 @@ test('a config that says nothing gives empty fields, and the host stands in wher
 
 test('a stored image has the parent that the store knows, and its bytes as they are', (t) => {
   const identity = { id, parent: idFromDigest(`sha256:${'2'.repeat(64)}`), details: undefined };
-  const known = storedImage(bytesOf(text), identity);
+  const known = storedImage(new StoredConfig(bytesOf(text)), identity);
   t.is(known.id(), id);
   t.is(known.parent, `sha256:${'2'.repeat(64)}` as ImageId);
   t.true(textOf(known.marshalJSON()).includes(`"parent":"sha256:${'2'.repeat(64)}"`));
@@ -108,7 +109,7 @@ test('a stored image has the parent that the store knows, and its bytes as they 
 });
 
 test('an image without a given parent has none, whatever its config claims', (t) => {
-  const known = storedImage(bytesOf(text), { id, parent: undefined, details: undefined });
+  const known = storedImage(new StoredConfig(bytesOf(text)), { id, parent: undefined, details: undefined });
   t.is(known.parent, '');
   t.false(textOf(known.marshalJSON()).includes('"parent"'));
 });
@@ -119,8 +120,8 @@ test('details are asked for once, when somebody wants them, and never marshalled
     asked++;
     return { references: ['docker.io/library/a:1'], size: 5, metadata: {}, driver: 'blobs' };
   };
-  const plain = storedImage(bytesOf(text), { id, parent, details: undefined });
-  const detailed = storedImage(bytesOf(text), { id, parent, details });
+  const plain = storedImage(new StoredConfig(bytesOf(text)), { id, parent, details: undefined });
+  const detailed = storedImage(new StoredConfig(bytesOf(text)), { id, parent, details });
   t.deepEqual(detailed.marshalJSON(), plain.marshalJSON());
   t.is(asked, 0);
   t.is(detailed.details?.size, 5);

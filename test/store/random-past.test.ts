@@ -6,6 +6,7 @@ import { createViews } from '../../projections/views.js';
 import { StoreError } from '../../src/errors.js';
 import type { StoreDiff } from '../../src/store/audit/audit.js';
 import { ViewedPast } from '../../src/store/audit/past-store.js';
+import { StoredConfig } from '../../src/model/stored-config.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { openStore } from '../../src/store/open/open-store.js';
@@ -211,10 +212,10 @@ async function checkAgainstFreshFolds(
   positions: readonly number[],
 ): Promise<void> {
   const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
-  const readConfig = (id: never): Uint8Array => {
+  const readConfig = (id: never): StoredConfig => {
     const config = log.content(id);
     if (config === undefined) throw new StoreError(ERASED, 'it was erased');
-    return config;
+    return new StoredConfig(config);
   };
   const expected = new Map<number, unknown>();
   for (const position of positions) {

@@ -1,6 +1,5 @@
 import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
 import type { ImageId } from '../../../src/model/digest.js';
-import type { Image } from '../../../src/model/image.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
@@ -14,7 +13,6 @@ const IMAGES = 100_000;
 const ROUNDS = 5;
 /** Calls of `map` and `heads` in a round: one lasts too short to be timed by itself. */
 const MAP_CALLS = 10;
-const GETS = 4_000;
 const QUICK_CALLS = 200_000;
 /** Digits of an id that people copy. */
 const PREFIX_DIGITS = 12;
@@ -24,7 +22,7 @@ const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url)
 /** The reading calls over 100,000 images, against the store over Docker's layout. */
 export const viewsBenchmark: Benchmark = {
   name: 'views',
-  about: 'map, heads, get, search, children and heap over 100,000 images',
+  about: 'map, heads, search, children and heap over 100,000 images',
   async run({ directory, scale, say }) {
     const count = IMAGES * scale;
     say(`writes ${count} images twice`);
@@ -34,12 +32,7 @@ export const viewsBenchmark: Benchmark = {
     const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
     await using ours = await openStore(paths.store, { layers: 'none' });
     const order = shuffled(ids);
-    return [
-      ...(await compareMaps(ours, peer)),
-      ...(await compareGets(ours, peer, order)),
-      ...(await rateQuickCalls(ours, order)),
-      heap,
-    ];
+    return [...(await compareMaps(ours, peer)), ...(await rateQuickCalls(ours, order)), heap];
   },
 };
 
@@ -59,35 +52,6 @@ async function compareMaps(ours: Store, peer: Store): Promise<Measured[]> {
     { name: 'map', unit, ours: calls.map, peer: peerMap, target },
     { name: 'heads', unit, ours: calls.heads, peer: { name: 'from files', values: calls.peerHeads }, target },
     { name: 'map, and every image of it read', unit, ours: calls.walk, peer: peerMap },
-  ];
-}
-
-/** Every id is asked for once in a run: neither side can have it from before. */
-async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[]): Promise<Measured[]> {
-  const perRound = Math.min(GETS, Math.floor(ids.length / (2 * ROUNDS)));
-  const getAll = async (store: Store, part: number, look: (image: Image) => unknown): Promise<number> => {
-    const asked = ids.slice(part * perRound, (part + 1) * perRound);
-    return perRound / (await secondsOf(() => asked.map((id) => look(store.get(id)))));
-  };
-  const rates = await interleave(ROUNDS, {
-    ours: (round) => getAll(ours, round, (image) => image.architecture),
-    peer: (round) => getAll(peer, round, (image) => image.architecture),
-    oursAlone: (round) => getAll(ours, ROUNDS + round, (image) => image.id()),
-    peerAlone: (round) => getAll(peer, ROUNDS + round, (image) => image.id()),
-  });
-  const unit = 'images/s';
-  const target = { of: 'ratio', bound: 'at least', value: 3 } as const;
-  const alone = { name: 'from files', values: rates.peerAlone };
-  return [
-    {
-      name: 'get, and a field of it read',
-      unit,
-      ours: rates.ours,
-      peer: { name: 'from files', values: rates.peer },
-      target,
-    },
-    // A stored image is read and checked by `get`, and decoded when a field is asked for; the peer decodes at once.
-    { name: 'get alone', unit, ours: rates.oursAlone, peer: alone },
   ];
 }
 

@@ -21,5 +21,7 @@ export function emptyRoot(hash: Sha256 = sha256): Uint8Array {
 
 /** Whether two hashes are the same. */
 export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }

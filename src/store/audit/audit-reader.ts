@@ -4,6 +4,7 @@ import type { Log, LogPoint } from '../../log/log.js';
 import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Platform } from '../../model/platform.js';
+import type { StoredConfig } from '../../model/stored-config.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { Subject } from '../../model/subjects.js';
 import { referenceNotFound } from '../decide/tag.js';
@@ -24,7 +25,7 @@ export interface AuditReaderParts {
   /** Returns views of the caller's own, as of an event: to be folded on, or for reading. */
   readonly viewsAt: (seq: number, signal?: AbortSignal) => Promise<ViewSet>;
   readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
-  readonly readConfig: (id: ImageId) => Uint8Array;
+  readonly readConfig: (id: ImageId) => StoredConfig;
   /** The platform that the config of an image names, also of one that was deleted. */
   readonly platformOf: (id: ImageId) => Platform;
   /** Throws STORE_CLOSED when the store is. */

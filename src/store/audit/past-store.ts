@@ -4,6 +4,7 @@ import type { Log } from '../../log/log.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
+import type { StoredConfig } from '../../model/stored-config.js';
 import type { Platform } from '../../model/platform.js';
 import { mustBeString } from '../argument-types.js';
 import { layerNotFound } from '../decide/register.js';
@@ -19,7 +20,7 @@ export interface PastStoreParts {
   readonly views: Views;
   readonly seq: number;
   readonly log: Log;
-  readonly readConfig: (id: ImageId) => Uint8Array;
+  readonly readConfig: (id: ImageId) => StoredConfig;
   /** Throws STORE_CLOSED when the store is. */
   readonly checkOpen: () => void;
 }

@@ -1,6 +1,7 @@
 import type { Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import type { StoredConfig } from '../../model/stored-config.js';
 import type { Decide } from '../decide/decision.js';
 import { checkMetadataKey, decideClearMetadata, decideSetMetadata, PARENT_KEY } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
@@ -12,7 +13,7 @@ import type { DigestWalkFunc, Store, StoreBackend } from '../store.js';
 /** What the raw side of an event store is made of. */
 export interface LogBackendParts {
   readonly images: Store;
-  readonly readConfig: (id: ImageId) => Uint8Array;
+  readonly readConfig: (id: ImageId) => StoredConfig;
   readonly submit: (decide: Decide<void>) => Promise<void>;
   /** Throws STORE_CLOSED when the store is. */
   readonly checkOpen: () => void;
@@ -37,7 +38,7 @@ export class LogBackend implements StoreBackend {
   }
 
   get(digest: Digest): Uint8Array {
-    return this.#parts.readConfig(this.#known(digest));
+    return this.#parts.readConfig(this.#known(digest)).bytes();
   }
 
   set(data: Uint8Array): Promise<Digest> {

@@ -3,6 +3,7 @@ import { isStoreError } from '../../errors.js';
 import { hostOs } from '../../model/host.js';
 import { type Image, newFromJSON } from '../../model/image.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
+import { StoredConfig } from '../../model/stored-config.js';
 import type { EventBody } from '../../model/events.js';
 import { BackendPort } from './backend-port.js';
 import { chainOf, imageCreated } from '../decide/create.js';
@@ -37,7 +38,7 @@ export async function newImageStore(
   return new ImageStore({
     views,
     port,
-    readConfig: (id) => backend.get(id),
+    readConfig: (id) => new StoredConfig(backend.get(id)),
     readMetadata: (id, key) => unlessNotFound(() => backend.getMetadata(id, key)),
     configsOutliveImages: false,
     policy,

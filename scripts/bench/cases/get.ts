@@ -1,0 +1,78 @@
+import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
+import type { ImageId } from '../../../src/model/digest.js';
+import type { Image } from '../../../src/model/image.js';
+import type { Store } from '../../../src/store/store.js';
+import type { Benchmark, Measured } from '../benchmark.js';
+import { allLayers } from '../inputs/all-layers.js';
+import { populate } from '../inputs/populations.js';
+import { shuffled } from '../inputs/shuffled.js';
+import { interleave, secondsOf } from '../rounds.js';
+
+const IMAGES = 100_000;
+const ROUNDS = 7;
+/** Images of a round. */
+const GETS = 4_000;
+/** Times that those images are asked for again. */
+const REPEATS = 10;
+
+type Look = (image: Image) => unknown;
+
+const nothing: Look = (image) => image.id();
+const aField: Look = (image) => image.architecture;
+
+/**
+ * Images by id out of 100,000, against the store over Docker's layout, which reads the file, checks its digest and decodes it. Both
+ * decode when a field is asked for, and both know the parent. Cold is an image that nobody asked for since the open; warm is one
+ * that was asked for before.
+ */
+export const getBenchmark: Benchmark = {
+  name: 'get',
+  about: 'get of an image, the first time and again, against reading, checking and decoding a file',
+  async run({ directory, scale, say }) {
+    const count = IMAGES * scale;
+    say(`writes ${count} images twice`);
+    const { ids, ...paths } = await populate(directory, count);
+    say('opens them');
+    const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
+    await using ours = await openStore(paths.store, { layers: 'none' });
+    return compareGets(ours, peer, shuffled(ids));
+  },
+};
+
+/** Every id is asked for in one round only: neither side can have it from another. */
+async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[]): Promise<Measured[]> {
+  // The first of the parts compile the code.
+  const size = Math.min(GETS, Math.floor(ids.length / (2 * ROUNDS + 1)));
+  const part = (number: number): readonly ImageId[] => ids.slice(number * size, (number + 1) * size);
+  for (const store of [ours, peer]) for (const look of [nothing, aField]) rateOf(store, part(0), look);
+  const rates = await interleave(ROUNDS, {
+    alone: (round) => rateOf(ours, part(2 * round + 1), nothing),
+    peerAlone: (round) => rateOf(peer, part(2 * round + 1), nothing),
+    cold: (round) => rateOf(ours, part(2 * round + 2), aField),
+    peer: (round) => rateOf(peer, part(2 * round + 2), aField),
+    warm: (round) => rateOf(ours, again(part(round + 1)), aField),
+    peerWarm: (round) => rateOf(peer, again(part(round + 1)), aField),
+  });
+  const line = { unit: 'images/s' };
+  const atLeast = (value: number) => ({ of: 'ratio', bound: 'at least', value }) as const;
+  const from = (values: readonly number[]) => ({ name: 'from files', values });
+  return [
+    { ...line, name: 'get, cold', ours: rates.alone, peer: from(rates.peerAlone), target: atLeast(3) },
+    { ...line, name: 'get, cold, and a field of it read', ours: rates.cold, peer: from(rates.peer) },
+    {
+      ...line,
+      name: 'get, warm, and a field of it read',
+      ours: rates.warm,
+      peer: from(rates.peerWarm),
+      target: atLeast(20),
+    },
+  ];
+}
+
+function again(ids: readonly ImageId[]): ImageId[] {
+  return Array.from({ length: REPEATS }, () => ids).flat();
+}
+
+async function rateOf(store: Store, ids: readonly ImageId[], look: Look): Promise<number> {
+  return ids.length / (await secondsOf(() => ids.map((id) => look(store.get(id)))));
+}
