@@ -8,6 +8,9 @@ import { entrySize, type PlannedEntry } from './archive-plan.js';
 import { type ArchiveFormat, planArchive } from './plan-archive.js';
 import type { SavedArchive } from './saved-archive.js';
 
+/** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
 /** How to write an archive. */
 export interface WriteArchiveOptions extends Watch {
   /** `docker` is what Docker 25 writes and every version reads; `oci` is a pure OCI image layout. */
@@ -36,7 +39,7 @@ export interface WrittenArchive {
 export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions): WrittenArchive {
   const plan = planArchive(saved, options.format);
   const bytes = abortable(packed(plan.entries(), saved), options);
-  return { size: plan.size(), stream: Readable.from(bytes, { objectMode: false }) };
+  return { size: plan.size(), stream: Readable.from(bytes, { objectMode: false, highWaterMark: READ_AHEAD_BYTES }) };
 }
 
 async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): AsyncGenerator<Uint8Array> {

@@ -1,7 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type EventStore, openStore } from '../../../src/index.js';
 import type { Benchmark } from '../benchmark.js';
 import { hasProgram, runShell } from '../child-process.js';
@@ -56,8 +54,9 @@ export const saveBenchmark: Benchmark = {
   },
 };
 
+/** As `imagelog save -o` does. */
 async function saveDurably(store: EventStore, path: string): Promise<void> {
-  await pipeline(store.save('bench/random:1'), createWriteStream(path));
-  await using file = await open(path, 'r+');
+  await using file = await open(path, 'w');
+  await writeFile(file, store.save('bench/random:1'));
   await file.sync();
 }
