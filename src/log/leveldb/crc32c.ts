@@ -24,34 +24,30 @@ function makeTables(): Int32Array {
 /** Returns the CRC-32C of `bytes` (RFC 3720, appendix B.4), 0 to 2^32 - 1. */
 export function crc32c(bytes: Uint8Array): number {
   const steps = bytes.length - (bytes.length % STEP);
+  // In one function, with the place of each table as a constant: an open runs this before it is compiled well, and so in half the time.
+  const table = tables;
   let crc = -1;
-  for (let at = 0; at < steps; at += STEP) crc = afterStep(crc, bytes, at);
-  for (let at = steps; at < bytes.length; at++) crc = (crc >>> 8) ^ entry(0, crc ^ (bytes[at] as number));
+  for (let at = 0; at < steps; at += STEP) {
+    const low =
+      crc ^
+      ((bytes[at] as number) |
+        ((bytes[at + 1] as number) << 8) |
+        ((bytes[at + 2] as number) << 16) |
+        ((bytes[at + 3] as number) << 24));
+    crc =
+      (table[0x700 | (low & 0xff)] as number) ^
+      (table[0x600 | ((low >>> 8) & 0xff)] as number) ^
+      (table[0x500 | ((low >>> 16) & 0xff)] as number) ^
+      (table[0x400 | (low >>> 24)] as number) ^
+      (table[0x300 | (bytes[at + 4] as number)] as number) ^
+      (table[0x200 | (bytes[at + 5] as number)] as number) ^
+      (table[0x100 | (bytes[at + 6] as number)] as number) ^
+      (table[bytes[at + 7] as number] as number);
+  }
+  for (let at = steps; at < bytes.length; at++) {
+    crc = (crc >>> 8) ^ (table[(crc ^ (bytes[at] as number)) & 0xff] as number);
+  }
   return ~crc >>> 0;
-}
-
-function afterStep(crc: number, bytes: Uint8Array, at: number): number {
-  const low =
-    crc ^
-    (byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24));
-  return (
-    entry(7, low) ^
-    entry(6, low >>> 8) ^
-    entry(5, low >>> 16) ^
-    entry(4, low >>> 24) ^
-    entry(3, byteAt(bytes, at + 4)) ^
-    entry(2, byteAt(bytes, at + 5)) ^
-    entry(1, byteAt(bytes, at + 6)) ^
-    entry(0, byteAt(bytes, at + 7))
-  );
-}
-
-function entry(table: number, byte: number): number {
-  return tables[table * 256 + (byte & 0xff)] as number;
-}
-
-function byteAt(bytes: Uint8Array, at: number): number {
-  return bytes[at] as number;
 }
 
 /** Returns a CRC-32C as LevelDB stores it: turned and moved, so that a checksum of data with checksums stays one. */

@@ -1,4 +1,4 @@
-import { lstat, readFile, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readFile, stat } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { ioFailure, systemCode } from './durable-file.js';
 
@@ -15,6 +15,32 @@ export async function readRegularFile(path: string): Promise<Uint8Array | undefi
     if (systemCode(error) === 'ENOENT') return undefined;
     throw ioFailure(`read ${path}`, error);
   }
+}
+
+/**
+ * Returns the first `size` bytes of the file at `path`, fewer when it ends before, or undefined when nothing is there. The caller knows that it is a file. They are
+ * asked for at once, where `readFile` asks for half a MiB at a time and in between waits for its turn.
+ * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+ */
+export async function readWholeFile(path: string, size: number): Promise<Uint8Array | undefined> {
+  try {
+    const file = await open(path);
+    return await readFirst(file, size).finally(() => file.close());
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw ioFailure(`read ${path}`, error);
+  }
+}
+
+async function readFirst(file: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  let length = 0;
+  while (length < size) {
+    const { bytesRead } = await file.read(bytes, length, size - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
 }
 
 /**

@@ -5,7 +5,7 @@ import { type Manifest, parseManifest, type Table } from '../../log/leveldb/mani
 import { parseRecordFile } from '../../log/leveldb/record-file.js';
 import { type TableFault, tableFaults } from '../../log/leveldb/table.js';
 import { systemCode } from '../files/durable-file.js';
-import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
+import { isFileOrMissing, readRegularFile, readWholeFile } from '../files/regular-file.js';
 import { inspectWriteAheadLogs } from './inspect-write-ahead-logs.js';
 
 /** Something about the files of the database that LevelDB would pass over in silence, or refuse. */
@@ -115,36 +115,65 @@ function damagedManifest(name: string, why: string): DatabaseDamage {
   return new DatabaseDamage(name, `${name} is damaged, so that no event can be found; none need be lost: ${why}`);
 }
 
+/** A table of the database, and the file where it must be. */
+interface TableFile {
+  readonly table: Table;
+  readonly name: string;
+  /** What of it can be told without reading it. */
+  readonly faults: readonly TableFault[];
+  readonly isRead: boolean;
+}
+
 async function inspectTables(
   location: string,
   names: readonly string[],
   { tables, maxBytes }: { readonly tables: ReadonlyMap<number, Table>; readonly maxBytes: number },
 ): Promise<DatabaseFault[]> {
-  const faults: DatabaseFault[] = [];
+  const files: TableFile[] = [];
   let bytesLeft = maxBytes;
   for (const [number, table] of [...tables].sort(([a], [b]) => b - a)) {
-    const stem = String(number).padStart(6, '0');
-    const file = [`${stem}.ldb`, `${stem}.sst`].find((name) => names.includes(name)) ?? `${stem}.ldb`;
     const isRead = table.size <= bytesLeft;
     if (isRead) bytesLeft -= table.size;
-    const found = names.includes(file)
-      ? await faultsOfTable(join(location, file), table, isRead)
-      : [{ message: 'is missing', isWholeTable: true, events: undefined }];
-    for (const { message, isWholeTable, events } of found) {
+    files.push(await tableFile(location, names, { number, table, isRead }));
+  }
+  const faults: DatabaseFault[] = [];
+  let ahead = bytesOfTable(location, files[0]);
+  for (const [at, { table, name, faults: known }] of files.entries()) {
+    const bytes = await ahead;
+    // The next is read while this one is summed up.
+    ahead = bytesOfTable(location, files[at + 1]);
+    for (const { message, isWholeTable, events } of bytes === undefined ? known : tableFaults(bytes)) {
       const lost = eventsText(isWholeTable ? table.events : events);
-      faults.push({ file, message: `the table ${file} ${message}, and with it ${lost}` });
+      faults.push({ file: name, message: `the table ${name} ${message}, and with it ${lost}` });
     }
   }
   return faults;
 }
 
-async function faultsOfTable(path: string, { size }: Table, isRead: boolean): Promise<readonly TableFault[]> {
-  const found = await stat(path);
-  if (found.size !== size) {
-    return [{ message: `has ${found.size} bytes, expected ${size}`, isWholeTable: true, events: undefined }];
-  }
-  const bytes = isRead ? await readRegularFile(path) : undefined;
-  return bytes === undefined ? [] : tableFaults(bytes);
+async function tableFile(
+  location: string,
+  names: readonly string[],
+  { number, table, isRead }: { readonly number: number; readonly table: Table; readonly isRead: boolean },
+): Promise<TableFile> {
+  const stem = String(number).padStart(6, '0');
+  const name = [`${stem}.ldb`, `${stem}.sst`].find((each) => names.includes(each));
+  if (name === undefined) return { table, name: `${stem}.ldb`, faults: [wholeTable('is missing')], isRead: false };
+  const { size } = await stat(join(location, name));
+  if (size === table.size) return { table, name, faults: [], isRead };
+  return { table, name, faults: [wholeTable(`has ${size} bytes, expected ${table.size}`)], isRead: false };
+}
+
+function wholeTable(message: string): TableFault {
+  return { message, isWholeTable: true, events: undefined };
+}
+
+/** Resolves with the bytes of a table that is to be read; one that is gone by now is looked for by whoever looks again. */
+function bytesOfTable(location: string, file: TableFile | undefined): Promise<Uint8Array | undefined> {
+  if (file === undefined || !file.isRead) return Promise.resolve(undefined);
+  const bytes = readWholeFile(join(location, file.name), file.table.size);
+  // It is waited for in its turn: a failure before that must not end the process.
+  bytes.catch(() => undefined);
+  return bytes;
 }
 
 function eventsText(events: EventRange | undefined): string {
