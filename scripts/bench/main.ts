@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Benchmark, Measured } from './benchmark.js';
 import { appendPeersBenchmark } from './cases/append-peers.js';
+import { appendBenchmark } from './cases/append.js';
 import { atBenchmark } from './cases/at.js';
 import { createBenchmark } from './cases/create.js';
 import { followBenchmark } from './cases/follow.js';
@@ -25,6 +26,7 @@ import { formatSummary } from './summary.js';
 
 const BENCHMARKS: readonly Benchmark[] = [
   createBenchmark,
+  appendBenchmark,
   appendPeersBenchmark,
   openBenchmark,
   viewsBenchmark,
