@@ -1,5 +1,6 @@
 import { StoreError } from '../errors.js';
 import type { EventBody, EventType, LayerFacts, PlatformImage } from '../model/events.js';
+import type { PackedValue } from './pack-values.js';
 import { packDescriptor, packDigest, packOptionalDigest } from './record-fields.js';
 
 /** The number that stands for each type in a record. Numbers are never reused. */
@@ -39,7 +40,7 @@ export function typeOfCode(code: number): EventType {
 }
 
 /** Returns the values that a record holds for the fields of its type, in the order of src/log/README.md. */
-export function encodeBody(event: EventBody): unknown[] {
+export function encodeBody(event: EventBody): PackedValue[] {
   switch (event.type) {
     case 'ImageCreated': {
       const { image, size, chainId, os, architecture, variant, created } = event;
@@ -78,14 +79,14 @@ export function encodeBody(event: EventBody): unknown[] {
   }
 }
 
-function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown[] | null {
+function packPlatforms(platforms: readonly PlatformImage[] | undefined): PackedValue[] | null {
   return platforms === undefined ? null : platforms.map(packPlatformImage);
 }
 
-function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {
+function packPlatformImage({ image, os, architecture, variant }: PlatformImage): PackedValue[] {
   return [packDigest(image), os, architecture, variant ?? null];
 }
 
-function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): unknown[] {
+function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): PackedValue[] {
   return [packDigest(chainId), packDigest(diffId), packOptionalDigest(parent), size, diffSize, packDescriptor(blob)];
 }

@@ -11,14 +11,16 @@ declare const brand: unique symbol;
  */
 export type Timestamp = string & { readonly [brand]: 'Timestamp' };
 
-// A config has several times: the numbers are read where they stand, at a fifth of the cost of groups.
-const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+/** What a time begins with: a digit for each zero, the rest as it stands. */
+const SECONDS_FORM = '0000-00-00T00:00:00';
 /** Length of a time up to its seconds. */
-const SECONDS_LENGTH = 19;
+const SECONDS_LENGTH = SECONDS_FORM.length;
+/** An offset other than `Z`, after its sign. */
+const OFFSET_FORM = '00:00';
 /** Length of a time up to its nanoseconds. */
 const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
 /** Length of an offset other than `Z`. */
-const OFFSET_LENGTH = 6;
+const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Go's zero time. */
 const ZERO = '0001-01-01T00:00:00Z' as Timestamp;
@@ -40,7 +42,7 @@ export function parseTimestamp(text: string): Timestamp {
 }
 
 function readTimestamp(text: string): Timestamp | undefined {
-  if (!RFC3339.test(text) || !isInRange(text)) return undefined;
+  if (!hasForm(text) || !isInRange(text)) return undefined;
   const hasOffset = !text.endsWith('Z');
   const end = text.length - (hasOffset ? OFFSET_LENGTH : 1);
   // Most are as they have to be: a second, or a fraction of it that does not end in zeros.
@@ -50,6 +52,33 @@ function readTimestamp(text: string): Timestamp | undefined {
   const zone = text.slice(end);
   const offset = zone === '+00:00' || zone === '-00:00' ? 'Z' : zone;
   return `${text.slice(0, SECONDS_LENGTH)}${digits === '' ? '' : `.${digits}`}${offset}` as Timestamp;
+}
+
+/** Whether `text` has the form of RFC 3339. A config has several times: a regular expression takes four times as long. */
+function hasForm(text: string): boolean {
+  if (!isAt(text, 0, SECONDS_FORM)) return false;
+  let at = SECONDS_LENGTH;
+  if (text[at] === '.') {
+    const fraction = at + 1;
+    for (at = fraction; isDigit(text, at); ) at++;
+    if (at === fraction) return false;
+  }
+  if (text[at] === 'Z') return text.length === at + 1;
+  return (
+    (text[at] === '+' || text[at] === '-') && text.length === at + OFFSET_LENGTH && isAt(text, at + 1, OFFSET_FORM)
+  );
+}
+
+function isAt(text: string, start: number, form: string): boolean {
+  for (let at = 0; at < form.length; at++) {
+    if (form[at] === '0' ? !isDigit(text, start + at) : text[start + at] !== form[at]) return false;
+  }
+  return true;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** Whether a text in the form of a time is one. */

@@ -58,8 +58,9 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
     decode(value, before) {
       if (value === null) return before;
       if (!isJsonObject(value)) throw mismatch('an object', value);
-      decodeFields(value, before as Target, planOf);
-      return before;
+      const target = Object.isFrozen(before) ? zero() : (before as Target);
+      decodeFields(value, target, planOf);
+      return target as S;
     },
     encode: (value) => encodeFields(value as Target, plans),
     isEmpty: () => false,
@@ -68,14 +69,10 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
 
 /** Returns a maker of zero structs. To copy one is much faster than to set its fields one by one. */
 function zeroMaker(plans: readonly Plan[]): () => Target {
-  const template: Target = Object.fromEntries(plans.map(({ key, codec }) => [key, codec.zero()]));
-  const nested = plans.filter(({ key }) => typeof template[key] === 'object' && template[key] !== null);
-  return () => {
-    const target = { ...template };
-    // A struct in a struct may be changed by its decoder, so it is never shared.
-    for (const { key, codec } of nested) target[key] = codec.zero();
-    return target;
-  };
+  // A struct in a struct is shared by all, and frozen: its decoder copies it first.
+  const zeros = plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())] as const);
+  const template: Target = Object.fromEntries(zeros);
+  return () => ({ ...template });
 }
 
 function decodeFields(value: JsonObject, target: Target, planOf: (key: string) => Plan | undefined): void {
