@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type EventStore, type ImageId, openStore } from '../../../src/index.js';
 import type { BenchContext, Benchmark } from '../benchmark.js';
 import { imageConfig } from '../inputs/image-configs.js';
-import { openRows, putBatch, type Row, writtenRows } from '../inputs/written-rows.js';
+import { openRows, putArrays, putChained, type Row, writtenRows } from '../inputs/written-rows.js';
 import { interleave, secondsOf, totalRounds } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
@@ -19,29 +19,36 @@ export const appendBenchmark: Benchmark = {
     const perRound = Math.max(1, Math.floor(BATCHES_PER_ROUND * scale));
     const rows = await rowsOf(totalRounds(rounds) * perRound, context);
     const { store, images } = await openOurs(directory, 'ours');
-    const database = await openRows(join(directory, 'level'));
+    const [arrays, chained] = [await openRows(join(directory, 'arrays')), await openRows(join(directory, 'chained'))];
+    const partOf = (round: number): readonly Row[][] => rows.slice(round * perRound, (round + 1) * perRound);
     const rate = async (work: () => Promise<void>): Promise<number> => (perRound * AT_ONCE) / (await secondsOf(work));
     const rates = await interleave(rounds, {
-      level: (round) =>
-        rate(async () => {
-          for (const batch of rows.slice(round * perRound, (round + 1) * perRound)) await putBatch(database, batch);
-        }),
+      arrays: (round) => rate(() => putArrays(arrays, partOf(round))),
+      chained: (round) => rate(() => putChained(chained, partOf(round))),
       ours: (round) => rate(() => setAll(store, images, { first: round * perRound, count: perRound })),
     });
     await store.close();
-    await database.close();
+    await arrays.close();
+    await chained.close();
+    const line = { name: 'append, batches of 100', unit: 'events/s', ours: rates.ours };
     return [
       {
-        name: 'append, batches of 100',
-        unit: 'events/s',
-        ours: rates.ours,
+        ...line,
         peer: {
           name: 'level, batches of 100',
-          values: rates.level,
+          values: rates.arrays,
           settings:
-            'the very rows that we write for 100 events (event, index, tree) as one chained batch with sync: true',
+            'the very rows that we write for 100 events (event, index, tree) as one array of operations with sync: true',
         },
         target: TARGETS.appendToLevel,
+      },
+      {
+        ...line,
+        peer: {
+          name: 'level, chained batches of 100',
+          values: rates.chained,
+          settings: 'the same rows as one chained batch with sync: true, as we hand them over',
+        },
       },
     ];
   },

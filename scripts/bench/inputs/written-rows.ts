@@ -63,11 +63,26 @@ export function joinRows(rows: readonly Row[]): Row {
   return { key: first.key, value: Buffer.concat([first.value, ...others.flatMap(({ key, value }) => [key, value])]) };
 }
 
-/** Puts `rows` as one batch that is durable on return. A chained batch takes less than an array of as many operations. */
-export async function putBatch(database: RowDatabase, rows: readonly Row[]): Promise<void> {
-  const batch = database.batch();
-  for (const { key, value } of rows) batch.put(key, value);
-  await batch.write({ sync: true });
+/** Puts each of `batches` as an array of operations, durable on return: how the documentation of `level` writes many rows. */
+export async function putArrays(database: RowDatabase, batches: readonly (readonly Row[])[]): Promise<void> {
+  for (const rows of batches) {
+    await database.batch(
+      rows.map((row) => ({ type: 'put' as const, ...row })),
+      { sync: true },
+    );
+  }
+}
+
+/**
+ * Puts each of `batches` as a chained batch, durable on return: rows go straight into LevelDB's own batch, one native call each, as the store's
+ * do. It is the least that `level` can take for them.
+ */
+export async function putChained(database: RowDatabase, batches: readonly (readonly Row[])[]): Promise<void> {
+  for (const rows of batches) {
+    const batch = database.batch();
+    for (const { key, value } of rows) batch.put(key, value);
+    await batch.write({ sync: true });
+  }
 }
 
 /** Returns the seq of the event in whose batch a row was written. */
