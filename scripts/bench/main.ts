@@ -17,6 +17,7 @@ import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
 import { startBenchmark } from './cases/start.js';
 import { viewsBenchmark } from './cases/views.js';
+import { diskBenchmark } from './cases/disk.js';
 import { drawReport } from './chart/draw-report.js';
 import { formatGrowth } from './growth-table.js';
 import { type BenchOptions, OPTIONS_USAGE, parseOptions } from './options.js';
@@ -27,6 +28,7 @@ import { formatSummary } from './summary.js';
 const BENCHMARKS: readonly Benchmark[] = [
   createBenchmark,
   appendBenchmark,
+  diskBenchmark,
   appendPeersBenchmark,
   openBenchmark,
   viewsBenchmark,

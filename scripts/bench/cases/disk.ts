@@ -1,0 +1,61 @@
+import { cp, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONTENT_PREFIX, EVENT_PREFIX } from '../../../src/log/keys.js';
+import { HASH_BYTES } from '../../../src/model/digest.js';
+import type { Benchmark, Measured } from '../benchmark.js';
+import { lifeLog } from '../inputs/life-log.js';
+import { openRows, type RowDatabase } from '../inputs/written-rows.js';
+import { TARGETS } from '../targets.js';
+
+const EVENTS = 100_000;
+/** What stands in an event's row before the record: its leaf hash and the prefix of a leaf. */
+const BEFORE_RECORD_BYTES = HASH_BYTES + 1;
+
+/**
+ * What the database of a log takes on the disk, as a store that was closed leaves it and after LevelDB has merged all of it, against
+ * what it is about: the bytes of its records and of its content.
+ */
+export const diskBenchmark: Benchmark = {
+  name: 'disk',
+  about: 'the disk that a log takes, against the bytes of its records and content',
+  async run(context) {
+    const events = Math.max(1_000, EVENTS * context.scale);
+    const { directory } = await lifeLog(events, context);
+    const copy = join(context.directory, 'log');
+    await cp(join(directory, 'log'), copy, { recursive: true });
+    const closed = await bytesOfFiles(copy);
+    const database = await openRows(copy);
+    const kept = await bytesKept(database);
+    await compact(database);
+    await database.close();
+    const settled = await bytesOfFiles(copy);
+    const line = (name: string, bytes: number): Measured => ({
+      name,
+      unit: 'bytes/event',
+      ours: [bytes / events],
+      peer: { name: 'records and content', values: [kept / events] },
+      target: TARGETS.disk,
+    });
+    return [line('disk, settled', settled), line('disk, as left by close', closed)];
+  },
+};
+
+/** Resolves with the bytes of all records and all content. */
+async function bytesKept(database: RowDatabase): Promise<number> {
+  let bytes = 0;
+  for await (const [key, value] of database.iterator()) {
+    if (key[0] === EVENT_PREFIX) bytes += value.length - BEFORE_RECORD_BYTES;
+    if (key[0] === CONTENT_PREFIX) bytes += value.length;
+  }
+  return bytes;
+}
+
+/** Resolves when LevelDB has merged all rows into one level. */
+async function compact(database: RowDatabase & { compactRange?(start: Uint8Array, end: Uint8Array): Promise<void> }) {
+  await database.compactRange?.(new Uint8Array(), Uint8Array.of(0xff));
+}
+
+async function bytesOfFiles(directory: string): Promise<number> {
+  const sizes = (await readdir(directory)).map(async (name) => (await stat(join(directory, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
