@@ -15,19 +15,41 @@ import type { DecisionState } from './decision.js';
  * key, each event gives the keys it changes, and a command whose notes meet those keys waits for the next group.
  */
 
-/** A fact of the store that a command can look at or change. */
-type FactKey =
-  | `image ${string}`
-  | `parent ${string}`
-  | `children ${string}`
-  | `metadata ${string}`
-  | `reference ${string}`
-  | `references ${string}`
-  | `manifests ${string}`
-  | `layer ${string}`
-  | `blob ${string}`
-  | `uses ${string}`
-  | `content ${string}`;
+/** What a fact of the store that a command can look at or change is about; an id, a name or a digest says which it is. */
+type FactKind =
+  | 'image'
+  | 'parent'
+  | 'children'
+  | 'metadata'
+  | 'reference'
+  | 'references'
+  | 'manifests'
+  | 'layer'
+  | 'blob'
+  | 'uses'
+  | 'content';
+
+/** One look: the kind of a fact, and which of them. */
+type Note = readonly [kind: FactKind, key: string];
+
+/** Facts by kind: a key of both in one text would be made and hashed anew for each look. */
+class FactSet {
+  readonly #keys = new Map<FactKind, Set<string>>();
+
+  get isEmpty(): boolean {
+    return this.#keys.size === 0;
+  }
+
+  add(kind: FactKind, key: string): void {
+    const keys = this.#keys.get(kind);
+    if (keys === undefined) this.#keys.set(kind, new Set([key]));
+    else keys.add(key);
+  }
+
+  has(kind: FactKind, key: string): boolean {
+    return this.#keys.get(kind)?.has(key) ?? false;
+  }
+}
 
 /** Callers' holds on layers, which are no events: they end with the process. */
 export interface HoldCounts {
@@ -38,7 +60,7 @@ export interface HoldCounts {
 export class NotedState implements DecisionState {
   readonly #views: Views;
   readonly #holds: HoldCounts;
-  readonly #notes = new Set<FactKey>();
+  readonly #notes: Note[] = [];
 
   constructor(views: Views, holds: HoldCounts) {
     this.#views = views;
@@ -46,105 +68,108 @@ export class NotedState implements DecisionState {
   }
 
   /** Whether any look was at one of these facts. */
-  looksAt(facts: ReadonlySet<FactKey>): boolean {
-    if (facts.size === 0) return false;
-    for (const note of this.#notes) if (facts.has(note)) return true;
-    return false;
+  looksAt(facts: Pick<FactSet, 'isEmpty' | 'has'>): boolean {
+    return !facts.isEmpty && this.#notes.some(([kind, key]) => facts.has(kind, key));
   }
 
   image(id: ImageId): ImageEntry | undefined {
-    this.#notes.add(`image ${id}`);
+    this.#note('image', id);
     return this.#views.images.get(id);
   }
 
   parent(id: ImageId): ImageId | undefined {
-    this.#notes.add(`parent ${id}`);
+    this.#note('parent', id);
     return parentOf(this.#views.images, id);
   }
 
   children(id: ImageId): ImageId[] {
-    this.#notes.add(`children ${id}`);
+    this.#note('children', id);
     return childrenOf(this.#views.images, id);
   }
 
   hasChildren(id: ImageId): boolean {
-    this.#notes.add(`children ${id}`);
+    this.#note('children', id);
     return hasChildren(this.#views.images, id);
   }
 
   metadata(id: ImageId, key: string): Uint8Array | undefined {
-    this.#notes.add(`metadata ${id}`);
+    this.#note('metadata', id);
     return this.#views.metadata.get(id)?.get(key);
   }
 
   reference(name: string): ReferenceEntry | undefined {
-    this.#notes.add(`reference ${name}`);
+    this.#note('reference', name);
     return this.#views.references.byName.get(name);
   }
 
   referencesOf(id: ImageId): string[] {
-    this.#notes.add(`references ${id}`);
+    this.#note('references', id);
     return [...(this.#views.references.byImage.get(id) ?? [])].sort();
   }
 
   manifests(id: ImageId): readonly ManifestEntry[] {
-    this.#notes.add(`manifests ${id}`);
+    this.#note('manifests', id);
     return this.#views.manifests.get(id) ?? [];
   }
 
   layer(chainId: ChainId): LayerFacts | undefined {
-    this.#notes.add(`layer ${chainId}`);
+    this.#note('layer', chainId);
     return this.#views.layers.byChain.get(chainId);
   }
 
   hasBlob(digest: Digest): boolean {
-    this.#notes.add(`blob ${digest}`);
+    this.#note('blob', digest);
     return this.#views.blobs.byDigest.has(digest);
   }
 
   usesOfBlob(digest: Digest): number {
-    this.#notes.add(`blob ${digest}`);
+    this.#note('blob', digest);
     return this.#views.blobs.byDigest.get(digest)?.uses ?? 0;
   }
 
   erasure(digest: Digest): Erasure | undefined {
-    this.#notes.add(`content ${digest}`);
+    this.#note('content', digest);
     return this.#views.erasures.get(digest);
   }
 
   usersOf(digest: Digest): ContentUsers {
     const users = usersOf(this.#views, digest);
     // What comes to need it changes one of the first two; what ceases to, the fact of the user.
-    this.#notes.add(`content ${digest}`).add(`blob ${digest}`);
-    for (const image of users.images) this.#notes.add(`image ${image}`);
-    for (const reference of users.references) this.#notes.add(`reference ${reference}`);
-    for (const { chainId } of users.layers) this.#notes.add(`layer ${chainId}`);
+    this.#note('content', digest);
+    this.#note('blob', digest);
+    for (const image of users.images) this.#note('image', image);
+    for (const reference of users.references) this.#note('reference', reference);
+    for (const { chainId } of users.layers) this.#note('layer', chainId);
     return users;
   }
 
   needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest> {
-    for (const digest of digests) this.#notes.add(`content ${digest}`);
+    for (const digest of digests) this.#note('content', digest);
     return new Set([...neededContent(this.#views)].filter((digest) => digests.has(digest)));
   }
 
   usesOf(chainId: ChainId): number {
-    this.#notes.add(`uses ${chainId}`);
+    this.#note('uses', chainId);
     const images = this.#views.images.usesOfChain(chainId);
     const layers = this.#views.layers.childrenOf.get(chainId) ?? 0;
     return images + layers + this.#holds.holdsOf(chainId);
+  }
+
+  #note(kind: FactKind, key: string): void {
+    this.#notes.push([kind, key]);
   }
 }
 
 /** Facts that the events of a group change, as the views stand before it. */
 export class ChangedFacts {
   readonly #views: Views;
-  readonly #facts = new Set<FactKey>();
+  readonly #facts = new FactSet();
 
   constructor(views: Views) {
     this.#views = views;
   }
 
-  get facts(): ReadonlySet<FactKey> {
+  get facts(): Pick<FactSet, 'isEmpty' | 'has'> {
     return this.#facts;
   }
 
@@ -152,34 +177,35 @@ export class ChangedFacts {
   add(event: EventBody): void {
     switch (event.type) {
       case 'ImageCreated':
-        this.#change(`image ${event.image}`, `content ${event.image}`);
-        if (event.chainId !== undefined) this.#change(`uses ${event.chainId}`);
+        this.#facts.add('image', event.image);
+        this.#facts.add('content', event.image);
+        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
         break;
       case 'ImageDeleted':
-        this.#change(
-          `image ${event.image}`,
-          `metadata ${event.image}`,
-          `manifests ${event.image}`,
-          `parent ${event.image}`,
-        );
-        if (event.parent !== undefined) this.#change(`children ${event.parent}`);
-        if (event.chainId !== undefined) this.#change(`uses ${event.chainId}`);
-        for (const { digest } of this.#views.blobs.ofImage.get(event.image) ?? []) this.#change(`blob ${digest}`);
+        this.#facts.add('image', event.image);
+        this.#facts.add('metadata', event.image);
+        this.#facts.add('manifests', event.image);
+        this.#facts.add('parent', event.image);
+        if (event.parent !== undefined) this.#facts.add('children', event.parent);
+        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
+        for (const { digest } of this.#views.blobs.ofImage.get(event.image) ?? []) this.#facts.add('blob', digest);
         break;
       case 'ParentSet':
-        this.#change(`parent ${event.image}`, `children ${event.parent}`);
-        if (event.previous !== undefined) this.#change(`children ${event.previous}`);
+        this.#facts.add('parent', event.image);
+        this.#facts.add('children', event.parent);
+        if (event.previous !== undefined) this.#facts.add('children', event.previous);
         break;
       case 'ParentCleared':
-        this.#change(`parent ${event.image}`, `children ${event.parent}`);
+        this.#facts.add('parent', event.image);
+        this.#facts.add('children', event.parent);
         break;
       case 'MetadataSet':
       case 'MetadataCleared':
-        this.#change(`metadata ${event.image}`);
+        this.#facts.add('metadata', event.image);
         break;
       case 'ReferenceSet':
         this.#changeReference(event.reference, event);
-        if (event.target !== undefined) this.#change(`content ${event.target.digest}`);
+        if (event.target !== undefined) this.#facts.add('content', event.target.digest);
         if (event.previous !== undefined) {
           this.#changeReference(event.reference, { image: event.previous, platforms: event.previousPlatforms });
         }
@@ -188,27 +214,27 @@ export class ChangedFacts {
         this.#changeReference(event.reference, event);
         break;
       case 'ManifestAdded':
-        this.#change(`manifests ${event.image}`, `content ${event.manifest.digest}`);
-        for (const { digest } of event.layers) this.#change(`blob ${digest}`);
+        this.#facts.add('manifests', event.image);
+        this.#facts.add('content', event.manifest.digest);
+        for (const { digest } of event.layers) this.#facts.add('blob', digest);
         break;
       case 'LayerAdded':
       case 'LayerRemoved':
-        this.#change(`layer ${event.chainId}`, `uses ${event.chainId}`, `blob ${event.blob.digest}`);
-        if (event.parent !== undefined) this.#change(`uses ${event.parent}`);
+        this.#facts.add('layer', event.chainId);
+        this.#facts.add('uses', event.chainId);
+        this.#facts.add('blob', event.blob.digest);
+        if (event.parent !== undefined) this.#facts.add('uses', event.parent);
         break;
       case 'ContentErased':
-        this.#change(`content ${event.digest}`, `blob ${event.digest}`);
+        this.#facts.add('content', event.digest);
+        this.#facts.add('blob', event.digest);
         break;
     }
   }
 
   /** What a reference resolved to, or will: that reference, and the names of each such image. */
   #changeReference(reference: string, resolved: Pick<ReferenceSet, 'image' | 'platforms'>): void {
-    this.#change(`reference ${reference}`);
-    for (const image of imagesOf(resolved)) this.#change(`references ${image}`);
-  }
-
-  #change(...facts: FactKey[]): void {
-    for (const fact of facts) this.#facts.add(fact);
+    this.#facts.add('reference', reference);
+    for (const image of imagesOf(resolved)) this.#facts.add('references', image);
   }
 }
