@@ -1,14 +1,16 @@
+import { Packr } from 'msgpackr';
 import { StoreError } from '../errors.js';
 import type { ConsumerPosition } from './log.js';
-import { packValues } from './pack-values.js';
 import { FieldReader } from './record-fields.js';
 
 /** Version of the layout of a position's row. */
 const POSITION_FORMAT = 1;
 
+const packr = new Packr({ useRecords: false });
+
 /** Returns the row of a consumer's position: a MessagePack array of format, seq and time. */
 export function formatPosition({ seq, time }: ConsumerPosition): Uint8Array {
-  return packValues([POSITION_FORMAT, seq, time]).slice();
+  return new Uint8Array(packr.pack([POSITION_FORMAT, seq, time]));
 }
 
 /**

@@ -1,6 +1,5 @@
 import { StoreError } from '../errors.js';
 import type { EventBody, EventType, LayerFacts, PlatformImage } from '../model/events.js';
-import type { PackedValue } from './pack-values.js';
 import { packDescriptor, packDigest, packOptionalDigest } from './record-fields.js';
 
 /** The number that stands for each type in a record. Numbers are never reused. */
@@ -40,7 +39,7 @@ export function typeOfCode(code: number): EventType {
 }
 
 /** Returns the values that a record holds for the fields of its type, in the order of src/log/README.md. */
-export function encodeBody(event: EventBody): PackedValue[] {
+export function encodeBody(event: EventBody): unknown[] {
   switch (event.type) {
     case 'ImageCreated': {
       const { image, size, chainId, os, architecture, variant, created } = event;
@@ -79,14 +78,14 @@ export function encodeBody(event: EventBody): PackedValue[] {
   }
 }
 
-function packPlatforms(platforms: readonly PlatformImage[] | undefined): PackedValue[] | null {
+function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown[] | null {
   return platforms === undefined ? null : platforms.map(packPlatformImage);
 }
 
-function packPlatformImage({ image, os, architecture, variant }: PlatformImage): PackedValue[] {
+function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {
   return [packDigest(image), os, architecture, variant ?? null];
 }
 
-function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): PackedValue[] {
+function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: LayerFacts): unknown[] {
   return [packDigest(chainId), packDigest(diffId), packOptionalDigest(parent), size, diffSize, packDescriptor(blob)];
 }

@@ -3,7 +3,6 @@ import { type Digest, HASH_BYTES, hashFromDigest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
 import { internedDigest } from './interned-digests.js';
 import { internedText } from './interned-texts.js';
-import type { PackedValue } from './pack-values.js';
 
 /** Returns a digest as a record holds it: its 32 bytes. */
 export function packDigest(digest: Digest): Uint8Array {
@@ -16,7 +15,7 @@ export function packOptionalDigest(digest: Digest | undefined): Uint8Array | nul
 }
 
 /** Returns a descriptor as a record holds it: digest, size, media type. */
-export function packDescriptor(descriptor: Descriptor): PackedValue[] {
+export function packDescriptor(descriptor: Descriptor): unknown[] {
   return [packDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
 }
 

@@ -1,14 +1,17 @@
+import { Packr } from 'msgpackr';
 import { StoreError } from '../errors.js';
 import { MAX_RECORD_BYTES } from '../limits.js';
 import type { StoredEvent } from '../model/events.js';
-import { packValues } from './pack-values.js';
 import { encodeBody, typeCode, typeOfCode } from './record-body.js';
 import { readEvent } from './record-events.js';
 import { FieldReader } from './record-fields.js';
-import { rowBytes } from './row-bytes.js';
 
 /** Version of the record layout that this code writes. Every older one stays readable. */
 export const RECORD_FORMAT = 1;
+
+// Plain arrays and binary only: no extension types and no shared structures, so that any MessagePack
+// reader understands a record by itself.
+const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 
 /**
  * Returns the record of `event`: a MessagePack array of format, seq, time, type code, first seq and count of
@@ -17,8 +20,7 @@ export const RECORD_FORMAT = 1;
  */
 export function encodeRecord(event: StoredEvent): Uint8Array {
   const { seq, time, transaction, actor, reason, requestId } = event;
-  // Plain arrays and binary only, so that any MessagePack reader understands a record by itself.
-  const packed = packValues([
+  const record: Uint8Array = packr.pack([
     RECORD_FORMAT,
     seq,
     time,
@@ -30,15 +32,13 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
     requestId ?? null,
     ...encodeBody(event),
   ]);
-  if (packed.length > MAX_RECORD_BYTES) {
+  if (record.length > MAX_RECORD_BYTES) {
     throw new StoreError(
       'RECORD_TOO_LARGE',
-      `cannot record ${event.type}: its record has ${packed.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`,
-      { data: { type: event.type, size: packed.length, limit: MAX_RECORD_BYTES } },
+      `cannot record ${event.type}: its record has ${record.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`,
+      { data: { type: event.type, size: record.length, limit: MAX_RECORD_BYTES } },
     );
   }
-  const record = rowBytes(packed.length);
-  record.set(packed);
   return record;
 }
 
