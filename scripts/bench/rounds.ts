@@ -14,16 +14,20 @@ export function totalRounds({ warmUp, counted }: Rounds): number {
   return warmUp + counted;
 }
 
+/** Returns twice as many rounds, for work so short that what a disk does to one sync in a hundred falls on some round. */
+export function twiceAsMany({ warmUp, counted }: Rounds): Rounds {
+  return { warmUp, counted: 2 * counted };
+}
+
 /**
  * Runs `sides` in turn, round by round, each round in the opposite order of the last, so that what the
  * machine does meanwhile falls on all of them. A side is told its round, from 0, those that warm up among them.
- * Returns what came of each side in the rounds that count. A number of rounds is so many without a warm-up.
+ * Returns what came of each side in the rounds that count.
  */
 export async function interleave<Name extends string, Result = number>(
-  rounds: Rounds | number,
+  { warmUp, counted }: Rounds,
   sides: Readonly<Record<Name, Side<Result>>>,
 ): Promise<Record<Name, Result[]>> {
-  const { warmUp, counted } = typeof rounds === 'number' ? { warmUp: 0, counted: rounds } : rounds;
   const names = Object.keys(sides) as Name[];
   const results = Object.fromEntries(names.map((name) => [name, [] as Result[]])) as Record<Name, Result[]>;
   for (let round = 0; round < warmUp + counted; round++) {

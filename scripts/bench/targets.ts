@@ -48,4 +48,11 @@ export const TARGETS = {
   save: ratio('save 380 MB, to the floor', 'at most', 1.3),
   importLibrary: ours('import of the library, ms', 'at most', 120),
   help: ours('imagelog --help, ms', 'at most', 200),
+  follow: ratio('follow from zero, to raw', 'at least', 0.4),
+  snapshotToReplay: ratio('open from a snapshot, to full replay', 'at least', 4),
+  followed: ratio('create with 1,010 followers, to without', 'at least', 0.9),
+  heapOfFollowers: ours('heap grown with followers, MB', 'at most', 5),
+  at: ours('at(when), seconds', 'at most', 1),
+  history: ours('history and resolve, 99th percentile, ms', 'at most', 5),
+  peakOfLoad: ours('peak memory of a load of 1 GiB, MB', 'at most', 200),
 } as const satisfies Readonly<Record<string, NamedTarget>>;

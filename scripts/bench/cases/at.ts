@@ -4,8 +4,8 @@ import { lifeLog, openLife } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave, secondsOf } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 3;
 /** Moments of a round. */
 const MOMENTS = 20;
 const SEED = 12;
@@ -31,7 +31,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   await using store = await openLife(life.directory);
   const random = new SeededRandom(SEED);
   const moments = (): number[] => Array.from({ length: MOMENTS }, () => random.between(1, size));
-  const seconds = await interleave(ROUNDS, {
+  const seconds = await interleave(context.rounds, {
     random: () => timesOf(store, moments(), nothing),
     randomResolved: () => timesOf(store, moments(), aReference),
     // The snapshot at the head does not help, and all that came after the one before has to be folded.
@@ -40,7 +40,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     worstMost: () => timesOf(store, [size - 1], most),
   });
   const unit = 's';
-  const target = { of: 'ours', bound: 'at most', value: 1 } as const;
+  const target = TARGETS.at;
   const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => Math.max(...round));
   return [
     { name: 'at, random moments', unit, ours: seconds.random.flat() },

@@ -12,11 +12,9 @@ import {
   type RowDatabase,
   writtenRows,
 } from '../inputs/written-rows.js';
-import { interleave, secondsOf, totalRounds } from '../rounds.js';
+import { interleave, secondsOf, totalRounds, twiceAsMany } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
-/** Creates are short, and what a disk does to one sync in a hundred falls on some round: more of them than others do. */
-const ROUNDS_FACTOR = 2;
 const PER_ROUND = 384;
 const AT_ONCE = 64;
 
@@ -31,7 +29,7 @@ export const createBenchmark: Benchmark = {
     'creates, one after another and 64 at once, against the same bytes put into level, and files as Docker keeps them',
   async run(context) {
     const { directory, scale } = context;
-    const rounds = { ...context.rounds, counted: context.rounds.counted * ROUNDS_FACTOR };
+    const rounds = twiceAsMany(context.rounds);
     const perRound = Math.max(1, Math.floor((PER_ROUND * scale) / AT_ONCE)) * AT_ONCE;
     const configs = Array.from({ length: totalRounds(rounds) * perRound }, (_, index) => imageConfig(index));
     context.say(`creates ${configs.length} images twice, for the bytes that are written`);

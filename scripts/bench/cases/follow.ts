@@ -3,8 +3,8 @@ import { measureInChild } from '../child-process.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 5;
 const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
 
 /**
@@ -24,7 +24,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     const args = [way, directory, String(size)];
     return (await measureInChild<{ eventsPerSecond: number }>(READ_CHILD, args)).eventsPerSecond;
   };
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(context.rounds, {
     iterator: () => rateOf('iterator'),
     follow: () => rateOf('follow'),
     read: () => rateOf('read'),
@@ -32,10 +32,9 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   });
   const iterator = { name: 'level, for await', values: rates.iterator };
   const nextv = { name: 'level, nextv(1,000)', values: rates.nextv };
-  const target = { of: 'ratio', bound: 'at least', value: 0.4 } as const;
   const line = { unit: 'events/s' };
   return [
-    { ...line, name: 'follow from zero', ours: rates.follow, peer: iterator, target },
+    { ...line, name: 'follow from zero', ours: rates.follow, peer: iterator, target: TARGETS.follow },
     { ...line, name: 'follow from zero, by the faster peer', ours: rates.follow, peer: nextv },
     { ...line, name: 'read', ours: rates.read, peer: iterator },
   ];

@@ -7,9 +7,9 @@ import { measureInChild } from '../child-process.js';
 import { type CrowdSize, gatherCrowd } from '../inputs/crowd.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { lifeLog } from '../inputs/life-log.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { interleave, secondsOf, twiceAsMany } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 16;
 const PER_ROUND = 512;
 const AT_ONCE = 64;
 /** Events that the slow followers have before them: more than they take while the benchmark lasts. */
@@ -18,7 +18,6 @@ const PAST_EVENTS = 10_000;
 const FIRST_IMAGE = 1_000_000;
 const CROWD: CrowdSize = { idle: 1_000, slow: 10 };
 const EAGER: CrowdSize = { eager: 1_000 };
-const MEMORY_ROUNDS = 3;
 const MEMORY_EVENTS = 51_200;
 const MEMORY_CHILD = new URL('../children/memory-of-followers.js', import.meta.url);
 
@@ -37,7 +36,7 @@ export const followersBenchmark: Benchmark = {
   },
 };
 
-async function compareRates(directory: string, { scale }: BenchContext): Promise<Measured[]> {
+async function compareRates(directory: string, { scale, rounds }: BenchContext): Promise<Measured[]> {
   await using store = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0 });
   const perRound = Math.max(AT_ONCE, Math.floor((PER_ROUND * scale) / AT_ONCE) * AT_ONCE);
   let next = FIRST_IMAGE;
@@ -49,7 +48,7 @@ async function compareRates(directory: string, { scale }: BenchContext): Promise
     await crowd.dismiss();
     return perRound / seconds;
   };
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(twiceAsMany(rounds), {
     single: () => rate(1, {}),
     singleCrowd: () => rate(1, CROWD),
     singleEager: () => rate(1, EAGER),
@@ -57,12 +56,11 @@ async function compareRates(directory: string, { scale }: BenchContext): Promise
     groupCrowd: () => rate(AT_ONCE, CROWD),
     groupEager: () => rate(AT_ONCE, EAGER),
   });
-  const target = { of: 'ratio', bound: 'at least', value: 0.9 } as const;
   const against = (values: readonly number[]) => ({ unit: 'creates/s', peer: { name: 'without followers', values } });
   const [single, group] = [against(rates.single), against(rates.group)];
   return [
-    { ...single, name: 'create, 1,000 idle and 10 slow followers', ours: rates.singleCrowd, target },
-    { ...group, name: '64 at once, 1,000 idle and 10 slow', ours: rates.groupCrowd, target },
+    { ...single, name: 'create, 1,000 idle and 10 slow followers', ours: rates.singleCrowd, target: TARGETS.followed },
+    { ...group, name: '64 at once, 1,000 idle and 10 slow', ours: rates.groupCrowd, target: TARGETS.followed },
     { ...single, name: 'create, 1,000 that take every event', ours: rates.singleEager },
     { ...group, name: '64 at once, 1,000 that take every event', ours: rates.groupEager },
   ];
@@ -81,11 +79,14 @@ interface MemoryOfFollowers {
   readonly peakBytes: number;
 }
 
-async function measureMemory(copy: (name: string) => Promise<string>, { scale }: BenchContext): Promise<Measured[]> {
+async function measureMemory(
+  copy: (name: string) => Promise<string>,
+  { scale, rounds }: BenchContext,
+): Promise<Measured[]> {
   const events = String(MEMORY_EVENTS * scale);
   const measure = async (name: string, { idle = 0, slow = 0 }: CrowdSize): Promise<MemoryOfFollowers> =>
     measureInChild(MEMORY_CHILD, [await copy(name), String(idle), String(slow), events]);
-  const found = await interleave(MEMORY_ROUNDS, {
+  const found = await interleave(rounds, {
     alone: (round) => measure(`alone-${round}`, {}),
     followed: (round) => measure(`followed-${round}`, CROWD),
   });
@@ -98,7 +99,7 @@ async function measureMemory(copy: (name: string) => Promise<string>, { scale }:
       name: 'heap grown while 50,000 events are written',
       unit,
       ours: megabytes(found.followed, 'grownBytes'),
-      target: { of: 'ours', bound: 'at most', value: 5 },
+      target: TARGETS.heapOfFollowers,
     },
     {
       name: 'peak memory with followers',

@@ -6,10 +6,10 @@ import type { Benchmark, Measured } from '../benchmark.js';
 import { allLayers } from '../inputs/all-layers.js';
 import { populate } from '../inputs/populations.js';
 import { shuffled } from '../inputs/shuffled.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { interleave, type Rounds, secondsOf, totalRounds } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
-const ROUNDS = 7;
 /** Images of a round. */
 const GETS = 4_000;
 /** Images of a round that are asked for again, and how often: some that a program works with. */
@@ -29,24 +29,24 @@ const aField: Look = (image) => image.architecture;
 export const getBenchmark: Benchmark = {
   name: 'get',
   about: 'get of an image, the first time and again, against reading, checking and decoding a file',
-  async run({ directory, scale, say }) {
+  async run({ directory, scale, rounds, say }) {
     const count = IMAGES * scale;
     say(`writes ${count} images twice`);
     const { ids, ...paths } = await populate(directory, count);
     say('opens them');
     const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
     await using ours = await openStore(paths.store, { layers: 'none' });
-    return await compareGets(ours, peer, shuffled(ids));
+    return await compareGets(ours, peer, shuffled(ids), rounds);
   },
 };
 
 /** Every id is asked for cold once only: neither side can have it from before. */
-async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[]): Promise<Measured[]> {
+async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], rounds: Rounds): Promise<Measured[]> {
   // The first of the parts compile the code.
-  const size = Math.min(GETS, Math.floor(ids.length / (2 * ROUNDS + 1)));
+  const size = Math.min(GETS, Math.floor(ids.length / (2 * totalRounds(rounds) + 1)));
   const part = (number: number): readonly ImageId[] => ids.slice(number * size, (number + 1) * size);
   for (const store of [ours, peer]) for (const look of [nothing, aField]) await rateOf(store, part(0), look);
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(rounds, {
     alone: (round) => rateOf(ours, part(2 * round + 1), nothing),
     peerAlone: (round) => rateOf(peer, part(2 * round + 1), nothing),
     cold: (round) => rateOf(ours, part(2 * round + 2), aField),
@@ -56,17 +56,16 @@ async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[]): P
     peerWarm: (round) => warmRateOf(peer, part(round)),
   });
   const line = { unit: 'images/s' };
-  const atLeast = (value: number) => ({ of: 'ratio', bound: 'at least', value }) as const;
   const from = (values: readonly number[]) => ({ name: 'from files', values });
   return [
-    { ...line, name: 'get, cold', ours: rates.alone, peer: from(rates.peerAlone), target: atLeast(3) },
+    { ...line, name: 'get, cold', ours: rates.alone, peer: from(rates.peerAlone), target: TARGETS.getCold },
     { ...line, name: 'get, cold, and a field of it read', ours: rates.cold, peer: from(rates.peer) },
     {
       ...line,
       name: 'get, warm, and a field of it read',
       ours: rates.warm,
       peer: from(rates.peerWarm),
-      target: atLeast(20),
+      target: TARGETS.getWarm,
     },
   ];
 }

@@ -6,8 +6,8 @@ import { SeededRandom } from '../inputs/seeded-random.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave } from '../rounds.js';
 import { percentileOf } from '../statistics.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 5;
 /** Questions of one kind in a round: ten of them are slower than the 99th percentile. */
 const QUESTIONS = 1_000;
 /** Names that move all the time have thousands of events each. */
@@ -24,8 +24,6 @@ const NAMES: Readonly<Record<Question, string>> = {
   resolveMoving: 'resolve at, a name that moves',
 };
 const JUDGED: readonly Question[] = ['image', 'resolve', 'resolveMoving'];
-/** Milliseconds at the 99th percentile. */
-const TARGET = { of: 'ours', bound: 'at most', value: 5 } as const;
 
 /** Questions that the subject index answers, each asked alone and to its end: how long a caller waits. */
 export const historyBenchmark: Benchmark = {
@@ -42,7 +40,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     millisecondsOf(count, () => questionOf(question, store, life, random));
   // What is asked first is asked of code that was not compiled.
   for (const question of Object.keys(NAMES) as Question[]) await ask(question, LONG_QUESTIONS);
-  const taken = await interleave(ROUNDS, {
+  const taken = await interleave(context.rounds, {
     image: () => ask('image', QUESTIONS),
     reference: () => ask('reference', QUESTIONS),
     moving: () => ask('moving', LONG_QUESTIONS),
@@ -55,7 +53,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
       unit: 'ms',
       ours: taken[question].map((round) => percentileOf(round, percent)),
     });
-    return [at(50), { ...at(99), target: JUDGED.includes(question) ? TARGET : undefined }];
+    return [at(50), { ...at(99), target: JUDGED.includes(question) ? TARGETS.history : undefined }];
   });
 }
 

@@ -4,11 +4,11 @@ import type { Benchmark } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { writeRandomArchive } from '../inputs/random-archive.js';
 import { interleave } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
 const MIB = 1024 * 1024;
 const LAYERS = 4;
 const LAYER_BYTES = 256 * MIB;
-const ROUNDS = 3;
 
 const LOAD_CHILD = new URL('../children/peak-of-load.js', import.meta.url);
 
@@ -16,11 +16,11 @@ const LOAD_CHILD = new URL('../children/peak-of-load.js', import.meta.url);
 export const memoryBenchmark: Benchmark = {
   name: 'memory',
   about: 'peak memory of a process that loads an archive of 1 GiB',
-  async run({ directory, scale, say }) {
+  async run({ directory, scale, rounds, say }) {
     const archive = join(directory, 'archive.tar');
     say('writes the archive');
     await writeRandomArchive(archive, { layers: LAYERS, layerBytes: LAYER_BYTES * scale, seed: 2 });
-    const { peak } = await interleave(ROUNDS, {
+    const { peak } = await interleave(rounds, {
       peak: async () => {
         const path = join(directory, 'store');
         const { peakBytes, layersAdded } = await measureInChild<{ peakBytes: number; layersAdded: number }>(
@@ -37,7 +37,7 @@ export const memoryBenchmark: Benchmark = {
         name: 'peak memory of a load of 1 GiB',
         unit: 'MB',
         ours: peak,
-        target: { of: 'ours', bound: 'at most', value: 200 },
+        target: TARGETS.peakOfLoad,
       },
     ];
   },

@@ -5,8 +5,8 @@ import { borrowStore, snapshotsOf } from '../inputs/borrowed-store.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 5;
 const OPEN_CHILD = new URL('../children/time-of-open.js', import.meta.url);
 
 /** Opening a store by its newest snapshot, against folding all of its log, each in a fresh process. */
@@ -29,15 +29,14 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     if (events !== size) throw new RangeError(`the store has ${events} events, expected ${size}`);
     return 1 / seconds;
   };
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(context.rounds, {
     replay: () => open(bare),
     snapshot: () => open(clean),
     crashed: () => open(crashed),
   });
   const line = { unit: 'opens/s', peer: { name: 'full replay', values: rates.replay } };
-  const target = { of: 'ratio', bound: 'at least', value: 4 } as const;
   return [
-    { ...line, name: 'open from a snapshot', ours: rates.snapshot, target },
+    { ...line, name: 'open from a snapshot', ours: rates.snapshot, target: TARGETS.snapshotToReplay },
     { ...line, name: 'open, the newest snapshot missing', ours: rates.crashed },
   ];
 }

@@ -3,8 +3,8 @@ import { measureInChild } from '../child-process.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
-const ROUNDS = 7;
 const REPLAY_CHILD = new URL('../children/rate-of-replay.js', import.meta.url);
 
 /**
@@ -25,7 +25,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     const args = [way, directory, String(size)];
     return (await measureInChild<{ eventsPerSecond: number }>(REPLAY_CHILD, args)).eventsPerSecond;
   };
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(context.rounds, {
     iterator: () => rateOf('iterator'),
     checked: () => rateOf('checked'),
     unchecked: () => rateOf('unchecked'),
@@ -33,11 +33,16 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   });
   const iterator = { name: 'level, for await', values: rates.iterator };
   const nextv = { name: 'level, nextv(1,000)', values: rates.nextv };
-  const atLeast = (value: number) => ({ of: 'ratio', bound: 'at least', value }) as const;
   const line = { unit: 'events/s' };
   return [
-    { ...line, name: 'replay, hashes checked', ours: rates.checked, peer: iterator, target: atLeast(0.45) },
-    { ...line, name: 'replay, hashes unchecked', ours: rates.unchecked, peer: iterator, target: atLeast(0.6) },
+    { ...line, name: 'replay, hashes checked', ours: rates.checked, peer: iterator, target: TARGETS.replayChecked },
+    {
+      ...line,
+      name: 'replay, hashes unchecked',
+      ours: rates.unchecked,
+      peer: iterator,
+      target: TARGETS.replayUnchecked,
+    },
     { ...line, name: 'replay, by the faster peer', ours: rates.checked, peer: nextv },
   ];
 }

@@ -7,10 +7,10 @@ import { measureInChild } from '../child-process.js';
 import { allLayers } from '../inputs/all-layers.js';
 import { populate } from '../inputs/populations.js';
 import { shuffled } from '../inputs/shuffled.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { interleave, type Rounds, secondsOf } from '../rounds.js';
+import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
-const ROUNDS = 5;
 /** Calls of `map` and `heads` in a round: one lasts too short to be timed by itself. */
 const MAP_CALLS = 10;
 const QUICK_CALLS = 200_000;
@@ -23,21 +23,21 @@ const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url)
 export const viewsBenchmark: Benchmark = {
   name: 'views',
   about: 'map, heads, search, children and heap over 100,000 images',
-  async run({ directory, scale, say }) {
+  async run({ directory, scale, rounds, say }) {
     const count = IMAGES * scale;
     say(`writes ${count} images twice`);
     const { ids, ...paths } = await populate(directory, count);
-    const heap = await heapPerImage(paths.store);
+    const heap = await heapPerImage(paths.store, rounds);
     say('opens them');
     const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
     await using ours = await openStore(paths.store, { layers: 'none' });
     const order = shuffled(ids);
-    return [...(await compareMaps(ours, peer)), ...(await rateQuickCalls(ours, order)), heap];
+    return [...(await compareMaps(ours, peer, rounds)), ...(await rateQuickCalls(ours, order, rounds)), heap];
   },
 };
 
-async function compareMaps(ours: Store, peer: Store): Promise<Measured[]> {
-  const calls = await interleave(ROUNDS, {
+async function compareMaps(ours: Store, peer: Store, rounds: Rounds): Promise<Measured[]> {
+  const calls = await interleave(rounds, {
     map: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.map()))),
     heads: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.heads()))),
     // The peer's map reads every image, and takes seconds.
@@ -46,37 +46,35 @@ async function compareMaps(ours: Store, peer: Store): Promise<Measured[]> {
     walk: async () => 1 / (await secondsOf(() => [...ours.map().values()].length)),
   });
   const unit = 'calls/s';
-  const target = { of: 'ratio', bound: 'at least', value: 100 } as const;
   const peerMap = { name: 'from files', values: calls.peerMap };
+  const peerHeads = { name: 'from files', values: calls.peerHeads };
   return [
-    { name: 'map', unit, ours: calls.map, peer: peerMap, target },
-    { name: 'heads', unit, ours: calls.heads, peer: { name: 'from files', values: calls.peerHeads }, target },
+    { name: 'map', unit, ours: calls.map, peer: peerMap, target: TARGETS.mapToFiles },
+    { name: 'heads', unit, ours: calls.heads, peer: peerHeads, target: TARGETS.headsToFiles },
     { name: 'map, and every image of it read', unit, ours: calls.walk, peer: peerMap },
   ];
 }
 
-async function rateQuickCalls(store: EventStore, ids: readonly ImageId[]): Promise<Measured[]> {
+async function rateQuickCalls(store: EventStore, ids: readonly ImageId[], rounds: Rounds): Promise<Measured[]> {
   const asked = Array.from({ length: QUICK_CALLS }, (_, index) => ids[index % ids.length] as ImageId);
   const prefixes = asked.map((id) => id.slice('sha256:'.length, 'sha256:'.length + PREFIX_DIGITS));
-  const rates = await interleave(ROUNDS, {
+  const rates = await interleave(rounds, {
     search: async () => QUICK_CALLS / (await secondsOf(() => prefixes.map((prefix) => store.search(prefix)))),
     children: async () => QUICK_CALLS / (await secondsOf(() => asked.map((id) => store.children(id)))),
   });
-  const target = { of: 'ours', bound: 'at least', value: 1_000_000 } as const;
   return [
-    { name: 'search by prefix', unit: 'calls/s', ours: rates.search, target },
-    { name: 'children', unit: 'calls/s', ours: rates.children, target },
+    { name: 'search by prefix', unit: 'calls/s', ours: rates.search, target: TARGETS.search },
+    { name: 'children', unit: 'calls/s', ours: rates.children, target: TARGETS.children },
   ];
 }
 
-async function heapPerImage(directory: string): Promise<Measured> {
+async function heapPerImage(directory: string, rounds: Rounds): Promise<Measured> {
   const measure = async (): Promise<number> => {
     const { heapBytes, images } = await measureInChild<{ heapBytes: number; images: number }>(HEAP_CHILD, [directory]);
     return heapBytes / images;
   };
-  const { heap } = await interleave(3, { heap: measure });
-  const target = { of: 'ours', bound: 'at most', value: 600 } as const;
-  return { name: 'heap of an open store', unit: 'bytes/image', ours: heap, target };
+  const { heap } = await interleave(rounds, { heap: measure });
+  return { name: 'heap of an open store', unit: 'bytes/image', ours: heap, target: TARGETS.memory };
 }
 
 function repeat(times: number, call: () => unknown): void {
