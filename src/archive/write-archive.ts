@@ -7,6 +7,7 @@ import { abortable, type Watch } from './abortable.js';
 import { entrySize, type PlannedEntry } from './archive-plan.js';
 import { type ArchiveFormat, planArchive } from './plan-archive.js';
 import type { SavedArchive } from './saved-archive.js';
+import { loadCode } from '../load-code.js';
 
 /** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
 const READ_AHEAD_BYTES = 1024 * 1024;
@@ -43,7 +44,7 @@ export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions):
 }
 
 async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): AsyncGenerator<Uint8Array> {
-  const { pack } = await import('tar-stream');
+  const { pack } = await loadCode('that writes tar', import('tar-stream'));
   const tar = pack();
   // Every failure reaches the loop below through the pack.
   writeEntries(tar, entries, saved).catch((error: unknown) => tar.destroy(error as Error));

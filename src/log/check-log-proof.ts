@@ -6,6 +6,7 @@ import { checkInclusion } from './merkle/check-proof.js';
 import { equalHashes } from './merkle/node-hash.js';
 import { parseVerifierKey } from './note-key.js';
 import { parseProof } from './tlog-proof.js';
+import { loadCode } from '../load-code.js';
 
 /** What a proof is checked against, beside what is in it. */
 export interface CheckProofOptions {
@@ -81,7 +82,7 @@ function needOrigin(found: ParsedCheckpoint, origin: string): void {
 // Whose log it is says the checkpoint: the record need not be one of ours.
 async function eventIn(record: Uint8Array): Promise<StoredEvent | undefined> {
   // Here, so that an import of the library does not wait for the decoder of records.
-  const { decodeRecord } = await import('./record.js');
+  const { decodeRecord } = await loadCode('of records', import('./record.js'));
   try {
     // A copy, to which the decoder may add what it likes.
     return decodeRecord(record.slice());

@@ -28,6 +28,7 @@ import type { VerifyOptions } from './verify/verify-options.js';
 import type { Violation } from './verify/violation.js';
 import { type WiredStore, wireStore } from './wire-store.js';
 import { originOf } from './write/envelope.js';
+import { loadCode } from '../load-code.js';
 
 /** The store over an event log: each call is handed to the member that answers it, if the store is open. */
 export class LocalEventStore implements EventStore {
@@ -182,7 +183,7 @@ export class LocalEventStore implements EventStore {
     const { blobs, heldLayers, layerPlace, policy, actor, viewSet } = this.#parts;
     const origin = originOf(options, actor);
     // Code that only some commands need, a third of all there is, is loaded by those.
-    const { loadArchive } = await import('./archives/load-archive.js');
+    const { loadArchive } = await loadCode('that loads archives', import('./archives/load-archive.js'));
     return loadArchive(source, options, origin, {
       port: this.#wired.writer,
       blobs,
@@ -263,7 +264,7 @@ export class LocalEventStore implements EventStore {
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
     const { reader, rebuilds } = this.#wired;
-    const { verifyOpenStore } = await import('./verify/verify-open-store.js');
+    const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-open-store.js'));
     return verifyOpenStore(
       { ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() },
       options,

@@ -1,3 +1,4 @@
+import { loadCode } from '../load-code.js';
 import type { RestoreOptions, RestoreReport } from './backup/backup.js';
 import type { ImageStoreOptions } from './backends/new-image-store.js';
 import type { EventStore, OpenOptions } from './event-store.js';
@@ -22,7 +23,7 @@ import type { Violation } from './verify/violation.js';
  * log or history; ORIGIN_INVALID; DISK_FULL; ABORTED.
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
-  const code = await import('./open/open-store.js');
+  const [code] = await loadCode('of an open store', Promise.all([import('./open/open-store.js'), ...laterCode()]));
   return code.openStore(directory, options);
 }
 
@@ -36,7 +37,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
  *   keys and checkpoints as `openStore`
  */
 export async function rebuildStore(directory: string, options: RebuildOptions = {}): Promise<RebuildResult> {
-  const code = await import('./rebuild/rebuild-store.js');
+  const code = await loadCode('that rebuilds', import('./rebuild/rebuild-store.js'));
   return code.rebuildStore(directory, options);
 }
 
@@ -54,7 +55,7 @@ export async function restoreStore(
   source: string,
   options: RestoreOptions = {},
 ): Promise<RestoreReport> {
-  const code = await import('./backup/restore-store.js');
+  const code = await loadCode('that restores', import('./backup/restore-store.js'));
   return code.restoreStore(directory, source, options);
 }
 
@@ -66,7 +67,7 @@ export async function restoreStore(
  *   IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint in the options; ABORTED
  */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
-  const code = await import('./verify/verify-store.js');
+  const code = await loadCode('that verifies', import('./verify/verify-store.js'));
   return code.verifyStore(directory, options);
 }
 
@@ -81,7 +82,7 @@ export async function newImageStore(
   layers: LayerGetReleaser,
   options: ImageStoreOptions = {},
 ): Promise<Store> {
-  const code = await import('./backends/new-image-store.js');
+  const code = await loadCode('of image stores', import('./backends/new-image-store.js'));
   return code.newImageStore(backend, layers, options);
 }
 
@@ -92,7 +93,7 @@ export async function newImageStore(
  * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
  */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
-  const code = await import('./backends/fs-backend.js');
+  const code = await loadCode("of Docker's layout", import('./backends/fs-backend.js'));
   return code.newFSStoreBackend(root);
 }
 
@@ -102,7 +103,7 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
  * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
-  const code = await import('./keys/key-file.js');
+  const code = await loadCode('of keys', import('./keys/key-file.js'));
   return code.createKeyFile(path, origin);
 }
 
@@ -112,6 +113,16 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
  * @throws {StoreError} FILE_NOT_FOUND, KEY_EXPOSED, KEY_INVALID, IO_FAILED
  */
 export async function readSigner(path: string): Promise<CheckpointSigner> {
-  const code = await import('./keys/checkpoint-signer.js');
+  const code = await loadCode('of signers', import('./keys/checkpoint-signer.js'));
   return code.readSigner(path);
+}
+
+/** What an open store loads when it is first asked for it: too late for a process that has no file descriptor left by then. */
+function laterCode(): readonly Promise<unknown>[] {
+  return [
+    import('./archives/load-archive.js'),
+    import('./verify/verify-open-store.js'),
+    import('./backup/write-backup.js'),
+    import('tar-stream'),
+  ];
 }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Compression } from './compression.js';
 import { PushDecoderStream } from './push-decoder.js';
+import { loadCode } from '../load-code.js';
 
 /** Output pieces of zlib: larger ones mean fewer trips to its threads. */
 const ZLIB_CHUNK_BYTES = 256 * 1024;
@@ -16,10 +17,10 @@ export async function createDecoder(compression: Exclude<Compression, 'none'>): 
     case 'gzip':
       return createGunzip({ chunkSize: ZLIB_CHUNK_BYTES });
     case 'zstd':
-      return new PushDecoderStream((await import('./zstd-decoder.js')).createZstdDecoder());
+      return new PushDecoderStream((await loadCode('of zstd', import('./zstd-decoder.js'))).createZstdDecoder());
     case 'bzip2':
-      return new PushDecoderStream((await import('./bzip2-decoder.js')).createBzip2Decoder());
+      return new PushDecoderStream((await loadCode('of bzip2', import('./bzip2-decoder.js'))).createBzip2Decoder());
     case 'xz':
-      return new PushDecoderStream(await (await import('./xz-decoder.js')).createXzDecoder());
+      return new PushDecoderStream(await (await loadCode('of xz', import('./xz-decoder.js'))).createXzDecoder());
   }
 }

@@ -59,7 +59,7 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
 }
 
 function layerOf(path: string): Layer | undefined {
-  if (['src/errors.ts', 'src/limits.ts', 'src/abort.ts'].includes(path)) return 'ground';
+  if (['src/errors.ts', 'src/limits.ts', 'src/load-code.ts', 'src/abort.ts', 'src/load-code.ts'].includes(path)) return 'ground';
   if (path === 'src/index.ts') return 'index';
   const [first, second] = path.split('/');
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;

@@ -4,6 +4,7 @@ import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } 
 import type { BlobStore } from '../layers/blob-store.js';
 import type { BackupOptions, BackupReport } from './backup.js';
 import type { BackupParts, FixedStore } from './write-backup.js';
+import { loadCode } from '../../load-code.js';
 
 export interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 'log' | 'checkpointAt'> {
   readonly views: Views;
@@ -31,7 +32,7 @@ export class StoreBackups {
     mustBeSignal('signal', options.signal);
     const { whenStill, blobs } = this.#parts;
     const written = this.#last.then(async () => {
-      const { writeBackup } = await import('./write-backup.js');
+      const { writeBackup } = await loadCode('that backs up', import('./write-backup.js'));
       return writeBackup(target, options, {
         ...this.#parts,
         fix: () => whenStill(() => this.#fix()),
