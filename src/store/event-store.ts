@@ -163,7 +163,8 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
 
   /**
    * Resolves with everything that is wrong with the store as it is now, each record, row, file and view against a fresh fold of the
-   * events; empty when nothing is. Writers go on meanwhile. Costs a read of all there is.
+   * events; empty when nothing is. Writers go on meanwhile. Costs a read of all there is. A subject index that a rebuild left unfinished
+   * is not looked at: nobody reads it.
    * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for a checkpoint in the options;
    *   IO_FAILED, LOG_FAILED, ABORTED
    */
@@ -173,7 +174,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    * Makes all that follows from events, content and blobs anew while the store stays open: the rows of the tree, the subject index, snapshots
    * and the checkpoint; live views that differ from a fresh fold of the events are replaced, and named. Writers wait until it is
    * done; reads go on, those of the past by a scan of the log. Given up, or after a failure, reads do without the index until the next
-   * call or opening. Costs three reads of all events. States of the caller's own projections are removed; one that is live keeps its view. A store that does not open is for `rebuildStore`.
+   * call or opening. A close waits for its end. Costs three reads of all events. States of the caller's own projections are removed; one that is live keeps its view. A store that does not open is for `rebuildStore`.
    * @throws {StoreError} STORE_READ_ONLY; LOG_CORRUPT when an event is damaged or missing, or the log is not that of its checkpoint;
    *   LOG_FAILED when a row could not be written: the log was opened again, and holds every event; CHECKPOINT_INVALID, CHECKPOINT_FORKED,
    *   DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED

@@ -70,9 +70,20 @@ export class StoreRebuild {
 
   async #renewRows({ onProgress, signal }: OpenRebuildOptions): Promise<void> {
     const { log } = this.#parts;
+    const thrown: unknown[] = [];
+    const tell = (done: number, total: number): void => {
+      try {
+        onProgress?.({ what: 'log', done, total });
+      } catch (error) {
+        thrown.push(error);
+        throw error;
+      }
+    };
     try {
-      await log.renewRows({ signal, onProgress: (done, total) => onProgress?.({ what: 'log', done, total }) });
+      await log.renewRows({ signal, onProgress: tell });
     } catch (error) {
+      // The caller's own error says nothing of the log, and comes through as it is.
+      if (thrown.length > 0) throw thrown[0];
       // Writers wait, so there is no event to be found. If this fails too, the next append says so.
       if (isStoreError(error, 'LOG_FAILED')) await log.recover().catch(() => undefined);
       throw error;

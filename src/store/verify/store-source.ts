@@ -13,13 +13,15 @@ export interface StoreSourceParts {
   /** Taken before the rows were: what a file says of the log must be in them. */
   readonly checkpoint: VerifySource['checkpoint'];
   readonly snapshots: readonly StoredSnapshot[];
+  /** Absent when they have a subject index, or should; `false` when a rebuild that was given up left none. */
+  readonly hasSubjectIndex?: boolean | undefined;
   readonly liveViews?: LiveViews | undefined;
   readonly isInFlight?: ((digest: Digest) => Promise<boolean>) | undefined;
 }
 
 /** Resolves with a store as verification asks for it. The caller closes the rows. */
 export async function storeSource(parts: StoreSourceParts): Promise<VerifySource> {
-  const { rows, files, snapshots, isInFlight, ...rest } = parts;
+  const { rows, files, snapshots, isInFlight, hasSubjectIndex = true, ...rest } = parts;
   const log = new LogRows(rows);
   return {
     ...rest,
@@ -27,7 +29,6 @@ export async function storeSource(parts: StoreSourceParts): Promise<VerifySource
     records: (reading) => log.records(reading),
     hashes: (level, reading) => log.hashes(level, reading),
     contents: (reading) => log.contents(reading),
-    indexRows: (reading) => log.indexRows(reading),
     positions: (reading) => log.positions(reading),
     blobs: () => files.blobs(),
     async *snapshots(): AsyncGenerator<StoredSnapshot> {
@@ -37,6 +38,7 @@ export async function storeSource(parts: StoreSourceParts): Promise<VerifySource
       await log.reportStrays(reading);
       await files.reportStrays(reading);
     },
+    ...(hasSubjectIndex ? { indexRows: (reading: Reading) => log.indexRows(reading) } : {}),
     ...(isInFlight === undefined ? {} : { isInFlight }),
   };
 }

@@ -27,6 +27,7 @@ export async function verifyOpenStore(store: OpenStore, options: VerifyOptions):
   await store.rebuilt();
   // From here to the first wait, nothing is folded: rows and views are of one moment.
   const rows = log.storedRows();
+  const { hasSubjectIndex } = log;
   const liveViews = { seq: store.foldedSeq(), digests: viewDigestsOf(viewSet.views) };
   try {
     const source = await storeSource({
@@ -35,6 +36,7 @@ export async function verifyOpenStore(store: OpenStore, options: VerifyOptions):
       files,
       checkpoint,
       snapshots,
+      hasSubjectIndex,
       liveViews,
       isInFlight: (digest) => blobs.isInOrder(digest, needsBlob),
     });

@@ -193,6 +193,24 @@ test('a rebuild is given up with nothing changed, and refuses by name', async (t
   await rejection(t, 'STORE_READ_ONLY', reading.rebuild());
 });
 
+test('what the caller throws while rows are made anew comes through as it is, and the store goes on', async (t) => {
+  const store = await temporaryStore(t);
+  await fill(store);
+  const mine = new RangeError('mine');
+  const onProgress = ({ what }: { readonly what: string }): void => {
+    if (what === 'log') throw mine;
+  };
+  t.is(await t.throwsAsync(store.rebuild({ onProgress })), mine);
+  // There is no index now, and nobody reads it.
+  t.deepEqual(await store.verify(), []);
+  const id = await store.create(imageConfig('after'));
+  const found: number[] = [];
+  for await (const { seq } of store.history({ image: id })) found.push(seq);
+  t.deepEqual(found, [store.log.head.seq]);
+  await store.rebuild();
+  t.deepEqual(await store.verify(), []);
+});
+
 test('a store that is closed meanwhile finishes its rebuild first', async (t) => {
   const store = await temporaryStore(t);
   await fill(store);
