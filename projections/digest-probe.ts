@@ -1,9 +1,10 @@
 import { HASH_BYTES } from '../src/model/digest.js';
 
-const SHA256 = 'sha256:';
+export const SHA256 = 'sha256:';
 /** Hex digits of 32 bits. */
 const KEY_DIGITS = 8;
-const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
+/** Characters of a digest. */
+export const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
 /** What a sign is worth that is no hex digit: a bit that no digit has. */
 const NO_DIGIT = 0x10;
 const CODES = 128;

@@ -1,8 +1,13 @@
 import { type Digest, digestFromHash, HASH_BYTES, parseDigest } from '../src/model/digest.js';
-import { DigestProbe } from './digest-probe.js';
+import { DIGEST_LENGTH, DigestProbe, SHA256 } from './digest-probe.js';
 import { grown, roomFor } from './grown.js';
 
 const HASH_WORDS = HASH_BYTES / Uint32Array.BYTES_PER_ELEMENT;
+
+const HEX = '0123456789abcdef';
+/** The codes of the two digits of each byte. */
+const HIGH_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte >>> 4));
+const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte & 0xf));
 
 /**
  * Digests in the order in which they came, numbered from 0 on, 32 bytes each. A row never changes: so what holds a number of
@@ -56,9 +61,16 @@ export class DigestRows {
     return digest;
   }
 
-  /** Whether the digest in a row is `text`, as far as its string is known: false also when nobody asked for it. */
-  isKnownAs(row: number, text: string): boolean {
-    return this.#strings[row] === text;
+  /** Whether the digest in a row is `text`. Its bytes are compared: its string, when it has one, is further away in memory. */
+  isText(row: number, text: string): boolean {
+    if (text.length !== DIGEST_LENGTH || !text.startsWith(SHA256)) return false;
+    const start = row * HASH_BYTES;
+    for (let at = 0; at < HASH_BYTES; at++) {
+      const byte = this.#hashes[start + at] as number;
+      const digits = SHA256.length + 2 * at;
+      if (text.charCodeAt(digits) !== HIGH_DIGIT[byte] || text.charCodeAt(digits + 1) !== LOW_DIGIT[byte]) return false;
+    }
+    return true;
   }
 
   /** The 32 bytes of the digest in a row: a view, not a copy. */

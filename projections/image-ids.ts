@@ -18,8 +18,9 @@ export class ImageIds implements Iterable<ImageId> {
     return this.#rows.length;
   }
 
-  /** Whether `id` is one of them. The first call costs a walk over all. */
+  /** Whether `id` is one of them, whatever it is. The first call costs a walk over all. */
   has(id: ImageId): boolean {
+    if (typeof id !== 'string') return false;
     this.#members ??= this.#indexed();
     return this.#members.find(id) !== NO_ROW;
   }

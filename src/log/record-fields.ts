@@ -37,7 +37,7 @@ const float = new DataView(new ArrayBuffer(8));
 
 /**
  * Takes the values of a MessagePack array from its bytes, one after another, each as the type it must have. Every method throws
- * LOG_CORRUPT that names the field when the value is another or is cut short. It reads what `Packr` writes for a record and nothing else:
+ * LOG_CORRUPT that names the field when the value is another or is cut short. It reads the types that a record is made of, and nothing else:
  * that takes a third of the time of unpacking any value and looking at what came.
  */
 export class FieldReader {

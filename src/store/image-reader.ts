@@ -48,6 +48,7 @@ export class ImageReader implements ImageReads {
   }
 
   getParent(id: ImageId): ImageId {
+    mustBeString('id', id);
     const { views } = this.#parts;
     const parent = parentOf(views.images, id);
     if (parent !== undefined) return parent;
@@ -74,6 +75,7 @@ export class ImageReader implements ImageReads {
   }
 
   children(id: ImageId): ImageId[] {
+    mustBeString('id', id);
     return childrenOf(this.#parts.views.images, id);
   }
 
@@ -102,6 +104,7 @@ export class ImageReader implements ImageReads {
 
   // As Docker answers: an image that is not there was never updated and not built here.
   #metadata(id: ImageId, key: string): Uint8Array | undefined {
+    mustBeString('id', id);
     return this.#parts.views.images.has(id) ? this.#parts.readMetadata(id, key) : undefined;
   }
 }

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
+import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { blobFiles, footprint, temporaryStore } from './temporary-store.js';
@@ -61,6 +62,19 @@ test('tag of 42', refuses, (s) => s.tag(wrong(42), 'b'), /^reference must be a s
 test('tag from 42', refuses, (s) => s.tag('a', wrong(42)), /^idOrReference must be a string/);
 test('untag of null', refuses, (s) => s.untag(wrong(null)), /^reference must be a string/);
 test('resolve of an object', refuses, (s) => s.resolve(wrong({})), /^reference must be a string/);
+test('children of 42', refuses, (s) => s.children(wrong(42)), /^id must be a string/);
+test('getParent of nothing', refuses, (s) => s.getParent(wrong(undefined)), /^id must be a string/);
+test('isBuiltLocally of null', refuses, (s) => s.isBuiltLocally(wrong(null)), /^id must be a string/);
+test('getLastUpdated of an object', refuses, (s) => s.getLastUpdated(wrong({})), /^id must be a string/);
+test('setMetadata of 42', refuses, (s) => s.setMetadata(wrong(42), 'k', new Uint8Array(1)), /^id must be a string/);
+test('a map has nothing that is no string', async (t) => {
+  const store = await temporaryStore(t);
+  await store.create(imageConfig('a'));
+  for (const key of [undefined, null, 42, {}]) {
+    t.false(store.map().has(wrong(key)));
+    t.is(store.heads().get(wrong(key)), undefined);
+  }
+});
 test('search of 42', refuses, (s) => s.search(wrong(42)), /^partial must be a string/);
 test('get of undefined', refuses, (s) => s.get(wrong(undefined)), /^id must be a string/);
 test('delete of null', refuses, (s) => s.delete(wrong(null)), /^id must be a string/);

@@ -19,6 +19,7 @@ const METADATA_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
  * of the last update must be one, for every reader of the image takes it for one.
  */
 export function decideSetMetadata(id: ImageId, key: string, value: Uint8Array): Decide<void> {
+  mustBeString('id', id);
   checkMetadataKey(key);
   if (!(value instanceof Uint8Array)) throw new TypeError('the value of metadata must be a Uint8Array');
   if (key === PARENT_KEY)
