@@ -30,6 +30,9 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   test: ['ground', 'model', 'log', 'projections', 'tar', 'archive', 'store', 'index', 'cli', 'scripts'],
 };
 
+/** Of the ground, these build on another: on the errors. */
+const onErrors: readonly string[] = ['src/abort.ts', 'src/load-code.ts'];
+
 /** Where store and archive meet: the commands that load and save. */
 const meetsArchive = /^(load.*|save.*|exporter)\.ts$/;
 
@@ -46,8 +49,7 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
   if (imported.path === undefined) return [];
   const to = layerOf(imported.path);
   if (to === undefined) return [findingAt(source, imported.node, `imports ${imported.path}, which is in no layer`)];
-  // Of the ground, aborting alone builds on another: on the errors.
-  if (to === from && (from !== 'ground' || source.path === 'src/abort.ts')) return [];
+  if (to === from && (from !== 'ground' || onErrors.includes(source.path))) return [];
   if (mayImport[from].includes(to)) return [];
   if (from === 'store' && to === 'archive') {
     if (meetsArchive.test(posix.basename(source.path))) return [];
@@ -59,7 +61,7 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
 }
 
 function layerOf(path: string): Layer | undefined {
-  if (['src/errors.ts', 'src/limits.ts', 'src/load-code.ts', 'src/abort.ts', 'src/load-code.ts'].includes(path)) return 'ground';
+  if (['src/errors.ts', 'src/limits.ts', ...onErrors].includes(path)) return 'ground';
   if (path === 'src/index.ts') return 'index';
   const [first, second] = path.split('/');
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;
