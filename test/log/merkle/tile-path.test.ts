@@ -92,7 +92,8 @@ test('whatever text is parsed, what it names has that text for its path', (t) =>
       const { level, index, width } = tile;
       t.is(level === 'entries' ? entriesPath(index, width) : tilePath({ level, index, width }), path);
     }),
-    { numRuns: 2_000 },
+    // Few texts are a path, and in some runs none is: these always are.
+    { numRuns: 2_000, examples: [['tile/0/x001/067'], ['tile/entries/x001/067.p/8']] },
   );
 });
 
