@@ -15,7 +15,7 @@ import { type LifeTransaction, lifeTransactions, movingReferences } from './life
 import { SeededRandom } from './seeded-random.js';
 
 /** Changes whenever the same seed and size give another log or other snapshots. */
-const VERSION = 1;
+const VERSION = 2;
 const SEED = 3;
 /** Events between two snapshots: what a store does by itself when nobody says otherwise. */
 const SNAPSHOT_EVERY = 50_000;
