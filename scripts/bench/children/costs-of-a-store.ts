@@ -5,10 +5,12 @@ import { isStoreError } from '../../../src/errors.js';
 import { SAMPLES_FILE } from '../inputs/grown-store.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { secondsOf } from '../rounds.js';
+import { heldBytes } from './held-bytes.js';
+import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the directory it is given, for writing, and prints what opening, holding, asking and writing cost. The second argument is
- * the index of the first image to create. Runs with --expose-gc.
+ * Opens the store in the directory it is given, for writing, and prints what opening, holding, asking and writing cost, the code being
+ * loaded. The second argument is the index of the first image to create. Runs with --expose-gc.
  */
 
 const GETS = 2_000;
@@ -19,6 +21,7 @@ const AT_ONCE = 64;
 const PREFIX_DIGITS = 12;
 
 const [directory, firstIndex] = process.argv.slice(2) as [string, string];
+await loadLibrary();
 const before = heldBytes();
 let opened: EventStore | undefined;
 const openMs =
@@ -93,12 +96,4 @@ async function countHistory(image: ImageId): Promise<void> {
 /** Steps that share no factor with the number of items reach all of them, far from one another. */
 function picked<Item>(items: readonly Item[], index: number): Item {
   return items[(index * 7_919) % items.length] as Item;
-}
-
-function heldBytes(): number {
-  if (globalThis.gc === undefined) throw new Error('run this script with --expose-gc');
-  globalThis.gc();
-  globalThis.gc();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }

@@ -1,8 +1,10 @@
 import { openLife } from '../inputs/life-log.js';
 import { secondsOf } from '../rounds.js';
+import { loadLibrary } from './load-library.js';
 
-/* Opens the store in the directory it is given for reading, and prints the seconds that took and the events it has. */
+/* Opens the store in the directory it is given for reading, and prints the seconds that took, the code being loaded, and the events it has. */
 
+await loadLibrary();
 let events = 0;
 let close = async (): Promise<void> => undefined;
 const seconds = await secondsOf(async () => {
