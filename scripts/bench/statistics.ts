@@ -76,3 +76,13 @@ export function slopeOf(points: readonly Point[]): number {
   if (!(variance > 0)) throw new RangeError('points must be of at least two sizes');
   return logarithms.reduce((sum, [size, value]) => sum + (size - meanSize) * (value - meanValue), 0) / variance;
 }
+
+/**
+ * Returns the larger of two slopes: of the line through all points, and of that through those of the two largest sizes. A fixed cost that
+ * the small sizes consist of makes the first one flat, and hides in it how the large ones grow.
+ */
+export function steepestSlopeOf(points: readonly Point[]): number {
+  const sizes = [...new Set(points.map(({ size }) => size))].sort((a, b) => a - b);
+  const last = points.filter(({ size }) => sizes.slice(-2).includes(size));
+  return Math.max(slopeOf(points), slopeOf(last));
+}

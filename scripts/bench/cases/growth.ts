@@ -6,7 +6,7 @@ import { formatSize } from '../format-number.js';
 import { agedStore, grownStore } from '../inputs/grown-store.js';
 import { shareCopy } from '../inputs/shared-copy.js';
 import { interleave } from '../rounds.js';
-import { slopeOf, spreadOf } from '../statistics.js';
+import { spreadOf, steepestSlopeOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
 /** What a child says of a store. */
@@ -108,7 +108,7 @@ async function bytesBelow(directory: string): Promise<number> {
   return bytes;
 }
 
-/** A line for the power of the size that each measure grows with, judged by what its input grows with. */
+/** A line for the power of the size that each measure grows with, over all sizes or in the last decade, judged by what its input grows with. */
 function slopesOf(lines: readonly Measured[]): Measured[] {
   const names = [...new Set(lines.map(({ name }) => name))];
   return names.flatMap((name) => {
@@ -118,7 +118,7 @@ function slopesOf(lines: readonly Measured[]): Measured[] {
     if (points.length < 2) return [];
     const input = POWER[MEASURES.find((measure) => measure.name === name)?.of ?? 'item'];
     const target = { of: 'ours', bound: 'at most', value: input + TOLERANCE } as const;
-    return [{ name: `exponent of n: ${name}`, unit: '', ours: [slopeOf(points)], target }];
+    return [{ name: `exponent of n: ${name}`, unit: '', ours: [steepestSlopeOf(points)], target }];
   });
 }
 

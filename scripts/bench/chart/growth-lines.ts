@@ -1,6 +1,6 @@
 import type { Measured } from '../benchmark.js';
 import { formatNumber, formatSize } from '../format-number.js';
-import { type Point, slopeOf, spreadOf } from '../statistics.js';
+import { type Point, spreadOf, steepestSlopeOf } from '../statistics.js';
 import { decadesAround, decadesOf, type LogScale, logScale } from './log-scale.js';
 import type { Panel } from './panel.js';
 import { element, line, text } from './svg.js';
@@ -24,7 +24,7 @@ interface Series {
 
 /**
  * Returns the medians of what was measured at several sizes, as lines over the size, both axes by their logarithms: what grows as its input does
- * is as steep as the dashed line. The legend has the last value and the power that a measure grows with. Empty when there is nothing.
+ * is as steep as the dashed line. The legend has the first and the last value and the power that a measure grows with, as it is judged. Empty when there is nothing.
  */
 export function growthLines(lines: readonly Measured[], sizeOf: 'events' | 'images'): Panel {
   const all = seriesOf(lines.filter((each) => each.size !== undefined && (each.sizeOf ?? 'events') === sizeOf));
@@ -127,7 +127,7 @@ function legend(all: readonly Series[]): string[] {
 
 /** What rounds to nothing has no sign. */
 function powerOf(points: readonly Point[]): string {
-  return slopeOf(points)
+  return steepestSlopeOf(points)
     .toFixed(2)
     .replace(/^-(?=0\.00$)/, '');
 }

@@ -1,6 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Target } from '../../../scripts/bench/benchmark.js';
-import { attainmentOf, isMet, percentileOf, ratioOf, slopeOf, spreadOf } from '../../../scripts/bench/statistics.js';
+import {
+  attainmentOf,
+  isMet,
+  percentileOf,
+  ratioOf,
+  slopeOf,
+  spreadOf,
+  steepestSlopeOf,
+} from '../../../scripts/bench/statistics.js';
 
 test('a spread is the middle, the least and the most', (t) => {
   t.deepEqual(spreadOf([5, 1, 9]), { median: 5, min: 1, max: 9 });
@@ -69,4 +77,16 @@ test('a slope is the power that values grow with', (t) => {
     '-0.500',
   );
   t.throws(() => slopeOf([{ size: 10, value: 1 }]), { instanceOf: RangeError });
+});
+
+test('the steepest slope is that of the last two sizes where a fixed cost hides it', (t) => {
+  const sizes = [1_000, 10_000, 100_000, 1_000_000];
+  const steepest = (valueAt: (size: number) => number): number =>
+    steepestSlopeOf(sizes.map((size) => ({ size, value: valueAt(size) })));
+  const hidden = steepest((size) => 100_000 + size);
+  t.is(hidden.toFixed(3), Math.log10(1_100_000 / 200_000).toFixed(3));
+  // What grows at first and then no more is as steep as the line through all.
+  t.is(steepest((size) => Math.min(size, 100_000)).toFixed(3), '0.700');
+  t.is(steepest((size) => size).toFixed(3), '1.000');
+  t.throws(() => steepestSlopeOf([{ size: 10, value: 1 }]), { instanceOf: RangeError });
 });
