@@ -117,6 +117,7 @@ function expectCount(found: number, expected: number, { name }: EventPeer): void
 /** Events a second that a new subscriber is given, from the first on. */
 async function catchUpRate(peer: EventPeer, count: number): Promise<number> {
   let unsubscribe: Unsubscribe | undefined;
+  await peer.connect?.();
   const seconds = await secondsOf(async () => {
     let taken = 0;
     let finish = (): void => undefined;
@@ -135,6 +136,7 @@ async function catchUpRate(peer: EventPeer, count: number): Promise<number> {
 /** The median of the milliseconds from the call that appends an event to a subscriber that has it. */
 async function deliveryMs(peer: EventPeer, events: readonly SmallEvent[]): Promise<number> {
   let take = (): void => undefined;
+  await peer.connect?.();
   const unsubscribe = await peer.subscribe?.('end', () => take());
   const taken: number[] = [];
   for (const event of events) {

@@ -55,6 +55,7 @@ export async function openEmmett(directory: string): Promise<EventPeer> {
   };
   const store = await connect();
   await store.schema.migrate();
+  let subscribed: EventStore | undefined;
   let processors = 0;
   let globalPosition = 0n;
   return {
@@ -66,8 +67,13 @@ export async function openEmmett(directory: string): Promise<EventPeer> {
       globalPosition = (await store.appendToStream(STREAM, messages)).lastEventGlobalPosition;
     },
     readAll: async () => (await store.readStream(STREAM)).events.length,
+    connect: async () => {
+      subscribed = await connect();
+    },
     subscribe: async (from, take) => {
-      const consumer = (await connect()).consumer();
+      if (subscribed === undefined) throw new RangeError('a subscription needs a connection of its own');
+      const consumer = subscribed.consumer();
+      subscribed = undefined;
       const startFrom = from === 'start' ? 'BEGINNING' : { globalPosition };
       consumer.processor({ processorId: `processor ${processors++}`, startFrom, eachMessage: take });
       const ended = consumer.start();

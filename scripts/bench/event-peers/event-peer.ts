@@ -15,6 +15,8 @@ export interface EventPeer extends AsyncDisposable {
   append(events: readonly SmallEvent[]): Promise<void>;
   /** Reads every event from the first on, each decoded, and returns how many there were. */
   readAll(): Promise<number>;
+  /** Makes ready what the next subscription needs and is not about: a connection of its own. Absent where it needs nothing. */
+  readonly connect?: (() => Promise<void>) | undefined;
   /**
    * Calls `take` for every event from the first on, or from the end on, and for those that come. Resolves when that has begun.
    * Undefined for a store that tells nobody of its events.
