@@ -5,7 +5,7 @@ import type { EventPeer, SmallEvent, Unsubscribe } from './event-peer.js';
 
 /** Opens our store as its users have it: each event is a command that is decided, goes through all views, and is audited. */
 export async function openOurStore(directory: string): Promise<EventPeer> {
-  const store = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0 });
+  const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await Promise.all(taggedImages.map((_, index) => store.create(imageConfig(index))));
   return {
     name: 'ours',
