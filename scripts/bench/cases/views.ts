@@ -53,8 +53,9 @@ async function compareMaps(ours: Store, peer: Store, rounds: Rounds): Promise<Me
     walk: async () => 1 / (await secondsOf(() => [...ours.map().values()].length)),
   });
   const unit = 'calls/s';
-  const peerMap = { name: 'from files', values: calls.peerMap };
-  const peerHeads = { name: 'from files', values: calls.peerHeads };
+  const settings = 'ours reads an image when it is asked for; theirs reads all of them';
+  const peerMap = { name: 'from files', values: calls.peerMap, settings };
+  const peerHeads = { name: 'from files', values: calls.peerHeads, settings };
   return [
     { name: 'map', unit, ours: calls.map, peer: peerMap, target: TARGETS.mapToFiles },
     { name: 'heads', unit, ours: calls.heads, peer: peerHeads, target: TARGETS.headsToFiles },
