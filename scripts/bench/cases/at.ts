@@ -4,6 +4,7 @@ import { lifeLog, openLife } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave, secondsOf } from '../rounds.js';
+import { spreadOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
 /** Moments of a round. */
@@ -41,14 +42,16 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   });
   const unit = 's';
   const target = TARGETS.at;
+  // One number for each round, however many moments it has.
+  const median = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).median);
   const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => Math.max(...round));
   return [
-    { name: 'at, random moments', unit, ours: seconds.random.flat() },
+    { name: `at, median of ${MOMENTS} random moments`, unit, ours: median(seconds.random) },
     { name: `at, slowest of ${MOMENTS} random moments`, unit, ours: slowest(seconds.random), target },
     { name: `at and a name resolved, slowest of ${MOMENTS}`, unit, ours: slowest(seconds.randomResolved), target },
-    { name: 'at, just before a snapshot', unit, ours: seconds.worst.flat(), target },
-    { name: 'at and a name resolved, just before a snapshot', unit, ours: seconds.worstResolved.flat(), target },
-    { name: 'at and images, heads, names, layers', unit, ours: seconds.worstMost.flat() },
+    { name: 'at, just before a snapshot', unit, ours: slowest(seconds.worst), target },
+    { name: 'at and a name resolved, just before a snapshot', unit, ours: slowest(seconds.worstResolved), target },
+    { name: 'at and images, heads, names, layers', unit, ours: slowest(seconds.worstMost) },
   ];
 }
 

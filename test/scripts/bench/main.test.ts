@@ -36,7 +36,7 @@ test.serial(
     t.deepEqual(
       lines.map(({ name, size, unit }) => `${name} (${size}), ${unit}`),
       [
-        'at, random moments (10000), s',
+        'at, median of 20 random moments (10000), s',
         'at, slowest of 20 random moments (10000), s',
         'at and a name resolved, slowest of 20 (10000), s',
         'at, just before a snapshot (10000), s',
