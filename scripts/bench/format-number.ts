@@ -14,6 +14,14 @@ export function formatNumber(value: number): string {
   return `${shown.toLocaleString('en-US', digits)}${suffix}`;
 }
 
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** Returns a number of bytes, of a MiB or more, in the largest unit of which it is at least one: 64 MiB, 1 GiB. */
+export function formatBytes(bytes: number): string {
+  return bytes < GIB ? `${formatNumber(bytes / MIB)} MiB` : `${formatNumber(bytes / GIB)} GiB`;
+}
+
 /** Returns a size of a store in full: 1,000,000. */
 export function formatSize(size: number): string {
   return size.toLocaleString('en-US');

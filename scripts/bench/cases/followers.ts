@@ -4,6 +4,7 @@ import { openStore } from '../../../src/index.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
+import { formatSize } from '../format-number.js';
 import { type CrowdSize, gatherCrowd } from '../inputs/crowd.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { lifeLog } from '../inputs/life-log.js';
@@ -72,10 +73,11 @@ async function create(store: EventStore, configs: readonly Uint8Array[], atOnce:
   }
 }
 
-/** What the child measures, in bytes: see there. */
+/** What the child measures: see there. */
 interface MemoryOfFollowers {
   readonly heldBytes: number;
   readonly grownBytes: number;
+  readonly grownEvents: number;
   readonly peakBytes: number;
 }
 
@@ -90,13 +92,13 @@ async function measureMemory(
     alone: (round) => measure(`alone-${round}`, {}),
     followed: (round) => measure(`followed-${round}`, CROWD),
   });
-  const megabytes = (side: readonly MemoryOfFollowers[], field: keyof MemoryOfFollowers): number[] =>
+  const megabytes = (side: readonly MemoryOfFollowers[], field: 'heldBytes' | 'grownBytes' | 'peakBytes'): number[] =>
     side.map((each) => each[field] / 1e6);
   const unit = 'MB';
   return [
     { name: 'heap of 1,000 idle and 10 slow followers', unit, ours: megabytes(found.followed, 'heldBytes') },
     {
-      name: 'heap grown while 50,000 events are written',
+      name: `heap grown by ${formatSize(found.followed[0]?.grownEvents ?? 0)} events`,
       unit,
       ours: megabytes(found.followed, 'grownBytes'),
       target: TARGETS.heapOfFollowers,

@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Benchmark } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
-import { writeRandomArchive } from '../inputs/random-archive.js';
+import { formatBytes } from '../format-number.js';
+import { bytesOfFiles, writeRandomArchive } from '../inputs/random-archive.js';
 import { interleave } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
@@ -12,14 +13,15 @@ const LAYER_BYTES = 256 * MIB;
 
 const LOAD_CHILD = new URL('../children/peak-of-load.js', import.meta.url);
 
-/** The most memory that a process takes to load an archive of 1 GiB. */
+/** The most memory that a process takes to load a large archive. */
 export const memoryBenchmark: Benchmark = {
   name: 'memory',
-  about: 'peak memory of a process that loads an archive of 1 GiB',
+  about: 'peak memory of a process that loads a large archive',
   async run({ directory, scale, rounds, say }) {
     const archive = join(directory, 'archive.tar');
     say('writes the archive');
-    await writeRandomArchive(archive, { layers: LAYERS, layerBytes: LAYER_BYTES * scale, seed: 2 });
+    const shape = { layers: LAYERS, layerBytes: LAYER_BYTES * scale, seed: 2 };
+    await writeRandomArchive(archive, shape);
     const { peak } = await interleave(rounds, {
       peak: async () => {
         const path = join(directory, 'store');
@@ -34,7 +36,7 @@ export const memoryBenchmark: Benchmark = {
     });
     return [
       {
-        name: 'peak memory of a load of 1 GiB',
+        name: `peak memory of a load of ${formatBytes(bytesOfFiles(shape))}`,
         unit: 'MB',
         ours: peak,
         target: TARGETS.peakOfLoad,

@@ -4,6 +4,7 @@ import type { EventStore } from '../../../src/store/event-store.js';
 import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
+import { formatSize } from '../format-number.js';
 import { allLayers } from '../inputs/all-layers.js';
 import { populate } from '../inputs/populations.js';
 import { shuffled } from '../inputs/shuffled.js';
@@ -26,10 +27,10 @@ interface HeapOfStore {
   readonly askedBytes: number;
 }
 
-/** The reading calls over 100,000 images, against the store over Docker's layout. */
+/** The reading calls over many images, against the store over Docker's layout. */
 export const viewsBenchmark: Benchmark = {
   name: 'views',
-  about: 'map, heads, search, children and heap over 100,000 images',
+  about: 'map, heads, search, children and heap of a store of many images',
   async run({ directory, scale, rounds, say }) {
     const count = IMAGES * scale;
     say(`writes ${count} images twice`);
@@ -53,13 +54,14 @@ async function compareMaps(ours: Store, peer: Store, rounds: Rounds): Promise<Me
     walk: async () => 1 / (await secondsOf(() => [...ours.map().values()].length)),
   });
   const unit = 'calls/s';
+  const images = formatSize(ours.len());
   const settings = 'ours reads an image when it is asked for; theirs reads all of them';
   const peerMap = { name: 'from files', values: calls.peerMap, settings };
   const peerHeads = { name: 'from files', values: calls.peerHeads, settings };
   return [
-    { name: 'map', unit, ours: calls.map, peer: peerMap, target: TARGETS.mapToFiles },
-    { name: 'heads', unit, ours: calls.heads, peer: peerHeads, target: TARGETS.headsToFiles },
-    { name: 'map, and every image of it read', unit, ours: calls.walk, peer: peerMap },
+    { name: `map of ${images}`, unit, ours: calls.map, peer: peerMap, target: TARGETS.mapToFiles },
+    { name: `heads of ${images}`, unit, ours: calls.heads, peer: peerHeads, target: TARGETS.headsToFiles },
+    { name: `map of ${images}, every image read`, unit, ours: calls.walk, peer: peerMap },
   ];
 }
 
@@ -80,9 +82,10 @@ async function rateQuickCalls(store: EventStore, ids: readonly ImageId[], rounds
 async function heapPerImage(directory: string, rounds: Rounds): Promise<Measured[]> {
   const { heap } = await interleave(rounds, { heap: () => measureInChild<HeapOfStore>(HEAP_CHILD, [directory]) });
   const line = { unit: 'bytes/image' };
+  const images = formatSize(heap[0]?.images ?? 0);
   return [
-    { ...line, name: 'heap of an open store', ours: heap.map(({ heapBytes, images }) => heapBytes / images) },
-    { ...line, name: 'heap, every id asked for once', ours: heap.map(({ askedBytes, images }) => askedBytes / images) },
+    { ...line, name: `heap of an open store of ${images}`, ours: heap.map((each) => each.heapBytes / each.images) },
+    { ...line, name: 'heap, every id asked for once', ours: heap.map((each) => each.askedBytes / each.images) },
   ];
 }
 

@@ -25,6 +25,11 @@ export interface ArchiveShape {
   readonly compression?: 'none' | 'gzip' | undefined;
 }
 
+/** Returns the bytes of all regular files in the layers of such an archive: those of them that are compressed are counted as they were before. */
+export function bytesOfFiles({ layers, layerBytes }: ArchiveShape): number {
+  return layers * Math.ceil(layerBytes / FILE_BYTES) * FILE_BYTES;
+}
+
 /** A file of a tar, its bytes made while they are written. */
 interface TarFile {
   readonly name: string;
