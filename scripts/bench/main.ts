@@ -22,7 +22,7 @@ import { drawReport } from './chart/draw-report.js';
 import { formatGrowth } from './growth-table.js';
 import { type BenchOptions, OPTIONS_USAGE, parseOptions } from './options.js';
 import { formatJson, formatTable } from './report.js';
-import { type Outcome, runBenchmarks } from './run-benchmarks.js';
+import { type Outcome, runBenchmarks, withoutTargets } from './run-benchmarks.js';
 import { formatSummary } from './summary.js';
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -66,7 +66,8 @@ async function main(): Promise<void> {
   const chosen = BENCHMARKS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
   const lines: Measured[] = [];
   const failures: string[] = [];
-  for await (const outcome of runBenchmarks(chosen, options.sizes)) {
+  for await (const measured of runBenchmarks(chosen, options.sizes)) {
+    const outcome = options.isJudged ? measured : withoutTargets(measured);
     printOutcome(outcome, options);
     lines.push(...outcome.lines);
     if (outcome.error !== undefined) failures.push(outcome.benchmark.name);
@@ -97,11 +98,12 @@ function printOutcome({ benchmark, lines, leftOut, error }: Outcome, { json }: B
   if (error !== undefined) console.error(`${benchmark.name} failed:`, error);
 }
 
-function printEnd(lines: readonly Measured[], failures: readonly string[], { json, quick, names }: BenchOptions): void {
-  const summary = [
-    ...formatSummary({ lines, failures, isWhole: names.length === 0 }),
-    ...(quick ? ['a quick look: no verdict'] : []),
-  ];
+function printEnd(
+  lines: readonly Measured[],
+  failures: readonly string[],
+  { json, isJudged, names }: BenchOptions,
+): void {
+  const summary = formatSummary({ lines, failures, isWhole: names.length === 0, isJudged });
   if (json) console.error(summary.join('\n'));
   else console.log(['', ...formatGrowth(lines), ...summary].join('\n'));
 }

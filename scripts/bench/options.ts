@@ -7,8 +7,8 @@ export interface BenchOptions {
   readonly names: readonly string[];
   readonly help: boolean;
   readonly json: boolean;
-  /** Whether sizes are so small that nothing is judged by them. */
-  readonly quick: boolean;
+  /** Whether sizes and rounds are such that lines are judged by their targets. */
+  readonly isJudged: boolean;
   /** Path of the chart to draw. */
   readonly svg: string | undefined;
   readonly sizes: Pick<BenchContext, 'rounds' | 'scale' | 'logSizes' | 'imageCounts' | 'fresh'>;
@@ -20,6 +20,7 @@ const QUICK_SCALE = 0.1;
 const LOG_SIZES = [10_000, 100_000, 1_000_000] as const;
 /** Images of the stores whose growth is measured; a quick look measures the first two. */
 const IMAGE_COUNTS = [1_000, 10_000, 100_000, 1_000_000] as const;
+/** Rounds that count; with fewer, nothing is judged. */
 const ROUNDS = 7;
 const QUICK_ROUNDS = 3;
 
@@ -34,11 +35,11 @@ const OPTIONS = {
 } as const;
 
 /** The part of the usage that is about options. */
-export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds, and the smallest stores: a direction, no verdict
+export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds, and the smallest stores: nothing is judged
   --fresh      make the stores again that an earlier run left in the folder for temporary files
   --json       one JSON object a line
   --svg FILE   draw the targets, and how things grow, into FILE
-  --rounds N   rounds that count, after one to warm up; 7 unless it is said, 3 in a quick look
+  --rounds N   rounds that count, after one to warm up; 7 unless it is said, 3 in a quick look; below 7 nothing is judged
   --largest N  leave out stores of more than N images or events, where cases measure several sizes`;
 
 /**
@@ -58,7 +59,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     imageCounts: upTo(quick ? IMAGE_COUNTS.slice(0, 2) : IMAGE_COUNTS),
     fresh,
   };
-  return { names: positionals, help, json, quick, svg, sizes };
+  return { names: positionals, help, json, isJudged: !quick && counted >= ROUNDS, svg, sizes };
 }
 
 function countOf(option: string, text: string | undefined): number | undefined {

@@ -7,6 +7,7 @@ import { type Verdict, verdictsOf } from './verdicts.js';
 
 const NAME_COLUMN = 42;
 const NUMBER_COLUMN = 14;
+const NOT_JUDGED = 'nothing is judged: a verdict takes the whole sizes and at least seven rounds';
 
 /** What a summary is made of. */
 export interface Summarized {
@@ -15,10 +16,20 @@ export interface Summarized {
   readonly failures: readonly string[];
   /** Whether all were run: then a target that nothing measured is named, too. */
   readonly isWhole: boolean;
+  /** Whether lines are judged by their targets. */
+  readonly isJudged: boolean;
 }
 
 /** Returns the summary: what came of the targets in their order, those of single cases that were missed, and which cases failed. */
-export function formatSummary({ lines, failures, isWhole }: Summarized): string[] {
+export function formatSummary({ isJudged, ...summarized }: Summarized): string[] {
+  const { failures } = summarized;
+  return [
+    ...(isJudged ? judgementOf(summarized) : [NOT_JUDGED]),
+    ...(failures.length > 0 ? [`failed: ${failures.join(', ')}`] : []),
+  ];
+}
+
+function judgementOf({ lines, isWhole }: Pick<Summarized, 'lines' | 'isWhole'>): string[] {
   const named = verdictsOf(lines);
   const measured = named.filter(({ figure }) => figure !== undefined);
   const others = lines.filter(({ target }) => target !== undefined && !isNamed(target));
@@ -29,7 +40,6 @@ export function formatSummary({ lines, failures, isWhole }: Summarized): string[
     ...(isWhole ? named : measured).map(formatVerdict),
     `${met} of ${measured.length + others.length} targets met; ${named.length - measured.length} not measured`,
     ...(missed.length > 0 ? [`missed beside these: ${missed.join(', ')}`] : []),
-    ...(failures.length > 0 ? [`failed: ${failures.join(', ')}`] : []),
   ];
 }
 

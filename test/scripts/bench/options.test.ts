@@ -7,6 +7,13 @@ test('seven rounds count unless another number is asked for', (t) => {
   t.deepEqual(parseOptions(['--quick', '--rounds', '21']).sizes.rounds, { warmUp: 1, counted: 21 });
 });
 
+test('a quick look and fewer than seven rounds are not judged', (t) => {
+  t.true(parseOptions([]).isJudged);
+  t.true(parseOptions(['--rounds', '9']).isJudged);
+  t.false(parseOptions(['--rounds', '6']).isJudged);
+  t.false(parseOptions(['--quick', '--rounds', '9']).isJudged);
+});
+
 test('stores above the largest that is asked for are left out', (t) => {
   const { imageCounts, logSizes } = parseOptions(['--largest', '100000']).sizes;
   t.deepEqual(imageCounts, [1_000, 10_000, 100_000]);
@@ -16,7 +23,7 @@ test('stores above the largest that is asked for are left out', (t) => {
 test('names and the rest are taken as they are', (t) => {
   const options = parseOptions(['append', '--json', 'growth', '--svg', 'chart.svg', '--fresh']);
   t.deepEqual(options.names, ['append', 'growth']);
-  t.like(options, { json: true, quick: false, help: false, svg: 'chart.svg' });
+  t.like(options, { json: true, isJudged: true, help: false, svg: 'chart.svg' });
   t.true(options.sizes.fresh);
 });
 

@@ -17,6 +17,7 @@ test('every target is there in its order, met, missed or not measured', (t) => {
     lines: [measured('', TARGETS.search, 2_000_000), measured('', TARGETS.createToLevel, 0.5)],
     failures: [],
     isWhole: true,
+    isJudged: true,
   });
   const rows = lines.slice(1).map((row) => row.split(/ {2,}/));
   t.deepEqual(
@@ -38,12 +39,19 @@ test('targets beside the table are counted, and named when they are missed', (t)
     lines: [measured('one', target, 1), measured('another', target, 2)],
     failures: ['load'],
     isWhole: false,
+    isJudged: true,
   });
   t.deepEqual(lines.slice(-3), [
     `1 of 2 targets met; ${Object.keys(TARGETS).length} not measured`,
     'missed beside these: another',
     'failed: load',
   ]);
+});
+
+test('what is not judged has no verdict, and says so once', (t) => {
+  const [note, ...more] = formatSummary({ lines: [], failures: ['load'], isWhole: true, isJudged: false });
+  t.regex(note ?? '', /^nothing is judged/);
+  t.deepEqual(more, ['failed: load']);
 });
 
 test('of several lines with one target the one that is furthest from it counts', (t) => {
