@@ -27,6 +27,8 @@ export interface Measured {
   readonly peer?: Peer | undefined;
   /** Absent for a line that is there for information. One of `TARGETS` is in the summary, too. */
   readonly target?: Target | undefined;
+  /** A target that this line stands beside for information: the summary shows its ratio below the verdict. */
+  readonly beside?: Target | undefined;
   /** How much is in the store, for a line of which there is one for each size: the report shows how it grows. */
   readonly size?: number | undefined;
   /** What `size` counts; events unless it is said. */

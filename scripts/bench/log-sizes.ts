@@ -8,7 +8,10 @@ export async function atEachSize(
   const lines: Measured[] = [];
   for (const size of logSizes) {
     const isJudged = size === logSizes.at(-1);
-    for (const line of await measure(size)) lines.push({ ...line, size, target: isJudged ? line.target : undefined });
+    for (const line of await measure(size)) {
+      const { target, beside } = isJudged ? line : {};
+      lines.push({ ...line, size, target, beside });
+    }
   }
   return lines;
 }

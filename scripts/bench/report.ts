@@ -68,8 +68,9 @@ function formatPeer(measured: Measured, { name, values }: Peer): string {
 }
 
 function columns(name: string, number: string, spread: string, verdict: string): string {
-  const cells = [name.padEnd(NAME_COLUMN), number.padEnd(NUMBER_COLUMN), spread.padEnd(SPREAD_COLUMN), verdict];
-  return cells.join(' ').trimEnd();
+  // A name that is too long takes the room of what is behind it, which is seldom all used.
+  const named = `${name.padEnd(NAME_COLUMN)} ${number}`.padEnd(NAME_COLUMN + 1 + NUMBER_COLUMN);
+  return `${named} ${spread.padEnd(SPREAD_COLUMN)} ${verdict}`.trimEnd();
 }
 
 function verdictOf(measured: Measured): string {

@@ -15,7 +15,7 @@ export interface Outcome {
 
 /** Returns what came of a benchmark that is not to be judged: its sizes or its rounds are too small. */
 export function withoutTargets(outcome: Outcome): Outcome {
-  return { ...outcome, lines: outcome.lines.map((line) => ({ ...line, target: undefined })) };
+  return { ...outcome, lines: outcome.lines.map((line) => ({ ...line, target: undefined, beside: undefined })) };
 }
 
 /** Runs `benchmarks` one after another, each in an empty directory of its own, and gives what came of each when it has ended. */

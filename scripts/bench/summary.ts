@@ -1,7 +1,7 @@
 import type { Measured } from './benchmark.js';
 import { formatNumber } from './format-number.js';
 import { formatTarget, titleOf } from './report.js';
-import { isMet } from './statistics.js';
+import { isMet, ratioOf } from './statistics.js';
 import { TARGETS } from './targets.js';
 import { type Verdict, verdictsOf } from './verdicts.js';
 
@@ -20,7 +20,7 @@ export interface Summarized {
   readonly isJudged: boolean;
 }
 
-/** Returns the summary: what came of the targets in their order, those of single cases that were missed, and which cases failed. */
+/** Returns the summary: what came of the targets in their order, with what stands beside them, those of single cases that were missed, and which cases failed. */
 export function formatSummary({ isJudged, ...summarized }: Summarized): string[] {
   const { failures } = summarized;
   return [
@@ -37,7 +37,7 @@ function judgementOf({ lines, isWhole }: Pick<Summarized, 'lines' | 'isWhole'>):
   const met = measured.filter(isReached).length + others.length - missed.length;
   return [
     `${'target'.padEnd(NAME_COLUMN)}${'asked'.padEnd(NUMBER_COLUMN)}${'found'.padEnd(NUMBER_COLUMN)}`.trimEnd(),
-    ...(isWhole ? named : measured).map(formatVerdict),
+    ...(isWhole ? named : measured).flatMap((verdict) => [formatVerdict(verdict), ...besidesOf(verdict, lines)]),
     `${met} of ${measured.length + others.length} targets met; ${named.length - measured.length} not measured`,
     ...(missed.length > 0 ? [`missed beside these: ${missed.join(', ')}`] : []),
   ];
@@ -50,6 +50,16 @@ function formatVerdict(verdict: Verdict): string {
   const end = figure === undefined ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
   const asked = formatTarget(target).padEnd(NUMBER_COLUMN);
   return `${target.title.padEnd(NAME_COLUMN)}${asked}${found.padEnd(NUMBER_COLUMN)}${end}`;
+}
+
+/** The ratios to other forms of the same peer, which are not judged. */
+function besidesOf({ target }: Verdict, lines: readonly Measured[]): string[] {
+  return lines.flatMap((line) => {
+    const ratio = line.beside === target ? ratioOf(line) : undefined;
+    if (ratio === undefined) return [];
+    const found = `${formatNumber(ratio.median)}x`.padEnd(NUMBER_COLUMN);
+    return `${`  to ${line.peer?.name}`.padEnd(NAME_COLUMN)}${''.padEnd(NUMBER_COLUMN)}${found}for information`;
+  });
 }
 
 function isReached({ attainment }: Verdict): boolean {

@@ -48,6 +48,21 @@ test('targets beside the table are counted, and named when they are missed', (t)
   ]);
 });
 
+test('what stands beside a target is below it, with its ratio and no verdict', (t) => {
+  const { target, ...beside } = measured('', TARGETS.follow, 0.25);
+  const rows = formatSummary({
+    lines: [measured('', target as Target, 0.5), { ...beside, beside: TARGETS.follow }],
+    failures: [],
+    isWhole: false,
+    isJudged: true,
+  }).map((row) => row.trim().split(/ {2,}/));
+  t.deepEqual(rows.slice(1, 3), [
+    [TARGETS.follow.title, '>= 0.4x', '0.5x', 'met'],
+    ['to a peer', '0.25x', 'for information'],
+  ]);
+  t.regex(rows[3]?.[0] ?? '', /^1 of 1 targets met/);
+});
+
 test('what is not judged has no verdict, and says so once', (t) => {
   const [note, ...more] = formatSummary({ lines: [], failures: ['load'], isWhole: true, isJudged: false });
   t.regex(note ?? '', /^nothing is judged/);
