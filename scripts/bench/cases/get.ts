@@ -1,9 +1,12 @@
 import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
+import { MAX_KEPT_CONFIG_BYTES } from '../../../src/limits.js';
 import type { ImageId } from '../../../src/model/digest.js';
 import type { Image } from '../../../src/model/image.js';
 import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
+import { formatSize } from '../format-number.js';
 import { allLayers } from '../inputs/all-layers.js';
+import { imageConfig } from '../inputs/image-configs.js';
 import { populate } from '../inputs/populations.js';
 import { shuffled } from '../inputs/shuffled.js';
 import { interleave, type Rounds, secondsOf, totalRounds } from '../rounds.js';
@@ -15,6 +18,12 @@ const GETS = 4_000;
 /** Images of a round that are asked for again, and how often: some that a program works with. */
 const WARM_GETS = 1_000;
 const REPEATS = 40;
+/** Images of a working set that is larger than the configs that a store keeps, and how often each is asked for in turn. */
+const MANY = 10_000;
+const MANY_REPEATS = 2;
+
+const SETTINGS =
+  'it keeps no config; ours keeps 8 MiB of those that were asked for lately, decoded: that is what warm is about';
 
 type Look = (image: Image) => unknown;
 
@@ -22,9 +31,9 @@ const nothing: Look = (image) => image.id();
 const aField: Look = (image) => image.architecture;
 
 /**
- * Images by id out of 100,000, against the store over Docker's layout, which reads the file, checks its digest and decodes it. Both
- * decode when a field is asked for, and both know the parent. Cold is an image that nobody asked for since the open; warm is one
- * that was asked for before.
+ * Images by id, against the store over Docker's layout, which reads the file, checks its digest and decodes it. Both decode when a field is
+ * asked for, and both know the parent. Cold is an image that nobody asked for since the open, and neither side decodes it. Warm is a working set
+ * that was asked for before, small enough for the configs that our store keeps, decoded; the peer keeps none. The last is a set that is too large for them.
  */
 export const getBenchmark: Benchmark = {
   name: 'get',
@@ -55,8 +64,11 @@ async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], ro
     warm: (round) => warmRateOf(ours, part(round)),
     peerWarm: (round) => warmRateOf(peer, part(round)),
   });
+  // After what is cold: its images are any.
+  const many = ids.slice(0, MANY);
+  const again = await interleave(rounds, { ours: () => manyRateOf(ours, many), peer: () => manyRateOf(peer, many) });
   const line = { unit: 'images/s' };
-  const from = (values: readonly number[]) => ({ name: 'from files', values });
+  const from = (values: readonly number[]) => ({ name: 'from files', values, settings: SETTINGS });
   return [
     { ...line, name: 'get, cold', ours: rates.alone, peer: from(rates.peerAlone), target: TARGETS.getCold },
     { ...line, name: 'get, cold, and a field of it read', ours: rates.cold, peer: from(rates.peer) },
@@ -67,6 +79,7 @@ async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], ro
       peer: from(rates.peerWarm),
       target: TARGETS.getWarm,
     },
+    { ...line, name: `get, again, ${formatSize(many.length)} in turn`, ours: again.ours, peer: from(again.peer) },
   ];
 }
 
@@ -75,6 +88,13 @@ async function warmRateOf(store: Store, ids: readonly ImageId[]): Promise<number
   const some = ids.slice(0, WARM_GETS);
   await rateOf(store, some, aField);
   return rateOf(store, Array.from({ length: REPEATS }, () => some).flat(), aField);
+}
+
+/** Each is asked for when all others were asked for since: who keeps fewer than all has none of them. */
+function manyRateOf(store: Store, ids: readonly ImageId[]): Promise<number> {
+  if (ids.length * imageConfig(0).length <= MAX_KEPT_CONFIG_BYTES)
+    throw new RangeError('the working set is not larger than what a store keeps');
+  return rateOf(store, Array.from({ length: MANY_REPEATS }, () => ids).flat(), aField);
 }
 
 async function rateOf(store: Store, ids: readonly ImageId[], look: Look): Promise<number> {
