@@ -51,6 +51,6 @@ export interface SavedArchive {
   content(digest: Digest): Uint8Array | undefined;
   /** Whether `openBlob` can give this layer file. */
   hasBlob(digest: Digest): boolean;
-  /** Gives the bytes of a layer file. Called once for each file, when its turn to be written comes. */
+  /** Gives the bytes of a layer file. Called once for each file, when its turn to be written comes; whoever reads the archive gets its very chunks. */
   openBlob(digest: Digest): AsyncIterable<Uint8Array>;
 }

@@ -2,6 +2,7 @@ import type { ArchiveContents, StagedFile } from '../../src/archive/archive.js';
 import type { SavedArchive } from '../../src/archive/saved-archive.js';
 import { type WriteArchiveOptions, writeArchive } from '../../src/archive/write-archive.js';
 import type { Digest } from '../../src/model/digest.js';
+import { collect } from '../tar/build-tar.js';
 
 /** What was read, ready to be saved again; every layer must have been in the archive. */
 export function toSaved(contents: ArchiveContents): SavedArchive {
@@ -31,10 +32,8 @@ export function toSaved(contents: ArchiveContents): SavedArchive {
 
 /** The bytes of the archive of `saved`; checks the size that was foretold. */
 export async function savedBytes(saved: SavedArchive, options: WriteArchiveOptions): Promise<Uint8Array> {
-  const { size, stream } = writeArchive(saved, options);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Uint8Array);
-  const bytes = Buffer.concat(chunks);
+  const { size, chunks } = writeArchive(saved, options);
+  const bytes = await collect(chunks);
   if (bytes.length !== size) throw new Error(`expected ${size} bytes, found ${bytes.length}`);
   return bytes;
 }

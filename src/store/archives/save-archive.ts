@@ -1,5 +1,5 @@
 import { parentOf } from '../../../projections/children.js';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Views } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
 import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/saved-archive.js';
@@ -9,6 +9,9 @@ import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { BlobStore } from '../layers/blob-store.js';
 import { namedImages } from './named-images.js';
 import type { EventStore, SaveOptions } from '../event-store.js';
+
+/** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
+const READ_AHEAD_BYTES = 1024 * 1024;
 
 export interface SaveParts {
   readonly store: Pick<EventStore, 'get' | 'search'>;
@@ -38,7 +41,8 @@ export function saveArchive(names: readonly string[], options: SaveOptions, part
   const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
   const written = writeArchive(saved, { format, onBytes, signal });
   size = written.size;
-  return pinned(written.stream, blobsOf(saved.images), parts);
+  const stream = Readable.from(written.chunks, { objectMode: false, highWaterMark: READ_AHEAD_BYTES });
+  return pinned(stream, blobsOf(saved.images), parts);
 }
 
 function savedImage(id: ImageId, { store, views }: SaveParts): SavedImage {

@@ -1,0 +1,33 @@
+import test from 'ava';
+import { formatTarHeader, tarPadding } from '../../src/tar/format-tar-header.js';
+import { parseTarHeader, TAR_BLOCK_BYTES } from '../../src/tar/tar-header.js';
+
+const GIB = 1024 ** 3;
+const SIZES = [0, 1, 511, 512, 513, 1_000_000, 8 * GIB - 1, 8 * GIB, 5_000 * GIB + 7, Number.MAX_SAFE_INTEGER];
+
+test('a header is parsed to what it was made of', async (t) => {
+  for (const size of SIZES) {
+    const block = await formatTarHeader({ type: 'file', name: 'x', size });
+    t.is(block.length, TAR_BLOCK_BYTES);
+    t.like(parseTarHeader(block), { type: '0', size, slash: false });
+  }
+  t.like(parseTarHeader(await formatTarHeader({ type: 'directory', name: 'x/', size: 0 })), { type: '5', slash: true });
+});
+
+test('a name that does not fit is refused', async (t) => {
+  for (const name of ['', 'n'.repeat(101), 'é', 'a\nb', 'a\0']) {
+    await t.throwsAsync(
+      formatTarHeader({ type: 'file', name, size: 0 }),
+      { instanceOf: RangeError },
+      JSON.stringify(name),
+    );
+  }
+});
+
+test('padding fills the last block of the data', (t) => {
+  for (const size of SIZES) {
+    const { length } = tarPadding(size);
+    t.true(length < TAR_BLOCK_BYTES);
+    t.is((BigInt(size) + BigInt(length)) % BigInt(TAR_BLOCK_BYTES), 0n);
+  }
+});
