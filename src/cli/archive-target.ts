@@ -1,25 +1,33 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { open, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
 
+/** What is to be written: as a whole to a file, or piece by piece to what is no file. */
+export interface FileContent {
+  /** Writes it to a new file, durable on return; ended by the signal where it takes long. */
+  readonly writeTo: (file: FileHandle) => Promise<unknown>;
+  readonly stream: () => Readable;
+}
+
 /**
- * Writes `source` to the file `path` so that the file is whole or as it was:
+ * Writes `content` to the file `path` so that the file is whole or as it was:
  * into a new file beside it, made durable, then renamed over it. A device or a pipe is
  * written as it is; a symbolic link keeps pointing where it points.
  * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by `signal`
  */
-export async function writeArchiveFile(source: Readable, path: string, signal: AbortSignal): Promise<void> {
+export async function writeArchiveFile(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   try {
+    throwIfAborted(signal);
     const target = await existingTarget(path);
     if (target.kind === 'directory') throw new StoreError('IO_FAILED', `cannot write ${path}: it is a directory`);
-    if (target.kind === 'special') await pipeline(source, createWriteStream(path), { signal });
-    else await replaceFile(source, target.path, signal);
+    if (target.kind === 'special') await pipeline(content.stream(), createWriteStream(path), { signal });
+    else await replaceFile(content, target.path);
   } catch (error) {
-    source.destroy();
     throw isSystemError(error) ? failed(path, error) : error;
   }
 }
@@ -41,13 +49,11 @@ async function existingTarget(path: string): Promise<Target> {
   }
 }
 
-async function replaceFile(source: Readable, path: string, signal: AbortSignal): Promise<void> {
+async function replaceFile({ writeTo }: FileContent, path: string): Promise<void> {
   const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
   const file = await open(partial, 'wx');
   try {
-    // Not through a write stream: it keeps the handle from closing for as long as the stream itself is open.
-    await pipeline(source, (chunks: AsyncIterable<Uint8Array>) => writeFile(file, chunks), { signal });
-    await file.sync();
+    await writeTo(file);
     await file.close();
     // A crash before this line leaves the partial file and the old one; after it, the new one.
     await rename(partial, path);

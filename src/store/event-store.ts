@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
@@ -154,6 +155,12 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    *   BLOB_CORRUPT, BLOB_MISSING, ABORTED
    */
   save(names: string | readonly string[], options?: SaveOptions): Readable;
+  /**
+   * Writes what `save` gives to an open file, from its position on, and resolves with the bytes of it; durable on return. Takes about half
+   * the time of the stream and a sync: buffers are used again, and the disk begins with the first bytes while others are read.
+   * @throws {StoreError} as `save` and its stream; what the file itself fails with is thrown as Node gives it
+   */
+  saveTo(file: FileHandle, names: string | readonly string[], options?: SaveOptions): Promise<number>;
 
   /**
    * Writes a snapshot of the views now: the next open begins with it. One is also written in the background and at close.

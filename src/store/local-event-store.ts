@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
 import type { Digest, ImageId } from '../model/digest.js';
@@ -7,7 +8,8 @@ import type { Subject } from '../model/subjects.js';
 import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
 import type { AuditReader } from './audit/audit-reader.js';
 import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
-import { saveArchive } from './archives/save-archive.js';
+import { type SaveParts, saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import { mustBeObject } from './argument-types.js';
 import type { BackupOptions, BackupReport } from './backup/backup.js';
 import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
@@ -196,16 +198,12 @@ export class LocalEventStore implements EventStore {
   }
 
   save(names: string | readonly string[], options: SaveOptions = {}): Readable {
-    this.#state.checkOpen();
-    const { viewSet, blobs, log, layerPlace } = this.#parts;
-    if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
-    return saveArchive(typeof names === 'string' ? [names] : names, options, {
-      store: this,
-      views: viewSet.views,
-      blobs,
-      readContent: (digest) => log.content(digest),
-      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
-    });
+    return saveArchive(typeof names === 'string' ? [names] : names, options, this.#saveParts());
+  }
+
+  async saveTo(file: FileHandle, names: string | readonly string[], options: SaveOptions = {}): Promise<number> {
+    mustBeObject('file', file);
+    return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#saveParts());
   }
 
   async erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent> {
@@ -293,6 +291,19 @@ export class LocalEventStore implements EventStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #saveParts(): SaveParts {
+    this.#state.checkOpen();
+    const { viewSet, blobs, log, layerPlace } = this.#parts;
+    if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
+    return {
+      store: this,
+      views: viewSet.views,
+      blobs,
+      readContent: (digest) => log.content(digest),
+      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
+    };
   }
 
   get #images(): ImageStore {

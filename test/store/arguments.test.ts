@@ -89,6 +89,7 @@ test(
 test('getMetadata under null', refuses, (s) => s.getMetadata(wrong('a'), wrong(null)), /^key must be a string/);
 test('deleteMetadata under null', refuses, (s) => s.deleteMetadata(wrong('a'), wrong(null)), /^key must be a string/);
 test('save of 42', refuses, (s) => s.save(wrong(42)), /^names must be/);
+test('saveTo a path', refuses, (s) => s.saveTo(wrong('a.tar'), 'x'), /^file must be an object/);
 test('save of [42]', refuses, (s) => s.save([wrong(42)]), /^each of names must be a string/);
 
 for (const way of ['read', 'follow'] as const) {

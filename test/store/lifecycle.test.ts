@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
@@ -42,6 +43,10 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
 /** Every member that asks the log, each called in a way that an open store answers. */
 const questions: { readonly [member: string]: (store: EventStore) => Promise<unknown> } = {
   backup: (store) => store.backup(`${store.directory}-backup`),
+  saveTo: async (store) => {
+    await using file = await open(`${store.directory}-saved.tar`, 'w');
+    await store.saveTo(file, 'x:1');
+  },
   verify: (store) => store.verify(),
   history: async (store) => store.history(id)[Symbol.asyncIterator]().next(),
   referenceHistory: (store) => store.referenceHistory('x:1'),

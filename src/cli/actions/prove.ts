@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseProof } from '../../log/tlog-proof.js';
@@ -17,7 +18,11 @@ export async function prove(context: CommandContext, seq: number, flags: ProveFl
   const text = await store.prove(seq, { checkpoint: given });
   // The last line end is that of the proof.
   if (output === '-') return await context.out.line(text.replace(/\n$/, ''));
-  await writeArchiveFile(Readable.from([new TextEncoder().encode(text)]), output, context.signal);
+  const writeTo = async (file: FileHandle): Promise<void> => {
+    await file.writeFile(text);
+    await file.sync();
+  };
+  await writeArchiveFile({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
   const { origin, size, signatures } = parseProof(text).checkpoint;
   if (context.json)
     return await writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });

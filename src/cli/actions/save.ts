@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import type { SaveFlags } from '../command-flags.js';
-import { writeArchiveFile } from '../archive-target.js';
+import { type FileContent, writeArchiveFile } from '../archive-target.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { printable } from '../render/printable.js';
@@ -22,9 +22,14 @@ export async function save(context: CommandContext, names: readonly string[], fl
     progress.update(bytes, total);
   };
   try {
-    const archive = store.save(names, { format, onProgress: count, signal: context.signal });
-    if (output === '-') await pipeline(archive, context.out.stream, { end: false, signal: context.signal });
-    else await writeArchiveFile(archive, output, context.signal);
+    const { signal } = context;
+    const options = { format, onProgress: count, signal };
+    const archive: FileContent = {
+      writeTo: (file) => store.saveTo(file, names, options),
+      stream: () => store.save(names, options),
+    };
+    if (output === '-') await pipeline(archive.stream(), context.out.stream, { end: false, signal });
+    else await writeArchiveFile(archive, output, signal);
   } finally {
     progress.end();
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
+import { lentChunks, type NextBuffer } from '../files/lent-chunks.js';
 import { StagedBlob } from './staged-blob.js';
 
 /** Bytes of a chunk that is read from a blob: with 256 KiB a save takes half as long again. */
@@ -97,14 +98,17 @@ export class BlobStore {
   }
 
   /**
-   * Gives the bytes of a blob, in chunks.
+   * Gives the bytes of a blob, in chunks that are the reader's; with `nextBuffer` they are lent, and each is good until its buffer is
+   * given out again.
    * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is no file, IO_FAILED
    */
-  async *read(digest: Digest): AsyncGenerator<Uint8Array> {
+  async *read(digest: Digest, nextBuffer?: NextBuffer): AsyncGenerator<Uint8Array> {
     try {
       // A pipe would be waited for.
-      if (!(await stat(this.#path(digest))).isFile()) throw notAFile(digest);
-      yield* createReadStream(this.#path(digest), { highWaterMark: READ_CHUNK_BYTES });
+      const path = this.#path(digest);
+      if (!(await stat(path)).isFile()) throw notAFile(digest);
+      if (nextBuffer === undefined) yield* createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
+      else yield* lentChunks(path, nextBuffer);
     } catch (error) {
       // The file system's own error names a path, and not what the caller asked for.
       throw readFailure(digest, error);
