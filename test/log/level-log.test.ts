@@ -97,7 +97,7 @@ test('entries are the events with the records that were appended', async (t) => 
     pages.map((page) => page.map(({ event }) => event.seq)),
     [[2, 3, 4], [5, 6, 7], [8]],
   );
-  for (const { event, record } of pages.flat()) t.deepEqual(new Uint8Array(record), encodeRecord(event));
+  for (const { event, record } of pages.flat()) t.deepEqual([...record], [...encodeRecord(event)]);
 });
 
 test('an append must continue the head', async (t) => {
