@@ -1,9 +1,10 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { HASH_BYTES } from '../model/digest.js';
+import { clearRows } from './clear-rows.js';
 import { missingEvent } from './event-pages.js';
 import { leafHashOfRow } from './event-row.js';
 import { eventKey, seqOfKey, TREE_PREFIX, treeKey } from './keys.js';
-import type { Batch, LogSource } from './log-source.js';
+import type { Batch, LogSource, WriteBatch } from './log-source.js';
 import { type CompletedHash, Frontier } from './merkle/frontier.js';
 import { hashesOnLevel, hashInTile, type Tile, TILE_WIDTH, type TileReader, tileOfTree } from './merkle/tile.js';
 
@@ -80,22 +81,23 @@ export async function readTileRows(
   return joined(hashes);
 }
 
-/** Whether there is a row for every hash that the tree of `size` leaves has above them, and no other. */
+/**
+ * Whether the rows of the tree of `size` leaves are there as far as appending needs them, the last tile of each level, and none behind
+ * them. A row is written in the batch of its event, so those before are there when the last is; what an accident took of them since
+ * is said by whoever reads them. Costs a read for each level, however long the log.
+ */
 async function hasTreeRows({ database, failure }: LogSource, size: number): Promise<boolean> {
   try {
-    const keys = database.keys(TREE_ROWS);
-    try {
-      const expected = hashesAboveLeaves(size);
-      for (;;) {
-        const found = await keys.nextv(ROWS_AT_A_TIME);
-        if (found.length === 0) return expected.next().done === true;
-        for (const key of found) {
-          const { value } = expected.next();
-          if (value === undefined || !isTreeKey(key, value)) return false;
-        }
-      }
-    } finally {
-      await keys.close();
+    for (let level = 1; ; level++) {
+      const hashes = hashesOnLevel(level, size);
+      const first = Math.max(0, Math.ceil(hashes / TILE_WIDTH) - 1) * TILE_WIDTH;
+      // No level is above the first that is empty: the rest of the rows is looked at in its place.
+      const lt = hashes === 0 ? TREE_ROWS.lt : treeKey(level + 1, 0);
+      const expected = hashes - first;
+      const found = await database.keys({ gte: treeKey(level, first), lt, limit: expected + 1 }).all();
+      if (found.length !== expected) return false;
+      if (!found.every((key, at) => isTreeKey(key, { level, index: first + at }))) return false;
+      if (hashes === 0) return true;
     }
   } catch (cause) {
     throw failure(cause);
@@ -129,14 +131,18 @@ export async function growTree(
  */
 async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
   const { database } = source;
+  const writeBatch: WriteBatch = (batch) => batch.write({ sync: true });
+  // Before any other row goes: what is left without it is known to be no whole tree.
+  const last = hashesOnLevel(1, size) - 1;
+  if (last >= 0) await writeBatch(database.batch().del(treeKey(1, last)));
   // What the log held when it was longer would stand between the rows that are to come.
-  await database.clear(TREE_ROWS);
+  await clearRows(database, TREE_ROWS, writeBatch);
   let waiting: CompletedHash[] = [];
   const write = async (): Promise<void> => {
     const batch = database.batch();
     putTreeRows(batch, waiting);
     waiting = [];
-    await batch.write({ sync: true });
+    await writeBatch(batch);
   };
   const frontier = await growTree(source, size, async (completed) => {
     waiting.push(...completed);

@@ -146,15 +146,35 @@ test('there is a level too many', regains, (location) =>
   tamper(location, (database) => database.put(treeKey(2, 0), new Uint8Array(32))),
 );
 
-test('the writing of a tree that is cut short is done again', async (t) => {
-  const { location, leaves } = await logOf(t, 2 * TILE_WIDTH);
-  await without(treeKey(1, 0))(location);
-  const databases = new FailingDatabases();
-  databases.fates.push('lost');
-  const failed = await rejection(t, 'LOG_FAILED', openTestLog(t, location, { openDatabase: databases.open }));
-  t.regex(failed.message, /cannot open the log/);
-  t.deepEqual((await treeRowsOf(location)).length, 0);
-  await holdsTree(t, await openTestLog(t, location), leaves);
+test('the writing of a tree that is cut short anywhere is done again', async (t) => {
+  // The last row goes first, then the others, then all are written.
+  const leftAt = [[1, 2], [1], []];
+  for (const [writes, left] of leftAt.entries()) {
+    const { location, leaves } = await logOf(t, 3 * TILE_WIDTH);
+    const rows = await treeRowsOf(location);
+    await without(treeKey(1, 0))(location);
+    const databases = new FailingDatabases();
+    databases.fates.push(...Array.from({ length: writes }, () => 'written' as const), 'lost');
+    const failed = await rejection(t, 'LOG_FAILED', openTestLog(t, location, { openDatabase: databases.open }));
+    t.regex(failed.message, /cannot open the log/);
+    t.deepEqual(
+      await treeRowsOf(location),
+      left.map((index) => rows[index]),
+    );
+    await holdsTree(t, await openTestLog(t, location), leaves);
+  }
+});
+
+test('an open looks at the last tile of each level only: a row that is gone before it is said by who reads it', async (t) => {
+  const { location } = await logOf(t, TILE_WIDTH ** 2 + TILE_WIDTH);
+  await without(treeKey(1, 3))(location);
+  const log = await openTestLog(t, location);
+  const error = await rejection(t, 'LOG_CORRUPT', log.readTile({ level: 1, index: 0, width: TILE_WIDTH }));
+  t.deepEqual(error.data, { level: 1, index: 3, remedy: 'rebuild' });
+  await log.close();
+  await without(treeKey(2, 0))(location);
+  const again = await openTestLog(t, location);
+  t.is((await again.readTile({ level: 1, index: 0, width: TILE_WIDTH })).length, 32 * TILE_WIDTH);
 });
 
 test('a row of the tree that is cut short is said, with what makes it again', async (t) => {

@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { formatSize } from '../format-number.js';
@@ -9,10 +10,13 @@ import { interleave } from '../rounds.js';
 import { spreadOf, steepestSlopeOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
-/** What two children say of a store. */
+/** What three children say of a store. */
 interface Costs {
   readonly images: number;
   readonly events: number;
+  /** Of a copy, whose tables nobody has read yet. */
+  readonly firstOpenMs: number;
+  /** When the one before was lately. */
   readonly openMs: number;
   readonly heapBytes: number;
   /** When every id was asked for once: another child says it, since what was asked for costs less to ask for again. */
@@ -36,6 +40,7 @@ interface Measure {
 const MEASURES: readonly Measure[] = [
   { name: 'append, 64 creates at once', unit: 'us/create', of: 'item', value: ({ createUs }) => createUs },
   { name: 'open', unit: 'ms', of: 'store', value: ({ openMs }) => openMs },
+  { name: 'open for the first time', unit: 'ms', of: 'store', value: ({ firstOpenMs }) => firstOpenMs },
   { name: 'get, and a field read', unit: 'us', of: 'item', value: ({ getUs }) => getUs },
   { name: 'search by prefix', unit: 'us', of: 'item', value: ({ searchUs }) => searchUs },
   { name: 'children', unit: 'us', of: 'item', value: ({ childrenUs }) => childrenUs },
@@ -52,10 +57,15 @@ const DISK = { name: 'disk', of: 'item' } as const;
 const TOLERANCE = 0.15;
 const POWER = { store: 1, item: 0 } as const;
 
+/** Milliseconds after which a store takes a file for one that nobody writes to any more. */
+const SETTLED_MS = 2_100;
 const LIVE_IMAGES = 1_000;
+/** Those that each live image and as many deleted ones have had. */
+const YOUNG_EVENTS = 5_000;
 /** How much longer a store may take to open when its log is hundreds of times as long. */
 const AGED = { of: 'ratio', bound: 'at most', value: 1.5 } as const;
 
+const FIRST_OPEN_CHILD = new URL('../children/time-of-first-open.js', import.meta.url);
 const COSTS_CHILD = new URL('../children/costs-of-a-store.js', import.meta.url);
 const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url);
 /** The images that are created are in none of the stores. */
@@ -69,29 +79,39 @@ export const growthBenchmark: Benchmark = {
     const { imageCounts, rounds } = context;
     const stores = new Map<string, string>();
     for (const count of imageCounts) stores.set(String(count), await grownStore(count, context));
-    const aged = 'aged';
+    const [young, aged] = ['young', 'aged'];
+    stores.set(young, await agedStore(LIVE_IMAGES, YOUNG_EVENTS, context));
     stores.set(aged, await agedStore(LIVE_IMAGES, imageCounts.at(-1) ?? LIVE_IMAGES, context));
     const sides = [...stores].map(([name, directory]) => [name, () => costsOf(directory, context)] as const);
     const costs = await interleave<string, Costs>(rounds, Object.fromEntries(sides));
     const lines = imageCounts.flatMap((size) => linesOf(size, costs[String(size)] ?? []));
     for (const size of imageCounts) lines.push(await diskLine(size, stores.get(String(size)) ?? '', costs));
-    return [...lines, ...slopesOf(lines), ...agedLines(costs[aged] ?? [], costs[String(imageCounts[0])] ?? [])];
+    return [...lines, ...slopesOf(lines), ...agedLines(costs[aged] ?? [], costs[young] ?? [])];
   },
 };
 
 async function costsOf(original: string, { directory }: BenchContext): Promise<Costs> {
-  const measure = async <Result>(child: URL, ...args: readonly string[]): Promise<Result> => {
-    // To be written to, so that each child finds what the one before found.
+  // To be written to, so that each side finds what the one before found.
+  const withCopy = async <Result>(measure: (copy: string) => Promise<Result>): Promise<Result> => {
     const copy = await shareCopy(original, join(directory, 'copy'));
     try {
-      return await measureInChild<Result>(child, [copy, ...args]);
+      return await measure(copy);
     } finally {
       await rm(copy, { recursive: true });
     }
   };
-  const costs = await measure<Omit<Costs, 'askedBytes'>>(COSTS_CHILD, String(FIRST_NEW_IMAGE));
-  const { askedBytes } = await measure<Pick<Costs, 'askedBytes'>>(HEAP_CHILD);
-  return { ...costs, askedBytes };
+  const costs = await withCopy(async (copy) => {
+    // What was made just now is read again at the next open, since it may still be changing.
+    await setTimeout(SETTLED_MS);
+    const first = await measureInChild<Pick<Costs, 'firstOpenMs'>>(FIRST_OPEN_CHILD, [copy]);
+    const others = await measureInChild<Omit<Costs, 'firstOpenMs' | 'askedBytes'>>(COSTS_CHILD, [
+      copy,
+      String(FIRST_NEW_IMAGE),
+    ]);
+    return { ...first, ...others };
+  });
+  const asked = await withCopy((copy) => measureInChild<Pick<Costs, 'askedBytes'>>(HEAP_CHILD, [copy]));
+  return { ...costs, ...asked };
 }
 
 function linesOf(size: number, costs: readonly Costs[]): Measured[] {
@@ -131,10 +151,12 @@ function slopesOf(lines: readonly Measured[]): Measured[] {
 }
 
 function agedLines(aged: readonly Costs[], young: readonly Costs[]): Measured[] {
-  const name = `open 1,000 images, ${formatSize(aged[0]?.events ?? 0)} events`;
-  const peer = {
-    name: `the same, ${formatSize(young[0]?.events ?? 0)} events`,
-    values: young.map(({ openMs }) => openMs),
-  };
-  return [{ name, unit: 'ms', ours: aged.map(({ openMs }) => openMs), peer, target: AGED }];
+  const line = (prefix: string, value: (costs: Costs) => number): Measured => ({
+    name: `${prefix} 1,000 images, ${formatSize(aged[0]?.events ?? 0)} events`,
+    unit: 'ms',
+    ours: aged.map(value),
+    peer: { name: `the same, ${formatSize(young[0]?.events ?? 0)} events`, values: young.map(value) },
+  });
+  const opened = line('open', ({ openMs }) => openMs);
+  return [{ ...opened, target: AGED }, line('open for the first time', ({ firstOpenMs }) => firstOpenMs)];
 }

@@ -4,22 +4,26 @@ import { StoreError } from '../../errors.js';
 import { MAX_TABLE_BYTES_AT_OPEN } from '../../limits.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { type DatabaseReport, inspectDatabase } from './inspect-database.js';
+import type { TableLook } from './inspect-tables.js';
+import type { WholeTables } from './whole-tables.js';
 
 /** Looks until one of them found the directory the same before and after. */
 const MAX_LOOKS = 10;
 
+/** What an open reads of the tables. */
+const NEWEST_TABLES: TableLook = { maxTableBytes: MAX_TABLE_BYTES_AT_OPEN };
+
 /**
  * Returns whether the database of the store in `directory` ends in a write that did not finish, after a look that its files are whole.
- * Nothing is changed. Of the tables, the newest that have `maxTableBytes` together are read.
+ * Nothing is changed. Of the tables, the newest are read that have MAX_TABLE_BYTES_AT_OPEN together, unless they are among `wholeTables`.
  * @throws {StoreError} LOG_CORRUPT with each fault of a file and the events that it costs; STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function checkDatabase(
   directory: string,
-  maxTableBytes = MAX_TABLE_BYTES_AT_OPEN,
+  wholeTables?: WholeTables,
 ): Promise<{ readonly isTorn: boolean }> {
   const location = join(directory, 'log');
-  const report = await lookAtDatabase(location, maxTableBytes);
-  const { faults, isTorn } = report;
+  const { faults, isTorn } = await lookAtDatabase(location, { ...NEWEST_TABLES, wholeTables });
   if (faults.length === 0) return { isTorn };
   const said = faults.map(({ message }) => message).join('; ');
   throw new StoreError('LOG_CORRUPT', `the log ${location} is damaged, and left as it is: ${said}`, {
@@ -32,13 +36,13 @@ export async function checkDatabase(
  * they are looked at are in use, not damaged: LevelDB's lock then says so.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
-export async function lookAtDatabase(
-  location: string,
-  maxTableBytes = MAX_TABLE_BYTES_AT_OPEN,
-): Promise<DatabaseReport> {
-  for (let look = 0; look < MAX_LOOKS; look++) {
+export async function lookAtDatabase(location: string, look = NEWEST_TABLES): Promise<DatabaseReport> {
+  const first = await inspectDatabase(location, look).catch(() => undefined);
+  // Most are whole. Only one that is not may have been changed meanwhile.
+  if (first?.faults.length === 0 && !first.isTorn) return first;
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const before = await fingerprint(location);
-    const report = await inspectDatabase(location, maxTableBytes).catch((error: unknown) => error);
+    const report = await inspectDatabase(location, look).catch((error: unknown) => error);
     if ((await fingerprint(location)) !== before) continue;
     if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
     return report as DatabaseReport;

@@ -32,6 +32,7 @@ import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { viewsAt } from '../snapshots/views-at.js';
+import { WholeTables } from './whole-tables.js';
 import type { EventStore, OpenOptions } from '../event-store.js';
 import type { LayerGetReleaser } from '../store.js';
 
@@ -60,10 +61,11 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
     await makeLog(path);
   }
   await refuseHalfRebuilt(path);
-  await refuseSecondOwner(path);
-  const log = await openLog(path, sidecar, options);
+  const { wasClosed } = await refuseSecondOwner(path);
+  const wholeTables = await WholeTables.read(path, wasClosed);
+  const log = await openLog(path, sidecar, { ...options, wholeTables });
   try {
-    if (options.readOnly !== true) await writeOwner(path);
+    if (options.readOnly !== true) await Promise.all([writeOwner(path), wholeTables.write()]);
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
@@ -138,7 +140,10 @@ async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<
   return heldLayers;
 }
 
-async function openLog(directory: string, sidecar: Sidecar | undefined, options: CheckedOptions): Promise<LevelLog> {
+/** What the look at the files of a log needs besides. */
+type LookOptions = CheckedOptions & { readonly wholeTables: WholeTables };
+
+async function openLog(directory: string, sidecar: Sidecar | undefined, options: LookOptions): Promise<LevelLog> {
   const { readOnly } = options;
   try {
     if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options);
@@ -155,8 +160,8 @@ async function openLog(directory: string, sidecar: Sidecar | undefined, options:
 }
 
 // LevelDB drops what it cannot read of its write-ahead log, and removes the rest of that file: whatever can be refused is refused before.
-async function checkBeforeOpening(directory: string, { origin }: Sidecar, options: CheckedOptions): Promise<void> {
-  const { isTorn } = await checkDatabase(directory);
+async function checkBeforeOpening(directory: string, { origin }: Sidecar, options: LookOptions): Promise<void> {
+  const { isTorn } = await checkDatabase(directory, options.wholeTables);
   if (!isTorn) return;
   const { signer, onNotice } = options;
   await rehearseOpening(directory, (log) => new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check());

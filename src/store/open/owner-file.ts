@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
+import { isThere } from '../files/is-there.js';
 import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
 import { lockHolder } from './lock-holder.js';
 import { processIdentity } from './process-identity.js';
@@ -39,15 +40,17 @@ function doWithout(): void {
 }
 
 /**
- * Returns when no other process that still runs says that it has the store open. One that crashed says nothing any more, whoever got its
- * pid since.
+ * Resolves with whether the last process that had the store open for writing closed it, when no other that still runs says that it has it
+ * open. One that crashed says nothing any more, whoever got its pid since.
  * @throws {StoreError} STORE_LOCKED
  */
-export async function refuseSecondOwner(directory: string): Promise<void> {
+export async function refuseSecondOwner(directory: string): Promise<{ readonly wasClosed: boolean }> {
   const owner = await readOwner(directory);
   // This process knows by itself what it has open.
-  if (owner === undefined || owner.pid === process.pid || !(await isRunning(owner))) return;
-  throw lockedBy(directory, owner, undefined);
+  if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
+    throw lockedBy(directory, owner, undefined);
+  // A crash may also leave the file without its bytes.
+  return { wasClosed: !(await isThere(join(directory, OWNER_FILE))) };
 }
 
 /** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */

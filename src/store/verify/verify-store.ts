@@ -48,7 +48,7 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   await refuseLocked(path, location);
   const { faults, isTorn } = await lookAtDatabase(
     location,
-    options.fast === true ? undefined : Number.POSITIVE_INFINITY,
+    options.fast === true ? undefined : { maxTableBytes: Number.POSITIVE_INFINITY },
   );
   for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
   // LevelDB may end the process at a damaged block of a table, and opens nothing without its other files.

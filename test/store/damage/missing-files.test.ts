@@ -197,6 +197,10 @@ for (const [kind, make] of Object.entries({ pipe, directory })) {
     await writeFile(join(dir, 'owner.json'), '');
     await make(join(dir, 'owner.json'));
   });
+  test(`a ${kind} for whole-tables.json`, harmless, async (dir) => {
+    await writeFile(join(dir, 'whole-tables.json'), '');
+    await make(join(dir, 'whole-tables.json'));
+  });
 }
 for (const [kind, make] of Object.entries({ 'link to nothing': deadLink, 'link to itself': circle })) {
   test(`a ${kind} for CURRENT`, refused, toLogFile(/^CURRENT$/, make), 'LOG_CORRUPT', /CURRENT is no file/);

@@ -21,9 +21,9 @@ test('blocks of tables are looked at as far as they were asked for: an open asks
   const bytes = await readFile(join(location, name));
   bytes[0] = (bytes[0] as number) ^ 1;
   await writeFile(join(location, name), bytes);
-  t.deepEqual((await inspectDatabase(location, bytes.length - 1)).faults, []);
-  for (const limit of [bytes.length, MAX_TABLE_BYTES_AT_OPEN, undefined]) {
-    const { faults } = await inspectDatabase(location, limit);
+  t.deepEqual((await inspectDatabase(location, { maxTableBytes: bytes.length - 1 })).faults, []);
+  for (const maxTableBytes of [bytes.length, MAX_TABLE_BYTES_AT_OPEN, Number.POSITIVE_INFINITY]) {
+    const { faults } = await inspectDatabase(location, { maxTableBytes });
     t.is(faults.length, 1);
     t.like(faults[0], { file: name });
     t.regex(faults[0]?.message ?? '', /is damaged between byte 0 and \d+, and with it/);
