@@ -55,6 +55,12 @@ async function computeTree(source: LogSource, size: number): Promise<OpenTree> {
   return { tree, computedHashes };
 }
 
+/** Returns the key of the row that is written last of the tree of `size` leaves, and tells that it is whole; undefined when it has no rows. */
+export function lastTreeRowKey(size: number): Uint8Array | undefined {
+  const rows = hashesOnLevel(1, size);
+  return rows === 0 ? undefined : treeKey(1, rows - 1);
+}
+
 /** Puts the rows of completed subtrees into `batch`. */
 export function putTreeRows(batch: Batch, completed: readonly CompletedHash[]): void {
   for (const { level, index, hash } of completed) batch.put(treeKey(level, index), hash);
@@ -133,8 +139,8 @@ async function writeTreeRows(source: LogSource, size: number): Promise<Frontier>
   const { database } = source;
   const writeBatch: WriteBatch = (batch) => batch.write({ sync: true });
   // Before any other row goes: what is left without it is known to be no whole tree.
-  const last = hashesOnLevel(1, size) - 1;
-  if (last >= 0) await writeBatch(database.batch().del(treeKey(1, last)));
+  const last = lastTreeRowKey(size);
+  if (last !== undefined) await writeBatch(database.batch().del(last));
   // What the log held when it was longer would stand between the rows that are to come.
   await clearRows(database, TREE_ROWS, writeBatch);
   let waiting: CompletedHash[] = [];

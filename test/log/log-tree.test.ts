@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { forgetDerivedRows } from '../../src/log/forget-derived-rows.js';
 import { TREE_PREFIX, treeKey } from '../../src/log/keys.js';
 import { leafHash } from '../../src/log/leaf-hash.js';
 import type { LevelLog } from '../../src/log/level-log.js';
 import { treeRoot } from '../../src/log/merkle/proof.js';
 import { hashInTile, TILE_WIDTH, tilesOfTree } from '../../src/log/merkle/tile.js';
+import { readFailure } from '../../src/log/read-failure.js';
+import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { rejection } from '../support/rejection.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
@@ -166,15 +169,38 @@ test('the writing of a tree that is cut short anywhere is done again', async (t)
 });
 
 test('an open looks at the last tile of each level only: a row that is gone before it is said by who reads it', async (t) => {
-  const { location } = await logOf(t, TILE_WIDTH ** 2 + TILE_WIDTH);
+  const { location, leaves } = await logOf(t, TILE_WIDTH ** 2 + TILE_WIDTH);
   await without(treeKey(1, 3))(location);
   const log = await openTestLog(t, location);
   const error = await rejection(t, 'LOG_CORRUPT', log.readTile({ level: 1, index: 0, width: TILE_WIDTH }));
   t.deepEqual(error.data, { level: 1, index: 3, remedy: 'rebuild' });
   await log.close();
-  await without(treeKey(2, 0))(location);
+  await tamper(location, (database) =>
+    forgetDerivedRows({
+      database,
+      hash: nodeSha256,
+      failure: (cause) => readFailure(cause, false),
+      opened: (rows) => rows,
+    }),
+  );
   const again = await openTestLog(t, location);
-  t.is((await again.readTile({ level: 1, index: 0, width: TILE_WIDTH })).length, 32 * TILE_WIDTH);
+  await holdsTree(t, again, leaves);
+});
+
+test('of a tree of two levels, too, the writing that is cut short is done again', async (t) => {
+  const { location, leaves } = await logOf(t, TILE_WIDTH ** 2);
+  const rows = await treeRowsOf(location);
+  t.is(rows.length, TILE_WIDTH + 1);
+  await without(treeKey(2, 0))(location);
+  for (const fates of [['lost'], ['written', 'lost'], ['written', 'written', 'lost']] as const) {
+    const databases = new FailingDatabases();
+    databases.fates.push(...fates);
+    await rejection(t, 'LOG_FAILED', openTestLog(t, location, { openDatabase: databases.open }));
+  }
+  const log = await openTestLog(t, location);
+  await holdsTree(t, log, leaves);
+  await log.close();
+  t.deepEqual(await treeRowsOf(location), rows);
 });
 
 test('a row of the tree that is cut short is said, with what makes it again', async (t) => {

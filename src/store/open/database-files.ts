@@ -1,5 +1,4 @@
 import { lstatSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../files/durable-file.js';
 
@@ -12,7 +11,7 @@ export interface DatabaseFile {
   readonly isFile: boolean;
   /** Bytes. */
   readonly size: number;
-  /** Milliseconds of Unix time of its last change, also of its names and rights; whoever writes to it cannot set it. */
+  /** Milliseconds of Unix time of its last change, also of its names and rights: where the system has that, nobody can set it. */
   readonly changedAt: number;
   /** Differs after every change that the file system saw. */
   readonly version: string;
@@ -20,10 +19,13 @@ export interface DatabaseFile {
 
 const NO_FILE: DatabaseFile = { isFile: false, size: 0, changedAt: 0, version: '' };
 
-/** Resolves with the files of the database in `location`, by name. Others that lie there are passed over. Throws as `readdir`. */
-export async function listDatabaseFiles(location: string): Promise<ReadonlyMap<string, DatabaseFile>> {
+/**
+ * Returns those of `names` that are files of the database in `location`, and are there.
+ * @throws what `stat` throws
+ */
+export function databaseFiles(location: string, names: readonly string[]): ReadonlyMap<string, DatabaseFile> {
   const files = new Map<string, DatabaseFile>();
-  for (const name of await readdir(location)) {
+  for (const name of names) {
     const file = DATABASE_FILE.test(name) ? lookAt(join(location, name)) : undefined;
     if (file !== undefined) files.set(name, file);
   }
@@ -34,8 +36,8 @@ export async function listDatabaseFiles(location: string): Promise<ReadonlyMap<s
 function lookAt(path: string): DatabaseFile | undefined {
   try {
     const found = statSync(path, { bigint: true });
-    const { ino, size, ctimeNs, ctimeMs } = found;
-    const version = [ino, size, ctimeNs].join(' ');
+    const { ino, size, mtimeNs, ctimeNs, ctimeMs } = found;
+    const version = [ino, size, mtimeNs, ctimeNs].join(' ');
     return { isFile: found.isFile(), size: Number(size), changedAt: Number(ctimeMs), version };
   } catch (error) {
     if (systemCode(error) === 'ELOOP') return NO_FILE;

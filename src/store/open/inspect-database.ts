@@ -1,9 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Manifest, parseManifest } from '../../log/leveldb/manifest.js';
 import { parseRecordFile } from '../../log/leveldb/record-file.js';
 import { systemCode } from '../files/durable-file.js';
 import { readRegularFile } from '../files/regular-file.js';
-import { type DatabaseFile, listDatabaseFiles } from './database-files.js';
+import { databaseFiles } from './database-files.js';
 import { inspectTables, type TableLook } from './inspect-tables.js';
 import { inspectWriteAheadLogs } from './inspect-write-ahead-logs.js';
 
@@ -31,6 +32,7 @@ const EVERY_TABLE: TableLook = { maxTableBytes: Number.POSITIVE_INFINITY };
  * Looks at the files of the database in `location`, and changes nothing: CURRENT, the MANIFEST and every write-ahead log whole, the
  * size of every table, and every block of the tables that `look` says. LevelDB replays and removes its write-ahead
  * log when it opens: what it drops then is gone, so this comes before. Costs reading all that.
+ * @throws {StoreError} IO_FAILED when a file cannot be read, or goes meanwhile; STORE_NOT_WRITABLE
  */
 export async function inspectDatabase(location: string, look = EVERY_TABLE): Promise<DatabaseReport> {
   try {
@@ -52,7 +54,7 @@ class DatabaseDamage extends Error {
 }
 
 async function inspectFiles(location: string, look: TableLook): Promise<DatabaseReport> {
-  const files = await listed(location);
+  const files = databaseFiles(location, await listed(location));
   for (const [name, { isFile }] of files) {
     if (isFile) continue;
     throw new DatabaseDamage(
@@ -66,9 +68,9 @@ async function inspectFiles(location: string, look: TableLook): Promise<Database
   return { ...logs, faults: [...tables, ...logs.faults] };
 }
 
-async function listed(location: string): Promise<ReadonlyMap<string, DatabaseFile>> {
+async function listed(location: string): Promise<string[]> {
   try {
-    return await listDatabaseFiles(location);
+    return await readdir(location);
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       throw new DatabaseDamage('.', 'the directory of the log is missing, and every event with it');

@@ -4,6 +4,7 @@ import type { Table } from '../../log/leveldb/manifest.js';
 import { type TableFault, tableFaults } from '../../log/leveldb/table.js';
 import { readWholeFile } from '../files/regular-file.js';
 import type { DatabaseFile } from './database-files.js';
+import { fileGone } from './file-gone.js';
 import type { DatabaseFault } from './inspect-database.js';
 import type { WholeTables } from './whole-tables.js';
 
@@ -40,8 +41,7 @@ export async function inspectTables(
     const bytes = await ahead;
     // The next is read while this one is summed up.
     ahead = bytesOfTable(location, read[at + 1]);
-    // One that is gone by now is looked for by whoever looks again.
-    if (bytes === undefined) continue;
+    if (bytes === undefined) throw fileGone(location, name);
     const found = tableFaults(bytes);
     faults.set(name, found);
     if (found.length === 0 && file !== undefined) look.wholeTables?.add(name, file);

@@ -3,6 +3,7 @@ import type { Manifest } from '../../log/leveldb/manifest.js';
 import { type DamagedStretch, parseRecordFile } from '../../log/leveldb/record-file.js';
 import { parseWriteBatch, type WriteBatch } from '../../log/leveldb/write-batch.js';
 import { readRegularFile } from '../files/regular-file.js';
+import { fileGone } from './file-gone.js';
 import type { DatabaseReport } from './inspect-database.js';
 
 /** A batch, and what is known about the place before it. */
@@ -58,8 +59,7 @@ export async function inspectWriteAheadLogs(
 
 async function readLog(location: string, file: string): Promise<LogContents> {
   const bytes = await readRegularFile(join(location, file));
-  // It was listed: another process has removed it since, and the look is taken again.
-  if (bytes === undefined) return { batches: [], faults: [], isTorn: false };
+  if (bytes === undefined) throw fileGone(location, file);
   const { records, damaged, tornAt } = parseRecordFile(bytes);
   const batches: PlacedBatch[] = [];
   for (const { offset, bytes: record } of records) {

@@ -63,9 +63,12 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   await refuseHalfRebuilt(path);
   const { wasClosed } = await refuseSecondOwner(path);
   const wholeTables = await WholeTables.read(path, wasClosed);
-  const log = await openLog(path, sidecar, { ...options, wholeTables });
+  const log = await openLog(path, sidecar, options, wholeTables);
   try {
-    if (options.readOnly !== true) await Promise.all([writeOwner(path), wholeTables.write()]);
+    if (options.readOnly !== true) {
+      await writeOwner(path);
+      await wholeTables.write();
+    }
     return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
@@ -140,13 +143,15 @@ async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<
   return heldLayers;
 }
 
-/** What the look at the files of a log needs besides. */
-type LookOptions = CheckedOptions & { readonly wholeTables: WholeTables };
-
-async function openLog(directory: string, sidecar: Sidecar | undefined, options: LookOptions): Promise<LevelLog> {
+async function openLog(
+  directory: string,
+  sidecar: Sidecar | undefined,
+  options: CheckedOptions,
+  wholeTables: WholeTables,
+): Promise<LevelLog> {
   const { readOnly } = options;
   try {
-    if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options);
+    if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options, wholeTables);
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
@@ -160,8 +165,13 @@ async function openLog(directory: string, sidecar: Sidecar | undefined, options:
 }
 
 // LevelDB drops what it cannot read of its write-ahead log, and removes the rest of that file: whatever can be refused is refused before.
-async function checkBeforeOpening(directory: string, { origin }: Sidecar, options: LookOptions): Promise<void> {
-  const { isTorn } = await checkDatabase(directory, options.wholeTables);
+async function checkBeforeOpening(
+  directory: string,
+  { origin }: Sidecar,
+  options: CheckedOptions,
+  wholeTables: WholeTables,
+): Promise<void> {
+  const { isTorn } = await checkDatabase(directory, wholeTables);
   if (!isTorn) return;
   const { signer, onNotice } = options;
   await rehearseOpening(directory, (log) => new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check());

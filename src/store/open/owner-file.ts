@@ -50,7 +50,8 @@ export async function refuseSecondOwner(directory: string): Promise<{ readonly w
   if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
     throw lockedBy(directory, owner, undefined);
   // A crash may also leave the file without its bytes.
-  return { wasClosed: !(await isThere(join(directory, OWNER_FILE))) };
+  const isLeft = await isThere(join(directory, OWNER_FILE)).catch(() => true);
+  return { wasClosed: !isLeft };
 }
 
 /** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */

@@ -3,30 +3,42 @@ import { join } from 'node:path';
 import { MAX_TABLE_TRUST_MS } from '../../limits.js';
 import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
 import type { DatabaseFile } from './database-files.js';
+import { bootIdentity } from './process-identity.js';
 
 /** Name of the file that says which tables were found whole. It may be deleted: then they are read again. */
 export const WHOLE_TABLES_FILE = 'whole-tables.json';
 /** Milliseconds for which a file may change without a new time of change: what is younger may change unseen. Two seconds are those of FAT. */
 const COARSEST_CLOCK_MS = 2_000;
 
-/** A table as it was when it was read: its version, and the time in milliseconds of Unix time. */
-type Look = readonly [version: string, readAt: number];
+/** A table as it was when it was read: its version, and when, in milliseconds of Unix time. */
+type Reading = readonly [version: string, readAt: number];
+
+/** What the file says. */
+interface Remembered {
+  /** Of the machine when they were read; null where the system does not say. */
+  readonly boot: string | null;
+  /** By the names of the tables. */
+  readonly tables: Readonly<Record<string, Reading>>;
+}
 
 /**
  * The tables of a store that an open lately read and found whole, so that the next one need not: LevelDB never changes a table once it
- * is written. Only a hint. A table that changed in any way that the file system saw is read again, and so is every table after
- * MAX_TABLE_TRUST_MS, because a disk changes bytes unseen, and after a crash.
+ * is written. Only a hint. A table that changed in any way that the file system saw is read again. So is every table after MAX_TABLE_TRUST_MS,
+ * because a disk changes bytes unseen; after a process that did not close the store; and where Linux says that the machine was started
+ * since, because what was read then may not have come from the disk.
  */
 export class WholeTables {
   readonly #path: string;
+  readonly #boot: string | null;
   readonly #now: number;
-  readonly #before: ReadonlyMap<string, Look>;
-  readonly #looks = new Map<string, Look>();
+  readonly #readings: Map<string, Reading>;
+  readonly #used = new Map<string, Reading>();
   #isChanged = false;
 
-  private constructor(path: string, before: ReadonlyMap<string, Look>, now: number) {
+  private constructor(path: string, boot: string | null, readings: Map<string, Reading>, now: number) {
     this.#path = path;
-    this.#before = before;
+    this.#boot = boot;
+    this.#readings = readings;
     this.#now = now;
   }
 
@@ -36,16 +48,17 @@ export class WholeTables {
    */
   static async read(directory: string, wasClosed: boolean, now = Date.now()): Promise<WholeTables> {
     const path = join(directory, WHOLE_TABLES_FILE);
-    return new WholeTables(path, wasClosed ? await readLooks(path) : new Map(), now);
+    const boot = (await bootIdentity()) ?? null;
+    return new WholeTables(path, boot, wasClosed ? await readings(path, boot) : new Map(), now);
   }
 
   /** Whether a table was read lately, found whole, and not changed since. */
   has(name: string, { version }: DatabaseFile): boolean {
-    const look = this.#before.get(name);
-    if (look === undefined || look[0] !== version) return false;
-    const age = this.#now - look[1];
+    const reading = this.#readings.get(name);
+    if (reading === undefined || reading[0] !== version) return false;
+    const age = this.#now - reading[1];
     if (age < 0 || age > MAX_TABLE_TRUST_MS) return false;
-    this.#looks.set(name, look);
+    this.#used.set(name, reading);
     return true;
   }
 
@@ -53,16 +66,18 @@ export class WholeTables {
   add(name: string, { version, changedAt }: DatabaseFile): void {
     // A change in the same moment would give it the same time of change again.
     if (this.#now - changedAt < COARSEST_CLOCK_MS) return;
-    this.#looks.set(name, [version, this.#now]);
+    const reading: Reading = [version, this.#now];
+    this.#readings.set(name, reading);
+    this.#used.set(name, reading);
     this.#isChanged = true;
   }
 
-  /** Remembers it for the next open, where anything is new and the file can be written. The store's lock must be held. */
+  /** Remembers for the next open what was asked for or read, where anything is new and the file can be written. The store's lock must be held. */
   async write(): Promise<void> {
     if (!this.#isChanged) return;
+    const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
     // What a crash cuts short is no JSON, and nothing is lost with it.
-    const text = `${JSON.stringify(Object.fromEntries(this.#looks))}\n`;
-    await writeUnlessSpecial(this.#path, text).catch(doWithout);
+    await writeUnlessSpecial(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
   }
 }
 
@@ -75,16 +90,18 @@ function doWithout(): void {
   // The next open reads the tables again.
 }
 
-async function readLooks(path: string): Promise<ReadonlyMap<string, Look>> {
+async function readings(path: string, boot: string | null): Promise<Map<string, Reading>> {
   try {
     const bytes = await readRegularFile(path);
-    const looks = Object(JSON.parse(new TextDecoder().decode(bytes))) as Record<string, unknown>;
-    return new Map(Object.entries(looks).filter((entry): entry is [string, Look] => isLook(entry[1])));
+    const remembered = Object(JSON.parse(new TextDecoder().decode(bytes))) as Partial<Remembered>;
+    if (remembered.boot !== boot) return new Map();
+    const tables = Object.entries(Object(remembered.tables) as Record<string, unknown>);
+    return new Map(tables.filter((entry): entry is [string, Reading] => isReading(entry[1])));
   } catch {
     return new Map();
   }
 }
 
-function isLook(value: unknown): value is Look {
+function isReading(value: unknown): value is Reading {
   return Array.isArray(value) && typeof value[0] === 'string' && Number.isSafeInteger(value[1]);
 }

@@ -1,24 +1,32 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_TABLE_TRUST_MS } from '../../../src/limits.js';
 import { checkDatabase } from '../../../src/store/open/check-database.js';
-import { type DatabaseFile, listDatabaseFiles } from '../../../src/store/open/database-files.js';
+import { type DatabaseFile, databaseFiles } from '../../../src/store/open/database-files.js';
+import { inspectTables } from '../../../src/store/open/inspect-tables.js';
 import { openStore } from '../../../src/store/open/open-store.js';
+import { bootIdentity } from '../../../src/store/open/process-identity.js';
 import { WHOLE_TABLES_FILE, WholeTables } from '../../../src/store/open/whole-tables.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../damage/whole-store.js';
 
+/** More than the clock of any file system is coarse. */
+const AHEAD_MS = 10_000;
+const TABLE: DatabaseFile = { isFile: true, size: 9, changedAt: 1_000, version: '7 9 1000' };
+
 let whole: WholeStore;
+const realNow = Date.now;
 test.before(async () => {
+  // Of the tests of this file: to them, what they make is some seconds old.
+  Date.now = () => realNow() + AHEAD_MS;
   whole = await makeWholeStore();
 });
-test.after.always(() => removeWholeStore(whole));
-
-/** Later than every file by more than the clock of any file system is coarse. */
-const LATER_MS = 10_000;
-const TABLE: DatabaseFile = { isFile: true, size: 9, changedAt: 1_000, version: '7 9 1000' };
+test.after.always(() => {
+  Date.now = realNow;
+  return removeWholeStore(whole);
+});
 
 /** Returns a copy of the store with a bit flipped in a table of which the store remembers that it was whole, as it is now, `ageMs` ago. */
 async function rottenStore(t: ExecutionContext, ageMs: number): Promise<{ directory: string; table: string }> {
@@ -28,17 +36,19 @@ async function rottenStore(t: ExecutionContext, ageMs: number): Promise<{ direct
   const bytes = await readFile(path);
   bytes[0] = (bytes[0] as number) ^ 1;
   await writeFile(path, bytes);
-  const { version } = (await listDatabaseFiles(join(directory, 'log'))).get(table) as DatabaseFile;
+  const { version } = databaseFiles(join(directory, 'log'), [table]).get(table) as DatabaseFile;
   await remember(directory, { [table]: [version, Date.now() - ageMs] });
   return { directory, table };
 }
 
-function remember(directory: string, looks: unknown): Promise<void> {
-  return writeFile(join(directory, WHOLE_TABLES_FILE), JSON.stringify(looks));
+async function remember(directory: string, tables: unknown, boot?: string): Promise<void> {
+  const text = JSON.stringify({ boot: boot ?? (await bootIdentity()) ?? null, tables });
+  await writeFile(join(directory, WHOLE_TABLES_FILE), text);
 }
 
 async function remembered(directory: string): Promise<string[]> {
-  return Object.keys(JSON.parse(await readFile(join(directory, WHOLE_TABLES_FILE), 'utf8')) as object).sort();
+  const { tables } = JSON.parse(await readFile(join(directory, WHOLE_TABLES_FILE), 'utf8')) as { tables: object };
+  return Object.keys(tables).sort();
 }
 
 test('a table that was found whole lately, and did not change since, is not read again at open; verify reads it', async (t) => {
@@ -60,7 +70,9 @@ test('it is read again after MAX_TABLE_TRUST_MS, and when the clock went back', 
 test('it is read again when it changed in any way since, though size and time of modification are the same', async (t) => {
   const { directory, table } = await rottenStore(t, 1_000);
   const path = join(directory, 'log', table);
+  const { atime, mtime } = await stat(path);
   await writeFile(path, await readFile(path));
+  await utimes(path, atime, mtime);
   await rejection(t, 'LOG_CORRUPT', openStore(directory));
 });
 
@@ -72,45 +84,106 @@ test('every table is read again after a crash: nobody closed the store, or nobod
   }
 });
 
+test('every table is read again after the machine was started', async (t) => {
+  const { directory, table } = await rottenStore(t, 1_000);
+  const { version } = databaseFiles(join(directory, 'log'), [table]).get(table) as DatabaseFile;
+  await remember(directory, { [table]: [version, Date.now() - 1_000] }, 'another');
+  await rejection(t, 'LOG_CORRUPT', openStore(directory));
+});
+
+test('what is not read again still counts: no older table is read in its place', async (t) => {
+  const { directory, table } = await rottenStore(t, 1_000);
+  const location = join(directory, 'log');
+  const file = databaseFiles(location, [table]).get(table) as DatabaseFile;
+  const wholeTables = await WholeTables.read(directory, true);
+  const tables = new Map([
+    [Number.parseInt(table, 10) - 1, { size: 7, events: undefined }],
+    [Number.parseInt(table, 10), { size: file.size, events: undefined }],
+  ]);
+  const older = `${String(Number.parseInt(table, 10) - 1).padStart(6, '0')}.ldb`;
+  // It is not there: reading it would be an error.
+  const files = new Map([
+    [table, file],
+    [older, { ...TABLE, size: 7 }],
+  ] as const);
+  const inspect = (maxTableBytes: number) => inspectTables(location, files, tables, { maxTableBytes, wholeTables });
+  t.deepEqual(await inspect(file.size), []);
+  const error = await rejection(t, 'IO_FAILED', inspect(file.size + 7));
+  t.regex(error.message, new RegExp(`${older}: it was removed meanwhile`));
+});
+
 test('what a store remembers is what it read and found whole, and no more than what is still there', async (t) => {
   const directory = await copyOf(t, whole);
   const tables = await logFiles(directory, /\.ldb$/);
   await remember(directory, { '999999.ldb': [TABLE.version, Date.now()] });
-  const looks = await WholeTables.read(directory, true, Date.now() + LATER_MS);
-  await checkDatabase(directory, looks);
-  await looks.write();
+  const first = await WholeTables.read(directory, true);
+  await checkDatabase(directory, first);
+  await first.write();
   t.deepEqual(await remembered(directory), tables);
-  const { mtimeMs } = await stat(join(directory, WHOLE_TABLES_FILE));
-  const again = await WholeTables.read(directory, true, Date.now() + LATER_MS);
+  const path = join(directory, WHOLE_TABLES_FILE);
+  const marked = `${await readFile(path, 'utf8')}   \n`;
+  await writeFile(path, marked);
+  const again = await WholeTables.read(directory, true);
   await checkDatabase(directory, again);
   await again.write();
-  t.is((await stat(join(directory, WHOLE_TABLES_FILE))).mtimeMs, mtimeMs, 'nothing new is nothing to write');
+  t.is(await readFile(path, 'utf8'), marked, 'nothing new is nothing to write');
+});
+
+test('a store that a crash left with an unfinished write is looked at twice, and its tables are read once', async (t) => {
+  const directory = await copyOf(t, whole);
+  const [log = ''] = await logFiles(directory, /\.log$/);
+  const path = join(directory, 'log', log);
+  await writeFile(path, (await readFile(path)).subarray(0, -1));
+  const wholeTables = await WholeTables.read(directory, false);
+  t.deepEqual(await checkDatabase(directory, wholeTables), { isTorn: true });
+  await wholeTables.write();
+  t.deepEqual(await remembered(directory), await logFiles(directory, /\.ldb$/));
+});
+
+test('an open that is refused remembers nothing', async (t) => {
+  const directory = await copyOf(t, whole);
+  const [table = ''] = await logFiles(directory, /\.ldb$/);
+  await truncate(join(directory, 'log', table), 100);
+  const before = (await readdir(directory)).sort();
+  await rejection(t, 'LOG_CORRUPT', openStore(directory));
+  t.deepEqual((await readdir(directory)).sort(), before);
 });
 
 test('an open for writing remembers, one for reading writes nothing', async (t) => {
   const directory = await copyOf(t, whole);
   await remember(directory, {});
-  // Older than the clock of any file system is coarse.
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
-  const tables = await logFiles(directory, /\.ldb$/);
   await (await openStore(directory, { readOnly: true })).close();
   t.deepEqual(await remembered(directory), []);
+  // LevelDB has moved the write-ahead log into one of them.
+  const tables = await logFiles(directory, /\.ldb$/);
   await (await openStore(directory)).close();
   t.deepEqual(await remembered(directory), tables);
 });
 
 test('a table that changed within the last two seconds is not remembered: it may change again unseen', async (t) => {
   const directory = await copyOf(t, whole);
-  const looks = await WholeTables.read(directory, true, TABLE.changedAt + 1_999);
-  looks.add('000001.ldb', TABLE);
-  await looks.write();
+  const wholeTables = await WholeTables.read(directory, true, TABLE.changedAt + 1_999);
+  wholeTables.add('000001.ldb', TABLE);
+  await wholeTables.write();
   await t.throwsAsync(readFile(join(directory, WHOLE_TABLES_FILE)), { code: 'ENOENT' });
 });
 
 test('a file that says nothing is as none', async (t) => {
   const directory = await copyOf(t, whole);
-  for (const text of ['', '{"000001.ldb":', 'null', '[]', '{"000001.ldb":7}', '{"000001.ldb":["7 9 1000"]}']) {
-    await writeFile(join(directory, WHOLE_TABLES_FILE), text);
-    t.false((await WholeTables.read(directory, true)).has('000001.ldb', TABLE), text);
+  const boot = JSON.stringify((await bootIdentity()) ?? null);
+  const name = '000001.ldb';
+  const text = `{"boot":${boot},"tables":{"${name}":["${TABLE.version}",2000]}}`;
+  await writeFile(join(directory, WHOLE_TABLES_FILE), text);
+  t.true((await WholeTables.read(directory, true, 3_000)).has(name, TABLE));
+  const tables = ['7', 'null', `{"${name}":7}`, `{"${name}":["${TABLE.version}"]}`];
+  for (const nothing of [
+    '',
+    text.slice(0, -2),
+    'null',
+    '[]',
+    ...tables.map((each) => `{"boot":${boot},"tables":${each}}`),
+  ]) {
+    await writeFile(join(directory, WHOLE_TABLES_FILE), nothing);
+    t.false((await WholeTables.read(directory, true, 3_000)).has(name, TABLE), nothing);
   }
 });
