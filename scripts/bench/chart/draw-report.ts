@@ -5,6 +5,8 @@ import { element } from './svg.js';
 import { targetBars } from './target-bars.js';
 import { CHART_WIDTH, FONT, FONT_SIZE } from './theme.js';
 
+/** What readers hear who do not see it. */
+const TITLE = 'Targets as bars, and how costs grow with images as lines';
 /** Pixels around everything, and between two panels. */
 const MARGIN = 10;
 
@@ -30,5 +32,5 @@ export function drawReport(lines: readonly Measured[]): string {
     'font-family': FONT,
     'font-size': FONT_SIZE,
   };
-  return `${element('svg', attributes, placed)}\n`;
+  return `${element('svg', attributes, [element('title', {}, [TITLE]), ...placed])}\n`;
 }
