@@ -65,11 +65,11 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const wholeTables = await WholeTables.read(path, wasClosed);
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
-    if (options.readOnly !== true) {
-      await writeOwner(path);
-      await wholeTables.write();
-    }
-    return await openParts(path, log, sidecar ?? (await describeNewStore(path, log, options)), options, onClosed);
+    if (options.readOnly !== true) await writeOwner(path);
+    const known = sidecar ?? (await describeNewStore(path, log, options));
+    const store = await openParts(path, log, known, options, onClosed);
+    if (options.readOnly !== true) await wholeTables.write();
+    return store;
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
     if (options.readOnly !== true) await removeOwner(path);

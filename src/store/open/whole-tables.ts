@@ -1,7 +1,9 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { MAX_TABLE_TRUST_MS } from '../../limits.js';
-import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
+import { temporaryPath } from '../files/durable-file.js';
+import { readSmallFile } from '../files/read-small-file.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 import type { DatabaseFile } from './database-files.js';
 import { bootIdentity } from './process-identity.js';
 
@@ -9,6 +11,8 @@ import { bootIdentity } from './process-identity.js';
 export const WHOLE_TABLES_FILE = 'whole-tables.json';
 /** Milliseconds for which a file may change without a new time of change: what is younger may change unseen. Two seconds are those of FAT. */
 const COARSEST_CLOCK_MS = 2_000;
+/** Bytes of the file: a table of some MiB takes a hundred. */
+const MAX_FILE_BYTES = 1024 * 1024;
 
 /** A table as it was when it was read: its version, and when, in milliseconds of Unix time. */
 type Reading = readonly [version: string, readAt: number];
@@ -24,7 +28,7 @@ interface Remembered {
 /**
  * The tables of a store that an open lately read and found whole, so that the next one need not: LevelDB never changes a table once it
  * is written. Only a hint. A table that changed in any way that the file system saw is read again. So is every table after MAX_TABLE_TRUST_MS,
- * because a disk changes bytes unseen; after a process that did not close the store; and where Linux says that the machine was started
+ * because a disk changes bytes unseen; after a process that had the store open for writing and did not close it; and where Linux says that the machine was started
  * since, because what was read then may not have come from the disk.
  */
 export class WholeTables {
@@ -76,14 +80,24 @@ export class WholeTables {
   async write(): Promise<void> {
     if (!this.#isChanged) return;
     const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
-    // What a crash cuts short is no JSON, and nothing is lost with it.
-    await writeUnlessSpecial(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
+    await replaceFile(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
+  }
+
+  /** Has the next open read every table of the store in `directory`, where the file can be removed. */
+  static async forget(directory: string): Promise<void> {
+    await rm(join(directory, WHOLE_TABLES_FILE), { force: true }).catch(doWithout);
   }
 }
 
-async function writeUnlessSpecial(path: string, text: string): Promise<void> {
-  // A pipe would be waited for.
-  if (await isFileOrMissing(path)) await writeFile(path, text, { mode: 0o600 });
+// Never written to in place: it may be a link to what is somebody's. Not synced: what a loss of power leaves is no JSON, and nothing is lost with it.
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = temporaryPath(dirname(path));
+  try {
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 function doWithout(): void {
@@ -92,7 +106,9 @@ function doWithout(): void {
 
 async function readings(path: string, boot: string | null): Promise<Map<string, Reading>> {
   try {
-    const bytes = await readRegularFile(path);
+    // A pipe would be waited for.
+    const bytes = (await isFileOrMissing(path)) ? await readSmallFile(path, MAX_FILE_BYTES) : undefined;
+    if (bytes === undefined || bytes.length > MAX_FILE_BYTES) return new Map();
     const remembered = Object(JSON.parse(new TextDecoder().decode(bytes))) as Partial<Remembered>;
     if (remembered.boot !== boot) return new Map();
     const tables = Object.entries(Object(remembered.tables) as Record<string, unknown>);

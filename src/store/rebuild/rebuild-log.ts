@@ -20,6 +20,7 @@ import { inspectDatabase } from '../open/inspect-database.js';
 import { oldHeadSeq } from '../open/old-head-file.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
+import { WholeTables } from '../open/whole-tables.js';
 import { beyondRepair, type ExaminedLog, examineLog, lostEvents } from './examined-log.js';
 import { copyLog, type LogFolders, swapLog } from './log-folders.js';
 import type { RebuildOptions } from './rebuild.js';
@@ -39,6 +40,8 @@ export interface RebuiltLog {
  */
 export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options: RebuildOptions): Promise<RebuiltLog> {
   await checkUnlocked(folders.log);
+  // Whoever asks for a rebuild, or stops one, has reason to doubt what was found before.
+  await WholeTables.forget(folders.directory);
   // LevelDB drops what is damaged in its write-ahead log when it opens, and says nothing: events that stand behind it are still expected.
   const { faults, lastEvent } = await inspectDatabase(folders.log);
   const expected = Math.max(await expectedSize(folders.directory), lastEvent);

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_TABLE_TRUST_MS } from '../../../src/limits.js';
@@ -8,6 +8,7 @@ import { inspectTables } from '../../../src/store/open/inspect-tables.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { bootIdentity } from '../../../src/store/open/process-identity.js';
 import { WHOLE_TABLES_FILE, WholeTables } from '../../../src/store/open/whole-tables.js';
+import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../damage/whole-store.js';
@@ -140,13 +141,22 @@ test('a store that a crash left with an unfinished write is looked at twice, and
   t.deepEqual(await remembered(directory), await logFiles(directory, /\.ldb$/));
 });
 
-test('an open that is refused remembers nothing', async (t) => {
-  const directory = await copyOf(t, whole);
-  const [table = ''] = await logFiles(directory, /\.ldb$/);
-  await truncate(join(directory, 'log', table), 100);
-  const before = (await readdir(directory)).sort();
-  await rejection(t, 'LOG_CORRUPT', openStore(directory));
-  t.deepEqual((await readdir(directory)).sort(), before);
+test('an open that is refused remembers nothing, whether for its files or for its checkpoint', async (t) => {
+  const spoil = {
+    table: async (directory: string) => {
+      const [table = ''] = await logFiles(directory, /\.ldb$/);
+      await truncate(join(directory, 'log', table), 100);
+    },
+    checkpoint: (directory: string) => writeFile(join(directory, 'checkpoint'), 'none'),
+  };
+  for (const [what, make] of Object.entries(spoil)) {
+    const directory = await copyOf(t, whole);
+    await make(directory);
+    const before = (await readdir(directory)).sort();
+    t.false(before.includes(WHOLE_TABLES_FILE));
+    await t.throwsAsync(openStore(directory), undefined, what);
+    t.deepEqual((await readdir(directory)).sort(), before);
+  }
 });
 
 test('an open for writing remembers, one for reading writes nothing', async (t) => {
@@ -158,6 +168,32 @@ test('an open for writing remembers, one for reading writes nothing', async (t) 
   const tables = await logFiles(directory, /\.ldb$/);
   await (await openStore(directory)).close();
   t.deepEqual(await remembered(directory), tables);
+});
+
+test('what is remembered is put in the place of the file, never into it: a link leads to what is somebody else’s', async (t) => {
+  const directory = await copyOf(t, whole);
+  const [other, path] = [join(directory, 'other'), join(directory, WHOLE_TABLES_FILE)];
+  await writeFile(other, 'precious');
+  await symlink(other, path);
+  await (await openStore(directory)).close();
+  t.is(await readFile(other, 'utf8'), 'precious');
+  t.true((await lstat(path)).isFile());
+  t.deepEqual(await remembered(directory), await logFiles(directory, /\.ldb$/).then((names) => names.slice(0, 1)));
+});
+
+test('a rebuild, also one that is refused, has every table read again', async (t) => {
+  const { directory, table } = await rottenStore(t, 1_000);
+  await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
+  const error = await rejection(t, 'LOG_CORRUPT', openStore(directory));
+  t.regex(error.message, new RegExp(table));
+});
+
+test('a file that is larger than any is not read', async (t) => {
+  const directory = await copyOf(t, whole);
+  const boot = (await bootIdentity()) ?? null;
+  const text = JSON.stringify({ boot, tables: { '000001.ldb': [TABLE.version, 2_000] } });
+  await writeFile(join(directory, WHOLE_TABLES_FILE), text.padEnd(1024 * 1024 + 1));
+  t.false((await WholeTables.read(directory, true, 3_000)).has('000001.ldb', TABLE));
 });
 
 test('a table that changed within the last two seconds is not remembered: it may change again unseen', async (t) => {
