@@ -8,6 +8,11 @@ export class ByteReader {
     this.#at = at;
   }
 
+  /** Where the next byte is taken from. */
+  get at(): number {
+    return this.#at;
+  }
+
   get isAtEnd(): boolean {
     return this.#at >= this.#bytes.length;
   }
@@ -18,6 +23,11 @@ export class ByteReader {
 
   /** A varint up to 2^53 - 1. */
   number(): number | undefined {
+    const first = this.#bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return first;
+    }
     let value = 0;
     for (let factor = 1; factor <= 2 ** 49; factor *= 0x80) {
       const byte = this.byte();
@@ -26,12 +36,6 @@ export class ByteReader {
       if (byte < 0x80) return Number.isSafeInteger(value) ? value : undefined;
     }
     return undefined;
-  }
-
-  /** A number of so many bytes, 1 to 4, the low one first. */
-  fixed(size: number): number | undefined {
-    const bytes = this.take(size);
-    return bytes?.reduceRight((value, byte) => value * 256 + byte, 0);
   }
 
   /** So many bytes; they stand in the bytes that were given. */

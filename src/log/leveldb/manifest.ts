@@ -3,8 +3,13 @@ import { type EventRange, eventsBetween } from './event-range.js';
 
 /** A table that the database is made of. */
 export interface Table {
+  /** 0 to 6: tables of level 0 may have keys in common, those of another level have none. */
+  readonly level: number;
   /** Size of its file in bytes. */
   readonly size: number;
+  /** Its first and last key. */
+  readonly smallest: Uint8Array;
+  readonly largest: Uint8Array;
   /** Seqs that events in it can have; undefined when it has none. */
   readonly events: EventRange | undefined;
 }
@@ -29,6 +34,8 @@ const COMPACT_POINTER = 5;
 const DELETED_FILE = 6;
 const NEW_FILE = 7;
 const PREVIOUS_LOG_NUMBER = 9;
+/** LevelDB's number and kind of an entry, behind its key (db/dbformat.h). */
+const TAG_BYTES = 8;
 
 /** Returns what the edits come to, or undefined when one of them is none. */
 export function parseManifest(edits: Iterable<Uint8Array>): Manifest | undefined {
@@ -80,6 +87,12 @@ function readNewFile(reader: ByteReader, tables: Map<number, Table>): boolean {
   const largest = reader.string();
   if (level === undefined || number === undefined || size === undefined) return false;
   if (smallest === undefined || largest === undefined) return false;
-  tables.set(number, { size, events: eventsBetween(smallest, largest) });
+  const [low, high] = [userKey(smallest), userKey(largest)];
+  tables.set(number, { level, size, smallest: low, largest: high, events: eventsBetween(low, high) });
   return true;
+}
+
+/** A key as LevelDB's caller knows it: without LevelDB's own number and kind of the entry. */
+function userKey(key: Uint8Array): Uint8Array {
+  return key.subarray(0, Math.max(0, key.length - TAG_BYTES));
 }

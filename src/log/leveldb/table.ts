@@ -11,17 +11,36 @@ import { unsnappy } from './snappy.js';
  */
 
 /** Bytes of the footer at the end of a table. */
-const FOOTER_BYTES = 48;
-/** Bytes behind each block. */
-const TRAILER_BYTES = 5;
+export const FOOTER_BYTES = 48;
+/** Bytes behind each block: its compression, its checksum. */
+export const TRAILER_BYTES = 5;
 const SNAPPY = 1;
 /** The last eight bytes of a table. */
 const MAGIC = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
+/** LevelDB's number and kind of an entry, behind its key (db/dbformat.h). */
+const TAG_BYTES = 8;
+const DELETION = 0;
+const TWO_POW_32 = 2 ** 32;
 
 /** Where a block stands in a table; its trailer comes behind it. */
-interface BlockHandle {
+export interface BlockHandle {
   readonly offset: number;
   readonly size: number;
+}
+
+/** The entries of a block, in the order of their keys, those of one key newest first. */
+export interface BlockEntries {
+  /** The block, decompressed: values stand in it. */
+  readonly bytes: Uint8Array;
+  /** As the caller of LevelDB knows them. */
+  readonly keys: readonly Uint8Array[];
+  /** LevelDB's own number of each entry: of two with one key, the larger one counts. */
+  readonly sequences: readonly number[];
+  /** Whether an entry marks its key as deleted. */
+  readonly areDeleted: readonly boolean[];
+  /** Where each value stands in `bytes`. */
+  readonly valueStarts: readonly number[];
+  readonly valueEnds: readonly number[];
 }
 
 /** Something that is not as LevelDB wrote it. */
@@ -36,15 +55,16 @@ export interface TableFault {
 export function tableFaults(table: Uint8Array): TableFault[] {
   const handles = parseFooter(table.subarray(Math.max(0, table.length - FOOTER_BYTES)));
   if (handles === undefined) return [wholeTable('has a damaged end')];
-  const [filters, entries] = handles.map((handle) => entriesOf(table, handle));
+  const filters = handlesIn(blockIn(table, handles[0]), 0);
+  const blocks = handlesIn(blockIn(table, handles[1]), TAG_BYTES);
   // A filter says which keys are in the table at all.
-  if (filters === undefined || entries === undefined || !filters.every(({ handle }) => isWholeBlock(table, handle))) {
+  if (filters === undefined || blocks === undefined || !filters.every(({ handle }) => isWhole(table, handle))) {
     return [wholeTable('has a damaged index')];
   }
   const faults: TableFault[] = [];
   let before: Uint8Array = new Uint8Array();
-  for (const { key, handle } of entries) {
-    if (!isWholeBlock(table, handle)) {
+  for (const { key, handle } of blocks) {
+    if (!isWhole(table, handle)) {
       const message = `is damaged between byte ${handle.offset} and ${handle.offset + handle.size + TRAILER_BYTES}`;
       faults.push({ message, events: eventsBetween(before, key), isWholeTable: false });
     }
@@ -53,22 +73,23 @@ export function tableFaults(table: Uint8Array): TableFault[] {
   return faults;
 }
 
-function entriesOf(table: Uint8Array, handle: BlockHandle): IndexEntry[] | undefined {
-  const block = blockAt(table, handle);
-  return block === undefined ? undefined : indexEntries(block);
-}
-
 function wholeTable(message: string): TableFault {
   return { message, events: undefined, isWholeTable: true };
 }
 
-/** Returns where the two blocks stand by which all others are found, or undefined when these bytes are no footer. */
-function parseFooter(footer: Uint8Array): readonly BlockHandle[] | undefined {
+/** Returns where the block of filters and the index stand, or undefined when these bytes are not the footer of a table. */
+export function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | undefined {
   if (footer.length !== FOOTER_BYTES) return undefined;
   if (!MAGIC.every((byte, at) => footer[FOOTER_BYTES - MAGIC.length + at] === byte)) return undefined;
   const reader = new ByteReader(footer);
-  const handles = [parseHandle(reader), parseHandle(reader)];
-  return handles.every((handle) => handle !== undefined) ? handles : undefined;
+  const filters = parseHandle(reader);
+  const index = parseHandle(reader);
+  return filters === undefined || index === undefined ? undefined : [filters, index];
+}
+
+/** Returns the place of a block that the value of an entry of the index gives, or undefined when it gives none. */
+export function handleAt({ bytes, valueStarts, valueEnds }: BlockEntries, at: number): BlockHandle | undefined {
+  return parseHandle(new ByteReader(bytes.subarray(valueStarts[at], valueEnds[at])));
 }
 
 function parseHandle(reader: ByteReader): BlockHandle | undefined {
@@ -77,47 +98,91 @@ function parseHandle(reader: ByteReader): BlockHandle | undefined {
   return offset === undefined || size === undefined ? undefined : { offset, size };
 }
 
-function isWholeBlock(table: Uint8Array, { offset, size }: BlockHandle): boolean {
-  const end = offset + size + 1;
-  if (end + 4 > table.length) return false;
-  const stored = new DataView(table.buffer, table.byteOffset + end, 4).getUint32(0, true);
-  return maskedCrc32c(table.subarray(offset, end)) === stored;
+function isWhole(table: Uint8Array, { offset, size }: BlockHandle): boolean {
+  return isWholeBlock(table.subarray(offset, offset + size + TRAILER_BYTES), size);
 }
 
-/** Returns the bytes of a block as they were before they were compressed, or undefined when it is not whole. */
-function blockAt(table: Uint8Array, handle: BlockHandle): Uint8Array | undefined {
-  if (!isWholeBlock(table, handle)) return undefined;
-  const bytes = table.subarray(handle.offset, handle.offset + handle.size);
-  return table[handle.offset + handle.size] === SNAPPY ? unsnappy(bytes, MAX_TABLE_INDEX_BYTES) : bytes;
+/** Whether a block of `size` bytes, followed by its trailer, has the checksum that stands there. */
+function isWholeBlock(block: Uint8Array, size: number): boolean {
+  if (block.length !== size + TRAILER_BYTES) return false;
+  const stored = new DataView(block.buffer, block.byteOffset + size + 1, 4).getUint32(0, true);
+  return maskedCrc32c(block.subarray(0, size + 1)) === stored;
 }
 
-interface IndexEntry {
-  /** At or after the last key of the block, and before the first of the next one. */
-  readonly key: Uint8Array;
-  readonly handle: BlockHandle;
+function blockIn(table: Uint8Array, { offset, size }: BlockHandle): Uint8Array | undefined {
+  return blockContents(table.subarray(offset, offset + size + TRAILER_BYTES));
 }
 
-/** Returns the entries of an index block: each key is given by what it shares with the one before, and the rest. */
-function indexEntries(block: Uint8Array): IndexEntry[] | undefined {
+/** Returns a block as it was before it was compressed, or undefined when it is not whole; its trailer follows it in `block`. */
+export function blockContents(block: Uint8Array): Uint8Array | undefined {
+  const size = block.length - TRAILER_BYTES;
+  if (size < 0 || !isWholeBlock(block, size)) return undefined;
+  const bytes = block.subarray(0, size);
+  return block[size] === SNAPPY ? unsnappy(bytes, MAX_TABLE_INDEX_BYTES) : bytes;
+}
+
+function handlesIn(
+  block: Uint8Array | undefined,
+  tagBytes: number,
+): { key: Uint8Array; handle: BlockHandle }[] | undefined {
+  const entries = block === undefined ? undefined : blockEntries(block, tagBytes);
+  if (entries === undefined) return undefined;
+  const handles: { key: Uint8Array; handle: BlockHandle }[] = [];
+  for (const [at, key] of entries.keys.entries()) {
+    const handle = handleAt(entries, at);
+    if (handle === undefined) return undefined;
+    handles.push({ key, handle });
+  }
+  return handles;
+}
+
+/**
+ * Returns the entries of a decompressed block, or undefined when it holds something else. A key is given by the length of what it shares
+ * with the one before, and its rest.
+ * @param tagBytes 8, or 0 for a block whose keys have no number and kind behind them
+ */
+export function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | undefined {
   if (block.length < 4) return undefined;
   const restarts = new DataView(block.buffer, block.byteOffset + block.length - 4, 4).getUint32(0, true);
   const end = block.length - 4 * (restarts + 1);
   if (end < 0) return undefined;
   const reader = new ByteReader(block.subarray(0, end));
-  const entries: IndexEntry[] = [];
+  const keys: Uint8Array[] = [];
+  const sequences: number[] = [];
+  const areDeleted: boolean[] = [];
+  const valueStarts: number[] = [];
+  const valueEnds: number[] = [];
   let before: Uint8Array = new Uint8Array();
   while (!reader.isAtEnd) {
-    const [shared, rest, size] = [reader.number(), reader.number(), reader.number()];
-    const suffix = rest === undefined ? undefined : reader.take(rest);
-    const value = size === undefined ? undefined : reader.take(size);
-    if (shared === undefined || suffix === undefined || value === undefined || shared > before.length) return undefined;
-    const handle = parseHandle(new ByteReader(value));
-    if (handle === undefined) return undefined;
-    const key = new Uint8Array(shared + suffix.length);
-    key.set(before.subarray(0, shared));
-    key.set(suffix, shared);
-    entries.push({ key, handle });
-    before = key;
+    const shared = reader.number();
+    const rest = reader.number();
+    const size = reader.number();
+    if (shared === undefined || rest === undefined || size === undefined || shared > before.length) return undefined;
+    const suffix = reader.take(rest);
+    if (suffix === undefined || shared + rest < tagBytes) return undefined;
+    const start = reader.at;
+    if (reader.take(size) === undefined) return undefined;
+    const whole = new Uint8Array(shared + rest);
+    whole.set(shared === before.length ? before : before.subarray(0, shared));
+    whole.set(suffix, shared);
+    before = whole;
+    const tagAt = whole.length - tagBytes;
+    keys.push(tagBytes === 0 ? whole : whole.subarray(0, tagAt));
+    sequences.push(tagBytes === 0 ? 0 : sequenceAt(whole, tagAt));
+    areDeleted.push(tagBytes > 0 && whole[tagAt] === DELETION);
+    valueStarts.push(start);
+    valueEnds.push(start + size);
   }
-  return entries;
+  return { bytes: block, keys, sequences, areDeleted, valueStarts, valueEnds };
+}
+
+/** The number in a tag: its lowest byte is the kind. Seven bytes, of which all that are in use make a safe integer. */
+function sequenceAt(key: Uint8Array, at: number): number {
+  const low =
+    (key[at + 1] as number) |
+    ((key[at + 2] as number) << 8) |
+    ((key[at + 3] as number) << 16) |
+    ((key[at + 4] as number) << 24);
+  const high = (key[at + 5] as number) | ((key[at + 6] as number) << 8) | ((key[at + 7] as number) << 16);
+  return (low >>> 0) + high * TWO_POW_32;
 }

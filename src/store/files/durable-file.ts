@@ -98,10 +98,15 @@ export async function removeDurably(path: string): Promise<void> {
   }
 }
 
+/** Copies of the log that version 0.1 opened before the log itself: a crash left them. */
+const OLD_REHEARSAL_PREFIX = 'log.rehearsal';
+
 /** Removes what is at temporary paths in `directory`, which a crash left. */
 export async function removeTemporaryFiles(directory: string): Promise<void> {
   try {
-    const left = (await readdir(directory)).filter((name) => name.startsWith(TEMPORARY_PREFIX));
+    const left = (await readdir(directory)).filter(
+      (name) => name.startsWith(TEMPORARY_PREFIX) || name.startsWith(OLD_REHEARSAL_PREFIX),
+    );
     for (const name of left) await rm(join(directory, name), { recursive: true, force: true });
   } catch (error) {
     throw ioFailure(`tidy ${directory}`, error);

@@ -10,20 +10,18 @@ import type { WholeTables } from './whole-tables.js';
 /** Looks until one of them found the directory the same before and after. */
 const MAX_LOOKS = 10;
 
-/** What an open reads of the tables. */
-const NEWEST_TABLES: TableLook = { maxTableBytes: MAX_TABLE_BYTES_AT_OPEN };
+/** What an open for writing reads of the tables: the newest, unless they were found whole lately. */
+export function newestTables(wholeTables?: WholeTables): TableLook {
+  return { maxTableBytes: MAX_TABLE_BYTES_AT_OPEN, wholeTables };
+}
 
 /**
- * Returns whether the database of the store in `directory` ends in a write that did not finish, after a look that its files are whole.
- * Nothing is changed. Of the tables, the newest are read that have MAX_TABLE_BYTES_AT_OPEN together, unless they are among `wholeTables`.
+ * Resolves with whether the database at `location` ends in a write that did not finish, after a look that its files are whole, with
+ * those tables that `look` names. Nothing is changed.
  * @throws {StoreError} LOG_CORRUPT with each fault of a file and the events that it costs; STORE_NOT_WRITABLE, IO_FAILED
  */
-export async function checkDatabase(
-  directory: string,
-  wholeTables?: WholeTables,
-): Promise<{ readonly isTorn: boolean }> {
-  const location = join(directory, 'log');
-  const { faults, isTorn } = await lookAtDatabase(location, { ...NEWEST_TABLES, wholeTables });
+export async function checkDatabase(location: string, look: TableLook): Promise<{ readonly isTorn: boolean }> {
+  const { faults, isTorn } = await lookAtDatabase(location, look);
   if (faults.length === 0) return { isTorn };
   const said = faults.map(({ message }) => message).join('; ');
   throw new StoreError('LOG_CORRUPT', `the log ${location} is damaged, and left as it is: ${said}`, {
@@ -36,7 +34,7 @@ export async function checkDatabase(
  * they are looked at are in use, not damaged: LevelDB's lock then says so.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
-export async function lookAtDatabase(location: string, look = NEWEST_TABLES): Promise<DatabaseReport> {
+export async function lookAtDatabase(location: string, look = newestTables()): Promise<DatabaseReport> {
   const first = await inspectDatabase(location, look).catch(() => undefined);
   // Most are whole. Only one that is not may have been changed meanwhile.
   if (first?.faults.length === 0 && !first.isTorn) return first;

@@ -2,10 +2,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ViewSet } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
-import { StoreError } from '../../errors.js';
+import { isStoreError, StoreError } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
 import { BlobStore } from '../layers/blob-store.js';
-import { checkDatabase } from './check-database.js';
+import { checkDatabase, newestTables } from './check-database.js';
 import { claimDirectory } from './directory-claim.js';
 import {
   ioFailure,
@@ -16,7 +16,7 @@ import {
 } from '../files/durable-file.js';
 import { LocalEventStore } from '../local-event-store.js';
 import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
-import { CheckpointKeeper } from './checkpoint-keeper.js';
+import { CHECKPOINT_FILE, CheckpointKeeper } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
 import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
@@ -25,8 +25,7 @@ import { openDatabase } from './open-database.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { makeLog } from './make-log.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
-import { rehearseOpening } from './rehearsal.js';
-import { sweepRehearsals } from './rehearsal-folders.js';
+import { openDatabaseReadOnly } from './read-only-database.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
@@ -36,11 +35,15 @@ import { WholeTables } from './whole-tables.js';
 import type { EventStore, OpenOptions } from '../event-store.js';
 import type { LayerGetReleaser } from '../store.js';
 
+/** Times that a reader looks at a store in which another process is at work, before it takes what it finds for damage. */
+const MAX_TRIES_BESIDE_A_WRITER = 10;
+
 /** What `openStore` of the library does, which says how. */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const checked = checkOpenOptions(directory, options);
   const path = resolve(directory);
   await needDirectory(path, mayCreate(options));
+  if (checked.readOnly === true) return openForReading(path, checked);
   const onClosed = await claimDirectory(path);
   try {
     return await openClaimed(path, checked, onClosed);
@@ -50,14 +53,59 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
   }
 }
 
+/** Opens a store as it is at this moment. Nothing below its directory is written or locked: another process may write meanwhile. */
+async function openForReading(path: string, options: CheckedOptions): Promise<EventStore> {
+  for (let tries = 1; ; tries++) {
+    const before = await storeState(path);
+    try {
+      const sidecar = await readSidecar(path);
+      if (sidecar === undefined) throw noStore(path);
+      await refuseHalfRebuilt(path);
+      // Each block of a table is checked when it is read.
+      await checkDatabase(join(path, 'log'), { maxTableBytes: 0 });
+      return await openReader(path, sidecar, options);
+    } catch (error) {
+      // A checkpoint that was written after the log was opened is of events that this reader does not see, and no damage.
+      const isRace = isStoreError(error) && error.kind === 'Corrupt' && (await storeState(path)) !== before;
+      if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;
+    }
+  }
+}
+
+function openLogForReading(directory: string): Promise<LevelLog> {
+  return LevelLog.open(join(directory, 'log'), {
+    createIfMissing: false,
+    readOnly: true,
+    hash: nodeSha256,
+    openDatabase: openDatabaseReadOnly,
+  });
+}
+
+async function openReader(path: string, sidecar: Sidecar, options: CheckedOptions): Promise<EventStore> {
+  const log = await openLogForReading(path);
+  try {
+    return await openParts(path, log, sidecar, options, () => undefined);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+/** Differs when a writer was at work in between: each of its files is replaced, and none is written to. */
+async function storeState(directory: string): Promise<string> {
+  const paths = [CHECKPOINT_FILE, 'log/CURRENT', 'log'].map((name) => join(directory, name));
+  const states = paths.map(async (path) => {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    return `${found?.ino} ${found?.mtimeNs}`;
+  });
+  return (await Promise.all(states)).join('\n');
+}
+
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
     await refuseHalfAStore(path);
-    if (!mayCreate(options))
-      throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
-        data: { directory: path },
-      });
+    if (!mayCreate(options)) throw noStore(path);
     await makeLog(path);
   }
   await refuseHalfRebuilt(path);
@@ -65,14 +113,14 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const wholeTables = await WholeTables.read(path, wasClosed);
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
-    if (options.readOnly !== true) await writeOwner(path);
+    await writeOwner(path);
     const known = sidecar ?? (await describeNewStore(path, log, options));
     const store = await openParts(path, log, known, options, onClosed);
-    if (options.readOnly !== true) await wholeTables.write();
+    await wholeTables.write();
     return store;
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
-    if (options.readOnly !== true) await removeOwner(path);
+    await removeOwner(path);
     await log.close();
     throw error;
   }
@@ -100,7 +148,6 @@ async function openParts(
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
-    await sweepRehearsals(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log
@@ -149,13 +196,11 @@ async function openLog(
   options: CheckedOptions,
   wholeTables: WholeTables,
 ): Promise<LevelLog> {
-  const { readOnly } = options;
   try {
     if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options, wholeTables);
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
-      readOnly,
       hash: nodeSha256,
       openDatabase,
     });
@@ -171,10 +216,16 @@ async function checkBeforeOpening(
   options: CheckedOptions,
   wholeTables: WholeTables,
 ): Promise<void> {
-  const { isTorn } = await checkDatabase(directory, wholeTables);
+  const { isTorn } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
   if (!isTorn) return;
-  const { signer, onNotice } = options;
-  await rehearseOpening(directory, (log) => new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check());
+  // The torn end may be damage and not what a crash left: then the log must stay as it is, for a rebuild to save what is there.
+  const log = await openLogForReading(directory);
+  try {
+    const { signer, onNotice } = options;
+    await new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check();
+  } finally {
+    await log.close();
+  }
 }
 
 /** Writes the sidecar of a store whose empty log was just made. */
@@ -200,6 +251,12 @@ async function refuseHalfAStore(directory: string): Promise<void> {
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
   }
+}
+
+function noStore(directory: string): StoreError {
+  return new StoreError('STORE_NOT_FOUND', `no store in ${directory}: it has no ${SIDECAR_FILE}`, {
+    data: { directory },
+  });
 }
 
 // LevelDB would make an empty folder where the log belongs.

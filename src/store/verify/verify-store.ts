@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { Database } from '../../log/log-source.js';
-import { checkUnlocked, openLevel } from '../../log/open-level.js';
+import { checkUnlocked } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
@@ -14,8 +14,8 @@ import { mustBeString } from '../argument-types.js';
 import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { lookAtDatabase } from '../open/check-database.js';
-import { openDatabase } from '../open/open-database.js';
-import { withDatabaseCopy } from '../open/rehearsal.js';
+import { openDatabaseReadOnly } from '../open/read-only-database.js';
+import { lockHolder } from '../open/lock-holder.js';
 import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
 import { storeSource, type StoreSourceParts } from './store-source.js';
@@ -46,7 +46,7 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   const parts = { identity, files, checkpoint: await files.checkpoint(), snapshots: await files.snapshots() };
   const location = join(path, 'log');
   await refuseLocked(path, location);
-  const { faults, isTorn } = await lookAtDatabase(
+  const { faults } = await lookAtDatabase(
     location,
     options.fast === true ? undefined : { maxTableBytes: Number.POSITIVE_INFINITY },
   );
@@ -55,21 +55,16 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
     return [...violations, ...(await verifyWithoutLog(parts, options))];
   }
-  // What LevelDB drops of a damaged log would be missed, and put back, for ever.
-  const open = faults.length === 0 ? openDatabase : openLevel;
-  const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(() => open(at, false), parts, options);
-  // LevelDB replays its write-ahead log when it opens, and drops for good what is damaged in it: that must stay for whoever saves
-  // what is there, and a copy is opened instead.
-  if (faults.length === 0 && !isTorn) return [...violations, ...(await verifyAt(location))];
-  return [...violations, ...(await withDatabaseCopy(path, faults.length === 0 ? 'linked' : 'copied', verifyAt))];
+  return [...violations, ...(await verifyDatabase(location, parts, options))];
 }
 
+// Not opened by LevelDB, which replays its write-ahead log, and drops for good what is damaged in it.
 async function verifyDatabase(
-  open: () => Promise<Database>,
+  location: string,
   parts: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
 ): Promise<Violation[]> {
-  const database = await open().catch((error: unknown) => error);
+  const database = await openDatabaseReadOnly(location).catch((error: unknown) => error);
   if (database instanceof Error) {
     if (!isStoreError(database, 'LOG_CORRUPT') && !isStoreError(database, 'LOG_FAILED')) throw database;
     const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: database.message };
@@ -85,12 +80,17 @@ async function verifyDatabase(
   }
 }
 
+// A look beside a writer would take for damage what it is about to write.
 async function refuseLocked(path: string, location: string): Promise<void> {
   // LevelDB makes the directory that it is asked to open.
   if (!(await isThere(join(location, 'CURRENT')))) return;
   try {
     await refuseSecondOwner(path);
-    await checkUnlocked(location);
+    // Asked of the system, where that is possible: LevelDB writes when it is asked.
+    if (process.platform !== 'linux') return await checkUnlocked(location);
+    if ((await lockHolder(join(location, 'LOCK'))) !== undefined) {
+      throw new StoreError('STORE_LOCKED', `cannot verify ${path}: it is open`, { data: { location } });
+    }
   } catch (error) {
     throw await withOwner(path, error);
   }

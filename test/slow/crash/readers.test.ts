@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { archivePath } from '../../store/fixture-archives.js';
+import { requires, testOrSkip } from '../../support/requires.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
+
+const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+/** Commands that read: each has to work wherever the store can be read. */
+const READING = [
+  ['images', '--tree'],
+  ['log'],
+  ['resolve', 'tiny:1'],
+  ['refs', 'tiny:1'],
+  ['inspect', 'tiny:1'],
+  ['history', 'tiny:1'],
+  ['diff', '0', 'now'],
+  ['at', '1', 'images'],
+  ['stats'],
+  ['consumers'],
+  ['checkpoint'],
+  ['prove', '1'],
+  ['verify'],
+  ['save', 'tiny:1', '-o', '/dev/null'],
+];
+
+/** A call that writes below a folder, or opens something there to be written to. */
+const WRITES =
+  /O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|\b(?:mkdir|rmdir|rename|unlink|link|symlink|mknod)(?:at2?)?\(|\b(?:truncate|ftruncate|fallocate|chmod|fchmod\w*|chown|\w*utime\w*|write\w*|pwrite\w*)\(/;
+
+async function makeStore(directory: string): Promise<void> {
+  const store = await openStore(directory);
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  await store.tag('tiny:1', [...store.map().keys()][0] as never);
+  await store.close();
+}
+
+function run(store: string, args: readonly string[]): string {
+  const printed = execFileSync(process.execPath, [main, '--json', '--store', store, ...args], { stdio: 'pipe' });
+  return printed.toString('utf8').replaceAll(store, 'STORE');
+}
+
+requires('strace')('no command that reads makes, changes or removes anything below its store', async (t) => {
+  const place = await temporaryDirectory(t);
+  const store = join(place, 'store');
+  await makeStore(store);
+  for (const args of READING) {
+    const trace = join(place, 'trace');
+    const calls = 'trace=%file,ftruncate,fallocate,fchmod,fchown,write,writev,pwrite64,pwritev';
+    execFileSync('strace', ['-f', '-y', '-o', trace, '-e', calls, process.execPath, main, '--store', store, ...args]);
+    const below = readFileSync(trace, 'utf8')
+      .split('\n')
+      // What a command prints may name the store.
+      .filter((line) => line.includes(store) && !/execve\(|\bwrite\(1</.test(line));
+    t.true(below.length > 5, 'the trace has what the command reads');
+    t.deepEqual(
+      below.filter((line) => WRITES.test(line)),
+      [],
+      args.join(' '),
+    );
+  }
+});
+
+/** Mounts `source` for reading only, and returns where. */
+function mountedForReading(t: ExecutionContext, source: string): string {
+  const target = mkdtempSync(join(tmpdir(), 'imagelog-read-only-'));
+  execFileSync('mount', ['--bind', source, target]);
+  execFileSync('mount', ['-o', 'remount,bind,ro', target]);
+  t.teardown(() => {
+    execFileSync('umount', ['--lazy', target]);
+    rmdirSync(target);
+  });
+  return target;
+}
+
+const withDisk = testOrSkip(whyNoDisk());
+
+withDisk(
+  'on a disk that is mounted for reading only, every command that reads works, and a backup elsewhere',
+  async (t) => {
+    const store = join(await temporaryDirectory(t), 'store');
+    await makeStore(store);
+    const mounted = mountedForReading(t, store);
+    for (const args of READING) t.is(run(mounted, args), run(store, args), args.join(' '));
+    const backup = join(await temporaryDirectory(t), 'backup');
+    run(mounted, ['backup', backup]);
+    t.notThrows(() => run(backup, ['verify', backup]));
+  },
+);
+
+withDisk('on a disk without a byte free, every command that reads works, and a backup elsewhere', async (t) => {
+  const store = join(smallDisk(t, 16), 'store');
+  await makeStore(store);
+  const expected = READING.map((args) => run(store, args));
+  const empty = await fillDisk(join(store, '..'), 0);
+  t.deepEqual(
+    READING.map((args) => run(store, args)),
+    expected,
+  );
+  const backup = join(await temporaryDirectory(t), 'backup');
+  run(store, ['backup', backup]);
+  t.notThrows(() => run(backup, ['verify', backup]));
+  empty();
+});

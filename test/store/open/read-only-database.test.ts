@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { Level } from 'level';
+import type { Database } from '../../../src/log/log-source.js';
+import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
+import { rejection } from '../../support/rejection.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+
+type Row = readonly [key: string, value: string];
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const key = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
+
+async function openLevel(location: string): Promise<Database> {
+  // Small tables, so that a small database has several levels of them.
+  const level = new Level<Uint8Array, Uint8Array>(location, {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    writeBufferSize: 64 * 1024,
+    maxFileSize: 1024 * 1024,
+    blockSize: 512,
+  });
+  await level.open();
+  return level;
+}
+
+async function rowsOf(database: Database, range: object): Promise<Row[]> {
+  const rows = await database.iterator({ ...range, highWaterMarkBytes: 1_000 }).all();
+  return rows.map(([rowKey, value]) => [hex(rowKey), hex(value)] as const);
+}
+
+/** Keys that are near one another, so that they are written again, deleted, and shared by tables. */
+const keys = fc.uint8Array({ minLength: 1, maxLength: 3, max: 4 }).map((bytes) => hex(bytes));
+const write = fc.oneof(
+  fc.record({ kind: fc.constant('put' as const), key: keys, size: fc.integer({ min: 0, max: 3_000 }) }),
+  fc.record({ kind: fc.constant('del' as const), key: keys, size: fc.constant(0) }),
+);
+const bounds = fc.record(
+  { gt: keys, gte: keys, lt: keys, lte: keys, reverse: fc.boolean(), limit: fc.integer({ min: 0, max: 9 }) },
+  { requiredKeys: [] },
+);
+
+async function written(location: string, batches: readonly (readonly { kind: string; key: string; size: number }[])[]) {
+  const level = await openLevel(location);
+  for (const batch of batches) {
+    const chained = level.batch();
+    for (const each of batch) {
+      // Half of a value can be compressed.
+      const value = Buffer.concat([randomBytes(Math.ceil(each.size / 2)), Buffer.alloc(Math.floor(each.size / 2))]);
+      if (each.kind === 'put') chained.put(key(each.key), new Uint8Array(value));
+      else chained.del(key(each.key));
+    }
+    await chained.write();
+  }
+  return level;
+}
+
+test('it gives what LevelDB gives, in both directions, within any bounds, for every key', async (t) => {
+  const directory = await temporaryDirectory(t);
+  let runs = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(write, { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 30 }),
+      fc.array(bounds, { minLength: 1, maxLength: 20 }),
+      fc.boolean(),
+      async (batches, ranges, isCompacted) => {
+        const location = join(directory, String(runs++));
+        const level = await written(location, batches);
+        if (isCompacted) await level.compactRange?.(Uint8Array.of(0), Uint8Array.of(255));
+        // Beside LevelDB, which has the database open still.
+        const reader = await openDatabaseReadOnly(location);
+        try {
+          for (const range of [{}, { reverse: true }, ...ranges]) {
+            const { gt, gte, lt, lte, ...rest } = range as { gt?: string; gte?: string; lt?: string; lte?: string };
+            const named = Object.entries(gt === undefined ? { gte } : { gt }).concat(
+              Object.entries(lt === undefined ? { lte } : { lt }),
+            );
+            const within = Object.fromEntries(
+              named.flatMap(([name, at]) => (at === undefined ? [] : [[name, key(at)]])),
+            );
+            const asked = { ...within, ...rest };
+            t.deepEqual(await rowsOf(reader, asked), await rowsOf(level, asked));
+          }
+          for (const each of batches.flat()) {
+            const [found, expected] = [reader, level].map((database) => database.getSync(key(each.key)));
+            t.is(found && hex(found), expected && hex(expected));
+          }
+        } finally {
+          await reader.close();
+          await level.close();
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+async function manyRows(t: ExecutionContext): Promise<{ location: string; level: Database; rows: Row[] }> {
+  const location = join(await temporaryDirectory(t), 'log');
+  const level = await openLevel(location);
+  t.teardown(() => level.close());
+  for (let at = 0; at < 2_000; at += 10) {
+    const batch = level.batch();
+    for (let of = at; of < at + 10; of++)
+      batch.put(Uint8Array.of(1, of >> 8, of & 255), new Uint8Array(randomBytes(400)));
+    await batch.write({ sync: true });
+  }
+  return { location, level, rows: await rowsOf(level, {}) };
+}
+
+test('it stays as it was, whatever a writer puts, deletes and compacts after', async (t) => {
+  const { location, level, rows } = await manyRows(t);
+  const reader = await openDatabaseReadOnly(location);
+  const before = await readdir(location);
+  await level.clear();
+  await level.compactRange?.(Uint8Array.of(0), Uint8Array.of(255));
+  const after = new Set(await readdir(location));
+  t.true(before.some((name) => name.endsWith('.ldb') && !after.has(name)));
+  t.deepEqual(await rowsOf(reader, {}), rows);
+  t.deepEqual(hex(reader.getSync(key(rows[0]?.[0] as string)) as Uint8Array), rows[0]?.[1]);
+  await reader.close();
+  const later = await openDatabaseReadOnly(location);
+  t.deepEqual(await rowsOf(later, {}), []);
+  await later.close();
+});
+
+test('a damaged block is an error of its own, and never a row', async (t) => {
+  const { location, level, rows } = await manyRows(t);
+  await level.close();
+  const table = (await readdir(location)).find((name) => name.endsWith('.ldb')) as string;
+  const bytes = await readFile(join(location, table));
+  bytes[100] = (bytes[100] as number) ^ 1;
+  await writeFile(join(location, table), bytes);
+  const reader = await openDatabaseReadOnly(location);
+  const error = await t.throwsAsync(rowsOf(reader, {}), { code: 'LEVEL_CORRUPTION' });
+  t.regex(String(error?.message), new RegExp(`the table ${table} is damaged between byte 0 and `));
+  t.throws(() => reader.getSync(key(rows[0]?.[0] as string)), { code: 'LEVEL_CORRUPTION' });
+  await reader.close();
+});
+
+test('a missing table, MANIFEST or CURRENT, and a pipe in the place of one, are damage', async (t) => {
+  for (const pattern of [/\.ldb$/, /^MANIFEST/, /^CURRENT$/]) {
+    const { location, level } = await manyRows(t);
+    await level.close();
+    const name = (await readdir(location)).find((each) => pattern.test(each)) as string;
+    await rm(join(location, name));
+    const missing = await rejection(t, 'LOG_CORRUPT', openDatabaseReadOnly(location));
+    t.regex(missing.message, new RegExp(`${name} is missing`));
+    await mkdir(join(location, name));
+    const misplaced = await rejection(t, 'LOG_CORRUPT', openDatabaseReadOnly(location));
+    t.regex(misplaced.message, new RegExp(`${name} is no file`));
+  }
+});
+
+test('it cannot be written to', async (t) => {
+  const { location } = await manyRows(t);
+  const reader = await openDatabaseReadOnly(location);
+  const row = [Uint8Array.of(9), Uint8Array.of(9)] as const;
+  await t.throwsAsync(reader.put(...row), { code: 'LEVEL_READ_ONLY' });
+  await t.throwsAsync(reader.del(row[0]), { code: 'LEVEL_READ_ONLY' });
+  await t.throwsAsync(
+    reader
+      .batch()
+      .put(...row)
+      .write(),
+    { code: 'LEVEL_READ_ONLY' },
+  );
+  await t.throwsAsync(reader.clear(), { code: 'LEVEL_READ_ONLY' });
+  t.is(reader.getSync(row[0]), undefined);
+  await reader.close();
+});

@@ -1,0 +1,129 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { EventStore } from '../../../src/store/event-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { idNamed, imageConfig } from '../../support/image-configs.js';
+import { temporaryStore } from '../temporary-store.js';
+
+/** Every file and folder below a directory, with what changes when it is written to. */
+async function statesBelow(directory: string): Promise<string[]> {
+  const names = (await readdir(directory, { recursive: true })).sort();
+  const states = ['.', ...names].map(async (name) => {
+    const { ino, nlink, size, mtimeNs, ctimeNs } = await stat(join(directory, name), { bigint: true });
+    return [name, ino, nlink, size, mtimeNs, ctimeNs].join(' ');
+  });
+  return Promise.all(states);
+}
+
+async function createAll(store: EventStore, names: readonly string[]): Promise<void> {
+  await Promise.all(names.map((name) => store.create(imageConfig(name))));
+}
+
+async function seqsOf(store: EventStore): Promise<number[]> {
+  const seqs: number[] = [];
+  for await (const { seq } of store.log.read()) seqs.push(seq);
+  return seqs;
+}
+
+/** Reads all that a reader can. */
+async function readEverything(store: EventStore): Promise<void> {
+  await seqsOf(store);
+  for (const [id, image] of store.map()) {
+    image.rawJSON();
+    for await (const _ of store.history(id)) store.children(id);
+  }
+  await store.at(1);
+  store.stats();
+  await store.verify();
+  for await (const _ of store.save([...store.map().keys()]));
+}
+
+test('a reader leaves every file as it is, and makes none', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(store, ['a', 'b', 'c']);
+  await store.close();
+  const before = await statesBelow(store.directory);
+  const reader = await openStore(store.directory, { readOnly: true });
+  await readEverything(reader);
+  await reader.close();
+  t.deepEqual(await verifyStore(store.directory), []);
+  t.deepEqual(await statesBelow(store.directory), before);
+});
+
+test('of a store with an unfinished write, too', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(store, ['a', 'b']);
+  await store.close();
+  const [log = ''] = (await readdir(join(store.directory, 'log'))).filter((name) => name.endsWith('.log'));
+  await writeFile(join(store.directory, 'log', log), 'torn', { flag: 'a' });
+  const before = await statesBelow(store.directory);
+  const reader = await openStore(store.directory, { readOnly: true });
+  t.is(reader.len(), 2);
+  await reader.close();
+  t.deepEqual(await verifyStore(store.directory), []);
+  t.deepEqual(await statesBelow(store.directory), before);
+});
+
+test('readers and a writer have a store open at once, and each reader sees what was there when it opened', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(store, ['a']);
+  const first = await openStore(store.directory, { readOnly: true });
+  await createAll(store, ['b', 'c']);
+  const second = await openStore(store.directory, { readOnly: true });
+  await store.delete(idNamed('a'));
+  t.deepEqual([first.len(), second.len(), store.len()], [1, 3, 2]);
+  t.deepEqual(await seqsOf(first), [1]);
+  t.deepEqual(await first.verify(), []);
+  await first.close();
+  await second.close();
+});
+
+test('a reader gives every event that it opened with, though a writer compacts its tables away', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(
+    store,
+    Array.from({ length: 300 }, (_, at) => `image ${at}`),
+  );
+  await store.close();
+  const reader = await openStore(store.directory, { readOnly: true });
+  // What a copy of the folder does to a lock of this process: a reader has none.
+  await readFile(join(store.directory, 'log', 'LOCK'));
+  const writer = await openStore(store.directory);
+  const tables = await readdir(join(store.directory, 'log'));
+  for (let at = 0; at < 300; at++) await writer.delete(idNamed(`image ${at}`));
+  await writer.prune({ before: writer.log.head.seq });
+  await writer.close();
+  const left = new Set(await readdir(join(store.directory, 'log')));
+  t.true(
+    tables.some((name) => name.endsWith('.ldb') && !left.has(name)),
+    'the tables that were read are gone',
+  );
+  t.is((await seqsOf(reader)).length, 300);
+  t.is(reader.get(idNamed('image 7')).operatingSystem(), 'linux');
+  await reader.close();
+});
+
+test('a reader opens beside a writer that never rests, and sees a whole store each time', async (t) => {
+  const store = await temporaryStore(t, { snapshotEvery: 50 });
+  let isWriting = true;
+  const writing = (async () => {
+    for (let at = 0; isWriting; at++) {
+      await createAll(store, [`image ${at}`, `other ${at}`]);
+      await store.tag('shop/app:1', idNamed(`image ${at}`));
+      if (at % 20 === 0) await store.checkpoint();
+    }
+  })();
+  for (let at = 0; at < 30; at++) {
+    const reader = await openStore(store.directory, { readOnly: true });
+    t.deepEqual(
+      await seqsOf(reader),
+      Array.from({ length: reader.log.head.seq }, (_, of) => of + 1),
+    );
+    t.is(reader.log.head.seq, reader.len() + (await reader.referenceHistory('shop/app:1')).length);
+    await reader.close();
+  }
+  isWriting = false;
+  await writing;
+});
