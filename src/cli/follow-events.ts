@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { StoredEvent } from '../model/events.js';
 import type { EventFilter } from '../store/read/log-reads.js';
 import type { CommandContext } from './context.js';
-import { openUnlessLocked } from './open-for.js';
+import { openFor } from './open-for.js';
 
 /** How often a follower looks whether another process has written. */
 const FOLLOW_INTERVAL_MS = 250;
@@ -20,10 +20,8 @@ export interface Following {
 }
 
 /**
- * Gives the events after seq `after`, first those there are and then those that
- * other processes write, until the run is aborted. A database has one process at a time, so the
- * store is open only while new events are read, and never while they are
- * given: a follower with a slow reader keeps no writer out. A writer that keeps the store open is waited for.
+ * Gives the events after seq `after`, first those there are and then those that other processes write, until the run is aborted.
+ * The store is open only while new events are read: a view of it never grows.
  * @throws {Interruption} when the user ends it
  */
 export async function* followEvents(
@@ -36,14 +34,14 @@ export async function* followEvents(
   let before = '';
   while (true) {
     signal.throwIfAborted();
-    if ((await fingerprint(context.directory)) !== before) {
-      const look = await lookAfter(seen, context, filter);
-      if (look !== undefined) {
-        yield* look.events;
-        seen = look.seen;
-        before = look.fingerprint;
-        if (!look.isAtHead) continue;
-      }
+    // Taken first: what another process writes from here on changes the next one.
+    const now = await fingerprint(context.directory);
+    if (now !== before) {
+      const { events, to, isAtHead } = await eventsAfter(seen, context, filter);
+      yield* events;
+      seen = to;
+      if (!isAtHead) continue;
+      before = now;
     }
     await delay(FOLLOW_INTERVAL_MS, undefined, { signal });
   }
@@ -52,32 +50,21 @@ export async function* followEvents(
 interface Look {
   readonly events: readonly StoredEvent[];
   /** Events up to here were looked at. */
-  readonly seen: number;
+  readonly to: number;
   readonly isAtHead: boolean;
-  readonly fingerprint: string;
 }
 
-/** Opens the store, takes what came after seq `seen`, and closes it; undefined when another process has it open. */
-async function lookAfter(seen: number, context: CommandContext, filter: EventFilter): Promise<Look | undefined> {
-  const store = await openUnlessLocked(context, 'read');
-  if (store === undefined) return undefined;
-  try {
-    const head = Math.max(seen, store.log.head.seq);
-    const to = Math.min(head, seen + FOLLOW_PAGE_EVENTS);
-    const events: StoredEvent[] = [];
-    for await (const event of store.log.read({ from: seen + 1, to, filter, signal: context.signal }))
-      events.push(event);
-    // Taken while the store is still locked: what another process writes from here on changes it.
-    return { events, seen: to, isAtHead: to === head, fingerprint: await fingerprint(context.directory) };
-  } finally {
-    await store.close();
-  }
+/** Opens the store, takes what came after seq `seen`, and closes it. */
+async function eventsAfter(seen: number, context: CommandContext, filter: EventFilter): Promise<Look> {
+  await using store = await openFor(context, 'read');
+  const head = Math.max(seen, store.log.head.seq);
+  const to = Math.min(head, seen + FOLLOW_PAGE_EVENTS);
+  const events: StoredEvent[] = [];
+  for await (const event of store.log.read({ from: seen + 1, to, filter, signal: context.signal })) events.push(event);
+  return { events, to, isAtHead: to === head };
 }
 
-/**
- * Names and sizes of the files that hold events: it changes when somebody writes. Opening a database starts new,
- * empty files and touches others; those do not count, or two followers would wake each other for ever.
- */
+/** Names and sizes of the files that hold events: it changes when somebody writes. */
 async function fingerprint(directory: string): Promise<string> {
   const folder = join(directory, 'log');
   const facts: string[] = [];

@@ -8,10 +8,12 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
-  STORE_LOCKED: 'one process has a store open at a time, also for reading; try again when the other is done',
+  STORE_LOCKED:
+    'one process writes to a store at a time; try again when the other is done. Commands that read need not wait',
   STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
   STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
-  DISK_FULL: 'make room on the disk and try again; nothing was changed',
+  DISK_FULL:
+    'nothing was changed; `imagelog rm`, `erase` and `prune --yes` make room also on a full disk, and reading works there',
   OUTCOME_UNKNOWN: 'look with `imagelog log --reverse --limit 5` whether it was written before you try again',
   LOG_FAILED: 'an earlier write failed; open the store again, it then checks what survived',
   ID_AMBIGUOUS: 'give more digits of the id',
@@ -68,6 +70,7 @@ export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCo
 
 /** What to do about an error that says itself what helps, by its `data.remedy`. */
 export const remedies: Readonly<Record<string, string>> = {
+  room: 'the removal is in the log; make room on the disk and run `imagelog prune --yes`',
   rebuild: '`imagelog rebuild` makes it anew from the events',
   restore: 'restore a backup; do not write to this store',
 };

@@ -10,8 +10,8 @@ import { noticeLine } from './failure.js';
 const LOCK_PATIENCE_MS = 1_000;
 const LOCK_RETRY_MS = 50;
 
-/** What a command does with the store: `read` and `write` need one that is there, `create` makes it when it is missing. */
-export type StoreUse = 'read' | 'write' | 'create';
+/** What a command does with the store: `create` makes it when it is missing, `free` makes room in it, on a full disk too. */
+export type StoreUse = 'read' | 'write' | 'free' | 'create';
 
 /**
  * Opens the store for a command; the caller closes it. Waits a second for another command to close it.
@@ -37,16 +37,6 @@ export async function whenUnlocked<Result>(
   return attempt();
 }
 
-/** Opens the store, or returns undefined when another process has it open. */
-export async function openUnlessLocked(context: CommandContext, use: StoreUse): Promise<EventStore | undefined> {
-  try {
-    return await openNow(context, use);
-  } catch (error) {
-    if (isStoreError(error, 'STORE_LOCKED')) return undefined;
-    throw error;
-  }
-}
-
 async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {
   const { directory, write, keyFile, io, err, errColors, signal } = context;
   // Whoever only reads signs nothing, and need not have the key.
@@ -54,6 +44,7 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
+    useReserve: use === 'free',
     // `log --actor` asks whose events to show: nobody writes there.
     actor: use === 'read' ? undefined : write.actor,
     signer,

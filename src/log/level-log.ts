@@ -1,4 +1,4 @@
-import { StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../errors.js';
 import { type Digest, HASH_BYTES, type Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
@@ -30,7 +30,7 @@ import { openFailure } from './open-failure.js';
 import { openLevel } from './open-level.js';
 import { readFailure } from './read-failure.js';
 import { renewRows } from './renew-rows.js';
-import { purgeRemoved, removalMarks } from './removed-content.js';
+import { purgeRemoved, purgeRoom, removalMarks } from './removed-content.js';
 import { type ResumableLog, resumedPages } from './resumed-pages.js';
 import { StoredRows } from './stored-rows.js';
 import { scannedPages, subjectPages } from './subject-pages.js';
@@ -42,6 +42,10 @@ export interface LevelLogOptions {
   readonly hash: Sha256;
   /** Write nothing: an index or a tree that is missing is left so, and reads do without. */
   readonly readOnly?: boolean | undefined;
+  /** Bytes that are free for the files of the log; without it there is always room. */
+  readonly freeBytes?: (() => number) | undefined;
+  /** Told what could not be done and did no harm. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   /** Opens the database; tests pass one that fails on demand. */
   readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
 }
@@ -54,6 +58,7 @@ export interface LevelLogOptions {
 export class LevelLog implements Log {
   readonly #location: string;
   readonly #hash: Sha256;
+  readonly #options: LevelLogOptions;
   readonly #openDatabase: (location: string, createIfMissing: boolean) => Promise<Database>;
   #database: Database;
   /**
@@ -68,6 +73,8 @@ export class LevelLog implements Log {
   #recovery: Promise<unknown> | undefined;
   #hasSubjectIndex = true;
   #isClosed = false;
+  /** Bytes of records and content that were appended since the log was opened or flushed. */
+  #appendedBytes = 0;
   readonly #reads = new OpenReads();
   readonly #resumable: ResumableLog = {
     reads: this.#reads,
@@ -83,6 +90,7 @@ export class LevelLog implements Log {
     this.#location = location;
     this.#database = database;
     this.#hash = options.hash;
+    this.#options = options;
     const tree = new Frontier(options.hash);
     this.#tree = tree;
     this.#head = headAt({ seq: 0, time: 0 }, tree);
@@ -148,6 +156,8 @@ export class LevelLog implements Log {
         },
       );
     }
+    for (const { record } of entries) this.#appendedBytes += record.length;
+    for (const bytes of group.content.values()) this.#appendedBytes += bytes?.length ?? 0;
     if (last !== undefined) this.#standAt(last, tree);
   }
 
@@ -230,9 +240,12 @@ export class LevelLog implements Log {
     return purged;
   }
 
-  // What a crash cut short. Nobody reads yet.
+  // What a crash or a full disk cut short. Nobody reads yet.
   async #finishPurge(): Promise<void> {
-    await purgeRemoved(this.#database, await removalMarks(this.#database), {
+    const marks = await removalMarks(this.#database);
+    const missing = marks.length === 0 ? 0 : await this.#missingRoom();
+    if (missing > 0) return this.#options.onNotice?.(noRoom(missing).message);
+    await purgeRemoved(this.#database, marks, {
       letGo: async () => true,
       write: (batch) => batch.write({ sync: true }),
     });
@@ -244,11 +257,14 @@ export class LevelLog implements Log {
       try {
         const letGo = (): Promise<boolean> => this.#reads.letGo();
         const write = (batch: Batch): Promise<void> => this.#write(database, batch);
+        const missing = await this.#missingRoom();
+        if (missing > 0) throw noRoom(missing);
         if (await purgeRemoved(database, await removalMarks(database), { letGo, write })) return;
         throw new Error('the log is being closed');
       } catch (cause) {
         await this.#recovery;
         if (this.#isClosed) throw readFailure(cause, true);
+        if (isStoreError(cause, 'DISK_FULL')) throw cause;
         if (this.#database !== database) continue;
         // What LevelDB keeps is no longer known: the next append is refused, and a recovery looks.
         this.#failure ??= cause;
@@ -257,6 +273,12 @@ export class LevelLog implements Log {
         });
       }
     }
+  }
+
+  /** Bytes that have to come free on the disk before content can be compacted. */
+  async #missingRoom(): Promise<number> {
+    const { freeBytes } = this.#options;
+    return freeBytes === undefined ? 0 : Math.max(0, (await purgeRoom(this.#database)) - freeBytes());
   }
 
   /** Writes a batch when those before are written: LevelDB would begin it after one that failed, before anybody here knew of that. */
@@ -272,6 +294,14 @@ export class LevelLog implements Log {
     });
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  async flush(maxBytes: number): Promise<void> {
+    if (this.#appendedBytes <= maxBytes || this.#failure !== undefined) return;
+    // LevelDB puts its write-ahead log into a table before it compacts anything: here a range without rows.
+    const nothing = Uint8Array.of(0xff);
+    await this.#database.compactRange?.(nothing, nothing).catch(() => undefined);
+    this.#appendedBytes = 0;
   }
 
   position(name: string): ConsumerPosition | undefined {
@@ -379,4 +409,9 @@ export class LevelLog implements Log {
     this.#tree = tree;
     this.#head = headAt(point, tree);
   }
+}
+
+function noRoom(missingBytes: number): StoreError {
+  const text = `removed content leaves the disk when ${missingBytes} bytes more are free: the next open for writing tries again`;
+  return new StoreError('DISK_FULL', text, { data: { missingBytes, remedy: 'room' } });
 }

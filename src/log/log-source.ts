@@ -6,6 +6,8 @@ import type { Sha256 } from '../model/digest.js';
 export type Database = Level<Uint8Array, Uint8Array> & {
   /** Rewrites the rows from `start` to `end` without those that were removed; only LevelDB on a disk has it. */
   compactRange?(start: Uint8Array, end: Uint8Array): Promise<void>;
+  /** Returns about how many bytes of tables the rows from `start` to `end` have. */
+  approximateSize?(start: Uint8Array, end: Uint8Array): Promise<number>;
 };
 
 /** Rows on their way into the database: those of one batch are there together or not at all. */

@@ -1,5 +1,5 @@
 import type { Digest } from '../model/digest.js';
-import { contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './keys.js';
+import { CONTENT_PREFIX, contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './keys.js';
 import type { Batch, Database, WriteBatch } from './log-source.js';
 
 /*
@@ -20,6 +20,19 @@ export function removeContent(batch: Batch, digest: Digest, seq: number): void {
 /** The marks that are there. */
 export async function removalMarks(database: Database): Promise<readonly Uint8Array[]> {
   return database.keys({ gte: Uint8Array.of(REMOVED_PREFIX), lt: Uint8Array.of(REMOVED_PREFIX + 1) }).all();
+}
+
+/** Bytes that one step of a compaction may need before it can remove a table: LevelDB's own bound is 50 MiB. */
+const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Returns how many bytes have to be free to compact content: LevelDB that meets a full disk then takes no write any more. It writes new
+ * tables before it removes those that they replace, at most MAX_COMPACTION_BYTES at a time.
+ */
+export async function purgeRoom(database: Database): Promise<number> {
+  const rows = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)] as const;
+  const bytes = (await database.approximateSize?.(...rows)) ?? 0;
+  return Math.min(bytes, MAX_COMPACTION_BYTES);
 }
 
 export interface PurgeOptions {

@@ -173,7 +173,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    * events; empty when nothing is. Writers go on meanwhile. Costs a read of all there is. A subject index that a rebuild left unfinished
    * is not looked at: nobody reads it.
    * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for a checkpoint in the options;
-   *   IO_FAILED, LOG_FAILED, ABORTED
+   *   STORE_LOCKED when the store was opened for reading and another writes to it; IO_FAILED, LOG_FAILED, ABORTED
    */
   verify(options?: VerifyOptions): Promise<readonly Violation[]>;
 
@@ -209,8 +209,16 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
 export interface OpenOptions {
   /** Create the store when it is missing; default true. */
   readonly create?: boolean | undefined;
-  /** Refuse every write; default false. */
+  /**
+   * Open it as it is at this moment, and write nothing: no lock, no file. Others may read and write it meanwhile; this store sees
+   * nothing of what they do. Default false.
+   */
   readonly readOnly?: boolean | undefined;
+  /**
+   * Open it on a full disk too, in the room that the store keeps for that: for a program that is about to delete, erase or prune.
+   * Default false.
+   */
+  readonly useReserve?: boolean | undefined;
   /** Who writes, when a call does not say; default `user@host`. */
   readonly actor?: string | undefined;
   /**

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
+import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import type { StoredEvent } from '../model/events.js';
@@ -16,6 +17,7 @@ import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import type { ErasedContent, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
+import { refuseWriter } from './open/directory-claim.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -25,6 +27,7 @@ import type { LayerMetadata, LayerStore, ReferenceEntry, StoreBackend, WriteOpti
 import type { StoreLog } from './read/log-reads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
+import { Reserve } from './files/reserve.js';
 import { StoreState } from './store-state.js';
 import type { VerifyOptions } from './verify/verify-options.js';
 import type { Violation } from './verify/violation.js';
@@ -38,6 +41,7 @@ export class LocalEventStore implements EventStore {
   readonly #parts: EventStoreParts;
   readonly #state: StoreState;
   readonly #wired: WiredStore;
+  readonly #reserve: Reserve;
   #closing: Promise<void> | undefined;
 
   constructor(parts: EventStoreParts) {
@@ -45,6 +49,7 @@ export class LocalEventStore implements EventStore {
     this.#parts = parts;
     this.#state = new StoreState(parts.directory, parts.readOnly);
     this.#wired = wireStore(parts, this.#state);
+    this.#reserve = new Reserve(parts.directory);
   }
 
   get log(): StoreLog {
@@ -72,9 +77,12 @@ export class LocalEventStore implements EventStore {
   }
 
   async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
-    const removed = await this.#images.delete(id, options);
-    await this.#wired.cleaner.settled();
-    return removed;
+    const images = this.#images;
+    return this.#makeRoom(async () => {
+      const removed = await images.delete(id, options);
+      await this.#wired.cleaner.settled();
+      return removed;
+    });
   }
 
   search(partial: string): ImageId {
@@ -207,11 +215,11 @@ export class LocalEventStore implements EventStore {
   }
 
   async erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent> {
-    return this.#wired.eraser.erase(digest, reason, options);
+    return this.#makeRoom(() => this.#wired.eraser.erase(digest, reason, options));
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
-    return this.#wired.eraser.prune(options);
+    return this.#makeRoom(() => this.#wired.eraser.prune(options));
   }
 
   erasures(): ReadonlyMap<Digest, Erasure> {
@@ -263,10 +271,14 @@ export class LocalEventStore implements EventStore {
     this.#state.checkOpen();
     const { reader, rebuilds } = this.#wired;
     const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-open-store.js'));
-    return verifyOpenStore(
-      { ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() },
-      options,
-    );
+    const verified = (): Promise<readonly Violation[]> =>
+      verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() }, options);
+    if (!this.#state.readOnly) return verified();
+    // What a writer adds or removes meanwhile, a reader would take for damage.
+    await refuseWriter(this.directory);
+    const violations = await verified();
+    await refuseWriter(this.directory);
+    return violations;
   }
 
   async rebuild(options?: OpenRebuildOptions): Promise<RebuildResult> {
@@ -291,6 +303,12 @@ export class LocalEventStore implements EventStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Runs what frees room, on a full disk in the reserve of the store. */
+  #makeRoom<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (!this.#state.readOnly) this.#reserve.giveUpWhenLow();
+    return run();
   }
 
   #saveParts(): SaveParts {
@@ -342,6 +360,8 @@ export class LocalEventStore implements EventStore {
       if (!readOnly && !this.#wired.writer.hasFailed) {
         await checkpoints.write();
         await snapshotter.writeLast();
+        await log.flush(MAX_LOG_BYTES_AT_CLOSE);
+        await this.#reserve.keep();
       }
       // While the lock is still held: afterwards the file may be another owner's.
       if (!readOnly) await removeOwner(this.directory);

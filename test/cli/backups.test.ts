@@ -87,14 +87,18 @@ test('backup and restore refuse what they would have to replace, each with what 
   t.regex(foreign.stderr, /\(BACKUP_FOREIGN\)\nhint: each store needs/);
 });
 
-test('a store that is open elsewhere is not backed up, and who has it open is told', async (t) => {
+test('a store that is open elsewhere is backed up as it is, and with a key who has it open is told', async (t) => {
   const { folder, store, done, run } = await startSession(t);
   await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const key = join(folder, 'log.key');
+  await done('key', key);
   await using held = await openStore(store);
-  const { code, stderr } = await run('backup', join(folder, 'backup'));
+  await done('backup', join(folder, 'backup'));
+  t.is((await held.backup(join(folder, 'backup'))).filesWritten, 0);
+  // A checkpoint that is signed is remembered in the store.
+  const { code, stderr } = await run('backup', '--key', key, join(folder, 'other'));
   t.is(code, 1);
   t.regex(stderr, new RegExp(`\\(pid ${process.pid}\\) \\(STORE_LOCKED\\)\nhint: .*store\\.backup\\(directory\\)`));
-  t.is((await held.backup(join(folder, 'backup'))).events, held.log.head.seq);
 });
 
 test('a bar shows how far a backup and a restore are', async (t) => {

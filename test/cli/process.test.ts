@@ -76,7 +76,9 @@ test('Ctrl-C during a load from a slow pipe ends with 130 and leaves an empty st
   // The pipe holds less than was written: the child has opened its store and reads.
   await drained;
   t.true(existsSync(join(folder, 'store', 'imagelog.json')));
-  const locked = await ended(start(t, folder, 'images'));
+  const read = await ended(start(t, folder, 'images', '--quiet'));
+  t.deepEqual(read, { code: 0, stdout: '', stderr: '' });
+  const locked = await ended(start(t, folder, 'untag', 'shop/app:1'));
   t.is(locked.code, 1);
   t.regex(locked.stderr, new RegExp(`it is open in process ${child.pid} \\(STORE_LOCKED\\)\nhint: `));
   child.kill('SIGINT');

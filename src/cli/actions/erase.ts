@@ -9,7 +9,7 @@ export async function erase(context: CommandContext, digest: string): Promise<vo
   if (reason === undefined || reason.trim() === '') {
     throw new UsageError('erase needs --reason TEXT: it is what the log says in place of the bytes');
   }
-  await using store = await openFor(context, 'write');
+  await using store = await openFor(context, 'free');
   const { size, layers, seq } = await store.erase(digest, reason, write);
   const chains = layers.map(({ chainId }) => chainId);
   if (context.json) return await writeJson(context, { erased: digest, size, layers: chains, seq });

@@ -20,7 +20,7 @@ export async function prune(
   context: CommandContext,
   { before = 'now', yes = false }: { readonly before?: When; readonly yes?: boolean },
 ): Promise<void> {
-  await using store = await openFor(context, yes ? 'write' : 'read');
+  await using store = await openFor(context, yes ? 'free' : 'read');
   const { write, signal } = context;
   const result = await store.prune({ ...write, before: whenIn(store, before), dryRun: !yes, signal });
   if (context.json) return await writeResult(context, result);

@@ -22,7 +22,7 @@ export async function rm(
   names: readonly string[],
   { force = false }: { readonly force?: boolean },
 ): Promise<void> {
-  await using store = await openFor(context, 'write');
+  await using store = await openFor(context, 'free');
   const failures: unknown[] = [];
   for (const name of names) {
     try {

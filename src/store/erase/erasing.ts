@@ -60,8 +60,8 @@ export interface Erasing {
    * resolves its bytes are in no file of the store: waits for a backup or verification that reads them. An event says so, with
    * `reason`, which must not be empty. The same bytes may come again later, and are readable then.
    * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when it was erased before; CONTENT_IN_USE with what
-   *   needs it in `data`; ENVELOPE_INVALID. After the event is durable: LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could
-   *   not be removed from the disk, which the next open does
+   *   needs it in `data`; ENVELOPE_INVALID. After the event is durable: DISK_FULL, LOG_FAILED, IO_FAILED or STORE_CLOSED when the
+   *   bytes could not be removed from the disk, which the next open does
    */
   erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent>;
   /**

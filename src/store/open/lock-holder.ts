@@ -5,20 +5,34 @@ const POSIX_LOCK = /^\d+: POSIX +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) 
 
 /**
  * Returns the pid of the process that has a lock on the file at `path`, where the system says so. The file is not opened: closing it
- * would end a lock of this process.
+ * would end a lock of this process. A file system that shows another device than that of its locks (btrfs) has no answer here.
  */
 export async function lockHolder(path: string): Promise<number | undefined> {
   try {
-    const { ino } = await stat(path, { bigint: true });
+    const { dev, ino } = await stat(path, { bigint: true });
     const locks = (await readFile('/proc/locks', 'utf8')).split('\n').flatMap((line) => {
-      const [, pid, , , inode] = POSIX_LOCK.exec(line) ?? [];
-      return pid !== undefined && inode === String(ino) ? [Number(pid)] : [];
+      const [, pid, major, minor, inode] = POSIX_LOCK.exec(line) ?? [];
+      const isHere = inode === String(ino) && major === hex(majorOf(dev)) && minor === hex(minorOf(dev));
+      // Pid 0 is a process that this one cannot see.
+      return isHere && pid !== '0' ? [Number(pid)] : [];
     });
-    // Devices have other numbers there on some file systems: two locks on this inode number may be on two files. Pid 0 is a process elsewhere.
-    const [pid, ...others] = locks;
-    return others.length === 0 && pid !== 0 ? pid : undefined;
+    return locks[0];
   } catch {
     // A system without /proc, or no such file.
     return undefined;
   }
+}
+
+// As Linux packs a device's numbers into `st_dev` (makedev(3)).
+function majorOf(device: bigint): bigint {
+  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xffff_f000n);
+}
+
+function minorOf(device: bigint): bigint {
+  return (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
+}
+
+/** As /proc/locks writes a device: at least two digits. */
+function hex(number: bigint): string {
+  return number.toString(16).padStart(2, '0');
 }

@@ -25,10 +25,11 @@ export function checkOpenOptions(directory: string, options: OpenOptions): Check
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeObject('options', options);
-  const { create, readOnly, os, origin, signer, layers, now, onNotice, signal } = options;
+  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
+  mustBeBoolean('useReserve', useReserve);
   mustBeText('os', os);
   mustBeText('origin', origin);
   if (origin !== undefined) checkOrigin(origin);

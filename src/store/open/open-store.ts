@@ -31,6 +31,7 @@ import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { viewsAt } from '../snapshots/views-at.js';
+import { freeBytes, Reserve } from '../files/reserve.js';
 import { WholeTables } from './whole-tables.js';
 import type { EventStore, OpenOptions } from '../event-store.js';
 import type { LayerGetReleaser } from '../store.js';
@@ -110,6 +111,8 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   }
   await refuseHalfRebuilt(path);
   const { wasClosed } = await refuseSecondOwner(path);
+  const reserve = new Reserve(path);
+  if (options.useReserve === true) reserve.giveUpWhenLow();
   const wholeTables = await WholeTables.read(path, wasClosed);
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
@@ -117,6 +120,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
     const known = sidecar ?? (await describeNewStore(path, log, options));
     const store = await openParts(path, log, known, options, onClosed);
     await wholeTables.write();
+    if (options.useReserve !== true) await reserve.keep();
     return store;
   } catch (error) {
     // While the lock is still held: afterwards the file may be another owner's.
@@ -203,6 +207,8 @@ async function openLog(
       createIfMissing,
       hash: nodeSha256,
       openDatabase,
+      freeBytes: () => freeBytes(directory),
+      onNotice: options.onNotice,
     });
   } catch (error) {
     throw await withOwner(directory, error);

@@ -1,5 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { isStoreError } from '../../../src/errors.js';
 import type { ImageId } from '../../../src/model/digest.js';
 import { openStore } from '../../../src/store/open/open-store.js';
@@ -107,3 +111,66 @@ withSmallDisk(
     t.is(store.len(), 1);
   },
 );
+
+function run(store: string, args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+  return spawnSync(process.execPath, [main, '--store', store, ...args], { encoding: 'utf8' });
+}
+
+async function freeKib(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return (bavail * bsize) / KIB;
+}
+
+withSmallDisk('without a byte free, rm, prune and erase work and make room; what writes says what does', async (t) => {
+  const disk = smallDisk(t, 48);
+  const directory = join(disk, 'store');
+  const archives = await Promise.all([1, 2].map(numberedArchive));
+  const setUp = await openStore(directory);
+  for (const { bytes } of archives) await setUp.load(inChunks(bytes));
+  await setUp.close();
+  const [first = [], second = []] = archives.map(({ ids }) => ids);
+  const empty = await fillDisk(disk, 0);
+  t.is(await freeKib(disk), 0);
+  const refused = run(directory, ['tag', String(first[0]), 'shop/app:1']);
+  t.is(refused.status, 1);
+  t.regex(refused.stderr, /\(DISK_FULL\)\nhint: .*`imagelog rm`, `erase` and `prune --yes` make room/);
+  t.is(await freeKib(disk), 0, 'what writes does not take the reserve');
+  for (const args of [
+    ['rm', '--force', ...first, ...second],
+    ['erase', String(first[0]), '--reason', 'a secret'],
+    ['prune', '--yes'],
+  ]) {
+    const before = await freeKib(disk);
+    const { status, stderr } = run(directory, args);
+    t.is(stderr, '', args[0]);
+    t.is(status, 0, args[0]);
+    t.log(`${args[0]}: ${before} KiB free, then ${await freeKib(disk)}`);
+  }
+  t.is(run(directory, ['verify']).status, 0);
+  empty();
+});
+
+withSmallDisk('erased content that cannot be compacted away for want of room goes when there is some', async (t) => {
+  const disk = smallDisk(t, 48);
+  const directory = join(disk, 'store');
+  const setUp = await openStore(directory);
+  const marker = randomBytes(32).toString('hex');
+  const secret = await setUp.create(imageConfig(marker));
+  // Configs of more bytes than the reserve has, in the tables in which the secret is.
+  for (let at = 0; at < 80; at++) await setUp.create(imageConfig(`${at} ${randomBytes(100_000).toString('base64')}`));
+  await setUp.delete(secret);
+  await setUp.close();
+  const isThere = (): boolean => spawnSync('grep', ['-rqF', marker, directory]).status === 0;
+  t.true(isThere());
+  const empty = await fillDisk(disk, 0);
+  const erased = run(directory, ['erase', secret, '--reason', 'a secret']);
+  t.is(erased.status, 1);
+  t.regex(erased.stderr, /removed content leaves the disk when \d+ bytes more are free.*\(DISK_FULL\)/);
+  t.regex(erased.stderr, /hint: the removal is in the log; make room on the disk and run `imagelog prune --yes`/);
+  t.regex(run(directory, ['log', '--type', 'ContentErased']).stdout, /a secret/);
+  empty();
+  t.is(run(directory, ['prune', '--yes']).stderr, '');
+  t.false(isThere());
+  t.is(run(directory, ['verify']).status, 0);
+});
