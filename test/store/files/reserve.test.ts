@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { MAX_LOG_BYTES_AT_CLOSE, RESERVE_BYTES } from '../../../src/limits.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { temporaryStore } from '../temporary-store.js';
+
+test('an open for writing makes the reserve of RESERVE_BYTES where it is missing, one for reading does not', async (t) => {
+  const store = await temporaryStore(t);
+  const path = join(store.directory, 'reserve');
+  t.is((await stat(path)).size, RESERVE_BYTES);
+  await store.close();
+  await rm(path);
+  await (await openStore(store.directory, { readOnly: true })).close();
+  await t.throwsAsync(stat(path), { code: 'ENOENT' });
+  await (await openStore(store.directory)).close();
+  t.is((await stat(path)).size, RESERVE_BYTES);
+});
+
+test('a close puts a write-ahead log of more than MAX_LOG_BYTES_AT_CLOSE into a table, and leaves a smaller one', async (t) => {
+  const walBytes = async (directory: string): Promise<number> => {
+    const names = (await readdir(join(directory, 'log'))).filter((name) => name.endsWith('.log'));
+    const sizes = await Promise.all(names.map(async (name) => (await stat(join(directory, 'log', name))).size));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  };
+  for (const [size, isKept] of [
+    [MAX_LOG_BYTES_AT_CLOSE / 4, true],
+    [MAX_LOG_BYTES_AT_CLOSE, false],
+  ] as const) {
+    const store = await temporaryStore(t);
+    await store.create(imageConfig(randomBytes(size / 2).toString('hex')));
+    await store.close();
+    t.is((await walBytes(store.directory)) > size, isKept);
+    await using again = await openStore(store.directory, { readOnly: true });
+    t.is(again.len(), 1);
+  }
+});
