@@ -15,7 +15,7 @@ import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import type { ErasedContent, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
+import type { ErasedContent, EraseOptions, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
 import type { ReferenceStore } from './reference-store.js';
@@ -206,7 +206,7 @@ export class LocalEventStore implements EventStore {
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#saveParts());
   }
 
-  async erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent> {
+  async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
     return this.#wired.eraser.erase(digest, reason, options);
   }
 
@@ -280,7 +280,7 @@ export class LocalEventStore implements EventStore {
 
   stats(): StoreStats {
     this.#state.checkOpen();
-    return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
+    return statsOf(this.#parts, this.#wired.reader.head);
   }
 
   close(): Promise<void> {

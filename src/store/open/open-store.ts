@@ -19,14 +19,13 @@ import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
 import { CheckpointKeeper } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
-import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
+import { isHalfRebuilt, logFolders, removeLogCopies } from '../rebuild/log-folders.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { openDatabase } from './open-database.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
 import { makeLog } from './make-log.js';
 import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { rehearseOpening } from './rehearsal.js';
-import { sweepRehearsals } from './rehearsal-folders.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
@@ -100,7 +99,9 @@ async function openParts(
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
-    await sweepRehearsals(directory);
+    // A write-ahead log that was being put back.
+    await removeTemporaryFiles(join(directory, 'log'));
+    await removeLogCopies(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log

@@ -16,15 +16,18 @@ export async function rehearsalName(): Promise<string> {
 
 /**
  * Removes what crashes left of rehearsals in a store's directory. Those of other processes that still run stay: they look at the store before
- * they know whether they may have it. This process must have claimed the directory.
+ * they know whether they may have it. This process must have claimed the directory. Returns the names of those that stay.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
-export async function sweepRehearsals(directory: string): Promise<void> {
+export async function sweepRehearsals(directory: string): Promise<readonly string[]> {
+  const inUse: string[] = [];
   try {
     for (const name of await readdir(directory)) {
-      if (!name.startsWith(PREFIX) || (await isInUse(name))) continue;
-      await rm(join(directory, name), { recursive: true, force: true });
+      if (!name.startsWith(PREFIX)) continue;
+      if (await isInUse(name)) inUse.push(name);
+      else await rm(join(directory, name), { recursive: true, force: true });
     }
+    return inUse;
   } catch (error) {
     throw ioFailure(`tidy ${directory}`, error);
   }
