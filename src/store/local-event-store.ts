@@ -5,6 +5,7 @@ import type { Digest, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
+import { readClock } from '../model/timestamp.js';
 import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
 import type { AuditReader } from './audit/audit-reader.js';
 import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
@@ -42,9 +43,9 @@ export class LocalEventStore implements EventStore {
 
   constructor(parts: EventStoreParts) {
     this.directory = parts.directory;
-    this.#parts = parts;
+    this.#parts = { ...parts, now: () => readClock(parts.now) };
     this.#state = new StoreState(parts.directory, parts.readOnly);
-    this.#wired = wireStore(parts, this.#state);
+    this.#wired = wireStore(this.#parts, this.#state);
   }
 
   get log(): StoreLog {

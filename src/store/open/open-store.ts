@@ -4,6 +4,7 @@ import type { ViewSet } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
+import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { checkDatabase } from './check-database.js';
 import { claimDirectory } from './directory-claim.js';
@@ -182,7 +183,7 @@ async function checkBeforeOpening(
 async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
   throwIfAborted(options.signal);
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
-  const sidecar = newSidecar(options.origin ?? options.signer?.origin, (options.now ?? Date.now)());
+  const sidecar = newSidecar(options.origin ?? options.signer?.origin, readClock(options.now ?? Date.now));
   // LevelDB does not sync the directory after it named its first files.
   await syncDirectory(join(directory, 'log')).catch((error: unknown) => {
     throw ioFailure(`make the log of the store ${directory}`, error);

@@ -2,13 +2,7 @@ import { constants, readdirSync } from 'node:fs';
 import { copyFile, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
-import {
-  ioFailure,
-  makeDurableDirectory,
-  removeDurably,
-  syncDirectory,
-  systemCode,
-} from '../files/durable-file.js';
+import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/durable-file.js';
 import { isFileOrMissing } from '../files/regular-file.js';
 import { sweepRehearsals } from '../open/rehearsal-folders.js';
 import type { RebuildOptions } from './rebuild.js';
