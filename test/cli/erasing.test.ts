@@ -178,7 +178,7 @@ test('a prune that is told to removes damaged logs, and says so', async (t) => {
   await session.done('rebuild');
   t.regex(
     await session.done('prune', '--yes', '--remove-damaged-logs'),
-    /^KIND[^]*\nfreed .*\nremoved log\.damaged-1\n$/,
+    /^KIND[\s\S]*\nfreed .*\nremoved log\.damaged-1\n$/,
   );
   t.deepEqual(objectsOf(await session.done('prune', '--json'))[0]?.['damagedLogs'], []);
 });

@@ -1,61 +1,16 @@
-import { cp } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { REMOVED_PREFIX } from '../../src/log/keys.js';
 import { LevelLog, type LevelLogOptions } from '../../src/log/level-log.js';
-import { type Digest, digestOf } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { FailingDatabases } from '../support/failing-database.js';
-import { filesWith, newSecret } from '../support/files-with.js';
+import { filesWith } from '../support/files-with.js';
 import { rejection } from '../support/rejection.js';
-import { entriesOf, eventsFrom } from '../support/stored-event.js';
+import { keep, remove, type SecretContent, secretContent } from '../support/secret-content.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { openTestLog, tamper } from '../support/test-log.js';
-import { bytesOf } from '../support/text-bytes.js';
-
-/** Turns of the event loop that take longer than a purge of a small log. */
-const MANY_TURNS = 100_000;
-
-/** Content with a secret in it. */
-interface SecretContent {
-  readonly digest: Digest;
-  readonly bytes: Uint8Array;
-  readonly secret: string;
-}
-
-function secretContent(): SecretContent {
-  const secret = newSecret();
-  const bytes = bytesOf(JSON.stringify({ secret }));
-  return { digest: digestOf(bytes), bytes, secret };
-}
-
-async function keep(log: LevelLog, ...contents: readonly SecretContent[]): Promise<void> {
-  const expectedHead = log.head.seq;
-  const events = eventsFrom(
-    expectedHead + 1,
-    contents.map(({ digest, bytes }) => ({
-      type: 'ImageCreated',
-      image: digest as never,
-      size: bytes.length,
-      os: '',
-      architecture: '',
-    })),
-  );
-  const content = new Map(contents.map(({ digest, bytes }) => [digest, bytes]));
-  await log.append({ expectedHead, entries: entriesOf(events), content });
-}
-
-async function remove(log: LevelLog, ...contents: readonly SecretContent[]): Promise<void> {
-  const expectedHead = log.head.seq;
-  const events = eventsFrom(
-    expectedHead + 1,
-    contents.map(({ digest, bytes }) => ({ type: 'ContentErased', digest, size: bytes.length })),
-  );
-  const content = new Map(contents.map(({ digest }) => [digest, undefined]));
-  await log.append({ expectedHead, entries: entriesOf(events), content });
-}
 
 /** A log in a directory of its own. */
 async function newLog(t: ExecutionContext, options: Partial<LevelLogOptions> = {}): Promise<[LevelLog, string]> {
@@ -199,46 +154,6 @@ test('a removal that was cut short is finished by the next open for writing', as
   t.deepEqual(await marksIn(location), []);
 });
 
-test('whatever step of a purge a crash falls on, the next open for writing finishes it', async (t) => {
-  const databases = new FailingDatabases();
-  let isPurging = false;
-  const place = await temporaryDirectory(t);
-  const copies: string[] = [];
-  const location = join(place, 'log');
-  const copy = async (): Promise<void> => {
-    if (!isPurging) return;
-    const to = join(place, `crash ${copies.length}`);
-    copies.push(to);
-    // In this process, a look at its lock would take it away.
-    await cp(location, to, { recursive: true, filter: (path) => basename(path) !== 'LOCK' });
-  };
-  databases.onWritten = copy;
-  const log = await openTestLog(t, location, {
-    openDatabase: async (...where) => {
-      const database = await databases.open(...where);
-      const compactRange = database.compactRange?.bind(database);
-      database.compactRange = async (start, end) => {
-        await copy();
-        await compactRange?.(start, end);
-        await copy();
-      };
-      return database;
-    },
-  });
-  const [removed, kept] = [secretContent(), secretContent()];
-  await keep(log, removed, kept);
-  isPurging = true;
-  await remove(log, removed);
-  await log.purge();
-  t.is(copies.length, 9);
-  t.true((await filesWith(copies[0] as string, removed.secret)).length > 0);
-  for (const crashed of copies) {
-    const again = await openTestLog(t, crashed);
-    t.deepEqual(await filesWith(crashed, removed.secret), [], crashed);
-    t.deepEqual(again.content(kept.digest), kept.bytes);
-  }
-});
-
 test('a read of events that began before goes on where it was, and holds nothing back', async (t) => {
   const [log, location] = await newLog(t);
   const removed = secretContent();
@@ -283,45 +198,6 @@ test('a read of events that begins while tables are merged holds no old table ba
   await log.purge();
   t.deepEqual(await filesWith(location, removed.secret), []);
   t.deepEqual(await Promise.all(readers.map(seqsOf)), Array(3).fill([2, 3]));
-});
-
-test('short reads of positions, tiles and histories that go on while tables are merged hold no old table back', async (t) => {
-  const databases = new FailingDatabases();
-  const reads: Promise<unknown>[] = [];
-  let isPurging = false;
-  const [log, location] = await newLog(t, {
-    openDatabase: async (...where) => {
-      const database = await databases.open(...where);
-      const compactRange = database.compactRange?.bind(database);
-      // Iterators that were made and are asked for their rows late, as when all threads of the system are busy.
-      const slowly = <Rows extends { all(): Promise<unknown> }>(rows: Rows): Rows => {
-        const all = rows.all.bind(rows);
-        const late = async (): Promise<unknown> => {
-          for (let turn = 0; turn < MANY_TURNS && isPurging; turn++) await new Promise(setImmediate);
-          return all();
-        };
-        return Object.assign(rows, { all: late });
-      };
-      const { iterator, keys } = database;
-      database.compactRange = async (start, end) => {
-        const history = log.subjectPages([{ actor: 'tester' }], { to: 2, reverse: true });
-        reads.push(log.positions(), log.readTile({ level: 0, index: 0, width: 2 }), seqsOf(history));
-        await compactRange?.(start, end);
-      };
-      return Object.assign(database, {
-        iterator: (range: object) => slowly(iterator.call(database, range)),
-        keys: (range: object) => slowly(keys.call(database, range)),
-      });
-    },
-  });
-  const removed = secretContent();
-  await keep(log, removed, secretContent());
-  await remove(log, removed);
-  isPurging = true;
-  await log.purge();
-  isPurging = false;
-  t.deepEqual(await filesWith(location, removed.secret), []);
-  t.is((await Promise.all(reads)).length, 9);
 });
 
 async function seqsOf(pages: AsyncIterable<readonly StoredEvent[]>): Promise<number[]> {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
+import { MAX_TIME_MS } from '../../src/limits.js';
 import { newHistory } from '../../src/model/history.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
@@ -176,7 +177,7 @@ for (const [given, message, kind] of [
   [Number.NaN, /^now must give milliseconds since the epoch, from 0 to \d+: NaN$/, RangeError],
   [Number.POSITIVE_INFINITY, /^now must give milliseconds .*: Infinity$/, RangeError],
   [-1, /^now must give milliseconds .*: -1$/, RangeError],
-  [8.64e15, /^now must give milliseconds .*: 8640000000000000$/, RangeError],
+  [MAX_TIME_MS + 1, /^now must give milliseconds .*: 253402300800000$/, RangeError],
   ['5', /^now must give a number, and gave a value of type string$/, TypeError],
   [5n, /^now must give a number, and gave a value of type bigint$/, TypeError],
   [new Date(5), /^now must give a number, and gave a value of type object$/, TypeError],
@@ -208,6 +209,12 @@ for (const [given, message, kind] of [
     t.throws(() => newHistory('', '', '', true, () => wrong(given)), expected);
   });
 }
+
+test('a clock at the last moment that RFC 3339 can write is taken', async (t) => {
+  const store = await temporaryStore(t, { now: () => MAX_TIME_MS });
+  await store.create(imageConfig('a'));
+  t.is((await store.at('9999-12-31')).seq, 1);
+});
 
 test('now must be a function', async (t) => {
   const directory = join(await temporaryDirectory(t), 's');

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { PRESENT_MS } from '../../src/limits.js';
 import { SUBJECT_PREFIX } from '../../src/log/keys.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
@@ -312,7 +313,7 @@ test('what was just written is there now, also when the clock ran ahead once and
   await store.delete(b);
   const ahead = '2026-11-01T13:00:00.000Z';
   t.is(new Date(store.log.head.time).toISOString(), ahead, 'times never go back');
-  const justNow = new Date(clock.now() - 5);
+  const justNow = new Date(clock.now() - PRESENT_MS);
   for (const now of [new Date(clock.now()), justNow, '2026-11-01T12:00:00Z', '2026-11-01', 'now'] as const) {
     t.is((await store.at(now)).seq, 3, String(now));
     t.like(await store.diff(1, now), { to: { seq: 3 }, images: [] });
@@ -324,7 +325,7 @@ test('what was just written is there now, also when the clock ran ahead once and
   }
   await rejection(t, 'REFERENCE_NOT_FOUND', store.resolve('x:1', { at: 'now' }));
   // What was before the present is told by the times of the events, as is what the clock has yet to reach.
-  t.is((await store.at('2026-11-01T11:59:58Z')).seq, 1);
+  t.is((await store.at(new Date(justNow.getTime() - 1))).seq, 1);
   t.is((await store.at('2026-11-01T12:30:00Z')).seq, 1);
   t.is((await store.at(ahead)).seq, 3);
   await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-01T13:00:01Z'));

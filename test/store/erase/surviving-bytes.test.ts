@@ -123,7 +123,9 @@ test('verify, stats and a notice name a damaged log, and erased content that may
   t.deepEqual(store.stats().damagedLogs, []);
   // As a version left it that did not look for damaged logs.
   await cp(elsewhere, damaged, { recursive: true });
-  for (const violations of [await store.verify(), (await store.close(), await verifyStore(store.directory))]) {
+  const ofOpen = await store.verify();
+  await store.close();
+  for (const violations of [ofOpen, await verifyStore(store.directory)]) {
     t.like(violations, { length: 1, 0: { code: 'ERASED_KEPT', place: DAMAGED } });
     t.regex(violations[0]?.message ?? '', /may still hold content that was erased \(1\): remove the folder/);
   }
