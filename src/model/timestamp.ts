@@ -109,7 +109,8 @@ function dayExists(year: number, month: number, day: number): boolean {
 
 /**
  * Returns what the caller's clock `now` gives, in whole milliseconds since the epoch.
- * @throws {TypeError} when `now` is no function or gives no number; RangeError when what it gives is NaN or out of range
+ * @throws {TypeError} when `now` is no function or gives no number; RangeError when what it gives
+ *   is NaN or out of range
  */
 export function readClock(now: () => number): number {
   if (typeof now !== 'function') throw new TypeError('now must be a function');

@@ -4,7 +4,10 @@ import type { EventStoreParts } from './event-store-parts.js';
 import { damagedLogs } from './rebuild/log-folders.js';
 import type { Head } from './store.js';
 
-/** Returns the numbers of a store. Costs a walk over images and blobs. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+/**
+ * Returns the numbers of a store. Costs a walk over images and blobs.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
 export function statsOf({ directory, viewSet: { views }, sidecar }: EventStoreParts, head: Head): StoreStats {
   let blobBytes = 0;
   for (const { size } of views.blobs.byDigest.values()) blobBytes += size;

@@ -114,7 +114,8 @@ async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: Co
       actor,
       type,
       since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
-      // Now is the end of the log, also when the clock ran ahead once: then the last events have times to come.
+      // Now is the end of the log, also when the clock ran ahead once: then the last events have
+      // times to come.
       until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
     },
   };

@@ -39,7 +39,10 @@ function checkedSeq(seq: number, headSeq: number): number {
   });
 }
 
-/** The last millisecond of `when`, which the clock has reached, and whether all that is in the log was written by then. */
+/**
+ * The last millisecond of `when`, which the clock has reached, and whether all that is in the log
+ * was written by then.
+ */
 function momentOf(
   when: Date | string,
   { log, headSeq, now }: SeqAtOptions,
@@ -55,8 +58,9 @@ function momentOf(
       data: { when: text, now: present },
     });
   }
-  // A clock that ran ahead once and was set right gives events times that are still to come: they were written all the same, and who
-  // asks for the present, by a clock that was read a moment ago, asks for them too.
+  // A clock that ran ahead once and was set right gives events times that are still to come: they
+  // were written all the same, and who asks for the present, by a clock that was read a moment ago,
+  // asks for them too.
   return { moment: last, isPresent: head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS };
 }
 

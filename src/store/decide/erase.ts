@@ -24,7 +24,8 @@ export interface ErasureOutcome {
 
 /**
  * Decides `erase`: layers of the blob that nothing uses go, then the content.
- * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE, DAMAGED_LOG_KEPT
+ * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE,
+ *   DAMAGED_LOG_KEPT
  */
 export function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
   return (state) => {

@@ -71,7 +71,8 @@ export class Eraser implements Erasing {
       damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
     };
     const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
-    // A crash from here on leaves bytes that no event needs, which the next open removes; and damaged logs, which `verify` reports.
+    // A crash from here on leaves bytes that no event needs, which the next open removes; and
+    // damaged logs, which `verify` reports.
     const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
     await this.#removeBytes([parsed]);
     return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
@@ -161,7 +162,10 @@ export class Eraser implements Erasing {
     return names;
   }
 
-  /** Removes the files of `digests`, what the log still has of removed content, and copies of the log that nobody needs. */
+  /**
+   * Removes the files of `digests`, what the log still has of removed content, and copies of the
+   * log that nobody needs.
+   */
   async #removeBytes(digests: readonly Digest[]): Promise<void> {
     const { directory, blobs, cleaner, log } = this.#parts;
     const isNeeded = cleaner.isNeeded.bind(cleaner);

@@ -9,8 +9,8 @@ export type { Erasure };
 /** What is done with damaged logs that rebuilds put aside. */
 interface DamagedLogOptions {
   /**
-   * Remove every damaged log that a rebuild put aside: what is erased may be in it, and cannot be taken out of it alone. Without
-   * this, content is not erased while there is one; default false.
+   * Remove every damaged log that a rebuild put aside: what is erased may be in it, and cannot be
+   * taken out of it alone. Without this, content is not erased while there is one; default false.
    */
   readonly removeDamagedLogs?: boolean | undefined;
 }
@@ -61,7 +61,10 @@ export interface PruneResult {
   readonly contents: readonly PrunedContent[];
   /** Layers that nothing used. */
   readonly layers: readonly LayerMetadata[];
-  /** Names of the damaged logs that were removed; of a dry run, of those that would be or that stand in the way. */
+  /**
+   * Names of the damaged logs that were removed; of a dry run, of those that would be or that stand
+   * in the way.
+   */
   readonly damagedLogs: readonly string[];
   /** Sum of the sizes of `contents`. */
   readonly bytes: number;
@@ -75,15 +78,18 @@ export interface Erasing {
    * Erases the config, manifest, index or layer blob of this digest. It is no longer readable, also in the past, and when this
    * resolves its bytes are in no file of the store: waits for a backup or verification that reads them. An event says so, with
    * `reason`, which must not be empty. The same bytes may come again later, and are readable then.
-   * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when it was erased before; CONTENT_IN_USE with what
-   *   needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may hold it too, and may not be removed; ENVELOPE_INVALID. After the event is durable: LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could
-   *   not be removed from the disk, which the next open does
+   * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when it was erased
+   *   before; CONTENT_IN_USE with what needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may
+   *   hold it too, and may not be removed; ENVELOPE_INVALID. After the event is durable:
+   *   LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could not be removed from the disk,
+   *   which the next open does
    */
   erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent>;
   /**
    * Erases, in one transaction, the configs, manifests and indexes that nothing in the store has needed since `before`, and removes
    * the layers that nothing uses and that were there, and unused, ever since. Reads the whole log once.
-   * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED, DAMAGED_LOG_KEPT, ENVELOPE_INVALID; afterwards as `erase`
+   * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED, DAMAGED_LOG_KEPT,
+   *   ENVELOPE_INVALID; afterwards as `erase`
    */
   prune(options: PruneOptions): Promise<PruneResult>;
   /** Returns what was erased and did not come again, by digest, in the order of erasing: when, by whom and why. */

@@ -16,7 +16,8 @@ export async function rehearsalName(): Promise<string> {
 
 /**
  * Removes what crashes left of rehearsals in a store's directory. Those of other processes that still run stay: they look at the store before
- * they know whether they may have it. This process must have claimed the directory. Returns the names of those that stay.
+ * they know whether they may have it. This process must have claimed the directory. Returns the
+ * names of those that stay.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function sweepRehearsals(directory: string): Promise<readonly string[]> {

@@ -54,7 +54,8 @@ export async function takeUpRebuild(folders: LogFolders): Promise<void> {
 }
 
 /**
- * Returns the names of the damaged logs that rebuilds put aside in a store's directory, and that nobody removed since.
+ * Returns the names of the damaged logs that rebuilds put aside in a store's directory, and that
+ * nobody removed since.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export function damagedLogs(directory: string): string[] {
@@ -68,8 +69,9 @@ export function damagedLogs(directory: string): string[] {
 }
 
 /**
- * Removes the copies of the log that crashes of rebuilds, openings and verifications left: they hold what was erased since.
- * Only for the owner of an open store. Returns the names of copies that a running process still works with.
+ * Removes the copies of the log that crashes of rebuilds, openings and verifications left: they
+ * hold what was erased since. Only for the owner of an open store. Returns the names of copies that
+ * a running process still works with.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function removeLogCopies(directory: string): Promise<readonly string[]> {

@@ -88,7 +88,10 @@ export async function checkContent(
   }
 }
 
-/** Reports damaged logs that rebuilds put aside: as a violation when content was erased that may be in them, and else as a notice. */
+/**
+ * Reports damaged logs that rebuilds put aside: as a violation when content was erased that may be
+ * in them, and else as a notice.
+ */
 export function checkDamagedLogs(
   damagedLogs: readonly string[],
   erasedCount: number,

@@ -37,7 +37,10 @@ export class StoreFiles {
       .map((name) => ({ name, read: () => this.#read(join(SNAPSHOTS, name)) }));
   }
 
-  /** Returns the names of the damaged logs that rebuilds put aside. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  /**
+   * Returns the names of the damaged logs that rebuilds put aside.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
   damagedLogs(): string[] {
     return damagedLogs(this.#directory);
   }
