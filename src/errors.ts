@@ -74,6 +74,7 @@ export const errorKinds = {
   PROJECTION_TAKEN: 'Conflict',
   PROJECTION_OUTDATED: 'Conflict',
   CONTENT_IN_USE: 'Conflict',
+  DAMAGED_LOG_KEPT: 'Conflict',
   CHECKPOINT_FORKED: 'Conflict',
   FILE_EXISTS: 'Conflict',
   STORE_EXISTS: 'Conflict',

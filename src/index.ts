@@ -35,6 +35,7 @@ export type {
 } from './store/store.js';
 export type {
   ErasedContent,
+  EraseOptions,
   Erasing,
   Erasure,
   PrunedContent,

@@ -25,6 +25,16 @@ export const MAX_REFERENCE_NAME_LENGTH = 255;
 export const MAX_TAG_LENGTH = 128;
 /** Length of a whole reference: a name, a tag, a SHA-512 digest, and the signs between. */
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
+/**
+ * Milliseconds since the epoch of the last moment that RFC 3339 can write:
+ * 9999-12-31T23:59:59.999Z.
+ */
+export const MAX_TIME_MS = 253_402_300_799_999;
+/**
+ * Milliseconds before the clock's present that still mean now, in a log that ends with times the
+ * clock has yet to reach.
+ */
+export const PRESENT_MS = 1_000;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 /** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */

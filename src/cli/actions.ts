@@ -1,11 +1,13 @@
 import type { When } from '../store/audit/audit.js';
 import type {
   CheckProofFlags,
+  EraseFlags,
   ImagesFlags,
   KeyFlags,
   LoadFlags,
   LogFlags,
   ProveFlags,
+  PruneFlags,
   RestoreFlags,
   SaveFlags,
   VerifyFlags,
@@ -42,8 +44,8 @@ export interface Actions {
   checkpoint(context: CommandContext): Promise<void>;
   prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void>;
   'check-proof'(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void>;
-  erase(context: CommandContext, digest: string): Promise<void>;
-  prune(context: CommandContext, flags: { readonly before?: When; readonly yes?: boolean }): Promise<void>;
+  erase(context: CommandContext, digest: string, flags: EraseFlags): Promise<void>;
+  prune(context: CommandContext, flags: PruneFlags): Promise<void>;
   verify(context: CommandContext, directory: string | undefined, flags: VerifyFlags): Promise<void>;
 }
 

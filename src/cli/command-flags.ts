@@ -17,6 +17,17 @@ export interface SaveFlags {
   readonly format: 'docker' | 'oci';
 }
 
+/** Options of `erase`. */
+export interface EraseFlags {
+  readonly removeDamagedLogs?: boolean;
+}
+
+/** Options of `prune`. */
+export interface PruneFlags extends EraseFlags {
+  readonly before?: When;
+  readonly yes?: boolean;
+}
+
 /** Options of `images`. */
 export interface ImagesFlags {
   readonly tree?: boolean;

@@ -29,6 +29,8 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONSUMER_NOT_FOUND: '`imagelog consumers` lists them',
   CONSUMER_TAKEN: 'end the process that holds it first',
   CONTENT_IN_USE: 'remove the images that need it first, with `imagelog rm`',
+  DAMAGED_LOG_KEPT:
+    'to keep it as evidence move the folder out of the store, or add --remove-damaged-logs; nothing was erased',
   CONTENT_NOT_FOUND: 'give the whole digest of a config, a manifest, an index or a layer blob that is in the store',
   CONTENT_ERASED: '`imagelog log --type ContentErased` shows all that was erased, when, by whom and why',
   ARCHIVE_TRUNCATED: 'copy or download the archive again; nothing was loaded',

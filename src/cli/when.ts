@@ -3,7 +3,7 @@ import type { When } from '../store/audit/audit.js';
 import type { EventStore } from '../store/event-store.js';
 
 /** The word for the end of the log, whatever the clock says. */
-const NOW = 'now';
+export const NOW = 'now';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,

@@ -313,7 +313,7 @@ export class LevelLog implements Log {
     const { database, failure } = this.#source();
     const range = { gte: Uint8Array.of(POSITION_PREFIX), lt: Uint8Array.of(POSITION_PREFIX + 1) };
     try {
-      const rows = await database.iterator(range).all();
+      const rows = await this.#reads.short(() => database.iterator(range).all());
       return new Map(rows.map(([key, row]) => [nameOfPositionKey(key), parsePosition(row)]));
     } catch (cause) {
       throw failure(cause);
@@ -333,7 +333,7 @@ export class LevelLog implements Log {
     for (;;) {
       const source = this.#source();
       try {
-        return await readTileRows(source, tile, this.#computedHashes);
+        return await this.#reads.short(() => readTileRows(source, tile, this.#computedHashes));
       } catch (error) {
         if (!(await this.#wasReplaced(source))) throw error;
       }

@@ -50,6 +50,16 @@ export class OpenReads {
     this.#events.delete(read);
   }
 
+  /** Resolves with what a short read gives, which is waited for. */
+  async short<Result>(read: () => Promise<Result>): Promise<Result> {
+    const held = this.content({ close: async () => undefined });
+    try {
+      return await read();
+    } finally {
+      await held.close();
+    }
+  }
+
   /** Takes note of a reader of content, which cannot go on elsewhere; returns it with a close that is noticed. */
   content<Rows extends OpenRows>(rows: Rows): Rows {
     const reader: Rows = {
@@ -57,7 +67,7 @@ export class OpenReads {
       close: async () => {
         await rows.close();
         this.#content.delete(reader);
-        if (this.#content.size === 0) this.#tell();
+        this.#tell();
       },
     };
     this.#content.add(reader);
@@ -66,7 +76,9 @@ export class OpenReads {
 
   /** Resolves when no read holds what was there before this call; with false when they are no longer waited for. */
   async letGo(): Promise<boolean> {
-    while (this.#content.size > 0 && !this.#isEnded) {
+    // Readers that come later hold what is there now: waiting for them too might never end.
+    const before = [...this.#content];
+    while (!this.#isEnded && before.some((reader) => this.#content.has(reader))) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     if (this.#isEnded) return false;

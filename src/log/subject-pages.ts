@@ -153,7 +153,8 @@ class SeqCursor {
     const end = keyAt(this.#prefix, Number.MAX_SAFE_INTEGER);
     if (!reverse) return database.iterator({ gte: keyAt(this.#prefix, first), lte: end });
     // The row that holds `last` may end after it.
-    const [around] = await database.keys({ gte: keyAt(this.#prefix, last), lte: end, limit: 1 }).all();
+    const after = this.#source.opened(database.keys({ gte: keyAt(this.#prefix, last), lte: end, limit: 1 }));
+    const [around] = await after.all();
     const upper = around === undefined ? last : seqOfKey(around);
     return database.iterator({ gte: keyAt(this.#prefix, first), lte: keyAt(this.#prefix, upper), reverse: true });
   }

@@ -2,7 +2,7 @@ import type { Codec } from './json/codec.js';
 import { pointerCodec } from './json/composite-codecs.js';
 import { boolCodec, stringCodec } from './json/scalar-codecs.js';
 import { omitEmptyField, structCodec } from './json/struct-codec.js';
-import { sameInstant, type Timestamp, timestampCodec, timestampFromMs } from './timestamp.js';
+import { readClock, sameInstant, type Timestamp, timestampCodec, timestampFromMs } from './timestamp.js';
 
 /** One step of how an image was built (OCI image spec, config.md, `history`). */
 export interface History {
@@ -31,7 +31,7 @@ export function newHistory(
   isEmptyLayer: boolean,
   now: () => number = Date.now,
 ): History {
-  return { created: timestampFromMs(now()), createdBy, author, comment, emptyLayer: isEmptyLayer };
+  return { created: timestampFromMs(readClock(now)), createdBy, author, comment, emptyLayer: isEmptyLayer };
 }
 
 /** Whether two entries say the same; `created` is compared as a moment, not as text. */

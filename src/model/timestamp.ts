@@ -1,4 +1,5 @@
 import { StoreError } from '../errors.js';
+import { MAX_TIME_MS } from '../limits.js';
 import type { Codec } from './json/codec.js';
 import { JsonError } from './json/json-error.js';
 import { mismatch } from './json/scalar-codecs.js';
@@ -104,6 +105,21 @@ function dayExists(year: number, month: number, day: number): boolean {
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   const days = month === 2 && isLeap ? 29 : (DAYS_IN_MONTH[month - 1] ?? 0);
   return day >= 1 && day <= days;
+}
+
+/**
+ * Returns what the caller's clock `now` gives, in whole milliseconds since the epoch.
+ * @throws {TypeError} when `now` is no function or gives no number; RangeError when what it gives
+ *   is NaN or out of range
+ */
+export function readClock(now: () => number): number {
+  if (typeof now !== 'function') throw new TypeError('now must be a function');
+  const given: unknown = now();
+  if (typeof given !== 'number')
+    throw new TypeError(`now must give a number, and gave a value of type ${typeof given}`);
+  const time = Math.floor(given);
+  if (time >= 0 && time <= MAX_TIME_MS) return time;
+  throw new RangeError(`now must give milliseconds since the epoch, from 0 to ${MAX_TIME_MS}: ${given}`);
 }
 
 /** Returns the moment `timeMs` milliseconds after the epoch, in UTC; from year 0 to 9999. */

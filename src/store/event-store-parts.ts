@@ -26,6 +26,7 @@ export interface EventStoreParts {
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;
   readonly actor: string;
+  /** The caller's clock: what it gives is checked each time. */
   readonly now: () => number;
   /** Told what went wrong and did no harm. */
   readonly onNotice: (notice: string) => void;

@@ -89,6 +89,11 @@ export interface StoreStats {
   readonly storeId: string;
   readonly formatVersion: number;
   readonly createdAt: number;
+  /**
+   * Names of the damaged logs that rebuilds put aside: copies of content, until somebody removes
+   * them or moves them away.
+   */
+  readonly damagedLogs: readonly string[];
   /** Time of the newest event; undefined in an empty store. */
   readonly lastEventAt?: number | undefined;
 }
@@ -199,7 +204,10 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    */
   backup(target: string, options?: BackupOptions): Promise<BackupReport>;
 
-  /** Returns numbers about the store. Costs a walk over images and blobs. */
+  /**
+   * Returns numbers about the store. Costs a walk over images and blobs.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
   stats(): StoreStats;
   /** Finishes what is under way, refuses all else, and gives the directory up. Calling it again is the same call. */
   close(): Promise<void>;

@@ -6,6 +6,7 @@ import type { Digest, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
+import { readClock } from '../model/timestamp.js';
 import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
 import type { AuditReader } from './audit/audit-reader.js';
 import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
@@ -16,7 +17,7 @@ import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
 import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
 import type { ImageStore } from './image-store.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import type { ErasedContent, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
+import type { ErasedContent, EraseOptions, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
 import { refuseWriter } from './open/directory-claim.js';
 import { removeOwner } from './open/owner-file.js';
 import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
@@ -46,9 +47,9 @@ export class LocalEventStore implements EventStore {
 
   constructor(parts: EventStoreParts) {
     this.directory = parts.directory;
-    this.#parts = parts;
+    this.#parts = { ...parts, now: () => readClock(parts.now) };
     this.#state = new StoreState(parts.directory, parts.readOnly);
-    this.#wired = wireStore(parts, this.#state);
+    this.#wired = wireStore(this.#parts, this.#state);
     this.#reserve = new Reserve(parts.directory);
   }
 
@@ -214,7 +215,7 @@ export class LocalEventStore implements EventStore {
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#saveParts());
   }
 
-  async erase(digest: string, reason: string, options?: Omit<WriteOptions, 'reason'>): Promise<ErasedContent> {
+  async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
     return this.#makeRoom(() => this.#wired.eraser.erase(digest, reason, options));
   }
 
@@ -292,7 +293,7 @@ export class LocalEventStore implements EventStore {
 
   stats(): StoreStats {
     this.#state.checkOpen();
-    return statsOf(this.#parts.viewSet.views, this.#wired.reader.head, this.#parts.sidecar);
+    return statsOf(this.#parts, this.#wired.reader.head);
   }
 
   close(): Promise<void> {

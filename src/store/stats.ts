@@ -1,11 +1,14 @@
 import { headsOf } from '../../projections/heads.js';
-import type { Views } from '../../projections/views.js';
-import type { Sidecar } from './open/sidecar.js';
 import type { StoreStats } from './event-store.js';
+import type { EventStoreParts } from './event-store-parts.js';
+import { damagedLogs } from './rebuild/log-folders.js';
 import type { Head } from './store.js';
 
-/** Returns the numbers of a store. Costs a walk over images and blobs. */
-export function statsOf(views: Views, head: Head, sidecar: Sidecar): StoreStats {
+/**
+ * Returns the numbers of a store. Costs a walk over images and blobs.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
+export function statsOf({ directory, viewSet: { views }, sidecar }: EventStoreParts, head: Head): StoreStats {
   let blobBytes = 0;
   for (const { size } of views.blobs.byDigest.values()) blobBytes += size;
   return {
@@ -19,6 +22,7 @@ export function statsOf(views: Views, head: Head, sidecar: Sidecar): StoreStats 
     storeId: sidecar.storeId,
     formatVersion: sidecar.version,
     createdAt: Date.parse(sidecar.created),
+    damagedLogs: damagedLogs(directory),
     lastEventAt: head.seq === 0 ? undefined : head.time,
   };
 }

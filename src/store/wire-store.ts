@@ -140,9 +140,10 @@ function wireEraser(
   state: StoreState,
   own: Pick<WiredStore, 'writer' | 'cleaner' | 'reader'> & { readonly holds: LayerHolds },
 ): Eraser {
-  const { log, viewSet, blobs, actor, now } = parts;
+  const { directory, log, viewSet, blobs, actor, now } = parts;
   const { writer: port, cleaner, reader, holds } = own;
   return new Eraser({
+    directory,
     log,
     views: viewSet.views,
     pastViewsAt: (seq, signal) => pastViewsAt(parts, seq, signal),

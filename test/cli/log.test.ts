@@ -222,3 +222,33 @@ test('log --follow ends by itself at its limit, and goes with nothing that has a
     t.is((await run('log', '--follow', ...flags)).code, 2, flags.join(' '));
   }
 });
+
+const HOUR_MS = 3_600_000;
+
+test('now is the end of the log, also when the clock ran ahead once and was set right', async (t) => {
+  const session = await startSession(t);
+  const { done, run, wait } = session;
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  wait(HOUR_MS);
+  await done('tag', 'twice:1', 'ahead:1');
+  wait(-HOUR_MS / 2);
+  await done('tag', 'twice:1', 'just:now');
+  const last = objectsOf(await done('log', '--json', '--reverse', '--limit', '1'))[0]?.['seq'];
+  t.is(objectsOf(await done('log', '--json', '--until', 'now')).at(-1)?.['seq'], last);
+  t.is(objectsOf(await done('log', '--json', '--since', 'now')).at(-1)?.['seq'], last);
+  t.is(objectsOf(await done('log', '--json', '--at', 'now')).at(-1)?.['seq'], last);
+  t.regex(await done('at', 'now', 'images'), /just:now/);
+  t.regex(await done('diff', '1'), /just:now/);
+  await done('rm', '--quiet', '--force', 'tiny:1');
+  t.regex(await done('prune', '--before', 'now'), /would free/);
+  t.is((await run('log', '--since', 'now', '--until', '1')).code, 0);
+  const written: Promise<unknown>[] = [];
+  // The head of the table is shown when the end of the log is known.
+  const onOutput = (): void => {
+    if (written.length === 0) written.push(done('tag', 'twice:1', 'later:1'));
+  };
+  const { stdout } = await session.runIn({ onOutput }, 'log', '--follow', '--since', 'now', '--limit', '1');
+  await Promise.all(written);
+  t.is(stdout.trimEnd().split('\n').length, 2);
+  t.regex(stdout, /later:1/);
+});

@@ -3,55 +3,14 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { REMOVED_PREFIX } from '../../src/log/keys.js';
 import { LevelLog, type LevelLogOptions } from '../../src/log/level-log.js';
-import { type Digest, digestOf } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { nodeSha256 } from '../../src/store/files/node-hash.js';
 import { FailingDatabases } from '../support/failing-database.js';
-import { filesWith, newSecret } from '../support/files-with.js';
+import { filesWith } from '../support/files-with.js';
 import { rejection } from '../support/rejection.js';
-import { entriesOf, eventsFrom } from '../support/stored-event.js';
+import { keep, remove, type SecretContent, secretContent } from '../support/secret-content.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { openTestLog, tamper } from '../support/test-log.js';
-import { bytesOf } from '../support/text-bytes.js';
-
-/** Content with a secret in it. */
-interface SecretContent {
-  readonly digest: Digest;
-  readonly bytes: Uint8Array;
-  readonly secret: string;
-}
-
-function secretContent(): SecretContent {
-  const secret = newSecret();
-  const bytes = bytesOf(JSON.stringify({ secret }));
-  return { digest: digestOf(bytes), bytes, secret };
-}
-
-async function keep(log: LevelLog, ...contents: readonly SecretContent[]): Promise<void> {
-  const expectedHead = log.head.seq;
-  const events = eventsFrom(
-    expectedHead + 1,
-    contents.map(({ digest, bytes }) => ({
-      type: 'ImageCreated',
-      image: digest as never,
-      size: bytes.length,
-      os: '',
-      architecture: '',
-    })),
-  );
-  const content = new Map(contents.map(({ digest, bytes }) => [digest, bytes]));
-  await log.append({ expectedHead, entries: entriesOf(events), content });
-}
-
-async function remove(log: LevelLog, ...contents: readonly SecretContent[]): Promise<void> {
-  const expectedHead = log.head.seq;
-  const events = eventsFrom(
-    expectedHead + 1,
-    contents.map(({ digest, bytes }) => ({ type: 'ContentErased', digest, size: bytes.length })),
-  );
-  const content = new Map(contents.map(({ digest }) => [digest, undefined]));
-  await log.append({ expectedHead, entries: entriesOf(events), content });
-}
 
 /** A log in a directory of its own. */
 async function newLog(t: ExecutionContext, options: Partial<LevelLogOptions> = {}): Promise<[LevelLog, string]> {

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
+import { MAX_TIME_MS } from '../../src/limits.js';
+import { newHistory } from '../../src/model/history.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -169,4 +171,55 @@ test('a stream with a chunk that is refused is closed', async (t) => {
   }
   await t.throwsAsync(store.layers.register(stream()), { instanceOf: TypeError });
   t.true(isClosed);
+});
+
+for (const [given, message, kind] of [
+  [Number.NaN, /^now must give milliseconds since the epoch, from 0 to \d+: NaN$/, RangeError],
+  [Number.POSITIVE_INFINITY, /^now must give milliseconds .*: Infinity$/, RangeError],
+  [-1, /^now must give milliseconds .*: -1$/, RangeError],
+  [MAX_TIME_MS + 1, /^now must give milliseconds .*: 253402300800000$/, RangeError],
+  ['5', /^now must give a number, and gave a value of type string$/, TypeError],
+  [5n, /^now must give a number, and gave a value of type bigint$/, TypeError],
+  [new Date(5), /^now must give a number, and gave a value of type object$/, TypeError],
+  [undefined, /^now must give a number, and gave a value of type undefined$/, TypeError],
+] as const) {
+  test(`a clock that gives ${typeof given} ${String(given)} is named in whatever asks for the time`, async (t) => {
+    const kept = await temporaryStore(t);
+    await kept.create(imageConfig('a'));
+    await kept.close();
+    const expected = { instanceOf: kind as ErrorConstructor, message };
+    await t.throwsAsync(openStore(join(await temporaryDirectory(t), 's'), { now: () => wrong(given) }), expected);
+    const store = await openStore(kept.directory, { now: () => wrong(given), onNotice: () => undefined });
+    t.teardown(() => store.close());
+    const [id] = store.map().keys();
+    const consumer = store.consumer('reader', { from: 1 });
+    for (const call of [
+      () => store.create(imageConfig('b')),
+      () => store.setLastUpdated(id as never),
+      () => store.at('2026-01-31'),
+      () => store.at(new Date()),
+      () => store.diff('2026-01-30', '2026-01-31'),
+      () => store.prune({ before: new Date() }),
+      () => store.resolve('a:1', { at: new Date() }),
+    ]) {
+      await t.throwsAsync(async () => call(), expected);
+    }
+    await t.throwsAsync(consumer.close(), expected);
+    t.is(store.log.head.seq, 1);
+    t.throws(() => newHistory('', '', '', true, () => wrong(given)), expected);
+  });
+}
+
+test('a clock at the last moment that RFC 3339 can write is taken', async (t) => {
+  const store = await temporaryStore(t, { now: () => MAX_TIME_MS });
+  await store.create(imageConfig('a'));
+  t.is((await store.at('9999-12-31')).seq, 1);
+});
+
+test('now must be a function', async (t) => {
+  const directory = join(await temporaryDirectory(t), 's');
+  const expected = { instanceOf: TypeError, message: /^now must be a function$/ };
+  await t.throwsAsync(openStore(directory, { now: wrong(5) }), expected);
+  t.false(existsSync(directory));
+  t.throws(() => newHistory('', '', '', true, wrong(5)), expected);
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { PRESENT_MS } from '../../src/limits.js';
 import { SUBJECT_PREFIX } from '../../src/log/keys.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
@@ -300,4 +301,44 @@ test('the history of each subject is what a look at every event gives, and pages
   await rejection(t, 'REFERENCE_INVALID', seqsOf('Not A Reference'));
   await rejection(t, 'REFERENCE_NOT_FOUND', store.referenceHistory('never/seen:1'));
   await t.throwsAsync(seqsOf(image, { signal: AbortSignal.abort() }), { code: 'ABORTED' });
+});
+
+test('what was just written is there now, also when the clock ran ahead once and was set right', async (t) => {
+  const clock = clockAt('2026-11-01T10:00:00Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  clock.set('2026-11-01T13:00:00Z');
+  await store.create(imageConfig('b'));
+  clock.set('2026-11-01T12:00:00Z');
+  await store.delete(b);
+  const ahead = '2026-11-01T13:00:00.000Z';
+  t.is(new Date(store.log.head.time).toISOString(), ahead, 'times never go back');
+  const justNow = new Date(clock.now() - PRESENT_MS);
+  for (const now of [new Date(clock.now()), justNow, '2026-11-01T12:00:00Z', '2026-11-01', 'now'] as const) {
+    t.is((await store.at(now)).seq, 3, String(now));
+    t.like(await store.diff(1, now), { to: { seq: 3 }, images: [] });
+    t.is((await store.diff(now, now)).from.seq, 3);
+    t.deepEqual(
+      (await store.prune({ before: now, dryRun: true })).contents.map(({ digest }) => digest),
+      [b],
+    );
+  }
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.resolve('x:1', { at: 'now' }));
+  // What was before the present is told by the times of the events, as is what the clock has yet to reach.
+  t.is((await store.at(new Date(justNow.getTime() - 1))).seq, 1);
+  t.is((await store.at('2026-11-01T12:30:00Z')).seq, 1);
+  t.is((await store.at(ahead)).seq, 3);
+  await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-01T13:00:01Z'));
+});
+
+test('a moment just before now does not have what came after it, when the clock goes right', async (t) => {
+  const clock = clockAt('2026-11-01T10:00:00.000Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  clock.set('2026-11-01T10:00:00.500Z');
+  await store.create(imageConfig('b'));
+  t.is((await store.at(new Date('2026-11-01T10:00:00.499Z'))).seq, 1);
+  t.is((await store.at('now')).seq, 2);
+  const empty = await temporaryStore(t, { now: clock.now });
+  t.is((await empty.at('now')).seq, 0);
 });

@@ -12,7 +12,7 @@ import { openReading, type Reading } from '../open-reading.js';
 import { findImageEver } from '../query/find-image.js';
 import { type EventTable, eventTable } from '../render/event-table.js';
 import { UsageError } from '../usage-error.js';
-import { momentsOf } from '../when.js';
+import { momentsOf, NOW } from '../when.js';
 
 /** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */
 export async function log(context: CommandContext, flags: LogFlags): Promise<void> {
@@ -105,7 +105,7 @@ async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: Co
     if (actor !== undefined) await mustBeKnown(reading, { actor });
   }
   return {
-    from: Math.max(1, flags.from ?? 1, seqOf(since) ?? 1),
+    from: Math.max(1, flags.from ?? 1, since === NOW && follow === true ? reading.seq + 1 : (seqOf(since) ?? 1)),
     to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
     filter: {
       image,
@@ -114,7 +114,9 @@ async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: Co
       actor,
       type,
       since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
-      until: until === undefined ? undefined : momentsOf(until, io.now())?.last,
+      // Now is the end of the log, also when the clock ran ahead once: then the last events have
+      // times to come.
+      until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { When } from '../../store/audit/audit.js';
 import type { PrunedContent, PruneResult } from '../../store/erase/erasing.js';
+import type { PruneFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { shortId } from '../render/short-id.js';
@@ -18,19 +18,31 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
 /** `imagelog prune`: shows what nothing needs any more, and with `--yes` erases it. */
 export async function prune(
   context: CommandContext,
-  { before = 'now', yes = false }: { readonly before?: When; readonly yes?: boolean },
+  { before = 'now', yes = false, ...flags }: PruneFlags,
 ): Promise<void> {
   await using store = await openFor(context, yes ? 'free' : 'read');
   const { write, signal } = context;
-  const result = await store.prune({ ...write, before: whenIn(store, before), dryRun: !yes, signal });
+  const result = await store.prune({ ...write, ...flags, before: whenIn(store, before), dryRun: !yes, signal });
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);
     return;
   }
-  const { length } = result.contents;
-  if (length === 0 && result.layers.length === 0) return await context.out.line('nothing to prune');
+  const { out } = context;
+  if (result.contents.length === 0 && result.layers.length === 0) await out.line('nothing to prune');
+  else await tellFreed(context, result);
+  for (const name of result.damagedLogs) {
+    const would =
+      flags.removeDamagedLogs === true
+        ? `would remove ${name}`
+        : `${name}, which a rebuild put aside, may hold the same bytes: move it away, or add --remove-damaged-logs`;
+    await out.line(yes ? `removed ${name}` : would);
+  }
+}
+
+async function tellFreed(context: CommandContext, result: PruneResult): Promise<void> {
   const { colors, out } = context;
+  const { length } = result.contents;
   if (length > 0) {
     for (const line of tableLines(columnsIn(context), result.contents.map(row), { colors, width: out.columns }))
       await out.line(line);
@@ -41,19 +53,20 @@ export async function prune(
   });
   const layers = result.layers.length === 0 ? '' : `layers that nothing uses: ${result.layers.length}`;
   const what = [sizeText(result.bytes), ...kinds, layers].filter((part) => part !== '').join(', ');
-  await out.line(yes ? `freed ${what}` : `would free ${what}; --yes does it`);
+  await out.line(result.dryRun ? `would free ${what}; --yes does it` : `freed ${what}`);
 }
 
 async function writeResult(context: CommandContext, { contents, layers, before, ...rest }: PruneResult): Promise<void> {
   for (const { digest, kind, size, image } of contents) {
     await writeJson(context, { digest, kind, size, image: image ?? null });
   }
-  const { dryRun, bytes, seq } = rest;
+  const { dryRun, bytes, damagedLogs, seq } = rest;
   await writeJson(context, {
     dryRun,
     before: { seq: before.seq, time: before.seq === 0 ? null : utcText(before.time) },
     contents: contents.length,
     layers: layers.map(({ chainId }) => chainId),
+    damagedLogs,
     bytes,
     seq: seq ?? null,
   });

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { bytesToHex } from '../../model/digest.js';
 import { readSigner } from '../../store/keys/checkpoint-signer.js';
 import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild.js';
+import { damagedLogs } from '../../store/rebuild/log-folders.js';
 import { rebuildStore } from '../../store/rebuild/rebuild-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
@@ -30,6 +32,12 @@ export async function rebuild(context: CommandContext): Promise<void> {
   if (context.json) return writeJson(context, { ...result, root: bytesToHex(result.root) });
   if (context.quiet) return;
   for (const line of resultLines(result)) await context.out.line(line);
+  for (const name of damagedLogs(directory)) {
+    const path = printable(join(directory, name));
+    await context.out.line(
+      `${path} keeps content from being erased: remove the folder when nobody needs it, or move it out of the store`,
+    );
+  }
 }
 
 function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): string[] {

@@ -31,6 +31,7 @@ export async function stats(context: CommandContext): Promise<void> {
     ['references', String(numbers.references)],
     ['layers', `${numbers.layers}${files}`],
   ];
+  for (const name of numbers.damagedLogs) rows.push(['damaged log', `${name}; remove the folder when nobody needs it`]);
   const width = Math.max(...rows.map(([name]) => name.length));
   for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
 }

@@ -5,6 +5,7 @@ import type { Violation } from '../../store/verify/violation.js';
 import type { VerifyFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { DamageFound } from '../damage-found.js';
+import { noticeLine } from '../failure.js';
 import { whenUnlocked } from '../open-for.js';
 import { printable } from '../render/printable.js';
 import { type Progress, progressBar } from '../render/progress.js';
@@ -25,6 +26,7 @@ export async function verify(
     fast,
     signal: context.signal,
     onProgress: looked.note,
+    onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
   };
   try {
     const violations = await whenUnlocked(context, () => verifyStore(path, options));

@@ -1,10 +1,14 @@
 import { Argument, Option } from 'commander';
-import type { When } from '../../store/audit/audit.js';
+import type { EraseFlags, PruneFlags } from '../command-flags.js';
 import { WHEN_HELP } from '../when.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { digestText, pointInTime } from './option-values.js';
 
 const GROUP = 'Upkeep:';
+const REMOVE_DAMAGED_LOGS = [
+  '--remove-damaged-logs',
+  'also remove damaged logs that `imagelog rebuild` put aside; they may hold the same bytes',
+] as const;
 
 /** Declares `erase` and `prune`. */
 export function addErasingCommands(declaration: Declaration): void {
@@ -19,7 +23,7 @@ function addErase(declaration: Declaration): void {
     summary: 'remove bytes that nothing needs, for good',
     about:
       'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be read any more, also in ' +
-      'the past; that they were there stays in the log and can be proved. --reason must be given.',
+      'the past; that they were there stays in the log and can be proved. --reason must be given. Refused while a damaged log is there that may hold the bytes too.',
     kind: 'writes',
     examples: [
       [
@@ -34,7 +38,10 @@ function addErase(declaration: Declaration): void {
   });
   command
     .addArgument(new Argument('<digest>', 'the whole digest, with sha256:').argParser(digestText))
-    .action((digest: string) => declaration.actions.erase(contextFor(declaration, command), digest));
+    .option(...REMOVE_DAMAGED_LOGS)
+    .action((digest: string, flags: EraseFlags) =>
+      declaration.actions.erase(contextFor(declaration, command), digest, flags),
+    );
 }
 
 function addPrune(declaration: Declaration): void {
@@ -60,7 +67,6 @@ function addPrune(declaration: Declaration): void {
       ),
     )
     .option('--yes', 'do it')
-    .action((flags: { readonly before?: When; readonly yes?: boolean }) =>
-      declaration.actions.prune(contextFor(declaration, command), flags),
-    );
+    .option(...REMOVE_DAMAGED_LOGS)
+    .action((flags: PruneFlags) => declaration.actions.prune(contextFor(declaration, command), flags));
 }

@@ -9,7 +9,9 @@ import type { ReferenceEntry, Store } from '../store.js';
 
 /**
  * A point in time: a seq, which is exact; or a moment, as a Date or in RFC 3339, which takes every event up to and with that
- * millisecond. Without a zone it is UTC; a date alone is the end of that day, or now on the present day.
+ * millisecond. Without a zone it is UTC; a date alone is the end of that day, or now on the present
+ * day. `now` is the end of the log; so is the present moment by the store's clock, also when the
+ * clock ran ahead once and the last events have times to come.
  */
 export type When = number | Date | string;
 

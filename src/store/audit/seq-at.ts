@@ -1,8 +1,12 @@
 import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
+import { PRESENT_MS } from '../../limits.js';
 import { parseMoment } from '../../model/point-in-time.js';
 import { lastSeqBy } from '../read/last-seq-by.js';
 import type { When } from './audit.js';
+
+/** The word for the end of the log, whatever the clock says. */
+const NOW = 'now';
 
 /** What a point in time is looked up in. */
 export interface SeqAtOptions {
@@ -19,8 +23,11 @@ export interface SeqAtOptions {
  * @throws {RangeError} for a number that is no seq; TypeError for what is no point in time at all
  */
 export function seqAt(when: When, options: SeqAtOptions): number {
-  if (typeof when === 'number') return checkedSeq(when, options.headSeq);
-  return lastSeqBy(options.log, options.headSeq, momentOf(when, options));
+  const { log, headSeq } = options;
+  if (typeof when === 'number') return checkedSeq(when, headSeq);
+  if (when === NOW) return headSeq;
+  const { moment, isPresent } = momentOf(when, options);
+  return isPresent ? headSeq : lastSeqBy(log, headSeq, moment);
 }
 
 function checkedSeq(seq: number, headSeq: number): number {
@@ -32,19 +39,29 @@ function checkedSeq(seq: number, headSeq: number): number {
   });
 }
 
-/** The last millisecond of `when`, which the clock has reached. */
-function momentOf(when: Date | string, { log, headSeq, now }: SeqAtOptions): number {
+/**
+ * The last millisecond of `when`, which the clock has reached, and whether all that is in the log
+ * was written by then.
+ */
+function momentOf(
+  when: Date | string,
+  { log, headSeq, now }: SeqAtOptions,
+): { readonly moment: number; readonly isPresent: boolean } {
   const { first, last } = parse(when);
   const head = headSeq === 0 ? 0 : (log.event(headSeq)?.time ?? 0);
   // A clock that went back is behind the events that it stamped.
-  const present = Math.max(now(), head);
+  const clock = now();
+  const present = Math.max(clock, head);
   if (first > present) {
     const text = when instanceof Date ? when.toISOString() : when;
     throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
       data: { when: text, now: present },
     });
   }
-  return last;
+  // A clock that ran ahead once and was set right gives events times that are still to come: they
+  // were written all the same, and who asks for the present, by a clock that was read a moment ago,
+  // asks for them too.
+  return { moment: last, isPresent: head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS };
 }
 
 function parse(when: Date | string): { readonly first: number; readonly last: number } {

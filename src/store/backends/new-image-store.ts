@@ -9,6 +9,7 @@ import { BackendPort } from './backend-port.js';
 import { chainOf, imageCreated } from '../decide/create.js';
 import { PARENT_KEY } from '../decide/metadata.js';
 import { checkOS } from '../../model/check-os.js';
+import { readClock } from '../../model/timestamp.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { ImageStore } from '../image-store.js';
 import { nodeSha256 } from '../files/node-hash.js';
@@ -29,7 +30,8 @@ export async function newImageStore(
   layers: LayerGetReleaser,
   options: ImageStoreOptions = {},
 ): Promise<Store> {
-  const { os = 'host', actor = 'imagelog', now = Date.now } = options;
+  const { os = 'host', actor = 'imagelog' } = options;
+  const now = (): number => readClock(options.now ?? Date.now);
   const policy = { os: requiredOs(os), needsLayers: false };
   const { views, fold } = createViews();
   const heldLayers = new HeldLayers(layers);

@@ -131,16 +131,10 @@ export class NamedConsumers implements Consumers {
       origin: ORIGIN,
       decide: () => {
         const seq = seqNow();
-        const position = seq === undefined ? undefined : { seq, time: this.#time() };
+        const position = seq === undefined ? undefined : { seq, time: this.#options.now() };
         return { events: [], positions: new Map([[name, position]]), result: seq };
       },
     });
-  }
-
-  #time(): number {
-    const time = Math.floor(this.#options.now());
-    if (Number.isSafeInteger(time) && time >= 0) return time;
-    throw new RangeError(`now must give milliseconds since the epoch: ${time}`);
   }
 
   // One that waits at the head is not woken by what it passes over: it hears of a thousand events at a time.

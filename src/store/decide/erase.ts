@@ -12,6 +12,8 @@ export interface KeptBytes {
   readonly blobSize: () => number | undefined;
   /** Whether somebody reads the blob or brings it just now. */
   readonly isBlobHeld: () => boolean;
+  /** Names of damaged logs that are to stay. */
+  readonly damagedLogs: readonly string[];
 }
 
 /** What an erasure comes to. */
@@ -22,7 +24,8 @@ export interface ErasureOutcome {
 
 /**
  * Decides `erase`: layers of the blob that nothing uses go, then the content.
- * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE
+ * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE,
+ *   DAMAGED_LOG_KEPT
  */
 export function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
   return (state) => {
@@ -34,6 +37,7 @@ export function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutc
     const size = contentSize ?? kept.blobSize();
     if (size === undefined) throw contentNotFound(digest);
     if (contentSize === undefined && kept.isBlobHeld()) throw blobHeld(digest);
+    if (contentSize !== undefined) refuseDamagedLogs([digest], kept.damagedLogs);
     const removed = removeLayers(
       state,
       users.layers.map(({ chainId }) => chainId),
@@ -44,6 +48,22 @@ export function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutc
       result: { size, layers: removed.layers },
     };
   };
+}
+
+/**
+ * Refuses to erase content while logs stay that may hold it too: layers are in none.
+ * @throws {StoreError} DAMAGED_LOG_KEPT
+ */
+export function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly string[]): void {
+  const [digest] = digests;
+  if (digest === undefined || damagedLogs.length === 0) return;
+  const what = digests.length === 1 ? digest : `${digest} and ${digests.length - 1} more`;
+  const logs = damagedLogs.join(', ');
+  throw new StoreError(
+    'DAMAGED_LOG_KEPT',
+    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    { data: { digests, damagedLogs } },
+  );
 }
 
 function refuseUsed(digest: Digest, { images, references, layers }: ContentUsers): void {

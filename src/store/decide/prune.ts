@@ -3,6 +3,7 @@ import type { ContentErased, EventBody } from '../../model/events.js';
 import type { PrunedContent } from '../erase/erasing.js';
 import type { LayerMetadata } from '../store.js';
 import type { Decide, DecisionState } from './decision.js';
+import { refuseDamagedLogs } from './erase.js';
 import { type RemovedLayers, removeLayers } from './release.js';
 
 /** What nothing has needed for long, as far as events tell up to the decision. */
@@ -18,18 +19,28 @@ export interface PruneOutcome {
   readonly layers: readonly LayerMetadata[];
 }
 
-/** Decides `prune`: of the candidates, those go that are there and that nothing needs now. */
-export function decidePrune(
-  candidates: () => PruneCandidates,
-  contentSize: (digest: Digest) => number | undefined,
-): Decide<PruneOutcome> {
+/** What a prune is decided with. */
+export interface PruneParts {
+  readonly candidates: () => PruneCandidates;
+  readonly contentSize: (digest: Digest) => number | undefined;
+  /** Names of damaged logs that are to stay and keep content from being erased. */
+  readonly damagedLogs: readonly string[];
+}
+
+/**
+ * Decides `prune`: of the candidates, those go that are there and that nothing needs now.
+ * @throws {StoreError} as a decision: DAMAGED_LOG_KEPT
+ */
+export function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Decide<PruneOutcome> {
   return (state) => {
     const { contents, chains } = candidates();
     const removed = removeLayers(state, chains);
     const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed)];
     const erased = pruned.map(({ digest, size }): ContentErased => ({ type: 'ContentErased', digest, size }));
     const events: EventBody[] = [...removed.events, ...erased];
-    const rows = pruned.filter(({ kind }) => kind !== 'blob').map(({ digest }) => [digest, undefined] as const);
+    const ofLog = pruned.filter(({ kind }) => kind !== 'blob').map(({ digest }) => digest);
+    refuseDamagedLogs(ofLog, damagedLogs);
+    const rows = ofLog.map((digest) => [digest, undefined] as const);
     return { events, content: new Map(rows), result: { contents: pruned, layers: removed.layers } };
   };
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Erasure } from '../../../projections/erasures.js';
 import type { Views } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
@@ -11,17 +12,21 @@ import type { Decide } from '../decide/decision.js';
 import { decideErase } from '../decide/erase.js';
 import { NotedState } from '../decide/noted-state.js';
 import { decidePrune, type PruneOutcome } from '../decide/prune.js';
+import { removeDurably } from '../files/durable-file.js';
 import type { BlobCleaner } from '../layers/blob-cleaner.js';
 import type { BlobStore } from '../layers/blob-store.js';
 import type { LayerHolds } from '../layers/layer-holds.js';
-import type { LayerMetadata, WriteOptions } from '../store.js';
+import { damagedLogs, removeLogCopies } from '../rebuild/log-folders.js';
+import type { LayerMetadata } from '../store.js';
 import type { StoreState } from '../store-state.js';
 import type { CommandPort } from '../write/command.js';
 import { type Origin, originOf } from '../write/envelope.js';
-import type { ErasedContent, Erasing, PruneOptions, PruneResult } from './erasing.js';
+import type { ErasedContent, EraseOptions, Erasing, PruneOptions, PruneResult } from './erasing.js';
 import { PruneScan } from './prune-scan.js';
 
 export interface EraserParts {
+  /** The store's. */
+  readonly directory: string;
   readonly log: Log;
   readonly views: Views;
   /** Returns views as of an event, for reading. */
@@ -49,11 +54,13 @@ export class Eraser implements Erasing {
     return new Map(this.#parts.views.erasures);
   }
 
-  async erase(digest: string, reason: string, options: Omit<WriteOptions, 'reason'> = {}): Promise<ErasedContent> {
-    const { log, blobs, state, actor } = this.#parts;
+  async erase(digest: string, reason: string, options: EraseOptions = {}): Promise<ErasedContent> {
+    const { directory, log, blobs, state, actor } = this.#parts;
+    const { removeDamagedLogs = false } = options;
     state.checkWritable();
     mustBeString('digest', digest);
     mustBeString('reason', reason);
+    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
     if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
     const parsed = parseDigest(digest);
     const origin = originOf({ ...options, reason }, actor);
@@ -61,17 +68,21 @@ export class Eraser implements Erasing {
       contentSize: () => log.contentSize(parsed),
       blobSize: () => blobs.size(parsed),
       isBlobHeld: () => blobs.isPinned(parsed),
+      damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
     };
     const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
-    // A crash from here on leaves bytes that no event needs, which the next open removes.
+    // A crash from here on leaves bytes that no event needs, which the next open removes; and
+    // damaged logs, which `verify` reports.
+    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
     await this.#removeBytes([parsed]);
-    return { digest: parsed, ...outcome, seq: seq ?? log.head.seq };
+    return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
     mustBeObject('options', options);
-    const { before, dryRun = false, signal } = options;
+    const { before, dryRun = false, removeDamagedLogs = false, signal } = options;
     mustBeBoolean('dryRun', dryRun);
+    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
     mustBeSignal('signal', signal);
     const { log, state, views, holds, actor } = this.#parts;
     if (dryRun) state.checkOpen();
@@ -82,15 +93,25 @@ export class Eraser implements Erasing {
     const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
     const origin = originOf({ ...options, reason }, actor);
     const decide = await this.#decidePrune(seq, options);
-    if (dryRun) return pruneResult(decide(new NotedState(views, holds)).result, { dryRun, before: point });
+    if (dryRun) {
+      const { result } = decide(new NotedState(views, holds));
+      const concerned = removeDamagedLogs || result.contents.some(({ kind }) => kind !== 'blob');
+      const found = concerned ? damagedLogs(this.#parts.directory) : [];
+      return pruneResult(result, { dryRun, before: point, damagedLogs: found });
+    }
     const written = await this.#submit(decide, origin);
-    const blobs = written.outcome.contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
-    await this.#removeBytes(blobs);
-    return { ...pruneResult(written.outcome, { dryRun, before: point }), seq: written.seq };
+    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
+    const { contents } = written.outcome;
+    const blobs = contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
+    if (contents.length > 0) await this.#removeBytes(blobs);
+    return { ...pruneResult(written.outcome, { dryRun, before: point, damagedLogs: removed }), seq: written.seq };
   }
 
-  async #decidePrune(seq: number, { signal, onProgress }: PruneOptions): Promise<Decide<PruneOutcome>> {
-    const { log, pastViewsAt } = this.#parts;
+  async #decidePrune(
+    seq: number,
+    { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
+  ): Promise<Decide<PruneOutcome>> {
+    const { directory, log, pastViewsAt } = this.#parts;
     const scan = new PruneScan();
     let seen = 0;
     const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
@@ -108,7 +129,11 @@ export class Eraser implements Erasing {
       for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
       return scan;
     };
-    return decidePrune(candidates, (digest) => log.contentSize(digest));
+    return decidePrune({
+      candidates,
+      contentSize: (digest) => log.contentSize(digest),
+      damagedLogs: dryRun || removeDamagedLogs ? [] : damagedLogs(directory),
+    });
   }
 
   async #submit<Outcome extends { readonly layers: readonly LayerMetadata[] }>(
@@ -130,9 +155,19 @@ export class Eraser implements Erasing {
     return { outcome, seq };
   }
 
-  /** Removes the files of `digests` and what the log still has of removed content. */
+  async #removeDamagedLogs(): Promise<readonly string[]> {
+    const { directory } = this.#parts;
+    const names = damagedLogs(directory);
+    for (const name of names) await removeDurably(join(directory, name));
+    return names;
+  }
+
+  /**
+   * Removes the files of `digests`, what the log still has of removed content, and copies of the
+   * log that nobody needs.
+   */
   async #removeBytes(digests: readonly Digest[]): Promise<void> {
-    const { blobs, cleaner, log } = this.#parts;
+    const { directory, blobs, cleaner, log } = this.#parts;
     const isNeeded = cleaner.isNeeded.bind(cleaner);
     await cleaner.settled();
     await blobs.removeUnneeded(digests, isNeeded);
@@ -148,9 +183,13 @@ export class Eraser implements Erasing {
         },
       );
     }
+    await removeLogCopies(directory);
   }
 }
 
-function pruneResult({ contents, layers }: PruneOutcome, facts: Pick<PruneResult, 'dryRun' | 'before'>): PruneResult {
+function pruneResult(
+  { contents, layers }: PruneOutcome,
+  facts: Pick<PruneResult, 'dryRun' | 'before' | 'damagedLogs'>,
+): PruneResult {
   return { ...facts, contents, layers, bytes: contents.reduce((sum, { size }) => sum + size, 0) };
 }

@@ -4,6 +4,7 @@ import type { ViewSet } from '../../../projections/views.js';
 import { throwIfAborted } from '../../abort.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
+import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { checkDatabase, newestTables } from './check-database.js';
 import { claimDirectory } from './directory-claim.js';
@@ -19,7 +20,7 @@ import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/held-layers.js';
 import { requiredOs } from '../backends/new-image-store.js';
-import { isHalfRebuilt, logFolders } from '../rebuild/log-folders.js';
+import { isHalfRebuilt, logFolders, removeLogCopies } from '../rebuild/log-folders.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import { openDatabase } from './open-database.js';
 import { type CheckedOptions, checkOpenOptions } from './open-options.js';
@@ -152,6 +153,9 @@ async function openParts(
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
+    // A write-ahead log that was being put back.
+    await removeTemporaryFiles(join(directory, 'log'));
+    await removeLogCopies(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
     // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log
@@ -238,7 +242,7 @@ async function checkBeforeOpening(
 async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
   throwIfAborted(options.signal);
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
-  const sidecar = newSidecar(options.origin ?? options.signer?.origin, (options.now ?? Date.now)());
+  const sidecar = newSidecar(options.origin ?? options.signer?.origin, readClock(options.now ?? Date.now));
   // LevelDB does not sync the directory after it named its first files.
   await syncDirectory(join(directory, 'log')).catch((error: unknown) => {
     throw ioFailure(`make the log of the store ${directory}`, error);

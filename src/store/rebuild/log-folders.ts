@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, readdirSync } from 'node:fs';
 import { copyFile, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
@@ -18,6 +18,9 @@ import type { RebuildOptions } from './rebuild.js';
 
 /** What LevelDB writes beside the rows: its lock, which must not be read, and a log of its doings. */
 const NOT_ROWS = /^(?:LOCK|LOG|LOG\.old)$/;
+
+/** How the names of damaged logs begin that rebuilds put aside. */
+const DAMAGED_PREFIX = 'log.damaged-';
 
 /** Paths of the folders that a log is in, in a store's directory. */
 export interface LogFolders {
@@ -47,6 +50,32 @@ export async function takeUpRebuild(folders: LogFolders): Promise<void> {
   }
   await removeDurably(folders.rebuilt);
   await removeDurably(folders.working);
+}
+
+/**
+ * Returns the names of the damaged logs that rebuilds put aside in a store's directory, and that
+ * nobody removed since.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
+export function damagedLogs(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => name.startsWith(DAMAGED_PREFIX))
+      .sort();
+  } catch (error) {
+    throw ioFailure(`read ${directory}`, error);
+  }
+}
+
+/**
+ * Removes the copies of the log that a rebuild which was cut short left: they hold what was erased
+ * since. Only for the owner of an open store.
+ * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function removeLogCopies(directory: string): Promise<void> {
+  const { rebuilt, working } = logFolders(directory);
+  await removeDurably(rebuilt);
+  await removeDurably(working);
 }
 
 /** Copies the files of a log to `to`, which must not exist. */
@@ -103,6 +132,6 @@ async function renameDurably(from: string, to: string, directory: string): Promi
 async function freeName(directory: string): Promise<string> {
   const names = new Set(await readdir(directory));
   let number = 1;
-  while (names.has(`log.damaged-${number}`)) number++;
-  return join(directory, `log.damaged-${number}`);
+  while (names.has(`${DAMAGED_PREFIX}${number}`)) number++;
+  return join(directory, `${DAMAGED_PREFIX}${number}`);
 }

@@ -3,27 +3,35 @@ import { type Digest, digestOf } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
 import { nodeSha256 } from '../files/node-hash.js';
 import type { Reading, VerifySource } from './verify-source.js';
+import type { Report } from './violation.js';
 
 /** The content that events name, and that none erased since. */
 export class NamedContent {
   readonly #named = new Set<Digest>();
+  readonly #erased = new Set<Digest>();
 
   add(event: StoredEvent): void {
     switch (event.type) {
       case 'ImageCreated':
-        this.#named.add(event.image);
+        this.#name(event.image);
         break;
       case 'ManifestAdded':
-        this.#named.add(event.manifest.digest);
+        this.#name(event.manifest.digest);
         break;
       case 'ReferenceSet':
-        if (event.target !== undefined) this.#named.add(event.target.digest);
+        if (event.target !== undefined) this.#name(event.target.digest);
         break;
       case 'ContentErased':
-        this.#named.delete(event.digest);
+        // Layers are erased too, and are no content.
+        if (this.#named.delete(event.digest)) this.#erased.add(event.digest);
         break;
       default:
     }
+  }
+
+  /** How much content was erased and did not come again. */
+  get erasedCount(): number {
+    return this.#erased.size;
   }
 
   /** Takes `digest` away; false when no event named it. */
@@ -34,6 +42,11 @@ export class NamedContent {
   /** Gives what was named and not taken. */
   left(): Iterable<Digest> {
     return this.#named;
+  }
+
+  #name(digest: Digest): void {
+    this.#named.add(digest);
+    this.#erased.delete(digest);
   }
 }
 
@@ -72,5 +85,25 @@ export async function checkContent(
   for (const digest of named.left()) {
     const message = `the content ${digest} is missing, which events name`;
     report({ code: 'CONTENT_MISSING', place: `content ${digest}`, message, digest });
+  }
+}
+
+/**
+ * Reports damaged logs that rebuilds put aside: as a violation when content was erased that may be
+ * in them, and else as a notice.
+ */
+export function checkDamagedLogs(
+  damagedLogs: readonly string[],
+  erasedCount: number,
+  { report, onNotice }: { readonly report: Report; readonly onNotice?: ((notice: string) => void) | undefined },
+): void {
+  const remedy = 'remove the folder, or move it out of the store to keep it';
+  for (const place of damagedLogs) {
+    const what = `${place} is a damaged log that a rebuild put aside`;
+    if (erasedCount === 0) onNotice?.(`${what}: ${remedy}`);
+    else {
+      const message = `${what}, and may still hold content that was erased (${erasedCount}): ${remedy}`;
+      report({ code: 'ERASED_KEPT', place, message });
+    }
   }
 }

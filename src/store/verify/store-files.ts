@@ -4,6 +4,7 @@ import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
+import { damagedLogs } from '../rebuild/log-folders.js';
 import type { Reading, StoredBlob, StoredCheckpoint, StoredSnapshot } from './verify-source.js';
 import type { Report } from './violation.js';
 
@@ -34,6 +35,14 @@ export class StoreFiles {
     return names
       .filter((name) => !name.startsWith(TEMPORARY))
       .map((name) => ({ name, read: () => this.#read(join(SNAPSHOTS, name)) }));
+  }
+
+  /**
+   * Returns the names of the damaged logs that rebuilds put aside.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
+  damagedLogs(): string[] {
+    return damagedLogs(this.#directory);
   }
 
   /** Gives the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */

@@ -26,6 +26,7 @@ export async function storeSource(parts: StoreSourceParts): Promise<VerifySource
   return {
     ...rest,
     size: await rows.lastSeq(),
+    damagedLogs: files.damagedLogs(),
     records: (reading) => log.records(reading),
     hashes: (level, reading) => log.hashes(level, reading),
     contents: (reading) => log.contents(reading),

@@ -121,6 +121,9 @@ export interface VerifySource {
   /** Reports what stands where nobody puts anything: rows and files of no known kind. */
   reportStrays?(reading: Reading): Promise<void>;
 
+  /** Names of the damaged logs that rebuilds put aside; absent where there are none. */
+  readonly damagedLogs?: readonly string[] | undefined;
+
   /**
    * Whether a blob that is missing, or is there without need, is so by now because a writer went on since the moment
    * of the source. Absent where nobody writes.

@@ -1,5 +1,6 @@
 import { checkBlobs } from './blob-check.js';
 import { checkpointClaims } from './checkpoint-claims.js';
+import { checkDamagedLogs } from './content-check.js';
 import { snapshotClaims } from './snapshot-claims.js';
 import type { StoreSourceParts } from './store-source.js';
 import type { VerifyOptions } from './verify-options.js';
@@ -27,6 +28,7 @@ export async function verifyWithoutLog(
     },
   };
   await checkpointClaims(source, options, reading.report);
+  checkDamagedLogs(files.damagedLogs(), 0, { ...reading, onNotice: options.onNotice });
   if (options.fast === true) return violations;
   await snapshotClaims(source, reading, (done) => options.onProgress?.({ what: 'snapshots', done, total: undefined }));
   await checkBlobs(source, { byDigest: new Map(), ofImage: new Map() }, reading, {

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../../abort.js';
 import type { StoredEvent } from '../../model/events.js';
 import { checkBlobs } from './blob-check.js';
 import { checkpointClaims } from './checkpoint-claims.js';
-import { type Belief, checkContent, NamedContent } from './content-check.js';
+import { type Belief, checkContent, checkDamagedLogs, NamedContent } from './content-check.js';
 import { FoldCheck, type ViewClaim } from './fold-check.js';
 import { IndexCheck } from './index-check.js';
 import { checkPositions } from './position-check.js';
@@ -28,8 +28,10 @@ export async function verifySource(source: VerifySource, options: VerifyOptions 
   const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
   throwIfAborted(options.signal);
   const claims = await checkpointClaims(source, options, reading.report);
+  let erasedCount = 0;
   if (options.fast === true) await verifyTree(source, claims, reading, options);
-  else await new Verification(source, reading, options).run(claims);
+  else erasedCount = await new Verification(source, reading, options).run(claims);
+  checkDamagedLogs(source.damagedLogs ?? [], erasedCount, { ...reading, onNotice: options.onNotice });
   return violations;
 }
 
@@ -74,7 +76,8 @@ class Verification {
     this.#index = source.indexRows === undefined ? undefined : new IndexCheck(source, reading);
   }
 
-  async run(checkpoints: readonly TreeClaim[]): Promise<void> {
+  /** Resolves with how much content was erased and did not come again, as far as events tell. */
+  async run(checkpoints: readonly TreeClaim[]): Promise<number> {
     const source = this.#source;
     const snapshots = await snapshotClaims(source, this.#reading, this.#counter('snapshots'));
     const live = source.liveViews;
@@ -88,6 +91,7 @@ class Verification {
     const contents: Belief = { isWhole, onLooked: this.#counter('content') };
     await checkContent(source, { named: this.#content, erasures: fold.views.erasures }, this.#reading, contents);
     await checkBlobs(source, fold.views.blobs, this.#reading, { isWhole, onLooked: this.#counter('blobs') });
+    return this.#content.erasedCount;
   }
 
   async #checkEvents(tree: TreeCheck, fold: FoldCheck): Promise<void> {

@@ -44,6 +44,8 @@ export const violationCodes = {
   CONTENT_WRONG: 'Content has another digest than its name.',
   CONTENT_UNNAMED: 'There is content that no event ever named.',
   CONTENT_NOT_ERASED: 'There is content although an event says that it was erased.',
+  ERASED_KEPT:
+    'A damaged log that a rebuild put aside may hold content that was erased: remove its folder or move it away.',
   BLOB_MISSING: 'A layer blob that an event names, and none removed, is missing.',
   BLOB_SIZE_WRONG: 'A layer blob is of another size than its event says.',
   BLOB_WRONG: 'A layer blob has another digest than its name.',

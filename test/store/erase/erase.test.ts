@@ -42,7 +42,7 @@ test('the bytes of an erased config are in no file of the store, and everybody i
   const past = await store.at(1);
   const erased = await store.erase(id, 'a password', { actor: 'ana', requestId: 'T-7' });
   t.deepEqual(await filesWith(store.directory, secret), []);
-  t.deepEqual(erased, { digest: id, size: imageConfig(secret).length, layers: [], seq: 4 });
+  t.deepEqual(erased, { digest: id, size: imageConfig(secret).length, layers: [], damagedLogs: [], seq: 4 });
   const facts = { digest: id, size: erased.size, seq: 4, time: TIME, actor: 'ana', reason: 'a password' };
   const again = await reopened(t, store);
   t.deepEqual([...again.erasures()], [[id, facts]]);
