@@ -82,6 +82,8 @@ export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
 export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
 /** Indexes nested in indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
+/** Names in one archive: more than any registry has tags of one repository. Each is decided and written in one batch. */
+export const MAX_REFERENCES_PER_ARCHIVE = 10_000;
 /** Images in one archive. */
 export const MAX_IMAGES_PER_ARCHIVE = 10_000;
 /** Size of one layer, decompressed. */

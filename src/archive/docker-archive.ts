@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES } from '../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_REFERENCES_PER_ARCHIVE } from '../limits.js';
 import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
@@ -42,10 +42,11 @@ export async function addDockerImages(
 ): Promise<void> {
   const documents = await readDockerManifest(archive);
   checkImageCount(documents.length, choice.maxImages);
+  checkNameCount(documents, archive.limits.maxReferences);
   const names: NamedImage[] = [];
   const platforms = new Set<string>();
   for (const [at, document] of documents.entries()) {
-    names.push(...(await addImage(contents, archive, document, { at, choice, platforms })));
+    for (const name of await addImage(contents, archive, document, { at, choice, platforms })) names.push(name);
   }
   requirePlatform(contents, choice.platform, platforms);
   await attachManifests(contents, archive.oci);
@@ -64,6 +65,16 @@ async function readDockerManifest({ tree, documents, limits }: DockerArchive): P
   throw new StoreError(
     'ARCHIVE_MANIFEST_INVALID',
     'cannot read manifest.json of the archive: expected a list, found null',
+  );
+}
+
+function checkNameCount(documents: readonly DockerImageDocument[], limit = MAX_REFERENCES_PER_ARCHIVE): void {
+  const found = documents.reduce((sum, { repoTags }) => sum + (repoTags?.length ?? 0), 0);
+  if (found <= limit) return;
+  throw new StoreError(
+    'ARCHIVE_LIMIT_EXCEEDED',
+    `cannot read manifest.json of the archive: expected at most ${limit} names, found ${found}`,
+    { data: { limit, found } },
   );
 }
 

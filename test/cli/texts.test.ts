@@ -1,9 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
+import pico from 'picocolors';
 import { globMatcher } from '../../src/cli/query/glob.js';
 import { bar } from '../../src/cli/render/bar.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import { jsonText } from '../../src/cli/render/json-text.js';
 import { sizeText } from '../../src/cli/render/size-text.js';
+import { tableLines } from '../../src/cli/render/table.js';
 import { durationText, localText } from '../../src/cli/render/time-text.js';
 import { treeLines } from '../../src/cli/render/tree.js';
 import { UsageError } from '../../src/cli/usage-error.js';
@@ -139,4 +141,11 @@ test('a tree of any depth is drawn', (t) => {
     branches.map(({ node, branch }) => `${branch}${node}`),
     ['a', '├─ b', '│  └─ d', '└─ c'],
   );
+});
+
+test('a table of more rows than a call takes arguments is drawn', (t) => {
+  const rows = Array.from({ length: 200_000 }, (_, at) => [`${at}`]);
+  const lines = tableLines([{ title: 'AT' }], rows, { colors: pico.createColors(false) });
+  t.is(lines.length, rows.length + 1);
+  t.is(lines.at(-1), '199999');
 });

@@ -5,6 +5,11 @@ export function displayWidth(text: string): number {
   return stringWidth(text);
 }
 
+/** Returns the columns of the widest of `texts`; 0 when there is none. */
+export function widest(texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, displayWidth(text)), 0);
+}
+
 /** Returns `text` cut to at most `columns` columns; what was cut shows as `…`. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;

@@ -1,7 +1,6 @@
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-const REPLACEMENT = 0xfffd;
-/** Code points turned into text at once: `String.fromCodePoint` takes them as arguments, which the stack bounds. */
-const CHUNK = 4_096;
+/** U+FFFD in UTF-8. */
+const REPLACEMENT = Uint8Array.of(0xef, 0xbf, 0xbd);
 
 /**
  * Returns `bytes` as text. Every byte that belongs to no valid UTF-8 sequence
@@ -15,18 +14,20 @@ export function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function decodeByteByByte(bytes: Uint8Array): string {
-  let text = '';
-  let codes: number[] = [];
+  // All replaced at once: a string that is put together from millions of parts takes ten times as long.
+  const valid = new Uint8Array(bytes.length * REPLACEMENT.length);
+  let end = 0;
   for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at);
-    codes.push(length === 0 ? REPLACEMENT : codePointAt(bytes, at, length));
-    at += length === 0 ? 1 : length;
-    if (codes.length === CHUNK) {
-      text += String.fromCodePoint(...codes);
-      codes = [];
+    if (length === 0) {
+      valid.set(REPLACEMENT, end);
+      end += REPLACEMENT.length;
+      at++;
+    } else {
+      for (const last = at + length; at < last; at++) valid[end++] = bytes[at] ?? 0;
     }
   }
-  return text + String.fromCodePoint(...codes);
+  return decoder.decode(valid.subarray(0, end));
 }
 
 /** Length of the valid sequence that starts at `at` (Unicode standard, table 3-7), 0 when there is none. */
@@ -41,12 +42,4 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
     if (byte < low || byte > high) return 0;
   }
   return length;
-}
-
-function codePointAt(bytes: Uint8Array, at: number, length: number): number {
-  const lead = bytes[at] ?? 0;
-  if (length === 1) return lead;
-  let code = lead & (0xff >> (length + 1));
-  for (let n = 1; n < length; n++) code = (code << 6) | ((bytes[at + n] ?? 0) & 0x3f);
-  return code;
 }
