@@ -3,7 +3,7 @@ import type { Details } from './details.js';
 import { digestOf, type DiffId, type ImageId } from './digest.js';
 import type { History } from './history.js';
 import { hostArchitecture, hostOs } from './host.js';
-import { decodeImageConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
+import { decodeImageConfig, decodeIncomingConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
 import type { Int64 } from './json/scalar-codecs.js';
 import type { Platform } from './platform.js';
 import { fixedRootFS, type RootFS, TypeLayers } from './rootfs.js';
@@ -172,12 +172,13 @@ class ConfiguredImage implements Image {
 
 /**
  * Returns the image whose config is `bytes`, which are kept and must not be changed. Answers as the Go package's
- * NewFromJSON: unknown fields are passed over and diff ids are not checked. Nothing bounds the size: the
- * caller does.
- * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing
+ * NewFromJSON: unknown fields are passed over and diff ids are not checked. The caller bounds the size.
+ * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing; when
+ *   they hold more values than MAX_CONFIG_VALUES, more build steps than MAX_HISTORY_ENTRIES, or a number longer than
+ *   MAX_JSON_NUMBER_LENGTH
  */
 export function newFromJSON(bytes: Uint8Array): Image {
-  const config = decodeImageConfig(bytes);
+  const config = decodeIncomingConfig(bytes);
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes });
 }
 

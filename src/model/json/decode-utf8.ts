@@ -1,6 +1,6 @@
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-/** U+FFFD in UTF-8. */
-const REPLACEMENT = Uint8Array.of(0xef, 0xbf, 0xbd);
+const utf16Decoder = new TextDecoder('utf-16le', { ignoreBOM: true });
+const REPLACEMENT = 0xfffd;
 
 /**
  * Returns `bytes` as text. Every byte that belongs to no valid UTF-8 sequence
@@ -14,20 +14,25 @@ export function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function decodeByteByByte(bytes: Uint8Array): string {
-  // All replaced at once: a string that is put together from millions of parts takes ten times as long.
-  const valid = new Uint8Array(bytes.length * REPLACEMENT.length);
+  // Turned into text all at once: put together from pieces, one of millions of invalid bytes takes ten times as long.
+  const units = new DataView(new ArrayBuffer(2 * bytes.length));
   let end = 0;
+  const add = (unit: number): void => {
+    units.setUint16(end, unit, true);
+    end += 2;
+  };
   for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at);
-    if (length === 0) {
-      valid.set(REPLACEMENT, end);
-      end += REPLACEMENT.length;
-      at++;
+    const code = length === 0 ? REPLACEMENT : codePointAt(bytes, at, length);
+    if (code < 0x10000) {
+      add(code);
     } else {
-      for (const last = at + length; at < last; at++) valid[end++] = bytes[at] ?? 0;
+      add(0xd7c0 + (code >> 10));
+      add(0xdc00 + (code & 0x3ff));
     }
+    at += length === 0 ? 1 : length;
   }
-  return decoder.decode(valid.subarray(0, end));
+  return utf16Decoder.decode(units.buffer.slice(0, end));
 }
 
 /** Length of the valid sequence that starts at `at` (Unicode standard, table 3-7), 0 when there is none. */
@@ -42,4 +47,12 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
     if (byte < low || byte > high) return 0;
   }
   return length;
+}
+
+function codePointAt(bytes: Uint8Array, at: number, length: number): number {
+  const lead = bytes[at] ?? 0;
+  if (length === 1) return lead;
+  let code = lead & (0xff >> (length + 1));
+  for (let n = 1; n < length; n++) code = (code << 6) | ((bytes[at + n] ?? 0) & 0x3f);
+  return code;
 }
