@@ -164,6 +164,11 @@ class ConfiguredImage implements Image {
     return { ...v1Image, parent: '' };
   }
 
+  /** The same image with another parent. What was decoded is shared. */
+  withParent(parent: ImageId | ''): Image {
+    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent } });
+  }
+
   /** The same image called `id`, in its config too. */
   renamed(id: ImageId): Image {
     return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, id });
@@ -189,6 +194,12 @@ export function newFromJSON(bytes: Uint8Array): Image {
 export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {
   const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id });
+}
+
+/** Returns `image` with another parent, or none; what was decoded of its config is shared. */
+export function withParent(image: Image, parent: ImageId | undefined): Image {
+  if (image instanceof ConfiguredImage) return image.withParent(parent ?? '');
+  return identifiedImage(image.rawJSON(), image.id(), parent);
 }
 
 /** Returns an image without a config that is called `id`. */
