@@ -24,6 +24,8 @@ export interface NamedLayer {
   readonly file: ArchiveFile | undefined;
 }
 
+/** What a layer costs that was measured before: to look its file up, by name and by digest. */
+const STEPS_PER_LAYER = 4;
 /** Zero bytes of a tar without entries, whose layer a file of no bytes stands for too. */
 const EMPTY_TAR_BYTES = 1024;
 
@@ -85,6 +87,7 @@ export class ImageBuilder {
         { data: { image: id, expected: diffIds.length, found: layers.length } },
       );
     }
+    await this.#documents.spend(STEPS_PER_LAYER * layers.length);
     const staged: (StagedLayer | undefined)[] = [];
     for (const [at, diffId] of diffIds.entries()) {
       const layer = layers[at];
