@@ -39,7 +39,7 @@ function momentOf(when: Date | string, { log, headSeq, now }: SeqAtOptions): num
   // A clock that went back is behind the events that it stamped.
   const present = Math.max(now(), head);
   if (first > present) {
-    const text = when instanceof Date ? when.toISOString() : when;
+    const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
     throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
       data: { when: text, now: present },
     });
