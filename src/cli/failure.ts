@@ -39,7 +39,7 @@ function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string
 
 /** Returns the line that says what to do. */
 export function hintLine(hint: string, colors: Colors): string {
-  return `${colors.cyan('hint:')} ${hint}`;
+  return `${colors.cyan('hint:')} ${printable(hint)}`;
 }
 
 /** Returns the line that says what was noticed and did not keep a command from its work. */

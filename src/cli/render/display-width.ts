@@ -16,10 +16,11 @@ export function truncate(text: string, columns: number): string {
   if (columns < 1) return '';
   let kept = '';
   let width = 0;
-  for (const character of text) {
-    width += displayWidth(character);
+  // By what is drawn as one: half an emoji would leave a joiner that nobody sees.
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    width += displayWidth(segment);
     if (width > columns - 1) break;
-    kept += character;
+    kept += segment;
   }
   return `${kept}…`;
 }
