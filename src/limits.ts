@@ -15,6 +15,12 @@ export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 export const MAX_JSON_DEPTH = 1_000;
 /** Values in one JSON text, those in arrays and objects each counted: a parsed value takes ten times its text. */
 export const MAX_JSON_VALUES = 1_000_000;
+/** Characters of one number in a JSON text: a 64-bit integer has 20, a double that is written out as it is some 770. */
+export const MAX_JSON_NUMBER_LENGTH = 1_000;
+/** Values in an image config: it has six for a build step, one for a label or variable, so real ones have some thousand at most. */
+export const MAX_CONFIG_VALUES = 100_000;
+/** Build steps in the history of an image config: those of real images are fewer than 1,000. */
+export const MAX_HISTORY_ENTRIES = 10_000;
 /** Size of `actor` and `requestId` of an event, UTF-8. */
 export const MAX_ACTOR_BYTES = 1_024;
 /** Size of `reason` of an event, UTF-8. */
@@ -98,6 +104,8 @@ export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
 export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
 /** Indexes nested in indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
+/** Names in one archive: more than any registry has tags of one repository. Each is decided and written in one batch. */
+export const MAX_REFERENCES_PER_ARCHIVE = 10_000;
 /** Images in one archive. */
 export const MAX_IMAGES_PER_ARCHIVE = 10_000;
 /** Size of one layer, decompressed. */

@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   for await (const measured of runBenchmarks(chosen, options.sizes)) {
     const outcome = options.isJudged ? measured : withoutTargets(measured);
     printOutcome(outcome, options);
-    lines.push(...outcome.lines);
+    for (const line of outcome.lines) lines.push(line);
     if (outcome.error !== undefined) failures.push(outcome.benchmark.name);
   }
   printEnd(lines, failures, options);

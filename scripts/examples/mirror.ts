@@ -73,4 +73,4 @@ async function main(directory = './data', target = `${resolve(directory)}-mirror
   console.log(`${store.len()} images mirrored up to event ${consumer.position}`);
 }
 
-if (import.meta.filename === process.argv[1]) await main(...process.argv.slice(2));
+if (import.meta.filename === process.argv[1]) await main(process.argv[2], process.argv[3]);

@@ -100,13 +100,17 @@ function chartLines(columns: readonly Column[], teams: ReadonlyMap<ImageId, stri
       if (counts !== undefined) counts[at] = (counts[at] ?? 0) + 1;
     }
   }
-  const most = Math.max(...[...rows.values()].flat());
+  const most = largest([...rows.values()].flat());
   const lines = [...rows].map(([team, counts]) => {
     const heights = counts.map((count) => HEIGHTS[Math.ceil((count / most) * 8)]).join('');
-    return row(team, heights, String(counts.at(-1)), String(Math.max(...counts)));
+    return row(team, heights, String(counts.at(-1)), String(largest(counts)));
   });
   const [first = '', last = ''] = [columns[0], columns.at(-1)].map((column) => dateOf(column?.moment ?? 0));
   return [row('TEAM', first + last.padStart(COLUMNS - first.length), 'NOW', 'MOST'), ...lines];
+}
+
+function largest(counts: readonly number[]): number {
+  return counts.reduce((most, count) => Math.max(most, count), 0);
 }
 
 function row(team: string, drawing: string, now: string, most: string): string {

@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES } from '../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_REFERENCES_PER_ARCHIVE } from '../limits.js';
 import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
@@ -8,7 +8,7 @@ import type { ArchiveTree } from './archive-tree.js';
 import { findFile } from './blob-lookup.js';
 import { type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
 import type { DocumentBudget } from './document-budget.js';
-import { type DockerImageDocument, dockerManifestCodec, parseDocument } from './documents.js';
+import { type DockerImageDocument, dockerManifestCodec } from './documents.js';
 import type { ImageBuilder } from './image-builder.js';
 import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
 import type { OciChild } from './oci-graph.js';
@@ -24,6 +24,9 @@ export interface DockerArchive {
   /** What index.json names, in an archive that has one; its manifests are attached to the images. */
   readonly oci: readonly OciChild[];
 }
+
+/** What a name costs: to parse it, and to find what it stands for. */
+const STEPS_PER_NAME = 5;
 
 interface NamedImage {
   readonly reference: string;
@@ -42,15 +45,18 @@ export async function addDockerImages(
 ): Promise<void> {
   const documents = await readDockerManifest(archive);
   checkImageCount(documents.length, choice.maxImages);
+  checkNameCount(documents, archive.limits.maxReferences);
   const names: NamedImage[] = [];
   const platforms = new Set<string>();
   for (const [at, document] of documents.entries()) {
-    names.push(...(await addImage(contents, archive, document, { at, choice, platforms })));
+    for (const name of await addImage(contents, archive, document, { at, choice, platforms })) names.push(name);
   }
   requirePlatform(contents, choice.platform, platforms);
   await attachManifests(contents, archive.oci);
+  const entries = names.length === 0 ? new Map<string, OciChild[]>() : byReference(archive.oci);
   for (const { reference, image } of names) {
-    contents.addReference({ reference, image, ...targetOf(contents, archive.oci, reference, image) });
+    await archive.documents.spend(STEPS_PER_NAME);
+    contents.addReference({ reference, image, ...targetOf(contents, entries.get(reference) ?? [], image) });
   }
 }
 
@@ -59,11 +65,21 @@ async function readDockerManifest({ tree, documents, limits }: DockerArchive): P
   if (file === undefined) throw missing('manifest.json', 'a file');
   const bytes = await documents.read(file, limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
   const jsonLimits = { maxValues: limits.maxJsonValues };
-  const images = parseDocument(bytes, dockerManifestCodec, 'manifest.json', jsonLimits);
+  const images = await documents.parse(bytes, dockerManifestCodec, 'manifest.json', jsonLimits);
   if (images !== null) return images;
   throw new StoreError(
     'ARCHIVE_MANIFEST_INVALID',
     'cannot read manifest.json of the archive: expected a list, found null',
+  );
+}
+
+function checkNameCount(documents: readonly DockerImageDocument[], limit = MAX_REFERENCES_PER_ARCHIVE): void {
+  const found = documents.reduce((sum, { repoTags }) => sum + (repoTags?.length ?? 0), 0);
+  if (found <= limit) return;
+  throw new StoreError(
+    'ARCHIVE_LIMIT_EXCEEDED',
+    `cannot read manifest.json of the archive: expected at most ${limit} names, found ${found}`,
+    { data: { limit, found } },
   );
 }
 
@@ -87,7 +103,9 @@ async function addImage(
   const layers = (document.layers ?? []).map((name) => ({ name, file: findFile(archive.tree, name) }));
   const staged = await archive.builder.layers(config, layers, where);
   contents.addImage(config, { parent: parentOf(document, where), staged });
-  return (document.repoTags ?? []).map((tag) => ({ reference: canonicalReference(tag), image: config.id }));
+  const tags = document.repoTags ?? [];
+  await archive.documents.spend(STEPS_PER_NAME * tags.length);
+  return tags.map((tag) => ({ reference: canonicalReference(tag), image: config.id }));
 }
 
 function parentOf(document: DockerImageDocument, where: string): ImageId | undefined {
@@ -113,18 +131,29 @@ async function attachManifests(contents: ContentsBuilder, oci: readonly OciChild
   }
 }
 
+/** Returns the entries of index.json by their names: to look through all of them for each name takes the square of both. */
+function byReference(oci: readonly OciChild[]): ReadonlyMap<string, readonly OciChild[]> {
+  const entries = new Map<string, OciChild[]>();
+  for (const child of oci) {
+    const reference = annotatedReference(child.annotations);
+    if (reference === undefined) continue;
+    const known = entries.get(reference);
+    if (known === undefined) entries.set(reference, [child]);
+    else known.push(child);
+  }
+  return entries;
+}
+
 /**
- * Returns what `reference` stands for by the OCI part: the entry of that name that leads to `image`, else the image's
- * manifest when it has only one.
+ * Returns what a name stands for by the `entries` of index.json that have it: the first that leads to `image`, else the
+ * image's manifest when it has only one.
  */
 function targetOf(
   contents: ContentsBuilder,
-  oci: readonly OciChild[],
-  reference: string,
+  entries: readonly OciChild[],
   image: ImageId,
 ): Pick<ArchiveReference, 'target' | 'platforms'> {
-  for (const { node, platform, annotations } of oci) {
-    if (annotatedReference(annotations) !== reference) continue;
+  for (const { node, platform } of entries) {
     const manifests = platformManifests(node, undefined, platform).filter(({ node: { config } }) =>
       contents.has(config.id),
     );

@@ -120,8 +120,13 @@ export const repositoriesCodec: Codec<Readonly<Record<string, StringMap>> | null
  * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it exceeds `limits`
  */
 export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): T {
+  return parsedDocument(where, () => decodeJson(bytes, codec, limits));
+}
+
+/** Returns what `parse` returns; what it finds wrong with the document `where` is thrown as `parseDocument` does. */
+export function parsedDocument<T>(where: string, parse: () => T): T {
   try {
-    return decodeJson(bytes, codec, limits);
+    return parse();
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     const code = error instanceof JsonLimitError ? 'ARCHIVE_LIMIT_EXCEEDED' : 'ARCHIVE_MANIFEST_INVALID';

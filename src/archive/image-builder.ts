@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { StoreError } from '../errors.js';
 import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../limits.js';
 import { EMPTY_LAYER_DIFF_ID } from '../model/child-image.js';
-import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest } from '../model/digest.js';
+import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest, type Sha256 } from '../model/digest.js';
 import { type Image, newFromJSON } from '../model/image.js';
 import { requireLayer } from '../tar/layer-meter.js';
 import type { StagedLayer, Staging } from './archive.js';
@@ -24,6 +25,9 @@ export interface NamedLayer {
   readonly file: ArchiveFile | undefined;
 }
 
+const sha256: Sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+/** What a layer costs that was measured before: to look its file up, by name and by digest. */
+const STEPS_PER_LAYER = 4;
 /** Zero bytes of a tar without entries, whose layer a file of no bytes stands for too. */
 const EMPTY_TAR_BYTES = 1024;
 
@@ -59,6 +63,9 @@ export class ImageBuilder {
         { data: { image: file.digest, limit, found: diffIds.length } },
       );
     }
+    // Kept by the image: whoever decides about all of them at once does not hash them all at once.
+    await this.#documents.spend(STEPS_PER_LAYER * diffIds.length);
+    image.rootFS.chainID(sha256);
     const config = { id: idFromDigest(file.digest), bytes, image, diffIds };
     this.#configs.set(file.digest, config);
     return config;
@@ -85,6 +92,7 @@ export class ImageBuilder {
         { data: { image: id, expected: diffIds.length, found: layers.length } },
       );
     }
+    await this.#documents.spend(STEPS_PER_LAYER * layers.length);
     const staged: (StagedLayer | undefined)[] = [];
     for (const [at, diffId] of diffIds.entries()) {
       const layer = layers[at];

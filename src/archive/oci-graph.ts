@@ -2,7 +2,7 @@ import { StoreError } from '../errors.js';
 import { MAX_ARCHIVE_DESCRIPTORS, MAX_ARCHIVE_JSON_BYTES, MAX_IMAGES_PER_ARCHIVE, MAX_INDEX_DEPTH } from '../limits.js';
 import type { Digest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
-import type { JsonLimits } from '../model/json/parse-json.js';
+import type { Codec } from '../model/json/codec.js';
 import type { ArchiveFile } from './archive-file.js';
 import type { ArchiveTree } from './archive-tree.js';
 import { findBlob } from './blob-lookup.js';
@@ -12,7 +12,6 @@ import {
   indexCodec,
   layoutCodec,
   manifestCodec,
-  parseDocument,
   type PlatformDocument,
   toDescriptor,
 } from './documents.js';
@@ -58,6 +57,8 @@ export interface OciGraphOptions {
   readonly notice: (text: string) => void;
 }
 
+/** What a descriptor costs whose blob was read before. */
+const STEPS_PER_DESCRIPTOR = 5;
 const LAYOUT_VERSION = '1.0.0';
 
 /** Reads the indexes and manifests of an OCI image layout; each blob once, however often it is named. */
@@ -85,7 +86,7 @@ export class OciGraph {
   }
 
   async #checkLayout(): Promise<void> {
-    const layout = parseDocument(await this.#readNamed('oci-layout'), layoutCodec, 'oci-layout', this.#jsonLimits);
+    const layout = await this.#parse(await this.#readNamed('oci-layout'), layoutCodec, 'oci-layout');
     if (layout.imageLayoutVersion === LAYOUT_VERSION) return;
     const found = JSON.stringify(layout.imageLayoutVersion.slice(0, 40));
     throw new StoreError(
@@ -108,17 +109,19 @@ export class OciGraph {
     return documents.read(file, limits.maxJsonBytes ?? MAX_ARCHIVE_JSON_BYTES, 'ARCHIVE_LIMIT_EXCEEDED');
   }
 
-  get #jsonLimits(): JsonLimits {
-    return { maxValues: this.#options.limits.maxJsonValues };
+  #parse<T>(bytes: Uint8Array, codec: Codec<T>, where: string): Promise<T> {
+    const { documents, limits } = this.#options;
+    return documents.parse(bytes, codec, where, { maxValues: limits.maxJsonValues });
   }
 
   async #children(bytes: Uint8Array, where: string, depth: number): Promise<readonly OciChild[]> {
-    const descriptors = parseDocument(bytes, indexCodec, where, this.#jsonLimits).manifests ?? [];
+    const descriptors = (await this.#parse(bytes, indexCodec, where)).manifests ?? [];
     const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
     if (descriptors.length > limit) throw exceeded(where, `at most ${limit} manifests`, descriptors.length);
     this.#count(descriptors.length, where);
     const children: OciChild[] = [];
     for (const [at, document] of descriptors.entries()) {
+      await this.#options.documents.spend(STEPS_PER_DESCRIPTOR);
       const child = await this.#child(document, `${where}: manifests[${at}]`, depth);
       if (child !== undefined) children.push(child);
     }
@@ -198,7 +201,7 @@ export class OciGraph {
     depth: number,
   ): Promise<ManifestNode | undefined> {
     const where = `manifest ${descriptor.digest}`;
-    const document = parseDocument(bytes, manifestCodec, where, this.#jsonLimits);
+    const document = await this.#parse(bytes, manifestCodec, where);
     if (!isConfigType(document.config.mediaType)) {
       const found = JSON.stringify(document.config.mediaType.slice(0, 100));
       this.#options.notice(`passed over ${descriptor.digest}: its config is of type ${found}, so it is no image`);

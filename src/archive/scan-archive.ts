@@ -25,6 +25,7 @@ export interface ArchiveLimits extends TarReaderOptions {
   readonly maxDescriptors?: number | undefined;
   readonly maxIndexDepth?: number | undefined;
   readonly maxImages?: number | undefined;
+  readonly maxReferences?: number | undefined;
   readonly maxLayersPerImage?: number | undefined;
   readonly layer?: LayerMeterOptions | undefined;
   /** How far an archive compressed as a whole may expand. */
@@ -119,7 +120,7 @@ async function readAll(entry: TarEntry): Promise<Uint8Array> {
 
 async function* noteStart(source: AsyncIterable<Uint8Array>, start: number[]): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
-    if (start.length < SHOWN_START_BYTES) start.push(...chunk.subarray(0, SHOWN_START_BYTES - start.length));
+    for (const byte of chunk.subarray(0, SHOWN_START_BYTES - start.length)) start.push(byte);
     yield chunk;
   }
 }
@@ -139,6 +140,6 @@ function describe(start: readonly number[]): string {
   const isText = start.every(
     (byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09,
   );
-  if (isText) return `text that starts with ${JSON.stringify(String.fromCharCode(...start))}`;
+  if (isText) return `text that starts with ${JSON.stringify(Buffer.from(start).toString('latin1'))}`;
   return `a file that starts with the bytes ${Buffer.from(start).toString('hex')}`;
 }

@@ -29,16 +29,17 @@ export async function reportFailure(error: unknown, io: CliIo, { out, err }: Out
 
 /** Returns the lines about `error`: what could not be done, and what to do about it where that is known. */
 function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string[] {
-  const lines = [`${colors.red('imagelog:')} ${messageOf(error)}`];
   const hint = hintOf(error);
-  if (hint !== undefined) lines.push(hintLine(hint, colors));
-  if (env['IMAGELOG_DEBUG'] && error instanceof Error) lines.push(...stackLines(error));
-  return lines;
+  return [
+    `${colors.red('imagelog:')} ${messageOf(error)}`,
+    ...(hint === undefined ? [] : [hintLine(hint, colors)]),
+    ...(env['IMAGELOG_DEBUG'] && error instanceof Error ? stackLines(error) : []),
+  ];
 }
 
 /** Returns the line that says what to do. */
 export function hintLine(hint: string, colors: Colors): string {
-  return `${colors.cyan('hint:')} ${hint}`;
+  return `${colors.cyan('hint:')} ${printable(hint)}`;
 }
 
 /** Returns the line that says what was noticed and did not keep a command from its work. */

@@ -92,10 +92,10 @@ export function contentKey(digest: Digest): Uint8Array {
 
 /** Returns the key of the mark of content that the batch which begins at `seq` removed: each removal has its own. */
 export function removedKey(digest: Digest, seq: number): Uint8Array {
-  return keyAt(Uint8Array.of(REMOVED_PREFIX, ...hashFromDigest(digest)), seq);
+  return keyAt(Uint8Array.from([REMOVED_PREFIX, ...hashFromDigest(digest)]), seq);
 }
 
 /** Returns the key of the content row that a mark is about. */
 export function contentKeyOfRemoved(key: Uint8Array): Uint8Array {
-  return Uint8Array.of(CONTENT_PREFIX, ...key.subarray(1, 1 + HASH_BYTES));
+  return Uint8Array.from([CONTENT_PREFIX, ...key.subarray(1, 1 + HASH_BYTES)]);
 }

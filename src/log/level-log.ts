@@ -180,8 +180,10 @@ export class LevelLog implements Log {
     const found: StoredEvent[] = [];
     const tree = this.#copyOfTree();
     for await (const page of eventPages(source, { first: from, last: end.seq })) {
-      found.push(...page);
-      for (const { seq } of page) tree.append(this.leafHash(seq) as Uint8Array);
+      for (const event of page) {
+        found.push(event);
+        tree.append(this.leafHash(event.seq) as Uint8Array);
+      }
     }
     this.#standAt(end, tree);
     this.#failure = undefined;

@@ -103,11 +103,11 @@ function parseKey(text: string): { readonly name: string; readonly key: Uint8Arr
 
 function formatKey(name: string, publicKey: Uint8Array, key: Uint8Array): string {
   const hash = keyIdOf(name, publicKey).toString(16).padStart(8, '0');
-  return `${name}+${hash}+${bytesToBase64(Uint8Array.of(ED25519, ...key))}`;
+  return `${name}+${hash}+${bytesToBase64(Uint8Array.from([ED25519, ...key]))}`;
 }
 
 function keyIdOf(name: string, publicKey: Uint8Array): number {
-  const input = Uint8Array.of(...new TextEncoder().encode(`${name}\n`), ED25519, ...publicKey);
+  const input = Uint8Array.from([...new TextEncoder().encode(`${name}\n`), ED25519, ...publicKey]);
   return new DataView(sha256(input).slice().buffer).getUint32(0);
 }
 
@@ -121,7 +121,7 @@ async function publicKeyOf(seed: Uint8Array): Promise<Uint8Array> {
 }
 
 function pkcs8Of(seed: Uint8Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.of(...PKCS8_PREFIX, ...seed);
+  return Uint8Array.from([...PKCS8_PREFIX, ...seed]);
 }
 
 function noKey(why: string, cause?: unknown): StoreError {

@@ -81,7 +81,7 @@ const NOTHING: KeyRange = { start: Uint8Array.of(0xff), end: Uint8Array.of(0xff)
 
 /** Returns the ranges around `keys`, which are in order: their ends are no keys of rows. */
 function rangesOf(keys: readonly Uint8Array[]): readonly KeyRange[] {
-  const single = keys.map((key) => ({ start: key.slice(0, -1), end: Uint8Array.of(...key, 0) }));
+  const single = keys.map((key) => ({ start: key.slice(0, -1), end: Uint8Array.from([...key, 0]) }));
   const [first] = single;
   const last = single.at(-1);
   if (single.length <= MOST_SINGLE_RANGES || first === undefined || last === undefined) return single;

@@ -20,7 +20,7 @@ export async function renewTreeRows(
   const hashes: CompletedHash[] = [];
   const tree = await growTree(source, seq, (completed) => {
     throwIfAborted(signal);
-    hashes.push(...completed);
+    for (const hash of completed) hashes.push(hash);
   });
   if (!equalHashes(tree.root(), root)) {
     const message = `the events up to seq ${seq} are not those that were appended: their tree has another root`;

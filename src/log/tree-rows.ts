@@ -125,7 +125,9 @@ export async function growTree(
     const tile = tileOfTree(0, index, size);
     const leaves = await readTileRows(source, tile);
     const completed: CompletedHash[] = [];
-    for (let at = 0; at < tile.width; at++) completed.push(...frontier.append(hashInTile(leaves, at)));
+    for (let at = 0; at < tile.width; at++) {
+      for (const hash of frontier.append(hashInTile(leaves, at))) completed.push(hash);
+    }
     if (completed.length > 0) await take(completed);
   }
   return frontier;
@@ -151,7 +153,7 @@ async function writeTreeRows(source: LogSource, size: number): Promise<Frontier>
     await writeBatch(batch);
   };
   const frontier = await growTree(source, size, async (completed) => {
-    waiting.push(...completed);
+    for (const hash of completed) waiting.push(hash);
     if (waiting.length >= ROWS_AT_A_TIME) await write();
   });
   await write();

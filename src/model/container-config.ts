@@ -57,7 +57,9 @@ const names: Codec<NameSet | null> = mapCodec(structCodec<Readonly<Record<string
 
 /** Docker's strslice.StrSlice: a list, or one string that stands for a list of itself. A second value replaces the first. */
 const commandCodec: Codec<readonly string[] | null> = {
-  ...strings,
+  zero: strings.zero,
+  encode: strings.encode,
+  isEmpty: strings.isEmpty,
   decode: (value) => (typeof value === 'string' ? [value] : strings.decode(value, null)),
 };
 

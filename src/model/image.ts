@@ -3,7 +3,7 @@ import type { Details } from './details.js';
 import { digestOf, type DiffId, type ImageId } from './digest.js';
 import type { History } from './history.js';
 import { hostArchitecture, hostOs } from './host.js';
-import { decodeImageConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
+import { decodeImageConfig, decodeIncomingConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
 import type { Int64 } from './json/scalar-codecs.js';
 import type { Platform } from './platform.js';
 import { fixedRootFS, type RootFS, TypeLayers } from './rootfs.js';
@@ -164,6 +164,11 @@ class ConfiguredImage implements Image {
     return { ...v1Image, parent: '' };
   }
 
+  /** The same image with another parent. What was decoded is shared. */
+  withParent(parent: ImageId | ''): Image {
+    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent } });
+  }
+
   /** The same image called `id`, in its config too. */
   renamed(id: ImageId): Image {
     return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, id });
@@ -172,12 +177,13 @@ class ConfiguredImage implements Image {
 
 /**
  * Returns the image whose config is `bytes`, which are kept and must not be changed. Answers as the Go package's
- * NewFromJSON: unknown fields are passed over and diff ids are not checked. Nothing bounds the size: the
- * caller does.
- * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing
+ * NewFromJSON: unknown fields are passed over and diff ids are not checked. The caller bounds the size.
+ * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing; when
+ *   they hold more values than MAX_CONFIG_VALUES, more build steps than MAX_HISTORY_ENTRIES, or a number longer than
+ *   MAX_JSON_NUMBER_LENGTH
  */
 export function newFromJSON(bytes: Uint8Array): Image {
-  const config = decodeImageConfig(bytes);
+  const config = decodeIncomingConfig(bytes);
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes });
 }
 
@@ -188,6 +194,12 @@ export function newFromJSON(bytes: Uint8Array): Image {
 export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {
   const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id });
+}
+
+/** Returns `image` with another parent, or none; what was decoded of its config is shared. */
+export function withParent(image: Image, parent: ImageId | undefined): Image {
+  if (image instanceof ConfiguredImage) return image.withParent(parent ?? '');
+  return identifiedImage(image.rawJSON(), image.id(), parent);
 }
 
 /** Returns an image without a config that is called `id`. */

@@ -4,14 +4,15 @@ export interface Moment {
   readonly last: number;
 }
 
-const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
 const DAY_MS = 86_400_000;
 /** A leap second has no number of its own in the milliseconds since the epoch: it is the end of the second before. */
 const LEAP_SECOND = '60';
 
 /**
  * Returns what `text` means: a date, which is all of that day; or a date and a time (RFC 3339, section 5.6), where the seconds and
- * the zone may be absent. What has no zone is UTC. Undefined for everything else.
+ * the zone may be absent. What has no zone is UTC. Digits after the third of a fraction are cut: events have milliseconds.
+ * Undefined for everything else.
  */
 export function parseMoment(text: string): Moment | undefined {
   const match = MOMENT.exec(text);

@@ -1,5 +1,5 @@
 import type { ImageId } from './digest.js';
-import { type Image, identifiedImage } from './image.js';
+import { type Image, identifiedImage, withParent } from './image.js';
 
 /**
  * The config of an image in a store: its bytes, and what they say, decoded when somebody asks and then kept. Several images may
@@ -31,9 +31,8 @@ export class StoredConfig {
    */
   image(id: ImageId, parent: ImageId | undefined): Image {
     // Its parent in the past may be another than now.
-    if (this.#image === undefined || this.#image.parent !== (parent ?? '')) {
-      this.#image = frozen(identifiedImage(this.#bytes, id, parent));
-    }
+    if (this.#image === undefined) this.#image = frozen(identifiedImage(this.#bytes, id, parent));
+    else if (this.#image.parent !== (parent ?? '')) this.#image = Object.freeze(withParent(this.#image, parent));
     return this.#image;
   }
 }

@@ -1,5 +1,5 @@
 import type { ChainId, ImageId } from './digest.js';
-import type { PlatformImage, StoredEvent } from './events.js';
+import type { StoredEvent } from './events.js';
 
 /** What an event is about: an image, a reference (canonical), a chain of layers, or the actor who did it. */
 export type Subject =
@@ -45,11 +45,14 @@ export function subjectsOf(event: StoredEvent): EventSubjects {
       images.push(event.image);
       break;
     case 'ReferenceSet':
-      images.push(event.image, event.previous, ...idsOf(event.platforms), ...idsOf(event.previousPlatforms));
+      images.push(event.image, event.previous);
+      for (const { image } of event.platforms ?? []) images.push(image);
+      for (const { image } of event.previousPlatforms ?? []) images.push(image);
       references.push(event.reference);
       break;
     case 'ReferenceRemoved':
-      images.push(event.image, ...idsOf(event.platforms));
+      images.push(event.image);
+      for (const { image } of event.platforms ?? []) images.push(image);
       references.push(event.reference);
       break;
     case 'LayerAdded':
@@ -70,10 +73,6 @@ export function isAbout(event: StoredEvent, subject: Subject): boolean {
   if ('reference' in subject) return 'reference' in event && event.reference === subject.reference;
   const { images, chains } = subjectsOf(event);
   return 'image' in subject ? images.includes(subject.image) : chains.includes(subject.chainId);
-}
-
-function idsOf(platforms: readonly PlatformImage[] | undefined): ImageId[] {
-  return platforms?.map(({ image }) => image) ?? [];
 }
 
 function distinct<Id>(ids: readonly (Id | undefined)[]): Id[] {

@@ -164,6 +164,6 @@ const OCTAL_FIELD = /^ *\0*([0-7]*)[ \0]*$/;
  * so that every reader finds the same number in what is accepted here.
  */
 function parseOctal(block: Uint8Array, offset: number, length: number): number | undefined {
-  const digits = OCTAL_FIELD.exec(String.fromCharCode(...block.subarray(offset, offset + length)))?.[1];
+  const digits = OCTAL_FIELD.exec(Buffer.from(block.buffer, block.byteOffset + offset, length).toString('latin1'))?.[1];
   return digits === undefined ? undefined : Number.parseInt(digits || '0', 8);
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ArchiveFile } from '../../src/archive/archive-file.js';
 import { DocumentBudget } from '../../src/archive/document-budget.js';
+import { dockerManifestCodec, parseDocument } from '../../src/archive/documents.js';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ARCHIVE_DOCUMENT_BYTES, MAX_JSON_VALUES } from '../../src/limits.js';
 import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
@@ -92,4 +93,79 @@ test('without another limit, the documents of an archive may have MAX_ARCHIVE_DO
   for (let count = 0; count < 64; count++) await budget.read(file, file.size, 'CONFIG_TOO_LARGE');
   const error = await t.throwsAsync(budget.read(file, file.size, 'CONFIG_TOO_LARGE'));
   t.true(isStoreError(error, 'ARCHIVE_LIMIT_EXCEEDED'), String(error));
+});
+
+/** Counts the turns of the event loop until `stop` is called. */
+function countTurns(): { stop(): number } {
+  let turns = 0;
+  let next: NodeJS.Immediate;
+  const turn = (): void => {
+    turns += 1;
+    next = setImmediate(turn);
+  };
+  next = setImmediate(turn);
+  return {
+    stop() {
+      clearImmediate(next);
+      return turns;
+    },
+  };
+}
+
+const countsTurns = test.macro({
+  async exec(t, _: string, least: number, make: () => Promise<Uint8Array>) {
+    const archive = await make();
+    let turns: { stop(): number } | undefined;
+    // All is in memory: nothing after the last byte waits for the system.
+    const onBytes = (bytes: number): void => {
+      if (bytes === archive.length) turns = countTurns();
+    };
+    await readBytes(archive, { onBytes });
+    const found = turns?.stop() ?? 0;
+    t.true(found >= least, `${found} turns`);
+  },
+  title: (_, what) => `others have turns while ${what} is read`,
+});
+
+const zeros = (count: number): string => Array<string>(count).fill('0').join();
+
+test(countsTurns, 'a docker archive of large configs', 10, async () => {
+  const image = await buildImage(['a']);
+  const configs = Array.from({ length: 12 }, (_, at) => ({
+    ...image,
+    config: Buffer.from(`${image.config.subarray(0, -1)},"n":${at},"x":[${zeros(90_000)}]}`),
+  }));
+  return buildTar(dockerEntries(configs));
+});
+
+test(countsTurns, 'a docker archive that names one image thousands of times', 5, async () => {
+  const entries = dockerEntries([await buildImage(['a'])]).filter(({ name }) => name !== 'manifest.json');
+  const documents = Array.from({ length: 9_000 }, () => ({ Config: 'config.0.json', Layers: ['0.0.tar'] }));
+  return buildTar([...entries, { name: 'manifest.json', body: JSON.stringify(documents) }]);
+});
+
+test(countsTurns, 'a manifest.json of many values', 5, async () => {
+  const entries = dockerEntries([await buildImage(['a'])], [{ x: JSON.parse(`[${zeros(400_000)}]`) as unknown }]);
+  return buildTar(entries);
+});
+
+test(countsTurns, 'an index.json of many descriptors', 5, async () => {
+  const image = await buildImage(['a']);
+  const manifest = manifestOf(image);
+  const descriptors = Array.from({ length: 9_000 }, () => manifestDescriptor(manifest));
+  return buildTar([LAYOUT, ...ociBlobs([image], [manifest]), { name: 'index.json', body: indexOf(descriptors) }]);
+});
+
+test('a long document is decoded as a short one is, with errors at their places', async (t) => {
+  const budget = new DocumentBudget();
+  const text = (last: string): Uint8Array =>
+    Buffer.from(`[${'{"Config":"a","LayerSources":{"b":{"size":1}}},'.repeat(5_000)}${last}]`);
+  const bytes = text('{"RepoTags":["c",null]}');
+  t.deepEqual(
+    await budget.parse(bytes, dockerManifestCodec, 'manifest.json'),
+    parseDocument(bytes, dockerManifestCodec, 'manifest.json'),
+  );
+  const error = await t.throwsAsync(budget.parse(text('{"RepoTags":["c",7]}'), dockerManifestCodec, 'manifest.json'));
+  t.true(isStoreError(error, 'ARCHIVE_MANIFEST_INVALID'), String(error));
+  t.regex(String(error), /5000\.RepoTags\.1: expected a string, found number 7/);
 });

@@ -10,6 +10,7 @@ import {
   MAX_INDEX_DEPTH,
   MAX_LAYERS_PER_IMAGE,
   MAX_LINK_DEPTH,
+  MAX_REFERENCES_PER_ARCHIVE,
 } from '../../src/limits.js';
 import { type BuiltEntry, buildTar } from '../tar/build-tar.js';
 import {
@@ -88,6 +89,11 @@ async function withImages(count: number): Promise<Buffer> {
   return buildTar([config, layer, manifest].filter((entry) => entry !== undefined));
 }
 
+async function withNames(count: number): Promise<Buffer> {
+  const names = Array.from({ length: count }, (_, at) => `built:${at}`);
+  return buildTar(dockerEntries([await buildImage(['a'])], [{ RepoTags: names }]));
+}
+
 function withLinks(count: number): Promise<Buffer> {
   const links = Array.from({ length: count }, (_, at): BuiltEntry => {
     return { name: `link${at}`, type: 'symlink', target: at === 0 ? 'manifest.json' : `link${at - 1}` };
@@ -106,5 +112,11 @@ test(holds, 'bytes of manifest.json', MAX_ARCHIVE_JSON_BYTES, padded, 'ARCHIVE_L
 test(holds, 'bytes of a config', MAX_CONFIG_BYTES, withConfigOf, 'CONFIG_TOO_LARGE');
 test(holds, 'images', MAX_IMAGES_PER_ARCHIVE, withImages, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'indexes in one another', MAX_INDEX_DEPTH, withIndexDepth, 'ARCHIVE_LIMIT_EXCEEDED');
+test(holds, 'names', MAX_REFERENCES_PER_ARCHIVE, withNames, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'layers of an image', MAX_LAYERS_PER_IMAGE, withLayers, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'links one after another', MAX_LINK_DEPTH, withLinks, 'ARCHIVE_LINK_INVALID');
+
+test('more names than a call takes arguments are refused like one too many', async (t) => {
+  const error = await t.throwsAsync(readBytes(await withNames(125_000)));
+  t.true(isStoreError(error, 'ARCHIVE_LIMIT_EXCEEDED'), String(error));
+});

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { buildImage, dockerEntries } from '../archive/built-archives.js';
+import { buildTar } from '../tar/build-tar.js';
 import { archive, ids, objectsOf, startSession } from './session.js';
 
 const TABLE = `REFERENCE                                  IMAGE ID      PLATFORM     CREATED             SIZE
@@ -134,4 +136,12 @@ test('an empty store has tables with nothing but their heads', async (t) => {
   t.is(await done('images', '--tree'), 'IMAGE ID      SIZE  REFERENCES\n');
   t.is(await done('log'), 'SEQ   TIME                 ACTOR           EVENT             WHAT\n');
   t.is(await done('images', '--json'), '');
+});
+
+test('the time of a config keeps its nanoseconds, whatever its offset and however long its fraction', async (t) => {
+  const { runIn, done } = await startSession(t);
+  const image = await buildImage(['a'], { created: '2024-01-01T01:30:00.1234567890123+01:30' });
+  await runIn({ stdin: await buildTar(dockerEntries([image])) }, 'load');
+  const [shown] = objectsOf(await done('images', '--json'));
+  t.is(shown?.['created'], '2024-01-01T00:00:00.123456789Z');
 });

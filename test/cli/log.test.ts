@@ -252,3 +252,30 @@ test('now is the end of the log, also when the clock ran ahead once and was set 
   t.is(stdout.trimEnd().split('\n').length, 2);
   t.regex(stdout, /later:1/);
 });
+
+test('what cannot be seen in an actor, a reason or an argument is shown escaped by every command', async (t) => {
+  const { run, done } = await startSession(t);
+  const hidden = 'a\u00ad\u034f\u115f\u180e\u200b\u202e\u2800\u3164\ufe0f\uffa0\u{e0041}b';
+  const envelope = ['--actor', hidden, '--reason', hidden, '--request-id', hidden];
+  await done('load', archive('docker25-untagged.tar'), ...envelope);
+  const [image = ''] = (await done('images', '--quiet')).split('\n');
+  await done('tag', image, 'shop/app:1', ...envelope);
+  for (const argv of [
+    ['log'],
+    ['log', '--json'],
+    ['log', '--actor', hidden],
+    ['refs', 'shop/app:1'],
+    ['refs', 'shop/app:1', '--json'],
+    ['diff', '0', 'now'],
+    ['inspect', hidden],
+    ['resolve', `shop/${hidden}`],
+    ['log', '--since', hidden],
+    ['load', hidden],
+    ['log', '--actor', `no${hidden}`],
+    [hidden],
+  ]) {
+    const { stdout, stderr } = await run(...argv);
+    t.notRegex(stdout + stderr, /[\p{Default_Ignorable_Code_Point}\u2800]/u, argv.join(' '));
+    t.regex(stdout + stderr, /a\\u00ad\\u034f/, argv.join(' '));
+  }
+});

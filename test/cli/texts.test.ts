@@ -1,14 +1,20 @@
 import test, { type ExecutionContext } from 'ava';
+import pico from 'picocolors';
 import { globMatcher } from '../../src/cli/query/glob.js';
 import { bar } from '../../src/cli/render/bar.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
+import { isPrintable, printable } from '../../src/cli/render/printable.js';
+import { paintJson } from '../../src/cli/render/paint-json.js';
 import { jsonText } from '../../src/cli/render/json-text.js';
 import { sizeText } from '../../src/cli/render/size-text.js';
+import { tableLines } from '../../src/cli/render/table.js';
 import { durationText, localText } from '../../src/cli/render/time-text.js';
 import { treeLines } from '../../src/cli/render/tree.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { momentsOf, parseWhen } from '../../src/cli/when.js';
 import type { When } from '../../src/store/audit/audit.js';
+
+const mark = (kind: string) => (text: unknown) => `${kind}<${String(text)}>`;
 
 const NOW = Date.parse('2026-01-31T12:00:00Z');
 
@@ -36,6 +42,7 @@ test(means, '1w2d3h4m5s6ms', new Date('2026-01-22T08:55:54.994Z'), '2026-01-22T0
 test(means, '2024-02-29', '2024-02-29', '2024-02-29T00:00:00.000Z', '2024-02-29T23:59:59.999Z');
 test(means, '2026-01-31T14:05', '2026-01-31T14:05', '2026-01-31T14:05:00.000Z');
 test(means, '2026-01-31t14:05:09+02:00', '2026-01-31t14:05:09+02:00', '2026-01-31T12:05:09.000Z');
+test(means, '2026-01-31T12:00:00.1234567890123Z', '2026-01-31T12:00:00.1234567890123Z', '2026-01-31T12:00:00.123Z');
 for (const text of [
   '2026-02-30',
   '2026-01-31T25:00',
@@ -121,6 +128,63 @@ test('bars show the least share, and never more than the whole', (t) => {
   );
 });
 
+const shows = test.macro({
+  title: (_, what: string) => what,
+  exec: (t: ExecutionContext, _: string, text: string, expected: string) => {
+    t.is(printable(text), expected);
+    t.is(isPrintable(text), text === expected);
+  },
+});
+
+for (const unseen of [
+  ...['\u00ad', '\u034f', '\u061c', '\u115f', '\u1160', '\u17b4', '\u180b', '\u180e', '\u200b', '\u200c', '\u200d'],
+  ...['\u200e', '\u200f', '\u2028', '\u202e', '\u2060', '\u2065', '\u2069', '\u2800', '\u3164', '\ufe00', '\ufe0e'],
+  ...['\ufe0f', '\ufeff', '\uffa0', '\ufff9', '\ud800', '\u007f'],
+]) {
+  const code = `\\u${unseen.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  test(shows, `the character ${code} between letters is escaped`, `a${unseen}b`, `a${code}b`);
+}
+test(shows, 'a tag is escaped', 'a\u{e0041}b', 'a\\udb40\\udc41b');
+test(shows, 'a selector beyond U+FFFF is escaped', 'a\u{e0100}b', 'a\\udb40\\udd00b');
+test(shows, 'text of many scripts stays', 'Zoë 山田 משה علي ก็ 한글 ⠁ e\u0301', 'Zoë 山田 משה علي ก็ 한글 ⠁ e\u0301');
+test(shows, 'spaces of any width stay', 'a\u00a0b\u3000c', 'a\u00a0b\u3000c');
+for (const emoji of ['👨‍👩‍👧', '❤️', '1️⃣', '🏴󠁧󠁢󠁥󠁮󠁧󠁿', '🏳️‍🌈', '👍🏽']) {
+  test(shows, `the emoji ${emoji} stays`, `a${emoji}b`, `a${emoji}b`);
+}
+test(shows, 'a joiner after an emoji and before none is escaped', '👨\u200da', '👨\\u200da');
+test(shows, 'a selector after an emoji that needs none is escaped', '😀\ufe0f', '😀\\ufe0f');
+test(shows, 'a tag after a flag that needs none is escaped', '🏴\u{e0067}', '🏴\\udb40\\udc67');
+test(shows, 'a joiner after a virama stays', 'क्\u200dष', 'क्\u200dष');
+test(shows, 'a second joiner after a virama is escaped', 'क्\u200d\u200dष', 'क्\\u200d\\u200dष');
+test(shows, 'a joiner after another Indic letter is escaped', 'क\u200dष', 'क\\u200dष');
+
+test('a cut never leaves half an emoji', (t) => {
+  t.is(truncate('👨‍👩‍👧👨‍👩‍👧', 3), '👨‍👩‍👧…');
+  t.is(truncate('👨‍👩‍👧👨‍👩‍👧', 2), '…');
+});
+
+test('JSON of a string of many megabytes is painted', (t) => {
+  const text = jsonText({ key: '\u007f'.repeat(4_000_000) });
+  t.is(
+    paintJson(text, pico.createColors(true)),
+    `{\u001b[36m"key"\u001b[39m:\u001b[32m${text.slice(7, -1)}\u001b[39m}`,
+  );
+});
+
+test('JSON is painted by what its tokens are', (t) => {
+  const colors = {
+    ...pico.createColors(true),
+    cyan: mark('k'),
+    green: mark('s'),
+    yellow: mark('n'),
+    magenta: mark('w'),
+  };
+  t.is(
+    paintJson('{"a\\"": ["b:", -1.5e3, true], "c" :null}', colors),
+    '{k<"a\\"">: [s<"b:">, n<-1.5e3>, w<true>], k<"c"> :w<null>}',
+  );
+});
+
 test('JSON escapes what a terminal would obey, and parses to the same value', (t) => {
   const value = { text: '\u001b[2J\u009b\u202e\u007f\u2028"\\', list: [1, null] };
   for (const indent of [0, 2]) {
@@ -139,4 +203,11 @@ test('a tree of any depth is drawn', (t) => {
     branches.map(({ node, branch }) => `${branch}${node}`),
     ['a', '├─ b', '│  └─ d', '└─ c'],
   );
+});
+
+test('a table of more rows than a call takes arguments is drawn', (t) => {
+  const rows = Array.from({ length: 200_000 }, (_, at) => [`${at}`]);
+  const lines = tableLines([{ title: 'AT' }], rows, { colors: pico.createColors(false) });
+  t.is(lines.length, rows.length + 1);
+  t.is(lines.at(-1), '199999');
 });

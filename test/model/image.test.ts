@@ -1,7 +1,8 @@
 import test from 'ava';
+import { MAX_CONFIG_VALUES, MAX_HISTORY_ENTRIES, MAX_JSON_NUMBER_LENGTH } from '../../src/limits.js';
 import { digestOf, type DiffId, idFromDigest, type ImageId } from '../../src/model/digest.js';
 import type { Details } from '../../src/model/details.js';
-import { clone, newFromJSON, newImage } from '../../src/model/image.js';
+import { clone, identifiedImage, newFromJSON, newImage } from '../../src/model/image.js';
 import { StoredConfig } from '../../src/model/stored-config.js';
 import { storedImage } from '../../src/model/stored-image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
@@ -215,6 +216,28 @@ test('deep nesting is refused, also in a field that nobody reads', (t) => {
   t.notThrows(() => newFromJSON(deep(999)));
   storeError(t, 'CONFIG_INVALID', () => newFromJSON(deep(1_000)));
   storeError(t, 'CONFIG_INVALID', () => newFromJSON(deep(2_000_000)));
+});
+
+const limited = test.macro({
+  exec(t, _: string, limit: number, config: (count: number) => string) {
+    t.notThrows(() => newFromJSON(bytesOf(config(limit))));
+    const { message } = storeError(t, 'CONFIG_INVALID', () => newFromJSON(bytesOf(config(limit + 1))));
+    t.regex(message, new RegExp(`(more than|at most) ${limit}`));
+  },
+  title: (_, what, limit) => `a config may have ${limit} ${what}, and not one more`,
+});
+
+const items = (count: number, item: string): string => Array<string>(count).fill(item).join();
+// The config, its rootfs and the list itself are values too.
+test(limited, 'values', MAX_CONFIG_VALUES, (count) => `{"rootfs":{},"x":[${items(count - 3, '0')}]}`);
+test(limited, 'build steps', MAX_HISTORY_ENTRIES, (count) => `{"rootfs":{},"history":[${items(count, '{}')}]}`);
+test(limited, 'digits in a number', MAX_JSON_NUMBER_LENGTH, (count) => `{"rootfs":{},"x":${'1'.repeat(count)}}`);
+
+test('what a store took in before there were limits is read', (t) => {
+  const steps = items(MAX_HISTORY_ENTRIES + 1, '{}');
+  const others = items(MAX_CONFIG_VALUES, '0');
+  const bytes = bytesOf(`{"rootfs":{},"history":[${steps}],"x":[${others},${'1'.repeat(MAX_JSON_NUMBER_LENGTH + 1)}]}`);
+  t.is(identifiedImage(bytes, digestOf(bytes) as ImageId, undefined).history.length, MAX_HISTORY_ENTRIES + 1);
 });
 
 test('a string of 4 MiB is read, with and without escapes', (t) => {

@@ -13,6 +13,9 @@ for (const [text, time] of [
   ['2026-01-31T06:30:00-05:30', NOON],
   ['2026-01-31T12:00:00.5Z', NOON + 500],
   ['2026-01-31T12:00:00.123456789Z', NOON + 123],
+  ['2026-01-31T12:00:00.1234567890123Z', NOON + 123],
+  ['2026-01-31T14:00:00.9999999999999999999+02:00', NOON + 999],
+  ['2026-01-31T12:00:00.00000000000000000001', NOON],
   ['2024-02-29T00:00:00Z', Date.UTC(2024, 1, 29)],
   ['2016-12-31T23:59:60Z', Date.UTC(2017, 0, 1) - 1],
 ] as const) {
@@ -20,6 +23,11 @@ for (const [text, time] of [
     t.deepEqual(parseMoment(text), { first: time, last: time });
   });
 }
+
+test('a fraction of a second may have any number of digits', (t) => {
+  const time = NOON + 111;
+  t.deepEqual(parseMoment(`2026-01-31T12:00:00.${'1'.repeat(1_000_000)}Z`), { first: time, last: time });
+});
 
 test('a date is its whole day in UTC', (t) => {
   t.deepEqual(parseMoment('2026-01-31'), { first: Date.UTC(2026, 0, 31), last: Date.UTC(2026, 1, 1) - 1 });

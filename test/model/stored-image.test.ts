@@ -93,6 +93,13 @@ test('what one image of a config gives cannot change another of the same config'
   t.deepEqual(answersOf(storedImage(config, { id, parent, details: undefined })), before);
 });
 
+test('a config is decoded once, whatever the parents it is asked for with', (t) => {
+  const config = new StoredConfig(bytesOf('{"history":[{"author":"a"}],"rootfs":{"type":"layers"}}'));
+  const [one, other] = [parent, undefined].map((each) => config.image(id, each));
+  t.is(one?.history, other?.history);
+  t.true(Object.isFrozen(one) && Object.isFrozen(other));
+});
+
 test('two images of one config have each the parent that it was asked for with', (t) => {
   const config = new StoredConfig(bytesOf('{"os":"plan9","rootfs":{"type":"layers"}}'));
   const parents = [parent, undefined, parent];

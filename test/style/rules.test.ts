@@ -27,8 +27,8 @@ const accepts = test.macro((t, rule: Rule, path: string, text: string) => {
 const linesOf = (count: number): string => '// a line\n'.repeat(count);
 const functionOf = (lines: number): string => `function long() {\n${'  1;\n'.repeat(lines - 2)}}\n`;
 
-test('a file of 400 lines is accepted', accepts, longFiles, 'src/a.ts', linesOf(400));
-test('a file of 401 lines is not', objects, longFiles, 'src/a.ts', linesOf(401), 401);
+test('a file of 600 lines is accepted', accepts, longFiles, 'src/a.ts', linesOf(600));
+test('a file of 601 lines is not', objects, longFiles, 'src/a.ts', linesOf(601), 601);
 test('a function of 70 lines is accepted', accepts, longFunctions, 'src/a.ts', functionOf(70));
 test('a function of 71 lines is not', objects, longFunctions, 'src/a.ts', functionOf(71), 1);
 test('a method of 71 lines is not', objects, longFunctions, 'src/a.ts', `class A {\n${functionOf(71).slice(9)}}`, 2);

@@ -49,9 +49,7 @@ export const loadBenchmark: Benchmark = {
   about:
     'load an archive, layers plain and gzip, against cp, sync and openssl dgst, one after another, and against skopeo',
   async run(context) {
-    const lines: Measured[] = [];
-    for (const compression of ['none', 'gzip'] as const) lines.push(...(await measureLoad(context, compression)));
-    return lines;
+    return [...(await measureLoad(context, 'none')), ...(await measureLoad(context, 'gzip'))];
   },
 };
 
@@ -92,10 +90,10 @@ async function measureLoad(context: BenchContext, compression: Compression): Pro
 }
 
 /** Returns the seconds that `line` takes: $1 is the archive, $2 an empty folder, $3 what else it is given. */
-async function secondsOfShell(directory: string, line: string, archive: string, ...more: string[]): Promise<number> {
+async function secondsOfShell(directory: string, line: string, archive: string, ...args: string[]): Promise<number> {
   const copies = join(directory, 'copies');
   await mkdir(copies);
-  const taken = await secondsOf(() => runShell(line, archive, copies, ...more));
+  const taken = await secondsOf(() => runShell(line, archive, copies, ...args));
   await rm(copies, { recursive: true });
   return taken;
 }

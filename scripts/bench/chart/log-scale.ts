@@ -17,8 +17,8 @@ export function logScale(domain: readonly [number, number], range: readonly [num
 
 /** Returns the powers of ten that `values`, all above 0, lie between: at least one decade. */
 export function decadesAround(values: readonly number[]): [number, number] {
-  const low = Math.floor(Math.log10(Math.min(...values)));
-  const high = Math.max(Math.ceil(Math.log10(Math.max(...values))), low + 1);
+  const low = Math.floor(Math.log10(values.reduce((least, value) => Math.min(least, value))));
+  const high = Math.max(Math.ceil(Math.log10(values.reduce((most, value) => Math.max(most, value)))), low + 1);
   return [10 ** low, 10 ** high];
 }
 

@@ -30,10 +30,9 @@ export function* growingImages(count: number): Generator<GrownTransaction> {
     const parent = images[Math.floor((index - 1) / CHILDREN)];
     // Only these are asked for again.
     if (index < count / CHILDREN) images.push(image);
-    const events = [event];
-    if (parent !== undefined) events.push(...state.setParent(image, parent));
-    if (index % NAMED === 0) events.push(...state.point(nameOf(index), image));
-    yield { events, content };
+    const parentSet = parent === undefined ? [] : state.setParent(image, parent);
+    const named = index % NAMED === 0 ? state.point(nameOf(index), image) : [];
+    yield { events: [event, ...parentSet, ...named], content };
   }
 }
 
@@ -45,8 +44,8 @@ export function* replacedImages(live: number, size: number): Generator<GrownTran
     const { image, event, content } = createdImage(index);
     const replaced = images[index % live];
     images[index % live] = image;
-    const events = [event, ...state.point(nameOf((index % live) * NAMED), image)];
-    if (replaced !== undefined) events.push(...state.delete(replaced));
+    const named = state.point(nameOf((index % live) * NAMED), image);
+    const events = [event, ...named, ...(replaced === undefined ? [] : state.delete(replaced))];
     seq += events.length;
     yield { events, content };
   }

@@ -101,12 +101,12 @@ class Life {
   #buildOne(): EventBody[] {
     const random = this.#random;
     const parent = this.#created < BASES ? undefined : this.#parentOfNext();
-    const events = this.#create();
+    const created = this.#create();
     const image = (this.#images.at(-1) ?? this.#bases.at(-1)) as LiveImage;
-    if (parent !== undefined) events.push(...this.#state.setParent(image, parent));
-    if (random.happens(0.5)) events.push(...this.#state.point(this.#newVersion(), image));
-    if (random.happens(0.3)) events.push(...this.#state.point(random.pick(this.#moving), image));
-    return events;
+    const parentSet = parent === undefined ? [] : this.#state.setParent(image, parent);
+    const version = random.happens(0.5) ? this.#state.point(this.#newVersion(), image) : [];
+    const moved = random.happens(0.3) ? this.#state.point(random.pick(this.#moving), image) : [];
+    return [...created, ...parentSet, ...version, ...moved];
   }
 
   #create(): EventBody[] {

@@ -5,7 +5,7 @@ import type { LoadFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
-import { displayWidth, pad } from '../render/display-width.js';
+import { pad, widest } from '../render/display-width.js';
 import { printable } from '../render/printable.js';
 import { progressBar } from '../render/progress.js';
 import { shortId } from '../render/short-id.js';
@@ -77,7 +77,7 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
   const created = images.filter((image) => image.created).length;
   const counts = [`${count(images.length, 'image')} (${created} new)`, `${count(layersAdded, 'new layer')}`];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));
-  const width = Math.max(...[...names, ...others.map(({ name }) => name)].map(displayWidth));
+  const width = widest([...names, ...others.map(({ name }) => name)]);
   return [
     `${colors.bold(printable(nameOf(source)))}: ${format} archive, ${counts.join(', ')}`,
     ...references.map((reference, at) => `  ${referenceLine(reference, pad(names[at] ?? '', width), colors)}`),

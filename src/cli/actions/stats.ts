@@ -1,7 +1,7 @@
 import type { StoreStats } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-reading.js';
-import { pad } from '../render/display-width.js';
+import { pad, widest } from '../render/display-width.js';
 import { printable } from '../render/printable.js';
 import { sizeText } from '../render/size-text.js';
 import { localText, utcText } from '../render/time-text.js';
@@ -32,7 +32,7 @@ export async function stats(context: CommandContext): Promise<void> {
     ['layers', `${numbers.layers}${files}`],
   ];
   for (const name of numbers.damagedLogs) rows.push(['damaged log', `${name}; remove the folder when nobody needs it`]);
-  const width = Math.max(...rows.map(([name]) => name.length));
+  const width = widest(rows.map(([name]) => name));
   for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
 }
 

@@ -106,8 +106,11 @@ export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
 
 function createdText({ created }: Image): string | null {
   if (created === undefined || created === ZERO_TIME) return null;
+  if (created.endsWith('Z')) return created;
   // The text of the config has nanoseconds, which a Date does not.
-  return created.endsWith('Z') ? created : new Date(created).toISOString();
+  const fraction = /\.\d+/.exec(created)?.[0] ?? '';
+  const seconds = new Date(created.replace(fraction, '')).toISOString().slice(0, -'.000Z'.length);
+  return `${seconds}${fraction}Z`;
 }
 
 function sortName({ references }: ImageFacts): string {

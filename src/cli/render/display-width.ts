@@ -5,16 +5,22 @@ export function displayWidth(text: string): number {
   return stringWidth(text);
 }
 
+/** Returns the columns of the widest of `texts`; 0 when there is none. */
+export function widest(texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, displayWidth(text)), 0);
+}
+
 /** Returns `text` cut to at most `columns` columns; what was cut shows as `…`. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   if (columns < 1) return '';
   let kept = '';
   let width = 0;
-  for (const character of text) {
-    width += displayWidth(character);
+  // By what is drawn as one: half an emoji would leave a joiner that nobody sees.
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    width += displayWidth(segment);
     if (width > columns - 1) break;
-    kept += character;
+    kept += segment;
   }
   return `${kept}…`;
 }

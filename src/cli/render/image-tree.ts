@@ -1,6 +1,6 @@
 import type { ImageId } from '../../model/digest.js';
 import type { ImageFacts } from '../query/image-facts.js';
-import { displayWidth, pad, truncate } from './display-width.js';
+import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type ImageDrawing, imageSizeText } from './image-table.js';
 import { printable } from './printable.js';
 import { shortId, SHORT_ID_LENGTH } from './short-id.js';
@@ -17,10 +17,12 @@ const LEAST_NAME_COLUMNS = 8;
  */
 export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
   const byId = new Map(images.map((facts) => [facts.id, facts]));
+  const places = new Map(images.map(({ id }, at) => [id, at]));
+  const placeOf = ({ id }: ImageFacts): number => places.get(id) ?? 0;
   const roots = images.filter(({ parent }) => parent === null || !byId.has(parent));
   const childrenOf = ({ children }: ImageFacts): ImageFacts[] =>
-    children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => images.indexOf(a) - images.indexOf(b));
-  const sizeColumns = Math.max('SIZE'.length, ...images.map((facts) => displayWidth(imageSizeText(facts))));
+    children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => placeOf(a) - placeOf(b));
+  const sizeColumns = widest(['SIZE', ...images.map(imageSizeText)]);
   const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
   const nameColumns =
     width === undefined

@@ -1,4 +1,4 @@
-import { displayWidth, pad, truncate } from './display-width.js';
+import { displayWidth, pad, truncate, widest } from './display-width.js';
 import type { Colors, Paint } from './colors.js';
 import { printable } from './printable.js';
 
@@ -36,7 +36,7 @@ export function tableLines(
   const measured = columns.map((column, at) => ({
     ...column,
     at,
-    natural: Math.max(displayWidth(column.title), ...cells.map((row) => displayWidth(row[at] ?? ''))),
+    natural: widest([column.title, ...cells.map((row) => row[at] ?? '')]),
   }));
   const shown = columnsThatFit(measured, width);
   const natural = shown.map((column) => column.natural);

@@ -40,7 +40,7 @@ export function timelineLines(
   const drawing: Drawing = {
     ...options,
     // A clock may stand before the newest event: the line then ends there.
-    end: Math.max(options.now, ...periods.map(({ from }) => from)),
+    end: periods.reduce((end, { from }) => Math.max(end, from), options.now),
     time: timeFormat(periods, options),
     looks: periodLooks(periods, options.colors),
   };

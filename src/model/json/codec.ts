@@ -1,4 +1,4 @@
-import { type JsonLimits, parseJson } from './parse-json.js';
+import { type JsonLimits, parseJson, parseJsonSteps } from './parse-json.js';
 import type { JsonValue } from './value.js';
 
 /**
@@ -13,6 +13,8 @@ export interface Codec<T> {
    * @throws {JsonError} when `value` is of another type
    */
   decode(value: JsonValue, before: T): T;
+  /** Does what `decode` does, and pauses after some hundred values; absent where that is never long. */
+  decodeSteps?(value: JsonValue, before: T): Generator<undefined, T>;
   /** Returns `value` as JSON text, to the byte as Go's json.Marshal writes it. */
   encode(value: T): string;
   /** Whether `omitempty` leaves `value` out. */
@@ -25,4 +27,15 @@ export interface Codec<T> {
  */
 export function decodeJson<T>(bytes: Uint8Array, codec: Codec<T>, limits: JsonLimits = {}): T {
   return codec.decode(parseJson(bytes, limits), codec.zero());
+}
+
+/** Does what `decodeJson` does, in steps: a caller goes on with it when others had their turn. */
+export function* decodeJsonSteps<T>(
+  bytes: Uint8Array,
+  codec: Codec<T>,
+  limits: JsonLimits = {},
+): Generator<undefined, T> {
+  const value = yield* parseJsonSteps(bytes, limits);
+  const zero = codec.zero();
+  return codec.decodeSteps === undefined ? codec.decode(value, zero) : yield* codec.decodeSteps(value, zero);
 }

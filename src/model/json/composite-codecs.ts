@@ -2,7 +2,11 @@ import type { Codec } from './codec.js';
 import { withinField } from './json-error.js';
 import { compareUtf8, quoteJson } from './quote-json.js';
 import { mismatch } from './scalar-codecs.js';
+import { decodeInSteps } from './struct-codec.js';
 import { isJsonArray, isJsonObject } from './value.js';
+
+/** Items of a slice or a map between two pauses. */
+const ITEMS_PER_STEP = 100;
 
 /**
  * Returns a codec of Go's `[]T`: null is the nil slice. When a key comes twice, an element of the
@@ -19,6 +23,21 @@ export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
         const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
         try {
           items.push(element.decode(value[at] ?? null, old));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
+        try {
+          items.push(yield* decodeInSteps(element, value[at] ?? null, old));
         } catch (error) {
           throw withinField(String(at), error);
         }
@@ -47,6 +66,21 @@ export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>
         const key = value.keys[at] as string;
         try {
           setItem(items, key, element.decode(value.values[at] ?? null, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, yield* decodeInSteps(element, value.values[at] ?? null, element.zero()));
         } catch (error) {
           throw withinField(key, error);
         }

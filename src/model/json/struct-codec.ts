@@ -2,7 +2,7 @@ import type { Codec } from './codec.js';
 import { withinField } from './json-error.js';
 import { compareUtf8, quoteJson } from './quote-json.js';
 import { mismatch } from './scalar-codecs.js';
-import { isJsonObject, type JsonObject } from './value.js';
+import { isJsonObject, type JsonObject, type JsonValue } from './value.js';
 
 /** One field of a Go struct: its name in JSON, its type, and whether a zero value is left out. */
 export interface StructField<T> {
@@ -53,15 +53,24 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
   const byFolded = new Map(plans.map((plan) => [foldCase(plan.name), plan]));
   const planOf = (key: string): Plan | undefined => byName.get(key) ?? byFolded.get(foldCase(key));
   const zero = zeroMaker(plans);
+  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : (before as Target));
+  function* decodeSteps(value: JsonValue, before: S): Generator<undefined, S> {
+    if (value === null) return before;
+    if (!isJsonObject(value)) throw mismatch('an object', value);
+    const target = targetOf(before);
+    yield* decodeFieldsInSteps(value, target, planOf);
+    return target as S;
+  }
   return {
     zero: zero as () => S,
     decode(value, before) {
       if (value === null) return before;
       if (!isJsonObject(value)) throw mismatch('an object', value);
-      const target = Object.isFrozen(before) ? zero() : (before as Target);
+      const target = targetOf(before);
       decodeFields(value, target, planOf);
       return target as S;
     },
+    ...(plans.some(({ codec }) => codec.decodeSteps !== undefined) ? { decodeSteps } : {}),
     encode: (value) => encodeFields(value as Target, plans),
     isEmpty: () => false,
   };
@@ -86,6 +95,27 @@ function decodeFields(value: JsonObject, target: Target, planOf: (key: string) =
       throw withinField(plan.name, error);
     }
   }
+}
+
+function* decodeFieldsInSteps(
+  { keys, values }: JsonObject,
+  target: Target,
+  planOf: (key: string) => Plan | undefined,
+): Generator<undefined, void> {
+  for (let at = 0; at < keys.length; at++) {
+    const plan = planOf(keys[at] as string);
+    if (plan === undefined) continue;
+    try {
+      target[plan.key] = yield* decodeInSteps(plan.codec, values[at] ?? null, target[plan.key]);
+    } catch (error) {
+      throw withinField(plan.name, error);
+    }
+  }
+}
+
+/** Decodes `value` in the steps of `codec`, or at once where it has none. */
+export function* decodeInSteps<T>(codec: Codec<T>, value: JsonValue, before: T): Generator<undefined, T> {
+  return codec.decodeSteps === undefined ? codec.decode(value, before) : yield* codec.decodeSteps(value, before);
 }
 
 function encodeFields(value: Target, plans: readonly Plan[]): string {

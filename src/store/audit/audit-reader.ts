@@ -58,7 +58,9 @@ export class AuditReader implements AuditReads {
     const name = canonicalReference(reference);
     const events: StoredEvent[] = [];
     const { log, reader } = this.#parts;
-    for await (const page of log.subjectPages([{ reference: name }], { to: reader.head.seq })) events.push(...page);
+    for await (const page of log.subjectPages([{ reference: name }], { to: reader.head.seq })) {
+      for (const event of page) events.push(event);
+    }
     const intervals = referenceIntervals(events);
     if (intervals.length === 0) throw referenceNotFound(name);
     return intervals;

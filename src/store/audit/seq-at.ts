@@ -53,7 +53,7 @@ function momentOf(
   const clock = now();
   const present = Math.max(clock, head);
   if (first > present) {
-    const text = when instanceof Date ? when.toISOString() : when;
+    const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
     throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
       data: { when: text, now: present },
     });

@@ -28,6 +28,6 @@ export async function verifyBackup(
   const violations: Violation[] = [];
   const source = await openBackupSource(resolve(directory), (violation) => violations.push(violation), reading.onBytes);
   await reading.onOpen?.(source);
-  violations.push(...(await verifySource(source, options)));
+  for (const violation of await verifySource(source, options)) violations.push(violation);
   return { source, violations };
 }

@@ -1,7 +1,7 @@
 import type { ReferenceEntry } from '../../../projections/references.js';
 import type { ArchiveContents, ArchiveImage, ArchiveManifest, ArchiveReference } from '../../archive/archive.js';
 import { StoreError } from '../../errors.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
 import { isValidParent } from '../../model/lineage.js';
@@ -40,8 +40,9 @@ export interface LoadOutcome {
  */
 export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decide<LoadOutcome> {
   for (const { id, config, image } of contents.images) checkImage({ id, config, image }, policy.images);
+  const chains = new ChainMemory();
   return (state) => {
-    const plan = new LoadPlan(state, contents, policy);
+    const plan = new LoadPlan(state, contents, policy, chains);
     for (const image of contents.images) plan.addImage(image);
     for (const image of contents.images) plan.addParent(image);
     for (const reference of contents.references) plan.addReference(reference);
@@ -49,10 +50,23 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
   };
 }
 
+/** Chain ids by what they are made of: images of one archive share most of their layers, and a hash takes ten times a lookup. */
+class ChainMemory {
+  readonly #chains = new Map<ChainId | undefined, Map<DiffId, ChainId>>();
+
+  onTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
+    const above = this.#chains.get(parent) ?? new Map<DiffId, ChainId>();
+    const chainId = above.get(diffId) ?? chainOnTop(parent, diffId);
+    this.#chains.set(parent, above.set(diffId, chainId));
+    return chainId;
+  }
+}
+
 class LoadPlan {
   readonly #state: DecisionState;
   readonly #contents: ArchiveContents;
   readonly #policy: LoadPolicy;
+  readonly #chains: ChainMemory;
   readonly #arriving: ReadonlyMap<ImageId, ArchiveImage>;
   readonly #events: EventBody[] = [];
   readonly #content = new Map<Digest, Uint8Array>();
@@ -64,10 +78,11 @@ class LoadPlan {
   readonly #references: LoadedReference[] = [];
   readonly #notices: string[] = [];
 
-  constructor(state: DecisionState, contents: ArchiveContents, policy: LoadPolicy) {
+  constructor(state: DecisionState, contents: ArchiveContents, policy: LoadPolicy, chains: ChainMemory) {
     this.#state = state;
     this.#contents = contents;
     this.#policy = policy;
+    this.#chains = chains;
     this.#arriving = new Map(contents.images.map((image) => [image.id, image]));
   }
 
@@ -147,7 +162,7 @@ class LoadPlan {
     let below: LayerFacts | undefined;
     for (const [position, { diffId, staged }] of layers.entries()) {
       const parent = below?.chainId;
-      const chainId = chainOnTop(parent, diffId);
+      const chainId = this.#chains.onTop(parent, diffId);
       let facts = this.#newChains.get(chainId) ?? this.#state.layer(chainId);
       if (facts === undefined) {
         if (staged === undefined) throw layerMissing(id, diffId, position);

@@ -36,7 +36,7 @@ export class SigningMemory {
    */
   async last(): Promise<Remembered | undefined> {
     for (;;) {
-      const number = Math.max(0, ...(await this.#numbers()));
+      const number = (await this.#numbers()).reduce((most, each) => Math.max(most, each), 0);
       if (number === 0) return undefined;
       const text = await this.#read(number);
       if (text !== undefined) return { number, text, checkpoint: this.#parse(number, text) };

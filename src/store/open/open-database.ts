@@ -67,7 +67,7 @@ function hasEvent(database: Database, seq: number): boolean {
 // Under numbers that LevelDB has not given yet: it replays every log that is not older than its MANIFEST, in their order. Each entry has its own
 // number in it, so that one that was read all the same is the same entry again.
 async function putBack(location: string, logs: readonly WriteAheadLog[]): Promise<void> {
-  let number = Math.max(...(await namesIn(location)).map(numberOf)) + 1;
+  let number = (await namesIn(location)).reduce((most, name) => Math.max(most, numberOf(name)), 0) + 1;
   for (const { bytes } of logs) {
     await writeDurableFile(join(location, `${String(number).padStart(6, '0')}.log`), bytes);
     number += 1;

@@ -15,5 +15,5 @@ export function thinned(seqs: readonly number[], most: number): number[] {
 /** Index of the one whose neighbours are nearest to each other; 0 is the neighbour before the first. */
 function smallestGap(seqs: readonly number[]): number {
   const gaps = seqs.slice(0, -1).map((_, index) => (seqs[index + 1] ?? 0) - (seqs[index - 1] ?? 0));
-  return gaps.indexOf(Math.min(...gaps));
+  return gaps.indexOf(gaps.reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY));
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Page } from '../../../projections/live-view.js';
 import type { Views } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
@@ -10,6 +11,9 @@ import type { Command, CommandPort } from './command.js';
 import type { Decision } from '../decide/decision.js';
 import { ChangedFacts, type HoldCounts, NotedState } from '../decide/noted-state.js';
 import { stampEvents } from './envelope.js';
+
+/** Events after which timers and sockets have a turn. */
+const EVENTS_PER_TURN = 1_000;
 
 /** A command in the queue, with the promise that its caller waits for. */
 interface Waiting {
@@ -103,6 +107,8 @@ export class Writer implements CommandPort {
       }
       const group = new Group(this.#options);
       this.#fill(group);
+      // To decide so much and to put it into a batch takes long: others have a turn between the two.
+      if (group.entries.length > EVENTS_PER_TURN) await setImmediate();
       if (!group.isEmpty) await this.#append(group);
     }
     this.#draining = undefined;

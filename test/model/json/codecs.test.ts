@@ -117,6 +117,7 @@ const integer = test.macro({
   title: (_, json, expected) => `the integer ${json} is ${expected === undefined ? 'refused' : 'kept exactly'}`,
 });
 
+test(integer, '1'.repeat(900), undefined);
 test(integer, '0', 0);
 test(integer, '-0', 0);
 test(integer, '-5', -5);

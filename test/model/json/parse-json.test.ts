@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from '../../../src/limits.js';
+import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../../src/limits.js';
 import { JsonError, JsonLimitError } from '../../../src/model/json/json-error.js';
-import { parseJson } from '../../../src/model/json/parse-json.js';
+import { parseJson, parseJsonSteps } from '../../../src/model/json/parse-json.js';
 import { isJsonArray, type JsonValue } from '../../../src/model/json/value.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
@@ -141,6 +141,31 @@ test(counts, '{"a":{"b":[null,true]},"c":1}', 6);
 test('values are refused while they are read and not after all of them were', (t) => {
   const error = t.throws(() => parseJson(bytesOf(`[${'{},'.repeat(MAX_JSON_VALUES)}`)), { instanceOf: JsonLimitError });
   t.regex(error.message, new RegExp(`more than ${MAX_JSON_VALUES} values`), 'the missing bracket was not reached');
+});
+
+test('a number may have MAX_JSON_NUMBER_LENGTH characters, or as many as are asked for', (t) => {
+  const number = '1'.repeat(MAX_JSON_NUMBER_LENGTH);
+  t.deepEqual(parseJson(bytesOf(number)), { kind: 'number', text: number });
+  t.throws(() => parseJson(bytesOf(`${number}1`)), {
+    instanceOf: JsonLimitError,
+    message: /a number .* 1000 characters/,
+  });
+  t.throws(() => parseJson(bytesOf('-1.5e3'), { maxNumberLength: 5 }), { instanceOf: JsonLimitError });
+});
+
+test('a long text is read in steps, and gives the same value', (t) => {
+  const bytes = bytesOf(`{"a":[${'{"b":[]},'.repeat(20_000)}1]}`);
+  let pauses = 0;
+  const steps = parseJsonSteps(bytes);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) {
+      t.deepEqual(value, parseJson(bytes));
+      break;
+    }
+    pauses++;
+  }
+  t.is(pauses, 80);
 });
 
 test('a million open brackets are an error and not a crash', (t) => {
