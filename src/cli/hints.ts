@@ -72,6 +72,10 @@ export const remedies: Readonly<Record<string, string>> = {
   restore: 'restore a backup; do not write to this store',
 };
 
-/** What to do about damage that verification found. */
+/** What to do about damage that verification found in a backup: nothing of one can be made again. */
+export const BACKUP_DAMAGE_HINT =
+  'no restore takes this backup; use another one, or make one of the store with `imagelog backup` in an empty directory';
+
+/** What to do about damage that verification found in a store. */
 export const DAMAGE_HINT =
   '`imagelog rebuild` makes again what follows from events; events, content and blobs come back from a backup only';

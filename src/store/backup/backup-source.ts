@@ -12,9 +12,7 @@ import {
   tileOfTree,
   tilePath,
 } from '../../log/merkle/tile.js';
-import { decodeRecord } from '../../log/record.js';
 import type { Digest } from '../../model/digest.js';
-import { namedContent } from '../../model/named-content.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from '../verify/identity.js';
 import type {
@@ -29,7 +27,6 @@ import type {
 import type { Report, Violation, ViolationCode } from '../verify/violation.js';
 import {
   BLOB_FOLDER,
-  blobPath,
   CHECKPOINT_PATH,
   CONTENT_FOLDER,
   digestOfName,
@@ -92,7 +89,6 @@ interface BackupFacts {
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly text: string | undefined;
-  /** A run is under way, or was killed: there may be files of a later checkpoint, or of none. */
   readonly isUnfinished: boolean;
 }
 
@@ -102,14 +98,21 @@ export class BackupSource implements VerifySource {
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
   readonly reader: BackupReader;
-  readonly #isUnfinished: boolean;
+  /** A run is under way or was interrupted: beside the state of the checkpoint there may be files of a later one, or of the one before. */
+  readonly isUnfinished: boolean;
+  readonly #content = new Set<Digest>();
 
   constructor(reader: BackupReader, { identity, size, text, isUnfinished }: BackupFacts) {
     this.reader = reader;
     this.identity = identity;
     this.size = size;
     this.checkpoint = text === undefined ? undefined : { text, place: CHECKPOINT_PATH };
-    this.#isUnfinished = isUnfinished;
+    this.isUnfinished = isUnfinished;
+  }
+
+  /** The content that was given when it was last asked for: that of the state, and nothing that lies beside it. */
+  get content(): ReadonlySet<Digest> {
+    return this.#content;
   }
 
   async *records(reading: Reading): AsyncGenerator<StoredRecord> {
@@ -140,32 +143,30 @@ export class BackupSource implements VerifySource {
     }
   }
 
-  async *contents(reading: Reading): AsyncGenerator<StoredContent> {
-    const named = this.#isUnfinished ? await this.#namedContent(reading) : undefined;
+  async *contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncGenerator<StoredContent> {
+    this.#content.clear();
     for await (const { digest, place } of this.#digests(CONTENT_FOLDER, reading)) {
-      if (named?.has(digest) === false) continue;
+      if (this.isUnfinished && !isNamed(digest)) continue;
       const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
-      if (bytes !== undefined) yield { digest, bytes, place };
+      if (bytes === undefined) continue;
+      this.#content.add(digest);
+      yield { digest, bytes, place };
     }
   }
 
-  async *blobs(reading: Reading): AsyncGenerator<StoredBlob> {
+  async *blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncGenerator<StoredBlob> {
     for await (const { digest, place } of this.#digests(BLOB_FOLDER, reading)) {
+      if (this.isUnfinished && !isNeeded(digest)) continue;
       const size = await reported(place, reading, () => this.reader.size(place));
       if (size !== undefined) yield { digest, size, place, read: () => this.reader.chunks(place) };
     }
-  }
-
-  /** Whether a blob is of a run that was not finished. */
-  async isInFlight(digest: Digest): Promise<boolean> {
-    return this.#isUnfinished && (await this.reader.size(blobPath(digest))) !== undefined;
   }
 
   async reportStrays({ report }: Reading): Promise<void> {
     const needed = new Set(treePaths(this.size));
     for (const place of await this.reader.paths(TILE_FOLDER)) {
       const isOfTree = parseTilePath(place) !== undefined;
-      if (needed.has(place) || (isOfTree && this.#isUnfinished)) continue;
+      if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
       const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
       report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
     }
@@ -186,26 +187,6 @@ export class BackupSource implements VerifySource {
       if (digest !== undefined) yield { digest, place };
       else report({ code: 'FILE_UNKNOWN', place, message: `the name of the file ${place} is not that of a digest` });
     }
-  }
-
-  async #namedContent({ signal }: Reading): Promise<Set<Digest>> {
-    const named = new Set<Digest>();
-    // What is wrong with the records is said when they are asked for.
-    const unsaid: Reading = { report: () => undefined, signal };
-    for await (const { record } of this.records(unsaid)) {
-      const digest = contentOf(record);
-      if (digest !== undefined) named.add(digest);
-    }
-    return named;
-  }
-}
-
-function contentOf(record: Uint8Array): Digest | undefined {
-  try {
-    return namedContent(decodeRecord(record));
-  } catch (error) {
-    if (error instanceof StoreError) return undefined;
-    throw error;
   }
 }
 

@@ -32,6 +32,8 @@ export interface RestoreOptions {
   readonly key?: string | undefined;
   /** Called as bytes are read, first to verify the backup and then to write the store; `total` is of both. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Told what is no damage and should be known: that files lie in the backup which an interrupted run left. They are not restored. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

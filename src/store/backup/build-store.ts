@@ -16,7 +16,7 @@ import { makeDurableDirectory, syncDirectory, writeDurableFile } from '../files/
 import { nodeSha256 } from '../files/node-hash.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder } from './backup-folder.js';
-import { BLOB_FOLDER, blobPath, CHECKPOINT_PATH, CONTENT_FOLDER, contentPath, digestOfName } from './backup-layout.js';
+import { BLOB_FOLDER, blobPath, CHECKPOINT_PATH, contentPath } from './backup-layout.js';
 import type { BackupReader } from './backup-reader.js';
 
 /** Bytes that a sidecar can have. */
@@ -24,6 +24,8 @@ const MAX_SIDECAR_BYTES = 65_536;
 
 export interface BuildOptions {
   readonly reader: BackupReader;
+  /** The content that was verified; no other is copied. */
+  readonly content: ReadonlySet<Digest>;
   /** Text of the checkpoint that says what the backup holds. */
   readonly checkpoint: string;
   readonly signal?: AbortSignal | undefined;
@@ -77,9 +79,9 @@ class LogBuild {
 
   /** Resolves with the blobs that the log needs at its end. */
   async run(): Promise<BlobsView> {
-    const { reader, checkpoint, signal } = this.#options;
+    const { reader, content, checkpoint, signal } = this.#options;
     const { size, root } = parseCheckpoint(checkpoint);
-    this.#absent = new Set((await reader.paths(CONTENT_FOLDER)).flatMap(digestOfPath));
+    this.#absent = new Set(content);
     for (let index = 0; index * TILE_WIDTH < size; index++) {
       throwIfAborted(signal);
       for (const record of await reader.records(index, tileOfTree(0, index, size).width)) await this.#add(record);
@@ -160,11 +162,6 @@ async function* checkedBlob(
     yield chunk;
   }
   if (digestFromHash(hash.digest()) !== digest) throw changed(`${blobPath(digest)} has other bytes than its name says`);
-}
-
-function digestOfPath(path: string): Digest[] {
-  const digest = digestOfName(path.slice(CONTENT_FOLDER.length + 1));
-  return digest === undefined ? [] : [digest];
 }
 
 function changed(why: string): StoreError {

@@ -27,7 +27,13 @@ export async function verifyBackup(
 ): Promise<VerifiedBackup> {
   const violations: Violation[] = [];
   const source = await openBackupSource(resolve(directory), (violation) => violations.push(violation), reading.onBytes);
+  if (source.isUnfinished) options.onNotice?.(unfinished(source));
   await reading.onOpen?.(source);
   violations.push(...(await verifySource(source, options)));
   return { source, violations };
+}
+
+function unfinished({ reader: { directory }, size }: BackupSource): string {
+  const left = 'files of another run lie beside them, which nobody restores; run it again to tidy up';
+  return `a backup to ${directory} was interrupted, or is under way: it stands at ${size} events, and ${left}`;
 }

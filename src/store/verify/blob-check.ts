@@ -16,7 +16,7 @@ export async function checkBlobs(
   const { report } = reading;
   const missing = new Set(byDigest.keys());
   let looked = 0;
-  for await (const blob of source.blobs(reading)) {
+  for await (const blob of source.blobs(reading, (digest) => byDigest.has(digest))) {
     const { digest, size, place } = blob;
     missing.delete(digest);
     const expected = byDigest.get(digest)?.size;

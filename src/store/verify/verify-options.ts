@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are looked at. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  /** Told what is no damage and should be known: that files lie in a backup which an interrupted run left. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,10 +30,11 @@ export interface VerifyOptions {
  */
 export function checkVerifyOptions(options: VerifyOptions): void {
   mustBeObject('options', options);
-  const { against, key, fast, onProgress, signal } = options;
+  const { against, key, fast, onProgress, onNotice, signal } = options;
   for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
   mustBeText('key', key);
   mustBeBoolean('fast', fast);
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
   mustBeSignal('signal', signal);
 }

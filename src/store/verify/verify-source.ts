@@ -110,8 +110,10 @@ export interface VerifySource {
    * `size` leaves is given too.
    */
   hashes(level: number, reading: Reading): AsyncIterable<StoredHash>;
-  contents(reading: Reading): AsyncIterable<StoredContent>;
-  blobs(reading: Reading): AsyncIterable<StoredBlob>;
+  /** Content. What `isNamed` is false of may be passed over where a run that was interrupted can have left it. */
+  contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<StoredContent>;
+  /** Layer blobs; `isNeeded` is to them what `isNamed` is to content. */
+  blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncIterable<StoredBlob>;
 
   /** Rows of the subject index; absent where none is kept, as the next four. */
   indexRows?(reading: Reading): AsyncIterable<IndexRow>;
