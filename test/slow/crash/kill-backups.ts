@@ -1,0 +1,122 @@
+import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Digest } from '../../../src/model/digest.js';
+import { isStoreError } from '../../../src/errors.js';
+import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import { openStore } from '../../../src/store/open/open-store.js';
+import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { archivePath } from '../../store/fixture-archives.js';
+import { filesBelow } from '../../support/filesystem-copy.js';
+import { idNamed, imageConfig } from '../../support/image-configs.js';
+import type { CrashRun } from './crash-run.js';
+import { callsOf, type FaultPoint, runWithFault } from './fault-points.js';
+
+const SCRIPT = fileURLToPath(new URL('./children/one-backup.js', import.meta.url));
+const AT_ONCE = 2;
+/** Updates of one image: with them the log has more events than one tile. */
+const UPDATES = 150;
+
+/** A store that went on since its last backup: some content came again after it was erased, other content was erased. */
+interface Outdated {
+  readonly directory: string;
+  /** The backup before, and one that was made at once of what the store has now. */
+  readonly before: string;
+  readonly after: string;
+}
+
+/** Kills the next backup of a store before every call that it makes about a file of the backup; each time it is restored, and run again. */
+export async function killBackups(run: CrashRun): Promise<void> {
+  const outdated = await outdatedBackup(run.newStore().directory);
+  const target = `${outdated.directory}.watched`;
+  cpSync(outdated.before, target, { recursive: true });
+  const points = (await callsOf(SCRIPT, [outdated.directory, target], target)).filter(changes);
+  run.log(`${points.length} calls`);
+  const waiting = [...points];
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await killAt(run, outdated, next);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** A call that changes nothing leaves what the one before it left. */
+function changes({ call }: FaultPoint): boolean {
+  return !['read', 'pread64'].includes(call);
+}
+
+async function killAt(run: CrashRun, outdated: Outdated, point: FaultPoint): Promise<void> {
+  const directory = run.newStore().directory;
+  const target = `${directory}.backup`;
+  cpSync(outdated.directory, directory, { recursive: true });
+  cpSync(outdated.before, target, { recursive: true });
+  const { how, injected } = await runWithFault(SCRIPT, [directory, target], {
+    point,
+    fault: 'SIGKILL',
+    directory: target,
+  });
+  run.figures.rounds += 1;
+  run.figures.faults += injected;
+  const name = `killed before ${point.call} ${point.nth} of ${point.path}`;
+  if (how !== 'SIGKILL' && how !== 0) run.note(name, [`the process ended with ${how}`]);
+  const wrong = await wrongBackup(target, outdated);
+  run.note(name, [...wrong, ...(await unlikeAFreshBackup(directory, target, outdated))]);
+  run.figures.acknowledged += 1;
+  if (wrong.length === 0) for (const path of [directory, target]) rmSync(path, { recursive: true });
+}
+
+/** The backup verifies, and is restored whole to what the store was at one of its two checkpoints. */
+async function wrongBackup(target: string, { before, after }: Outdated): Promise<string[]> {
+  const restored = `${target}.restored`;
+  try {
+    const { checkpoint } = await restoreStore(restored, target);
+    const isOfBackup = [before, after].some((path) => readFileSync(join(path, 'checkpoint'), 'utf8') === checkpoint);
+    const wrong = (await verifyStore(restored)).map(({ code, message }) => `restored: ${code}: ${message}`);
+    return isOfBackup ? wrong : [...wrong, `it has another checkpoint: ${checkpoint}`];
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    return [`${error.code}: ${error.message}`];
+  } finally {
+    rmSync(restored, { recursive: true, force: true });
+  }
+}
+
+async function unlikeAFreshBackup(directory: string, target: string, { after }: Outdated): Promise<string[]> {
+  {
+    await using store = await openStore(directory, { create: false, readOnly: true });
+    await store.backup(target);
+  }
+  const [found, expected] = [await filesBelow(target), await filesBelow(after)];
+  const names = new Set([...found.keys(), ...expected.keys()]);
+  return [...names]
+    .filter((name) => `${found.get(name)}` !== `${expected.get(name)}`)
+    .map((name) => `${name} of the backup is not that of a fresh one`);
+}
+
+async function outdatedBackup(directory: string): Promise<Outdated> {
+  const [before, after] = [`${directory}.before`, `${directory}.after`];
+  await using store = await openStore(directory, { actor: 'writer' });
+  await store.load(archivePath('docker25-all.tar'));
+  await eraseAll(store, `${directory}.all`);
+  await store.load(archivePath('oci-multi-platform.tar'));
+  await update(store);
+  await store.backup(before);
+  await eraseAll(store, `${directory}.rest`);
+  await store.load(archivePath('docker25-all.tar'));
+  await update(store);
+  await store.backup(after);
+  return { directory, before, after };
+}
+
+/** Removes all images with their layers, and erases every config, manifest and index. */
+async function eraseAll(store: EventStore, backup: string): Promise<void> {
+  await store.backup(backup);
+  const content = [...(await filesBelow(backup)).keys()].filter((path) => path.startsWith('content/'));
+  while (store.heads().size > 0) for (const id of store.heads().keys()) await store.delete(id);
+  for (const path of content) await store.erase(`sha256:${path.slice(-64)}` as Digest, 'to be forgotten');
+}
+
+async function update(store: EventStore): Promise<void> {
+  await store.create(imageConfig('a'));
+  await Promise.all(Array.from({ length: UPDATES }, () => store.setLastUpdated(idNamed('a'))));
+}
