@@ -27,6 +27,10 @@ export const MAX_TAG_LENGTH = 128;
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
+/** Size of `imagelog.json`: what is written has some 250 bytes. */
+export const MAX_SIDECAR_BYTES = 65_536;
+/** Size of LevelDB's file CURRENT: the name of its MANIFEST. */
+export const MAX_CURRENT_BYTES = 1_024;
 /** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */
 export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
 /** Size of the index of one of LevelDB's tables, decompressed: that of a table of 2 MiB has some ten KiB. */

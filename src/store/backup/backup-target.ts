@@ -1,8 +1,8 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
-import { readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { STAGING_FOLDER } from './backup-layout.js';
 import { linksIn } from './backup-links.js';
 
@@ -28,8 +28,8 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
     await makeDurableDirectory(directory);
     return directory;
   }
-  const sidecar = await readSidecar(directory);
-  if (sidecar === undefined) {
+  const sidecarBytes = await readSidecarBytes(directory);
+  if (sidecarBytes === undefined) {
     // A first backup that was killed has its place for staged files and nothing else.
     if (names.every((name) => name === STAGING_FOLDER)) return directory;
     throw targetTaken(directory, 'the directory is neither empty nor a backup');
@@ -37,17 +37,13 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   if (names.includes('log')) throw targetTaken(directory, 'it is a store, not a backup');
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
-  await needSameStore(directory, sidecar, store);
+  needSameStore(directory, sidecarBytes, store);
   return directory;
 }
 
-async function needSameStore(
-  directory: string,
-  found: Sidecar,
-  { sidecar, sidecarBytes }: BackedUpStore,
-): Promise<void> {
-  const bytes = await readFile(join(directory, SIDECAR_FILE));
-  if (bytes.equals(sidecarBytes)) return;
+function needSameStore(directory: string, bytes: Uint8Array, { sidecar, sidecarBytes }: BackedUpStore): void {
+  const found = parseSidecar(directory, bytes);
+  if (Buffer.compare(bytes, sidecarBytes) === 0) return;
   const which = found.storeId === sidecar.storeId ? `${SIDECAR_FILE} differs` : `it is of the store ${found.storeId}`;
   throw new StoreError(
     'BACKUP_FOREIGN',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { blobsProjection, type BlobsView } from '../../../projections/blobs.js';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { LevelLog } from '../../log/level-log.js';
 import type { LogEntry } from '../../log/log.js';
@@ -18,9 +18,6 @@ import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder } from './backup-folder.js';
 import { BLOB_FOLDER, blobPath, CHECKPOINT_PATH, contentPath } from './backup-layout.js';
 import type { BackupReader } from './backup-reader.js';
-
-/** Bytes that a sidecar can have. */
-const MAX_SIDECAR_BYTES = 65_536;
 
 export interface BuildOptions {
   readonly reader: BackupReader;
@@ -142,7 +139,7 @@ async function copyBlobs(
   await makeDurableDirectory(join(place, BLOB_FOLDER));
   await folder.begin();
   for (const [digest, { size }] of byDigest) {
-    await folder.write(blobPath(digest), checkedBlob(reader, digest, signal));
+    await folder.write(blobPath(digest), checkedBlob(digest, size, { reader, signal }));
     blobBytes += size;
   }
   await folder.sync();
@@ -151,13 +148,16 @@ async function copyBlobs(
 }
 
 async function* checkedBlob(
-  reader: BackupReader,
   digest: Digest,
-  signal: AbortSignal | undefined,
+  size: number,
+  { reader, signal }: Pick<BuildOptions, 'reader' | 'signal'>,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
+  let length = 0;
   for await (const chunk of reader.chunks(blobPath(digest))) {
     throwIfAborted(signal);
+    length += chunk.length;
+    if (length > size) throw changed(`${blobPath(digest)} has more than ${size} bytes`);
     hash.update(chunk);
     yield chunk;
   }
