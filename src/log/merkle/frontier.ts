@@ -82,7 +82,7 @@ export class Frontier {
   /** Returns a frontier of the same tree that goes its own way. */
   copy(): Frontier {
     const copy = new Frontier(this.#hash);
-    copy.#peaks.push(...this.#peaks);
+    for (const peak of this.#peaks) copy.#peaks.push(peak);
     copy.#size = this.#size;
     return copy;
   }

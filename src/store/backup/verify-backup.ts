@@ -29,8 +29,8 @@ export async function verifyBackup(
   const source = await openBackupSource(resolve(directory), (violation) => violations.push(violation), reading.onBytes);
   if (source.isUnfinished) options.onNotice?.(unfinished(source));
   await reading.onOpen?.(source);
-  violations.push(...(await verifySource(source, options)));
-  return { source, violations };
+  const found = await verifySource(source, options);
+  return { source, violations: violations.concat(found) };
 }
 
 function unfinished({ reader: { directory }, size }: BackupSource): string {

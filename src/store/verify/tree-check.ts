@@ -98,7 +98,7 @@ export class TreeCheck {
   async #appendHash(tile: LeafTile, above: StoredHash): Promise<void> {
     const first = tile.index * TILE_WIDTH;
     const end = first + TILE_WIDTH;
-    this.#unchecked.push(...this.#claims.filter(({ size }) => size > first && size < end));
+    for (const claim of this.#claims) if (claim.size > first && claim.size < end) this.#unchecked.push(claim);
     for (const { level, index, hash } of this.#frontier.appendTile(above.hash)) {
       this.#compareHash({ level, index, hash }, await this.#cursor(level).take(index));
     }
@@ -108,7 +108,7 @@ export class TreeCheck {
   #lose({ index, kept, made }: LeafTile): void {
     const first = index * TILE_WIDTH;
     this.#lostAt = first + kept.findIndex((hash, at) => hash === undefined && made[at] === undefined);
-    this.#unchecked.push(...this.#claims.filter(({ size }) => size > first));
+    for (const claim of this.#claims) if (claim.size > first) this.#unchecked.push(claim);
   }
 
   #choose(tile: LeafTile, above: StoredHash | undefined): Choice {

@@ -53,15 +53,15 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
   // LevelDB may end the process at a damaged block of a table, and opens nothing without its other files.
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
-    return [...violations, ...(await verifyWithoutLog(parts, options))];
+    return violations.concat(await verifyWithoutLog(parts, options));
   }
   // What LevelDB drops of a damaged log would be missed, and put back, for ever.
   const open = faults.length === 0 ? openDatabase : openLevel;
   const verifyAt = (at: string): Promise<Violation[]> => verifyDatabase(() => open(at, false), parts, options);
   // LevelDB replays its write-ahead log when it opens, and drops for good what is damaged in it: that must stay for whoever saves
   // what is there, and a copy is opened instead.
-  if (faults.length === 0 && !isTorn) return [...violations, ...(await verifyAt(location))];
-  return [...violations, ...(await withDatabaseCopy(path, faults.length === 0 ? 'linked' : 'copied', verifyAt))];
+  if (faults.length === 0 && !isTorn) return violations.concat(await verifyAt(location));
+  return violations.concat(await withDatabaseCopy(path, faults.length === 0 ? 'linked' : 'copied', verifyAt));
 }
 
 async function verifyDatabase(
