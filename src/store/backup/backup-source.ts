@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_NOTE_BYTES } from '../../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_MISSING_EVENTS, MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import {
   entriesPath,
@@ -70,19 +70,23 @@ export async function openBackupSource(
   }
   const checkpoint = await readCheckpoint(reader, report);
   const identity = await readIdentity(directory, report);
-  // Without a checkpoint the files themselves say how far they go, so that the rest can be looked at.
-  const size = checkpoint?.size ?? sizeOf(await reader.paths(TILE_FOLDER));
+  const size = sizeClaimed(await reader.paths(TILE_FOLDER), checkpoint?.size);
   return new BackupSource(reader, { identity, size, text: checkpoint?.text, isUnfinished });
 }
 
-/** Returns the leaves of the largest tree that bundles of these paths are of. */
-function sizeOf(tilePaths: readonly string[]): number {
-  let size = 0;
+/**
+ * Returns the leaves of the tree that is looked for: those of the checkpoint. Without one the bundles themselves say how far they go,
+ * so that the rest can be looked at. Neither is believed far beyond the bundles that are there: each tile that is missing is said.
+ */
+function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | undefined): number {
+  let [size, bundles] = [0, 0];
   for (const path of tilePaths) {
     const bundle = parseTilePath(path);
-    if (bundle?.level === 'entries') size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+    if (bundle?.level !== 'entries') continue;
+    size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+    bundles += 1;
   }
-  return size;
+  return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
 interface BackupFacts {

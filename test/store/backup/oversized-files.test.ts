@@ -1,7 +1,9 @@
-import { copyFile, readdir, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../../src/errors.js';
+import { MAX_CURRENT_BYTES, MAX_MISSING_EVENTS, MAX_SIDECAR_BYTES } from '../../../src/limits.js';
+import { TILE_WIDTH } from '../../../src/log/merkle/tile.js';
 import { restoreStore } from '../../../src/store/backup/restore-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { ViolationCode } from '../../../src/store/verify/violation.js';
@@ -118,3 +120,57 @@ for (const [place, code, opened] of ofStore) {
     await rejection(t, opened, openStore(directory));
   });
 }
+
+test('at its limit a sidecar is read, and beyond it a sidecar and CURRENT are said to be none', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'store');
+  await (await openStore(directory)).close();
+  const [sidecar, current] = [join(directory, 'imagelog.json'), join(directory, 'log', 'CURRENT')];
+  const text = await readFile(sidecar, 'utf8');
+  await writeFile(sidecar, text.padEnd(MAX_SIDECAR_BYTES));
+  await (await openStore(directory)).close();
+  await writeFile(sidecar, text.padEnd(MAX_SIDECAR_BYTES + 1));
+  const error = await rejection(t, 'SIDECAR_INVALID', openStore(directory));
+  t.regex(error.message, /has more than 65536 bytes/);
+  await writeFile(sidecar, text);
+  await writeFile(current, (await readFile(current, 'utf8')).padEnd(MAX_CURRENT_BYTES + 1));
+  t.like(await verifyStore(directory), [{ code: 'LOG_FILE_DAMAGED', place: 'log/CURRENT' }]);
+});
+
+test('the end of a backup is looked for tile by tile up to its limit, and said to be lost beyond it', async (t) => {
+  const source = await backupOf(t);
+  const text = await readFile(join(source, 'checkpoint'), 'utf8');
+  const isAhead = async (events: number): Promise<boolean> => {
+    await writeFile(join(source, 'checkpoint'), text.replace(/\n\d+\n/, `\n${events}\n`));
+    return (await verifyStore(source)).some(({ code }) => code === 'CHECKPOINT_AHEAD');
+  };
+  t.false(await isAhead(TILE_WIDTH + MAX_MISSING_EVENTS));
+  t.true(await isAhead(TILE_WIDTH + MAX_MISSING_EVENTS + 1));
+});
+
+test('a checkpoint or a tile that says that there are 2^53 events is not believed', async (t) => {
+  const source = await backupOf(t);
+  const text = await readFile(join(source, 'checkpoint'), 'utf8');
+  await writeFile(join(source, 'checkpoint'), text.replace(/\n\d+\n/, `\n${Number.MAX_SAFE_INTEGER}\n`));
+  for (const fast of [false, true]) {
+    const found = await verifyStore(source, { fast });
+    t.true(found.some(({ code }) => code === 'CHECKPOINT_AHEAD'));
+  }
+  const target = join(await temporaryDirectory(t), 'restored');
+  await rejection(t, 'BACKUP_INVALID', restoreStore(target, source));
+  await rm(join(source, 'checkpoint'));
+  const place = 'tile/entries/x999/x999/x999/x999/999';
+  await mkdir(dirname(join(source, place)), { recursive: true });
+  await writeFile(join(source, place), '');
+  t.true((await verifyStore(source)).some((violation) => violation.place === place));
+});
+
+test('a bundle of millions of empty entries is read up to the last that it can have', async (t) => {
+  const source = await backupOf(t);
+  const [path = ''] = [...(await filesBelow(source)).keys()].filter((each) => each.startsWith('tile/entries/'));
+  await writeFile(join(source, path), new Uint8Array(16_000_000));
+  const found = await verifyStore(source);
+  t.true(
+    found.some(({ message, place }) => place === path && message.includes('has more than 256 entries')),
+    JSON.stringify(found.slice(0, 2)),
+  );
+});
