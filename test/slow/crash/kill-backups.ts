@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Digest } from '../../../src/model/digest.js';
@@ -11,10 +11,16 @@ import { archivePath } from '../../store/fixture-archives.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import type { CrashRun } from './crash-run.js';
-import { callsOf, type FaultPoint, runWithFault } from './fault-points.js';
+import { DiskModel, LEFT_OVERS } from './disk-model.js';
+import { DISK_TRACE, type DiskCall, parseDiskTrace } from './disk-trace.js';
+import { callsOf, type FaultPoint, runWithFault, traced } from './fault-points.js';
+import { evenly } from './sample.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/one-backup.js', import.meta.url));
+const RESTORE = fileURLToPath(new URL('./children/one-restore.js', import.meta.url));
 const AT_ONCE = 2;
+/** Every state of the disk takes a restore and another run. */
+const SHARE = 0.5;
 /** Updates of one image: with them the log has more events than one tile. */
 const UPDATES = 150;
 
@@ -38,6 +44,81 @@ export async function killBackups(run: CrashRun): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await killAt(run, outdated, next);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** The power goes, or the process is killed, after each call that the next backup of a store makes; what is left is restored, and run again. */
+export async function darkenBackups(run: CrashRun): Promise<void> {
+  const outdated = await outdatedBackup(run.newStore().directory);
+  const watched = `${outdated.directory}.watched`;
+  cpSync(outdated.before, join(watched, 'backup'), { recursive: true });
+  const there = await filesBelow(watched);
+  const calls = await recorded(watched, SCRIPT, [outdated.directory, join(watched, 'backup')]);
+  await darken(run, { calls, there }, async (place) => {
+    const target = join(place, 'backup');
+    return [
+      ...(await wrongBackup(target, outdated)),
+      ...(await unlikeAFreshBackup(outdated.directory, target, outdated)),
+    ];
+  });
+}
+
+/** The same of a restore: there is no store or a whole one, and another restore leaves that and nothing else. */
+export async function darkenRestores(run: CrashRun): Promise<void> {
+  const { directory, after } = await outdatedBackup(run.newStore().directory);
+  const watched = `${directory}.watched`;
+  mkdirSync(watched);
+  const calls = await recorded(watched, RESTORE, [join(watched, 'store'), after]);
+  await darken(run, { calls, there: new Map() }, async (place) => {
+    const store = join(place, 'store');
+    const wrong = existsSync(store) ? await violationsOf(store) : [];
+    rmSync(store, { recursive: true, force: true });
+    await restoreStore(store, after);
+    const left = readdirSync(place).filter((name) => name !== 'store');
+    return [...wrong, ...(await violationsOf(store)), ...left.map((name) => `${name} was left beside the store`)];
+  });
+}
+
+/** A disk that had files, and what was done to it. */
+interface History {
+  readonly there: ReadonlyMap<string, Uint8Array>;
+  readonly calls: readonly DiskCall[];
+}
+
+async function recorded(watched: string, script: string, args: readonly string[]): Promise<DiskCall[]> {
+  const trace = `${watched}.trace`;
+  const { how, stderr } = await traced(trace, DISK_TRACE, script, args);
+  if (how !== 0) throw new Error(`the script ended with ${how}: ${stderr}`);
+  return parseDiskTrace(readFileSync(trace, 'latin1'), watched);
+}
+
+async function darken(
+  run: CrashRun,
+  { there, calls }: History,
+  wrongIn: (place: string) => Promise<string[]>,
+): Promise<void> {
+  const moments = calls.flatMap((_, at) => LEFT_OVERS.map((leftOver) => ({ at, leftOver })));
+  const chosen = evenly(moments, run.rounds(SHARE), run.random.below(moments.length));
+  run.log(`${calls.length} calls, ${moments.length} states of the disk, ${chosen.length} of them tried`);
+  for (const { at, leftOver } of chosen) {
+    const disk = new DiskModel();
+    disk.add(there);
+    for (const call of calls.slice(0, at + 1)) disk.apply(call);
+    const place = run.newStore().directory;
+    disk.writeTo(place, leftOver);
+    const wrong = await wrongIn(place);
+    run.figures.rounds += 1;
+    run.figures.faults += 1;
+    run.figures.acknowledged += 1;
+    run.note(
+      `after call ${at} (${calls[at]?.call} ${calls[at]?.path}), of what was not synced is left: ${leftOver}`,
+      wrong,
+    );
+    if (wrong.length === 0) rmSync(place, { recursive: true });
+  }
+}
+
+async function violationsOf(directory: string): Promise<string[]> {
+  return (await verifyStore(directory)).map(({ code, message }) => `restored: ${code}: ${message}`);
 }
 
 /** A call that changes nothing leaves what the one before it left. */
@@ -71,7 +152,7 @@ async function wrongBackup(target: string, { before, after }: Outdated): Promise
   try {
     const { checkpoint } = await restoreStore(restored, target);
     const isOfBackup = [before, after].some((path) => readFileSync(join(path, 'checkpoint'), 'utf8') === checkpoint);
-    const wrong = (await verifyStore(restored)).map(({ code, message }) => `restored: ${code}: ${message}`);
+    const wrong = await violationsOf(restored);
     return isOfBackup ? wrong : [...wrong, `it has another checkpoint: ${checkpoint}`];
   } catch (error) {
     if (!isStoreError(error)) throw error;
