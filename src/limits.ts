@@ -102,7 +102,7 @@ export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
-/** Events that a backup may lack behind its last bundle: a checkpoint that says more is of a backup whose end was lost. */
+/** Events that a backup may lack after its last bundle; a checkpoint of more is of a lost end. */
 export const MAX_MISSING_EVENTS = 65_536;
 /** Size of a signed note, and of a checkpoint (Go's `note` package). */
 export const MAX_NOTE_BYTES = 1_000_000;

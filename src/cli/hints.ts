@@ -72,9 +72,9 @@ export const remedies: Readonly<Record<string, string>> = {
   restore: 'restore a backup; do not write to this store',
 };
 
-/** What to do about damage that verification found in a backup: nothing of one can be made again. */
+/** What to do about damage in a backup: nothing of one can be rebuilt. */
 export const BACKUP_DAMAGE_HINT =
-  'no restore takes this backup; use another one, or make one of the store with `imagelog backup` in an empty directory';
+  'restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`';
 
 /** What to do about damage that verification found in a store. */
 export const DAMAGE_HINT =

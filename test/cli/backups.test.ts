@@ -79,7 +79,7 @@ test('verify and restore say of a backup that was interrupted that the next run 
   t.regex(verified.stdout, /all is well\n$/);
   t.regex(
     verified.stderr,
-    /^imagelog: notice: a backup to .* was interrupted, or is under way: .* run it again to tidy up\n$/,
+    /^imagelog: notice: a backup to .* was interrupted, or is still running: .* run the backup again to tidy up\n$/,
   );
   const restored = await runIn({ env: { IMAGELOG_STORE: join(folder, 'restored') } }, 'restore', target);
   t.is(restored.code, 0);
@@ -99,7 +99,7 @@ test('what is done about a damaged backup is not what is done about a damaged st
   t.is(code, 4);
   t.regex(
     stderr,
-    /\nhint: no restore takes this backup; use another one, or make one of the store with `imagelog backup`/,
+    /\nhint: restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`/,
   );
   t.notRegex(stderr, /rebuild/);
 });

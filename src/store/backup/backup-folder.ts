@@ -61,8 +61,8 @@ export class BackupFolder {
   }
 
   /**
-   * Bytes of a file, one more than `limit` of a larger one; undefined when there is none. A link is none, and replaced by the next file
-   * of its name.
+   * Bytes of a file, one more than `limit` of a larger one; undefined when there is no file. A link
+   * counts as no file: the next file of its name replaces it.
    */
   async read(path: string, limit: number): Promise<Uint8Array | undefined> {
     return this.#try('read', path, async () => {

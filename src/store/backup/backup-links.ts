@@ -26,7 +26,7 @@ export async function linksIn(directory: string): Promise<string[]> {
   return links;
 }
 
-/** Whether a link is at `path`, whatever it leads to. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+/** Whether `path` is a link, dangling or not. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
 export async function isLink(path: string): Promise<boolean> {
   try {
     return (await lstat(path)).isSymbolicLink();

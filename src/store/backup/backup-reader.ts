@@ -32,10 +32,9 @@ export class BackupReader {
     const size = await this.size(path);
     if (size === undefined) throw invalid(path, 'is missing');
     if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
-    const bytes = await readSmallFile(join(this.directory, path), limit);
+    const bytes = await readSmallFile(join(this.directory, path), size);
     if (bytes === undefined) throw invalid(path, 'is missing');
-    // It grew since it was looked at.
-    if (bytes.length > limit) throw invalid(path, `has more bytes than ${limit}, which are expected at most`);
+    if (bytes.length > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
     this.#onBytes(bytes.length);
     return bytes;
   }

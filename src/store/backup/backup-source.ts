@@ -75,8 +75,8 @@ export async function openBackupSource(
 }
 
 /**
- * Returns the leaves of the tree that is looked for: those of the checkpoint. Without one the bundles themselves say how far they go,
- * so that the rest can be looked at. Neither is believed far beyond the bundles that are there: each tile that is missing is said.
+ * Returns the tree size to verify: that of the checkpoint, or of the largest bundle without one.
+ * Capped near the bundles that are there, because every missing tile is looked up and reported.
  */
 function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | undefined): number {
   let [size, bundles] = [0, 0];
@@ -102,7 +102,7 @@ export class BackupSource implements VerifySource {
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
   readonly reader: BackupReader;
-  /** A run is under way or was interrupted: beside the state of the checkpoint there may be files of a later one, or of the one before. */
+  /** A run is under way or was interrupted: files of another state may be there too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
@@ -114,7 +114,7 @@ export class BackupSource implements VerifySource {
     this.isUnfinished = isUnfinished;
   }
 
-  /** The content that was given when it was last asked for: that of the state, and nothing that lies beside it. */
+  /** What `contents` gave last: the content of the checkpoint's state and nothing else. */
   get content(): ReadonlySet<Digest> {
     return this.#content;
   }

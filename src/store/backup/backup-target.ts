@@ -80,7 +80,7 @@ export async function realPathOf(path: string): Promise<string> {
   }
 }
 
-/** Resolves with what is wrong with a path that ends in, or goes through, a link to what is not there; undefined for any other. */
+/** Resolves with why a path cannot be made, when it goes through a dangling link; else undefined. */
 export async function danglingLink(path: string): Promise<string | undefined> {
   try {
     await realpath(path);
@@ -94,8 +94,8 @@ export async function danglingLink(path: string): Promise<string | undefined> {
 }
 
 /**
- * Resolves with what is wrong with a directory that lies in a store or a backup; undefined for any other. What is put there is lost
- * with the store, or taken for damage of it.
+ * Resolves with why a directory cannot be used: it lies in a store or a backup; else undefined.
+ * What is put there would be lost with the store, or reported as damage to it.
  */
 export async function enclosure(directory: string): Promise<string | undefined> {
   const below = await realPathOf(directory);
@@ -107,7 +107,7 @@ export async function enclosure(directory: string): Promise<string | undefined> 
   return undefined;
 }
 
-// What may not be looked at, as `/var/log` may not, is not taken for part of a store.
+// A folder that may not be searched, such as `/var/log`, does not count as part of a store.
 async function isFound(path: string): Promise<boolean> {
   try {
     await stat(path);

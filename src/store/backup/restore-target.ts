@@ -11,8 +11,8 @@ const building = new Set<string>();
 
 /**
  * Resolves with the absolute path where a store is to be: nothing stands there, or an empty directory.
- * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else is there, it is a link that leads nowhere, or it lies in the
- *   backup `source` or in any store or backup; IO_FAILED
+ * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there, or
+ *   it lies in a store or a backup; IO_FAILED
  */
 export async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));

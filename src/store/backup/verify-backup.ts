@@ -34,6 +34,6 @@ export async function verifyBackup(
 }
 
 function unfinished({ reader: { directory }, size }: BackupSource): string {
-  const left = 'files of another run lie beside them, which nobody restores; run it again to tidy up';
-  return `a backup to ${directory} was interrupted, or is under way: it stands at ${size} events, and ${left}`;
+  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

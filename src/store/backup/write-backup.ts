@@ -123,7 +123,7 @@ async function* checkedBlob(
   for await (const chunk of readBlob(digest)) {
     throwIfAborted(signal);
     length += chunk.length;
-    // A sparse file has as many bytes as somebody likes.
+    // Reading on would not end with a sparse file of a terabyte.
     if (length > size) break;
     hash.update(chunk);
     yield chunk;

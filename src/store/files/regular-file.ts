@@ -5,8 +5,8 @@ import { readSmallFile } from './read-small-file.js';
 
 /**
  * Returns the bytes of the file at `path`, or undefined when nothing is there. What is no file is refused before it is
- * opened: a pipe would be waited for. Of a file larger than `limitBytes`, one byte more is returned, so that whoever parses
- * them refuses it.
+ * opened: a pipe would be waited for. Of a larger file than `limitBytes` one byte more is returned,
+ * so that parsing refuses it.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function readRegularFile(path: string, limitBytes?: number): Promise<Uint8Array | undefined> {

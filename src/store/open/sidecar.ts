@@ -52,8 +52,9 @@ export async function readSidecar(directory: string): Promise<Sidecar | undefine
 }
 
 /**
- * Returns the bytes of a sidecar, or undefined when there is none.
- * @throws {StoreError} SIDECAR_INVALID when it is no file or beyond MAX_SIDECAR_BYTES; STORE_NOT_WRITABLE, IO_FAILED
+ * Returns the bytes of a sidecar, or undefined when it is missing.
+ * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES;
+ *   STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readSidecarBytes(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, SIDECAR_FILE);

@@ -24,7 +24,7 @@ export async function checkBlobs(
     if (expected === undefined && isWhole && !(await isInFlight(source, digest))) {
       report({ code: 'BLOB_UNNEEDED', place, message: `nothing in the store needs the blob ${digest}`, digest });
     }
-    // Before any byte is read: a sparse file has as many as somebody likes.
+    // Compared before any byte is read: hashing a sparse file of a terabyte takes an hour.
     if (expected === undefined ? size > MAX_LAYER_BYTES : size !== expected) {
       const what = expected === undefined ? `a layer has ${MAX_LAYER_BYTES} at most` : `its event says ${expected}`;
       const message = `the blob ${digest} has ${size} bytes, and ${what}`;
@@ -58,7 +58,7 @@ async function digestOfBlob(
       throwIfAborted(signal);
       hash.update(chunk);
       bytes += chunk.length;
-      // It grows while it is read, and is not the blob any more.
+      // A file that grows while it is read would never end.
       if (bytes > size) break;
       onBytes(bytes);
     }

@@ -19,7 +19,7 @@ export interface VerifyOptions {
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are looked at. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-  /** Told what is no damage and should be known: that files lie in a backup which an interrupted run left. */
+  /** Called with what is no damage but should be known: an interrupted backup left files. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

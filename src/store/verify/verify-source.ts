@@ -110,9 +110,9 @@ export interface VerifySource {
    * `size` leaves is given too.
    */
   hashes(level: number, reading: Reading): AsyncIterable<StoredHash>;
-  /** Content. What `isNamed` is false of may be passed over where a run that was interrupted can have left it. */
+  /** Content. Where an interrupted run may have left files, what is not `isNamed` is skipped. */
   contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<StoredContent>;
-  /** Layer blobs; `isNeeded` is to them what `isNamed` is to content. */
+  /** Layer blobs. `isNeeded` is for blobs what `isNamed` is for content. */
   blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncIterable<StoredBlob>;
 
   /** Rows of the subject index; absent where none is kept, as the next four. */

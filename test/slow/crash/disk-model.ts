@@ -5,7 +5,7 @@ import type { DiskCall } from './disk-trace.js';
 /**
  * What is left of what was not synced when the power goes. `nothing`: no byte and no name, as POSIX permits. `names`: every
  * name and no byte, as a file system does that writes names first. `half`: every name, and half of the bytes. `zeros`: every
- * name and size, with zeros for the bytes. `all`: every name and byte, as a process leaves them that is killed.
+ * name and size, with zeros for the bytes. `all`: every name and byte, as after a kill.
  */
 export const LEFT_OVERS = ['nothing', 'names', 'half', 'zeros', 'all'] as const;
 export type LeftOver = (typeof LEFT_OVERS)[number];

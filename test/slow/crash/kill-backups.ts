@@ -24,7 +24,7 @@ const SHARE = 0.5;
 /** Updates of one image: with them the log has more events than one tile. */
 const UPDATES = 150;
 
-/** A store that went on since its last backup: some content came again after it was erased, other content was erased. */
+/** A store since whose last backup erased content came again, and other content was erased. */
 interface Outdated {
   readonly directory: string;
   /** The backup before, and one that was made at once of what the store has now. */
@@ -32,7 +32,7 @@ interface Outdated {
   readonly after: string;
 }
 
-/** Kills the next backup of a store before every call that it makes about a file of the backup; each time it is restored, and run again. */
+/** Kills a backup before each call about its files; each time it is restored, and run again. */
 export async function killBackups(run: CrashRun): Promise<void> {
   const outdated = await outdatedBackup(run.newStore().directory);
   const target = `${outdated.directory}.watched`;
@@ -46,7 +46,7 @@ export async function killBackups(run: CrashRun): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
-/** The power goes, or the process is killed, after each call that the next backup of a store makes; what is left is restored, and run again. */
+/** Cuts the power after a call of a backup; what is left is restored, and backed up to again. */
 export async function darkenBackups(run: CrashRun): Promise<void> {
   const outdated = await outdatedBackup(run.newStore().directory);
   const watched = `${outdated.directory}.watched`;
@@ -62,7 +62,7 @@ export async function darkenBackups(run: CrashRun): Promise<void> {
   });
 }
 
-/** The same of a restore: there is no store or a whole one, and another restore leaves that and nothing else. */
+/** Cuts the power after a call of a restore: no store is there or a whole one; the next tidies up. */
 export async function darkenRestores(run: CrashRun): Promise<void> {
   const { directory, after } = await outdatedBackup(run.newStore().directory);
   const watched = `${directory}.watched`;

@@ -18,7 +18,7 @@ import { newBackup } from './restored-store.js';
 /** Bytes of a file with nothing in it that nobody reads to its end. */
 const TERABYTE = 1024 ** 4;
 
-/** Makes the first file of a backup or a store that is at or below `place` a sparse one of a terabyte. */
+/** Makes the first file at or below `place` a sparse one of a terabyte. */
 async function grow(directory: string, place: string): Promise<void> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

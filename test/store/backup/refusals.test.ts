@@ -70,6 +70,9 @@ test('a restore replaces nothing, and needs a backup', async (t) => {
   for (const nothing of [folder, join(folder, 'none'), join(folder, 'file')]) {
     await rejection(t, 'BACKUP_NOT_FOUND', restoreStore(join(await temporaryDirectory(t), 'new'), nothing));
   }
+  for (const wrong of [{ onNotice: 1 }, { onProgress: 1 }, { signal: 1 }]) {
+    await t.throwsAsync(restoreStore(join(folder, 'new'), source, wrong as object), { instanceOf: TypeError });
+  }
   await mkdir(join(folder, 'empty'));
   await restoreStore(join(folder, 'empty'), source);
   t.deepEqual(await verifyStore(join(folder, 'empty')), []);

@@ -105,7 +105,6 @@ test('of a backup of 160,000 events that lacks all leaf hashes, each is said', a
   await writeFile(join(source, 'checkpoint'), formatCheckpoint(head));
   // In processes of their own: a thread of the test runner has four times the stack.
   for (const argv of [
-    ['verify', '--fast', source],
     ['verify', source],
     ['restore', source, '--store', `${source}.new`],
   ]) {
