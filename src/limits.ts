@@ -43,6 +43,10 @@ export const MAX_TIME_MS = 253_402_300_799_999;
 export const PRESENT_MS = 1_000;
 /** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
+/** Size of `imagelog.json`: what is written has some 250 bytes. */
+export const MAX_SIDECAR_BYTES = 65_536;
+/** Size of LevelDB's file CURRENT: the name of its MANIFEST. */
+export const MAX_CURRENT_BYTES = 1_024;
 /** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */
 export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
 /** Size of the index of one of LevelDB's tables, decompressed: that of a table of 2 MiB has some ten KiB. */
@@ -122,6 +126,8 @@ export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
+/** Events that a backup may lack after its last bundle; a checkpoint of more is of a lost end. */
+export const MAX_MISSING_EVENTS = 65_536;
 /** Size of a signed note, and of a checkpoint (Go's `note` package). */
 export const MAX_NOTE_BYTES = 1_000_000;
 /** Signatures of one note (Go's `note` package; C2SP signed-note asks for 16 at least). */

@@ -3,7 +3,7 @@ import { StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
 import { DamageFound } from './damage-found.js';
 import { exitCodeOfError, exitCodes } from './exit-codes.js';
-import { DAMAGE_HINT, hints, remedies } from './hints.js';
+import { hints, remedies } from './hints.js';
 import { Interruption } from './interruption.js';
 import type { CliIo } from './io.js';
 import { OutputClosed, OutputFailed } from './output.js';
@@ -75,7 +75,7 @@ function messageOf(error: unknown): string {
 function hintOf(error: unknown): string | undefined {
   if (error instanceof StoreError) return hintOfStoreError(error);
   if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
-  if (error instanceof DamageFound) return DAMAGE_HINT;
+  if (error instanceof DamageFound) return error.hint;
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
 }

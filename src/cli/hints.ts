@@ -77,6 +77,10 @@ export const remedies: Readonly<Record<string, string>> = {
   restore: 'restore a backup; do not write to this store',
 };
 
-/** What to do about damage that verification found. */
+/** What to do about damage in a backup: nothing of one can be rebuilt. */
+export const BACKUP_DAMAGE_HINT =
+  'restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`';
+
+/** What to do about damage that verification found in a store. */
 export const DAMAGE_HINT =
   '`imagelog rebuild` makes again what follows from events; events, content and blobs come back from a backup only';

@@ -198,7 +198,8 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    * lacks. Events are a tlog-tiles log (C2SP), content and layer files have their digests for names. The backup that was there before
    * is whole until the new one is, whatever happens. Writers go on; one backup of a store is written at a time.
    * @throws {StoreError} BACKUP_FOREIGN when the directory has the backup of another store; CHECKPOINT_FORKED when it has events that
-   *   the log has not; BACKUP_INVALID when its checkpoint is damaged; FILE_EXISTS when it is no backup or lies in the store;
+   *   the log has not; BACKUP_INVALID when its checkpoint is damaged; FILE_EXISTS when it is no backup,
+   *   lies in a store or another backup, or is behind a dangling link; SIDECAR_INVALID;
    *   BLOB_MISSING, BLOB_CORRUPT, CONTENT_CORRUPT, LOG_CORRUPT for what the store cannot give; DISK_FULL, STORE_NOT_WRITABLE,
    *   IO_FAILED, ABORTED
    */

@@ -47,7 +47,8 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
  * open. Positions of consumers are not part of a backup.
  *
  * @throws {StoreError} BACKUP_NOT_FOUND; BACKUP_INVALID when it does not verify, with every violation in its data; STORE_EXISTS,
- *   FILE_EXISTS when the directory is taken; KEY_INVALID, CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for what
+ *   FILE_EXISTS when the directory is taken, lies in a store or a backup, or is behind a dangling link;
+ *   KEY_INVALID, CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for what
  *   `against` and `key` give; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED
  */
 export async function restoreStore(

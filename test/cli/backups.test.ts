@@ -67,6 +67,43 @@ test('a restore says all that is wrong with a backup, and does nothing', async (
   t.regex(stderr, /\(BACKUP_INVALID\)\nhint: use another backup/);
 });
 
+test('verify and restore say of a backup that was interrupted that the next run tidies up', async (t) => {
+  const { folder, done, run, runIn } = await startSession(t);
+  const target = join(folder, 'backup');
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await done('backup', target);
+  const before = await filesBelow(target);
+  await mkdir(join(target, '.staging'));
+  const verified = await run('verify', target);
+  t.is(verified.code, 0);
+  t.regex(verified.stdout, /all is well\n$/);
+  t.regex(
+    verified.stderr,
+    /^imagelog: notice: a backup to .* was interrupted, or is still running: .* run the backup again to tidy up\n$/,
+  );
+  const restored = await runIn({ env: { IMAGELOG_STORE: join(folder, 'restored') } }, 'restore', target);
+  t.is(restored.code, 0);
+  t.is(restored.stderr, verified.stderr);
+  await done('backup', target);
+  t.deepEqual(await filesBelow(target), before);
+  t.is((await run('verify', target)).stderr, '');
+});
+
+test('what is done about a damaged backup is not what is done about a damaged store', async (t) => {
+  const { folder, done, run } = await startSession(t);
+  const target = join(folder, 'backup');
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  await done('backup', target);
+  for (const path of (await filesBelow(target)).keys()) if (path.startsWith('content/')) await rm(join(target, path));
+  const { code, stderr } = await run('verify', target);
+  t.is(code, 4);
+  t.regex(
+    stderr,
+    /\nhint: restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`/,
+  );
+  t.notRegex(stderr, /rebuild/);
+});
+
 test('backup and restore refuse what they would have to replace, each with what to do', async (t) => {
   const { folder, store, done, run, runIn } = await startSession(t);
   const target = join(folder, 'backup');

@@ -4,6 +4,7 @@ import { restoreStore } from '../../store/backup/restore-store.js';
 import type { Violation } from '../../store/verify/violation.js';
 import type { RestoreFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
 import { printable } from '../render/printable.js';
 import { progressBar } from '../render/progress.js';
@@ -19,6 +20,7 @@ export async function restore(context: CommandContext, source: string, { against
       against: await trustedCheckpoints(context, against),
       key: await trustedKey(key),
       onProgress: progress.update,
+      onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
       signal: context.signal,
     });
   } catch (error) {

@@ -4,7 +4,9 @@ import type { VerifyOptions, VerifyProgress } from '../../store/verify/verify-op
 import type { Violation } from '../../store/verify/violation.js';
 import type { VerifyFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { isBackup } from '../../store/backup/backup-source.js';
 import { DamageFound } from '../damage-found.js';
+import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { noticeLine } from '../failure.js';
 import { whenUnlocked } from '../open-for.js';
 import { printable } from '../render/printable.js';
@@ -52,7 +54,8 @@ async function tell(
     await out.line(`${printable(path)}: ${summary}${violations.length === 0 ? ': all is well' : ''}`);
   if (violations.length === 0) return;
   const count = violations.length === 1 ? 'one violation' : `${violations.length} violations`;
-  throw new DamageFound(`verification of ${path} found ${count}`);
+  const hint = (await isBackup(path)) ? BACKUP_DAMAGE_HINT : DAMAGE_HINT;
+  throw new DamageFound(`verification of ${path} found ${count}`, hint);
 }
 
 function textOf({ place, message }: Violation): string {

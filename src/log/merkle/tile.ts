@@ -98,7 +98,7 @@ export function formatEntries(records: readonly Uint8Array[]): Uint8Array {
 
 /**
  * Returns the records of a bundle, as parts of `bytes`.
- * @throws {StoreError} BACKUP_INVALID when it is cut short
+ * @throws {StoreError} BACKUP_INVALID when it is cut short, or has more than a bundle can have
  */
 export function parseEntries(bytes: Uint8Array): Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -108,6 +108,9 @@ export function parseEntries(bytes: Uint8Array): Uint8Array[] {
     const end = start > bytes.length ? start : start + view.getUint16(at);
     if (end > bytes.length) {
       throw new StoreError('BACKUP_INVALID', `a bundle of entries is cut short inside entry ${records.length}`);
+    }
+    if (records.length === TILE_WIDTH) {
+      throw new StoreError('BACKUP_INVALID', `a bundle of entries has more than ${TILE_WIDTH} entries`);
     }
     records.push(bytes.subarray(start, end));
     at = end;

@@ -1,6 +1,7 @@
-import { lstat, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
+import { readSmallFile } from '../files/read-small-file.js';
 import { BLOB_FOLDER, CONTENT_FOLDER, STAGING_FOLDER, TILE_FOLDER } from './backup-layout.js';
 import { ParallelWork } from './parallel-work.js';
 
@@ -59,12 +60,15 @@ export class BackupFolder {
     return sizes;
   }
 
-  /** Bytes of a file; undefined when there is none. A link is none, and replaced by the next file of its name. */
-  async read(path: string): Promise<Uint8Array | undefined> {
+  /**
+   * Bytes of a file, one more than `limit` of a larger one; undefined when there is no file. A link
+   * counts as no file: the next file of its name replaces it.
+   */
+  async read(path: string, limit: number): Promise<Uint8Array | undefined> {
     return this.#try('read', path, async () => {
       try {
         if (!(await lstat(this.#path(path))).isFile()) return undefined;
-        return await readFile(this.#path(path));
+        return await readSmallFile(this.#path(path), limit);
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return undefined;
         throw error;

@@ -26,7 +26,8 @@ export async function linksIn(directory: string): Promise<string[]> {
   return links;
 }
 
-async function isLink(path: string): Promise<boolean> {
+/** Whether `path` is a link, dangling or not. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+export async function isLink(path: string): Promise<boolean> {
   try {
     return (await lstat(path)).isSymbolicLink();
   } catch (error) {

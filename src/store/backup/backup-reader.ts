@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_RECORD_BYTES } from '../../limits.js';
 import { entriesPath, LENGTH_BYTES, parseEntries, type Tile, tilePath, TILE_WIDTH } from '../../log/merkle/tile.js';
 import { HASH_BYTES } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
+import { readSmallFile } from '../files/read-small-file.js';
 
 /** Bytes of a chunk that is read from a blob. */
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -31,7 +32,9 @@ export class BackupReader {
     const size = await this.size(path);
     if (size === undefined) throw invalid(path, 'is missing');
     if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
-    const bytes = await this.#reading(path, () => readFile(join(this.directory, path)));
+    const bytes = await readSmallFile(join(this.directory, path), size);
+    if (bytes === undefined) throw invalid(path, 'is missing');
+    if (bytes.length > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
     this.#onBytes(bytes.length);
     return bytes;
   }

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_NOTE_BYTES } from '../../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_MISSING_EVENTS, MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import {
   entriesPath,
@@ -12,9 +12,7 @@ import {
   tileOfTree,
   tilePath,
 } from '../../log/merkle/tile.js';
-import { decodeRecord } from '../../log/record.js';
 import type { Digest } from '../../model/digest.js';
-import { namedContent } from '../../model/named-content.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from '../verify/identity.js';
 import type {
@@ -29,7 +27,6 @@ import type {
 import type { Report, Violation, ViolationCode } from '../verify/violation.js';
 import {
   BLOB_FOLDER,
-  blobPath,
   CHECKPOINT_PATH,
   CONTENT_FOLDER,
   digestOfName,
@@ -73,26 +70,29 @@ export async function openBackupSource(
   }
   const checkpoint = await readCheckpoint(reader, report);
   const identity = await readIdentity(directory, report);
-  // Without a checkpoint the files themselves say how far they go, so that the rest can be looked at.
-  const size = checkpoint?.size ?? sizeOf(await reader.paths(TILE_FOLDER));
+  const size = sizeClaimed(await reader.paths(TILE_FOLDER), checkpoint?.size);
   return new BackupSource(reader, { identity, size, text: checkpoint?.text, isUnfinished });
 }
 
-/** Returns the leaves of the largest tree that bundles of these paths are of. */
-function sizeOf(tilePaths: readonly string[]): number {
-  let size = 0;
+/**
+ * Returns the tree size to verify: that of the checkpoint, or of the largest bundle without one.
+ * Capped near the bundles that are there, because every missing tile is looked up and reported.
+ */
+function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | undefined): number {
+  let [size, bundles] = [0, 0];
   for (const path of tilePaths) {
     const bundle = parseTilePath(path);
-    if (bundle?.level === 'entries') size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+    if (bundle?.level !== 'entries') continue;
+    size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+    bundles += 1;
   }
-  return size;
+  return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
 interface BackupFacts {
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly text: string | undefined;
-  /** A run is under way, or was killed: there may be files of a later checkpoint, or of none. */
   readonly isUnfinished: boolean;
 }
 
@@ -102,14 +102,21 @@ export class BackupSource implements VerifySource {
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
   readonly reader: BackupReader;
-  readonly #isUnfinished: boolean;
+  /** A run is under way or was interrupted: files of another state may be there too. */
+  readonly isUnfinished: boolean;
+  readonly #content = new Set<Digest>();
 
   constructor(reader: BackupReader, { identity, size, text, isUnfinished }: BackupFacts) {
     this.reader = reader;
     this.identity = identity;
     this.size = size;
     this.checkpoint = text === undefined ? undefined : { text, place: CHECKPOINT_PATH };
-    this.#isUnfinished = isUnfinished;
+    this.isUnfinished = isUnfinished;
+  }
+
+  /** What `contents` gave last: the content of the checkpoint's state and nothing else. */
+  get content(): ReadonlySet<Digest> {
+    return this.#content;
   }
 
   async *records(reading: Reading): AsyncGenerator<StoredRecord> {
@@ -140,32 +147,30 @@ export class BackupSource implements VerifySource {
     }
   }
 
-  async *contents(reading: Reading): AsyncGenerator<StoredContent> {
-    const named = this.#isUnfinished ? await this.#namedContent(reading) : undefined;
+  async *contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncGenerator<StoredContent> {
+    this.#content.clear();
     for await (const { digest, place } of this.#digests(CONTENT_FOLDER, reading)) {
-      if (named?.has(digest) === false) continue;
+      if (this.isUnfinished && !isNamed(digest)) continue;
       const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
-      if (bytes !== undefined) yield { digest, bytes, place };
+      if (bytes === undefined) continue;
+      this.#content.add(digest);
+      yield { digest, bytes, place };
     }
   }
 
-  async *blobs(reading: Reading): AsyncGenerator<StoredBlob> {
+  async *blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncGenerator<StoredBlob> {
     for await (const { digest, place } of this.#digests(BLOB_FOLDER, reading)) {
+      if (this.isUnfinished && !isNeeded(digest)) continue;
       const size = await reported(place, reading, () => this.reader.size(place));
       if (size !== undefined) yield { digest, size, place, read: () => this.reader.chunks(place) };
     }
-  }
-
-  /** Whether a blob is of a run that was not finished. */
-  async isInFlight(digest: Digest): Promise<boolean> {
-    return this.#isUnfinished && (await this.reader.size(blobPath(digest))) !== undefined;
   }
 
   async reportStrays({ report }: Reading): Promise<void> {
     const needed = new Set(treePaths(this.size));
     for (const place of await this.reader.paths(TILE_FOLDER)) {
       const isOfTree = parseTilePath(place) !== undefined;
-      if (needed.has(place) || (isOfTree && this.#isUnfinished)) continue;
+      if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
       const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
       report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
     }
@@ -186,26 +191,6 @@ export class BackupSource implements VerifySource {
       if (digest !== undefined) yield { digest, place };
       else report({ code: 'FILE_UNKNOWN', place, message: `the name of the file ${place} is not that of a digest` });
     }
-  }
-
-  async #namedContent({ signal }: Reading): Promise<Set<Digest>> {
-    const named = new Set<Digest>();
-    // What is wrong with the records is said when they are asked for.
-    const unsaid: Reading = { report: () => undefined, signal };
-    for await (const { record } of this.records(unsaid)) {
-      const digest = contentOf(record);
-      if (digest !== undefined) named.add(digest);
-    }
-    return named;
-  }
-}
-
-function contentOf(record: Uint8Array): Digest | undefined {
-  try {
-    return namedContent(decodeRecord(record));
-  } catch (error) {
-    if (error instanceof StoreError) return undefined;
-    throw error;
   }
 }
 

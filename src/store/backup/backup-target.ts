@@ -1,10 +1,10 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
-import { readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { STAGING_FOLDER } from './backup-layout.js';
-import { linksIn } from './backup-links.js';
+import { isLink, linksIn } from './backup-links.js';
 
 /** The store that is backed up. */
 export interface BackedUpStore {
@@ -25,29 +25,30 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   const names = await namesIn(directory);
   if (names === undefined) {
     if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
+    const obstacle = (await danglingLink(directory)) ?? (await enclosure(directory));
+    if (obstacle !== undefined) throw targetTaken(directory, obstacle);
     await makeDurableDirectory(directory);
     return directory;
   }
-  const sidecar = await readSidecar(directory);
-  if (sidecar === undefined) {
+  const sidecarBytes = await readSidecarBytes(directory);
+  if (sidecarBytes === undefined) {
     // A first backup that was killed has its place for staged files and nothing else.
-    if (names.every((name) => name === STAGING_FOLDER)) return directory;
+    const isNew = names.every((name) => name === STAGING_FOLDER);
+    const around = isNew ? await enclosure(directory) : undefined;
+    if (around !== undefined) throw targetTaken(directory, around);
+    if (isNew) return directory;
     throw targetTaken(directory, 'the directory is neither empty nor a backup');
   }
   if (names.includes('log')) throw targetTaken(directory, 'it is a store, not a backup');
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
-  await needSameStore(directory, sidecar, store);
+  needSameStore(directory, sidecarBytes, store);
   return directory;
 }
 
-async function needSameStore(
-  directory: string,
-  found: Sidecar,
-  { sidecar, sidecarBytes }: BackedUpStore,
-): Promise<void> {
-  const bytes = await readFile(join(directory, SIDECAR_FILE));
-  if (bytes.equals(sidecarBytes)) return;
+function needSameStore(directory: string, bytes: Uint8Array, { sidecar, sidecarBytes }: BackedUpStore): void {
+  const found = parseSidecar(directory, bytes);
+  if (Buffer.compare(bytes, sidecarBytes) === 0) return;
   const which = found.storeId === sidecar.storeId ? `${SIDECAR_FILE} differs` : `it is of the store ${found.storeId}`;
   throw new StoreError(
     'BACKUP_FOREIGN',
@@ -76,6 +77,44 @@ export async function realPathOf(path: string): Promise<string> {
     const above = dirname(path);
     if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`look at ${path}`, error);
     return join(await realPathOf(above), basename(path));
+  }
+}
+
+/** Resolves with why a path cannot be made, when it goes through a dangling link; else undefined. */
+export async function danglingLink(path: string): Promise<string | undefined> {
+  try {
+    await realpath(path);
+    return undefined;
+  } catch (error) {
+    if (['ENOTDIR', 'ELOOP'].includes(systemCode(error))) return undefined;
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`look at ${path}`, error);
+    if (await isLink(path)) return `${path} is a link that leads nowhere`;
+    return dirname(path) === path ? undefined : danglingLink(dirname(path));
+  }
+}
+
+/**
+ * Resolves with why a directory cannot be used: it lies in a store or a backup; else undefined.
+ * What is put there would be lost with the store, or reported as damage to it.
+ */
+export async function enclosure(directory: string): Promise<string | undefined> {
+  const below = await realPathOf(directory);
+  for (let folder = dirname(below); folder !== dirname(folder); folder = dirname(folder)) {
+    if (await isFound(join(folder, 'log', 'CURRENT'))) return `it lies in the store ${folder}`;
+    if (!(await isFound(join(folder, SIDECAR_FILE)))) continue;
+    return `it lies in the ${(await isFound(join(folder, 'log'))) ? 'store' : 'backup'} ${folder}`;
+  }
+  return undefined;
+}
+
+// A folder that may not be searched, such as `/var/log`, does not count as part of a store.
+async function isFound(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes(systemCode(error))) return false;
+    throw ioFailure(`look at ${path}`, error);
   }
 }
 

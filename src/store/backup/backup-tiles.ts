@@ -88,7 +88,7 @@ async function* readBundles(
   let index = firstIndex;
   let waiting: LogEntry[] = [];
   for await (const page of log.entryPages({ from: firstIndex * TILE_WIDTH + 1, to: lastSeq, signal })) {
-    for (const entry of page) waiting.push(entry);
+    waiting = waiting.concat(page);
     for (; waiting.length >= TILE_WIDTH; index++) {
       yield { index, records: recordsOf(waiting.slice(0, TILE_WIDTH)) };
       waiting = waiting.slice(TILE_WIDTH);

@@ -83,7 +83,7 @@ export class BackupWriter {
 
   /** Writes a file as `start` does, and resolves when its bytes are durable. */
   async put(path: string, bytes: Uint8Array): Promise<void> {
-    const found = await this.#folder.read(path);
+    const found = await this.#folder.read(path, bytes.length);
     this.need(path);
     if (found !== undefined && Buffer.compare(found, bytes) === 0) this.#there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);

@@ -32,6 +32,8 @@ export interface RestoreOptions {
   readonly key?: string | undefined;
   /** Called as bytes are read, first to verify the backup and then to write the store; `total` is of both. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Called with what is no damage but should be known: an interrupted run left files. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { blobsProjection, type BlobsView } from '../../../projections/blobs.js';
 import { throwIfAborted } from '../../abort.js';
 import { StoreError } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS } from '../../limits.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { LevelLog } from '../../log/level-log.js';
 import type { LogEntry } from '../../log/log.js';
@@ -16,14 +16,13 @@ import { makeDurableDirectory, syncDirectory, writeDurableFile } from '../files/
 import { nodeSha256 } from '../files/node-hash.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder } from './backup-folder.js';
-import { BLOB_FOLDER, blobPath, CHECKPOINT_PATH, CONTENT_FOLDER, contentPath, digestOfName } from './backup-layout.js';
+import { BLOB_FOLDER, blobPath, CHECKPOINT_PATH, contentPath } from './backup-layout.js';
 import type { BackupReader } from './backup-reader.js';
-
-/** Bytes that a sidecar can have. */
-const MAX_SIDECAR_BYTES = 65_536;
 
 export interface BuildOptions {
   readonly reader: BackupReader;
+  /** The content that was verified; no other is copied. */
+  readonly content: ReadonlySet<Digest>;
   /** Text of the checkpoint that says what the backup holds. */
   readonly checkpoint: string;
   readonly signal?: AbortSignal | undefined;
@@ -77,9 +76,9 @@ class LogBuild {
 
   /** Resolves with the blobs that the log needs at its end. */
   async run(): Promise<BlobsView> {
-    const { reader, checkpoint, signal } = this.#options;
+    const { reader, content, checkpoint, signal } = this.#options;
     const { size, root } = parseCheckpoint(checkpoint);
-    this.#absent = new Set((await reader.paths(CONTENT_FOLDER)).flatMap(digestOfPath));
+    this.#absent = new Set(content);
     for (let index = 0; index * TILE_WIDTH < size; index++) {
       throwIfAborted(signal);
       for (const record of await reader.records(index, tileOfTree(0, index, size).width)) await this.#add(record);
@@ -140,7 +139,7 @@ async function copyBlobs(
   await makeDurableDirectory(join(place, BLOB_FOLDER));
   await folder.begin();
   for (const [digest, { size }] of byDigest) {
-    await folder.write(blobPath(digest), checkedBlob(reader, digest, signal));
+    await folder.write(blobPath(digest), checkedBlob(digest, size, { reader, signal }));
     blobBytes += size;
   }
   await folder.sync();
@@ -149,22 +148,20 @@ async function copyBlobs(
 }
 
 async function* checkedBlob(
-  reader: BackupReader,
   digest: Digest,
-  signal: AbortSignal | undefined,
+  size: number,
+  { reader, signal }: Pick<BuildOptions, 'reader' | 'signal'>,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
+  let length = 0;
   for await (const chunk of reader.chunks(blobPath(digest))) {
     throwIfAborted(signal);
+    length += chunk.length;
+    if (length > size) throw changed(`${blobPath(digest)} has more than ${size} bytes`);
     hash.update(chunk);
     yield chunk;
   }
   if (digestFromHash(hash.digest()) !== digest) throw changed(`${blobPath(digest)} has other bytes than its name says`);
-}
-
-function digestOfPath(path: string): Digest[] {
-  const digest = digestOfName(path.slice(CONTENT_FOLDER.length + 1));
-  return digest === undefined ? [] : [digest];
 }
 
 function changed(why: string): StoreError {

@@ -23,13 +23,13 @@ export async function restoreStore(
   throwIfAborted(options.signal);
   const target = await needVacancy(directory, source);
   const progress = new ReadProgress(options.onProgress);
-  const { against, key, signal } = options;
+  const { against, key, onNotice, signal } = options;
   const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
-  const verified = await verifyBackup(source, { against, key, signal }, { onOpen, onBytes: progress.read });
+  const verified = await verifyBackup(source, { against, key, onNotice, signal }, { onOpen, onBytes: progress.read });
   const { identity, checkpoint } = wholeBackup(verified);
   progress.verified();
-  const { reader } = verified.source;
-  const built = await buildBeside(target, (place) => buildStore(place, { reader, checkpoint, signal }));
+  const { reader, content } = verified.source;
+  const built = await buildBeside(target, (place) => buildStore(place, { reader, content, checkpoint, signal }));
   const { size: events } = parseCheckpoint(checkpoint);
   return { directory: target, ...identity, events, checkpoint, ...built };
 }
@@ -53,7 +53,11 @@ function wholeBackup({
   });
 }
 
-function checkArguments(directory: string, source: string, { against, key, onProgress, signal }: RestoreOptions): void {
+function checkArguments(
+  directory: string,
+  source: string,
+  { against, key, onProgress, onNotice, signal }: RestoreOptions,
+): void {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeString('source', source);
@@ -61,6 +65,7 @@ function checkArguments(directory: string, source: string, { against, key, onPro
   for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
   mustBeText('key', key);
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
   mustBeSignal('signal', signal);
 }
 

@@ -4,22 +4,27 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
-import { isFile, isWithin, namesIn, realPathOf } from './backup-target.js';
+import { danglingLink, enclosure, isFile, isWithin, namesIn, realPathOf } from './backup-target.js';
 
 /** Directories that this process builds stores in. */
 const building = new Set<string>();
 
 /**
  * Resolves with the absolute path where a store is to be: nothing stands there, or an empty directory.
- * @throws {StoreError} STORE_EXISTS, FILE_EXISTS when something else is there or it lies in the backup `source`; IO_FAILED
+ * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there, or
+ *   it lies in a store or a backup; IO_FAILED
  */
 export async function needVacancy(target: string, source: string): Promise<string> {
+  const link = await danglingLink(resolve(target));
+  if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
   const names = (await namesIn(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
   if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
+  const around = await enclosure(directory);
+  if (around !== undefined) throw taken(directory, around);
   return directory;
 }
 

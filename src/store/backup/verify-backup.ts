@@ -27,7 +27,13 @@ export async function verifyBackup(
 ): Promise<VerifiedBackup> {
   const violations: Violation[] = [];
   const source = await openBackupSource(resolve(directory), (violation) => violations.push(violation), reading.onBytes);
+  if (source.isUnfinished) options.onNotice?.(unfinished(source));
   await reading.onOpen?.(source);
-  for (const violation of await verifySource(source, options)) violations.push(violation);
-  return { source, violations };
+  const found = await verifySource(source, options);
+  return { source, violations: violations.concat(found) };
+}
+
+function unfinished({ reader: { directory }, size }: BackupSource): string {
+  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

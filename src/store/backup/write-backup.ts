@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
 import { isStoreError, StoreError } from '../../errors.js';
+import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head, Log } from '../../log/log.js';
 import { equalHashes } from '../../log/merkle/node-hash.js';
 import { treeRoot } from '../../log/merkle/proof.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { ioFailure } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
-import { type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import type { BackupOptions, BackupReport } from './backup.js';
 import { BackupFolder } from './backup-folder.js';
 import { blobPath, CHECKPOINT_PATH, contentPath } from './backup-layout.js';
@@ -46,7 +44,7 @@ export interface BackupParts {
 export async function writeBackup(target: string, options: BackupOptions, parts: BackupParts): Promise<BackupReport> {
   throwIfAborted(options.signal);
   const { directory, sidecar } = parts;
-  const sidecarBytes = await readOwnSidecar(join(directory, SIDECAR_FILE));
+  const sidecarBytes = await readOwnSidecar(directory);
   const folder = new BackupFolder(await needTarget(target, { directory, sidecar, sidecarBytes }));
   const fixed = await parts.fix();
   try {
@@ -124,15 +122,17 @@ async function* checkedBlob(
   let length = 0;
   for await (const chunk of readBlob(digest)) {
     throwIfAborted(signal);
-    hash.update(chunk);
     length += chunk.length;
+    // Reading on would not end with a sparse file of a terabyte.
+    if (length > size) break;
+    hash.update(chunk);
     yield chunk;
     writer.advance(chunk.length);
   }
   if (length === size && digestFromHash(hash.digest()) === digest) return;
   throw new StoreError(
     'BLOB_CORRUPT',
-    `cannot back up the layer blob ${digest}: its file has ${length} bytes, expected ${size} bytes of this digest`,
+    `cannot back up the layer blob ${digest}: its file has ${length > size ? 'more' : `${length} bytes`}, expected ${size} bytes of this digest`,
     { data: { digest, size, found: length } },
   );
 }
@@ -140,7 +140,7 @@ async function* checkedBlob(
 /** Resolves with the events of the backup that is there: the log must begin with them. */
 async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: BackupParts): Promise<number> {
   const { directory } = folder;
-  const bytes = await folder.read(CHECKPOINT_PATH);
+  const bytes = await folder.read(CHECKPOINT_PATH, MAX_NOTE_BYTES);
   if (bytes === undefined) return 0;
   const { origin, size, root } = formerCheckpoint(bytes, directory);
   const forked = (why: string): StoreError =>
@@ -165,12 +165,11 @@ function formerCheckpoint(bytes: Uint8Array, directory: string): Checkpoint {
   }
 }
 
-async function readOwnSidecar(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw ioFailure(`read ${path}`, error);
-  }
+async function readOwnSidecar(directory: string): Promise<Uint8Array> {
+  const bytes = await readSidecarBytes(directory);
+  if (bytes !== undefined) return bytes;
+  const message = `cannot back up the store ${directory}: its ${SIDECAR_FILE} is missing`;
+  throw new StoreError('SIDECAR_INVALID', message, { data: { directory } });
 }
 
 function contentCorrupt(digest: Digest): StoreError {

@@ -1,16 +1,18 @@
 import { type FileHandle, lstat, open, readFile, stat } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { ioFailure, systemCode } from './durable-file.js';
+import { readSmallFile } from './read-small-file.js';
 
 /**
  * Returns the bytes of the file at `path`, or undefined when nothing is there. What is no file is refused before it is
- * opened: a pipe would be waited for.
+ * opened: a pipe would be waited for. Of a larger file than `limitBytes` one byte more is returned,
+ * so that parsing refuses it.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
-export async function readRegularFile(path: string): Promise<Uint8Array | undefined> {
+export async function readRegularFile(path: string, limitBytes?: number): Promise<Uint8Array | undefined> {
   try {
     if (!(await stat(path)).isFile()) throw notAFile(path);
-    return await readFile(path);
+    return limitBytes === undefined ? await readFile(path) : await readSmallFile(path, limitBytes);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw ioFailure(`read ${path}`, error);

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MAX_CURRENT_BYTES } from '../../limits.js';
 import { type Manifest, parseManifest } from '../../log/leveldb/manifest.js';
 import { parseRecordFile } from '../../log/leveldb/record-file.js';
 import { systemCode } from '../files/durable-file.js';
@@ -93,7 +94,7 @@ async function readManifest(location: string): Promise<Manifest> {
 }
 
 async function manifestName(location: string): Promise<string> {
-  const bytes = await readDatabaseFile(location, CURRENT);
+  const bytes = await readDatabaseFile(location, CURRENT, MAX_CURRENT_BYTES);
   const name = /^(MANIFEST-\d+)\n$/.exec(Buffer.from(bytes).toString('latin1'))?.[1];
   if (name !== undefined) return name;
   throw new DatabaseDamage(
@@ -102,8 +103,8 @@ async function manifestName(location: string): Promise<string> {
   );
 }
 
-async function readDatabaseFile(location: string, name: string): Promise<Uint8Array> {
-  const bytes = await readRegularFile(join(location, name));
+async function readDatabaseFile(location: string, name: string, limitBytes?: number): Promise<Uint8Array> {
+  const bytes = await readRegularFile(join(location, name), limitBytes);
   if (bytes !== undefined) return bytes;
   throw new DatabaseDamage(name, `${name} is missing, so that no event can be found; none need be lost`);
 }

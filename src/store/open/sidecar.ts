@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
+import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { writeDurableFile } from '../files/durable-file.js';
-import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
+import { readSmallFile } from '../files/read-small-file.js';
+import { isFileOrMissing } from '../files/regular-file.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -45,15 +47,34 @@ export function formatSidecar({ format, version, storeId, origin, created }: Sid
  * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
+  const bytes = await readSidecarBytes(directory);
+  return bytes === undefined ? undefined : parseSidecar(directory, bytes);
+}
+
+/**
+ * Returns the bytes of a sidecar, or undefined when it is missing.
+ * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES;
+ *   STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function readSidecarBytes(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, SIDECAR_FILE);
+  // A pipe would be waited for.
   if (!(await isFileOrMissing(path))) {
     throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { data: { path } });
   }
-  const bytes = await readRegularFile(path);
-  return bytes === undefined ? undefined : parseSidecar(path, new TextDecoder().decode(bytes));
+  const bytes = await readSmallFile(path, MAX_SIDECAR_BYTES);
+  if (bytes === undefined || bytes.length <= MAX_SIDECAR_BYTES) return bytes;
+  const message = `${path} has more than ${MAX_SIDECAR_BYTES} bytes, expected those of a sidecar`;
+  throw new StoreError('SIDECAR_INVALID', message, { data: { path, limit: MAX_SIDECAR_BYTES } });
 }
 
-function parseSidecar(path: string, text: string): Sidecar {
+/**
+ * Returns the sidecar of a store from its bytes.
+ * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it
+ */
+export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
+  const path = join(directory, SIDECAR_FILE);
+  const text = new TextDecoder().decode(bytes);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -34,6 +34,10 @@ export class NamedContent {
     return this.#erased.size;
   }
 
+  has(digest: Digest): boolean {
+    return this.#named.has(digest);
+  }
+
   /** Takes `digest` away; false when no event named it. */
   take(digest: Digest): boolean {
     return this.#named.delete(digest);
@@ -67,7 +71,7 @@ export async function checkContent(
 ): Promise<void> {
   const { report } = reading;
   let looked = 0;
-  for await (const { digest, bytes, place } of source.contents(reading)) {
+  for await (const { digest, bytes, place } of source.contents(reading, (digest) => named.has(digest))) {
     const found = digestOf(bytes, nodeSha256);
     if (found !== digest) {
       const message = `the content ${digest} is not what was written: its bytes have another digest`;

@@ -1,8 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isStoreError } from '../../errors.js';
-import { ioFailure } from '../files/durable-file.js';
-import { FORMAT_VERSION, formatSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { FORMAT_VERSION, formatSidecar, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import type { SourceIdentity } from './verify-source.js';
 import type { Report } from './violation.js';
 
@@ -13,12 +10,13 @@ import type { Report } from './violation.js';
 export async function readIdentity(directory: string, report: Report): Promise<SourceIdentity | undefined> {
   const place = SIDECAR_FILE;
   try {
-    const sidecar = await readSidecar(directory);
-    if (sidecar === undefined) {
+    const bytes = await readSidecarBytes(directory);
+    if (bytes === undefined) {
       report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
       return undefined;
     }
-    if (!(await isAsWritten(directory, sidecar))) {
+    const sidecar = parseSidecar(directory, bytes);
+    if (sidecar.version !== FORMAT_VERSION || Buffer.compare(bytes, Buffer.from(formatSidecar(sidecar))) !== 0) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;
@@ -27,12 +25,4 @@ export async function readIdentity(directory: string, report: Report): Promise<S
     report({ code: 'SIDECAR_DAMAGED', place, message: error.message });
     return undefined;
   }
-}
-
-async function isAsWritten(directory: string, sidecar: Sidecar): Promise<boolean> {
-  const path = join(directory, SIDECAR_FILE);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw ioFailure(`read ${path}`, error);
-  });
-  return sidecar.version === FORMAT_VERSION && text === formatSidecar(sidecar);
 }

@@ -19,7 +19,7 @@ export interface VerifyOptions {
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are looked at. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-  /** Told of what is no damage and still matters, as a damaged log that a rebuild put aside. */
+  /** Called with what is no damage but should be known: an interrupted backup, a damaged log that a rebuild put aside. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

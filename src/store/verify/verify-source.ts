@@ -110,8 +110,10 @@ export interface VerifySource {
    * `size` leaves is given too.
    */
   hashes(level: number, reading: Reading): AsyncIterable<StoredHash>;
-  contents(reading: Reading): AsyncIterable<StoredContent>;
-  blobs(reading: Reading): AsyncIterable<StoredBlob>;
+  /** Content. Where an interrupted run may have left files, what is not `isNamed` is skipped. */
+  contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<StoredContent>;
+  /** Layer blobs. `isNeeded` is for blobs what `isNamed` is for content. */
+  blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncIterable<StoredBlob>;
 
   /** Rows of the subject index; absent where none is kept, as the next four. */
   indexRows?(reading: Reading): AsyncIterable<IndexRow>;

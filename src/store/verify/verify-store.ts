@@ -53,9 +53,9 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
   // LevelDB may end the process at a damaged block of a table, and opens nothing without its other files.
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
-    return [...violations, ...(await verifyWithoutLog(parts, options))];
+    return violations.concat(await verifyWithoutLog(parts, options));
   }
-  return [...violations, ...(await verifyDatabase(location, parts, options))];
+  return violations.concat(await verifyDatabase(location, parts, options));
 }
 
 // Not opened by LevelDB, which replays its write-ahead log, and drops for good what is damaged in it.

@@ -82,8 +82,8 @@ class Verification {
     const snapshots = await snapshotClaims(source, this.#reading, this.#counter('snapshots'));
     const live = source.liveViews;
     const views: ViewClaim[] = live === undefined ? [] : [{ ...live, place: 'open store', code: 'VIEW_WRONG' }];
-    const fold = new FoldCheck([...snapshots.views, ...views], this.#reading.report);
-    await this.#checkEvents(new TreeCheck(source, [...checkpoints, ...snapshots.roots], this.#reading), fold);
+    const fold = new FoldCheck(snapshots.views.concat(views), this.#reading.report);
+    await this.#checkEvents(new TreeCheck(source, checkpoints.concat(snapshots.roots), this.#reading), fold);
     await this.#index?.finish(this.#lost, this.#counter('index'));
     await checkPositions(source, this.#reading);
     await source.reportStrays?.(this.#reading);

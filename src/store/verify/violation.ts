@@ -47,7 +47,8 @@ export const violationCodes = {
   ERASED_KEPT:
     'A damaged log that a rebuild put aside may hold content that was erased: remove its folder or move it away.',
   BLOB_MISSING: 'A layer blob that an event names, and none removed, is missing.',
-  BLOB_SIZE_WRONG: 'A layer blob is of another size than its event says.',
+  BLOB_SIZE_WRONG:
+    'A layer blob is of another size than its event says, or larger than any can be; its digest is not looked at.',
   BLOB_WRONG: 'A layer blob has another digest than its name.',
   BLOB_UNNEEDED: 'There is a layer blob that nothing in the store needs.',
 

@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { DiskCall } from './disk-trace.js';
 
 /**
  * What is left of what was not synced when the power goes. `nothing`: no byte and no name, as POSIX permits. `names`: every
  * name and no byte, as a file system does that writes names first. `half`: every name, and half of the bytes. `zeros`: every
- * name and size, with zeros for the bytes.
+ * name and size, with zeros for the bytes. `all`: every name and byte, as after a kill.
  */
-export const LEFT_OVERS = ['nothing', 'names', 'half', 'zeros'] as const;
+export const LEFT_OVERS = ['nothing', 'names', 'half', 'zeros', 'all'] as const;
 export type LeftOver = (typeof LEFT_OVERS)[number];
 
 interface File {
@@ -25,6 +25,15 @@ interface Directory {
 /** A disk that knows what of it was synced: the calls of a process are done to it one after another. */
 export class DiskModel {
   readonly #root: Directory = newDirectory();
+
+  /** Puts files on the disk that were there, and synced, before the first call. */
+  add(files: ReadonlyMap<string, Uint8Array>): void {
+    for (const [path, bytes] of files) {
+      this.#makeAbove(path);
+      this.#parent(path).names.set(nameOf(path), { bytes: Buffer.from(bytes), synced: Buffer.from(bytes), offset: 0 });
+    }
+    syncBelow(this.#root);
+  }
 
   /** Does a call; paths are below the root. */
   apply(call: DiskCall): void {
@@ -99,6 +108,14 @@ export class DiskModel {
     if (at === undefined) file.offset = end;
   }
 
+  #makeAbove(path: string): void {
+    const above = dirname(path);
+    if (above === '.') return;
+    this.#makeAbove(above);
+    const { names } = this.#parent(above);
+    if (!names.has(nameOf(above))) names.set(nameOf(above), newDirectory());
+  }
+
   #at(path: string): File | Directory {
     if (path === '.') return this.#root;
     const found = this.#parent(path).names.get(nameOf(path));
@@ -125,6 +142,11 @@ function sync(entry: File | Directory): void {
   else entry.synced = entry.bytes;
 }
 
+function syncBelow(directory: Directory): void {
+  sync(directory);
+  for (const entry of directory.names.values()) if (isDirectory(entry)) syncBelow(entry);
+}
+
 function writeDirectory(path: string, { names, synced }: Directory, leftOver: LeftOver): void {
   for (const [name, entry] of leftOver === 'nothing' ? synced : names) {
     const below = join(path, name);
@@ -136,6 +158,7 @@ function writeDirectory(path: string, { names, synced }: Directory, leftOver: Le
 }
 
 function bytesLeft({ bytes, synced }: File, leftOver: LeftOver): Buffer {
+  if (leftOver === 'all') return bytes;
   if (leftOver === 'nothing' || leftOver === 'names') return synced;
   if (bytes.length <= synced.length) return bytes;
   const [from, length] = [synced.length, bytes.length - synced.length];

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -70,9 +70,52 @@ test('a restore replaces nothing, and needs a backup', async (t) => {
   for (const nothing of [folder, join(folder, 'none'), join(folder, 'file')]) {
     await rejection(t, 'BACKUP_NOT_FOUND', restoreStore(join(await temporaryDirectory(t), 'new'), nothing));
   }
+  for (const wrong of [{ onNotice: 1 }, { onProgress: 1 }, { signal: 1 }]) {
+    await t.throwsAsync(restoreStore(join(folder, 'new'), source, wrong as object), { instanceOf: TypeError });
+  }
   await mkdir(join(folder, 'empty'));
   await restoreStore(join(folder, 'empty'), source);
   t.deepEqual(await verifyStore(join(folder, 'empty')), []);
+});
+
+test('neither a restore nor a backup goes into the folder of another store or backup', async (t) => {
+  const [store, other] = [await openTestStore(t), await openTestStore(t)];
+  await store.create(imageConfig('a'));
+  const [source, foreign] = [await newBackup(t, store), await newBackup(t, other)];
+  for (const folder of [other.directory, foreign]) {
+    const before = await readdir(folder, { recursive: true });
+    for (const below of [['new'], ['a', 'b', 'c'], ['blobs', 'sha256', 'new'], ['snapshots']]) {
+      const place = join(folder, ...below);
+      const error = await rejection(t, 'FILE_EXISTS', restoreStore(place, source), place);
+      t.true(
+        error.message.includes(`it lies in the ${folder === foreign ? 'backup' : 'store'} ${folder}`),
+        error.message,
+      );
+      await rejection(t, 'FILE_EXISTS', store.backup(place), place);
+    }
+    t.deepEqual(await readdir(folder, { recursive: true }), before);
+  }
+});
+
+test('a restore and a backup to a link that leads nowhere are refused before any work is done', async (t) => {
+  const store = await openTestStore(t);
+  await store.create(imageConfig('a'));
+  const source = await newBackup(t, store);
+  const folder = await temporaryDirectory(t);
+  await symlink(join(folder, 'nowhere'), join(folder, 'link'));
+  await symlink('link', join(folder, 'chain'));
+  const onProgress = (): void => t.fail('it was begun');
+  for (const place of ['link', 'chain', 'link/below', 'chain/far/below']) {
+    const error = await rejection(t, 'FILE_EXISTS', restoreStore(join(folder, place), source, { onProgress }), place);
+    t.regex(error.message, /(?:link|chain) is a link that leads nowhere/);
+    await rejection(t, 'FILE_EXISTS', store.backup(join(folder, place), { onProgress }), place);
+  }
+  t.deepEqual((await readdir(folder)).sort(), ['chain', 'link']);
+  // A file of this name makes no store of the folder.
+  await writeFile(join(folder, 'log'), '');
+  await mkdir(join(folder, 'nowhere'));
+  await restoreStore(join(folder, 'chain'), source);
+  t.deepEqual(await verifyStore(join(folder, 'nowhere')), []);
 });
 
 test('a restore clears what killed ones left, and leaves what others build', async (t) => {

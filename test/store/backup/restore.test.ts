@@ -1,15 +1,30 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { formatCheckpoint } from '../../../src/log/checkpoint.js';
+import { leafHash } from '../../../src/log/leaf-hash.js';
+import { Frontier } from '../../../src/log/merkle/frontier.js';
+import { entriesPath, formatEntries, TILE_WIDTH } from '../../../src/log/merkle/tile.js';
+import { encodeRecord } from '../../../src/log/record.js';
+import type { EventBody, StoredEvent } from '../../../src/model/events.js';
 import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { formatSidecar, newSidecar } from '../../../src/store/open/sidecar.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
-import { imageConfig } from '../../support/image-configs.js';
+import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
+import { creationOf, eventsFrom } from '../../support/stored-event.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { openTestStore } from '../../support/test-store.js';
 import { archivePath } from '../fixture-archives.js';
 import { newBackup } from './restored-store.js';
+
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
 /** The backup of a store with images, layers, names, a deletion, and more events than a tile holds. */
 async function richBackup(t: ExecutionContext): Promise<string> {
@@ -66,4 +81,38 @@ test('a backup of which any file is missing, cut short or changed is refused, an
   }
   t.deepEqual(await readdir(dirname(target)), []);
   await restoreStore(target, source);
+});
+
+test('of a backup of 160,000 events that lacks all leaf hashes, each is said', async (t) => {
+  t.timeout(120_000);
+  const events = 160_000;
+  const source = join(await temporaryDirectory(t), 'backup');
+  const origin = 'example.com/many';
+  const update: EventBody = { type: 'MetadataSet', image: idNamed('a'), key: 'k', value: new Uint8Array(0) };
+  const frontier = new Frontier(nodeSha256);
+  for (let first = 0; first < events; first += TILE_WIDTH) {
+    const records: Uint8Array[] = [];
+    for (let seq = first + 1; seq <= first + TILE_WIDTH; seq++) {
+      records.push(encodeRecord(eventsFrom(seq, [seq === 1 ? creationOf('a') : update])[0] as StoredEvent));
+      frontier.append(leafHash(records.at(-1) as Uint8Array, nodeSha256));
+    }
+    const path = join(source, entriesPath(first / TILE_WIDTH, TILE_WIDTH));
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, formatEntries(records));
+  }
+  await writeFile(join(source, 'imagelog.json'), formatSidecar(newSidecar(origin, 0)));
+  const head = { origin, size: events, root: frontier.root(), extensions: [] };
+  await writeFile(join(source, 'checkpoint'), formatCheckpoint(head));
+  // In processes of their own: a thread of the test runner has four times the stack.
+  for (const argv of [
+    ['verify', source],
+    ['restore', source, '--store', `${source}.new`],
+  ]) {
+    const child = spawn(process.execPath, [MAIN, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [said, complaint, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    t.is(code, 4, complaint.slice(-1_000));
+    t.is(`${said}${complaint}`.split('LEAF_MISSING').length - 1, events, argv.join(' '));
+    t.false(complaint.includes('RangeError'));
+  }
+  t.false((await readdir(dirname(source))).includes('backup.new'));
 });

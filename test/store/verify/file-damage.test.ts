@@ -40,7 +40,7 @@ const forge =
 
 test('a blob that was changed', gives, BLOBS, flip(20), `BLOB_WRONG ${BLOBS}/*`);
 test('a missing blob', gives, BLOBS, (path) => rm(path), 'BLOB_MISSING blob sha256:*');
-test('an empty blob', gives, BLOBS, (path) => writeFile(path, ''), `BLOB_WRONG ${BLOBS}/*`);
+test('an empty blob', gives, BLOBS, (path) => writeFile(path, ''), `BLOB_SIZE_WRONG ${BLOBS}/*`);
 test(
   'a blob under the name of another',
   gives,

@@ -36,6 +36,7 @@ test('options of other types are refused: no check that was asked for is passed 
     { key: 5 },
     { fast: 'x' },
     { onProgress: 1 },
+    { onNotice: 1 },
     { signal: 1 },
   ];
   for (const options of wrong) {

@@ -135,7 +135,7 @@ test('several damages at once are all said', async (t) => {
   await writeFile(damaged.path('blobs', 'sha256', wrong), 'x');
   t.deepEqual(briefly(await damaged.verify()), [
     `BLOB_MISSING blob sha256:${gone}`,
-    `BLOB_WRONG blobs/sha256/${wrong}`,
+    `BLOB_SIZE_WRONG blobs/sha256/${wrong}`,
     `CONTENT_MISSING content ${idNamed('image 9')}`,
     `CONTENT_WRONG content ${idNamed('image 8')}`,
     'LEAF_WRONG event 600',
