@@ -30,8 +30,8 @@ const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
  * tables before it removes those that they replace, at most MAX_COMPACTION_BYTES at a time.
  */
 export async function purgeRoom(database: Database): Promise<number> {
-  const rows = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)] as const;
-  const bytes = (await database.approximateSize?.(...rows)) ?? 0;
+  const [first, end] = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)];
+  const bytes = (await database.approximateSize?.(first, end)) ?? 0;
   return Math.min(bytes, MAX_COMPACTION_BYTES);
 }
 

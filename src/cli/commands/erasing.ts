@@ -5,10 +5,9 @@ import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { digestText, pointInTime } from './option-values.js';
 
 const GROUP = 'Upkeep:';
-const REMOVE_DAMAGED_LOGS = [
-  '--remove-damaged-logs',
-  'also remove damaged logs that `imagelog rebuild` put aside; they may hold the same bytes',
-] as const;
+const REMOVE_DAMAGED_LOGS = '--remove-damaged-logs';
+const REMOVE_DAMAGED_LOGS_HELP =
+  'also remove damaged logs that `imagelog rebuild` put aside; they may hold the same bytes';
 
 /** Declares `erase` and `prune`. */
 export function addErasingCommands(declaration: Declaration): void {
@@ -38,7 +37,7 @@ function addErase(declaration: Declaration): void {
   });
   command
     .addArgument(new Argument('<digest>', 'the whole digest, with sha256:').argParser(digestText))
-    .option(...REMOVE_DAMAGED_LOGS)
+    .option(REMOVE_DAMAGED_LOGS, REMOVE_DAMAGED_LOGS_HELP)
     .action((digest: string, flags: EraseFlags) =>
       declaration.actions.erase(contextFor(declaration, command), digest, flags),
     );
@@ -67,6 +66,6 @@ function addPrune(declaration: Declaration): void {
       ),
     )
     .option('--yes', 'do it')
-    .option(...REMOVE_DAMAGED_LOGS)
+    .option(REMOVE_DAMAGED_LOGS, REMOVE_DAMAGED_LOGS_HELP)
     .action((flags: PruneFlags) => declaration.actions.prune(contextFor(declaration, command), flags));
 }
