@@ -1,6 +1,7 @@
-import { lstat, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { BLOB_FOLDER, CONTENT_FOLDER, STAGING_FOLDER, TILE_FOLDER } from './backup-layout.js';
 import { ParallelWork } from './parallel-work.js';
 
@@ -27,7 +28,7 @@ export class BackupFolder {
   /** Makes the place for files that are being written; what a killed backup left in it is removed. */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
-    await makeDurableDirectory(staging);
+    await makeDurableDirectory(this.directory, STAGING_FOLDER);
     // The folder itself stays: it is what says that there may be files of a run that was not finished.
     await this.#try('tidy', STAGING_FOLDER, async () => {
       for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
@@ -50,7 +51,7 @@ export class BackupFolder {
       for (const path of await this.#filesBelow(folder)) {
         await looks.start(() =>
           this.#try('look at', path, async () => {
-            sizes.set(path, (await stat(this.#path(path))).size);
+            sizes.set(path, (await lstat(this.#path(path))).size);
           }),
         );
       }
@@ -61,14 +62,9 @@ export class BackupFolder {
 
   /** Bytes of a file; undefined when there is none. A link is none, and replaced by the next file of its name. */
   async read(path: string): Promise<Uint8Array | undefined> {
-    return this.#try('read', path, async () => {
-      try {
-        if (!(await lstat(this.#path(path))).isFile()) return undefined;
-        return await readFile(this.#path(path));
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return undefined;
-        throw error;
-      }
+    return readRegularFile(this.#path(path)).catch((error: unknown) => {
+      if (error instanceof NotAFile) return undefined;
+      throw error;
     });
   }
 
@@ -128,7 +124,7 @@ export class BackupFolder {
 
   async #makeFolder(folder: string): Promise<void> {
     if (this.#made.has(folder)) return;
-    await makeDurableDirectory(this.#path(folder));
+    await makeDurableDirectory(this.directory, ...folder.split('/'));
     this.#made.add(folder);
   }
 

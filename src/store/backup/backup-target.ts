@@ -1,7 +1,8 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 import { readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { STAGING_FOLDER } from './backup-layout.js';
 import { linksIn } from './backup-links.js';
@@ -46,8 +47,8 @@ async function needSameStore(
   found: Sidecar,
   { sidecar, sidecarBytes }: BackedUpStore,
 ): Promise<void> {
-  const bytes = await readFile(join(directory, SIDECAR_FILE));
-  if (bytes.equals(sidecarBytes)) return;
+  const bytes = await readRegularFile(join(directory, SIDECAR_FILE));
+  if (Buffer.from(sidecarBytes).equals(bytes ?? new Uint8Array(0))) return;
   const which = found.storeId === sidecar.storeId ? `${SIDECAR_FILE} differs` : `it is of the store ${found.storeId}`;
   throw new StoreError(
     'BACKUP_FOREIGN',

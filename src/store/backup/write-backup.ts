@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
 import { isStoreError, StoreError } from '../../errors.js';
@@ -8,8 +7,8 @@ import type { ContentReader, Head, Log } from '../../log/log.js';
 import { equalHashes } from '../../log/merkle/node-hash.js';
 import { treeRoot } from '../../log/merkle/proof.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { ioFailure } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { readRegularFile } from '../files/regular-file.js';
 import { type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import type { BackupOptions, BackupReport } from './backup.js';
 import { BackupFolder } from './backup-folder.js';
@@ -166,11 +165,9 @@ function formerCheckpoint(bytes: Uint8Array, directory: string): Checkpoint {
 }
 
 async function readOwnSidecar(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw ioFailure(`read ${path}`, error);
-  }
+  const bytes = await readRegularFile(path);
+  if (bytes !== undefined) return bytes;
+  throw new StoreError('SIDECAR_INVALID', `cannot back up the store: ${path} is missing`, { data: { path } });
 }
 
 function contentCorrupt(digest: Digest): StoreError {

@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { MAX_KEY_FILE_BYTES } from '../../limits.js';
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../../log/note-key.js';
 import { decodeStrictUtf8 } from '../../log/strict-utf8.js';
 import { createDurableFile, ioFailure, systemCode } from '../files/durable-file.js';
-import { isFileOrMissing } from '../files/regular-file.js';
+import { NotAFile, openRegularFile } from '../files/regular-file.js';
 import { memoryPathOf } from './signing-memory.js';
 
 /** Permissions of anybody but the owner. */
@@ -34,11 +33,7 @@ export async function readKeyFile(path: string): Promise<NoteSigner> {
  */
 export async function readKeyText(path: string, kind: 'private' | 'any'): Promise<string> {
   try {
-    // A pipe would be waited for.
-    if (!(await isFileOrMissing(path))) {
-      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { data: { path } });
-    }
-    await using file = await open(path);
+    await using file = await openRegularFile(path, { links: 'followed' });
     const stats = await file.stat();
     if (stats.size > MAX_KEY_FILE_BYTES) {
       throw new StoreError('KEY_INVALID', `${path} holds no key: it is ${stats.size} bytes`, { data: { path } });
@@ -50,6 +45,9 @@ export async function readKeyText(path: string, kind: 'private' | 'any'): Promis
     if (isExposed && text.startsWith('PRIVATE')) throw exposed(path, stats.mode);
     return text;
   } catch (error) {
+    if (error instanceof NotAFile) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { cause: error, data: { path } });
+    }
     if (systemCode(error) === 'ENOENT') {
       throw new StoreError('FILE_NOT_FOUND', `no key in ${path}: the file is not there`, {
         cause: error,

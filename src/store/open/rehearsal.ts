@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LevelLog } from '../../log/level-log.js';
 import { ioFailure } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { liveTables } from './inspect-database.js';
 import { openDatabase } from './open-database.js';
 import { rehearsalName, sweepRehearsals } from './rehearsal-folders.js';
 
@@ -53,10 +54,11 @@ async function checkCopy(copy: string, check: (log: LevelLog) => Promise<void>):
 }
 
 async function copyDatabase(from: string, to: string, tables: 'linked' | 'copied'): Promise<void> {
+  const isLive = tables === 'linked' ? await liveTables(from) : () => false;
   for (const name of await readdir(from)) {
     if (!/^(?:CURRENT|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/.test(name)) continue;
     if (!(await stat(join(from, name))).isFile()) continue;
-    if (tables === 'linked' && /\.(?:ldb|sst)$/.test(name)) await linkOrCopy(join(from, name), join(to, name));
+    if (isLive(name)) await linkOrCopy(join(from, name), join(to, name));
     else await copyFile(join(from, name), join(to, name), constants.COPYFILE_FICLONE);
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { writeDurableFile } from '../files/durable-file.js';
-import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -46,10 +46,10 @@ export function formatSidecar({ format, version, storeId, origin, created }: Sid
  */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
   const path = join(directory, SIDECAR_FILE);
-  if (!(await isFileOrMissing(path))) {
-    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { data: { path } });
-  }
-  const bytes = await readRegularFile(path);
+  const bytes = await readRegularFile(path).catch((cause: unknown) => {
+    if (!(cause instanceof NotAFile)) throw cause;
+    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { cause, data: { path } });
+  });
   return bytes === undefined ? undefined : parseSidecar(path, new TextDecoder().decode(bytes));
 }
 

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError } from '../../errors.js';
-import { ioFailure } from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 import { FORMAT_VERSION, formatSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import type { SourceIdentity } from './verify-source.js';
 import type { Report } from './violation.js';
@@ -30,9 +29,6 @@ export async function readIdentity(directory: string, report: Report): Promise<S
 }
 
 async function isAsWritten(directory: string, sidecar: Sidecar): Promise<boolean> {
-  const path = join(directory, SIDECAR_FILE);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw ioFailure(`read ${path}`, error);
-  });
-  return sidecar.version === FORMAT_VERSION && text === formatSidecar(sidecar);
+  const bytes = await readRegularFile(join(directory, SIDECAR_FILE));
+  return sidecar.version === FORMAT_VERSION && new TextDecoder().decode(bytes) === formatSidecar(sidecar);
 }

@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import type { Reading, StoredBlob, StoredCheckpoint, StoredSnapshot } from './verify-source.js';
@@ -65,24 +66,19 @@ export class StoreFiles {
   async #sizeOf(digest: Digest): Promise<number | undefined> {
     const path = join(this.#directory, BLOBS, digestHex(digest));
     try {
-      return (await stat(path)).size;
+      return (await lstat(path)).size;
     } catch (error) {
-      // A link that leads nowhere is no file either.
-      if (['ENOENT', 'ELOOP'].includes(systemCode(error))) return undefined;
+      if (systemCode(error) === 'ENOENT') return undefined;
       throw ioFailure(`read ${path}`, error);
     }
   }
 
   async #read(file: string): Promise<Uint8Array | undefined> {
-    const path = join(this.#directory, file);
-    try {
-      // A pipe would be waited for.
-      return (await stat(path)).isFile() ? await readFile(path) : new Uint8Array(0);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      if (systemCode(error) === 'ELOOP') return new Uint8Array(0);
-      throw ioFailure(`read ${path}`, error);
-    }
+    // What is no file is reported as one that is damaged.
+    return readRegularFile(join(this.#directory, file)).catch((error: unknown) => {
+      if (error instanceof NotAFile) return new Uint8Array(0);
+      throw error;
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { Database } from '../../log/log-source.js';
-import { checkUnlocked, openLevel } from '../../log/open-level.js';
+import { openLevel } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
@@ -14,6 +14,7 @@ import { mustBeString } from '../argument-types.js';
 import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { lookAtDatabase } from '../open/check-database.js';
+import { checkFree } from '../open/lock-holder.js';
 import { openDatabase } from '../open/open-database.js';
 import { withDatabaseCopy } from '../open/rehearsal.js';
 import { readIdentity } from './identity.js';
@@ -90,7 +91,7 @@ async function refuseLocked(path: string, location: string): Promise<void> {
   if (!(await isThere(join(location, 'CURRENT')))) return;
   try {
     await refuseSecondOwner(path);
-    await checkUnlocked(location);
+    await checkFree(location);
   } catch (error) {
     throw await withOwner(path, error);
   }
