@@ -99,7 +99,8 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
 
 /**
  * Makes a private key for the log `origin` in a new file that only its owner may read, durable on return. Resolves with the
- * verifier key: the text that others check signatures with.
+ * verifier key: the text that others check signatures with. When it fails there is no key at `path` that was not there before, or the
+ * error has its `data.verifierKey` because it could not be removed again; a process that is killed leaves none or a whole one.
  * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createKeyFile(path: string, origin: string): Promise<string> {

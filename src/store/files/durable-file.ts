@@ -71,9 +71,15 @@ async function withTemporaryFile(
       await file.close();
     }
     await name(temporary);
-  } finally {
-    await rm(temporary, { force: true });
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {
+      throw ioFailure(`write ${path}, nor remove what is left of it, ${temporary}`, error);
+    });
+    throw error;
   }
+  await rm(temporary, { force: true }).catch((error: unknown) => {
+    throw ioFailure(`remove ${temporary}, another name of ${path}`, error);
+  });
 }
 
 /** Returns a new path in `directory` for what a crash may leave behind; `removeTemporaryFiles` knows it again. */

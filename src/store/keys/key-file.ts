@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
-import { StoreError } from '../../errors.js';
+import { lstat } from 'node:fs/promises';
+import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_KEY_FILE_BYTES } from '../../limits.js';
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../../log/note-key.js';
 import { decodeStrictUtf8 } from '../../log/strict-utf8.js';
-import { createDurableFile, ioFailure, systemCode } from '../files/durable-file.js';
-import { NotAFile, openRegularFile } from '../files/regular-file.js';
+import { createDurableFile, ioFailure, removeDurably, systemCode } from '../files/durable-file.js';
+import { NotAFile, openRegularFile, readRegularFile } from '../files/regular-file.js';
 import { memoryPathOf } from './signing-memory.js';
 
 /** Permissions of anybody but the owner. */
@@ -12,11 +12,45 @@ const OTHERS = 0o077;
 
 /** What `createKeyFile` of the library does, which says how. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
-  if (existsSync(memoryPathOf(path))) throw taken(memoryPathOf(path));
+  if (await isAnythingAt(memoryPathOf(path))) throw taken(memoryPathOf(path));
   const text = await generatePrivateKey(origin);
   const { verifierKey } = await parsePrivateKey(text);
-  if (await createDurableFile(path, new TextEncoder().encode(`${text}\n`))) return verifierKey;
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  try {
+    // A crash before its end leaves no key, or a whole one, which `readKeyText` gives the verifier key of.
+    if (await createDurableFile(path, bytes)) return verifierKey;
+  } catch (error) {
+    throw await withdrawn(path, bytes, { verifierKey, error });
+  }
   throw taken(path);
+}
+
+/** Removes the key `bytes` that a failure left at `path`: nobody knows its verifier key. Resolves with the error to throw. */
+async function withdrawn(
+  path: string,
+  bytes: Uint8Array,
+  { verifierKey, error }: { readonly verifierKey: string; readonly error: unknown },
+): Promise<unknown> {
+  try {
+    const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
+    // Others may have made theirs meanwhile.
+    if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
+    return error;
+  } catch (cause) {
+    if (!isStoreError(error) || cause instanceof NotAFile) return error;
+    const text = `${error.message}; the key could not be removed again and may be used: its verifier key is ${verifierKey}`;
+    return new StoreError(error.code, text, { cause: error, data: { ...error.data, path, verifierKey } });
+  }
+}
+
+async function isAnythingAt(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioFailure(`look at ${path}`, error);
+  }
 }
 
 /**

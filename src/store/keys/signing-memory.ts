@@ -3,7 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
-import { createDurableFile, ioFailure, isOwnDirectory, makeDurableDirectory } from '../files/durable-file.js';
+import {
+  createDurableFile,
+  ioFailure,
+  isOwnDirectory,
+  makeDurableDirectory,
+  syncDirectory,
+} from '../files/durable-file.js';
 import { readRegularFile } from '../files/regular-file.js';
 
 /** What a key signed last, with its number in the memory. */
@@ -65,6 +71,13 @@ export class SigningMemory {
     const old = numbers.filter((each) => each < number - 1).sort((a, b) => a - b);
     for (const each of old) await this.#forget(each);
     return true;
+  }
+
+  /** Makes durable what `last` gave. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  async sync(): Promise<void> {
+    await syncDirectory(this.#directory).catch((error: unknown) => {
+      throw ioFailure(`sync ${this.#directory}`, error);
+    });
   }
 
   #path(number: number): string {
