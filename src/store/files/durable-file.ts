@@ -118,10 +118,8 @@ export async function isOwnDirectory(path: string): Promise<boolean> {
     if (found.isDirectory()) return true;
     const what = found.isSymbolicLink()
       ? 'a link; mount another disk there, or link the whole directory above it'
-      : 'none';
-    throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, and it is ${what}`, {
-      data: { path },
-    });
+      : 'a file';
+    throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, found ${what}`, { data: { path } });
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     throw ioFailure(`look at ${path}`, error);

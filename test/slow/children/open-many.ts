@@ -12,14 +12,16 @@ const [directory, opens, warmUp] = process.argv.slice(2) as [string, string, str
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-const stores: WeakRef<object>[] = [];
+let alive = 0;
+const collected = new FinalizationRegistry<undefined>(() => void alive--);
 
 async function openOnce(readOnly: boolean): Promise<void> {
   // One signal for all of them, as a service has.
   const store = await openStore(directory, { actor: 'tester', readOnly, signal });
   for await (const event of store.log.read({ signal })) if (event.seq === 2) break;
   await store.close();
-  stores.push(new WeakRef(store));
+  alive += 1;
+  collected.register(store, undefined);
 }
 
 async function kept(): Promise<Readonly<Record<string, number>>> {
@@ -30,7 +32,7 @@ async function kept(): Promise<Readonly<Record<string, number>>> {
   }
   return {
     heapBytes: process.memoryUsage().heapUsed,
-    stores: stores.filter((store) => store.deref() !== undefined).length,
+    stores: alive,
     descriptors: readdirSync('/proc/self/fd').length,
     threads: readdirSync('/proc/self/task').length,
     listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
