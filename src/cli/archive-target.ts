@@ -19,10 +19,11 @@ export interface FileContent {
 }
 
 /**
- * Writes `content` to the file `path` so that the file is whole or as it was:
- * into a new file beside it, made durable, then renamed over it. A device or a pipe is
- * written as it is, a pipe when somebody reads it; a symbolic link, which the user named, keeps pointing where it points.
- * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by `signal`
+ * Writes `content` to the file `path` so that the file is whole or as it was: into a new file
+ * beside it, made durable, then renamed over it. A device or a pipe is written as it is, a pipe
+ * when somebody reads it; a symbolic link, which the user named, keeps pointing where it points.
+ * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by
+ *   `signal`
  */
 export async function writeArchiveFile(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   try {
@@ -59,7 +60,10 @@ function kindOf(stats: Stats): Target['kind'] {
   return stats.isFIFO() ? 'pipe' : 'device';
 }
 
-/** Writes to a pipe when somebody reads it. A call that waits for a reader would hold the process, whatever the user does. */
+/**
+ * Writes to a pipe when somebody reads it. A call that waits for a reader would hold the process,
+ * whatever the user does.
+ */
 async function writePipe(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   const stream = content.stream();
   await using pipe = await whenReady('ENXIO', signal, () => open(path, constants.O_WRONLY | constants.O_NONBLOCK));
@@ -70,7 +74,10 @@ async function writePipe(content: FileContent, path: string, signal: AbortSignal
   }
 }
 
-/** Resolves with what `call` gives when it no longer fails with `code`: nobody reads the pipe yet, or it is full. */
+/**
+ * Resolves with what `call` gives when it no longer fails with `code`: nobody reads the pipe yet,
+ * or it is full.
+ */
 async function whenReady<Result>(code: string, signal: AbortSignal, call: () => Promise<Result>): Promise<Result> {
   for (;;) {
     throwIfAborted(signal);

@@ -7,11 +7,17 @@ import { temporaryDirectory } from '../support/temporary-directory.js';
 import { startChild } from './child.js';
 
 const SCRIPT = new URL('./children/open-many.js', import.meta.url);
-/** 10,000 by hand: `MANY_OPENS=10000 npx ava --config ava.slow.config.js dist/test/slow/many-opens.test.js`. */
+/**
+ * 10,000 by hand: `MANY_OPENS=10000 npx ava --config ava.slow.config.js
+ * dist/test/slow/many-opens.test.js`.
+ */
 const OPENS = Number(process.env.MANY_OPENS ?? 300);
 /** Until then the heap grows by what V8 compiles and learns. */
 const WARM_UP = 300;
-/** What V8 still learns after that; one store that is kept has a hundred times as much for each open. */
+/**
+ * What V8 still learns after that; one store that is kept has a hundred times as much for each
+ * open.
+ */
 const MOST_GROWN_BYTES = 1024 * 1024;
 
 type Kept = Readonly<Record<'heapBytes' | 'stores' | 'descriptors' | 'threads' | 'listeners' | 'timers', number>>;

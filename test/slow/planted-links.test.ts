@@ -15,7 +15,10 @@ import { archivePath } from '../store/fixture-archives.js';
 /** Puts something at `path` that leads to what is in `outside`, a directory of somebody else. */
 type Plant = (path: string, outside: string) => Promise<unknown>;
 
-/** Puts a name of `outside` where the store had its own file or folder, which goes there: the store finds all it needs. */
+/**
+ * Puts a name of `outside` where the store had its own file or folder, which goes there: the store
+ * finds all it needs.
+ */
 const movedAway: Plant = async (path, outside) => {
   const place = join(outside, 'moved');
   if (await isThere(path)) await rename(path, place);
@@ -45,7 +48,10 @@ const device: Plant = async (path) => {
   await symlink('/dev/full', path);
 };
 
-/** A log that was moved to another disk, with a link in its place, is used where it is: LevelDB's lock is there too. */
+/**
+ * A log that was moved to another disk, with a link in its place, is used where it is: LevelDB's
+ * lock is there too.
+ */
 const MOVED = ['movedAway', 'secondName'];
 
 const plants = { movedAway, secondName, toFolder, toNothing, pipe, device };
@@ -95,7 +101,7 @@ async function use(directory: string): Promise<void> {
   await store.checkpoint();
   for await (const _ of store.save(store.referenceEntries().map(({ reference }) => reference)));
   await store.delete(idNamed(name));
-  await projection.close();
+  projection.close();
 }
 
 /** What may fail, and only by an error of the store. */
@@ -119,7 +125,10 @@ async function below(directory: string): Promise<Map<string, string>> {
   return found;
 }
 
-/** Returns what of somebody else's was changed by a store in which something was planted at `path`; undefined when nothing was. */
+/**
+ * Returns what of somebody else's was changed by a store in which something was planted at `path`;
+ * undefined when nothing was.
+ */
 async function harm(t: ExecutionContext, path: string, kind: keyof typeof plants): Promise<string | undefined> {
   const place = await temporaryDirectory(t);
   const [store, outside] = [join(place, 'store'), join(place, 'outside')];

@@ -42,8 +42,9 @@ export async function createDurableFile(path: string, bytes: FileBytes): Promise
 }
 
 /**
- * Replaces what is at `path` by a file with `text`; a link there is replaced, not followed. A loss of power may leave the file without
- * its bytes: only for what a store can do without. Fails as Node does.
+ * Replaces what is at `path` by a file with `text`; a link there is replaced, not followed. A loss
+ * of power may leave the file without its bytes: only for what a store can do without. Fails as
+ * Node does.
  */
 export async function replaceHint(path: string, text: string): Promise<void> {
   const temporary = temporaryPath(dirname(path));
@@ -89,9 +90,11 @@ export function temporaryPath(directory: string): string {
 }
 
 /**
- * Makes the directory `root`, those above it and those `below` it where they are missing; their names are durable on return. Down to
- * `root` they may be links of the user, to another disk; each below it must be a directory, for files in it are written and removed.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something else
+ * Makes the directory `root`, those above it and those `below` it where they are missing; their
+ * names are durable on return. Down to `root` they may be links of the user, to another disk; each
+ * below it must be a directory, for files in it are written and removed.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something
+ *   else
  */
 export async function makeDurableDirectory(root: string, ...below: readonly string[]): Promise<void> {
   const path = join(root, ...below);
@@ -109,8 +112,8 @@ export async function makeDurableDirectory(root: string, ...below: readonly stri
 
 /**
  * Resolves with whether a directory is at `path`, false when nothing is there.
- * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory: what that leads to may be somebody else's, who
- *   would lose files; STORE_NOT_WRITABLE
+ * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory: what that
+ *   leads to may be somebody else's, who would lose files; STORE_NOT_WRITABLE
  */
 export async function isOwnDirectory(path: string): Promise<boolean> {
   try {

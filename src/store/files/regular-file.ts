@@ -4,9 +4,10 @@ import { StoreError } from '../../errors.js';
 import { ioFailure, systemCode } from './durable-file.js';
 
 /*
- * How files are opened that somebody else may have replaced. The directory of a store, a backup or a key may be reached through links;
- * a file in it is never one: a link, a pipe, a device or a folder in its place is refused, and never waited for. Writing needs nothing
- * of this: a file is made under a new name and renamed, which replaces a link and leaves what it leads to as it is.
+ * How files are opened that somebody else may have replaced. The directory of a store, a backup or
+ * a key may be reached through links; a file in it is never one: a link, a pipe, a device or a
+ * folder in its place is refused, and never waited for. Writing needs nothing of this: a file is
+ * made under a new name and renamed, which replaces a link and leaves what it leads to as it is.
  */
 
 /** Bytes that are asked for at a time of a file whose size is not known. */
@@ -41,7 +42,8 @@ export async function openRegularFile(path: string, { links = 'refused' }: OpenF
   let file: FileHandle | undefined;
   try {
     const isFollowed = links === 'followed';
-    // A device may act on being opened, so this comes first; the same is asked again of what was opened.
+    // A device may act on being opened, so this comes first; the same is asked again of what was
+    // opened.
     if (!(await (isFollowed ? stat(path) : lstat(path))).isFile()) throw new NotAFile(path);
     file = await open(path, isFollowed ? WITHOUT_WAITING : OWN_FILE);
     if (!(await file.stat()).isFile()) throw new NotAFile(path);
@@ -85,8 +87,9 @@ export function readRegularFileSync(path: string): Uint8Array | undefined {
 }
 
 /**
- * Resolves with the first `size` bytes of the file at `path`, fewer when it ends before, or undefined when nothing is there. They are
- * asked for at once, where `readFile` asks for half a MiB at a time and in between waits for its turn.
+ * Resolves with the first `size` bytes of the file at `path`, fewer when it ends before, or
+ * undefined when nothing is there. They are asked for at once, where `readFile` asks for half a MiB
+ * at a time and in between waits for its turn.
  * @throws {NotAFile} when it is something else
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
@@ -100,7 +103,10 @@ export async function readWholeFile(path: string, size: number): Promise<Uint8Ar
   }
 }
 
-/** Resolves with the bytes of `file` from its position on, `limit` at most. It may be a pipe. Fails as Node does. */
+/**
+ * Resolves with the bytes of `file` from its position on, `limit` at most. It may be a pipe. Fails
+ * as Node does.
+ */
 export async function readAtMost(file: FileHandle, limit: number, chunkBytes = CHUNK_BYTES): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let left = limit;

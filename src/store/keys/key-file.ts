@@ -17,7 +17,8 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);
   try {
-    // A crash before its end leaves no key, or a whole one, which `readKeyText` gives the verifier key of.
+    // A crash before its end leaves no key, or a whole one, which `readKeyText` gives the verifier
+    // key of.
     if (await createDurableFile(path, bytes)) return verifierKey;
   } catch (error) {
     throw await withdrawn(path, bytes, { verifierKey, error });
@@ -25,7 +26,10 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
   throw taken(path);
 }
 
-/** Removes the key `bytes` that a failure left at `path`: nobody knows its verifier key. Resolves with the error to throw. */
+/**
+ * Removes the key `bytes` that a failure left at `path`: nobody knows its verifier key. Resolves
+ * with the error to throw.
+ */
 async function withdrawn(
   path: string,
   bytes: Uint8Array,

@@ -49,8 +49,8 @@ export class BlobStore {
   }
 
   /**
-   * Makes the directories, durable on return. None of them may be a link: `sweep` removes what this store does not need, and a folder
-   * that two stores have has no lock.
+   * Makes the directories, durable on return. None of them may be a link: `sweep` removes what this
+   * store does not need, and a folder that two stores have has no lock.
    * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
    */
   async makeDirectories(): Promise<void> {
@@ -128,7 +128,11 @@ export class BlobStore {
     this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
   }
 
-  /** Returns the size in bytes of a blob's file; undefined when there is none, and for a link, which is none. @throws {StoreError} IO_FAILED */
+  /**
+   * Returns the size in bytes of a blob's file; undefined when there is none, and for a link, which
+   * is none.
+   * @throws {StoreError} IO_FAILED
+   */
   size(digest: Digest): number | undefined {
     try {
       const found = lstatSync(this.#path(digest), { throwIfNoEntry: false });

@@ -6,7 +6,10 @@ const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst|dbtmp))
 
 /** What can be told of a file of the database without reading it. */
 export interface DatabaseFile {
-  /** False for what LevelDB must not open: a directory, a pipe, a link, which it would write through. */
+  /**
+   * False for what LevelDB must not open: a directory, a pipe, a link, which it would write
+   * through.
+   */
   readonly isFile: boolean;
   /** Whether it has another name as well, so that writing over it may harm somebody else. */
   readonly isShared: boolean;

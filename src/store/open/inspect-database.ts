@@ -68,7 +68,10 @@ async function inspectFiles(location: string, look: TableLook): Promise<Database
   return { ...logs, faults: [...sharedSpares(files, manifest), ...tables, ...logs.faults] };
 }
 
-/** Faults of files that no MANIFEST names: LevelDB may give their numbers again, and write over what another name stands for too. */
+/**
+ * Faults of files that no MANIFEST names: LevelDB may give their numbers again, and write over what
+ * another name stands for too.
+ */
 function sharedSpares(files: ReadonlyMap<string, DatabaseFile>, manifest: NamedManifest): DatabaseFault[] {
   const isSpare = (name: string): boolean =>
     name.endsWith('.dbtmp') || (name.startsWith('MANIFEST-') && name !== manifest.name) || isSpareTable(name, manifest);
@@ -86,7 +89,8 @@ function isSpareTable(name: string, { tables }: Manifest): boolean {
 }
 
 /**
- * Resolves with whether `name` is a table in `location` that the MANIFEST names; LevelDB never writes over such a one. The files must be whole.
+ * Resolves with whether `name` is a table in `location` that the MANIFEST names; LevelDB never
+ * writes over such a one. The files must be whole.
  * @throws what reading them throws
  */
 export async function liveTables(location: string): Promise<(name: string) => boolean> {

@@ -26,8 +26,9 @@ export async function lockHolder(path: string): Promise<number | undefined> {
 }
 
 /**
- * Returns when nobody has the database at `location` open, at this moment. Without a lock file of its own nobody can: it is not
- * asked for, since LevelDB would make one, in the wrong folder or through a link.
+ * Returns when nobody has the database at `location` open, at this moment. Without a lock file of
+ * its own nobody can: it is not asked for, since LevelDB would make one, in the wrong folder or
+ * through a link.
  * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
  */
 export async function checkFree(location: string): Promise<void> {

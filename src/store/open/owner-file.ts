@@ -49,7 +49,8 @@ export async function refuseSecondOwner(directory: string): Promise<{ readonly w
   return { wasClosed: await isGone(join(directory, OWNER_FILE)) };
 }
 
-// Whatever stands there, as the file without its bytes that a crash may leave, was not removed by a close.
+// Whatever stands there, as the file without its bytes that a crash may leave, was not removed by a
+// close.
 async function isGone(path: string): Promise<boolean> {
   return lstat(path).then(
     () => false,

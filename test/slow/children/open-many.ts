@@ -4,7 +4,10 @@ import { runInNewContext } from 'node:vm';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { tellParent } from '../child.js';
 
-/* Opens and closes a store so many times, every other time for reading, and tells what the process has before and after. */
+/*
+ * Opens and closes a store so many times, every other time for reading, and tells what the process
+ * has before and after.
+ */
 
 const [directory, opens, warmUp] = process.argv.slice(2) as [string, string, string];
 

@@ -31,7 +31,10 @@ interface Left extends Ended {
   readonly told: Told;
 }
 
-/** Runs the script once for each call that it makes about its files and every fault; `check` looks at what is left. */
+/**
+ * Runs the script once for each call that it makes about its files and every fault; `check` looks
+ * at what is left.
+ */
 async function underEveryFault(
   t: ExecutionContext,
   what: 'make' | 'sign',

@@ -16,7 +16,10 @@ import { openTestStore } from '../../support/test-store.js';
 import { bytesOf } from '../../support/text-bytes.js';
 import { archivePath } from '../fixture-archives.js';
 
-/* What leads out of a store, a backup or beside a key. test/slow/planted-links.test.ts has every file and folder of a store. */
+/*
+ * What leads out of a store, a backup or beside a key. test/slow/planted-links.test.ts has every
+ * file and folder of a store.
+ */
 
 const withPipes = requires('mkfifo');
 const pipeAt = (path: string): Buffer => execFileSync('mkfifo', [path]);

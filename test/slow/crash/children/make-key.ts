@@ -4,8 +4,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 
 /*
- * Makes a key in a directory, or signs checkpoints of growing size with it, and tells in a file beside the directory what became of
- * it: the verifier key or the sizes that were signed, and the message of a failure. Names of files are the same every time.
+ * Makes a key in a directory, or signs checkpoints of growing size with it, and tells in a file
+ * beside the directory what became of it: the verifier key or the sizes that were signed, and the
+ * message of a failure. Names of files are the same every time.
  */
 
 const [directory, what] = process.argv.slice(2) as [string, 'make' | 'sign'];
