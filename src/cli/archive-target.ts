@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { constants, createWriteStream, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { throwIfAborted } from '../abort.js';
 import { StoreError } from '../errors.js';
+
+/** How often a pipe is asked whether somebody reads it by now. */
+const PIPE_INTERVAL_MS = 1;
 
 /** What is to be written: as a whole to a file, or piece by piece to what is no file. */
 export interface FileContent {
@@ -15,17 +19,19 @@ export interface FileContent {
 }
 
 /**
- * Writes `content` to the file `path` so that the file is whole or as it was:
- * into a new file beside it, made durable, then renamed over it. A device or a pipe is
- * written as it is; a symbolic link keeps pointing where it points.
- * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by `signal`
+ * Writes `content` to the file `path` so that the file is whole or as it was: into a new file
+ * beside it, made durable, then renamed over it. A device or a pipe is written as it is, a pipe
+ * when somebody reads it; a symbolic link, which the user named, keeps pointing where it points.
+ * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by
+ *   `signal`
  */
 export async function writeArchiveFile(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   try {
     throwIfAborted(signal);
     const target = await existingTarget(path);
     if (target.kind === 'directory') throw new StoreError('IO_FAILED', `cannot write ${path}: it is a directory`);
-    if (target.kind === 'special') await pipeline(content.stream(), createWriteStream(path), { signal });
+    if (target.kind === 'pipe') await writePipe(content, path, signal);
+    else if (target.kind === 'device') await pipeline(content.stream(), createWriteStream(path), { signal });
     else await replaceFile(content, target.path);
   } catch (error) {
     throw isSystemError(error) ? failed(path, error) : error;
@@ -33,7 +39,7 @@ export async function writeArchiveFile(content: FileContent, path: string, signa
 }
 
 interface Target {
-  readonly kind: 'file' | 'directory' | 'special';
+  readonly kind: 'file' | 'directory' | 'pipe' | 'device';
   /** Where the file is or will be, links followed. */
   readonly path: string;
 }
@@ -41,11 +47,46 @@ interface Target {
 async function existingTarget(path: string): Promise<Target> {
   try {
     const stats = await stat(path);
-    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'special';
-    return { kind, path: await realpath(path) };
+    return { kind: kindOf(stats), path: await realpath(path) };
   } catch (error) {
     if (isSystemError(error) && error.code === 'ENOENT') return { kind: 'file', path };
     throw error;
+  }
+}
+
+function kindOf(stats: Stats): Target['kind'] {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  return stats.isFIFO() ? 'pipe' : 'device';
+}
+
+/**
+ * Writes to a pipe when somebody reads it. A call that waits for a reader would hold the process,
+ * whatever the user does.
+ */
+async function writePipe(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
+  const stream = content.stream();
+  await using pipe = await whenReady('ENXIO', signal, () => open(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  for await (const chunk of stream.map((each: Uint8Array | string) => Buffer.from(each))) {
+    for (let written = 0; written < chunk.length; ) {
+      written += (await whenReady('EAGAIN', signal, () => pipe.write(chunk, written))).bytesWritten;
+    }
+  }
+}
+
+/**
+ * Resolves with what `call` gives when it no longer fails with `code`: nobody reads the pipe yet,
+ * or it is full.
+ */
+async function whenReady<Result>(code: string, signal: AbortSignal, call: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    throwIfAborted(signal);
+    try {
+      return await call();
+    } catch (error) {
+      if (!isSystemError(error) || error.code !== code) throw error;
+    }
+    await delay(PIPE_INTERVAL_MS);
   }
 }
 

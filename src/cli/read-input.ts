@@ -1,5 +1,7 @@
+import { open } from 'node:fs/promises';
 import { StoreError } from '../errors.js';
-import { readSmallFile } from '../store/files/read-small-file.js';
+import { ioFailure, systemCode } from '../store/files/durable-file.js';
+import { readAtMost } from '../store/files/regular-file.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -9,9 +11,14 @@ import type { CommandContext } from './context.js';
  */
 export async function readInput({ io }: CommandContext, path: string, limitBytes: number): Promise<Uint8Array> {
   if (path === '-') return readStream(io.stdin, limitBytes);
-  const bytes = await readSmallFile(path, limitBytes);
-  if (bytes !== undefined) return bytes;
-  throw new StoreError('FILE_NOT_FOUND', `cannot read ${path}: there is no such file`, { data: { path } });
+  try {
+    // It may be a pipe, as `<(…)` of a shell is.
+    await using file = await open(path);
+    return await readAtMost(file, limitBytes + 1);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`read ${path}`, error);
+    throw new StoreError('FILE_NOT_FOUND', `cannot read ${path}: there is no such file`, { data: { path } });
+  }
 }
 
 async function readStream(stream: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Uint8Array> {

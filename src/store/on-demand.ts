@@ -16,11 +16,14 @@ import type { Violation } from './verify/violation.js';
 /**
  * Opens the store in `directory`, made when it is missing, and folds its log into views. One process at a time.
  *
+ * `directory` may be reached through links, and `log` in it may be a link to another disk. Nothing
+ * else in it may be one: what leads out of the store is replaced by a file of its own, or refused.
+ *
  * Throws STORE_NOT_FOUND when it is missing and may not be made; STORE_NOT_A_DIRECTORY; STORE_NOT_WRITABLE;
  * STORE_LOCKED with the pid where it is known; STORE_FORMAT_UNSUPPORTED for one that a newer version wrote;
  * SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left as it is; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
  * SIGNATURE_INVALID for a checkpoint file that cannot be believed; KEY_FOREIGN and CHECKPOINT_FORKED for a signer of another
- * log or history; ORIGIN_INVALID; DISK_FULL; ABORTED.
+ * log or history; ORIGIN_INVALID; IO_FAILED, also for a link in the place of a folder; DISK_FULL; ABORTED.
  */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const [code] = await loadCode('of an open store', Promise.all([import('./open/open-store.js'), ...laterCode()]));
@@ -99,9 +102,12 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
 }
 
 /**
- * Makes a private key for the log `origin` in a new file that only its owner may read, durable on return. Resolves with the
- * verifier key: the text that others check signatures with.
- * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ * Makes a private key for the log `origin` in a new file that only its owner may read, durable on
+ * return. Resolves with the verifier key: the text that others check signatures with. When it fails
+ * there is no key at `path` that was not there before, or the error has its `data.verifierKey`
+ * because it could not be removed again; a process that is killed leaves none or a whole one.
+ * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path is there;
+ *   ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
   const code = await loadCode('of keys', import('./keys/key-file.js'));

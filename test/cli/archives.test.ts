@@ -1,7 +1,12 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
+import { rejection } from '../support/rejection.js';
+import { requires } from '../support/requires.js';
+import { writeArchiveFile } from '../../src/cli/archive-target.js';
 import { Interruption } from '../../src/cli/interruption.js';
 import { archive, objectsOf, startSession } from './session.js';
 
@@ -168,3 +173,26 @@ test('a load that is interrupted while it waits for its pipe ends with 130 and l
   t.deepEqual({ code, stdout, stderr }, { code: 130, stdout: '', stderr: 'imagelog: interrupted by SIGINT\n' });
   t.like(objectsOf(await done('stats', '--json'))[0], { events: 0, images: 0, blobs: 0 });
 });
+
+requires('mkfifo')(
+  'a save into a pipe goes to whoever reads it, and ends when interrupted while nobody does',
+  async (t) => {
+    const { folder, done, runIn } = await startSession(t);
+    await done('load', archive('skopeo-tiny-1.tar'));
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const chunks: Buffer[] = [];
+    reader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await Promise.all([once(reader, 'close'), done('save', 'tiny:1', '-o', pipe)]);
+    t.deepEqual(Buffer.concat(chunks), (await runIn({}, 'save', 'tiny:1')).bytes);
+    const controller = new AbortController();
+    const stream = (): Readable => {
+      // Asked for when the pipe is about to be opened.
+      setImmediate(() => controller.abort());
+      return Readable.from(['bytes']);
+    };
+    const content = { stream, writeTo: () => Promise.reject(new Error('it is no file')) };
+    await rejection(t, 'ABORTED', writeArchiveFile(content, pipe, controller.signal));
+  },
+);

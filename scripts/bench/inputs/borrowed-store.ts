@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const SNAPSHOTS = 'snapshots';
@@ -16,7 +16,7 @@ export async function borrowStore(
   for (const name of ['imagelog.json', 'checkpoint']) await copyFile(join(original, name), join(directory, name));
   await symlink(join(original, 'log'), join(directory, 'log'));
   for (const name of (await snapshotsOf(original)).filter(keeps))
-    await symlink(join(original, SNAPSHOTS, name), join(directory, SNAPSHOTS, name));
+    await link(join(original, SNAPSHOTS, name), join(directory, SNAPSHOTS, name));
   return directory;
 }
 

@@ -1,12 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { type Digest, digestHex, digestOf, isDigest, parseDigest } from '../../model/digest.js';
 import { mustBeString, mustBeText } from '../argument-types.js';
 import { checkMetadataKey, metadataNotFound } from '../decide/metadata.js';
 import { imageNotFound } from '../decide/need.js';
-import { ioFailure, makeDurableDirectory, removeDurably, systemCode, writeDurableFile } from '../files/durable-file.js';
+import { ioFailure, makeDurableDirectory, removeDurably, writeDurableFile } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { readRegularFileSync } from '../files/regular-file.js';
 import type { DigestWalkFunc, StoreBackend } from '../store.js';
 
 /** What `newFSStoreBackend` of the library does, which says how. */
@@ -19,16 +20,18 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
 }
 
 class FilesystemBackend implements StoreBackend {
+  readonly #root: string;
   readonly #content: string;
   readonly #metadata: string;
 
   constructor(root: string) {
+    this.#root = root;
     this.#content = join(root, 'content', 'sha256');
     this.#metadata = join(root, 'metadata', 'sha256');
   }
 
   async makeDirectories(): Promise<void> {
-    for (const directory of [this.#content, this.#metadata]) await makeDurableDirectory(directory);
+    for (const folder of ['content', 'metadata']) await makeDurableDirectory(this.#root, folder, 'sha256');
   }
 
   walk(visit: DigestWalkFunc): void {
@@ -39,7 +42,7 @@ class FilesystemBackend implements StoreBackend {
   }
 
   get(digest: Digest): Uint8Array {
-    const bytes = readIfThere(this.#contentFile(digest));
+    const bytes = readRegularFileSync(this.#contentFile(digest));
     if (bytes === undefined) throw imageNotFound(digest);
     if (digestOf(bytes, nodeSha256) === digest) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
@@ -56,7 +59,7 @@ class FilesystemBackend implements StoreBackend {
 
   async delete(digest: Digest): Promise<void> {
     const file = this.#contentFile(digest);
-    if (readIfThere(file) === undefined) throw imageNotFound(digest);
+    if (readRegularFileSync(file) === undefined) throw imageNotFound(digest);
     // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
     await removeDurably(this.#metadataDirectory(digest));
     await removeDurably(file);
@@ -65,13 +68,13 @@ class FilesystemBackend implements StoreBackend {
   async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
     this.get(digest);
     const file = this.#metadataFile(digest, key);
-    await makeDurableDirectory(this.#metadataDirectory(digest));
+    await makeDurableDirectory(this.#root, 'metadata', 'sha256', digestHex(checkedDigest(digest)));
     await writeDurableFile(file, value);
   }
 
   getMetadata(digest: Digest, key: string): Uint8Array {
     this.get(digest);
-    const value = readIfThere(this.#metadataFile(digest, key));
+    const value = readRegularFileSync(this.#metadataFile(digest, key));
     if (value === undefined) throw metadataNotFound(digest, key);
     return value;
   }
@@ -106,14 +109,5 @@ function namesIn(directory: string): string[] {
     return readdirSync(directory);
   } catch (error) {
     throw ioFailure(`read ${directory}`, error);
-  }
-}
-
-function readIfThere(path: string): Uint8Array | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioFailure(`read ${path}`, error);
   }
 }

@@ -1,7 +1,7 @@
-import { lstat, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { BLOB_FOLDER, CONTENT_FOLDER, STAGING_FOLDER, TILE_FOLDER } from './backup-layout.js';
 import { ParallelWork } from './parallel-work.js';
 
@@ -28,7 +28,7 @@ export class BackupFolder {
   /** Makes the place for files that are being written; what a killed backup left in it is removed. */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
-    await makeDurableDirectory(staging);
+    await makeDurableDirectory(this.directory, STAGING_FOLDER);
     // The folder itself stays: it is what says that there may be files of a run that was not finished.
     await this.#try('tidy', STAGING_FOLDER, async () => {
       for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
@@ -51,7 +51,7 @@ export class BackupFolder {
       for (const path of await this.#filesBelow(folder)) {
         await looks.start(() =>
           this.#try('look at', path, async () => {
-            sizes.set(path, (await stat(this.#path(path))).size);
+            sizes.set(path, (await lstat(this.#path(path))).size);
           }),
         );
       }
@@ -65,14 +65,9 @@ export class BackupFolder {
    * counts as no file: the next file of its name replaces it.
    */
   async read(path: string, limit: number): Promise<Uint8Array | undefined> {
-    return this.#try('read', path, async () => {
-      try {
-        if (!(await lstat(this.#path(path))).isFile()) return undefined;
-        return await readSmallFile(this.#path(path), limit);
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return undefined;
-        throw error;
-      }
+    return readRegularFile(this.#path(path), { limitBytes: limit }).catch((error: unknown) => {
+      if (error instanceof NotAFile) return undefined;
+      throw error;
     });
   }
 
@@ -132,7 +127,7 @@ export class BackupFolder {
 
   async #makeFolder(folder: string): Promise<void> {
     if (this.#made.has(folder)) return;
-    await makeDurableDirectory(this.#path(folder));
+    await makeDurableDirectory(this.directory, ...folder.split('/'));
     this.#made.add(folder);
   }
 

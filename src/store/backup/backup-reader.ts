@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { StoreError } from '../../errors.js';
@@ -6,7 +5,7 @@ import { MAX_RECORD_BYTES } from '../../limits.js';
 import { entriesPath, LENGTH_BYTES, parseEntries, type Tile, tilePath, TILE_WIDTH } from '../../log/merkle/tile.js';
 import { HASH_BYTES } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
+import { openRegularFile, readRegularFile } from '../files/regular-file.js';
 
 /** Bytes of a chunk that is read from a blob. */
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -32,7 +31,7 @@ export class BackupReader {
     const size = await this.size(path);
     if (size === undefined) throw invalid(path, 'is missing');
     if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
-    const bytes = await readSmallFile(join(this.directory, path), size);
+    const bytes = await readRegularFile(join(this.directory, path), { limitBytes: size });
     if (bytes === undefined) throw invalid(path, 'is missing');
     if (bytes.length > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
     this.#onBytes(bytes.length);
@@ -68,8 +67,10 @@ export class BackupReader {
   /** Gives the bytes of a file in chunks, as they are. @throws {StoreError} IO_FAILED */
   async *chunks(path: string): AsyncGenerator<Uint8Array> {
     try {
-      const stream = createReadStream(join(this.directory, path), { highWaterMark: READ_CHUNK_BYTES });
-      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      const file = await openRegularFile(join(this.directory, path));
+      for await (const chunk of file.createReadStream({
+        highWaterMark: READ_CHUNK_BYTES,
+      }) as AsyncIterable<Uint8Array>) {
         this.#onBytes(chunk.length);
         yield chunk;
       }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
@@ -41,6 +41,21 @@ export async function createDurableFile(path: string, bytes: FileBytes): Promise
   }
 }
 
+/**
+ * Replaces what is at `path` by a file with `text`; a link there is replaced, not followed. A loss
+ * of power may leave the file without its bytes: only for what a store can do without. Fails as
+ * Node does.
+ */
+export async function replaceHint(path: string, text: string): Promise<void> {
+  const temporary = temporaryPath(dirname(path));
+  try {
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
 /** Gives `bytes` in a synced file beside `path` to `name`, and removes what name it then still has. */
 async function withTemporaryFile(
   path: string,
@@ -57,9 +72,15 @@ async function withTemporaryFile(
       await file.close();
     }
     await name(temporary);
-  } finally {
-    await rm(temporary, { force: true });
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {
+      throw ioFailure(`write ${path}, nor remove what is left of it, ${temporary}`, error);
+    });
+    throw error;
   }
+  await rm(temporary, { force: true }).catch((error: unknown) => {
+    throw ioFailure(`remove ${temporary}, another name of ${path}`, error);
+  });
 }
 
 /** Returns a new path in `directory` for what a crash may leave behind; `removeTemporaryFiles` knows it again. */
@@ -69,11 +90,16 @@ export function temporaryPath(directory: string): string {
 }
 
 /**
- * Makes a directory and those above it where they are missing; their names are durable on return.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ * Makes the directory `root`, those above it and those `below` it where they are missing; their
+ * names are durable on return. Down to `root` they may be links of the user, to another disk; each
+ * below it must be a directory, for files in it are written and removed.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something
+ *   else
  */
-export async function makeDurableDirectory(path: string): Promise<void> {
+export async function makeDurableDirectory(root: string, ...below: readonly string[]): Promise<void> {
+  const path = join(root, ...below);
   try {
+    for (const at of below.keys()) await isOwnDirectory(join(root, ...below.slice(0, at + 1)));
     const whole = resolve(path);
     const first = await mkdir(whole, { recursive: true, mode: 0o700 });
     if (first === undefined) return;
@@ -81,6 +107,25 @@ export async function makeDurableDirectory(path: string): Promise<void> {
     for (let made = whole; made !== dirname(first); made = dirname(made)) await syncDirectory(dirname(made));
   } catch (error) {
     throw ioFailure(`make the directory ${path}`, error);
+  }
+}
+
+/**
+ * Resolves with whether a directory is at `path`, false when nothing is there.
+ * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory: what that
+ *   leads to may be somebody else's, who would lose files; STORE_NOT_WRITABLE
+ */
+export async function isOwnDirectory(path: string): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (found.isDirectory()) return true;
+    const what = found.isSymbolicLink()
+      ? 'a link; mount another disk there, or link the whole directory above it'
+      : 'a file';
+    throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, found ${what}`, { data: { path } });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioFailure(`look at ${path}`, error);
   }
 }
 

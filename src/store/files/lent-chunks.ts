@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { openRegularFile } from './regular-file.js';
 
 /** Bytes of a buffer. */
 const BUFFER_BYTES = 1024 * 1024;
@@ -19,10 +19,10 @@ export function twoBuffers(): NextBuffer {
 /**
  * Gives the bytes of the file at `path` in chunks that are lent: each stays what it is until its buffer is given out again. With a new
  * buffer for each chunk a save takes 1.8 times as long: the collector looks through the whole heap whenever some 30 MB of them have come.
- * Fails as Node does.
+ * Fails as `openRegularFile` does.
  */
 export async function* lentChunks(path: string, nextBuffer: NextBuffer): AsyncGenerator<Uint8Array> {
-  await using file = await open(path);
+  await using file = await openRegularFile(path);
   for (;;) {
     const { bytesRead, buffer } = await file.read(nextBuffer());
     if (bytesRead === 0) return;

@@ -79,6 +79,8 @@ class KeyFileSigner implements CheckpointSigner {
       if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
       // What is signed already, or a part of it, needs no second memory.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
+      // Whoever wrote it may have failed, or not be done: its name may not be durable yet.
+      if (isRemembered) await this.#memory.sync();
       if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
     }
     // A crash before this leaves a memory of a signature that nobody has; after it, one that is remembered.

@@ -1,10 +1,16 @@
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../../log/checkpoint.js';
-import { createDurableFile, ioFailure, makeDurableDirectory, systemCode } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
+import {
+  createDurableFile,
+  ioFailure,
+  isOwnDirectory,
+  makeDurableDirectory,
+  syncDirectory,
+} from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 
 /** What a key signed last, with its number in the memory. */
 export interface Remembered {
@@ -50,7 +56,7 @@ export class SigningMemory {
    */
   async advance(last: Remembered | undefined, checkpoint: Checkpoint): Promise<boolean> {
     const number = (last?.number ?? 0) + 1;
-    await makeDurableDirectory(this.#directory);
+    await makeDurableDirectory(dirname(this.#directory), basename(this.#directory));
     const bytes = new TextEncoder().encode(formatCheckpoint(checkpoint));
     if (!(await createDurableFile(this.#path(number), bytes))) return false;
     // The number was free, also when others used it and took it away meanwhile. But then newer ones are there, and `last` went
@@ -67,22 +73,29 @@ export class SigningMemory {
     return true;
   }
 
+  /** Makes durable what `last` gave. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  async sync(): Promise<void> {
+    await syncDirectory(this.#directory).catch((error: unknown) => {
+      throw ioFailure(`sync ${this.#directory}`, error);
+    });
+  }
+
   #path(number: number): string {
     return join(this.#directory, `${number}`);
   }
 
   async #numbers(): Promise<number[]> {
     try {
+      if (!(await isOwnDirectory(this.#directory))) return [];
       const names = await readdir(this.#directory);
       return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
       throw ioFailure(`read ${this.#directory}`, error);
     }
   }
 
   async #read(number: number): Promise<string | undefined> {
-    const bytes = await readSmallFile(this.#path(number), MAX_NOTE_BYTES);
+    const bytes = await readRegularFile(this.#path(number), { limitBytes: MAX_NOTE_BYTES });
     return bytes && new TextDecoder().decode(bytes);
   }
 

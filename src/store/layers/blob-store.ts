@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstatSync } from 'node:fs';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
 import { lentChunks, type NextBuffer } from '../files/lent-chunks.js';
+import { NotAFile, openRegularFile } from '../files/regular-file.js';
 import { StagedBlob } from './staged-blob.js';
 
 /** Bytes of a chunk that is read from a blob: with 256 KiB a save takes half as long again. */
@@ -29,6 +30,7 @@ export interface KeptBlob {
  * durable: a crash between leaves a file without an event, which `sweep` finds.
  */
 export class BlobStore {
+  readonly #directory: string;
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
@@ -41,14 +43,19 @@ export class BlobStore {
   #hasEnded = false;
 
   constructor(directory: string) {
+    this.#directory = directory;
     this.#kept = join(directory, 'sha256');
     this.#staging = join(directory, 'staging');
   }
 
-  /** Makes the directories, durable on return. @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED */
+  /**
+   * Makes the directories, durable on return. None of them may be a link: `sweep` removes what this
+   * store does not need, and a folder that two stores have has no lock.
+   * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+   */
   async makeDirectories(): Promise<void> {
-    await makeDurableDirectory(this.#kept);
-    await makeDurableDirectory(this.#staging);
+    const [above, blobs] = [dirname(this.#directory), basename(this.#directory)];
+    for (const folder of [this.#kept, this.#staging]) await makeDurableDirectory(above, blobs, basename(folder));
   }
 
   /** From now on no blob is removed: it is no longer known which ones durable events name. */
@@ -104,11 +111,11 @@ export class BlobStore {
    */
   async *read(digest: Digest, nextBuffer?: NextBuffer): AsyncGenerator<Uint8Array> {
     try {
-      // A pipe would be waited for.
       const path = this.#path(digest);
-      if (!(await stat(path)).isFile()) throw notAFile(digest);
-      if (nextBuffer === undefined) yield* createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
-      else yield* lentChunks(path, nextBuffer);
+      if (nextBuffer !== undefined) return yield* lentChunks(path, nextBuffer);
+      const file = await openRegularFile(path);
+      // The stream closes the file.
+      yield* file.createReadStream({ highWaterMark: READ_CHUNK_BYTES });
     } catch (error) {
       // The file system's own error names a path, and not what the caller asked for.
       throw readFailure(digest, error);
@@ -121,10 +128,15 @@ export class BlobStore {
     this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
   }
 
-  /** Returns the size in bytes of a blob's file; undefined when there is none. @throws {StoreError} IO_FAILED */
+  /**
+   * Returns the size in bytes of a blob's file; undefined when there is none, and for a link, which
+   * is none.
+   * @throws {StoreError} IO_FAILED
+   */
   size(digest: Digest): number | undefined {
     try {
-      return statSync(this.#path(digest), { throwIfNoEntry: false })?.size;
+      const found = lstatSync(this.#path(digest), { throwIfNoEntry: false });
+      return found?.isSymbolicLink() === true ? undefined : found?.size;
     } catch (error) {
       throw ioFailure(`look for the blob ${digest}`, error);
     }
@@ -187,7 +199,8 @@ export class BlobStore {
   /** Removes every staged file. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
   async discardStaged(): Promise<void> {
     try {
-      for (const name of await readdir(this.#staging)) await rm(join(this.#staging, name), { force: true });
+      for (const name of await readdir(this.#staging))
+        await rm(join(this.#staging, name), { recursive: true, force: true });
     } catch (error) {
       throw ioFailure(`sweep ${this.#staging}`, error);
     }
@@ -244,7 +257,9 @@ export class BlobStore {
 
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).size;
+    const found = await lstat(path);
+    // What a link leads to may go, and the blob with it: one that is brought takes its place.
+    return found.isSymbolicLink() ? undefined : found.size;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -260,6 +275,7 @@ function notAFile(digest: Digest): StoreError {
 }
 
 function readFailure(digest: Digest, error: unknown): StoreError {
+  if (error instanceof NotAFile) return notAFile(digest);
   if (systemCode(error) !== 'ENOENT') return ioFailure(`read the blob ${digest}`, error);
   return new StoreError('BLOB_MISSING', `the layer blob ${digest} is missing from the store`, {
     cause: error,

@@ -16,8 +16,7 @@ import { verifyNote } from '../../log/signed-note.js';
 import type { StoredEvent } from '../../model/events.js';
 import { removeDurably, writeDurableFile } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
-import { isFileOrMissing } from '../files/regular-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { type CheckpointSigner, checkKeyName } from '../keys/checkpoint-signer.js';
 import { checkOldHead, oldHeadPath } from './old-head-file.js';
 
@@ -63,9 +62,9 @@ export class CheckpointKeeper {
     const { directory, origin, log, signer } = this.#options;
     if (signer !== undefined) checkKeyName(signer.origin, origin);
     this.#hasOldHead = await checkOldHead(directory, log);
-    // A pipe would be waited for.
-    if (!(await isFileOrMissing(this.#path))) throw unbelievable(this.#path, new Error('it is no file'));
-    const bytes = await readSmallFile(this.#path, MAX_NOTE_BYTES);
+    const bytes = await readRegularFile(this.#path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
+      throw error instanceof NotAFile ? unbelievable(this.#path, new Error('it is no file')) : error;
+    });
     if (bytes !== undefined) {
       const checkpoint = await this.#believable(bytes);
       if (!(await this.#logBeginsWith(checkpoint))) throw lost(this.#path, checkpoint, log.head.seq);

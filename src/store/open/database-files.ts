@@ -1,14 +1,18 @@
-import { lstatSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemCode } from '../files/durable-file.js';
 
-/** The files that LevelDB opens by their names, and its lock. */
-const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst))$/;
+/** The files that LevelDB opens or writes by their names, and its lock. */
+const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst|dbtmp))$/;
 
 /** What can be told of a file of the database without reading it. */
 export interface DatabaseFile {
-  /** False for what LevelDB cannot open: a directory, a pipe, a link that leads nowhere. */
+  /**
+   * False for what LevelDB must not open: a directory, a pipe, a link, which it would write
+   * through.
+   */
   readonly isFile: boolean;
+  /** Whether it has another name as well, so that writing over it may harm somebody else. */
+  readonly isShared: boolean;
   /** Bytes. */
   readonly size: number;
   /** Milliseconds of Unix time of its last change, also of its names and rights: where the system has that, nobody can set it. */
@@ -17,11 +21,9 @@ export interface DatabaseFile {
   readonly version: string;
 }
 
-const NO_FILE: DatabaseFile = { isFile: false, size: 0, changedAt: 0, version: '' };
-
 /**
  * Returns those of `names` that are files of the database in `location`, and are there.
- * @throws what `stat` throws
+ * @throws what `lstat` throws
  */
 export function databaseFiles(location: string, names: readonly string[]): ReadonlyMap<string, DatabaseFile> {
   const files = new Map<string, DatabaseFile>();
@@ -34,15 +36,9 @@ export function databaseFiles(location: string, names: readonly string[]): Reado
 
 /** Returns what is at `path`, or undefined when it is gone. At once: handing it to another thread costs three times what it takes. */
 function lookAt(path: string): DatabaseFile | undefined {
-  try {
-    const found = statSync(path, { bigint: true });
-    const { ino, size, mtimeNs, ctimeNs, ctimeMs } = found;
-    const version = [ino, size, mtimeNs, ctimeNs].join(' ');
-    return { isFile: found.isFile(), size: Number(size), changedAt: Number(ctimeMs), version };
-  } catch (error) {
-    if (systemCode(error) === 'ELOOP') return NO_FILE;
-    if (systemCode(error) !== 'ENOENT') throw error;
-    const link = lstatSync(path, { throwIfNoEntry: false });
-    return link?.isSymbolicLink() === true ? NO_FILE : undefined;
-  }
+  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  const { ino, nlink, size, mtimeNs, ctimeNs, ctimeMs } = found;
+  const version = [ino, size, mtimeNs, ctimeNs].join(' ');
+  return { isFile: found.isFile(), isShared: nlink > 1n, size: Number(size), changedAt: Number(ctimeMs), version };
 }

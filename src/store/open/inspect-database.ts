@@ -5,7 +5,7 @@ import { type Manifest, parseManifest } from '../../log/leveldb/manifest.js';
 import { parseRecordFile } from '../../log/leveldb/record-file.js';
 import { systemCode } from '../files/durable-file.js';
 import { readRegularFile } from '../files/regular-file.js';
-import { databaseFiles } from './database-files.js';
+import { type DatabaseFile, databaseFiles } from './database-files.js';
 import { inspectTables, type TableLook } from './inspect-tables.js';
 import { inspectWriteAheadLogs } from './inspect-write-ahead-logs.js';
 
@@ -66,7 +66,41 @@ async function inspectFiles(location: string, look: TableLook): Promise<Database
   const manifest = await readManifest(location);
   const tables = await inspectTables(location, files, manifest.tables, look);
   const logs = await inspectWriteAheadLogs(location, [...files.keys()], manifest);
-  return { ...logs, faults: [...tables, ...logs.faults] };
+  return { ...logs, faults: [...sharedSpares(files, manifest), ...tables, ...logs.faults] };
+}
+
+/**
+ * Faults of files that no MANIFEST names: LevelDB may give their numbers again, and write over what
+ * another name stands for too.
+ */
+function sharedSpares(files: ReadonlyMap<string, DatabaseFile>, manifest: NamedManifest): DatabaseFault[] {
+  const isSpare = (name: string): boolean =>
+    name.endsWith('.dbtmp') || (name.startsWith('MANIFEST-') && name !== manifest.name) || isSpareTable(name, manifest);
+  return [...files]
+    .filter(([name, { isShared }]) => isShared && isSpare(name))
+    .map(([file]) => ({
+      file,
+      message: `${file} is not used, and LevelDB may write over it, which a hard link has elsewhere too; no event is lost without it`,
+    }));
+}
+
+function isSpareTable(name: string, { tables }: Manifest): boolean {
+  const number = /^(\d+)\.(?:ldb|sst)$/.exec(name)?.[1];
+  return number !== undefined && !tables.has(Number(number));
+}
+
+/**
+ * Resolves with whether `name` is a table in `location` that the MANIFEST names; LevelDB never
+ * writes over such a one. The files must be whole.
+ * @throws what reading them throws
+ */
+export async function liveTables(location: string): Promise<(name: string) => boolean> {
+  const manifest = await readManifest(location);
+  return (name) => /\.(?:ldb|sst)$/.test(name) && !isSpareTable(name, manifest);
+}
+
+interface NamedManifest extends Manifest {
+  readonly name: string;
 }
 
 async function listed(location: string): Promise<string[]> {
@@ -80,7 +114,7 @@ async function listed(location: string): Promise<string[]> {
   }
 }
 
-async function readManifest(location: string): Promise<Manifest> {
+async function readManifest(location: string): Promise<NamedManifest> {
   const name = await manifestName(location);
   const bytes = await readDatabaseFile(location, name);
   const { records, damaged, tornAt } = parseRecordFile(bytes);
@@ -90,7 +124,7 @@ async function readManifest(location: string): Promise<Manifest> {
   const manifest = parseManifest(records.map(({ bytes: edit }) => edit));
   if (manifest === undefined)
     throw damagedManifest(name, tornAt === undefined ? 'it is none' : `it ends at byte ${tornAt}`);
-  return manifest;
+  return { ...manifest, name };
 }
 
 async function manifestName(location: string): Promise<string> {
@@ -104,7 +138,7 @@ async function manifestName(location: string): Promise<string> {
 }
 
 async function readDatabaseFile(location: string, name: string, limitBytes?: number): Promise<Uint8Array> {
-  const bytes = await readRegularFile(join(location, name), limitBytes);
+  const bytes = await readRegularFile(join(location, name), limitBytes === undefined ? {} : { limitBytes });
   if (bytes !== undefined) return bytes;
   throw new DatabaseDamage(name, `${name} is missing, so that no event can be found; none need be lost`);
 }

@@ -1,4 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkUnlocked } from '../../log/open-level.js';
 
 /** A lock as /proc/locks lists it (proc_locks(5)): its kind, the pid of its holder, the device and the inode of the file. */
 const POSIX_LOCK = /^\d+: POSIX +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /;
@@ -35,4 +37,15 @@ function minorOf(device: bigint): bigint {
 /** As /proc/locks writes a device: at least two digits. */
 function hex(number: bigint): string {
   return number.toString(16).padStart(2, '0');
+}
+
+/**
+ * Returns when nobody has the database at `location` open, at this moment. Without a lock file of
+ * its own nobody can: it is not asked for, since LevelDB would make one, in the wrong folder or
+ * through a link.
+ * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
+ */
+export async function checkFree(location: string): Promise<void> {
+  const lock = await lstat(join(location, 'LOCK')).catch(() => undefined);
+  if (lock?.isFile() === true) await checkUnlocked(location);
 }

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import { bytesToHex } from '../../model/digest.js';
-import { ioFailure, systemCode } from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 
 /** What stood in place of the checkpoint in stores of the first version. */
 const OLD_HEAD_FILE = 'head.json';
@@ -42,12 +41,8 @@ export async function oldHeadSeq(directory: string): Promise<number> {
 }
 
 async function readOldHead(directory: string): Promise<string | undefined> {
-  try {
-    return await readFile(oldHeadPath(directory), 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioFailure(`read ${oldHeadPath(directory)}`, error);
-  }
+  const bytes = await readRegularFile(oldHeadPath(directory));
+  return bytes && new TextDecoder().decode(bytes);
 }
 
 function parseOldHead(text: string): { readonly seq: number; readonly leafHash: string } | undefined {

@@ -1,9 +1,9 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
-import { isThere } from '../files/is-there.js';
-import { isFileOrMissing, readRegularFile } from '../files/regular-file.js';
+import { replaceHint, systemCode } from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 import { lockHolder } from './lock-holder.js';
 import { processIdentity } from './process-identity.js';
 
@@ -24,10 +24,7 @@ interface Owner {
 /** Says that this process has the store open, if the file can be written. The lock must be held. */
 export async function writeOwner(directory: string): Promise<void> {
   const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
-  const path = join(directory, OWNER_FILE);
-  // A pipe would be waited for.
-  if (!(await isFileOrMissing(path))) return;
-  await writeFile(path, `${JSON.stringify(owner)}\n`).catch(doWithout);
+  await replaceHint(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`).catch(doWithout);
 }
 
 /** Says that nobody has the store open, if the file can be removed. The lock must be held still. */
@@ -49,9 +46,16 @@ export async function refuseSecondOwner(directory: string): Promise<{ readonly w
   // This process knows by itself what it has open.
   if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
     throw lockedBy(directory, owner, undefined);
-  // A crash may also leave the file without its bytes.
-  const isLeft = await isThere(join(directory, OWNER_FILE)).catch(() => true);
-  return { wasClosed: !isLeft };
+  return { wasClosed: await isGone(join(directory, OWNER_FILE)) };
+}
+
+// Whatever stands there, as the file without its bytes that a crash may leave, was not removed by a
+// close.
+async function isGone(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'ENOENT',
+  );
 }
 
 /** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */

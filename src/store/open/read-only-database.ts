@@ -176,8 +176,9 @@ interface OpenFile extends DatabaseFile {
 }
 
 function openFile(path: string, name: string): OpenFile {
-  // A pipe that stands in the place of a file must not be waited for.
-  const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  // A pipe that stands in the place of a file must not be waited for, nor a link be followed.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+  const descriptor = openDescriptor(path, name, flags);
   const found = fstatSync(descriptor);
   if (!found.isFile()) {
     closeSync(descriptor);
@@ -194,6 +195,14 @@ function openFile(path: string, name: string): OpenFile {
       isOpen = false;
     },
   };
+}
+
+function openDescriptor(path: string, name: string, flags: number): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw systemCode(error) === 'ELOOP' ? new LevelDamage(`${name} is no file`) : error;
+  }
 }
 
 function readFrom(descriptor: number, offset: number, length: number): Uint8Array {

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { writeDurableFile } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
-import { isFileOrMissing } from '../files/regular-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -58,14 +57,14 @@ export async function readSidecar(directory: string): Promise<Sidecar | undefine
  */
 export async function readSidecarBytes(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, SIDECAR_FILE);
-  // A pipe would be waited for.
-  if (!(await isFileOrMissing(path))) {
-    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { data: { path } });
-  }
-  const bytes = await readSmallFile(path, MAX_SIDECAR_BYTES);
-  if (bytes === undefined || bytes.length <= MAX_SIDECAR_BYTES) return bytes;
-  const message = `${path} has more than ${MAX_SIDECAR_BYTES} bytes, expected those of a sidecar`;
-  throw new StoreError('SIDECAR_INVALID', message, { data: { path, limit: MAX_SIDECAR_BYTES } });
+  const limit = MAX_SIDECAR_BYTES;
+  const bytes = await readRegularFile(path, { limitBytes: limit }).catch((cause: unknown) => {
+    if (!(cause instanceof NotAFile)) throw cause;
+    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { cause, data: { path } });
+  });
+  if (bytes === undefined || bytes.length <= limit) return bytes;
+  const message = `${path} has more than ${limit} bytes, expected those of a sidecar`;
+  throw new StoreError('SIDECAR_INVALID', message, { data: { path, limit } });
 }
 
 /**

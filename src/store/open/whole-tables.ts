@@ -1,9 +1,8 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MAX_TABLE_TRUST_MS } from '../../limits.js';
-import { temporaryPath } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
-import { isFileOrMissing } from '../files/regular-file.js';
+import { replaceHint } from '../files/durable-file.js';
+import { readRegularFile } from '../files/regular-file.js';
 import type { DatabaseFile } from './database-files.js';
 import { bootIdentity } from './process-identity.js';
 
@@ -80,23 +79,13 @@ export class WholeTables {
   async write(): Promise<void> {
     if (!this.#isChanged) return;
     const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
-    await replaceFile(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
+    // Not synced: what a loss of power leaves is no JSON, and nothing is lost with it.
+    await replaceHint(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
   }
 
   /** Has the next open read every table of the store in `directory`, where the file can be removed. */
   static async forget(directory: string): Promise<void> {
     await rm(join(directory, WHOLE_TABLES_FILE), { force: true }).catch(doWithout);
-  }
-}
-
-// Never written to in place: it may be a link to what is somebody's. Not synced: what a loss of power leaves is no JSON, and nothing is lost with it.
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = temporaryPath(dirname(path));
-  try {
-    await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
-    await rename(temporary, path);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 
@@ -106,8 +95,7 @@ function doWithout(): void {
 
 async function readings(path: string, boot: string | null): Promise<Map<string, Reading>> {
   try {
-    // A pipe would be waited for.
-    const bytes = (await isFileOrMissing(path)) ? await readSmallFile(path, MAX_FILE_BYTES) : undefined;
+    const bytes = await readRegularFile(path, { limitBytes: MAX_FILE_BYTES });
     if (bytes === undefined || bytes.length > MAX_FILE_BYTES) return new Map();
     const remembered = Object(JSON.parse(new TextDecoder().decode(bytes))) as Partial<Remembered>;
     if (remembered.boot !== boot) return new Map();

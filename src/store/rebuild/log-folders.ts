@@ -1,9 +1,8 @@
 import { constants, readdirSync } from 'node:fs';
-import { copyFile, readdir, rename, stat } from 'node:fs/promises';
+import { copyFile, lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../abort.js';
 import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/durable-file.js';
-import { isFileOrMissing } from '../files/regular-file.js';
 import type { RebuildOptions } from './rebuild.js';
 
 /*
@@ -87,10 +86,11 @@ export async function copyLog(from: string, to: string, { onProgress, signal }: 
       throwIfAborted(signal);
       const path = join(from, name);
       // A pipe would be waited for, and what is no file has no row.
-      if (!(await isFileOrMissing(path))) continue;
+      const found = await lstat(path);
+      if (!found.isFile()) continue;
       // Never a second name for the same bytes: LevelDB that knows too little of its files writes over them.
       await copyFile(path, join(to, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      done += (await stat(path)).size;
+      done += found.size;
       onProgress?.({ what: 'copy', done, total: undefined });
     }
   } catch (error) {

@@ -7,15 +7,14 @@ import { forgetDerivedRows } from '../../log/forget-derived-rows.js';
 import { LevelLog } from '../../log/level-log.js';
 import type { Database } from '../../log/log-source.js';
 import { openFailure } from '../../log/open-failure.js';
-import { checkUnlocked } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { repairLevel } from '../../log/repair-level.js';
 import type { Digest } from '../../model/digest.js';
 import { removeDurably } from '../files/durable-file.js';
 import { nodeSha256 } from '../files/node-hash.js';
-import { readSmallFile } from '../files/read-small-file.js';
-import { isFileOrMissing } from '../files/regular-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
+import { checkFree } from '../open/lock-holder.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { oldHeadSeq } from '../open/old-head-file.js';
 import { openDatabase } from '../open/open-database.js';
@@ -39,7 +38,7 @@ export interface RebuiltLog {
  * @throws {StoreError} LOG_CORRUPT when events are lost, or the log is not that of its checkpoint: nothing was changed then
  */
 export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options: RebuildOptions): Promise<RebuiltLog> {
-  await checkUnlocked(folders.log);
+  await checkFree(folders.log);
   // Whoever asks for a rebuild, or stops one, has reason to doubt what was found before.
   await WholeTables.forget(folders.directory);
   // LevelDB drops what is damaged in its write-ahead log when it opens, and says nothing: events that stand behind it are still expected.
@@ -89,7 +88,7 @@ async function salvageLog(
   await renewRows(fresh, folders.directory, sidecar, options);
   throwIfAborted(options.signal);
   // Another process may have opened the store since: it must not go on in a log that is put aside.
-  await checkUnlocked(folders.log);
+  await checkFree(folders.log);
   return { damagedLog: await swapLog(folders, fresh), lostContent };
 }
 
@@ -132,13 +131,13 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
 /** How many events the log had at least, as far as the files beside it say. */
 async function expectedSize(directory: string): Promise<number> {
   const path = join(directory, CHECKPOINT_FILE);
-  // A pipe would be waited for.
-  if (!(await isFileOrMissing(path))) {
+  const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {
+    if (!(cause instanceof NotAFile)) throw cause;
     throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is no file`, {
+      cause,
       data: { path },
     });
-  }
-  const bytes = await readSmallFile(path, MAX_NOTE_BYTES);
+  });
   const size = bytes === undefined ? 0 : parseCheckpoint(bytes).size;
   return Math.max(size, await oldHeadSeq(directory));
 }

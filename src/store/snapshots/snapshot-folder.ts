@@ -1,5 +1,5 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { SnapshotDamage } from '../../../projections/snapshot-damage.js';
 import { viewVersions } from '../../../projections/views-codec.js';
 import { StoreError } from '../../errors.js';
@@ -9,14 +9,15 @@ import { treeRoot } from '../../log/merkle/proof.js';
 import { bytesToHex } from '../../model/digest.js';
 import {
   ioFailure,
+  isOwnDirectory,
   makeDurableDirectory,
   removeTemporaryFiles,
   syncDirectory,
   systemCode,
   writeDurableFile,
 } from '../files/durable-file.js';
-import { isThere } from '../files/is-there.js';
 import { nodeSha256 } from '../files/node-hash.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } from './snapshot-file.js';
 import { thinned } from './thinning.js';
 
@@ -137,7 +138,7 @@ export class SnapshotFolder {
    */
   async removeAll(): Promise<void> {
     try {
-      if (!(await isThere(this.#path))) return;
+      if (!(await isOwnDirectory(this.#path))) return;
       const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
       for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
       await syncDirectory(this.#path);
@@ -151,7 +152,7 @@ export class SnapshotFolder {
   /** Removes what a crash left of a snapshot that was being written. A failure is said. */
   async tidy(): Promise<void> {
     try {
-      if (await isThere(this.#path)) await removeTemporaryFiles(this.#path);
+      if (await isOwnDirectory(this.#path)) await removeTemporaryFiles(this.#path);
     } catch (error) {
       this.#onNotice(ioFailure(`tidy ${this.#path}`, error).message);
     }
@@ -175,15 +176,14 @@ export class SnapshotFolder {
     use: (snapshot: Snapshot) => Use,
   ): Promise<Use | undefined> {
     try {
-      const path = join(this.#path, name);
-      // A pipe would be waited for.
-      if (!(await stat(path)).isFile()) throw new SnapshotDamage('it is no file');
-      const snapshot = parseSnapshot(await readFile(path));
+      const bytes = await readRegularFile(join(this.#path, name));
+      if (bytes === undefined) return undefined;
+      const snapshot = parseSnapshot(bytes);
       await this.#checkHeader(snapshot.header, kind);
       return use(snapshot);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
       if (error instanceof SnapshotDamage) this.#passOver(name, error.message);
+      else if (error instanceof NotAFile) this.#passOver(name, 'it is no file');
       else this.#onNotice(ioFailure(`read the snapshot ${name}`, error).message);
       return undefined;
     }
@@ -221,7 +221,7 @@ export class SnapshotFolder {
 
   async #write(name: string, header: SnapshotHeader, pieces: Iterable<Uint8Array>): Promise<number> {
     const path = join(this.#path, name);
-    await makeDurableDirectory(this.#path);
+    await makeDurableDirectory(dirname(this.#path), SNAPSHOT_FOLDER);
     await writeDurableFile(path, formatSnapshot(header, pieces));
     return (await stat(path)).size;
   }

@@ -1,9 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, systemCode } from '../files/durable-file.js';
-import { readSmallFile } from '../files/read-small-file.js';
+import { NotAFile, readRegularFile } from '../files/regular-file.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import { damagedLogs } from '../rebuild/log-folders.js';
@@ -27,7 +27,7 @@ export class StoreFiles {
 
   /** Resolves with the newest checkpoint as it stands, if there is one. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
   async checkpoint(): Promise<StoredCheckpoint | undefined> {
-    const text = await this.#read(CHECKPOINT_FILE, (path) => readSmallFile(path, MAX_NOTE_BYTES));
+    const text = await this.#read(CHECKPOINT_FILE, MAX_NOTE_BYTES);
     return text === undefined ? undefined : { text, place: CHECKPOINT_FILE };
   }
 
@@ -76,27 +76,20 @@ export class StoreFiles {
   async #sizeOf(digest: Digest): Promise<number | undefined> {
     const path = join(this.#directory, BLOBS, digestHex(digest));
     try {
-      return (await stat(path)).size;
+      return (await lstat(path)).size;
     } catch (error) {
-      // A link that leads nowhere is no file either.
-      if (['ENOENT', 'ELOOP'].includes(systemCode(error))) return undefined;
+      if (systemCode(error) === 'ENOENT') return undefined;
       throw ioFailure(`read ${path}`, error);
     }
   }
 
-  async #read(
-    file: string,
-    read: (path: string) => Promise<Uint8Array | undefined> = readFile,
-  ): Promise<Uint8Array | undefined> {
+  async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
     const path = join(this.#directory, file);
-    try {
-      // A pipe would be waited for.
-      return (await stat(path)).isFile() ? await read(path) : new Uint8Array(0);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      if (systemCode(error) === 'ELOOP') return new Uint8Array(0);
-      throw ioFailure(`read ${path}`, error);
-    }
+    // What is no file is reported as one that is damaged.
+    return readRegularFile(path, limitBytes === undefined ? {} : { limitBytes }).catch((error: unknown) => {
+      if (error instanceof NotAFile) return new Uint8Array(0);
+      throw error;
+    });
   }
 }
 

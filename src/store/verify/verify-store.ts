@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { Database } from '../../log/log-source.js';
-import { checkUnlocked } from '../../log/open-level.js';
 import { readFailure } from '../../log/read-failure.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup } from '../backup/backup-source.js';
@@ -15,7 +14,7 @@ import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { lookAtDatabase } from '../open/check-database.js';
 import { openDatabaseReadOnly } from '../open/read-only-database.js';
-import { lockHolder } from '../open/lock-holder.js';
+import { checkFree, lockHolder } from '../open/lock-holder.js';
 import { readIdentity } from './identity.js';
 import { StoreFiles } from './store-files.js';
 import { storeSource, type StoreSourceParts } from './store-source.js';
@@ -87,7 +86,7 @@ async function refuseLocked(path: string, location: string): Promise<void> {
   try {
     await refuseSecondOwner(path);
     // Asked of the system, where that is possible: LevelDB writes when it is asked.
-    if (process.platform !== 'linux') return await checkUnlocked(location);
+    if (process.platform !== 'linux') return await checkFree(location);
     if ((await lockHolder(join(location, 'LOCK'))) !== undefined) {
       throw new StoreError('STORE_LOCKED', `cannot verify ${path}: it is open`, { data: { location } });
     }

@@ -15,7 +15,7 @@ import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } f
 
 /** More than the clock of any file system is coarse. */
 const AHEAD_MS = 10_000;
-const TABLE: DatabaseFile = { isFile: true, size: 9, changedAt: 1_000, version: '7 9 1000' };
+const TABLE: DatabaseFile = { isFile: true, isShared: false, size: 9, changedAt: 1_000, version: '7 9 1000' };
 
 let whole: WholeStore;
 const realNow = Date.now;
