@@ -31,7 +31,7 @@ class FilesystemBackend implements StoreBackend {
   }
 
   async makeDirectories(): Promise<void> {
-    for (const folder of ['content', 'metadata']) await makeDurableDirectory(this.#root, folder, 'sha256');
+    for (const folder of ['content', 'metadata']) await makeDurableDirectory(this.#root, `${folder}/sha256`);
   }
 
   walk(visit: DigestWalkFunc): void {
@@ -68,7 +68,7 @@ class FilesystemBackend implements StoreBackend {
   async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
     this.get(digest);
     const file = this.#metadataFile(digest, key);
-    await makeDurableDirectory(this.#root, 'metadata', 'sha256', digestHex(checkedDigest(digest)));
+    await makeDurableDirectory(this.#root, `metadata/sha256/${digestHex(checkedDigest(digest))}`);
     await writeDurableFile(file, value);
   }
 

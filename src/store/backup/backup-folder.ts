@@ -127,7 +127,7 @@ export class BackupFolder {
 
   async #makeFolder(folder: string): Promise<void> {
     if (this.#made.has(folder)) return;
-    await makeDurableDirectory(this.directory, ...folder.split('/'));
+    await makeDurableDirectory(this.directory, folder);
     this.#made.add(folder);
   }
 

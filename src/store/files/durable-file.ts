@@ -90,16 +90,20 @@ export function temporaryPath(directory: string): string {
 }
 
 /**
- * Makes the directory `root`, those above it and those `below` it where they are missing; their
+ * Makes the directory `root`, those above it and `below` it (a path with slashes) where they are missing; their
  * names are durable on return. Down to `root` they may be links of the user, to another disk; each
  * below it must be a directory, for files in it are written and removed.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something
  *   else
  */
-export async function makeDurableDirectory(root: string, ...below: readonly string[]): Promise<void> {
-  const path = join(root, ...below);
+export async function makeDurableDirectory(root: string, below = ''): Promise<void> {
+  const path = join(root, below);
   try {
-    for (const at of below.keys()) await isOwnDirectory(join(root, ...below.slice(0, at + 1)));
+    let at = root;
+    for (const name of below.split('/').filter((each) => each !== '')) {
+      at = join(at, name);
+      await isOwnDirectory(at);
+    }
     const whole = resolve(path);
     const first = await mkdir(whole, { recursive: true, mode: 0o700 });
     if (first === undefined) return;

@@ -55,7 +55,7 @@ export class BlobStore {
    */
   async makeDirectories(): Promise<void> {
     const [above, blobs] = [dirname(this.#directory), basename(this.#directory)];
-    for (const folder of [this.#kept, this.#staging]) await makeDurableDirectory(above, blobs, basename(folder));
+    for (const folder of [this.#kept, this.#staging]) await makeDurableDirectory(above, `${blobs}/${basename(folder)}`);
   }
 
   /** From now on no blob is removed: it is no longer known which ones durable events name. */

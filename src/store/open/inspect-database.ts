@@ -89,16 +89,6 @@ function isSpareTable(name: string, { tables }: Manifest): boolean {
   return number !== undefined && !tables.has(Number(number));
 }
 
-/**
- * Resolves with whether `name` is a table in `location` that the MANIFEST names; LevelDB never
- * writes over such a one. The files must be whole.
- * @throws what reading them throws
- */
-export async function liveTables(location: string): Promise<(name: string) => boolean> {
-  const manifest = await readManifest(location);
-  return (name) => /\.(?:ldb|sst)$/.test(name) && !isSpareTable(name, manifest);
-}
-
 interface NamedManifest extends Manifest {
   readonly name: string;
 }
