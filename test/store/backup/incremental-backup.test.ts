@@ -107,9 +107,10 @@ test('content that was erased and came again is restored', async (t) => {
 
 test('a backup while writers go on is the store at one head', async (t) => {
   const store = await openTestStore(t);
+  // A slow machine must not let the log grow faster than it is verified: the writers end by themselves.
   let isDone = false;
   const writing = async (writer: number): Promise<void> => {
-    for (let at = 0; !isDone; at++) {
+    for (let at = 0; !isDone && at < 500; at++) {
       const image = await store.create(imageConfig(`${writer} ${at}`));
       await store.tag(`writer/${writer}:latest`, image);
       if (at % 3 === 0) await store.delete(image);
