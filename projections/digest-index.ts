@@ -1,13 +1,218 @@
-import { HASH_BYTES } from '../src/model/digest.js';
-import { DigestProbe, keyOfText } from './digest-probe.js';
-import { type DigestRows, keyAt } from './digest-rows.js';
-import { SnapshotDamage } from './snapshot-damage.js';
+import { type Digest, digestFromHash, HASH_BYTES, parseDigest } from '../src/model/digest.js';
+import { SnapshotDamage } from './snapshot-format.js';
+
+type Column = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
+/** Returns a copy of `column` with room for `length` values; those it did not have are 0. */
+export function grown<Grown extends Column>(column: Grown, length: number): Grown {
+  const larger = new (column.constructor as new (length: number) => Grown)(length);
+  larger.set(column);
+  return larger;
+}
+
+/** Returns how many rows there should be room for when `rows` are needed: half as many again, so that a row is copied three times at most on average. */
+export function roomFor(rows: number): number {
+  return rows + (rows >>> 1) + 16;
+}
+
+const SHA256 = 'sha256:';
+/** Hex digits of 32 bits. */
+const KEY_DIGITS = 8;
+/** Characters of a digest. */
+const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
+/** What a sign is worth that is no hex digit: a bit that no digit has. */
+const NO_DIGIT = 0x10;
+const CODES = 128;
+const VALUE_OF_CODE = new Uint8Array(CODES).fill(NO_DIGIT);
+for (let value = 0; value < 16; value++) VALUE_OF_CODE[value.toString(16).charCodeAt(0)] = value;
+
+/** A digest, or its first digits, as bytes: what is looked for among others. It is read again and again, so that a look makes nothing. */
+class DigestProbe {
+  /** The digits that were read, and zeros. */
+  readonly bytes = new Uint8Array(HASH_BYTES);
+  /** The same in the byte order of the machine: good for whether two are equal, and quick. */
+  readonly words = new Uint32Array(this.bytes.buffer);
+  #digits = 0;
+
+  /** How many hex digits were read. */
+  get digits(): number {
+    return this.#digits;
+  }
+
+  /** Reads a whole digest; returns whether `text` is one. */
+  readDigest(text: string): boolean {
+    return text.length === DIGEST_LENGTH && text.startsWith(SHA256) && this.#read(text, SHA256.length);
+  }
+
+  /** Reads the first digits of a digest, 1 to all of them, with `sha256:` before them or without; returns whether `text` is that. */
+  readPrefix(text: string): boolean {
+    return this.#read(text, text.startsWith(SHA256) ? SHA256.length : 0);
+  }
+
+  #read(text: string, start: number): boolean {
+    const digits = text.length - start;
+    if (digits < 1 || digits > 2 * HASH_BYTES) return false;
+    const { bytes } = this;
+    const whole = digits >>> 1;
+    // Every value, to see whether each was one of a digit; and every code, since the table knows those of ASCII only.
+    let values = 0;
+    let codes = 0;
+    for (let at = 0; at < whole; at++) {
+      const highCode = text.charCodeAt(start + 2 * at);
+      const lowCode = text.charCodeAt(start + 2 * at + 1);
+      const high = VALUE_OF_CODE[highCode % CODES] as number;
+      const low = VALUE_OF_CODE[lowCode % CODES] as number;
+      bytes[at] = (high << 4) | low;
+      values |= high | low;
+      codes |= highCode | lowCode;
+    }
+    if (whole < HASH_BYTES) bytes.fill(0, whole);
+    if (digits % 2 === 1) {
+      const code = text.charCodeAt(text.length - 1);
+      const high = VALUE_OF_CODE[code % CODES] as number;
+      bytes[whole] = high << 4;
+      values |= high;
+      codes |= code;
+    }
+    this.#digits = digits;
+    return values < NO_DIGIT && codes < CODES;
+  }
+}
+
+/** Returns the first 32 bits of the digest that `text` is; any 32 bits when it is none. */
+function keyOfText(text: string): number {
+  let key = 0;
+  for (let at = SHA256.length; at < SHA256.length + KEY_DIGITS; at++) {
+    key = (key << 4) | ((VALUE_OF_CODE[text.charCodeAt(at) % CODES] as number) & 0xf);
+  }
+  return key >>> 0;
+}
+
+const HASH_WORDS = HASH_BYTES / Uint32Array.BYTES_PER_ELEMENT;
+
+const HEX = '0123456789abcdef';
+/** The codes of the two digits of each byte. */
+const HIGH_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte >>> 4));
+const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte & 0xf));
+
+/**
+ * Digests in the order in which they came, numbered from 0 on, 32 bytes each. A row never changes: so what holds a number of
+ * rows has a snapshot of them. A digest becomes a string when it is first asked for (0.3 microseconds, more than all else of a
+ * look-up), and then stays it: 96 bytes more, for those that somebody asks for.
+ */
+export class DigestRows {
+  #hashes: Uint8Array<ArrayBuffer>;
+  #words: Uint32Array<ArrayBuffer>;
+  readonly #strings: (Digest | undefined)[];
+  #length: number;
+  readonly #probe = new DigestProbe();
+
+  /** Over the hashes of the first digests, which are then its own. */
+  constructor(hashes: Uint8Array<ArrayBuffer> = new Uint8Array(0)) {
+    this.#hashes = hashes;
+    this.#words = new Uint32Array(hashes.buffer);
+    this.#length = hashes.length / HASH_BYTES;
+    this.#strings = new Array<Digest | undefined>(this.#length).fill(undefined);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The 32 bytes of every digest, one after another. They never change, also when more come. */
+  get hashes(): Uint8Array<ArrayBuffer> {
+    return this.#hashes.subarray(0, this.#length * HASH_BYTES);
+  }
+
+  /** Adds a digest and returns its row. @throws {StoreError} DIGEST_INVALID when `digest` is none */
+  push(digest: Digest): number {
+    if (!this.#probe.readDigest(digest)) parseDigest(digest);
+    const row = this.#length++;
+    const start = row * HASH_BYTES;
+    if (start === this.#hashes.length) {
+      this.#hashes = grown(this.#hashes, roomFor(row) * HASH_BYTES);
+      this.#words = new Uint32Array(this.#hashes.buffer);
+    }
+    this.#hashes.set(this.#probe.bytes, start);
+    this.#strings.push(undefined);
+    return row;
+  }
+
+  /** The digest in a row, the same string each time. */
+  digest(row: number): Digest {
+    const known = this.#strings[row];
+    if (known !== undefined) return known;
+    const digest = digestFromHash(this.#hashes, row * HASH_BYTES);
+    this.#strings[row] = digest;
+    return digest;
+  }
+
+  /** Whether the digest in a row is `text`. Its bytes are compared: its string, when it has one, is further away in memory. */
+  isText(row: number, text: string): boolean {
+    if (text.length !== DIGEST_LENGTH || !text.startsWith(SHA256)) return false;
+    const start = row * HASH_BYTES;
+    for (let at = 0; at < HASH_BYTES; at++) {
+      const byte = this.#hashes[start + at] as number;
+      const digits = SHA256.length + 2 * at;
+      if (text.charCodeAt(digits) !== HIGH_DIGIT[byte] || text.charCodeAt(digits + 1) !== LOW_DIGIT[byte]) return false;
+    }
+    return true;
+  }
+
+  /** The 32 bytes of the digest in a row: a view, not a copy. */
+  hash(row: number): Uint8Array {
+    return this.#hashes.subarray(row * HASH_BYTES, (row + 1) * HASH_BYTES);
+  }
+
+  /** The first 32 bits of the digest in a row. */
+  key(row: number): number {
+    return keyAt(this.#hashes, row * HASH_BYTES);
+  }
+
+  /** Whether the digest in a row is the one that was read. */
+  equals(row: number, { words }: DigestProbe): boolean {
+    const start = row * HASH_WORDS;
+    for (let at = 0; at < HASH_WORDS; at++) if (this.#words[start + at] !== words[at]) return false;
+    return true;
+  }
+
+  /** Whether the digest in a row begins with the digits that were read. */
+  startsWith(row: number, { bytes, digits }: DigestProbe): boolean {
+    const start = row * HASH_BYTES;
+    const whole = digits >>> 1;
+    for (let at = 0; at < whole; at++) if (this.#hashes[start + at] !== bytes[at]) return false;
+    return digits % 2 === 0 || (this.#hashes[start + whole] as number) >>> 4 === (bytes[whole] as number) >>> 4;
+  }
+
+  /** Returns a negative number, 0 or a positive one, as the digest in a row is before the hash `bytes`, it, or after it. */
+  compareTo(row: number, bytes: Uint8Array): number {
+    return compareHashes(this.#hashes, row * HASH_BYTES, bytes, 0);
+  }
+
+  /** Compares the digests in two rows, as `compareTo`. */
+  compare(one: number, other: number): number {
+    return compareHashes(this.#hashes, one * HASH_BYTES, this.#hashes, other * HASH_BYTES);
+  }
+}
+
+/** Returns the first 32 bits of the hash that begins at `start`. */
+function keyAt(hashes: Uint8Array, start: number): number {
+  const high = ((hashes[start] as number) << 24) | ((hashes[start + 1] as number) << 16);
+  return (high | ((hashes[start + 2] as number) << 8) | (hashes[start + 3] as number)) >>> 0;
+}
+
+function compareHashes(one: Uint8Array, oneStart: number, other: Uint8Array, otherStart: number): number {
+  for (let at = 0; at < HASH_BYTES; at++) {
+    const difference = (one[oneStart + at] as number) - (other[otherStart + at] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
 
 /** What a look-up gives for a digest that is not there. */
 export const NO_ROW = -1;
 
 const KEY_BITS = 32;
-const KEY_DIGITS = 8;
 const MIN_SLOT_BITS = 6;
 /** Slots behind the last that a digest belongs to, for those that are pushed there: an empty one is always left at the end. */
 const MIN_SLACK = 64;

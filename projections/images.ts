@@ -1,9 +1,16 @@
-import { type DigestColumns, finished, packImages } from './image-columns.js';
-import { ImagesView } from './images-view.js';
-import type { StoredProjection } from './projection.js';
-import { readFloats, readHashes, readNumbers, writeColumn } from './snapshot-columns.js';
-import type { SnapshotReader } from './snapshot-reader.js';
-import type { SnapshotWriter } from './snapshot-writer.js';
+import { type DigestColumns, finished, type ImageIds, ImagesView, packImages } from './image-table.js';
+import type { StoredProjection } from './views.js';
+import {
+  readFloats,
+  readHashes,
+  readNumbers,
+  type SnapshotReader,
+  type SnapshotWriter,
+  writeColumn,
+} from './snapshot-format.js';
+import { type ImageId, isDigest } from '../src/model/digest.js';
+import { NO_ROW } from './digest-index.js';
+import { StoreError } from '../src/errors.js';
 
 /** Every image with its parent. Children, heads and what a prefix of an id names are questions to this view. */
 export const imagesProjection: StoredProjection<ImagesView> = {
@@ -61,4 +68,65 @@ function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): G
 
 function readDigests(input: SnapshotReader, count: number): DigestColumns {
   return { hashes: readHashes(input, count), order: readNumbers(input, count) };
+}
+
+/** Children up to which each is put into its place among those before it: for so few, faster than a sort. */
+const FEW_CHILDREN = 12;
+
+/** Returns the parent of `id`, if it has one. */
+export function parentOf({ index, tree, digests }: ImagesView, id: ImageId): ImageId | undefined {
+  const row = index.find(id);
+  const parent = row === NO_ROW ? NO_ROW : tree.parent(row);
+  return parent === NO_ROW ? undefined : (digests.digest(parent) as ImageId);
+}
+
+/** Returns the children of `id`, sorted; none for an unknown image. */
+export function childrenOf({ index, tree, digests }: ImagesView, id: ImageId): ImageId[] {
+  const row = index.find(id);
+  if (row === NO_ROW) return [];
+  const rows = tree.children(row);
+  if (rows.length === 0) return [];
+  if (rows.length > FEW_CHILDREN) rows.sort((one, other) => digests.compare(one, other));
+  else insertionSort(rows, (one, other) => digests.compare(one, other));
+  return rows.map((child) => digests.digest(child) as ImageId);
+}
+
+/** Whether any image has `id` as its parent. */
+export function hasChildren({ index, tree }: ImagesView, id: ImageId): boolean {
+  const row = index.find(id);
+  return row !== NO_ROW && tree.hasChildren(row);
+}
+
+function insertionSort(rows: number[], compare: (one: number, other: number) => number): void {
+  for (let at = 1; at < rows.length; at++) {
+    const row = rows[at] as number;
+    let to = at;
+    for (; to > 0 && compare(rows[to - 1] as number, row) > 0; to--) rows[to] = rows[to - 1] as number;
+    rows[to] = row;
+  }
+}
+
+/** Returns the images that are nobody's parent as they are now, in the order of creation; asking costs a walk over all images. */
+export function headsOf(images: ImagesView): ImageIds {
+  return images.idsWhere((row) => !images.tree.hasChildren(row));
+}
+
+/**
+ * Returns the one id that `term` names or begins, with the answers of Docker's digest set (go-digest/digestset): a full id,
+ * `sha256:` with some digits, or bare digits.
+ * @throws {StoreError} IMAGE_NOT_FOUND when none does, or the term is empty; ID_AMBIGUOUS when several do
+ */
+export function searchImage({ index, digests }: ImagesView, term: string): ImageId {
+  const [first, second] = index.findPrefix(term, 2);
+  if (first === undefined) throw notFound(term);
+  const found = digests.digest(first) as ImageId;
+  if (second === undefined) return found;
+  throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one image id`, {
+    data: { term, candidates: [found, digests.digest(second)] },
+  });
+}
+
+function notFound(term: string): StoreError {
+  const what = isDigest(term) ? term : JSON.stringify(term.slice(0, 100));
+  return new StoreError('IMAGE_NOT_FOUND', `no image has the id ${what} or an id that begins so`, { data: { term } });
 }

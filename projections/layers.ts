@@ -1,8 +1,9 @@
-import type { ChainId } from '../src/model/digest.js';
-import type { LayerFacts } from '../src/model/events.js';
-import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
-import type { StoredProjection } from './projection.js';
-import { readRows, writeRows } from './snapshot-rows.js';
+import type { ChainId, Digest, ImageId } from '../src/model/digest.js';
+import type { Descriptor, LayerFacts } from '../src/model/events.js';
+import { readDescriptor, writeDescriptor } from './content.js';
+import type { StoredProjection } from './views.js';
+import { readList, readRows, writeList, writeRows } from './snapshot-format.js';
+import { DigestIndex, DigestRows, grown, NO_ROW, roomFor } from './digest-index.js';
 
 /** Every layer by chain id, and how many layers stand on each. */
 export interface LayersView {
@@ -64,4 +65,116 @@ function dropChild(view: LayersView, parent: ChainId): void {
   const left = (view.childrenOf.get(parent) ?? 0) - 1;
   if (left > 0) view.childrenOf.set(parent, left);
   else view.childrenOf.delete(parent);
+}
+
+/** How many images have each chain as their root filesystem. A chain has a row, and keeps it when its last image goes. */
+export class ChainUses {
+  readonly digests: DigestRows;
+  readonly index: DigestIndex;
+  #uses: Uint32Array<ArrayBuffer>;
+
+  /** Over chains and the index of all of them, which are then its own; of no images yet. */
+  constructor(digests = new DigestRows(), index = new DigestIndex(digests)) {
+    this.digests = digests;
+    this.index = index;
+    this.#uses = new Uint32Array(digests.length);
+  }
+
+  /** How many images have this chain. */
+  of(chainId: ChainId): number {
+    const row = this.index.find(chainId);
+    return row === NO_ROW ? 0 : (this.#uses[row] as number);
+  }
+
+  /** Counts one more image with this chain, and returns the row of the chain. */
+  add(chainId: ChainId): number {
+    let row = this.index.find(chainId);
+    if (row === NO_ROW) {
+      row = this.digests.push(chainId);
+      this.index.add(row);
+      if (row >= this.#uses.length) this.#uses = grown(this.#uses, roomFor(row));
+    }
+    this.addTo(row);
+    return row;
+  }
+
+  /** Counts one more image with the chain in `row`. */
+  addTo(row: number): void {
+    this.#uses[row] = (this.#uses[row] as number) + 1;
+  }
+
+  /** Counts one image less with the chain in `row`. */
+  drop(row: number): void {
+    this.#uses[row] = (this.#uses[row] as number) - 1;
+  }
+}
+
+/** A layer file that something needs. */
+interface BlobEntry {
+  readonly size: number;
+  readonly uses: number;
+}
+
+/** Which layer files are needed: by a layer, or by a manifest of an image. */
+export interface BlobsView {
+  readonly byDigest: Map<Digest, BlobEntry>;
+  /** The blobs that the manifests of an image name, once for each naming. */
+  readonly ofImage: Map<ImageId, readonly Descriptor[]>;
+}
+
+export const blobsProjection: StoredProjection<BlobsView> = {
+  name: 'blobs',
+  version: 1,
+  initial: () => ({ byDigest: new Map(), ofImage: new Map() }),
+  evolve(view, event) {
+    switch (event.type) {
+      case 'LayerAdded':
+        use(view, event.blob);
+        break;
+      case 'LayerRemoved':
+        drop(view, event.blob);
+        break;
+      case 'ManifestAdded':
+        for (const blob of event.layers) use(view, blob);
+        view.ofImage.set(event.image, [...(view.ofImage.get(event.image) ?? []), ...event.layers]);
+        break;
+      case 'ImageDeleted':
+        for (const blob of view.ofImage.get(event.image) ?? []) drop(view, blob);
+        view.ofImage.delete(event.image);
+        break;
+      default:
+    }
+    return view;
+  },
+  encode({ byDigest, ofImage }) {
+    const [blobs, images] = [[...byDigest], [...ofImage]];
+    return function* (out) {
+      yield* writeRows(out, blobs, ([digest, { size, uses }]) => {
+        out.digest(digest);
+        out.uint(size);
+        out.uint(uses);
+      });
+      yield* writeRows(out, images, ([image, descriptors]) => {
+        out.digest(image);
+        writeList(out, descriptors, (descriptor) => writeDescriptor(out, descriptor));
+      });
+    };
+  },
+  decode(input) {
+    const view: BlobsView = { byDigest: new Map(), ofImage: new Map() };
+    const readOne = (): Descriptor => readDescriptor(input);
+    readRows(input, () => void view.byDigest.set(input.digest(), { size: input.uint(), uses: input.uint() }));
+    readRows(input, () => void view.ofImage.set(input.digest(), readList(input, readOne)));
+    return view;
+  },
+};
+
+function use(view: BlobsView, { digest, size }: Descriptor): void {
+  view.byDigest.set(digest, { size, uses: (view.byDigest.get(digest)?.uses ?? 0) + 1 });
+}
+
+function drop(view: BlobsView, { digest, size }: Descriptor): void {
+  const uses = (view.byDigest.get(digest)?.uses ?? 0) - 1;
+  if (uses > 0) view.byDigest.set(digest, { size, uses });
+  else view.byDigest.delete(digest);
 }

@@ -1,9 +1,9 @@
 import type { ImageId } from '../src/model/digest.js';
-import type { StoredProjection } from './projection.js';
-import { readRows, writeList, writeRows } from './snapshot-rows.js';
+import type { StoredProjection } from './views.js';
+import { readRows, writeList, writeRows } from './snapshot-format.js';
 
 /** Metadata of every image that has some, by key. */
-export type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
+type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
 
 export const metadataProjection: StoredProjection<MetadataView> = {
   name: 'metadata',

@@ -1,10 +1,15 @@
 import type { ImageId } from '../src/model/digest.js';
 import type { Descriptor, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
-import { readDescriptor, writeDescriptor } from './descriptor-codec.js';
-import type { StoredProjection } from './projection.js';
-import type { SnapshotReader } from './snapshot-reader.js';
-import { readList, readRows, writeList, writeRows } from './snapshot-rows.js';
-import type { SnapshotWriter } from './snapshot-writer.js';
+import { readDescriptor, writeDescriptor } from './content.js';
+import type { StoredProjection } from './views.js';
+import {
+  readList,
+  readRows,
+  type SnapshotReader,
+  type SnapshotWriter,
+  writeList,
+  writeRows,
+} from './snapshot-format.js';
 
 /** What a reference stands for. */
 export interface ReferenceEntry {

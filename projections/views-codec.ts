@@ -1,11 +1,6 @@
 import { HASH_BYTES } from '../src/model/digest.js';
-import type { ViewEncoder } from './projection.js';
-import { SnapshotDamage } from './snapshot-damage.js';
-import { SnapshotReader } from './snapshot-reader.js';
-import { readList } from './snapshot-rows.js';
-import { SnapshotTables } from './snapshot-tables.js';
-import { SnapshotWriter } from './snapshot-writer.js';
-import { storeProjections, type ViewName, type Views, viewNames } from './store-projections.js';
+import { storeProjections, type ViewEncoder, type ViewName, viewNames, type Views } from './views.js';
+import { readList, SnapshotDamage, SnapshotReader, SnapshotTables, SnapshotWriter } from './snapshot-format.js';
 
 /*
  * The views one after another, then the length of each, the tables of what they number, and in the last eight bytes

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Interruption, type InterruptionSignal, interruptionExitCodes } from '../src/cli/interruption.js';
+import { Interruption, interruptionExitCodes, type InterruptionSignal } from '../src/cli/exit-codes.js';
 import { OutputClosed } from '../src/cli/output.js';
 import { Stage } from './demo/stage.js';
 import { tellStory } from './demo/story.js';

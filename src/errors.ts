@@ -138,3 +138,29 @@ export class StoreError extends Error {
 export function isStoreError(error: unknown, code?: ErrorCode): error is StoreError {
   return error instanceof StoreError && (code === undefined || error.code === code);
 }
+
+/**
+ * Throws when `signal` was aborted, and returns otherwise.
+ * @throws {StoreError} ABORTED, with the signal's reason as its cause
+ */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw aborted(signal);
+}
+
+/** Returns the error of an operation that `signal` ended. */
+export function aborted(signal: AbortSignal): StoreError {
+  return new StoreError('ABORTED', 'the operation was aborted', { cause: signal.reason });
+}
+
+/**
+ * Resolves with code that is loaded when it is first needed. Node remembers a module that it could not load, and does not try again:
+ * hence `openStore` loads what an open store may need, while it can still fail. Decoders of rarer compressions wait for their first layer.
+ * @throws {StoreError} IO_FAILED when it cannot be loaded, which only a new process can
+ */
+export async function loadCode<Code>(what: string, code: Promise<Code>): Promise<Code> {
+  try {
+    return await code;
+  } catch (cause) {
+    throw new StoreError('IO_FAILED', `cannot load the code ${what}: a new process may be able to`, { cause });
+  }
+}

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { loadCode } from '../src/load-code.js';
+import { loadCode } from '../src/errors.js';
 import { rejection } from './support/rejection.js';
 
 test('code that cannot be loaded is said by name, and why', async (t) => {

@@ -1,9 +1,6 @@
 import { Readable, Writable } from 'node:stream';
-import type { OutputStream } from '../../src/cli/io.js';
-import { Output } from '../../src/cli/output.js';
-import { type Colors, colorsFor } from '../../src/cli/render/colors.js';
-import { displayWidth } from '../../src/cli/render/display-width.js';
-import { printable } from '../../src/cli/render/printable.js';
+import { Output, type OutputStream } from '../../src/cli/output.js';
+import { type Colors, colorsFor, displayWidth, printable } from '../../src/cli/render/text.js';
 import { run } from '../../src/cli/run.js';
 import type { StoryClock } from './story-clock.js';
 import { cutDigests } from './cut-digests.js';

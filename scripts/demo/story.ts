@@ -1,7 +1,5 @@
-import { shortId } from '../../src/cli/render/short-id.js';
-import { sizeText } from '../../src/cli/render/size-text.js';
-import { isStoreError, openStore } from '../../src/index.js';
-import type { EventStore } from '../../src/index.js';
+import { shortId, sizeText } from '../../src/cli/render/text.js';
+import { type EventStore, isStoreError, openStore } from '../../src/index.js';
 import { fixtureArchive } from './fixture-archive.js';
 import { narrated } from './narrated.js';
 import type { Stage } from './stage.js';

@@ -1,15 +1,40 @@
+import { StoreError } from '../errors.js';
+import { canonicalReference } from '../model/reference.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { Descriptor, PlatformImage } from '../model/events.js';
 import { type Platform, platformMatches } from '../model/platform.js';
-import type { ArchiveImage, ArchiveManifest, ArchiveReference, StagedLayer } from './archive.js';
-import type { ArchiveTree } from './archive-tree.js';
-import { findBlob } from './blob-lookup.js';
+import type { ArchiveImage, ArchiveManifest, ArchiveReference, StagedLayer } from './archive-files.js';
+import { type ArchiveTree, findBlob } from './archive-tree.js';
 import type { PlatformDocument } from './documents.js';
-import type { ArchiveConfig, ImageBuilder } from './image-builder.js';
-import type { IndexNode, ManifestNode } from './oci-graph.js';
+import type { ArchiveConfig, ImageBuilder, IndexNode, ManifestNode } from './oci-graph.js';
+
+/** The annotation under which containerd and Docker keep the whole name of an image. */
+export const CONTAINERD_NAME = 'io.containerd.image.name';
+/** The annotation of the OCI image spec, annotations.md, for the name within a layout. */
+export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
+
+/**
+ * Returns the canonical reference that the annotations of an entry of index.json give, or undefined when they give none.
+ * The OCI annotation counts only when it names a repository: a bare `1.0` is a tag of nothing, and what is no
+ * reference at all is some other tool's text.
+ *
+ * @throws {StoreError} REFERENCE_INVALID when containerd's annotation is no reference
+ */
+export function annotatedReference(annotations: ReadonlyMap<string, string>): string | undefined {
+  const name = annotations.get(CONTAINERD_NAME);
+  if (name !== undefined && name !== '') return canonicalReference(name);
+  const text = annotations.get(OCI_REF_NAME) ?? '';
+  if (!/[:/@]/.test(text)) return undefined;
+  try {
+    return canonicalReference(text);
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
+}
 
 /** A manifest that an index leads to, and the platform it stands for there. */
-export interface PlatformManifest {
+interface PlatformManifest {
   readonly node: ManifestNode;
   readonly platform: Platform;
 }

@@ -3,20 +3,15 @@ import { MAX_ARCHIVE_JSON_BYTES, MAX_REFERENCES_PER_ARCHIVE } from '../limits.js
 import { type ImageId, isDigest } from '../model/digest.js';
 import { formatPlatform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
-import type { ArchiveReference } from './archive.js';
-import type { ArchiveTree } from './archive-tree.js';
-import { findFile } from './blob-lookup.js';
-import { type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
-import type { DocumentBudget } from './document-budget.js';
-import { type DockerImageDocument, dockerManifestCodec } from './documents.js';
-import type { ImageBuilder } from './image-builder.js';
+import type { ArchiveReference } from './archive-files.js';
+import { type ArchiveLimits, type ArchiveTree, findFile } from './archive-tree.js';
+import { annotatedReference, type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
+import { type DockerImageDocument, dockerManifestCodec, type DocumentBudget } from './documents.js';
+import type { ImageBuilder, OciChild } from './oci-graph.js';
 import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
-import type { OciChild } from './oci-graph.js';
-import { annotatedReference } from './reference-names.js';
-import type { ArchiveLimits } from './scan-archive.js';
 
 /** What docker-archive reading works on. */
-export interface DockerArchive {
+interface DockerArchive {
   readonly tree: ArchiveTree;
   readonly builder: ImageBuilder;
   readonly documents: DocumentBudget;

@@ -1,12 +1,49 @@
+import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { isDigest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
-import { type Codec, decodeJson } from '../model/json/codec.js';
-import { mapCodec, pointerCodec, sliceCodec } from '../model/json/composite-codecs.js';
-import { JsonError, JsonLimitError } from '../model/json/json-error.js';
-import { type Int64, int64Codec, stringCodec } from '../model/json/scalar-codecs.js';
-import type { JsonLimits } from '../model/json/parse-json.js';
-import { field, omitEmptyField, structCodec } from '../model/json/struct-codec.js';
+import {
+  type Codec,
+  decodeJson,
+  decodeJsonSteps,
+  field,
+  type Int64,
+  int64Codec,
+  mapCodec,
+  omitEmptyField,
+  pointerCodec,
+  sliceCodec,
+  stringCodec,
+  structCodec,
+} from '../model/go-json/codecs.js';
+import { JsonError, JsonLimitError, type JsonLimits } from '../model/go-json/parse.js';
+import { MAX_ARCHIVE_DOCUMENT_BYTES } from '../limits.js';
+import type { ArchiveFile } from './archive-files.js';
+
+/** Media types of the OCI image spec, media-types.md. */
+export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
+
+/** Media types of Docker's image manifest version 2, schema 2. */
+const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
+const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
+
+/** Whether `mediaType` is an index of manifests. */
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
+}
+
+/** Whether `mediaType` is a manifest of one image. */
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+/** Whether `mediaType` is an image config; an artifact has another. */
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
 
 /** A platform as OCI documents write it (image-index.md). */
 export interface PlatformDocument {
@@ -29,7 +66,7 @@ export interface DescriptorDocument {
 }
 
 /** A manifest (manifest.md); Docker's schema 2 has the same fields. */
-export interface ManifestDocument {
+interface ManifestDocument {
   readonly schemaVersion: Int64;
   readonly mediaType: string;
   readonly config: DescriptorDocument;
@@ -37,7 +74,7 @@ export interface ManifestDocument {
 }
 
 /** An index (image-index.md); Docker's manifest list has the same fields. */
-export interface IndexDocument {
+interface IndexDocument {
   readonly schemaVersion: Int64;
   readonly mediaType: string;
   readonly manifests: readonly DescriptorDocument[] | null;
@@ -124,7 +161,7 @@ export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: stri
 }
 
 /** Returns what `parse` returns; what it finds wrong with the document `where` is thrown as `parseDocument` does. */
-export function parsedDocument<T>(where: string, parse: () => T): T {
+function parsedDocument<T>(where: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
@@ -167,4 +204,74 @@ function invalidDescriptor(where: string, expected: string, found: string): Stor
   return new StoreError('ARCHIVE_MANIFEST_INVALID', `cannot read ${where}: expected ${expected}, found ${shown}`, {
     data: { where },
   });
+}
+
+/** Work after which timers and sockets have a turn, counted in steps of about a microsecond. */
+const STEPS_PER_TURN = 10_000;
+/** Bytes of a document that take a step to parse, where they are many small values. */
+const BYTES_PER_STEP = 16;
+/** What a document costs however short it is: a lookup, a digest to compare. */
+const STEPS_PER_DOCUMENT = 20;
+/** What happens between two pauses of a parser or decoder. */
+const STEPS_PER_PAUSE = 100;
+
+/**
+ * Reads the documents of one archive (configs, manifests, indexes) and counts their bytes together: each may be small
+ * and yet all of them, which stay in memory until the store has written them, too much. It counts the work on them too:
+ * an archive in memory never waits for anything, and ten thousand images would stop the process.
+ */
+export class DocumentBudget {
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #steps = 0;
+
+  constructor(maxBytes = MAX_ARCHIVE_DOCUMENT_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * Returns the bytes of `file`, which count from now on. Whoever reads a file twice keeps its bytes instead.
+   * @throws {StoreError} `code` when the file has more than `maxBytes`
+   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when all documents so far have more than the archive may
+   */
+  async read(
+    file: ArchiveFile,
+    maxBytes: number,
+    code: 'ARCHIVE_LIMIT_EXCEEDED' | 'CONFIG_TOO_LARGE',
+  ): Promise<Uint8Array> {
+    file.checkSize(maxBytes, code);
+    const found = this.#bytes + file.size;
+    if (found > this.#maxBytes) {
+      throw new StoreError(
+        'ARCHIVE_LIMIT_EXCEEDED',
+        `cannot read ${file.name}: expected configs, manifests and indexes of at most ${this.#maxBytes} bytes together, found ${found}`,
+        { data: { name: file.name, limit: this.#maxBytes, found } },
+      );
+    }
+    this.#bytes = found;
+    await this.spend(STEPS_PER_DOCUMENT + file.size / BYTES_PER_STEP);
+    return file.read();
+  }
+
+  /**
+   * Returns the document in `bytes`; `where` names it in messages. Others have turns meanwhile.
+   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when it is no JSON, or a field has the wrong type
+   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it exceeds `limits`
+   */
+  async parse<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): Promise<T> {
+    const steps = decodeJsonSteps(bytes, codec, limits);
+    for (;;) {
+      const { done, value } = parsedDocument(where, () => steps.next());
+      if (done) return value;
+      await this.spend(STEPS_PER_PAUSE);
+    }
+  }
+
+  /** Counts `steps` of work, done or about to be; lets timers and sockets have a turn when it was much. */
+  async spend(steps: number): Promise<void> {
+    this.#steps += steps;
+    if (this.#steps < STEPS_PER_TURN) return;
+    this.#steps = 0;
+    await setImmediate();
+  }
 }

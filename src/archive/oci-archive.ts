@@ -1,9 +1,8 @@
 import { StoreError } from '../errors.js';
 import { MAX_IMAGES_PER_ARCHIVE } from '../limits.js';
 import { formatPlatform, type Platform } from '../model/platform.js';
-import { type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
+import { annotatedReference, type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
 import type { OciChild } from './oci-graph.js';
-import { annotatedReference } from './reference-names.js';
 
 /** How the images of an archive are chosen. */
 export interface ImageChoice {

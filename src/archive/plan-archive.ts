@@ -1,8 +1,10 @@
-import type { ImageId } from '../model/digest.js';
-import type { Descriptor } from '../model/events.js';
-import { familiarReference, parseReference } from '../model/reference.js';
-import { ArchivePlan } from './archive-plan.js';
-import { blobName } from './blob-lookup.js';
+import { type DiffId, type Digest, digestOf, type ImageId } from '../model/digest.js';
+import type { Descriptor, PlatformImage } from '../model/events.js';
+import { TAR_BLOCK_BYTES } from '../tar/tar-header.js';
+import { blobName } from './archive-tree.js';
+import type { Image } from '../model/image.js';
+import { StoreError } from '../errors.js';
+import type { Platform } from '../model/platform.js';
 import {
   type DescriptorDocument,
   type DockerImageDocument,
@@ -10,12 +12,260 @@ import {
   encodeDocument,
   fromDescriptor,
   indexCodec,
+  isIndexType,
+  isManifestType,
+  manifestCodec,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  parseDocument,
+  type PlatformDocument,
   repositoriesCodec,
+  toDescriptor,
 } from './documents.js';
-import { ManifestChoice, toPlatformDocument, type WrittenDocument } from './manifest-choice.js';
-import { isIndexType, OCI_INDEX } from './media-types.js';
-import { CONTAINERD_NAME, OCI_REF_NAME } from './reference-names.js';
-import type { SavedArchive, SavedImage, SavedReference } from './saved-archive.js';
+import { familiarReference, parseReference } from '../model/reference.js';
+import { CONTAINERD_NAME, OCI_REF_NAME } from './contents-builder.js';
+
+/** One entry of an archive to write. */
+export type PlannedEntry =
+  | { readonly type: 'directory'; readonly name: string }
+  | { readonly type: 'bytes'; readonly name: string; readonly bytes: Uint8Array }
+  | { readonly type: 'blob'; readonly name: string; readonly blob: Descriptor };
+
+/** What an archive will hold, before its first byte: each blob once, in an order that only depends on what it holds. */
+class ArchivePlan {
+  readonly #blobs = new Map<string, PlannedEntry>();
+  readonly #files: PlannedEntry[] = [];
+
+  /** Plans a blob whose bytes are at hand. */
+  addBytes(digest: Digest, bytes: Uint8Array): void {
+    const name = blobName(digest);
+    this.#blobs.set(name, { type: 'bytes', name, bytes });
+  }
+
+  /** Plans a blob that is opened when its turn comes. */
+  addBlob(blob: Descriptor): void {
+    const name = blobName(blob.digest);
+    if (!this.#blobs.has(name)) this.#blobs.set(name, { type: 'blob', name, blob });
+  }
+
+  /** Plans a file at the root; those come after the blobs, in the order of the calls. */
+  addFile(name: string, bytes: Uint8Array): void {
+    this.#files.push({ type: 'bytes', name, bytes });
+  }
+
+  /** The entries in the order in which they are written: directories, blobs by digest, files. */
+  entries(): readonly PlannedEntry[] {
+    const blobs = [...this.#blobs.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const directories = ['blobs/', 'blobs/sha256/'].map((name) => ({ type: 'directory' as const, name }));
+    return [...directories, ...blobs, ...this.#files];
+  }
+
+  /** Bytes of the whole tar: a header and padded data for each entry, two zero blocks at the end. */
+  size(): number {
+    return this.entries().reduce((sum, entry) => sum + TAR_BLOCK_BYTES + padded(entrySize(entry)), 2 * TAR_BLOCK_BYTES);
+  }
+}
+
+/** Returns the bytes of data of `entry`. */
+export function entrySize(entry: PlannedEntry): number {
+  switch (entry.type) {
+    case 'directory':
+      return 0;
+    case 'bytes':
+      return entry.bytes.length;
+    case 'blob':
+      return entry.blob.size;
+  }
+}
+
+function padded(bytes: number): number {
+  return Math.ceil(bytes / TAR_BLOCK_BYTES) * TAR_BLOCK_BYTES;
+}
+
+/** One position of the root filesystem of an image to save. */
+export interface SavedLayer {
+  readonly diffId: DiffId;
+  /** The file as it was received, compressed or not. */
+  readonly blob: Descriptor;
+}
+
+/** A manifest that an image to save came with. */
+interface SavedManifest {
+  readonly descriptor: Descriptor;
+  /** From the bottom up. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** One image to save. */
+export interface SavedImage {
+  readonly id: ImageId;
+  /** The exact config bytes. */
+  readonly config: Uint8Array;
+  readonly image: Image;
+  /** From the bottom up; as many as the config has diff ids. */
+  readonly layers: readonly SavedLayer[];
+  /** Written only when it is among the saved images. */
+  readonly parent?: ImageId | undefined;
+  /** Manifests known for it, the preferred one first; one is made when there is none. */
+  readonly manifests: readonly SavedManifest[];
+}
+
+/** One name to save. */
+interface SavedReference {
+  /** Canonical. */
+  readonly reference: string;
+  readonly image: ImageId;
+  /** The manifest or index that the name stands for, when it came with one. */
+  readonly target?: Descriptor | undefined;
+  /** The image of each platform when `target` is an index. */
+  readonly platforms?: readonly PlatformImage[] | undefined;
+}
+
+/** What is to be saved, and where its bytes are. */
+export interface SavedArchive {
+  /** Each id once, in any order. */
+  readonly images: readonly SavedImage[];
+  /** Each name once, in any order; those whose images are not all saved are narrowed or left out. */
+  readonly references: readonly SavedReference[];
+  /** Returns the bytes of a manifest or index, or undefined when they are not there. */
+  content(digest: Digest): Uint8Array | undefined;
+  /** Whether `openBlob` can give this layer file. */
+  hasBlob(digest: Digest): boolean;
+  /** Gives the bytes of a layer file. Called once for each file, when its turn to be written comes; whoever reads the archive gets its very chunks. */
+  openBlob(digest: Digest): AsyncIterable<Uint8Array>;
+}
+
+/** A manifest or index to write, with all that must be written for it. */
+interface WrittenDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** Layer files, from the bottom up; of an index none, they are its parts'. */
+  readonly layers: readonly Descriptor[];
+  /** What an index names; empty for a manifest. */
+  readonly parts: readonly WrittenDocument[];
+}
+
+/** Chooses which manifest or index stands for an image or a name when it is saved. */
+class ManifestChoice {
+  readonly #saved: SavedArchive;
+  readonly #images: ReadonlyMap<ImageId, SavedImage>;
+  readonly #made = new Map<ImageId, WrittenDocument>();
+
+  constructor(saved: SavedArchive) {
+    this.#saved = saved;
+    this.#images = new Map(saved.images.map((image) => [image.id, image]));
+  }
+
+  /**
+   * Returns the manifest of `image`: the one with the digest `wanted` when it is known, else the first that is known
+   * with all its layers, else a new one over the layers as they were received.
+   *
+   * @throws {StoreError} BLOB_MISSING when a layer is not there
+   */
+  manifest(image: SavedImage, wanted?: Digest): WrittenDocument {
+    const ordered = [...image.manifests].sort(
+      (a, b) => Number(b.descriptor.digest === wanted) - Number(a.descriptor.digest === wanted),
+    );
+    for (const { descriptor, layers } of ordered) {
+      const bytes = this.#saved.content(descriptor.digest);
+      const isComplete = layers.every(({ digest }) => this.#saved.hasBlob(digest));
+      if (bytes !== undefined && isComplete) return { descriptor, bytes, layers, parts: [] };
+    }
+    const made = this.#made.get(image.id) ?? this.#make(image);
+    this.#made.set(image.id, made);
+    return made;
+  }
+
+  /**
+   * Returns what `reference` is written as, or undefined when none of its images is saved: for one platform the
+   * manifest; for several the index it came with, when all that the index names is saved, else a new index of what is.
+   */
+  target(reference: SavedReference): WrittenDocument | undefined {
+    const { target } = reference;
+    if (target !== undefined && isIndexType(target.mediaType)) {
+      const whole = this.#wholeIndex(target);
+      if (whole !== undefined) return whole;
+    }
+    const platforms = (reference.platforms ?? []).filter(({ image }) => this.#images.has(image));
+    if (platforms.length > 1) return this.#newIndex(platforms);
+    const image = this.#images.get(platforms[0]?.image ?? reference.image);
+    return image && this.manifest(image, target?.digest);
+  }
+
+  /** The index with everything in it, or undefined when a part is not among what is saved. */
+  #wholeIndex(descriptor: Descriptor): WrittenDocument | undefined {
+    const bytes = this.#saved.content(descriptor.digest);
+    if (bytes === undefined) return undefined;
+    const where = `index ${descriptor.digest}`;
+    const parts: WrittenDocument[] = [];
+    for (const document of parseDocument(bytes, indexCodec, where).manifests ?? []) {
+      const child = toDescriptor(document, where);
+      const part = isIndexType(child.mediaType) ? this.#wholeIndex(child) : this.#knownManifest(child);
+      if (part === undefined) return undefined;
+      parts.push(part);
+    }
+    return { descriptor, bytes, layers: [], parts };
+  }
+
+  #knownManifest(descriptor: Descriptor): WrittenDocument | undefined {
+    if (!isManifestType(descriptor.mediaType)) return undefined;
+    for (const image of this.#images.values()) {
+      if (!image.manifests.some((manifest) => manifest.descriptor.digest === descriptor.digest)) continue;
+      const chosen = this.manifest(image, descriptor.digest);
+      return chosen.descriptor.digest === descriptor.digest ? chosen : undefined;
+    }
+    return undefined;
+  }
+
+  #newIndex(platforms: readonly (Platform & { readonly image: ImageId })[]): WrittenDocument {
+    const parts: WrittenDocument[] = [];
+    const manifests: DescriptorDocument[] = [];
+    for (const platform of platforms) {
+      const image = this.#images.get(platform.image);
+      if (image === undefined) continue;
+      const part = this.manifest(image);
+      parts.push(part);
+      manifests.push(fromDescriptor(part.descriptor, { platform: toPlatformDocument(platform) }));
+    }
+    const bytes = encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, indexCodec);
+    return { descriptor: describe(bytes, OCI_INDEX), bytes, layers: [], parts };
+  }
+
+  /** To the byte what Docker 25 makes, so that its archives keep their manifest digests. */
+  #make(image: SavedImage): WrittenDocument {
+    const layers = image.layers.map(({ blob }) => blob);
+    const missing = layers.find(({ digest }) => !this.#saved.hasBlob(digest));
+    if (missing !== undefined) {
+      throw new StoreError(
+        'BLOB_MISSING',
+        `cannot save ${image.id}: expected the layer file ${missing.digest}, found none`,
+        {
+          data: { image: image.id, blob: missing.digest },
+        },
+      );
+    }
+    const config = { digest: image.id, size: image.config.length, mediaType: OCI_CONFIG };
+    const document = {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config: fromDescriptor(config, { platform: toPlatformDocument(image.image.platform()) }),
+      layers: layers.map((layer) => fromDescriptor(layer)),
+    };
+    const bytes = encodeDocument(document, manifestCodec);
+    return { descriptor: describe(bytes, OCI_MANIFEST), bytes, layers, parts: [] };
+  }
+}
+
+/** Returns a platform as documents write it. */
+function toPlatformDocument(platform: Platform): PlatformDocument {
+  const { os, architecture, variant = '', osVersion = '', osFeatures = null } = platform;
+  return { architecture, os, osVersion, osFeatures, variant };
+}
+
+function describe(bytes: Uint8Array, mediaType: string): Descriptor {
+  return { digest: digestOf(bytes), size: bytes.length, mediaType };
+}
 
 /** The layout an archive is written in. */
 export type ArchiveFormat = 'docker' | 'oci';

@@ -1,16 +1,12 @@
 import { StoreError } from '../errors.js';
 import type { Platform } from '../model/platform.js';
-import { abortable } from './abortable.js';
-import type { ArchiveContents, StagedFile, Staging } from './archive.js';
-import type { ArchiveTree } from './archive-tree.js';
+import { abortable, type ArchiveContents, type StagedFile, type Staging, TrackedStaging } from './archive-files.js';
+import { type ArchiveLimits, type ArchiveTree, scanArchive } from './archive-tree.js';
 import { ContentsBuilder } from './contents-builder.js';
 import { addDockerImages } from './docker-archive.js';
-import { DocumentBudget } from './document-budget.js';
-import { ImageBuilder } from './image-builder.js';
+import { DocumentBudget } from './documents.js';
+import { ImageBuilder, OciGraph } from './oci-graph.js';
 import { addOciImages } from './oci-archive.js';
-import { OciGraph } from './oci-graph.js';
-import { type ArchiveLimits, scanArchive } from './scan-archive.js';
-import { TrackedStaging } from './tracked-staging.js';
 
 /** How to read an archive. */
 export interface ReadArchiveOptions {

@@ -1,11 +1,8 @@
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
-import { formatTarHeader, tarPadding } from '../tar/format-tar-header.js';
-import { TAR_BLOCK_BYTES } from '../tar/tar-header.js';
-import { abortable, type Watch } from './abortable.js';
-import { entrySize, type PlannedEntry } from './archive-plan.js';
-import { type ArchiveFormat, planArchive } from './plan-archive.js';
-import type { SavedArchive } from './saved-archive.js';
+import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../tar/tar-header.js';
+import { abortable, type Watch } from './archive-files.js';
+import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
 
 /** How to write an archive. */
 export interface WriteArchiveOptions extends Watch {

@@ -1,4 +1,4 @@
-import type { When } from '../store/audit/audit.js';
+import type { When } from '../store/past/audit.js';
 import type {
   CheckProofFlags,
   EraseFlags,

@@ -5,8 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { throwIfAborted } from '../abort.js';
-import { StoreError } from '../errors.js';
+import { StoreError, throwIfAborted } from '../errors.js';
 
 /** How often a pipe is asked whether somebody reads it by now. */
 const PIPE_INTERVAL_MS = 1;

@@ -1,6 +1,6 @@
 import type { ChainId } from '../model/digest.js';
 import type { EventType } from '../model/events.js';
-import type { When } from '../store/audit/audit.js';
+import type { When } from '../store/past/audit.js';
 
 /** Options of `load`. */
 export interface LoadFlags {

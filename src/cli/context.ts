@@ -1,12 +1,28 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { When } from '../store/audit/audit.js';
-import type { WriteOptions } from '../store/store.js';
+import type { When } from '../store/past/audit.js';
+import type { WriteOptions } from '../store/event-store.js';
 import { type GlobalOptions, globalOptionsOf } from './global-options.js';
-import type { CliIo } from './io.js';
-import type { Output } from './output.js';
-import { type Colors, colorsFor } from './render/colors.js';
-import { jsonText } from './render/json-text.js';
-import { storeDirectory } from './store-directory.js';
+import type { CliIo, Output } from './output.js';
+import { type Colors, colorsFor, jsonText } from './render/text.js';
+
+/**
+ * Returns the store's directory: `given`, else `$IMAGELOG_STORE`, else
+ * `imagelog` in the user's data directory (XDG Base Directory Specification:
+ * `$XDG_DATA_HOME` when it is absolute, else `~/.local/share`).
+ */
+export function storeDirectory(given: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
+  const named = given ?? nonEmpty(env['IMAGELOG_STORE']);
+  if (named !== undefined) return resolve(named);
+  const dataHome = nonEmpty(env['XDG_DATA_HOME']);
+  if (dataHome !== undefined && isAbsolute(dataHome)) return join(dataHome, 'imagelog');
+  return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
 
 /** What an action works with: its surroundings and what the global options made of them. */
 export interface CommandContext {

@@ -1,15 +1,10 @@
 import { CommanderError } from 'commander';
 import { StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
-import { DamageFound } from './damage-found.js';
-import { exitCodeOfError, exitCodes } from './exit-codes.js';
+import { DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
-import { Interruption } from './interruption.js';
-import type { CliIo } from './io.js';
-import { OutputClosed, OutputFailed } from './output.js';
-import { type Colors, colorsFor } from './render/colors.js';
-import { printable } from './render/printable.js';
-import { UsageError } from './usage-error.js';
+import { type CliIo, OutputClosed, OutputFailed } from './output.js';
+import { type Colors, colorsFor, printable } from './render/text.js';
 
 /**
  * Tells a person why a run failed, on the standard error, and returns its exit

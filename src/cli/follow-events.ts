@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StoredEvent } from '../model/events.js';
-import type { EventFilter } from '../store/read/log-reads.js';
+import type { EventFilter } from '../store/follow/event-filter.js';
 import type { CommandContext } from './context.js';
 import { openFor } from './open-for.js';
 
@@ -13,7 +13,7 @@ const FOLLOW_INTERVAL_MS = 250;
 const FOLLOW_PAGE_EVENTS = 10_000;
 
 /** Which events a follower gives. */
-export interface Following {
+interface Following {
   /** The seq after which it begins. */
   readonly after: number;
   readonly filter: EventFilter;

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, Help, Option } from 'commander';
 import { nonEmptyText } from './commands/option-values.js';
 
 /** What every command understands, as it was given before or after the command's name. */
@@ -14,7 +14,7 @@ export interface GlobalOptions {
 }
 
 /** Heading in help of the options that every command has. */
-export const GLOBAL_OPTIONS_HEADING = 'Global options:';
+const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
 /** What a command does with the store: it reads; it reads and signs a checkpoint; or it writes, which ends with one. */
 export type CommandKind = 'reads' | 'signs' | 'writes';
@@ -84,4 +84,17 @@ function signingOptions(): Option[] {
 
 function ancestors(command: Command): Command[] {
   return command.parent === null ? [] : [command.parent, ...ancestors(command.parent)];
+}
+
+/** Returns the groups of a help text with what every command has after what is special to one. */
+export function commonGroupsLast<Item extends Command | Option>(
+  unsorted: Item[],
+  visible: Item[],
+  getGroup: (item: Item) => string,
+): Map<string, Item[]> {
+  const groups = new Help().groupItems(unsorted, visible, getGroup);
+  const common = groups.get(GLOBAL_OPTIONS_HEADING);
+  if (common === undefined) return groups;
+  groups.delete(GLOBAL_OPTIONS_HEADING);
+  return groups.set(GLOBAL_OPTIONS_HEADING, common);
 }

@@ -1,5 +1,4 @@
-#!/usr/bin/env node
-import { Interruption, type InterruptionSignal, interruptionExitCodes } from './interruption.js';
+import { Interruption, interruptionExitCodes, type InterruptionSignal } from './exit-codes.js';
 import { run } from './run.js';
 
 const controller = new AbortController();

@@ -1,17 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Actions } from './actions.js';
 import { addAllCommands } from './commands/all-commands.js';
 import { addAt } from './commands/at.js';
 import type { Declaration } from './commands/declaration.js';
-import { commonGroupsLast } from './command-help.js';
+import { addProgramOptions, commonGroupsLast } from './global-options.js';
 import type { Outputs } from './context.js';
 import { hintLine } from './failure.js';
-import { addProgramOptions } from './global-options.js';
-import type { CliIo } from './io.js';
-import { UsageError } from './usage-error.js';
-import { version } from './version.js';
-import { colorsFor } from './render/colors.js';
-import { printable } from './render/printable.js';
+import type { CliIo } from './output.js';
+import { UsageError } from './exit-codes.js';
+import { colorsFor, printable } from './render/text.js';
+
+/** Returns the version of the installed package. */
+function version(): string {
+  const manifest = JSON.parse(
+    readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
+  ) as unknown;
+  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isNamed ? String(manifest.version) : 'unknown';
+}
+
+// The compiled file stands at one depth in the package and at another in a checkout.
+function nearestManifest(folder: string): string {
+  const path = join(folder, 'package.json');
+  // At the top of all folders the reader says that it is missing.
+  return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
+}
 
 /** Returns the command line's grammar, each command bound to its action; `color` is false with `--no-color`. */
 export function buildProgram(io: CliIo, outputs: Outputs, actions: Actions, color: boolean): Command {

@@ -1,8 +1,7 @@
 import { type Actions, lazyActions } from './actions.js';
 import { reportFailure } from './failure.js';
 import { exitCodes } from './exit-codes.js';
-import type { CliIo } from './io.js';
-import { Output, OutputFailed } from './output.js';
+import { type CliIo, Output, OutputFailed } from './output.js';
 import { buildProgram } from './program.js';
 
 /**

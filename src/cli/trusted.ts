@@ -1,8 +1,38 @@
-import { MAX_NOTE_BYTES } from '../limits.js';
-import { parsePrivateKey } from '../log/note-key.js';
-import { readKeyText } from '../store/keys/key-file.js';
+import { open } from 'node:fs/promises';
+import { StoreError } from '../errors.js';
+import { ioFailure, readAtMost, systemCode } from '../store/files/files.js';
 import type { CommandContext } from './context.js';
-import { readInput } from './read-input.js';
+import { MAX_NOTE_BYTES } from '../limits.js';
+import { parsePrivateKey } from '../log/note.js';
+import { readKeyText } from '../store/keys.js';
+
+/**
+ * Resolves with the bytes of the file `path`, `-` for the standard input; of one that is larger than `limitBytes` some more
+ * than those, for a parser to refuse.
+ * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED
+ */
+export async function readInput({ io }: CommandContext, path: string, limitBytes: number): Promise<Uint8Array> {
+  if (path === '-') return readStream(io.stdin, limitBytes);
+  try {
+    // It may be a pipe, as `<(…)` of a shell is.
+    await using file = await open(path);
+    return await readAtMost(file, limitBytes + 1);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`read ${path}`, error);
+    throw new StoreError('FILE_NOT_FOUND', `cannot read ${path}: there is no such file`, { data: { path } });
+  }
+}
+
+async function readStream(stream: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > limitBytes) break;
+  }
+  return Buffer.concat(chunks);
+}
 
 /* What a person trusts, and evidence is held against: the flags --key and --against of whatever checks. */
 

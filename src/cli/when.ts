@@ -1,5 +1,5 @@
-import { parseMoment } from '../model/point-in-time.js';
-import type { When } from '../store/audit/audit.js';
+import { parseMoment } from '../model/timestamp.js';
+import type { When } from '../store/past/audit.js';
 import type { EventStore } from '../store/event-store.js';
 
 /** The word for the end of the log, whatever the clock says. */

@@ -1,7 +1,5 @@
 import { type Sha256, sha256 } from '../model/digest.js';
-import type { TreeHead } from './merkle/check-proof.js';
-import { equalHashes } from './merkle/node-hash.js';
-import { treeRoot } from './merkle/proof.js';
+import { equalHashes, type TreeHead, treeRoot } from './merkle.js';
 import type { Log } from './log.js';
 
 /**

@@ -1,9 +1,21 @@
-import { StoreError } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import { HASH_BYTES } from '../model/digest.js';
-import { base64ToBytes, bytesToBase64 } from './base64.js';
-import type { TreeHead } from './merkle/check-proof.js';
-import type { NoteSigner, NoteVerifier } from './note-key.js';
-import { noteText, formatNote, type NoteSignature, parseNote, verifyNote } from './signed-note.js';
+import {
+  base64ToBytes,
+  bytesToBase64,
+  formatNote,
+  type NoteSignature,
+  type NoteSigner,
+  noteText,
+  type NoteVerifier,
+  parseNote,
+  parseVerifierKey,
+  verifyNote,
+} from './note.js';
+import { checkInclusion, equalHashes, leafHash, type TreeHead } from './merkle.js';
+import { MAX_PROOF_BYTES, MAX_PROOF_HASHES } from '../limits.js';
+import { decodeStrictUtf8 } from './record-fields.js';
+import type { StoredEvent } from '../model/events.js';
 
 /*
  * Checkpoints (C2SP tlog-checkpoint): the text that commits to the first events of a log. Signed, it is a note; without a
@@ -106,4 +118,186 @@ function parseRoot(line: string): Uint8Array {
 
 function noCheckpoint(why: string): StoreError {
   return new StoreError('CHECKPOINT_INVALID', `not a checkpoint: ${why}`);
+}
+
+/*
+ * Proofs that stand alone (C2SP tlog-proof): the place of a leaf, the way from it to the root, and the checkpoint of the root.
+ */
+
+/** A proof that a record is in a log. */
+export interface LogProof {
+  /** Of the leaf, from 0: the event's seq less one. */
+  readonly index: number;
+  /** The hash next to the leaf first. */
+  readonly hashes: readonly Uint8Array[];
+  /** The text of the checkpoint, signed or not. */
+  readonly checkpoint: string;
+  /** The record, where the proof is to prove it by itself. Nothing vouches for it until it is hashed. */
+  readonly extra?: Uint8Array | undefined;
+}
+
+/** A proof as it was read. It is to be believed when `checkProof` has said so. */
+export interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
+  readonly checkpoint: ParsedCheckpoint;
+}
+
+const HEADER = 'c2sp.org/tlog-proof@v1';
+
+/**
+ * Returns the text of a proof, what a `.tlog-proof` file holds.
+ * @throws {StoreError} PROOF_INVALID when it has parts that cannot be written
+ */
+export function formatProof(proof: LogProof): string {
+  const text = textOf(proof);
+  parseProof(text);
+  return text;
+}
+
+/**
+ * Returns the proof in `input`, its UTF-8 or the text. Nothing but what `formatProof` gives is taken.
+ * @throws {StoreError} PROOF_INVALID when it is none, is cut short, or beyond MAX_PROOF_BYTES or MAX_PROOF_HASHES
+ */
+export function parseProof(input: Uint8Array | string): ParsedProof {
+  if (input.length > MAX_PROOF_BYTES) {
+    throw noProof(`it has ${input.length} bytes, at most ${MAX_PROOF_BYTES} are allowed`);
+  }
+  const text = typeof input === 'string' ? input : decodeStrictUtf8(input);
+  if (text === undefined) throw noProof('it is no Unicode text');
+  const end = text.indexOf('\n\n');
+  if (end < 0) throw noProof('it has no checkpoint');
+  const lines = text.slice(0, end).split('\n');
+  if (lines.shift() !== HEADER) throw noProof(`it does not begin with ${HEADER}`);
+  const extra = lines[0]?.startsWith('extra ') ? parseBytes(lines.shift()?.slice('extra '.length)) : undefined;
+  const index = parseIndex(lines.shift());
+  if (lines.length > MAX_PROOF_HASHES) {
+    throw noProof(`it has ${lines.length} hashes, at most ${MAX_PROOF_HASHES} are allowed`);
+  }
+  const hashes = lines.map(parseHash);
+  const checkpoint = text.slice(end + 2);
+  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not written as it must be');
+  return { index, hashes, extra, checkpoint: checkpointIn(checkpoint) };
+}
+
+function textOf({ index, hashes, checkpoint, extra }: LogProof): string {
+  const lines = [HEADER, ...(extra === undefined ? [] : [`extra ${bytesToBase64(extra)}`]), `index ${index}`];
+  return [...lines, ...hashes.map(bytesToBase64), '', checkpoint].join('\n');
+}
+
+function checkpointIn(text: string): ParsedCheckpoint {
+  try {
+    return parseCheckpoint(text);
+  } catch (cause) {
+    throw noProof(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function parseIndex(line: string | undefined): number {
+  const [, digits] = /^index (0|[1-9]\d{0,15})$/.exec(line ?? '') ?? [];
+  const index = digits === undefined ? Number.NaN : Number(digits);
+  if (Number.isSafeInteger(index)) return index;
+  throw noProof('it has no index');
+}
+
+function parseHash(line: string): Uint8Array {
+  const hash = base64ToBytes(line);
+  if (hash?.length === HASH_BYTES) return hash;
+  throw noProof(`${JSON.stringify(line.slice(0, 100))} is no hash`);
+}
+
+function parseBytes(text = ''): Uint8Array {
+  const bytes = base64ToBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw noProof('its extra data is no base64');
+}
+
+function noProof(why: string, cause?: unknown): StoreError {
+  return new StoreError('PROOF_INVALID', `not a proof: ${why}`, { cause });
+}
+
+/** What a proof is checked against, beside what is in it. */
+export interface CheckProofOptions {
+  /** The log's verifier key, in the format of Go's sumdb/note: without it no signature is looked at. */
+  readonly key?: string | undefined;
+  /** A checkpoint that is trusted, its text or UTF-8: the proof must lead to its root, and it must itself be signed when there is a key. */
+  readonly checkpoint?: Uint8Array | string | undefined;
+  /** The record to prove; default the one in the proof. */
+  readonly record?: Uint8Array | undefined;
+}
+
+/** What was proved. */
+export interface CheckedProof {
+  readonly seq: number;
+  readonly record: Uint8Array;
+  /** What the record says; undefined when it is of a log of another program. */
+  readonly event: StoredEvent | undefined;
+  /** The checkpoint that the proof leads to. */
+  readonly checkpoint: ParsedCheckpoint;
+  /** Who vouches for the checkpoint: the holder of the key; the caller, who trusts a checkpoint; or nobody but the proof. */
+  readonly vouchedBy: 'key' | 'checkpoint' | 'nothing';
+}
+
+/**
+ * Resolves with what the `.tlog-proof` text or file `proof` proves. Needs no store.
+ * @throws {StoreError} PROOF_INVALID when it is none, is cut short, or has no record and none is given; PROOF_REJECTED when
+ *   it is of another log or does not lead from the record to the root; SIGNATURE_INVALID when the key did not sign the
+ *   checkpoint; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, KEY_INVALID for what it is checked against
+ */
+export async function checkProof(proof: Uint8Array | string, options: CheckProofOptions = {}): Promise<CheckedProof> {
+  const { index, hashes, extra, checkpoint } = parseProof(proof);
+  const record = options.record ?? extra;
+  if (record === undefined) {
+    throw new StoreError('PROOF_INVALID', 'the proof has no record in it, and none is given: nothing can be proved');
+  }
+  const vouchedBy = await checkTree(checkpoint, options);
+  checkInclusion({ index, leafHash: leafHash(record), tree: checkpoint }, hashes);
+  const event = await eventIn(record);
+  const seq = index + 1;
+  if (event !== undefined && event.seq !== seq) {
+    throw rejected(`its record says that it is event ${event.seq}, and it is at place ${seq} of the log`);
+  }
+  return { seq, record, event, checkpoint, vouchedBy };
+}
+
+async function checkTree(found: ParsedCheckpoint, options: CheckProofOptions): Promise<CheckedProof['vouchedBy']> {
+  const verifier = options.key === undefined ? undefined : await parseVerifierKey(options.key);
+  if (verifier !== undefined) needOrigin(found, verifier.name);
+  if (options.checkpoint === undefined) {
+    if (verifier === undefined) return 'nothing';
+    await verifyCheckpoint(found, verifier);
+    return 'key';
+  }
+  const trusted = parseCheckpoint(options.checkpoint);
+  if (verifier !== undefined) await verifyCheckpoint(trusted, verifier);
+  needOrigin(found, trusted.origin);
+  if (found.size !== trusted.size) {
+    throw rejected(`it is made for a log of ${found.size} events, the checkpoint that is given is of ${trusted.size}`);
+  }
+  if (!equalHashes(found.root, trusted.root))
+    throw rejected('its checkpoint has another root than the one that is given');
+  return verifier === undefined ? 'checkpoint' : 'key';
+}
+
+function needOrigin(found: ParsedCheckpoint, origin: string): void {
+  try {
+    checkOriginOf(found, origin);
+  } catch (cause) {
+    throw rejected(`it is of the log ${JSON.stringify(found.origin)}, expected ${JSON.stringify(origin)}`, cause);
+  }
+}
+
+// Whose log it is says the checkpoint: the record need not be one of ours.
+async function eventIn(record: Uint8Array): Promise<StoredEvent | undefined> {
+  // Here, so that an import of the library does not wait for the decoder of records.
+  const { decodeRecord } = await loadCode('of records', import('./record.js'));
+  try {
+    // A copy, to which the decoder may add what it likes.
+    return decodeRecord(record.slice());
+  } catch {
+    // A leaf of any bytes can be proved; only what it says is not known here.
+    return undefined;
+  }
+}
+
+function rejected(why: string, cause?: unknown): StoreError {
+  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { cause, data: { why } });
 }

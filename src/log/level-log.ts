@@ -1,40 +1,74 @@
-import { isStoreError, StoreError } from '../errors.js';
 import { type Digest, HASH_BYTES, type Sha256 } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
-import type { Subject } from '../model/subjects.js';
-import { parsePosition } from './consumer-position.js';
-import { openContentRows } from './content-reader.js';
-import { entryPages, eventPages, missingEvent } from './event-pages.js';
-import { parseEventRow } from './event-row.js';
-import { headAt, readEnd } from './head.js';
-import { hasSubjectIndex, indexSubjects } from './index-subjects.js';
-import { contentKey, eventKey, nameOfPositionKey, POSITION_PREFIX, positionKey } from './keys.js';
-import type {
-  AppendBatch,
-  ConsumerPosition,
-  ContentReader,
-  Head,
-  Log,
-  LogEntry,
-  LogPoint,
-  PageOptions,
-  RenewOptions,
+import {
+  contentKey,
+  eventKey,
+  formatEventRow,
+  formatPosition,
+  nameOfPositionKey,
+  parseEventRow,
+  parsePosition,
+  POSITION_PREFIX,
+  positionKey,
+} from './rows.js';
+import {
+  type AppendBatch,
+  type Batch,
+  type ConsumerPosition,
+  type ContentReader,
+  type Database,
+  type Head,
+  headAt,
+  type Log,
+  type LogEntry,
+  type LogPoint,
+  type LogSource,
+  type PageOptions,
+  type PageRange,
+  readEnd,
+  type RenewOptions,
 } from './log.js';
-import { putGroup } from './log-batch.js';
-import type { Batch, Database, LogSource, PageRange } from './log-source.js';
-import { Frontier } from './merkle/frontier.js';
-import { equalHashes } from './merkle/node-hash.js';
-import { hashesOnLevel, type Tile, TILE_WIDTH } from './merkle/tile.js';
-import { OpenReads } from './open-reads.js';
-import { openFailure } from './open-failure.js';
-import { openLevel } from './open-level.js';
-import { readFailure } from './read-failure.js';
-import { renewRows } from './renew-rows.js';
-import { purgeRemoved, purgeRoom, removalMarks } from './removed-content.js';
-import { type ResumableLog, resumedPages } from './resumed-pages.js';
-import { StoredRows } from './stored-rows.js';
-import { scannedPages, subjectPages } from './subject-pages.js';
-import { type ComputedHashes, openTree, readTileRows } from './tree-rows.js';
+import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from './merkle.js';
+import { purgeRemoved, purgeRoom, removalMarks, removeContent } from './removed-content.js';
+import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from './subject-index.js';
+import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from './tree-rows.js';
+import { isStoreError, StoreError } from '../errors.js';
+import type { StoredEvent, Subject } from '../model/events.js';
+import { openContentRows, StoredRows } from './stored-rows.js';
+import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from './event-pages.js';
+import { openFailure, openLevel, readFailure } from './open-level.js';
+
+/** The log that a group is for. */
+interface Target {
+  /** The tree of the events before, which the leaves of the group are put into. */
+  readonly tree: Frontier;
+  readonly hash: Sha256;
+  /** Whether the events before are in the subject index. Where they are not, those of the group must not be: the last would tell that all are. */
+  readonly isIndexed: boolean;
+}
+
+/** Puts all rows of a group into `batch`. */
+function putGroup(
+  batch: Batch,
+  { expectedHead, entries, content, positions = new Map() }: AppendBatch,
+  { tree, hash, isIndexed }: Target,
+): void {
+  for (const { event, record } of entries) {
+    const row = formatEventRow(record, hash);
+    batch.put(eventKey(event.seq), row);
+    // A copy: the tree keeps some for long, and with a part of the row all of the buffer that it stands in.
+    putTreeRows(batch, tree.append(row.slice(0, HASH_BYTES)));
+  }
+  const events = isIndexed ? entries.map(({ event }) => event) : [];
+  for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);
+  for (const [digest, bytes] of content) {
+    if (bytes === undefined) removeContent(batch, digest, expectedHead + 1);
+    else batch.put(contentKey(digest), bytes);
+  }
+  for (const [name, position] of positions) {
+    if (position === undefined) batch.del(positionKey(name));
+    else batch.put(positionKey(name), formatPosition(position));
+  }
+}
 
 export interface LevelLogOptions {
   /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */

@@ -1,8 +1,10 @@
-import type { Digest } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
-import type { Subject } from '../model/subjects.js';
+import type { Level } from 'level';
+import type { Digest, Sha256 } from '../model/digest.js';
+import type { StoredEvent, Subject } from '../model/events.js';
 import type { StoredRows } from './stored-rows.js';
-import type { Tile, TileReader } from './merkle/tile.js';
+import type { Frontier, Tile, TileReader } from './merkle.js';
+import { StoreError } from '../errors.js';
+import { eventKey, parseEventRow, seqOfKey } from './rows.js';
 
 /** An event of the log by its place: seq 0 and time 0 before the first. */
 export interface LogPoint {
@@ -190,4 +192,80 @@ export interface Log extends TileReader {
 
   /** Ends all reads and writes. */
   close(): Promise<void>;
+}
+
+/** The database of a log. */
+export type Database = Level<Uint8Array, Uint8Array> & {
+  /** Rewrites the rows from `start` to `end` without those that were removed; only LevelDB on a disk has it. */
+  compactRange?(start: Uint8Array, end: Uint8Array): Promise<void>;
+  /** Returns about how many bytes of tables the rows from `start` to `end` have. */
+  approximateSize?(start: Uint8Array, end: Uint8Array): Promise<number>;
+};
+
+/** Rows on their way into the database: those of one batch are there together or not at all. */
+export type Batch = ReturnType<Database['batch']>;
+
+/** Writes a batch, durable on return. */
+export type WriteBatch = (batch: Batch) => Promise<void>;
+
+/** An iterator: until it is closed, LevelDB keeps all that was there when it was made. */
+export interface OpenRows {
+  close(): Promise<void>;
+}
+
+/** What the reading of a log's rows needs. */
+export interface LogSource {
+  readonly database: Database;
+  readonly hash: Sha256;
+  /** Returns what the database threw as the error that a caller can act on. */
+  readonly failure: (cause: unknown) => StoreError;
+  /** Called with each iterator that may stay open for long, and gives it back. It may be closed under its reader. */
+  readonly opened: <Rows extends OpenRows>(rows: Rows) => Rows;
+}
+
+/** A range of seqs, both ends inclusive, and how it is read. */
+export interface PageRange {
+  readonly first: number;
+  readonly last: number;
+  readonly reverse?: boolean | undefined;
+  /** Events of one page at the most. */
+  readonly pageSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Returns the head at a point of the log, where `tree` is its tree, which must not grow from then on, or why there is none. */
+export function headAt({ seq, time }: LogPoint, tree: Frontier | StoreError): Head {
+  let root: Uint8Array | undefined;
+  return {
+    seq,
+    time,
+    get root() {
+      if (tree instanceof StoreError) throw tree;
+      // Most heads are only asked for their seq: a root is some hashes more.
+      root ??= tree.root();
+      return new Uint8Array(root);
+    },
+  };
+}
+
+/**
+ * Resolves with the last event of a log that was just opened.
+ * @throws {StoreError} LOG_CORRUPT when it is damaged, or not the last one of its transaction
+ */
+export async function readEnd({ database, hash, failure }: LogSource): Promise<LogPoint> {
+  const [row] = await lastEventRow(database).catch((cause: unknown) => {
+    throw failure(cause);
+  });
+  if (row === undefined) return { seq: 0, time: 0 };
+  const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]), hash);
+  const end = transaction.first + transaction.count - 1;
+  if (seq === end) return { seq, time };
+  throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
+    data: { seq, transaction },
+  });
+}
+
+function lastEventRow(database: Database): Promise<[Uint8Array, Uint8Array][]> {
+  const range = { gte: eventKey(1), lte: eventKey(Number.MAX_SAFE_INTEGER), reverse: true, limit: 1 };
+  return database.iterator(range).all();
 }

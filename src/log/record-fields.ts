@@ -1,8 +1,77 @@
+import { type Digest, digestFromHash, HASH_BYTES, hashFromDigest } from '../model/digest.js';
 import { StoreError } from '../errors.js';
-import { type Digest, HASH_BYTES, hashFromDigest } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
-import { internedDigest } from './interned-digests.js';
-import { internedText } from './interned-texts.js';
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Returns the text whose UTF-8 `bytes` are, all of them; undefined when they are no UTF-8. */
+export function decodeStrictUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    // Only what is no UTF-8 is thrown for.
+    return undefined;
+  }
+}
+
+/** Digests that are remembered: about half a MiB. A power of two. */
+const DIGEST_SLOTS = 4_096;
+
+const hashes = new Uint8Array(DIGEST_SLOTS * HASH_BYTES);
+const digests: (Digest | undefined)[] = new Array<undefined>(DIGEST_SLOTS).fill(undefined);
+
+/**
+ * Returns the digest that names the 32 bytes of `bytes` from `start` on, which must be there: the same string as the last time when it
+ * was met lately. Events name what events before them named, and a string that a Map has seen is found in it at a
+ * third of the cost of a new one: it was made, hashed and compared before.
+ */
+function internedDigest(bytes: Uint8Array, start: number): Digest {
+  const slot = ((bytes[start] as number) | ((bytes[start + 1] as number) << 8)) & (DIGEST_SLOTS - 1);
+  const known = digests[slot];
+  if (known !== undefined && isHashAt(slot * HASH_BYTES, bytes, start)) return known;
+  const digest = digestFromHash(bytes, start);
+  digests[slot] = digest;
+  for (let at = 0; at < HASH_BYTES; at++) hashes[slot * HASH_BYTES + at] = bytes[start + at] as number;
+  return digest;
+}
+
+function isHashAt(place: number, bytes: Uint8Array, start: number): boolean {
+  for (let at = 0; at < HASH_BYTES; at++) if (hashes[place + at] !== bytes[start + at]) return false;
+  return true;
+}
+
+/** Texts that are remembered. A power of two. */
+const TEXT_SLOTS = 1_024;
+/** Length of the texts that are remembered: names of systems, actors, media types, most references. */
+const MAX_LENGTH = 64;
+
+const texts: string[] = new Array<string>(TEXT_SLOTS).fill('');
+
+/**
+ * Returns the text whose UTF-8 stands in `bytes` from `start` to before `end`, which must be there; undefined when it is none. A short
+ * one that was met lately is the same string as the last time: comparing it costs a third of making another.
+ */
+function internedText(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start > MAX_LENGTH) return decodeStrictUtf8(bytes.subarray(start, end));
+  let mixed = end - start;
+  for (let at = start; at < end; at++) mixed = (Math.imul(mixed, 31) + (bytes[at] as number)) | 0;
+  const slot = (mixed ^ (mixed >>> 15)) & (TEXT_SLOTS - 1);
+  const known = texts[slot] as string;
+  if (isTextAt(known, bytes, start, end)) return known;
+  const text = decodeStrictUtf8(bytes.subarray(start, end));
+  if (text !== undefined) texts[slot] = text;
+  return text;
+}
+
+/** Whether the bytes are those of `text`, each a letter by itself: one that is none of ASCII is never found, and is decoded again. */
+function isTextAt(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte > 0x7f || text.charCodeAt(at - start) !== byte) return false;
+  }
+  return true;
+}
 
 /** Returns a digest as a record holds it: its 32 bytes. */
 export function packDigest(digest: Digest): Uint8Array {

@@ -1,6 +1,6 @@
 import type { Digest } from '../model/digest.js';
-import { CONTENT_PREFIX, contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './keys.js';
-import type { Batch, Database, WriteBatch } from './log-source.js';
+import { CONTENT_PREFIX, contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './rows.js';
+import type { Batch, Database, WriteBatch } from './log.js';
 
 /*
  * A row that is removed leaves LevelDB's files only when a compaction meets it: until then its bytes are in the write-ahead
@@ -35,7 +35,7 @@ export async function purgeRoom(database: Database): Promise<number> {
   return Math.min(bytes, MAX_COMPACTION_BYTES);
 }
 
-export interface PurgeOptions {
+interface PurgeOptions {
   /** Ends the reads that hold what was there before; gives false when they cannot be ended. */
   readonly letGo: () => Promise<boolean>;
   readonly write: WriteBatch;

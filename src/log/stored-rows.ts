@@ -1,5 +1,6 @@
-import { eventKey, seqOfKey } from './keys.js';
-import type { LogSource } from './log-source.js';
+import { CONTENT_PREFIX, eventKey, seqOfKey } from './rows.js';
+import type { ContentReader, LogSource, StoredContent } from './log.js';
+import { digestFromHash } from '../model/digest.js';
 
 /** A row of the database: its key and value, in bytes of their own. */
 export type StoredRow = readonly [key: Uint8Array, value: Uint8Array];
@@ -120,6 +121,32 @@ function isEventKey(key: Uint8Array): boolean {
 function snapshotOf({ database, failure }: RowSource): Snapshot {
   try {
     return database.snapshot();
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
+
+/** Returns a reader of the content rows as they are at this call: LevelDB takes its snapshot when the iterator is made. */
+export function openContentRows({ database, failure }: LogSource): ContentReader {
+  const range = { gte: Uint8Array.of(CONTENT_PREFIX), lt: Uint8Array.of(CONTENT_PREFIX + 1) };
+  const rows = makeOr(failure, () => database.iterator({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES }));
+  return {
+    async *pages(): AsyncGenerator<readonly StoredContent[]> {
+      for (;;) {
+        const page = await rows.nextv(PAGE_ROWS).catch((cause: unknown) => {
+          throw failure(cause);
+        });
+        if (page.length === 0) return;
+        yield page.map(([key, bytes]) => ({ digest: digestFromHash(key, 1), bytes }));
+      }
+    },
+    close: () => rows.close(),
+  };
+}
+
+function makeOr<Rows>(failure: LogSource['failure'], make: () => Rows): Rows {
+  try {
+    return make();
   } catch (cause) {
     throw failure(cause);
   }

@@ -1,9 +1,31 @@
-import { StoreError } from '../errors.js';
+import type { Database, LogPoint, LogSource, PageRange, WriteBatch } from './log.js';
+import { type KeyRange, rowsOfKind } from './stored-rows.js';
+import { StoreError, throwIfAborted } from '../errors.js';
 import { bytesToHex, type Digest, putHex, type Sha256 } from '../model/digest.js';
-import type { StoredEvent } from '../model/events.js';
-import { type Subject, subjectsOf } from '../model/subjects.js';
-import { putSeq, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './keys.js';
-import { rowBytes } from './row-bytes.js';
+import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/events.js';
+import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
+import { eventPages, missingEvent } from './event-pages.js';
+
+/** Rows that are removed at a time. */
+const CLEARED_AT_A_TIME = 10_000;
+/** Bytes of keys that LevelDB hands over at a time; more than as many rows have, so that they are one call. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+/** Removes the rows of a range in the order of their keys, each batch by `write`; throws what the database throws. */
+export async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
+  const keys = database.keys({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
+  try {
+    for (;;) {
+      const found = await keys.nextv(CLEARED_AT_A_TIME);
+      if (found.length === 0) return;
+      const batch = database.batch();
+      for (const key of found) batch.del(key);
+      await write(batch);
+    }
+  } finally {
+    await keys.close();
+  }
+}
 
 /*
  * The index from subjects to events: rows that are written with the events and can be made again from them.
@@ -159,4 +181,210 @@ function damagedRow(key: Uint8Array): StoreError {
   return new StoreError('LOG_CORRUPT', `a row of the subject index up to seq ${seq} is damaged`, {
     data: { seq, remedy: 'rebuild' },
   });
+}
+
+/** How an index is written. */
+interface IndexOptions {
+  readonly write: WriteBatch;
+  /** Called with the seq up to which events are in it. */
+  readonly onIndexed?: ((seq: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Whether the index goes to the head. Rows are written in the order of events and in the batch of their events, so the
+ * row of the last event is there only when those of all events are.
+ */
+export async function hasSubjectIndex(source: LogSource, head: LogPoint): Promise<boolean> {
+  if (head.seq === 0) return true;
+  try {
+    const key = await lastRowKey(source, head);
+    return key !== undefined && (await source.database.get(key)) !== undefined;
+  } catch (cause) {
+    throw source.failure(cause);
+  }
+}
+
+/** Resolves with the key of the index's last row, which tells that the index is whole; undefined when there is no event. */
+export async function lastRowKey({ database, hash }: LogSource, { seq }: LogPoint): Promise<Uint8Array | undefined> {
+  const row = seq === 0 ? undefined : await database.get(eventKey(seq));
+  if (row === undefined) return undefined;
+  const { actor } = parseEventRow(row, seq, hash);
+  return keyAt(subjectPrefix({ actor }, hash), seq);
+}
+
+/**
+ * Writes the index of every event up to the head, durably; throws what `write` threw, and ABORTED. After a crash or a
+ * failure in between there is no row of the last event, and it is written anew.
+ */
+export async function indexSubjects(
+  source: LogSource,
+  head: LogPoint,
+  { write, onIndexed, signal }: IndexOptions,
+): Promise<void> {
+  const { database } = source;
+  // Before any other row goes: what is left without it is known to be no whole index.
+  const last = await lastRowKey(source, head);
+  if (last !== undefined) await write(database.batch().del(last));
+  // What is left of another index has its events in rows of its own, between which new rows would be passed over.
+  await clearRows(database, rowsOfKind(SUBJECT_PREFIX), write);
+  for await (const page of eventPages(source, { first: 1, last: head.seq, signal })) {
+    const batch = database.batch();
+    for (const [key, value] of subjectRows(page, source.hash)) batch.put(key, value);
+    await write(batch);
+    onIndexed?.(page.at(-1)?.seq ?? 0);
+  }
+}
+
+/** Events that are read at a time when the reader does not say. */
+const PAGE_EVENTS = 100;
+
+/**
+ * Gives the events of a range that are about any of `subjects`, in pages, each event checked against its hash. Costs what it
+ * gives: a page reads the index rows and the events that are in it.
+ */
+export async function* subjectPages(
+  source: LogSource,
+  subjects: readonly Subject[],
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  const { pageSize = PAGE_EVENTS, reverse = false, signal } = range;
+  const cursors = subjects.map((subject) => new SeqCursor(source, subjectPrefix(subject, source.hash), range));
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const seqs = await nextSeqs(cursors, pageSize, reverse);
+      if (seqs.length === 0) return;
+      const events = await readEvents(source, seqs);
+      throwIfAborted(signal);
+      // Subjects that share the beginning of a hash share rows.
+      const page = aboutAny(events, subjects);
+      if (page.length > 0) yield page;
+    }
+  } finally {
+    await Promise.all(cursors.map((cursor) => cursor.close()));
+  }
+}
+
+/** Gives the same pages without an index: costs the whole range. */
+export async function* scannedPages(
+  source: LogSource,
+  subjects: readonly Subject[],
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  for await (const events of eventPages(source, range)) {
+    const page = aboutAny(events, subjects);
+    if (page.length > 0) yield page;
+  }
+}
+
+/** Takes the next seqs of all cursors together, in order, each once. */
+async function nextSeqs(cursors: readonly SeqCursor[], count: number, reverse: boolean): Promise<number[]> {
+  const seqs: number[] = [];
+  while (seqs.length < count) {
+    let next: number | undefined;
+    for (const cursor of cursors) {
+      const seq = await cursor.peek(count);
+      if (seq !== undefined && (next === undefined || (reverse ? seq > next : seq < next))) next = seq;
+    }
+    if (next === undefined) break;
+    for (const cursor of cursors) cursor.skip(next);
+    seqs.push(next);
+  }
+  return seqs;
+}
+
+function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]): StoredEvent[] {
+  return events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
+}
+
+async function readEvents({ database, hash, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
+  const rows = await database.getMany(seqs.map(eventKey)).catch((cause: unknown) => {
+    throw failure(cause);
+  });
+  return rows.map((row, at) => {
+    const seq = seqs[at] as number;
+    if (row === undefined) throw missingEvent(seq);
+    return parseEventRow(row, seq, hash);
+  });
+}
+
+/** Gives the rows of the index in order: what is used of LevelDB's iterator. */
+interface IndexRows {
+  nextv(size: number): Promise<[Uint8Array, Uint8Array][]>;
+  close(): Promise<void>;
+}
+
+/** The seqs of one subject in a range, one after another. */
+class SeqCursor {
+  readonly #source: LogSource;
+  readonly #prefix: Uint8Array;
+  readonly #range: PageRange;
+  #rows: IndexRows | undefined;
+  #isDone = false;
+  /** Seqs that were read and not taken, the next one last. */
+  #seqs: number[] = [];
+  /** The seq that was read last. */
+  #seen: number;
+
+  constructor(source: LogSource, prefix: Uint8Array, range: PageRange) {
+    this.#source = source;
+    this.#prefix = prefix;
+    this.#range = range;
+    this.#seen = range.reverse === true ? range.last + 1 : range.first - 1;
+  }
+
+  /** The next seq, or undefined at the end; reads `rows` rows when it has none. */
+  async peek(rows: number): Promise<number | undefined> {
+    while (this.#seqs.length === 0 && !this.#isDone) await this.#readRows(rows);
+    return this.#seqs.at(-1);
+  }
+
+  /** Goes on when `seq` is the next one. */
+  skip(seq: number): void {
+    if (this.#seqs.at(-1) === seq) this.#seqs.pop();
+  }
+
+  async close(): Promise<void> {
+    await this.#rows?.close();
+  }
+
+  async #readRows(count: number): Promise<void> {
+    const { first, last, reverse = false } = this.#range;
+    try {
+      this.#rows ??= this.#source.opened(await this.#open());
+      const rows = await this.#rows.nextv(count);
+      const seqs = rows.flatMap(([key, value]) => {
+        const ofRow = seqsOfRow(key, value);
+        return reverse ? ofRow.reverse() : ofRow;
+      });
+      // Rows of an index that was made again after a crash may repeat what older ones say.
+      const wanted = seqs.filter((seq) => this.#isNext(seq));
+      this.#seqs = wanted.reverse();
+      // A row beyond the end is read only to see what of it is before.
+      const beyond = seqs.at(-1);
+      this.#isDone = rows.length === 0 || (beyond !== undefined && (reverse ? beyond < first : beyond > last));
+    } catch (cause) {
+      throw this.#source.failure(cause);
+    }
+  }
+
+  #isNext(seq: number): boolean {
+    const { first, last, reverse = false } = this.#range;
+    if (seq < first || seq > last || (reverse ? seq >= this.#seen : seq <= this.#seen)) return false;
+    this.#seen = seq;
+    return true;
+  }
+
+  async #open(): Promise<IndexRows> {
+    const { database } = this.#source;
+    const { first, last, reverse = false } = this.#range;
+    const end = keyAt(this.#prefix, Number.MAX_SAFE_INTEGER);
+    if (!reverse) return database.iterator({ gte: keyAt(this.#prefix, first), lte: end });
+    // The row that holds `last` may end after it.
+    const after = this.#source.opened(database.keys({ gte: keyAt(this.#prefix, last), lte: end, limit: 1 }));
+    const [around] = await after.all();
+    const upper = around === undefined ? last : seqOfKey(around);
+    return database.iterator({ gte: keyAt(this.#prefix, first), lte: keyAt(this.#prefix, upper), reverse: true });
+  }
 }

@@ -1,12 +1,20 @@
-import { isStoreError, StoreError } from '../errors.js';
+import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
 import { HASH_BYTES } from '../model/digest.js';
-import { clearRows } from './clear-rows.js';
+import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
 import { missingEvent } from './event-pages.js';
-import { leafHashOfRow } from './event-row.js';
-import { eventKey, seqOfKey, TREE_PREFIX, treeKey } from './keys.js';
-import type { Batch, LogSource, WriteBatch } from './log-source.js';
-import { type CompletedHash, Frontier } from './merkle/frontier.js';
-import { hashesOnLevel, hashInTile, type Tile, TILE_WIDTH, type TileReader, tileOfTree } from './merkle/tile.js';
+import { eventKey, leafHashOfRow, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
+import { type Batch, type Head, type LogSource, readEnd, type RenewOptions, type WriteBatch } from './log.js';
+import {
+  type CompletedHash,
+  equalHashes,
+  Frontier,
+  hashesOnLevel,
+  hashInTile,
+  type Tile,
+  TILE_WIDTH,
+  tileOfTree,
+  type TileReader,
+} from './merkle.js';
 
 /*
  * The hashes of the Merkle tree that stand in rows. Leaf n is the record of seq n + 1, and its hash stands in the row of
@@ -15,15 +23,15 @@ import { hashesOnLevel, hashInTile, type Tile, TILE_WIDTH, type TileReader, tile
  */
 
 /** Rows of a log, all of them. */
-export const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
+const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
 /** Rows that are read or written at a time: those of a quarter of a million events. */
-export const ROWS_AT_A_TIME = 1_000;
+const ROWS_AT_A_TIME = 1_000;
 
 /** Hashes above the leaves by `level/index`: those of a log that has no rows of them. */
 export type ComputedHashes = ReadonlyMap<string, Uint8Array>;
 
 /** The tree of a log that was just opened. */
-export interface OpenTree {
+interface OpenTree {
   /** Or why it cannot be told, of a log that is for reading only. */
   readonly tree: Frontier | StoreError;
   /** Given when its rows are not whole, and may not be written. */
@@ -56,7 +64,7 @@ async function computeTree(source: LogSource, size: number): Promise<OpenTree> {
 }
 
 /** Returns the key of the row that is written last of the tree of `size` leaves, and tells that it is whole; undefined when it has no rows. */
-export function lastTreeRowKey(size: number): Uint8Array | undefined {
+function lastTreeRowKey(size: number): Uint8Array | undefined {
   const rows = hashesOnLevel(1, size);
   return rows === 0 ? undefined : treeKey(1, rows - 1);
 }
@@ -115,7 +123,7 @@ async function hasTreeRows({ database, failure }: LogSource, size: number): Prom
  * them as they are completed, those of some hundred events at a time.
  * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing; whatever `take` throws
  */
-export async function growTree(
+async function growTree(
   source: LogSource,
   size: number,
   take: (completed: readonly CompletedHash[]) => Promise<void> | void,
@@ -161,17 +169,14 @@ async function writeTreeRows(source: LogSource, size: number): Promise<Frontier>
 }
 
 /** Gives every hash above the leaves of a tree, in the order of the keys of their rows. */
-export function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
+function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
   for (let level = 1; hashesOnLevel(level, size) > 0; level++) {
     for (let index = 0; index < hashesOnLevel(level, size); index++) yield { level, index };
   }
 }
 
 /** Whether a key is that of the row of a hash. */
-export function isTreeKey(
-  key: Uint8Array,
-  { level, index }: { readonly level: number; readonly index: number },
-): boolean {
+function isTreeKey(key: Uint8Array, { level, index }: { readonly level: number; readonly index: number }): boolean {
   return key.length === treeKey(level, index).length && key[1] === level && seqOfKey(key) === index;
 }
 
@@ -217,4 +222,82 @@ function damagedRow(level: number, index: number): StoreError {
     `hash ${index} on level ${level} of the log's tree is missing or cut short, expected ${HASH_BYTES} bytes`,
     { data: { level, index, remedy: 'rebuild' } },
   );
+}
+
+/**
+ * Writes every row of the tree of a log that is in use, and removes those that are none of it; throws what `write` threw. Each row is
+ * replaced by what it should be, so that none is ever missing, and a crash in between leaves nothing worse than it was.
+ * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing, or the events do not give the root of `head`: nothing was written
+ *   then; ABORTED
+ */
+async function renewTreeRows(
+  source: LogSource,
+  { seq, root }: Head,
+  { write, signal }: { readonly write: WriteBatch; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const hashes: CompletedHash[] = [];
+  const tree = await growTree(source, seq, (completed) => {
+    throwIfAborted(signal);
+    for (const hash of completed) hashes.push(hash);
+  });
+  if (!equalHashes(tree.root(), root)) {
+    const message = `the events up to seq ${seq} are not those that were appended: their tree has another root`;
+    throw new StoreError('LOG_CORRUPT', message, { data: { seq } });
+  }
+  for (let at = 0; at < hashes.length; at += ROWS_AT_A_TIME) {
+    const batch = source.database.batch();
+    putTreeRows(batch, hashes.slice(at, at + ROWS_AT_A_TIME));
+    await write(batch);
+  }
+  await removeStrays(source, seq, write);
+}
+
+/** Removes rows that stand between those of the tree of `size` events, all of which are there. */
+async function removeStrays({ database }: LogSource, size: number, write: WriteBatch): Promise<void> {
+  const expected = hashesAboveLeaves(size);
+  let next = expected.next();
+  const batch = database.batch();
+  for await (const key of database.keys(TREE_ROWS)) {
+    if (next.done !== true && isTreeKey(key, next.value)) next = expected.next();
+    else batch.del(key);
+  }
+  if (batch.length > 0) await write(batch);
+  else await batch.close();
+}
+
+/** The log whose rows are made anew, while it is read. */
+interface RenewedLog {
+  readonly source: LogSource;
+  readonly head: Head;
+  readonly write: WriteBatch;
+  /** Resolves when nobody reads the subject index any more, and nobody will. */
+  readonly withoutIndex: () => Promise<void>;
+}
+
+/**
+ * Makes the rows that follow from the events of a log anew: first those of its tree, and when these are what they should be, the
+ * subject index.
+ * @throws {StoreError} LOG_CORRUPT, ABORTED; whatever `write` throws
+ */
+export async function renewRows(
+  { source, head, write, withoutIndex }: RenewedLog,
+  { onProgress, signal }: RenewOptions,
+): Promise<void> {
+  await renewTreeRows(source, head, { write, signal });
+  await withoutIndex();
+  await indexSubjects(source, head, { write, signal, onIndexed: (seq) => onProgress?.(seq, head.seq) });
+}
+
+/**
+ * Makes a log forget, durably, that its subject index and the rows of its tree are whole: the next open for writing makes all of them
+ * anew. What goes is the last row of each, by which an open tells.
+ * @throws {StoreError} LOG_CORRUPT when the last event is damaged; whatever the database throws at a write
+ */
+export async function forgetDerivedRows(source: LogSource): Promise<void> {
+  const end = await readEnd(source);
+  const keys = [await lastRowKey(source, end), lastTreeRowKey(end.seq)].filter((key) => key !== undefined);
+  if (keys.length === 0) return;
+  const batch = source.database.batch();
+  for (const key of keys) batch.del(key);
+  await batch.write({ sync: true });
 }

@@ -1,7 +1,16 @@
-import type { Codec } from './json/codec.js';
-import { mapCodec, pointerCodec, sliceCodec } from './json/composite-codecs.js';
-import { boolCodec, type Int64, int64Codec, stringCodec } from './json/scalar-codecs.js';
-import { field, omitEmptyField, structCodec } from './json/struct-codec.js';
+import {
+  boolCodec,
+  type Codec,
+  field,
+  type Int64,
+  int64Codec,
+  mapCodec,
+  omitEmptyField,
+  pointerCodec,
+  sliceCodec,
+  stringCodec,
+  structCodec,
+} from './go-json/codecs.js';
 
 /** How to find out whether a container is healthy. Durations are nanoseconds; 0 means inherited. */
 export interface HealthConfig {
@@ -15,7 +24,7 @@ export interface HealthConfig {
 }
 
 /** A set of names as Go writes it in JSON: each name has an empty object. */
-export type NameSet = Readonly<Record<string, Readonly<Record<string, never>>>>;
+type NameSet = Readonly<Record<string, Readonly<Record<string, never>>>>;
 
 /**
  * The settings that a container of the image starts with: Docker's container.Config, whose JSON names these are in

@@ -1,7 +1,4 @@
-import type { Codec } from './json/codec.js';
-import { pointerCodec } from './json/composite-codecs.js';
-import { boolCodec, stringCodec } from './json/scalar-codecs.js';
-import { omitEmptyField, structCodec } from './json/struct-codec.js';
+import { boolCodec, type Codec, omitEmptyField, pointerCodec, stringCodec, structCodec } from './go-json/codecs.js';
 import { readClock, sameInstant, type Timestamp, timestampCodec, timestampFromMs } from './timestamp.js';
 
 /** One step of how an image was built (OCI image spec, config.md, `history`). */

@@ -1,14 +1,175 @@
-import type { ContainerConfig } from './container-config.js';
-import type { Details } from './details.js';
-import { digestOf, type DiffId, type ImageId } from './digest.js';
-import type { History } from './history.js';
-import { hostArchitecture, hostOs } from './host.js';
-import { decodeImageConfig, decodeIncomingConfig, type ImageConfig, imageConfigCodec } from './image-config.js';
-import type { Int64 } from './json/scalar-codecs.js';
-import type { Platform } from './platform.js';
+import {
+  type Codec,
+  decodeJson,
+  field,
+  type Int64,
+  int64Codec,
+  omitEmptyField,
+  pointerCodec,
+  sliceCodec,
+  sortedFields,
+  stringCodec,
+  structCodec,
+  type StructFields,
+  textCodec,
+} from './go-json/codecs.js';
+import { type Timestamp, timestampCodec } from './timestamp.js';
+import { type ContainerConfig, containerConfigCodec, newContainerConfig } from './container-config.js';
+import { type ChainId, type DiffId, type Digest, digestOf, type ImageId } from './digest.js';
+import { StoreError } from '../errors.js';
+import { MAX_CONFIG_BYTES, MAX_CONFIG_VALUES, MAX_HISTORY_ENTRIES } from '../limits.js';
+import { type History, historyCodec, newHistory, sameHistory } from './history.js';
+import { JsonError, type JsonLimits } from './go-json/parse.js';
+import { hostArchitecture, hostOs, type Platform } from './platform.js';
 import { fixedRootFS, type RootFS, TypeLayers } from './rootfs.js';
-import type { Timestamp } from './timestamp.js';
-import type { V1Image } from './v1-image.js';
+
+/** What a store knows of an image beside its config; never part of the config's bytes. */
+export interface Details {
+  /** Canonical references that point at the image. */
+  readonly references: readonly string[];
+  /** Bytes of all layers. */
+  readonly size: Int64;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What keeps the layers. */
+  readonly driver: string;
+  readonly lastUpdated?: Timestamp | undefined;
+}
+
+/** The fields of a config that Docker had before images were content-addressed: image.V1Image in the Go package. */
+export interface V1Image {
+  /** As the config says; it does not name the image. */
+  readonly id: string;
+  /** As the config says. */
+  readonly parent: string;
+  readonly comment: string;
+  readonly created?: Timestamp | undefined;
+  /** Id of the container that the image was committed from. */
+  readonly container: string;
+  readonly containerConfig: ContainerConfig;
+  readonly dockerVersion: string;
+  readonly author: string;
+  /** What containers of the image start with. */
+  readonly config?: ContainerConfig | undefined;
+  readonly architecture: string;
+  readonly variant: string;
+  readonly os: string;
+  /** Bytes, as the config says. */
+  readonly size: Int64;
+}
+
+/** The fields of Go's `image.V1Image` in JSON. */
+const v1ImageFields: StructFields<V1Image> = {
+  id: omitEmptyField('id', stringCodec),
+  parent: omitEmptyField('parent', stringCodec),
+  comment: omitEmptyField('comment', stringCodec),
+  created: field('created', pointerCodec(timestampCodec)),
+  container: omitEmptyField('container', stringCodec),
+  containerConfig: field('container_config', containerConfigCodec),
+  dockerVersion: omitEmptyField('docker_version', stringCodec),
+  author: omitEmptyField('author', stringCodec),
+  config: omitEmptyField('config', pointerCodec(containerConfigCodec)),
+  architecture: omitEmptyField('architecture', stringCodec),
+  variant: omitEmptyField('variant', stringCodec),
+  os: omitEmptyField('os', stringCodec),
+  size: omitEmptyField('Size', int64Codec),
+};
+
+/** What Docker hashes for a v1 id: the v1 fields, the layer, and the parent's v1 id. */
+interface V1IdInput extends V1Image {
+  readonly layerId: ChainId | '';
+}
+
+const v1IdInputCodec = structCodec<V1IdInput>(
+  sortedFields<V1IdInput>({ ...v1ImageFields, layerId: field('layer_id', textCodec<ChainId>()) }),
+);
+
+const encoder = new TextEncoder();
+
+/**
+ * Returns the id that Docker's v1 format gives to an image with this layer: the digest of the v1 fields without their
+ * id, the chain id, and the parent's v1 id, as the Go package's v1.CreateID. `layerId` is empty for an image without
+ * layers, `parent` for an image without one.
+ */
+export function createV1Id(v1Image: V1Image, layerId: ChainId | '', parent: Digest | '' = ''): Digest {
+  const input = { ...v1Image, id: '', layerId, parent: parent === '' ? v1Image.parent : parent };
+  return digestOf(encoder.encode(v1IdInputCodec.encode(input)));
+}
+
+/** The `rootfs` of a config. */
+interface RootFSConfig {
+  readonly type: string;
+  readonly diffIds: readonly (DiffId | '')[] | null;
+}
+
+/** What a config holds (OCI image spec, config.md, and Docker's additions), as decoded: nothing is checked yet. */
+interface ImageConfig extends V1Image {
+  readonly rootfs?: RootFSConfig | undefined;
+  readonly history: readonly History[] | null;
+  readonly osVersion: string;
+  readonly osFeatures: readonly string[] | null;
+}
+
+const rootfsCodec: Codec<RootFSConfig> = structCodec<RootFSConfig>({
+  type: field('type', stringCodec),
+  diffIds: omitEmptyField('diff_ids', sliceCodec(textCodec<DiffId>())),
+});
+
+/** Go's `image.Image`. */
+const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
+  sortedFields<ImageConfig>({
+    ...v1ImageFields,
+    history: omitEmptyField('history', sliceCodec(historyCodec)),
+    osFeatures: omitEmptyField('os.features', sliceCodec(stringCodec)),
+    osVersion: omitEmptyField('os.version', stringCodec),
+    rootfs: omitEmptyField('rootfs', pointerCodec(rootfsCodec)),
+  }),
+);
+
+/** A config that was taken in may be longer than one that would be taken in now. */
+const STORED: JsonLimits = { maxNumberLength: MAX_CONFIG_BYTES };
+const INCOMING: JsonLimits = { maxValues: MAX_CONFIG_VALUES };
+
+/**
+ * Returns what the config `bytes` hold.
+ * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing
+ */
+function decodeImageConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
+  return withRootFS(readImageConfig(bytes, STORED));
+}
+
+/**
+ * Returns what the config `bytes` hold, in no more time than MAX_CONFIG_VALUES values take.
+ * @throws {StoreError} CONFIG_INVALID as `decodeImageConfig`, and when they hold more values than MAX_CONFIG_VALUES, more
+ *   build steps than MAX_HISTORY_ENTRIES, or a number longer than MAX_JSON_NUMBER_LENGTH
+ */
+function decodeIncomingConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
+  const config = withRootFS(readImageConfig(bytes, INCOMING));
+  const found = config.history?.length ?? 0;
+  if (found > MAX_HISTORY_ENTRIES) {
+    throw invalid(`history: expected at most ${MAX_HISTORY_ENTRIES} build steps, found ${found}`);
+  }
+  return config;
+}
+
+function withRootFS(config: ImageConfig): ImageConfig & { readonly rootfs: RootFSConfig } {
+  const { rootfs } = config;
+  if (rootfs === undefined) throw invalid('expected an object rootfs, found none');
+  return config as ImageConfig & { readonly rootfs: RootFSConfig };
+}
+
+function readImageConfig(bytes: Uint8Array, limits: JsonLimits): ImageConfig {
+  try {
+    return decodeJson(bytes, imageConfigCodec, limits);
+  } catch (error) {
+    if (error instanceof JsonError) throw invalid(error.message, error);
+    throw error;
+  }
+}
+
+function invalid(problem: string, cause?: JsonError): StoreError {
+  const data = cause === undefined || cause.path === '' ? {} : { field: cause.path };
+  return new StoreError('CONFIG_INVALID', `the image config cannot be read: ${problem}`, { cause, data });
+}
 
 /** An image: what its config says, and its id. It never changes; text that the config does not give is empty. */
 export interface Image {
@@ -67,8 +228,6 @@ interface Parts {
   readonly id?: ImageId | undefined;
   readonly raw?: Uint8Array | undefined;
 }
-
-const encoder = new TextEncoder();
 
 class ConfiguredImage implements Image {
   readonly #parts: Parts;
@@ -209,7 +368,7 @@ export function newImage(id: ImageId): Image {
 }
 
 /** Returns an image that has the fields `config`, and the rest as Go's zero values. */
-export function imageFromConfig(config: Partial<ImageConfig>): Image {
+function imageFromConfig(config: Partial<ImageConfig>): Image {
   const whole = { ...imageConfigCodec.zero(), ...config };
   return new ConfiguredImage({ config: whole, rootFS: rootFSOf(whole) });
 }
@@ -222,4 +381,101 @@ export function clone(image: Image, id: ImageId): Image {
 
 function rootFSOf({ rootfs }: ImageConfig): RootFS {
   return fixedRootFS(rootfs?.type ?? TypeLayers, (rootfs?.diffIds ?? []) as readonly DiffId[]);
+}
+
+/** What a commit adds to an image. Settings that are not given are Go's zero values. */
+export interface ChildConfig {
+  /** Id of the container that is committed. */
+  readonly containerId?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
+  /** The new layer; the empty layer (`EMPTY_LAYER_DIFF_ID`) adds none. */
+  readonly diffId: DiffId;
+  /** Settings of the container; its `cmd` becomes the history entry's `createdBy`. */
+  readonly containerConfig?: Partial<ContainerConfig> | undefined;
+  /** What containers of the new image start with. */
+  readonly config?: Partial<ContainerConfig> | undefined;
+}
+
+/** Where a child image takes what it is not told. */
+export interface ChildImageOptions {
+  /** Milliseconds since the epoch, for `created`; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+  /** Architecture when the parent has none; default this machine's. */
+  readonly hostArchitecture?: string | undefined;
+}
+
+/** Digest of a tar without entries: the layer of a step that changed no file. */
+export const EMPTY_LAYER_DIFF_ID = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' as DiffId;
+
+/** Stands in `docker_version` for the version of Docker that would have made the image. */
+const DOCKER_VERSION = 'library-import';
+
+/**
+ * Returns the image that a commit on top of `image` gives, for the operating system `os`: one
+ * more layer unless it is the empty one, one more history entry, created now. As the Go package's NewChildImage it
+ * keeps no comment of its own and does not say its parent.
+ */
+export function newChildImage(image: Image, child: ChildConfig, os: string, options: ChildImageOptions = {}): Image {
+  const isEmptyLayer = child.diffId === EMPTY_LAYER_DIFF_ID;
+  const containerConfig = newContainerConfig(child.containerConfig);
+  const createdBy = (containerConfig.cmd ?? []).join(' ');
+  const step = newHistory(child.author ?? '', child.comment ?? '', createdBy, isEmptyLayer, options.now);
+  const { type, diffIds } = image.rootFS;
+  return imageFromConfig({
+    dockerVersion: DOCKER_VERSION,
+    config: child.config === undefined ? undefined : newContainerConfig(child.config),
+    architecture: image.baseImgArch(options.hostArchitecture ?? hostArchitecture()),
+    variant: image.baseImgVariant(),
+    os,
+    container: child.containerId ?? '',
+    containerConfig,
+    author: child.author ?? '',
+    created: step.created,
+    rootfs: { type, diffIds: isEmptyLayer ? diffIds : [...diffIds, child.diffId] },
+    history: [...image.history, step],
+    osVersion: image.osVersion,
+    osFeatures: image.osFeatures,
+  });
+}
+
+/**
+ * Returns when the history of `image` can be that of its layers: at most one entry that added a layer for each diff id.
+ * @throws {StoreError} HISTORY_INVALID when there are more
+ */
+export function checkHistory(image: Pick<Image, 'history' | 'rootFS'>): void {
+  const steps = image.history.filter((entry) => !entry.emptyLayer).length;
+  const layers = image.rootFS.diffIds.length;
+  if (steps <= layers) return;
+  const message = `too many non-empty layers in the image's history: expected at most ${layers}, found ${steps}`;
+  throw new StoreError('HISTORY_INVALID', message, { data: { layers, steps } });
+}
+
+/**
+ * Whether `child` can have been built from `parent`: the parent's history is the beginning of the child's, which
+ * goes on, and so are its diff ids, which need not; or neither has a history.
+ * Docker's loader wants exactly one more history entry; archives that it wrote itself have more.
+ */
+export function isValidParent(
+  child: Pick<Image, 'history' | 'rootFS'>,
+  parent: Pick<Image, 'history' | 'rootFS'>,
+): boolean {
+  if (child.history.length === 0 && parent.history.length === 0) return true;
+  if (parent.history.length >= child.history.length) return false;
+  return (
+    parent.history.every((entry, at) => {
+      const other = child.history[at];
+      return other !== undefined && sameHistory(entry, other);
+    }) && parent.rootFS.diffIds.every((diffId, at) => diffId === child.rootFS.diffIds[at])
+  );
+}
+
+/**
+ * Returns when `os` is `expected`, by default this machine's, in whatever case.
+ * @throws {StoreError} OS_UNSUPPORTED when it is another
+ */
+export function checkOS(os: string, expected: string = hostOs()): void {
+  if (os.toLowerCase() === expected.toLowerCase()) return;
+  const message = `operating system ${JSON.stringify(os)} is not supported: expected ${JSON.stringify(expected)}`;
+  throw new StoreError('OS_UNSUPPORTED', message, { data: { os, expected } });
 }

@@ -1,40 +1,84 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { StoreError } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import type { StoredEvent } from '../model/events.js';
-import type { Subject } from '../model/subjects.js';
+import type { StoredEvent, Subject } from '../model/events.js';
 import { readClock } from '../model/timestamp.js';
-import type { HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './audit/audit.js';
-import type { AuditReader } from './audit/audit-reader.js';
-import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence/evidence.js';
-import { type SaveParts, saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import type { AuditReader, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './past/audit.js';
+import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence.js';
+import { saveArchive, saveArchiveTo, type SaveParts } from './archives/save-archive.js';
 import { mustBeObject } from './argument-types.js';
-import type { BackupOptions, BackupReport } from './backup/backup.js';
-import { decideClearMetadata, decideSetMetadata } from './decide/metadata.js';
-import type { EventStoreParts, LayerPlace } from './event-store-parts.js';
-import type { ImageStore } from './image-store.js';
+import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
+import { decideClearMetadata, decideSetMetadata } from './commands/metadata.js';
+import { type EventStoreParts, type LayerPlace, type WiredStore, wireStore } from './wire-store.js';
+import type { ImageStore } from './images.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import type { ErasedContent, EraseOptions, Erasure, PruneOptions, PruneResult } from './erase/erasing.js';
-import { refuseWriter } from './open/directory-claim.js';
-import { removeOwner } from './open/owner-file.js';
-import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections/own-projection.js';
-import type { ReferenceStore } from './reference-store.js';
-import { statsOf } from './stats.js';
-import type { EventStore, LoadOptions, LoadResult, ResolveOptions, SaveOptions, StoreStats } from './event-store.js';
-import type { LayerMetadata, LayerStore, ReferenceEntry, StoreBackend, WriteOptions } from './store.js';
-import type { StoreLog } from './read/log-reads.js';
+import type { ErasedContent, EraseOptions, Erasure, PruneOptions, PruneResult } from './commands/erase.js';
+import { refuseWriter, removeOwner } from './open/lock.js';
+import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections.js';
+import type { ReferenceStore } from './references.js';
+import {
+  type EventStore,
+  type LayerMetadata,
+  type LayerStore,
+  type LoadOptions,
+  type LoadResult,
+  type ReferenceEntry,
+  type ResolveOptions,
+  type SaveOptions,
+  statsOf,
+  type StoreBackend,
+  type StoreStats,
+  type WriteOptions,
+} from './event-store.js';
+import type { StoreLog } from './follow/event-filter.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import { Reserve } from './files/reserve.js';
-import { StoreState } from './store-state.js';
-import type { VerifyOptions } from './verify/verify-options.js';
-import type { Violation } from './verify/violation.js';
-import { type WiredStore, wireStore } from './wire-store.js';
-import { originOf } from './write/envelope.js';
-import { loadCode } from '../load-code.js';
+import type { VerifyOptions, Violation } from './verify/verify-source.js';
+import { originOf } from './writer.js';
+
+/** Whether a store may be read and written: asked before every call. */
+export class StoreState {
+  readonly directory: string;
+  readonly readOnly: boolean;
+  #isClosed = false;
+
+  constructor(directory: string, readOnly: boolean) {
+    this.directory = directory;
+    this.readOnly = readOnly;
+  }
+
+  /** From now on nothing may be read or written. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** @throws {StoreError} STORE_CLOSED */
+  checkOpen(): void {
+    if (this.#isClosed) throw this.closedError();
+  }
+
+  /** @throws {StoreError} STORE_CLOSED, STORE_READ_ONLY */
+  checkWritable(): void {
+    this.checkOpen();
+    if (this.readOnly) throw this.readOnlyError();
+  }
+
+  closedError(): StoreError {
+    return new StoreError('STORE_CLOSED', `the store ${this.directory} is closed`, {
+      data: { directory: this.directory },
+    });
+  }
+
+  readOnlyError(): StoreError {
+    return new StoreError('STORE_READ_ONLY', `the store ${this.directory} was opened for reading only`, {
+      data: { directory: this.directory },
+    });
+  }
+}
 
 /** The store over an event log: each call is handed to the member that answers it, if the store is open. */
 export class LocalEventStore implements EventStore {
@@ -271,7 +315,7 @@ export class LocalEventStore implements EventStore {
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
     const { reader, rebuilds } = this.#wired;
-    const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-open-store.js'));
+    const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
       verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() }, options);
     if (!this.#state.readOnly) return verified();

@@ -1,12 +1,10 @@
-import { loadCode } from '../load-code.js';
-import type { RestoreOptions, RestoreReport } from './backup/backup.js';
-import type { ImageStoreOptions } from './backends/new-image-store.js';
-import type { EventStore, OpenOptions } from './event-store.js';
-import type { CheckpointSigner } from './keys/checkpoint-signer.js';
+import { loadCode } from '../errors.js';
+import type { RestoreOptions, RestoreReport } from './backup/backup-layout.js';
+import type { ImageStoreOptions } from './docker-backend.js';
+import type { EventStore, LayerGetReleaser, OpenOptions, Store, StoreBackend } from './event-store.js';
+import type { CheckpointSigner } from './keys.js';
 import type { RebuildOptions, RebuildResult } from './rebuild/rebuild.js';
-import type { LayerGetReleaser, Store, StoreBackend } from './store.js';
-import type { VerifyOptions } from './verify/verify-options.js';
-import type { Violation } from './verify/violation.js';
+import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
 /*
  * The ways into the library that need a database or files. Each loads its code when it is first called: with all of it an import of
@@ -59,7 +57,7 @@ export async function restoreStore(
   source: string,
   options: RestoreOptions = {},
 ): Promise<RestoreReport> {
-  const code = await loadCode('that restores', import('./backup/restore-store.js'));
+  const code = await loadCode('that restores', import('./backup/restore.js'));
   return code.restoreStore(directory, source, options);
 }
 
@@ -86,7 +84,7 @@ export async function newImageStore(
   layers: LayerGetReleaser,
   options: ImageStoreOptions = {},
 ): Promise<Store> {
-  const code = await loadCode('of image stores', import('./backends/new-image-store.js'));
+  const code = await loadCode('of image stores', import('./docker-backend.js'));
   return code.newImageStore(backend, layers, options);
 }
 
@@ -97,7 +95,7 @@ export async function newImageStore(
  * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
  */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
-  const code = await loadCode("of Docker's layout", import('./backends/fs-backend.js'));
+  const code = await loadCode("of Docker's layout", import('./docker-backend.js'));
   return code.newFSStoreBackend(root);
 }
 
@@ -110,7 +108,7 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
  *   ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
-  const code = await loadCode('of keys', import('./keys/key-file.js'));
+  const code = await loadCode('of keys', import('./keys.js'));
   return code.createKeyFile(path, origin);
 }
 
@@ -120,7 +118,7 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
  * @throws {StoreError} FILE_NOT_FOUND, KEY_EXPOSED, KEY_INVALID, IO_FAILED
  */
 export async function readSigner(path: string): Promise<CheckpointSigner> {
-  const code = await loadCode('of signers', import('./keys/checkpoint-signer.js'));
+  const code = await loadCode('of signers', import('./keys.js'));
   return code.readSigner(path);
 }
 
@@ -128,7 +126,7 @@ export async function readSigner(path: string): Promise<CheckpointSigner> {
 function laterCode(): readonly Promise<unknown>[] {
   return [
     import('./archives/load-archive.js'),
-    import('./verify/verify-open-store.js'),
+    import('./verify/verify-store.js'),
     import('./backup/write-backup.js'),
     import('tar-stream'),
   ];

@@ -1,37 +1,57 @@
-import { StoreError } from '../errors.js';
+import type { ViewSet } from '../../projections/views.js';
 import type { Log } from '../log/log.js';
+import type { ImagePolicy } from './commands/create.js';
+import { BlobCleaner, type BlobStore } from './layers/blob-store.js';
+import { type HeldLayers, LayerHolds, LocalLayers } from './layers/layer-store.js';
+import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
+import type { Sidecar } from './open/sidecar.js';
+import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
+import { pastViewsAt, type Snapshotter, viewsAt } from './snapshots/snapshotter.js';
+import { StoreError } from '../errors.js';
 import type { Digest, ImageId } from '../model/digest.js';
-import type { StoredConfig } from '../model/stored-config.js';
-import { storedImage } from '../model/stored-image.js';
-import { AuditReader } from './audit/audit-reader.js';
-import { seqAt } from './audit/seq-at.js';
-import { LogBackend } from './backends/log-backend.js';
+import { type StoredConfig, storedImage } from '../model/stored-image.js';
+import { AuditReader, seqAt } from './past/audit.js';
+import { LogBackend } from './log-backend.js';
 import { StoreBackups } from './backup/store-backups.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
-import { ConfigCache } from './config-cache.js';
-import type { Decide } from './decide/decision.js';
-import type { EventStoreParts } from './event-store-parts.js';
-import { refuseErased } from './erase/erased.js';
-import { Eraser } from './erase/eraser.js';
-import { nodeSha256 } from './files/node-hash.js';
-import { imageDetails } from './image-details.js';
-import { ImageStore } from './image-store.js';
-import type { Evidence } from './evidence/evidence.js';
-import { LogEvidence } from './evidence/log-evidence.js';
-import { StoreEvidence } from './evidence/store-evidence.js';
-import { BlobCleaner } from './layers/blob-cleaner.js';
-import { LayerHolds } from './layers/layer-holds.js';
-import { LocalLayers } from './layers/layer-store.js';
-import { KeptStates } from './own-projections/kept-states.js';
-import { OwnProjectionSet } from './own-projections/own-projection-set.js';
-import { EventReader } from './read/event-reader.js';
-import { StoreRebuild } from './rebuild/store-rebuild.js';
-import { ReferenceStore } from './reference-store.js';
-import { pastViewsAt, viewsAt } from './snapshots/views-at.js';
-import type { StoreState } from './store-state.js';
-import { originOf } from './write/envelope.js';
-import { Writer } from './write/writer.js';
-import type { WriteOptions } from './store.js';
+import { ConfigCache, imageDetails, ImageStore } from './images.js';
+import type { Decide } from './commands/decision.js';
+import { Eraser, refuseErased } from './commands/erase.js';
+import { nodeSha256 } from './files/files.js';
+import { type Evidence, LogEvidence, StoreEvidence } from './evidence.js';
+import { KeptStates, OwnProjectionSet } from './own-projections.js';
+import { EventReader } from './follow/event-reader.js';
+import { StoreRebuild } from './rebuild/rebuild.js';
+import { ReferenceStore } from './references.js';
+import type { StoreState } from './local-event-store.js';
+import { originOf, Writer } from './writer.js';
+import type { WriteOptions } from './event-store.js';
+
+/** Where an event store keeps layers: with itself, elsewhere, or not at all. */
+export type LayerPlace = 'own' | 'elsewhere' | 'none';
+
+export interface EventStoreParts {
+  readonly directory: string;
+  readonly sidecar: Sidecar;
+  readonly log: Log;
+  readonly checkpoints: CheckpointKeeper;
+  readonly snapshots: SnapshotFolder;
+  readonly snapshotter: Snapshotter;
+  /** Views that have folded the log to its head. */
+  readonly viewSet: ViewSet;
+  readonly blobs: BlobStore;
+  readonly layerPlace: LayerPlace;
+  readonly heldLayers: HeldLayers | undefined;
+  readonly policy: ImagePolicy;
+  readonly readOnly: boolean;
+  readonly actor: string;
+  /** The caller's clock: what it gives is checked each time. */
+  readonly now: () => number;
+  /** Told what went wrong and did no harm. */
+  readonly onNotice: (notice: string) => void;
+  /** Called once, when nothing is open any more: lets this process open the directory again. */
+  readonly onClosed: () => void;
+}
 
 /** The members of an event store, each over the same log, views and writer. */
 export interface WiredStore {

@@ -3,14 +3,19 @@ import type { Duplex } from 'node:stream';
 import { StoreError } from '../errors.js';
 import { type DiffId, type Digest, digestFromHash } from '../model/digest.js';
 import type { Descriptor } from '../model/events.js';
-import { COMPRESSION_MAGIC_BYTES, type Compression, detectCompression } from './compression.js';
-import { createDecoder } from './decoder.js';
-import { compressionError } from './decompress.js';
-import { ExpansionGuard, type ExpansionLimits } from './expansion-guard.js';
+import {
+  type Compression,
+  COMPRESSION_MAGIC_BYTES,
+  compressionError,
+  createDecoder,
+  detectCompression,
+  ExpansionGuard,
+  type ExpansionLimits,
+} from './decompress.js';
 import { TarScan, type TarScanOptions } from './tar-scan.js';
 
 /** What a file is as a layer. */
-export interface LayerMeasure {
+interface LayerMeasure {
   /** Digest of the decompressed bytes, all of them. */
   readonly diffId: DiffId;
   /** Bytes of the regular files in the tar. */

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { ArchiveFile } from '../../src/archive/archive-file.js';
+import { ArchiveFile } from '../../src/archive/archive-files.js';
 import { ArchiveTree, type LinkLimits } from '../../src/archive/archive-tree.js';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ARCHIVE_NAME_BYTES, MAX_LINK_DEPTH, MAX_PATH_LOOKUP_BYTES } from '../../src/limits.js';

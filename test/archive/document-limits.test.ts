@@ -1,13 +1,12 @@
 import test from 'ava';
-import { ArchiveFile } from '../../src/archive/archive-file.js';
-import { DocumentBudget } from '../../src/archive/document-budget.js';
-import { dockerManifestCodec, parseDocument } from '../../src/archive/documents.js';
+import { ArchiveFile } from '../../src/archive/archive-files.js';
+import { dockerManifestCodec, DocumentBudget, parseDocument } from '../../src/archive/documents.js';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ARCHIVE_DOCUMENT_BYTES, MAX_JSON_VALUES } from '../../src/limits.js';
 import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
 import {
-  type BuiltImage,
   buildImage,
+  type BuiltImage,
   dockerEntries,
   indexOf,
   LAYOUT,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
-import type { ArchiveContents } from '../../src/archive/archive.js';
+import type { ArchiveContents } from '../../src/archive/archive-files.js';
 import { digestOf } from '../../src/model/digest.js';
 import { fixturePath } from '../support/fixtures.js';
 import { stagedBytes } from './memory-staging.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { scanArchive } from '../../src/archive/scan-archive.js';
+import { scanArchive } from '../../src/archive/archive-tree.js';
 import { MAX_MEMORY_BYTES, MAX_MEMORY_FILE_BYTES } from '../../src/limits.js';
 import { buildTar, inChunks } from '../tar/build-tar.js';
 import { MemoryStaging } from './memory-staging.js';

@@ -1,4 +1,4 @@
-import type { StagedFile, Staging } from '../../src/archive/archive.js';
+import type { StagedFile, Staging } from '../../src/archive/archive-files.js';
 
 /** A staging area in memory that counts what is left in it, and catches wrong use. */
 export class MemoryStaging implements Staging {

@@ -1,5 +1,5 @@
-import type { ArchiveContents } from '../../src/archive/archive.js';
-import { type ReadArchiveOptions, readArchive } from '../../src/archive/read-archive.js';
+import type { ArchiveContents } from '../../src/archive/archive-files.js';
+import { readArchive, type ReadArchiveOptions } from '../../src/archive/read-archive.js';
 import { inChunks } from '../tar/build-tar.js';
 import { MemoryStaging } from './memory-staging.js';
 

@@ -1,6 +1,6 @@
-import type { ArchiveContents, StagedFile } from '../../src/archive/archive.js';
-import type { SavedArchive } from '../../src/archive/saved-archive.js';
-import { type WriteArchiveOptions, writeArchive } from '../../src/archive/write-archive.js';
+import type { ArchiveContents, StagedFile } from '../../src/archive/archive-files.js';
+import type { SavedArchive } from '../../src/archive/plan-archive.js';
+import { writeArchive, type WriteArchiveOptions } from '../../src/archive/write-archive.js';
 import type { Digest } from '../../src/model/digest.js';
 import { collect } from '../tar/build-tar.js';
 

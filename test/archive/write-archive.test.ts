@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import type { ArchiveContents } from '../../src/archive/archive.js';
-import type { SavedArchive } from '../../src/archive/saved-archive.js';
+import type { ArchiveContents } from '../../src/archive/archive-files.js';
+import type { SavedArchive } from '../../src/archive/plan-archive.js';
 import { writeArchive } from '../../src/archive/write-archive.js';
 import { isStoreError } from '../../src/errors.js';
 import { fixturePath } from '../support/fixtures.js';
 import { buildTar, inChunks } from '../tar/build-tar.js';
 import { rejection } from '../support/rejection.js';
-import { readTar } from '../../src/tar/tar-reader.js';
+import { readTar } from '../../src/tar/tar-scan.js';
 import { buildImage, dockerEntries } from './built-archives.js';
 import { readBytes } from './read-fixture.js';
 import { savedBytes, toSaved } from './saved-contents.js';

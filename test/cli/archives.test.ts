@@ -7,7 +7,7 @@ import test from 'ava';
 import { rejection } from '../support/rejection.js';
 import { requires } from '../support/requires.js';
 import { writeArchiveFile } from '../../src/cli/archive-target.js';
-import { Interruption } from '../../src/cli/interruption.js';
+import { Interruption } from '../../src/cli/exit-codes.js';
 import { archive, objectsOf, startSession } from './session.js';
 
 const SHOP_LOADED = `docker25-all.tar: docker archive, 5 images (5 new), 7 new layers

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { parseCheckpoint, signCheckpoint, verifyCheckpoint } from '../../src/log/checkpoint.js';
-import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
-import { parseProof } from '../../src/log/tlog-proof.js';
+import { parseCheckpoint, parseProof, signCheckpoint, verifyCheckpoint } from '../../src/log/checkpoint.js';
+import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note.js';
 import { understand } from './grammar.js';
 import { archive, objectsOf, type Session, startSession } from './session.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Interruption } from '../../src/cli/interruption.js';
+import { Interruption } from '../../src/cli/exit-codes.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { archive, ids, objectsOf, type Session, SESSION_START, startSession } from './session.js';
 

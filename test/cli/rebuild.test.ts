@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { eventKey, treeKey } from '../../src/log/keys.js';
+import { eventKey, treeKey } from '../../src/log/rows.js';
 import { tamper } from '../support/test-log.js';
 import { archive, startSession } from './session.js';
 

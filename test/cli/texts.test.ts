@@ -1,18 +1,23 @@
 import test, { type ExecutionContext } from 'ava';
 import pico from 'picocolors';
-import { globMatcher } from '../../src/cli/query/glob.js';
-import { bar } from '../../src/cli/render/bar.js';
-import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
-import { isPrintable, printable } from '../../src/cli/render/printable.js';
-import { paintJson } from '../../src/cli/render/paint-json.js';
-import { jsonText } from '../../src/cli/render/json-text.js';
-import { sizeText } from '../../src/cli/render/size-text.js';
-import { tableLines } from '../../src/cli/render/table.js';
-import { durationText, localText } from '../../src/cli/render/time-text.js';
-import { treeLines } from '../../src/cli/render/tree.js';
-import { UsageError } from '../../src/cli/usage-error.js';
+import { globMatcher } from '../../src/cli/query.js';
+import { bar } from '../../src/cli/render/progress.js';
+import {
+  displayWidth,
+  durationText,
+  isPrintable,
+  jsonText,
+  localText,
+  pad,
+  paintJson,
+  printable,
+  sizeText,
+  truncate,
+} from '../../src/cli/render/text.js';
+import { tableLines, treeLines } from '../../src/cli/render/table.js';
+import { UsageError } from '../../src/cli/exit-codes.js';
 import { momentsOf, parseWhen } from '../../src/cli/when.js';
-import type { When } from '../../src/store/audit/audit.js';
+import type { When } from '../../src/store/past/audit.js';
 
 const mark = (kind: string) => (text: unknown) => `${kind}<${String(text)}>`;
 

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
-import { formatCheckpoint, parseCheckpoint, signCheckpoint } from '../../src/log/checkpoint.js';
-import { formatEntries, parseEntries, parseTilePath, tilePath, tilesOfTree } from '../../src/log/merkle/tile.js';
-import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
-import { formatNote, parseNote } from '../../src/log/signed-note.js';
-import { formatProof, parseProof } from '../../src/log/tlog-proof.js';
+import {
+  formatCheckpoint,
+  formatProof,
+  parseCheckpoint,
+  parseProof,
+  signCheckpoint,
+} from '../../src/log/checkpoint.js';
+import { formatEntries, parseEntries, parseTilePath, tilePath, tilesOfTree } from '../../src/log/merkle.js';
+import { formatNote, generatePrivateKey, parseNote, parsePrivateKey, parseVerifierKey } from '../../src/log/note.js';
 import { fixturePath } from '../support/fixtures.js';
 import { bytesOf } from '../support/text-bytes.js';
 import { allowedFailure } from './allowed-failure.js';

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import test from 'ava';
 import fc from 'fast-check';
-import { base64ToBytes, bytesToBase64 } from '../../src/log/base64.js';
+import { base64ToBytes, bytesToBase64 } from '../../src/log/note.js';
 
 test('bytes are written as Node writes them, and read back', (t) => {
   fc.assert(

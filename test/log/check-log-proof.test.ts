@@ -1,10 +1,15 @@
 import test from 'ava';
-import { type CheckProofOptions, checkProof } from '../../src/log/check-log-proof.js';
-import { formatCheckpoint, parseCheckpoint, signCheckpoint } from '../../src/log/checkpoint.js';
-import { leafHash } from '../../src/log/leaf-hash.js';
-import { generatePrivateKey, parsePrivateKey } from '../../src/log/note-key.js';
+import {
+  checkProof,
+  type CheckProofOptions,
+  formatCheckpoint,
+  formatProof,
+  parseCheckpoint,
+  signCheckpoint,
+} from '../../src/log/checkpoint.js';
+import { leafHash } from '../../src/log/merkle.js';
+import { generatePrivateKey, parsePrivateKey } from '../../src/log/note.js';
 import { decodeRecord, encodeRecord } from '../../src/log/record.js';
-import { formatProof } from '../../src/log/tlog-proof.js';
 import { rejection } from '../support/rejection.js';
 import { creationOf, eventsFrom } from '../support/stored-event.js';
 import { bytesOf } from '../support/text-bytes.js';

@@ -8,7 +8,7 @@ import {
   signCheckpoint,
   verifyCheckpoint,
 } from '../../src/log/checkpoint.js';
-import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
+import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note.js';
 import { fixturePath } from '../support/fixtures.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { Packr } from 'msgpackr';
-import { formatPosition, parsePosition } from '../../src/log/consumer-position.js';
-import { positionKey } from '../../src/log/keys.js';
+import { formatPosition, parsePosition, positionKey } from '../../src/log/rows.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { LevelLog } from '../../src/log/level-log.js';
 import type { ContentReader } from '../../src/log/log.js';
 import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';

@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { formatEventRow, parseEventRow } from '../../src/log/event-row.js';
-import { leafHash } from '../../src/log/leaf-hash.js';
+import { formatEventRow, parseEventRow } from '../../src/log/rows.js';
+import { leafHash } from '../../src/log/merkle.js';
 import { encodeRecord } from '../../src/log/record.js';
 import { bytesToHex, sha256 } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { anyEvent } from '../support/event-arbitraries.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, eventsFrom } from '../support/stored-event.js';

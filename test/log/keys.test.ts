@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { contentKey, eventKey, seqOfKey, treeKey } from '../../src/log/keys.js';
+import { contentKey, eventKey, seqOfKey, treeKey } from '../../src/log/rows.js';
 import { bytesToHex } from '../../src/model/digest.js';
 import { anyDigest } from '../support/event-arbitraries.js';
 

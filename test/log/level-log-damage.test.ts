@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { contentKey, eventKey } from '../../src/log/keys.js';
+import { contentKey, eventKey } from '../../src/log/rows.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

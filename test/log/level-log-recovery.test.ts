@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { LevelLog } from '../../src/log/level-log.js';
-import { eventKey } from '../../src/log/keys.js';
+import { eventKey } from '../../src/log/rows.js';
 import { digestOf } from '../../src/model/digest.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { rejection } from '../support/rejection.js';

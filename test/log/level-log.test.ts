@@ -4,7 +4,7 @@ import { LevelLog } from '../../src/log/level-log.js';
 import type { LogEntry } from '../../src/log/log.js';
 import { encodeRecord } from '../../src/log/record.js';
 import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

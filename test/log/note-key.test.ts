@@ -1,7 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import test from 'ava';
-import { base64ToBytes } from '../../src/log/base64.js';
-import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
+import { base64ToBytes, generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../src/log/note.js';
 import { rejection } from '../support/rejection.js';
 import { bytesOf } from '../support/text-bytes.js';
 

@@ -1,7 +1,6 @@
 import test from 'ava';
 import type { ErrorCode } from '../../src/errors.js';
-import { openFailure } from '../../src/log/open-failure.js';
-import { readFailure } from '../../src/log/read-failure.js';
+import { openFailure, readFailure } from '../../src/log/open-level.js';
 
 const opening = test.macro({
   exec(t, message: string, levelCode: string | undefined, code: ErrorCode) {

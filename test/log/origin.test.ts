@@ -1,6 +1,6 @@
 import test from 'ava';
 import { MAX_ORIGIN_BYTES } from '../../src/limits.js';
-import { checkOrigin } from '../../src/log/origin.js';
+import { checkOrigin } from '../../src/log/note.js';
 import { storeError } from '../support/store-error.js';
 
 for (const name of ['a', 'example.com/log42', 'imagelog/b7e1', 'ü—名', 'x'.repeat(MAX_ORIGIN_BYTES)]) {

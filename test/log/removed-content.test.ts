@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { REMOVED_PREFIX } from '../../src/log/keys.js';
+import { REMOVED_PREFIX } from '../../src/log/rows.js';
 import { LevelLog, type LevelLogOptions } from '../../src/log/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { FailingDatabases } from '../support/failing-database.js';
 import { filesWith } from '../support/files-with.js';
 import { rejection } from '../support/rejection.js';

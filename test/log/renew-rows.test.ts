@@ -1,15 +1,14 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { eventKey, keyAt, SUBJECT_PREFIX, TREE_PREFIX, treeKey } from '../../src/log/keys.js';
+import { eventKey, keyAt, SUBJECT_PREFIX, TREE_PREFIX, treeKey } from '../../src/log/rows.js';
 import type { LevelLog } from '../../src/log/level-log.js';
-import type { Database } from '../../src/log/log-source.js';
+import type { Database } from '../../src/log/log.js';
 import { openLevel } from '../../src/log/open-level.js';
 import { rowsOfKind } from '../../src/log/stored-rows.js';
 import { subjectPrefix } from '../../src/log/subject-index.js';
 import { bytesToHex, sha256 } from '../../src/model/digest.js';
-import type { StoredEvent } from '../../src/model/events.js';
-import type { Subject } from '../../src/model/subjects.js';
+import type { StoredEvent, Subject } from '../../src/model/events.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';

@@ -1,8 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES } from '../../src/limits.js';
-import { parsePrivateKey, parseVerifierKey } from '../../src/log/note-key.js';
-import { formatNote, type NoteSignature, parseNote, verifyNote } from '../../src/log/signed-note.js';
+import {
+  formatNote,
+  type NoteSignature,
+  parseNote,
+  parsePrivateKey,
+  parseVerifierKey,
+  verifyNote,
+} from '../../src/log/note.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf } from '../support/text-bytes.js';

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { keyAt, SUBJECT_PREFIX } from '../../src/log/keys.js';
+import { keyAt, SUBJECT_PREFIX } from '../../src/log/rows.js';
 import type { LevelLog } from '../../src/log/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import { seqsOfRow, subjectPrefix, subjectRows } from '../../src/log/subject-index.js';
 import { bytesToHex, type ChainId, type Digest, type ImageId, sha256 } from '../../src/model/digest.js';
-import type { EventBody, StoredEvent } from '../../src/model/events.js';
-import { isAbout, type Subject, subjectsOf } from '../../src/model/subjects.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { type EventBody, isAbout, type StoredEvent, type Subject, subjectsOf } from '../../src/model/events.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
 import { FailingDatabases } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_PROOF_BYTES, MAX_PROOF_HASHES } from '../../src/limits.js';
-import { bytesToBase64 } from '../../src/log/base64.js';
-import { formatProof, parseProof } from '../../src/log/tlog-proof.js';
+import { bytesToBase64 } from '../../src/log/note.js';
+import { formatProof, parseProof } from '../../src/log/checkpoint.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf } from '../support/text-bytes.js';
 import { flippedBits } from './flipped-bits.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { checkOS } from '../../src/model/check-os.js';
-import { hostOs } from '../../src/model/host.js';
+import { checkOS } from '../../src/model/image.js';
+import { hostOs } from '../../src/model/platform.js';
 import { storeError } from '../support/store-error.js';
 
 test("the host's operating system is supported in any case", (t) => {

@@ -1,7 +1,6 @@
 import test from 'ava';
-import { EMPTY_LAYER_DIFF_ID, newChildImage } from '../../src/model/child-image.js';
-import { digestOf, type DiffId, type ImageId } from '../../src/model/digest.js';
-import { newFromJSON, newImage } from '../../src/model/image.js';
+import { EMPTY_LAYER_DIFF_ID, newChildImage, newFromJSON, newImage } from '../../src/model/image.js';
+import { type DiffId, digestOf, type ImageId } from '../../src/model/digest.js';
 import { timestampFromMs } from '../../src/model/timestamp.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';
 

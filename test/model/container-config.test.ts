@@ -1,7 +1,7 @@
 import test from 'ava';
 import { type ContainerConfig, containerConfigCodec, newContainerConfig } from '../../src/model/container-config.js';
-import { decodeJson } from '../../src/model/json/codec.js';
-import { JsonError } from '../../src/model/json/json-error.js';
+import { decodeJson } from '../../src/model/go-json/codecs.js';
+import { JsonError } from '../../src/model/go-json/parse.js';
 import { bytesOf } from '../support/text-bytes.js';
 
 const reads = test.macro({

@@ -1,11 +1,8 @@
 import test from 'ava';
 import { StoreError } from '../../src/errors.js';
-import { checkOS } from '../../src/model/check-os.js';
+import { checkHistory, checkOS, type Image, newFromJSON } from '../../src/model/image.js';
 import { type Digest, idFromDigest, type ImageId } from '../../src/model/digest.js';
-import { type Image, newFromJSON } from '../../src/model/image.js';
-import { StoredConfig } from '../../src/model/stored-config.js';
-import { storedImage } from '../../src/model/stored-image.js';
-import { checkHistory } from '../../src/model/lineage.js';
+import { StoredConfig, storedImage } from '../../src/model/stored-image.js';
 import { fixtureRows } from '../support/fixtures.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';
 

@@ -1,10 +1,8 @@
 import test from 'ava';
-import { newChildImage } from '../../src/model/child-image.js';
+import { clone, createV1Id, type Image, newChildImage, newFromJSON } from '../../src/model/image.js';
 import { containerConfigCodec } from '../../src/model/container-config.js';
 import { type DiffId, digestOf, idFromDigest, type ImageId } from '../../src/model/digest.js';
-import { clone, type Image, newFromJSON } from '../../src/model/image.js';
-import { decodeJson } from '../../src/model/json/codec.js';
-import { createV1Id } from '../../src/model/v1-image.js';
+import { decodeJson } from '../../src/model/go-json/codecs.js';
 import { fixtureRows } from '../support/fixtures.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';

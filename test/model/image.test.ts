@@ -1,10 +1,8 @@
 import test from 'ava';
 import { MAX_CONFIG_VALUES, MAX_HISTORY_ENTRIES, MAX_JSON_NUMBER_LENGTH } from '../../src/limits.js';
-import { digestOf, type DiffId, idFromDigest, type ImageId } from '../../src/model/digest.js';
-import type { Details } from '../../src/model/details.js';
-import { clone, identifiedImage, newFromJSON, newImage } from '../../src/model/image.js';
-import { StoredConfig } from '../../src/model/stored-config.js';
-import { storedImage } from '../../src/model/stored-image.js';
+import { type DiffId, digestOf, idFromDigest, type ImageId } from '../../src/model/digest.js';
+import { clone, type Details, identifiedImage, newFromJSON, newImage } from '../../src/model/image.js';
+import { StoredConfig, storedImage } from '../../src/model/stored-image.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';

@@ -1,6 +1,5 @@
 import test from 'ava';
-import { type Image, newFromJSON } from '../../src/model/image.js';
-import { checkHistory, isValidParent } from '../../src/model/lineage.js';
+import { checkHistory, type Image, isValidParent, newFromJSON } from '../../src/model/image.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf } from '../support/text-bytes.js';
 

@@ -1,7 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { hostArchitecture, hostOs } from '../../src/model/host.js';
-import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../../src/model/platform.js';
+import {
+  formatPlatform,
+  hostArchitecture,
+  hostOs,
+  parsePlatform,
+  type Platform,
+  platformMatches,
+} from '../../src/model/platform.js';
 import { storeError } from '../support/store-error.js';
 
 const parses = test.macro({

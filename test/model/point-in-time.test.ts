@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseMoment } from '../../src/model/point-in-time.js';
+import { parseMoment } from '../../src/model/timestamp.js';
 
 const NOON = Date.UTC(2026, 0, 31, 12);
 

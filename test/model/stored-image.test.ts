@@ -1,10 +1,9 @@
 import { inspect } from 'node:util';
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { type ImageId, idFromDigest } from '../../src/model/digest.js';
-import { clone, type Image, identifiedImage } from '../../src/model/image.js';
-import { StoredConfig } from '../../src/model/stored-config.js';
-import { storedImage } from '../../src/model/stored-image.js';
+import { idFromDigest, type ImageId } from '../../src/model/digest.js';
+import { clone, identifiedImage, type Image } from '../../src/model/image.js';
+import { StoredConfig, storedImage } from '../../src/model/stored-image.js';
 import { fixtureRows } from '../support/fixtures.js';
 import { bytesOf, textOf } from '../support/text-bytes.js';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeJson } from '../../src/model/json/codec.js';
-import { JsonError } from '../../src/model/json/json-error.js';
+import { decodeJson } from '../../src/model/go-json/codecs.js';
+import { JsonError } from '../../src/model/go-json/parse.js';
 import {
   compareInstants,
   parseTimestamp,

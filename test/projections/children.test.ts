@@ -1,8 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { childrenOf, hasChildren, parentOf } from '../../projections/children.js';
-import { headsOf } from '../../projections/heads.js';
-import { ImagesView } from '../../projections/images-view.js';
+import { childrenOf, hasChildren, headsOf, parentOf } from '../../projections/images.js';
+import { ImagesView } from '../../projections/image-table.js';
 import { idNamed } from '../support/image-configs.js';
 
 const ids = Array.from({ length: 12 }, (_, at) => idNamed(`${at}`));

@@ -1,11 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { childrenOf, hasChildren, parentOf } from '../../projections/children.js';
-import { headsOf } from '../../projections/heads.js';
-import { finished, packImages } from '../../projections/image-columns.js';
-import { ImagesView } from '../../projections/images-view.js';
-import { imagesProjection } from '../../projections/images.js';
-import { searchImage } from '../../projections/search.js';
+import { childrenOf, hasChildren, headsOf, imagesProjection, parentOf, searchImage } from '../../projections/images.js';
+import { finished, ImagesView, packImages } from '../../projections/image-table.js';
 import { isStoreError } from '../../src/errors.js';
 import { bytesToHex, type ChainId, type ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';

@@ -1,9 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { pastViews } from '../../projections/past-views.js';
-import { SnapshotDamage } from '../../projections/snapshot-damage.js';
-import { viewNames } from '../../projections/store-projections.js';
-import { createViews } from '../../projections/views.js';
+import { createViews, pastViews, viewNames } from '../../projections/views.js';
+import { SnapshotDamage } from '../../projections/snapshot-format.js';
 import { type EncodedViews, encodeViews, openViews } from '../../projections/views-codec.js';
 import { eventStreams } from '../support/event-streams.js';
 import { plainViews } from '../support/plain-views.js';

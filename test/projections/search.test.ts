@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ImagesView } from '../../projections/images-view.js';
-import { searchImage } from '../../projections/search.js';
+import { ImagesView } from '../../projections/image-table.js';
+import { searchImage } from '../../projections/images.js';
 import { isStoreError } from '../../src/errors.js';
 import { bytesToHex, type ImageId } from '../../src/model/digest.js';
 import { storeError } from '../support/store-error.js';

@@ -1,8 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { SnapshotDamage } from '../../projections/snapshot-damage.js';
-import { type ViewName, type Views, viewNames } from '../../projections/store-projections.js';
-import { createViews } from '../../projections/views.js';
+import { SnapshotDamage } from '../../projections/snapshot-format.js';
+import { createViews, type ViewName, viewNames, type Views } from '../../projections/views.js';
 import { decodeViews, encodeViews, openViews, viewVersions } from '../../projections/views-codec.js';
 import type { ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';

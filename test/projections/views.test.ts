@@ -1,10 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Subject } from 'rxjs';
-import type { Page } from '../../projections/live-view.js';
-import { followPages } from '../../projections/live-view.js';
-import type { Projection } from '../../projections/projection.js';
-import { createViews, type Views } from '../../projections/views.js';
+import { createViews, followPages, type Page, type Projection, type Views } from '../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { plainViews } from '../support/plain-views.js';

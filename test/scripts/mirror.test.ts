@@ -1,11 +1,9 @@
 import { rm } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { mirrorEvent } from '../../scripts/examples/mirror.js';
-import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
-import { newImageStore } from '../../src/store/backends/new-image-store.js';
+import { newFSStoreBackend, newImageStore } from '../../src/store/docker-backend.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/event-store.js';
-import type { Store } from '../../src/store/store.js';
+import type { EventStore, Store } from '../../src/store/event-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { copyImages, filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';

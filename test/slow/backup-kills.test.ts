@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { restoreStore } from '../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../src/store/backup/restore.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { verifyStore } from '../../src/store/verify/verify-store.js';

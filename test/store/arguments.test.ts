@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
+import { newFSStoreBackend } from '../../src/store/docker-backend.js';
 import { MAX_TIME_MS } from '../../src/limits.js';
 import { newHistory } from '../../src/model/history.js';
 import { openStore } from '../../src/store/open/open-store.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { type ErrorCode, StoreError } from '../../src/errors.js';
-import { createDurableFile, ioFailure, writeDurableFile } from '../../src/store/files/durable-file.js';
+import { createDurableFile, ioFailure, writeDurableFile } from '../../src/store/files/files.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytesOf } from '../support/text-bytes.js';

@@ -2,8 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { digestOf } from '../../src/model/digest.js';
-import { BlobStore, type KeptBlob } from '../../src/store/layers/blob-store.js';
-import type { StagedBlob } from '../../src/store/layers/staged-blob.js';
+import { BlobStore, type KeptBlob, type StagedBlob } from '../../src/store/layers/blob-store.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 

@@ -1,6 +1,6 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import test from 'ava';
-import { createExporter } from '../../src/store/archives/exporter.js';
+import { createExporter } from '../../src/store/archives/save-archive.js';
 import { rejection } from '../support/rejection.js';
 import { collect } from '../tar/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives } from './fixture-archives.js';

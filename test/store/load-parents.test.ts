@@ -3,10 +3,10 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { ImageId } from '../../src/model/digest.js';
 import type { EventStore, LoadResult } from '../../src/store/event-store.js';
-import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
+import { buildImage, type BuiltImage, dockerEntries } from '../archive/built-archives.js';
 import { storeError } from '../support/store-error.js';
 import { buildTar } from '../tar/build-tar.js';
-import { descendsFrom } from '../../src/store/decide/parent.js';
+import { descendsFrom } from '../../src/store/commands/metadata.js';
 import { temporaryStore } from './temporary-store.js';
 
 const IMAGES = 5;

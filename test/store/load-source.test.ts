@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { archiveFileSource } from '../../src/store/archives/archive-source.js';
+import { archiveFileSource } from '../../src/store/archives/load-archive.js';
 import { rejection } from '../support/rejection.js';
 import { requiresPermissions } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';

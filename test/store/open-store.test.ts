@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, symlink, writeFile, chmod } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../src/errors.js';
-import { eventKey } from '../../src/log/keys.js';
+import { eventKey } from '../../src/log/rows.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { FORMAT_VERSION } from '../../src/store/open/sidecar.js';
 import type { OpenOptions } from '../../src/store/event-store.js';

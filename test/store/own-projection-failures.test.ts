@@ -1,8 +1,7 @@
 import test from 'ava';
 import { firstValueFrom } from 'rxjs';
 import { StoreError } from '../../src/errors.js';
-import { defineProjection } from '../../src/store/own-projections/define-projection.js';
-import type { OwnProjection } from '../../src/store/own-projections/own-projection.js';
+import { defineProjection, type OwnProjection } from '../../src/store/own-projections.js';
 import { imageConfig } from '../support/image-configs.js';
 import { oneTo, seqsProjection } from '../support/own-projections.js';
 import { rejection } from '../support/rejection.js';

@@ -2,7 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { config } from 'rxjs';
-import type { OwnProjection } from '../../src/store/own-projections/own-projection.js';
+import type { OwnProjection } from '../../src/store/own-projections.js';
 import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
 import { imageConfig } from '../support/image-configs.js';
 import { countingProjection } from '../support/own-projections.js';

@@ -1,13 +1,15 @@
 import test from 'ava';
 import { config, Subject } from 'rxjs';
-import type { Page } from '../../projections/live-view.js';
+import type { Page } from '../../projections/views.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../../src/limits.js';
 import type { Log, PageOptions } from '../../src/log/log.js';
 import type { EventType, StoredEvent } from '../../src/model/events.js';
-import { defineProjection } from '../../src/store/own-projections/define-projection.js';
-import { KeptStates } from '../../src/store/own-projections/kept-states.js';
-import type { LiveProjection } from '../../src/store/own-projections/own-projection.js';
-import { OwnProjectionSet } from '../../src/store/own-projections/own-projection-set.js';
+import {
+  defineProjection,
+  KeptStates,
+  type LiveProjection,
+  OwnProjectionSet,
+} from '../../src/store/own-projections.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { oneTo, seqsProjection } from '../support/own-projections.js';

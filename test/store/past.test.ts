@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { PRESENT_MS } from '../../src/limits.js';
-import { SUBJECT_PREFIX } from '../../src/log/keys.js';
+import { SUBJECT_PREFIX } from '../../src/log/rows.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { ImageId } from '../../src/model/digest.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import type { EventStore } from '../../src/store/event-store.js';
-import type { EventFilter } from '../../src/store/read/log-reads.js';
+import type { EventFilter } from '../../src/store/follow/event-filter.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { archivePath } from './fixture-archives.js';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import test from 'ava';
 import type { EventStore, SaveOptions } from '../../src/store/event-store.js';
-import { readTar } from '../../src/tar/tar-reader.js';
+import { readTar } from '../../src/tar/tar-scan.js';
 import { rejection } from '../support/rejection.js';
 import { collect } from '../tar/build-tar.js';
 import {

@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import type { StoredEvent } from '../../src/model/events.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
-import type { ViolationCode } from '../../src/store/verify/violation.js';
+import type { ViolationCode } from '../../src/store/verify/verify-source.js';
 import { verifyStore } from '../../src/store/verify/verify-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 

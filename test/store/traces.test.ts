@@ -1,11 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { newFSStoreBackend } from '../../src/store/backends/fs-backend.js';
-import { newImageStore } from '../../src/store/backends/new-image-store.js';
+import { newFSStoreBackend, newImageStore } from '../../src/store/docker-backend.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import type { EventStore } from '../../src/store/event-store.js';
-import type { Store } from '../../src/store/store.js';
+import type { EventStore, Store } from '../../src/store/event-store.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { copyImages, filesBelow } from '../support/filesystem-copy.js';
 import { fixturePath, fixtureRows } from '../support/fixtures.js';

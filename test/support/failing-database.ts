@@ -1,5 +1,5 @@
 import { Level } from 'level';
-import type { Database } from '../../src/log/log-source.js';
+import type { Database } from '../../src/log/log.js';
 
 /** What becomes of a write: it happens, it fails before it happened, or it happens and is said to have failed. */
 export type WriteFate = 'written' | 'lost' | 'unsure';

@@ -1,5 +1,4 @@
-import { defineProjection } from '../../src/store/own-projections/define-projection.js';
-import type { OwnProjection } from '../../src/store/own-projections/own-projection.js';
+import { defineProjection, type OwnProjection } from '../../src/store/own-projections.js';
 import { bytesOf, textOf } from './text-bytes.js';
 
 /** Returns a projection whose view is every seq that it was given, in order. */

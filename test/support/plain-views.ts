@@ -1,8 +1,6 @@
-import { childrenOf, hasChildren, parentOf } from '../../projections/children.js';
-import { headsOf } from '../../projections/heads.js';
-import type { ImagesView } from '../../projections/images-view.js';
-import { searchImage } from '../../projections/search.js';
-import type { Views } from '../../projections/store-projections.js';
+import { childrenOf, hasChildren, headsOf, parentOf, searchImage } from '../../projections/images.js';
+import type { ImagesView } from '../../projections/image-table.js';
+import type { Views } from '../../projections/views.js';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
 

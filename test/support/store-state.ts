@@ -1,7 +1,7 @@
 import { isStoreError } from '../../src/errors.js';
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import type { Image } from '../../src/model/image.js';
-import type { PastStore } from '../../src/store/audit/audit.js';
+import type { PastStore } from '../../src/store/past/audit.js';
 import type { EventStore } from '../../src/store/event-store.js';
 
 /** All that a store answers about the present, as plain values that can be compared; no times and no seqs. */

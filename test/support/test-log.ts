@@ -3,7 +3,7 @@ import { Level } from 'level';
 import { LevelLog, type LevelLogOptions } from '../../src/log/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { creationOf, entriesOf, eventsFrom } from './stored-event.js';
 
 /** Opens the log at `location`, made when it is missing; it is closed when the test ends. */

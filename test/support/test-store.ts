@@ -6,13 +6,13 @@ import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/layers/blob-store.js';
 import { LocalEventStore } from '../../src/store/local-event-store.js';
 import { CheckpointKeeper } from '../../src/store/open/checkpoint-keeper.js';
-import { nodeSha256 } from '../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
 import { Snapshotter } from '../../src/store/snapshots/snapshotter.js';
 import { SnapshotFolder } from '../../src/store/snapshots/snapshot-folder.js';
 import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
-import type { ReadOptions } from '../../src/store/read/log-reads.js';
+import type { ReadOptions } from '../../src/store/follow/event-filter.js';
 import { FailingDatabases } from './failing-database.js';
 import { temporaryDirectory } from './temporary-directory.js';
 

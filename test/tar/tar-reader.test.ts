@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { readTar, type TarReaderOptions } from '../../src/tar/tar-reader.js';
+import { readTar, type TarReaderOptions } from '../../src/tar/tar-scan.js';
 import { fixturePath } from '../support/fixtures.js';
 import { buildTar, collect, inChunks } from './build-tar.js';
 

@@ -1,6 +1,6 @@
 import { cp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CONTENT_PREFIX, EVENT_PREFIX } from '../../../src/log/keys.js';
+import { CONTENT_PREFIX, EVENT_PREFIX } from '../../../src/log/rows.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { Benchmark, Measured } from '../benchmark.js';
 import { lifeLog } from '../inputs/life-log.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Level } from 'level';
-import { EVENT_PREFIX } from '../../../src/log/keys.js';
+import { EVENT_PREFIX } from '../../../src/log/rows.js';
 import { openLife } from '../inputs/life-log.js';
 import { secondsOf } from '../rounds.js';
 

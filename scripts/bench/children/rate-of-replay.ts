@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { createViews } from '../../../projections/views.js';
 import { eventPages } from '../../../src/log/event-pages.js';
-import { EVENT_PREFIX } from '../../../src/log/keys.js';
-import { openLevel } from '../../../src/log/open-level.js';
-import { readFailure } from '../../../src/log/read-failure.js';
+import { EVENT_PREFIX } from '../../../src/log/rows.js';
+import { openLevel, readFailure } from '../../../src/log/open-level.js';
 import { HASH_BYTES, type Sha256 } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { secondsOf } from '../rounds.js';
 
 /*

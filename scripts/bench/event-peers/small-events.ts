@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import type { SmallEvent } from './event-peer.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import type { EventFilter, FollowOptions, Follower } from '../../../src/store/read/log-reads.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import type { EventFilter, Follower, FollowOptions } from '../../../src/store/follow/event-filter.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 
 /** How many followers of each kind there are. */

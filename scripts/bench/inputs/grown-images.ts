@@ -1,7 +1,7 @@
 import { type ChainId, type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { EventBody } from '../../../src/model/events.js';
 import { createChainId } from '../../../src/model/rootfs.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
 

@@ -5,11 +5,11 @@ import { LevelLog } from '../../../src/log/level-log.js';
 import type { LogEntry } from '../../../src/log/log.js';
 import { encodeRecord } from '../../../src/log/record.js';
 import type { Digest, ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import { stampEvents } from '../../../src/store/write/envelope.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { stampEvents } from '../../../src/store/writer.js';
 import type { BenchContext } from '../benchmark.js';
 import { progressBar } from '../progress-bar.js';
-import { type GrownTransaction, growingImages, replacedImages } from './grown-images.js';
+import { growingImages, type GrownTransaction, replacedImages } from './grown-images.js';
 import { keptDirectory } from './kept-directory.js';
 
 /** Changes whenever the same numbers give another log or other snapshots. */

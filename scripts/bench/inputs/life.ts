@@ -1,9 +1,9 @@
 import { type ChainId, type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { EventBody } from '../../../src/model/events.js';
 import { createChainId } from '../../../src/model/rootfs.js';
-import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY } from '../../../src/store/decide/metadata.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import type { Origin } from '../../../src/store/write/envelope.js';
+import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY } from '../../../src/store/commands/metadata.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import type { Origin } from '../../../src/store/writer.js';
 import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
 import type { SeededRandom } from './seeded-random.js';

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { digestHex, digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from './image-configs.js';
 

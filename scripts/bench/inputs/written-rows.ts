@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { Level } from 'level';
-import { parseEventRow } from '../../../src/log/event-row.js';
 import {
   CONTENT_PREFIX,
   contentKey,
   EVENT_PREFIX,
+  parseEventRow,
   seqOfKey,
   SUBJECT_PREFIX,
   TREE_PREFIX,
-} from '../../../src/log/keys.js';
-import { TILE_WIDTH } from '../../../src/log/merkle/tile.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+} from '../../../src/log/rows.js';
+import { TILE_WIDTH } from '../../../src/log/merkle.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 
 /** A database of `level` as the store has it: binary keys and values. */
 export type RowDatabase = Level<Uint8Array, Uint8Array>;

@@ -1,10 +1,9 @@
-import type { BackupReport } from '../../store/backup/backup.js';
+import type { BackupReport } from '../../store/backup/backup-layout.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
-import { printable } from '../render/printable.js';
+import { printable, sizeText } from '../render/text.js';
 import { progressBar } from '../render/progress.js';
-import { sizeText } from '../render/size-text.js';
 
 const OWN_HINTS = {
   STORE_LOCKED: 'the process that has the store open can back it up itself, by `store.backup(directory)`',

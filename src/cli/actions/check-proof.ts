@@ -1,13 +1,12 @@
 import { MAX_NOTE_BYTES, MAX_PROOF_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
-import { type CheckedProof, checkProof } from '../../log/check-log-proof.js';
+import { type CheckedProof, checkProof } from '../../log/checkpoint.js';
 import type { CheckProofFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { eventObject } from '../events/event-json.js';
+import { eventObject } from '../events.js';
 import { noticeLine } from '../failure.js';
-import { readInput } from '../read-input.js';
+import { readInput, trustedKey } from '../trusted.js';
 import { eventTable } from '../render/event-table.js';
-import { printable } from '../render/printable.js';
-import { trustedKey } from '../trusted.js';
+import { printable } from '../render/text.js';
 
 /** `imagelog check-proof`: says which event a proof proves, and who vouches for it. Opens no store. */
 export async function checkProofFile(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void> {

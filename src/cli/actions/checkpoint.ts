@@ -1,8 +1,8 @@
-import { bytesToBase64 } from '../../log/base64.js';
+import { bytesToBase64 } from '../../log/note.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { printable } from '../render/printable.js';
+import { printable } from '../render/text.js';
 
 /** `imagelog checkpoint`: prints a checkpoint of the head, signed when there is a key. */
 export async function checkpoint(context: CommandContext): Promise<void> {

@@ -1,10 +1,9 @@
-import type { When } from '../../store/audit/audit.js';
+import type { When } from '../../store/past/audit.js';
 import type { EventStore } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { printable } from '../render/printable.js';
+import { localText, printable, utcText } from '../render/text.js';
 import { type Column, tableLines } from '../render/table.js';
-import { localText, utcText } from '../render/time-text.js';
 import { whenIn } from '../when.js';
 
 /** `imagelog consumers`: each named subscriber and how far it is. */

@@ -1,9 +1,9 @@
-import type { When } from '../../store/audit/audit.js';
+import type { When } from '../../store/past/audit.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { changesOf, type StoreChange } from '../query/store-changes.js';
+import { changesOf, type StoreChange } from '../store-changes.js';
 import { diffLines } from '../render/diff-lines.js';
-import { localText, utcText } from '../render/time-text.js';
+import { localText, utcText } from '../render/text.js';
 import { whenIn } from '../when.js';
 
 /** `imagelog diff`: what changed between two points in time, by kind; with `--json` an object a change. */

@@ -1,8 +1,8 @@
 import type { EraseFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { sizeText } from '../render/size-text.js';
-import { UsageError } from '../usage-error.js';
+import { sizeText } from '../render/text.js';
+import { UsageError } from '../exit-codes.js';
 
 /** `imagelog erase`: removes the bytes of one digest for good, and keeps in the log that it did. */
 export async function erase(context: CommandContext, digest: string, flags: EraseFlags): Promise<void> {

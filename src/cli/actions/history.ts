@@ -1,9 +1,9 @@
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading } from '../open-reading.js';
-import { buildSteps } from '../query/build-steps.js';
-import { findImage } from '../query/find-image.js';
-import { historyTableLines } from '../render/history-table.js';
-import { utcText } from '../render/time-text.js';
+import { openReading } from '../open-for.js';
+import { buildSteps } from '../image-facts.js';
+import { findImage } from '../query.js';
+import { historyTableLines } from '../render/image-table.js';
+import { utcText } from '../render/text.js';
 
 /** `imagelog history`: the build steps of an image, the last one first. */
 export async function history(context: CommandContext, name: string): Promise<void> {

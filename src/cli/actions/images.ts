@@ -1,10 +1,8 @@
 import type { ImagesFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading } from '../open-reading.js';
-import { allImageFacts } from '../query/image-facts.js';
-import { imageFilter } from '../query/image-filter.js';
-import { imageTableLines } from '../render/image-table.js';
-import { imageTreeLines } from '../render/image-tree.js';
+import { openReading } from '../open-for.js';
+import { allImageFacts, imageFilter } from '../image-facts.js';
+import { imageTableLines, imageTreeLines } from '../render/image-table.js';
 
 /** `imagelog images`: a table, a tree, or an object a line. */
 export async function images(context: CommandContext, flags: ImagesFlags): Promise<void> {

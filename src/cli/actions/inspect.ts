@@ -3,15 +3,11 @@ import type { Descriptor } from '../../model/events.js';
 import type { ImageId } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading, type Reading } from '../open-reading.js';
-import { findImage } from '../query/find-image.js';
-import { imageFacts } from '../query/image-facts.js';
-import type { LayerTable } from '../query/image-source.js';
-import { layerChain } from '../query/layer-chain.js';
-import { jsonText } from '../render/json-text.js';
+import { openReading, type Reading } from '../open-for.js';
+import { findImage, layerChain, type LayerTable } from '../query.js';
+import { imageFacts } from '../image-facts.js';
+import { jsonText, paintJson, utcText } from '../render/text.js';
 import { platformText } from '../render/image-table.js';
-import { paintJson } from '../render/paint-json.js';
-import { utcText } from '../render/time-text.js';
 
 /** `imagelog inspect`: a JSON array of images, indented and painted on a terminal; with `--json` one a line. */
 export async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {

@@ -1,10 +1,10 @@
-import { parsePrivateKey } from '../../log/note-key.js';
-import { createKeyFile, readKeyText } from '../../store/keys/key-file.js';
+import { parsePrivateKey } from '../../log/note.js';
+import { createKeyFile, readKeyText } from '../../store/keys.js';
 import { readSidecar } from '../../store/open/sidecar.js';
 import type { KeyFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { printable } from '../render/printable.js';
-import { UsageError } from '../usage-error.js';
+import { printable } from '../render/text.js';
+import { UsageError } from '../exit-codes.js';
 
 /** `imagelog key`: makes a private key, or looks at one, and prints its verifier key. */
 export async function key(context: CommandContext, file: string, { name, show }: KeyFlags): Promise<void> {

@@ -5,13 +5,11 @@ import type { LoadFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
-import { pad, widest } from '../render/display-width.js';
-import { printable } from '../render/printable.js';
+import { pad, printable, shortId, widest } from '../render/text.js';
 import { progressBar } from '../render/progress.js';
-import { shortId } from '../render/short-id.js';
 import { formatPlatform } from '../../model/platform.js';
 import { familiarReference } from '../../model/reference.js';
-import { UsageError } from '../usage-error.js';
+import { UsageError } from '../exit-codes.js';
 
 const STDIN = '-';
 

@@ -1,17 +1,15 @@
-import type { StoredEvent } from '../../model/events.js';
+import type { StoredEvent, Subject } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';
-import type { Subject } from '../../model/subjects.js';
-import type { When } from '../../store/audit/audit.js';
-import type { EventFilter } from '../../store/read/log-reads.js';
+import type { When } from '../../store/past/audit.js';
+import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { LogFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { cloudEvent } from '../events/cloud-event.js';
-import { eventObject } from '../events/event-json.js';
+import { cloudEvent, eventObject } from '../events.js';
 import { followEvents } from '../follow-events.js';
-import { openReading, type Reading } from '../open-reading.js';
-import { findImageEver } from '../query/find-image.js';
+import { openReading, type Reading } from '../open-for.js';
+import { findImageEver } from '../query.js';
 import { type EventTable, eventTable } from '../render/event-table.js';
-import { UsageError } from '../usage-error.js';
+import { UsageError } from '../exit-codes.js';
 import { momentsOf, NOW } from '../when.js';
 
 /** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */

@@ -1,13 +1,13 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { MAX_NOTE_BYTES } from '../../limits.js';
-import { parseProof } from '../../log/tlog-proof.js';
+import { parseProof } from '../../log/checkpoint.js';
 import { writeArchiveFile } from '../archive-target.js';
 import type { ProveFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { readInput } from '../read-input.js';
-import { printable } from '../render/printable.js';
+import { readInput } from '../trusted.js';
+import { printable } from '../render/text.js';
 
 /** `imagelog prove`: writes a proof of one event to a file, whole or not at all, or to the standard output. */
 export async function prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void> {

@@ -1,11 +1,9 @@
-import type { PrunedContent, PruneResult } from '../../store/erase/erasing.js';
+import type { PrunedContent, PruneResult } from '../../store/commands/erase.js';
 import type { PruneFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { shortId } from '../render/short-id.js';
-import { sizeText } from '../render/size-text.js';
+import { shortId, sizeText, utcText } from '../render/text.js';
 import { type Column, tableLines } from '../render/table.js';
-import { utcText } from '../render/time-text.js';
 import { whenIn } from '../when.js';
 
 const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { bytesToHex } from '../../model/digest.js';
-import { readSigner } from '../../store/keys/checkpoint-signer.js';
+import { readSigner } from '../../store/keys.js';
 import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild.js';
 import { damagedLogs } from '../../store/rebuild/log-folders.js';
 import { rebuildStore } from '../../store/rebuild/rebuild-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
-import { printable } from '../render/printable.js';
+import { printable } from '../render/text.js';
 import { type Progress, progressBar } from '../render/progress.js';
 
 /** What each step is called while it is under way. */

@@ -1,11 +1,9 @@
 import { canonicalReference } from '../../model/reference.js';
-import type { ReferenceInterval } from '../../store/audit/audit.js';
+import type { ReferenceInterval } from '../../store/past/audit.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading } from '../open-reading.js';
-import { referenceNotFound } from '../query/reference-entry.js';
-import { intervalsUpTo } from '../query/intervals-up-to.js';
-import { referencePeriods } from '../query/reference-periods.js';
-import { utcText } from '../render/time-text.js';
+import { openReading } from '../open-for.js';
+import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
+import { utcText } from '../render/text.js';
 import { timelineLines } from '../render/timeline.js';
 
 /** `imagelog refs`: the life of a reference, drawn; with `--json` each period in which it stood for an image. */

@@ -1,14 +1,13 @@
 import { isStoreError } from '../../errors.js';
-import type { RestoreReport } from '../../store/backup/backup.js';
-import { restoreStore } from '../../store/backup/restore-store.js';
-import type { Violation } from '../../store/verify/violation.js';
+import type { RestoreReport } from '../../store/backup/backup-layout.js';
+import { restoreStore } from '../../store/backup/restore.js';
+import type { Violation } from '../../store/verify/verify-source.js';
 import type { RestoreFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
-import { printable } from '../render/printable.js';
+import { printable, sizeText } from '../render/text.js';
 import { progressBar } from '../render/progress.js';
-import { sizeText } from '../render/size-text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 /** `imagelog restore`: makes the store of a backup that verifies. */

@@ -3,9 +3,8 @@ import type { ChainId, ImageId } from '../../model/digest.js';
 import type { EventStore } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { findImage } from '../query/find-image.js';
-import { referenceEntry } from '../query/reference-entry.js';
-import { printable } from '../render/printable.js';
+import { findImage, referenceEntry } from '../query.js';
+import { printable } from '../render/text.js';
 import { familiarReference } from '../../model/reference.js';
 
 /** One thing that a removal did. */

@@ -3,10 +3,9 @@ import type { SaveFlags } from '../command-flags.js';
 import { type FileContent, writeArchiveFile } from '../archive-target.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { printable } from '../render/printable.js';
+import { printable, sizeText } from '../render/text.js';
 import { type Progress, progressBar } from '../render/progress.js';
-import { sizeText } from '../render/size-text.js';
-import { UsageError } from '../usage-error.js';
+import { UsageError } from '../exit-codes.js';
 
 /** `imagelog save`: writes an archive to a file, whole or not at all, or to the standard output. */
 export async function save(context: CommandContext, names: readonly string[], flags: SaveFlags): Promise<void> {

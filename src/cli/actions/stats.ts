@@ -1,10 +1,7 @@
 import type { StoreStats } from '../../store/event-store.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading, type Reading } from '../open-reading.js';
-import { pad, widest } from '../render/display-width.js';
-import { printable } from '../render/printable.js';
-import { sizeText } from '../render/size-text.js';
-import { localText, utcText } from '../render/time-text.js';
+import { openReading, type Reading } from '../open-for.js';
+import { localText, pad, printable, sizeText, utcText, widest } from '../render/text.js';
 
 /** `imagelog stats`: what there is or was, in numbers. */
 export async function stats(context: CommandContext): Promise<void> {

@@ -1,11 +1,8 @@
-import { canonicalReference } from '../../model/reference.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { findImage } from '../query/find-image.js';
-import { referenceEntry } from '../query/reference-entry.js';
-import { printable } from '../render/printable.js';
-import { shortId } from '../render/short-id.js';
-import { familiarReference } from '../../model/reference.js';
+import { findImage, referenceEntry } from '../query.js';
+import { printable, shortId } from '../render/text.js';
 
 /** `imagelog tag`: points a reference at an image and says where it was. */
 export async function tag(

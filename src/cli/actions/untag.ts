@@ -1,10 +1,8 @@
-import { canonicalReference } from '../../model/reference.js';
+import { canonicalReference, familiarReference } from '../../model/reference.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { referenceEntry, referenceNotFound } from '../query/reference-entry.js';
-import { printable } from '../render/printable.js';
-import { shortId } from '../render/short-id.js';
-import { familiarReference } from '../../model/reference.js';
+import { referenceEntry, referenceNotFound } from '../query.js';
+import { printable, shortId } from '../render/text.js';
 
 /** `imagelog untag`: removes a reference, and never the image. */
 export async function untag(context: CommandContext, name: string): Promise<void> {

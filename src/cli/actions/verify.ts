@@ -1,17 +1,15 @@
 import { resolve } from 'node:path';
 import { verifyStore } from '../../store/verify/verify-store.js';
-import type { VerifyOptions, VerifyProgress } from '../../store/verify/verify-options.js';
-import type { Violation } from '../../store/verify/violation.js';
+import type { VerifyOptions, VerifyProgress, Violation } from '../../store/verify/verify-source.js';
 import type { VerifyFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { isBackup } from '../../store/backup/backup-source.js';
-import { DamageFound } from '../damage-found.js';
+import { isBackup } from '../../store/backup/backup-reader.js';
+import { DamageFound } from '../exit-codes.js';
 import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { noticeLine } from '../failure.js';
 import { whenUnlocked } from '../open-for.js';
-import { printable } from '../render/printable.js';
+import { printable, sizeText } from '../render/text.js';
 import { type Progress, progressBar } from '../render/progress.js';
-import { sizeText } from '../render/size-text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 /** `imagelog verify`: says all that is wrong with a store or a backup, and what was looked at. */

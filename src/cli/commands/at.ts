@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import type { When } from '../../store/audit/audit.js';
+import type { When } from '../../store/past/audit.js';
 import { addGlobalOptions } from '../global-options.js';
 import { WHEN_HELP } from '../when.js';
 import { addAllCommands } from './all-commands.js';

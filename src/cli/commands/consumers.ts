@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { When } from '../../store/audit/audit.js';
+import type { When } from '../../store/past/audit.js';
 import { WHEN_HELP } from '../when.js';
 import { contextFor, type Declaration, declareCommand } from './declaration.js';
 import { pointInTime } from './option-values.js';

@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { Actions } from '../actions.js';
-import { contextOf, type CommandContext, type Outputs } from '../context.js';
+import { type CommandContext, contextOf, type Outputs } from '../context.js';
 import { addGlobalOptions, type CommandKind } from '../global-options.js';
-import type { CliIo } from '../io.js';
-import type { When } from '../../store/audit/audit.js';
-import { UsageError } from '../usage-error.js';
+import type { CliIo } from '../output.js';
+import type { When } from '../../store/past/audit.js';
+import { UsageError } from '../exit-codes.js';
 import { pointInTime } from './option-values.js';
 
 /** What the declaration of a command needs. */
@@ -18,7 +18,7 @@ export interface Declaration {
 }
 
 /** What is said of a command in help. */
-export interface CommandText {
+interface CommandText {
   /** Name and arguments, as commander reads them: `save <names...>`. */
   readonly usage: string;
   readonly group: string;

@@ -1,13 +1,10 @@
 import type { StoredEvent } from '../../model/events.js';
-import { changeKinds, type StoreChange } from '../query/store-changes.js';
-import type { Colors, Paint } from './colors.js';
-import { truncate } from './display-width.js';
-import { printable } from './printable.js';
+import { changeKinds, type StoreChange } from '../store-changes.js';
+import { type Colors, localMinuteText, type Paint, printable, truncate } from './text.js';
 import { type Column, tableLines } from './table.js';
-import { localMinuteText } from './time-text.js';
 
 /** What changes are drawn with. */
-export interface DiffDrawing {
+interface DiffDrawing {
   readonly colors: Colors;
   /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;

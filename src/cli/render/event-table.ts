@@ -1,9 +1,6 @@
 import type { EventType, StoredEvent } from '../../model/events.js';
-import { eventSummary } from '../events/event-summary.js';
-import type { Colors, Paint } from './colors.js';
-import { displayWidth, pad, truncate } from './display-width.js';
-import { printable } from './printable.js';
-import { localText } from './time-text.js';
+import { eventSummary } from '../events.js';
+import { type Colors, displayWidth, localText, pad, type Paint, printable, truncate } from './text.js';
 
 /** A table of events that is written line by line: its widths are known before its rows are. */
 export interface EventTable {
@@ -12,7 +9,7 @@ export interface EventTable {
 }
 
 /** What a table of events is drawn with. */
-export interface EventTableOptions {
+interface EventTableOptions {
   readonly colors: Colors;
   /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;

@@ -1,13 +1,23 @@
-import { createdMs, type ImageFacts } from '../query/image-facts.js';
-import type { Colors } from './colors.js';
-import { shortId } from './short-id.js';
+import { type BuildStep, createdMs, type ImageFacts } from '../image-facts.js';
+import {
+  type Colors,
+  displayWidth,
+  localMinuteText,
+  pad,
+  printable,
+  SHORT_ID_LENGTH,
+  shortId,
+  sizeText,
+  truncate,
+  widest,
+} from './text.js';
 import { familiarReference } from '../../model/reference.js';
-import { sizeText } from './size-text.js';
-import { type Column, tableLines } from './table.js';
-import { localMinuteText } from './time-text.js';
+import { type Column, tableLines, treeLines } from './table.js';
+import type { ImageId } from '../../model/digest.js';
+import { bar } from './progress.js';
 
 /** What images are drawn with. */
-export interface ImageDrawing {
+interface ImageDrawing {
   readonly colors: Colors;
   /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;
@@ -54,10 +64,79 @@ export function platformText({
 }
 
 /** Returns the size of an image, or a dash when the store does not know it. */
-export function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
+function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
 
 function createdText(facts: ImageFacts, timeZone: string | undefined): string {
   return facts.created === null ? NONE : localMinuteText(createdMs(facts), timeZone);
+}
+
+// Deeper branches would leave no place for the names: they are cut.
+const LEAST_NAME_COLUMNS = 8;
+
+/**
+ * Returns a drawing of which image was made from which: id and size on the
+ * left, the tree with the references on the right. An image whose parent is not among
+ * `images` stands as a root.
+ */
+export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
+  const byId = new Map(images.map((facts) => [facts.id, facts]));
+  const places = new Map(images.map(({ id }, at) => [id, at]));
+  const placeOf = ({ id }: ImageFacts): number => places.get(id) ?? 0;
+  const roots = images.filter(({ parent }) => parent === null || !byId.has(parent));
+  const childrenOf = ({ children }: ImageFacts): ImageFacts[] =>
+    children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => placeOf(a) - placeOf(b));
+  const sizeColumns = widest(['SIZE', ...images.map(imageSizeText)]);
+  const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
+  const nameColumns =
+    width === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
+  return [
+    colors.bold(head),
+    ...treeLines(roots, childrenOf).map(({ node, branch }) => {
+      const place = truncate(branch, nameColumns - LEAST_NAME_COLUMNS);
+      const names = truncate(namesText(node), nameColumns - displayWidth(place));
+      const size = pad(imageSizeText(node), sizeColumns, 'right');
+      const painted = node.references.length === 0 ? colors.dim(names) : names;
+      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
+    }),
+  ];
+}
+
+function namesText({ references }: ImageFacts): string {
+  return references.length === 0 ? '<none>' : references.map((each) => printable(familiarReference(each))).join(', ');
+}
+
+const BAR_COLUMNS = 8;
+
+/** Returns a table of build steps in the order given, with a bar for the share of each in the whole size. */
+export function historyTableLines(steps: readonly BuildStep[], { colors, width, timeZone }: ImageDrawing): string[] {
+  const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
+  const hasComments = steps.some(({ comment }) => comment !== '');
+  const columns: Column[] = [
+    { title: 'CREATED', goes: 1 },
+    { title: 'CREATED BY', shrinksTo: 16 },
+    { title: 'SIZE', align: 'right' },
+    { title: '', paint: colors.green, goes: 2 },
+    ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
+  ];
+  const rows = steps.map((step) => [
+    step.created === null ? '<none>' : localMinuteText(step.created, timeZone),
+    commandText(step.createdBy),
+    imageSizeText(step),
+    total === 0 ? '' : bar((step.size ?? 0) / total, BAR_COLUMNS),
+    ...(hasComments ? [step.comment] : []),
+  ]);
+  return tableLines(columns, rows, { width, colors });
+}
+
+// Builders write every step as a shell command with many spaces; one line shows what it does.
+function commandText(createdBy: string): string {
+  return createdBy
+    .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
+    .replace(/^\/bin\/sh -c /, 'RUN ')
+    .replace(/\s+/g, ' ')
+    .trim();
 }

@@ -1,7 +1,18 @@
 import cliProgress from 'cli-progress';
 import type { CommandContext } from '../context.js';
-import { displayWidth, truncate } from './display-width.js';
-import { sizeText } from './size-text.js';
+import { displayWidth, sizeText, truncate } from './text.js';
+
+const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/**
+ * Returns a horizontal bar of `share` (0 to 1) of `columns` columns, to an
+ * eighth of a column. A share above zero always shows.
+ */
+export function bar(share: number, columns: number): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, share)) * columns * 8);
+  const shown = share > 0 ? Math.max(1, eighths) : 0;
+  return '█'.repeat(Math.floor(shown / 8)) + (EIGHTHS[shown % 8] ?? '');
+}
 
 /** A bar on the standard error that shows how far a load or a save is; silent where nobody watches. */
 export interface Progress {

@@ -1,15 +1,116 @@
+import type { ImageId } from '../../model/digest.js';
+import type { ReferencePeriod } from '../query.js';
+import {
+  type Colors,
+  displayWidth,
+  durationText,
+  localMinuteText,
+  localText,
+  pad,
+  type Paint,
+  printable,
+  shortId,
+  truncate,
+} from './text.js';
 import { familiarReference } from '../../model/reference.js';
-import type { ReferencePeriod } from '../query/reference-periods.js';
-import type { Colors, Paint } from './colors.js';
-import { displayWidth, pad, truncate } from './display-width.js';
-import { type PeriodLook, periodLooks } from './period-looks.js';
-import { printable } from './printable.js';
-import { layOutStrip } from './strip.js';
 import { type Column, tableLines } from './table.js';
-import { durationText, localMinuteText, localText } from './time-text.js';
+
+/** How one period in the life of a reference looks, wherever it is drawn. */
+interface PeriodLook {
+  readonly name: string;
+  /** One column that fills its part of a strip, so that periods are told apart without colours too. */
+  readonly fill: string;
+  readonly paint: Paint;
+}
+
+const CURRENT_FILL = '█';
+const OTHER_FILLS = ['▓', '░', '▒'] as const;
+const GAP_FILL = '·';
+
+/**
+ * Returns how each of `periods` looks, in their order: an image looks the same each time, so that a return to it is seen.
+ * The image that it stands for at the end is the full one; of the others, no new one looks as its neighbour does.
+ */
+function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): PeriodLook[] {
+  const gap: PeriodLook = { name: 'removed', fill: GAP_FILL, paint: colors.dim };
+  const others = [colors.yellow, colors.magenta, colors.cyan].map((paint, at) => ({
+    paint,
+    fill: OTHER_FILLS[at] ?? '',
+  }));
+  const looks = new Map<ImageId, PeriodLook>();
+  const current = periods.at(-1)?.image;
+  if (current !== undefined) looks.set(current, { name: shortId(current), fill: CURRENT_FILL, paint: colors.green });
+  let next = 0;
+  let before: PeriodLook | undefined;
+  return periods.map(({ image }) => {
+    if (image === undefined) return gap;
+    const known = looks.get(image);
+    if (known !== undefined) {
+      before = known;
+      return known;
+    }
+    if (others[next % others.length]?.fill === before?.fill) next += 1;
+    const style = others[next++ % others.length] ?? gap;
+    const look = { ...style, name: shortId(image) };
+    looks.set(image, look);
+    before = look;
+    return look;
+  });
+}
+
+/** One piece of a strip: a length of time. */
+interface StripPiece {
+  readonly durationMs: number;
+  /** Shown above the piece where it has room. */
+  readonly label: string;
+}
+
+// Fewer digits of an id tell nothing apart.
+const LEAST_LABEL_COLUMNS = 5;
+
+/** A line of time that has its place on a terminal. */
+interface Strip {
+  /** Where each piece begins and ends, in columns. */
+  readonly places: readonly { readonly start: number; readonly end: number }[];
+  /** The name of each piece, cut to its room; empty when it has none. */
+  readonly labels: readonly string[];
+}
+
+/**
+ * Returns how pieces of time share `columns` columns in proportion, each at least one column wide as long as there are
+ * enough for that: what lasted a second is seen beside what lasted a year.
+ */
+export function layOutStrip(pieces: readonly StripPiece[], columns: number): Strip {
+  const ends = endsOf(pieces, columns);
+  const places = ends.map((end, at) => ({ start: ends[at - 1] ?? 0, end }));
+  return { places, labels: pieces.map(({ label }, at) => labelIn(label, places[at])) };
+}
+
+function endsOf(pieces: readonly StripPiece[], columns: number): number[] {
+  const total = pieces.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  let elapsed = 0;
+  const ends = pieces.map(({ durationMs }, at) => {
+    elapsed += durationMs;
+    // A life of no length is shared evenly.
+    return Math.round((total === 0 ? (at + 1) / pieces.length : elapsed / total) * columns);
+  });
+  if (pieces.length > columns) return ends;
+  // Once forwards for a column each, once backwards so that all of them still fit.
+  for (let at = 0; at < ends.length; at++) ends[at] = Math.max(ends[at] ?? 0, (ends[at - 1] ?? 0) + 1);
+  for (let at = ends.length - 1; at >= 0; at--) {
+    ends[at] = Math.min(ends[at] ?? 0, (ends[at + 1] ?? columns + 1) - 1);
+  }
+  return ends;
+}
+
+function labelIn(label: string, place: { readonly start: number; readonly end: number } | undefined): string {
+  // A column stays free, so that no name touches the next.
+  const room = place === undefined ? 0 : place.end - place.start - 1;
+  return room < LEAST_LABEL_COLUMNS ? '' : label.slice(0, room);
+}
 
 /** What the life of a reference is drawn with. */
-export interface TimelineOptions {
+interface TimelineOptions {
   /** End of the line, milliseconds since the epoch. */
   readonly now: number;
   /** Whether that end is the present: it is then called so. */

@@ -1,8 +1,6 @@
 import { MAX_TABLE_INDEX_BYTES } from '../../limits.js';
-import { ByteReader } from './byte-reader.js';
-import { maskedCrc32c } from './crc32c.js';
-import { type EventRange, eventsBetween } from './event-range.js';
-import { unsnappy } from './snappy.js';
+import { ByteReader, LevelDamage, maskedCrc32c, unsnappy } from './coding.js';
+import { type EventRange, eventsBetween } from './log-files.js';
 
 /*
  * The format of LevelDB's tables (doc/table_format.md): blocks of entries, a filter of their keys, an index with the place of each, and a
@@ -11,9 +9,9 @@ import { unsnappy } from './snappy.js';
  */
 
 /** Bytes of the footer at the end of a table. */
-export const FOOTER_BYTES = 48;
+const FOOTER_BYTES = 48;
 /** Bytes behind each block: its compression, its checksum. */
-export const TRAILER_BYTES = 5;
+const TRAILER_BYTES = 5;
 const SNAPPY = 1;
 /** The last eight bytes of a table. */
 const MAGIC = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
@@ -23,7 +21,7 @@ const DELETION = 0;
 const TWO_POW_32 = 2 ** 32;
 
 /** Where a block stands in a table; its trailer comes behind it. */
-export interface BlockHandle {
+interface BlockHandle {
   readonly offset: number;
   readonly size: number;
 }
@@ -78,7 +76,7 @@ function wholeTable(message: string): TableFault {
 }
 
 /** Returns where the block of filters and the index stand, or undefined when these bytes are not the footer of a table. */
-export function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | undefined {
+function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | undefined {
   if (footer.length !== FOOTER_BYTES) return undefined;
   if (!MAGIC.every((byte, at) => footer[FOOTER_BYTES - MAGIC.length + at] === byte)) return undefined;
   const reader = new ByteReader(footer);
@@ -88,7 +86,7 @@ export function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHan
 }
 
 /** Returns the place of a block that the value of an entry of the index gives, or undefined when it gives none. */
-export function handleAt({ bytes, valueStarts, valueEnds }: BlockEntries, at: number): BlockHandle | undefined {
+function handleAt({ bytes, valueStarts, valueEnds }: BlockEntries, at: number): BlockHandle | undefined {
   return parseHandle(new ByteReader(bytes.subarray(valueStarts[at], valueEnds[at])));
 }
 
@@ -114,7 +112,7 @@ function blockIn(table: Uint8Array, { offset, size }: BlockHandle): Uint8Array |
 }
 
 /** Returns a block as it was before it was compressed, or undefined when it is not whole; its trailer follows it in `block`. */
-export function blockContents(block: Uint8Array): Uint8Array | undefined {
+function blockContents(block: Uint8Array): Uint8Array | undefined {
   const size = block.length - TRAILER_BYTES;
   if (size < 0 || !isWholeBlock(block, size)) return undefined;
   const bytes = block.subarray(0, size);
@@ -141,7 +139,7 @@ function handlesIn(
  * with the one before, and its rest.
  * @param tagBytes 8, or 0 for a block whose keys have no number and kind behind them
  */
-export function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | undefined {
+function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | undefined {
   if (block.length < 4) return undefined;
   const restarts = new DataView(block.buffer, block.byteOffset + block.length - 4, 4).getUint32(0, true);
   const end = block.length - 4 * (restarts + 1);
@@ -185,4 +183,148 @@ function sequenceAt(key: Uint8Array, at: number): number {
     ((key[at + 4] as number) << 24);
   const high = (key[at + 5] as number) | ((key[at + 6] as number) << 8) | ((key[at + 7] as number) << 16);
   return (low >>> 0) + high * TWO_POW_32;
+}
+
+/** A file of a database, open. It stays readable when its name is removed. */
+export interface DatabaseFile {
+  /** For messages, and unique among the files of a database. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Returns `length` bytes from `offset` on, fewer where the file ends. The caller owns them. Throws what the system throws. */
+  read(offset: number, length: number): Uint8Array;
+  close(): void;
+}
+
+/** Entries in the order of their keys, in blocks: a table, or what stands in memory. */
+export interface SortedTable {
+  readonly smallest: Uint8Array;
+  readonly largest: Uint8Array;
+  readonly blockCount: number;
+  /** The number of the first block that may hold `key` or a later one; `blockCount` when none may. */
+  blockFrom(key: Uint8Array): number;
+  /** Returns the entries of a block. Reads of single keys have it kept for the next one, scans do not. */
+  block(number: number, isKept: boolean): BlockEntries;
+  close(): void;
+}
+
+/** The blocks that were read last, of all tables of one database. */
+export class BlockCache {
+  readonly #maxBytes: number;
+  readonly #blocks = new Map<string, BlockEntries>();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get(name: string): BlockEntries | undefined {
+    const block = this.#blocks.get(name);
+    if (block === undefined) return undefined;
+    // A Map keeps the order in which names were set: the first is the one that was not used for longest.
+    this.#blocks.delete(name);
+    this.#blocks.set(name, block);
+    return block;
+  }
+
+  set(name: string, block: BlockEntries): void {
+    this.#blocks.set(name, block);
+    this.#bytes += block.bytes.length;
+    for (const [oldest, { bytes }] of this.#blocks) {
+      if (this.#bytes <= this.#maxBytes) return;
+      this.#blocks.delete(oldest);
+      this.#bytes -= bytes.length;
+    }
+  }
+}
+
+/**
+ * Reads a table block by block, each checked against its checksum, which LevelDB 1.20 as `level` builds it does not look at.
+ * What is not as LevelDB wrote it is thrown as LevelDamage by the read that meets it.
+ */
+export class TableReader implements SortedTable {
+  readonly smallest: Uint8Array;
+  readonly largest: Uint8Array;
+  readonly #file: DatabaseFile;
+  readonly #cache: BlockCache;
+  #index: BlockEntries | undefined;
+
+  /** `range` has the first and the last key of the table. */
+  constructor(
+    file: DatabaseFile,
+    range: { readonly smallest: Uint8Array; readonly largest: Uint8Array },
+    cache: BlockCache,
+  ) {
+    this.#file = file;
+    this.smallest = range.smallest;
+    this.largest = range.largest;
+    this.#cache = cache;
+  }
+
+  get blockCount(): number {
+    return this.#loadIndex().keys.length;
+  }
+
+  blockFrom(key: Uint8Array): number {
+    return lowerBound(this.#loadIndex().keys, key);
+  }
+
+  block(number: number, isKept: boolean): BlockEntries {
+    const name = `${this.#file.name} ${number}`;
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
+    const handle = handleAt(this.#loadIndex(), number);
+    if (handle === undefined) throw this.#damage('has a damaged index');
+    const block = this.#read(handle);
+    if (isKept) this.#cache.set(name, block);
+    return block;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #loadIndex(): BlockEntries {
+    if (this.#index !== undefined) return this.#index;
+    const { sizeBytes } = this.#file;
+    const handles = parseFooter(this.#file.read(Math.max(0, sizeBytes - FOOTER_BYTES), FOOTER_BYTES));
+    if (handles === undefined) throw this.#damage('has a damaged end');
+    this.#index = this.#read(handles[1]);
+    return this.#index;
+  }
+
+  #read({ offset, size }: BlockHandle): BlockEntries {
+    const end = offset + size + TRAILER_BYTES;
+    // A size that damage made must not be asked of the memory.
+    const stored = end <= this.#file.sizeBytes ? this.#file.read(offset, size + TRAILER_BYTES) : new Uint8Array();
+    const block = blockContents(stored);
+    const entries = block === undefined ? undefined : blockEntries(block);
+    if (entries === undefined) throw this.#damage(`is damaged between byte ${offset} and ${end}`);
+    return entries;
+  }
+
+  #damage(what: string): LevelDamage {
+    return new LevelDamage(`the table ${this.#file.name} ${what}`);
+  }
+}
+
+/** The place of the first of sorted `keys` that is not before `key`. */
+export function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareKeys(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Compares as LevelDB does by default: byte by byte, a beginning before the whole. */
+export function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const difference = (a[at] as number) - (b[at] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
 }

@@ -1,17 +1,86 @@
-import { parentOf } from '../../../projections/children.js';
 import type { FileHandle } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
-import { throwIfAborted } from '../../abort.js';
-import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/saved-archive.js';
-import { type WrittenArchive, writeArchive } from '../../archive/write-archive.js';
-import { StoreError } from '../../errors.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
-import { type NextBuffer, twoBuffers } from '../files/lent-chunks.js';
-import { writeDurably } from '../files/write-durably.js';
-import type { BlobStore } from '../layers/blob-store.js';
-import { namedImages } from './named-images.js';
+import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
+import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import { canonicalReference, familiarReference, parseReference } from '../../model/reference.js';
+import { mustBeString } from '../argument-types.js';
 import type { EventStore, SaveOptions } from '../event-store.js';
+import { parentOf } from '../../../projections/images.js';
+import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/plan-archive.js';
+import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
+import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
+import type { BlobStore } from '../layers/blob-store.js';
+
+/** The images that names stand for, and the references to write with them. */
+interface NamedImages {
+  readonly images: ReadonlySet<ImageId>;
+  readonly references: ReadonlyMap<string, ReferenceEntry>;
+}
+
+/**
+ * Returns what `names` stand for, each as Docker reads it: a full id, a reference, a repository without a tag (all its
+ * tags), or the beginning of an id. Names by id bring no references.
+ * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
+ */
+function namedImages(names: readonly string[], store: Pick<EventStore, 'search'>, views: Views): NamedImages {
+  if (!Array.isArray(names)) throw new TypeError('names must be a string or an array of strings');
+  for (const name of names) mustBeString('each of names', name);
+  if (names.length === 0) throw new RangeError('names must not be empty');
+  const images = new Set<ImageId>();
+  const references = new Map<string, ReferenceEntry>();
+  for (const name of names) {
+    const entries = isDigest(name) ? [] : entriesOf(name, views);
+    for (const entry of entries) {
+      references.set(entry.reference, entry);
+      for (const image of imagesOf(entry)) images.add(image);
+    }
+    if (entries.length === 0) images.add(imageOf(name, store));
+  }
+  return { images, references };
+}
+
+function entriesOf(name: string, views: Views): ReferenceEntry[] {
+  const parsed = parsedOrUndefined(name);
+  if (parsed === undefined) return [];
+  const { byName } = views.references;
+  if (parsed.tag !== undefined || parsed.digest !== undefined) {
+    const entry = byName.get(canonicalReference(name));
+    return entry === undefined ? [] : [entry];
+  }
+  const { domain, path } = parsed;
+  return [...byName.values()].filter(({ reference }) => {
+    const other = parseReference(reference);
+    return other.domain === domain && other.path === path;
+  });
+}
+
+function imageOf(name: string, store: Pick<EventStore, 'search'>): ImageId {
+  try {
+    return store.search(name);
+  } catch (error) {
+    if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
+    throw new StoreError(
+      'IMAGE_NOT_FOUND',
+      `no image ${JSON.stringify(name)}: it is no reference and begins no image id`,
+      {
+        cause: error,
+        data: { name },
+      },
+    );
+  }
+}
+
+function parsedOrUndefined(name: string): ReturnType<typeof parseReference> | undefined {
+  try {
+    return parseReference(name);
+  } catch (error) {
+    if (isStoreError(error, 'REFERENCE_INVALID')) return undefined;
+    throw error;
+  }
+}
 
 /** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
 const READ_AHEAD_BYTES = 1024 * 1024;
@@ -126,5 +195,31 @@ function pin(digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: SaveParts): 
     for (const digest of digests) blobs.unpin(digest);
     // Removal reports nothing: what cannot be removed waits for the next open's sweep.
     void blobs.removeUnneeded(digests, isBlobNeeded);
+  };
+}
+
+/** Loads and saves archives, with the shape of the Go package's `Exporter`. */
+export interface Exporter {
+  /** Loads the archive `input` and writes what Docker says of it to `output`, a line for each image; nothing when `quiet`. */
+  load(input: AsyncIterable<Uint8Array>, output: Writable, quiet: boolean): Promise<void>;
+  /** Writes the docker archive of the named images to `output`, and ends it. */
+  save(names: readonly string[], output: Writable): Promise<void>;
+}
+
+/** Returns the exporter of a store. Its methods throw what `load` and `save` of the store throw. */
+export function createExporter(store: Pick<EventStore, 'load' | 'save'>): Exporter {
+  return {
+    async load(input, output, quiet) {
+      const { images, references } = await store.load(input);
+      if (quiet) return;
+      const named = new Set(references.map(({ image }) => image));
+      const lines = references.map(({ reference }) => `Loaded image: ${familiarReference(reference)}\n`);
+      for (const { id } of images) if (!named.has(id)) lines.push(`Loaded image ID: ${id}\n`);
+      // The output is the caller's: it stays open.
+      await pipeline(Readable.from(lines), output, { end: false });
+    },
+    async save(names, output) {
+      await pipeline(store.save(names), output);
+    },
   };
 }

@@ -1,11 +1,49 @@
 import { lstat, readdir } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
-import { StoreError } from '../../errors.js';
-import { MAX_RECORD_BYTES } from '../../limits.js';
-import { entriesPath, LENGTH_BYTES, parseEntries, type Tile, tilePath, TILE_WIDTH } from '../../log/merkle/tile.js';
-import { HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, systemCode } from '../files/durable-file.js';
-import { openRegularFile, readRegularFile } from '../files/regular-file.js';
+import { join, relative, resolve, sep } from 'node:path';
+import { StoreError, throwIfAborted } from '../../errors.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_MISSING_EVENTS, MAX_NOTE_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
+import {
+  entriesPath,
+  hashesOnLevel,
+  hashInTile,
+  LENGTH_BYTES,
+  parseEntries,
+  parseTilePath,
+  type Tile,
+  TILE_WIDTH,
+  tileOfTree,
+  tilePath,
+} from '../../log/merkle.js';
+import { type Digest, HASH_BYTES } from '../../model/digest.js';
+import { ioFailure, openRegularFile, readRegularFile, systemCode } from '../files/files.js';
+import { parseCheckpoint } from '../../log/checkpoint.js';
+import { SIDECAR_FILE } from '../open/sidecar.js';
+import { readIdentity } from '../verify/store-source.js';
+import type {
+  Reading,
+  Report,
+  SourceIdentity,
+  StoredBlob,
+  StoredContent,
+  StoredHash,
+  StoredRecord,
+  VerifyOptions,
+  VerifySource,
+  Violation,
+  ViolationCode,
+} from '../verify/verify-source.js';
+import {
+  BLOB_FOLDER,
+  CHECKPOINT_PATH,
+  CONTENT_FOLDER,
+  digestOfName,
+  linksIn,
+  namesIn,
+  STAGING_FOLDER,
+  TILE_FOLDER,
+} from './backup-layout.js';
+import { treePaths } from './backup-tiles.js';
+import { verifySource } from '../verify/verify.js';
 
 /** Bytes of a chunk that is read from a blob. */
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -125,4 +163,231 @@ export class BackupReader {
 
 function invalid(path: string, why: string, cause?: unknown): StoreError {
   return new StoreError('BACKUP_INVALID', `the file ${path} of the backup ${why}`, { cause, data: { path } });
+}
+
+/** Whether `directory` holds a backup, whole or not: of a store, only what it shares with a backup may be left when its log is lost. */
+export async function isBackup(directory: string): Promise<boolean> {
+  const names = new Set((await namesIn(directory)) ?? []);
+  if (names.has('log')) return false;
+  if (names.has(TILE_FOLDER) || names.has('content')) return true;
+  // The backup of a log without events is a checkpoint of nothing.
+  return names.has(CHECKPOINT_PATH) && !names.has('blobs') && !names.has('snapshots');
+}
+
+/**
+ * Resolves with the backup in `directory` as something to be verified. What is wrong with its checkpoint and its sidecar is
+ * reported at once; `onBytes` is called with each number of bytes that was read.
+ * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished; IO_FAILED
+ */
+async function openBackupSource(
+  directory: string,
+  report: Report,
+  onBytes?: (bytes: number) => void,
+): Promise<BackupSource> {
+  const names = (await namesIn(directory)) ?? [];
+  const isUnfinished = names.includes(STAGING_FOLDER);
+  const hasCheckpoint = names.includes(CHECKPOINT_PATH);
+  if (!hasCheckpoint && (isUnfinished || !names.some((name) => name === SIDECAR_FILE || name === TILE_FOLDER))) {
+    const why = isUnfinished ? 'the first one was never finished' : `it has no ${CHECKPOINT_PATH}`;
+    throw new StoreError('BACKUP_NOT_FOUND', `no backup in ${directory}: ${why}`, { data: { directory } });
+  }
+  const reader = new BackupReader(directory, onBytes);
+  for (const place of await linksIn(directory)) {
+    report({ code: 'FILE_UNKNOWN', place, message: `${place} is a link: what it leads to is not part of the backup` });
+  }
+  const checkpoint = await readCheckpoint(reader, report);
+  const identity = await readIdentity(directory, report);
+  const size = sizeClaimed(await reader.paths(TILE_FOLDER), checkpoint?.size);
+  return new BackupSource(reader, { identity, size, text: checkpoint?.text, isUnfinished });
+}
+
+/**
+ * Returns the tree size to verify: that of the checkpoint, or of the largest bundle without one.
+ * Capped near the bundles that are there, because every missing tile is looked up and reported.
+ */
+function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | undefined): number {
+  let [size, bundles] = [0, 0];
+  for (const path of tilePaths) {
+    const bundle = parseTilePath(path);
+    if (bundle?.level !== 'entries') continue;
+    size = Math.max(size, bundle.index * TILE_WIDTH + bundle.width);
+    bundles += 1;
+  }
+  return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
+}
+
+interface BackupFacts {
+  readonly identity: SourceIdentity | undefined;
+  readonly size: number;
+  readonly text: string | undefined;
+  readonly isUnfinished: boolean;
+}
+
+/** A backup, read file by file: what its checkpoint commits to, and the content and blobs that it has. */
+export class BackupSource implements VerifySource {
+  readonly identity: SourceIdentity | undefined;
+  readonly size: number;
+  readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
+  readonly reader: BackupReader;
+  /** A run is under way or was interrupted: files of another state may be there too. */
+  readonly isUnfinished: boolean;
+  readonly #content = new Set<Digest>();
+
+  constructor(reader: BackupReader, { identity, size, text, isUnfinished }: BackupFacts) {
+    this.reader = reader;
+    this.identity = identity;
+    this.size = size;
+    this.checkpoint = text === undefined ? undefined : { text, place: CHECKPOINT_PATH };
+    this.isUnfinished = isUnfinished;
+  }
+
+  /** What `contents` gave last: the content of the checkpoint's state and nothing else. */
+  get content(): ReadonlySet<Digest> {
+    return this.#content;
+  }
+
+  async *records(reading: Reading): AsyncGenerator<StoredRecord> {
+    for (const tile of this.#tiles(0, reading)) {
+      const place = entriesPath(tile.index, tile.width);
+      const records = await reported(place, reading, () => this.reader.records(tile.index, tile.width));
+      const leafPlace = tilePath(tile);
+      const leaves = await reported(leafPlace, reading, () => this.reader.tile(tile));
+      if (records !== undefined && records.length !== tile.width) {
+        const message = `the file ${place} has ${records.length} entries, expected ${tile.width}`;
+        reading.report({ code: 'ROWS_UNREADABLE', place, message, expected: tile.width, found: records.length });
+      }
+      for (const [at, record] of (records ?? []).slice(0, tile.width).entries()) {
+        const leafHash = leaves === undefined ? undefined : hashInTile(leaves, at);
+        yield { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place, leafPlace };
+      }
+    }
+  }
+
+  async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
+    for (const tile of this.#tiles(level, reading)) {
+      const place = tilePath(tile);
+      const bytes = await reported(place, reading, () => this.reader.tile(tile));
+      if (bytes === undefined) continue;
+      for (let at = 0; at < tile.width; at++) {
+        yield { index: tile.index * TILE_WIDTH + at, hash: hashInTile(bytes, at), place };
+      }
+    }
+  }
+
+  async *contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncGenerator<StoredContent> {
+    this.#content.clear();
+    for await (const { digest, place } of this.#digests(CONTENT_FOLDER, reading)) {
+      if (this.isUnfinished && !isNamed(digest)) continue;
+      const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
+      if (bytes === undefined) continue;
+      this.#content.add(digest);
+      yield { digest, bytes, place };
+    }
+  }
+
+  async *blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncGenerator<StoredBlob> {
+    for await (const { digest, place } of this.#digests(BLOB_FOLDER, reading)) {
+      if (this.isUnfinished && !isNeeded(digest)) continue;
+      const size = await reported(place, reading, () => this.reader.size(place));
+      if (size !== undefined) yield { digest, size, place, read: () => this.reader.chunks(place) };
+    }
+  }
+
+  async reportStrays({ report }: Reading): Promise<void> {
+    const needed = new Set(treePaths(this.size));
+    for (const place of await this.reader.paths(TILE_FOLDER)) {
+      const isOfTree = parseTilePath(place) !== undefined;
+      if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
+      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
+      report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
+    }
+  }
+
+  *#tiles(level: number, { signal }: Reading): Generator<Tile> {
+    const count = Math.ceil(hashesOnLevel(level, this.size) / TILE_WIDTH);
+    for (let index = 0; index < count; index++) {
+      throwIfAborted(signal);
+      yield tileOfTree(level, index, this.size);
+    }
+  }
+
+  async *#digests(folder: string, { report, signal }: Reading): AsyncGenerator<{ digest: Digest; place: string }> {
+    for (const place of await this.reader.paths(folder)) {
+      throwIfAborted(signal);
+      const digest = digestOfName(place.slice(folder.length + 1));
+      if (digest !== undefined) yield { digest, place };
+      else report({ code: 'FILE_UNKNOWN', place, message: `the name of the file ${place} is not that of a digest` });
+    }
+  }
+}
+
+/** Resolves with what `read` gives; with undefined when the file cannot be read, which is reported. */
+async function reported<Result>(
+  place: string,
+  { report }: Reading,
+  read: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    report(violation('ROWS_UNREADABLE', place, error));
+    return undefined;
+  }
+}
+
+async function readCheckpoint(
+  reader: BackupReader,
+  report: Report,
+): Promise<{ readonly size: number; readonly text: string } | undefined> {
+  try {
+    if ((await reader.size(CHECKPOINT_PATH)) === undefined) {
+      report({ code: 'CHECKPOINT_MISSING', place: CHECKPOINT_PATH, message: `the file ${CHECKPOINT_PATH} is missing` });
+      return undefined;
+    }
+    const bytes = await reader.file(CHECKPOINT_PATH, MAX_NOTE_BYTES);
+    const { size } = parseCheckpoint(bytes);
+    return { size, text: new TextDecoder().decode(bytes) };
+  } catch (error) {
+    report(violation('CHECKPOINT_DAMAGED', CHECKPOINT_PATH, error));
+    return undefined;
+  }
+}
+
+function violation(code: ViolationCode, place: string, error: unknown): Violation {
+  if (!(error instanceof StoreError)) throw error;
+  return { code, place, message: error.message };
+}
+
+/** A backup that was verified. */
+export interface VerifiedBackup {
+  readonly source: BackupSource;
+  /** Everything that is wrong with it; empty when nothing is. */
+  readonly violations: readonly Violation[];
+}
+
+/**
+ * Resolves with the backup in `directory` and what is wrong with it. `onOpen` is called before it is read, `onBytes` with each number
+ * of bytes that was read.
+ * @throws {StoreError} BACKUP_NOT_FOUND, STORE_FORMAT_UNSUPPORTED, IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
+ *   SIGNATURE_INVALID for a checkpoint in the options; ABORTED
+ */
+export async function verifyBackup(
+  directory: string,
+  options: VerifyOptions,
+  reading: {
+    readonly onOpen?: (source: BackupSource) => Promise<void>;
+    readonly onBytes?: (bytes: number) => void;
+  } = {},
+): Promise<VerifiedBackup> {
+  const violations: Violation[] = [];
+  const source = await openBackupSource(resolve(directory), (violation) => violations.push(violation), reading.onBytes);
+  if (source.isUnfinished) options.onNotice?.(unfinished(source));
+  await reading.onOpen?.(source);
+  const found = await verifySource(source, options);
+  return { source, violations: violations.concat(found) };
+}
+
+function unfinished({ reader: { directory }, size }: BackupSource): string {
+  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

@@ -1,27 +1,27 @@
 import { StoreError } from '../../errors.js';
 import type { Head, Log, LogEntry } from '../../log/log.js';
-import { Frontier } from '../../log/merkle/frontier.js';
-import { equalHashes } from '../../log/merkle/node-hash.js';
 import {
   entriesPath,
+  equalHashes,
   formatEntries,
+  Frontier,
   hashInTile,
-  TILE_WIDTH,
   type Tile,
+  TILE_WIDTH,
   tileOfTree,
   tilePath,
   tilesOfTree,
-} from '../../log/merkle/tile.js';
+} from '../../log/merkle.js';
 import { HASH_BYTES } from '../../model/digest.js';
-import { nodeSha256 } from '../files/node-hash.js';
+import { nodeSha256 } from '../files/files.js';
 
 /** A file of the tree in a backup. */
-export interface TreeFile {
+interface TreeFile {
   readonly path: string;
   readonly bytes: Uint8Array;
 }
 
-export interface TreeFilesOptions {
+interface TreeFilesOptions {
   readonly log: Log;
   /** The tree that is backed up. */
   readonly head: Head;

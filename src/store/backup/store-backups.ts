@@ -2,11 +2,11 @@ import type { Views } from '../../../projections/views.js';
 import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import type { BlobStore } from '../layers/blob-store.js';
-import type { BackupOptions, BackupReport } from './backup.js';
+import type { BackupOptions, BackupReport } from './backup-layout.js';
 import type { BackupParts, FixedStore } from './write-backup.js';
-import { loadCode } from '../../load-code.js';
+import { loadCode } from '../../errors.js';
 
-export interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 'log' | 'checkpointAt'> {
+interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 'log' | 'checkpointAt'> {
   readonly views: Views;
   readonly blobs: BlobStore;
   readonly isBlobNeeded: (digest: Digest) => boolean;

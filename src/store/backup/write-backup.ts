@@ -1,20 +1,319 @@
+import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
-import { throwIfAborted } from '../../abort.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  nodeSha256,
+  NotAFile,
+  readRegularFile,
+  syncDirectory,
+  systemCode,
+} from '../files/files.js';
+import {
+  type BackupOptions,
+  type BackupReport,
+  BLOB_FOLDER,
+  blobPath,
+  CHECKPOINT_PATH,
+  CONTENT_FOLDER,
+  contentPath,
+  digestOfName,
+  needTarget,
+  ParallelWork,
+  STAGING_FOLDER,
+  TILE_FOLDER,
+} from './backup-layout.js';
+import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
+import { equalHashes, parseTilePath, treeRoot } from '../../log/merkle.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head, Log } from '../../log/log.js';
-import { equalHashes } from '../../log/merkle/node-hash.js';
-import { treeRoot } from '../../log/merkle/proof.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { nodeSha256 } from '../files/node-hash.js';
 import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
-import type { BackupOptions, BackupReport } from './backup.js';
-import { BackupFolder } from './backup-folder.js';
-import { blobPath, CHECKPOINT_PATH, contentPath } from './backup-layout.js';
-import { needTarget } from './backup-target.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
-import { BackupWriter } from './backup-writer.js';
+
+/** Files that are looked at side by side. */
+const LOOKS_AT_ONCE = 16;
+
+/** What a file is made of: at once, or in pieces that come while it is written. */
+type BackupBytes = Uint8Array | AsyncIterable<Uint8Array>;
+
+/**
+ * The directory of a backup, for its one writer. A file appears under its name only when its bytes are durable; the names
+ * become durable together, with `sync`.
+ */
+export class BackupFolder {
+  readonly directory: string;
+  readonly #made = new Set<string>();
+  readonly #unsynced = new Set<string>();
+  #staged = 0;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Makes the place for files that are being written; what a killed backup left in it is removed. */
+  async begin(): Promise<void> {
+    const staging = this.#path(STAGING_FOLDER);
+    await makeDurableDirectory(this.directory, STAGING_FOLDER);
+    // The folder itself stays: it is what says that there may be files of a run that was not finished.
+    await this.#try('tidy', STAGING_FOLDER, async () => {
+      for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
+    });
+  }
+
+  /** Removes the place for files that are being written. */
+  async end(): Promise<void> {
+    await this.#try('tidy', STAGING_FOLDER, async () => {
+      await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
+      await syncDirectory(this.directory);
+    });
+  }
+
+  /** Sizes of the files below the folders of tiles, content and blobs, by path with slashes. */
+  async files(): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    const looks = new ParallelWork(LOOKS_AT_ONCE);
+    for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
+      for (const path of await this.#filesBelow(folder)) {
+        await looks.start(() =>
+          this.#try('look at', path, async () => {
+            sizes.set(path, (await lstat(this.#path(path))).size);
+          }),
+        );
+      }
+    }
+    await looks.finish();
+    return sizes;
+  }
+
+  /**
+   * Bytes of a file, one more than `limit` of a larger one; undefined when there is no file. A link
+   * counts as no file: the next file of its name replaces it.
+   */
+  async read(path: string, limit: number): Promise<Uint8Array | undefined> {
+    return readRegularFile(this.#path(path), { limitBytes: limit }).catch((error: unknown) => {
+      if (error instanceof NotAFile) return undefined;
+      throw error;
+    });
+  }
+
+  /** Writes a file over any that has its name. Its bytes are durable on return; its name is with the next `sync`. */
+  async write(path: string, bytes: BackupBytes): Promise<void> {
+    await this.#try('write', path, async () => {
+      const staged = join(this.#path(STAGING_FOLDER), `${this.#staged++}`);
+      await this.#makeFolder(dirname(path));
+      try {
+        await writeSynced(staged, bytes);
+        // A crash before this line leaves a staged file, which the next run removes; after it, one that is whole.
+        await rename(staged, this.#path(path));
+      } catch (error) {
+        await rm(staged, { force: true });
+        throw error;
+      }
+      this.#unsynced.add(dirname(path));
+    });
+  }
+
+  /** Makes the names of all files that were written and removed so far durable. */
+  async sync(): Promise<void> {
+    const folders = [...this.#unsynced];
+    this.#unsynced.clear();
+    for (const folder of folders) await this.#try('sync', folder, () => syncDirectory(this.#path(folder)));
+  }
+
+  /** Removes a file, and the folders that are empty then, as that of a tile which is full by now. */
+  async remove(path: string): Promise<void> {
+    await this.#try('remove', path, async () => {
+      await rm(this.#path(path), { force: true });
+      let folder = dirname(path);
+      while (folder !== '.' && (await isRemoved(this.#path(folder)))) {
+        this.#made.delete(folder);
+        this.#unsynced.delete(folder);
+        folder = dirname(folder);
+      }
+      this.#unsynced.add(folder);
+    });
+  }
+
+  async #filesBelow(folder: string): Promise<string[]> {
+    return this.#try('read', folder, async () => {
+      try {
+        const root = this.#path(folder);
+        const entries = await readdir(root, { recursive: true, withFileTypes: true });
+        const below = (parent: string): string => parent.slice(root.length).replaceAll('\\', '/');
+        return entries
+          .filter((entry) => entry.isFile())
+          .map((entry) => `${folder}${below(entry.parentPath)}/${entry.name}`);
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return [];
+        throw error;
+      }
+    });
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#made.has(folder)) return;
+    await makeDurableDirectory(this.directory, folder);
+    this.#made.add(folder);
+  }
+
+  #path(path: string): string {
+    return join(this.directory, path);
+  }
+
+  async #try<Result>(action: string, path: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw ioFailure(`${action} ${this.#path(path)}`, error);
+    }
+  }
+}
+
+async function writeSynced(path: string, bytes: BackupBytes): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await writeFile(file, bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function isRemoved(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder);
+    return true;
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST'].includes(systemCode(error))) return false;
+    throw error;
+  }
+}
+
+/** Files that are written side by side: most of the time goes into syncs. */
+const WRITES_AT_ONCE = 8;
+
+/** What one run of a backup did to its files. Sizes are bytes. */
+interface WrittenFiles {
+  readonly filesWritten: number;
+  readonly bytesWritten: number;
+  readonly filesRemoved: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** Writes the files that a backup lacks, and knows in the end which ones it does not need. */
+class BackupWriter {
+  readonly #folder: BackupFolder;
+  readonly #options: BackupOptions;
+  readonly #work = new ParallelWork(WRITES_AT_ONCE);
+  /** Sizes of the files that are there. */
+  readonly #there: Map<string, number>;
+  readonly #needed = new Set<string>();
+  readonly #written = { files: 0, bytes: 0 };
+  readonly #progress = { done: 0, total: 0 };
+  #removed = 0;
+
+  /** Writes to `folder`, which has the files `there`. */
+  constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
+    this.#folder = folder;
+    this.#there = there;
+    this.#options = options;
+  }
+
+  /** Sizes of the files that are there, by path. */
+  get there(): ReadonlyMap<string, number> {
+    return this.#there;
+  }
+
+  /** Takes note that the backup has a file of this path when it is done. */
+  need(path: string): void {
+    this.#needed.add(path);
+  }
+
+  /** Takes note of bytes that will come, so that the progress has its total. */
+  expect(bytes: number): void {
+    this.#progress.total += bytes;
+  }
+
+  /** Takes note of bytes that came or turned out to be there. */
+  advance(bytes: number): void {
+    this.#progress.done += bytes;
+    this.#options.onProgress?.(this.#progress.done, this.#progress.total);
+  }
+
+  /** Starts to write a file, unless it has these bytes already: then it stays the file that it is. */
+  async start(path: string, bytes: Uint8Array): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    this.expect(bytes.length);
+    await this.#work.start(() => this.put(path, bytes));
+  }
+
+  /** Starts to write a file of this size from chunks, which the caller counts with `advance`. */
+  async startCopy(path: string, chunks: AsyncIterable<Uint8Array>, size: number): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    await this.#work.start(() => this.#write(path, chunks, size));
+  }
+
+  /** Resolves when all that was started is written, its bytes and names durable. Throws the first failure. */
+  async finish(): Promise<void> {
+    await this.#work.finish();
+    await this.#folder.sync();
+  }
+
+  /** Resolves when nothing that was started is under way any more, whatever became of it. */
+  async settle(): Promise<void> {
+    await this.#work.settle();
+  }
+
+  /** Writes a file as `start` does, and resolves when its bytes are durable. */
+  async put(path: string, bytes: Uint8Array): Promise<void> {
+    const found = await this.#folder.read(path, bytes.length);
+    this.need(path);
+    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.#there.set(path, bytes.length);
+    else await this.#write(path, bytes, bytes.length);
+    this.advance(bytes.length);
+  }
+
+  /** Removes the files that the backup does not need; what is not a backup's stays. */
+  async removeUnneeded(): Promise<void> {
+    for (const path of [...this.#there.keys()]) {
+      if (this.#needed.has(path) || !isBackupPath(path)) continue;
+      await this.#folder.remove(path);
+      this.#there.delete(path);
+      this.#removed += 1;
+    }
+    await this.#folder.sync();
+  }
+
+  numbers(): WrittenFiles {
+    let bytes = 0;
+    for (const path of this.#needed) bytes += this.#there.get(path) ?? 0;
+    return {
+      filesWritten: this.#written.files,
+      bytesWritten: this.#written.bytes,
+      filesRemoved: this.#removed,
+      files: this.#needed.size,
+      bytes,
+    };
+  }
+
+  async #write(path: string, bytes: BackupBytes, size: number): Promise<void> {
+    await this.#folder.write(path, bytes);
+    this.#there.set(path, size);
+    this.#written.files += 1;
+    this.#written.bytes += size;
+  }
+}
+
+function isBackupPath(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (path === `${CONTENT_FOLDER}/${name}` || path === `${BLOB_FOLDER}/${name}`)
+    return digestOfName(name) !== undefined;
+  return parseTilePath(path) !== undefined;
+}
 
 /** A store as it was at one head. What it names stays readable until it is released. */
 export interface FixedStore {

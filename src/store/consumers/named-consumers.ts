@@ -1,18 +1,23 @@
 import type { Observable } from 'rxjs';
-import type { Page } from '../../../projections/live-view.js';
+import type { Page } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import type { ConsumerPosition, Log } from '../../log/log.js';
 import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
-import { compileFilter } from '../read/event-filter.js';
-import type { EventReader } from '../read/event-reader.js';
-import type { StoreState } from '../store-state.js';
-import type { CommandPort } from '../write/command.js';
-import type { Origin } from '../write/envelope.js';
-import type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './consumer.js';
-import { checkConsumerName } from './consumer-name.js';
-import { LogConsumer, PASSED_EVENTS_PER_WRITE } from './log-consumer.js';
+import { compileFilter } from '../follow/event-filter.js';
+import type { EventReader } from '../follow/event-reader.js';
+import type { StoreState } from '../local-event-store.js';
+import type { CommandPort, Origin } from '../writer.js';
+import {
+  checkConsumerName,
+  type Consumer,
+  type ConsumerOptions,
+  type Consumers,
+  type ConsumerState,
+  LogConsumer,
+  PASSED_EVENTS_PER_WRITE,
+} from './consumer.js';
 
-export interface NamedConsumersOptions {
+interface NamedConsumersOptions {
   readonly log: Log;
   readonly reader: EventReader;
   /** Each page, after every view has folded it. */

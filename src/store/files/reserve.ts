@@ -3,8 +3,7 @@ import { rmSync, statfsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RESERVE_BYTES } from '../../limits.js';
-import { isThere } from './is-there.js';
-import { temporaryPath } from './durable-file.js';
+import { isThere, temporaryPath } from './files.js';
 
 /** Name of the file of RESERVE_BYTES in a store's directory that is given up on a full disk for commands that make room. */
 const RESERVE_FILE = 'reserve';

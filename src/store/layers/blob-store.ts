@@ -1,13 +1,164 @@
+import { createReadStream, lstatSync } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { lstatSync } from 'node:fs';
-import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { StoreError } from '../../errors.js';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
-import { ioFailure, makeDurableDirectory, syncDirectory, systemCode } from '../files/durable-file.js';
-import { lentChunks, type NextBuffer } from '../files/lent-chunks.js';
-import { NotAFile, openRegularFile } from '../files/regular-file.js';
-import { StagedBlob } from './staged-blob.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  NotAFile,
+  openRegularFile,
+  syncDirectory,
+  systemCode,
+} from '../files/files.js';
+import { StoreError } from '../../errors.js';
+import { lentChunks, type NextBuffer } from '../files/write-durably.js';
+import type { BlobsView } from '../../../projections/layers.js';
+import type { Page } from '../../../projections/views.js';
+
+type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
+
+/**
+ * Returns the chunks of `stream`, the argument `name` of a call, each checked to be bytes: a file takes a text as well,
+ * and would keep other bytes than those that are hashed.
+ * @throws {TypeError} naming the argument: at once when it is no stream, while reading when a chunk is no Uint8Array
+ */
+export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const iterate = iteratorOf(stream);
+  if (iterate === undefined) throw new TypeError(`${name} must be a stream of Uint8Array`);
+  return { [Symbol.asyncIterator]: () => checkedChunks(name, iterate()) };
+}
+
+// No generator: it would keep `return` from a source that hangs until its next chunk.
+function checkedChunks(name: string, chunks: AnyIterator): AsyncIterator<Uint8Array, undefined> {
+  const end = async (): Promise<IteratorReturnResult<undefined>> => {
+    await chunks.return?.();
+    return { done: true, value: undefined };
+  };
+  return {
+    next: async () => {
+      const { done, value } = await chunks.next();
+      if (done === true) return { done, value: undefined };
+      if (value instanceof Uint8Array) return { value };
+      await end();
+      throw new TypeError(`each chunk of ${name} must be a Uint8Array`);
+    },
+    return: end,
+  };
+}
+
+// A list of chunks is read as well as a stream of them.
+function iteratorOf(value: unknown): (() => AnyIterator) | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const stream = value as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  const iterate = stream[Symbol.asyncIterator] ?? stream[Symbol.iterator];
+  return typeof iterate === 'function' ? iterate.bind(stream) : undefined;
+}
+
+/** Bytes of a chunk that is read back. */
+const STAGED_CHUNK_BYTES = 256 * 1024;
+
+/** Is told of a staged file that it is written, and what its digest is. Never rejects. */
+type OnStaged = (file: StagedBlob, digest: Digest) => Promise<void>;
+
+/** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
+export class StagedBlob {
+  readonly path: string;
+  readonly #onStaged: OnStaged | undefined;
+  #handle: FileHandle | undefined;
+  #synced: Promise<void> | undefined;
+  #isHere = true;
+
+  private constructor(path: string, handle: FileHandle, onStaged: OnStaged | undefined) {
+    this.path = path;
+    this.#handle = handle;
+    this.#onStaged = onStaged;
+  }
+
+  /** Makes an empty file at `path`. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
+  static async create(path: string, onStaged?: OnStaged): Promise<StagedBlob> {
+    try {
+      return new StagedBlob(path, await open(path, 'wx'), onStaged);
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
+  }
+
+  /** Appends `chunk`; resolves when the system has it. */
+  async write(chunk: Uint8Array): Promise<void> {
+    try {
+      let written = 0;
+      while (written < chunk.length) {
+        const { bytesWritten } = await this.#open().write(chunk, written);
+        written += bytesWritten;
+      }
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
+  }
+
+  /** Ends writing; `digest` is told to whoever wants to hear it. An archive may stage thousands of files, so none stays open. */
+  async finish(digest?: Digest): Promise<void> {
+    await this.#close();
+    if (digest !== undefined) await this.#onStaged?.(this, digest);
+  }
+
+  /** The bytes written so far. */
+  read(): AsyncIterable<Uint8Array> {
+    return createReadStream(this.path, { highWaterMark: STAGED_CHUNK_BYTES });
+  }
+
+  /** Makes the bytes durable, after `finish`. Calling it again is the same call: the system tells a failure of it only once. */
+  sync(): Promise<void> {
+    this.#synced ??= this.#sync();
+    return this.#synced;
+  }
+
+  /** Tells that the file was renamed and is no longer this one's to remove. */
+  moved(): void {
+    this.#isHere = false;
+  }
+
+  /** Removes the file, unless it was kept or discarded already. One that cannot be removed is left for the sweep of the next open. */
+  async discard(): Promise<void> {
+    try {
+      await this.#close();
+      // Its outcome is of no interest any more, its file handle is.
+      await this.#synced?.catch(() => undefined);
+    } finally {
+      if (this.#isHere) await rm(this.path, { force: true }).catch(leaveStagedForSweep);
+      this.#isHere = false;
+    }
+  }
+
+  async #close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    try {
+      await handle?.close();
+    } catch (error) {
+      throw ioFailure('stage a layer', error);
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const handle = await open(this.path, 'r+');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #open(): FileHandle {
+    if (this.#handle === undefined) throw new TypeError('the staged file is closed');
+    return this.#handle;
+  }
+}
+
+function leaveStagedForSweep(): void {
+  // Nothing names the file: whoever staged it hears what became of the layer, and not of this.
+}
 
 /** Bytes of a chunk that is read from a blob: with 256 KiB a save takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
@@ -281,4 +432,46 @@ function readFailure(digest: Digest, error: unknown): StoreError {
     cause: error,
     data: { digest },
   });
+}
+
+/** Removes blob files when the events that free them are durable. */
+export class BlobCleaner {
+  readonly #blobs: BlobStore;
+  readonly #view: () => BlobsView;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(blobs: BlobStore, view: () => BlobsView) {
+    this.#blobs = blobs;
+    this.#view = view;
+  }
+
+  isNeeded(digest: Digest): boolean {
+    return this.#view().byDigest.has(digest);
+  }
+
+  /** Folds a durable page by `fold`, and then starts to remove the blobs that it freed. */
+  cleanAfter(page: Page, fold: (page: Page) => void): void {
+    const candidates = this.#freedBy(page);
+    fold(page);
+    if (candidates.size === 0) return;
+    const isNeeded = (digest: Digest): boolean => this.isNeeded(digest);
+    // Asked for at once: whoever looks for one of them after the fold finds its removal done.
+    this.#running = this.#blobs.removeUnneeded(candidates, isNeeded);
+  }
+
+  /** Resolves when every removal that was started is done. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  // Asked before the fold: the view forgets which blobs the manifests of a deleted image named.
+  #freedBy(page: Page): Set<Digest> {
+    const freed = new Set<Digest>();
+    for (const event of page) {
+      if (event.type === 'LayerRemoved') freed.add(event.blob.digest);
+      if (event.type !== 'ImageDeleted') continue;
+      for (const { digest } of this.#view().ofImage.get(event.image) ?? []) freed.add(digest);
+    }
+    return freed;
+  }
 }

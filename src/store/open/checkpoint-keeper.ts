@@ -1,31 +1,79 @@
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
+import type { Head, Log } from '../../log/log.js';
+import { bytesToHex } from '../../model/digest.js';
+import { nodeSha256, NotAFile, readRegularFile, removeDurably, writeDurableFile } from '../files/files.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { beginsWith } from '../../log/begins-with.js';
 import {
-  type Checkpoint,
   checkOriginOf,
+  type Checkpoint,
   formatCheckpoint,
-  type ParsedCheckpoint,
   parseCheckpoint,
+  type ParsedCheckpoint,
 } from '../../log/checkpoint.js';
-import type { Head, Log } from '../../log/log.js';
-import type { TreeHead } from '../../log/merkle/check-proof.js';
-import { parseVerifierKey } from '../../log/note-key.js';
-import { verifyNote } from '../../log/signed-note.js';
+import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
+import { parseVerifierKey, verifyNote } from '../../log/note.js';
 import type { StoredEvent } from '../../model/events.js';
-import { removeDurably, writeDurableFile } from '../files/durable-file.js';
-import { nodeSha256 } from '../files/node-hash.js';
-import { NotAFile, readRegularFile } from '../files/regular-file.js';
-import { type CheckpointSigner, checkKeyName } from '../keys/checkpoint-signer.js';
-import { checkOldHead, oldHeadPath } from './old-head-file.js';
+import { checkKeyName, type CheckpointSigner } from '../keys.js';
+
+/** What stood in place of the checkpoint in stores of the first version. */
+const OLD_HEAD_FILE = 'head.json';
+
+/** Returns the path of the old file in a store's directory. */
+function oldHeadPath(directory: string): string {
+  return join(directory, OLD_HEAD_FILE);
+}
+
+/**
+ * Resolves with whether a store has the file; when it has, the log holds the event that it names.
+ * @throws {StoreError} LOG_CORRUPT when the log does not, IO_FAILED, STORE_NOT_WRITABLE
+ */
+async function checkOldHead(directory: string, log: Log): Promise<boolean> {
+  const text = await readOldHead(directory);
+  if (text === undefined) return false;
+  const expected = parseOldHead(text);
+  if (expected === undefined) return true;
+  const found = log.leafHash(expected.seq);
+  if (found !== undefined && bytesToHex(found) === expected.leafHash) return true;
+  const what =
+    found === undefined
+      ? `the log ends at seq ${log.head.seq}, expected at least ${expected.seq}: its end was lost`
+      : `event ${expected.seq} of the log is not the one that was written`;
+  throw new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
+    data: { seq: expected.seq, head: log.head.seq },
+  });
+}
+
+/**
+ * Resolves with the seq of the event that the file names; 0 when there is no file, or it says nothing.
+ * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+ */
+export async function oldHeadSeq(directory: string): Promise<number> {
+  return parseOldHead((await readOldHead(directory)) ?? '')?.seq ?? 0;
+}
+
+async function readOldHead(directory: string): Promise<string | undefined> {
+  const bytes = await readRegularFile(oldHeadPath(directory));
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+function parseOldHead(text: string): { readonly seq: number; readonly leafHash: string } | undefined {
+  try {
+    const { seq, leafHash } = Object(JSON.parse(text)) as Record<string, unknown>;
+    return typeof seq === 'number' && seq >= 1 && typeof leafHash === 'string' ? { seq, leafHash } : undefined;
+  } catch {
+    // Not JSON: it says nothing about the log.
+    return undefined;
+  }
+}
 
 /** Name of the newest checkpoint in a store's directory. It may be deleted: then one check less is made at the next open. */
 export const CHECKPOINT_FILE = 'checkpoint';
 /** Events after which the checkpoint is written again. */
 const WRITTEN_EVERY = 1_000;
 
-export interface CheckpointKeeperOptions {
+interface CheckpointKeeperOptions {
   readonly directory: string;
   /** Name of the log. */
   readonly origin: string;
@@ -225,4 +273,23 @@ function lost(path: string, { size }: TreeHead, head: number): StoreError {
 
 function eventsFrom(first: number, last: number): string {
   return first === last ? `event ${first}` : `events ${first} to ${last}`;
+}
+
+/**
+ * Returns when the tree of the log is what its records give from `size` on, where the tree up to `size` is known to be right. Rows of
+ * the tree are not checked when they are read: a flipped bit in one that no checkpoint covers would stand in the next.
+ * @throws {StoreError} LOG_CORRUPT when it is not, or an event is damaged
+ */
+export async function checkTreeTail(log: Log, size: number): Promise<void> {
+  const { seq, root } = log.head;
+  const frontier = await Frontier.read(log, size, nodeSha256);
+  for (let index = Math.floor(size / TILE_WIDTH); frontier.size < seq; index++) {
+    const tile = tileOfTree(0, index, seq);
+    const leaves = await log.readTile(tile);
+    for (let at = frontier.size % TILE_WIDTH; at < tile.width; at++) frontier.append(hashInTile(leaves, at));
+  }
+  if (equalHashes(frontier.root(), root)) return;
+  throw new StoreError('LOG_CORRUPT', "the store is damaged: a row of the log's tree is not what the events give", {
+    data: { from: size + 1, to: seq, remedy: 'rebuild' },
+  });
 }

@@ -1,13 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
-import { eventKey } from '../../log/keys.js';
-import { parseRecordFile } from '../../log/leveldb/record-file.js';
-import { parseWriteBatch } from '../../log/leveldb/write-batch.js';
-import type { Database } from '../../log/log-source.js';
+import { eventKey } from '../../log/rows.js';
+import { parseRecordFile, parseWriteBatch } from '../../log/leveldb/log-files.js';
+import type { Database } from '../../log/log.js';
 import { openLevel } from '../../log/open-level.js';
-import { ioFailure, writeDurableFile } from '../files/durable-file.js';
-import { readRegularFile } from '../files/regular-file.js';
+import { ioFailure, readRegularFile, writeDurableFile } from '../files/files.js';
 
 /** Times that a log is opened before its disk is given up: a fault that does not last is not told. */
 const MOST_TRIES = 2;

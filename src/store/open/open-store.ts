@@ -1,41 +1,164 @@
-import { readdir, stat } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { ViewSet } from '../../../projections/views.js';
-import { throwIfAborted } from '../../abort.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import { Subject } from 'rxjs';
+import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import { checkKeyName } from '../keys.js';
+import { checkOrigin } from '../../log/note.js';
+import { originOf } from '../writer.js';
+import type { EventStore, LayerGetReleaser, OpenOptions } from '../event-store.js';
+import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
-import { readClock } from '../../model/timestamp.js';
-import { BlobStore } from '../layers/blob-store.js';
-import { checkDatabase, newestTables } from './check-database.js';
-import { claimDirectory } from './directory-claim.js';
 import {
   ioFailure,
+  isThere,
   makeDurableDirectory,
+  nodeSha256,
   removeTemporaryFiles,
   syncDirectory,
+  syncFiles,
   systemCode,
-} from '../files/durable-file.js';
+  temporaryPath,
+} from '../files/files.js';
+import { checkDatabase, databaseFiles, newestTables } from './inspect-database.js';
+import type { ViewSet } from '../../../projections/views.js';
+import { readClock } from '../../model/timestamp.js';
+import { BlobStore } from '../layers/blob-store.js';
+import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
-import type { EventStoreParts, LayerPlace } from '../event-store-parts.js';
-import { CHECKPOINT_FILE, CheckpointKeeper } from './checkpoint-keeper.js';
-import { HeldLayers } from '../layers/held-layers.js';
-import { requiredOs } from '../backends/new-image-store.js';
+import type { EventStoreParts, LayerPlace } from '../wire-store.js';
+import { CHECKPOINT_FILE, CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
+import { HeldLayers } from '../layers/layer-store.js';
+import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../rebuild/log-folders.js';
-import { nodeSha256 } from '../files/node-hash.js';
 import { openDatabase } from './open-database.js';
-import { type CheckedOptions, checkOpenOptions } from './open-options.js';
-import { makeLog } from './make-log.js';
-import { refuseSecondOwner, removeOwner, withOwner, writeOwner } from './owner-file.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
-import { checkTreeTail } from './tree-tail.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
-import { Snapshotter } from '../snapshots/snapshotter.js';
-import { viewsAt } from '../snapshots/views-at.js';
+import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve } from '../files/reserve.js';
 import { WholeTables } from './whole-tables.js';
-import type { EventStore, OpenOptions } from '../event-store.js';
-import type { LayerGetReleaser } from '../store.js';
+
+/** Options whose actor is known and allowed, with a place for notices. */
+type CheckedOptions = OpenOptions & {
+  readonly actor: string;
+  readonly snapshotEvery: number;
+  readonly onNotice: (notice: string) => void;
+};
+
+/** Events after which a snapshot is written, when the caller does not say: folding as many takes a quarter of a second. */
+const SNAPSHOT_EVERY = 50_000;
+
+/**
+ * Returns the options of `openStore` with its actor, `user@host` when they name none. Nothing is made or read for it.
+ * @throws {TypeError} naming the option that is of the wrong type
+ * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin; ENVELOPE_INVALID when the actor is empty, too long or no Unicode
+ */
+function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptions {
+  mustBeString('directory', directory);
+  mustBeText('directory', directory);
+  mustBeObject('options', options);
+  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
+  const { snapshotEvery = SNAPSHOT_EVERY } = options;
+  mustBeBoolean('create', create);
+  mustBeBoolean('readOnly', readOnly);
+  mustBeBoolean('useReserve', useReserve);
+  mustBeText('os', os);
+  mustBeText('origin', origin);
+  if (origin !== undefined) checkOrigin(origin);
+  if (!isSigner(signer)) throw new TypeError('signer must be what readSigner gives');
+  if (origin !== undefined && signer !== undefined) checkKeyName(signer.origin, origin);
+  if (!areLayers(layers)) throw new TypeError("layers must be 'none' or an object with get and release");
+  if (now !== undefined && typeof now !== 'function') throw new TypeError('now must be a function');
+  if (!Number.isSafeInteger(snapshotEvery) || snapshotEvery < 0) {
+    throw new TypeError('snapshotEvery must be a whole number, 0 or more');
+  }
+  if (onNotice !== undefined && typeof onNotice !== 'function') throw new TypeError('onNotice must be a function');
+  mustBeSignal('signal', signal);
+  return {
+    ...options,
+    snapshotEvery,
+    onNotice: subscribed(onNotice ?? warn),
+    actor: originOf(options, defaultActor()).actor,
+  };
+}
+
+// A subscriber like others: what it throws is an uncaught exception in a later turn, and does not fail what gave the notice.
+function subscribed(onNotice: (notice: string) => void): (notice: string) => void {
+  const notices$ = new Subject<string>();
+  notices$.subscribe(onNotice);
+  return (notice) => notices$.next(notice);
+}
+
+function warn(notice: string): void {
+  process.emitWarning(notice, 'ImagelogNotice');
+}
+
+function areLayers(value: unknown): boolean {
+  if (value === undefined || value === 'none') return true;
+  const { get, release } = Object(value) as Record<string, unknown>;
+  return typeof get === 'function' && typeof release === 'function';
+}
+
+function isSigner(value: unknown): boolean {
+  if (value === undefined) return true;
+  const { origin, verifierKey, check, sign } = Object(value) as Record<string, unknown>;
+  return (
+    [origin, verifierKey].every((each) => typeof each === 'string') &&
+    [check, sign].every((each) => typeof each === 'function')
+  );
+}
+
+// A container may run as a user that has no name.
+function defaultActor(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    // As the system's own tools show such a user.
+    return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
+  }
+}
+
+/**
+ * Makes the empty log of the store in `directory`, durable on return; one that is there stays as it is. LevelDB names the files of a new
+ * database before their bytes are on the disk: it is made under another name, so that power that goes meanwhile leaves no log
+ * that looks damaged.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, LOG_FAILED
+ */
+export async function makeLog(directory: string): Promise<void> {
+  const location = join(directory, 'log');
+  if (await isThere(location)) return needOwnFiles(location);
+  const making = temporaryPath(directory);
+  try {
+    const log = await LevelLog.open(making, { createIfMissing: true, hash: nodeSha256 });
+    await log.close();
+    await syncFiles(making);
+    // A crash before the rename leaves what the next open removes; after it, an empty log, which the next open takes up.
+    await rename(making, location);
+    await syncDirectory(directory);
+  } catch (error) {
+    await rm(making, { recursive: true, force: true }).catch(leaveForNextOpening);
+    // Two may make the same store: the opening that follows says who has it.
+    if (await isThere(location)) return;
+    throw ioFailure(`make the log of the store ${directory}`, error);
+  }
+}
+
+// LevelDB makes an empty database of what is there, and would write through links.
+async function needOwnFiles(location: string): Promise<void> {
+  const names = await readdir(location).catch((error: unknown) => {
+    throw ioFailure(`look at the log ${location}`, error);
+  });
+  for (const [name, { isFile, isShared }] of databaseFiles(location, names)) {
+    if (isFile && !isShared) continue;
+    const text = `cannot make the log ${location}: ${name} in it is a link, or no file`;
+    throw new StoreError('IO_FAILED', text, { data: { location } });
+  }
+}
+
+function leaveForNextOpening(): void {
+  // The first error is the one to tell; the next opening that writes removes what is left.
+}
 
 /** Times that a reader looks at a store in which another process is at work, before it takes what it finds for damage. */
 const MAX_TRIES_BESIDE_A_WRITER = 10;

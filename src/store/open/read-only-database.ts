@@ -11,16 +11,19 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_KEPT_BLOCK_BYTES } from '../../limits.js';
-import { LevelDamage } from '../../log/leveldb/damage.js';
-import { type Runs, tableInMemory } from '../../log/leveldb/level-view.js';
-import { type Manifest, parseManifest } from '../../log/leveldb/manifest.js';
-import { asDatabase, ReadOnlyLevel } from '../../log/leveldb/read-only-level.js';
-import { parseRecordFile } from '../../log/leveldb/record-file.js';
-import { BlockCache, compareKeys, type DatabaseFile, TableReader } from '../../log/leveldb/table-reader.js';
-import { type BatchEntry, readWriteBatch } from '../../log/leveldb/write-batch.js';
-import type { Database } from '../../log/log-source.js';
-import { openFailure } from '../../log/open-failure.js';
-import { ioFailure, systemCode } from '../files/durable-file.js';
+import { LevelDamage } from '../../log/leveldb/coding.js';
+import { asDatabase, ReadOnlyLevel, type Runs, tableInMemory } from '../../log/leveldb/read-only-level.js';
+import {
+  type BatchEntry,
+  type Manifest,
+  parseManifest,
+  parseRecordFile,
+  readWriteBatch,
+} from '../../log/leveldb/log-files.js';
+import { BlockCache, compareKeys, type DatabaseFile, TableReader } from '../../log/leveldb/table.js';
+import type { Database } from '../../log/log.js';
+import { openFailure } from '../../log/open-level.js';
+import { ioFailure, systemCode } from '../files/files.js';
 
 /** Times that the files are opened while another process compacts them: each time one compaction later. */
 const MAX_TRIES = 100;

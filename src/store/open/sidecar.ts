@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
-import { writeDurableFile } from '../files/durable-file.js';
-import { NotAFile, readRegularFile } from '../files/regular-file.js';
+import { NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';

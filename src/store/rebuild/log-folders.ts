@@ -1,8 +1,8 @@
 import { constants, readdirSync } from 'node:fs';
 import { copyFile, lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { throwIfAborted } from '../../abort.js';
-import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/durable-file.js';
+import { throwIfAborted } from '../../errors.js';
+import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/files.js';
 import type { RebuildOptions } from './rebuild.js';
 
 /*

@@ -1,29 +1,196 @@
 import { join } from 'node:path';
-import { throwIfAborted } from '../../abort.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
+import {
+  CONTENT_PREFIX,
+  EVENT_PREFIX,
+  eventKey,
+  parseEventRow,
+  parsePosition,
+  POSITION_PREFIX,
+  seqOfKey,
+} from '../../log/rows.js';
+import type { Database } from '../../log/log.js';
+import { openFailure, openLevel, readFailure, repairLevel } from '../../log/open-level.js';
+import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
+import type { StoredEvent } from '../../model/events.js';
+import { nodeSha256, NotAFile, readRegularFile, removeDurably } from '../files/files.js';
+import { NamedContent } from '../verify/content-check.js';
+import type { RebuildOptions } from './rebuild.js';
+import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
-import { forgetDerivedRows } from '../../log/forget-derived-rows.js';
+import { forgetDerivedRows } from '../../log/tree-rows.js';
 import { LevelLog } from '../../log/level-log.js';
-import type { Database } from '../../log/log-source.js';
-import { openFailure } from '../../log/open-failure.js';
-import { readFailure } from '../../log/read-failure.js';
-import { repairLevel } from '../../log/repair-level.js';
-import type { Digest } from '../../model/digest.js';
-import { removeDurably } from '../files/durable-file.js';
-import { nodeSha256 } from '../files/node-hash.js';
-import { NotAFile, readRegularFile } from '../files/regular-file.js';
-import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
-import { checkFree } from '../open/lock-holder.js';
+import { CHECKPOINT_FILE, CheckpointKeeper, oldHeadSeq } from '../open/checkpoint-keeper.js';
+import { checkFree } from '../open/lock.js';
 import { inspectDatabase } from '../open/inspect-database.js';
-import { oldHeadSeq } from '../open/old-head-file.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
-import { beyondRepair, type ExaminedLog, examineLog, lostEvents } from './examined-log.js';
 import { copyLog, type LogFolders, swapLog } from './log-folders.js';
-import type { RebuildOptions } from './rebuild.js';
-import { salvageRows } from './salvage.js';
+
+/** What the events of a database are, each looked at by itself. */
+interface ExaminedLog {
+  /** Seq of the last event that is whole. */
+  readonly last: number;
+  /** Events up to `last` that are missing or damaged, as ranges. */
+  readonly lost: readonly SeqRange[];
+  /** Of the last event's transaction: seq of the event that must end it. */
+  readonly end: number;
+  /** Content that the events name. */
+  readonly named: NamedContent;
+}
+
+interface SeqRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** How many ranges of lost events a message names. */
+const NAMED_RANGES = 20;
+
+/** Resolves with what the events of a database are. Nothing is changed, and damage ends nothing. */
+async function examineLog(database: Database, { onProgress, signal }: RebuildOptions): Promise<ExaminedLog> {
+  const rows = new StoredRows({ database, failure: (cause) => readFailure(cause, false) });
+  const named = new NamedContent();
+  const lost: SeqRange[] = [];
+  let last = 0;
+  let end = 0;
+  try {
+    for await (const event of wholeEvents(rows)) {
+      throwIfAborted(signal);
+      if (event.seq > last + 1) lost.push({ first: last + 1, last: event.seq - 1 });
+      last = event.seq;
+      end = event.transaction.first + event.transaction.count - 1;
+      named.add(event);
+      if (last % PROGRESS_EVENTS === 0) onProgress?.({ what: 'events', done: last, total: undefined });
+    }
+  } finally {
+    await rows.close();
+  }
+  return { last, lost, end, named };
+}
+
+const PROGRESS_EVENTS = 1_000;
+
+/** Returns the events that are lost, as a person reads them; undefined when the log is whole and has at least `expected`. */
+function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string | undefined {
+  const goal = Math.max(expected, end);
+  const all = goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
+  if (all.length === 0) return undefined;
+  const texts = all
+    .slice(0, NAMED_RANGES)
+    .map((range) => (range.first === range.last ? `${range.first}` : rangeText(range)));
+  if (all.length > NAMED_RANGES) texts.push(`and ${all.length - NAMED_RANGES} more ranges`);
+  return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
+}
+
+/** The error for a log of which events are lost for good. */
+function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>, cause?: unknown): StoreError {
+  return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`, {
+    cause,
+    data: { ...data, remedy: 'restore' },
+  });
+}
+
+function rangeText({ first, last }: SeqRange): string {
+  return `${first} to ${last}`;
+}
+
+/** Events whose records have their leaf hash and their seq. */
+async function* wholeEvents(rows: StoredRows): AsyncGenerator<StoredEvent> {
+  for await (const row of rows.read(rowsOfKind(EVENT_PREFIX), () => undefined)) {
+    const event = wholeEvent(row);
+    if (event !== undefined) yield event;
+  }
+}
+
+function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
+  if (key.length !== eventKey(0).length) return undefined;
+  try {
+    return parseEventRow(row, seqOfKey(key), nodeSha256);
+  } catch (error) {
+    // It is one of those that are lost.
+    if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
+    throw error;
+  }
+}
+
+/** Bytes of rows that are written at a time. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Writes into a new database at `to` what is worth keeping of `from`, whose events are whole: these, the content that they name and
+ * that has its digest, and the positions of consumers. What was erased and comes back from LevelDB's old files is left behind.
+ * Returns the content that is lost. Durable on return.
+ */
+async function salvageRows(
+  from: Database,
+  to: string,
+  { last, named }: ExaminedLog,
+  options: RebuildOptions,
+): Promise<Digest[]> {
+  const fresh = await openLevel(to, true);
+  const rows = new StoredRows({ database: from, failure: (cause) => readFailure(cause, false) });
+  try {
+    const writer = new RowWriter(fresh, options.signal);
+    let done = 0;
+    for await (const row of rows.read(rowsOfKind(EVENT_PREFIX), () => undefined)) {
+      await writer.put(row);
+      options.onProgress?.({ what: 'log', done: ++done, total: last });
+    }
+    for await (const row of rows.read(rowsOfKind(CONTENT_PREFIX), () => undefined)) {
+      const digest = digestFromHash(row[0], 1);
+      if (digestOf(row[1], nodeSha256) === digest && named.take(digest)) await writer.put(row);
+    }
+    for await (const row of rows.read(rowsOfKind(POSITION_PREFIX), () => undefined)) {
+      if (isPosition(row, last)) await writer.put(row);
+    }
+    await writer.end();
+    return [...named.left()];
+  } finally {
+    await rows.close();
+    await fresh.close();
+  }
+}
+
+// A consumer whose position is lost begins anew, which it must bear anyway.
+function isPosition([, value]: StoredRow, last: number): boolean {
+  try {
+    return parsePosition(value).seq <= last;
+  } catch {
+    // Damaged, whatever it was.
+    return false;
+  }
+}
+
+/** Writes rows in batches of some size. */
+class RowWriter {
+  readonly #database: Database;
+  readonly #signal: AbortSignal | undefined;
+  #rows: StoredRow[] = [];
+  #bytes = 0;
+
+  constructor(database: Database, signal: AbortSignal | undefined) {
+    this.#database = database;
+    this.#signal = signal;
+  }
+
+  async put(row: StoredRow): Promise<void> {
+    this.#rows.push(row);
+    this.#bytes += row[1].length;
+    if (this.#bytes >= BATCH_BYTES) await this.end();
+  }
+
+  async end(): Promise<void> {
+    throwIfAborted(this.#signal);
+    const batch = this.#database.batch();
+    for (const [key, value] of this.#rows) batch.put(key, value);
+    this.#rows = [];
+    this.#bytes = 0;
+    await batch.write({ sync: true });
+  }
+}
 
 /** What became of a log. */
 export interface RebuiltLog {

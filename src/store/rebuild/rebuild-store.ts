@@ -1,10 +1,9 @@
 import { join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
-import { removeDurably } from '../files/durable-file.js';
-import { claimDirectory } from '../open/directory-claim.js';
+import { removeDurably } from '../files/files.js';
+import { claimDirectory, withOwner } from '../open/lock.js';
 import { openStore } from '../open/open-store.js';
-import { withOwner } from '../open/owner-file.js';
 import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from './log-folders.js';

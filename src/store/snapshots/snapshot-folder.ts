@@ -1,25 +1,140 @@
+import { createHash } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { SnapshotDamage } from '../../../projections/snapshot-damage.js';
-import { viewVersions } from '../../../projections/views-codec.js';
-import { StoreError } from '../../errors.js';
-import { MAX_SNAPSHOTS } from '../../limits.js';
-import type { Log } from '../../log/log.js';
-import { treeRoot } from '../../log/merkle/proof.js';
-import { bytesToHex } from '../../model/digest.js';
+import { SnapshotDamage } from '../../../projections/snapshot-format.js';
+import { MAX_SNAPSHOT_HEADER_BYTES, MAX_SNAPSHOTS } from '../../limits.js';
+import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 import {
   ioFailure,
   isOwnDirectory,
   makeDurableDirectory,
+  nodeSha256,
+  NotAFile,
+  readRegularFile,
   removeTemporaryFiles,
   syncDirectory,
   systemCode,
   writeDurableFile,
-} from '../files/durable-file.js';
-import { nodeSha256 } from '../files/node-hash.js';
-import { NotAFile, readRegularFile } from '../files/regular-file.js';
-import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotHeader } from './snapshot-file.js';
-import { thinned } from './thinning.js';
+} from '../files/files.js';
+import { viewVersions } from '../../../projections/views-codec.js';
+import { StoreError } from '../../errors.js';
+import type { Log } from '../../log/log.js';
+import { treeRoot } from '../../log/merkle.js';
+
+/*
+ * The file of a snapshot: a line that says so, a line of JSON (the header), the encoded views, and the SHA-256 of all that.
+ * README.md of this folder has it byte by byte.
+ */
+
+/** What a snapshot is of, and the root that ties it to its log. */
+export interface SnapshotHeader {
+  /** Id of the store. */
+  readonly store: string;
+  /** `views`: the store's own, all of them; `projection`: the view of one projection of a caller's. */
+  readonly kind: 'views' | 'projection';
+  /** The version of every projection whose view is in it, by name. */
+  readonly versions: Readonly<Record<string, number>>;
+  /** The last event that is folded in. */
+  readonly seq: number;
+  /** Root of the log's tree up to that event, in hex. */
+  readonly root: string;
+}
+
+interface Snapshot {
+  readonly header: SnapshotHeader;
+  /** The encoded views; they stand in the bytes that were parsed. */
+  readonly payload: Uint8Array;
+}
+
+/** The first line; its last word is the version of this format. */
+const MAGIC = 'imagelog snapshot 2\n';
+const LINE_END = 0x0a;
+
+const utf8 = new TextEncoder();
+const latin1 = new TextDecoder('latin1');
+
+/** Gives the bytes of a snapshot file, in pieces. */
+export function* formatSnapshot(header: SnapshotHeader, payload: Iterable<Uint8Array>): Generator<Uint8Array> {
+  const hash = createHash('sha256');
+  const start = utf8.encode(MAGIC + formatHeader(header));
+  hash.update(start);
+  yield start;
+  for (const piece of payload) {
+    hash.update(piece);
+    yield piece;
+  }
+  yield hash.digest();
+}
+
+/**
+ * Returns the snapshot that a file holds, after its checksum proved that it is whole.
+ * @throws {SnapshotDamage} when it is not one, or of another version
+ */
+export function parseSnapshot(bytes: Uint8Array): Snapshot {
+  const end = bytes.length - HASH_BYTES;
+  if (end < MAGIC.length || latin1.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+    throw new SnapshotDamage('it is no snapshot, or of another version of the format');
+  }
+  if (!Buffer.from(nodeSha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
+    throw new SnapshotDamage('its bytes are not those that were written: the checksum differs');
+  }
+  const headerEnd = bytes.indexOf(LINE_END, MAGIC.length) + 1;
+  if (headerEnd === 0 || headerEnd > end || headerEnd - MAGIC.length > MAX_SNAPSHOT_HEADER_BYTES) {
+    throw new SnapshotDamage('its header has no end');
+  }
+  const header = parseHeader(new TextDecoder().decode(bytes.subarray(MAGIC.length, headerEnd)));
+  return { header, payload: bytes.subarray(headerEnd, end) };
+}
+
+function formatHeader({ store, kind, versions, seq, root }: SnapshotHeader): string {
+  return `${JSON.stringify({ store, kind, versions, seq, root })}\n`;
+}
+
+// A header that is written again must give the same line: so it has these fields, in this order, and no other.
+function parseHeader(line: string): SnapshotHeader {
+  try {
+    const header = JSON.parse(line) as SnapshotHeader;
+    if (isHeader(header) && formatHeader(header) === line) return header;
+  } catch {
+    // Not JSON: as any other line that is no header.
+  }
+  throw new SnapshotDamage('its header is none');
+}
+
+function isHeader(value: unknown): value is SnapshotHeader {
+  const { store, kind, versions, seq, root } = Object(value) as Record<string, unknown>;
+  return (
+    typeof store === 'string' &&
+    (kind === 'views' || kind === 'projection') &&
+    typeof versions === 'object' &&
+    versions !== null &&
+    Object.values(versions).every((version) => Number.isSafeInteger(version)) &&
+    Number.isSafeInteger(seq) &&
+    (seq as number) >= 1 &&
+    typeof root === 'string' &&
+    /^[0-9a-f]{64}$/.test(root)
+  );
+}
+
+/**
+ * Returns which of the ascending `seqs` go, so that `most` are left. What goes is what leaves the smallest gap behind it, and
+ * never the last: so those that stay are spread over the log.
+ */
+export function thinned(seqs: readonly number[], most: number): number[] {
+  const kept = [...seqs];
+  const gone: number[] = [];
+  while (kept.length > Math.max(1, most)) {
+    const [seq] = kept.splice(smallestGap(kept), 1);
+    if (seq !== undefined) gone.push(seq);
+  }
+  return gone;
+}
+
+/** Index of the one whose neighbours are nearest to each other; 0 is the neighbour before the first. */
+function smallestGap(seqs: readonly number[]): number {
+  const gaps = seqs.slice(0, -1).map((_, index) => (seqs[index + 1] ?? 0) - (seqs[index - 1] ?? 0));
+  return gaps.indexOf(gaps.reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY));
+}
 
 /** Name of the folder in a store's directory. All in it may be deleted: then more of the log is folded. */
 export const SNAPSHOT_FOLDER = 'snapshots';
@@ -28,7 +143,7 @@ const SEQ_DIGITS = 16;
 const VIEWS_FILE = /^(\d{16})\.views$/;
 const PROJECTION_FILE = /\.projection$/;
 
-export interface SnapshotFolderOptions {
+interface SnapshotFolderOptions {
   /** The store's directory. */
   readonly directory: string;
   readonly storeId: string;
@@ -38,7 +153,7 @@ export interface SnapshotFolderOptions {
 }
 
 /** The store's views as they were after an event, as `Decoded` has them; the caller's own. */
-export interface ViewsSnapshot<Decoded> {
+interface ViewsSnapshot<Decoded> {
   readonly seq: number;
   readonly views: Decoded;
 }

@@ -1,8 +1,256 @@
-import type { StoredRows } from '../../log/stored-rows.js';
-import type { Digest } from '../../model/digest.js';
-import { LogRows } from './log-rows.js';
-import type { StoreFiles } from './store-files.js';
-import type { LiveViews, Reading, SourceIdentity, StoredSnapshot, VerifySource } from './verify-source.js';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isStoreError } from '../../errors.js';
+import { FORMAT_VERSION, formatSidecar, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
+import type {
+  LiveViews,
+  Reading,
+  Report,
+  SourceIdentity,
+  StoredBlob,
+  StoredCheckpoint,
+  StoredContent,
+  StoredHash,
+  StoredPosition,
+  StoredRecord,
+  StoredSnapshot,
+  VerifySource,
+} from './verify-source.js';
+import {
+  CONTENT_PREFIX,
+  EVENT_PREFIX,
+  nameOfPositionKey,
+  POSITION_PREFIX,
+  REMOVED_PREFIX,
+  seqOfKey,
+  SUBJECT_PREFIX,
+  TREE_PREFIX,
+} from '../../log/rows.js';
+import { LEAF_PREFIX, MAX_TILE_LEVEL } from '../../log/merkle.js';
+import { type KeyRange, rowsOfKind, type StoredRow, type StoredRows } from '../../log/stored-rows.js';
+import type { IndexRow } from '../../log/subject-index.js';
+import { bytesToHex, type Digest, digestFromHash, digestHex, HASH_BYTES, isDigest } from '../../model/digest.js';
+import { MAX_NOTE_BYTES } from '../../limits.js';
+import { ioFailure, NotAFile, readRegularFile, systemCode } from '../files/files.js';
+import { BlobStore } from '../layers/blob-store.js';
+import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
+import { damagedLogs } from '../rebuild/log-folders.js';
+
+/**
+ * Resolves with which store a directory, or a backup, is of; undefined when its sidecar is missing or damaged, which is reported.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function readIdentity(directory: string, report: Report): Promise<SourceIdentity | undefined> {
+  const place = SIDECAR_FILE;
+  try {
+    const bytes = await readSidecarBytes(directory);
+    if (bytes === undefined) {
+      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
+      return undefined;
+    }
+    const sidecar = parseSidecar(directory, bytes);
+    if (sidecar.version !== FORMAT_VERSION || Buffer.compare(bytes, Buffer.from(formatSidecar(sidecar))) !== 0) {
+      report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
+    }
+    return sidecar;
+  } catch (error) {
+    if (!isStoreError(error, 'SIDECAR_INVALID')) throw error;
+    report({ code: 'SIDECAR_DAMAGED', place, message: error.message });
+    return undefined;
+  }
+}
+
+/** Bytes of each kind of key, and how it is called; undefined for keys of any length. */
+const KINDS = [
+  { prefix: CONTENT_PREFIX, keyBytes: 1 + HASH_BYTES, name: 'content' },
+  { prefix: EVENT_PREFIX, keyBytes: 9, name: 'events' },
+  { prefix: POSITION_PREFIX, keyBytes: undefined, name: 'positions of consumers' },
+  { prefix: SUBJECT_PREFIX, keyBytes: 18, name: 'the subject index' },
+  { prefix: TREE_PREFIX, keyBytes: 10, name: 'the Merkle tree' },
+  // What is being removed from the disk: the next open goes on with it.
+  { prefix: REMOVED_PREFIX, keyBytes: 1 + HASH_BYTES + 8, name: 'removals' },
+] as const;
+
+type Kind = (typeof KINDS)[number];
+
+/** The rows of a log's database, each kind as verification asks for it. */
+class LogRows {
+  readonly #rows: StoredRows;
+
+  constructor(rows: StoredRows) {
+    this.#rows = rows;
+  }
+
+  async *records(reading: Reading): AsyncGenerator<StoredRecord> {
+    for await (const [key, row] of this.#ofKind(EVENT_PREFIX, reading)) {
+      const seq = seqOfKey(key);
+      // A row too short for a record still stands in the place of one. One whose byte before the record is another is hashed with it.
+      const start = row[HASH_BYTES] === LEAF_PREFIX ? HASH_BYTES + 1 : HASH_BYTES;
+      const leafHash = row.length < HASH_BYTES ? undefined : row.subarray(0, HASH_BYTES);
+      yield { seq, record: row.subarray(start), leafHash, place: `event ${seq}` };
+    }
+  }
+
+  async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
+    if (level === 0) {
+      for await (const { seq, leafHash, place } of this.records(reading)) {
+        if (leafHash !== undefined) yield { index: seq - 1, hash: leafHash, place };
+      }
+      return;
+    }
+    for await (const [key, hash] of this.#ofKind(TREE_PREFIX, reading, level)) {
+      const index = seqOfKey(key);
+      yield { index, hash, place: `tile ${level}/${index}` };
+    }
+  }
+
+  async *contents(reading: Reading): AsyncGenerator<StoredContent> {
+    for await (const [key, bytes] of this.#ofKind(CONTENT_PREFIX, reading)) {
+      const digest = digestFromHash(key, 1);
+      yield { digest, bytes, place: `content ${digest}` };
+    }
+  }
+
+  indexRows(reading: Reading): AsyncGenerator<IndexRow> {
+    return this.#ofKind(SUBJECT_PREFIX, reading);
+  }
+
+  async *positions(reading: Reading): AsyncGenerator<StoredPosition> {
+    for await (const [key, row] of this.#ofKind(POSITION_PREFIX, reading)) yield { name: nameOfPositionKey(key), row };
+  }
+
+  /** Reports rows of no known kind. */
+  async reportStrays({ report }: Reading): Promise<void> {
+    const ignore = (): void => undefined;
+    for (const range of strayRanges()) {
+      for await (const [key] of this.#rows.read(range, ignore)) {
+        const place = `row ${bytesToHex(key.subarray(0, 40))}`;
+        report({ code: 'ROW_UNKNOWN', place, message: `the ${place} is of no kind that this version knows` });
+      }
+    }
+  }
+
+  async *#ofKind(prefix: Kind['prefix'], { report }: Reading, level?: number): AsyncGenerator<StoredRow> {
+    const { name, keyBytes } = KINDS.find((kind) => kind.prefix === prefix) as Kind;
+    const range = level === undefined ? rowsOfKind(prefix) : rowsOfLevel(level);
+    const onDamage = (why: string): void =>
+      report({ code: 'ROWS_UNREADABLE', place: name, message: `some rows of ${name} cannot be read: ${why}` });
+    for await (const row of this.#rows.read(range, onDamage)) {
+      if (keyBytes === undefined || row[0].length === keyBytes) {
+        yield row;
+        continue;
+      }
+      const place = `row ${bytesToHex(row[0].subarray(0, 40))}`;
+      const message = `the ${place} has a key of ${row[0].length} bytes, expected ${keyBytes} for one of ${name}`;
+      report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: row[0].length });
+    }
+  }
+}
+
+/** The ranges of keys in which nobody writes. */
+function* strayRanges(): Generator<KeyRange> {
+  let gte = Uint8Array.of(0);
+  for (const { prefix } of KINDS) {
+    yield { gte, lt: Uint8Array.of(prefix) };
+    gte = Uint8Array.of(prefix + 1);
+  }
+  yield { gte, lt: new Uint8Array(32).fill(0xff) };
+  // Leaves stand with their events, and no tree has more levels.
+  yield { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX, 1) };
+  yield { gte: Uint8Array.of(TREE_PREFIX, MAX_TILE_LEVEL + 1), lt: Uint8Array.of(TREE_PREFIX + 1) };
+}
+
+function rowsOfLevel(level: number): KeyRange {
+  return { gte: Uint8Array.of(TREE_PREFIX, level), lt: Uint8Array.of(TREE_PREFIX, level + 1) };
+}
+
+const BLOBS = join('blobs', 'sha256');
+const SNAPSHOTS = 'snapshots';
+/** How the files begin that a crash may leave behind; the next open removes them. */
+const TEMPORARY = '.tmp-';
+
+/** The files of a store, each kind as verification asks for it. Opens none of LevelDB's. */
+export class StoreFiles {
+  readonly #directory: string;
+  readonly #blobs: BlobStore;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#blobs = new BlobStore(join(directory, 'blobs'));
+  }
+
+  /** Resolves with the newest checkpoint as it stands, if there is one. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async checkpoint(): Promise<StoredCheckpoint | undefined> {
+    const text = await this.#read(CHECKPOINT_FILE, MAX_NOTE_BYTES);
+    return text === undefined ? undefined : { text, place: CHECKPOINT_FILE };
+  }
+
+  /** Resolves with the snapshots that are there at this call. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async snapshots(): Promise<StoredSnapshot[]> {
+    const names = await this.#namesIn(SNAPSHOTS);
+    return names
+      .filter((name) => !name.startsWith(TEMPORARY))
+      .map((name) => ({ name, read: () => this.#read(join(SNAPSHOTS, name)) }));
+  }
+
+  /**
+   * Returns the names of the damaged logs that rebuilds put aside.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
+  damagedLogs(): string[] {
+    return damagedLogs(this.#directory);
+  }
+
+  /** Gives the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  async *blobs(): AsyncGenerator<StoredBlob> {
+    for (const name of await this.#namesIn(BLOBS)) {
+      const digest = `sha256:${name}`;
+      if (!isDigest(digest)) continue;
+      const size = await this.#sizeOf(digest);
+      if (size === undefined) continue;
+      yield { digest, size, place: `blobs/sha256/${name}`, read: () => this.#blobs.read(digest) };
+    }
+  }
+
+  /** Reports files that no blob has the name of. */
+  async reportStrays({ report }: Reading): Promise<void> {
+    for (const name of await this.#namesIn(BLOBS)) if (!isDigest(`sha256:${name}`)) reportStray(name, report);
+  }
+
+  async #namesIn(folder: string): Promise<string[]> {
+    const path = join(this.#directory, folder);
+    try {
+      return (await readdir(path)).sort();
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+
+  async #sizeOf(digest: Digest): Promise<number | undefined> {
+    const path = join(this.#directory, BLOBS, digestHex(digest));
+    try {
+      return (await lstat(path)).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw ioFailure(`read ${path}`, error);
+    }
+  }
+
+  async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
+    const path = join(this.#directory, file);
+    // What is no file is reported as one that is damaged.
+    return readRegularFile(path, limitBytes === undefined ? {} : { limitBytes }).catch((error: unknown) => {
+      if (error instanceof NotAFile) return new Uint8Array(0);
+      throw error;
+    });
+  }
+}
+
+function reportStray(name: string, report: Report): void {
+  const place = `blobs/sha256/${name}`;
+  report({ code: 'FILE_UNKNOWN', place, message: `no blob has the name of the file ${place}` });
+}
 
 /** What a store is verified from. */
 export interface StoreSourceParts {

@@ -1,14 +1,86 @@
-import { Frontier } from '../../log/merkle/frontier.js';
-import { emptyRoot, equalHashes } from '../../log/merkle/node-hash.js';
-import { hashesOnLevel, MAX_TILE_LEVEL, TILE_WIDTH } from '../../log/merkle/tile.js';
+import type { Reading, Report, StoredHash, StoredRecord, VerifySource, ViolationCode } from './verify-source.js';
+import {
+  emptyRoot,
+  equalHashes,
+  Frontier,
+  hashesOnLevel,
+  leafHash,
+  MAX_TILE_LEVEL,
+  TILE_WIDTH,
+} from '../../log/merkle.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
-import { nodeSha256 } from '../files/node-hash.js';
-import { LevelCursor } from './level-cursor.js';
-import type { Reading, StoredHash, VerifySource } from './verify-source.js';
-import type { ViolationCode } from './violation.js';
+import { nodeSha256 } from '../files/files.js';
+
+/** A set of seqs that are added in ascending order, as ranges. */
+export class SeqRanges {
+  readonly #ranges: { readonly first: number; last: number }[] = [];
+
+  add(seq: number): void {
+    const range = this.#ranges.at(-1);
+    if (range?.last === seq - 1) range.last = seq;
+    else this.#ranges.push({ first: seq, last: seq });
+  }
+
+  has(seq: number): boolean {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#ranges[middle]?.last ?? 0) < seq) low = middle + 1;
+      else high = middle;
+    }
+    const range = this.#ranges[low];
+    return range !== undefined && range.first <= seq;
+  }
+}
+
+/** The hashes of one level of tiles as they are kept, taken in order. */
+class LevelCursor {
+  readonly #level: number;
+  readonly #hashes: AsyncIterator<StoredHash>;
+  readonly #report: Report;
+  #next: StoredHash | undefined;
+  #isDone = false;
+
+  constructor(level: number, hashes: AsyncIterable<StoredHash>, report: Report) {
+    this.#level = level;
+    this.#hashes = hashes[Symbol.asyncIterator]();
+    this.#report = report;
+  }
+
+  /** Resolves with the hash `index`, or undefined when it is missing. Asked for in ascending order. */
+  async take(index: number): Promise<StoredHash | undefined> {
+    let next = await this.#peek();
+    while (next !== undefined && next.index < index) {
+      this.#next = undefined;
+      next = await this.#peek();
+    }
+    if (next?.index !== index) return undefined;
+    this.#next = undefined;
+    return next;
+  }
+
+  /** Reads to the end, and reports every hash that a level of `count` does not have. */
+  async finish(count: number): Promise<void> {
+    for (let next = await this.#peek(); next !== undefined; next = await this.#peek()) {
+      this.#next = undefined;
+      if (next.index < count) continue;
+      const message = `the log is too short for hash ${next.index} on level ${this.#level} of its tree`;
+      this.#report({ code: 'TILE_SUPERFLUOUS', place: next.place, message, expected: count, found: next.index });
+    }
+  }
+
+  async #peek(): Promise<StoredHash | undefined> {
+    if (this.#next !== undefined || this.#isDone) return this.#next;
+    const { value, done } = await this.#hashes.next();
+    this.#isDone = done === true;
+    this.#next = done === true ? undefined : value;
+    return this.#next;
+  }
+}
 
 /** The leaves of one tile as they were read. */
-export interface LeafTile {
+interface LeafTile {
   /** Of the tile; its first leaf is 256 times that. */
   readonly index: number;
   /** For each leaf of the log in this tile its hash as it is kept; undefined when it is missing. */
@@ -191,4 +263,55 @@ function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): 
 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {
   return leaves.every((leaf) => leaf !== undefined) ? leaves : undefined;
+}
+
+/** Up to 256 records, those of one tile, with their leaves. */
+export interface RecordTile extends LeafTile {
+  /** Undefined where one is missing. */
+  readonly records: readonly (StoredRecord | undefined)[];
+}
+
+/** Gives the records of events 1 to `size` a tile at a time, each with the hash that is kept of it and that of its bytes. */
+export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: number): AsyncGenerator<RecordTile> {
+  for await (const { index, items } of tilesOf(records, size, ({ seq }) => seq - 1)) {
+    yield {
+      index,
+      records: items,
+      kept: items.map((item) => item?.leafHash),
+      made: items.map((item) => (isRecord(item) ? leafHash(item.record, nodeSha256) : undefined)),
+    };
+  }
+}
+
+/** Gives the leaf hashes of events 1 to `size` as they are kept, a tile at a time, and no records. */
+export async function* leafTiles(hashes: AsyncIterable<StoredHash>, size: number): AsyncGenerator<LeafTile> {
+  for await (const { index, items } of tilesOf(hashes, size, (item) => item.index)) {
+    yield { index, kept: items.map((item) => item?.hash), made: items.map(() => undefined) };
+  }
+}
+
+/** Puts items that are numbered from 0 into tiles, with a hole for each that is missing before `size`. */
+async function* tilesOf<Item>(
+  items: AsyncIterable<Item>,
+  size: number,
+  numberOf: (item: Item) => number,
+): AsyncGenerator<{ readonly index: number; readonly items: readonly (Item | undefined)[] }> {
+  let index = 0;
+  let tile = emptyTile<Item>(index, size);
+  for await (const item of items) {
+    const number = numberOf(item);
+    for (; Math.floor(number / TILE_WIDTH) > index; tile = emptyTile(index, size))
+      yield { index: index++, items: tile };
+    tile[number % TILE_WIDTH] = item;
+  }
+  for (; tile.length > 0; tile = emptyTile(index, size)) yield { index: index++, items: tile };
+}
+
+function emptyTile<Item>(index: number, size: number): (Item | undefined)[] {
+  const width = Math.min(TILE_WIDTH, Math.max(0, size - index * TILE_WIDTH));
+  return Array.from({ length: width }, () => undefined);
+}
+
+function isRecord(item: StoredRecord | undefined): item is StoredRecord {
+  return item !== undefined && item.record.length > 0;
 }

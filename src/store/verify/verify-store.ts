@@ -1,27 +1,104 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { checkBlobs, checkDamagedLogs } from './content-check.js';
+import { checkpointClaims, verifySource } from './verify.js';
+import { snapshotClaims, viewDigestsOf } from './fold-check.js';
+import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './store-source.js';
+import {
+  checkVerifyOptions,
+  type Reading,
+  type StoredSnapshot,
+  type VerifyOptions,
+  type VerifySource,
+  type Violation,
+} from './verify-source.js';
+import type { Digest } from '../../model/digest.js';
+import type { EventStoreParts } from '../wire-store.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { Database } from '../../log/log-source.js';
-import { readFailure } from '../../log/read-failure.js';
+import type { Database } from '../../log/log.js';
+import { readFailure } from '../../log/open-level.js';
 import { StoredRows } from '../../log/stored-rows.js';
-import { isBackup } from '../backup/backup-source.js';
-import { verifyBackup } from '../backup/verify-backup.js';
-import { ioFailure, systemCode } from '../files/durable-file.js';
-import { isThere } from '../files/is-there.js';
-import { claimDirectory } from '../open/directory-claim.js';
+import { isBackup, verifyBackup } from '../backup/backup-reader.js';
+import { ioFailure, isThere, systemCode } from '../files/files.js';
+import { checkFree, claimDirectory, lockHolder, refuseSecondOwner, withOwner } from '../open/lock.js';
 import { mustBeString } from '../argument-types.js';
-import { refuseSecondOwner, withOwner } from '../open/owner-file.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
-import { lookAtDatabase } from '../open/check-database.js';
+import { lookAtDatabase } from '../open/inspect-database.js';
 import { openDatabaseReadOnly } from '../open/read-only-database.js';
-import { checkFree, lockHolder } from '../open/lock-holder.js';
-import { readIdentity } from './identity.js';
-import { StoreFiles } from './store-files.js';
-import { storeSource, type StoreSourceParts } from './store-source.js';
-import { verifySource } from './verify.js';
-import { checkVerifyOptions, type VerifyOptions } from './verify-options.js';
-import { verifyWithoutLog } from './verify-without-log.js';
-import type { Violation } from './violation.js';
+
+/** Resolves with what is wrong with a store by itself, beside a log that cannot be opened: its checkpoint, snapshots and blobs. */
+async function verifyWithoutLog(
+  { identity, checkpoint, files, snapshots }: Omit<StoreSourceParts, 'rows'>,
+  options: VerifyOptions,
+): Promise<Violation[]> {
+  const violations: Violation[] = [];
+  const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
+  const source: VerifySource = {
+    identity,
+    checkpoint,
+    // As long as any: nobody knows what is lost.
+    size: Number.MAX_SAFE_INTEGER,
+    records: nothing,
+    hashes: nothing,
+    contents: nothing,
+    blobs: () => files.blobs(),
+    async *snapshots(): AsyncGenerator<StoredSnapshot> {
+      yield* snapshots;
+    },
+  };
+  await checkpointClaims(source, options, reading.report);
+  checkDamagedLogs(files.damagedLogs(), 0, { ...reading, onNotice: options.onNotice });
+  if (options.fast === true) return violations;
+  await snapshotClaims(source, reading, (done) => options.onProgress?.({ what: 'snapshots', done, total: undefined }));
+  await checkBlobs(source, { byDigest: new Map(), ofImage: new Map() }, reading, {
+    isWhole: false,
+    onLooked: (done) => options.onProgress?.({ what: 'blobs', done, total: undefined }),
+  });
+  return violations;
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // A log that cannot be opened gives nothing.
+}
+
+/** An open store, as far as its verification goes. */
+interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar' | 'log' | 'viewSet' | 'blobs'> {
+  /** The last event that the views have folded. */
+  readonly foldedSeq: () => number;
+  /** Resolves when no row is being made anew. */
+  readonly rebuilt: () => Promise<void>;
+}
+
+/** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
+export async function verifyOpenStore(store: OpenStore, options: VerifyOptions): Promise<readonly Violation[]> {
+  checkVerifyOptions(options);
+  const { directory, sidecar, log, viewSet, blobs } = store;
+  const files = new StoreFiles(directory);
+  // Before the rows: a checkpoint or a snapshot that is written from now on is of events that are not in them.
+  const checkpoint = await files.checkpoint();
+  const snapshots = await files.snapshots();
+  const needsBlob = (digest: Digest): boolean => viewSet.views.blobs.byDigest.has(digest);
+  await store.rebuilt();
+  // From here to the first wait, nothing is folded: rows and views are of one moment.
+  const rows = log.storedRows();
+  const { hasSubjectIndex } = log;
+  const liveViews = { seq: store.foldedSeq(), digests: viewDigestsOf(viewSet.views) };
+  try {
+    const source = await storeSource({
+      identity: sidecar,
+      rows,
+      files,
+      checkpoint,
+      snapshots,
+      hasSubjectIndex,
+      liveViews,
+      isInFlight: (digest) => blobs.isInOrder(digest, needsBlob),
+    });
+    return await verifySource(source, options);
+  } finally {
+    await rows.close();
+  }
+}
 
 /** What `verifyStore` of the library does, which says how. */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {

@@ -1,7 +1,6 @@
 import test from 'ava';
 import { MAX_KEPT_BLOCK_BYTES } from '../../../src/limits.js';
-import type { BlockEntries } from '../../../src/log/leveldb/table.js';
-import { BlockCache } from '../../../src/log/leveldb/table-reader.js';
+import { BlockCache, type BlockEntries } from '../../../src/log/leveldb/table.js';
 
 const blockOf = (size: number): BlockEntries => ({
   bytes: new Uint8Array(size),

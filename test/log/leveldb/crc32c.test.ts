@@ -1,5 +1,5 @@
 import test from 'ava';
-import { crc32c, maskedCrc32c } from '../../../src/log/leveldb/crc32c.js';
+import { crc32c, maskedCrc32c } from '../../../src/log/leveldb/coding.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 test('the checksums are those of RFC 3720, appendix B.4', (t) => {

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Level } from 'level';
-import { eventKey } from '../../../src/log/keys.js';
-import { parseRecordFile } from '../../../src/log/leveldb/record-file.js';
-import { parseWriteBatch } from '../../../src/log/leveldb/write-batch.js';
+import { eventKey } from '../../../src/log/rows.js';
+import { parseRecordFile, parseWriteBatch } from '../../../src/log/leveldb/log-files.js';
 import { MAX_SCANNED_BYTES } from '../../../src/limits.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 

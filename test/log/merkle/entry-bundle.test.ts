@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_RECORD_BYTES } from '../../../src/limits.js';
-import { formatEntries, parseEntries } from '../../../src/log/merkle/tile.js';
+import { formatEntries, parseEntries } from '../../../src/log/merkle.js';
 import { storeError } from '../../support/store-error.js';
 import { bytesOf } from '../../support/text-bytes.js';
 

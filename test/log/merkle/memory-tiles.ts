@@ -1,6 +1,4 @@
-import { leafHash } from '../../../src/log/leaf-hash.js';
-import { Frontier } from '../../../src/log/merkle/frontier.js';
-import { TILE_WIDTH, type TileReader } from '../../../src/log/merkle/tile.js';
+import { Frontier, leafHash, TILE_WIDTH, type TileReader } from '../../../src/log/merkle.js';
 import { type Sha256, sha256 } from '../../../src/model/digest.js';
 
 /** A tree that is kept in memory, grown by a Frontier. */

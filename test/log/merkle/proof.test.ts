@@ -1,9 +1,14 @@
 import test from 'ava';
-import { checkConsistency, checkInclusion } from '../../../src/log/merkle/check-proof.js';
-import { Frontier } from '../../../src/log/merkle/frontier.js';
-import { proveConsistency, proveInclusion, treeRoot } from '../../../src/log/merkle/proof.js';
+import {
+  checkConsistency,
+  checkInclusion,
+  Frontier,
+  proveConsistency,
+  proveInclusion,
+  treeRoot,
+} from '../../../src/log/merkle.js';
 import { bytesToHex } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { fixtureRows } from '../../support/fixtures.js';
 import { storeError } from '../../support/store-error.js';
 import { memoryTree } from './memory-tiles.js';

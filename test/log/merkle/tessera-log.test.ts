@@ -1,18 +1,21 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { leafHash } from '../../../src/log/leaf-hash.js';
-import { checkConsistency, checkInclusion } from '../../../src/log/merkle/check-proof.js';
-import { Frontier } from '../../../src/log/merkle/frontier.js';
-import { proveConsistency, proveInclusion, treeRoot } from '../../../src/log/merkle/proof.js';
 import {
+  checkConsistency,
+  checkInclusion,
   entriesPath,
   formatEntries,
+  Frontier,
+  leafHash,
   parseEntries,
   parseTilePath,
-  type TileReader,
+  proveConsistency,
+  proveInclusion,
   tilePath,
+  type TileReader,
   tilesOfTree,
-} from '../../../src/log/merkle/tile.js';
+  treeRoot,
+} from '../../../src/log/merkle.js';
 import { fixturePath } from '../../support/fixtures.js';
 
 /* A log of 15 entries that another implementation of tlog-tiles wrote, Tessera: all it holds is made again from the entries. */

@@ -1,8 +1,13 @@
 import test from 'ava';
-import { checkConsistency, checkInclusion } from '../../../src/log/merkle/check-proof.js';
-import { Frontier } from '../../../src/log/merkle/frontier.js';
-import { proveConsistency, proveInclusion, treeRoot } from '../../../src/log/merkle/proof.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import {
+  checkConsistency,
+  checkInclusion,
+  Frontier,
+  proveConsistency,
+  proveInclusion,
+  treeRoot,
+} from '../../../src/log/merkle.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { memoryTree } from './memory-tiles.js';
 import { referenceConsistency, referencePath, referenceRoot } from './reference-tree.js';
 

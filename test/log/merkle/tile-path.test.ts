@@ -9,7 +9,7 @@ import {
   tileOfTree,
   tilePath,
   tilesOfTree,
-} from '../../../src/log/merkle/tile.js';
+} from '../../../src/log/merkle.js';
 
 const names = test.macro({
   exec(t, path: string, tile: ReturnType<typeof parseTilePath>) {

@@ -1,9 +1,19 @@
 import test from 'ava';
-import { type Codec, decodeJson } from '../../../src/model/json/codec.js';
-import { mapCodec, pointerCodec, sliceCodec } from '../../../src/model/json/composite-codecs.js';
-import { JsonError } from '../../../src/model/json/json-error.js';
-import { boolCodec, type Int64, int64Codec, stringCodec } from '../../../src/model/json/scalar-codecs.js';
-import { field, omitEmptyField, structCodec } from '../../../src/model/json/struct-codec.js';
+import {
+  boolCodec,
+  type Codec,
+  decodeJson,
+  field,
+  type Int64,
+  int64Codec,
+  mapCodec,
+  omitEmptyField,
+  pointerCodec,
+  sliceCodec,
+  stringCodec,
+  structCodec,
+} from '../../../src/model/go-json/codecs.js';
+import { JsonError } from '../../../src/model/go-json/parse.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 interface Point {

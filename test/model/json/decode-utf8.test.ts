@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeUtf8 } from '../../../src/model/json/decode-utf8.js';
+import { decodeUtf8 } from '../../../src/model/go-json/parse.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 const decodes = test.macro({

@@ -1,9 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../../src/limits.js';
-import { JsonError, JsonLimitError } from '../../../src/model/json/json-error.js';
-import { parseJson, parseJsonSteps } from '../../../src/model/json/parse-json.js';
-import { isJsonArray, type JsonValue } from '../../../src/model/json/value.js';
+import { JsonError, JsonLimitError, parseJson, parseJsonSteps } from '../../../src/model/go-json/parse.js';
+import { isJsonArray, type JsonValue } from '../../../src/model/go-json/codecs.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 test('every document that JSON.parse reads gives the same values', (t) => {

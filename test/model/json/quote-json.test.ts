@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { compareUtf8, quoteJson } from '../../../src/model/json/quote-json.js';
+import { compareUtf8, quoteJson } from '../../../src/model/go-json/codecs.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 test('every character below U+0100 is written as Go writes it', (t) => {

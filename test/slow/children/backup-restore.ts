@@ -1,4 +1,4 @@
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import { tellParent } from '../child.js';
 
 /* Restores a backup to a directory, and tells of each step, until it is done or killed. */

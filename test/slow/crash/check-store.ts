@@ -1,7 +1,6 @@
-import { parentOf } from '../../../projections/children.js';
-import { headsOf } from '../../../projections/heads.js';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { headsOf, parentOf } from '../../../projections/images.js';
 import { createViews, type Views } from '../../../projections/views.js';
 import { isStoreError } from '../../../src/errors.js';
 import type { StoredEvent } from '../../../src/model/events.js';

@@ -1,11 +1,11 @@
 import { appendFileSync, closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { isStoreError } from '../../../src/errors.js';
-import { leafHash } from '../../../src/log/leaf-hash.js';
+import { leafHash } from '../../../src/log/merkle.js';
 import { encodeRecord } from '../../../src/log/record.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { EventStore } from '../../../src/store/event-store.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 
 /** How a request failed. */
 export interface Failure {

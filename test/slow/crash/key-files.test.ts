@@ -3,15 +3,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { parseCheckpoint } from '../../../src/log/checkpoint.js';
-import { createKeyFile, readKeyFile } from '../../../src/store/keys/key-file.js';
+import { createKeyFile, readKeyFile } from '../../../src/store/keys.js';
 import { testOrSkip } from '../../support/requires.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import {
   callsOf,
   type Ended,
-  FAULTS,
   type Fault,
   type FaultPoint,
+  FAULTS,
   runWithFault,
   whyNoInjection,
 } from './fault-points.js';

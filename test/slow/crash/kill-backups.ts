@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Digest } from '../../../src/model/digest.js';
 import { isStoreError } from '../../../src/errors.js';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isStoreError } from '../../../src/errors.js';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';

@@ -2,7 +2,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Digest } from '../../../src/model/digest.js';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';

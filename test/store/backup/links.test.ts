@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'ava';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';

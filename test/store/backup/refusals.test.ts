@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';

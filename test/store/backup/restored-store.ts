@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { restoreStore } from '../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

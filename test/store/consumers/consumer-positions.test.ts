@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { formatPosition } from '../../../src/log/consumer-position.js';
-import { positionKey } from '../../../src/log/keys.js';
+import { formatPosition, positionKey } from '../../../src/log/rows.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import { PASSED_EVENTS_PER_WRITE } from '../../../src/store/consumers/log-consumer.js';
+import { PASSED_EVENTS_PER_WRITE } from '../../../src/store/consumers/consumer.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from '../../support/image-configs.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Unacknowledged } from '../../../src/store/consumers/unacknowledged.js';
+import { Unacknowledged } from '../../../src/store/consumers/consumer.js';
 
 test('what is acknowledged waits no more, and holds the position back until it is durable', (t) => {
   const events = new Unacknowledged();

@@ -1,6 +1,5 @@
 import test from 'ava';
-import { checkProof } from '../../../src/log/check-log-proof.js';
-import { formatCheckpoint, parseCheckpoint } from '../../../src/log/checkpoint.js';
+import { checkProof, formatCheckpoint, parseCheckpoint } from '../../../src/log/checkpoint.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';

@@ -3,9 +3,8 @@ import { lstat, mkdir, readdir, readFile, rename, rm, symlink, unlink, writeFile
 import { join } from 'node:path';
 import test from 'ava';
 import { parseCheckpoint } from '../../../src/log/checkpoint.js';
-import { newFSStoreBackend } from '../../../src/store/backends/fs-backend.js';
-import { readSigner } from '../../../src/store/keys/checkpoint-signer.js';
-import { createKeyFile, readKeyFile } from '../../../src/store/keys/key-file.js';
+import { newFSStoreBackend } from '../../../src/store/docker-backend.js';
+import { createKeyFile, readKeyFile, readSigner } from '../../../src/store/keys.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';

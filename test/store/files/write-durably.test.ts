@@ -1,8 +1,7 @@
 import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { lentChunks, twoBuffers } from '../../../src/store/files/lent-chunks.js';
-import { writeDurably } from '../../../src/store/files/write-durably.js';
+import { lentChunks, twoBuffers, writeDurably } from '../../../src/store/files/write-durably.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const MIB = 1024 * 1024;

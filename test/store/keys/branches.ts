@@ -1,7 +1,6 @@
 import type { Checkpoint } from '../../../src/log/checkpoint.js';
-import { equalHashes } from '../../../src/log/merkle/node-hash.js';
-import { leafHash } from '../../../src/log/leaf-hash.js';
-import type { BeginsWith } from '../../../src/store/keys/checkpoint-signer.js';
+import { equalHashes, leafHash } from '../../../src/log/merkle.js';
+import type { BeginsWith } from '../../../src/store/keys.js';
 import { referenceRoot } from '../../log/merkle/reference-tree.js';
 import { bytesOf } from '../../support/text-bytes.js';
 

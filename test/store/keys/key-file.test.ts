@@ -2,8 +2,8 @@ import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:
 import { join } from 'node:path';
 import test from 'ava';
 import { MAX_KEY_FILE_BYTES } from '../../../src/limits.js';
-import { generatePrivateKey, parseVerifierKey } from '../../../src/log/note-key.js';
-import { createKeyFile, readKeyFile, readKeyText } from '../../../src/store/keys/key-file.js';
+import { generatePrivateKey, parseVerifierKey } from '../../../src/log/note.js';
+import { createKeyFile, readKeyFile, readKeyText } from '../../../src/store/keys.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { bytesOf } from '../../support/text-bytes.js';

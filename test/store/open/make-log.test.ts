@@ -2,9 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { LevelLog } from '../../../src/log/level-log.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
-import { makeLog } from '../../../src/store/open/make-log.js';
-import { openStore } from '../../../src/store/open/open-store.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { makeLog, openStore } from '../../../src/store/open/open-store.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 

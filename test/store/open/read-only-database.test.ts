@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Level } from 'level';
-import type { Database } from '../../../src/log/log-source.js';
+import type { Database } from '../../../src/log/log.js';
 import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

@@ -2,11 +2,15 @@ import { lstat, readdir, readFile, stat, symlink, truncate, utimes, writeFile } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_TABLE_TRUST_MS } from '../../../src/limits.js';
-import { checkDatabase, newestTables } from '../../../src/store/open/check-database.js';
-import { type DatabaseFile, databaseFiles } from '../../../src/store/open/database-files.js';
-import { inspectTables } from '../../../src/store/open/inspect-tables.js';
+import {
+  checkDatabase,
+  type DatabaseFile,
+  databaseFiles,
+  inspectTables,
+  newestTables,
+} from '../../../src/store/open/inspect-database.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { bootIdentity } from '../../../src/store/open/process-identity.js';
+import { bootIdentity } from '../../../src/store/open/lock.js';
 import { WHOLE_TABLES_FILE, WholeTables } from '../../../src/store/open/whole-tables.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';

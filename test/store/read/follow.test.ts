@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { StoredEvent } from '../../../src/model/events.js';
-import type { EventFilter, FollowOptions, ReadOptions } from '../../../src/store/read/log-reads.js';
+import type { EventFilter, FollowOptions, ReadOptions } from '../../../src/store/follow/event-filter.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { eventsOf, openTestStore } from '../../support/test-store.js';

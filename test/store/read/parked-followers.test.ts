@@ -1,9 +1,8 @@
 import test from 'ava';
 import type { ChainId } from '../../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
-import { compileFilter } from '../../../src/store/read/event-filter.js';
-import type { EventFilter } from '../../../src/store/read/log-reads.js';
-import { type ParkedFollower, ParkedFollowers } from '../../../src/store/read/parked-followers.js';
+import { compileFilter, type EventFilter } from '../../../src/store/follow/event-filter.js';
+import { type ParkedFollower, ParkedFollowers } from '../../../src/store/follow/log-feed.js';
 import { idNamed } from '../../support/image-configs.js';
 import { creationOf, eventsFrom } from '../../support/stored-event.js';
 

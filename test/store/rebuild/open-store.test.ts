@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { keyAt, SUBJECT_PREFIX } from '../../../src/log/keys.js';
+import { keyAt, SUBJECT_PREFIX } from '../../../src/log/rows.js';
 import { bytesToHex, type ImageId } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';

@@ -1,13 +1,20 @@
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { formatEventRow, parseEntryRow } from '../../../src/log/event-row.js';
+import {
+  CONTENT_PREFIX,
+  contentKey,
+  eventKey,
+  formatEventRow,
+  parseEntryRow,
+  SUBJECT_PREFIX,
+  treeKey,
+} from '../../../src/log/rows.js';
 import { LevelLog } from '../../../src/log/level-log.js';
-import { parseRecordFile } from '../../../src/log/leveldb/record-file.js';
+import { parseRecordFile } from '../../../src/log/leveldb/log-files.js';
 import { encodeRecord } from '../../../src/log/record.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { entriesOf, eventsFrom } from '../../support/stored-event.js';
-import { CONTENT_PREFIX, contentKey, eventKey, SUBJECT_PREFIX, treeKey } from '../../../src/log/keys.js';
 import { bytesToHex, type ImageId } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
-import { SnapshotDamage } from '../../../projections/snapshot-damage.js';
+import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { MAX_SNAPSHOT_HEADER_BYTES } from '../../../src/limits.js';
-import { formatSnapshot, parseSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-file.js';
+import { formatSnapshot, parseSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-folder.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 const header: SnapshotHeader = {

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { decodeViews } from '../../../projections/views-codec.js';
 import { createViews } from '../../../projections/views.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { parseSnapshot } from '../../../src/store/snapshots/snapshot-file.js';
+import { parseSnapshot } from '../../../src/store/snapshots/snapshot-folder.js';
 import type { EventStore, OpenOptions } from '../../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { plainViews } from '../../support/plain-views.js';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MAX_SNAPSHOTS } from '../../../src/limits.js';
-import { thinned } from '../../../src/store/snapshots/thinning.js';
+import { thinned } from '../../../src/store/snapshots/snapshot-folder.js';
 
 test('what is not too many stays', (t) => {
   t.deepEqual(thinned([], 2), []);

@@ -1,9 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import test from 'ava';
 import { formatCheckpoint, parseCheckpoint, signCheckpoint } from '../../../src/log/checkpoint.js';
-import { generatePrivateKey, parsePrivateKey } from '../../../src/log/note-key.js';
+import { generatePrivateKey, parsePrivateKey } from '../../../src/log/note.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { eventKey } from '../../../src/log/keys.js';
+import { eventKey } from '../../../src/log/rows.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { briefly, type DamagedStore, flipped, ORIGIN, storeToDamage } from './damaged-store.js';

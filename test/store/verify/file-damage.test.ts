@@ -2,7 +2,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import test from 'ava';
 import { createViews } from '../../../projections/views.js';
 import { encodeViews } from '../../../projections/views-codec.js';
-import { formatSnapshot, parseSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-file.js';
+import { formatSnapshot, parseSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-folder.js';
 import { briefly, type DamagedStore, flipped, storeToDamage } from './damaged-store.js';
 
 const store = storeToDamage();

@@ -1,9 +1,8 @@
 import test from 'ava';
-import { formatPosition } from '../../../src/log/consumer-position.js';
-import { contentKey, eventKey, keyAt, positionKey, treeKey } from '../../../src/log/keys.js';
+import { contentKey, eventKey, formatPosition, keyAt, positionKey, treeKey } from '../../../src/log/rows.js';
 import { subjectPrefix } from '../../../src/log/subject-index.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/node-hash.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { bytesOf } from '../../support/text-bytes.js';
 import { briefly, type DamagedStore, flipped, storeToDamage } from './damaged-store.js';

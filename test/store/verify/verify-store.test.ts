@@ -1,9 +1,9 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { contentKey, eventKey, treeKey } from '../../../src/log/keys.js';
+import { contentKey, eventKey, treeKey } from '../../../src/log/rows.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import type { VerifyProgress } from '../../../src/store/verify/verify-options.js';
+import type { VerifyProgress } from '../../../src/store/verify/verify-source.js';
 import { verifyStore } from '../../../src/store/verify/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed } from '../../support/image-configs.js';

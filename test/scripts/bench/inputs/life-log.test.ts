@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { hasChildren, parentOf } from '../../../../projections/children.js';
+import { hasChildren, parentOf } from '../../../../projections/images.js';
 import { createViews } from '../../../../projections/views.js';
 import { makeLife, openLife } from '../../../../scripts/bench/inputs/life-log.js';
 import { movingReferences } from '../../../../scripts/bench/inputs/life.js';

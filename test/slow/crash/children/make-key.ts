@@ -15,8 +15,8 @@ let drawn = 0;
 crypto.randomBytes = ((size: number) =>
   Buffer.alloc(size, crypto.createHash('sha256').update(`${drawn++}`).digest())) as typeof crypto.randomBytes;
 syncBuiltinESMExports();
-const { createKeyFile } = await import('../../../../src/store/keys/key-file.js');
-const { readSigner } = await import('../../../../src/store/keys/checkpoint-signer.js');
+const { createKeyFile } = await import('../../../../src/store/keys.js');
+const { readSigner } = await import('../../../../src/store/keys.js');
 
 const path = join(directory, 'log.key');
 const told: { verifierKey?: string; signed: number[]; failure?: string } = { signed: [] };

@@ -1,8 +1,7 @@
-import { restoreStore } from '../../../../src/store/backup/restore-store.js';
-import type { EventStore } from '../../../../src/store/event-store.js';
+import { restoreStore } from '../../../../src/store/backup/restore.js';
+import type { EventStore, WriteOptions } from '../../../../src/store/event-store.js';
 import { openStore } from '../../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../../src/store/rebuild/rebuild-store.js';
-import type { WriteOptions } from '../../../../src/store/store.js';
 import { imageConfig } from '../../../support/image-configs.js';
 import { inChunks } from '../../../tar/build-tar.js';
 import { tellParent } from '../../child.js';

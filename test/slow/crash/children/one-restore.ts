@@ -1,4 +1,4 @@
-import { restoreStore } from '../../../../src/store/backup/restore-store.js';
+import { restoreStore } from '../../../../src/store/backup/restore.js';
 
 /* Restores a backup to a directory: every call of the system that it makes there is recorded. */
 

@@ -1,5 +1,5 @@
 import { isStoreError } from '../../../../src/errors.js';
-import { readSigner } from '../../../../src/store/keys/checkpoint-signer.js';
+import { readSigner } from '../../../../src/store/keys.js';
 import { branchOf } from '../branches.js';
 
 // Signs a branch at every size with the key that the first argument names, and says which sizes it got to sign: run as a process of

@@ -1,0 +1,134 @@
+import type { ContentErased, Descriptor, Envelope, StoredEvent } from '../src/model/events.js';
+import {
+  readList,
+  readRows,
+  type SnapshotReader,
+  type SnapshotWriter,
+  writeList,
+  writeRows,
+} from './snapshot-format.js';
+import type { Digest, ImageId } from '../src/model/digest.js';
+import type { StoredProjection } from './views.js';
+
+/** Writes a descriptor into a snapshot. */
+export function writeDescriptor(out: SnapshotWriter, { digest, size, mediaType }: Descriptor): void {
+  out.digest(digest);
+  out.uint(size);
+  out.word(mediaType);
+}
+
+/** Returns the descriptor that stands next in a snapshot. */
+export function readDescriptor(input: SnapshotReader): Descriptor {
+  return { digest: input.digest(), size: input.uint(), mediaType: input.word() };
+}
+
+/** A manifest that an image came with. */
+export interface ManifestEntry {
+  readonly manifest: Descriptor;
+  /** Its layer blobs, from the bottom up. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** The manifests of every image that came with one, the first one first. */
+type ManifestsView = Map<ImageId, readonly ManifestEntry[]>;
+
+export const manifestsProjection: StoredProjection<ManifestsView> = {
+  name: 'manifests',
+  version: 1,
+  initial: () => new Map(),
+  evolve(view, event) {
+    if (event.type === 'ManifestAdded') {
+      const { image, manifest, layers } = event;
+      view.set(image, [...(view.get(image) ?? []), { manifest, layers }]);
+    } else if (event.type === 'ImageDeleted') {
+      view.delete(event.image);
+    }
+    return view;
+  },
+  encode(view) {
+    const images = [...view];
+    return (out) =>
+      writeRows(out, images, ([image, entries]) => {
+        out.digest(image);
+        writeList(out, entries, ({ manifest, layers }) => {
+          writeDescriptor(out, manifest);
+          writeList(out, layers, (layer) => writeDescriptor(out, layer));
+        });
+      });
+  },
+  decode(input) {
+    const view: ManifestsView = new Map();
+    const readOne = (): Descriptor => readDescriptor(input);
+    const readEntry = (): ManifestEntry => ({ manifest: readOne(), layers: readList(input, readOne) });
+    readRows(input, () => void view.set(input.digest(), readList(input, readEntry)));
+    return view;
+  },
+};
+
+/** When, by whom and why something was erased. */
+export interface Erasure extends Pick<Envelope, 'seq' | 'time' | 'actor' | 'reason'> {
+  readonly digest: Digest;
+  /** Bytes that were removed. */
+  readonly size: number;
+}
+
+/** What was erased and did not come again, by digest, in the order of erasing. */
+export type ErasuresView = Map<Digest, Erasure>;
+
+export const erasuresProjection: StoredProjection<ErasuresView> = {
+  name: 'erasures',
+  version: 1,
+  initial: () => new Map(),
+  evolve(view, event) {
+    if (event.type === 'ContentErased') {
+      // The last erasure is the one to tell, in its place.
+      view.delete(event.digest);
+      view.set(event.digest, erasureOf(event));
+    } else if (view.size > 0) {
+      for (const digest of contentNamedBy(event)) view.delete(digest);
+    }
+    return view;
+  },
+  encode(view) {
+    const erasures = [...view.values()];
+    return (out) =>
+      writeRows(out, erasures, ({ digest, seq, time, actor, reason, size }) => {
+        out.digest(digest);
+        out.uint(seq);
+        out.uint(time);
+        out.word(actor);
+        out.optional(reason, (text) => out.word(text));
+        out.uint(size);
+      });
+  },
+  decode(input) {
+    const view: ErasuresView = new Map();
+    readRows(input, () => {
+      const digest = input.digest();
+      const [seq, time, actor] = [input.uint(), input.uint(), input.word()];
+      const reason = input.optional(() => input.word());
+      view.set(digest, { digest, seq, time, actor, reason, size: input.uint() });
+    });
+    return view;
+  },
+};
+
+/** Returns what an event needs the bytes of: configs, manifests, indexes and layer blobs that are there from it on. */
+function contentNamedBy(event: StoredEvent): readonly Digest[] {
+  switch (event.type) {
+    case 'ImageCreated':
+      return [event.image];
+    case 'ManifestAdded':
+      return [event.manifest.digest, ...event.layers.map(({ digest }) => digest)];
+    case 'ReferenceSet':
+      return event.target === undefined ? [] : [event.target.digest];
+    case 'LayerAdded':
+      return [event.blob.digest];
+    default:
+      return [];
+  }
+}
+
+function erasureOf({ digest, size, seq, time, actor, reason }: StoredEvent & ContentErased): Erasure {
+  return { digest, size, seq, time, actor, reason };
+}

@@ -1,0 +1,251 @@
+import { isStoreError } from '../errors.js';
+import type { ChainId, DiffId, ImageId } from '../model/digest.js';
+import type { Image } from '../model/image.js';
+import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable } from './query.js';
+import { familiarReference, formatReference, parseReference } from '../model/reference.js';
+import { UsageError } from './exit-codes.js';
+
+/** What `images --json` tells of an image: one object a line, absent facts null. */
+export interface ImageFacts {
+  readonly id: ImageId;
+  /** Canonical, sorted. */
+  readonly references: readonly string[];
+  readonly parent: ImageId | null;
+  readonly children: readonly ImageId[];
+  readonly chainId: ChainId | null;
+  /** Diff ids from the bottom up. */
+  readonly layers: readonly DiffId[];
+  /** Bytes of the regular files of all layers; null when the store does not keep layers. */
+  readonly size: number | null;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string | null;
+  /** RFC 3339 in UTC, from the config. */
+  readonly created: string | null;
+  /** Whether no image has it as its parent. */
+  readonly head: boolean;
+  /** Only of an image of the past whose config was erased since: then nothing is known that its config says. */
+  readonly erased?: true;
+}
+
+// What Go writes for a time that was never set.
+const ZERO_TIME = '0001-01-01T00:00:00Z';
+
+/** Returns the facts of every image, the newest first, then by reference and id: an order that never wavers. */
+export function allImageFacts(source: ImageSource): ImageFacts[] {
+  const layers = source.layers.map();
+  const facts = [...source.map().keys()].map((id) => {
+    try {
+      return imageFacts(source, source.get(id), layers);
+    } catch (error) {
+      if (isStoreError(error, 'CONTENT_ERASED')) return erasedFacts(source, id);
+      throw error;
+    }
+  });
+  return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
+}
+
+/** Returns the facts of one image; `layers` is the source's table, read once for many images. */
+export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
+  const id = image.id();
+  const children = source.children(id);
+  const chainId = chainOf(image);
+  const { os, architecture, variant } = image.platform();
+  return {
+    id,
+    references: source.references(id),
+    parent: image.parent === '' ? null : image.parent,
+    children,
+    chainId: chainId ?? null,
+    layers: image.rootFS.diffIds,
+    size: chainId === undefined ? 0 : (layers.get(chainId)?.size ?? null),
+    os,
+    architecture,
+    variant: variant ?? null,
+    created: createdText(image),
+    head: children.length === 0,
+  };
+}
+
+function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
+  const children = source.children(id);
+  return {
+    id,
+    references: source.references(id),
+    parent: parentOf(source, id),
+    children,
+    chainId: null,
+    layers: [],
+    size: null,
+    os: '',
+    architecture: '',
+    variant: null,
+    created: null,
+    head: children.length === 0,
+    erased: true,
+  };
+}
+
+function parentOf(source: ImageSource, id: ImageId): ImageId | null {
+  try {
+    return source.getParent(id);
+  } catch (error) {
+    if (isStoreError(error, 'METADATA_NOT_FOUND')) return null;
+    throw error;
+  }
+}
+
+/** Returns the chain id of an image's layers; undefined when it has none. */
+function chainOf(image: Image): ChainId | undefined {
+  return image.rootFS.chainID() || undefined;
+}
+
+/** Returns when an image was made by its config, ms since the epoch; 0 when it does not say. */
+export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
+  const time = created === null ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? 0 : time;
+}
+
+function createdText({ created }: Image): string | null {
+  if (created === undefined || created === ZERO_TIME) return null;
+  if (created.endsWith('Z')) return created;
+  // The text of the config has nanoseconds, which a Date does not.
+  const fraction = /\.\d+/.exec(created)?.[0] ?? '';
+  const seconds = new Date(created.replace(fraction, '')).toISOString().slice(0, -'.000Z'.length);
+  return `${seconds}${fraction}Z`;
+}
+
+function sortName({ references }: ImageFacts): string {
+  // Images without a name come last.
+  return references[0] ?? '\uffff';
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** What `images --filter` asks for. */
+interface ImageFilter {
+  /** Whether an image fits every key. */
+  readonly fits: (facts: ImageFacts) => boolean;
+  /** Whether a reference, canonical, fits the patterns; true when there are none. */
+  readonly showsReference: (reference: string) => boolean;
+}
+
+const keys = ['reference', 'dangling', 'os', 'architecture', 'since', 'before'] as const;
+type Key = (typeof keys)[number];
+
+/**
+ * Returns what the `KEY=VALUE` of `filters` ask for, with the meanings that
+ * Docker gives them. Values of one key are alternatives; all keys must hold.
+ * @throws {UsageError} for an unknown key or a value that the key cannot have
+ * @throws {StoreError} IMAGE_NOT_FOUND for the image of `since` or `before`
+ */
+export function imageFilter(filters: readonly string[], source: ImageSource): ImageFilter {
+  const tests = new Map<Key, ((facts: ImageFacts) => boolean)[]>();
+  const patterns: ((reference: string) => boolean)[] = [];
+  for (const filter of filters) {
+    const [key, value] = split(filter);
+    if (key === 'reference') patterns.push(referencePattern(value));
+    tests.set(key, [
+      ...(tests.get(key) ?? []),
+      key === 'reference' ? anyReference(patterns) : testOf(key, value, source),
+    ]);
+  }
+  return {
+    fits: (facts) => [...tests.values()].every((alternatives) => alternatives.some((test) => test(facts))),
+    showsReference: (reference) => patterns.length === 0 || patterns.some((pattern) => pattern(reference)),
+  };
+}
+
+function split(filter: string): [key: Key, value: string] {
+  const at = filter.indexOf('=');
+  const name = at === -1 ? filter : filter.slice(0, at);
+  const key = keys.find((each) => each === name);
+  if (key === undefined) throw new UsageError(`cannot filter by ${name}: the keys are ${keys.join(', ')}`);
+  if (at === -1 || at === filter.length - 1) throw new UsageError(`the filter ${key} needs a value: ${key}=VALUE`);
+  return [key, filter.slice(at + 1)];
+}
+
+function testOf(key: Exclude<Key, 'reference'>, value: string, source: ImageSource): (facts: ImageFacts) => boolean {
+  switch (key) {
+    case 'dangling': {
+      const wanted = truth(value);
+      return ({ references, head }) => (references.length === 0 && head) === wanted;
+    }
+    case 'os':
+      return ({ os }) => os === value;
+    case 'architecture':
+      return ({ architecture }) => architecture === value;
+    case 'since': {
+      const time = createdOf(value, source);
+      return (facts) => createdMs(facts) > time;
+    }
+    case 'before': {
+      const time = createdOf(value, source);
+      return (facts) => createdMs(facts) < time;
+    }
+  }
+}
+
+function anyReference(patterns: readonly ((reference: string) => boolean)[]): (facts: ImageFacts) => boolean {
+  return ({ references }) => references.some((reference) => patterns.some((pattern) => pattern(reference)));
+}
+
+// As reference.FamiliarMatch of Docker's library: the short form with its tag, or without; here the long form too.
+function referencePattern(pattern: string): (reference: string) => boolean {
+  const matches = globMatcher(pattern);
+  return (reference) => {
+    const { domain, path } = parseReference(reference);
+    const name = familiarReference(formatReference({ domain, path }));
+    return matches(familiarReference(reference)) || matches(name) || matches(reference);
+  };
+}
+
+function createdOf(name: string, source: ImageSource): number {
+  return createdMs({ created: source.get(findImage(source, name).id).created ?? null });
+}
+
+function truth(value: string): boolean {
+  if (/^(true|1)$/i.test(value)) return true;
+  if (/^(false|0)$/i.test(value)) return false;
+  throw new UsageError(`the filter dangling is true or false, not ${value}`);
+}
+
+/** One step of the build of an image. */
+export interface BuildStep {
+  /** Milliseconds since the epoch; null when the config does not say. */
+  readonly created: number | null;
+  readonly createdBy: string;
+  readonly comment: string;
+  /** Bytes of the regular files that the step added; 0 when it made no layer, null when the store does not know. */
+  readonly size: number | null;
+  /** The layer that the step made; null when it made none. */
+  readonly diffId: DiffId | null;
+}
+
+/**
+ * Returns the build steps of an image, the first one first. Layers that the
+ * config's history says nothing of follow at the end, without words.
+ */
+export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
+  const chain = layerChain(image.rootFS.diffIds);
+  const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));
+  const steps: BuildStep[] = [];
+  for (const { created, createdBy, comment, emptyLayer } of image.history) {
+    const layer = emptyLayer ? undefined : sized.shift();
+    steps.push({
+      created: timeOf(created),
+      createdBy,
+      comment,
+      size: emptyLayer ? 0 : (layer?.size ?? null),
+      diffId: layer?.diffId ?? null,
+    });
+  }
+  return [...steps, ...sized.map((layer) => ({ created: null, createdBy: '', comment: '', ...layer }))];
+}
+
+function timeOf(created: string | undefined): number | null {
+  const time = created === undefined ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? null : time;
+}

@@ -1,0 +1,429 @@
+import { JsonError, type JsonLimits, parseJson, parseJsonSteps, withinField } from './parse.js';
+
+/** A JSON number as it was written, so that a 64-bit integer survives. */
+interface JsonNumber {
+  readonly kind: 'number';
+  readonly text: string;
+}
+
+/** A JSON object as it was written: `keys[n]` belongs to `values[n]`, repeated keys stay, in order. */
+interface JsonObject {
+  readonly kind: 'object';
+  readonly keys: readonly string[];
+  readonly values: readonly JsonValue[];
+}
+
+/** A JSON value that lost nothing but white space and the spelling of its strings. */
+export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
+
+/** Whether `value` is an array; `Array.isArray` does not narrow a readonly one. */
+export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+/** Whether `value` is an object. */
+function isJsonObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isJsonArray(value) && value.kind === 'object';
+}
+
+/** Whether `value` is a number. */
+function isJsonNumber(value: JsonValue): value is JsonNumber {
+  return typeof value === 'object' && value !== null && !isJsonArray(value) && value.kind === 'number';
+}
+
+/** Names the kind of `value` for a message: `an array`, `number 1.5`. */
+function describeJson(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (typeof value === 'boolean') return 'a boolean';
+  if (typeof value === 'string') return 'a string';
+  if (isJsonArray(value)) return 'an array';
+  return value.kind === 'object' ? 'an object' : `number ${value.text.slice(0, 40)}`;
+}
+
+const NEEDS_ESCAPE = /["\\<>&\u2028\u2029\p{Cc}\p{Surrogate}]/u;
+const ESCAPED = /["\\<>&\u2028\u2029\p{Cc}\p{Surrogate}]/gu;
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ['"', '\\"'],
+  ['\\', '\\\\'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+]);
+
+/**
+ * Returns `text` as a JSON string, to the byte as Go's json.Marshal (before Go 1.22) writes it: `<`, `>`, `&`, U+2028,
+ * U+2029 and control characters in the `\u` form, `\n`, `\r` and `\t` short.
+ */
+export function quoteJson(text: string): string {
+  return NEEDS_ESCAPE.test(text) ? `"${text.replace(ESCAPED, escapeCharacter)}"` : `"${text}"`;
+}
+
+function escapeCharacter(character: string): string {
+  const short = SHORT.get(character);
+  if (short !== undefined) return short;
+  const code = character.charCodeAt(0);
+  // The upper control characters are among the matched ones, and written as they are.
+  if (code >= 0x7f && code <= 0x9f) return character;
+  // Half a surrogate pair has no UTF-8 form; Go writes what is no UTF-8 so.
+  return code >= 0xd800 && code <= 0xdfff ? '\\ufffd' : `\\u${code.toString(16).padStart(4, '0')}`;
+}
+
+/**
+ * Compares two strings as their UTF-8 bytes compare, which is the order of map keys in
+ * Go's JSON: negative, zero or positive. JavaScript's own order puts U+E000 to U+FFFF after what lies above them.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const left = a.charCodeAt(at);
+    const right = b.charCodeAt(at);
+    if (left !== right) return utf8Rank(left) - utf8Rank(right);
+  }
+  return a.length - b.length;
+}
+
+function utf8Rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
+/**
+ * How one Go type is read from JSON and written to it. A decoder behaves as
+ * encoding/json does with a variable of that type.
+ */
+export interface Codec<T> {
+  /** Returns Go's zero value; a new one where it can be changed. */
+  zero(): T;
+  /**
+   * Returns what the variable holds after `value` was decoded into it; `before` is what it held, and may be changed.
+   * @throws {JsonError} when `value` is of another type
+   */
+  decode(value: JsonValue, before: T): T;
+  /** Does what `decode` does, and pauses after some hundred values; absent where that is never long. */
+  decodeSteps?(value: JsonValue, before: T): Generator<undefined, T>;
+  /** Returns `value` as JSON text, to the byte as Go's json.Marshal writes it. */
+  encode(value: T): string;
+  /** Whether `omitempty` leaves `value` out. */
+  isEmpty(value: T): boolean;
+}
+
+/**
+ * Returns what `bytes` hold, decoded into a zero value of `codec`'s type.
+ * @throws {JsonError} when they are no JSON, exceed `limits` (a JsonLimitError), or do not fit the type
+ */
+export function decodeJson<T>(bytes: Uint8Array, codec: Codec<T>, limits: JsonLimits = {}): T {
+  return codec.decode(parseJson(bytes, limits), codec.zero());
+}
+
+/** Does what `decodeJson` does, in steps: a caller goes on with it when others had their turn. */
+export function* decodeJsonSteps<T>(
+  bytes: Uint8Array,
+  codec: Codec<T>,
+  limits: JsonLimits = {},
+): Generator<undefined, T> {
+  const value = yield* parseJsonSteps(bytes, limits);
+  const zero = codec.zero();
+  return codec.decodeSteps === undefined ? codec.decode(value, zero) : yield* codec.decodeSteps(value, zero);
+}
+
+/** A 64-bit integer: a bigint only where a number would not be exact. */
+export type Int64 = number | bigint;
+
+const MIN_INT64 = -(2n ** 63n);
+const MAX_INT64 = 2n ** 63n - 1n;
+/** No number in JSON begins with a zero. */
+const MAX_INT64_LENGTH = String(MIN_INT64).length;
+
+/** Returns a codec of Go's `string`; null leaves it as it is. `Text` may be a branded string, which is not checked. */
+export function textCodec<Text extends string>(): Codec<Text | ''> {
+  return {
+    zero: () => '',
+    decode(value, before) {
+      if (typeof value === 'string') return value as Text;
+      if (value === null) return before;
+      throw mismatch('a string', value);
+    },
+    encode: quoteJson,
+    isEmpty: (value) => value === '',
+  };
+}
+
+/** Go's `string`. */
+export const stringCodec: Codec<string> = textCodec<string>();
+
+/** Go's `bool`; null leaves it as it is. */
+export const boolCodec: Codec<boolean> = {
+  zero: () => false,
+  decode(value, before) {
+    if (typeof value === 'boolean') return value;
+    if (value === null) return before;
+    throw mismatch('true or false', value);
+  },
+  encode: String,
+  isEmpty: (value) => !value,
+};
+
+/** Go's `int64`, and its `int` on 64-bit machines: no fraction, no exponent; null leaves it as it is. */
+export const int64Codec: Codec<Int64> = {
+  zero: () => 0,
+  decode(value, before) {
+    if (value === null) return before;
+    // A BigInt of a million digits takes a tenth of a second to make.
+    const isShort = isJsonNumber(value) && value.text.length <= MAX_INT64_LENGTH;
+    if (!isShort || !/^-?[0-9]+$/.test(value.text)) throw mismatch('a 64-bit integer', value);
+    // Adding zero turns -0 into 0.
+    const short = Number(value.text) + 0;
+    if (Number.isSafeInteger(short)) return short;
+    const long = BigInt(value.text);
+    if (long < MIN_INT64 || long > MAX_INT64) throw mismatch('a 64-bit integer', value);
+    return long;
+  },
+  encode: String,
+  isEmpty: (value) => value === 0 || value === 0n,
+};
+
+/** Returns the error for a `value` of the wrong type; `expected` comes with its article. */
+export function mismatch(expected: string, value: JsonValue): JsonError {
+  return new JsonError(`expected ${expected}, found ${describeJson(value)}`);
+}
+
+/** One field of a Go struct: its name in JSON, its type, and whether a zero value is left out. */
+interface StructField<T> {
+  readonly name: string;
+  readonly codec: Codec<T>;
+  readonly omitEmpty: boolean;
+}
+
+/** The fields of a struct, in the order in which they are written. */
+export type StructFields<S> = { readonly [K in keyof S]-?: StructField<S[K]> };
+
+/** Returns the field called `name` in JSON. */
+export function field<T>(name: string, codec: Codec<T>): StructField<T> {
+  return { name, codec, omitEmpty: false };
+}
+
+/** Returns the field called `name` in JSON, which is not written when it is empty. */
+export function omitEmptyField<T>(name: string, codec: Codec<T>): StructField<T> {
+  return { name, codec, omitEmpty: true };
+}
+
+/** Returns `fields` in the order of their names' bytes, which is how Docker writes what it marshals by way of a map. */
+export function sortedFields<S>(fields: StructFields<S>): StructFields<S> {
+  const entries = Object.entries<StructField<unknown>>(fields);
+  return Object.fromEntries(entries.sort(([, a], [, b]) => compareUtf8(a.name, b.name))) as StructFields<S>;
+}
+
+interface Plan {
+  readonly key: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly codec: Codec<unknown>;
+  readonly omitEmpty: boolean;
+}
+
+type Target = Record<string, unknown>;
+
+/**
+ * Returns a codec of a Go struct. Keys match in any case, every key that matches assigns, so the last one wins, and an
+ * object that comes twice is merged; unknown keys are passed over; null leaves the struct as it is.
+ * The names must be ASCII and differ by more than case.
+ */
+export function structCodec<S extends object>(fields: StructFields<S>): Codec<S> {
+  const plans = Object.entries<StructField<unknown>>(fields).map(([key, { name, codec, omitEmpty }]) => {
+    return { key, name, codec, omitEmpty, prefix: `${quoteJson(name)}:` };
+  });
+  const byName = new Map(plans.map((plan) => [plan.name, plan]));
+  const byFolded = new Map(plans.map((plan) => [foldCase(plan.name), plan]));
+  const planOf = (key: string): Plan | undefined => byName.get(key) ?? byFolded.get(foldCase(key));
+  const zero = zeroMaker(plans);
+  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : (before as Target));
+  function* decodeSteps(value: JsonValue, before: S): Generator<undefined, S> {
+    if (value === null) return before;
+    if (!isJsonObject(value)) throw mismatch('an object', value);
+    const target = targetOf(before);
+    yield* decodeFieldsInSteps(value, target, planOf);
+    return target as S;
+  }
+  return {
+    zero: zero as () => S,
+    decode(value, before) {
+      if (value === null) return before;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const target = targetOf(before);
+      decodeFields(value, target, planOf);
+      return target as S;
+    },
+    ...(plans.some(({ codec }) => codec.decodeSteps !== undefined) ? { decodeSteps } : {}),
+    encode: (value) => encodeFields(value as Target, plans),
+    isEmpty: () => false,
+  };
+}
+
+/** Returns a maker of zero structs. To copy one is much faster than to set its fields one by one. */
+function zeroMaker(plans: readonly Plan[]): () => Target {
+  // A struct in a struct is shared by all, and frozen: its decoder copies it first.
+  const zeros = plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())] as const);
+  const template: Target = Object.fromEntries(zeros);
+  return () => ({ ...template });
+}
+
+function decodeFields(value: JsonObject, target: Target, planOf: (key: string) => Plan | undefined): void {
+  const { keys, values } = value;
+  for (let at = 0; at < keys.length; at++) {
+    const plan = planOf(keys[at] as string);
+    if (plan === undefined) continue;
+    try {
+      target[plan.key] = plan.codec.decode(values[at] ?? null, target[plan.key]);
+    } catch (error) {
+      throw withinField(plan.name, error);
+    }
+  }
+}
+
+function* decodeFieldsInSteps(
+  { keys, values }: JsonObject,
+  target: Target,
+  planOf: (key: string) => Plan | undefined,
+): Generator<undefined, void> {
+  for (let at = 0; at < keys.length; at++) {
+    const plan = planOf(keys[at] as string);
+    if (plan === undefined) continue;
+    try {
+      target[plan.key] = yield* decodeInSteps(plan.codec, values[at] ?? null, target[plan.key]);
+    } catch (error) {
+      throw withinField(plan.name, error);
+    }
+  }
+}
+
+/** Decodes `value` in the steps of `codec`, or at once where it has none. */
+function* decodeInSteps<T>(codec: Codec<T>, value: JsonValue, before: T): Generator<undefined, T> {
+  return codec.decodeSteps === undefined ? codec.decode(value, before) : yield* codec.decodeSteps(value, before);
+}
+
+function encodeFields(value: Target, plans: readonly Plan[]): string {
+  let text = '';
+  for (const { key, prefix, codec, omitEmpty } of plans) {
+    const item = value[key];
+    if (omitEmpty && codec.isEmpty(item)) continue;
+    text += `${text === '' ? '' : ','}${prefix}${codec.encode(item)}`;
+  }
+  return `{${text}}`;
+}
+
+/**
+ * Returns `key` so that two keys that Go takes for the same become equal. By Unicode's simple
+ * folding two letters outside ASCII stand for ASCII ones: the long s and the Kelvin sign.
+ */
+function foldCase(key: string): string {
+  return key.replace(/[A-Z\u017f\u212a]/g, (letter) => {
+    if (letter === '\u017f') return 's';
+    return letter === '\u212a' ? 'k' : letter.toLowerCase();
+  });
+}
+
+/** Items of a slice or a map between two pauses. */
+const ITEMS_PER_STEP = 100;
+
+/**
+ * Returns a codec of Go's `[]T`: null is the nil slice. When a key comes twice, an element of the
+ * second array is decoded into the element of the first at its place, as Go does.
+ */
+export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
+  return {
+    zero: () => null,
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
+        try {
+          items.push(element.decode(value[at] ?? null, old));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
+        try {
+          items.push(yield* decodeInSteps(element, value[at] ?? null, old));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
+    encode(value) {
+      return value === null ? 'null' : `[${value.map((item) => element.encode(item)).join()}]`;
+    },
+    isEmpty: (value) => value === null || value.length === 0,
+  };
+}
+
+/**
+ * Returns a codec of Go's `map[string]T`: null is the nil map, a key that comes twice has its last value, the keys
+ * are written in the order of their UTF-8 bytes. A key `__proto__` is a key like any other.
+ */
+export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>> | null> {
+  return {
+    zero: () => null,
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, element.decode(value.values[at] ?? null, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, yield* decodeInSteps(element, value.values[at] ?? null, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
+    encode(value) {
+      if (value === null) return 'null';
+      const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
+      return `{${entries.map(([key, item]) => `${quoteJson(key)}:${element.encode(item)}`).join()}}`;
+    },
+    isEmpty: (value) => value === null || Object.keys(value).length === 0,
+  };
+}
+
+function setItem<T>(items: Record<string, T>, key: string, item: T): void {
+  if (key !== '__proto__') items[key] = item;
+  else Object.defineProperty(items, key, { value: item, configurable: true, enumerable: true, writable: true });
+}
+
+/** Returns a codec of Go's `*T`: undefined is nil, and so is null in JSON. */
+export function pointerCodec<T>(target: Codec<T>): Codec<T | undefined> {
+  return {
+    zero: () => undefined,
+    decode: (value, before) => (value === null ? undefined : target.decode(value, before ?? target.zero())),
+    encode: (value) => (value === undefined ? 'null' : target.encode(value)),
+    isEmpty: (value) => value === undefined,
+  };
+}

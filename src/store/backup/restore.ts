@@ -1,0 +1,391 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
+import { StoreError, throwIfAborted } from '../../errors.js';
+import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_BYTES } from '../../limits.js';
+import { parseCheckpoint } from '../../log/checkpoint.js';
+import { LevelLog } from '../../log/level-log.js';
+import type { LogEntry } from '../../log/log.js';
+import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
+import { decodeRecord } from '../../log/record.js';
+import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import { namedContent } from '../../model/named-content.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  nodeSha256,
+  syncDirectory,
+  systemCode,
+  writeDurableFile,
+} from '../files/files.js';
+import { SIDECAR_FILE } from '../open/sidecar.js';
+import { BackupFolder } from './write-backup.js';
+import {
+  BLOB_FOLDER,
+  blobPath,
+  CHECKPOINT_PATH,
+  CONTENT_FOLDER,
+  contentPath,
+  danglingLink,
+  enclosure,
+  isFile,
+  isWithin,
+  namesIn,
+  realPathOf,
+  type RestoreOptions,
+  type RestoreReport,
+  TILE_FOLDER,
+} from './backup-layout.js';
+import { type BackupReader, type BackupSource, type VerifiedBackup, verifyBackup } from './backup-reader.js';
+import { mustBeFunction, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+
+interface BuildOptions {
+  readonly reader: BackupReader;
+  /** The content that was verified; no other is copied. */
+  readonly content: ReadonlySet<Digest>;
+  /** Text of the checkpoint that says what the backup holds. */
+  readonly checkpoint: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Layer files that were written. */
+interface BuiltBlobs {
+  readonly blobs: number;
+  readonly blobBytes: number;
+}
+
+/**
+ * Makes a store in the empty directory `place` of a backup that was verified; durable on return. What is read is checked again, as
+ * it may have changed since.
+ * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL, IO_FAILED, ABORTED
+ */
+export async function buildStore(place: string, options: BuildOptions): Promise<BuiltBlobs> {
+  const { reader, checkpoint } = options;
+  const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true, hash: nodeSha256 });
+  let blobs: BlobsView;
+  try {
+    blobs = await new LogBuild(log, options).run();
+  } finally {
+    await log.close();
+  }
+  // LevelDB does not sync the directory after it named its first files.
+  await syncDirectory(join(place, 'log'));
+  const built = await copyBlobs(place, blobs, options);
+  await writeDurableFile(join(place, CHECKPOINT_PATH), new TextEncoder().encode(checkpoint));
+  // The sidecar comes last: without it, what a crash leaves passes for no store.
+  await writeDurableFile(join(place, SIDECAR_FILE), await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
+  return built;
+}
+
+/** Appends the entries of a backup to an empty log, each with the content that it names. */
+class LogBuild {
+  readonly #log: LevelLog;
+  readonly #options: BuildOptions;
+  readonly #blobs = blobsProjection.initial();
+  /** Content of the backup that is not in the log, or was and is erased by now. */
+  #absent = new Set<Digest>();
+  readonly #present = new Set<Digest>();
+  #entries: LogEntry[] = [];
+  #contents = new Map<Digest, Uint8Array | undefined>();
+  #bytes = 0;
+
+  constructor(log: LevelLog, options: BuildOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /** Resolves with the blobs that the log needs at its end. */
+  async run(): Promise<BlobsView> {
+    const { reader, content, checkpoint, signal } = this.#options;
+    const { size, root } = parseCheckpoint(checkpoint);
+    this.#absent = new Set(content);
+    for (let index = 0; index * TILE_WIDTH < size; index++) {
+      throwIfAborted(signal);
+      for (const record of await reader.records(index, tileOfTree(0, index, size).width)) await this.#add(record);
+    }
+    await this.#append();
+    await this.#log.purge();
+    const { head } = this.#log;
+    if (head.seq === size && equalHashes(head.root, root)) return this.#blobs;
+    throw changed(`its entries give another tree than its checkpoint says`);
+  }
+
+  async #add(record: Uint8Array): Promise<void> {
+    const event = decodeRecord(record);
+    blobsProjection.evolve(this.#blobs, event);
+    if (event.type === 'ContentErased') await this.#erase(event.digest);
+    const digest = namedContent(event);
+    const isNew = digest !== undefined && this.#absent.delete(digest);
+    if (isNew && this.#contents.has(digest)) await this.#append();
+    this.#entries.push({ event, record });
+    this.#bytes += record.length;
+    if (isNew) await this.#addContent(digest);
+    if (this.#entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES) await this.#append();
+  }
+
+  // Of what was erased and came again, bytes and removal must not be in one batch.
+  async #erase(digest: Digest): Promise<void> {
+    if (!this.#present.delete(digest)) return;
+    if (this.#contents.has(digest)) await this.#append();
+    this.#contents.set(digest, undefined);
+    this.#absent.add(digest);
+  }
+
+  async #addContent(digest: Digest): Promise<void> {
+    const path = contentPath(digest);
+    const bytes = await this.#options.reader.file(path, MAX_ARCHIVE_JSON_BYTES);
+    if (digestOf(bytes, nodeSha256) !== digest) throw changed(`${path} has other bytes than its name says`);
+    this.#contents.set(digest, bytes);
+    this.#present.add(digest);
+    this.#bytes += bytes.length;
+  }
+
+  async #append(): Promise<void> {
+    const [entries, content] = [this.#entries, this.#contents];
+    this.#entries = [];
+    this.#contents = new Map();
+    this.#bytes = 0;
+    await this.#log.append({ expectedHead: this.#log.head.seq, entries, content });
+  }
+}
+
+async function copyBlobs(
+  place: string,
+  { byDigest }: BlobsView,
+  { reader, signal }: BuildOptions,
+): Promise<BuiltBlobs> {
+  const folder = new BackupFolder(place);
+  let blobBytes = 0;
+  await makeDurableDirectory(join(place, BLOB_FOLDER));
+  await folder.begin();
+  for (const [digest, { size }] of byDigest) {
+    await folder.write(blobPath(digest), checkedBlob(digest, size, { reader, signal }));
+    blobBytes += size;
+  }
+  await folder.sync();
+  await folder.end();
+  return { blobs: byDigest.size, blobBytes };
+}
+
+async function* checkedBlob(
+  digest: Digest,
+  size: number,
+  { reader, signal }: Pick<BuildOptions, 'reader' | 'signal'>,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let length = 0;
+  for await (const chunk of reader.chunks(blobPath(digest))) {
+    throwIfAborted(signal);
+    length += chunk.length;
+    if (length > size) throw changed(`${blobPath(digest)} has more than ${size} bytes`);
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (digestFromHash(hash.digest()) !== digest) throw changed(`${blobPath(digest)} has other bytes than its name says`);
+}
+
+function changed(why: string): StoreError {
+  return new StoreError('BACKUP_INVALID', `the backup changed while it was restored: ${why}`);
+}
+
+/** Directories that this process builds stores in. */
+const building = new Set<string>();
+
+/**
+ * Resolves with the absolute path where a store is to be: nothing stands there, or an empty directory.
+ * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there, or
+ *   it lies in a store or a backup; IO_FAILED
+ */
+async function needVacancy(target: string, source: string): Promise<string> {
+  const link = await danglingLink(resolve(target));
+  if (link !== undefined) throw taken(resolve(target), link);
+  const directory = await realPathOf(resolve(target));
+  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
+  const names = (await namesIn(directory)) ?? [];
+  if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
+  if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
+  if (names.length > 0) throw taken(directory, 'the directory is not empty');
+  const around = await enclosure(directory);
+  if (around !== undefined) throw taken(directory, around);
+  return directory;
+}
+
+/**
+ * Makes a directory beside `directory`, gives it to `build`, and puts what was built in its place: whole, or not at all. What
+ * killed builds left is removed before.
+ * @throws {StoreError} STORE_EXISTS when a store came there meanwhile; whatever `build` throws; STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ */
+async function buildBeside<Result>(directory: string, build: (place: string) => Promise<Result>): Promise<Result> {
+  const parent = dirname(directory);
+  await makeDurableDirectory(parent);
+  await removeLeftovers(directory);
+  const place = join(parent, buildName(directory, process.pid));
+  building.add(place);
+  try {
+    await mkdir(place, { mode: 0o700 });
+    const result = await build(place);
+    // A crash before this line leaves a directory of another name, which the next restore removes; after it, the store.
+    await rename(place, directory);
+    await syncDirectory(parent);
+    return result;
+  } catch (error) {
+    await rm(place, { recursive: true, force: true });
+    throw buildFailure(directory, error);
+  } finally {
+    building.delete(place);
+  }
+}
+
+function buildFailure(directory: string, error: unknown): StoreError {
+  if (['ENOTEMPTY', 'EEXIST'].includes(systemCode(error))) return storeExists(directory, error);
+  if (['EBUSY', 'EXDEV'].includes(systemCode(error))) {
+    return new StoreError(
+      'IO_FAILED',
+      `cannot restore to ${directory}: a file system is mounted there; restore to a directory below it`,
+      { cause: error, data: { directory } },
+    );
+  }
+  return ioFailure(`restore to ${directory}`, error);
+}
+
+// Hidden, and not a name that anybody would open a store by. The process that builds is part of it.
+function buildName(directory: string, pid: number): string {
+  return `.${basename(directory)}.restoring-${pid}-${randomBytes(6).toString('hex')}`;
+}
+
+async function removeLeftovers(directory: string): Promise<void> {
+  const parent = dirname(directory);
+  const beginning = `.${basename(directory)}.restoring-`;
+  for (const name of (await namesIn(parent)) ?? []) {
+    const [, pid] = /^(\d+)-[0-9a-f]{12}$/.exec(name.startsWith(beginning) ? name.slice(beginning.length) : '') ?? [];
+    if (pid === undefined || isBuilding(join(parent, name), Number(pid))) continue;
+    try {
+      // Out of the way first: should somebody still build there after all, its store cannot be put in place half removed.
+      const leftover = join(parent, buildName(directory, 0));
+      await rename(join(parent, name), leftover);
+      await rm(leftover, { recursive: true, force: true });
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw ioFailure(`remove ${join(parent, name)}`, error);
+    }
+  }
+}
+
+function isBuilding(place: string, pid: number): boolean {
+  // A restarted container has the process id of the one before.
+  if (pid === process.pid) return building.has(place);
+  if (pid === 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
+  }
+}
+
+function storeExists(directory: string, cause?: unknown): StoreError {
+  return new StoreError('STORE_EXISTS', `cannot restore to ${directory}: there is a store already`, {
+    cause,
+    data: { directory },
+  });
+}
+
+function taken(directory: string, why: string): StoreError {
+  return new StoreError('FILE_EXISTS', `cannot restore to ${directory}: ${why}`, { data: { directory } });
+}
+
+/** Violations that the message of an error names; its data has all. */
+const SAID_VIOLATIONS = 3;
+
+/** What `restoreStore` of the library does, which says how. */
+export async function restoreStore(
+  directory: string,
+  source: string,
+  options: RestoreOptions = {},
+): Promise<RestoreReport> {
+  checkArguments(directory, source, options);
+  throwIfAborted(options.signal);
+  const target = await needVacancy(directory, source);
+  const progress = new ReadProgress(options.onProgress);
+  const { against, key, onNotice, signal } = options;
+  const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
+  const verified = await verifyBackup(source, { against, key, onNotice, signal }, { onOpen, onBytes: progress.read });
+  const { identity, checkpoint } = wholeBackup(verified);
+  progress.verified();
+  const { reader, content } = verified.source;
+  const built = await buildBeside(target, (place) => buildStore(place, { reader, content, checkpoint, signal }));
+  const { size: events } = parseCheckpoint(checkpoint);
+  return { directory: target, ...identity, events, checkpoint, ...built };
+}
+
+function wholeBackup({
+  source: {
+    identity,
+    checkpoint,
+    reader: { directory },
+  },
+  violations,
+}: VerifiedBackup): { readonly identity: NonNullable<BackupSource['identity']>; readonly checkpoint: string } {
+  if (violations.length === 0 && identity !== undefined && checkpoint !== undefined) {
+    return { identity, checkpoint: checkpoint.text };
+  }
+  const said = violations.slice(0, SAID_VIOLATIONS).map(({ message }) => message);
+  const more = violations.length - said.length;
+  const what = more > 0 ? `${said.join('; ')}; and ${more} more` : said.join('; ');
+  throw new StoreError('BACKUP_INVALID', `the backup in ${directory} does not verify: ${what}`, {
+    data: { directory, violations },
+  });
+}
+
+function checkArguments(
+  directory: string,
+  source: string,
+  { against, key, onProgress, onNotice, signal }: RestoreOptions,
+): void {
+  mustBeString('directory', directory);
+  mustBeText('directory', directory);
+  mustBeString('source', source);
+  mustBeText('source', source);
+  for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
+  mustBeText('key', key);
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
+  mustBeSignal('signal', signal);
+}
+
+/** Counts what is read, once to verify and once to write. */
+class ReadProgress {
+  readonly #onProgress: RestoreOptions['onProgress'];
+  #bytes = 0;
+  #ofFiles = 0;
+  #total = 0;
+
+  constructor(onProgress: RestoreOptions['onProgress']) {
+    this.#onProgress = onProgress;
+  }
+
+  readonly read = (bytes: number): void => {
+    this.#bytes = Math.min(this.#bytes + bytes, this.#total);
+    if (this.#total > 0) this.#onProgress?.(this.#bytes, this.#total);
+  };
+
+  async begin(reader: BackupReader): Promise<void> {
+    if (this.#onProgress === undefined) return;
+    let tiles = 0;
+    for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
+      for (const path of await reader.paths(folder)) {
+        const size = (await reader.size(path)) ?? 0;
+        this.#ofFiles += size;
+        if (/^tile\/\d/.test(path)) tiles += size;
+      }
+    }
+    // To write the store, hashes of the tree are not read again: they are made from the entries.
+    this.#total = 2 * this.#ofFiles - tiles;
+    this.#bytes = 0;
+  }
+
+  /** From here on the store is written. */
+  verified(): void {
+    this.#bytes = this.#ofFiles;
+  }
+}

@@ -1,0 +1,339 @@
+import type { Views } from '../../../projections/views.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
+import type { Erasure, ManifestEntry } from '../../../projections/content.js';
+import type { ImageEntry } from '../../../projections/image-table.js';
+import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import type { ConsumerPosition } from '../../log/log.js';
+import { StoreError } from '../../errors.js';
+import { childrenOf, hasChildren, parentOf } from '../../../projections/images.js';
+
+/** What needs some content or a blob. */
+export interface ContentUsers {
+  /** Images whose config it is, or that came with a manifest which it is or names. */
+  readonly images: readonly ImageId[];
+  /** References that stand for it. */
+  readonly references: readonly string[];
+  /** Layers whose blob it is. */
+  readonly layers: readonly LayerFacts[];
+}
+
+/** Returns what needs `digest`. Costs a walk over manifests, references and layers. */
+function usersOf({ images, manifests, references, layers }: Views, digest: Digest): ContentUsers {
+  const users = new Set<ImageId>();
+  if (images.has(digest as ImageId)) users.add(digest as ImageId);
+  for (const [image, entries] of manifests) {
+    const isNamed = entries.some(
+      ({ manifest, layers: blobs }) => manifest.digest === digest || blobs.some((blob) => blob.digest === digest),
+    );
+    if (isNamed) users.add(image);
+  }
+  return {
+    images: [...users],
+    references: [...references.byName.values()]
+      .filter(({ target }) => target?.digest === digest)
+      .map(({ reference }) => reference)
+      .sort(),
+    layers: [...layers.byChain.values()].filter(({ blob }) => blob.digest === digest),
+  };
+}
+
+/** Gives the configs, manifests and indexes that a store with these views needs; some more than once. */
+export function* neededContent({ images, manifests, references }: Pick<Views, 'images' | 'manifests' | 'references'>) {
+  yield* images.ids() as Iterable<Digest>;
+  for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
+  for (const { target } of references.byName.values()) if (target !== undefined) yield target.digest;
+}
+
+/**
+ * What a command may look at while it is decided. Each look is noted, so that the writer knows which
+ * commands of one group would have seen another answer after an earlier one.
+ */
+export interface DecisionState {
+  image(id: ImageId): ImageEntry | undefined;
+  parent(id: ImageId): ImageId | undefined;
+  children(id: ImageId): ImageId[];
+  hasChildren(id: ImageId): boolean;
+  metadata(id: ImageId, key: string): Uint8Array | undefined;
+  reference(name: string): ReferenceEntry | undefined;
+  /** References that resolve to the image, sorted. */
+  referencesOf(id: ImageId): string[];
+  manifests(id: ImageId): readonly ManifestEntry[];
+  layer(chainId: ChainId): LayerFacts | undefined;
+  /** Whether a layer or a manifest needs the blob, so that its file is there. */
+  hasBlob(digest: Digest): boolean;
+  /** How many layers and manifests need the blob. */
+  usesOfBlob(digest: Digest): number;
+  /** How many images, layers and callers need the chain. */
+  usesOf(chainId: ChainId): number;
+  /** The erasure of content or a blob that did not come again since. */
+  erasure(digest: Digest): Erasure | undefined;
+  /** What needs content or a blob. Costs a walk over the views. */
+  usersOf(digest: Digest): ContentUsers;
+  /** Those of `digests` that are a config, manifest or index which something needs. Costs one walk over the views. */
+  needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest>;
+}
+
+/** What a command comes to: events to append, the content they name, and what its caller gets. */
+export interface Decision<Result> {
+  readonly events: readonly EventBody[];
+  /** Undefined removes content, for good. */
+  readonly content?: ReadonlyMap<Digest, Uint8Array | undefined> | undefined;
+  /** Positions of consumers to keep with the events, or without any; undefined forgets one. */
+  readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
+  readonly result: Result;
+}
+
+/** A pure function of the state: the same state gives the same decision. A refusal is thrown, and then nothing is written. */
+export type Decide<Result> = (state: DecisionState) => Decision<Result>;
+
+/** Returns the decision that changes nothing and answers `result`. */
+export function unchanged<Result>(result: Result): Decision<Result> {
+  return { events: [], result };
+}
+
+/**
+ * Returns the entry of an image that a command needs.
+ * @throws {StoreError} IMAGE_NOT_FOUND
+ */
+export function needImage(state: Pick<DecisionState, 'image'>, id: ImageId): ImageEntry {
+  const entry = state.image(id);
+  if (entry === undefined) throw imageNotFound(id);
+  return entry;
+}
+
+/** Returns the error of a look for an image that is not there. `id` may be anything that a caller passed. */
+export function imageNotFound(id: string): StoreError {
+  const shown = String(id).slice(0, 100);
+  return new StoreError('IMAGE_NOT_FOUND', `no image ${shown}`, { data: { image: shown } });
+}
+
+/*
+ * Commands that wait are decided one after another against the durable views, and appended as one group. That is
+ * right as long as no command looks at something that an earlier one of the group changes. So each look notes a
+ * key, each event gives the keys it changes, and a command whose notes meet those keys waits for the next group.
+ */
+
+/** What a fact of the store that a command can look at or change is about; an id, a name or a digest says which it is. */
+type FactKind =
+  | 'image'
+  | 'parent'
+  | 'children'
+  | 'metadata'
+  | 'reference'
+  | 'references'
+  | 'manifests'
+  | 'layer'
+  | 'blob'
+  | 'uses'
+  | 'content';
+
+/** One look: the kind of a fact, and which of them. */
+type Note = readonly [kind: FactKind, key: string];
+
+/** Facts by kind: a key of both in one text would be made and hashed anew for each look. */
+class FactSet {
+  readonly #keys = new Map<FactKind, Set<string>>();
+
+  get isEmpty(): boolean {
+    return this.#keys.size === 0;
+  }
+
+  add(kind: FactKind, key: string): void {
+    const keys = this.#keys.get(kind);
+    if (keys === undefined) this.#keys.set(kind, new Set([key]));
+    else keys.add(key);
+  }
+
+  has(kind: FactKind, key: string): boolean {
+    return this.#keys.get(kind)?.has(key) ?? false;
+  }
+}
+
+/** Callers' holds on layers, which are no events: they end with the process. */
+export interface HoldCounts {
+  holdsOf(chainId: ChainId): number;
+}
+
+/** The views as a decision sees them, with a note of every look. */
+export class NotedState implements DecisionState {
+  readonly #views: Views;
+  readonly #holds: HoldCounts;
+  readonly #notes: Note[] = [];
+
+  constructor(views: Views, holds: HoldCounts) {
+    this.#views = views;
+    this.#holds = holds;
+  }
+
+  /** Whether any look was at one of these facts. */
+  looksAt(facts: Pick<FactSet, 'isEmpty' | 'has'>): boolean {
+    return !facts.isEmpty && this.#notes.some(([kind, key]) => facts.has(kind, key));
+  }
+
+  image(id: ImageId): ImageEntry | undefined {
+    this.#note('image', id);
+    return this.#views.images.get(id);
+  }
+
+  parent(id: ImageId): ImageId | undefined {
+    this.#note('parent', id);
+    return parentOf(this.#views.images, id);
+  }
+
+  children(id: ImageId): ImageId[] {
+    this.#note('children', id);
+    return childrenOf(this.#views.images, id);
+  }
+
+  hasChildren(id: ImageId): boolean {
+    this.#note('children', id);
+    return hasChildren(this.#views.images, id);
+  }
+
+  metadata(id: ImageId, key: string): Uint8Array | undefined {
+    this.#note('metadata', id);
+    return this.#views.metadata.get(id)?.get(key);
+  }
+
+  reference(name: string): ReferenceEntry | undefined {
+    this.#note('reference', name);
+    return this.#views.references.byName.get(name);
+  }
+
+  referencesOf(id: ImageId): string[] {
+    this.#note('references', id);
+    return [...(this.#views.references.byImage.get(id) ?? [])].sort();
+  }
+
+  manifests(id: ImageId): readonly ManifestEntry[] {
+    this.#note('manifests', id);
+    return this.#views.manifests.get(id) ?? [];
+  }
+
+  layer(chainId: ChainId): LayerFacts | undefined {
+    this.#note('layer', chainId);
+    return this.#views.layers.byChain.get(chainId);
+  }
+
+  hasBlob(digest: Digest): boolean {
+    this.#note('blob', digest);
+    return this.#views.blobs.byDigest.has(digest);
+  }
+
+  usesOfBlob(digest: Digest): number {
+    this.#note('blob', digest);
+    return this.#views.blobs.byDigest.get(digest)?.uses ?? 0;
+  }
+
+  erasure(digest: Digest): Erasure | undefined {
+    this.#note('content', digest);
+    return this.#views.erasures.get(digest);
+  }
+
+  usersOf(digest: Digest): ContentUsers {
+    const users = usersOf(this.#views, digest);
+    // What comes to need it changes one of the first two; what ceases to, the fact of the user.
+    this.#note('content', digest);
+    this.#note('blob', digest);
+    for (const image of users.images) this.#note('image', image);
+    for (const reference of users.references) this.#note('reference', reference);
+    for (const { chainId } of users.layers) this.#note('layer', chainId);
+    return users;
+  }
+
+  needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest> {
+    for (const digest of digests) this.#note('content', digest);
+    return new Set([...neededContent(this.#views)].filter((digest) => digests.has(digest)));
+  }
+
+  usesOf(chainId: ChainId): number {
+    this.#note('uses', chainId);
+    const images = this.#views.images.usesOfChain(chainId);
+    const layers = this.#views.layers.childrenOf.get(chainId) ?? 0;
+    return images + layers + this.#holds.holdsOf(chainId);
+  }
+
+  #note(kind: FactKind, key: string): void {
+    this.#notes.push([kind, key]);
+  }
+}
+
+/** Facts that the events of a group change, as the views stand before it. */
+export class ChangedFacts {
+  readonly #views: Views;
+  readonly #facts = new FactSet();
+
+  constructor(views: Views) {
+    this.#views = views;
+  }
+
+  get facts(): Pick<FactSet, 'isEmpty' | 'has'> {
+    return this.#facts;
+  }
+
+  /** Adds what `event` changes. */
+  add(event: EventBody): void {
+    switch (event.type) {
+      case 'ImageCreated':
+        this.#facts.add('image', event.image);
+        this.#facts.add('content', event.image);
+        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
+        break;
+      case 'ImageDeleted':
+        this.#facts.add('image', event.image);
+        this.#facts.add('metadata', event.image);
+        this.#facts.add('manifests', event.image);
+        this.#facts.add('parent', event.image);
+        if (event.parent !== undefined) this.#facts.add('children', event.parent);
+        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
+        for (const { digest } of this.#views.blobs.ofImage.get(event.image) ?? []) this.#facts.add('blob', digest);
+        break;
+      case 'ParentSet':
+        this.#facts.add('parent', event.image);
+        this.#facts.add('children', event.parent);
+        if (event.previous !== undefined) this.#facts.add('children', event.previous);
+        break;
+      case 'ParentCleared':
+        this.#facts.add('parent', event.image);
+        this.#facts.add('children', event.parent);
+        break;
+      case 'MetadataSet':
+      case 'MetadataCleared':
+        this.#facts.add('metadata', event.image);
+        break;
+      case 'ReferenceSet':
+        this.#changeReference(event.reference, event);
+        if (event.target !== undefined) this.#facts.add('content', event.target.digest);
+        if (event.previous !== undefined) {
+          this.#changeReference(event.reference, { image: event.previous, platforms: event.previousPlatforms });
+        }
+        break;
+      case 'ReferenceRemoved':
+        this.#changeReference(event.reference, event);
+        break;
+      case 'ManifestAdded':
+        this.#facts.add('manifests', event.image);
+        this.#facts.add('content', event.manifest.digest);
+        for (const { digest } of event.layers) this.#facts.add('blob', digest);
+        break;
+      case 'LayerAdded':
+      case 'LayerRemoved':
+        this.#facts.add('layer', event.chainId);
+        this.#facts.add('uses', event.chainId);
+        this.#facts.add('blob', event.blob.digest);
+        if (event.parent !== undefined) this.#facts.add('uses', event.parent);
+        break;
+      case 'ContentErased':
+        this.#facts.add('content', event.digest);
+        this.#facts.add('blob', event.digest);
+        break;
+    }
+  }
+
+  /** What a reference resolved to, or will: that reference, and the names of each such image. */
+  #changeReference(reference: string, resolved: Pick<ReferenceSet, 'image' | 'platforms'>): void {
+    this.#facts.add('reference', reference);
+    for (const image of imagesOf(resolved)) this.#facts.add('references', image);
+  }
+}

@@ -1,0 +1,518 @@
+import { join } from 'node:path';
+import type { Erasure, ErasuresView } from '../../../projections/content.js';
+import { StoreError, throwIfAborted } from '../../errors.js';
+import { type ChainId, type Digest, type ImageId, parseDigest } from '../../model/digest.js';
+import type { Log, LogPoint } from '../../log/log.js';
+import type { When } from '../past/audit.js';
+import type { LayerMetadata, WriteOptions } from '../event-store.js';
+import { type ContentUsers, type Decide, type DecisionState, neededContent, NotedState } from './decision.js';
+import { type RemovedLayers, removeLayers } from './delete.js';
+import type { ContentErased, EventBody, StoredEvent } from '../../model/events.js';
+import type { Views } from '../../../projections/views.js';
+import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from '../argument-types.js';
+import { removeDurably } from '../files/files.js';
+import type { BlobCleaner, BlobStore } from '../layers/blob-store.js';
+import type { LayerHolds } from '../layers/layer-store.js';
+import { damagedLogs, removeLogCopies } from '../rebuild/log-folders.js';
+import type { StoreState } from '../local-event-store.js';
+import { type CommandPort, type Origin, originOf } from '../writer.js';
+
+/** Refuses content that was erased, with when, by whom and why. @throws {StoreError} CONTENT_ERASED */
+export function refuseErased(erasures: ErasuresView, digest: Digest): void {
+  const erasure = erasures.get(digest);
+  if (erasure !== undefined) throw contentErased(erasure);
+}
+
+/** Returns the error of a look for something that was erased. */
+function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
+  const at = new Date(time).toISOString();
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return new StoreError('CONTENT_ERASED', `${digest} was erased at ${at} by ${actor} (event ${seq})${why}`, {
+    data: { digest, size, seq, time, actor, reason },
+  });
+}
+
+export type { Erasure };
+
+/** What is done with damaged logs that rebuilds put aside. */
+interface DamagedLogOptions {
+  /**
+   * Remove every damaged log that a rebuild put aside: what is erased may be in it, and cannot be
+   * taken out of it alone. Without this, content is not erased while there is one; default false.
+   */
+  readonly removeDamagedLogs?: boolean | undefined;
+}
+
+/** How something is erased. */
+export interface EraseOptions extends Omit<WriteOptions, 'reason'>, DamagedLogOptions {}
+
+/** What an erasure took away. */
+export interface ErasedContent {
+  readonly digest: Digest;
+  /** Bytes that were removed. */
+  readonly size: number;
+  /** Layers that nothing used and that went with their blob, top first. */
+  readonly layers: readonly LayerMetadata[];
+  /** Names of the damaged logs that were removed with it. */
+  readonly damagedLogs: readonly string[];
+  /** Seq of its event. */
+  readonly seq: number;
+}
+
+/** What a prune is to take away. */
+export interface PruneOptions extends WriteOptions, DamagedLogOptions {
+  /** Only what nothing needed any more at this point in time, nor at any time since. */
+  readonly before: When;
+  /** Take nothing away, and say what would go; default false. */
+  readonly dryRun?: boolean | undefined;
+  /** Called as events are looked at: how many, and of how many. */
+  readonly onProgress?: ((events: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One thing that a prune takes away. */
+export interface PrunedContent {
+  readonly digest: Digest;
+  readonly kind: 'config' | 'manifest' | 'index' | 'blob';
+  /** Bytes. */
+  readonly size: number;
+  /** The image whose config or manifest it was. */
+  readonly image?: ImageId | undefined;
+}
+
+/** What a prune took away, or would. */
+export interface PruneResult {
+  readonly dryRun: boolean;
+  /** The last event at which something that goes may still have been needed. */
+  readonly before: LogPoint;
+  /** Configs, manifests and indexes in the order in which they came, then the blobs of `layers`. */
+  readonly contents: readonly PrunedContent[];
+  /** Layers that nothing used. */
+  readonly layers: readonly LayerMetadata[];
+  /**
+   * Names of the damaged logs that were removed; of a dry run, of those that would be or that stand
+   * in the way.
+   */
+  readonly damagedLogs: readonly string[];
+  /** Sum of the sizes of `contents`. */
+  readonly bytes: number;
+  /** Seq of the last event that it wrote; undefined when it wrote none. */
+  readonly seq?: number | undefined;
+}
+
+/** Removing the bytes of what is no longer needed, for good. The events stay, and the proofs of them. */
+export interface Erasing {
+  /**
+   * Erases the config, manifest, index or layer blob of this digest. It is no longer readable, also in the past, and when this
+   * resolves its bytes are in no file of the store: waits for a backup or verification that reads them. An event says so, with
+   * `reason`, which must not be empty. The same bytes may come again later, and are readable then.
+   * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when it was erased
+   *   before; CONTENT_IN_USE with what needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may
+   *   hold it too, and may not be removed; ENVELOPE_INVALID. After the event is durable:
+   *   DISK_FULL, LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could not be removed from the
+   *   disk, which the next open does
+   */
+  erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent>;
+  /**
+   * Erases, in one transaction, the configs, manifests and indexes that nothing in the store has needed since `before`, and removes
+   * the layers that nothing uses and that were there, and unused, ever since. Reads the whole log once.
+   * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED, DAMAGED_LOG_KEPT,
+   *   ENVELOPE_INVALID; afterwards as `erase`
+   */
+  prune(options: PruneOptions): Promise<PruneResult>;
+  /** Returns what was erased and did not come again, by digest, in the order of erasing: when, by whom and why. */
+  erasures(): ReadonlyMap<Digest, Erasure>;
+}
+
+/** What is kept under a digest, as of the decision. Sizes are bytes. */
+interface KeptBytes {
+  readonly contentSize: () => number | undefined;
+  readonly blobSize: () => number | undefined;
+  /** Whether somebody reads the blob or brings it just now. */
+  readonly isBlobHeld: () => boolean;
+  /** Names of damaged logs that are to stay. */
+  readonly damagedLogs: readonly string[];
+}
+
+/** What an erasure comes to. */
+interface ErasureOutcome {
+  readonly size: number;
+  readonly layers: readonly LayerMetadata[];
+}
+
+/**
+ * Decides `erase`: layers of the blob that nothing uses go, then the content.
+ * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE,
+ *   DAMAGED_LOG_KEPT
+ */
+function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
+  return (state) => {
+    const users = state.usersOf(digest);
+    refuseUsed(digest, { ...users, layers: users.layers.filter(({ chainId }) => state.usesOf(chainId) > 0) });
+    const erasure = state.erasure(digest);
+    if (erasure !== undefined) throw contentErased(erasure);
+    const contentSize = kept.contentSize();
+    const size = contentSize ?? kept.blobSize();
+    if (size === undefined) throw contentNotFound(digest);
+    if (contentSize === undefined && kept.isBlobHeld()) throw blobHeld(digest);
+    if (contentSize !== undefined) refuseDamagedLogs([digest], kept.damagedLogs);
+    const removed = removeLayers(
+      state,
+      users.layers.map(({ chainId }) => chainId),
+    );
+    return {
+      events: [...removed.events, { type: 'ContentErased', digest, size }],
+      content: contentSize === undefined ? undefined : new Map([[digest, undefined]]),
+      result: { size, layers: removed.layers },
+    };
+  };
+}
+
+/**
+ * Refuses to erase content while logs stay that may hold it too: layers are in none.
+ * @throws {StoreError} DAMAGED_LOG_KEPT
+ */
+function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly string[]): void {
+  const [digest] = digests;
+  if (digest === undefined || damagedLogs.length === 0) return;
+  const what = digests.length === 1 ? digest : `${digest} and ${digests.length - 1} more`;
+  const logs = damagedLogs.join(', ');
+  throw new StoreError(
+    'DAMAGED_LOG_KEPT',
+    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    { data: { digests, damagedLogs } },
+  );
+}
+
+function refuseUsed(digest: Digest, { images, references, layers }: ContentUsers): void {
+  const chains = layers.map(({ chainId }) => chainId);
+  const users = [
+    ...images.map((image) => `the image ${image}`),
+    ...references.map((reference) => `the reference ${reference}`),
+    ...chains.map((chainId) => `the layer chain ${chainId}`),
+  ];
+  const [first] = users;
+  if (first === undefined) return;
+  const more = users.length === 1 ? '' : ` and ${users.length - 1} more`;
+  const verb = users.length === 1 ? 'needs' : 'need';
+  throw new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: ${first}${more} ${verb} it`, {
+    data: { digest, images, references, layers: chains },
+  });
+}
+
+function blobHeld(digest: Digest): StoreError {
+  return new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: a load or a save under way has its file`, {
+    data: { digest, images: [], references: [], layers: [] },
+  });
+}
+
+function contentNotFound(digest: Digest): StoreError {
+  return new StoreError('CONTENT_NOT_FOUND', `nothing of the digest ${digest} is in the store`, { data: { digest } });
+}
+
+/** What nothing has needed for long, as far as events tell up to the decision. */
+interface PruneCandidates {
+  /** In the order in which they came. */
+  readonly contents: ReadonlyMap<Digest, Omit<PrunedContent, 'digest'>>;
+  readonly chains: ReadonlySet<ChainId>;
+}
+
+/** What a prune comes to. */
+interface PruneOutcome {
+  readonly contents: readonly PrunedContent[];
+  readonly layers: readonly LayerMetadata[];
+}
+
+/** What a prune is decided with. */
+interface PruneParts {
+  readonly candidates: () => PruneCandidates;
+  readonly contentSize: (digest: Digest) => number | undefined;
+  /** Names of damaged logs that are to stay and keep content from being erased. */
+  readonly damagedLogs: readonly string[];
+}
+
+/**
+ * Decides `prune`: of the candidates, those go that are there and that nothing needs now.
+ * @throws {StoreError} as a decision: DAMAGED_LOG_KEPT
+ */
+function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Decide<PruneOutcome> {
+  return (state) => {
+    const { contents, chains } = candidates();
+    const removed = removeLayers(state, chains);
+    const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed)];
+    const erased = pruned.map(({ digest, size }): ContentErased => ({ type: 'ContentErased', digest, size }));
+    const events: EventBody[] = [...removed.events, ...erased];
+    const ofLog = pruned.filter(({ kind }) => kind !== 'blob').map(({ digest }) => digest);
+    refuseDamagedLogs(ofLog, damagedLogs);
+    const rows = ofLog.map((digest) => [digest, undefined] as const);
+    return { events, content: new Map(rows), result: { contents: pruned, layers: removed.layers } };
+  };
+}
+
+function* unneeded(
+  state: DecisionState,
+  contents: PruneCandidates['contents'],
+  contentSize: (digest: Digest) => number | undefined,
+): Generator<PrunedContent> {
+  const needed = state.needed(new Set(contents.keys()));
+  for (const [digest, facts] of contents) {
+    const size = contentSize(digest);
+    // Content that is missing is for verification to tell, and not for an event that says it was erased.
+    if (size === undefined || needed.has(digest)) continue;
+    yield { digest, ...facts, size };
+  }
+}
+
+function* freedBlobs(state: DecisionState, { events }: RemovedLayers): Generator<PrunedContent> {
+  const freed = new Map<Digest, number>();
+  for (const { blob } of events) {
+    const uses = (freed.get(blob.digest) ?? 0) + 1;
+    freed.set(blob.digest, uses);
+    if (uses === state.usesOfBlob(blob.digest)) yield { digest: blob.digest, kind: 'blob', size: blob.size };
+  }
+}
+
+/**
+ * Finds what nothing has needed since some event: of what the events up to it name, all that the store did not need then and
+ * that no event has named since. Give it the events up to that one, then the views as they were there, then the events after.
+ */
+class PruneScan implements PruneCandidates {
+  readonly contents = new Map<Digest, Omit<PrunedContent, 'digest'>>();
+  readonly chains = new Set<ChainId>();
+
+  /** Takes an event up to the point in time. */
+  addBefore(event: StoredEvent): void {
+    switch (event.type) {
+      case 'ImageCreated':
+        this.#name(event.image, { kind: 'config', size: event.size, image: event.image });
+        break;
+      case 'ManifestAdded': {
+        const { digest, size } = event.manifest;
+        this.#name(digest, { kind: 'manifest', size, image: event.image });
+        break;
+      }
+      case 'ReferenceSet': {
+        const { target, platforms } = event;
+        // The target of one image is its manifest, which stands under that already.
+        if (target === undefined || this.contents.has(target.digest)) break;
+        this.#name(target.digest, { kind: platforms === undefined ? 'manifest' : 'index', size: target.size });
+        break;
+      }
+      case 'ContentErased':
+        this.contents.delete(event.digest);
+        break;
+      default:
+    }
+  }
+
+  /** Takes the views at the point in time. */
+  addViews({ images, layers, manifests, references }: Views): void {
+    for (const digest of neededContent({ images, manifests, references })) this.contents.delete(digest);
+    for (const chainId of layers.byChain.keys()) {
+      if (images.usesOfChain(chainId) === 0 && !layers.childrenOf.has(chainId)) this.chains.add(chainId);
+    }
+  }
+
+  /** Takes an event after the point in time: what it names was needed since. */
+  addAfter(event: StoredEvent): void {
+    switch (event.type) {
+      case 'ImageCreated':
+        this.contents.delete(event.image);
+        if (event.chainId !== undefined) this.chains.delete(event.chainId);
+        break;
+      case 'ManifestAdded':
+        this.contents.delete(event.manifest.digest);
+        break;
+      case 'ReferenceSet':
+        if (event.target !== undefined) this.contents.delete(event.target.digest);
+        break;
+      case 'ContentErased':
+        this.contents.delete(event.digest);
+        break;
+      case 'LayerAdded':
+        this.chains.delete(event.chainId);
+        if (event.parent !== undefined) this.chains.delete(event.parent);
+        break;
+      case 'LayerRemoved':
+        this.chains.delete(event.chainId);
+        break;
+      default:
+    }
+  }
+
+  // In the order of the last time that it came.
+  #name(digest: Digest, facts: Omit<PrunedContent, 'digest'>): void {
+    this.contents.delete(digest);
+    this.contents.set(digest, facts);
+  }
+}
+
+interface EraserParts {
+  /** The store's. */
+  readonly directory: string;
+  readonly log: Log;
+  readonly views: Views;
+  /** Returns views as of an event, for reading. */
+  readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
+  /** Returns the last event at or before a point in time. */
+  readonly seqAt: (when: When) => number;
+  readonly port: CommandPort;
+  readonly blobs: BlobStore;
+  readonly cleaner: BlobCleaner;
+  readonly holds: LayerHolds;
+  readonly state: StoreState;
+  readonly actor: string;
+}
+
+/** Erases content and blobs: first the event, then the bytes. */
+export class Eraser implements Erasing {
+  readonly #parts: EraserParts;
+
+  constructor(parts: EraserParts) {
+    this.#parts = parts;
+  }
+
+  erasures(): ReadonlyMap<Digest, Erasure> {
+    this.#parts.state.checkOpen();
+    return new Map(this.#parts.views.erasures);
+  }
+
+  async erase(digest: string, reason: string, options: EraseOptions = {}): Promise<ErasedContent> {
+    const { directory, log, blobs, state, actor } = this.#parts;
+    const { removeDamagedLogs = false } = options;
+    state.checkWritable();
+    mustBeString('digest', digest);
+    mustBeString('reason', reason);
+    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
+    if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
+    const parsed = parseDigest(digest);
+    const origin = originOf({ ...options, reason }, actor);
+    const kept = {
+      contentSize: () => log.contentSize(parsed),
+      blobSize: () => blobs.size(parsed),
+      isBlobHeld: () => blobs.isPinned(parsed),
+      damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
+    };
+    const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
+    // A crash from here on leaves bytes that no event needs, which the next open removes; and
+    // damaged logs, which `verify` reports.
+    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
+    await this.#removeBytes([parsed]);
+    return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
+  }
+
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    mustBeObject('options', options);
+    const { before, dryRun = false, removeDamagedLogs = false, signal } = options;
+    mustBeBoolean('dryRun', dryRun);
+    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
+    mustBeSignal('signal', signal);
+    const { log, state, views, holds, actor } = this.#parts;
+    if (dryRun) state.checkOpen();
+    else state.checkWritable();
+    throwIfAborted(signal);
+    const seq = this.#parts.seqAt(before);
+    const point = { seq, time: log.event(seq)?.time ?? 0 };
+    const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
+    const origin = originOf({ ...options, reason }, actor);
+    const decide = await this.#decidePrune(seq, options);
+    if (dryRun) {
+      const { result } = decide(new NotedState(views, holds));
+      const concerned = removeDamagedLogs || result.contents.some(({ kind }) => kind !== 'blob');
+      const found = concerned ? damagedLogs(this.#parts.directory) : [];
+      return pruneResult(result, { dryRun, before: point, damagedLogs: found });
+    }
+    const written = await this.#submit(decide, origin);
+    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
+    const { contents } = written.outcome;
+    const blobs = contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
+    if (contents.length > 0) await this.#removeBytes(blobs);
+    return { ...pruneResult(written.outcome, { dryRun, before: point, damagedLogs: removed }), seq: written.seq };
+  }
+
+  async #decidePrune(
+    seq: number,
+    { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
+  ): Promise<Decide<PruneOutcome>> {
+    const { directory, log, pastViewsAt } = this.#parts;
+    const scan = new PruneScan();
+    let seen = 0;
+    const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
+      for await (const page of log.pages({ from: seen + 1, to, signal })) {
+        for (const event of page) add(event);
+        seen = page.at(-1)?.seq ?? seen;
+        onProgress?.(seen, log.head.seq);
+      }
+    };
+    await read(seq, (event) => scan.addBefore(event));
+    scan.addViews(await pastViewsAt(seq, signal));
+    while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
+    const candidates = (): PruneScan => {
+      // What became durable while the command waited.
+      for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
+      return scan;
+    };
+    return decidePrune({
+      candidates,
+      contentSize: (digest) => log.contentSize(digest),
+      damagedLogs: dryRun || removeDamagedLogs ? [] : damagedLogs(directory),
+    });
+  }
+
+  async #submit<Outcome extends { readonly layers: readonly LayerMetadata[] }>(
+    decide: Decide<Outcome>,
+    origin: Origin,
+  ): Promise<{ readonly outcome: Outcome; readonly seq: number | undefined }> {
+    const removal = this.#parts.holds.removal();
+    let seq: number | undefined;
+    const outcome = await this.#parts.port.submit({
+      decide,
+      origin,
+      accepted: ({ layers }) => removal.accepted?.(layers),
+      committed: (lastSeq) => {
+        seq = lastSeq;
+        removal.committed?.(lastSeq);
+      },
+      withdrawn: ({ layers }) => removal.withdrawn?.(layers),
+    });
+    return { outcome, seq };
+  }
+
+  async #removeDamagedLogs(): Promise<readonly string[]> {
+    const { directory } = this.#parts;
+    const names = damagedLogs(directory);
+    for (const name of names) await removeDurably(join(directory, name));
+    return names;
+  }
+
+  /**
+   * Removes the files of `digests`, what the log still has of removed content, and copies of the
+   * log that nobody needs.
+   */
+  async #removeBytes(digests: readonly Digest[]): Promise<void> {
+    const { directory, blobs, cleaner, log } = this.#parts;
+    const isNeeded = cleaner.isNeeded.bind(cleaner);
+    await cleaner.settled();
+    await blobs.removeUnneeded(digests, isNeeded);
+    await log.purge();
+    for (const digest of digests) {
+      // One that came again meanwhile is needed, or held by whoever brings it.
+      if (isNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
+      throw new StoreError(
+        'IO_FAILED',
+        `${digest} is erased, but its file could not be removed: the next open tries again`,
+        {
+          data: { digest },
+        },
+      );
+    }
+    await removeLogCopies(directory);
+  }
+}
+
+function pruneResult(
+  { contents, layers }: PruneOutcome,
+  facts: Pick<PruneResult, 'dryRun' | 'before' | 'damagedLogs'>,
+): PruneResult {
+  return { ...facts, contents, layers, bytes: contents.reduce((sum, { size }) => sum + size, 0) };
+}

@@ -1,0 +1,230 @@
+import type { ReferenceEntry } from '../../../projections/references.js';
+import type { ArchiveContents, ArchiveImage, ArchiveManifest, ArchiveReference } from '../../archive/archive-files.js';
+import { StoreError } from '../../errors.js';
+import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
+import type { EventBody, LayerFacts } from '../../model/events.js';
+import { type Image, isValidParent } from '../../model/image.js';
+import { formatPlatform, type Platform } from '../../model/platform.js';
+import type { LoadedImage, LoadedReference } from '../event-store.js';
+import { chainOnTop } from '../layers/layer-store.js';
+import { checkImage, imageCreated, type ImagePolicy } from './create.js';
+import type { Decide, DecisionState } from './decision.js';
+import { descendsFrom } from './metadata.js';
+import { keepsImages, lostPlatforms, setReference } from './tag.js';
+
+export interface LoadPolicy {
+  readonly images: ImagePolicy;
+  /** Whether layers and manifests are this store's to keep. */
+  readonly keepsLayers: boolean;
+  /** Whether a reference that points elsewhere may be moved. */
+  readonly overwrite: boolean;
+  /** Reads an image that the store has. */
+  readonly readImage: (id: ImageId) => Image;
+}
+
+/** What a load came to. */
+export interface LoadOutcome {
+  readonly format: 'docker' | 'oci';
+  readonly images: readonly LoadedImage[];
+  readonly references: readonly LoadedReference[];
+  /** Layers that were new to the store. */
+  readonly layersAdded: number;
+  readonly notices: readonly string[];
+}
+
+/**
+ * Decides `load`: the layers, images, manifests, parents and references of an archive that the store lacks, as one
+ * transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the archive nor in the
+ * store, REFERENCE_EXISTS.
+ */
+export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decide<LoadOutcome> {
+  for (const { id, config, image } of contents.images) checkImage({ id, config, image }, policy.images);
+  const chains = new ChainMemory();
+  return (state) => {
+    const plan = new LoadPlan(state, contents, policy, chains);
+    for (const image of contents.images) plan.addImage(image);
+    for (const image of contents.images) plan.addParent(image);
+    for (const reference of contents.references) plan.addReference(reference);
+    return plan.decision();
+  };
+}
+
+/** Chain ids by what they are made of: images of one archive share most of their layers, and a hash takes ten times a lookup. */
+class ChainMemory {
+  readonly #chains = new Map<ChainId | undefined, Map<DiffId, ChainId>>();
+
+  onTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
+    const above = this.#chains.get(parent) ?? new Map<DiffId, ChainId>();
+    const chainId = above.get(diffId) ?? chainOnTop(parent, diffId);
+    this.#chains.set(parent, above.set(diffId, chainId));
+    return chainId;
+  }
+}
+
+class LoadPlan {
+  readonly #state: DecisionState;
+  readonly #contents: ArchiveContents;
+  readonly #policy: LoadPolicy;
+  readonly #chains: ChainMemory;
+  readonly #arriving: ReadonlyMap<ImageId, ArchiveImage>;
+  readonly #events: EventBody[] = [];
+  readonly #content = new Map<Digest, Uint8Array>();
+  readonly #newChains = new Map<ChainId, LayerFacts>();
+  readonly #created = new Set<ImageId>();
+  readonly #parents = new Map<ImageId, ImageId>();
+  readonly #namedParents = new Set<ImageId>();
+  readonly #manifests = new Set<Digest>();
+  readonly #references: LoadedReference[] = [];
+  readonly #notices: string[] = [];
+
+  constructor(state: DecisionState, contents: ArchiveContents, policy: LoadPolicy, chains: ChainMemory) {
+    this.#state = state;
+    this.#contents = contents;
+    this.#policy = policy;
+    this.#chains = chains;
+    this.#arriving = new Map(contents.images.map((image) => [image.id, image]));
+  }
+
+  addImage(arriving: ArchiveImage): void {
+    const { id, config, image } = arriving;
+    if (this.#policy.keepsLayers) this.#addLayers(arriving);
+    if (this.#state.image(id) === undefined) {
+      this.#created.add(id);
+      this.#events.push(imageCreated({ id, config, image }));
+      this.#content.set(id, config);
+    }
+    if (this.#policy.keepsLayers) for (const manifest of arriving.manifests) this.#addManifest(arriving, manifest);
+  }
+
+  addParent({ id, image, parent }: ArchiveImage): void {
+    const previous = this.#state.parent(id);
+    if (parent === undefined || parent === previous) return;
+    const parentImage = this.#imageOf(parent);
+    const refusal =
+      parentImage === undefined
+        ? 'the store does not have it'
+        : !isValidParent(image, parentImage)
+          ? 'its build steps and layers do not begin those of the image'
+          : this.#wouldCycle(id, parent)
+            ? 'it descends from the image'
+            : undefined;
+    if (refusal !== undefined) {
+      this.#notices.push(`the parent ${parent} of ${id} was not kept: ${refusal}`);
+      return;
+    }
+    this.#parents.set(id, parent);
+    this.#namedParents.add(parent);
+    this.#events.push({ type: 'ParentSet', image: id, parent, previous });
+  }
+
+  addReference(wanted: ArchiveReference): void {
+    const { reference, image } = wanted;
+    const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
+    const before = this.#state.reference(reference);
+    // An archive without manifests says nothing of them: what the name stands for beside the image stays.
+    if (target === undefined && wanted.platforms === undefined && before?.image === image) {
+      this.#references.push({ reference, image });
+      return;
+    }
+    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
+    if (event !== undefined) this.#events.push(event);
+    const moves = before !== undefined && !keepsImages(before, wanted);
+    this.#references.push({ reference, image, previous: moves ? before.image : undefined });
+    if (moves) this.#noteLost(before, wanted);
+  }
+
+  #noteLost(before: ReferenceEntry, wanted: ArchiveReference): void {
+    const lost = lostPlatforms(before, wanted).filter((platform) => !hasPlatform(wanted, platform));
+    if (lost.length === 0) return;
+    this.#notices.push(`${wanted.reference} no longer has an image for ${lost.map(formatPlatform).join(', ')}`);
+  }
+
+  decision(): { events: EventBody[]; content: ReadonlyMap<Digest, Uint8Array>; result: LoadOutcome } {
+    const images = this.#contents.images.map(({ id, image, manifests }) => ({
+      id,
+      created: this.#created.has(id),
+      parent: this.#parents.get(id) ?? this.#state.parent(id),
+      platform: image.platform(),
+      manifest: manifests[0]?.descriptor.digest,
+    }));
+    const result = {
+      format: this.#contents.format,
+      images,
+      references: this.#references,
+      layersAdded: this.#newChains.size,
+      notices: [...this.#contents.notices, ...this.#notices],
+    };
+    return { events: this.#events, content: this.#content, result };
+  }
+
+  #addLayers({ id, layers }: ArchiveImage): void {
+    let below: LayerFacts | undefined;
+    for (const [position, { diffId, staged }] of layers.entries()) {
+      const parent = below?.chainId;
+      const chainId = this.#chains.onTop(parent, diffId);
+      let facts = this.#newChains.get(chainId) ?? this.#state.layer(chainId);
+      if (facts === undefined) {
+        if (staged === undefined) throw layerMissing(id, diffId, position);
+        const { blob, diffSize } = staged;
+        facts = { chainId, diffId, parent, size: (below?.size ?? 0) + diffSize, diffSize, blob };
+        this.#newChains.set(chainId, facts);
+        this.#events.push({ type: 'LayerAdded', ...facts });
+      }
+      below = facts;
+    }
+  }
+
+  #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
+    const known = this.#state.manifests(id).some(({ manifest }) => manifest.digest === descriptor.digest);
+    const staged = new Set(files.map((file) => file?.blob.digest));
+    const missing = blobs.find(({ digest }) => !staged.has(digest) && !this.#state.hasBlob(digest));
+    if (missing !== undefined && !known) {
+      this.#notices.push(
+        `the manifest ${descriptor.digest} of ${id} was not kept: the archive lacks its layer ${missing.digest}`,
+      );
+      return;
+    }
+    this.#manifests.add(descriptor.digest);
+    if (known) return;
+    this.#keepContent(descriptor.digest);
+    this.#events.push({ type: 'ManifestAdded', image: id, manifest: descriptor, layers: blobs });
+  }
+
+  // The target of one image is its manifest; the target of several is an index, which needs no blobs of its own.
+  #keepsTarget({ target, platforms }: ArchiveReference): boolean {
+    if (target === undefined || !this.#policy.keepsLayers) return false;
+    if (platforms === undefined) return this.#manifests.has(target.digest);
+    this.#keepContent(target.digest);
+    return true;
+  }
+
+  #keepContent(digest: Digest): void {
+    const bytes = this.#contents.content.get(digest);
+    if (bytes !== undefined) this.#content.set(digest, bytes);
+  }
+
+  #imageOf(id: ImageId): Image | undefined {
+    const arriving = this.#arriving.get(id)?.image;
+    if (arriving !== undefined) return arriving;
+    return this.#state.image(id) === undefined ? undefined : this.#policy.readImage(id);
+  }
+
+  // One walk over the parents as they will be: an edge of this load stands before the one in the store.
+  #wouldCycle(id: ImageId, parent: ImageId): boolean {
+    if (parent === id) return true;
+    if (!this.#namedParents.has(id) && !this.#state.hasChildren(id)) return false;
+    return descendsFrom(parent, id, (at) => this.#parents.get(at) ?? this.#state.parent(at));
+  }
+}
+
+function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+  return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
+}
+
+function layerMissing(id: ImageId, diffId: string, position: number): StoreError {
+  return new StoreError(
+    'LAYER_MISSING',
+    `the image ${id} needs the layer ${diffId} at position ${position + 1}, which is neither in the archive nor in the store`,
+    { data: { image: id, diffId, position } },
+  );
+}

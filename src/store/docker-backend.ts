@@ -1,0 +1,230 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isStoreError, StoreError } from '../errors.js';
+import { type Digest, digestHex, digestOf, type ImageId, isDigest, parseDigest } from '../model/digest.js';
+import { mustBeString, mustBeText } from './argument-types.js';
+import { checkMetadataKey, metadataNotFound, PARENT_KEY } from './commands/metadata.js';
+import { imageNotFound } from './commands/decision.js';
+import {
+  ioFailure,
+  makeDurableDirectory,
+  nodeSha256,
+  readRegularFileSync,
+  removeDurably,
+  writeDurableFile,
+} from './files/files.js';
+import type { DigestWalkFunc, LayerGetReleaser, Store, StoreBackend } from './event-store.js';
+import { createViews } from '../../projections/views.js';
+import { hostOs } from '../model/platform.js';
+import { checkOS, type Image, newFromJSON } from '../model/image.js';
+import { StoredConfig } from '../model/stored-image.js';
+import type { EventBody } from '../model/events.js';
+import { BackendPort } from './backend-port.js';
+import { chainOf, imageCreated } from './commands/create.js';
+import { readClock } from '../model/timestamp.js';
+import { HeldLayers } from './layers/layer-store.js';
+import { ImageStore } from './images.js';
+
+/** What `newFSStoreBackend` of the library does, which says how. */
+export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
+  mustBeString('root', root);
+  mustBeText('root', root);
+  const backend = new FilesystemBackend(root);
+  await backend.makeDirectories();
+  return backend;
+}
+
+class FilesystemBackend implements StoreBackend {
+  readonly #root: string;
+  readonly #content: string;
+  readonly #metadata: string;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#content = join(root, 'content', 'sha256');
+    this.#metadata = join(root, 'metadata', 'sha256');
+  }
+
+  async makeDirectories(): Promise<void> {
+    for (const folder of ['content', 'metadata']) await makeDurableDirectory(this.#root, `${folder}/sha256`);
+  }
+
+  walk(visit: DigestWalkFunc): void {
+    for (const name of namesIn(this.#content)) {
+      const digest = `sha256:${name}`;
+      if (isDigest(digest)) visit(digest);
+    }
+  }
+
+  get(digest: Digest): Uint8Array {
+    const bytes = readRegularFileSync(this.#contentFile(digest));
+    if (bytes === undefined) throw imageNotFound(digest);
+    if (digestOf(bytes, nodeSha256) === digest) return bytes;
+    throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
+      data: { digest },
+    });
+  }
+
+  async set(data: Uint8Array): Promise<Digest> {
+    if (data.length === 0) throw new StoreError('CONFIG_INVALID', 'cannot keep empty data as an image config');
+    const digest = digestOf(data, nodeSha256);
+    await writeDurableFile(this.#contentFile(digest), data);
+    return digest;
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    const file = this.#contentFile(digest);
+    if (readRegularFileSync(file) === undefined) throw imageNotFound(digest);
+    // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
+    await removeDurably(this.#metadataDirectory(digest));
+    await removeDurably(file);
+  }
+
+  async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
+    this.get(digest);
+    const file = this.#metadataFile(digest, key);
+    await makeDurableDirectory(this.#root, `metadata/sha256/${digestHex(checkedDigest(digest))}`);
+    await writeDurableFile(file, value);
+  }
+
+  getMetadata(digest: Digest, key: string): Uint8Array {
+    this.get(digest);
+    const value = readRegularFileSync(this.#metadataFile(digest, key));
+    if (value === undefined) throw metadataNotFound(digest, key);
+    return value;
+  }
+
+  async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    await removeDurably(this.#metadataFile(digest, key));
+  }
+
+  // A digest is checked before it becomes part of a path.
+  #contentFile(digest: string): string {
+    return join(this.#content, digestHex(checkedDigest(digest)));
+  }
+
+  #metadataDirectory(digest: string): string {
+    return join(this.#metadata, digestHex(checkedDigest(digest)));
+  }
+
+  #metadataFile(digest: string, key: string): string {
+    checkMetadataKey(key);
+    return join(this.#metadataDirectory(digest), key);
+  }
+}
+
+// What is no digest names no image: Docker's layout would look for such a file and find none.
+function checkedDigest(digest: string): Digest {
+  if (isDigest(digest)) return parseDigest(digest);
+  throw imageNotFound(digest);
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    throw ioFailure(`read ${directory}`, error);
+  }
+}
+
+/** How a store over a backend is opened. */
+export interface ImageStoreOptions {
+  /** The operating system that images with layers must be for; default `host`, as with Docker. */
+  readonly os?: 'any' | 'host' | (string & {}) | undefined;
+  readonly actor?: string | undefined;
+  /** The clock, milliseconds since the epoch; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** What `newImageStore` of the library does, which says how. */
+export async function newImageStore(
+  backend: StoreBackend,
+  layers: LayerGetReleaser,
+  options: ImageStoreOptions = {},
+): Promise<Store> {
+  const { os = 'host', actor = 'imagelog' } = options;
+  const now = (): number => readClock(options.now ?? Date.now);
+  const policy = { os: requiredOs(os), needsLayers: false };
+  const { views, fold } = createViews();
+  const heldLayers = new HeldLayers(layers);
+  const port = new BackendPort({ backend, views, fold, now });
+  await restoreImages(backend, heldLayers, policy.os, (events) => port.fold(events));
+  return new ImageStore({
+    views,
+    port,
+    readConfig: (id) => new StoredConfig(backend.get(id)),
+    readMetadata: (id, key) => unlessNotFound(() => backend.getMetadata(id, key)),
+    configsOutliveImages: false,
+    policy,
+    heldLayers,
+    actor,
+    now,
+    hash: nodeSha256,
+  });
+}
+
+/** Returns the operating system that an `os` option asks for; undefined for any. */
+export function requiredOs(os: string): string | undefined {
+  if (os === 'any') return undefined;
+  return os === 'host' ? hostOs() : os;
+}
+
+async function restoreImages(
+  backend: StoreBackend,
+  heldLayers: HeldLayers,
+  os: string | undefined,
+  fold: (events: readonly EventBody[]) => void,
+): Promise<void> {
+  const ids: ImageId[] = [];
+  backend.walk((digest) => ids.push(digest as ImageId));
+  const restored = new Set<ImageId>();
+  for (const id of ids) {
+    const config = backend.get(id);
+    const image = parsedOrUndefined(config);
+    if (image === undefined || !(await takeLayers(id, image, heldLayers, os))) continue;
+    restored.add(id);
+    fold([imageCreated({ id, config, image })]);
+  }
+  // Parents come second: either image may stand first in the walk.
+  for (const id of restored) {
+    const parent = unlessNotFound(() => backend.getMetadata(id, PARENT_KEY));
+    const parentId = parent === undefined ? '' : new TextDecoder().decode(parent);
+    if (isDigest(parentId) && restored.has(parentId as ImageId)) {
+      fold([{ type: 'ParentSet', image: id, parent: parentId as ImageId }]);
+    }
+  }
+}
+
+async function takeLayers(id: ImageId, image: Image, heldLayers: HeldLayers, os: string | undefined): Promise<boolean> {
+  const chainId = chainOf(image);
+  if (chainId === undefined) return true;
+  return (os === undefined || isFor(image, os)) && heldLayers.tryTake(id, chainId);
+}
+
+function isFor(image: Image, os: string): boolean {
+  try {
+    checkOS(image.operatingSystem(), os);
+    return true;
+  } catch (error) {
+    if (isStoreError(error, 'OS_UNSUPPORTED')) return false;
+    throw error;
+  }
+}
+
+function parsedOrUndefined(config: Uint8Array): Image | undefined {
+  try {
+    return newFromJSON(config);
+  } catch (error) {
+    if (isStoreError(error, 'CONFIG_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+function unlessNotFound<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isStoreError(error) && error.kind === 'NotFound') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,403 @@
+import type { Observable } from 'rxjs';
+import type { Head, Log } from '../../log/log.js';
+import type { Page } from '../../../projections/views.js';
+import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import type { CompiledFilter, Follower } from './event-filter.js';
+import { MAX_PAGE_EVENTS } from '../../limits.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import {
+  EventIterator,
+  type EventIteratorOptions,
+  readStretch,
+  type Stretch,
+  type StretchSource,
+} from './event-iterator.js';
+
+/**
+ * Returns the last event up to and with `time`, milliseconds since the epoch, among those up to `headSeq`; 0 when there is none.
+ * Costs a binary search. The events of a transaction share their time, so that none is cut in half.
+ */
+export function lastSeqBy(log: Log, headSeq: number, time: number): number {
+  let low = 0;
+  let high = headSeq;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((log.event(middle)?.time ?? Number.POSITIVE_INFINITY) <= time) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Returns the last event before `time`, as `lastSeqBy` does. */
+function lastSeqBefore(log: Log, headSeq: number, time: number): number {
+  // Times of events are whole milliseconds.
+  return lastSeqBy(log, headSeq, Math.ceil(time) - 1);
+}
+
+/** A follower that has caught up and waits. */
+export interface ParkedFollower {
+  readonly filter: CompiledFilter;
+  /** Whether it wants the event: a follower of the future wants none before its first. */
+  wants(event: StoredEvent): boolean;
+  /** Called with the first page that has an event it wants; it is parked no more. */
+  wake(page: Page): void;
+  /** Called when no more pages will come. */
+  end(): void;
+}
+
+/**
+ * Followers that wait for an event, kept by what their filters can match: a page looks up what its events are about, so that
+ * a thousand followers of other things cost it nothing.
+ */
+export class ParkedFollowers {
+  readonly #byImage = new Shelf();
+  readonly #byReference = new Shelf();
+  readonly #byChain = new Shelf();
+  readonly #byActor = new Shelf();
+  readonly #byType = new Shelf();
+  readonly #all = new Set<ParkedFollower>();
+
+  park(follower: ParkedFollower): void {
+    for (const place of this.#placesOf(follower)) place.shelf.put(place.key, follower);
+    if (isUnsorted(follower)) this.#all.add(follower);
+  }
+
+  /** Forgets a follower; nothing happens when it is not parked. */
+  unpark(follower: ParkedFollower): void {
+    for (const place of this.#placesOf(follower)) place.shelf.take(place.key, follower);
+    this.#all.delete(follower);
+  }
+
+  /** Wakes the followers that want an event of `page`, in no order. */
+  wake(page: Page): void {
+    const woken = new Set<ParkedFollower>();
+    for (const event of page) this.#choose(event, woken);
+    for (const follower of woken) {
+      this.unpark(follower);
+      follower.wake(page);
+    }
+  }
+
+  /** Ends every follower. */
+  end(): void {
+    const shelves = [this.#byImage, this.#byReference, this.#byChain, this.#byActor, this.#byType];
+    const parked = new Set([...this.#all, ...shelves.flatMap((shelf) => shelf.followers())]);
+    for (const follower of parked) {
+      this.unpark(follower);
+      follower.end();
+    }
+  }
+
+  #choose(event: StoredEvent, woken: Set<ParkedFollower>): void {
+    chooseFrom(this.#all, event, woken);
+    chooseFrom(this.#byType.at(event.type), event, woken);
+    chooseFrom(this.#byActor.at(event.actor), event, woken);
+    if ('reference' in event) chooseFrom(this.#byReference.at(event.reference), event, woken);
+    if (this.#byImage.isEmpty && this.#byChain.isEmpty) return;
+    const { images, chains } = subjectsOf(event);
+    for (const image of images) chooseFrom(this.#byImage.at(image), event, woken);
+    for (const chain of chains) chooseFrom(this.#byChain.at(chain), event, woken);
+  }
+
+  #placesOf({ filter: { subjects, types } }: ParkedFollower): Place[] {
+    if (subjects !== undefined) return subjects.map((subject) => this.#placeOf(subject));
+    return [...(types ?? [])].map((key) => ({ shelf: this.#byType, key }));
+  }
+
+  #placeOf(subject: Subject): Place {
+    if ('image' in subject) return { shelf: this.#byImage, key: subject.image };
+    if ('reference' in subject) return { shelf: this.#byReference, key: subject.reference };
+    if ('chainId' in subject) return { shelf: this.#byChain, key: subject.chainId };
+    return { shelf: this.#byActor, key: subject.actor };
+  }
+}
+
+function chooseFrom(
+  followers: ReadonlySet<ParkedFollower> | undefined,
+  event: StoredEvent,
+  woken: Set<ParkedFollower>,
+): void {
+  if (followers === undefined) return;
+  for (const follower of followers) if (!woken.has(follower) && follower.wants(event)) woken.add(follower);
+}
+
+/** Where a follower is kept. */
+interface Place {
+  readonly shelf: Shelf;
+  readonly key: string;
+}
+
+function isUnsorted({ filter: { subjects, types } }: ParkedFollower): boolean {
+  return subjects === undefined && types === undefined;
+}
+
+/** Followers by one kind of key. */
+class Shelf {
+  readonly #byKey = new Map<string, Set<ParkedFollower>>();
+
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0;
+  }
+
+  at(key: string): ReadonlySet<ParkedFollower> | undefined {
+    return this.#byKey.get(key);
+  }
+
+  put(key: string, follower: ParkedFollower): void {
+    const followers = this.#byKey.get(key);
+    if (followers === undefined) this.#byKey.set(key, new Set([follower]));
+    else followers.add(follower);
+  }
+
+  take(key: string, follower: ParkedFollower): void {
+    const followers = this.#byKey.get(key);
+    if (followers?.delete(follower) === true && followers.size === 0) this.#byKey.delete(key);
+  }
+
+  followers(): ParkedFollower[] {
+    return [...this.#byKey.values()].flatMap((followers) => [...followers]);
+  }
+}
+
+/** What was folded last, and who waits for more. */
+export class LogFeed {
+  readonly parked = new ParkedFollowers();
+  readonly #log: Pick<Log, 'head'>;
+  #head: Head;
+  #newest: Page = [];
+  readonly #whenClosed = new Set<() => void>();
+  #isClosed = false;
+
+  /** Begins at the head of `log`; `folded$` gives the pages after that, and ends when the store is closed. */
+  constructor(log: Pick<Log, 'head'>, folded$: Observable<Page>) {
+    this.#log = log;
+    this.#head = log.head;
+    folded$.subscribe({ next: (page) => this.#take(page), complete: () => this.#end() });
+  }
+
+  /** The last event that every view has folded: whoever reads up to here finds it in the views. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Calls `listener` when no more pages will come, or at once when that is so; returns what has it forgotten. */
+  whenClosed(listener: () => void): () => void {
+    if (this.#isClosed) listener();
+    else this.#whenClosed.add(listener);
+    return () => this.#whenClosed.delete(listener);
+  }
+
+  /** The events after seq `position`, if they are still in memory; at the most one page. */
+  newestAfter(position: number): Stretch | undefined {
+    const first = this.#newest[0]?.seq;
+    return first === undefined || first > position + 1 ? undefined : pageAfter(this.#newest, position);
+  }
+
+  #take(page: Page): void {
+    const last = page.at(-1);
+    if (last === undefined) return;
+    // One writer appends and folds in turn: no event comes between the two.
+    const { head } = this.#log;
+    if (head.seq !== last.seq)
+      throw new StoreError('INTERNAL', `event ${last.seq} is folded, the log is at ${head.seq}`);
+    this.#head = head;
+    // A load may have brought a hundred thousand events at once, which nobody needs here for long.
+    this.#newest = page.slice(-MAX_PAGE_EVENTS);
+    this.parked.wake(page);
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.parked.end();
+    for (const listener of this.#whenClosed) listener();
+  }
+}
+
+/** Returns the events of `page` after seq `position`, at the most MAX_PAGE_EVENTS; undefined when there are none. */
+function pageAfter(page: Page, position: number): Stretch | undefined {
+  const start = Math.max(0, position + 1 - (page[0]?.seq ?? 0));
+  const events = page.slice(start, start + MAX_PAGE_EVENTS);
+  const last = events.at(-1);
+  return last === undefined ? undefined : { events, end: last.seq };
+}
+
+interface LiveSourceOptions {
+  readonly log: Log;
+  readonly feed: LogFeed;
+  readonly filter: CompiledFilter;
+  /** First seq to give. */
+  readonly from: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The stretches of a log from one seq on, for ever: from the database as long as the reader is behind, from memory when it
+ * has all but the newest page, and at the head it is parked until an event comes that passes its filter.
+ */
+export class LiveSource implements StretchSource {
+  readonly #log: Log;
+  readonly #feed: LogFeed;
+  readonly #filter: CompiledFilter;
+  readonly #signal: AbortSignal | undefined;
+  /** Where the last stretch ended. */
+  #end: number;
+  #passed = 0;
+  #parked: ParkedFollower | undefined;
+  #hasSkipped = false;
+  #isClosed = false;
+
+  constructor({ log, feed, filter, from, signal }: LiveSourceOptions) {
+    this.#log = log;
+    this.#feed = feed;
+    this.#filter = filter;
+    this.#end = from - 1;
+    this.#signal = signal;
+  }
+
+  get passed(): number {
+    return this.#parked === undefined ? this.#passed : this.#feed.head.seq;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed || this.#feed.isClosed;
+  }
+
+  async next(): Promise<Stretch | undefined> {
+    if (this.#feed.isClosed) return undefined;
+    const stretch = this.#end >= this.#feed.head.seq ? await this.#park() : await this.#behind();
+    if (stretch !== undefined) this.#end = stretch.end;
+    return stretch;
+  }
+
+  end(): void {
+    if (this.#parked === undefined) return;
+    this.#feed.parked.unpark(this.#parked);
+    this.#parked.end();
+  }
+
+  // Times never go back from one event to the next: what is before the first moment that is asked for need not be read.
+  #skipEarlier(): void {
+    const { since } = this.#filter;
+    if (since === undefined || this.#hasSkipped) return;
+    this.#hasSkipped = true;
+    this.#end = Math.max(this.#end, lastSeqBefore(this.#log, this.#feed.head.seq, since));
+  }
+
+  #park(): Promise<Stretch | undefined> {
+    const from = this.#end + 1;
+    const { passes } = this.#filter;
+    return new Promise((resolve) => {
+      this.#parked = {
+        filter: this.#filter,
+        wants: (event) => event.seq >= from && (passes === undefined || passes(event)),
+        wake: (page) => {
+          this.#parked = undefined;
+          this.#passed = (page[0]?.seq ?? 1) - 1;
+          resolve(pageAfter(page, this.#end));
+        },
+        end: () => {
+          this.#passed = this.passed;
+          this.#parked = undefined;
+          resolve(undefined);
+        },
+      };
+      this.#feed.parked.park(this.#parked);
+    });
+  }
+
+  async #behind(): Promise<Stretch | undefined> {
+    const newest = this.#feed.newestAfter(this.#end);
+    if (newest !== undefined) return newest;
+    try {
+      this.#skipEarlier();
+      const range = { first: this.#end + 1, last: this.#feed.head.seq, reverse: false, size: MAX_PAGE_EVENTS };
+      if (range.first > range.last) return { events: [], end: this.#end };
+      return await readStretch(this.#log, this.#filter.subjects, { ...range, signal: this.#signal });
+    } catch (error) {
+      // A follower that is behind when the store is closed ends as one that waits does.
+      if (!isStoreError(error, 'STORE_CLOSED')) throw error;
+      this.#isClosed = true;
+      return undefined;
+    }
+  }
+}
+
+/** The events of a log from one seq on, for ever. */
+export class LogFollower extends EventIterator implements Follower {
+  readonly #feed: LogFeed;
+
+  constructor(options: Omit<EventIteratorOptions, 'limit'>, feed: LogFeed) {
+    super({ ...options, limit: Number.POSITIVE_INFINITY });
+    this.#feed = feed;
+  }
+
+  async caughtUp(): Promise<void> {
+    // Nobody may be iterating who would notice that the store is closed.
+    const forget = this.#feed.whenClosed(() => this.close());
+    try {
+      await this.reach(this.#feed.head.seq);
+    } finally {
+      forget();
+    }
+  }
+}
+
+/** Events of the first stretch when nothing says how many are wanted: most reads want the first or a few. */
+const FIRST_STRETCH_EVENTS = 32;
+
+interface RangeSourceOptions {
+  readonly log: Log;
+  readonly filter: CompiledFilter;
+  /** First and last seq, inclusive, whatever the direction. */
+  readonly first: number;
+  readonly last: number;
+  readonly reverse: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The stretches of a part of the log that is there already. */
+export class RangeSource implements StretchSource {
+  readonly passed = 0;
+  // A read that ended with the store, as a follower does, would look like one that gave all.
+  readonly isClosed = false;
+  readonly #options: RangeSourceOptions;
+  #first: number;
+  #last: number;
+  #size = FIRST_STRETCH_EVENTS;
+  #isNarrowed = false;
+
+  constructor(options: RangeSourceOptions) {
+    this.#options = options;
+    this.#first = options.first;
+    this.#last = options.last;
+  }
+
+  async next(): Promise<Stretch | undefined> {
+    if (!this.#isNarrowed) this.#narrow();
+    if (this.#first > this.#last) return undefined;
+    const { log, filter, reverse, signal } = this.#options;
+    const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
+    const stretch = await readStretch(log, filter.subjects, range);
+    if (reverse) this.#last = stretch.end - 1;
+    else this.#first = stretch.end + 1;
+    this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
+    return stretch;
+  }
+
+  end(): void {
+    this.#first = this.#last + 1;
+  }
+
+  // Times never go back from one event to the next: what is out of the times that are asked for need not be read.
+  #narrow(): void {
+    const { log, filter } = this.#options;
+    if (filter.until !== undefined) this.#last = lastSeqBy(log, this.#last, filter.until);
+    if (filter.since !== undefined)
+      this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
+    this.#isNarrowed = true;
+  }
+}

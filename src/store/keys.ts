@@ -1,0 +1,330 @@
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isStoreError, StoreError } from '../errors.js';
+import { MAX_KEY_FILE_BYTES, MAX_NOTE_BYTES } from '../limits.js';
+import {
+  checkOriginOf,
+  type Checkpoint,
+  formatCheckpoint,
+  parseCheckpoint,
+  signCheckpoint,
+} from '../log/checkpoint.js';
+import {
+  createDurableFile,
+  ioFailure,
+  isOwnDirectory,
+  makeDurableDirectory,
+  NotAFile,
+  openRegularFile,
+  readRegularFile,
+  removeDurably,
+  syncDirectory,
+  systemCode,
+} from './files/files.js';
+import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/note.js';
+import { decodeStrictUtf8 } from '../log/record-fields.js';
+import type { TreeHead } from '../log/merkle.js';
+
+/** What a key signed last, with its number in the memory. */
+interface Remembered {
+  readonly number: number;
+  readonly text: string;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Returns the path of the memory of the private key in the file `keyPath`. */
+function memoryPathOf(keyPath: string): string {
+  return `${keyPath}.signed`;
+}
+
+/**
+ * What a private key in a file has signed, kept beside it: the folder `FILE.signed`, one file for each checkpoint, the last
+ * two of them. Several processes may use one key at once, without a lock that a killed one would leave behind: number n+1 is
+ * made by one of them only, and whoever comes second looks again at what was signed meanwhile.
+ */
+export class SigningMemory {
+  readonly #directory: string;
+
+  constructor(keyPath: string) {
+    this.#directory = memoryPathOf(keyPath);
+  }
+
+  /**
+   * Resolves with the newest checkpoint that the key signed, or was about to sign; undefined before the first.
+   * @throws {StoreError} CHECKPOINT_INVALID when the file of it is damaged, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  async last(): Promise<Remembered | undefined> {
+    for (;;) {
+      const number = (await this.#numbers()).reduce((most, each) => Math.max(most, each), 0);
+      if (number === 0) return undefined;
+      const text = await this.#read(number);
+      if (text !== undefined) return { number, text, checkpoint: this.#parse(number, text) };
+      // Others signed meanwhile, and took it away as too old.
+    }
+  }
+
+  /**
+   * Remembers `checkpoint` as the one after `last`, durable on return. Resolves with false when another was remembered since.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   */
+  async advance(last: Remembered | undefined, checkpoint: Checkpoint): Promise<boolean> {
+    const number = (last?.number ?? 0) + 1;
+    await makeDurableDirectory(dirname(this.#directory), basename(this.#directory));
+    const bytes = new TextEncoder().encode(formatCheckpoint(checkpoint));
+    if (!(await createDurableFile(this.#path(number), bytes))) return false;
+    // The number was free, also when others used it and took it away meanwhile. But then newer ones are there, and `last` went
+    // before it: the oldest goes first, and only when two newer ones are there.
+    const numbers = await this.#numbers();
+    const isLastThere = last === undefined || (await this.#read(last.number)) === last.text;
+    if (!isLastThere || numbers.some((each) => each > number)) {
+      await this.#forget(number);
+      return false;
+    }
+    // A crash here leaves old files, which the next one takes away.
+    const old = numbers.filter((each) => each < number - 1).sort((a, b) => a - b);
+    for (const each of old) await this.#forget(each);
+    return true;
+  }
+
+  /** Makes durable what `last` gave. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  async sync(): Promise<void> {
+    await syncDirectory(this.#directory).catch((error: unknown) => {
+      throw ioFailure(`sync ${this.#directory}`, error);
+    });
+  }
+
+  #path(number: number): string {
+    return join(this.#directory, `${number}`);
+  }
+
+  async #numbers(): Promise<number[]> {
+    try {
+      if (!(await isOwnDirectory(this.#directory))) return [];
+      const names = await readdir(this.#directory);
+      return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
+    } catch (error) {
+      throw ioFailure(`read ${this.#directory}`, error);
+    }
+  }
+
+  async #read(number: number): Promise<string | undefined> {
+    const bytes = await readRegularFile(this.#path(number), { limitBytes: MAX_NOTE_BYTES });
+    return bytes && new TextDecoder().decode(bytes);
+  }
+
+  #parse(number: number, text: string): Checkpoint {
+    try {
+      return parseCheckpoint(text);
+    } catch (cause) {
+      const path = this.#path(number);
+      throw new StoreError(
+        'CHECKPOINT_INVALID',
+        `cannot tell what the key signed last: ${path} is no checkpoint. Nothing is signed; make a new key`,
+        { cause, data: { path } },
+      );
+    }
+  }
+
+  async #forget(number: number): Promise<void> {
+    await rm(this.#path(number), { force: true }).catch((error: unknown) => {
+      throw ioFailure(`remove ${this.#path(number)}`, error);
+    });
+  }
+}
+
+/** Permissions of anybody but the owner. */
+const OTHERS = 0o077;
+
+/** What `createKeyFile` of the library does, which says how. */
+export async function createKeyFile(path: string, origin: string): Promise<string> {
+  if (await isAnythingAt(memoryPathOf(path))) throw taken(memoryPathOf(path));
+  const text = await generatePrivateKey(origin);
+  const { verifierKey } = await parsePrivateKey(text);
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  try {
+    // A crash before its end leaves no key, or a whole one, which `readKeyText` gives the verifier
+    // key of.
+    if (await createDurableFile(path, bytes)) return verifierKey;
+  } catch (error) {
+    throw await withdrawn(path, bytes, { verifierKey, error });
+  }
+  throw taken(path);
+}
+
+/**
+ * Removes the key `bytes` that a failure left at `path`: nobody knows its verifier key. Resolves
+ * with the error to throw.
+ */
+async function withdrawn(
+  path: string,
+  bytes: Uint8Array,
+  { verifierKey, error }: { readonly verifierKey: string; readonly error: unknown },
+): Promise<unknown> {
+  try {
+    const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
+    // Others may have made theirs meanwhile.
+    if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
+    return error;
+  } catch (cause) {
+    if (!isStoreError(error) || cause instanceof NotAFile) return error;
+    const text = `${error.message}; the key could not be removed again and may be used: its verifier key is ${verifierKey}`;
+    return new StoreError(error.code, text, { cause: error, data: { ...error.data, path, verifierKey } });
+  }
+}
+
+async function isAnythingAt(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw ioFailure(`look at ${path}`, error);
+  }
+}
+
+/**
+ * Resolves with the key in the file `path`.
+ * @throws {StoreError} FILE_NOT_FOUND; KEY_EXPOSED when others than its owner may read or write it; KEY_INVALID; IO_FAILED
+ */
+export async function readKeyFile(path: string): Promise<NoteSigner> {
+  return parsePrivateKey(await readKeyText(path, 'private'));
+}
+
+/**
+ * Resolves with the one line of a file that holds a key; of a private one, only when nobody but its owner has it.
+ * @throws {StoreError} as above
+ */
+export async function readKeyText(path: string, kind: 'private' | 'any'): Promise<string> {
+  try {
+    await using file = await openRegularFile(path, { links: 'followed' });
+    const stats = await file.stat();
+    if (stats.size > MAX_KEY_FILE_BYTES) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is ${stats.size} bytes`, { data: { path } });
+    }
+    // Windows has no such permissions.
+    const isExposed = process.platform !== 'win32' && (stats.mode & OTHERS) !== 0;
+    if (kind === 'private' && isExposed) throw exposed(path, stats.mode);
+    const text = decodeStrictUtf8(await file.readFile())?.replace(/\n$/, '') ?? '';
+    if (isExposed && text.startsWith('PRIVATE')) throw exposed(path, stats.mode);
+    return text;
+  } catch (error) {
+    if (error instanceof NotAFile) {
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { cause: error, data: { path } });
+    }
+    if (systemCode(error) === 'ENOENT') {
+      throw new StoreError('FILE_NOT_FOUND', `no key in ${path}: the file is not there`, {
+        cause: error,
+        data: { path },
+      });
+    }
+    throw ioFailure(`read the key ${path}`, error);
+  }
+}
+
+function taken(path: string): StoreError {
+  return new StoreError('FILE_EXISTS', `cannot make a key: ${path} is there already`, { data: { path } });
+}
+
+function exposed(path: string, mode: number): StoreError {
+  const found = `0${(mode & 0o777).toString(8)}`;
+  return new StoreError(
+    'KEY_EXPOSED',
+    `others can read or write the private key ${path}: mode ${found}, expected 0600`,
+    {
+      data: { path, mode: found },
+    },
+  );
+}
+
+/**
+ * Whether the log of a checkpoint begins with an earlier tree. False as well when that tree is larger than the log.
+ * @throws what reading the log throws
+ */
+export type BeginsWith = (earlier: TreeHead) => Promise<boolean>;
+
+/**
+ * Signs the checkpoints of one log.
+ *
+ * Implementers: never give signatures of two checkpoints of which neither log begins with the other (C2SP
+ * tlog-checkpoint, Signatures), whatever crashes and whoever else uses the key. What was signed is remembered durably
+ * before its signature is given.
+ */
+export interface CheckpointSigner {
+  /** Name of the key and of the only log that it signs for. */
+  readonly origin: string;
+  /** What others check the signatures with, in the key format of Go's sumdb/note. */
+  readonly verifierKey: string;
+  /**
+   * Returns when the log begins with all that was signed so far.
+   * @throws {StoreError} CHECKPOINT_FORKED when it does not
+   */
+  check(beginsWith: BeginsWith): Promise<void>;
+  /**
+   * Resolves with the signed text of `checkpoint`, a tree of the log that `beginsWith` is about.
+   * @throws {StoreError} CHECKPOINT_FORKED, CHECKPOINT_FOREIGN
+   */
+  sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string>;
+}
+
+/** What `readSigner` of the library does, which says how. */
+export async function readSigner(path: string): Promise<CheckpointSigner> {
+  return new KeyFileSigner(await readKeyFile(path), new SigningMemory(path));
+}
+
+/**
+ * Returns when a key of this name may sign for the log `origin`.
+ * @throws {StoreError} KEY_FOREIGN
+ */
+export function checkKeyName(name: string, origin: string): void {
+  if (name === origin) return;
+  const message = `the key is of the log ${JSON.stringify(name)}, this one is ${JSON.stringify(origin)}`;
+  throw new StoreError('KEY_FOREIGN', message, { data: { name, origin } });
+}
+
+class KeyFileSigner implements CheckpointSigner {
+  readonly #key: NoteSigner;
+  readonly #memory: SigningMemory;
+
+  constructor(key: NoteSigner, memory: SigningMemory) {
+    this.#key = key;
+    this.#memory = memory;
+  }
+
+  get origin(): string {
+    return this.#key.name;
+  }
+
+  get verifierKey(): string {
+    return this.#key.verifierKey;
+  }
+
+  async check(beginsWith: BeginsWith): Promise<void> {
+    const last = await this.#memory.last();
+    if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+  }
+
+  async sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string> {
+    checkOriginOf(checkpoint, this.origin);
+    for (;;) {
+      const last = await this.#memory.last();
+      if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+      // What is signed already, or a part of it, needs no second memory.
+      const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
+      // Whoever wrote it may have failed, or not be done: its name may not be durable yet.
+      if (isRemembered) await this.#memory.sync();
+      if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
+    }
+    // A crash before this leaves a memory of a signature that nobody has; after it, one that is remembered.
+    return signCheckpoint(checkpoint, this.#key);
+  }
+
+  async #need(earlier: Checkpoint, beginsWith: BeginsWith): Promise<void> {
+    checkOriginOf(earlier, this.origin);
+    if (await beginsWith(earlier)) return;
+    throw new StoreError(
+      'CHECKPOINT_FORKED',
+      `the key of ${this.origin} signed a log of ${earlier.size} events that this one does not begin with`,
+      { data: { origin: this.origin, size: earlier.size } },
+    );
+  }
+}

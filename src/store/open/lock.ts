@@ -1,0 +1,224 @@
+import { lstat, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { checkUnlocked } from '../../log/open-level.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import { ioFailure, readRegularFile, replaceHint, systemCode } from '../files/files.js';
+
+/** Fields of /proc/PID/stat, counted from the one after the name of the program, which may hold anything (proc(5)). */
+const STATE_FIELD = 0;
+const START_TIME_FIELD = 19;
+
+/** Resolves with what tells the time since the machine was started from every other; undefined where the system does not say. */
+export async function bootIdentity(): Promise<string | undefined> {
+  return readBootId().catch(() => undefined);
+}
+
+async function readBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+/**
+ * Returns what tells the process with this pid from every other that had or will have it: the boot of the machine, the namespace that
+ * pids are counted in, and when it began. Undefined when no such process runs, or where the system does not say.
+ */
+export async function processIdentity(pid: number): Promise<string | undefined> {
+  try {
+    const [boot, namespace, stat] = await Promise.all([
+      readBootId(),
+      readlink('/proc/self/ns/pid'),
+      readFile(`/proc/${pid}/stat`, 'latin1'),
+    ]);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A process that ended and whose parent has not asked yet holds no files any more.
+    if (fields[STATE_FIELD] === 'Z' || fields[STATE_FIELD] === 'X') return undefined;
+    return [boot, namespace, fields[START_TIME_FIELD]].join(' ');
+  } catch {
+    // No such process, or a system without /proc: LevelDB's lock decides alone.
+    return undefined;
+  }
+}
+
+/** A lock as /proc/locks lists it (proc_locks(5)): its kind, the pid of its holder, the device and the inode of the file. */
+const POSIX_LOCK = /^\d+: POSIX +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /;
+
+/**
+ * Returns the pid of the process that has a lock on the file at `path`, where the system says so. The file is not opened: closing it
+ * would end a lock of this process. A file system that shows another device than that of its locks (btrfs) has no answer here.
+ */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    const locks = (await readFile('/proc/locks', 'utf8')).split('\n').flatMap((line) => {
+      const [, pid, major, minor, inode] = POSIX_LOCK.exec(line) ?? [];
+      const isHere = inode === String(ino) && major === hex(majorOf(dev)) && minor === hex(minorOf(dev));
+      // Pid 0 is a process that this one cannot see.
+      return isHere && pid !== '0' ? [Number(pid)] : [];
+    });
+    return locks[0];
+  } catch {
+    // A system without /proc, or no such file.
+    return undefined;
+  }
+}
+
+// As Linux packs a device's numbers into `st_dev` (makedev(3)).
+function majorOf(device: bigint): bigint {
+  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xffff_f000n);
+}
+
+function minorOf(device: bigint): bigint {
+  return (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
+}
+
+/** As /proc/locks writes a device: at least two digits. */
+function hex(number: bigint): string {
+  return number.toString(16).padStart(2, '0');
+}
+
+/**
+ * Returns when nobody has the database at `location` open, at this moment. Without a lock file of
+ * its own nobody can: it is not asked for, since LevelDB would make one, in the wrong folder or
+ * through a link.
+ * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
+ */
+export async function checkFree(location: string): Promise<void> {
+  const lock = await lstat(join(location, 'LOCK')).catch(() => undefined);
+  if (lock?.isFile() === true) await checkUnlocked(location);
+}
+
+/**
+ * Name of the file that says who has the store open. LevelDB's lock is the first to decide; but it is gone when somebody deletes its file
+ * or the owning process closes another descriptor of it, and then this file still keeps others out.
+ */
+const OWNER_FILE = 'owner.json';
+
+/** Who has, or last had, a store open. */
+interface Owner {
+  readonly pid: number;
+  readonly host: string;
+  /** Tells the process from others that get its pid; undefined where the system does not say. */
+  readonly process?: string | undefined;
+}
+
+/** Says that this process has the store open, if the file can be written. The lock must be held. */
+export async function writeOwner(directory: string): Promise<void> {
+  const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
+  await replaceHint(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`).catch(doWithout);
+}
+
+/** Says that nobody has the store open, if the file can be removed. The lock must be held still. */
+export async function removeOwner(directory: string): Promise<void> {
+  await rm(join(directory, OWNER_FILE), { force: true }).catch(doWithout);
+}
+
+function doWithout(): void {
+  // LevelDB's lock decides without it: a store must open and close on.
+}
+
+/**
+ * Resolves with whether the last process that had the store open for writing closed it, when no other that still runs says that it has it
+ * open. One that crashed says nothing any more, whoever got its pid since.
+ * @throws {StoreError} STORE_LOCKED
+ */
+export async function refuseSecondOwner(directory: string): Promise<{ readonly wasClosed: boolean }> {
+  const owner = await readOwner(directory);
+  // This process knows by itself what it has open.
+  if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
+    throw lockedBy(directory, owner, undefined);
+  return { wasClosed: await isGone(join(directory, OWNER_FILE)) };
+}
+
+// Whatever stands there, as the file without its bytes that a crash may leave, was not removed by a
+// close.
+async function isGone(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'ENOENT',
+  );
+}
+
+/** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */
+export async function withOwner(directory: string, error: unknown): Promise<unknown> {
+  if (!isStoreError(error, 'STORE_LOCKED') || error.data['pid'] !== undefined) return error;
+  const owner = await readOwner(directory);
+  if (owner !== undefined && (await isRunning(owner))) return lockedBy(directory, owner, error);
+  // A reader holds the lock too, and writes no file.
+  const pid = await lockHolder(join(directory, 'log', 'LOCK'));
+  if (pid !== undefined) return lockedBy(directory, { pid, host: hostname() }, error);
+  return lockedBy(directory, undefined, error);
+}
+
+function lockedBy(directory: string, owner: Owner | undefined, cause: unknown): StoreError {
+  const who = owner === undefined ? 'another process' : holderName(owner);
+  return new StoreError('STORE_LOCKED', `cannot open the store ${directory}: it is open in ${who}`, {
+    cause,
+    data: { directory, pid: owner?.pid, host: owner?.host },
+  });
+}
+
+function holderName({ pid, host }: Owner): string {
+  if (host !== hostname()) return `process ${pid} on ${host}`;
+  return pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`;
+}
+
+async function isRunning({ pid, process: identity }: Owner): Promise<boolean> {
+  return identity !== undefined && (await processIdentity(pid)) === identity;
+}
+
+async function readOwner(directory: string): Promise<Owner | undefined> {
+  try {
+    const bytes = await readRegularFile(join(directory, OWNER_FILE));
+    const owner = Object(JSON.parse(new TextDecoder().decode(bytes))) as Partial<Owner>;
+    const { pid, host, process: identity } = owner;
+    if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined;
+    return { pid: pid as number, host, process: typeof identity === 'string' ? identity : undefined };
+  } catch {
+    // Whoever locked the store did not get to write the file, or it is gone or no file: then nobody knows.
+    return undefined;
+  }
+}
+
+/** The directories whose stores this process has open, by device and inode: a path may have other names. */
+const claimed = new Set<string>();
+
+/**
+ * Claims `directory` for one store of this process, and returns how to give it back.
+ *
+ * LevelDB's own lock cannot be asked twice: a second try in the same process fails as it must, but closes the lock
+ * file, and with that POSIX takes the lock of the first away, so that another process can open the live database.
+ *
+ * @throws {StoreError} STORE_LOCKED when this process has it open already
+ */
+export async function claimDirectory(directory: string): Promise<() => void> {
+  const key = await identityOf(directory);
+  if (claimed.has(key)) throw claimedHere(directory);
+  claimed.add(key);
+  return () => void claimed.delete(key);
+}
+
+/**
+ * Returns when neither this process nor another has the store in `directory` open for writing, as far as they say so.
+ * @throws {StoreError} STORE_LOCKED
+ */
+export async function refuseWriter(directory: string): Promise<void> {
+  if (claimed.has(await identityOf(directory))) throw claimedHere(directory);
+  await refuseSecondOwner(directory);
+}
+
+function claimedHere(directory: string): StoreError {
+  return new StoreError(
+    'STORE_LOCKED',
+    `cannot open the store ${directory}: it is open in this process (pid ${process.pid})`,
+    { data: { directory, pid: process.pid } },
+  );
+}
+
+async function identityOf(directory: string): Promise<string> {
+  try {
+    const { dev, ino } = await stat(directory, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    throw ioFailure(`open the store ${directory}`, error);
+  }
+}

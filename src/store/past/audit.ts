@@ -1,0 +1,385 @@
+import type { Erasure } from '../../../projections/content.js';
+import type { Log, LogPoint } from '../../log/log.js';
+import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import type {
+  LayerFacts,
+  PlatformImage,
+  ReferenceRemoved,
+  ReferenceSet,
+  StoredEvent,
+  Subject,
+} from '../../model/events.js';
+import type { Platform } from '../../model/platform.js';
+import type { ReadOptions } from '../follow/event-filter.js';
+import type { ReferenceEntry, Store } from '../event-store.js';
+import { StoreError } from '../../errors.js';
+import { PRESENT_MS } from '../../limits.js';
+import { parseMoment } from '../../model/timestamp.js';
+import { lastSeqBy } from '../follow/log-feed.js';
+import { diffViews, isSameTarget } from './diff.js';
+import type { Views, ViewSet } from '../../../projections/views.js';
+import type { StoredConfig } from '../../model/stored-image.js';
+import { canonicalReference } from '../../model/reference.js';
+import { referenceNotFound } from '../commands/tag.js';
+import { mustBeObject, mustBeString } from '../argument-types.js';
+import type { EventReader } from '../follow/event-reader.js';
+import { chosenImage } from '../references.js';
+import { ViewedPast } from './past-store.js';
+
+/**
+ * A point in time: a seq, which is exact; or a moment, as a Date or in RFC 3339, which takes every event up to and with that
+ * millisecond. Without a zone it is UTC; a date alone is the end of that day, or now on the present
+ * day. `now` is the end of the log; so is the present moment by the store's clock, also when the
+ * clock ran ahead once and the last events have times to come.
+ */
+export type When = number | Date | string;
+
+/** The members of a store that only read its images, answering as of one seq. */
+export type ImageReads = Pick<
+  Store,
+  'get' | 'search' | 'getParent' | 'getLastUpdated' | 'isBuiltLocally' | 'children' | 'map' | 'heads' | 'len'
+>;
+
+/**
+ * A store as it was after one event. It keeps its answers while the store goes on. A view is made when a member first needs it,
+ * which takes time and memory as opening the store does, a few views of nine. Images deleted since are there, as long as
+ * their content is: reading a config that was erased since throws CONTENT_ERASED. Beside what it says, each member may throw CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
+ */
+export interface PastStore extends ImageReads {
+  /** The last event that it has folded; 0 is the store before the first. */
+  readonly seq: number;
+  /** Time of that event, milliseconds since the epoch; 0 when there is none. */
+  readonly time: number;
+  /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
+  getMetadata(id: ImageId, key: string): Uint8Array;
+  /** @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND, PLATFORM_INVALID */
+  resolve(reference: string, options?: { readonly platform?: Platform | string | undefined }): ImageId;
+  /** Canonical references of an image, sorted. */
+  references(id: ImageId): string[];
+  /** Every reference, sorted by name. */
+  referenceEntries(): ReferenceEntry[];
+  /** What was erased then and had not come again. What was erased since is not in it, and cannot be read either. */
+  erasures(): ReadonlyMap<Digest, Erasure>;
+  /** What is known of each layer; the files of those that were removed since are gone. */
+  readonly layers: {
+    /** @throws {StoreError} LAYER_NOT_FOUND */
+    get(chainId: ChainId): LayerFacts;
+    /** Every layer, in the order in which they were added. */
+    map(): ReadonlyMap<ChainId, LayerFacts>;
+  };
+}
+
+/** One period in which a reference stood for one thing: from its event up to, and without, the one that ended it. */
+export interface ReferenceInterval {
+  readonly reference: string;
+  readonly image: ImageId;
+  /** The image it pointed at just before; absent when it pointed at none. */
+  readonly previous?: ImageId | undefined;
+  /** Digest of the manifest or index that it stood for, when it came with one. */
+  readonly target?: Digest | undefined;
+  /** The image of each platform, when it stood for several. */
+  readonly platforms?: readonly PlatformImage[] | undefined;
+  /** Moment (milliseconds since the epoch) and seq of the event that began it, with who did it, why, and for which request. */
+  readonly from: number;
+  readonly seq: number;
+  readonly actor: string;
+  readonly reason?: string | undefined;
+  readonly requestId?: string | undefined;
+  /** Moment and seq of the event that ended it; absent while it lasts. */
+  readonly until?: number | undefined;
+  readonly untilSeq?: number | undefined;
+  /** Who removed the reference, and why, when it ended so and not by moving. */
+  readonly removedBy?: string | undefined;
+  readonly removedReason?: string | undefined;
+}
+
+/** One thing that is not as it was: `before` is absent when it was added, `after` when it was removed. */
+export interface Change<Value> {
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly before?: Value | undefined;
+  readonly after?: Value | undefined;
+  /** The last event that changed it. */
+  readonly event: StoredEvent;
+}
+
+/** What is different between two points in time, each list in the order of the events. */
+export interface StoreDiff {
+  readonly from: LogPoint;
+  readonly to: LogPoint;
+  readonly images: readonly (Change<ImageId> & { readonly image: ImageId })[];
+  readonly references: readonly (Change<ReferenceEntry> & { readonly reference: string })[];
+  readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];
+  readonly metadata: readonly (Change<Uint8Array> & { readonly image: ImageId; readonly key: string })[];
+  readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
+}
+
+/** Which events of a subject to give. */
+export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
+
+/** Questions at the past. */
+export interface AuditReads {
+  /**
+   * Events about a subject, in order or, with `reverse`, the newest first: page with `limit`, and `from` or `to` beside the
+   * last seq that came. Costs what it gives. A string is an image id, a chain id, or a reference in any form.
+   * @throws {StoreError} while it is iterated: SUBJECT_NOT_FOUND when no event at all is about it; REFERENCE_INVALID;
+   *   FILTER_INVALID for a type that no event about it can have; ABORTED
+   */
+  history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
+  /**
+   * Every period of a reference, the oldest first, from the index alone. Setting it again to what it stands for begins none.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when it never pointed at anything; REFERENCE_INVALID
+   */
+  referenceHistory(reference: string): Promise<ReferenceInterval[]>;
+  /**
+   * The store as it was: after event `when`, or at that moment, where a transaction is whole or not at all.
+   * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a moment to come or a seq after the head; ABORTED
+   */
+  at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore>;
+  /**
+   * What changed after `from` up to and with `to`. What came and went in between is not in it.
+   * @throws {StoreError} as `at`; TIME_OUT_OF_RANGE also when `to` is before `from`
+   */
+  diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff>;
+}
+
+/** The word for the end of the log, whatever the clock says. */
+const NOW = 'now';
+
+/** What a point in time is looked up in. */
+interface SeqAtOptions {
+  readonly log: Log;
+  /** The last event that may be seen. */
+  readonly headSeq: number;
+  /** The clock, milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Returns the last event at or before `when`; 0 when it is before the first. A moment costs a binary search over the events.
+ * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a moment to come; LOG_CORRUPT
+ * @throws {RangeError} for a number that is no seq; TypeError for what is no point in time at all
+ */
+export function seqAt(when: When, options: SeqAtOptions): number {
+  const { log, headSeq } = options;
+  if (typeof when === 'number') return checkedSeq(when, headSeq);
+  if (when === NOW) return headSeq;
+  const { moment, isPresent } = momentOf(when, options);
+  return isPresent ? headSeq : lastSeqBy(log, headSeq, moment);
+}
+
+function checkedSeq(seq: number, headSeq: number): number {
+  if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`a seq must be a whole number from 0 up: ${seq}`);
+  // Of the two zeros, only one is a seq.
+  if (seq <= headSeq) return seq + 0;
+  throw new StoreError('TIME_OUT_OF_RANGE', `there is no event ${seq}: the log ends at seq ${headSeq}`, {
+    data: { seq, head: headSeq },
+  });
+}
+
+/**
+ * The last millisecond of `when`, which the clock has reached, and whether all that is in the log
+ * was written by then.
+ */
+function momentOf(
+  when: Date | string,
+  { log, headSeq, now }: SeqAtOptions,
+): { readonly moment: number; readonly isPresent: boolean } {
+  const { first, last } = parse(when);
+  const head = headSeq === 0 ? 0 : (log.event(headSeq)?.time ?? 0);
+  // A clock that went back is behind the events that it stamped.
+  const clock = now();
+  const present = Math.max(clock, head);
+  if (first > present) {
+    const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
+    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
+      data: { when: text, now: present },
+    });
+  }
+  // A clock that ran ahead once and was set right gives events times that are still to come: they
+  // were written all the same, and who asks for the present, by a clock that was read a moment ago,
+  // asks for them too.
+  return { moment: last, isPresent: head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS };
+}
+
+function parse(when: Date | string): { readonly first: number; readonly last: number } {
+  if (when instanceof Date) {
+    const time = when.getTime();
+    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is no point in time');
+    return { first: time, last: time };
+  }
+  if (typeof when !== 'string') throw new TypeError('when must be a seq, a Date or a string');
+  const moment = parseMoment(when);
+  if (moment !== undefined) return moment;
+  throw new StoreError(
+    'TIME_INVALID',
+    `${JSON.stringify(when.slice(0, 100))} is no point in time: expected a seq, a date or RFC 3339`,
+    { data: { when: when.slice(0, 100) } },
+  );
+}
+
+/**
+ * Returns the periods of one reference, the oldest first, from its events in order. Between a removal and the next
+ * setting there is none. Setting it to what it stands for, as loading the same archive again does, begins no new one.
+ */
+function referenceIntervals(events: readonly StoredEvent[]): ReferenceInterval[] {
+  const intervals: ReferenceInterval[] = [];
+  for (const event of events) {
+    if (event.type !== 'ReferenceSet' && event.type !== 'ReferenceRemoved') continue;
+    const last = intervals.at(-1);
+    const isCurrent = last !== undefined && last.untilSeq === undefined;
+    if (isCurrent && event.type === 'ReferenceSet' && standsFor(last, event)) continue;
+    if (isCurrent) intervals[intervals.length - 1] = ended(last, event);
+    if (event.type === 'ReferenceSet') intervals.push(begun(event));
+  }
+  return intervals;
+}
+
+function standsFor({ image, target, platforms }: ReferenceInterval, event: ReferenceSet): boolean {
+  const set = { image: event.image, target: event.target?.digest, platforms: event.platforms };
+  return isSameTarget({ image, target, platforms }, set);
+}
+
+function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
+  const { reference, image, previous, target, platforms, time, seq, actor, reason, requestId } = event;
+  return { reference, image, previous, target: target?.digest, platforms, from: time, seq, actor, reason, requestId };
+}
+
+function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
+  const end = { ...interval, until: event.time, untilSeq: event.seq };
+  return event.type === 'ReferenceRemoved' ? { ...end, removedBy: event.actor, removedReason: event.reason } : end;
+}
+
+/** What questions at the past are answered from. */
+interface AuditReaderParts {
+  readonly log: Log;
+  readonly reader: EventReader;
+  readonly now: () => number;
+  /** Returns views of the caller's own, as of an event: to be folded on, or for reading. */
+  readonly viewsAt: (seq: number, signal?: AbortSignal) => Promise<ViewSet>;
+  readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
+  readonly readConfig: (id: ImageId) => StoredConfig;
+  /** The platform that the config of an image names, also of one that was deleted. */
+  readonly platformOf: (id: ImageId) => Platform;
+  /** Throws STORE_CLOSED when the store is. */
+  readonly checkOpen: () => void;
+}
+
+const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
+
+interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Answers questions at the past: from the index where they are about one subject, else from views folded up to a seq. */
+export class AuditReader implements AuditReads {
+  readonly #parts: AuditReaderParts;
+
+  constructor(parts: AuditReaderParts) {
+    this.#parts = parts;
+  }
+
+  async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
+    mustBeObject('options', options);
+    const { type, ...range } = options;
+    const known = await this.#known(subject);
+    yield* this.#parts.reader.read({ ...range, filter: { ...known, type } });
+  }
+
+  async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    mustBeString('reference', reference);
+    const name = canonicalReference(reference);
+    const events: StoredEvent[] = [];
+    const { log, reader } = this.#parts;
+    for await (const page of log.subjectPages([{ reference: name }], { to: reader.head.seq })) {
+      for (const event of page) events.push(event);
+    }
+    const intervals = referenceIntervals(events);
+    if (intervals.length === 0) throw referenceNotFound(name);
+    return intervals;
+  }
+
+  /**
+   * Returns the image that a reference gave at `when`, from the index alone.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when it pointed at nothing then; those of `seqAt` and of `resolve`
+   */
+  async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
+    mustBeString('reference', reference);
+    const name = canonicalReference(reference);
+    const seq = this.#seqAt(when);
+    const pages = this.#parts.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
+    for await (const [event] of pages) {
+      if (event?.type === 'ReferenceSet') return chosenImage(event, platform, this.#parts.platformOf);
+      break;
+    }
+    const then = seq === 0 ? 'nothing had happened yet' : `after event ${seq}`;
+    throw new StoreError('REFERENCE_NOT_FOUND', `${name} pointed at nothing then: ${then}`, {
+      data: { reference: name, seq },
+    });
+  }
+
+  async at(when: When, { signal }: Abortable = {}): Promise<PastStore> {
+    const { log, readConfig, checkOpen, pastViewsAt } = this.#parts;
+    const seq = this.#seqAt(when);
+    const views = await pastViewsAt(seq, signal);
+    return new ViewedPast({ views, seq, log, readConfig, checkOpen });
+  }
+
+  async diff(from: When, to: When, { signal }: Abortable = {}): Promise<StoreDiff> {
+    const { log, viewsAt } = this.#parts;
+    const first = this.#pointAt(from);
+    const last = this.#pointAt(to);
+    if (last.seq < first.seq) {
+      throw new StoreError(
+        'TIME_OUT_OF_RANGE',
+        `a difference goes forward in time: its end, event ${last.seq}, is before its beginning, event ${first.seq}`,
+        { data: { from: first.seq, to: last.seq } },
+      );
+    }
+    const changes = await diffViews(
+      await viewsAt(first.seq, signal),
+      log.pages({ from: first.seq + 1, to: last.seq, signal }),
+    );
+    return { from: first, to: last, ...changes };
+  }
+
+  // That nothing happened in a range is an answer for what was there once, and a mistake for what never was.
+  async #known(subject: Subject | string): Promise<Subject> {
+    for (const candidate of subjectsNamed(subject)) {
+      const pages = this.#parts.log.subjectPages([candidate], { to: this.#parts.reader.head.seq, pageSize: 1 });
+      for await (const page of pages) if (page.length > 0) return candidate;
+    }
+    const name = typeof subject === 'string' ? subject : Object.values(subject)[0];
+    throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${String(name).slice(0, 100)}`, { data: { subject } });
+  }
+
+  #seqAt(when: When): number {
+    const { log, reader, now } = this.#parts;
+    return seqAt(when, { log, headSeq: reader.head.seq, now });
+  }
+
+  #pointAt(when: When): LogPoint {
+    const seq = this.#seqAt(when);
+    return { seq, time: this.#parts.log.event(seq)?.time ?? 0 };
+  }
+}
+
+// A digest may be an image's or a chain's; no digest is both.
+function subjectsNamed(subject: Subject | string): Subject[] {
+  if (typeof subject === 'string') {
+    if (isDigest(subject)) return [{ image: subject as ImageId }, { chainId: subject as ChainId }];
+    return [{ reference: canonicalReference(subject) }];
+  }
+  const known = onlySubject(subject);
+  return ['reference' in known ? { reference: canonicalReference(known.reference) } : known];
+}
+
+/** Returns the one fact that `subject` has: of several, an answer about one of them would look like one about all. */
+function onlySubject(subject: Subject): Subject {
+  const facts = Object.entries(Object(subject)).filter(([, value]) => value !== undefined);
+  const [[kind, value] = ['', undefined]] = facts;
+  if (facts.length !== 1 || !SUBJECT_KINDS.includes(kind)) {
+    throw new TypeError(`subject must be a string or an object with one of ${SUBJECT_KINDS.join(', ')}`);
+  }
+  mustBeString(kind, value);
+  return { [kind]: value } as unknown as Subject;
+}

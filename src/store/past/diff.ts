@@ -1,0 +1,146 @@
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
+import { parentOf } from '../../../projections/images.js';
+import type { Views, ViewSet } from '../../../projections/views.js';
+import type { ReferenceEntry } from '../event-store.js';
+import type { Change, StoreDiff } from './audit.js';
+
+/** What a reference stands for: an image, or one for each platform, and the manifest or index that it came with. */
+interface ReferenceTarget {
+  readonly image: ImageId;
+  readonly target: Digest | undefined;
+  readonly platforms: readonly PlatformImage[] | undefined;
+}
+
+/** Whether two references stand for the same, so that going from one to the other is no change. */
+export function isSameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
+  return one.image === other.image && one.target === other.target && idsOf(one) === idsOf(other);
+}
+
+function idsOf({ platforms = [] }: ReferenceTarget): string {
+  return platforms.map(({ image }) => image).join(' ');
+}
+
+/** The lists of a difference. */
+type Changes = Omit<StoreDiff, 'from' | 'to'>;
+
+/**
+ * Folds `pages` into `viewSet`, which is the caller's own, and returns what is not as it was before. Costs the events, not
+ * the store: what no event is about is never looked at.
+ */
+export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
+  const { views } = viewSet;
+  const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
+  const references = new Touched<string, ReferenceEntry>(
+    (name) => views.references.byName.get(name),
+    (before, after) => isSameTarget(targetOf(before), targetOf(after)),
+  );
+  const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
+  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
+  const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
+  const touch = (event: StoredEvent): void => {
+    switch (event.type) {
+      case 'ImageCreated':
+        images.touch(event.image, event);
+        break;
+      case 'ImageDeleted':
+        images.touch(event.image, event);
+        parents.touch(event.image, event);
+        for (const key of views.metadata.get(event.image)?.keys() ?? []) metadata.touch(`${event.image} ${key}`, event);
+        break;
+      case 'ParentSet':
+      case 'ParentCleared':
+        parents.touch(event.image, event);
+        break;
+      case 'MetadataSet':
+      case 'MetadataCleared':
+        metadata.touch(`${event.image} ${event.key}`, event);
+        break;
+      case 'ReferenceSet':
+      case 'ReferenceRemoved':
+        references.touch(event.reference, event);
+        break;
+      case 'LayerAdded':
+      case 'LayerRemoved':
+        layers.touch(event.chainId, event);
+        break;
+      case 'ManifestAdded':
+      case 'ContentErased':
+        break;
+    }
+  };
+  for await (const page of pages) {
+    for (const event of page) {
+      // What it changes is looked at before it does.
+      touch(event);
+      viewSet.fold([event]);
+    }
+  }
+  return {
+    images: images.changes((image) => ({ image })),
+    references: references.changes((reference) => ({ reference })),
+    parents: parents.changes((image) => ({ image })),
+    metadata: metadata.changes(splitKey),
+    layers: layers.changes((chainId) => ({ chainId })),
+  };
+}
+
+/** Things of one kind that events touched: what each was before the first of them, and the last of them. */
+class Touched<Key, Value> {
+  readonly #read: (key: Key) => Value | undefined;
+  readonly #isSame: (before: Value, after: Value) => boolean;
+  readonly #first = new Map<Key, Value | undefined>();
+  readonly #last = new Map<Key, StoredEvent>();
+
+  constructor(read: (key: Key) => Value | undefined, isSame: (before: Value, after: Value) => boolean = Object.is) {
+    this.#read = read;
+    this.#isSame = isSame;
+  }
+
+  touch(key: Key, event: StoredEvent): void {
+    if (!this.#first.has(key)) this.#first.set(key, this.#read(key));
+    this.#last.set(key, event);
+  }
+
+  /** What is different now, in the order of the events that made it so. */
+  changes<Named>(name: (key: Key) => Named): (Change<Value> & Named)[] {
+    const changes: (Change<Value> & Named)[] = [];
+    for (const [key, event] of this.#last) {
+      const before = this.#first.get(key);
+      const after = this.#read(key);
+      if (before === undefined && after !== undefined) {
+        changes.push({ ...name(key), change: 'added', before, after, event });
+      } else if (before !== undefined && after === undefined) {
+        changes.push({ ...name(key), change: 'removed', before, after, event });
+      } else if (before !== undefined && after !== undefined && !this.#isSame(before, after)) {
+        changes.push({ ...name(key), change: 'changed', before, after, event });
+      }
+    }
+    return changes.sort((a, b) => a.event.seq - b.event.seq);
+  }
+}
+
+/** An image and a metadata key, which has no space. */
+type MetadataKey = `${ImageId} ${string}`;
+
+function splitKey(key: MetadataKey): { readonly image: ImageId; readonly key: string } {
+  const at = key.indexOf(' ');
+  return { image: key.slice(0, at) as ImageId, key: key.slice(at + 1) };
+}
+
+function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
+  const { image, key } = splitKey(at);
+  return views.metadata.get(image)?.get(key);
+}
+
+function targetOf({ image, target, platforms }: ReferenceEntry): ReferenceTarget {
+  return { image, target: target?.digest, platforms };
+}
+
+function sameBytes(before: Uint8Array, after: Uint8Array): boolean {
+  return before.length === after.length && before.every((byte, at) => byte === after[at]);
+}
+
+function sameLayer(before: LayerFacts, after: LayerFacts): boolean {
+  return before.size === after.size && before.diffSize === after.diffSize && before.blob.digest === after.blob.digest;
+}

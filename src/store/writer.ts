@@ -1,0 +1,353 @@
+import { setImmediate } from 'node:timers/promises';
+import { StoreError } from '../errors.js';
+import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } from '../limits.js';
+import type { EventBody, StoredEvent } from '../model/events.js';
+import type { WriteOptions } from './event-store.js';
+import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
+import type { Page, Views } from '../../projections/views.js';
+import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
+import { encodeRecord } from '../log/record.js';
+import type { Digest } from '../model/digest.js';
+
+/** Who, why and in which request: the part of an envelope that a caller chooses. */
+export interface Origin {
+  readonly actor: string;
+  readonly reason: string | undefined;
+  readonly requestId: string | undefined;
+}
+
+const utf8 = new TextEncoder();
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * Returns what `options` say of a write, with `actor` for who when they do not.
+ * @throws {StoreError} ENVELOPE_INVALID when the actor is empty, or a text is too long or no Unicode
+ */
+export function originOf(options: WriteOptions, actor: string): Origin {
+  const origin: Origin = {
+    actor: options.actor ?? actor,
+    reason: options.reason,
+    requestId: options.requestId,
+  };
+  if (origin.actor === '') throw new StoreError('ENVELOPE_INVALID', 'the actor of a write is empty');
+  checkText('actor', origin.actor, MAX_ACTOR_BYTES);
+  checkText('reason', origin.reason, MAX_REASON_BYTES);
+  checkText('requestId', origin.requestId, MAX_ACTOR_BYTES);
+  return origin;
+}
+
+function checkText(field: string, text: string | undefined, limit: number): void {
+  if (text === undefined) return;
+  if (typeof text !== 'string') throw new TypeError(`${field} must be a string`);
+  // UTF-8 has no half of a surrogate pair: a replay would read another text than the live event had.
+  if (LONE_SURROGATE.test(text)) {
+    throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write is no Unicode text`, { data: { field } });
+  }
+  // UTF-8 has at most three bytes for each unit of a string: most texts need no encoding to be told short.
+  if (text.length * 3 <= limit) return;
+  const size = utf8.encode(text).length;
+  if (size <= limit) return;
+  throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write has ${size} bytes, at most ${limit} are allowed`, {
+    data: { field, size, limit },
+  });
+}
+
+/** Returns the events of one transaction that begins at `first`. */
+export function stampEvents(
+  bodies: readonly EventBody[],
+  origin: Origin,
+  at: { readonly first: number; readonly time: number },
+): StoredEvent[] {
+  const transaction = { first: at.first, count: bodies.length };
+  return bodies.map((body, index) => ({ seq: at.first + index, time: at.time, transaction, ...origin, ...body }));
+}
+
+/** One change that a caller asks for. */
+export interface Command<Result> {
+  readonly decide: Decide<Result>;
+  readonly origin: Origin;
+  /** Called when the command is decided and before it is durable; from then on later decisions must reckon with it. */
+  readonly accepted?: ((result: Result) => void) | undefined;
+  /** Called when the command's events are durable and folded, with the seq of the last; not when it had none. */
+  readonly committed?: ((lastSeq: number) => void) | undefined;
+  /** Called when an accepted command did not become durable: takes back what `accepted` did. */
+  readonly withdrawn?: ((result: Result) => void) | undefined;
+}
+
+/** Takes commands one after another and makes their decisions durable. */
+export interface CommandPort {
+  /**
+   * Resolves with the command's result when its events are durable and every view has folded them.
+   * @throws {StoreError} what the decision threw; OUTCOME_UNKNOWN, LOG_FAILED, STORE_READ_ONLY, STORE_CLOSED
+   */
+  submit<Result>(command: Command<Result>): Promise<Result>;
+}
+
+/** Events after which timers and sockets have a turn. */
+const EVENTS_PER_TURN = 1_000;
+
+/** A command in the queue, with the promise that its caller waits for. */
+interface Waiting {
+  readonly command: Command<unknown>;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A task in the queue: no group is decided or appended while it runs. */
+interface LoneTask {
+  readonly run: () => Promise<void>;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A command of the group that is being appended. */
+interface Accepted {
+  readonly waiting: Waiting;
+  readonly result: unknown;
+  /** Seq of its last event. */
+  readonly lastSeq: number;
+}
+
+interface WriterOptions {
+  readonly log: Log;
+  readonly views: Views;
+  readonly holds: HoldCounts;
+  readonly now: () => number;
+  /** Called with events when they are durable, before anybody sees them. It must not throw. */
+  readonly sealed: (page: Page) => Promise<void>;
+  /** Folds durable events into every view. */
+  readonly fold: (page: Page) => void;
+  /** Called when it can no longer be known which events are durable, before any caller is told. */
+  readonly lost: () => void;
+}
+
+/**
+ * The one writer of a log. Commands wait in a queue; as many as are waiting are decided in order and appended
+ * as one batch, so that 64 callers cost one sync and not 64.
+ */
+export class Writer implements CommandPort {
+  readonly #options: WriterOptions;
+  readonly #queue: (Waiting | LoneTask)[] = [];
+  #draining: Promise<void> | undefined;
+  /** Why nothing can be written any more. */
+  #ended: StoreError | undefined;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  submit<Result>(command: Command<Result>): Promise<Result> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise<Result>((resolve, reject) => {
+      this.#queue.push({ command, resolve, reject } as Waiting);
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /**
+   * Runs `task` when all that was submitted before is settled, and resolves with what it gives; what is submitted after it waits for it.
+   * @throws {StoreError} the reason that the writer was ended with
+   */
+  alone<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise<Result>((resolve, reject) => {
+      this.#queue.push({ run: () => task().then(resolve, reject), reject });
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /** Whether the log failed, so that nothing can be written or read. */
+  get hasFailed(): boolean {
+    return this.#ended?.code === 'LOG_FAILED';
+  }
+
+  /** Refuses new commands with `reason` and resolves when those that wait are settled. */
+  async end(reason: StoreError): Promise<void> {
+    this.#ended ??= reason;
+    await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    // Callers that run in the same turn join the first group.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const next = this.#queue[0];
+      if (next !== undefined && 'run' in next) {
+        this.#queue.shift();
+        await next.run();
+        continue;
+      }
+      const group = new Group(this.#options);
+      this.#fill(group);
+      // To decide so much and to put it into a batch takes long: others have a turn between the two.
+      if (group.entries.length > EVENTS_PER_TURN) await setImmediate();
+      if (!group.isEmpty) await this.#append(group);
+    }
+    this.#draining = undefined;
+  }
+
+  #fill(group: Group): void {
+    while (!group.full) {
+      const waiting = this.#queue[0];
+      if (waiting === undefined || 'run' in waiting || !group.take(waiting)) return;
+      this.#queue.shift();
+    }
+  }
+
+  async #append(group: Group): Promise<void> {
+    const { log, sealed, fold } = this.#options;
+    try {
+      const { first, entries, content, positions } = group;
+      await log.append({ expectedHead: first - 1, entries, content, positions });
+    } catch (error) {
+      await this.#settle(group, error);
+      return;
+    }
+    // A crash from here on loses nothing: the events are durable, and the next open folds them.
+    const page = group.entries.map(({ event }) => event);
+    try {
+      if (page.length > 0) {
+        await sealed(page);
+        fold(page);
+      }
+    } catch (cause) {
+      this.#giveUp(cause, group, outcome(cause, group.entries, undefined));
+      return;
+    }
+    group.resolveAll();
+  }
+
+  // A failed append may have happened or not. Look, tell the callers what was found, and go on only if the log is whole.
+  async #settle(group: Group, error: unknown): Promise<void> {
+    const { log, fold } = this.#options;
+    try {
+      const survived = await log.recover();
+      fold(survived);
+      group.rejectAll(outcome(error, group.entries, survived));
+    } catch (cause) {
+      this.#giveUp(cause, group, outcome(error, group.entries, undefined));
+    }
+  }
+
+  // What is durable is no longer known here, so nothing may be written, nor removed for want of an event.
+  #giveUp(cause: unknown, group: Group, told: StoreError): void {
+    this.#options.lost();
+    this.#ended = new StoreError(
+      'LOG_FAILED',
+      'the log failed and could not be read again: nothing can be written until the store is opened again',
+      { cause },
+    );
+    group.rejectAll(told);
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#ended);
+  }
+}
+
+/** Commands decided against the same views, on their way into one batch. */
+class Group {
+  readonly #options: WriterOptions;
+  readonly #changed: ChangedFacts;
+  readonly #accepted: Accepted[] = [];
+  #bytes = 0;
+  #time: number | undefined;
+  readonly first: number;
+  readonly entries: LogEntry[] = [];
+  readonly content = new Map<Digest, Uint8Array | undefined>();
+  readonly positions = new Map<string, ConsumerPosition | undefined>();
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#changed = new ChangedFacts(options.views);
+    this.first = options.log.head.seq + 1;
+  }
+
+  get isEmpty(): boolean {
+    return this.entries.length === 0 && this.positions.size === 0;
+  }
+
+  get full(): boolean {
+    return this.entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES;
+  }
+
+  /** Decides a command. False when it has to wait, because it looks at something that this group changes. */
+  take(waiting: Waiting): boolean {
+    const { views, holds } = this.#options;
+    const state = new NotedState(views, holds);
+    let decision: Decision<unknown>;
+    let entries: LogEntry[];
+    try {
+      decision = waiting.command.decide(state);
+      if (state.looksAt(this.#changed.facts)) return false;
+      entries = this.#encode(decision, waiting);
+    } catch (error) {
+      if (state.looksAt(this.#changed.facts)) return false;
+      waiting.reject(error);
+      return true;
+    }
+    this.#accept(waiting, decision, entries);
+    return true;
+  }
+
+  resolveAll(): void {
+    for (const { waiting, result, lastSeq } of this.#accepted) {
+      waiting.command.committed?.(lastSeq);
+      waiting.resolve(result);
+    }
+  }
+
+  rejectAll(error: unknown): void {
+    for (const { waiting, result } of this.#accepted) {
+      waiting.command.withdrawn?.(result);
+      waiting.reject(error);
+    }
+  }
+
+  #encode(decision: Decision<unknown>, { command }: Waiting): LogEntry[] {
+    const first = this.first + this.entries.length;
+    this.#time ??= timeAfter(this.#options);
+    const events = stampEvents(decision.events, command.origin, { first, time: this.#time });
+    return events.map((event) => ({ event, record: encodeRecord(event) }));
+  }
+
+  #accept(
+    waiting: Waiting,
+    { result, content, positions = new Map() }: Decision<unknown>,
+    entries: readonly LogEntry[],
+  ): void {
+    waiting.command.accepted?.(result);
+    if (entries.length === 0 && positions.size === 0) {
+      waiting.resolve(result);
+      return;
+    }
+    for (const entry of entries) {
+      this.entries.push(entry);
+      this.#bytes += entry.record.length;
+      this.#changed.add(entry.event);
+    }
+    for (const [digest, bytes] of content ?? []) {
+      // What one command of the group removes and a later one brings again is there, and so the other way round.
+      this.content.set(digest, bytes);
+      this.#bytes += bytes?.length ?? 0;
+    }
+    for (const [name, position] of positions) this.positions.set(name, position);
+    this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
+  }
+}
+
+/** The clock's time, or the head's when the clock went back. A clock that gives no time fails the command that asked. */
+function timeAfter({ log, now }: WriterOptions): number {
+  return Math.max(log.head.time, now());
+}
+
+function outcome(
+  cause: unknown,
+  entries: readonly LogEntry[],
+  survived: readonly StoredEvent[] | undefined,
+): StoreError {
+  // Of a write without events, which are positions of consumers, nothing in the log tells.
+  const events =
+    entries.length === 0 ? 'the log is whole' : `the log holds ${survived?.length} of its ${entries.length} events`;
+  const found = survived === undefined ? 'the log could not be read again' : events;
+  return new StoreError('OUTCOME_UNKNOWN', `the write failed; after reopening, ${found}`, {
+    cause,
+    data: { events: entries.length, survived: entries.length === 0 ? undefined : survived?.length },
+  });
+}
