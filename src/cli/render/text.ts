@@ -1,5 +1,5 @@
-import stringWidth from 'string-width';
-import pico from 'picocolors';
+import { styleText } from 'node:util';
+import { eastAsianWidth } from 'get-east-asian-width';
 import { type Digest, digestHex } from '../../model/digest.js';
 import type { OutputStream } from '../output.js';
 
@@ -48,9 +48,32 @@ function escaped(character: string): string {
     .join('');
 }
 
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** What stands on the character before it, or has no column at all. */
+const NO_COLUMN = new RegExp(
+  '^(?:[\\p{Cc}\\p{Cs}\\u200b-\\u200f\\ufe00-\\ufe0f\\ufeff\\u0300-\\u036f\\u1ab0-\\u1aff\\u1dc0-\\u1dff' +
+    '\\u20d0-\\u20ff\\ufe20-\\ufe2f]|\\p{Default_Ignorable_Code_Point}$)',
+  'u',
+);
+const EMOJI = '\\p{RGI_Emoji}|[\\p{Emoji}--[0-9#*\\u{1f1e6}-\\u{1f1ff}]]|[0-9#*]\\u20e3';
+
+const segmenter = new Intl.Segmenter();
+let emoji: RegExp | undefined;
+
 /** Returns how many columns a terminal gives to `text`, which has no control characters. */
 export function displayWidth(text: string): number {
-  return stringWidth(text);
+  if (PLAIN.test(text)) return text.length;
+  let columns = 0;
+  for (const { segment } of segmenter.segment(text)) columns += segmentWidth(segment);
+  return columns;
+}
+
+function segmentWidth(segment: string): number {
+  if (NO_COLUMN.test(segment)) return 0;
+  // Compiled at first use, as above.
+  emoji ??= new RegExp(EMOJI, 'v');
+  return emoji.test(segment) ? 2 : eastAsianWidth(segment.codePointAt(0) ?? 0);
 }
 
 /** Returns the columns of the widest of `texts`; 0 when there is none. */
@@ -65,8 +88,8 @@ export function truncate(text: string, columns: number): string {
   let kept = '';
   let width = 0;
   // By what is drawn as one: half an emoji would leave a joiner that nobody sees.
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    width += displayWidth(segment);
+  for (const { segment } of segmenter.segment(text)) {
+    width += segmentWidth(segment);
     if (width > columns - 1) break;
     kept += segment;
   }
@@ -163,11 +186,23 @@ export function jsonText(value: unknown, indent = 0): string {
   return lines.map(printable).join('\n');
 }
 
-/** Functions that paint a text; they return it as it is when there is no colour. */
-export type Colors = ReturnType<typeof pico.createColors>;
-
-/** One function of Colors. */
+/** Paints a text; returns it as it is when there is no colour. */
 export type Paint = (text: string) => string;
+
+const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'magenta', 'cyan'] as const;
+
+/** The styles of the command line. */
+export type Colors = Readonly<Record<(typeof STYLES)[number], Paint>> & { readonly isColorSupported: boolean };
+
+/** Returns the styles; without `isColorSupported` they change nothing. */
+export function createColors(isColorSupported: boolean): Colors {
+  // Whether the stream has colours is decided by `colorsFor`, not by Node.
+  const painted = STYLES.map((style): [string, Paint] => [
+    style,
+    isColorSupported ? (text) => styleText(style, text, { validateStream: false }) : (text) => text,
+  ]);
+  return { ...(Object.fromEntries(painted) as Record<(typeof STYLES)[number], Paint>), isColorSupported };
+}
 
 /**
  * Returns the colours for `stream`: none unless it is a terminal that has them,
@@ -178,9 +213,9 @@ export function colorsFor(
   env: Readonly<Record<string, string | undefined>>,
   wanted: boolean,
 ): Colors {
-  if (!wanted || isSet(env['NO_COLOR'])) return pico.createColors(false);
+  if (!wanted || isSet(env['NO_COLOR'])) return createColors(false);
   const isColorTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
-  return pico.createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
+  return createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
 }
 
 function isSet(value: string | undefined): boolean {
