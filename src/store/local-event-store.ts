@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
@@ -36,7 +37,7 @@ import {
 import type { StoreLog } from './follow/event-filter.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
-import { Reserve } from './files/reserve.js';
+import { Reserve, unwrittenBytes } from './files/reserve.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 import { originOf } from './writer.js';
 
@@ -405,7 +406,7 @@ export class LocalEventStore implements EventStore {
       if (!readOnly && !this.#wired.writer.hasFailed) {
         await checkpoints.write();
         await snapshotter.writeLast();
-        await log.flush(MAX_LOG_BYTES_AT_CLOSE);
+        if (unwrittenBytes(join(this.directory, 'log')) > MAX_LOG_BYTES_AT_CLOSE) await log.flush();
         await this.#reserve.keep();
       }
       // While the lock is still held: afterwards the file may be another owner's.

@@ -30,6 +30,7 @@ import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head, Log } from '../../log/log.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import { claimFolder, OWNER_FILE } from '../open/lock.js';
 import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 
@@ -48,22 +49,34 @@ export class BackupFolder {
   readonly #made = new Set<string>();
   readonly #unsynced = new Set<string>();
   #staged = 0;
+  #release: (() => Promise<void>) | undefined;
 
   constructor(directory: string) {
     this.directory = directory;
   }
 
-  /** Makes the place for files that are being written; what a killed backup left in it is removed. */
+  /**
+   * Makes the place for files that are being written, for this run alone; what a killed run left in it
+   * is removed.
+   * @throws {StoreError} STORE_LOCKED while another run writes to the directory
+   */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
     await makeDurableDirectory(this.directory, STAGING_FOLDER);
+    this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`);
     // The folder itself stays: it is what says that there may be files of a run that was not finished.
     await this.#try('tidy', STAGING_FOLDER, async () => {
-      for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
+      const left = (await readdir(staging)).filter((name) => name !== OWNER_FILE);
+      for (const name of left) await rm(join(staging, name), { recursive: true, force: true });
     });
   }
 
-  /** Removes the place for files that are being written. */
+  /** Lets other runs begin, whatever became of this one. */
+  async release(): Promise<void> {
+    await this.#release?.();
+  }
+
+  /** Removes the place for files that are being written, and lets other runs begin. */
   async end(): Promise<void> {
     await this.#try('tidy', STAGING_FOLDER, async () => {
       await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
@@ -349,8 +362,10 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
   try {
     const { head } = fixed;
     const checkpoint = await parts.checkpointAt(head);
-    const knownSize = await sizeOfFormer(folder, head, parts);
+    await sizeOfFormer(folder, head, parts);
     await folder.begin();
+    // Another run may have ended since: from here on this is the only one.
+    const knownSize = await sizeOfFormer(folder, head, parts);
     const writer = new BackupWriter(folder, await folder.files(), options);
     // The sidecar comes first: from here on the directory is known for a backup of this store.
     await writer.put(SIDECAR_FILE, sidecarBytes);
@@ -366,6 +381,7 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
     await folder.end();
     return { directory: folder.directory, storeId: sidecar.storeId, events: head.seq, checkpoint, ...writer.numbers() };
   } finally {
+    await folder.release();
     await parts.release(fixed);
   }
 }

@@ -20,7 +20,15 @@ import { readFailure } from '../../log/open-level.js';
 import { StoredRows } from '../../log/stored-rows.js';
 import { isBackup, verifyBackup } from '../backup/backup-reader.js';
 import { ioFailure, isThere, systemCode } from '../files/files.js';
-import { checkFree, claimDirectory, lockHolder, refuseSecondOwner, withOwner } from '../open/lock.js';
+import {
+  checkFree,
+  claimDirectory,
+  lockHolder,
+  refuseSecondOwner,
+  withOwner,
+  writerAtWork,
+  writtenState,
+} from '../open/lock.js';
 import { mustBeString } from '../argument-types.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import type { DatabaseFiles } from '../open/database-files.js';
@@ -110,7 +118,11 @@ export async function verifyStore(directory: string, options: VerifyOptions = {}
   await needStore(path);
   const release = await claimDirectory(path);
   try {
-    return await verifyClaimed(path, options);
+    const before = await writtenState(path);
+    const violations = await verifyClaimed(path, options);
+    // A writer that came meanwhile made and removed files that this took for damage.
+    if (violations.length > 0 && (await writtenState(path)) !== before) throw writerAtWork(path);
+    return violations;
   } finally {
     release();
   }
