@@ -38,7 +38,7 @@ import {
   CONTENT_FOLDER,
   digestOfName,
   linksIn,
-  namesIn,
+  namesBelow,
   STAGING_FOLDER,
   TILE_FOLDER,
 } from './backup-layout.js';
@@ -167,7 +167,7 @@ function invalid(path: string, why: string, cause?: unknown): StoreError {
 
 /** Whether `directory` holds a backup, whole or not: of a store, only what it shares with a backup may be left when its log is lost. */
 export async function isBackup(directory: string): Promise<boolean> {
-  const names = new Set((await namesIn(directory)) ?? []);
+  const names = new Set((await namesBelow(directory)) ?? []);
   if (names.has('log')) return false;
   if (names.has(TILE_FOLDER) || names.has('content')) return true;
   // The backup of a log without events is a checkpoint of nothing.
@@ -184,7 +184,7 @@ async function openBackupSource(
   report: Report,
   onBytes?: (bytes: number) => void,
 ): Promise<BackupSource> {
-  const names = (await namesIn(directory)) ?? [];
+  const names = (await namesBelow(directory)) ?? [];
   const isUnfinished = names.includes(STAGING_FOLDER);
   const hasCheckpoint = names.includes(CHECKPOINT_PATH);
   if (!hasCheckpoint && (isUnfinished || !names.some((name) => name === SIDECAR_FILE || name === TILE_FOLDER))) {

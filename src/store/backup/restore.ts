@@ -31,7 +31,7 @@ import {
   enclosure,
   isFile,
   isWithin,
-  namesIn,
+  namesBelow,
   realPathOf,
   type RestoreOptions,
   type RestoreReport,
@@ -202,7 +202,7 @@ async function needVacancy(target: string, source: string): Promise<string> {
   if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
-  const names = (await namesIn(directory)) ?? [];
+  const names = (await namesBelow(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
   if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
@@ -257,7 +257,7 @@ function buildName(directory: string, pid: number): string {
 async function removeLeftovers(directory: string): Promise<void> {
   const parent = dirname(directory);
   const beginning = `.${basename(directory)}.restoring-`;
-  for (const name of (await namesIn(parent)) ?? []) {
+  for (const name of (await namesBelow(parent)) ?? []) {
     const [, pid] = /^(\d+)-[0-9a-f]{12}$/.exec(name.startsWith(beginning) ? name.slice(beginning.length) : '') ?? [];
     if (pid === undefined || isBuilding(join(parent, name), Number(pid))) continue;
     try {
