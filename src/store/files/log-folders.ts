@@ -76,13 +76,13 @@ export async function removeLogCopies(directory: string): Promise<void> {
   await removeDurably(working);
 }
 
-interface CopyOptions {
-  readonly onProgress?: ((progress: { what: 'copy'; done: number; total: undefined }) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Copies the files of a log to `to`, which must not exist. */
-export async function copyLog(from: string, to: string, { onProgress, signal }: CopyOptions): Promise<void> {
+/** Copies the files of a log to `to`, which must not exist; calls `onCopied` with the bytes so far. */
+export async function copyLog(
+  from: string,
+  to: string,
+  onCopied: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   await makeDurableDirectory(to);
   try {
     let done = 0;
@@ -95,7 +95,7 @@ export async function copyLog(from: string, to: string, { onProgress, signal }: 
       // Never a second name for the same bytes: LevelDB that knows too little of its files writes over them.
       await copyFile(path, join(to, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       done += found.size;
-      onProgress?.({ what: 'copy', done, total: undefined });
+      onCopied(done);
     }
   } catch (error) {
     throw ioFailure(`copy the log ${from}`, error);

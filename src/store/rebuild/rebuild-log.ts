@@ -225,7 +225,7 @@ export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options:
 /** Whether LevelDB opens a copy of the log, and has every event in it. */
 async function isWholeCopy(folders: LogFolders, expected: number, options: RebuildOptions): Promise<boolean> {
   const copy = join(folders.working, 'copy');
-  await copyLog(folders.log, copy, options);
+  await copyLog(folders.log, copy, copyProgress(options), options.signal);
   try {
     const examined = await withDatabase(copy, (database) => examineLog(database, options));
     return lostEvents(examined, expected) === undefined;
@@ -237,6 +237,10 @@ async function isWholeCopy(folders: LogFolders, expected: number, options: Rebui
   }
 }
 
+function copyProgress({ onProgress }: RebuildOptions): (bytes: number) => void {
+  return (done) => onProgress?.({ what: 'copy', done, total: undefined });
+}
+
 async function salvageLog(
   folders: LogFolders,
   expected: number,
@@ -245,7 +249,7 @@ async function salvageLog(
 ): Promise<RebuiltLog> {
   const copy = join(folders.working, 'repaired');
   const fresh = join(folders.working, 'log');
-  await copyLog(folders.log, copy, options);
+  await copyLog(folders.log, copy, copyProgress(options), options.signal);
   await repairLevel(copy);
   const lostContent = await withDatabase(copy, async (database) => {
     const examined = await examineLog(database, options);
