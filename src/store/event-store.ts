@@ -19,7 +19,7 @@ import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 import { headsOf } from '../../projections/images.js';
 import type { EventStoreParts } from './wire-store.js';
-import { damagedLogs } from './rebuild/log-folders.js';
+import { damagedLogs } from './files/log-folders.js';
 
 export type { Head, LogPoint, ReferenceEntry };
 

@@ -316,7 +316,7 @@ export class LocalEventStore implements EventStore {
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#state.checkOpen();
     const { reader, rebuilds } = this.#wired;
-    const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-store.js'));
+    const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
       verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() }, options);
     if (!this.#state.readOnly) return verified();

@@ -6,7 +6,7 @@ import type { StoredEvent } from '../../src/model/events.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
 import type { ViolationCode } from '../../src/store/verify/verify-source.js';
-import { verifyStore } from '../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../src/store/verify-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A store that is closed and removed when the test ends, after a look that its files are those its log names. */

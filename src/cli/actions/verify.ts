@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { verifyStore } from '../../store/verify/verify-store.js';
+import { verifyStore } from '../../store/verify-store.js';
 import type { VerifyOptions, VerifyProgress, Violation } from '../../store/verify/verify-source.js';
 import type { VerifyFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';

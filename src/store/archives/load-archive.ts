@@ -18,13 +18,6 @@ import type { LoadOptions, LoadResult } from '../event-store.js';
 /** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
 
-/** An archive to be read once. */
-interface ArchiveSource {
-  readonly bytes: AsyncIterable<Uint8Array>;
-  /** Size in bytes, where it is known before. */
-  readonly total: number | undefined;
-}
-
 /**
  * Returns the archive file at `path`. It is opened when its first byte is asked for, and closed with the iterator;
  * the bytes fail with the same errors.
@@ -32,7 +25,9 @@ interface ArchiveSource {
  * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory, IO_FAILED when it
  *   cannot be read
  */
-export async function archiveFileSource(path: string): Promise<ArchiveSource> {
+export async function archiveFileSource(
+  path: string,
+): Promise<{ readonly bytes: AsyncIterable<Uint8Array>; readonly total: number }> {
   const facts = await stat(path).catch((error: unknown) => {
     throw readFailure(path, error);
   });
@@ -71,8 +66,6 @@ interface LoadParts {
   readonly isBlobNeeded: (digest: Digest) => boolean;
   readonly headSeq: () => number;
 }
-
-type LoadCommand = Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>;
 
 /** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
 export async function loadArchive(
@@ -157,7 +150,7 @@ function ownFile({ file, blob }: StagedLayer): StagedBlob {
 async function submitHolding(
   contents: ArchiveContents,
   { heldLayers, hasImage, port }: LoadParts,
-  command: LoadCommand,
+  command: Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>,
 ): Promise<LoadOutcome> {
   if (heldLayers === undefined) return port.submit(command);
   const images = contents.images.flatMap(({ id, image }) => {

@@ -94,12 +94,6 @@ export interface SaveParts {
   readonly isBlobNeeded: (digest: Digest) => boolean;
 }
 
-/** An archive that is settled, with the blobs it takes pinned. */
-interface PinnedArchive extends WrittenArchive {
-  /** Lets go of the blobs. */
-  readonly unpin: () => void;
-}
-
 /** Returns the archive of the named images as a stream. Its blobs are pinned until the stream ends. */
 export function saveArchive(names: readonly string[], options: SaveOptions, parts: SaveParts): Readable {
   const { chunks, unpin } = pinnedArchive(names, options, parts);
@@ -131,7 +125,7 @@ function pinnedArchive(
   options: SaveOptions,
   parts: SaveParts,
   nextBuffer?: NextBuffer,
-): PinnedArchive {
+): WrittenArchive & { readonly unpin: () => void } {
   const { format = 'docker', onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);

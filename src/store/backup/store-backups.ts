@@ -1,6 +1,7 @@
 import type { Views } from '../../../projections/views.js';
 import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import { Mutex } from '../files/files.js';
 import type { BlobStore } from '../layers/blob-store.js';
 import type { BackupOptions, BackupReport } from './backup-layout.js';
 import type { BackupParts, FixedStore } from './write-backup.js';
@@ -17,7 +18,7 @@ interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 
 /** The backups of an open store, one after another: two that go to one directory would meet there. */
 export class StoreBackups {
   readonly #parts: StoreBackupsParts;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Mutex();
 
   constructor(parts: StoreBackupsParts) {
     this.#parts = parts;
@@ -31,7 +32,7 @@ export class StoreBackups {
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     mustBeSignal('signal', options.signal);
     const { whenStill, blobs } = this.#parts;
-    const written = this.#last.then(async () => {
+    return this.#writing.run(async () => {
       const { writeBackup } = await loadCode('that backs up', import('./write-backup.js'));
       return writeBackup(target, options, {
         ...this.#parts,
@@ -40,13 +41,11 @@ export class StoreBackups {
         readBlob: (digest) => blobs.read(digest),
       });
     });
-    this.#last = written.catch(() => undefined);
-    return written;
   }
 
   /** Resolves when every backup that was asked for is written or failed. */
-  async settled(): Promise<void> {
-    await this.#last;
+  settled(): Promise<void> {
+    return this.#writing.settled();
   }
 
   // All of it in one turn: head, content and blobs are of one moment, and none of them can go before the backup has it.

@@ -13,7 +13,7 @@ import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from '../argu
 import { removeDurably } from '../files/files.js';
 import type { BlobCleaner, BlobStore } from '../layers/blob-store.js';
 import type { LayerHolds } from '../layers/layer-store.js';
-import { damagedLogs, removeLogCopies } from '../rebuild/log-folders.js';
+import { damagedLogs, removeLogCopies } from '../files/log-folders.js';
 import type { StoreState } from '../local-event-store.js';
 import { type CommandPort, type Origin, originOf } from '../writer.js';
 

@@ -14,6 +14,7 @@ import {
   ioFailure,
   isThere,
   makeDurableDirectory,
+  namesIn,
   nodeSha256,
   removeTemporaryFiles,
   syncDirectory,
@@ -32,7 +33,7 @@ import type { EventStoreParts, LayerPlace } from '../wire-store.js';
 import { CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
-import { isHalfRebuilt, logFolders, removeLogCopies } from '../rebuild/log-folders.js';
+import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
@@ -392,7 +393,7 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
 // written leaves a log in which nothing stands yet.
 async function refuseHalfAStore(directory: string): Promise<void> {
   const location = join(directory, 'log');
-  for (const name of await namesIn(location)) {
+  for (const name of (await namesIn(location)) ?? []) {
     if (!/\.(?:ldb|sst|log)$/.test(name)) continue;
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
@@ -442,14 +443,5 @@ async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
     if (!mayCreate)
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
     await makeDurableDirectory(path);
-  }
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioFailure(`read ${path}`, error);
   }
 }

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Digest } from '../../../src/model/digest.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';

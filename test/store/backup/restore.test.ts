@@ -12,7 +12,7 @@ import type { EventBody, StoredEvent } from '../../../src/model/events.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { nodeSha256 } from '../../../src/store/files/files.js';
 import { formatSidecar, newSidecar } from '../../../src/store/open/sidecar.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';

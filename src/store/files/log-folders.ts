@@ -2,8 +2,7 @@ import { constants, readdirSync } from 'node:fs';
 import { copyFile, lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../errors.js';
-import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/files.js';
-import type { RebuildOptions } from './rebuild.js';
+import { ioFailure, makeDurableDirectory, namesIn, removeDurably, syncDirectory } from './files.js';
 
 /*
  * A log is replaced by renames alone. `log.rebuilding` is where work is done; nothing in it matters. `log.rebuilt` is whole and
@@ -77,8 +76,13 @@ export async function removeLogCopies(directory: string): Promise<void> {
   await removeDurably(working);
 }
 
-/** Copies the files of a log to `to`, which must not exist. */
-export async function copyLog(from: string, to: string, { onProgress, signal }: RebuildOptions): Promise<void> {
+/** Copies the files of a log to `to`, which must not exist; calls `onCopied` with the bytes so far. */
+export async function copyLog(
+  from: string,
+  to: string,
+  onCopied: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   await makeDurableDirectory(to);
   try {
     let done = 0;
@@ -91,7 +95,7 @@ export async function copyLog(from: string, to: string, { onProgress, signal }: 
       // Never a second name for the same bytes: LevelDB that knows too little of its files writes over them.
       await copyFile(path, join(to, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       done += found.size;
-      onProgress?.({ what: 'copy', done, total: undefined });
+      onCopied(done);
     }
   } catch (error) {
     throw ioFailure(`copy the log ${from}`, error);
@@ -112,12 +116,7 @@ export async function swapLog(folders: LogFolders, fresh: string): Promise<strin
 
 /** Names of the files of a log, without what is not rows; none when there is no such folder. */
 async function rowFilesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).filter((name) => !NOT_ROWS.test(name));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioFailure(`read ${folder}`, error);
-  }
+  return ((await namesIn(folder)) ?? []).filter((name) => !NOT_ROWS.test(name));
 }
 
 async function renameDurably(from: string, to: string, directory: string): Promise<void> {

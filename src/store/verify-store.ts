@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkBlobs, checkDamagedLogs } from './content-check.js';
-import { checkpointClaims, verifySource } from './verify.js';
-import { snapshotClaims, viewDigestsOf } from './fold-check.js';
-import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './store-source.js';
+import { checkBlobs, checkDamagedLogs } from './verify/content-check.js';
+import { checkpointClaims, verifySource } from './verify/verify.js';
+import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
+import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
 import {
   checkVerifyOptions,
   type Reading,
@@ -11,15 +11,15 @@ import {
   type VerifyOptions,
   type VerifySource,
   type Violation,
-} from './verify-source.js';
-import type { Digest } from '../../model/digest.js';
-import type { EventStoreParts } from '../wire-store.js';
-import { isStoreError, StoreError } from '../../errors.js';
-import type { Database } from '../../log/log.js';
-import { readFailure } from '../../log/open-level.js';
-import { StoredRows } from '../../log/stored-rows.js';
-import { isBackup, verifyBackup } from '../backup/backup-reader.js';
-import { ioFailure, isThere, systemCode } from '../files/files.js';
+} from './verify/verify-source.js';
+import type { Digest } from '../model/digest.js';
+import type { EventStoreParts } from './wire-store.js';
+import { isStoreError, StoreError } from '../errors.js';
+import type { Database } from '../log/log.js';
+import { readFailure } from '../log/open-level.js';
+import { StoredRows } from '../log/stored-rows.js';
+import { isBackup, verifyBackup } from './backup/backup-reader.js';
+import { ioFailure, isThere, systemCode } from './files/files.js';
 import {
   checkFree,
   claimDirectory,
@@ -28,12 +28,12 @@ import {
   withOwner,
   writerAtWork,
   writtenState,
-} from '../open/lock.js';
-import { mustBeString } from '../argument-types.js';
-import { SIDECAR_FILE } from '../open/sidecar.js';
-import type { DatabaseFiles } from '../open/database-files.js';
-import { lookAtDatabase } from '../open/inspect-database.js';
-import { openDatabaseReadOnly } from '../open/read-only-database.js';
+} from './open/lock.js';
+import { mustBeString } from './argument-types.js';
+import { SIDECAR_FILE } from './open/sidecar.js';
+import type { DatabaseFiles } from './open/database-files.js';
+import { lookAtDatabase } from './open/inspect-database.js';
+import { openDatabaseReadOnly } from './open/read-only-database.js';
 
 /** Resolves with what is wrong with a store by itself, beside a log that cannot be opened: its checkpoint, snapshots and blobs. */
 async function verifyWithoutLog(
