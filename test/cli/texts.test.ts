@@ -2,22 +2,20 @@ import test, { type ExecutionContext } from 'ava';
 import { globMatcher } from '../../src/cli/query.js';
 import { Output, type OutputStream } from '../../src/cli/output.js';
 import { bar, progressBar } from '../../src/cli/render/progress.js';
+import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
-  displayWidth,
   durationText,
   isPrintable,
   jsonText,
   localText,
-  pad,
   paintJson,
   printable,
   sizeText,
-  truncate,
   createColors,
 } from '../../src/cli/render/text.js';
 import { tableLines, treeLines } from '../../src/cli/render/table.js';
 import { UsageError } from '../../src/cli/exit-codes.js';
-import { momentsOf, parseWhen } from '../../src/cli/when.js';
+import { momentsOf, parseWhen } from '../../src/cli/option-values.js';
 import type { When } from '../../src/store/past/audit.js';
 
 const mark = (kind: string) => (text: unknown) => `${kind}<${String(text)}>`;
@@ -228,6 +226,7 @@ test('a progress bar hides the cursor, draws ten times a second, and leaves noth
   bar.update(1_000, 2_000);
   time += 100;
   bar.update(1_500, undefined);
+  bar.update(2_000, 2_000);
   bar.end();
   bar.end();
   t.deepEqual(written.split('\r\u001b[2K'), [
@@ -235,6 +234,7 @@ test('a progress bar hides the cursor, draws ten times a second, and leaves noth
     `shop.tar  ${'░'.repeat(31)}  0 B of 2 kB`,
     `shop.tar  ${'█'.repeat(16)}${'░'.repeat(15)}  1 kB of 2 kB`,
     'shop.tar  1.5 kB',
+    `shop.tar  ${'█'.repeat(31)}  2 kB of 2 kB`,
     '\u001b[?25h',
   ]);
 });

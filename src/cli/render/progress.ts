@@ -1,6 +1,7 @@
 import type { CommandContext } from '../context.js';
 import type { CliIo } from '../output.js';
-import { displayWidth, sizeText, truncate } from './text.js';
+import { displayWidth, truncate } from './display-width.js';
+import { sizeText } from './text.js';
 
 /** A bar on the standard error that shows how far a command is; silent where nobody watches. */
 export interface Progress {
@@ -32,17 +33,23 @@ export function progressBar(
   const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - SIZE_COLUMNS));
   const barColumns = Math.max(LEAST_BAR_COLUMNS, Math.min(40, columns - displayWidth(shown) - SIZE_COLUMNS));
   let drawnAt: number | undefined;
+  let state: readonly [done: number, total: number | undefined] = [0, 0];
+  const draw = (): void => void err.stream.write(`${CLEAR_LINE}${shown}  ${stateText(...state, barColumns, textOf)}`);
   return {
     update: (done, total) => {
       const now = io.now();
-      if (drawnAt !== undefined && Math.abs(now - drawnAt) < REDRAW_INTERVAL_MS) return;
-      const start = drawnAt === undefined ? HIDE_CURSOR : '';
+      state = [done, total];
+      if (drawnAt === undefined) err.stream.write(HIDE_CURSOR);
+      else if (Math.abs(now - drawnAt) < REDRAW_INTERVAL_MS) return;
       drawnAt = now;
-      err.stream.write(`${start}${CLEAR_LINE}${shown}  ${stateText(done, total, barColumns, textOf)}`);
+      draw();
     },
     end: () => {
-      if (drawnAt !== undefined) err.stream.write(`${CLEAR_LINE}${SHOW_CURSOR}`);
+      if (drawnAt === undefined) return;
       drawnAt = undefined;
+      // How far it came shows until the line goes, also where all of it was quick.
+      draw();
+      err.stream.write(`${CLEAR_LINE}${SHOW_CURSOR}`);
     },
   };
 }

@@ -1,17 +1,44 @@
 import { isStoreError } from '../../errors.js';
 import type { RestoreReport } from '../../store/backup/backup-layout.js';
-import { restoreStore } from '../../store/backup/restore.js';
+import { restoreStore } from '../../store/on-demand.js';
 import type { Violation } from '../../store/verify/verify-source.js';
-import type { RestoreFlags } from '../command-flags.js';
+import { type Grammar, nonEmptyText } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
-import { printable, sizeText } from '../render/text.js';
+import { option, repeated } from '../option-values.js';
 import { progressBar } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
+interface RestoreFlags {
+  /** Files with checkpoints. */
+  readonly against?: readonly string[];
+  /** The verifier key, or a file with it. */
+  readonly key?: string;
+}
+
 /** `imagelog restore`: makes the store of a backup that verifies. */
-export async function restore(context: CommandContext, source: string, { against, key }: RestoreFlags): Promise<void> {
+export const restoreGrammar: Grammar = () => ({
+  about:
+    'Verifies the whole backup, and then makes the store: the same events, images, names and layer files. The directory of the ' +
+    'store must not be there. Positions of consumers are not in a backup.',
+  examples: [
+    ['imagelog restore /mnt/backup/images --store /srv/images', 'make the store anew'],
+    [
+      'imagelog restore /mnt/backup/images --against monday.checkpoint',
+      'only if it holds what you kept a checkpoint of',
+    ],
+  ],
+  arguments: [['the directory of the backup']],
+  options: [
+    option('--against <file>', 'a checkpoint that the backup must contain; may be repeated', repeated),
+    option('--key <verifier>', 'the key that must have signed its checkpoint, or a file with it', nonEmptyText),
+  ],
+  action: restore,
+});
+
+async function restore(context: CommandContext, source: string, { against, key }: RestoreFlags): Promise<void> {
   const progress = progressBar(context, printable(source));
   let report: RestoreReport;
   try {

@@ -1,13 +1,27 @@
 import { canonicalReference } from '../../model/reference.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
+import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading } from '../open-for.js';
+import { referenceName } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
 import { utcText } from '../render/text.js';
 import { timelineLines } from '../render/timeline.js';
 
 /** `imagelog refs`: the life of a reference, drawn; with `--json` each period in which it stood for an image. */
-export async function refs(context: CommandContext, name: string): Promise<void> {
+export const refsGrammar: Grammar = () => ({
+  about:
+    'Says what it stands for, draws its life on a strip of time, and gives each period a row, the newest first. ' +
+    'With --json the oldest first: one object for each period in which it stood for an image.',
+  examples: [
+    ['imagelog refs shop/app:prod', 'draw what it pointed at, when, and by whom'],
+    ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],
+  ],
+  arguments: [['the reference', referenceName]],
+  action: refs,
+});
+
+async function refs(context: CommandContext, name: string): Promise<void> {
   await using reading = await openReading(context);
   const reference = canonicalReference(name);
   const intervals = intervalsUpTo(await reading.store.referenceHistory(reference), reading.seq);

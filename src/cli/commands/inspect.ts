@@ -1,16 +1,30 @@
 import { StoreError } from '../../errors.js';
-import type { Descriptor } from '../../model/events.js';
 import type { ImageId } from '../../model/digest.js';
+import type { Descriptor } from '../../model/events.js';
 import type { Image } from '../../model/image.js';
+import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { imageFacts } from '../image-facts.js';
 import { openReading, type Reading } from '../open-for.js';
 import { findImage, layerChain, type LayerTable } from '../query.js';
-import { imageFacts } from '../image-facts.js';
-import { jsonText, paintJson, utcText } from '../render/text.js';
 import { platformText } from '../render/image-table.js';
+import { jsonText, paintJson, utcText } from '../render/text.js';
 
 /** `imagelog inspect`: a JSON array of images, indented and painted on a terminal; with `--json` one a line. */
-export async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {
+export const inspectGrammar: Grammar = () => ({
+  about:
+    'Prints a JSON array with the config and what follows from it; with --json one object a line. ' +
+    'In the past also of images that were deleted since.',
+  examples: [
+    ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
+    ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],
+    ['imagelog inspect --json shop/app:1.0 | jq .config.config.Env', 'take one thing out of it'],
+  ],
+  arguments: [['references, ids or the first digits of ids']],
+  action: inspect,
+});
+
+async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {
   await using reading = await openReading(context);
   const source = reading.images;
   const layers = source.layers.map();

@@ -1,9 +1,23 @@
 import type { BackupReport } from '../../store/backup/backup-layout.js';
+import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
-import { printable, sizeText } from '../render/text.js';
 import { progressBar } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
+
+/** `imagelog backup`: writes to a directory what the backup in it lacks. */
+export const backupGrammar: Grammar = () => ({
+  about:
+    'The directory is a tlog-tiles log (C2SP), with content and layer files beside it, and any static web server can serve it. The next ' +
+    'run writes only what is new, and removes what was erased. Until a run is done, the backup before it stands.',
+  examples: [
+    ['imagelog backup /mnt/backup/images', 'make a backup, or bring it up to date'],
+    ['imagelog backup /mnt/backup/images --key log.key', 'the same, with a checkpoint that is signed'],
+  ],
+  arguments: [['the directory of the backup']],
+  action: backup,
+});
 
 const OWN_HINTS = {
   STORE_LOCKED: 'the process that has the store open can back it up itself, by `store.backup(directory)`',
@@ -11,8 +25,7 @@ const OWN_HINTS = {
   CHECKPOINT_FORKED: 'the backup is of another copy of this store; keep it, and back up to another directory',
 } as const;
 
-/** `imagelog backup`: writes to a directory what the backup in it lacks. */
-export async function backup(context: CommandContext, directory: string): Promise<void> {
+async function backup(context: CommandContext, directory: string): Promise<void> {
   const report = await writeBackup(context, directory).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });

@@ -1,22 +1,40 @@
 import { StoreError } from '../../errors.js';
 import type { ChainId, ImageId } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
+import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
+import { option } from '../option-values.js';
 import { findImage, referenceEntry } from '../query.js';
 import { printable } from '../render/text.js';
-import { familiarReference } from '../../model/reference.js';
+
+/**
+ * `imagelog rm`: removes each name by itself, as `docker rmi` does. A name
+ * that cannot be removed does not keep the others from it; the run then fails with the first error.
+ */
+export const rmGrammar: Grammar = () => ({
+  about:
+    'By reference: removes the reference, and the image when that was its last one and it has no children. ' +
+    'By id: removes the image and its reference; refused when it has children or several references, unless --force. ' +
+    'The log keeps what was there.',
+  examples: [
+    ['imagelog rm shop/app:1.0', 'remove a reference, and the image that only it named'],
+    ['imagelog rm --reason "CVE-2026-1234" cb4c372bec4c', 'remove an image, and keep why'],
+    ['imagelog rm --force cb4c372bec4c', 'remove an image that others were made from'],
+    ['imagelog rm $(imagelog images --quiet --filter dangling=true)', 'remove what nothing names or uses'],
+  ],
+  arguments: [['references, ids or the first digits of ids']],
+  options: [option('--force', 'also when it has children or other references')],
+  action: rm,
+});
 
 /** One thing that a removal did. */
 type Removal =
   | { readonly untagged: string; readonly image: ImageId }
   | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
 
-/**
- * `imagelog rm`: removes each name by itself, as `docker rmi` does. A name
- * that cannot be removed does not keep the others from it; the run then fails with the first error.
- */
-export async function rm(
+async function rm(
   context: CommandContext,
   names: readonly string[],
   { force = false }: { readonly force?: boolean },

@@ -1,20 +1,51 @@
-import { addAbortSignal } from 'node:stream';
 import { basename } from 'node:path';
-import type { EventStore, LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/event-store.js';
-import type { LoadFlags } from '../command-flags.js';
-import { type CommandContext, writeJson } from '../context.js';
-import { noticeLine } from '../failure.js';
-import { openFor } from '../open-for.js';
-import { pad, printable, shortId, widest } from '../render/text.js';
-import { progressBar } from '../render/progress.js';
+import { addAbortSignal } from 'node:stream';
 import { formatPlatform } from '../../model/platform.js';
 import { familiarReference } from '../../model/reference.js';
+import type { EventStore, LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/event-store.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { noticeLine } from '../failure.js';
+import { openFor } from '../open-for.js';
+import { option, platformName, referenceName } from '../option-values.js';
+import { pad, widest } from '../render/display-width.js';
+import { progressBar } from '../render/progress.js';
+import { printable, shortId } from '../render/text.js';
+
+interface LoadFlags {
+  readonly platform?: string;
+  readonly allPlatforms?: boolean;
+  /** False with `--no-overwrite`. */
+  readonly overwrite: boolean;
+  readonly tag?: string;
+}
+
+/** `imagelog load`: loads each archive as one transaction and says what came and what moved. */
+export const loadGrammar: Grammar = () => ({
+  about:
+    'Reads what `docker save`, podman, skopeo or crane write, and OCI image layouts in a tar, ' +
+    'plain or compressed. Each archive is one transaction: it is loaded whole or not at all.',
+  examples: [
+    ['imagelog load shop.tar', 'load an archive, and create the store when there is none'],
+    ['docker save shop/app:1.0 | imagelog load', 'load from a pipe'],
+    ['imagelog load --platform linux/arm64 multi.tar', 'load one platform of a multi-platform archive'],
+    ['imagelog load --no-overwrite --reason "nightly build" shop.tar', 'fail instead of moving a tag, and keep why'],
+    ['imagelog load --tag shop/app:nightly build.tar', 'name the only image of an archive'],
+  ],
+  arguments: [['archives; `-`, or none at all, is the standard input']],
+  options: [
+    option('--platform <platform>', 'only this platform of multi-platform images', platformName),
+    option('--all-platforms', 'fail when the archive lacks a platform that it names'),
+    option('--no-overwrite', 'fail when a reference would move to another image'),
+    option('--tag <reference>', 'one more reference for the only image', referenceName),
+  ],
+  action: load,
+});
 
 const STDIN = '-';
 
-/** `imagelog load`: loads each archive as one transaction and says what came and what moved. */
-export async function load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void> {
+async function load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void> {
   const sources = files.length === 0 ? [STDIN] : files;
   if (sources.includes(STDIN) && context.io.stdin.isTTY === true) {
     throw new UsageError('the standard input is a terminal: name an archive, or give one through a pipe');

@@ -1,10 +1,20 @@
 import type { StoreStats } from '../../store/event-store.js';
+import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-for.js';
-import { localText, pad, printable, sizeText, utcText, widest } from '../render/text.js';
+import { pad, widest } from '../render/display-width.js';
+import { localText, printable, sizeText, utcText } from '../render/text.js';
 
 /** `imagelog stats`: what there is or was, in numbers. */
-export async function stats(context: CommandContext): Promise<void> {
+export const statsGrammar: Grammar = () => ({
+  examples: [
+    ['imagelog stats', 'count images, references, layers and events'],
+    ['imagelog stats --json | jq .blobBytes', 'take one number'],
+  ],
+  action: stats,
+});
+
+async function stats(context: CommandContext): Promise<void> {
   await using reading = await openReading(context);
   const { directory } = reading.store;
   const { createdAt, lastEventAt, ...numbers } = statsOf(reading);

@@ -1,6 +1,69 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { StoreError } from '../errors.js';
+import { parseDigest } from '../model/digest.js';
+import { parsePlatform } from '../model/platform.js';
+import { parseReference } from '../model/reference.js';
 import { parseMoment } from '../model/timestamp.js';
 import type { When } from '../store/past/audit.js';
 import type { EventStore } from '../store/event-store.js';
+
+/** Returns an option, and what reads its value. */
+export function option<Value>(
+  flags: string,
+  description: string,
+  parse?: (text: string, before: Value) => Value,
+): Option {
+  const made = new Option(flags, description);
+  return parse === undefined ? made : made.argParser(parse);
+}
+
+/** Returns a parser of whole numbers of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** Returns a parser of points in time, as `parseWhen` reads them. */
+export function pointInTime(now: () => number): (text: string) => When {
+  return (text) => {
+    const when = parseWhen(text, now());
+    if (when !== undefined) return when;
+    throw new InvalidArgumentError(WHEN_EXPECTED);
+  };
+}
+
+/** Returns `text`, which is a digest. */
+export function digestText(text: string): string {
+  return checked(text, parseDigest);
+}
+
+/** Returns `text`, which is a platform. */
+export function platformName(text: string): string {
+  return checked(text, parsePlatform);
+}
+
+/** Returns `text`, which is a reference. */
+export function referenceName(text: string): string {
+  return checked(text, parseReference);
+}
+
+/** Collects the values of an option that may be repeated. */
+export function repeated(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function checked(text: string, parse: (text: string) => unknown): string {
+  try {
+    parse(text);
+    return text;
+  } catch (error) {
+    if (error instanceof StoreError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+}
 
 /** The word for the end of the log, whatever the clock says. */
 export const NOW = 'now';
