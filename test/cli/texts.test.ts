@@ -13,7 +13,7 @@ import {
   sizeText,
   createColors,
 } from '../../src/cli/render/text.js';
-import { tableLines, treeLines } from '../../src/cli/render/table.js';
+import { treeLines } from '../../src/cli/render/table.js';
 import { UsageError } from '../../src/cli/exit-codes.js';
 import { momentsOf, parseWhen } from '../../src/cli/option-values.js';
 import type { When } from '../../src/store/past/audit.js';
@@ -167,11 +167,6 @@ test('a cut never leaves half an emoji', (t) => {
   t.is(truncate('👨‍👩‍👧👨‍👩‍👧', 2), '…');
 });
 
-test('JSON of a string of many megabytes is painted', (t) => {
-  const text = jsonText({ key: '\u007f'.repeat(4_000_000) });
-  t.is(paintJson(text, createColors(true)), `{\u001b[36m"key"\u001b[39m:\u001b[32m${text.slice(7, -1)}\u001b[39m}`);
-});
-
 test('JSON is painted by what its tokens are', (t) => {
   const colors = {
     ...createColors(true),
@@ -204,13 +199,6 @@ test('a tree of any depth is drawn', (t) => {
     branches.map(({ node, branch }) => `${branch}${node}`),
     ['a', '├─ b', '│  └─ d', '└─ c'],
   );
-});
-
-test('a table of more rows than a call takes arguments is drawn', (t) => {
-  const rows = Array.from({ length: 200_000 }, (_, at) => [`${at}`]);
-  const lines = tableLines([{ title: 'AT' }], rows, { colors: createColors(false) });
-  t.is(lines.length, rows.length + 1);
-  t.is(lines.at(-1), '199999');
 });
 
 test('a progress bar hides the cursor, draws ten times a second, and leaves nothing behind', (t) => {

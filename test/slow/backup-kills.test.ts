@@ -52,7 +52,6 @@ async function goOn(store: EventStore, round: number): Promise<void> {
 }
 
 test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run goes on`, async (t) => {
-  t.timeout(600_000);
   const random = seeded(t);
   const root = await temporaryDirectory(t);
   const [directory, target] = [join(root, 'store'), join(root, 'backup')];
@@ -84,7 +83,6 @@ test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new
 });
 
 test(`a restore that is killed, ${ROUNDS} times, leaves no store or a whole one, and the next clears up`, async (t) => {
-  t.timeout(600_000);
   const random = seeded(t);
   const root = await temporaryDirectory(t);
   const [directory, source] = [join(root, 'store'), join(root, 'backup')];

@@ -155,7 +155,6 @@ for (const kind of Object.keys(plants) as (keyof typeof plants)[]) {
   test.serial(
     `nothing outside is changed, and nothing waited for, by a store with this planted: ${kind}`,
     async (t) => {
-      t.timeout(300_000);
       const harms: string[] = [];
       for (const path of [...own, ...PASSING].filter((each) => each !== 'log' || !MOVED.includes(kind)))
         harms.push(...[await harm(t, path, kind)].filter((each) => each !== undefined));
@@ -166,7 +165,6 @@ for (const kind of Object.keys(plants) as (keyof typeof plants)[]) {
 
 for (const kind of ['movedAway', 'secondName'] as const) {
   test.serial(`LevelDB writes nothing over what stands under the names that it gives next: ${kind}`, async (t) => {
-    t.timeout(300_000);
     const harms: string[] = [];
     for (const path of NUMBERED.filter((name) => !own.includes(name)))
       harms.push(...[await harm(t, path, kind)].filter((each) => each !== undefined));

@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { flippedOutcome } from './flipped-bit.js';
-import { logFiles, makeWholeStore, removeWholeStore, type WholeStore } from './whole-store.js';
+import { flippedOutcome } from '../store/damage/flipped-bit.js';
+import { logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../store/damage/whole-store.js';
 
 let whole: WholeStore;
 test.before(async () => {

@@ -4,7 +4,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { isStoreError, StoreError } from '../../src/errors.js';
 import { fixturePath } from '../support/fixtures.js';
-import { readBytes } from './read-fixture.js';
+import { readBytes } from '../archive/read-fixture.js';
 
 const NAMES = ['crane-app.tar', 'oci-all.tar', 'oci-zstd.tar', 'docker25-untagged.tar', 'skopeo-twice-1.tar'];
 const STAGE_ALL = { maxMemoryFileBytes: 0 };

@@ -1,10 +1,10 @@
 import test from 'ava';
 import { Packr } from 'msgpackr';
-import { formatEventRow, parseEventRow } from '../../src/log/rows.js';
-import { leafInput } from '../../src/log/merkle.js';
-import { decodeRecord, encodeRecord } from '../../src/log/record.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
-import { anyEvent } from '../support/event-arbitraries.js';
+import { formatEventRow, parseEventRow } from '../../../src/log/rows.js';
+import { leafInput } from '../../../src/log/merkle.js';
+import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { anyEvent } from '../../support/event-arbitraries.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';

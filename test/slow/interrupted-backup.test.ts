@@ -1,17 +1,17 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Digest } from '../../../src/model/digest.js';
-import { restoreStore } from '../../../src/store/backup/restore.js';
-import type { EventStore } from '../../../src/store/event-store.js';
-import { verifyStore } from '../../../src/store/verify-store.js';
-import { filesBelow } from '../../support/filesystem-copy.js';
-import { idNamed, imageConfig } from '../../support/image-configs.js';
-import { rejection } from '../../support/rejection.js';
-import { temporaryDirectory } from '../../support/temporary-directory.js';
-import { openTestStore } from '../../support/test-store.js';
-import { archivePath } from '../fixture-archives.js';
-import { isBackupOf, newBackup } from './restored-store.js';
+import type { Digest } from '../../src/model/digest.js';
+import { restoreStore } from '../../src/store/backup/restore.js';
+import type { EventStore } from '../../src/store/event-store.js';
+import { verifyStore } from '../../src/store/verify-store.js';
+import { filesBelow } from '../support/filesystem-copy.js';
+import { idNamed, imageConfig } from '../support/image-configs.js';
+import { rejection } from '../support/rejection.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { openTestStore } from '../support/test-store.js';
+import { archivePath } from '../store/fixture-archives.js';
+import { isBackupOf, newBackup } from '../store/backup/restored-store.js';
 
 /** Removes every image, and erases every config, manifest and index that is left. */
 async function eraseAll(t: ExecutionContext, store: EventStore): Promise<void> {

@@ -5,24 +5,24 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { formatCheckpoint } from '../../../src/log/checkpoint.js';
-import { entriesPath, formatEntries, Frontier, leafHash, TILE_WIDTH } from '../../../src/log/merkle.js';
-import { encodeRecord } from '../../../src/log/record.js';
-import type { EventBody, StoredEvent } from '../../../src/model/events.js';
-import { restoreStore } from '../../../src/store/backup/restore.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
-import { formatSidecar, newSidecar } from '../../../src/store/open/sidecar.js';
-import { verifyStore } from '../../../src/store/verify-store.js';
-import { filesBelow } from '../../support/filesystem-copy.js';
-import { idNamed, imageConfig } from '../../support/image-configs.js';
-import { rejection } from '../../support/rejection.js';
-import { creationOf, eventsFrom } from '../../support/stored-event.js';
-import { temporaryDirectory } from '../../support/temporary-directory.js';
-import { openTestStore } from '../../support/test-store.js';
-import { archivePath } from '../fixture-archives.js';
-import { newBackup } from './restored-store.js';
+import { formatCheckpoint } from '../../src/log/checkpoint.js';
+import { entriesPath, formatEntries, Frontier, leafHash, TILE_WIDTH } from '../../src/log/merkle.js';
+import { encodeRecord } from '../../src/log/record.js';
+import type { EventBody, StoredEvent } from '../../src/model/events.js';
+import { restoreStore } from '../../src/store/backup/restore.js';
+import { nodeSha256 } from '../../src/store/files/files.js';
+import { formatSidecar, newSidecar } from '../../src/store/open/sidecar.js';
+import { verifyStore } from '../../src/store/verify-store.js';
+import { filesBelow } from '../support/filesystem-copy.js';
+import { idNamed, imageConfig } from '../support/image-configs.js';
+import { rejection } from '../support/rejection.js';
+import { creationOf, eventsFrom } from '../support/stored-event.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { openTestStore } from '../support/test-store.js';
+import { archivePath } from '../store/fixture-archives.js';
+import { newBackup } from '../store/backup/restored-store.js';
 
-const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 /** The backup of a store with images, layers, names, a deletion, and more events than a tile holds. */
 async function richBackup(t: ExecutionContext): Promise<string> {
@@ -56,7 +56,6 @@ function names(path: string, text: string): boolean {
 }
 
 test('a backup of which any file is missing, cut short or changed is refused, and the file is named', async (t) => {
-  t.timeout(300_000);
   const source = await richBackup(t);
   const target = join(await temporaryDirectory(t), 'store');
   for (const path of (await filesBelow(source)).keys()) {
@@ -82,7 +81,6 @@ test('a backup of which any file is missing, cut short or changed is refused, an
 });
 
 test('of a backup of 160,000 events that lacks all leaf hashes, each is said', async (t) => {
-  t.timeout(120_000);
   const events = 160_000;
   const source = join(await temporaryDirectory(t), 'backup');
   const origin = 'example.com/many';

@@ -12,7 +12,7 @@ import { rejection } from '../support/rejection.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { openTestLog, tamper } from '../support/test-log.js';
-import { referenceRoot } from './merkle/reference-tree.js';
+import { referenceRoot } from '../log/merkle/reference-tree.js';
 
 /** Appends `count` events as one batch, and returns their leaf hashes, by the portable hash. */
 async function appendGroup(log: LevelLog, count: number): Promise<Uint8Array[]> {

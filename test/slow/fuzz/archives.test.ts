@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
-import { isStoreError } from '../../src/errors.js';
-import { fixturePath } from '../support/fixtures.js';
-import { footprint, temporaryStore } from '../store/temporary-store.js';
+import { isStoreError } from '../../../src/errors.js';
+import { fixturePath } from '../../support/fixtures.js';
+import { footprint, temporaryStore } from '../../store/temporary-store.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';
 

@@ -5,8 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import ts from 'typescript';
-import { fixturePath, projectRoot } from './support/fixtures.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
+import { fixturePath, projectRoot } from '../support/fixtures.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const run = promisify(execFile);
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');

@@ -7,11 +7,11 @@ import {
   parseCheckpoint,
   parseProof,
   signCheckpoint,
-} from '../../src/log/checkpoint.js';
-import { formatEntries, parseEntries, parseTilePath, tilePath, tilesOfTree } from '../../src/log/merkle.js';
-import { formatNote, generatePrivateKey, parseNote, parsePrivateKey, parseVerifierKey } from '../../src/log/note.js';
-import { fixturePath } from '../support/fixtures.js';
-import { bytesOf } from '../support/text-bytes.js';
+} from '../../../src/log/checkpoint.js';
+import { formatEntries, parseEntries, parseTilePath, tilePath, tilesOfTree } from '../../../src/log/merkle.js';
+import { formatNote, generatePrivateKey, parseNote, parsePrivateKey, parseVerifierKey } from '../../../src/log/note.js';
+import { fixturePath } from '../../support/fixtures.js';
+import { bytesOf } from '../../support/text-bytes.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';

@@ -1,4 +1,4 @@
-import { type ErrorCode, isStoreError } from '../../src/errors.js';
+import { type ErrorCode, isStoreError } from '../../../src/errors.js';
 
 /** What `read` returns, or undefined when it fails with a StoreError of one of these codes. Any other failure is thrown. */
 export async function allowedFailure<Value>(

@@ -3,10 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const run = promisify(execFile);
-const BENCH = fileURLToPath(new URL('../../../scripts/bench/main.js', import.meta.url));
+const BENCH = fileURLToPath(new URL('../../scripts/bench/main.js', import.meta.url));
 
 /** One line of the report, as a program gets it. */
 interface Line {

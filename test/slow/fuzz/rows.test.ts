@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { formatPosition, parsePosition } from '../../src/log/rows.js';
-import { parseManifest, parseRecordFile, parseWriteBatch } from '../../src/log/leveldb/log-files.js';
-import { tableFaults } from '../../src/log/leveldb/table.js';
-import { seqsOfRow, subjectRows } from '../../src/log/subject-index.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
-import { creationOf, eventsFrom } from '../support/stored-event.js';
+import { formatPosition, parsePosition } from '../../../src/log/rows.js';
+import { parseManifest, parseRecordFile, parseWriteBatch } from '../../../src/log/leveldb/log-files.js';
+import { tableFaults } from '../../../src/log/leveldb/table.js';
+import { seqsOfRow, subjectRows } from '../../../src/log/subject-index.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { creationOf, eventsFrom } from '../../support/stored-event.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';

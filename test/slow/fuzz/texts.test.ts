@@ -1,10 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MAX_REFERENCE_LENGTH } from '../../src/limits.js';
-import { newFromJSON } from '../../src/model/image.js';
-import { formatReference, parseReference } from '../../src/model/reference.js';
-import { imageConfig } from '../support/image-configs.js';
-import { bytesOf } from '../support/text-bytes.js';
+import { MAX_REFERENCE_LENGTH } from '../../../src/limits.js';
+import { newFromJSON } from '../../../src/model/image.js';
+import { formatReference, parseReference } from '../../../src/model/reference.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { bytesOf } from '../../support/text-bytes.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';

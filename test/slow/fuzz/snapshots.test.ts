@@ -1,13 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { SnapshotDamage } from '../../projections/snapshot-format.js';
-import { createViews } from '../../projections/views.js';
-import { decodeViews, encodeViews, openViews } from '../../projections/views-codec.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
-import { parseSnapshot } from '../../src/store/snapshots/snapshot-folder.js';
-import { eventStreams } from '../support/event-streams.js';
-import { plainViews } from '../support/plain-views.js';
-import { bytesOf } from '../support/text-bytes.js';
+import { SnapshotDamage } from '../../../projections/snapshot-format.js';
+import { createViews } from '../../../projections/views.js';
+import { decodeViews, encodeViews, openViews } from '../../../projections/views-codec.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { parseSnapshot } from '../../../src/store/snapshots/snapshot-folder.js';
+import { eventStreams } from '../../support/event-streams.js';
+import { plainViews } from '../../support/plain-views.js';
+import { bytesOf } from '../../support/text-bytes.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';
 
