@@ -21,7 +21,7 @@ import { headsOf } from '../../projections/images.js';
 import type { EventStoreParts } from './wire-store.js';
 import { damagedLogs } from './rebuild/log-folders.js';
 
-export type { Head, LogPoint, ReferenceEntry };
+export type { Head, ReferenceEntry };
 
 /** Who does a write and why; goes into the envelope of its events. */
 export interface WriteOptions {

@@ -130,3 +130,11 @@ test('the package is small: at most 60 files, and nothing of the checkout', asyn
     [],
   );
 });
+
+test('the package exports at most 120 names', async (t) => {
+  const declarations = await readFile(join(folder, 'node_modules', 'imagelog', 'dist', 'index.d.ts'), 'utf8');
+  const names = [...declarations.matchAll(/^export (?:type )?\{([^}]*)\};$/gm)].flatMap(([, list = '']) =>
+    list.split(','),
+  );
+  t.true(names.length > 100 && names.length <= 120, String(names.length));
+});
