@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FileHandle } from 'node:fs/promises';
 import type { ReferenceEntry } from '../../projections/references.js';
-import type { Head, LogPoint } from '../log/log.js';
+import type { Head } from '../log/log.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
@@ -21,7 +21,7 @@ import { headsOf } from '../../projections/images.js';
 import type { EventStoreParts } from './wire-store.js';
 import { damagedLogs } from './files/log-folders.js';
 
-export type { Head, LogPoint, ReferenceEntry };
+export type { Head, ReferenceEntry };
 
 /** Who does a write and why; goes into the envelope of its events. */
 export interface WriteOptions {
