@@ -9,8 +9,8 @@ export { newFSStoreBackend, newImageStore, openStore, rebuildStore, restoreStore
 export type { OpenRebuildOptions, RebuildOptions, RebuildProgress, RebuildResult } from './store/rebuild/rebuild.js';
 export type { ImageStoreOptions } from './store/docker-backend.js';
 export { createExporter, type Exporter } from './store/archives/save-archive.js';
+export type { EventStore, StoreStats } from './store/event-store.js';
 export type {
-  EventStore,
   LoadedImage,
   LoadedReference,
   LoadOptions,
@@ -18,11 +18,11 @@ export type {
   OpenOptions,
   ResolveOptions,
   SaveOptions,
-  StoreStats,
-} from './store/event-store.js';
+} from './store/store.js';
 export type {
   DigestWalkFunc,
   Head,
+  ImageReads,
   Layer,
   LayerGetReleaser,
   LayerMetadata,
@@ -32,7 +32,7 @@ export type {
   Store,
   StoreBackend,
   WriteOptions,
-} from './store/event-store.js';
+} from './store/store.js';
 export type {
   ErasedContent,
   EraseOptions,
@@ -41,7 +41,7 @@ export type {
   PrunedContent,
   PruneOptions,
   PruneResult,
-} from './store/commands/erase.js';
+} from './store/erase.js';
 export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from './store/backup/backup-layout.js';
 export type { WrittenSnapshot } from './store/snapshots/snapshotter.js';
 export type { Consumer, ConsumerOptions, Consumers, ConsumerState } from './store/consumers/consumer.js';
@@ -51,7 +51,6 @@ export type {
   AuditReads,
   Change,
   HistoryOptions,
-  ImageReads,
   PastStore,
   ReferenceInterval,
   StoreDiff,

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../model/events.js';
 import { familiarReference } from '../model/reference.js';
 import type { Change, StoreDiff } from '../store/past/audit.js';
-import type { ReferenceEntry } from '../store/event-store.js';
+import type { ReferenceEntry } from '../store/store.js';
 import { metadataFields, metadataText } from './events.js';
 import { platformText } from './render/image-table.js';
 import { shortId, sizeText } from './render/text.js';

@@ -1,7 +1,8 @@
 import { loadCode } from '../errors.js';
 import type { RestoreOptions, RestoreReport } from './backup/backup-layout.js';
 import type { ImageStoreOptions } from './docker-backend.js';
-import type { EventStore, LayerGetReleaser, OpenOptions, Store, StoreBackend } from './event-store.js';
+import type { EventStore } from './event-store.js';
+import type { LayerGetReleaser, OpenOptions, Store, StoreBackend } from './store.js';
 import type { CheckpointSigner } from './keys.js';
 import type { RebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } from '../limits.js';
 import type { EventBody, StoredEvent } from '../model/events.js';
-import type { WriteOptions } from './event-store.js';
+import type { WriteOptions } from './store.js';
 import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
 import type { Page, Views } from '../../projections/views.js';
 import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';

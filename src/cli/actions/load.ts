@@ -1,6 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { basename } from 'node:path';
-import type { EventStore, LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/event-store.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
 import type { LoadFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';

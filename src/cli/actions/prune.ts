@@ -1,4 +1,4 @@
-import type { PrunedContent, PruneResult } from '../../store/commands/erase.js';
+import type { PrunedContent, PruneResult } from '../../store/erase.js';
 import type { PruneFlags } from '../command-flags.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';

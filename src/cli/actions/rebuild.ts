@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { bytesToHex } from '../../model/digest.js';
 import { readSigner } from '../../store/keys.js';
 import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild.js';
-import { damagedLogs } from '../../store/rebuild/log-folders.js';
+import { damagedLogs } from '../../store/open/log-folders.js';
 import { rebuildStore } from '../../store/rebuild/rebuild-store.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';

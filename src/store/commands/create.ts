@@ -1,8 +1,9 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import { checkHistory, checkOS, type Image } from '../../model/image.js';
-import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { EventBody } from '../../model/events.js';
+import { createChainId } from '../../model/rootfs.js';
 import { nodeSha256 } from '../files/files.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
@@ -112,4 +113,11 @@ function needLayer(state: DecisionState, chainId: ChainId): void {
   throw new StoreError('LAYER_MISSING', `the image needs the layer chain ${chainId}, which is not in the store`, {
     data: { chainId },
   });
+}
+
+/** Returns the chain of the layer `diffId` on top of `parent` (OCI image spec, config.md, Layer ChainID). */
+export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
+  // The chain of one layer is its diff id, so a parent chain can stand where the first diff id would.
+  const below: string | undefined = parent;
+  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId], nodeSha256) as ChainId;
 }

@@ -1,7 +1,7 @@
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
-import type { Erasure, ManifestEntry } from '../../../projections/content.js';
+import type { Erasure, ErasuresView, ManifestEntry } from '../../../projections/content.js';
 import type { ImageEntry } from '../../../projections/image-table.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { ConsumerPosition } from '../../log/log.js';
@@ -106,6 +106,21 @@ export function needImage(state: Pick<DecisionState, 'image'>, id: ImageId): Ima
 export function imageNotFound(id: string): StoreError {
   const shown = String(id).slice(0, 100);
   return new StoreError('IMAGE_NOT_FOUND', `no image ${shown}`, { data: { image: shown } });
+}
+
+/** Refuses content that was erased, with when, by whom and why. @throws {StoreError} CONTENT_ERASED */
+export function refuseErased(erasures: ErasuresView, digest: Digest): void {
+  const erasure = erasures.get(digest);
+  if (erasure !== undefined) throw contentErased(erasure);
+}
+
+/** Returns the error of a look for something that was erased. */
+export function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
+  const at = new Date(time).toISOString();
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return new StoreError('CONTENT_ERASED', `${digest} was erased at ${at} by ${actor} (event ${seq})${why}`, {
+    data: { digest, size, seq, time, actor, reason },
+  });
 }
 
 /*

@@ -1,6 +1,6 @@
 import type { ChainId, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, LayerRemoved } from '../../model/events.js';
-import type { LayerMetadata } from '../event-store.js';
+import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, needImage } from './decision.js';
 
 /** The layers that go when a chain is given up, top first: as events and as facts for the caller. */

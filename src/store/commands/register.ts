@@ -4,7 +4,7 @@ import type { ChainId } from '../../model/digest.js';
 import type { LayerFacts } from '../../model/events.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 import { removeUnusedLayers } from './delete.js';
-import type { LayerMetadata } from '../event-store.js';
+import type { LayerMetadata } from '../store.js';
 
 /** A layer on its way in: all but the size of its chain. */
 export type NewLayer = Omit<LayerFacts, 'size'>;

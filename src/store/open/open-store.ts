@@ -6,7 +6,8 @@ import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } f
 import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
-import type { EventStore, LayerGetReleaser, OpenOptions } from '../event-store.js';
+import type { EventStore } from '../event-store.js';
+import type { LayerGetReleaser, OpenOptions } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
 import {
@@ -26,11 +27,11 @@ import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
-import type { EventStoreParts, LayerPlace } from '../wire-store.js';
+import { type LayerPlace, StoreContext } from '../context.js';
 import { CHECKPOINT_FILE, CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
-import { isHalfRebuilt, logFolders, removeLogCopies } from '../rebuild/log-folders.js';
+import { isHalfRebuilt, logFolders, removeLogCopies } from './log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
@@ -291,7 +292,7 @@ async function openParts(
   const { layers } = options;
   const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
   const heldLayers = layers === undefined || layers === 'none' ? undefined : await takeHolds(layers, viewSet);
-  const parts: EventStoreParts = {
+  const context = new StoreContext({
     directory,
     sidecar,
     log,
@@ -308,8 +309,8 @@ async function openParts(
     now: options.now ?? Date.now,
     onNotice,
     onClosed,
-  };
-  return new LocalEventStore(parts);
+  });
+  return new LocalEventStore(context);
 }
 
 // An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.

@@ -27,7 +27,7 @@ import { inspectDatabase } from '../open/inspect-database.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
-import { copyLog, type LogFolders, swapLog } from './log-folders.js';
+import { copyLog, type LogFolders, swapLog } from '../open/log-folders.js';
 
 /** What the events of a database are, each looked at by itself. */
 interface ExaminedLog {

@@ -34,7 +34,7 @@ import { MAX_NOTE_BYTES } from '../../limits.js';
 import { ioFailure, NotAFile, readRegularFile, systemCode } from '../files/files.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
-import { damagedLogs } from '../rebuild/log-folders.js';
+import { damagedLogs } from '../open/log-folders.js';
 
 /**
  * Resolves with which store a directory, or a backup, is of; undefined when its sidecar is missing or damaged, which is reported.

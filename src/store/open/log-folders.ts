@@ -3,7 +3,6 @@ import { copyFile, lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, removeDurably, syncDirectory, systemCode } from '../files/files.js';
-import type { RebuildOptions } from './rebuild.js';
 
 /*
  * A log is replaced by renames alone. `log.rebuilding` is where work is done; nothing in it matters. `log.rebuilt` is whole and
@@ -78,7 +77,17 @@ export async function removeLogCopies(directory: string): Promise<void> {
 }
 
 /** Copies the files of a log to `to`, which must not exist. */
-export async function copyLog(from: string, to: string, { onProgress, signal }: RebuildOptions): Promise<void> {
+export async function copyLog(
+  from: string,
+  to: string,
+  options: {
+    readonly onProgress?:
+      | ((progress: { readonly what: 'copy'; readonly done: number; readonly total: undefined }) => void)
+      | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<void> {
+  const { onProgress, signal } = options;
   await makeDurableDirectory(to);
   try {
     let done = 0;
