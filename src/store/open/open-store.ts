@@ -10,6 +10,7 @@ import type { EventStore } from '../event-store.js';
 import type { LayerGetReleaser, OpenOptions } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
+import { openLevel } from '../../log/open-level.js';
 import {
   ioFailure,
   isThere,
@@ -21,7 +22,8 @@ import {
   systemCode,
   temporaryPath,
 } from '../files/files.js';
-import { checkDatabase, databaseFiles, newestTables } from './inspect-database.js';
+import { type DatabaseFiles, databaseFiles } from './database-files.js';
+import { checkDatabase, newestTables } from './inspect-database.js';
 import type { ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
@@ -188,8 +190,8 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
       if (sidecar === undefined) throw noStore(path);
       await refuseHalfRebuilt(path);
       // Each block of a table is checked when it is read.
-      await checkDatabase(join(path, 'log'), { maxTableBytes: 0 });
-      return await openReader(path, sidecar, options);
+      const { files } = await checkDatabase(join(path, 'log'), { maxTableBytes: 0 });
+      return await openReader(path, sidecar, options, files);
     } catch (error) {
       // A checkpoint that was written after the log was opened is of events that this reader does not see, and no damage.
       const isRace = isStoreError(error) && error.kind === 'Corrupt' && (await storeState(path)) !== before;
@@ -198,17 +200,33 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
   }
 }
 
-function openLogForReading(directory: string): Promise<LevelLog> {
+/** Returns what gives `value` to its first call: an open log keeps its `openDatabase`, and would keep bytes that were read. */
+function givenOnce<Value>(value: Value | undefined): () => Value | undefined {
+  let left = value;
+  return () => {
+    const given = left;
+    left = undefined;
+    return given;
+  };
+}
+
+function openLogForReading(directory: string, read: DatabaseFiles | undefined): Promise<LevelLog> {
+  const files = givenOnce(read);
   return LevelLog.open(join(directory, 'log'), {
     createIfMissing: false,
     readOnly: true,
     hash: nodeSha256,
-    openDatabase: openDatabaseReadOnly,
+    openDatabase: (location) => openDatabaseReadOnly(location, files()),
   });
 }
 
-async function openReader(path: string, sidecar: Sidecar, options: CheckedOptions): Promise<EventStore> {
-  const log = await openLogForReading(path);
+async function openReader(
+  path: string,
+  sidecar: Sidecar,
+  options: CheckedOptions,
+  files: DatabaseFiles | undefined,
+): Promise<EventStore> {
+  const log = await openLogForReading(path, files);
   try {
     return await openParts(path, log, sidecar, options, () => undefined);
   } catch (error) {
@@ -329,12 +347,13 @@ async function openLog(
   wholeTables: WholeTables,
 ): Promise<LevelLog> {
   try {
-    if (sidecar !== undefined) await checkBeforeOpening(directory, sidecar, options, wholeTables);
+    const read = sidecar && (await checkBeforeOpening(directory, sidecar, options, wholeTables));
+    const logs = givenOnce(read?.logs);
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
       hash: nodeSha256,
-      openDatabase,
+      openDatabase: (location, mayCreate) => openDatabase(location, mayCreate, openLevel, logs()),
       freeBytes: () => freeBytes(directory),
       onNotice: options.onNotice,
     });
@@ -349,14 +368,15 @@ async function checkBeforeOpening(
   { origin }: Sidecar,
   options: CheckedOptions,
   wholeTables: WholeTables,
-): Promise<void> {
-  const { isTorn } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
-  if (!isTorn) return;
+): Promise<DatabaseFiles | undefined> {
+  const { isTorn, files } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
+  if (!isTorn) return files;
   // The torn end may be damage and not what a crash left: then the log must stay as it is, for a rebuild to save what is there.
-  const log = await openLogForReading(directory);
+  const log = await openLogForReading(directory, files);
   try {
     const { signer, onNotice } = options;
     await new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check();
+    return files;
   } finally {
     await log.close();
   }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_TABLE_TRUST_MS } from '../../limits.js';
 import { readRegularFile, replaceHint } from '../files/files.js';
-import type { DatabaseFile } from './inspect-database.js';
+import type { DatabaseFile } from './database-files.js';
 import { bootIdentity } from './lock.js';
 
 /** Name of the file that says which tables were found whole. It may be deleted: then they are read again. */

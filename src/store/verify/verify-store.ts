@@ -23,6 +23,7 @@ import { ioFailure, isThere, systemCode } from '../files/files.js';
 import { checkFree, claimDirectory, lockHolder, refuseSecondOwner, withOwner } from '../open/lock.js';
 import { mustBeString } from '../argument-types.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
+import type { DatabaseFiles } from '../open/database-files.js';
 import { lookAtDatabase } from '../open/inspect-database.js';
 import { openDatabaseReadOnly } from '../open/read-only-database.js';
 
@@ -120,7 +121,7 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   const parts = { identity, files, checkpoint: await files.checkpoint(), snapshots: await files.snapshots() };
   const location = join(path, 'log');
   await refuseLocked(path, location);
-  const { faults } = await lookAtDatabase(
+  const { faults, files: read } = await lookAtDatabase(
     location,
     options.fast === true ? undefined : { maxTableBytes: Number.POSITIVE_INFINITY },
   );
@@ -129,16 +130,17 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
     return violations.concat(await verifyWithoutLog(parts, options));
   }
-  return violations.concat(await verifyDatabase(location, parts, options));
+  return violations.concat(await verifyDatabase(location, read, parts, options));
 }
 
 // Not opened by LevelDB, which replays its write-ahead log, and drops for good what is damaged in it.
 async function verifyDatabase(
   location: string,
+  read: DatabaseFiles | undefined,
   parts: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
 ): Promise<Violation[]> {
-  const database = await openDatabaseReadOnly(location).catch((error: unknown) => error);
+  const database = await openDatabaseReadOnly(location, read).catch((error: unknown) => error);
   if (database instanceof Error) {
     if (!isStoreError(database, 'LOG_CORRUPT') && !isStoreError(database, 'LOG_FAILED')) throw database;
     const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: database.message };

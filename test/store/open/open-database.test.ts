@@ -1,4 +1,5 @@
-import { readdirSync, truncateSync } from 'node:fs';
+import fs, { readdirSync, truncateSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../../src/log/log.js';
@@ -60,4 +61,40 @@ test('writes go on after a write-ahead log was put back', async (t) => {
     t.deepEqual(await store.verify(), []);
   }
   t.is(await eventsIn(directory), EVENTS + 1);
+});
+
+/** Counts how often each file of the log at `location` is opened by Node; LevelDB opens them by itself. */
+async function opened(location: string, run: () => Promise<unknown>): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  const { openSync } = fs;
+  const { open } = fs.promises;
+  const noting = <Rest extends unknown[], Result>(call: (path: fs.PathLike, ...rest: Rest) => Result) => {
+    return (path: fs.PathLike, ...rest: Rest): Result => {
+      const name = String(path).startsWith(`${location}/`) ? String(path).slice(location.length + 1) : undefined;
+      if (name !== undefined) counts[name] = (counts[name] ?? 0) + 1;
+      return call(path, ...rest);
+    };
+  };
+  Object.assign(fs, { openSync: noting(openSync) });
+  Object.assign(fs.promises, { open: noting(open) });
+  syncBuiltinESMExports();
+  try {
+    await run();
+  } finally {
+    Object.assign(fs, { openSync });
+    Object.assign(fs.promises, { open });
+    syncBuiltinESMExports();
+  }
+  return counts;
+}
+
+test.serial('an open reads the MANIFEST and the write-ahead log once, and a reader syncs what it read', async (t) => {
+  const { directory, location } = await closedLog(t);
+  const names = readdirSync(location);
+  const manifest = names.find((name) => name.startsWith('MANIFEST')) as string;
+  const log = names.find((name) => name.endsWith('.log')) as string;
+  const read = await opened(location, async () => (await openStore(directory, { readOnly: true })).close());
+  t.like(read, { [manifest]: 1, [log]: 2 });
+  const written = await opened(location, async () => (await openStore(directory, { create: false })).close());
+  t.like(written, { [manifest]: 1, [log]: 1 });
 });

@@ -2,13 +2,8 @@ import { lstat, readdir, readFile, stat, symlink, truncate, utimes, writeFile } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_TABLE_TRUST_MS } from '../../../src/limits.js';
-import {
-  checkDatabase,
-  type DatabaseFile,
-  databaseFiles,
-  inspectTables,
-  newestTables,
-} from '../../../src/store/open/inspect-database.js';
+import { type DatabaseFile, databaseFiles } from '../../../src/store/open/database-files.js';
+import { checkDatabase, inspectTables, newestTables } from '../../../src/store/open/inspect-database.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { bootIdentity } from '../../../src/store/open/lock.js';
 import { WHOLE_TABLES_FILE, WholeTables } from '../../../src/store/open/whole-tables.js';
@@ -57,8 +52,9 @@ async function isRead(t: ExecutionContext, directory: string, table: string): Pr
   t.regex(error.message, new RegExp(`the table ${table} is damaged between`));
 }
 
-function look(directory: string, wholeTables: WholeTables): Promise<{ readonly isTorn: boolean }> {
-  return checkDatabase(join(directory, 'log'), newestTables(wholeTables));
+async function look(directory: string, wholeTables: WholeTables): Promise<{ readonly isTorn: boolean }> {
+  const { isTorn } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
+  return { isTorn };
 }
 
 async function remembered(directory: string): Promise<string[]> {
