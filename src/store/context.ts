@@ -5,9 +5,9 @@ import type { Log } from '../log/log.js';
 import type { Digest, ImageId } from '../model/digest.js';
 import { StoredConfig } from '../model/stored-image.js';
 import { readClock } from '../model/timestamp.js';
-import type { ImagePolicy } from './commands/create.js';
+import type { ImagePolicy } from './commands/images.js';
 import { type Decide, refuseErased } from './commands/decision.js';
-import { EventReader } from './follow/event-reader.js';
+import { EventReader } from './follow/log-feed.js';
 import { BlobCleaner, type BlobStore } from './layers/blob-store.js';
 import { type HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
@@ -16,9 +16,6 @@ import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
 import type { Snapshotter } from './snapshots/snapshotter.js';
 import type { WriteOptions } from './store.js';
 import { originOf, Writer } from './writer.js';
-
-/** Where an event store keeps layers: with itself, elsewhere, or not at all. */
-export type LayerPlace = 'own' | 'elsewhere' | 'none';
 
 /** What opening a store gives its context. */
 interface OpenedStore {
@@ -31,7 +28,8 @@ interface OpenedStore {
   /** Views that have folded the log to its head. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
-  readonly layerPlace: LayerPlace;
+  /** Where it keeps layers: with itself, elsewhere, or not at all. */
+  readonly layerPlace: 'own' | 'elsewhere' | 'none';
   /** The holds on layers kept elsewhere. */
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
@@ -56,7 +54,7 @@ export class StoreContext implements OpenedStore {
   readonly viewSet: ViewSet;
   readonly views: Views;
   readonly blobs: BlobStore;
-  readonly layerPlace: LayerPlace;
+  readonly layerPlace: OpenedStore['layerPlace'];
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;

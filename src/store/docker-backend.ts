@@ -19,11 +19,11 @@ import { hostOs } from '../model/platform.js';
 import { checkOS, type Image, newFromJSON } from '../model/image.js';
 import { StoredConfig } from '../model/stored-image.js';
 import type { EventBody } from '../model/events.js';
-import { chainOf, imageCreated } from './commands/create.js';
+import { chainOf, imageCreated } from './commands/images.js';
 import { readClock } from '../model/timestamp.js';
 import { HeldLayers } from './layers/layer-store.js';
 import { ImageStore } from './images.js';
-import { type Command, type CommandPort, type Origin, stampEvents } from './writer.js';
+import { type Command, type Origin, stampEvents, type Writer } from './writer.js';
 
 /** What `newFSStoreBackend` of the library does, which says how. */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
@@ -169,7 +169,7 @@ const RESTORED: Origin = { actor: 'restore', reason: undefined, requestId: undef
  * Carries the decisions of the image store out on a StoreBackend, one command after another. The events number
  * this process's changes only: a backend keeps states, not history.
  */
-class BackendPort implements CommandPort {
+class BackendPort implements Pick<Writer, 'submit'> {
   readonly #backend: StoreBackend;
   readonly #viewSet: ViewSet;
   readonly #now: () => number;

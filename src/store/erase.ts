@@ -4,17 +4,10 @@ import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
 import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
-import type { ContentErased, EventBody, StoredEvent } from '../model/events.js';
+import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
-import {
-  contentErased,
-  type ContentUsers,
-  type Decide,
-  type DecisionState,
-  neededContent,
-  NotedState,
-} from './commands/decision.js';
-import { type RemovedLayers, removeLayers } from './commands/delete.js';
+import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
+import { removeLayers } from './commands/layers.js';
 import type { StoreContext } from './context.js';
 import { removeDurably } from './files/files.js';
 import { damagedLogs, removeLogCopies } from './open/log-folders.js';
@@ -175,7 +168,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   );
 }
 
-function refuseUsed(digest: Digest, { images, references, layers }: ContentUsers): void {
+function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<DecisionState['usersOf']>): void {
   const chains = layers.map(({ chainId }) => chainId);
   const users = [
     ...images.map((image) => `the image ${image}`),
@@ -230,7 +223,7 @@ function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Deci
   return (state) => {
     const { contents, chains } = candidates();
     const removed = removeLayers(state, chains);
-    const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed)];
+    const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed.events)];
     const erased = pruned.map(({ digest, size }): ContentErased => ({ type: 'ContentErased', digest, size }));
     const events: EventBody[] = [...removed.events, ...erased];
     const ofLog = pruned.filter(({ kind }) => kind !== 'blob').map(({ digest }) => digest);
@@ -254,9 +247,9 @@ function* unneeded(
   }
 }
 
-function* freedBlobs(state: DecisionState, { events }: RemovedLayers): Generator<PrunedContent> {
+function* freedBlobs(state: DecisionState, removed: readonly LayerRemoved[]): Generator<PrunedContent> {
   const freed = new Map<Digest, number>();
-  for (const { blob } of events) {
+  for (const { blob } of removed) {
     const uses = (freed.get(blob.digest) ?? 0) + 1;
     freed.set(blob.digest, uses);
     if (uses === state.usesOfBlob(blob.digest)) yield { digest: blob.digest, kind: 'blob', size: blob.size };

@@ -10,9 +10,8 @@ import { canonicalReference } from '../model/reference.js';
 import { type StoredConfig, storedImage } from '../model/stored-image.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import { mustBeString } from './argument-types.js';
-import { chainOf, decideCreate, type ImagePolicy, type NewImage } from './commands/create.js';
+import { chainOf, decideCreate, decideDelete, type ImagePolicy } from './commands/images.js';
 import { type Decide, imageNotFound } from './commands/decision.js';
-import { decideDelete } from './commands/delete.js';
 import {
   BUILT_LOCALLY_KEY,
   checkMetadataKey,
@@ -27,15 +26,15 @@ import { referenceNotFound } from './commands/tag.js';
 import { nodeSha256 } from './files/files.js';
 import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
-import { type CommandPort, originOf } from './writer.js';
+import { originOf, type Writer } from './writer.js';
 
 /**
  * What an image store is over: the context of an event store, or a backend of the caller's, which has
  * no log, no references and no layers.
  */
-export interface ImageContext {
+interface ImageContext {
   readonly views: Views;
-  readonly writer: CommandPort;
+  readonly writer: Pick<Writer, 'submit'>;
   readonly policy: ImagePolicy;
   /** The holds on layers kept elsewhere; undefined when layers are part of the views, or not kept at all. */
   readonly heldLayers: HeldLayers | undefined;
@@ -191,10 +190,10 @@ export class ImageStore extends StoreReader implements Store {
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
     // The caller may reuse its buffer while the command waits.
     const bytes = new Uint8Array(config);
-    const incoming: NewImage = { id: digestOf(bytes, nodeSha256) as ImageId, config: bytes, image: newFromJSON(bytes) };
+    const incoming = { id: digestOf(bytes, nodeSha256) as ImageId, config: bytes, image: newFromJSON(bytes) };
     const decide = decideCreate(incoming, policy);
     const chainId = chainOf(incoming.image);
-    if (heldLayers === undefined || chainId === undefined) return (await this.#submit(decide, options)).id;
+    if (heldLayers === undefined || chainId === undefined) return this.#submit(decide, options);
     const { id } = incoming;
     const hasImage = (image: ImageId): boolean => views.images.has(image);
     await heldLayers.around([{ id, chainId }], hasImage, (holding) => this.#submit(holding(decide), options));

@@ -9,9 +9,9 @@ import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
-import { type Command, type Origin, originOf } from '../writer.js';
-import { chainOf } from '../commands/create.js';
-import { decideLoad, type LoadOutcome, type LoadPolicy } from '../commands/load.js';
+import { type Command, originOf } from '../writer.js';
+import { chainOf } from '../commands/images.js';
+import { decideLoad } from '../commands/load.js';
 import type { StoreContext } from '../context.js';
 import { StoreReader } from '../images.js';
 import type { LoadOptions, LoadResult } from '../store.js';
@@ -63,6 +63,7 @@ function readFailure(path: string, error: unknown): StoreError {
   return new StoreError('IO_FAILED', `cannot read ${path}: ${found}`, options);
 }
 
+type LoadOutcome = Omit<LoadResult, 'seq'>;
 type LoadCommand = Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>;
 
 /** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
@@ -87,13 +88,13 @@ export async function loadArchive(
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
-    const policy: LoadPolicy = {
+    const decide = decideLoad(named, {
       images: context.policy,
       keepsLayers: context.layerPlace === 'own',
       overwrite: options.overwrite ?? true,
       readImage: (id) => new StoreReader(context).get(id),
-    };
-    return await commit(named, policy, origin, context);
+    });
+    return await commit(named, { decide, origin }, context);
   } finally {
     await contents.discard();
   }
@@ -106,15 +107,9 @@ function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): vo
   mustBeSignal('signal', signal);
 }
 
-async function commit(
-  contents: ArchiveContents,
-  policy: LoadPolicy,
-  origin: Origin,
-  context: StoreContext,
-): Promise<LoadResult> {
-  const { blobs, isBlobNeeded, reader } = context;
-  const decide = decideLoad(contents, policy);
-  const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
+async function commit(contents: ArchiveContents, command: LoadCommand, context: StoreContext): Promise<LoadResult> {
+  const { blobs, isBlobNeeded, layerPlace, reader } = context;
+  const staged = layerPlace === 'own' ? stagedBlobs(contents) : [];
   for (const { digest } of staged) blobs.pin(digest);
   try {
     // Also those that are needed already: a file that was lost comes back with its archive.
@@ -124,7 +119,7 @@ async function commit(
     const committed = (lastSeq: number): void => {
       seq = lastSeq;
     };
-    const outcome = await submitHolding(contents, context, { decide, origin, committed });
+    const outcome = await submitHolding(contents, context, { ...command, committed });
     return { ...outcome, seq: seq ?? reader.head.seq };
   } finally {
     for (const { digest } of staged) blobs.unpin(digest);

@@ -9,7 +9,7 @@ import { StoreError } from '../../errors.js';
 import { childrenOf, hasChildren, parentOf } from '../../../projections/images.js';
 
 /** What needs some content or a blob. */
-export interface ContentUsers {
+interface ContentUsers {
   /** Images whose config it is, or that came with a manifest which it is or names. */
   readonly images: readonly ImageId[];
   /** References that stand for it. */

@@ -1,3 +1,4 @@
+import type { Subscription } from 'rxjs';
 import type { Page } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
 import type { ConsumerPosition } from '../../log/log.js';
@@ -25,10 +26,11 @@ export class NamedConsumers implements Consumers {
   /** Consumers that are being reset or removed: nobody may take them meanwhile. */
   readonly #changing = new Set<string>();
   #nudgedAt = 0;
+  /** From the first consumer on: a store without any folds no page for them. */
+  #folded: Subscription | undefined;
 
   constructor(context: StoreContext) {
     this.#context = context;
-    context.viewSet.folded$.subscribe((page) => this.#noteFolded(page));
   }
 
   consumer(name: string, options: ConsumerOptions = {}): Consumer {
@@ -54,6 +56,7 @@ export class NamedConsumers implements Consumers {
       onClosed: () => this.#held.delete(name),
     });
     this.#held.set(name, consumer);
+    this.#folded ??= this.#context.viewSet.folded$.subscribe((page) => this.#noteFolded(page));
     return consumer;
   }
 

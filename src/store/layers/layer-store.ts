@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type ChainId, type DiffId, type Digest, digestFromHash, type ImageId } from '../../model/digest.js';
-import { chainOnTop } from '../commands/create.js';
-import { type Command, type CommandPort, type Origin, originOf } from '../writer.js';
+import { type Command, type Origin, originOf, type Writer } from '../writer.js';
 import { type Decide, type HoldCounts, unchanged } from '../commands/decision.js';
 import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions } from '../store.js';
 import { isStoreError, StoreError } from '../../errors.js';
@@ -11,7 +10,7 @@ import type { Views } from '../../../projections/views.js';
 import { decompress } from '../../tar/decompress.js';
 import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
 import { type BlobStore, byteChunks, type StagedBlob } from './blob-store.js';
-import { decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/register.js';
+import { chainOnTop, decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/layers.js';
 
 /** Counts the callers that hold each chain, and knows which chains are going. Holds are of this process and end with it. */
 export class LayerHolds implements HoldCounts {
@@ -189,7 +188,7 @@ function decideHolding<Result>(
 /** The context of a store, as far as its layers need it: it stands above this folder. */
 interface LayersContext {
   readonly views: Pick<Views, 'layers'>;
-  readonly writer: CommandPort;
+  readonly writer: Pick<Writer, 'submit'>;
   readonly blobs: BlobStore;
   readonly holds: LayerHolds;
   readonly actor: string;

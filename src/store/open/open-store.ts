@@ -29,7 +29,7 @@ import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
-import { type LayerPlace, StoreContext } from '../context.js';
+import { StoreContext } from '../context.js';
 import { CHECKPOINT_FILE, CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
@@ -308,7 +308,7 @@ async function openParts(
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
   const { layers } = options;
-  const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
+  const layerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
   const heldLayers = layers === undefined || layers === 'none' ? undefined : await takeHolds(layers, viewSet);
   const context = new StoreContext({
     directory,

@@ -24,7 +24,7 @@ import { referenceNotFound } from '../commands/tag.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, StoreReader } from '../images.js';
-import { layerNotFound } from '../commands/register.js';
+import { layerNotFound } from '../commands/layers.js';
 import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
 
 /**
