@@ -3,14 +3,21 @@ import type { Readable } from 'node:stream';
 import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
-import { type ImageId, isDigest } from '../model/digest.js';
+import { type Digest, type ImageId, isDigest } from '../model/digest.js';
 import type { StoredEvent, Subject } from '../model/events.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
 import { mustBeBoolean, mustBeObject, mustBeString } from './argument-types.js';
 import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
 import { StoreBackups } from './backup/store-backups.js';
-import { decideClearMetadata, decideSetMetadata } from './commands/metadata.js';
+import { imageNotFound, refuseErased } from './commands/decision.js';
+import {
+  checkMetadataKey,
+  decideClearMetadata,
+  decideClearParent,
+  decideSetMetadata,
+  PARENT_KEY,
+} from './commands/metadata.js';
 import { decideTag, decideUntag } from './commands/tag.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
@@ -20,9 +27,8 @@ import type { EventStore, StoreStats } from './event-store.js';
 import { type ConsistencyProof, type InclusionProof, type ProveOptions, StoreEvidence } from './evidence.js';
 import { Reserve } from './files/reserve.js';
 import type { StoreLog } from './follow/event-filter.js';
-import { ImageStore } from './images.js';
+import { findMetadata, ImageStore } from './images.js';
 import { LocalLayers } from './layers/layer-store.js';
-import { LogBackend } from './log-backend.js';
 import { refuseWriter, removeOwner } from './open/lock.js';
 import { damagedLogs } from './open/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
@@ -37,6 +43,7 @@ import {
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {
+  DigestWalkFunc,
   LayerMetadata,
   LayerStore,
   LoadOptions,
@@ -326,6 +333,68 @@ export class LocalEventStore extends ImageStore implements EventStore {
       }
     }
   }
+}
+
+/**
+ * The raw side of an event store: configs and metadata as Docker's StoreBackend has them. Unlike a
+ * filesystem it refuses what is no image config, and the metadata `parent` is the image's parent.
+ */
+class LogBackend implements StoreBackend {
+  readonly #context: StoreContext;
+  readonly #images: ImageStore;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#images = new ImageStore(context);
+  }
+
+  walk(visit: DigestWalkFunc): void {
+    this.#context.checkOpen();
+    for (const id of [...this.#context.views.images.ids()].sort()) visit(id);
+  }
+
+  get(digest: Digest): Uint8Array {
+    const { views } = this.#context;
+    this.#context.checkOpen();
+    if (views.images.has(digest as ImageId)) return this.#context.readConfig(digest as ImageId).bytes();
+    refuseErased(views.erasures, digest);
+    throw imageNotFound(digest);
+  }
+
+  set(data: Uint8Array): Promise<Digest> {
+    return this.#images.create(data);
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    await this.#images.delete(digest as ImageId);
+  }
+
+  async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
+    const id = digest as ImageId;
+    if (key === PARENT_KEY) await this.#images.setParent(id, parentIn(value, id));
+    else await this.#context.submit(decideSetMetadata(id, key, value));
+  }
+
+  getMetadata(digest: Digest, key: string): Uint8Array {
+    return this.#images.getMetadata(digest as ImageId, key);
+  }
+
+  // As in a filesystem, what is not there is deleted already.
+  async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    this.#context.checkOpen();
+    const id = digest as ImageId;
+    checkMetadataKey(key);
+    if (findMetadata(this.#context.views, id, key) === undefined) return;
+    await this.#context.submit(key === PARENT_KEY ? decideClearParent(id) : decideClearMetadata(id, key));
+  }
+}
+
+function parentIn(value: Uint8Array, id: ImageId): ImageId {
+  const parent = new TextDecoder().decode(value);
+  if (isDigest(parent)) return parent as ImageId;
+  throw new StoreError('METADATA_INVALID', `the metadata parent of ${id} must be an image id`, {
+    data: { image: id, parent: parent.slice(0, 100) },
+  });
 }
 
 function layersUnavailable({ directory, layerPlace }: StoreContext): StoreError {

@@ -60,7 +60,6 @@ const storePlaces: readonly string[] = [
   'images.ts',
   'docker-backend.ts',
   'context.ts',
-  'log-backend.ts',
   'evidence.ts',
   'own-projections.ts',
   'consumers/',

@@ -247,7 +247,7 @@ interface LiveSourceOptions {
  * The stretches of a log from one seq on, for ever: from the database as long as the reader is behind, from memory when it
  * has all but the newest page, and at the head it is parked until an event comes that passes its filter.
  */
-export class LiveSource implements StretchSource {
+class LiveSource implements StretchSource {
   readonly #log: Log;
   readonly #feed: LogFeed;
   readonly #filter: CompiledFilter;
@@ -369,7 +369,7 @@ interface RangeSourceOptions {
 }
 
 /** The stretches of a part of the log that is there already. */
-export class RangeSource implements StretchSource {
+class RangeSource implements StretchSource {
   readonly passed = 0;
   // A read that ended with the store, as a follower does, would look like one that gave all.
   readonly isClosed = false;
