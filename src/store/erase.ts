@@ -84,7 +84,7 @@ export interface PruneResult {
   readonly seq?: number | undefined;
 }
 
-/** Removing the bytes of what is no longer needed, for good. The events stay, and the proofs of them. */
+/** Removes the bytes of what is no longer needed. The events stay, and so do their proofs. */
 export interface Erasing {
   /**
    * Erases the config, manifest, index or layer blob of this digest. It is no longer readable, also in the past, and when this
@@ -118,7 +118,7 @@ interface KeptBytes {
   readonly damagedLogs: readonly string[];
 }
 
-/** What an erasure comes to. */
+/** The result of deciding an erasure. */
 interface ErasureOutcome {
   readonly size: number;
   readonly layers: readonly LayerMetadata[];
@@ -201,7 +201,7 @@ interface PruneCandidates {
   readonly chains: ReadonlySet<ChainId>;
 }
 
-/** What a prune comes to. */
+/** The result of deciding a prune. */
 interface PruneOutcome {
   readonly contents: readonly PrunedContent[];
   readonly layers: readonly LayerMetadata[];
@@ -457,7 +457,7 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     await blobs.removeUnneeded(digests, isBlobNeeded);
     await log.purge();
     for (const digest of digests) {
-      // One that came again meanwhile is needed, or held by whoever brings it.
+      // One that came again meanwhile is needed, or held by the call that brings it.
       if (isBlobNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
       throw new StoreError(
         'IO_FAILED',

@@ -130,7 +130,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
   verify(options?: VerifyOptions): Promise<readonly Violation[]>;
 
   /**
-   * Makes all that follows from events, content and blobs anew while the store stays open: the rows of the tree, the subject index, snapshots
+   * Rebuilds everything derived from events, content and blobs while the store stays open: the rows of the tree, the subject index, snapshots
    * and the checkpoint; live views that differ from a fresh fold of the events are replaced, and named. Writers wait until it is
    * done; reads go on, those of the past by a scan of the log. Given up, or after a failure, reads do without the index until the next
    * call or opening. A close waits for its end. Costs three reads of all events. States of the caller's own projections are removed; one that is live keeps its view. A store that does not open is for `rebuildStore`.

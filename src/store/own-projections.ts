@@ -22,10 +22,10 @@ export interface OwnProjection<View> {
   readonly evolve: (view: View, event: StoredEvent) => View;
   /**
    * Writes a view for a snapshot; the bytes are the store's from then on. With `decode`, a projection that begins again
-   * folds only what came since. What it throws is said as a notice, and the snapshot before stays.
+   * folds only what came since. What it throws becomes a notice, and the snapshot before stays.
    */
   readonly encode?: ((view: View) => Uint8Array) | undefined;
-  /** Reads what `encode` wrote. What it throws is said as a notice, and the view is folded from the first event. */
+  /** Reads what `encode` wrote. What it throws becomes a notice, and the view is folded from the first event. */
   readonly decode?: ((bytes: Uint8Array) => View) | undefined;
 }
 
@@ -127,7 +127,7 @@ interface ViewAt<View> {
 
 /**
  * The fold of a caller's projection, one for what the log holds and for what comes. It ends where `evolve` throws; it
- * throws nothing itself, so that whoever feeds it goes on.
+ * throws nothing itself, so that its feeder goes on.
  */
 class ProjectionFold<View> {
   readonly #projection: OwnProjection<View>;

@@ -74,10 +74,10 @@ export interface DecisionState {
   needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest>;
 }
 
-/** What a command comes to: events to append, the content they name, and what its caller gets. */
+/** The decision on a command: events to append, the content they name, and what its caller gets. */
 export interface Decision<Result> {
   readonly events: readonly EventBody[];
-  /** Undefined removes content, for good. */
+  /** Undefined removes content. */
   readonly content?: ReadonlyMap<Digest, Uint8Array | undefined> | undefined;
   /** Positions of consumers to keep with the events, or without any; undefined forgets one. */
   readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
@@ -102,7 +102,7 @@ export function needImage(state: Pick<DecisionState, 'image'>, id: ImageId): Ima
   return entry;
 }
 
-/** Returns the error of a look for an image that is not there. `id` may be anything that a caller passed. */
+/** Returns the error for an image that is not there. `id` may be anything that a caller passed. */
 export function imageNotFound(id: string): StoreError {
   const shown = String(id).slice(0, 100);
   return new StoreError('IMAGE_NOT_FOUND', `no image ${shown}`, { data: { image: shown } });
@@ -114,7 +114,7 @@ export function refuseErased(erasures: ErasuresView, digest: Digest): void {
   if (erasure !== undefined) throw contentErased(erasure);
 }
 
-/** Returns the error of a look for something that was erased. */
+/** Returns the error for content that was erased. */
 export function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
   const at = new Date(time).toISOString();
   const why = reason === undefined ? '' : `: ${reason}`;
@@ -146,7 +146,7 @@ type FactKind =
 /** One look: the kind of a fact, and which of them. */
 type Note = readonly [kind: FactKind, key: string];
 
-/** Facts by kind: a key of both in one text would be made and hashed anew for each look. */
+/** Facts by kind: a key of both in one text would be built and hashed again for each look. */
 class FactSet {
   readonly #keys = new Map<FactKind, Set<string>>();
 

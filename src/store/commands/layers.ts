@@ -53,7 +53,7 @@ export function decideRelease(chainId: ChainId): Decide<readonly LayerMetadata[]
   };
 }
 
-/** Returns the error of a look for a layer that is not there. */
+/** Returns the error for a layer that is not there. */
 export function layerNotFound(chainId: ChainId): StoreError {
   return new StoreError('LAYER_NOT_FOUND', `no layer chain ${chainId}`, { data: { chainId } });
 }

@@ -22,7 +22,7 @@ interface LoadPolicy {
   readonly readImage: (id: ImageId) => Image;
 }
 
-/** What a load comes to, before it has a place in the log. */
+/** The result of deciding a load, which has no place in the log yet. */
 type LoadOutcome = Omit<LoadResult, 'seq'>;
 
 /**

@@ -84,7 +84,7 @@ export interface ConsumerState {
 export interface Consumers {
   /**
    * Takes the consumer `name`, which begins where it left off. A name is 1 to 128 letters, digits, dots, dashes and
-   * underscores, with `@` and a whole number at its end where a new version is to begin anew: `mirror@2`.
+   * underscores, with `@` and a whole number at its end where a new version is to start over: `mirror@2`.
    * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN while somebody holds it, STORE_READ_ONLY, FILTER_INVALID and what
    *   else a filter is refused with, LOG_CORRUPT when its position is beyond the head
    */

@@ -184,7 +184,7 @@ export class LogFeed {
     folded$.subscribe({ next: (page) => this.#take(page), complete: () => this.#end() });
   }
 
-  /** The last event that every view has folded: whoever reads up to here finds it in the views. */
+  /** The last event that every view has folded: a reader up to here finds it in the views. */
   get head(): Head {
     return this.#head;
   }
