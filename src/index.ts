@@ -11,8 +11,8 @@ export { newFSStoreBackend, newImageStore, openStore, rebuildStore, restoreStore
 export type { RebuildOptions, RebuildResult } from './store/rebuild/rebuild.js';
 export type { ImageStoreOptions } from './store/docker-backend.js';
 export { createExporter, type Exporter } from './store/archives/save-archive.js';
+export type { EventStore, StoreStats } from './store/event-store.js';
 export type {
-  EventStore,
   LoadedImage,
   LoadedReference,
   LoadOptions,
@@ -20,7 +20,8 @@ export type {
   OpenOptions,
   ResolveOptions,
   SaveOptions,
-  StoreStats,
+} from './store/store.js';
+export type {
   DigestWalkFunc,
   Head,
   Layer,
@@ -31,13 +32,25 @@ export type {
   Store,
   StoreBackend,
   WriteOptions,
-} from './store/event-store.js';
-export type { EraseOptions, Erasure, PruneOptions, PruneResult } from './store/commands/erase.js';
+} from './store/store.js';
+export type {
+  EraseOptions,
+  Erasure,
+  PruneOptions,
+  PruneResult,
+} from './store/erase.js';
 export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from './store/backup/backup-layout.js';
 export type { Consumer, ConsumerOptions, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/follow/event-filter.js';
 
-export type { Change, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './store/past/audit.js';
+export type {
+  Change,
+  HistoryOptions,
+  PastStore,
+  ReferenceInterval,
+  StoreDiff,
+  When,
+} from './store/past/audit.js';
 export type { Subject } from './model/events.js';
 
 // Verification

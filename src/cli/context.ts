@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { When } from '../store/past/audit.js';
-import type { WriteOptions } from '../store/event-store.js';
+import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 

@@ -1,10 +1,11 @@
 import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
-import type { ImageReads, PastStore, ReferenceInterval } from '../store/past/audit.js';
+import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
-import type { EventStore, ReferenceEntry } from '../store/event-store.js';
+import type { EventStore } from '../store/event-store.js';
+import type { ImageReads, ReferenceEntry } from '../store/store.js';
 import { canonicalReference } from '../model/reference.js';
 import type { Reading } from './open-for.js';
 

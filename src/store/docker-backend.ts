@@ -4,7 +4,7 @@ import { isStoreError, StoreError } from '../errors.js';
 import { type Digest, digestHex, digestOf, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import { mustBeString, mustBeText } from './argument-types.js';
 import { checkMetadataKey, metadataNotFound, PARENT_KEY } from './commands/metadata.js';
-import { imageNotFound } from './commands/decision.js';
+import { imageNotFound, NotedState } from './commands/decision.js';
 import {
   ioFailure,
   makeDurableDirectory,
@@ -13,17 +13,17 @@ import {
   removeDurably,
   writeDurableFile,
 } from './files/files.js';
-import type { DigestWalkFunc, LayerGetReleaser, Store, StoreBackend } from './event-store.js';
-import { createViews } from '../../projections/views.js';
+import type { DigestWalkFunc, LayerGetReleaser, Store, StoreBackend } from './store.js';
+import { createViews, type ViewSet } from '../../projections/views.js';
 import { hostOs } from '../model/platform.js';
 import { checkOS, type Image, newFromJSON } from '../model/image.js';
 import { StoredConfig } from '../model/stored-image.js';
 import type { EventBody } from '../model/events.js';
-import { BackendPort } from './backend-port.js';
-import { chainOf, imageCreated } from './commands/create.js';
+import { chainOf, imageCreated } from './commands/images.js';
 import { readClock } from '../model/timestamp.js';
 import { HeldLayers } from './layers/layer-store.js';
 import { ImageStore } from './images.js';
+import { type Command, type Origin, stampEvents, type Writer } from './writer.js';
 
 /** What `newFSStoreBackend` of the library does, which says how. */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
@@ -145,22 +145,93 @@ export async function newImageStore(
   const { os = 'host', actor = 'imagelog' } = options;
   const now = (): number => readClock(options.now ?? Date.now);
   const policy = { os: requiredOs(os), needsLayers: false };
-  const { views, fold } = createViews();
+  const viewSet = createViews();
   const heldLayers = new HeldLayers(layers);
-  const port = new BackendPort({ backend, views, fold, now });
+  const port = new BackendPort(backend, viewSet, now);
   await restoreImages(backend, heldLayers, policy.os, (events) => port.fold(events));
   return new ImageStore({
-    views,
-    port,
+    views: viewSet.views,
+    writer: port,
     readConfig: (id) => new StoredConfig(backend.get(id)),
-    readMetadata: (id, key) => unlessNotFound(() => backend.getMetadata(id, key)),
-    configsOutliveImages: false,
+    backendMetadata: (id, key) => unlessNotFound(() => backend.getMetadata(id, key)),
+    checkOpen: () => undefined,
     policy,
     heldLayers,
     actor,
     now,
-    hash: nodeSha256,
   });
+}
+
+const NO_HOLDS = { holdsOf: () => 0 };
+const RESTORED: Origin = { actor: 'restore', reason: undefined, requestId: undefined };
+
+/**
+ * Carries the decisions of the image store out on a StoreBackend, one command after another. The events number
+ * this process's changes only: a backend keeps states, not history.
+ */
+class BackendPort implements Pick<Writer, 'submit'> {
+  readonly #backend: StoreBackend;
+  readonly #viewSet: ViewSet;
+  readonly #now: () => number;
+  #seq = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(backend: StoreBackend, viewSet: ViewSet, now: () => number) {
+    this.#backend = backend;
+    this.#viewSet = viewSet;
+    this.#now = now;
+  }
+
+  submit<Result>(command: Command<Result>): Promise<Result> {
+    const done = this.#last.then(() => this.#run(command));
+    // The next command waits for this one, whatever comes of it; its own caller is told.
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Folds events of what the backend holds already. */
+  fold(bodies: readonly EventBody[], origin: Origin = RESTORED): void {
+    const events = stampEvents(bodies, origin, { first: this.#seq + 1, time: this.#now() });
+    this.#seq += events.length;
+    this.#viewSet.fold(events);
+  }
+
+  async #run<Result>({ decide, origin, accepted }: Command<Result>): Promise<Result> {
+    const { events, content, result } = decide(new NotedState(this.#viewSet.views, NO_HOLDS));
+    accepted?.(result);
+    for (const event of events) {
+      await this.#apply(event, content ?? new Map());
+      // Folded one by one: when a later one fails, the views still say what the backend holds.
+      this.fold([event], origin);
+    }
+    return result;
+  }
+
+  async #apply(event: EventBody, content: ReadonlyMap<Digest, Uint8Array | undefined>): Promise<void> {
+    const backend = this.#backend;
+    switch (event.type) {
+      case 'ImageCreated':
+        await backend.set(content.get(event.image) ?? new Uint8Array());
+        break;
+      case 'ImageDeleted':
+        await backend.delete(event.image);
+        break;
+      case 'ParentSet':
+        await backend.setMetadata(event.image, PARENT_KEY, new TextEncoder().encode(event.parent));
+        break;
+      case 'ParentCleared':
+        await backend.deleteMetadata(event.image, PARENT_KEY);
+        break;
+      case 'MetadataSet':
+        await backend.setMetadata(event.image, event.key, event.value);
+        break;
+      case 'MetadataCleared':
+        await backend.deleteMetadata(event.image, event.key);
+        break;
+      default:
+        throw new StoreError('INTERNAL', `a backend cannot keep ${event.type}`);
+    }
+  }
 }
 
 /** Returns the operating system that an `os` option asks for; undefined for any. */

@@ -17,7 +17,7 @@ import { nodeSha256 } from './files/files.js';
 import { beginsWith } from '../log/begins-with.js';
 import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.js';
 import { noteText } from '../log/note.js';
-import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
+import type { StoreContext } from './context.js';
 
 /** That an event is in the log of a certain size: what `checkInclusion` takes, and a `.tlog-proof` file says. */
 export interface InclusionProof {
@@ -86,78 +86,57 @@ export interface Evidence extends TreeProofs {
   prove(seq: number, options?: ProveOptions): Promise<string>;
 }
 
-/** What a log is proved with. */
-interface LogEvidenceOptions {
-  readonly log: Log;
-  /** The last event that may be seen. */
-  readonly head: () => Head;
-  /** @throws {StoreError} STORE_CLOSED */
-  readonly checkOpen: () => void;
+/*
+ * Proofs are made from the tiles of a log. A read of their rows does not check them, and who gets a
+ * proof cannot tell damage from forgery: so each proof is checked here, up to the root in memory.
+ */
+
+/** As `TreeProofs.proveInclusion`, of a log that may be read up to `head`. */
+async function inclusionProof(log: Log, head: Head, seq: number, size?: number): Promise<InclusionProof> {
+  const last = size ?? Math.max(seq, head.seq);
+  mustBeSeq('seq', seq);
+  mustBeSeq('size', last);
+  needEvent(seq, head);
+  needEvent(last, head);
+  if (seq > last) throw new RangeError(`size must be at least the seq of the event: ${last} is less than ${seq}`);
+  const reader = readingOnce(log);
+  return checked(async () => {
+    const root = await rootAt(reader, last, head);
+    const index = seq - 1;
+    const hashes = await proveInclusion(reader, index, last, nodeSha256);
+    const leafHash = await leafAt(reader, index, last);
+    checkInclusion({ index, leafHash, tree: { size: last, root } }, hashes, nodeSha256);
+    return { index, size: last, leafHash, root, hashes: hashes.map(plain) };
+  });
 }
 
-/**
- * Makes proofs from the tiles of a log. Their rows are not checked when they are read, and whoever gets a proof has no way to tell
- * damage from forgery: so each proof is checked here, up to the root that is kept in memory.
- */
-export class LogEvidence implements TreeProofs {
-  readonly #options: LogEvidenceOptions;
+/** As `TreeProofs.proveConsistency`, of a log that may be read up to `head`. */
+async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
+  const last = to ?? Math.max(from, head.seq);
+  mustBeSeq('from', from);
+  mustBeSeq('to', last);
+  needEvent(from, head);
+  needEvent(last, head);
+  if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
+  const reader = readingOnce(log);
+  return checked(async () => {
+    const larger: TreeHead = { size: last, root: await rootAt(reader, last, head) };
+    const smaller: TreeHead = { size: from, root: plain(await treeRoot(reader, from, nodeSha256)) };
+    const hashes = await proveConsistency(reader, from, last, nodeSha256);
+    checkConsistency({ from: smaller, to: larger }, hashes, nodeSha256);
+    return { from: smaller, to: larger, hashes: hashes.map(plain) };
+  });
+}
 
-  constructor(options: LogEvidenceOptions) {
-    this.#options = options;
-  }
-
-  async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
-    const head = this.#head();
-    const last = size ?? Math.max(seq, head.seq);
-    mustBeSeq('seq', seq);
-    mustBeSeq('size', last);
-    needEvent(seq, head);
-    needEvent(last, head);
-    if (seq > last) throw new RangeError(`size must be at least the seq of the event: ${last} is less than ${seq}`);
-    const reader = readingOnce(this.#options.log);
-    return this.#checked(async () => {
-      const root = await rootAt(reader, last, head);
-      const index = seq - 1;
-      const hashes = await proveInclusion(reader, index, last, nodeSha256);
-      const leafHash = await leafAt(reader, index, last);
-      checkInclusion({ index, leafHash, tree: { size: last, root } }, hashes, nodeSha256);
-      return { index, size: last, leafHash, root, hashes: hashes.map(plain) };
+async function checked<Proof>(make: () => Promise<Proof>): Promise<Proof> {
+  try {
+    return await make();
+  } catch (cause) {
+    if (!isStoreError(cause, 'PROOF_REJECTED')) throw cause;
+    throw new StoreError('LOG_CORRUPT', "no proof was given: a row of the log's tree is damaged, or an event is", {
+      cause,
+      data: { remedy: 'rebuild' },
     });
-  }
-
-  async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
-    const head = this.#head();
-    const last = to ?? Math.max(from, head.seq);
-    mustBeSeq('from', from);
-    mustBeSeq('to', last);
-    needEvent(from, head);
-    needEvent(last, head);
-    if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
-    const reader = readingOnce(this.#options.log);
-    return this.#checked(async () => {
-      const larger: TreeHead = { size: last, root: await rootAt(reader, last, head) };
-      const smaller: TreeHead = { size: from, root: plain(await treeRoot(reader, from, nodeSha256)) };
-      const hashes = await proveConsistency(reader, from, last, nodeSha256);
-      checkConsistency({ from: smaller, to: larger }, hashes, nodeSha256);
-      return { from: smaller, to: larger, hashes: hashes.map(plain) };
-    });
-  }
-
-  #head(): Head {
-    this.#options.checkOpen();
-    return this.#options.head();
-  }
-
-  async #checked<Proof>(make: () => Promise<Proof>): Promise<Proof> {
-    try {
-      return await make();
-    } catch (cause) {
-      if (!isStoreError(cause, 'PROOF_REJECTED')) throw cause;
-      throw new StoreError('LOG_CORRUPT', "no proof was given: a row of the log's tree is damaged, or an event is", {
-        cause,
-        data: { remedy: 'rebuild' },
-      });
-    }
   }
 }
 
@@ -204,53 +183,49 @@ function plain(hash: Uint8Array): Uint8Array {
   return new Uint8Array(hash);
 }
 
-interface StoreEvidenceOptions {
-  readonly log: Log;
-  /** The log's name in checkpoints. */
-  readonly origin: string;
-  readonly checkpoints: CheckpointKeeper;
-  readonly readOnly: boolean;
-  /** Proofs about events that may be seen. */
-  readonly seen: LogEvidence;
-  /** Proofs about every event of the log. */
-  readonly durable: LogEvidence;
-}
-
 /** The evidence of a store: what its log proves, with the checkpoints that it keeps. */
 export class StoreEvidence implements Evidence {
-  readonly #options: StoreEvidenceOptions;
+  readonly #context: StoreContext;
 
-  constructor(options: StoreEvidenceOptions) {
-    this.#options = options;
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
-  proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
-    return this.#options.seen.proveInclusion(seq, size);
+  async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
+    this.#context.checkOpen();
+    return inclusionProof(this.#context.log, this.#context.reader.head, seq, size);
   }
 
-  proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
-    return this.#options.seen.proveConsistency(from, to);
+  async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
+    this.#context.checkOpen();
+    return consistencyProof(this.#context.log, this.#context.reader.head, from, to);
   }
 
   async checkpoint(): Promise<string> {
-    const { checkpoints, readOnly } = this.#options;
+    const { checkpoints, readOnly } = this.#context;
+    this.#context.checkOpen();
     return readOnly ? checkpoints.unwritten() : checkpoints.newest();
   }
 
   async prove(seq: number, { checkpoint }: ProveOptions = {}): Promise<string> {
-    const { durable } = this.#options;
+    this.#context.checkOpen();
     // What cannot be proved at all is told before a checkpoint is signed for it.
-    if (checkpoint === undefined) await durable.proveInclusion(seq);
+    if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));
     if (seq > size) throw notIn(seq, size);
-    const { index, hashes } = await durable.proveInclusion(seq, size);
+    const { index, hashes } = await this.#proveDurable(seq, size);
     return formatProof({ index, hashes, extra: await this.#record(seq), checkpoint: text });
   }
 
+  // A checkpoint may be of events that are durable and not folded yet.
+  #proveDurable(seq: number, size?: number): Promise<InclusionProof> {
+    return inclusionProof(this.#context.log, this.#context.log.head, seq, size);
+  }
+
   async #trusted(given: Uint8Array | string): Promise<{ readonly text: string; readonly size: number }> {
-    const { log, origin } = this.#options;
+    const { log, sidecar } = this.#context;
     const checkpoint = parseCheckpoint(given);
-    checkOriginOf(checkpoint, origin);
+    checkOriginOf(checkpoint, sidecar.origin);
     const { size } = checkpoint;
     if (await beginsWith(log, checkpoint, nodeSha256)) return { text: noteText(given), size };
     throw new StoreError(
@@ -261,7 +236,7 @@ export class StoreEvidence implements Evidence {
   }
 
   async #record(seq: number): Promise<Uint8Array> {
-    for await (const [entry] of this.#options.log.entryPages({ from: seq, to: seq })) {
+    for await (const [entry] of this.#context.log.entryPages({ from: seq, to: seq })) {
       if (entry !== undefined) return entry.record;
     }
     throw new StoreError('INTERNAL', `event ${seq} was proved, and is not there`);

@@ -1,7 +1,17 @@
 import { childrenOf, headsOf, parentOf, searchImage } from '../../projections/images.js';
-import type { Page, Views } from '../../projections/views.js';
-import { type Digest, digestOf, type ImageId, type Sha256 } from '../model/digest.js';
+import type { ImageIds } from '../../projections/image-table.js';
+import type { Erasure } from '../../projections/content.js';
+import type { Views } from '../../projections/views.js';
+import { StoreError } from '../errors.js';
+import { type Digest, digestOf, type ImageId } from '../model/digest.js';
+import { type Details, type Image, newFromJSON } from '../model/image.js';
+import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
+import { canonicalReference } from '../model/reference.js';
+import { type StoredConfig, storedImage } from '../model/stored-image.js';
+import { parseTimestamp } from '../model/timestamp.js';
 import { mustBeString } from './argument-types.js';
+import { chainOf, decideCreate, decideDelete, type ImagePolicy } from './commands/images.js';
+import { type Decide, imageNotFound } from './commands/decision.js';
 import {
   BUILT_LOCALLY_KEY,
   checkMetadataKey,
@@ -12,31 +22,214 @@ import {
   noParent,
   PARENT_KEY,
 } from './commands/metadata.js';
-import { type Decide, imageNotFound } from './commands/decision.js';
-import { type Details, type Image, newFromJSON } from '../model/image.js';
-import { parseTimestamp } from '../model/timestamp.js';
-import type { ImageIds } from '../../projections/image-table.js';
-import { MAX_KEPT_CONFIG_BYTES } from '../limits.js';
-import { StoredConfig, storedImage } from '../model/stored-image.js';
-import { StoreError } from '../errors.js';
-import type { ImageReads } from './past/audit.js';
-import { type CommandPort, originOf } from './writer.js';
-import { chainOf, decideCreate, type ImagePolicy, type NewImage } from './commands/create.js';
-import { decideDelete } from './commands/delete.js';
+import { referenceNotFound } from './commands/tag.js';
+import { nodeSha256 } from './files/files.js';
 import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
-import type { LayerMetadata, Store, WriteOptions } from './event-store.js';
+import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
+import { originOf, type Writer } from './writer.js';
 
 /**
- * Returns a copy of the value that an image has under `key`; the key `parent` is its parent, as in Docker's layout.
- * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID
+ * What an image store is over: the context of an event store, or a backend of the caller's, which has
+ * no log, no references and no layers.
  */
-export function storedMetadata(views: Views, id: ImageId, key: string): Uint8Array {
-  mustBeString('key', key);
-  if (!views.images.has(id)) throw imageNotFound(id);
-  checkMetadataKey(key);
-  const value = findMetadata(views, id, key);
-  if (value === undefined) throw metadataNotFound(id, key);
-  return new Uint8Array(value);
+interface ImageContext {
+  readonly views: Views;
+  readonly writer: Pick<Writer, 'submit'>;
+  readonly policy: ImagePolicy;
+  /** The holds on layers kept elsewhere; undefined when layers are part of the views, or not kept at all. */
+  readonly heldLayers: HeldLayers | undefined;
+  /** The holds on the store's own layers, to be told which go. */
+  readonly holds?: LayerHolds | undefined;
+  readonly actor: string;
+  readonly now: () => number;
+  /** Reads metadata that the views do not have. Configs go with their images then, so no map reads them late. */
+  readonly backendMetadata?: ((id: ImageId, key: string) => Uint8Array | undefined) | undefined;
+  /** @throws {StoreError} STORE_CLOSED */
+  checkOpen(): void;
+  /** Reads a config that the views know. */
+  readConfig(id: ImageId): StoredConfig;
+}
+
+/** Every read of images and references, of now and of the past: only the views differ. */
+export class StoreReader implements ImageReads {
+  readonly #context: ImageContext;
+  readonly #allViews: Views;
+
+  constructor(context: ImageContext, views: Views = context.views) {
+    this.#context = context;
+    this.#allViews = views;
+  }
+
+  get(id: ImageId): Image {
+    const { images } = this.#views;
+    mustBeString('id', id);
+    if (!images.has(id)) throw imageNotFound(id);
+    return this.#read(id);
+  }
+
+  search(partial: string): ImageId {
+    const { images } = this.#views;
+    mustBeString('partial', partial);
+    return searchImage(images, partial);
+  }
+
+  getParent(id: ImageId): ImageId {
+    const { images } = this.#views;
+    mustBeString('id', id);
+    const parent = parentOf(images, id);
+    if (parent !== undefined) return parent;
+    throw images.has(id) ? noParent(id) : imageNotFound(id);
+  }
+
+  getLastUpdated(id: ImageId): Date | undefined {
+    const value = this.#metadata(id, LAST_UPDATED_KEY);
+    if (value === undefined) return undefined;
+    const text = new TextDecoder().decode(value);
+    const time = new Date(text);
+    if (!Number.isNaN(time.getTime())) return time;
+    throw new StoreError(
+      'CONTENT_CORRUPT',
+      `the image ${id} was last updated at ${JSON.stringify(text)}, which is no time`,
+      { data: { image: id, value: text } },
+    );
+  }
+
+  isBuiltLocally(id: ImageId): boolean {
+    return this.#metadata(id, BUILT_LOCALLY_KEY)?.[0] === 1;
+  }
+
+  children(id: ImageId): ImageId[] {
+    const { images } = this.#views;
+    mustBeString('id', id);
+    return childrenOf(images, id);
+  }
+
+  map(): ReadonlyMap<ImageId, Image> {
+    return this.#imagesOf(this.#views.images.ids());
+  }
+
+  heads(): ReadonlyMap<ImageId, Image> {
+    return this.#imagesOf(headsOf(this.#views.images));
+  }
+
+  len(): number {
+    return this.#views.images.size;
+  }
+
+  /** Returns a copy of a value; the key `parent` is the parent of the image, as in Docker's layout. */
+  getMetadata(id: ImageId, key: string): Uint8Array {
+    const views = this.#views;
+    mustBeString('key', key);
+    if (!views.images.has(id)) throw imageNotFound(id);
+    checkMetadataKey(key);
+    const value = findMetadata(views, id, key);
+    if (value === undefined) throw metadataNotFound(id, key);
+    return new Uint8Array(value);
+  }
+
+  resolve(reference: string, { platform }: ResolveOptions = {}): ImageId {
+    const { references } = this.#views;
+    mustBeString('reference', reference);
+    const name = canonicalReference(reference);
+    const entry = references.byName.get(name);
+    if (entry === undefined) throw referenceNotFound(name);
+    return chosenImage(entry, platform, (id) => this.get(id).platform());
+  }
+
+  references(id: ImageId): string[] {
+    return [...(this.#views.references.byImage.get(id) ?? [])].sort();
+  }
+
+  referenceEntries(): ReferenceEntry[] {
+    return [...this.#views.references.byName.values()].sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
+  erasures(): ReadonlyMap<Digest, Erasure> {
+    return new Map(this.#views.erasures);
+  }
+
+  get #views(): Views {
+    this.#context.checkOpen();
+    return this.#allViews;
+  }
+
+  #read(id: ImageId): Image {
+    const views = this.#allViews;
+    // A backend of the caller's keeps nothing but configs and metadata.
+    const details = this.#context.backendMetadata === undefined ? () => imageDetails(views, id) : undefined;
+    return storedImage(this.#context.readConfig(id), { id, parent: parentOf(views.images, id), details });
+  }
+
+  #imagesOf(ids: ImageIds): ReadonlyMap<ImageId, Image> {
+    const images = new LazyImageMap(ids, (id) => this.#read(id));
+    return this.#context.backendMetadata === undefined ? images : new Map(images);
+  }
+
+  // As Docker answers: an image that is not there was never updated and not built here.
+  #metadata(id: ImageId, key: string): Uint8Array | undefined {
+    const { images, metadata } = this.#views;
+    mustBeString('id', id);
+    if (!images.has(id)) return undefined;
+    const { backendMetadata } = this.#context;
+    return backendMetadata === undefined ? metadata.get(id)?.get(key) : backendMetadata(id, key);
+  }
+}
+
+/** The image store over any context: an event store and a store over a backend differ in that alone. */
+export class ImageStore extends StoreReader implements Store {
+  readonly #context: ImageContext;
+
+  constructor(context: ImageContext) {
+    super(context);
+    this.#context = context;
+  }
+
+  async create(config: Uint8Array, options: WriteOptions = {}): Promise<ImageId> {
+    const { views, policy, heldLayers } = this.#context;
+    this.#context.checkOpen();
+    if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
+    // The caller may reuse its buffer while the command waits.
+    const bytes = new Uint8Array(config);
+    const incoming = { id: digestOf(bytes, nodeSha256) as ImageId, config: bytes, image: newFromJSON(bytes) };
+    const decide = decideCreate(incoming, policy);
+    const chainId = chainOf(incoming.image);
+    if (heldLayers === undefined || chainId === undefined) return this.#submit(decide, options);
+    const { id } = incoming;
+    const hasImage = (image: ImageId): boolean => views.images.has(image);
+    await heldLayers.around([{ id, chainId }], hasImage, (holding) => this.#submit(holding(decide), options));
+    return id;
+  }
+
+  async delete(id: ImageId, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
+    const { holds, heldLayers, writer, actor } = this.#context;
+    this.#context.checkOpen();
+    mustBeString('id', id);
+    const origin = originOf(options, actor);
+    const removed = await writer.submit({ decide: decideDelete(id), origin, ...holds?.removal() });
+    return heldLayers === undefined ? removed : heldLayers.release(id);
+  }
+
+  async setParent(id: ImageId, parent: ImageId, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkOpen();
+    mustBeString('id', id);
+    mustBeString('parent', parent);
+    await this.#submit(decideSetParent(id, parent), options);
+  }
+
+  async setLastUpdated(id: ImageId, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkOpen();
+    const time = new TextEncoder().encode(new Date(this.#context.now()).toISOString());
+    await this.#submit(decideSetMetadata(id, LAST_UPDATED_KEY, time), options);
+  }
+
+  async setBuiltLocally(id: ImageId, options: WriteOptions = {}): Promise<void> {
+    this.#context.checkOpen();
+    await this.#submit(decideSetMetadata(id, BUILT_LOCALLY_KEY, Uint8Array.of(1)), options);
+  }
+
+  #submit<Result>(decide: Decide<Result>, options: WriteOptions): Promise<Result> {
+    return this.#context.writer.submit({ decide, origin: originOf(options, this.#context.actor) });
+  }
 }
 
 /** Returns the value that an image has under `key`, which is the view's own; undefined when it has none. */
@@ -50,7 +243,7 @@ export function findMetadata(views: Views, id: ImageId, key: string): Uint8Array
 const DRIVER = 'imagelog';
 
 /** Returns what the views know of an image beside its config. Metadata values are given as text. */
-export function imageDetails(views: Views, id: ImageId): Details {
+function imageDetails(views: Views, id: ImageId): Details {
   const chainId = views.images.get(id)?.chainId;
   const values = [...(views.metadata.get(id) ?? [])];
   const metadata = Object.fromEntries(values.map(([key, value]) => [key, new TextDecoder().decode(value)]));
@@ -111,215 +304,23 @@ class LazyImageMap implements ReadonlyMap<ImageId, Image> {
 }
 
 /**
- * Configs that were read and checked: who asks for one again gets it without the database, and decoded if it was. It has two halves;
- * when the newer is full, the older is forgotten, and what is asked for in the older passes to the newer. So
- * what was not asked for lately goes, and an answer moves nothing most of the time.
- *
- * It says nothing of whether an image is there, now or in the past: that is asked before.
+ * Returns the image that a reference gives for `platform`, or its first when none is asked for.
+ * @throws {StoreError} PLATFORM_NOT_FOUND, PLATFORM_INVALID
  */
-export class ConfigCache {
-  readonly #maxHalfBytes: number;
-  #newer = new Map<Digest, StoredConfig>();
-  #older = new Map<Digest, StoredConfig>();
-  #newerBytes = 0;
-
-  constructor(maxBytes = MAX_KEPT_CONFIG_BYTES) {
-    this.#maxHalfBytes = maxBytes / 2;
-  }
-
-  /** Returns the config called `id`, read by `read` when it is not here. @throws what `read` throws */
-  get(id: Digest, read: () => Uint8Array): StoredConfig {
-    const newer = this.#newer.get(id);
-    if (newer !== undefined) return newer;
-    const config = this.#older.get(id) ?? new StoredConfig(read());
-    this.#keep(id, config);
-    return config;
-  }
-
-  /** Forgets what events removed: the bytes of an image that is erased must leave the memory too. */
-  forgetRemoved(page: Page): void {
-    for (const event of page) {
-      if (event.type === 'ImageDeleted') this.#forget(event.image);
-      else if (event.type === 'ContentErased') this.#forget(event.digest);
-    }
-  }
-
-  #keep(id: Digest, config: StoredConfig): void {
-    if (config.size > this.#maxHalfBytes) return;
-    if (this.#newerBytes + config.size > this.#maxHalfBytes) {
-      this.#older = this.#newer;
-      this.#newer = new Map();
-      this.#newerBytes = 0;
-    }
-    this.#older.delete(id);
-    this.#newer.set(id, config);
-    this.#newerBytes += config.size;
-  }
-
-  #forget(id: Digest): void {
-    this.#older.delete(id);
-    this.#newerBytes -= this.#newer.get(id)?.size ?? 0;
-    this.#newer.delete(id);
-  }
-}
-
-/** What the reading of images stands on: views, and where the bytes are. */
-interface ImageReaderParts {
-  readonly views: Views;
-  /** Reads a config that the views know. */
-  readonly readConfig: (id: ImageId) => StoredConfig;
-  readonly readMetadata: (id: ImageId, key: string) => Uint8Array | undefined;
-  /** What the store knows of an image beside its config; absent where nothing more is known. */
-  readonly details?: ((id: ImageId) => Details) | undefined;
-  /** Whether a config can be read after its image is deleted, so that a map may read it late. */
-  readonly configsOutliveImages: boolean;
-}
-
-/** The reading half of an image store, of the present and of the past: they differ only in the views they pass. */
-export class ImageReader implements ImageReads {
-  readonly #parts: ImageReaderParts;
-
-  constructor(parts: ImageReaderParts) {
-    this.#parts = parts;
-  }
-
-  get(id: ImageId): Image {
-    mustBeString('id', id);
-    if (!this.#parts.views.images.has(id)) throw imageNotFound(id);
-    return this.#read(id);
-  }
-
-  search(partial: string): ImageId {
-    mustBeString('partial', partial);
-    return searchImage(this.#parts.views.images, partial);
-  }
-
-  getParent(id: ImageId): ImageId {
-    mustBeString('id', id);
-    const { views } = this.#parts;
-    const parent = parentOf(views.images, id);
-    if (parent !== undefined) return parent;
-    throw views.images.has(id) ? noParent(id) : imageNotFound(id);
-  }
-
-  getLastUpdated(id: ImageId): Date | undefined {
-    const value = this.#metadata(id, LAST_UPDATED_KEY);
-    if (value === undefined) return undefined;
-    const text = new TextDecoder().decode(value);
-    const time = new Date(text);
-    if (!Number.isNaN(time.getTime())) return time;
-    throw new StoreError(
-      'CONTENT_CORRUPT',
-      `the image ${id} was last updated at ${JSON.stringify(text)}, which is no time`,
-      {
-        data: { image: id, value: text },
-      },
-    );
-  }
-
-  isBuiltLocally(id: ImageId): boolean {
-    return this.#metadata(id, BUILT_LOCALLY_KEY)?.[0] === 1;
-  }
-
-  children(id: ImageId): ImageId[] {
-    mustBeString('id', id);
-    return childrenOf(this.#parts.views.images, id);
-  }
-
-  map(): ReadonlyMap<ImageId, Image> {
-    return this.#imagesOf(this.#parts.views.images.ids());
-  }
-
-  heads(): ReadonlyMap<ImageId, Image> {
-    return this.#imagesOf(headsOf(this.#parts.views.images));
-  }
-
-  len(): number {
-    return this.#parts.views.images.size;
-  }
-
-  #read(id: ImageId): Image {
-    const { views, readConfig, details } = this.#parts;
-    const parent = parentOf(views.images, id);
-    return storedImage(readConfig(id), { id, parent, details: details && (() => details(id)) });
-  }
-
-  #imagesOf(ids: ImageIds): ReadonlyMap<ImageId, Image> {
-    const images = new LazyImageMap(ids, (id) => this.#read(id));
-    return this.#parts.configsOutliveImages ? images : new Map(images);
-  }
-
-  // As Docker answers: an image that is not there was never updated and not built here.
-  #metadata(id: ImageId, key: string): Uint8Array | undefined {
-    mustBeString('id', id);
-    return this.#parts.views.images.has(id) ? this.#parts.readMetadata(id, key) : undefined;
-  }
-}
-
-/** What an image store stands on: what reading it does, and a port for commands. */
-interface ImageStoreParts extends ImageReaderParts {
-  readonly port: CommandPort;
-  readonly policy: ImagePolicy;
-  /** The holds on layers kept elsewhere; undefined when layers are part of the views, or not kept at all. */
-  readonly heldLayers: HeldLayers | undefined;
-  /** The holds on the store's own layers, to be told which go; absent where layers are not part of the views. */
-  readonly holds?: LayerHolds | undefined;
-  readonly actor: string;
-  readonly now: () => number;
-  readonly hash: Sha256;
-}
-
-/**
- * The image store over any views and command port: the event store and a store over a
- * filesystem differ only in the parts they pass.
- */
-export class ImageStore extends ImageReader implements Store {
-  readonly #parts: ImageStoreParts;
-
-  constructor(parts: ImageStoreParts) {
-    super(parts);
-    this.#parts = parts;
-  }
-
-  async create(config: Uint8Array, options: WriteOptions = {}): Promise<ImageId> {
-    const { views, policy, heldLayers, hash } = this.#parts;
-    if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
-    // The caller may reuse its buffer while the command waits.
-    const bytes = new Uint8Array(config);
-    const incoming: NewImage = { id: digestOf(bytes, hash) as ImageId, config: bytes, image: newFromJSON(bytes) };
-    const decide = decideCreate(incoming, policy);
-    const chainId = chainOf(incoming.image);
-    if (heldLayers === undefined || chainId === undefined) return (await this.#submit(decide, options)).id;
-    const { id } = incoming;
-    const hasImage = (image: ImageId): boolean => views.images.has(image);
-    await heldLayers.around([{ id, chainId }], hasImage, (holding) => this.#submit(holding(decide), options));
-    return id;
-  }
-
-  async delete(id: ImageId, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
-    mustBeString('id', id);
-    const origin = originOf(options, this.#parts.actor);
-    const removal = this.#parts.holds?.removal();
-    const removed = await this.#parts.port.submit({ decide: decideDelete(id), origin, ...removal });
-    return this.#parts.heldLayers === undefined ? removed : this.#parts.heldLayers.release(id);
-  }
-
-  async setParent(id: ImageId, parent: ImageId, options: WriteOptions = {}): Promise<void> {
-    mustBeString('id', id);
-    mustBeString('parent', parent);
-    await this.#submit(decideSetParent(id, parent), options);
-  }
-
-  async setLastUpdated(id: ImageId, options: WriteOptions = {}): Promise<void> {
-    const time = new TextEncoder().encode(new Date(this.#parts.now()).toISOString());
-    await this.#submit(decideSetMetadata(id, LAST_UPDATED_KEY, time), options);
-  }
-
-  async setBuiltLocally(id: ImageId, options: WriteOptions = {}): Promise<void> {
-    await this.#submit(decideSetMetadata(id, BUILT_LOCALLY_KEY, Uint8Array.of(1)), options);
-  }
-
-  #submit<Result>(decide: Decide<Result>, options: WriteOptions): Promise<Result> {
-    return this.#parts.port.submit({ decide, origin: originOf(options, this.#parts.actor) });
-  }
+export function chosenImage(
+  entry: Pick<ReferenceEntry, 'reference' | 'image' | 'platforms'>,
+  platform: Platform | string | undefined,
+  platformOf: (id: ImageId) => Platform,
+): ImageId {
+  if (platform === undefined) return entry.image;
+  const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
+  const candidates = entry.platforms ?? [{ ...platformOf(entry.image), image: entry.image }];
+  const found = candidates.find((candidate) => platformMatches(wanted, candidate));
+  if (found !== undefined) return found.image;
+  const there = candidates.map(formatPlatform);
+  throw new StoreError(
+    'PLATFORM_NOT_FOUND',
+    `${entry.reference} has no image for ${formatPlatform(wanted)}, only for ${there.join(', ')}`,
+    { data: { reference: entry.reference, platform: formatPlatform(wanted), platforms: there } },
+  );
 }

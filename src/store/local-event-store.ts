@@ -1,295 +1,220 @@
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
-import type { Digest, ImageId } from '../model/digest.js';
-import type { Image } from '../model/image.js';
+import { type Digest, type ImageId, isDigest } from '../model/digest.js';
 import type { StoredEvent, Subject } from '../model/events.js';
-import { readClock } from '../model/timestamp.js';
-import type { AuditReader, HistoryOptions, PastStore, ReferenceInterval, StoreDiff, When } from './past/audit.js';
-import type { ConsistencyProof, Evidence, InclusionProof, ProveOptions } from './evidence.js';
-import { saveArchive, saveArchiveTo, type SaveParts } from './archives/save-archive.js';
-import { mustBeObject } from './argument-types.js';
+import { canonicalReference } from '../model/reference.js';
+import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import { mustBeBoolean, mustBeObject, mustBeString } from './argument-types.js';
 import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
-import { decideClearMetadata, decideSetMetadata } from './commands/metadata.js';
-import { type EventStoreParts, type LayerPlace, type WiredStore, wireStore } from './wire-store.js';
-import type { ImageStore } from './images.js';
-import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
-import type { ErasedContent, EraseOptions, Erasure, PruneOptions, PruneResult } from './commands/erase.js';
-import { refuseWriter, removeOwner } from './open/lock.js';
-import type { LiveProjection, OwnProjection, ProjectOptions } from './own-projections.js';
-import type { ReferenceStore } from './references.js';
+import { StoreBackups } from './backup/store-backups.js';
+import { imageNotFound, refuseErased } from './commands/decision.js';
 import {
-  type EventStore,
-  type LayerMetadata,
-  type LayerStore,
-  type LoadOptions,
-  type LoadResult,
-  type ReferenceEntry,
-  type ResolveOptions,
-  type SaveOptions,
-  statsOf,
-  type StoreBackend,
-  type StoreStats,
-  type WriteOptions,
-} from './event-store.js';
-import type { StoreLog } from './follow/event-filter.js';
-import type { WrittenSnapshot } from './snapshots/snapshotter.js';
-import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
+  checkMetadataKey,
+  decideClearMetadata,
+  decideClearParent,
+  decideSetMetadata,
+  PARENT_KEY,
+} from './commands/metadata.js';
+import { decideTag, decideUntag } from './commands/tag.js';
+import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
+import { NamedConsumers } from './consumers/named-consumers.js';
+import type { StoreContext } from './context.js';
+import { type ErasedContent, type EraseOptions, Eraser, type PruneOptions, type PruneResult } from './erase.js';
+import type { EventStore, StoreStats } from './event-store.js';
+import { type ConsistencyProof, type InclusionProof, type ProveOptions, StoreEvidence } from './evidence.js';
 import { Reserve, unwrittenBytes } from './files/reserve.js';
+import type { StoreLog } from './follow/event-filter.js';
+import { findMetadata, ImageStore } from './images.js';
+import { LocalLayers } from './layers/layer-store.js';
+import { refuseWriter, removeOwner } from './open/lock.js';
+import { damagedLogs } from './files/log-folders.js';
+import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
+import {
+  AuditReader,
+  type HistoryOptions,
+  type PastStore,
+  type ReferenceInterval,
+  type StoreDiff,
+  type When,
+} from './past/audit.js';
+import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
+import type { WrittenSnapshot } from './snapshots/snapshotter.js';
+import type {
+  DigestWalkFunc,
+  LayerMetadata,
+  LayerStore,
+  LoadOptions,
+  LoadResult,
+  ResolveOptions,
+  SaveOptions,
+  StoreBackend,
+  WriteOptions,
+} from './store.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
-import { originOf } from './writer.js';
 
-/** Whether a store may be read and written: asked before every call. */
-export class StoreState {
+/** The store over an event log: an image store, and a member for each other concern, over one context. */
+export class LocalEventStore extends ImageStore implements EventStore {
   readonly directory: string;
-  readonly readOnly: boolean;
-  #isClosed = false;
-
-  constructor(directory: string, readOnly: boolean) {
-    this.directory = directory;
-    this.readOnly = readOnly;
-  }
-
-  /** From now on nothing may be read or written. */
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  /** @throws {StoreError} STORE_CLOSED */
-  checkOpen(): void {
-    if (this.#isClosed) throw this.closedError();
-  }
-
-  /** @throws {StoreError} STORE_CLOSED, STORE_READ_ONLY */
-  checkWritable(): void {
-    this.checkOpen();
-    if (this.readOnly) throw this.readOnlyError();
-  }
-
-  closedError(): StoreError {
-    return new StoreError('STORE_CLOSED', `the store ${this.directory} is closed`, {
-      data: { directory: this.directory },
-    });
-  }
-
-  readOnlyError(): StoreError {
-    return new StoreError('STORE_READ_ONLY', `the store ${this.directory} was opened for reading only`, {
-      data: { directory: this.directory },
-    });
-  }
-}
-
-/** The store over an event log: each call is handed to the member that answers it, if the store is open. */
-export class LocalEventStore implements EventStore {
-  readonly directory: string;
-  readonly #parts: EventStoreParts;
-  readonly #state: StoreState;
-  readonly #wired: WiredStore;
+  readonly #context: StoreContext;
+  readonly #backend: LogBackend;
+  readonly #layers: LocalLayers;
+  readonly #audit: AuditReader;
+  readonly #eraser: Eraser;
+  readonly #projections: OwnProjectionSet;
+  readonly #consumers: NamedConsumers;
+  readonly #evidence: StoreEvidence;
+  readonly #backups: StoreBackups;
+  readonly #rebuilds: StoreRebuild;
   readonly #reserve: Reserve;
   #closing: Promise<void> | undefined;
 
-  constructor(parts: EventStoreParts) {
-    this.directory = parts.directory;
-    this.#parts = { ...parts, now: () => readClock(parts.now) };
-    this.#state = new StoreState(parts.directory, parts.readOnly);
-    this.#wired = wireStore(this.#parts, this.#state);
-    this.#reserve = new Reserve(parts.directory);
+  constructor(context: StoreContext) {
+    super(context);
+    this.directory = context.directory;
+    this.#context = context;
+    this.#backend = new LogBackend(context);
+    this.#layers = new LocalLayers(context);
+    this.#audit = new AuditReader(context);
+    this.#eraser = new Eraser(context);
+    this.#projections = new OwnProjectionSet(context);
+    this.#consumers = new NamedConsumers(context);
+    this.#evidence = new StoreEvidence(context);
+    this.#backups = new StoreBackups(context);
+    this.#rebuilds = new StoreRebuild(context);
+    this.#reserve = new Reserve(context.directory);
   }
 
   get log(): StoreLog {
-    this.#state.checkOpen();
-    return this.#wired.reader;
+    this.#context.checkOpen();
+    return this.#context.reader;
   }
 
   get backend(): StoreBackend {
-    this.#state.checkOpen();
-    return this.#wired.backend;
+    this.#context.checkOpen();
+    return this.#backend;
   }
 
   get layers(): LayerStore {
-    this.#state.checkOpen();
-    if (this.#parts.layerPlace === 'own') return this.#wired.layers;
-    throw layersUnavailable(this.directory, this.#parts.layerPlace);
+    this.#context.checkOpen();
+    if (this.#context.layerPlace === 'own') return this.#layers;
+    throw layersUnavailable(this.#context);
   }
 
-  async create(config: Uint8Array, options?: WriteOptions): Promise<ImageId> {
-    return this.#images.create(config, options);
-  }
-
-  get(id: ImageId): Image {
-    return this.#images.get(id);
-  }
-
-  async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
-    const images = this.#images;
+  override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
+    this.#context.checkOpen();
     return this.#makeRoom(async () => {
-      const removed = await images.delete(id, options);
-      await this.#wired.cleaner.settled();
+      const removed = await super.delete(id, options);
+      await this.#context.cleaner.settled();
       return removed;
     });
   }
 
-  search(partial: string): ImageId {
-    return this.#images.search(partial);
-  }
-
-  async setParent(id: ImageId, parent: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setParent(id, parent, options);
-  }
-
-  getParent(id: ImageId): ImageId {
-    return this.#images.getParent(id);
-  }
-
-  async setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setLastUpdated(id, options);
-  }
-
-  getLastUpdated(id: ImageId): Date | undefined {
-    return this.#images.getLastUpdated(id);
-  }
-
-  async setBuiltLocally(id: ImageId, options?: WriteOptions): Promise<void> {
-    await this.#images.setBuiltLocally(id, options);
-  }
-
-  isBuiltLocally(id: ImageId): boolean {
-    return this.#images.isBuiltLocally(id);
-  }
-
-  children(id: ImageId): ImageId[] {
-    return this.#images.children(id);
-  }
-
-  map(): ReadonlyMap<ImageId, Image> {
-    return this.#images.map();
-  }
-
-  heads(): ReadonlyMap<ImageId, Image> {
-    return this.#images.heads();
-  }
-
-  len(): number {
-    return this.#images.len();
-  }
-
   async setMetadata(id: ImageId, key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    await this.#wired.submit(decideSetMetadata(id, key, value), options);
-  }
-
-  getMetadata(id: ImageId, key: string): Uint8Array {
-    this.#state.checkOpen();
-    return this.#wired.backend.getMetadata(id, key);
+    await this.#context.submit(decideSetMetadata(id, key, value), options);
   }
 
   async deleteMetadata(id: ImageId, key: string, options: WriteOptions = {}): Promise<void> {
-    await this.#wired.submit(decideClearMetadata(id, key), options);
+    await this.#context.submit(decideClearMetadata(id, key), options);
   }
 
   async tag(
     reference: string,
     idOrReference: string,
-    options?: WriteOptions & { readonly overwrite?: boolean | undefined },
+    options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
   ): Promise<void> {
-    await this.#references.tag(reference, idOrReference, options);
+    this.#context.checkOpen();
+    mustBeString('reference', reference);
+    mustBeString('idOrReference', idOrReference);
+    mustBeBoolean('overwrite', options.overwrite);
+    const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
+    await this.#context.submit(decideTag(canonicalReference(reference), source, options.overwrite ?? true), options);
   }
 
   async untag(reference: string, options?: WriteOptions): Promise<void> {
-    await this.#references.untag(reference, options);
+    this.#context.checkOpen();
+    mustBeString('reference', reference);
+    await this.#context.submit(decideUntag(canonicalReference(reference)), options);
   }
 
-  resolve(reference: string, options?: ResolveOptions): ImageId;
-  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
-  resolve(
+  override resolve(reference: string, options?: ResolveOptions): ImageId;
+  override resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  override resolve(
     reference: string,
     { platform, at }: ResolveOptions & { readonly at?: When | undefined } = {},
   ): ImageId | Promise<ImageId> {
-    if (at === undefined) return this.#references.resolve(reference, platform);
+    if (at === undefined) return super.resolve(reference, { platform });
+    this.#context.checkOpen();
     return this.#audit.resolveAt(reference, at, platform);
   }
 
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
+    this.#context.checkOpen();
     return this.#audit.history(subject, options);
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
+    this.#context.checkOpen();
     return this.#audit.referenceHistory(reference);
   }
 
   async at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore> {
+    this.#context.checkOpen();
     return this.#audit.at(when, options);
   }
 
   async diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff> {
+    this.#context.checkOpen();
     return this.#audit.diff(from, to, options);
   }
 
-  references(id: ImageId): string[] {
-    return this.#references.references(id);
-  }
-
-  referenceEntries(): ReferenceEntry[] {
-    return this.#references.entries();
-  }
-
   async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
-    this.#state.checkWritable();
-    const { blobs, heldLayers, layerPlace, policy, actor, viewSet } = this.#parts;
-    const origin = originOf(options, actor);
+    this.#context.checkWritable();
     // Code that only some commands need, a third of all there is, is loaded by those.
     const { loadArchive } = await loadCode('that loads archives', import('./archives/load-archive.js'));
-    return loadArchive(source, options, origin, {
-      port: this.#wired.writer,
-      blobs,
-      policy: { images: policy, keepsLayers: layerPlace === 'own', readImage: (id) => this.get(id) },
-      heldLayers,
-      hasImage: (id) => viewSet.views.images.has(id),
-      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
-      headSeq: () => this.#wired.reader.head.seq,
-    });
+    return loadArchive(source, options, this.#context);
   }
 
   save(names: string | readonly string[], options: SaveOptions = {}): Readable {
-    return saveArchive(typeof names === 'string' ? [names] : names, options, this.#saveParts());
+    this.#needLayers();
+    return saveArchive(typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
   async saveTo(file: FileHandle, names: string | readonly string[], options: SaveOptions = {}): Promise<number> {
     mustBeObject('file', file);
-    return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#saveParts());
+    this.#needLayers();
+    return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
-    return this.#makeRoom(() => this.#wired.eraser.erase(digest, reason, options));
+    return this.#makeRoom(() => this.#eraser.erase(digest, reason, options));
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
-    return this.#makeRoom(() => this.#wired.eraser.prune(options));
-  }
-
-  erasures(): ReadonlyMap<Digest, Erasure> {
-    return this.#wired.eraser.erasures();
+    return this.#makeRoom(() => this.#eraser.prune(options));
   }
 
   project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {
-    return this.#wired.projections.project(projection, options);
+    return this.#projections.project(projection, options);
   }
 
   consumer(name: string, options?: ConsumerOptions): Consumer {
-    return this.#wired.consumers.consumer(name, options);
+    return this.#consumers.consumer(name, options);
   }
 
   async consumers(): Promise<ConsumerState[]> {
-    return this.#wired.consumers.consumers();
+    return this.#consumers.consumers();
   }
 
   async resetConsumer(name: string, position: number): Promise<void> {
-    await this.#wired.consumers.resetConsumer(name, position);
+    await this.#consumers.resetConsumer(name, position);
   }
 
   async removeConsumer(name: string): Promise<void> {
-    await this.#wired.consumers.removeConsumer(name);
+    await this.#consumers.removeConsumer(name);
   }
 
   async checkpoint(): Promise<string> {
@@ -309,17 +234,16 @@ export class LocalEventStore implements EventStore {
   }
 
   async snapshot(): Promise<WrittenSnapshot> {
-    this.#state.checkWritable();
-    return this.#parts.snapshotter.write();
+    this.#context.checkWritable();
+    return this.#context.snapshotter.write();
   }
 
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
-    this.#state.checkOpen();
-    const { reader, rebuilds } = this.#wired;
+    this.#context.checkOpen();
     const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
-      verifyOpenStore({ ...this.#parts, foldedSeq: () => reader.head.seq, rebuilt: () => rebuilds.settled() }, options);
-    if (!this.#state.readOnly) return verified();
+      verifyOpenStore(this.#context, () => this.#rebuilds.settled(), options);
+    if (!this.#context.readOnly) return verified();
     // What a writer adds or removes meanwhile, a reader would take for damage.
     await refuseWriter(this.directory);
     const violations = await verified();
@@ -328,21 +252,38 @@ export class LocalEventStore implements EventStore {
   }
 
   async rebuild(options?: OpenRebuildOptions): Promise<RebuildResult> {
-    return this.#wired.rebuilds.rebuild(options);
+    return this.#rebuilds.rebuild(options);
   }
 
   async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {
-    this.#state.checkOpen();
-    return this.#wired.backups.write(target, options);
+    this.#context.checkOpen();
+    return this.#backups.write(target, options);
   }
 
   stats(): StoreStats {
-    this.#state.checkOpen();
-    return statsOf(this.#parts, this.#wired.reader.head);
+    this.#context.checkOpen();
+    const { directory, views, sidecar, reader } = this.#context;
+    const { images, references, layers, blobs } = views;
+    let blobBytes = 0;
+    for (const { size } of blobs.byDigest.values()) blobBytes += size;
+    return {
+      events: reader.head.seq,
+      images: images.size,
+      heads: headsOf(images).size,
+      references: references.byName.size,
+      layers: layers.byChain.size,
+      blobs: blobs.byDigest.size,
+      blobBytes,
+      storeId: sidecar.storeId,
+      formatVersion: sidecar.version,
+      createdAt: Date.parse(sidecar.created),
+      damagedLogs: damagedLogs(directory),
+      lastEventAt: reader.head.seq === 0 ? undefined : reader.head.time,
+    };
   }
 
   close(): Promise<void> {
-    this.#state.close();
+    this.#context.close();
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -353,57 +294,29 @@ export class LocalEventStore implements EventStore {
 
   /** Runs what frees room, on a full disk in the reserve of the store. */
   #makeRoom<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (!this.#state.readOnly) this.#reserve.giveUpWhenLow();
+    if (!this.#context.readOnly) this.#reserve.giveUpWhenLow();
     return run();
   }
 
-  #saveParts(): SaveParts {
-    this.#state.checkOpen();
-    const { viewSet, blobs, log, layerPlace } = this.#parts;
-    if (layerPlace !== 'own') throw layersUnavailable(this.directory, layerPlace);
-    return {
-      store: this,
-      views: viewSet.views,
-      blobs,
-      readContent: (digest) => log.content(digest),
-      isBlobNeeded: (digest) => this.#wired.cleaner.isNeeded(digest),
-    };
-  }
-
-  get #images(): ImageStore {
-    this.#state.checkOpen();
-    return this.#wired.images;
-  }
-
-  get #audit(): AuditReader {
-    this.#state.checkOpen();
-    return this.#wired.audit;
-  }
-
-  get #evidence(): Evidence {
-    this.#state.checkOpen();
-    return this.#wired.evidence;
-  }
-
-  get #references(): ReferenceStore {
-    this.#state.checkOpen();
-    return this.#wired.references;
+  #needLayers(): void {
+    this.#context.checkOpen();
+    if (this.#context.layerPlace !== 'own') throw layersUnavailable(this.#context);
   }
 
   async #close(): Promise<void> {
-    const { blobs, checkpoints, log, viewSet, snapshotter, readOnly, onClosed } = this.#parts;
+    const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
-      const consumersEnded = this.#wired.consumers.end();
+      const consumersEnded = this.#consumers.end();
       // Backups look at the log through its writer.
-      await this.#wired.backups.settled();
+      await this.#backups.settled();
       // Commands that wait are finished, new ones are refused; then nothing writes any more.
-      await this.#wired.writer.end(this.#state.closedError());
+      await writer.end(this.#context.closedError());
       await consumersEnded;
-      await this.#wired.cleaner.settled();
+      await cleaner.settled();
       await blobs.end();
-      await this.#wired.projections.end();
+      await this.#projections.end();
       await snapshotter.settled();
-      if (!readOnly && !this.#wired.writer.hasFailed) {
+      if (!readOnly && !writer.hasFailed) {
         await checkpoints.write();
         await snapshotter.writeLast();
         if (unwrittenBytes(join(this.directory, 'log')) > MAX_LOG_BYTES_AT_CLOSE) await log.flush();
@@ -423,8 +336,70 @@ export class LocalEventStore implements EventStore {
   }
 }
 
-function layersUnavailable(directory: string, place: LayerPlace): StoreError {
-  const why = place === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
+/**
+ * The raw side of an event store: configs and metadata as Docker's StoreBackend has them. Unlike a
+ * filesystem it refuses what is no image config, and the metadata `parent` is the image's parent.
+ */
+class LogBackend implements StoreBackend {
+  readonly #context: StoreContext;
+  readonly #images: ImageStore;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#images = new ImageStore(context);
+  }
+
+  walk(visit: DigestWalkFunc): void {
+    this.#context.checkOpen();
+    for (const id of [...this.#context.views.images.ids()].sort()) visit(id);
+  }
+
+  get(digest: Digest): Uint8Array {
+    const { views } = this.#context;
+    this.#context.checkOpen();
+    if (views.images.has(digest as ImageId)) return this.#context.readConfig(digest as ImageId).bytes();
+    refuseErased(views.erasures, digest);
+    throw imageNotFound(digest);
+  }
+
+  set(data: Uint8Array): Promise<Digest> {
+    return this.#images.create(data);
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    await this.#images.delete(digest as ImageId);
+  }
+
+  async setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void> {
+    const id = digest as ImageId;
+    if (key === PARENT_KEY) await this.#images.setParent(id, parentIn(value, id));
+    else await this.#context.submit(decideSetMetadata(id, key, value));
+  }
+
+  getMetadata(digest: Digest, key: string): Uint8Array {
+    return this.#images.getMetadata(digest as ImageId, key);
+  }
+
+  // As in a filesystem, what is not there is deleted already.
+  async deleteMetadata(digest: Digest, key: string): Promise<void> {
+    this.#context.checkOpen();
+    const id = digest as ImageId;
+    checkMetadataKey(key);
+    if (findMetadata(this.#context.views, id, key) === undefined) return;
+    await this.#context.submit(key === PARENT_KEY ? decideClearParent(id) : decideClearMetadata(id, key));
+  }
+}
+
+function parentIn(value: Uint8Array, id: ImageId): ImageId {
+  const parent = new TextDecoder().decode(value);
+  if (isDigest(parent)) return parent as ImageId;
+  throw new StoreError('METADATA_INVALID', `the metadata parent of ${id} must be an image id`, {
+    data: { image: id, parent: parent.slice(0, 100) },
+  });
+}
+
+function layersUnavailable({ directory, layerPlace }: StoreContext): StoreError {
+  const why = layerPlace === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
   return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
     data: { directory },
   });

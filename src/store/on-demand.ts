@@ -1,7 +1,8 @@
 import { loadCode } from '../errors.js';
 import type { RestoreOptions, RestoreReport } from './backup/backup-layout.js';
 import type { ImageStoreOptions } from './docker-backend.js';
-import type { EventStore, LayerGetReleaser, OpenOptions, Store, StoreBackend } from './event-store.js';
+import type { EventStore } from './event-store.js';
+import type { LayerGetReleaser, OpenOptions, Store, StoreBackend } from './store.js';
 import type { CheckpointSigner } from './keys.js';
 import type { RebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
@@ -29,11 +30,11 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
 }
 
 /**
- * Makes all that follows from events, content and blobs anew, of a store that opens or does not: subject index, tree, snapshots, checkpoint.
+ * Rebuilds everything derived from events, content and blobs (subject index, tree, snapshots, checkpoint), even if the store no longer opens.
  * Where LevelDB lost its own files, the events are read by its repair, in a copy, and each is checked; the damaged log is
  * put aside as `log.damaged-N`. Needs room for two more logs. A crash leaves a store that the next call finishes. Blobs stay as they are.
  *
- * @throws {StoreError} LOG_CORRUPT when events are lost for good, which are named, or the log is not the one of its checkpoint;
+ * @throws {StoreError} LOG_CORRUPT when events are lost, which are named, or the log is not the one of its checkpoint;
  *   STORE_NOT_FOUND, STORE_LOCKED, SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED, ABORTED; those of
  *   keys and checkpoints as `openStore`
  */

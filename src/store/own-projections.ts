@@ -4,8 +4,8 @@ import { StoreError, throwIfAborted } from '../errors.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../limits.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
 import type { Page } from '../../projections/views.js';
-import type { ProjectionState, SnapshotFolder } from './snapshots/snapshot-folder.js';
-import type { Log, LogPoint } from '../log/log.js';
+import type { ProjectionState } from './snapshots/snapshot-folder.js';
+import type { StoreContext } from './context.js';
 
 /** A read model of the caller's: what `defineProjection` takes and gives. */
 export interface OwnProjection<View> {
@@ -22,10 +22,10 @@ export interface OwnProjection<View> {
   readonly evolve: (view: View, event: StoredEvent) => View;
   /**
    * Writes a view for a snapshot; the bytes are the store's from then on. With `decode`, a projection that begins again
-   * folds only what came since. What it throws is said as a notice, and the snapshot before stays.
+   * folds only what came since. What it throws becomes a notice, and the snapshot before stays.
    */
   readonly encode?: ((view: View) => Uint8Array) | undefined;
-  /** Reads what `encode` wrote. What it throws is said as a notice, and the view is folded from the first event. */
+  /** Reads what `encode` wrote. What it throws becomes a notice, and the view is folded from the first event. */
   readonly decode?: ((bytes: Uint8Array) => View) | undefined;
 }
 
@@ -127,7 +127,7 @@ interface ViewAt<View> {
 
 /**
  * The fold of a caller's projection, one for what the log holds and for what comes. It ends where `evolve` throws; it
- * throws nothing itself, so that whoever feeds it goes on.
+ * throws nothing itself, so that its feeder goes on.
  */
 class ProjectionFold<View> {
   readonly #projection: OwnProjection<View>;
@@ -209,24 +209,16 @@ function promised(view: Promise<unknown>): TypeError {
   return new TypeError('evolve must return the view itself, not a promise of it');
 }
 
-interface KeptStatesOptions {
-  /** Where states outlive the process. */
-  readonly folder: Pick<SnapshotFolder, 'readProjectionState' | 'writeProjectionState'>;
-  /** Whether states are written; they are read in any case. */
-  readonly readOnly: boolean;
-  readonly onNotice: (notice: string) => void;
-}
-
 /** Begins projections where their states are, and writes states one after another. Nothing here hurts a projection. */
-export class KeptStates {
-  readonly #options: KeptStatesOptions;
+class KeptStates {
+  readonly #context: StoreContext;
   /** Up to which event the state that is kept of each name goes. */
   readonly #keptSeqs = new Map<string, number>();
   #writing: Promise<void> = Promise.resolve();
   #isEnded = false;
 
-  constructor(options: KeptStatesOptions) {
-    this.#options = options;
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   /**
@@ -237,7 +229,7 @@ export class KeptStates {
     const { name, version } = projection;
     // The one that had the name before may still be having its state written.
     await this.#writing;
-    const state = await this.#options.folder.readProjectionState(name);
+    const state = await this.#context.snapshots.readProjectionState(name);
     if (state !== undefined && state.version > version) throw outdated(name, version, state);
     const kept = state?.version === version ? this.#decode(projection, state) : undefined;
     this.#keptSeqs.set(name, kept?.seq ?? 0);
@@ -249,7 +241,7 @@ export class KeptStates {
     const { name, version, encode } = projection;
     const { seq } = fold;
     const isNew = fold.failure === undefined && seq > (this.#keptSeqs.get(name) ?? 0);
-    if (encode === undefined || !isNew || this.#options.readOnly || this.#isEnded) return;
+    if (encode === undefined || !isNew || this.#context.readOnly || this.#isEnded) return;
     let bytes: Uint8Array;
     try {
       bytes = bytesOf(encode(fold.view));
@@ -274,7 +266,7 @@ export class KeptStates {
 
   async #write(name: string, { version, seq, bytes }: ProjectionState): Promise<void> {
     try {
-      await this.#options.folder.writeProjectionState(name, version, seq, bytes);
+      await this.#context.snapshots.writeProjectionState(name, version, seq, bytes);
     } catch (error) {
       this.#say(`the state of the projection ${name} at event ${seq} was not written`, error);
     }
@@ -291,7 +283,7 @@ export class KeptStates {
   }
 
   #say(what: string, error: unknown): void {
-    this.#options.onNotice(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    this.#context.onNotice(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -386,33 +378,24 @@ class FollowedProjection<View> implements LiveProjection<View> {
 /** A projection this close to the head begins to hold the pages that come: about what one read of the log gives. */
 const JOIN_EVENTS = 1_000;
 
-/** What projections fold. */
-interface OwnProjectionSetParts {
-  readonly log: Log;
-  /** The last event that every view of the store has folded. */
-  readonly head: () => LogPoint;
-  /** The pages after that, as the views have folded them. */
-  readonly folded$: Observable<Page>;
-  readonly states: KeptStates;
-  /** @throws {StoreError} STORE_CLOSED */
-  readonly checkOpen: () => void;
-}
-
 /** The caller's projections of one store: who has which name, and how each catches up. */
 export class OwnProjectionSet implements OwnProjections {
-  readonly #parts: OwnProjectionSetParts;
+  readonly #context: StoreContext;
+  readonly #states: KeptStates;
   /** What keeps the state of each projection, by name; a name is taken from the call that asks for it on. */
   readonly #keepers = new Map<string, () => void>();
 
-  constructor(parts: OwnProjectionSetParts) {
-    this.#parts = parts;
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#states = new KeptStates(context);
+    context.snapshotter.alsoWrite(() => this.keepStates());
   }
 
   async project<View>(projection: OwnProjection<View>, options: ProjectOptions = {}): Promise<LiveProjection<View>> {
     const defined = defineProjection(projection);
     mustBeObject('options', options);
     mustBeSignal('signal', options.signal);
-    this.#parts.checkOpen();
+    this.#context.checkOpen();
     throwIfAborted(options.signal);
     const { name } = defined;
     if (this.#keepers.has(name)) throw taken(name);
@@ -428,22 +411,22 @@ export class OwnProjectionSet implements OwnProjections {
   /** Has the states of all projections written as they are now, and resolves when they are. */
   async keepStates(): Promise<void> {
     for (const keep of this.#keepers.values()) keep();
-    await this.#parts.states.settled();
+    await this.#states.settled();
   }
 
   /** Has all states written for the last time. */
   async end(): Promise<void> {
     await this.keepStates();
-    await this.#parts.states.end();
+    await this.#states.end();
   }
 
   async #begin<View>(
     projection: OwnProjection<View>,
     signal: AbortSignal | undefined,
   ): Promise<FollowedProjection<View>> {
-    const { states, folded$, checkOpen } = this.#parts;
-    const fold = new ProjectionFold(projection, await states.startOf(projection));
-    const keep = (): void => states.keep(projection, fold);
+    const { folded$ } = this.#context.viewSet;
+    const fold = new ProjectionFold(projection, await this.#states.startOf(projection));
+    const keep = (): void => this.#states.keep(projection, fold);
     this.#keepers.set(projection.name, keep);
     await this.#approach(fold, signal);
     const held: Page[] = [];
@@ -452,7 +435,7 @@ export class OwnProjectionSet implements OwnProjections {
       await this.#foldLog(fold, signal);
       // Nothing waits from here on until the projection follows by itself: no page can come in between.
       for (const page of held) fold.take(page);
-      checkOpen();
+      this.#context.checkOpen();
       return new FollowedProjection(projection, fold, folded$, () => {
         keep();
         this.#keepers.delete(projection.name);
@@ -464,13 +447,13 @@ export class OwnProjectionSet implements OwnProjections {
 
   // Reading is faster than writing, so this comes near the head. To meet it between two writes might take for ever.
   async #approach<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
-    while (this.#parts.head().seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
+    while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
   }
 
   /** Folds what the log holds up to the head of this moment. */
   async #foldLog<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
-    const { log, head } = this.#parts;
-    for await (const page of log.pages({ from: fold.seq + 1, to: head().seq, signal })) {
+    const { log, reader } = this.#context;
+    for await (const page of log.pages({ from: fold.seq + 1, to: reader.head.seq, signal })) {
       fold.take(page);
       if (fold.error !== undefined) throw fold.error;
     }

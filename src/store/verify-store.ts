@@ -13,7 +13,7 @@ import {
   type Violation,
 } from './verify/verify-source.js';
 import type { Digest } from '../model/digest.js';
-import type { EventStoreParts } from './wire-store.js';
+import type { StoreContext } from './context.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { Database } from '../log/log.js';
 import { readFailure } from '../log/open-level.js';
@@ -70,28 +70,26 @@ async function* nothing(): AsyncGenerator<never> {
   // A log that cannot be opened gives nothing.
 }
 
-/** An open store, as far as its verification goes. */
-interface OpenStore extends Pick<EventStoreParts, 'directory' | 'sidecar' | 'log' | 'viewSet' | 'blobs'> {
-  /** The last event that the views have folded. */
-  readonly foldedSeq: () => number;
-  /** Resolves when no row is being made anew. */
-  readonly rebuilt: () => Promise<void>;
-}
-
-/** Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. */
-export async function verifyOpenStore(store: OpenStore, options: VerifyOptions): Promise<readonly Violation[]> {
+/**
+ * Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. `rebuilt` resolves when no
+ * rebuild writes rows.
+ */
+export async function verifyOpenStore(
+  { directory, sidecar, log, views, blobs, reader }: StoreContext,
+  rebuilt: () => Promise<void>,
+  options: VerifyOptions,
+): Promise<readonly Violation[]> {
   checkVerifyOptions(options);
-  const { directory, sidecar, log, viewSet, blobs } = store;
   const files = new StoreFiles(directory);
   // Before the rows: a checkpoint or a snapshot that is written from now on is of events that are not in them.
   const checkpoint = await files.checkpoint();
   const snapshots = await files.snapshots();
-  const needsBlob = (digest: Digest): boolean => viewSet.views.blobs.byDigest.has(digest);
-  await store.rebuilt();
+  const needsBlob = (digest: Digest): boolean => views.blobs.byDigest.has(digest);
+  await rebuilt();
   // From here to the first wait, nothing is folded: rows and views are of one moment.
   const rows = log.storedRows();
   const { hasSubjectIndex } = log;
-  const liveViews = { seq: store.foldedSeq(), digests: viewDigestsOf(viewSet.views) };
+  const liveViews = { seq: reader.head.seq, digests: viewDigestsOf(views) };
   try {
     const source = await storeSource({
       identity: sidecar,

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } from '../limits.js';
 import type { EventBody, StoredEvent } from '../model/events.js';
-import type { WriteOptions } from './event-store.js';
+import type { WriteOptions } from './store.js';
 import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
 import type { Page, Views } from '../../projections/views.js';
 import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
@@ -74,15 +74,6 @@ export interface Command<Result> {
   readonly withdrawn?: ((result: Result) => void) | undefined;
 }
 
-/** Takes commands one after another and makes their decisions durable. */
-export interface CommandPort {
-  /**
-   * Resolves with the command's result when its events are durable and every view has folded them.
-   * @throws {StoreError} what the decision threw; OUTCOME_UNKNOWN, LOG_FAILED, STORE_READ_ONLY, STORE_CLOSED
-   */
-  submit<Result>(command: Command<Result>): Promise<Result>;
-}
-
 /** Events after which timers and sockets have a turn. */
 const EVENTS_PER_TURN = 1_000;
 
@@ -124,7 +115,7 @@ interface WriterOptions {
  * The one writer of a log. Commands wait in a queue; as many as are waiting are decided in order and appended
  * as one batch, so that 64 callers cost one sync and not 64.
  */
-export class Writer implements CommandPort {
+export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: (Waiting | LoneTask)[] = [];
   #draining: Promise<void> | undefined;
@@ -135,6 +126,10 @@ export class Writer implements CommandPort {
     this.#options = options;
   }
 
+  /**
+   * Resolves with the command's result when its events are durable and every view has folded them.
+   * @throws {StoreError} what the decision threw; OUTCOME_UNKNOWN, LOG_FAILED, STORE_READ_ONLY, STORE_CLOSED
+   */
   submit<Result>(command: Command<Result>): Promise<Result> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise<Result>((resolve, reject) => {

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { MAX_METADATA_KEY_BYTES } from '../../src/limits.js';
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import { newFSStoreBackend, newImageStore } from '../../src/store/docker-backend.js';
-import type { StoreBackend } from '../../src/store/event-store.js';
+import type { StoreBackend } from '../../src/store/store.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { MAX_KEPT_CONFIG_BYTES } from '../../src/limits.js';
-import { ConfigCache } from '../../src/store/images.js';
+import { ConfigCache } from '../../src/store/context.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, eventsFrom } from '../support/stored-event.js';

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { ChainId, ImageId } from '../../src/model/digest.js';
 import { type DecisionState, unchanged } from '../../src/store/commands/decision.js';
 import { HeldLayers, type HoldingAnswer } from '../../src/store/layers/layer-store.js';
-import type { Layer, LayerMetadata } from '../../src/store/event-store.js';
+import type { Layer, LayerMetadata } from '../../src/store/store.js';
 import { buildImage, type BuiltImage, digest, dockerEntries } from '../archive/built-archives.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { buildTar } from '../tar/build-tar.js';

@@ -3,7 +3,7 @@ import { MAX_LAYERS_PER_IMAGE } from '../../src/limits.js';
 import type { ChainId } from '../../src/model/digest.js';
 import type { LayerFacts } from '../../src/model/events.js';
 import type { DecisionState } from '../../src/store/commands/decision.js';
-import { decideRegister } from '../../src/store/commands/register.js';
+import { decideRegister } from '../../src/store/commands/layers.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import test from 'ava';
-import type { LoadResult } from '../../src/store/event-store.js';
+import type { LoadResult } from '../../src/store/store.js';
 import { rejection } from '../support/rejection.js';
 import { inChunks } from '../tar/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';

@@ -8,7 +8,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { eventKey } from '../../src/log/rows.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { FORMAT_VERSION } from '../../src/store/open/sidecar.js';
-import type { OpenOptions } from '../../src/store/event-store.js';
+import type { OpenOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';

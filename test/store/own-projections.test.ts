@@ -4,12 +4,7 @@ import type { Page } from '../../projections/views.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../../src/limits.js';
 import type { Log, PageOptions } from '../../src/log/log.js';
 import type { EventType, StoredEvent } from '../../src/model/events.js';
-import {
-  defineProjection,
-  KeptStates,
-  type LiveProjection,
-  OwnProjectionSet,
-} from '../../src/store/own-projections.js';
+import { defineProjection, type LiveProjection, OwnProjectionSet } from '../../src/store/own-projections.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { oneTo, seqsProjection } from '../support/own-projections.js';
@@ -102,9 +97,21 @@ function busyLog(writes: number): { log: Log; folded$: Subject<Page>; head: () =
 
 test('a projection catches up with a writer that never rests', async (t) => {
   const { log, folded$, head } = busyLog(100_000);
-  const folder = { readProjectionState: async () => undefined, writeProjectionState: async () => undefined };
-  const states = new KeptStates({ folder, readOnly: true, onNotice: (notice) => t.fail(notice) });
-  const set = new OwnProjectionSet({ log, head, folded$, states, checkOpen: () => undefined });
+  const context = {
+    log,
+    viewSet: { folded$ },
+    reader: {
+      get head() {
+        return head();
+      },
+    },
+    snapshots: { readProjectionState: async () => undefined },
+    snapshotter: { alsoWrite: () => undefined },
+    readOnly: true,
+    onNotice: (notice: string) => t.fail(notice),
+    checkOpen: () => undefined,
+  };
+  const set = new OwnProjectionSet(context as never);
   const live = await set.project(seqsProjection('a'));
   t.deepEqual(live.current, oneTo(head().seq));
   t.is(head().seq, 10);

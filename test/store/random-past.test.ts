@@ -4,8 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { createViews } from '../../projections/views.js';
 import { StoreError } from '../../src/errors.js';
-import type { StoreDiff } from '../../src/store/past/audit.js';
-import { ViewedPast } from '../../src/store/past/past-store.js';
+import { type StoreDiff, ViewedPast } from '../../src/store/past/audit.js';
 import { StoredConfig } from '../../src/model/stored-image.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import { nodeSha256 } from '../../src/store/files/files.js';
@@ -222,8 +221,8 @@ async function checkAgainstFreshFolds(
     const seq = Math.floor(position * log.head.seq);
     const viewSet = createViews();
     for await (const page of log.pages({ to: seq, pageSize: 3 })) viewSet.fold(page);
-    const parts = { views: viewSet.views, seq, log, readConfig, checkOpen: () => undefined };
-    expected.set(seq, pastStateOf(new ViewedPast(parts as never)));
+    const context = { log, readConfig, checkOpen: () => undefined };
+    expected.set(seq, pastStateOf(new ViewedPast(context as never, seq, viewSet.views)));
   }
   await log.close();
   await using store = await openStore(directory, { create: false });

@@ -1,7 +1,8 @@
 import { open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { EventStore, SaveOptions } from '../../src/store/event-store.js';
+import type { EventStore } from '../../src/store/event-store.js';
+import type { SaveOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';

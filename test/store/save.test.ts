@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import test from 'ava';
-import type { EventStore, SaveOptions } from '../../src/store/event-store.js';
+import type { EventStore } from '../../src/store/event-store.js';
+import type { SaveOptions } from '../../src/store/store.js';
 import { readTar } from '../../src/tar/tar-scan.js';
 import { rejection } from '../support/rejection.js';
 import { collect } from '../tar/build-tar.js';

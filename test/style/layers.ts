@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import type ts from 'typescript';
 import { type Import, importsOf } from './imports.js';
 import { type Finding, findingAt, type Source } from './sources.js';
 
@@ -30,11 +31,51 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   test: ['ground', 'model', 'log', 'projections', 'tar', 'archive', 'store', 'index', 'cli', 'scripts'],
 };
 
+const HERE = 'test/style/layers.ts';
+
 /** Of the ground, these build on another: on the errors. */
 const onErrors: readonly string[] = ['src/abort.ts', 'src/load-code.ts'];
 
 /** Where store and archive meet: the commands that load and save. */
-const meetsArchive = /^(load.*|save.*|exporter)\.ts$/;
+const meetsArchive = /^(load|save).*\.ts$/;
+
+/**
+ * The places inside src/store, from the ground up: each imports from itself and from those before it,
+ * types included. Three files rank apart from their folders. They are ways in that `on-demand.ts`
+ * loads, and start from the top what the rest of the folder does from below: opening makes the store
+ * of all members, a rebuild of a closed store opens it at its end, and a verification reads backups,
+ * which are verified by its own folder.
+ */
+const storePlaces: readonly string[] = [
+  'argument-types.ts',
+  'files/',
+  'keys.ts',
+  'store.ts',
+  'follow/',
+  'snapshots/',
+  'open/',
+  'commands/',
+  'writer.ts',
+  'layers/',
+  'images.ts',
+  'docker-backend.ts',
+  'context.ts',
+  'evidence.ts',
+  'own-projections.ts',
+  'consumers/',
+  'past/',
+  'erase.ts',
+  'verify/',
+  'backup/',
+  'verify/verify-store.ts',
+  'rebuild/',
+  'event-store.ts',
+  'archives/',
+  'local-event-store.ts',
+  'open/open-store.ts',
+  'rebuild/rebuild-store.ts',
+  'on-demand.ts',
+];
 
 /** Imports against the arrows of the design, and imports out of the project's folders. */
 export function wrongImports(source: Source): Finding[] {
@@ -49,15 +90,35 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
   if (imported.path === undefined) return [];
   const to = layerOf(imported.path);
   if (to === undefined) return [findingAt(source, imported.node, `imports ${imported.path}, which is in no layer`)];
+  if (to === 'store' && from === 'store') return judgeInStore(source, imported.node, imported.path);
   if (to === from && (from !== 'ground' || onErrors.includes(source.path))) return [];
   if (mayImport[from].includes(to)) return [];
   if (from === 'store' && to === 'archive') {
     if (meetsArchive.test(posix.basename(source.path))) return [];
-    const message = `imports ${imported.path}; in store only load*.ts, save*.ts and exporter.ts import archive`;
+    const message = `imports ${imported.path}; in store only load*.ts and save*.ts import archive`;
     return [findingAt(source, imported.node, message)];
   }
   const allowed = mayImport[from].length === 0 ? 'nothing' : mayImport[from].join(', ');
   return [findingAt(source, imported.node, `imports ${imported.path}; ${from} may import ${allowed}`)];
+}
+
+function judgeInStore(source: Source, node: ts.Node, path: string): Finding[] {
+  const [from, to] = [placeOf(source.path), placeOf(path)];
+  if (from === undefined || to === undefined) {
+    const message = `${from === undefined ? source.path : path} has no place; name it in storePlaces of ${HERE}`;
+    return [findingAt(source, node, message)];
+  }
+  if (storePlaces.indexOf(to) <= storePlaces.indexOf(from)) return [];
+  const message = `imports ${path}, but ${to} stands above ${from}; what both need belongs in ${from} or below it (${HERE})`;
+  return [findingAt(source, node, message)];
+}
+
+/** Where a file of src/store stands: by itself, or with its folder. */
+function placeOf(path: string): string | undefined {
+  const inside = path.replace(/^src\/store\//, '');
+  return (
+    storePlaces.find((place) => place === inside) ?? storePlaces.find((place) => place === inside.replace(/[^/]*$/, ''))
+  );
 }
 
 function layerOf(path: string): Layer | undefined {

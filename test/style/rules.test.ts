@@ -50,7 +50,32 @@ test('archive may not import log', objects, wrongImports, 'src/archive/a.ts', im
 test('store may not import archive', objects, wrongImports, 'src/store/a.ts', imports('../archive/b.js'), 1);
 test('load may import archive', accepts, wrongImports, 'src/store/loadImages.ts', imports('../archive/b.js'));
 test('save may import archive', accepts, wrongImports, 'src/store/saveImages.ts', imports('../archive/b.js'));
-test('the exporter may import archive', accepts, wrongImports, 'src/store/exporter.ts', imports('../archive/b.js'));
+test('commands may import files', accepts, wrongImports, 'src/store/commands/a.ts', imports('../files/b.js'));
+test('files may not import commands', objects, wrongImports, 'src/store/files/a.ts', imports('../commands/b.js'), 1);
+test(
+  'nor may they import their types',
+  objects,
+  wrongImports,
+  'src/store/files/a.ts',
+  `import type { A } from '../context.js';`,
+  1,
+);
+test('a member may import the context', accepts, wrongImports, 'src/store/past/a.ts', imports('../context.js'));
+test('the context may not import a member', objects, wrongImports, 'src/store/context.ts', imports('./past/a.js'), 1);
+test(
+  'the folder open may not open stores',
+  objects,
+  wrongImports,
+  'src/store/open/a.ts',
+  imports('./open-store.js'),
+  1,
+);
+test('a file of src/store has a place', objects, wrongImports, 'src/store/files/a.ts', imports('../b.js'), 1);
+
+test('a wrong import inside src/store says where it belongs', (t) => {
+  const found = wrongImports(sourceOf('src/store/files/a.ts', imports('../past/b.js')));
+  t.regex(found[0]?.message ?? '', /past\/ stands above files\/; what both need belongs in files\/ or below it/);
+});
 test('store may not import cli', objects, wrongImports, 'src/store/load.ts', imports('../cli/b.js'), 1);
 test('the index may not import cli', objects, wrongImports, 'src/index.ts', imports('./cli/b.js'), 1);
 test('the product may not import tests', objects, wrongImports, 'src/store/a.ts', imports('../../test/b.js'), 1);

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ChainId, DiffId } from '../../src/model/digest.js';
-import type { Layer, LayerGetReleaser, LayerMetadata } from '../../src/store/event-store.js';
+import type { Layer, LayerGetReleaser, LayerMetadata } from '../../src/store/store.js';
 
 /** A layer store that has some chains and no bytes, and counts who holds each: the one behind the recorded traces. */
 export class CountingLayers implements LayerGetReleaser {

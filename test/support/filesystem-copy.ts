@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { Digest, ImageId } from '../../src/model/digest.js';
-import type { EventStore, StoreBackend } from '../../src/store/event-store.js';
+import type { EventStore } from '../../src/store/event-store.js';
+import type { StoreBackend } from '../../src/store/store.js';
 
 /** Copies every image of `store`, with its parent and metadata, into `backend`. */
 export async function copyImages(store: EventStore, backend: StoreBackend): Promise<void> {

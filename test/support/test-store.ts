@@ -4,6 +4,7 @@ import { createViews, type ViewSet } from '../../projections/views.js';
 import { LevelLog } from '../../src/log/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/layers/blob-store.js';
+import { StoreContext } from '../../src/store/context.js';
 import { LocalEventStore } from '../../src/store/local-event-store.js';
 import { CheckpointKeeper } from '../../src/store/open/checkpoint-keeper.js';
 import { nodeSha256 } from '../../src/store/files/files.js';
@@ -11,7 +12,8 @@ import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
 import { Snapshotter } from '../../src/store/snapshots/snapshotter.js';
 import { SnapshotFolder } from '../../src/store/snapshots/snapshot-folder.js';
-import type { EventStore, OpenOptions } from '../../src/store/event-store.js';
+import type { EventStore } from '../../src/store/event-store.js';
+import type { OpenOptions } from '../../src/store/store.js';
 import type { ReadOptions } from '../../src/store/follow/event-filter.js';
 import { FailingDatabases } from './failing-database.js';
 import { temporaryDirectory } from './temporary-directory.js';
@@ -55,7 +57,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
   const onNotice = (notice: string): void => void notices.push(notice);
   const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
   const viewSet = createViews();
-  const store = new LocalEventStore({
+  const context = new StoreContext({
     directory,
     sidecar,
     log,
@@ -73,6 +75,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     now,
     onClosed: () => undefined,
   });
+  const store = new LocalEventStore(context);
   t.teardown(async () => {
     await store.close();
     databases.verify();

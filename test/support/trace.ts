@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
-import type { Store } from '../../src/store/event-store.js';
+import type { Store } from '../../src/store/store.js';
 
 /** First row of a recorded trace. */
 export interface TraceHeader {

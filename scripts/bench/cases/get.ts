@@ -2,7 +2,7 @@ import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.
 import { MAX_KEPT_CONFIG_BYTES } from '../../../src/limits.js';
 import type { ImageId } from '../../../src/model/digest.js';
 import type { Image } from '../../../src/model/image.js';
-import type { Store } from '../../../src/store/event-store.js';
+import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
 import { formatSize } from '../format-number.js';
 import { allLayers } from '../inputs/all-layers.js';

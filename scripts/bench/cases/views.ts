@@ -1,6 +1,7 @@
 import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
 import type { ImageId } from '../../../src/model/digest.js';
-import type { EventStore, Store } from '../../../src/store/event-store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import type { Store } from '../../../src/store/store.js';
 import type { Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { formatSize } from '../format-number.js';

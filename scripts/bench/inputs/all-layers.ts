@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ChainId, DiffId } from '../../../src/model/digest.js';
-import type { LayerGetReleaser } from '../../../src/store/event-store.js';
+import type { LayerGetReleaser } from '../../../src/store/store.js';
 
 /** A layer store that has every layer and no bytes: what is measured is the image store over it. */
 export const allLayers: LayerGetReleaser = {

@@ -1,6 +1,6 @@
 import type { StoredEvent } from '../../model/events.js';
 import { familiarReference } from '../../model/reference.js';
-import type { ReferenceEntry } from '../../store/event-store.js';
+import type { ReferenceEntry } from '../../store/store.js';
 import type { Change, StoreDiff, When } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';

@@ -1,5 +1,5 @@
 import type { Option } from 'commander';
-import type { PrunedContent, PruneResult } from '../../store/commands/erase.js';
+import type { PrunedContent, PruneResult } from '../../store/erase.js';
 import type { When } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';

@@ -8,12 +8,13 @@ import type { Digest, ImageId } from '../../model/digest.js';
 import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
-import { type BlobStore, byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
-import type { Command, CommandPort, Origin } from '../writer.js';
-import { chainOf } from '../commands/create.js';
-import { decideLoad, type LoadOutcome, type LoadPolicy } from '../commands/load.js';
-import type { HeldLayers } from '../layers/layer-store.js';
-import type { LoadOptions, LoadResult } from '../event-store.js';
+import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
+import { type Command, originOf } from '../writer.js';
+import { chainOf } from '../commands/images.js';
+import { decideLoad } from '../commands/load.js';
+import type { StoreContext } from '../context.js';
+import { StoreReader } from '../images.js';
+import type { LoadOptions, LoadResult } from '../store.js';
 
 /** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
@@ -57,23 +58,17 @@ function readFailure(path: string, error: unknown): StoreError {
   return new StoreError('IO_FAILED', `cannot read ${path}: ${found}`, options);
 }
 
-interface LoadParts {
-  readonly port: CommandPort;
-  readonly blobs: BlobStore;
-  readonly policy: Omit<LoadPolicy, 'overwrite'>;
-  readonly heldLayers: HeldLayers | undefined;
-  readonly hasImage: (id: ImageId) => boolean;
-  readonly isBlobNeeded: (digest: Digest) => boolean;
-  readonly headSeq: () => number;
-}
+type LoadOutcome = Omit<LoadResult, 'seq'>;
+type LoadCommand = Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>;
 
 /** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
 export async function loadArchive(
   source: AsyncIterable<Uint8Array> | string,
   options: LoadOptions,
-  origin: Origin,
-  parts: LoadParts,
+  context: StoreContext,
 ): Promise<LoadResult> {
+  context.checkWritable();
+  const origin = originOf(options, context.actor);
   checkOptions(options);
   const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
@@ -84,11 +79,17 @@ export async function loadArchive(
     ? await archiveFileSource(source)
     : { bytes: byteChunks('source', source), total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
-  const contents = await readArchive(bytes, parts.blobs, { platform, allPlatforms, onBytes, signal });
+  const contents = await readArchive(bytes, context.blobs, { platform, allPlatforms, onBytes, signal });
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
-    return await commit(named, { ...parts.policy, overwrite: options.overwrite ?? true }, origin, parts);
+    const decide = decideLoad(named, {
+      images: context.policy,
+      keepsLayers: context.layerPlace === 'own',
+      overwrite: options.overwrite ?? true,
+      readImage: (id) => new StoreReader(context).get(id),
+    });
+    return await commit(named, { decide, origin }, context);
   } finally {
     await contents.discard();
   }
@@ -101,15 +102,9 @@ function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): vo
   mustBeSignal('signal', signal);
 }
 
-async function commit(
-  contents: ArchiveContents,
-  policy: LoadPolicy,
-  origin: Origin,
-  parts: LoadParts,
-): Promise<LoadResult> {
-  const { blobs, isBlobNeeded } = parts;
-  const decide = decideLoad(contents, policy);
-  const staged = policy.keepsLayers ? stagedBlobs(contents) : [];
+async function commit(contents: ArchiveContents, command: LoadCommand, context: StoreContext): Promise<LoadResult> {
+  const { blobs, isBlobNeeded, layerPlace, reader } = context;
+  const staged = layerPlace === 'own' ? stagedBlobs(contents) : [];
   for (const { digest } of staged) blobs.pin(digest);
   try {
     // Also those that are needed already: a file that was lost comes back with its archive.
@@ -119,8 +114,8 @@ async function commit(
     const committed = (lastSeq: number): void => {
       seq = lastSeq;
     };
-    const outcome = await submitHolding(contents, parts, { decide, origin, committed });
-    return { ...outcome, seq: seq ?? parts.headSeq() };
+    const outcome = await submitHolding(contents, context, { ...command, committed });
+    return { ...outcome, seq: seq ?? reader.head.seq };
   } finally {
     for (const { digest } of staged) blobs.unpin(digest);
     await blobs.removeUnneeded(new Set(staged.map(({ digest }) => digest)), isBlobNeeded);
@@ -149,15 +144,18 @@ function ownFile({ file, blob }: StagedLayer): StagedBlob {
 /** Submits the load with a hold on the layers of each new image, where layers are kept elsewhere. */
 async function submitHolding(
   contents: ArchiveContents,
-  { heldLayers, hasImage, port }: LoadParts,
-  command: Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>,
+  { heldLayers, views, writer }: StoreContext,
+  command: LoadCommand,
 ): Promise<LoadOutcome> {
-  if (heldLayers === undefined) return port.submit(command);
+  if (heldLayers === undefined) return writer.submit(command);
   const images = contents.images.flatMap(({ id, image }) => {
     const chainId = chainOf(image);
     return chainId === undefined ? [] : [{ id, chainId }];
   });
-  return heldLayers.around(images, hasImage, (holding) => port.submit({ ...command, decide: holding(command.decide) }));
+  const hasImage = (id: ImageId): boolean => views.images.has(id);
+  return heldLayers.around(images, hasImage, (holding) =>
+    writer.submit({ ...command, decide: holding(command.decide) }),
+  );
 }
 
 // The extra name stands for the archive's only image, or for the platforms of its only name.

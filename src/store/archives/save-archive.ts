@@ -7,12 +7,14 @@ import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference, parseReference } from '../../model/reference.js';
 import { mustBeString } from '../argument-types.js';
-import type { EventStore, SaveOptions } from '../event-store.js';
+import type { EventStore } from '../event-store.js';
+import type { SaveOptions } from '../store.js';
 import { parentOf } from '../../../projections/images.js';
 import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/plan-archive.js';
 import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
 import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
-import type { BlobStore } from '../layers/blob-store.js';
+import type { StoreContext } from '../context.js';
+import { StoreReader } from '../images.js';
 
 /** The images that names stand for, and the references to write with them. */
 interface NamedImages {
@@ -85,18 +87,9 @@ function parsedOrUndefined(name: string): ReturnType<typeof parseReference> | un
 /** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** What a save needs of the store. */
-export interface SaveParts {
-  readonly store: Pick<EventStore, 'get' | 'search'>;
-  readonly views: Views;
-  readonly blobs: BlobStore;
-  readonly readContent: (digest: Digest) => Uint8Array | undefined;
-  readonly isBlobNeeded: (digest: Digest) => boolean;
-}
-
 /** Returns the archive of the named images as a stream. Its blobs are pinned until the stream ends. */
-export function saveArchive(names: readonly string[], options: SaveOptions, parts: SaveParts): Readable {
-  const { chunks, unpin } = pinnedArchive(names, options, parts);
+export function saveArchive(names: readonly string[], options: SaveOptions, context: StoreContext): Readable {
+  const { chunks, unpin } = pinnedArchive(names, options, context);
   return Readable.from(chunks, { objectMode: false, highWaterMark: READ_AHEAD_BYTES }).once('close', unpin);
 }
 
@@ -105,9 +98,9 @@ export async function saveArchiveTo(
   file: FileHandle,
   names: readonly string[],
   options: SaveOptions,
-  parts: SaveParts,
+  context: StoreContext,
 ): Promise<number> {
-  const { size, chunks, unpin } = pinnedArchive(names, options, parts, twoBuffers());
+  const { size, chunks, unpin } = pinnedArchive(names, options, context, twoBuffers());
   try {
     await writeDurably(file, chunks);
     return size;
@@ -123,29 +116,31 @@ export async function saveArchiveTo(
 function pinnedArchive(
   names: readonly string[],
   options: SaveOptions,
-  parts: SaveParts,
+  context: StoreContext,
   nextBuffer?: NextBuffer,
 ): WrittenArchive & { readonly unpin: () => void } {
   const { format = 'docker', onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);
-  const { images, references } = namedImages(names, parts.store, parts.views);
+  const { views, blobs, log } = context;
+  const { images, references } = namedImages(names, new StoreReader(context), views);
   const saved: SavedArchive = {
-    images: [...images].map((id) => savedImage(id, parts)),
+    images: [...images].map((id) => savedImage(id, context)),
     references: [...references.values()],
-    content: parts.readContent,
-    hasBlob: (digest) => parts.views.blobs.byDigest.has(digest),
-    openBlob: (digest) => parts.blobs.read(digest, nextBuffer),
+    content: (digest) => log.content(digest),
+    hasBlob: (digest) => views.blobs.byDigest.has(digest),
+    openBlob: (digest) => blobs.read(digest, nextBuffer),
   };
   let size = 0;
   const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
   const written = writeArchive(saved, { format, onBytes, signal });
   size = written.size;
-  return { ...written, unpin: pin(blobsOf(saved.images), parts) };
+  return { ...written, unpin: pin(blobsOf(saved.images), context) };
 }
 
-function savedImage(id: ImageId, { store, views }: SaveParts): SavedImage {
-  const image = store.get(id);
+function savedImage(id: ImageId, context: StoreContext): SavedImage {
+  const { views } = context;
+  const image = new StoreReader(context).get(id);
   const chainId = views.images.get(id)?.chainId;
   return {
     id,
@@ -183,7 +178,7 @@ function blobsOf(images: readonly SavedImage[]): Set<Digest> {
 }
 
 /** Returns what lets go of them again. */
-function pin(digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: SaveParts): () => void {
+function pin(digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: StoreContext): () => void {
   for (const digest of digests) blobs.pin(digest);
   return () => {
     for (const digest of digests) blobs.unpin(digest);

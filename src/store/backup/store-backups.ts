@@ -1,27 +1,18 @@
-import type { Views } from '../../../projections/views.js';
 import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import { Mutex } from '../files/files.js';
-import type { BlobStore } from '../layers/blob-store.js';
+import type { StoreContext } from '../context.js';
 import type { BackupOptions, BackupReport } from './backup-layout.js';
-import type { BackupParts, FixedStore } from './write-backup.js';
+import type { FixedStore } from './write-backup.js';
 import { loadCode } from '../../errors.js';
-
-interface StoreBackupsParts extends Pick<BackupParts, 'directory' | 'sidecar' | 'log' | 'checkpointAt'> {
-  readonly views: Views;
-  readonly blobs: BlobStore;
-  readonly isBlobNeeded: (digest: Digest) => boolean;
-  /** Calls `look` when nothing is on its way into the log, and every view has folded what is in it. */
-  readonly whenStill: <Result>(look: () => Result) => Promise<Result>;
-}
 
 /** The backups of an open store, one after another: two that go to one directory would meet there. */
 export class StoreBackups {
-  readonly #parts: StoreBackupsParts;
+  readonly #context: StoreContext;
   readonly #writing = new Mutex();
 
-  constructor(parts: StoreBackupsParts) {
-    this.#parts = parts;
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   /** Writes a backup when those before are done. */
@@ -31,12 +22,15 @@ export class StoreBackups {
     mustBeObject('options', options);
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     mustBeSignal('signal', options.signal);
-    const { whenStill, blobs } = this.#parts;
+    const { directory, sidecar, log, checkpoints, blobs, readOnly } = this.#context;
     return this.#writing.run(async () => {
       const { writeBackup } = await loadCode('that backs up', import('./write-backup.js'));
       return writeBackup(target, options, {
-        ...this.#parts,
-        fix: () => whenStill(() => this.#fix()),
+        directory,
+        sidecar,
+        log,
+        checkpointAt: async (head) => (readOnly ? checkpoints.unwritten() : checkpoints.at(head)),
+        fix: () => this.#fixWhenStill(),
         release: (fixed) => this.#release(fixed),
         readBlob: (digest) => blobs.read(digest),
       });
@@ -48,9 +42,15 @@ export class StoreBackups {
     return this.#writing.settled();
   }
 
+  // The writer decides a command when all that it appended before is folded, and before it appends more.
+  async #fixWhenStill(): Promise<FixedStore> {
+    if (this.#context.readOnly) return this.#fix();
+    return this.#context.submit(() => ({ events: [], result: this.#fix() }));
+  }
+
   // All of it in one turn: head, content and blobs are of one moment, and none of them can go before the backup has it.
   #fix(): FixedStore {
-    const { log, views, blobs } = this.#parts;
+    const { log, views, blobs } = this.#context;
     const needed = new Map<Digest, number>();
     for (const [digest, { size }] of views.blobs.byDigest) needed.set(digest, size);
     const content = log.openContent();
@@ -59,7 +59,7 @@ export class StoreBackups {
   }
 
   async #release({ content, blobs: needed }: FixedStore): Promise<void> {
-    const { blobs, isBlobNeeded } = this.#parts;
+    const { blobs, isBlobNeeded } = this.#context;
     try {
       await content.close();
     } finally {

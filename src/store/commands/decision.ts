@@ -1,7 +1,7 @@
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
-import type { Erasure, ManifestEntry } from '../../../projections/content.js';
+import type { Erasure, ErasuresView, ManifestEntry } from '../../../projections/content.js';
 import type { ImageEntry } from '../../../projections/image-table.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { ConsumerPosition } from '../../log/log.js';
@@ -9,7 +9,7 @@ import { StoreError } from '../../errors.js';
 import { childrenOf, hasChildren, parentOf } from '../../../projections/images.js';
 
 /** What needs some content or a blob. */
-export interface ContentUsers {
+interface ContentUsers {
   /** Images whose config it is, or that came with a manifest which it is or names. */
   readonly images: readonly ImageId[];
   /** References that stand for it. */
@@ -74,10 +74,10 @@ export interface DecisionState {
   needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest>;
 }
 
-/** What a command comes to: events to append, the content they name, and what its caller gets. */
+/** The decision on a command: events to append, the content they name, and what its caller gets. */
 export interface Decision<Result> {
   readonly events: readonly EventBody[];
-  /** Undefined removes content, for good. */
+  /** Undefined removes content. */
   readonly content?: ReadonlyMap<Digest, Uint8Array | undefined> | undefined;
   /** Positions of consumers to keep with the events, or without any; undefined forgets one. */
   readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
@@ -102,10 +102,25 @@ export function needImage(state: Pick<DecisionState, 'image'>, id: ImageId): Ima
   return entry;
 }
 
-/** Returns the error of a look for an image that is not there. `id` may be anything that a caller passed. */
+/** Returns the error for an image that is not there. `id` may be anything that a caller passed. */
 export function imageNotFound(id: string): StoreError {
   const shown = String(id).slice(0, 100);
   return new StoreError('IMAGE_NOT_FOUND', `no image ${shown}`, { data: { image: shown } });
+}
+
+/** Refuses content that was erased, with when, by whom and why. @throws {StoreError} CONTENT_ERASED */
+export function refuseErased(erasures: ErasuresView, digest: Digest): void {
+  const erasure = erasures.get(digest);
+  if (erasure !== undefined) throw contentErased(erasure);
+}
+
+/** Returns the error for content that was erased. */
+export function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
+  const at = new Date(time).toISOString();
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return new StoreError('CONTENT_ERASED', `${digest} was erased at ${at} by ${actor} (event ${seq})${why}`, {
+    data: { digest, size, seq, time, actor, reason },
+  });
 }
 
 /*
@@ -131,7 +146,7 @@ type FactKind =
 /** One look: the kind of a fact, and which of them. */
 type Note = readonly [kind: FactKind, key: string];
 
-/** Facts by kind: a key of both in one text would be made and hashed anew for each look. */
+/** Facts by kind: a key of both in one text would be built and hashed again for each look. */
 class FactSet {
   readonly #keys = new Map<FactKind, Set<string>>();
 

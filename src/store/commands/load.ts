@@ -5,14 +5,14 @@ import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 import { type Image, isValidParent } from '../../model/image.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
-import type { LoadedImage, LoadedReference } from '../event-store.js';
-import { chainOnTop } from '../layers/layer-store.js';
-import { checkImage, imageCreated, type ImagePolicy } from './create.js';
+import type { LoadedReference, LoadResult } from '../store.js';
+import { checkImage, imageCreated, type ImagePolicy } from './images.js';
+import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
 import { keepsImages, lostPlatforms, setReference } from './tag.js';
 
-export interface LoadPolicy {
+interface LoadPolicy {
   readonly images: ImagePolicy;
   /** Whether layers and manifests are this store's to keep. */
   readonly keepsLayers: boolean;
@@ -22,15 +22,8 @@ export interface LoadPolicy {
   readonly readImage: (id: ImageId) => Image;
 }
 
-/** What a load came to. */
-export interface LoadOutcome {
-  readonly format: 'docker' | 'oci';
-  readonly images: readonly LoadedImage[];
-  readonly references: readonly LoadedReference[];
-  /** Layers that were new to the store. */
-  readonly layersAdded: number;
-  readonly notices: readonly string[];
-}
+/** The result of deciding a load, which has no place in the log yet. */
+type LoadOutcome = Omit<LoadResult, 'seq'>;
 
 /**
  * Decides `load`: the layers, images, manifests, parents and references of an archive that the store lacks, as one

@@ -50,7 +50,7 @@ export function decideClearMetadata(id: ImageId, key: string): Decide<void> {
   };
 }
 
-/** Returns the error of a look for metadata that is not there. */
+/** Returns the error for metadata that is not there. */
 export function metadataNotFound(id: string, key: string): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no metadata ${JSON.stringify(key)}`, {
     data: { image: id, key },
@@ -106,7 +106,7 @@ export function decideClearParent(id: ImageId): Decide<void> {
   };
 }
 
-/** Returns the error of a look for a parent that is not there. */
+/** Returns the error for a parent that is not there. */
 export function noParent(id: ImageId): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no parent`, { data: { image: id, key: 'parent' } });
 }

@@ -56,7 +56,7 @@ export function decideUntag(reference: string): Decide<void> {
   };
 }
 
-/** Returns the error of a look for a reference that is not there. */
+/** Returns the error for a reference that is not there. */
 export function referenceNotFound(reference: string): StoreError {
   return new StoreError('REFERENCE_NOT_FOUND', `no reference ${reference}`, { data: { reference } });
 }

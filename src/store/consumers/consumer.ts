@@ -3,10 +3,9 @@ import { MAX_CONSUMER_NAME_LENGTH, MAX_UNACKNOWLEDGED_EVENTS } from '../../limit
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { CompiledFilter, EventFilter } from '../follow/event-filter.js';
-import type { Log } from '../../log/log.js';
 import { encodeRecord } from '../../log/record.js';
 import type { LogFollower } from '../follow/log-feed.js';
-import type { EventReader } from '../follow/event-reader.js';
+import type { StoreContext } from '../context.js';
 
 const NAME = /^[A-Za-z0-9._-]+(?:@(?:0|[1-9][0-9]*))?$/;
 
@@ -85,7 +84,7 @@ export interface ConsumerState {
 export interface Consumers {
   /**
    * Takes the consumer `name`, which begins where it left off. A name is 1 to 128 letters, digits, dots, dashes and
-   * underscores, with `@` and a whole number at its end where a new version is to begin anew: `mirror@2`.
+   * underscores, with `@` and a whole number at its end where a new version is to start over: `mirror@2`.
    * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN while somebody holds it, STORE_READ_ONLY, FILTER_INVALID and what
    *   else a filter is refused with, LOG_CORRUPT when its position is beyond the head
    */
@@ -178,8 +177,6 @@ export const PASSED_EVENTS_PER_WRITE = 1_000;
 
 interface LogConsumerOptions {
   readonly name: string;
-  readonly log: Log;
-  readonly reader: EventReader;
   /**
    * Writes the position; resolves with it when it is durable. `seq` is called when the write is made, so that several that
    * wait write the newest.
@@ -193,8 +190,6 @@ interface LogConsumerOptions {
   readonly written: number | undefined;
   /** The position to begin after. */
   readonly start: number;
-  /** @throws {StoreError} when the store is closed */
-  readonly checkOpen: () => void;
   /** Called once, when the name may be taken again. */
   readonly onClosed: () => void;
 }
@@ -204,6 +199,7 @@ type Result = IteratorResult<StoredEvent, undefined>;
 /** A consumer that somebody holds. */
 export class LogConsumer implements Consumer {
   readonly name: string;
+  readonly #context: StoreContext;
   readonly #options: LogConsumerOptions;
   readonly #unacknowledged = new Unacknowledged();
   /** The very objects that were given: an event that is one of them needs no comparing. */
@@ -219,8 +215,9 @@ export class LogConsumer implements Consumer {
   #isWriting = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: LogConsumerOptions) {
+  constructor(context: StoreContext, options: LogConsumerOptions) {
     this.name = options.name;
+    this.#context = context;
     this.#options = options;
     this.#written = options.written;
     this.#follower = this.#follow(options.start + 1);
@@ -245,7 +242,7 @@ export class LogConsumer implements Consumer {
 
   async ack(event: StoredEvent): Promise<void> {
     mustBeObject('event', event);
-    this.#options.checkOpen();
+    this.#context.checkOpen();
     if (this.#closing !== undefined) throw this.#closedError();
     this.#checkAck(event);
     const { seq } = event;
@@ -286,7 +283,7 @@ export class LogConsumer implements Consumer {
     try {
       void this.#follower.return();
       // The position of a consumer of the future is beyond the head: written, it would look like damage.
-      if (this.#done() !== this.#written && this.#done() <= this.#options.reader.head.seq) await this.#write();
+      if (this.#done() !== this.#written && this.#done() <= this.#context.reader.head.seq) await this.#write();
     } finally {
       this.#options.onClosed();
     }
@@ -299,7 +296,7 @@ export class LogConsumer implements Consumer {
   }
 
   #follow(from: number): LogFollower {
-    const { reader, filter, signal } = this.#options;
+    const { filter, signal } = this.#options;
     const watcher = {
       giving: (event: StoredEvent) => {
         this.#unacknowledged.give(event.seq);
@@ -308,7 +305,7 @@ export class LogConsumer implements Consumer {
       },
       usedUp: () => this.notePassed(),
     };
-    return reader.follower({ from, filter, signal, watcher });
+    return this.#context.reader.follower({ from, filter, signal, watcher });
   }
 
   async #next(follower: LogFollower): Promise<Result> {
@@ -347,9 +344,9 @@ export class LogConsumer implements Consumer {
   #wasGiven(event: StoredEvent): boolean {
     if (this.#given.has(event)) return true;
     const { seq } = event;
-    const { log, filter, start } = this.#options;
+    const { filter, start } = this.#options;
     if (!Number.isSafeInteger(seq) || seq <= start || seq > this.#lastGiven) return false;
-    const given = log.event(seq);
+    const given = this.#context.log.event(seq);
     return given !== undefined && (filter.passes?.(given) ?? true) && isSameEvent(given, event);
   }
 

@@ -1,12 +1,11 @@
-import type { Observable } from 'rxjs';
+import type { Subscription } from 'rxjs';
 import type { Page } from '../../../projections/views.js';
 import { StoreError } from '../../errors.js';
-import type { ConsumerPosition, Log } from '../../log/log.js';
+import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from '../follow/event-filter.js';
-import type { EventReader } from '../follow/event-reader.js';
-import type { StoreState } from '../local-event-store.js';
-import type { CommandPort, Origin } from '../writer.js';
+import type { StoreContext } from '../context.js';
+import type { Origin } from '../writer.js';
 import {
   checkConsumerName,
   type Consumer,
@@ -17,36 +16,26 @@ import {
   PASSED_EVENTS_PER_WRITE,
 } from './consumer.js';
 
-interface NamedConsumersOptions {
-  readonly log: Log;
-  readonly reader: EventReader;
-  /** Each page, after every view has folded it. */
-  readonly folded$: Observable<Page>;
-  readonly port: CommandPort;
-  readonly state: StoreState;
-  readonly now: () => number;
-  readonly onNotice: (notice: string) => void;
-}
-
 /** Nobody and nothing: a position is no event, so who writes it is not recorded. */
 const ORIGIN: Origin = { actor: '', reason: undefined, requestId: undefined };
 
 /** The consumers of a store. Their positions are written by its one writer, together with the events of others. */
 export class NamedConsumers implements Consumers {
-  readonly #options: NamedConsumersOptions;
+  readonly #context: StoreContext;
   readonly #held = new Map<string, LogConsumer>();
   /** Consumers that are being reset or removed: nobody may take them meanwhile. */
   readonly #changing = new Set<string>();
   #nudgedAt = 0;
+  /** From the first consumer on: a store without any folds no page for them. */
+  #folded: Subscription | undefined;
 
-  constructor(options: NamedConsumersOptions) {
-    this.#options = options;
-    options.folded$.subscribe((page) => this.#noteFolded(page));
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   consumer(name: string, options: ConsumerOptions = {}): Consumer {
-    const { log, reader, state } = this.#options;
-    state.checkWritable();
+    const { log } = this.#context;
+    this.#context.checkWritable();
     checkConsumerName(name);
     mustBeObject('options', options);
     const { from = 1, signal } = options;
@@ -56,26 +45,24 @@ export class NamedConsumers implements Consumers {
     this.#checkFree(name);
     const written = log.position(name);
     if (written !== undefined) this.#checkPosition(name, written);
-    const consumer = new LogConsumer({
+    const consumer = new LogConsumer(this.#context, {
       name,
-      log,
-      reader,
       filter,
       signal,
       written: written?.seq,
       start: written?.seq ?? Math.max(0, from - 1),
       write: (seq) => this.#write(name, seq),
       notWritten: (error) => this.#noteNotWritten(name, error),
-      checkOpen: () => state.checkOpen(),
       onClosed: () => this.#held.delete(name),
     });
     this.#held.set(name, consumer);
+    this.#folded ??= this.#context.viewSet.folded$.subscribe((page) => this.#noteFolded(page));
     return consumer;
   }
 
   async consumers(): Promise<ConsumerState[]> {
-    const { log, reader, state } = this.#options;
-    state.checkOpen();
+    const { log, reader } = this.#context;
+    this.#context.checkOpen();
     const written = await log.positions();
     const names = [...new Set([...written.keys(), ...this.#held.keys()])].sort();
     return names.map((name) => {
@@ -89,7 +76,7 @@ export class NamedConsumers implements Consumers {
 
   async resetConsumer(name: string, position: number): Promise<void> {
     mustBeCount('position', position);
-    const head = this.#options.reader.head.seq;
+    const head = this.#context.reader.head.seq;
     await this.#change(name, () => {
       if (position <= head) return position;
       throw new StoreError(
@@ -115,8 +102,8 @@ export class NamedConsumers implements Consumers {
   }
 
   async #change(name: string, decide: () => number | undefined): Promise<void> {
-    const { log, state } = this.#options;
-    state.checkWritable();
+    const { log } = this.#context;
+    this.#context.checkWritable();
     checkConsumerName(name);
     this.#checkFree(name);
     if (log.position(name) === undefined) {
@@ -132,11 +119,11 @@ export class NamedConsumers implements Consumers {
   }
 
   #write<Seq extends number | undefined>(name: string, seqNow: () => Seq): Promise<Seq> {
-    return this.#options.port.submit({
+    return this.#context.writer.submit({
       origin: ORIGIN,
       decide: () => {
         const seq = seqNow();
-        const position = seq === undefined ? undefined : { seq, time: this.#options.now() };
+        const position = seq === undefined ? undefined : { seq, time: this.#context.now() };
         return { events: [], positions: new Map([[name, position]]), result: seq };
       },
     });
@@ -157,7 +144,7 @@ export class NamedConsumers implements Consumers {
   }
 
   #checkPosition(name: string, { seq }: ConsumerPosition): void {
-    const head = this.#options.reader.head.seq;
+    const head = this.#context.reader.head.seq;
     if (seq <= head) return;
     throw new StoreError('LOG_CORRUPT', `the consumer ${name} is at position ${seq}, and the log ends at ${head}`, {
       data: { name, position: seq, head },
@@ -166,6 +153,6 @@ export class NamedConsumers implements Consumers {
 
   #noteNotWritten(name: string, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    this.#options.onNotice(`the position of the consumer ${name} was not written: ${why}`);
+    this.#context.onNotice(`the position of the consumer ${name} was not written: ${why}`);
   }
 }

@@ -1,13 +1,22 @@
-import type { Observable } from 'rxjs';
+import { mergeMap, type Observable } from 'rxjs';
 import type { Head, Log } from '../../log/log.js';
 import type { Page } from '../../../projections/views.js';
 import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
-import type { CompiledFilter, Follower } from './event-filter.js';
+import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import {
+  type CompiledFilter,
+  compileFilter,
+  type Follower,
+  type FollowOptions,
+  type ReadOptions,
+  type StoreLog,
+} from './event-filter.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import {
   EventIterator,
   type EventIteratorOptions,
+  type IterationWatcher,
   readStretch,
   type Stretch,
   type StretchSource,
@@ -175,7 +184,7 @@ export class LogFeed {
     folded$.subscribe({ next: (page) => this.#take(page), complete: () => this.#end() });
   }
 
-  /** The last event that every view has folded: whoever reads up to here finds it in the views. */
+  /** The last event that every view has folded: a reader up to here finds it in the views. */
   get head(): Head {
     return this.#head;
   }
@@ -238,7 +247,7 @@ interface LiveSourceOptions {
  * The stretches of a log from one seq on, for ever: from the database as long as the reader is behind, from memory when it
  * has all but the newest page, and at the head it is parked until an event comes that passes its filter.
  */
-export class LiveSource implements StretchSource {
+class LiveSource implements StretchSource {
   readonly #log: Log;
   readonly #feed: LogFeed;
   readonly #filter: CompiledFilter;
@@ -360,7 +369,7 @@ interface RangeSourceOptions {
 }
 
 /** The stretches of a part of the log that is there already. */
-export class RangeSource implements StretchSource {
+class RangeSource implements StretchSource {
   readonly passed = 0;
   // A read that ended with the store, as a follower does, would look like one that gave all.
   readonly isClosed = false;
@@ -399,5 +408,68 @@ export class RangeSource implements StretchSource {
     if (filter.since !== undefined)
       this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
     this.#isNarrowed = true;
+  }
+}
+
+/** Which events to follow, by a filter that was checked. */
+interface CheckedFollowOptions {
+  /** First seq to give. */
+  readonly from: number;
+  readonly filter: CompiledFilter;
+  readonly signal: AbortSignal | undefined;
+  readonly watcher?: IterationWatcher | undefined;
+}
+
+/** The reading side of a store's log: pages from the database, and what was folded as it happens. */
+export class EventReader implements StoreLog {
+  readonly events$: Observable<StoredEvent>;
+  readonly #log: Log;
+  readonly #feed: LogFeed;
+
+  /** Reads `log`, whose events up to its head are folded; `folded$` gives the pages after that. */
+  constructor(log: Log, folded$: Observable<Page>) {
+    this.#log = log;
+    this.#feed = new LogFeed(log, folded$);
+    this.events$ = folded$.pipe(mergeMap((page) => page));
+  }
+
+  get head(): Head {
+    return this.#feed.head;
+  }
+
+  read(options: ReadOptions = {}): EventIterator {
+    mustBeObject('options', options);
+    const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
+    mustBeBoolean('reverse', reverse);
+    mustBeSignal('signal', signal);
+    if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
+    mustBeCount('from', from);
+    mustBeCount('to', to);
+    const filter = compileFilter(options.filter);
+    const source = new RangeSource({
+      log: this.#log,
+      filter,
+      first: Math.max(1, from),
+      last: Math.min(to, this.head.seq),
+      reverse: reverse ?? false,
+      signal,
+    });
+    return new EventIterator({ source, passes: filter.passes, limit, position: 0, signal });
+  }
+
+  follow(options: FollowOptions = {}): LogFollower {
+    mustBeObject('options', options);
+    const { from = this.head.seq + 1, signal } = options;
+    mustBeCount('from', from);
+    mustBeSignal('signal', signal);
+    return this.follower({ from, filter: compileFilter(options.filter), signal });
+  }
+
+  /** Returns a follower for options that were checked. */
+  follower({ from, filter, signal, watcher }: CheckedFollowOptions): LogFollower {
+    const first = Math.max(1, from);
+    const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });
+    const options = { source, passes: filter.passes, position: first - 1, signal, watcher };
+    return new LogFollower(options, this.#feed);
   }
 }

@@ -1,25 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type ChainId, type DiffId, type Digest, digestFromHash, type ImageId } from '../../model/digest.js';
-import { createChainId } from '../../model/rootfs.js';
-import { nodeSha256 } from '../files/files.js';
-import { type Command, type CommandPort, type Origin, originOf } from '../writer.js';
+import { type Command, type Origin, originOf, type Writer } from '../writer.js';
 import { type Decide, type HoldCounts, unchanged } from '../commands/decision.js';
-import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions } from '../event-store.js';
+import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions } from '../store.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { LayersView } from '../../../projections/layers.js';
 import type { LayerFacts } from '../../model/events.js';
+import type { Views } from '../../../projections/views.js';
 import { decompress } from '../../tar/decompress.js';
 import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
 import { type BlobStore, byteChunks, type StagedBlob } from './blob-store.js';
-import { decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/register.js';
-
-/** Returns the chain of the layer `diffId` on top of `parent` (OCI image spec, config.md, Layer ChainID). */
-export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
-  // The chain of one layer is its diff id, so a parent chain can stand where the first diff id would.
-  const below: string | undefined = parent;
-  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId], nodeSha256) as ChainId;
-}
+import { chainOnTop, decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/layers.js';
 
 /** Counts the callers that hold each chain, and knows which chains are going. Holds are of this process and end with it. */
 export class LayerHolds implements HoldCounts {
@@ -194,35 +185,34 @@ function decideHolding<Result>(
   };
 }
 
-interface LocalLayersParts {
-  readonly view: () => LayersView;
-  readonly port: CommandPort;
+/** The context of a store, as far as its layers need it: it stands above this folder. */
+interface LayersContext {
+  readonly views: Pick<Views, 'layers'>;
+  readonly writer: Pick<Writer, 'submit'>;
   readonly blobs: BlobStore;
   readonly holds: LayerHolds;
-  readonly isBlobNeeded: (digest: Digest) => boolean;
-  /** Throws STORE_CLOSED when the store is. */
-  readonly checkOpen: () => void;
-  /** Throws STORE_CLOSED or STORE_READ_ONLY when nothing may be written. */
-  readonly checkWritable: () => void;
   readonly actor: string;
+  readonly isBlobNeeded: (digest: Digest) => boolean;
+  checkOpen(): void;
+  checkWritable(): void;
 }
 
 /** The layers of an event store: events say which there are, blob files hold their bytes. */
 export class LocalLayers implements LayerStore {
-  readonly #parts: LocalLayersParts;
+  readonly #context: LayersContext;
   readonly #held = new Set<Layer>();
 
-  constructor(parts: LocalLayersParts) {
-    this.#parts = parts;
+  constructor(context: LayersContext) {
+    this.#context = context;
   }
 
   async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
     // Before a byte is staged: a store for reading only changes no file.
-    this.#parts.checkWritable();
+    this.#context.checkWritable();
     const chunks = byteChunks('stream', stream);
-    const origin = originOf(options, this.#parts.actor);
-    if (parent !== undefined && !this.#parts.view().byChain.has(parent)) throw layerNotFound(parent);
-    const file = await this.#parts.blobs.create();
+    const origin = originOf(options, this.#context.actor);
+    if (parent !== undefined && !this.#context.views.layers.byChain.has(parent)) throw layerNotFound(parent);
+    const file = await this.#context.blobs.create();
     try {
       const layer = await stageLayer(chunks, file, parent);
       return await this.#add(layer, file, origin);
@@ -232,23 +222,23 @@ export class LocalLayers implements LayerStore {
   }
 
   get(chainId: ChainId): Layer {
-    this.#parts.checkOpen();
-    const facts = this.#parts.view().byChain.get(chainId);
+    this.#context.checkOpen();
+    const facts = this.#context.views.layers.byChain.get(chainId);
     // A hold on a layer that a deletion already takes away could not keep it.
-    if (facts === undefined || this.#parts.holds.isGoing(chainId)) throw layerNotFound(chainId);
-    this.#parts.holds.add(chainId);
+    if (facts === undefined || this.#context.holds.isGoing(chainId)) throw layerNotFound(chainId);
+    this.#context.holds.add(chainId);
     return this.#hold(facts);
   }
 
   map(): ReadonlyMap<ChainId, Layer> {
-    this.#parts.checkOpen();
-    const layers = [...this.#parts.view().byChain.values()];
+    this.#context.checkOpen();
+    const layers = [...this.#context.views.layers.byChain.values()];
     return new Map(layers.map((facts) => [facts.chainId, this.#layerOf(facts)]));
   }
 
   async release(layer: Layer, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
-    const { port, blobs, holds, isBlobNeeded, checkOpen, actor } = this.#parts;
-    checkOpen();
+    const { writer, blobs, holds, isBlobNeeded, actor } = this.#context;
+    this.#context.checkOpen();
     const origin = originOf(options, actor);
     if (!(layer instanceof LocalLayer) || !this.#held.delete(layer)) {
       throw new StoreError(
@@ -263,7 +253,7 @@ export class LocalLayers implements LayerStore {
     const removal = holds.removal();
     let released: readonly LayerMetadata[];
     try {
-      released = await port.submit({
+      released = await writer.submit({
         decide: decideRelease(chainId),
         origin,
         accepted: (removed) => {
@@ -286,14 +276,14 @@ export class LocalLayers implements LayerStore {
   }
 
   async #add(layer: NewLayer, file: StagedBlob, origin: Origin): Promise<Layer> {
-    const { blobs, port, holds, isBlobNeeded } = this.#parts;
+    const { blobs, writer, holds, isBlobNeeded } = this.#context;
     const { digest } = layer.blob;
     blobs.pin(digest);
     try {
       // Also one that is needed already: a file that was lost or damaged comes back with its layer.
       await blobs.keep([{ file, digest }]);
       // The blob is durable from here: a crash leaves a file without an event, for the sweep.
-      const facts = await port.submit({
+      const facts = await writer.submit({
         decide: decideRegister(layer),
         origin,
         accepted: () => holds.add(layer.chainId),
@@ -309,13 +299,13 @@ export class LocalLayers implements LayerStore {
   #hold(facts: LayerFacts): Layer {
     const layer = this.#layerOf(facts);
     this.#held.add(layer);
-    this.#parts.blobs.pin(facts.blob.digest);
+    this.#context.blobs.pin(facts.blob.digest);
     return layer;
   }
 
   #layerOf(facts: LayerFacts): LocalLayer {
-    const parent = facts.parent === undefined ? undefined : this.#parts.view().byChain.get(facts.parent);
-    return new LocalLayer(facts, parent === undefined ? undefined : this.#layerOf(parent), this.#parts.blobs);
+    const parent = facts.parent === undefined ? undefined : this.#context.views.layers.byChain.get(facts.parent);
+    return new LocalLayer(facts, parent === undefined ? undefined : this.#layerOf(parent), this.#context.blobs);
   }
 }
 

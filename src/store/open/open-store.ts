@@ -6,7 +6,8 @@ import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } f
 import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
-import type { EventStore, LayerGetReleaser, OpenOptions } from '../event-store.js';
+import type { EventStore } from '../event-store.js';
+import type { LayerGetReleaser, OpenOptions } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/level-log.js';
 import { openLevel } from '../../log/open-level.js';
@@ -29,7 +30,7 @@ import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
-import type { EventStoreParts, LayerPlace } from '../wire-store.js';
+import { StoreContext } from '../context.js';
 import { CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
@@ -301,9 +302,9 @@ async function openParts(
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
   const { layers } = options;
-  const layerPlace: LayerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
+  const layerPlace = layers === undefined ? 'own' : layers === 'none' ? 'none' : 'elsewhere';
   const heldLayers = layers === undefined || layers === 'none' ? undefined : await takeHolds(layers, viewSet);
-  const parts: EventStoreParts = {
+  const context = new StoreContext({
     directory,
     sidecar,
     log,
@@ -320,8 +321,8 @@ async function openParts(
     now: options.now ?? Date.now,
     onNotice,
     onClosed,
-  };
-  return new LocalEventStore(parts);
+  });
+  return new LocalEventStore(context);
 }
 
 // An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.

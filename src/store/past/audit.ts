@@ -1,5 +1,5 @@
 import type { Erasure } from '../../../projections/content.js';
-import type { Log, LogPoint } from '../../log/log.js';
+import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type {
   LayerFacts,
@@ -11,20 +11,21 @@ import type {
 } from '../../model/events.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
-import type { ReferenceEntry, Store } from '../event-store.js';
+import type { ImageReads, ReferenceEntry } from '../store.js';
 import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
 import { parseMoment } from '../../model/timestamp.js';
 import { lastSeqBy } from '../follow/log-feed.js';
 import { diffViews, isSameTarget } from './diff.js';
-import type { Views, ViewSet } from '../../../projections/views.js';
-import type { StoredConfig } from '../../model/stored-image.js';
+import type { Views } from '../../../projections/views.js';
+import { storedImage } from '../../model/stored-image.js';
 import { canonicalReference } from '../../model/reference.js';
 import { referenceNotFound } from '../commands/tag.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
-import type { EventReader } from '../follow/event-reader.js';
-import { chosenImage } from '../references.js';
-import { ViewedPast } from './past-store.js';
+import type { StoreContext } from '../context.js';
+import { chosenImage, StoreReader } from '../images.js';
+import { layerNotFound } from '../commands/layers.js';
+import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
 
 /**
  * A point in time: a seq, which is exact; or a moment, as a Date or in RFC 3339, which takes every event up to and with that
@@ -33,12 +34,6 @@ import { ViewedPast } from './past-store.js';
  * clock ran ahead once and the last events have times to come.
  */
 export type When = number | Date | string;
-
-/** The members of a store that only read its images, answering as of one seq. */
-export type ImageReads = Pick<
-  Store,
-  'get' | 'search' | 'getParent' | 'getLastUpdated' | 'isBuiltLocally' | 'children' | 'map' | 'heads' | 'len'
->;
 
 /**
  * A store as it was after one event. It keeps its answers while the store goes on. A view is made when a member first needs it,
@@ -145,25 +140,17 @@ export interface AuditReads {
 /** The word for the end of the log, whatever the clock says. */
 const NOW = 'now';
 
-/** What a point in time is looked up in. */
-interface SeqAtOptions {
-  readonly log: Log;
-  /** The last event that may be seen. */
-  readonly headSeq: number;
-  /** The clock, milliseconds since the epoch. */
-  readonly now: () => number;
-}
-
 /**
  * Returns the last event at or before `when`; 0 when it is before the first. A moment costs a binary search over the events.
  * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a moment to come; LOG_CORRUPT
  * @throws {RangeError} for a number that is no seq; TypeError for what is no point in time at all
  */
-export function seqAt(when: When, options: SeqAtOptions): number {
-  const { log, headSeq } = options;
+export function seqAt(when: When, context: StoreContext): number {
+  const { log, reader } = context;
+  const headSeq = reader.head.seq;
   if (typeof when === 'number') return checkedSeq(when, headSeq);
   if (when === NOW) return headSeq;
-  const { moment, isPresent } = momentOf(when, options);
+  const { moment, isPresent } = momentOf(when, context);
   return isPresent ? headSeq : lastSeqBy(log, headSeq, moment);
 }
 
@@ -182,10 +169,10 @@ function checkedSeq(seq: number, headSeq: number): number {
  */
 function momentOf(
   when: Date | string,
-  { log, headSeq, now }: SeqAtOptions,
+  { reader, now }: StoreContext,
 ): { readonly moment: number; readonly isPresent: boolean } {
   const { first, last } = parse(when);
-  const head = headSeq === 0 ? 0 : (log.event(headSeq)?.time ?? 0);
+  const head = reader.head.time;
   // A clock that went back is behind the events that it stamped.
   const clock = now();
   const present = Math.max(clock, head);
@@ -249,21 +236,6 @@ function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet |
   return event.type === 'ReferenceRemoved' ? { ...end, removedBy: event.actor, removedReason: event.reason } : end;
 }
 
-/** What questions at the past are answered from. */
-interface AuditReaderParts {
-  readonly log: Log;
-  readonly reader: EventReader;
-  readonly now: () => number;
-  /** Returns views of the caller's own, as of an event: to be folded on, or for reading. */
-  readonly viewsAt: (seq: number, signal?: AbortSignal) => Promise<ViewSet>;
-  readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
-  readonly readConfig: (id: ImageId) => StoredConfig;
-  /** The platform that the config of an image names, also of one that was deleted. */
-  readonly platformOf: (id: ImageId) => Platform;
-  /** Throws STORE_CLOSED when the store is. */
-  readonly checkOpen: () => void;
-}
-
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
 
 interface Abortable {
@@ -272,24 +244,24 @@ interface Abortable {
 
 /** Answers questions at the past: from the index where they are about one subject, else from views folded up to a seq. */
 export class AuditReader implements AuditReads {
-  readonly #parts: AuditReaderParts;
+  readonly #context: StoreContext;
 
-  constructor(parts: AuditReaderParts) {
-    this.#parts = parts;
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
     mustBeObject('options', options);
     const { type, ...range } = options;
     const known = await this.#known(subject);
-    yield* this.#parts.reader.read({ ...range, filter: { ...known, type } });
+    yield* this.#context.reader.read({ ...range, filter: { ...known, type } });
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
     mustBeString('reference', reference);
     const name = canonicalReference(reference);
     const events: StoredEvent[] = [];
-    const { log, reader } = this.#parts;
+    const { log, reader } = this.#context;
     for await (const page of log.subjectPages([{ reference: name }], { to: reader.head.seq })) {
       for (const event of page) events.push(event);
     }
@@ -306,9 +278,9 @@ export class AuditReader implements AuditReads {
     mustBeString('reference', reference);
     const name = canonicalReference(reference);
     const seq = this.#seqAt(when);
-    const pages = this.#parts.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
+    const pages = this.#context.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
     for await (const [event] of pages) {
-      if (event?.type === 'ReferenceSet') return chosenImage(event, platform, this.#parts.platformOf);
+      if (event?.type === 'ReferenceSet') return chosenImage(event, platform, (id) => this.#platformOf(id));
       break;
     }
     const then = seq === 0 ? 'nothing had happened yet' : `after event ${seq}`;
@@ -318,14 +290,11 @@ export class AuditReader implements AuditReads {
   }
 
   async at(when: When, { signal }: Abortable = {}): Promise<PastStore> {
-    const { log, readConfig, checkOpen, pastViewsAt } = this.#parts;
     const seq = this.#seqAt(when);
-    const views = await pastViewsAt(seq, signal);
-    return new ViewedPast({ views, seq, log, readConfig, checkOpen });
+    return new ViewedPast(this.#context, seq, await pastViewsAt(this.#context, seq, signal));
   }
 
   async diff(from: When, to: When, { signal }: Abortable = {}): Promise<StoreDiff> {
-    const { log, viewsAt } = this.#parts;
     const first = this.#pointAt(from);
     const last = this.#pointAt(to);
     if (last.seq < first.seq) {
@@ -336,8 +305,8 @@ export class AuditReader implements AuditReads {
       );
     }
     const changes = await diffViews(
-      await viewsAt(first.seq, signal),
-      log.pages({ from: first.seq + 1, to: last.seq, signal }),
+      await viewsAt(this.#context, first.seq, signal),
+      this.#context.log.pages({ from: first.seq + 1, to: last.seq, signal }),
     );
     return { from: first, to: last, ...changes };
   }
@@ -345,7 +314,7 @@ export class AuditReader implements AuditReads {
   // That nothing happened in a range is an answer for what was there once, and a mistake for what never was.
   async #known(subject: Subject | string): Promise<Subject> {
     for (const candidate of subjectsNamed(subject)) {
-      const pages = this.#parts.log.subjectPages([candidate], { to: this.#parts.reader.head.seq, pageSize: 1 });
+      const pages = this.#context.log.subjectPages([candidate], { to: this.#context.reader.head.seq, pageSize: 1 });
       for await (const page of pages) if (page.length > 0) return candidate;
     }
     const name = typeof subject === 'string' ? subject : Object.values(subject)[0];
@@ -353,13 +322,18 @@ export class AuditReader implements AuditReads {
   }
 
   #seqAt(when: When): number {
-    const { log, reader, now } = this.#parts;
-    return seqAt(when, { log, headSeq: reader.head.seq, now });
+    return seqAt(when, this.#context);
+  }
+
+  /** The platform that the config of an image names, also of one that was deleted. */
+  #platformOf(id: ImageId): Platform {
+    const config = this.#context.readConfig(id);
+    return storedImage(config, { id, parent: undefined, details: undefined }).platform();
   }
 
   #pointAt(when: When): LogPoint {
     const seq = this.#seqAt(when);
-    return { seq, time: this.#parts.log.event(seq)?.time ?? 0 };
+    return { seq, time: this.#context.log.event(seq)?.time ?? 0 };
   }
 }
 
@@ -382,4 +356,31 @@ function onlySubject(subject: Subject): Subject {
   }
   mustBeString(kind, value);
   return { [kind]: value } as unknown as Subject;
+}
+
+/** A store as of one event. */
+export class ViewedPast extends StoreReader implements PastStore {
+  readonly seq: number;
+  readonly time: number;
+  readonly layers: PastStore['layers'];
+
+  /** `views` are those as of event `seq`; nothing folds into them any more. */
+  constructor(context: StoreContext, seq: number, views: Views) {
+    super(context, views);
+    this.seq = seq;
+    this.time = context.log.event(seq)?.time ?? 0;
+    this.layers = {
+      get: (chainId) => {
+        context.checkOpen();
+        mustBeString('chainId', chainId);
+        const facts = views.layers.byChain.get(chainId);
+        if (facts === undefined) throw layerNotFound(chainId);
+        return facts;
+      },
+      map: () => {
+        context.checkOpen();
+        return new Map(views.layers.byChain);
+      },
+    };
+  }
 }

@@ -2,7 +2,7 @@ import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
-import type { ReferenceEntry } from '../event-store.js';
+import type { ReferenceEntry } from '../store.js';
 import type { Change, StoreDiff } from './audit.js';
 
 /** What a reference stands for: an image, or one for each platform, and the manifest or index that it came with. */

@@ -1,12 +1,10 @@
 import { createViews, type ViewName, type ViewSet } from '../../../projections/views.js';
 import type { Digest } from '../../model/digest.js';
-import type { OpenOptions } from '../event-store.js';
+import type { OpenOptions } from '../store.js';
 import { isStoreError } from '../../errors.js';
 import { mustBeFunction, mustBeObject, mustBeSignal } from '../argument-types.js';
-import type { EventStoreParts } from '../wire-store.js';
-import type { StoreState } from '../local-event-store.js';
+import type { StoreContext } from '../context.js';
 import { differingViews, viewDigestsOf } from '../verify/fold-check.js';
-import type { Writer } from '../writer.js';
 
 /** How far a rebuild is. */
 export interface RebuildProgress {
@@ -50,30 +48,22 @@ export interface RebuildResult {
   readonly replacedViews: readonly ViewName[];
 }
 
-/** An open store, as far as its rebuild goes. */
-interface StoreRebuildParts
-  extends Pick<EventStoreParts, 'log' | 'viewSet' | 'snapshotter' | 'checkpoints' | 'onNotice'> {
-  readonly writer: Pick<Writer, 'alone'>;
-  readonly state: StoreState;
-}
-
 /** Makes all that follows from the events of an open store anew, while it is read. Writers wait. */
 export class StoreRebuild {
-  readonly #parts: StoreRebuildParts;
+  readonly #context: StoreContext;
   #running: Promise<unknown> | undefined;
 
-  constructor(parts: StoreRebuildParts) {
-    this.#parts = parts;
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   /** As `EventStore.rebuild`. */
   async rebuild(options: OpenRebuildOptions = {}): Promise<RebuildResult> {
-    const { state, writer } = this.#parts;
-    state.checkWritable();
+    this.#context.checkWritable();
     mustBeObject('options', options);
     mustBeSignal('signal', options.signal);
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
-    return writer.alone(async () => {
+    return this.#context.writer.alone(async () => {
       const running = this.#rebuild(options);
       this.#running = running.catch(() => undefined);
       try {
@@ -90,7 +80,7 @@ export class StoreRebuild {
   }
 
   async #rebuild(options: OpenRebuildOptions): Promise<RebuildResult> {
-    const { log, snapshotter, checkpoints } = this.#parts;
+    const { log, snapshotter, checkpoints } = this.#context;
     const { seq, root } = log.head;
     const fresh = await this.#foldAnew(options);
     await this.#renewRows(options);
@@ -102,7 +92,7 @@ export class StoreRebuild {
   }
 
   async #foldAnew({ onProgress, signal }: OpenRebuildOptions): Promise<ViewSet> {
-    const { log } = this.#parts;
+    const { log } = this.#context;
     const fresh = createViews();
     for await (const page of log.pages({ signal })) {
       fresh.fold(page);
@@ -112,7 +102,7 @@ export class StoreRebuild {
   }
 
   async #renewRows({ onProgress, signal }: OpenRebuildOptions): Promise<void> {
-    const { log } = this.#parts;
+    const { log } = this.#context;
     const thrown: unknown[] = [];
     const tell = (done: number, total: number): void => {
       try {
@@ -134,7 +124,7 @@ export class StoreRebuild {
   }
 
   async #replaceWrongViews(fresh: ViewSet): Promise<RebuildResult['replacedViews']> {
-    const { viewSet, onNotice } = this.#parts;
+    const { viewSet, onNotice } = this.#context;
     const expected = await viewDigestsOf(fresh.views)();
     const wrong = differingViews(expected, await viewDigestsOf(viewSet.views)());
     viewSet.replace(fresh.views, wrong);

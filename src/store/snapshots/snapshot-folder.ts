@@ -264,7 +264,7 @@ export class SnapshotFolder {
     this.#newest = 0;
   }
 
-  /** Removes what a crash left of a snapshot that was being written. A failure is said. */
+  /** Removes what a crash left of a snapshot that was being written. Failures become notices. */
   async tidy(): Promise<void> {
     try {
       if (await isOwnDirectory(this.#path)) await removeTemporaryFiles(this.#path);
@@ -341,7 +341,7 @@ export class SnapshotFolder {
     return (await stat(path)).size;
   }
 
-  /** Removes snapshots that were passed over, and those that are too many. One that stays is only some bytes: it is said. */
+  /** Removes snapshots that were passed over, and those that are too many. One that stays costs only bytes: a notice. */
   async #thin(): Promise<void> {
     const good = (await this.#listed()).filter((seq) => !this.#bad.has(viewsName(seq)));
     const useless = [...this.#bad, ...thinned(good, MAX_SNAPSHOTS).map(viewsName)];

@@ -83,7 +83,7 @@ export class Snapshotter {
     await this.#running;
   }
 
-  /** Writes a snapshot for the next open, when that is worth its bytes. A failure is said, and the next open folds more. */
+  /** Writes a snapshot for the next open, when that is worth its bytes. Failures become notices; the next open replays more events. */
   async writeLast(): Promise<void> {
     await this.settled();
     const tail = this.#seq - this.#options.snapshots.newest;
@@ -128,7 +128,7 @@ interface ViewSources {
   readonly snapshots: SnapshotFolder;
 }
 
-/** Events that a look into the past keeps until its views are asked for: twice what lies between two snapshots. */
+/** Events that a read of the past keeps until its views are asked for: twice what lies between two snapshots. */
 const MOST_KEPT_EVENTS = 100_000;
 
 /**

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { isStoreError } from '../../../src/errors.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import type { EventStore, OpenOptions } from '../../../src/store/event-store.js';
+import type { EventStore } from '../../../src/store/event-store.js';
+import type { OpenOptions } from '../../../src/store/store.js';
 
 /** What a store answers to each question, as text; or the error that it refuses one with. */
 export type Answers = ReadonlyMap<string, string | Error>;

@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError, type StoreError } from '../../../src/errors.js';
-import type { OpenOptions } from '../../../src/store/event-store.js';
+import type { OpenOptions } from '../../../src/store/store.js';
 import { type Answers, answersOf } from './answers.js';
 
 /** What becomes of a damaged store: it is refused, or opens and refuses some answers, or answers as it did before. */

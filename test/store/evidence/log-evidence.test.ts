@@ -6,7 +6,7 @@ import type { Database } from '../../../src/log/log.js';
 import { checkConsistency, checkInclusion } from '../../../src/log/merkle.js';
 import { openLevel } from '../../../src/log/open-level.js';
 import { bytesToHex } from '../../../src/model/digest.js';
-import { LogEvidence } from '../../../src/store/evidence.js';
+import { StoreEvidence, type TreeProofs } from '../../../src/store/evidence.js';
 import { referenceConsistency, referencePath, referenceRoot } from '../../log/merkle/reference-tree.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
@@ -18,7 +18,7 @@ import { openTestStore } from '../../support/test-store.js';
 interface Proving {
   readonly log: LevelLog;
   readonly database: Database;
-  readonly evidence: LogEvidence;
+  readonly evidence: TreeProofs;
   readonly leaves: readonly Uint8Array[];
 }
 
@@ -38,7 +38,7 @@ async function provingLog(t: ExecutionContext, size: number): Promise<Proving> {
       Array.from({ length: size }, (_, at) => creationOf(`${at}`)),
     );
   const leaves = Array.from({ length: size }, (_, at) => log.leafHash(at + 1) as Uint8Array);
-  const evidence = new LogEvidence({ log, head: () => log.head, checkOpen: () => undefined });
+  const evidence = new StoreEvidence({ log, reader: log, checkOpen: () => undefined } as never);
   return { log, database: opened[0] as Database, evidence, leaves };
 }
 

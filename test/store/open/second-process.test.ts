@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import type { OpenOptions } from '../../../src/store/event-store.js';
+import type { OpenOptions } from '../../../src/store/store.js';
 import { lockHolder, processIdentity } from '../../../src/store/open/lock.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';

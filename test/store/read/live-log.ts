@@ -5,7 +5,7 @@ import type { Page } from '../../../projections/views.js';
 import type { LevelLog } from '../../../src/log/level-log.js';
 import type { Log } from '../../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
-import { EventReader } from '../../../src/store/follow/event-reader.js';
+import { EventReader } from '../../../src/store/follow/log-feed.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { appendBodies, openTestLog } from '../../support/test-log.js';
 

@@ -1,5 +1,6 @@
 import { restoreStore } from '../../../../src/store/backup/restore.js';
-import type { EventStore, WriteOptions } from '../../../../src/store/event-store.js';
+import type { EventStore } from '../../../../src/store/event-store.js';
+import type { WriteOptions } from '../../../../src/store/store.js';
 import { openStore } from '../../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../../src/store/rebuild/rebuild-store.js';
 import { imageConfig } from '../../../support/image-configs.js';

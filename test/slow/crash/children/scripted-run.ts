@@ -1,7 +1,8 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import type { ImageId } from '../../../../src/model/digest.js';
-import type { EventStore, WriteOptions } from '../../../../src/store/event-store.js';
+import type { EventStore } from '../../../../src/store/event-store.js';
+import type { WriteOptions } from '../../../../src/store/store.js';
 import { idNamed, imageConfig } from '../../../support/image-configs.js';
 import { bytesOf } from '../../../support/text-bytes.js';
 import { buildTar, inChunks } from '../../../tar/build-tar.js';

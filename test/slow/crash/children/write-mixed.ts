@@ -1,6 +1,6 @@
 import { openStore } from '../../../../src/store/open/open-store.js';
 import type { ImageId } from '../../../../src/model/digest.js';
-import type { WriteOptions } from '../../../../src/store/event-store.js';
+import type { WriteOptions } from '../../../../src/store/store.js';
 import { imageConfig } from '../../../support/image-configs.js';
 import { bytesOf } from '../../../support/text-bytes.js';
 import { buildTar, inChunks } from '../../../tar/build-tar.js';

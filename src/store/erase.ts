@@ -1,36 +1,20 @@
 import { join } from 'node:path';
-import type { Erasure, ErasuresView } from '../../../projections/content.js';
-import { StoreError, throwIfAborted } from '../../errors.js';
-import { type ChainId, type Digest, type ImageId, parseDigest } from '../../model/digest.js';
-import type { Log, LogPoint } from '../../log/log.js';
-import type { When } from '../past/audit.js';
-import type { LayerMetadata, WriteOptions } from '../event-store.js';
-import { type ContentUsers, type Decide, type DecisionState, neededContent, NotedState } from './decision.js';
-import { type RemovedLayers, removeLayers } from './delete.js';
-import type { ContentErased, EventBody, StoredEvent } from '../../model/events.js';
-import type { Views } from '../../../projections/views.js';
-import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from '../argument-types.js';
-import { removeDurably } from '../files/files.js';
-import type { BlobCleaner, BlobStore } from '../layers/blob-store.js';
-import type { LayerHolds } from '../layers/layer-store.js';
-import { damagedLogs, removeLogCopies } from '../files/log-folders.js';
-import type { StoreState } from '../local-event-store.js';
-import { type CommandPort, type Origin, originOf } from '../writer.js';
-
-/** Refuses content that was erased, with when, by whom and why. @throws {StoreError} CONTENT_ERASED */
-export function refuseErased(erasures: ErasuresView, digest: Digest): void {
-  const erasure = erasures.get(digest);
-  if (erasure !== undefined) throw contentErased(erasure);
-}
-
-/** Returns the error of a look for something that was erased. */
-function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
-  const at = new Date(time).toISOString();
-  const why = reason === undefined ? '' : `: ${reason}`;
-  return new StoreError('CONTENT_ERASED', `${digest} was erased at ${at} by ${actor} (event ${seq})${why}`, {
-    data: { digest, size, seq, time, actor, reason },
-  });
-}
+import type { Erasure } from '../../projections/content.js';
+import type { Views } from '../../projections/views.js';
+import { StoreError, throwIfAborted } from '../errors.js';
+import type { LogPoint } from '../log/log.js';
+import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
+import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
+import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
+import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
+import { removeLayers } from './commands/layers.js';
+import type { StoreContext } from './context.js';
+import { removeDurably } from './files/files.js';
+import { damagedLogs, removeLogCopies } from './files/log-folders.js';
+import { seqAt, type When } from './past/audit.js';
+import { pastViewsAt } from './snapshots/snapshotter.js';
+import type { LayerMetadata, WriteOptions } from './store.js';
+import { type Origin, originOf } from './writer.js';
 
 export type { Erasure };
 
@@ -100,7 +84,7 @@ export interface PruneResult {
   readonly seq?: number | undefined;
 }
 
-/** Removing the bytes of what is no longer needed, for good. The events stay, and the proofs of them. */
+/** Removes the bytes of what is no longer needed. The events stay, and so do their proofs. */
 export interface Erasing {
   /**
    * Erases the config, manifest, index or layer blob of this digest. It is no longer readable, also in the past, and when this
@@ -134,7 +118,7 @@ interface KeptBytes {
   readonly damagedLogs: readonly string[];
 }
 
-/** What an erasure comes to. */
+/** The result of deciding an erasure. */
 interface ErasureOutcome {
   readonly size: number;
   readonly layers: readonly LayerMetadata[];
@@ -184,7 +168,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   );
 }
 
-function refuseUsed(digest: Digest, { images, references, layers }: ContentUsers): void {
+function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<DecisionState['usersOf']>): void {
   const chains = layers.map(({ chainId }) => chainId);
   const users = [
     ...images.map((image) => `the image ${image}`),
@@ -217,7 +201,7 @@ interface PruneCandidates {
   readonly chains: ReadonlySet<ChainId>;
 }
 
-/** What a prune comes to. */
+/** The result of deciding a prune. */
 interface PruneOutcome {
   readonly contents: readonly PrunedContent[];
   readonly layers: readonly LayerMetadata[];
@@ -239,7 +223,7 @@ function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Deci
   return (state) => {
     const { contents, chains } = candidates();
     const removed = removeLayers(state, chains);
-    const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed)];
+    const pruned = [...unneeded(state, contents, contentSize), ...freedBlobs(state, removed.events)];
     const erased = pruned.map(({ digest, size }): ContentErased => ({ type: 'ContentErased', digest, size }));
     const events: EventBody[] = [...removed.events, ...erased];
     const ofLog = pruned.filter(({ kind }) => kind !== 'blob').map(({ digest }) => digest);
@@ -263,9 +247,9 @@ function* unneeded(
   }
 }
 
-function* freedBlobs(state: DecisionState, { events }: RemovedLayers): Generator<PrunedContent> {
+function* freedBlobs(state: DecisionState, removed: readonly LayerRemoved[]): Generator<PrunedContent> {
   const freed = new Map<Digest, number>();
-  for (const { blob } of events) {
+  for (const { blob } of removed) {
     const uses = (freed.get(blob.digest) ?? 0) + 1;
     freed.set(blob.digest, uses);
     if (uses === state.usesOfBlob(blob.digest)) yield { digest: blob.digest, kind: 'blob', size: blob.size };
@@ -347,40 +331,18 @@ class PruneScan implements PruneCandidates {
   }
 }
 
-interface EraserParts {
-  /** The store's. */
-  readonly directory: string;
-  readonly log: Log;
-  readonly views: Views;
-  /** Returns views as of an event, for reading. */
-  readonly pastViewsAt: (seq: number, signal?: AbortSignal) => Promise<Views>;
-  /** Returns the last event at or before a point in time. */
-  readonly seqAt: (when: When) => number;
-  readonly port: CommandPort;
-  readonly blobs: BlobStore;
-  readonly cleaner: BlobCleaner;
-  readonly holds: LayerHolds;
-  readonly state: StoreState;
-  readonly actor: string;
-}
-
 /** Erases content and blobs: first the event, then the bytes. */
-export class Eraser implements Erasing {
-  readonly #parts: EraserParts;
+export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
+  readonly #context: StoreContext;
 
-  constructor(parts: EraserParts) {
-    this.#parts = parts;
-  }
-
-  erasures(): ReadonlyMap<Digest, Erasure> {
-    this.#parts.state.checkOpen();
-    return new Map(this.#parts.views.erasures);
+  constructor(context: StoreContext) {
+    this.#context = context;
   }
 
   async erase(digest: string, reason: string, options: EraseOptions = {}): Promise<ErasedContent> {
-    const { directory, log, blobs, state, actor } = this.#parts;
+    const { directory, log, blobs, actor } = this.#context;
     const { removeDamagedLogs = false } = options;
-    state.checkWritable();
+    this.#context.checkWritable();
     mustBeString('digest', digest);
     mustBeString('reason', reason);
     mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
@@ -407,11 +369,11 @@ export class Eraser implements Erasing {
     mustBeBoolean('dryRun', dryRun);
     mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
     mustBeSignal('signal', signal);
-    const { log, state, views, holds, actor } = this.#parts;
-    if (dryRun) state.checkOpen();
-    else state.checkWritable();
+    const { directory, log, views, holds, actor } = this.#context;
+    if (dryRun) this.#context.checkOpen();
+    else this.#context.checkWritable();
     throwIfAborted(signal);
-    const seq = this.#parts.seqAt(before);
+    const seq = seqAt(before, this.#context);
     const point = { seq, time: log.event(seq)?.time ?? 0 };
     const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
     const origin = originOf({ ...options, reason }, actor);
@@ -419,7 +381,7 @@ export class Eraser implements Erasing {
     if (dryRun) {
       const { result } = decide(new NotedState(views, holds));
       const concerned = removeDamagedLogs || result.contents.some(({ kind }) => kind !== 'blob');
-      const found = concerned ? damagedLogs(this.#parts.directory) : [];
+      const found = concerned ? damagedLogs(directory) : [];
       return pruneResult(result, { dryRun, before: point, damagedLogs: found });
     }
     const written = await this.#submit(decide, origin);
@@ -434,7 +396,7 @@ export class Eraser implements Erasing {
     seq: number,
     { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
   ): Promise<Decide<PruneOutcome>> {
-    const { directory, log, pastViewsAt } = this.#parts;
+    const { directory, log } = this.#context;
     const scan = new PruneScan();
     let seen = 0;
     const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
@@ -445,7 +407,7 @@ export class Eraser implements Erasing {
       }
     };
     await read(seq, (event) => scan.addBefore(event));
-    scan.addViews(await pastViewsAt(seq, signal));
+    scan.addViews(await pastViewsAt(this.#context, seq, signal));
     while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
     const candidates = (): PruneScan => {
       // What became durable while the command waited.
@@ -463,9 +425,9 @@ export class Eraser implements Erasing {
     decide: Decide<Outcome>,
     origin: Origin,
   ): Promise<{ readonly outcome: Outcome; readonly seq: number | undefined }> {
-    const removal = this.#parts.holds.removal();
+    const removal = this.#context.holds.removal();
     let seq: number | undefined;
-    const outcome = await this.#parts.port.submit({
+    const outcome = await this.#context.writer.submit({
       decide,
       origin,
       accepted: ({ layers }) => removal.accepted?.(layers),
@@ -479,7 +441,7 @@ export class Eraser implements Erasing {
   }
 
   async #removeDamagedLogs(): Promise<readonly string[]> {
-    const { directory } = this.#parts;
+    const { directory } = this.#context;
     const names = damagedLogs(directory);
     for (const name of names) await removeDurably(join(directory, name));
     return names;
@@ -490,14 +452,13 @@ export class Eraser implements Erasing {
    * log that nobody needs.
    */
   async #removeBytes(digests: readonly Digest[]): Promise<void> {
-    const { directory, blobs, cleaner, log } = this.#parts;
-    const isNeeded = cleaner.isNeeded.bind(cleaner);
+    const { directory, blobs, cleaner, log, isBlobNeeded } = this.#context;
     await cleaner.settled();
-    await blobs.removeUnneeded(digests, isNeeded);
+    await blobs.removeUnneeded(digests, isBlobNeeded);
     await log.purge();
     for (const digest of digests) {
-      // One that came again meanwhile is needed, or held by whoever brings it.
-      if (isNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
+      // One that came again meanwhile is needed, or held by the call that brings it.
+      if (isBlobNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
       throw new StoreError(
         'IO_FAILED',
         `${digest} is erased, but its file could not be removed: the next open tries again`,

@@ -1,10 +1,12 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
-import { checkHistory, checkOS, type Image } from '../../model/image.js';
-import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
 import type { EventBody } from '../../model/events.js';
+import { checkHistory, checkOS, type Image } from '../../model/image.js';
 import { nodeSha256 } from '../files/files.js';
-import { type Decide, type DecisionState, unchanged } from './decision.js';
+import type { LayerMetadata } from '../store.js';
+import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
+import { removeUnusedLayers } from './layers.js';
 
 /** Which images a store takes. */
 export interface ImagePolicy {
@@ -15,17 +17,10 @@ export interface ImagePolicy {
 }
 
 /** An image on its way in: its config as bytes and parsed. */
-export interface NewImage {
+interface NewImage {
   readonly id: ImageId;
   readonly config: Uint8Array;
   readonly image: Image;
-}
-
-/** What a create came to. */
-interface Created {
-  readonly id: ImageId;
-  /** False when the store had the image already. */
-  readonly created: boolean;
 }
 
 /**
@@ -33,16 +28,16 @@ interface Created {
  *
  * @throws {StoreError} what `checkImage` throws; as a decision, LAYER_MISSING
  */
-export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<Created> {
+export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<ImageId> {
   checkImage(incoming, policy);
   return (state) => {
-    if (state.image(incoming.id) !== undefined) return unchanged({ id: incoming.id, created: false });
+    if (state.image(incoming.id) !== undefined) return unchanged(incoming.id);
     const chainId = chainOf(incoming.image);
     if (policy.needsLayers && chainId !== undefined) needLayer(state, chainId);
     return {
       events: [imageCreated(incoming)],
-      content: contentOf(incoming),
-      result: { id: incoming.id, created: true },
+      content: new Map([[incoming.id, incoming.config]]),
+      result: incoming.id,
     };
   };
 }
@@ -103,13 +98,46 @@ export function chainOf(image: Image): ChainId | undefined {
   return chainId === '' ? undefined : (chainId as ChainId);
 }
 
-function contentOf({ id, config }: NewImage): ReadonlyMap<Digest, Uint8Array> {
-  return new Map([[id as Digest, config]]);
-}
-
 function needLayer(state: DecisionState, chainId: ChainId): void {
   if (state.layer(chainId) !== undefined) return;
   throw new StoreError('LAYER_MISSING', `the image needs the layer chain ${chainId}, which is not in the store`, {
     data: { chainId },
   });
+}
+
+/**
+ * Decides `delete`: the children lose their parent, the references go, then the image, then the layers that nothing
+ * else needs. Throws IMAGE_NOT_FOUND.
+ */
+export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
+  return (state) => {
+    const { chainId } = needImage(state, id);
+    const parent = state.parent(id);
+    const events: EventBody[] = [];
+    for (const child of state.children(id).sort()) events.push({ type: 'ParentCleared', image: child, parent: id });
+    for (const reference of state.referencesOf(id)) events.push(withoutImage(state, reference, id));
+    events.push({ type: 'ImageDeleted', image: id, parent, chainId });
+    if (chainId === undefined) return { events, result: [] };
+    const removed = removeUnusedLayers(state, chainId);
+    return { events: [...events, ...removed.events], result: removed.layers };
+  };
+}
+
+// One platform of a multi-platform reference may go while the others stay.
+function withoutImage(state: DecisionState, reference: string, id: ImageId): EventBody {
+  const entry = state.reference(reference);
+  const left = entry?.platforms?.filter(({ image }) => image !== id) ?? [];
+  const next = left[0];
+  if (entry === undefined || next === undefined) {
+    return { type: 'ReferenceRemoved', reference, image: entry?.image ?? id, platforms: entry?.platforms };
+  }
+  return {
+    type: 'ReferenceSet',
+    reference,
+    image: entry.image === id ? next.image : entry.image,
+    previous: entry.image,
+    target: entry.target,
+    platforms: left,
+    previousPlatforms: entry.platforms,
+  };
 }

@@ -1,0 +1,215 @@
+import type { Page, Views, ViewSet } from '../../projections/views.js';
+import { StoreError } from '../errors.js';
+import { MAX_KEPT_CONFIG_BYTES } from '../limits.js';
+import type { Log } from '../log/log.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import { StoredConfig } from '../model/stored-image.js';
+import { readClock } from '../model/timestamp.js';
+import type { ImagePolicy } from './commands/images.js';
+import { type Decide, refuseErased } from './commands/decision.js';
+import { EventReader } from './follow/log-feed.js';
+import { BlobCleaner, type BlobStore } from './layers/blob-store.js';
+import { type HeldLayers, LayerHolds } from './layers/layer-store.js';
+import type { CheckpointKeeper } from './open/checkpoint-keeper.js';
+import type { Sidecar } from './open/sidecar.js';
+import type { SnapshotFolder } from './snapshots/snapshot-folder.js';
+import type { Snapshotter } from './snapshots/snapshotter.js';
+import type { WriteOptions } from './store.js';
+import { originOf, Writer } from './writer.js';
+
+/** What opening a store gives its context. */
+interface OpenedStore {
+  readonly directory: string;
+  readonly sidecar: Sidecar;
+  readonly log: Log;
+  readonly checkpoints: CheckpointKeeper;
+  readonly snapshots: SnapshotFolder;
+  readonly snapshotter: Snapshotter;
+  /** Views that have folded the log to its head. */
+  readonly viewSet: ViewSet;
+  readonly blobs: BlobStore;
+  /** Where it keeps layers: with itself, elsewhere, or not at all. */
+  readonly layerPlace: 'own' | 'elsewhere' | 'none';
+  /** The holds on layers kept elsewhere. */
+  readonly heldLayers: HeldLayers | undefined;
+  readonly policy: ImagePolicy;
+  readonly readOnly: boolean;
+  readonly actor: string;
+  /** The caller's clock: each of its times is checked. */
+  readonly now: () => number;
+  /** Told what went wrong and did no harm. */
+  readonly onNotice: (notice: string) => void;
+  /** Called once, when everything is closed: lets this process open the directory again. */
+  readonly onClosed: () => void;
+}
+
+/** An open event store as each of its members sees it. A member asks `checkOpen` or `checkWritable` before it works. */
+export class StoreContext implements OpenedStore {
+  readonly directory: string;
+  readonly sidecar: Sidecar;
+  readonly log: Log;
+  readonly checkpoints: CheckpointKeeper;
+  readonly snapshots: SnapshotFolder;
+  readonly snapshotter: Snapshotter;
+  readonly viewSet: ViewSet;
+  readonly views: Views;
+  readonly blobs: BlobStore;
+  readonly layerPlace: OpenedStore['layerPlace'];
+  readonly heldLayers: HeldLayers | undefined;
+  readonly policy: ImagePolicy;
+  readonly readOnly: boolean;
+  readonly actor: string;
+  readonly now: () => number;
+  readonly onNotice: (notice: string) => void;
+  readonly onClosed: () => void;
+  readonly holds = new LayerHolds();
+  readonly cleaner: BlobCleaner;
+  readonly writer: Writer;
+  readonly reader: EventReader;
+  readonly #configs = new ConfigCache();
+  #isClosed = false;
+
+  constructor(opened: OpenedStore) {
+    const { viewSet, log, blobs, checkpoints } = opened;
+    this.directory = opened.directory;
+    this.sidecar = opened.sidecar;
+    this.log = log;
+    this.checkpoints = checkpoints;
+    this.snapshots = opened.snapshots;
+    this.snapshotter = opened.snapshotter;
+    this.viewSet = viewSet;
+    this.views = viewSet.views;
+    this.blobs = blobs;
+    this.layerPlace = opened.layerPlace;
+    this.heldLayers = opened.heldLayers;
+    this.policy = opened.policy;
+    this.readOnly = opened.readOnly;
+    this.actor = opened.actor;
+    this.now = () => readClock(opened.now);
+    this.onNotice = opened.onNotice;
+    this.onClosed = opened.onClosed;
+    const cleaner = new BlobCleaner(blobs, () => viewSet.views.blobs);
+    this.cleaner = cleaner;
+    this.writer = new Writer({
+      log,
+      views: viewSet.views,
+      holds: this.holds,
+      now: this.now,
+      sealed: (page) => checkpoints.note(page),
+      fold: (page) => cleaner.cleanAfter(page, (durable) => viewSet.fold(durable)),
+      lost: () => blobs.removeNothing(),
+    });
+    viewSet.folded$.subscribe((page) => this.#configs.forgetRemoved(page));
+    this.reader = new EventReader(log, viewSet.folded$);
+    if (opened.readOnly) void this.writer.end(this.#readOnlyError());
+  }
+
+  /** From now on nothing may be read or written. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** @throws {StoreError} STORE_CLOSED */
+  checkOpen(): void {
+    if (this.#isClosed) throw this.closedError();
+  }
+
+  /** @throws {StoreError} STORE_CLOSED, STORE_READ_ONLY */
+  checkWritable(): void {
+    this.checkOpen();
+    if (this.readOnly) throw this.#readOnlyError();
+  }
+
+  /** Decides one command and makes it durable. */
+  async submit<Result>(decide: Decide<Result>, options: WriteOptions = {}): Promise<Result> {
+    this.checkOpen();
+    return this.writer.submit({ decide, origin: originOf(options, this.actor) });
+  }
+
+  /**
+   * Returns the config of an image. Does not check that the image exists, now or in the past; callers must.
+   * @throws {StoreError} STORE_CLOSED, CONTENT_ERASED, CONTENT_CORRUPT
+   */
+  readConfig(id: ImageId): StoredConfig {
+    this.checkOpen();
+    // Also for a read of the past: what was erased since is gone.
+    refuseErased(this.views.erasures, id);
+    return this.#configs.get(id, () => this.#readContent(id));
+  }
+
+  /** Whether a layer or a manifest needs the blob, so that its file must stay. */
+  readonly isBlobNeeded = (digest: Digest): boolean => this.cleaner.isNeeded(digest);
+
+  closedError(): StoreError {
+    return new StoreError('STORE_CLOSED', `the store ${this.directory} is closed`, {
+      data: { directory: this.directory },
+    });
+  }
+
+  #readOnlyError(): StoreError {
+    return new StoreError('STORE_READ_ONLY', `the store ${this.directory} was opened for reading only`, {
+      data: { directory: this.directory },
+    });
+  }
+
+  #readContent(id: ImageId): Uint8Array {
+    const config = this.log.content(id);
+    if (config !== undefined) return config;
+    throw new StoreError('CONTENT_CORRUPT', `the config of the image ${id} is missing from the store`, {
+      data: { image: id },
+    });
+  }
+}
+
+/**
+ * Configs that were read and checked: another read of one needs no database, and no decoding. The
+ * cache has two halves. When the newer is full, the older is dropped; a hit in the older moves the
+ * config to the newer. So what nobody read lately goes, and most hits move nothing.
+ *
+ * Does not check that the image exists, now or in the past; callers must.
+ */
+export class ConfigCache {
+  readonly #maxHalfBytes: number;
+  #newer = new Map<Digest, StoredConfig>();
+  #older = new Map<Digest, StoredConfig>();
+  #newerBytes = 0;
+
+  constructor(maxBytes = MAX_KEPT_CONFIG_BYTES) {
+    this.#maxHalfBytes = maxBytes / 2;
+  }
+
+  /** Returns the config called `id`, read by `read` when it is not here. @throws what `read` throws */
+  get(id: Digest, read: () => Uint8Array): StoredConfig {
+    const newer = this.#newer.get(id);
+    if (newer !== undefined) return newer;
+    const config = this.#older.get(id) ?? new StoredConfig(read());
+    this.#keep(id, config);
+    return config;
+  }
+
+  /** Forgets what events removed: the bytes of an image that is erased must leave the memory too. */
+  forgetRemoved(page: Page): void {
+    for (const event of page) {
+      if (event.type === 'ImageDeleted') this.#forget(event.image);
+      else if (event.type === 'ContentErased') this.#forget(event.digest);
+    }
+  }
+
+  #keep(id: Digest, config: StoredConfig): void {
+    if (config.size > this.#maxHalfBytes) return;
+    if (this.#newerBytes + config.size > this.#maxHalfBytes) {
+      this.#older = this.#newer;
+      this.#newer = new Map();
+      this.#newerBytes = 0;
+    }
+    this.#older.delete(id);
+    this.#newer.set(id, config);
+    this.#newerBytes += config.size;
+  }
+
+  #forget(id: Digest): void {
+    this.#older.delete(id);
+    this.#newerBytes -= this.#newer.get(id)?.size ?? 0;
+    this.#newer.delete(id);
+  }
+}
