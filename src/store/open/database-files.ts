@@ -293,13 +293,12 @@ function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: 
     const message = `the write-ahead log ${current} is missing, or the MANIFEST lost its end: the last events are lost`;
     return [{ file: current, message }];
   }
-  const faults: DatabaseFault[] = [];
-  for (const { name: file, brokenAt } of logs) {
-    if (brokenAt === undefined) continue;
-    faults.push({ file, message: `${file} is damaged at byte ${brokenAt}: what stands there is no batch` });
-  }
+  const broken = logs.flatMap(({ name: file, brokenAt }) => {
+    const message = `${file} is damaged at byte ${brokenAt}: what stands there is no batch`;
+    return brokenAt === undefined ? [] : [{ file, message }];
+  });
   const batches = logs.flatMap((log) => log.batches);
-  faults.push(...gaps(batches, lastSequence));
+  const faults = [...broken, ...gaps(batches, lastSequence)];
   const end = batches.at(-1);
   if (end !== undefined && end.sequence + end.count - 1 < lastSequence)
     faults.push({ file: end.file, message: `the write-ahead log ${end.file} lost its end: ${lostAfter(end)}` });

@@ -96,7 +96,7 @@ export async function inspectDatabase(location: string, look = EVERY_TABLE): Pro
     return {
       faults: [...sharedSpares(files), ...tables, ...files.faults],
       isTorn: files.logs.some(({ isTorn }) => isTorn),
-      lastEvent: Math.max(0, ...files.logs.map(({ lastEvent = 0 }) => lastEvent)),
+      lastEvent: files.logs.reduce((last, { lastEvent = 0 }) => Math.max(last, lastEvent), 0),
       files,
     };
   } catch (error) {

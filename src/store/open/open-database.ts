@@ -60,8 +60,8 @@ function hasEvent(database: Database, seq: number): boolean {
 // Under numbers that LevelDB has not given yet: it replays every log that is not older than its MANIFEST, in their order.
 // Entries have their own sequence numbers, so that one that was read all the same is the same entry again.
 async function putBack(location: string, logs: readonly WriteAheadLog[]): Promise<void> {
-  const numbers = [...filesIn(location).keys()].map((name) => Number(/\d+/.exec(name)?.[0] ?? 0));
-  let number = Math.max(0, ...numbers) + 1;
+  const names = [...filesIn(location).keys()];
+  let number = names.reduce((most, name) => Math.max(most, Number(/\d+/.exec(name)?.[0] ?? 0)), 0) + 1;
   for (const { bytes } of logs) {
     await writeDurableFile(join(location, `${String(number).padStart(6, '0')}.log`), bytes);
     number += 1;
