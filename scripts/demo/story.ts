@@ -119,7 +119,7 @@ async function deleteImage({ stage, clock, store, shown }: Scene): Promise<void>
 async function readFolder(stage: Stage, directory: string, clock: StoryClock): Promise<void> {
   clock.pass(96);
   stage.act('What is there now', clock);
-  stage.say('The store is closed. The command line opens the same folder and folds its log anew.');
+  stage.say('The store is closed. The command line opens the same folder and folds its log again.');
   await stage.commandLine(['images'], directory, clock);
   stage.act('What was made from what', clock);
   await stage.commandLine(['images', '--tree'], directory, clock);

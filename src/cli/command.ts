@@ -105,11 +105,10 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   }
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
-  command.action((...all: unknown[]) => {
-    // Commander gives the command last.
-    const args = all.slice(0, -1);
-    return act(name, () => words.action(contextOf(command, io, outputs, at), ...(args as never[])), args);
-  });
+  // Commander gives the command itself last.
+  const perform = (...args: never[]): Promise<void> =>
+    act(name, () => words.action(contextOf(command, io, outputs, at), ...args), args.slice(0, -1));
+  command.action(perform as (...args: unknown[]) => Promise<void>);
 }
 
 function refuseInPast(name: string, program: Command): never {

@@ -166,7 +166,7 @@ const upkeep: readonly Listed[] = [
   },
   {
     usage: 'rebuild',
-    summary: 'make anew all that follows from the events',
+    summary: 'rebuild all that the events imply',
     kind: 'signs',
     load: async () => (await import('./commands/rebuild.js')).rebuildGrammar,
   },

@@ -73,7 +73,7 @@ export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCo
 /** What to do about an error that says itself what helps, by its `data.remedy`. */
 export const remedies: Readonly<Record<string, string>> = {
   room: 'the removal is in the log; make room on the disk and run `imagelog prune --yes`',
-  rebuild: '`imagelog rebuild` makes it anew from the events',
+  rebuild: '`imagelog rebuild` makes it again from the events',
   restore: 'restore a backup; do not write to this store',
 };
 

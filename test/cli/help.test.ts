@@ -58,7 +58,7 @@ Upkeep:
   restore [options] <directory>       make the store of a backup
   erase [options] <digest>            remove bytes that nothing needs, for good
   prune [options]                     free what nothing needs any more
-  rebuild [options]                   make anew all that follows from the events
+  rebuild [options]                   rebuild all that the events imply
 
 The past:
   diff [options] <from> [to]          show what changed between two moments

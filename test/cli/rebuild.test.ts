@@ -5,7 +5,7 @@ import { eventKey, treeKey } from '../../src/log/rows.js';
 import { tamper } from '../support/test-log.js';
 import { archive, startSession } from './session.js';
 
-test('rebuild says what it made anew, and changes no answer', async (t) => {
+test('rebuild says what it rebuilt, and changes no answer', async (t) => {
   const session = await startSession(t);
   await session.done('load', archive('docker20-all.tar'));
   const before = await session.done('log', '--json');

@@ -33,7 +33,7 @@ const resetGrammar: Grammar = ({ io }) => ({
 });
 
 const rmGrammar: Grammar = () => ({
-  about: 'A program that takes the name again begins anew.',
+  about: 'A program that takes the name again starts with the first event.',
   examples: [
     ['imagelog consumers rm mirror@1', 'forget the old version of a subscriber'],
     ['imagelog consumers rm mirror@1 --quiet', 'the same without a word'],

@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { type Progress, progressBar } from '../render/progress.js';
 import { printable } from '../render/text.js';
 
-/** `imagelog rebuild`: makes anew what follows from events, content and blobs, and says what that was. */
+/** `imagelog rebuild`: rebuilds all that is derived from the events, and says what that was. */
 export const rebuildGrammar: Grammar = () => ({
   about:
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +

@@ -24,7 +24,7 @@ export const restoreGrammar: Grammar = () => ({
     'Verifies the whole backup, and then makes the store: the same events, images, names and layer files. The directory of the ' +
     'store must not be there. Positions of consumers are not in a backup.',
   examples: [
-    ['imagelog restore /mnt/backup/images --store /srv/images', 'make the store anew'],
+    ['imagelog restore /mnt/backup/images --store /srv/images', 'make the store again'],
     [
       'imagelog restore /mnt/backup/images --against monday.checkpoint',
       'only if it holds what you kept a checkpoint of',

@@ -33,12 +33,12 @@ export function progressBar(
   const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - SIZE_COLUMNS));
   const barColumns = Math.max(LEAST_BAR_COLUMNS, Math.min(40, columns - displayWidth(shown) - SIZE_COLUMNS));
   let drawnAt: number | undefined;
-  let state: readonly [done: number, total: number | undefined] = [0, 0];
-  const draw = (): void => void err.stream.write(`${CLEAR_LINE}${shown}  ${stateText(...state, barColumns, textOf)}`);
+  let state = '';
+  const draw = (): void => void err.stream.write(`${CLEAR_LINE}${shown}  ${state}`);
   return {
     update: (done, total) => {
       const now = io.now();
-      state = [done, total];
+      state = stateText(done, total, barColumns, textOf);
       if (drawnAt === undefined) err.stream.write(HIDE_CURSOR);
       else if (Math.abs(now - drawnAt) < REDRAW_INTERVAL_MS) return;
       drawnAt = now;
