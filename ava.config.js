@@ -12,6 +12,8 @@ export default {
   files: isNamed
     ? ['dist/test/**/*.test.js', '!dist/test/slow/**', '!dist/test/interop/**']
     : ['dist/test-suites/*.test.js'],
+  // Hundreds of stores of one suite are not open at once.
+  serial: true,
   environmentVariables: temporaryInMemory(),
   // Without a result for so long, something hangs. A busy machine is slow.
   timeout: '20m',

@@ -4,5 +4,5 @@
  */
 export default {
   files: ['dist/test/slow/crash/*.test.js'],
-  timeout: '30m',
+  timeout: '2h',
 };

@@ -53,8 +53,10 @@ export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
 export const MAX_TABLE_INDEX_BYTES = 64 * 1024 * 1024;
 /** Bytes of LevelDB's tables that an open checks against their checksums, the newest tables first: a tenth of a second. */
 export const MAX_TABLE_BYTES_AT_OPEN = 32 * 1024 * 1024;
-/** Size of the file that a store keeps so that it can delete, erase and prune on a full disk. */
+/** Size of the file that a store keeps so that it can delete, erase and prune on a full disk; it grows with the log. */
 export const RESERVE_BYTES = 1024 * 1024;
+/** Size of that file at most: LevelDB's newest tables and those that it merges them with. */
+export const MAX_RESERVE_BYTES = 16 * 1024 * 1024;
 /** Size of a write-ahead log that is left to the next open, which needs as much room to put it into a table. */
 export const MAX_LOG_BYTES_AT_CLOSE = RESERVE_BYTES / 4;
 /** Size of the blocks of LevelDB's tables that a store opened for reading keeps in memory, decompressed. */

@@ -1,20 +1,24 @@
-import cliProgress from 'cli-progress';
-
-/** A bar that shows how far something long is; silent where nobody watches. */
+/** A line that shows how far something long is; silent where nobody watches. */
 export interface ProgressBar {
   update(done: number): void;
-  /** Takes the bar away. */
+  /** Removes the line. */
   end(): void;
 }
 
+const REDRAW_INTERVAL_MS = 100;
+const CLEAR_LINE = '\r\u001b[2K';
+
 /** Returns a bar named `title` on the standard error, of `total` steps; the caller ends it. */
 export function progressBar(title: string, total: number): ProgressBar {
-  const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-    format: `${title} {bar} {value} of {total}, {eta_formatted} left`,
-  });
-  bar.start(total, 0);
-  return { update: (done) => bar.update(done), end: () => bar.stop() };
+  const { stderr } = process;
+  if (!stderr.isTTY) return { update: () => undefined, end: () => undefined };
+  let drawnAt = Number.NEGATIVE_INFINITY;
+  return {
+    update: (done) => {
+      if (performance.now() - drawnAt < REDRAW_INTERVAL_MS) return;
+      drawnAt = performance.now();
+      stderr.write(`${CLEAR_LINE}${title} ${Math.floor((100 * done) / total)} %, ${done} of ${total}`);
+    },
+    end: () => void stderr.write(CLEAR_LINE),
+  };
 }

@@ -1,4 +1,4 @@
-import { displayWidth } from '../../src/cli/render/text.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
 import { cutDigests } from './cut-digests.js';
 
 /**

@@ -1,6 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { Output, type OutputStream } from '../../src/cli/output.js';
-import { type Colors, colorsFor, displayWidth, printable } from '../../src/cli/render/text.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
+import { type Colors, colorsFor, printable } from '../../src/cli/render/text.js';
 import { run } from '../../src/cli/run.js';
 import type { StoryClock } from './story-clock.js';
 import { cutDigests } from './cut-digests.js';

@@ -1,4 +1,4 @@
-import { displayWidth } from '../../src/cli/render/text.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
 
 /** Returns `text` in lines of at most `columns` columns, broken at spaces; a longer word has a line of its own. */
 export function wrapWords(text: string, columns: number): string[] {

@@ -3,7 +3,6 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
-import { type GlobalOptions, globalOptionsOf } from './global-options.js';
 import type { CliIo, Output } from './output.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 
@@ -22,6 +21,18 @@ export function storeDirectory(given: string | undefined, env: Readonly<Record<s
 
 function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
+}
+
+/** What every command understands, as it was given before or after the command's name. */
+interface GlobalOptions {
+  readonly store?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly key?: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly color: boolean;
 }
 
 /** What an action works with: its surroundings and what the global options made of them. */
@@ -84,4 +95,28 @@ export function isForPeople({ out, json, quiet }: CommandContext): boolean {
 function writeOptions({ actor, reason, requestId }: GlobalOptions, { env }: CliIo): WriteOptions {
   const named = actor ?? (env['IMAGELOG_ACTOR'] === '' ? undefined : env['IMAGELOG_ACTOR']);
   return { actor: named, reason, requestId };
+}
+
+/**
+ * Returns the global options of `command`: its own where given, else those
+ * before its name. Switches hold when given in either place.
+ */
+function globalOptionsOf(command: Command): GlobalOptions {
+  const levels: readonly GlobalOptions[] = [command, ...ancestors(command)].map((each) => each.opts<GlobalOptions>());
+  const first = <Name extends keyof GlobalOptions>(name: Name): GlobalOptions[Name] | undefined =>
+    levels.map((level) => level[name]).find((value) => value !== undefined);
+  return {
+    store: first('store'),
+    actor: first('actor'),
+    reason: first('reason'),
+    requestId: first('requestId'),
+    key: first('key'),
+    json: levels.some(({ json }) => json),
+    quiet: levels.some(({ quiet }) => quiet),
+    color: levels.every(({ color }) => color !== false),
+  };
+}
+
+function ancestors(command: Command): Command[] {
+  return command.parent === null ? [] : [command.parent, ...ancestors(command.parent)];
 }

@@ -1,5 +1,9 @@
+import module from 'node:module';
 import { Interruption, interruptionExitCodes, type InterruptionSignal } from './exit-codes.js';
-import { run } from './run.js';
+
+// Node 22.8 and newer keep compiled code from one run to the next; what is imported above is compiled before.
+(module as { readonly enableCompileCache?: () => unknown }).enableCompileCache?.();
+const { run } = await import('./run.js');
 
 const controller = new AbortController();
 

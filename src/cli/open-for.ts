@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isStoreError } from '../errors.js';
-import { openStore } from '../store/open/open-store.js';
+import { isStoreError, loadCode } from '../errors.js';
 import type { EventStore } from '../store/event-store.js';
-import { readSigner } from '../store/keys.js';
+import { readSigner } from '../store/on-demand.js';
 import { type CommandContext, isForPeople } from './context.js';
 import { noticeLine } from './failure.js';
 import type { ImageSource } from './query.js';
 import { localText } from './render/text.js';
-import { momentsOf, whenIn } from './when.js';
+import { momentsOf, whenIn } from './option-values.js';
 
 /** How long a command waits for another process that has the store open: most commands are done in less. */
 const LOCK_PATIENCE_MS = 1_000;
@@ -44,6 +43,7 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   const { directory, write, keyFile, io, err, errColors, signal } = context;
   // Whoever only reads signs nothing, and need not have the key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
+  const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
   return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',

@@ -1,17 +1,23 @@
-import { type Actions, lazyActions } from './actions.js';
-import { reportFailure } from './failure.js';
-import { exitCodes } from './exit-codes.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { type Act, addCommands, addGlobalOptions, commonGroupsLast, complete } from './command.js';
+import { commands } from './commands.js';
+import type { Outputs } from './context.js';
+import { exitCodes, UsageError } from './exit-codes.js';
+import { hintLine, reportFailure } from './failure.js';
 import { type CliIo, Output, OutputFailed } from './output.js';
-import { buildProgram } from './program.js';
+import { colorsFor, printable } from './render/text.js';
 
 /**
  * Runs one command line, `argv` without the program's name, and returns its
  * exit code: 0 done, 1 failed, 2 usage, 3 not found, 4 damage, 130 and 143
  * interrupted. Never throws; everything it has to say is written and flushed.
  */
-export async function run(argv: readonly string[], io: CliIo, actions: Actions = lazyActions): Promise<number> {
+export async function run(argv: readonly string[], io: CliIo, act: Act = (_, action) => action()): Promise<number> {
   const outputs = { out: new Output(io.stdout), err: new Output(io.stderr) };
-  let code = await perform(argv, io, outputs, actions);
+  let code = await perform(argv, io, outputs, act);
   await outputs.out.flush();
   // The last lines may fail after the action is done with them.
   const failure: unknown = outputs.out.closed.reason;
@@ -26,11 +32,11 @@ async function perform(
   argv: readonly string[],
   io: CliIo,
   outputs: { readonly out: Output; readonly err: Output },
-  actions: Actions,
+  act: Act,
 ): Promise<number> {
   const color = wantsColor(argv);
   try {
-    await buildProgram(io, outputs, actions, color).parseAsync([...argv], { from: 'user' });
+    await buildProgram(io, outputs, act, color).parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {
     return reportFailure(error, io, outputs, color);
@@ -40,4 +46,87 @@ async function perform(
 // Help and usage errors are written before the options are known.
 function wantsColor(argv: readonly string[]): boolean {
   return !argv.includes('--no-color');
+}
+
+/** Returns the grammar of the command line; `color` is false with `--no-color`. */
+function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Command {
+  // Options that stand before a command's name may be of any command.
+  const program = addGlobalOptions(new Command('imagelog'), 'writes')
+    .description('A container image store that never forgets: what it holds, and all that ever happened to it.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    // Options after a command's name are that command's, so that `log --actor` can ask for an actor's events.
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, color).bold })
+    .exitOverride();
+  configureText(program, io, color);
+  addCommands(program, { io, outputs, act, commands });
+  addHelp(program);
+  return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
+}
+
+// Commander's own help command meets an unknown name with the whole help and no word about it.
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .summary('show help of a command, with examples')
+    .description('Show help of a command, with examples.')
+    .helpGroup('Help:')
+    .argument('[command...]', 'a command')
+    .action(async (names: string[]) => {
+      let command = program;
+      for (const name of names) {
+        const below = command.commands.find((each) => each.name() === name);
+        if (below === undefined) throw new UsageError(`cannot show help of ${names.join(' ')}: no such command`);
+        await complete(below);
+        command = below;
+      }
+      command.help();
+    });
+}
+
+function configureText(program: Command, io: CliIo, color: boolean): void {
+  const { stdout, stderr } = io;
+  const errColors = colorsFor(stderr, io.env, color);
+  program.configureOutput({
+    writeOut: (text) => void stdout.write(text),
+    writeErr: (text) => void stderr.write(text),
+    getOutHelpWidth: () => helpWidth(stdout.columns),
+    getErrHelpWidth: () => helpWidth(stderr.columns),
+    getOutHasColors: () => colorsFor(stdout, io.env, color).isColorSupported,
+    getErrHasColors: () => errColors.isColorSupported,
+    outputError: (text, write) => {
+      const message = printable(
+        text
+          .trim()
+          .replace(/^error: /, '')
+          .replaceAll('\n', ' '),
+      );
+      const hint = hintLine('`imagelog help COMMAND` shows how, with examples', errColors);
+      write(`${errColors.red('imagelog:')} ${message}\n${hint}\n`);
+    },
+  });
+}
+
+// Wider lines are hard to read, and narrower ones hold no option with its text.
+function helpWidth(columns: number | undefined): number {
+  return Math.min(100, Math.max(60, columns ?? 80));
+}
+
+/** Returns the version of the installed package. */
+function version(): string {
+  const manifest = JSON.parse(
+    readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
+  ) as unknown;
+  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isNamed ? String(manifest.version) : 'unknown';
+}
+
+// The compiled file stands at one depth in the package and at another in a checkout.
+function nearestManifest(folder: string): string {
+  const path = join(folder, 'package.json');
+  // At the top of all folders the reader says that it is missing.
+  return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
 }

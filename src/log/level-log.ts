@@ -107,8 +107,6 @@ export class LevelLog implements Log {
   #recovery: Promise<unknown> | undefined;
   #hasSubjectIndex = true;
   #isClosed = false;
-  /** Bytes of records and content that were appended since the log was opened or flushed. */
-  #appendedBytes = 0;
   readonly #reads = new OpenReads();
   readonly #resumable: ResumableLog = {
     reads: this.#reads,
@@ -190,8 +188,6 @@ export class LevelLog implements Log {
         },
       );
     }
-    for (const { record } of entries) this.#appendedBytes += record.length;
-    for (const bytes of group.content.values()) this.#appendedBytes += bytes?.length ?? 0;
     if (last !== undefined) this.#standAt(last, tree);
   }
 
@@ -279,12 +275,22 @@ export class LevelLog implements Log {
   // What a crash or a full disk cut short. Nobody reads yet.
   async #finishPurge(): Promise<void> {
     const marks = await removalMarks(this.#database);
-    const missing = marks.length === 0 ? 0 : await this.#missingRoom();
-    if (missing > 0) return this.#options.onNotice?.(noRoom(missing).message);
-    await purgeRemoved(this.#database, marks, {
-      letGo: async () => true,
-      write: (batch) => batch.write({ sync: true }),
-    });
+    if (marks.length === 0) return;
+    try {
+      const missing = await this.#missingRoom();
+      if (missing > 0) throw noRoom(missing);
+      await purgeRemoved(this.#database, marks, {
+        letGo: async () => true,
+        write: (batch) => batch.write({ sync: true }),
+      });
+    } catch (cause) {
+      // The marks stay. LevelDB takes no write any more after a compaction that failed.
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.#options.onNotice?.(`removed content may be on the disk until the log is opened again: ${why}`);
+      if (isStoreError(cause, 'DISK_FULL')) return;
+      await this.#database.close();
+      this.#database = await this.#openDatabase(this.#location, false);
+    }
   }
 
   async #purge(): Promise<void> {
@@ -332,12 +338,11 @@ export class LevelLog implements Log {
     return written;
   }
 
-  async flush(maxBytes: number): Promise<void> {
-    if (this.#appendedBytes <= maxBytes || this.#failure !== undefined) return;
+  async flush(): Promise<void> {
+    if (this.#failure !== undefined) return;
     // LevelDB puts its write-ahead log into a table before it compacts anything: here a range without rows.
     const nothing = Uint8Array.of(0xff);
     await this.#database.compactRange?.(nothing, nothing).catch(() => undefined);
-    this.#appendedBytes = 0;
   }
 
   position(name: string): ConsumerPosition | undefined {

@@ -158,10 +158,10 @@ export interface Log extends TileReader {
   purge(): Promise<void>;
 
   /**
-   * Has the next open find the rows in tables, where more than `maxBytes` of them were appended since this one: it then needs little
-   * room, and less time. They are durable anyway, so a failure changes nothing.
+   * Has the next open find all rows in tables: it then needs little room, and less time. They are durable anyway, so a failure
+   * changes nothing.
    */
-  flush(maxBytes: number): Promise<void>;
+  flush(): Promise<void>;
 
   /** Returns a reader of all content that is there at this call. Whatever is erased later stays on the disk until it is closed. */
   openContent(): ContentReader;

@@ -22,6 +22,8 @@ export async function removalMarks(database: Database): Promise<readonly Uint8Ar
   return database.keys({ gte: Uint8Array.of(REMOVED_PREFIX), lt: Uint8Array.of(REMOVED_PREFIX + 1) }).all();
 }
 
+/** LevelDB's own: levels that a log of some GiB has, and the size of a table (options.h). */
+const [LEVELS, TABLE_BYTES] = [4, 2 * 1024 * 1024];
 /** Bytes that one step of a compaction may need before it can remove a table: LevelDB's own bound is 50 MiB. */
 const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
 
@@ -32,7 +34,9 @@ const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
 export async function purgeRoom(database: Database): Promise<number> {
   const [first, end] = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)];
   const bytes = (await database.approximateSize?.(first, end)) ?? 0;
-  return Math.min(bytes, MAX_COMPACTION_BYTES);
+  const all = (await database.approximateSize?.(Uint8Array.of(0), Uint8Array.of(0xff))) ?? 0;
+  // Tables are rewritten as a whole: on each level, two may hold other rows beside.
+  return Math.min(bytes + LEVELS * 2 * TABLE_BYTES, all, MAX_COMPACTION_BYTES);
 }
 
 interface PurgeOptions {

@@ -10,7 +10,7 @@ import { contentErased, type Decide, type DecisionState, neededContent, NotedSta
 import { removeLayers } from './commands/layers.js';
 import type { StoreContext } from './context.js';
 import { removeDurably } from './files/files.js';
-import { damagedLogs, removeLogCopies } from './open/log-folders.js';
+import { damagedLogs, removeLogCopies } from './files/log-folders.js';
 import { seqAt, type When } from './past/audit.js';
 import { pastViewsAt } from './snapshots/snapshotter.js';
 import type { LayerMetadata, WriteOptions } from './store.js';

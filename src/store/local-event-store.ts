@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
@@ -25,12 +26,12 @@ import type { StoreContext } from './context.js';
 import { type ErasedContent, type EraseOptions, Eraser, type PruneOptions, type PruneResult } from './erase.js';
 import type { EventStore, StoreStats } from './event-store.js';
 import { type ConsistencyProof, type InclusionProof, type ProveOptions, StoreEvidence } from './evidence.js';
-import { Reserve } from './files/reserve.js';
+import { Reserve, unwrittenBytes } from './files/reserve.js';
 import type { StoreLog } from './follow/event-filter.js';
 import { findMetadata, ImageStore } from './images.js';
 import { LocalLayers } from './layers/layer-store.js';
 import { refuseWriter, removeOwner } from './open/lock.js';
-import { damagedLogs } from './open/log-folders.js';
+import { damagedLogs } from './files/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
 import {
   AuditReader,
@@ -239,7 +240,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
 
   async verify(options: VerifyOptions = {}): Promise<readonly Violation[]> {
     this.#context.checkOpen();
-    const { verifyOpenStore } = await loadCode('that verifies', import('./verify/verify-store.js'));
+    const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
       verifyOpenStore(this.#context, () => this.#rebuilds.settled(), options);
     if (!this.#context.readOnly) return verified();
@@ -318,7 +319,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
       if (!readOnly && !writer.hasFailed) {
         await checkpoints.write();
         await snapshotter.writeLast();
-        await log.flush(MAX_LOG_BYTES_AT_CLOSE);
+        if (unwrittenBytes(join(this.directory, 'log')) > MAX_LOG_BYTES_AT_CLOSE) await log.flush();
         await this.#reserve.keep();
       }
       // While the lock is still held: afterwards the file may be another owner's.

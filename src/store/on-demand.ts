@@ -70,7 +70,7 @@ export async function restoreStore(
  *   IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint in the options; ABORTED
  */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
-  const code = await loadCode('that verifies', import('./verify/verify-store.js'));
+  const code = await loadCode('that verifies', import('./verify-store.js'));
   return code.verifyStore(directory, options);
 }
 
@@ -127,7 +127,7 @@ export async function readSigner(path: string): Promise<CheckpointSigner> {
 function laterCode(): readonly Promise<unknown>[] {
   return [
     import('./archives/load-archive.js'),
-    import('./verify/verify-store.js'),
+    import('./verify-store.js'),
     import('./backup/write-backup.js'),
     import('tar-stream'),
   ];

@@ -1,5 +1,5 @@
 import { Readable, Writable } from 'node:stream';
-import { type Actions, lazyActions } from '../../src/cli/actions.js';
+import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/run.js';
 
 /** What a command line was understood as. */
@@ -7,30 +7,31 @@ export interface Understood {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** The action that was called, and what it was given after its context. */
-  readonly action: keyof Actions | undefined;
+  /** The command whose action was called, and what it was given after its context. */
+  readonly action: string | undefined;
   readonly args: readonly unknown[];
 }
 
 /** Runs a command line over actions that do nothing but remember. */
 export async function understand(...argv: string[]): Promise<Understood> {
   let called: Pick<Understood, 'action' | 'args'> = { action: undefined, args: [] };
-  const names = Object.keys(lazyActions) as (keyof Actions)[];
-  const remember =
-    (action: keyof Actions): unknown =>
-    async (_context: unknown, ...args: unknown[]) => {
-      called = { action, args: args.map(ownFlags) };
-    };
-  const actions = Object.fromEntries(names.map((name) => [name, remember(name)])) as unknown as Actions;
   const stdout = new Text();
   const stderr = new Text();
   const io = { stdin: Readable.from([]), stdout, stderr, env: {}, now: () => 0, signal: new AbortController().signal };
-  const code = await run(argv, io, actions);
+  const code = await run(argv, io, async (name, action, args) => {
+    // What it does is to understand the command that follows.
+    if (name === 'at') await action();
+    else called = { action: name, args: args.map(ownFlags) };
+  });
   return { code, stdout: stdout.text, stderr: stderr.text, ...called };
 }
 
-/** The commands of the command line, as its actions name them. */
-export const commandNames = Object.keys(lazyActions) as (keyof Actions)[];
+/** The commands of the command line, those below others too. */
+export const commandNames: readonly string[] = [
+  ...commands.map(({ usage }) => usage.replace(/ .*/, '')),
+  'consumers reset',
+  'consumers rm',
+];
 
 // `color` is true on every command, as `--no-color` is there on every command.
 function ownFlags(argument: unknown): unknown {

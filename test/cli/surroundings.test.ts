@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { displayWidth } from '../../src/cli/render/text.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
 import { storeDirectory } from '../../src/cli/context.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { archive, objectsOf, type Session, startSession } from './session.js';

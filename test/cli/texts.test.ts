@@ -1,22 +1,21 @@
 import test, { type ExecutionContext } from 'ava';
-import pico from 'picocolors';
 import { globMatcher } from '../../src/cli/query.js';
-import { bar } from '../../src/cli/render/progress.js';
+import { Output, type OutputStream } from '../../src/cli/output.js';
+import { bar, progressBar } from '../../src/cli/render/progress.js';
+import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
-  displayWidth,
   durationText,
   isPrintable,
   jsonText,
   localText,
-  pad,
   paintJson,
   printable,
   sizeText,
-  truncate,
+  createColors,
 } from '../../src/cli/render/text.js';
-import { tableLines, treeLines } from '../../src/cli/render/table.js';
+import { treeLines } from '../../src/cli/render/table.js';
 import { UsageError } from '../../src/cli/exit-codes.js';
-import { momentsOf, parseWhen } from '../../src/cli/when.js';
+import { momentsOf, parseWhen } from '../../src/cli/option-values.js';
 import type { When } from '../../src/store/past/audit.js';
 
 const mark = (kind: string) => (text: unknown) => `${kind}<${String(text)}>`;
@@ -168,17 +167,9 @@ test('a cut never leaves half an emoji', (t) => {
   t.is(truncate('👨‍👩‍👧👨‍👩‍👧', 2), '…');
 });
 
-test('JSON of a string of many megabytes is painted', (t) => {
-  const text = jsonText({ key: '\u007f'.repeat(4_000_000) });
-  t.is(
-    paintJson(text, pico.createColors(true)),
-    `{\u001b[36m"key"\u001b[39m:\u001b[32m${text.slice(7, -1)}\u001b[39m}`,
-  );
-});
-
 test('JSON is painted by what its tokens are', (t) => {
   const colors = {
-    ...pico.createColors(true),
+    ...createColors(true),
     cyan: mark('k'),
     green: mark('s'),
     yellow: mark('n'),
@@ -210,9 +201,42 @@ test('a tree of any depth is drawn', (t) => {
   );
 });
 
-test('a table of more rows than a call takes arguments is drawn', (t) => {
-  const rows = Array.from({ length: 200_000 }, (_, at) => [`${at}`]);
-  const lines = tableLines([{ title: 'AT' }], rows, { colors: pico.createColors(false) });
-  t.is(lines.length, rows.length + 1);
-  t.is(lines.at(-1), '199999');
+test('a progress bar hides the cursor, draws ten times a second, and leaves nothing behind', (t) => {
+  let time = 0;
+  let written = '';
+  const stream = { isTTY: true, columns: 60, on: () => stream, write: (text: string) => (written += text) };
+  const io = { now: () => time };
+  const bar = progressBar({ err: new Output(stream as unknown as OutputStream), quiet: false, io }, 'shop.tar');
+  bar.update(0, 2_000);
+  time += 99;
+  bar.update(500, 2_000);
+  time += 1;
+  bar.update(1_000, 2_000);
+  time += 100;
+  bar.update(1_500, undefined);
+  bar.update(2_000, 2_000);
+  bar.end();
+  bar.end();
+  t.deepEqual(written.split('\r\u001b[2K'), [
+    '\u001b[?25l',
+    `shop.tar  ${'░'.repeat(31)}  0 B of 2 kB`,
+    `shop.tar  ${'█'.repeat(16)}${'░'.repeat(15)}  1 kB of 2 kB`,
+    'shop.tar  1.5 kB',
+    `shop.tar  ${'█'.repeat(31)}  2 kB of 2 kB`,
+    '\u001b[?25h',
+  ]);
 });
+
+for (const [what, isTTY, quiet] of [
+  ['no terminal', false, false],
+  ['--quiet', true, true],
+] as const) {
+  test(`with ${what} a progress bar writes nothing`, (t) => {
+    const stream = { isTTY, on: () => stream, write: () => t.fail() };
+    const err = new Output(stream as unknown as OutputStream);
+    const bar = progressBar({ err, quiet, io: { now: () => 0 } }, 'shop.tar');
+    bar.update(1, 2);
+    bar.end();
+    t.pass();
+  });
+}

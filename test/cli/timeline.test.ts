@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { displayWidth } from '../../src/cli/render/text.js';
+import { displayWidth } from '../../src/cli/render/display-width.js';
 import { layOutStrip } from '../../src/cli/render/timeline.js';
 import { archive, type Session, startSession } from './session.js';
 

@@ -7,7 +7,7 @@ import { isStoreError } from '../../src/errors.js';
 import { restoreStore } from '../../src/store/backup/restore.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { verifyStore } from '../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../src/store/verify-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
@@ -52,7 +52,6 @@ async function goOn(store: EventStore, round: number): Promise<void> {
 }
 
 test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run goes on`, async (t) => {
-  t.timeout(600_000);
   const random = seeded(t);
   const root = await temporaryDirectory(t);
   const [directory, target] = [join(root, 'store'), join(root, 'backup')];
@@ -84,7 +83,6 @@ test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new
 });
 
 test(`a restore that is killed, ${ROUNDS} times, leaves no store or a whole one, and the next clears up`, async (t) => {
-  t.timeout(600_000);
   const random = seeded(t);
   const root = await temporaryDirectory(t);
   const [directory, source] = [join(root, 'store'), join(root, 'backup')];

@@ -7,7 +7,7 @@ import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { OpenOptions } from '../../src/store/store.js';
 import type { ViolationCode } from '../../src/store/verify/verify-source.js';
-import { verifyStore } from '../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../src/store/verify-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** A store that is closed and removed when the test ends, after a look that its files are those its log names. */

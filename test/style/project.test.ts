@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { errorKinds } from '../../src/errors.js';
@@ -34,6 +34,22 @@ function projectTexts(): Text[] {
     .map((path) => ({ path, text: readFileSync(join(projectRoot, path), 'utf8') }));
 }
 
+/** Test files that the build did not put in exactly one suite; those of other configurations belong in none. */
+function wronglySuited(): Finding[] {
+  const folder = join(projectRoot, 'dist', 'test-suites');
+  const imported = readdirSync(folder).flatMap((name) =>
+    [...readFileSync(join(folder, name), 'utf8').matchAll(/^import '..\/(.*)\.js';$/gm)].map(
+      ([, path]) => `${path}.ts`,
+    ),
+  );
+  return sources.flatMap(({ path }) => {
+    if (!path.endsWith('.test.ts')) return [];
+    const expected = /^test\/(slow|interop)\//.test(path) ? 0 : 1;
+    const found = imported.filter((other) => other === path).length;
+    return found === expected ? [] : [{ path, line: 1, message: `is in ${found} suites, expected ${expected}` }];
+  });
+}
+
 const holds = test.macro((t, check: () => readonly Finding[]) => {
   const findings = check();
   if (findings.length > 0) t.fail(`\n${formatFindings(findings)}`);
@@ -58,6 +74,7 @@ test('model, log and projections run without Node', holds, eachSource(nodeTies))
 test('only the command line and the scripts print', holds, eachSource(strayPrints));
 test('exports have names', holds, eachSource(vagueExports));
 test('every test runs', holds, eachSource(heldBackTests));
+test('every test file of the quick suite is in one suite', holds, wronglySuited);
 test('no catch is empty', holds, eachSource(emptyCatches));
 test('every file of the product is reached from an entry', holds, () => deadFiles(sources));
 test('no file has banned words', holds, () => texts.flatMap(bannedWords));

@@ -1,66 +1,110 @@
-import { Option } from 'commander';
+import type { EventStore } from '../../store/event-store.js';
 import type { When } from '../../store/past/audit.js';
-import { WHEN_HELP } from '../when.js';
-import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { pointInTime } from './option-values.js';
+import type { CommandEntry, Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { type Column, tableLines } from '../render/table.js';
+import { localText, printable, utcText } from '../render/text.js';
 
-const GROUP = 'Log:';
+/** `imagelog consumers`: each named subscriber and how far it is. */
+export const consumersGrammar: Grammar = () => ({
+  about:
+    'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it, ' +
+    'whether or not it wants them.',
+  examples: [
+    ['imagelog consumers', 'list them with their positions'],
+    ["imagelog consumers --json | jq 'select(.behind > 1000).name'", 'name those that are far behind'],
+  ],
+  commands: BELOW,
+  action: consumers,
+});
 
-/** Declares `consumers` with `consumers reset` and `consumers rm`. */
-export function addConsumerCommands(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'consumers',
-    group: GROUP,
-    summary: 'list who follows the log, and how far',
-    about:
-      'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it, ' +
-      'whether or not it wants them.',
-    kind: 'reads',
-    examples: [
-      ['imagelog consumers', 'list them with their positions'],
-      ["imagelog consumers --json | jq 'select(.behind > 1000).name'", 'name those that are far behind'],
-    ],
-  });
-  command.action(() => declaration.actions.consumers(contextFor(declaration, command)));
-  const below = { ...declaration, program: command };
-  addReset(below);
-  addRm(below);
-}
+const resetGrammar: Grammar = ({ io }) => ({
+  about: `It goes on with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
+  examples: [
+    ['imagelog consumers reset mirror@1', 'give it everything again'],
+    ['imagelog consumers reset mirror@1 --to 2h', 'give it the last two hours again'],
+    ['imagelog consumers reset mirror@1 --to now', 'skip what it has not seen yet'],
+  ],
+  arguments: [['the name of the consumer']],
+  options: [option('--to <when>', 'what is up to here is done with', pointInTime(io.now))],
+  action: resetConsumer,
+});
 
-function addReset(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'reset',
+const rmGrammar: Grammar = () => ({
+  about: 'A program that takes the name again begins anew.',
+  examples: [
+    ['imagelog consumers rm mirror@1', 'forget the old version of a subscriber'],
+    ['imagelog consumers rm mirror@1 --quiet', 'the same without a word'],
+  ],
+  arguments: [['the name of the consumer']],
+  action: removeConsumer,
+});
+
+const BELOW: readonly CommandEntry[] = [
+  {
+    usage: 'reset <name>',
     group: 'Commands:',
     summary: 'make a consumer go on from another place',
-    about: `It goes on with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
     kind: 'reads',
-    examples: [
-      ['imagelog consumers reset mirror@1', 'give it everything again'],
-      ['imagelog consumers reset mirror@1 --to 2h', 'give it the last two hours again'],
-      ['imagelog consumers reset mirror@1 --to now', 'skip what it has not seen yet'],
-    ],
-  });
-  command
-    .argument('<name>', 'the name of the consumer')
-    .addOption(new Option('--to <when>', 'what is up to here is done with').argParser(pointInTime(declaration.io.now)))
-    .action((name: string, flags: { readonly to?: When }) =>
-      declaration.actions['consumers reset'](contextFor(declaration, command), name, flags),
-    );
+    load: async () => resetGrammar,
+  },
+  { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', kind: 'reads', load: async () => rmGrammar },
+];
+
+async function consumers(context: CommandContext): Promise<void> {
+  await using store = await openFor(context, 'read');
+  const { out, colors, io, json, quiet } = context;
+  const states = await store.consumers();
+  if (json) {
+    for (const { name, position, behind, updatedAt } of states) {
+      await writeJson(context, {
+        name,
+        position,
+        behind,
+        updatedAt: updatedAt === undefined ? null : utcText(updatedAt),
+      });
+    }
+    return;
+  }
+  if (quiet) {
+    for (const { name } of states) await out.line(printable(name));
+    return;
+  }
+  const columns: Column[] = [
+    { title: 'CONSUMER', shrinksTo: 12 },
+    { title: 'POSITION', align: 'right' },
+    { title: 'BEHIND', align: 'right' },
+    { title: 'UPDATED', goes: 1, paint: colors.dim },
+  ];
+  const rows = states.map(({ name, position, behind, updatedAt }) => [
+    name,
+    String(position),
+    String(behind),
+    updatedAt === undefined ? '-' : localText(updatedAt, io.timeZone),
+  ]);
+  for (const line of tableLines(columns, rows, { colors, width: out.columns })) await out.line(line);
 }
 
-function addRm(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'rm',
-    group: 'Commands:',
-    summary: 'forget a consumer',
-    about: 'A program that takes the name again begins anew.',
-    kind: 'reads',
-    examples: [
-      ['imagelog consumers rm mirror@1', 'forget the old version of a subscriber'],
-      ['imagelog consumers rm mirror@1 --quiet', 'the same without a word'],
-    ],
-  });
-  command
-    .argument('<name>', 'the name of the consumer')
-    .action((name: string) => declaration.actions['consumers rm'](contextFor(declaration, command), name));
+/** `imagelog consumers reset`: makes a consumer go on after a point in time, by default from the beginning. */
+async function resetConsumer(context: CommandContext, name: string, { to = 0 }: { readonly to?: When }): Promise<void> {
+  await using store = await openFor(context, 'write');
+  const position = await seqAt(store, to, context.signal);
+  await store.resetConsumer(name, position);
+  if (context.json) return await writeJson(context, { name, position });
+  if (!context.quiet) await context.out.line(`${printable(name)} goes on with event ${position + 1}`);
+}
+
+/** `imagelog consumers rm`: forgets a consumer. */
+async function removeConsumer(context: CommandContext, name: string): Promise<void> {
+  await using store = await openFor(context, 'write');
+  await store.removeConsumer(name);
+  if (context.json) return await writeJson(context, { removed: name });
+  if (!context.quiet) await context.out.line(`removed ${printable(name)}`);
+}
+
+async function seqAt(store: EventStore, to: When, signal: AbortSignal): Promise<number> {
+  const when = whenIn(store, to);
+  return typeof when === 'number' ? when : (await store.at(when, { signal })).seq;
 }

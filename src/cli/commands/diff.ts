@@ -1,37 +1,210 @@
-import { Argument } from 'commander';
-import type { When } from '../../store/past/audit.js';
-import { WHEN_HELP } from '../when.js';
-import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { pointInTime } from './option-values.js';
+import type { StoredEvent } from '../../model/events.js';
+import { familiarReference } from '../../model/reference.js';
+import type { ReferenceEntry } from '../../store/store.js';
+import type { Change, StoreDiff, When } from '../../store/past/audit.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, isForPeople, writeJson } from '../context.js';
+import { metadataFields, metadataText } from '../events.js';
+import { openFor } from '../open-for.js';
+import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { truncate } from '../render/display-width.js';
+import { platformText } from '../render/image-table.js';
+import { type Column, tableLines } from '../render/table.js';
+import {
+  type Colors,
+  localMinuteText,
+  localText,
+  type Paint,
+  printable,
+  shortId,
+  sizeText,
+  utcText,
+} from '../render/text.js';
 
-/** Heading in help of the commands that look back. */
-export const PAST_GROUP = 'The past:';
+/** `imagelog diff`: what changed between two points in time, by kind; with `--json` an object a change. */
+export const diffGrammar: Grammar = ({ io }) => ({
+  about:
+    `What was added (+), removed (−) or changed (~), with the event that did it. What came and went in between is not shown. ` +
+    WHEN_HELP,
+  examples: [
+    ['imagelog diff 2h', 'what changed in the last two hours'],
+    ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
+    ['imagelog diff "#1200" "#1260"', 'what 60 events changed'],
+    ['imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"', 'the names that moved since yesterday'],
+  ],
+  arguments: [
+    ['the earlier WHEN', pointInTime(io.now)],
+    ['the later WHEN, by default now', pointInTime(io.now)],
+  ],
+  action: diff,
+});
 
-/** Declares `diff`. */
-export function addDiff(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'diff',
-    group: PAST_GROUP,
-    summary: 'show what changed between two moments',
-    about:
-      `What was added (+), removed (−) or changed (~), with the event that did it. What came and went in between is not shown. ` +
-      WHEN_HELP,
-    kind: 'reads',
-    examples: [
-      ['imagelog diff 2h', 'what changed in the last two hours'],
-      ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
-      ['imagelog diff "#1200" "#1260"', 'what 60 events changed'],
-      [
-        'imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"',
-        'the names that moved since yesterday',
-      ],
-    ],
+async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
+  await using store = await openFor(context, 'read');
+  const { out, err, colors, errColors, io, signal } = context;
+  const between = await store.diff(whenIn(store, from), whenIn(store, to), { signal });
+  const changes = changesOf(between);
+  if (context.json) {
+    for (const change of changes) await writeJson(context, changeObject(change));
+    return;
+  }
+  if (isForPeople(context)) {
+    const point = ({ seq, time }: typeof between.from): string =>
+      seq === 0 ? 'the beginning' : `event ${seq} of ${localText(time, io.timeZone)}`;
+    await err.line(errColors.dim(`from ${point(between.from)} to ${point(between.to)}`));
+    if (changes.length === 0) await err.line('nothing is different');
+  }
+  for (const line of diffLines(changes, { colors, width: out.columns, timeZone: io.timeZone })) await out.line(line);
+}
+
+function changeObject({ kind, change, key, before, after, event }: StoreChange): Readonly<Record<string, unknown>> {
+  return {
+    kind,
+    change,
+    key,
+    before: before?.value ?? null,
+    after: after?.value ?? null,
+    seq: event.seq,
+    time: utcText(event.time),
+    actor: event.actor,
+    reason: event.reason ?? null,
+    requestId: event.requestId ?? null,
+  };
+}
+
+/** What a change is about, in the order in which they are told. */
+const changeKinds = ['reference', 'image', 'parent', 'metadata', 'layer'] as const;
+
+/** What something was or is: for a program, and in a word or two for a person. */
+interface ChangeSide {
+  readonly value: unknown;
+  readonly text: string;
+}
+
+/** One thing that is not as it was. */
+interface StoreChange {
+  readonly kind: (typeof changeKinds)[number];
+  readonly change: Change<unknown>['change'];
+  /** Names the thing among those of its kind: a reference, an image id, `<image id>/<metadata key>`, a chain id. */
+  readonly key: string;
+  /** The same for a person. */
+  readonly name: string;
+  readonly before?: ChangeSide | undefined;
+  readonly after?: ChangeSide | undefined;
+  /** The last event that changed it. */
+  readonly event: StoredEvent;
+}
+
+/** Returns every change of `diff`, kind by kind, each kind in the order of the events. */
+function changesOf({ references, images, parents, metadata, layers }: StoreDiff): StoreChange[] {
+  return [
+    ...references.map((change) =>
+      told('reference', change, change.reference, familiarReference(change.reference), referenceSide),
+    ),
+    ...images.map((change) => {
+      const { event } = change;
+      const platform = event.type === 'ImageCreated' ? platformText({ ...event, variant: event.variant ?? null }) : '';
+      return told('image', change, change.image, shortId(change.image), (value) => ({ value, text: platform }));
+    }),
+    ...parents.map((change) =>
+      told('parent', change, change.image, shortId(change.image), (value) => ({ value, text: shortId(value) })),
+    ),
+    ...metadata.map((change) =>
+      told('metadata', change, `${change.image}/${change.key}`, `${shortId(change.image)} ${change.key}`, (bytes) => ({
+        value: metadataFields(bytes),
+        text: metadataText(bytes) ?? sizeText(bytes.length),
+      })),
+    ),
+    ...layers.map((change) =>
+      told('layer', change, change.chainId, shortId(change.chainId), ({ diffId, size, diffSize }) => ({
+        value: { diffId, size, diffSize },
+        text: sizeText(diffSize),
+      })),
+    ),
+  ];
+}
+
+function told<Value>(
+  kind: StoreChange['kind'],
+  { change, before, after, event }: Change<Value>,
+  key: string,
+  name: string,
+  sideOf: (value: Value) => ChangeSide,
+): StoreChange {
+  const side = (value: Value | undefined): ChangeSide | undefined => (value === undefined ? undefined : sideOf(value));
+  return { kind, change, key, name, before: side(before), after: side(after), event };
+}
+
+function referenceSide({ image, target, platforms }: ReferenceEntry): ChangeSide {
+  const others = platforms === undefined || platforms.length < 2 ? '' : ` +${platforms.length - 1}`;
+  return {
+    value: { image, target: target?.digest ?? null, platforms: platforms ?? null },
+    text: `${shortId(image)}${others}`,
+  };
+}
+
+/** What changes are drawn with. */
+interface DiffDrawing {
+  readonly colors: Colors;
+  /** Columns of the terminal; undefined when lines may have any length. */
+  readonly width?: number | undefined;
+  readonly timeZone?: string | undefined;
+}
+
+const MARKS = { added: '+', removed: '−', changed: '~' } as const;
+
+/** On a narrower terminal the reason stands below its row. */
+const LEAST_COLUMNS_WITH_REASONS = 100;
+/** A metadata value may be long, and has a place of its own in `log`. */
+const MOST_SIDE_COLUMNS = 28;
+
+const TITLES: Readonly<Record<StoreChange['kind'], string>> = {
+  reference: 'References',
+  image: 'Images',
+  parent: 'Parents',
+  metadata: 'Metadata',
+  layer: 'Layers',
+};
+
+/** Returns changes as one table with a heading for each kind, and who made each, when and why; nothing for no changes. */
+function diffLines(changes: readonly StoreChange[], { colors, width, timeZone }: DiffDrawing): string[] {
+  const isWide = width === undefined || width >= LEAST_COLUMNS_WITH_REASONS;
+  const columns: Column[] = [
+    { title: '', shrinksTo: 14, paint: (text) => paintOf(text, colors)(text) },
+    { title: '', goes: 1 },
+    { title: '', goes: 2 },
+    { title: '', shrinksTo: 6, goes: 3, paint: colors.cyan },
+    ...(isWide ? [{ title: '', shrinksTo: 12, paint: colors.dim }] : []),
+  ];
+  const rows = changes.map(({ change, name, event, ...sides }) => [
+    `${MARKS[change]} ${name}`,
+    sidesText(sides),
+    localMinuteText(event.time, timeZone),
+    event.actor,
+    ...(isWide ? [reasonText(event)] : []),
+  ]);
+  const [, ...lines] = tableLines(columns, rows, { width, colors });
+  return changeKinds.flatMap((kind) => {
+    const own = changes.flatMap((change, at) => {
+      const why = isWide || change.kind !== kind ? '' : truncate(printable(reasonText(change.event)), width - 2);
+      return change.kind === kind ? [lines[at] ?? '', ...(why === '' ? [] : [colors.dim(`  ${why}`)])] : [];
+    });
+    return own.length === 0 ? [] : [colors.bold(TITLES[kind]), ...own];
   });
-  const { now } = declaration.io;
-  command
-    .addArgument(new Argument('<from>', 'the earlier WHEN').argParser(pointInTime(now)))
-    .addArgument(new Argument('[to]', 'the later WHEN, by default now').argParser(pointInTime(now)))
-    .action((from: When, to: When | undefined) =>
-      declaration.actions.diff(contextFor(declaration, command), from, to ?? 'now'),
-    );
+}
+
+function reasonText({ reason }: StoredEvent): string {
+  return reason === undefined ? '' : `“${reason}”`;
+}
+
+function sidesText({ before, after }: Pick<StoreChange, 'before' | 'after'>): string {
+  const [was, is] = [before, after].map((side) => truncate(printable(side?.text ?? ''), MOST_SIDE_COLUMNS));
+  if (before === undefined || after === undefined) return `${was}${is}`;
+  // The same image by another manifest, the same layer in another file.
+  return before.text === after.text ? `${is}, in another form` : `${was} → ${is}`;
+}
+
+function paintOf(text: string, colors: Colors): Paint {
+  if (text.startsWith(MARKS.added)) return colors.green;
+  return text.startsWith(MARKS.removed) ? colors.red : colors.yellow;
 }

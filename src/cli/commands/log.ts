@@ -1,78 +1,214 @@
-import { type Command, Option } from 'commander';
-import type { LogFlags } from '../command-flags.js';
-import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { digestText, eventTypeNames, nonEmptyText, pointInTime, referenceName, wholeNumber } from './option-values.js';
+import { InvalidArgumentError } from 'commander';
+import { eventTypes } from '../../log/record.js';
+import type { ChainId } from '../../model/digest.js';
+import type { EventType, StoredEvent, Subject } from '../../model/events.js';
+import { canonicalReference } from '../../model/reference.js';
+import type { EventFilter } from '../../store/follow/event-filter.js';
+import type { When } from '../../store/past/audit.js';
+import { type Grammar, nonEmptyText } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { cloudEvent, eventObject } from '../events.js';
+import { UsageError } from '../exit-codes.js';
+import { followEvents } from '../follow-events.js';
+import { openReading, type Reading } from '../open-for.js';
+import { digestText, momentsOf, NOW, option, pointInTime, referenceName, wholeNumber } from '../option-values.js';
+import { findImageEver } from '../query.js';
+import { type EventTable, eventTable } from '../render/event-table.js';
 
-const GROUP = 'Log:';
-
-/** Declares `log` and `stats`. */
-export function addLogCommands(declaration: Declaration): void {
-  addLog(declaration);
-  addStats(declaration);
+interface LogFlags {
+  readonly image?: string;
+  readonly reference?: string;
+  readonly chain?: ChainId;
+  readonly actor?: string;
+  readonly type?: readonly EventType[];
+  readonly since?: When;
+  readonly until?: When;
+  readonly from?: number;
+  readonly to?: number;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+  readonly follow?: boolean;
+  readonly format?: 'table' | 'json' | 'cloudevents';
 }
 
-function addLog(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'log',
-    group: GROUP,
-    summary: 'show what happened',
-    about:
-      'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
-      'A date is its beginning as --since, its end as --until. ' +
-      '--follow gives what there is, then waits for what other processes write, until Ctrl-C or --limit.',
-    kind: 'reads',
-    past: true,
-    examples: [
-      ['imagelog log --since 2h', 'show the last two hours'],
-      ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
-      [
-        'imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7',
-        'every tag that one actor set or removed',
-      ],
-      ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
-      ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
-      ['imagelog log --follow --from 1 --json', 'everything that ever happened, and then what does'],
-      ['imagelog log --follow --since now --format cloudevents', 'give what happens from now on to another service'],
-    ],
-  });
-  addSelection(command, declaration)
-    .option('--reverse', 'the newest first')
-    .addOption(new Option('-n, --limit <count>', 'at most so many events').argParser(wholeNumber(1)))
-    .option('--follow', 'then wait for more')
-    .addOption(
-      new Option('--format <format>', 'table, one JSON object a line, or CloudEvents 1.0').choices([
-        'table',
-        'json',
-        'cloudevents',
-      ]),
-    )
-    .action((flags: LogFlags) => declaration.actions.log(contextFor(declaration, command), flags));
+/** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */
+export const logGrammar: Grammar = ({ io }) => ({
+  about:
+    'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
+    'A date is its beginning as --since, its end as --until. ' +
+    '--follow gives what there is, then waits for what other processes write, until Ctrl-C or --limit.',
+  examples: [
+    ['imagelog log --since 2h', 'show the last two hours'],
+    ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
+    ['imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7', 'every tag that one actor set or removed'],
+    ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
+    ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
+    ['imagelog log --follow --from 1 --json', 'everything that ever happened, and then what does'],
+    ['imagelog log --follow --since now --format cloudevents', 'give what happens from now on to another service'],
+  ],
+  options: [
+    option('--image <name>', 'events of this image: a reference, an id or its first digits'),
+    option('--reference <reference>', 'events of this reference', referenceName),
+    option('--chain <id>', 'events of this chain of layers', digestText),
+    option('--actor <name>', 'events by this actor', nonEmptyText),
+    option('--type <types>', 'events of these kinds, separated by commas', eventTypeNames),
+    option('--since <when>', 'from this point in time on', pointInTime(io.now)),
+    option('--until <when>', 'up to this point in time', pointInTime(io.now)),
+    option('--from <seq>', 'from this position on', wholeNumber(1)),
+    option('--to <seq>', 'up to this position', wholeNumber(1)),
+    option('--reverse', 'the newest first'),
+    option('-n, --limit <count>', 'at most so many events', wholeNumber(1)),
+    option('--follow', 'then wait for more'),
+    option('--format <format>', 'table, one JSON object a line, or CloudEvents 1.0').choices([
+      'table',
+      'json',
+      'cloudevents',
+    ]),
+  ],
+  action: log,
+});
+
+async function log(context: CommandContext, flags: LogFlags): Promise<void> {
+  checkFlags(context, flags);
+  const { reverse, limit, follow } = flags;
+  const { signal } = context;
+  const reading = await openReading(context);
+  let printer: EventPrinter;
+  let selection: Selection;
+  try {
+    selection = await selectionOf(reading, flags, context);
+    printer = eventPrinter(context, reading, flags);
+    if (follow !== true) {
+      await printAll(reading.store.log.read({ ...selection, reverse, limit, signal }), printer, context);
+      return;
+    }
+  } finally {
+    await reading[Symbol.asyncDispose]();
+  }
+  if (printer.head !== undefined) await context.out.line(printer.head);
+  let remaining = limit ?? Number.POSITIVE_INFINITY;
+  for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
+    await printer.event(event);
+    remaining -= 1;
+    if (remaining <= 0) return;
+  }
 }
 
-function addSelection(command: Command, { io }: Declaration): Command {
-  return command
-    .option('--image <name>', 'events of this image: a reference, an id or its first digits')
-    .addOption(new Option('--reference <reference>', 'events of this reference').argParser(referenceName))
-    .addOption(new Option('--chain <id>', 'events of this chain of layers').argParser(digestText))
-    .addOption(new Option('--actor <name>', 'events by this actor').argParser(nonEmptyText))
-    .addOption(new Option('--type <types>', 'events of these kinds, separated by commas').argParser(eventTypeNames))
-    .addOption(new Option('--since <when>', 'from this point in time on').argParser(pointInTime(io.now)))
-    .addOption(new Option('--until <when>', 'up to this point in time').argParser(pointInTime(io.now)))
-    .addOption(new Option('--from <seq>', 'from this position on').argParser(wholeNumber(1)))
-    .addOption(new Option('--to <seq>', 'up to this position').argParser(wholeNumber(1)));
+/** Writes events in one of the formats. */
+interface EventPrinter {
+  /** The line that stands above the events. */
+  readonly head?: string | undefined;
+  readonly event: (event: StoredEvent) => Promise<void>;
 }
 
-function addStats(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'stats',
-    group: GROUP,
-    summary: 'count what is in the store',
-    kind: 'reads',
-    past: true,
-    examples: [
-      ['imagelog stats', 'count images, references, layers and events'],
-      ['imagelog stats --json | jq .blobBytes', 'take one number'],
-    ],
-  });
-  command.action(() => declaration.actions.stats(contextFor(declaration, command)));
+async function printAll(
+  events: AsyncIterable<StoredEvent>,
+  printer: EventPrinter,
+  { out }: CommandContext,
+): Promise<void> {
+  // A filter that no event can pass is refused when the first one is asked for: no head stands above that error.
+  let { head } = printer;
+  const begin = async (): Promise<void> => {
+    if (head !== undefined) await out.line(head);
+    head = undefined;
+  };
+  for await (const event of events) {
+    await begin();
+    await printer.event(event);
+  }
+  await begin();
+}
+
+function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
+  checkOrder('--from', flags.from, '--to', to);
+  if (flags.since !== undefined && until !== undefined) {
+    const { since } = flags;
+    checkOrder('--since', seqOf(since), '--until', seqOf(until));
+    checkOrder('--since', momentsOf(since, io.now())?.first, '--until', momentsOf(until, io.now())?.last);
+  }
+  if (follow !== true) return;
+  if (reverse === true) throw new UsageError('--follow shows what comes, so it cannot go with --reverse');
+  if (at !== undefined) throw new UsageError('--follow shows what comes, which the past does not');
+  if (to !== undefined || until !== undefined) {
+    throw new UsageError('--follow shows what comes, so it cannot go with --to or --until; --limit ends it');
+  }
+}
+
+function checkOrder(startName: string, start: number | undefined, endName: string, end: number | undefined): void {
+  if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
+}
+
+/** Which events were asked for: the first and last seq, and the filter. */
+interface Selection {
+  readonly from: number;
+  readonly to: number;
+  readonly filter: EventFilter;
+}
+
+/** @throws {StoreError} SUBJECT_NOT_FOUND for a name that no event at all is about; IMAGE_NOT_FOUND, ID_AMBIGUOUS */
+async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: CommandContext): Promise<Selection> {
+  const { actor, chain, type, since, until, follow } = flags;
+  const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
+  const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
+  // What was never there may come: a follower waits for it.
+  if (follow !== true) {
+    if (image !== undefined) await mustBeKnown(reading, { image });
+    if (reference !== undefined) await mustBeKnown(reading, { reference });
+    if (chain !== undefined) await mustBeKnown(reading, { chainId: chain });
+    if (actor !== undefined) await mustBeKnown(reading, { actor });
+  }
+  return {
+    from: Math.max(1, flags.from ?? 1, since === NOW && follow === true ? reading.seq + 1 : (seqOf(since) ?? 1)),
+    to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
+    filter: {
+      image,
+      reference,
+      chainId: chain,
+      actor,
+      type,
+      since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
+      // Now is the end of the log, also when the clock ran ahead once: then the last events have
+      // times to come.
+      until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
+    },
+  };
+}
+
+function seqOf(when: When | undefined): number | undefined {
+  return typeof when === 'number' ? when : undefined;
+}
+
+// An empty answer would say that nothing happened to it, where a name may be misspelt.
+async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
+  for await (const _ of store.history(subject, { limit: 1 })) return;
+}
+
+function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): EventPrinter {
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  const { storeId } = store.stats();
+  switch (format) {
+    case 'json':
+      return { event: (event) => writeJson(context, eventObject(event)) };
+    case 'cloudevents':
+      return { event: (event) => writeJson(context, cloudEvent(event, storeId)) };
+    case 'table':
+      return tablePrinter(context, store.log.head.seq);
+  }
+}
+
+function tablePrinter(context: CommandContext, largestSeq: number): EventPrinter {
+  const { io, out, colors, quiet } = context;
+  const table: EventTable = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq });
+  return { head: quiet ? undefined : table.head, event: (event) => out.line(table.row(event)) };
+}
+
+/** Collects kinds of events: the option may be repeated, its values separated by commas, in any case. */
+function eventTypeNames(text: string, before: readonly EventType[] = []): EventType[] {
+  return [...before, ...text.split(',').map(eventTypeName)];
+}
+
+function eventTypeName(text: string): EventType {
+  const type = eventTypes.find((each) => each.toLowerCase() === text.trim().toLowerCase());
+  if (type !== undefined) return type;
+  throw new InvalidArgumentError(`The kinds of events are ${eventTypes.join(', ')}.`);
 }

@@ -1,20 +1,87 @@
-import { contextFor, type Declaration, declareCommand } from './declaration.js';
+import { join } from 'node:path';
+import { bytesToHex } from '../../model/digest.js';
+import { damagedLogs } from '../../store/files/log-folders.js';
+import { readSigner, rebuildStore } from '../../store/on-demand.js';
+import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { noticeLine } from '../failure.js';
+import { type Progress, progressBar } from '../render/progress.js';
+import { printable } from '../render/text.js';
 
-/** Declares `rebuild`. */
-export function addRebuild(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'rebuild',
-    group: 'Upkeep:',
-    summary: 'make anew all that follows from the events',
-    about:
-      'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
-      'each event is read from what is left of them and checked, and the damaged log is put aside as log.damaged-N: remove that folder when nobody needs it, for nothing is erased while it is there. When an event is ' +
-      'lost for good, nothing is changed. Nobody else may have the store open.',
-    kind: 'signs',
-    examples: [
-      ['imagelog rebuild', 'repair the store'],
-      ['imagelog rebuild --json', 'the same, told to a script'],
-    ],
-  });
-  command.action(() => declaration.actions.rebuild(contextFor(declaration, command)));
+/** `imagelog rebuild`: makes anew what follows from events, content and blobs, and says what that was. */
+export const rebuildGrammar: Grammar = () => ({
+  about:
+    'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
+    'each event is read from what is left of them and checked, and the damaged log is put aside as log.damaged-N: remove that folder when nobody needs it, for nothing is erased while it is there. When an event is ' +
+    'lost for good, nothing is changed. Nobody else may have the store open.',
+  examples: [
+    ['imagelog rebuild', 'repair the store'],
+    ['imagelog rebuild --json', 'the same, told to a script'],
+  ],
+  action: rebuild,
+});
+
+/** What each step is called while it is under way. */
+const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
+  copy: 'copying the log',
+  events: 'checking events',
+  log: 'writing the log',
+  views: 'folding events',
+};
+
+async function rebuild(context: CommandContext): Promise<void> {
+  const { directory, keyFile, signal, err, errColors } = context;
+  const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
+  const bars = new StepBars(context);
+  let result: RebuildResult;
+  try {
+    const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
+    result = await rebuildStore(directory, { signer, signal, onNotice, onProgress: (step) => bars.show(step) });
+  } finally {
+    bars.end();
+  }
+  if (context.json) return writeJson(context, { ...result, root: bytesToHex(result.root) });
+  if (context.quiet) return;
+  for (const line of resultLines(result)) await context.out.line(line);
+  for (const name of damagedLogs(directory)) {
+    const path = printable(join(directory, name));
+    await context.out.line(
+      `${path} keeps content from being erased: remove the folder when nobody needs it, or move it out of the store`,
+    );
+  }
+}
+
+function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): string[] {
+  const lines = [`rebuilt from ${events} events: subject index, Merkle tree, snapshots, checkpoint`];
+  if (log === 'salvaged' && damagedLog !== undefined) {
+    lines.push(`the database was damaged and is new; the old one is in ${printable(damagedLog)}`);
+  }
+  for (const digest of lostContent) lines.push(`lost: the content ${digest}; load it again, or restore a backup`);
+  return lines;
+}
+
+/** One bar after another, for steps that count different things. */
+class StepBars {
+  readonly #context: CommandContext;
+  #what: RebuildProgress['what'] | undefined;
+  #bar: Progress | undefined;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  show({ what, done, total }: RebuildProgress): void {
+    if (what !== this.#what) {
+      this.end();
+      this.#what = what;
+      this.#bar =
+        what === 'copy' ? progressBar(this.#context, STEPS[what]) : progressBar(this.#context, STEPS[what], String);
+    }
+    this.#bar?.update(done, total);
+  }
+
+  end(): void {
+    this.#bar?.end();
+  }
 }

@@ -1,37 +1,132 @@
-import { Option } from 'commander';
-import type { VerifyFlags } from '../command-flags.js';
-import { contextFor, type Declaration, declareCommand } from './declaration.js';
-import { nonEmptyText, repeated } from './option-values.js';
+import { resolve } from 'node:path';
+import { isBackup } from '../../store/backup/backup-reader.js';
+import type { VerifyOptions, VerifyProgress, Violation } from '../../store/verify/verify-source.js';
+import { verifyStore } from '../../store/on-demand.js';
+import { type Grammar, nonEmptyText } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { DamageFound } from '../exit-codes.js';
+import { noticeLine } from '../failure.js';
+import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
+import { whenUnlocked } from '../open-for.js';
+import { option, repeated } from '../option-values.js';
+import { type Progress, progressBar } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
+import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
-/** Declares `verify`. */
-export function addVerify(declaration: Declaration): void {
-  const command = declareCommand(declaration, {
-    usage: 'verify',
-    group: 'Evidence:',
-    summary: 'check all that is kept against the events',
-    about:
-      'Reads every record, row, file and snapshot, also of a store that does not open, and says all that is wrong. ' +
-      'The exit code is 4 when anything is. A checkpoint that somebody kept elsewhere tells whether the log was changed since.',
-    kind: 'reads',
-    examples: [
-      ['imagelog verify', 'check the store'],
-      ['imagelog verify --fast', 'check the Merkle tree and the checkpoint alone'],
-      ['imagelog verify --against checkpoint-of-monday', 'check that the log still begins as it was on Monday'],
-      ['imagelog verify --json | jq .code', 'name what is wrong, for a program'],
-    ],
-  });
-  command
-    .argument('[directory]', 'the directory of a store or of a backup; the store, when there is none')
-    .addOption(
-      new Option('--against <file>', 'a checkpoint that the log must contain; may be repeated').argParser(repeated),
-    )
-    .addOption(
-      new Option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it').argParser(
-        nonEmptyText,
-      ),
-    )
-    .option('--fast', 'only the Merkle tree and the checkpoints; no record is read')
-    .action((directory: string | undefined, flags: VerifyFlags) =>
-      declaration.actions.verify(contextFor(declaration, command), directory, flags),
-    );
+interface VerifyFlags {
+  readonly against?: readonly string[];
+  readonly key?: string;
+  readonly fast?: boolean;
+}
+
+/** `imagelog verify`: says all that is wrong with a store or a backup, and what was looked at. */
+export const verifyGrammar: Grammar = () => ({
+  about:
+    'Reads every record, row, file and snapshot, also of a store that does not open, and says all that is wrong. ' +
+    'The exit code is 4 when anything is. A checkpoint that somebody kept elsewhere tells whether the log was changed since.',
+  examples: [
+    ['imagelog verify', 'check the store'],
+    ['imagelog verify --fast', 'check the Merkle tree and the checkpoint alone'],
+    ['imagelog verify --against checkpoint-of-monday', 'check that the log still begins as it was on Monday'],
+    ['imagelog verify --json | jq .code', 'name what is wrong, for a program'],
+  ],
+  arguments: [['the directory of a store or of a backup; the store, when there is none']],
+  options: [
+    option('--against <file>', 'a checkpoint that the log must contain; may be repeated', repeated),
+    option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it', nonEmptyText),
+    option('--fast', 'only the Merkle tree and the checkpoints; no record is read'),
+  ],
+  action: verify,
+});
+
+async function verify(
+  context: CommandContext,
+  directory: string | undefined,
+  { against, key, fast }: VerifyFlags,
+): Promise<void> {
+  const path = directory === undefined ? context.directory : resolve(directory);
+  const looked = new Looked(context);
+  const options: VerifyOptions = {
+    against: await trustedCheckpoints(context, against),
+    key: await trustedKey(key),
+    fast,
+    signal: context.signal,
+    onProgress: looked.note,
+    onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
+  };
+  try {
+    const violations = await whenUnlocked(context, () => verifyStore(path, options));
+    looked.end();
+    await tell(context, path, violations, looked.summary());
+  } finally {
+    looked.end();
+  }
+}
+
+async function tell(
+  context: CommandContext,
+  path: string,
+  violations: readonly Violation[],
+  summary: string,
+): Promise<void> {
+  const { out, colors, json, quiet } = context;
+  for (const violation of violations) {
+    if (json) await writeJson(context, violation);
+    else if (!quiet) await out.line(`${colors.red(violation.code)}  ${printable(textOf(violation))}`);
+  }
+  if (!json && !quiet)
+    await out.line(`${printable(path)}: ${summary}${violations.length === 0 ? ': all is well' : ''}`);
+  if (violations.length === 0) return;
+  const count = violations.length === 1 ? 'one violation' : `${violations.length} violations`;
+  const hint = (await isBackup(path)) ? BACKUP_DAMAGE_HINT : DAMAGE_HINT;
+  throw new DamageFound(`verification of ${path} found ${count}`, hint);
+}
+
+function textOf({ place, message }: Violation): string {
+  return message.includes(place) ? message : `${place}: ${message}`;
+}
+
+const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many: string]>> = {
+  events: ['event', 'events'],
+  index: ['index row', 'index rows'],
+  content: ['piece of content', 'pieces of content'],
+  blobs: ['of layer blobs', 'of layer blobs'],
+  snapshots: ['snapshot', 'snapshots'],
+};
+
+/** What was looked at: shown while it goes on, and told at the end. */
+class Looked {
+  readonly #context: CommandContext;
+  readonly #done = new Map<VerifyProgress['what'], number>();
+  #shown: VerifyProgress['what'] | undefined;
+  #progress: Progress | undefined;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  readonly note = ({ what, done, total }: VerifyProgress): void => {
+    if (what !== this.#shown) {
+      this.end();
+      this.#progress = progressBar(this.#context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number));
+      this.#shown = what;
+    }
+    this.#done.set(what, done);
+    this.#progress?.update(done, total);
+  };
+
+  end(): void {
+    this.#progress?.end();
+    this.#progress = undefined;
+    this.#shown = undefined;
+  }
+
+  summary(): string {
+    const parts = [...this.#done].map(([what, done]) => `${numberText(what, done)} ${NOUNS[what][done === 1 ? 0 : 1]}`);
+    return parts.length === 0 ? 'nothing to check' : `checked ${parts.join(', ')}`;
+  }
+}
+
+function numberText(what: VerifyProgress['what'], number: number): string {
+  return what === 'blobs' ? sizeText(number) : String(number);
 }

@@ -1,6 +1,7 @@
 import type { EventType, StoredEvent } from '../../model/events.js';
 import { eventSummary } from '../events.js';
-import { type Colors, displayWidth, localText, pad, type Paint, printable, truncate } from './text.js';
+import { displayWidth, pad, truncate } from './display-width.js';
+import { type Colors, localText, type Paint, printable } from './text.js';
 
 /** A table of events that is written line by line: its widths are known before its rows are. */
 export interface EventTable {

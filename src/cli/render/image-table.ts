@@ -1,16 +1,6 @@
 import { type BuildStep, createdMs, type ImageFacts } from '../image-facts.js';
-import {
-  type Colors,
-  displayWidth,
-  localMinuteText,
-  pad,
-  printable,
-  SHORT_ID_LENGTH,
-  shortId,
-  sizeText,
-  truncate,
-  widest,
-} from './text.js';
+import { displayWidth, pad, truncate, widest } from './display-width.js';
+import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines, treeLines } from './table.js';
 import type { ImageId } from '../../model/digest.js';

@@ -1,4 +1,5 @@
-import { type Colors, displayWidth, pad, type Paint, printable, truncate, widest } from './text.js';
+import { displayWidth, pad, truncate, widest } from './display-width.js';
+import { type Colors, type Paint, printable } from './text.js';
 
 /** One column of a table. */
 export interface Column {

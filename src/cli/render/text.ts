@@ -1,6 +1,5 @@
-import stringWidth from 'string-width';
-import pico from 'picocolors';
-import { type Digest, digestHex } from '../../model/digest.js';
+import { styleText } from 'node:util';
+import type { Digest } from '../../model/digest.js';
 import type { OutputStream } from '../output.js';
 
 /*
@@ -48,43 +47,13 @@ function escaped(character: string): string {
     .join('');
 }
 
-/** Returns how many columns a terminal gives to `text`, which has no control characters. */
-export function displayWidth(text: string): number {
-  return stringWidth(text);
-}
-
-/** Returns the columns of the widest of `texts`; 0 when there is none. */
-export function widest(texts: readonly string[]): number {
-  return texts.reduce((most, text) => Math.max(most, displayWidth(text)), 0);
-}
-
-/** Returns `text` cut to at most `columns` columns; what was cut shows as `…`. */
-export function truncate(text: string, columns: number): string {
-  if (displayWidth(text) <= columns) return text;
-  if (columns < 1) return '';
-  let kept = '';
-  let width = 0;
-  // By what is drawn as one: half an emoji would leave a joiner that nobody sees.
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    width += displayWidth(segment);
-    if (width > columns - 1) break;
-    kept += segment;
-  }
-  return `${kept}…`;
-}
-
-/** Returns `text` filled up with spaces to `columns` columns, on the left when `align` is `right`. */
-export function pad(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
-  const spaces = ' '.repeat(Math.max(0, columns - displayWidth(text)));
-  return align === 'right' ? spaces + text : text + spaces;
-}
-
 /** Hex digits of an id in a table, as Docker shows them. */
 export const SHORT_ID_LENGTH = 12;
 
 /** Returns the first hex digits of `digest`, as Docker shows an id. */
 export function shortId(digest: Digest): string {
-  return digestHex(digest).slice(0, SHORT_ID_LENGTH);
+  const start = digest.indexOf(':') + 1;
+  return digest.slice(start, start + SHORT_ID_LENGTH);
 }
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
@@ -163,11 +132,23 @@ export function jsonText(value: unknown, indent = 0): string {
   return lines.map(printable).join('\n');
 }
 
-/** Functions that paint a text; they return it as it is when there is no colour. */
-export type Colors = ReturnType<typeof pico.createColors>;
-
-/** One function of Colors. */
+/** Paints a text; returns it as it is when there is no colour. */
 export type Paint = (text: string) => string;
+
+const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'magenta', 'cyan'] as const;
+
+/** The styles of the command line. */
+export type Colors = Readonly<Record<(typeof STYLES)[number], Paint>> & { readonly isColorSupported: boolean };
+
+/** Returns the styles; without `isColorSupported` they change nothing. */
+export function createColors(isColorSupported: boolean): Colors {
+  // Whether the stream has colours is decided by `colorsFor`, not by Node.
+  const painted = STYLES.map((style): [string, Paint] => [
+    style,
+    isColorSupported ? (text) => styleText(style, text, { validateStream: false }) : (text) => text,
+  ]);
+  return { ...(Object.fromEntries(painted) as Record<(typeof STYLES)[number], Paint>), isColorSupported };
+}
 
 /**
  * Returns the colours for `stream`: none unless it is a terminal that has them,
@@ -178,9 +159,9 @@ export function colorsFor(
   env: Readonly<Record<string, string | undefined>>,
   wanted: boolean,
 ): Colors {
-  if (!wanted || isSet(env['NO_COLOR'])) return pico.createColors(false);
+  if (!wanted || isSet(env['NO_COLOR'])) return createColors(false);
   const isColorTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
-  return pico.createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
+  return createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
 }
 
 function isSet(value: string | undefined): boolean {

@@ -1,17 +1,7 @@
 import type { ImageId } from '../../model/digest.js';
 import type { ReferencePeriod } from '../query.js';
-import {
-  type Colors,
-  displayWidth,
-  durationText,
-  localMinuteText,
-  localText,
-  pad,
-  type Paint,
-  printable,
-  shortId,
-  truncate,
-} from './text.js';
+import { displayWidth, pad, truncate } from './display-width.js';
+import { type Colors, durationText, localMinuteText, localText, type Paint, printable, shortId } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 

@@ -19,13 +19,6 @@ import type { LoadOptions, LoadResult } from '../store.js';
 /** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
 
-/** An archive to be read once. */
-interface ArchiveSource {
-  readonly bytes: AsyncIterable<Uint8Array>;
-  /** Size in bytes, where it is known before. */
-  readonly total: number | undefined;
-}
-
 /**
  * Returns the archive file at `path`. It is opened when its first byte is asked for, and closed with the iterator;
  * the bytes fail with the same errors.
@@ -33,7 +26,9 @@ interface ArchiveSource {
  * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory, IO_FAILED when it
  *   cannot be read
  */
-export async function archiveFileSource(path: string): Promise<ArchiveSource> {
+export async function archiveFileSource(
+  path: string,
+): Promise<{ readonly bytes: AsyncIterable<Uint8Array>; readonly total: number }> {
   const facts = await stat(path).catch((error: unknown) => {
     throw readFailure(path, error);
   });

@@ -87,12 +87,6 @@ function parsedOrUndefined(name: string): ReturnType<typeof parseReference> | un
 /** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** An archive that is settled, with the blobs it takes pinned. */
-interface PinnedArchive extends WrittenArchive {
-  /** Lets go of the blobs. */
-  readonly unpin: () => void;
-}
-
 /** Returns the archive of the named images as a stream. Its blobs are pinned until the stream ends. */
 export function saveArchive(names: readonly string[], options: SaveOptions, context: StoreContext): Readable {
   const { chunks, unpin } = pinnedArchive(names, options, context);
@@ -124,7 +118,7 @@ function pinnedArchive(
   options: SaveOptions,
   context: StoreContext,
   nextBuffer?: NextBuffer,
-): PinnedArchive {
+): WrittenArchive & { readonly unpin: () => void } {
   const { format = 'docker', onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);

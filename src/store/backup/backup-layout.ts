@@ -1,7 +1,7 @@
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
-import { ioFailure, makeDurableDirectory, systemCode } from '../files/files.js';
+import { ioFailure, makeDurableDirectory, namesIn, systemCode } from '../files/files.js';
 import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
 
@@ -175,7 +175,7 @@ interface BackedUpStore {
 export async function needTarget(target: string, store: BackedUpStore): Promise<string> {
   const directory = resolve(target);
   await refuseStoreItself(directory, store.directory);
-  const names = await namesIn(directory);
+  const names = await namesBelow(directory);
   if (names === undefined) {
     if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
     const obstacle = (await danglingLink(directory)) ?? (await enclosure(directory));
@@ -272,13 +272,8 @@ async function isFound(path: string): Promise<boolean> {
 }
 
 /** Resolves with the names in a directory; undefined when there is none of its name. */
-export async function namesIn(directory: string): Promise<string[] | undefined> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return undefined;
-    throw ioFailure(`read ${directory}`, error);
-  }
+export function namesBelow(directory: string): Promise<string[] | undefined> {
+  return namesIn(directory, ['ENOENT', 'ENOTDIR']);
 }
 
 /** Whether `path`, or something above it, is there and no directory. */

@@ -38,7 +38,7 @@ import {
   CONTENT_FOLDER,
   digestOfName,
   linksIn,
-  namesIn,
+  namesBelow,
   STAGING_FOLDER,
   TILE_FOLDER,
 } from './backup-layout.js';
@@ -167,7 +167,7 @@ function invalid(path: string, why: string, cause?: unknown): StoreError {
 
 /** Whether `directory` holds a backup, whole or not: of a store, only what it shares with a backup may be left when its log is lost. */
 export async function isBackup(directory: string): Promise<boolean> {
-  const names = new Set((await namesIn(directory)) ?? []);
+  const names = new Set((await namesBelow(directory)) ?? []);
   if (names.has('log')) return false;
   if (names.has(TILE_FOLDER) || names.has('content')) return true;
   // The backup of a log without events is a checkpoint of nothing.
@@ -184,7 +184,7 @@ async function openBackupSource(
   report: Report,
   onBytes?: (bytes: number) => void,
 ): Promise<BackupSource> {
-  const names = (await namesIn(directory)) ?? [];
+  const names = (await namesBelow(directory)) ?? [];
   const isUnfinished = names.includes(STAGING_FOLDER);
   const hasCheckpoint = names.includes(CHECKPOINT_PATH);
   if (!hasCheckpoint && (isUnfinished || !names.some((name) => name === SIDECAR_FILE || name === TILE_FOLDER))) {
@@ -195,10 +195,11 @@ async function openBackupSource(
   for (const place of await linksIn(directory)) {
     report({ code: 'FILE_UNKNOWN', place, message: `${place} is a link: what it leads to is not part of the backup` });
   }
-  const checkpoint = await readCheckpoint(reader, report);
+  const found = await readCheckpoint(reader, report);
   const identity = await readIdentity(directory, report);
-  const size = sizeClaimed(await reader.paths(TILE_FOLDER), checkpoint?.size);
-  return new BackupSource(reader, { identity, size, text: checkpoint?.text, isUnfinished });
+  const size = sizeClaimed(await reader.paths(TILE_FOLDER), found?.size);
+  const checkpoint = found && { text: found.text, place: CHECKPOINT_PATH };
+  return new BackupSource(reader, { identity, size, checkpoint, isUnfinished });
 }
 
 /**
@@ -216,28 +217,29 @@ function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | unde
   return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
-interface BackupFacts {
-  readonly identity: SourceIdentity | undefined;
-  readonly size: number;
-  readonly text: string | undefined;
-  readonly isUnfinished: boolean;
-}
-
 /** A backup, read file by file: what its checkpoint commits to, and the content and blobs that it has. */
 export class BackupSource implements VerifySource {
+  readonly reader: BackupReader;
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
-  readonly reader: BackupReader;
   /** A run is under way or was interrupted: files of another state may be there too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
-  constructor(reader: BackupReader, { identity, size, text, isUnfinished }: BackupFacts) {
+  constructor(
+    reader: BackupReader,
+    {
+      identity,
+      size,
+      checkpoint,
+      isUnfinished,
+    }: Pick<BackupSource, 'identity' | 'size' | 'checkpoint' | 'isUnfinished'>,
+  ) {
     this.reader = reader;
     this.identity = identity;
     this.size = size;
-    this.checkpoint = text === undefined ? undefined : { text, place: CHECKPOINT_PATH };
+    this.checkpoint = checkpoint;
     this.isUnfinished = isUnfinished;
   }
 

@@ -15,12 +15,6 @@ import {
 import { HASH_BYTES } from '../../model/digest.js';
 import { nodeSha256 } from '../files/files.js';
 
-/** A file of the tree in a backup. */
-interface TreeFile {
-  readonly path: string;
-  readonly bytes: Uint8Array;
-}
-
 interface TreeFilesOptions {
   readonly log: Log;
   /** The tree that is backed up. */
@@ -45,7 +39,9 @@ export function* treePaths(size: number): Generator<string> {
  * records give the leaf hashes, and these all hashes above them, up to the root of the head.
  * @throws {StoreError} LOG_CORRUPT when they do not; what reading the log meets; ABORTED
  */
-export async function* treeFiles(options: TreeFilesOptions): AsyncGenerator<TreeFile> {
+export async function* treeFiles(
+  options: TreeFilesOptions,
+): AsyncGenerator<{ readonly path: string; readonly bytes: Uint8Array }> {
   const { log, head, knownSize } = options;
   const firstNew = Math.floor(knownSize / TILE_WIDTH);
   const frontier = await Frontier.read(log, firstNew * TILE_WIDTH, nodeSha256);

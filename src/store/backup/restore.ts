@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
@@ -9,7 +9,7 @@ import { LevelLog } from '../../log/level-log.js';
 import type { LogEntry } from '../../log/log.js';
 import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
-import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import { type Digest, digestOf } from '../../model/digest.js';
 import { namedContent } from '../../model/named-content.js';
 import {
   ioFailure,
@@ -20,7 +20,7 @@ import {
   writeDurableFile,
 } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
-import { BackupFolder } from './write-backup.js';
+import { BackupFolder, checkedBlob } from './write-backup.js';
 import {
   BLOB_FOLDER,
   blobPath,
@@ -31,14 +31,15 @@ import {
   enclosure,
   isFile,
   isWithin,
-  namesIn,
+  namesBelow,
   realPathOf,
   type RestoreOptions,
   type RestoreReport,
   TILE_FOLDER,
 } from './backup-layout.js';
 import { type BackupReader, type BackupSource, type VerifiedBackup, verifyBackup } from './backup-reader.js';
-import { mustBeFunction, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import { checkVerifyOptions } from '../verify/verify-source.js';
+import { mustBeFunction, mustBeString, mustBeText } from '../argument-types.js';
 
 interface BuildOptions {
   readonly reader: BackupReader;
@@ -49,18 +50,15 @@ interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Layer files that were written. */
-interface BuiltBlobs {
-  readonly blobs: number;
-  readonly blobBytes: number;
-}
-
 /**
  * Makes a store in the empty directory `place` of a backup that was verified; durable on return. What is read is checked again, as
  * it may have changed since.
  * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL, IO_FAILED, ABORTED
  */
-export async function buildStore(place: string, options: BuildOptions): Promise<BuiltBlobs> {
+export async function buildStore(
+  place: string,
+  options: BuildOptions,
+): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const { reader, checkpoint } = options;
   const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true, hash: nodeSha256 });
   let blobs: BlobsView;
@@ -154,35 +152,21 @@ async function copyBlobs(
   place: string,
   { byDigest }: BlobsView,
   { reader, signal }: BuildOptions,
-): Promise<BuiltBlobs> {
+): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const folder = new BackupFolder(place);
   let blobBytes = 0;
   await makeDurableDirectory(join(place, BLOB_FOLDER));
   await folder.begin();
   for (const [digest, { size }] of byDigest) {
-    await folder.write(blobPath(digest), checkedBlob(digest, size, { reader, signal }));
+    const path = blobPath(digest);
+    const failure = (found: number): StoreError =>
+      changed(`${path} has ${found > size ? `more than ${size} bytes` : 'other bytes than its name says'}`);
+    await folder.write(path, checkedBlob(reader.chunks(path), { digest, size, signal, failure }));
     blobBytes += size;
   }
   await folder.sync();
   await folder.end();
   return { blobs: byDigest.size, blobBytes };
-}
-
-async function* checkedBlob(
-  digest: Digest,
-  size: number,
-  { reader, signal }: Pick<BuildOptions, 'reader' | 'signal'>,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  let length = 0;
-  for await (const chunk of reader.chunks(blobPath(digest))) {
-    throwIfAborted(signal);
-    length += chunk.length;
-    if (length > size) throw changed(`${blobPath(digest)} has more than ${size} bytes`);
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (digestFromHash(hash.digest()) !== digest) throw changed(`${blobPath(digest)} has other bytes than its name says`);
 }
 
 function changed(why: string): StoreError {
@@ -202,7 +186,7 @@ async function needVacancy(target: string, source: string): Promise<string> {
   if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
-  const names = (await namesIn(directory)) ?? [];
+  const names = (await namesBelow(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
   if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
@@ -257,7 +241,7 @@ function buildName(directory: string, pid: number): string {
 async function removeLeftovers(directory: string): Promise<void> {
   const parent = dirname(directory);
   const beginning = `.${basename(directory)}.restoring-`;
-  for (const name of (await namesIn(parent)) ?? []) {
+  for (const name of (await namesBelow(parent)) ?? []) {
     const [, pid] = /^(\d+)-[0-9a-f]{12}$/.exec(name.startsWith(beginning) ? name.slice(beginning.length) : '') ?? [];
     if (pid === undefined || isBuilding(join(parent, name), Number(pid))) continue;
     try {
@@ -346,11 +330,8 @@ function checkArguments(
   mustBeText('directory', directory);
   mustBeString('source', source);
   mustBeText('source', source);
-  for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
-  mustBeText('key', key);
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
-  if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
-  mustBeSignal('signal', signal);
+  checkVerifyOptions({ against, key, onNotice, signal });
 }
 
 /** Counts what is read, once to verify and once to write. */

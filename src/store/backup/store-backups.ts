@@ -1,6 +1,7 @@
 import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
+import { Mutex } from '../files/files.js';
 import type { BackupOptions, BackupReport } from './backup-layout.js';
 import type { FixedStore } from './write-backup.js';
 import { loadCode } from '../../errors.js';
@@ -8,7 +9,7 @@ import { loadCode } from '../../errors.js';
 /** The backups of an open store, one after another: two that go to one directory would meet there. */
 export class StoreBackups {
   readonly #context: StoreContext;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Mutex();
 
   constructor(context: StoreContext) {
     this.#context = context;
@@ -22,7 +23,7 @@ export class StoreBackups {
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     mustBeSignal('signal', options.signal);
     const { directory, sidecar, log, checkpoints, blobs, readOnly } = this.#context;
-    const written = this.#last.then(async () => {
+    return this.#writing.run(async () => {
       const { writeBackup } = await loadCode('that backs up', import('./write-backup.js'));
       return writeBackup(target, options, {
         directory,
@@ -34,13 +35,11 @@ export class StoreBackups {
         readBlob: (digest) => blobs.read(digest),
       });
     });
-    this.#last = written.catch(() => undefined);
-    return written;
   }
 
   /** Resolves when every backup that was asked for is written or failed. */
-  async settled(): Promise<void> {
-    await this.#last;
+  settled(): Promise<void> {
+    return this.#writing.settled();
   }
 
   // The writer decides a command when all that it appended before is folded, and before it appends more.

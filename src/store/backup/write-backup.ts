@@ -30,6 +30,7 @@ import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head, Log } from '../../log/log.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import { claimFolder, OWNER_FILE } from '../open/lock.js';
 import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 
@@ -48,22 +49,34 @@ export class BackupFolder {
   readonly #made = new Set<string>();
   readonly #unsynced = new Set<string>();
   #staged = 0;
+  #release: (() => Promise<void>) | undefined;
 
   constructor(directory: string) {
     this.directory = directory;
   }
 
-  /** Makes the place for files that are being written; what a killed backup left in it is removed. */
+  /**
+   * Makes the place for files that are being written, for this run alone; what a killed run left in it
+   * is removed.
+   * @throws {StoreError} STORE_LOCKED while another run writes to the directory
+   */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
     await makeDurableDirectory(this.directory, STAGING_FOLDER);
+    this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`);
     // The folder itself stays: it is what says that there may be files of a run that was not finished.
     await this.#try('tidy', STAGING_FOLDER, async () => {
-      for (const name of await readdir(staging)) await rm(join(staging, name), { recursive: true, force: true });
+      const left = (await readdir(staging)).filter((name) => name !== OWNER_FILE);
+      for (const name of left) await rm(join(staging, name), { recursive: true, force: true });
     });
   }
 
-  /** Removes the place for files that are being written. */
+  /** Lets other runs begin, whatever became of this one. */
+  async release(): Promise<void> {
+    await this.#release?.();
+  }
+
+  /** Removes the place for files that are being written, and lets other runs begin. */
   async end(): Promise<void> {
     await this.#try('tidy', STAGING_FOLDER, async () => {
       await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
@@ -195,15 +208,6 @@ async function isRemoved(folder: string): Promise<boolean> {
 /** Files that are written side by side: most of the time goes into syncs. */
 const WRITES_AT_ONCE = 8;
 
-/** What one run of a backup did to its files. Sizes are bytes. */
-interface WrittenFiles {
-  readonly filesWritten: number;
-  readonly bytesWritten: number;
-  readonly filesRemoved: number;
-  readonly files: number;
-  readonly bytes: number;
-}
-
 /** Writes the files that a backup lacks, and knows in the end which ones it does not need. */
 class BackupWriter {
   readonly #folder: BackupFolder;
@@ -288,7 +292,7 @@ class BackupWriter {
     await this.#folder.sync();
   }
 
-  numbers(): WrittenFiles {
+  numbers(): Pick<BackupReport, 'filesWritten' | 'bytesWritten' | 'filesRemoved' | 'files' | 'bytes'> {
     let bytes = 0;
     for (const path of this.#needed) bytes += this.#there.get(path) ?? 0;
     return {
@@ -349,8 +353,10 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
   try {
     const { head } = fixed;
     const checkpoint = await parts.checkpointAt(head);
-    const knownSize = await sizeOfFormer(folder, head, parts);
+    await sizeOfFormer(folder, head, parts);
     await folder.begin();
+    // Another run may have ended since: from here on this is the only one.
+    const knownSize = await sizeOfFormer(folder, head, parts);
     const writer = new BackupWriter(folder, await folder.files(), options);
     // The sidecar comes first: from here on the directory is known for a backup of this store.
     await writer.put(SIDECAR_FILE, sidecarBytes);
@@ -366,6 +372,7 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
     await folder.end();
     return { directory: folder.directory, storeId: sidecar.storeId, events: head.seq, checkpoint, ...writer.numbers() };
   } finally {
+    await folder.release();
     await parts.release(fixed);
   }
 }
@@ -388,7 +395,10 @@ async function writeData(writer: BackupWriter, fixed: FixedStore, options: DataO
     }
     for (const digest of fixed.blobs.keys()) writer.need(blobPath(digest));
     for (const [digest, size] of missing) {
-      await writer.startCopy(blobPath(digest), checkedBlob(writer, digest, size, options), size);
+      const onBytes = (bytes: number): void => writer.advance(bytes);
+      const failure = (found: number): StoreError => blobCorrupt(digest, size, found);
+      const blob = checkedBlob(options.readBlob(digest), { digest, size, signal, onBytes, failure });
+      await writer.startCopy(blobPath(digest), blob, size);
     }
     await writer.finish();
   } finally {
@@ -410,29 +420,41 @@ async function writeContent(writer: BackupWriter, content: ContentReader): Promi
   await content.close();
 }
 
-/** Gives the bytes of a blob, and fails at their end when they are not what its digest names: then no file is made of them. */
-async function* checkedBlob(
-  writer: BackupWriter,
-  digest: Digest,
-  size: number,
-  { readBlob, signal }: DataOptions,
+interface ExpectedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly signal: AbortSignal | undefined;
+  /** Called with the bytes of each chunk that was taken. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Returns the error for other bytes, of which so many were read. */
+  readonly failure: (found: number) => StoreError;
+}
+
+/** Gives the chunks of a blob, and fails at their end when they are not what its digest names. */
+export async function* checkedBlob(
+  chunks: AsyncIterable<Uint8Array>,
+  { digest, size, signal, onBytes, failure }: ExpectedBlob,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let length = 0;
-  for await (const chunk of readBlob(digest)) {
+  for await (const chunk of chunks) {
     throwIfAborted(signal);
     length += chunk.length;
     // Reading on would not end with a sparse file of a terabyte.
     if (length > size) break;
     hash.update(chunk);
     yield chunk;
-    writer.advance(chunk.length);
+    onBytes?.(chunk.length);
   }
-  if (length === size && digestFromHash(hash.digest()) === digest) return;
-  throw new StoreError(
+  if (length !== size || digestFromHash(hash.digest()) !== digest) throw failure(length);
+}
+
+function blobCorrupt(digest: Digest, size: number, found: number): StoreError {
+  const shown = found > size ? 'more' : `${found} bytes`;
+  return new StoreError(
     'BLOB_CORRUPT',
-    `cannot back up the layer blob ${digest}: its file has ${length > size ? 'more' : `${length} bytes`}, expected ${size} bytes of this digest`,
-    { data: { digest, size, found: length } },
+    `cannot back up the layer blob ${digest}: its file has ${shown}, expected ${size} bytes of this digest`,
+    { data: { digest, size, found } },
   );
 }
 

@@ -202,6 +202,22 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/**
+ * Resolves with the names in a directory; undefined for the codes in `missing`.
+ * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+ */
+export async function namesIn(
+  directory: string,
+  missing: readonly string[] = ['ENOENT'],
+): Promise<string[] | undefined> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (missing.includes(systemCode(error))) return undefined;
+    throw ioFailure(`read ${directory}`, error);
+  }
+}
+
 /** Returns a failed file operation as the error that a caller can act on; a StoreError is returned as it is. */
 export function ioFailure(action: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
@@ -357,4 +373,21 @@ export async function readAtMost(file: FileHandle, limit: number, chunkBytes = C
   }
   const [first, ...others] = chunks;
   return others.length === 0 ? (first ?? new Uint8Array(0)) : new Uint8Array(Buffer.concat(chunks));
+}
+
+/** Runs actions one after another, in the order in which they are asked for; one that fails holds up none. */
+export class Mutex {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Resolves with what `action` gives, which is called when those before have ended. */
+  run<Result>(action: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(action);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Resolves when every action that was asked for has ended. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
 }

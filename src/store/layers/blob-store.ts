@@ -6,6 +6,7 @@ import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import {
   ioFailure,
   makeDurableDirectory,
+  Mutex,
   NotAFile,
   openRegularFile,
   syncDirectory,
@@ -189,7 +190,8 @@ export class BlobStore {
   readonly #early = new Set<Promise<void>>();
   /** Looks under way, and whether somebody had their blob meanwhile. */
   readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
-  #last: Promise<unknown> = Promise.resolve();
+  /** One at a time: a blob must not be found by one and removed by another in the same moment. */
+  readonly #mutex = new Mutex();
   #isEnding = false;
   #hasEnded = false;
 
@@ -220,7 +222,7 @@ export class BlobStore {
    */
   async end(): Promise<void> {
     this.#isEnding = true;
-    await this.#exclusively(async () => {
+    await this.#mutex.run(async () => {
       this.#hasEnded = true;
     });
   }
@@ -242,7 +244,7 @@ export class BlobStore {
    */
   async keep(blobs: readonly KeptBlob[]): Promise<void> {
     if (blobs.length === 0) return;
-    await this.#exclusively(async () => {
+    await this.#mutex.run(async () => {
       this.#checkOpen();
       try {
         for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE)
@@ -314,7 +316,7 @@ export class BlobStore {
     const look = { digest, isInFlight: this.#pins.has(digest) };
     this.#looks.add(look);
     try {
-      const isThere = await this.#exclusively(async () => (await sizeOf(this.#path(digest))) !== undefined);
+      const isThere = await this.#mutex.run(async () => (await sizeOf(this.#path(digest))) !== undefined);
       // Whoever let go of the blob, or freed it, since the look was asked for has its removal behind the look.
       return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
     } catch (error) {
@@ -326,7 +328,7 @@ export class BlobStore {
 
   /** Removes those of `digests` that are neither pinned nor needed. What cannot be removed is left for the next sweep. */
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#mutex.run(async () => {
       for (const digest of digests) {
         if (this.#hasEnded || this.#pins.has(digest) || isNeeded(digest)) continue;
         await rm(this.#path(digest), { force: true }).catch(leaveForSweep);
@@ -396,13 +398,6 @@ export class BlobStore {
 
   #path(digest: Digest): string {
     return join(this.#kept, digestHex(digest));
-  }
-
-  // A blob must not be found there by one and removed by another in the same moment.
-  #exclusively<Result>(action: () => Promise<Result>): Promise<Result> {
-    const done = this.#last.then(action);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 }
 

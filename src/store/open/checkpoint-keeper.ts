@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
-import { bytesToHex } from '../../model/digest.js';
-import { nodeSha256, NotAFile, readRegularFile, removeDurably, writeDurableFile } from '../files/files.js';
+import { Mutex, nodeSha256, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { beginsWith } from '../../log/begins-with.js';
 import {
@@ -16,57 +15,6 @@ import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHea
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
 import type { StoredEvent } from '../../model/events.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
-
-/** What stood in place of the checkpoint in stores of the first version. */
-const OLD_HEAD_FILE = 'head.json';
-
-/** Returns the path of the old file in a store's directory. */
-function oldHeadPath(directory: string): string {
-  return join(directory, OLD_HEAD_FILE);
-}
-
-/**
- * Resolves with whether a store has the file; when it has, the log holds the event that it names.
- * @throws {StoreError} LOG_CORRUPT when the log does not, IO_FAILED, STORE_NOT_WRITABLE
- */
-async function checkOldHead(directory: string, log: Log): Promise<boolean> {
-  const text = await readOldHead(directory);
-  if (text === undefined) return false;
-  const expected = parseOldHead(text);
-  if (expected === undefined) return true;
-  const found = log.leafHash(expected.seq);
-  if (found !== undefined && bytesToHex(found) === expected.leafHash) return true;
-  const what =
-    found === undefined
-      ? `the log ends at seq ${log.head.seq}, expected at least ${expected.seq}: its end was lost`
-      : `event ${expected.seq} of the log is not the one that was written`;
-  throw new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
-    data: { seq: expected.seq, head: log.head.seq },
-  });
-}
-
-/**
- * Resolves with the seq of the event that the file names; 0 when there is no file, or it says nothing.
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
- */
-export async function oldHeadSeq(directory: string): Promise<number> {
-  return parseOldHead((await readOldHead(directory)) ?? '')?.seq ?? 0;
-}
-
-async function readOldHead(directory: string): Promise<string | undefined> {
-  const bytes = await readRegularFile(oldHeadPath(directory));
-  return bytes && new TextDecoder().decode(bytes);
-}
-
-function parseOldHead(text: string): { readonly seq: number; readonly leafHash: string } | undefined {
-  try {
-    const { seq, leafHash } = Object(JSON.parse(text)) as Record<string, unknown>;
-    return typeof seq === 'number' && seq >= 1 && typeof leafHash === 'string' ? { seq, leafHash } : undefined;
-  } catch {
-    // Not JSON: it says nothing about the log.
-    return undefined;
-  }
-}
 
 /** Name of the newest checkpoint in a store's directory. It may be deleted: then one check less is made at the next open. */
 export const CHECKPOINT_FILE = 'checkpoint';
@@ -92,9 +40,8 @@ export class CheckpointKeeper {
   /** What the file holds; undefined before the first, and when nothing is known of it. */
   #written: ParsedCheckpoint | undefined;
   #text = '';
-  #hasOldHead = false;
-  /** The last write, which the next one waits for: an older checkpoint never comes after a newer one. */
-  #writing: Promise<unknown> = Promise.resolve();
+  /** One write at a time: an older checkpoint never replaces a newer one. */
+  readonly #writing = new Mutex();
 
   constructor(options: CheckpointKeeperOptions) {
     this.#options = options;
@@ -107,9 +54,8 @@ export class CheckpointKeeper {
    *   that cannot be believed; KEY_FOREIGN; CHECKPOINT_FORKED when the key signed what is not in this log; IO_FAILED
    */
   async check(): Promise<void> {
-    const { directory, origin, log, signer } = this.#options;
+    const { origin, log, signer } = this.#options;
     if (signer !== undefined) checkKeyName(signer.origin, origin);
-    this.#hasOldHead = await checkOldHead(directory, log);
     const bytes = await readRegularFile(this.#path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
       throw error instanceof NotAFile ? unbelievable(this.#path, new Error('it is no file')) : error;
     });
@@ -150,9 +96,7 @@ export class CheckpointKeeper {
    * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   newest(): Promise<string> {
-    const text = this.#writing.then(() => this.#writeNewest());
-    this.#writing = text.catch(() => undefined);
-    return text;
+    return this.#writing.run(() => this.#writeNewest());
   }
 
   /**
@@ -161,14 +105,12 @@ export class CheckpointKeeper {
    * @throws {StoreError} as `check` and `newest`
    */
   renew(): Promise<string> {
-    const text = this.#writing.then(async () => {
+    return this.#writing.run(async () => {
       await this.check();
       // Somebody may have removed the file since it was written.
       this.#written = undefined;
       return this.#writeNewest();
     });
-    this.#writing = text.catch(() => undefined);
-    return text;
   }
 
   /** Returns the text of a checkpoint of the head without writing it: that of the file where it is one. */
@@ -196,9 +138,6 @@ export class CheckpointKeeper {
     const text = await this.#textOf(this.#head());
     await writeDurableFile(this.#path, new TextEncoder().encode(text));
     this.#take(parseCheckpoint(text), text);
-    // A crash before this leaves both files, and both are checked.
-    if (this.#hasOldHead) await removeDurably(oldHeadPath(this.#options.directory));
-    this.#hasOldHead = false;
     return text;
   }
 

@@ -1,9 +1,9 @@
-import { lstat, readFile, readlink, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { hostname } from 'node:os';
 import { checkUnlocked } from '../../log/open-level.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import { ioFailure, readRegularFile, replaceHint, systemCode } from '../files/files.js';
+import { ioFailure, readRegularFile, replaceHint, systemCode, temporaryPath } from '../files/files.js';
 
 /** Fields of /proc/PID/stat, counted from the one after the name of the program, which may hold anything (proc(5)). */
 const STATE_FIELD = 0;
@@ -91,7 +91,7 @@ export async function checkFree(location: string): Promise<void> {
  * Name of the file that says who has the store open. LevelDB's lock is the first to decide; but it is gone when somebody deletes its file
  * or the owning process closes another descriptor of it, and then this file still keeps others out.
  */
-const OWNER_FILE = 'owner.json';
+export const OWNER_FILE = 'owner.json';
 
 /** Who has, or last had, a store open. */
 interface Owner {
@@ -138,6 +138,27 @@ async function isGone(path: string): Promise<boolean> {
   );
 }
 
+/** Resolves with what differs when somebody wrote to the store in `directory` in between: each write is in its log first. */
+export async function writtenState(directory: string): Promise<string> {
+  const log = join(directory, 'log');
+  const names = await readdir(log).catch(() => []);
+  const paths = [
+    join(directory, 'checkpoint'),
+    ...names.filter((name) => /\.log$|^MANIFEST/.test(name)).map((name) => join(log, name)),
+  ];
+  const states = paths.sort().map(async (path) => {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    return `${path} ${found?.ino} ${found?.size}`;
+  });
+  return (await Promise.all(states)).join('\n');
+}
+
+/** Returns the error of a look at the store in `directory` that met a writer. */
+export function writerAtWork(directory: string): StoreError {
+  const text = `cannot verify the store ${directory}: another process writes to it`;
+  return new StoreError('STORE_LOCKED', text, { data: { directory } });
+}
+
 /** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */
 export async function withOwner(directory: string, error: unknown): Promise<unknown> {
   if (!isStoreError(error, 'STORE_LOCKED') || error.data['pid'] !== undefined) return error;
@@ -147,6 +168,44 @@ export async function withOwner(directory: string, error: unknown): Promise<unkn
   const pid = await lockHolder(join(directory, 'log', 'LOCK'));
   if (pid !== undefined) return lockedBy(directory, { pid, host: hostname() }, error);
   return lockedBy(directory, undefined, error);
+}
+
+/**
+ * Claims `folder` for one writer among all processes of this machine, and returns how to give it back.
+ * A process that ended without that keeps nobody out.
+ * @throws {StoreError} STORE_LOCKED, of which `what` says what cannot be done; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function claimFolder(folder: string, what: string): Promise<() => Promise<void>> {
+  const path = join(folder, OWNER_FILE);
+  const temporary = temporaryPath(folder);
+  const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
+  try {
+    await writeFile(temporary, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600 });
+    // A link appears as a whole or not at all: nobody reads half an owner.
+    while (!(await isLinked(temporary, path))) {
+      const other = await readOwner(folder);
+      if (other !== undefined && (await isRunning(other))) {
+        const data = { directory: dirname(folder), pid: other.pid, host: other.host };
+        throw new StoreError('STORE_LOCKED', `${what}: ${holderName(other)} is writing there`, { data });
+      }
+      await rm(path, { force: true });
+    }
+  } catch (error) {
+    throw ioFailure(`claim ${folder}`, error);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  return () => rm(path, { force: true });
+}
+
+async function isLinked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function lockedBy(directory: string, owner: Owner | undefined, cause: unknown): StoreError {

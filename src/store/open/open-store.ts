@@ -15,6 +15,7 @@ import {
   ioFailure,
   isThere,
   makeDurableDirectory,
+  namesIn,
   nodeSha256,
   removeTemporaryFiles,
   syncDirectory,
@@ -27,19 +28,19 @@ import { checkDatabase, newestTables } from './inspect-database.js';
 import type { ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
-import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner } from './lock.js';
+import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
-import { CHECKPOINT_FILE, CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
+import { CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
-import { isHalfRebuilt, logFolders, removeLogCopies } from './log-folders.js';
+import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
-import { freeBytes, Reserve } from '../files/reserve.js';
+import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
 import { WholeTables } from './whole-tables.js';
 
 /** Options whose actor is known and allowed, with a place for notices. */
@@ -184,7 +185,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
 /** Opens a store as it is at this moment. Nothing below its directory is written or locked: another process may write meanwhile. */
 async function openForReading(path: string, options: CheckedOptions): Promise<EventStore> {
   for (let tries = 1; ; tries++) {
-    const before = await storeState(path);
+    const before = await writtenState(path);
     try {
       const sidecar = await readSidecar(path);
       if (sidecar === undefined) throw noStore(path);
@@ -194,7 +195,9 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
       return await openReader(path, sidecar, options, files);
     } catch (error) {
       // A checkpoint that was written after the log was opened is of events that this reader does not see, and no damage.
-      const isRace = isStoreError(error) && error.kind === 'Corrupt' && (await storeState(path)) !== before;
+      // So is one that the key signed since.
+      const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
+      const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;
     }
   }
@@ -235,16 +238,6 @@ async function openReader(
   }
 }
 
-/** Differs when a writer was at work in between: each of its files is replaced, and none is written to. */
-async function storeState(directory: string): Promise<string> {
-  const paths = [CHECKPOINT_FILE, 'log/CURRENT', 'log'].map((name) => join(directory, name));
-  const states = paths.map(async (path) => {
-    const found = await stat(path, { bigint: true }).catch(() => undefined);
-    return `${found?.ino} ${found?.mtimeNs}`;
-  });
-  return (await Promise.all(states)).join('\n');
-}
-
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
@@ -269,6 +262,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
     // While the lock is still held: afterwards the file may be another owner's.
     await removeOwner(path);
     await log.close();
+    await reserve.keep();
     throw error;
   }
 }
@@ -354,7 +348,7 @@ async function openLog(
       createIfMissing,
       hash: nodeSha256,
       openDatabase: (location, mayCreate) => openDatabase(location, mayCreate, openLevel, logs()),
-      freeBytes: () => freeBytes(directory),
+      freeBytes: () => freeBytes(join(directory, 'log')) - unwrittenBytes(join(directory, 'log')),
       onNotice: options.onNotice,
     });
   } catch (error) {
@@ -400,7 +394,7 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
 // written leaves a log in which nothing stands yet.
 async function refuseHalfAStore(directory: string): Promise<void> {
   const location = join(directory, 'log');
-  for (const name of await namesIn(location)) {
+  for (const name of (await namesIn(location)) ?? []) {
     if (!/\.(?:ldb|sst|log)$/.test(name)) continue;
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
@@ -450,14 +444,5 @@ async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
     if (!mayCreate)
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
     await makeDurableDirectory(path);
-  }
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw ioFailure(`read ${path}`, error);
   }
 }

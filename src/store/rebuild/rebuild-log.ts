@@ -21,13 +21,13 @@ import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/tree-rows.js';
 import { LevelLog } from '../../log/level-log.js';
-import { CHECKPOINT_FILE, CheckpointKeeper, oldHeadSeq } from '../open/checkpoint-keeper.js';
+import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
 import { checkFree } from '../open/lock.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
-import { copyLog, type LogFolders, swapLog } from '../open/log-folders.js';
+import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
 
 /** What the events of a database are, each looked at by itself. */
 interface ExaminedLog {
@@ -225,7 +225,7 @@ export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options:
 /** Whether LevelDB opens a copy of the log, and has every event in it. */
 async function isWholeCopy(folders: LogFolders, expected: number, options: RebuildOptions): Promise<boolean> {
   const copy = join(folders.working, 'copy');
-  await copyLog(folders.log, copy, options);
+  await copyLog(folders.log, copy, copyProgress(options), options.signal);
   try {
     const examined = await withDatabase(copy, (database) => examineLog(database, options));
     return lostEvents(examined, expected) === undefined;
@@ -238,6 +238,10 @@ async function isWholeCopy(folders: LogFolders, expected: number, options: Rebui
   }
 }
 
+function copyProgress({ onProgress }: RebuildOptions): (bytes: number) => void {
+  return (done) => onProgress?.({ what: 'copy', done, total: undefined });
+}
+
 async function salvageLog(
   folders: LogFolders,
   expected: number,
@@ -246,7 +250,7 @@ async function salvageLog(
 ): Promise<RebuiltLog> {
   const copy = join(folders.working, 'repaired');
   const fresh = join(folders.working, 'log');
-  await copyLog(folders.log, copy, options);
+  await copyLog(folders.log, copy, copyProgress(options), options.signal);
   await repairLevel(copy);
   const lostContent = await withDatabase(copy, async (database) => {
     const examined = await examineLog(database, options);
@@ -296,7 +300,7 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
   }
 }
 
-/** How many events the log had at least, as far as the files beside it say. */
+/** How many events the log had at least, as far as its checkpoint says. */
 async function expectedSize(directory: string): Promise<number> {
   const path = join(directory, CHECKPOINT_FILE);
   const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {
@@ -306,6 +310,5 @@ async function expectedSize(directory: string): Promise<number> {
       data: { path },
     });
   });
-  const size = bytes === undefined ? 0 : parseCheckpoint(bytes).size;
-  return Math.max(size, await oldHeadSeq(directory));
+  return bytes === undefined ? 0 : parseCheckpoint(bytes).size;
 }

@@ -6,7 +6,7 @@ import { claimDirectory, withOwner } from '../open/lock.js';
 import { openStore } from '../open/open-store.js';
 import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
-import { logFolders, takeUpRebuild } from '../open/log-folders.js';
+import { logFolders, takeUpRebuild } from '../files/log-folders.js';
 import type { RebuildOptions, RebuildResult } from './rebuild.js';
 import { rebuildLog, type RebuiltLog } from './rebuild-log.js';
 

@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError } from '../../errors.js';
 import { FORMAT_VERSION, formatSidecar, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
@@ -31,10 +31,10 @@ import { type KeyRange, rowsOfKind, type StoredRow, type StoredRows } from '../.
 import type { IndexRow } from '../../log/subject-index.js';
 import { bytesToHex, type Digest, digestFromHash, digestHex, HASH_BYTES, isDigest } from '../../model/digest.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
-import { ioFailure, NotAFile, readRegularFile, systemCode } from '../files/files.js';
+import { ioFailure, namesIn, NotAFile, readRegularFile, systemCode } from '../files/files.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
-import { damagedLogs } from '../open/log-folders.js';
+import { damagedLogs } from '../files/log-folders.js';
 
 /**
  * Resolves with which store a directory, or a backup, is of; undefined when its sidecar is missing or damaged, which is reported.
@@ -218,13 +218,7 @@ export class StoreFiles {
   }
 
   async #namesIn(folder: string): Promise<string[]> {
-    const path = join(this.#directory, folder);
-    try {
-      return (await readdir(path)).sort();
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
-      throw ioFailure(`read ${path}`, error);
-    }
+    return ((await namesIn(join(this.#directory, folder))) ?? []).sort();
   }
 
   async #sizeOf(digest: Digest): Promise<number | undefined> {

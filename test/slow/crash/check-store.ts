@@ -8,7 +8,7 @@ import type { ImageId } from '../../../src/model/digest.js';
 import type { Image } from '../../../src/model/image.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { wrongFiles } from '../../store/temporary-store.js';
 import { wrongAnswers, wrongLog } from './check-log.js';

@@ -40,7 +40,6 @@ async function underEveryFault(
   what: 'make' | 'sign',
   check: (left: Left, name: string) => Promise<void>,
 ): Promise<void> {
-  t.timeout(1_200_000);
   const place = await temporaryDirectory(t);
   const newDirectory = async (name: string): Promise<string> => {
     const directory = join(place, name, 'keys');

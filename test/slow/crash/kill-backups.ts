@@ -6,7 +6,7 @@ import { isStoreError } from '../../../src/errors.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { archivePath } from '../../store/fixture-archives.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';

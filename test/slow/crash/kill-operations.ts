@@ -4,7 +4,7 @@ import { isStoreError } from '../../../src/errors.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { inChunks } from '../../tar/build-tar.js';
 import { startChild } from '../child.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';

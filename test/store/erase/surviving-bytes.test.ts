@@ -5,7 +5,7 @@ import type { ImageId } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesWith, newSecret } from '../../support/files-with.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { countingProjection } from '../../support/own-projections.js';

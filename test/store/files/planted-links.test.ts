@@ -6,7 +6,7 @@ import { parseCheckpoint } from '../../../src/log/checkpoint.js';
 import { newFSStoreBackend } from '../../../src/store/docker-backend.js';
 import { createKeyFile, readKeyFile, readSigner } from '../../../src/store/keys.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { requires } from '../../support/requires.js';

@@ -3,10 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { StoreError } from '../../../src/errors.js';
 import { formatCheckpoint, parseCheckpoint, signCheckpoint, verifyCheckpoint } from '../../../src/log/checkpoint.js';
-import { leafHash } from '../../../src/log/merkle.js';
 import { generatePrivateKey, parsePrivateKey, parseVerifierKey } from '../../../src/log/note.js';
-import { encodeRecord } from '../../../src/log/record.js';
-import { bytesToHex } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { OpenOptions } from '../../../src/store/store.js';
 import { type CheckpointSigner, createKeyFile, readSigner } from '../../../src/store/keys.js';
@@ -279,24 +276,4 @@ test('of a store and its copy that both go on with one key, one is signed', asyn
     ['the checkpoint of the log was not written'],
   );
   t.is(parseCheckpoint(await textOf(copy)).size, 2, 'the file of the other is as it was');
-});
-
-test('the file of an older version is checked once more, and gives way to the checkpoint', async (t) => {
-  const place = await storeOf(t, 3);
-  const old = join(place.directory, 'head.json');
-  await rm(place.checkpoint);
-  const hashes: string[] = [];
-  await using reader = await openAt(place, { readOnly: true });
-  for await (const event of reader.log.read()) hashes.push(bytesToHex(leafHash(encodeRecord(event))));
-  await reader.close();
-  await writeFile(old, JSON.stringify({ seq: 3, leafHash: hashes[1] }));
-  t.regex((await rejection(t, 'LOG_CORRUPT', openAt(place))).message, /event 3 /);
-  await writeFile(old, JSON.stringify({ seq: 4, leafHash: hashes[2] }));
-  t.regex((await rejection(t, 'LOG_CORRUPT', openAt(place))).message, /expected at least 4/);
-  await writeFile(old, JSON.stringify({ seq: 2, leafHash: hashes[1] }));
-  await (await openAt(place, { readOnly: true })).close();
-  t.true((await readdir(place.directory)).includes('head.json'), 'a reader removes nothing');
-  await (await openAt(place)).close();
-  const names = await readdir(place.directory);
-  t.deepEqual([names.includes('head.json'), names.includes('checkpoint')], [false, true]);
 });

@@ -5,7 +5,7 @@ import test from 'ava';
 import { Level } from 'level';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../damage/whole-store.js';
 

@@ -8,7 +8,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import { bootIdentity } from '../../../src/store/open/lock.js';
 import { WHOLE_TABLES_FILE, WholeTables } from '../../../src/store/open/whole-tables.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../damage/whole-store.js';
 

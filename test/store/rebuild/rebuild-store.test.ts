@@ -20,7 +20,7 @@ import type { EventStore } from '../../../src/store/event-store.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { RebuildProgress } from '../../../src/store/rebuild/rebuild.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { stateOf } from '../../support/store-state.js';

@@ -11,7 +11,7 @@ import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { nodeSha256 } from '../../../src/store/files/files.js';
 import { openStore } from '../../../src/store/open/open-store.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import type { VerifyOptions, Violation } from '../../../src/store/verify/verify-source.js';
 import { fixturePath } from '../../support/fixtures.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';

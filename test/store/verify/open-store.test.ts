@@ -8,7 +8,7 @@ import { StoredRows } from '../../../src/log/stored-rows.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { StoreFiles, storeSource } from '../../../src/store/verify/store-source.js';
 import { verifySource } from '../../../src/store/verify/verify.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { viewDigestsOf } from '../../../src/store/verify/fold-check.js';
 import { fixturePath } from '../../support/fixtures.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';

@@ -4,7 +4,7 @@ import test from 'ava';
 import { contentKey, eventKey, treeKey } from '../../../src/log/rows.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { VerifyProgress } from '../../../src/store/verify/verify-source.js';
-import { verifyStore } from '../../../src/store/verify/verify-store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';

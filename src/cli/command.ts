@@ -1,0 +1,189 @@
+import { type Command, Help, InvalidArgumentError, Option } from 'commander';
+import { loadCode } from '../errors.js';
+import type { When } from '../store/past/audit.js';
+import { type CommandContext, contextOf, type Outputs } from './context.js';
+import { UsageError } from './exit-codes.js';
+import type { CliIo } from './output.js';
+
+/*
+ * A command is declared in two steps: at first as it stands in the list of all commands, which is enough for the help of the
+ * program; once it is named, by its file, which is loaded then.
+ */
+
+/** A command as it stands in the list of commands. */
+export interface CommandEntry {
+  /** Name and arguments, as commander reads them: `save <names...>`. */
+  readonly usage: string;
+  readonly group: string;
+  readonly summary: string;
+  readonly kind: CommandKind;
+  /** Whether it can be asked at a point in time. */
+  readonly past?: boolean;
+  /** Loads the rest of it. */
+  readonly load: () => Promise<Grammar>;
+}
+
+/** The rest of a command: its words and what it does. */
+export type Grammar = (declaration: Declaration, command: Command) => CommandWords;
+
+interface CommandWords {
+  /** More than the summary, where there is more to know. */
+  readonly about?: string;
+  /** Command lines that one may type, each with what it does. */
+  readonly examples: readonly (readonly [commandLine: string, does: string])[];
+  /** What each argument of the usage is, in order, and what reads it. */
+  readonly arguments?: readonly (readonly [description: string, parse?: (text: string) => unknown])[];
+  readonly options?: readonly Option[];
+  /** Whether what follows its arguments is for another command. */
+  readonly passThrough?: boolean;
+  /** Commands below this one. */
+  readonly commands?: readonly CommandEntry[];
+  /** Is given the arguments, and then the options. Writes its answer or throws. */
+  readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;
+}
+
+/** What the declaration of commands needs. */
+export interface Declaration {
+  readonly io: CliIo;
+  readonly outputs: Outputs;
+  readonly act: Act;
+  readonly commands: readonly CommandEntry[];
+  /** Name of the command that they are below; absent for those of the program. */
+  readonly within?: string;
+  /** The point in time that the commands are run at; absent for the present. */
+  readonly at?: When;
+}
+
+/** Runs the action of the command that is called `name`, or does something else in its place. */
+export type Act = (name: string, action: () => Promise<void>, args: readonly unknown[]) => Promise<void>;
+
+/** What completes a command that is not complete yet. */
+const incomplete = new WeakMap<Command, () => Promise<void>>();
+
+/** Adds commands below `parent`, each to be completed when it is named. */
+export function addCommands(parent: Command, declaration: Declaration): void {
+  for (const entry of declaration.commands) {
+    const isRefused = declaration.at !== undefined && entry.past !== true;
+    const command = parent
+      .command(entry.usage, { hidden: isRefused })
+      .summary(entry.summary)
+      .helpGroup(entry.group)
+      .helpOption('-h, --help', 'show help');
+    addGlobalOptions(command, entry.kind);
+    if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
+    incomplete.set(command, () => addRest(command, entry, declaration));
+  }
+  parent.hook('preSubcommand', (_, command) => complete(command));
+}
+
+/** Loads and adds what a command lacks; it can be parsed and explained then. */
+export async function complete(command: Command): Promise<void> {
+  const add = incomplete.get(command);
+  incomplete.delete(command);
+  await add?.();
+}
+
+async function addRest(command: Command, entry: CommandEntry, declaration: Declaration): Promise<void> {
+  const { io, outputs, act, within, at } = declaration;
+  const name = within === undefined ? command.name() : `${within} ${command.name()}`;
+  const grammar = await loadCode(`of the command ${name}`, entry.load());
+  const words = grammar(declaration, command);
+  command
+    .description([sentence(entry.summary), ...(words.about === undefined ? [] : [words.about])].join('\n\n'))
+    .addHelpText('after', () => examplesText(words.examples))
+    .passThroughOptions(words.passThrough === true);
+  for (const [place, argument] of command.registeredArguments.entries()) {
+    const [description, parse] = words.arguments?.[place] ?? [''];
+    argument.description = description;
+    if (parse !== undefined) argument.argParser(parse);
+  }
+  if (entry.past === true && at === undefined) {
+    const { pointInTime } = await loadCode('of points in time', import('./option-values.js'));
+    command.addOption(
+      new Option('--at <when>', 'as it was then; `imagelog help at` says how').argParser(pointInTime(io.now)),
+    );
+  }
+  for (const option of words.options ?? []) command.addOption(option);
+  if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
+  command.action((...all: unknown[]) => {
+    // Commander gives the command last.
+    const args = all.slice(0, -1);
+    return act(name, () => words.action(contextOf(command, io, outputs, at), ...(args as never[])), args);
+  });
+}
+
+function refuseInPast(name: string, program: Command): never {
+  const others = program.createHelp().visibleCommands(program);
+  throw new UsageError(`${name} cannot be run in the past; ${others.map((each) => each.name()).join(', ')} can`);
+}
+
+function sentence(summary: string): string {
+  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+}
+
+function examplesText(examples: CommandWords['examples']): string {
+  return ['', 'Examples:', ...examples.flatMap(([line, does]) => [`  $ ${line}`, `      ${does}`])].join('\n');
+}
+
+/** Heading in help of the options that every command has. */
+const GLOBAL_OPTIONS_HEADING = 'Global options:';
+
+/** What a command does with the store: it reads; it reads and signs a checkpoint; or it writes, which ends with one. */
+export type CommandKind = 'reads' | 'signs' | 'writes';
+
+/** Adds the options that every command has; those who write have also who, why and on whose request, and the key to sign with. */
+export function addGlobalOptions(command: Command, kind: CommandKind): Command {
+  const options = [
+    ...readingOptions(),
+    ...(kind === 'writes' ? writingOptions() : []),
+    ...(kind === 'reads' ? [] : signingOptions()),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(GLOBAL_OPTIONS_HEADING));
+  return command;
+}
+
+/** Returns `text`, which an unset variable would leave empty: nobody means that. */
+export function nonEmptyText(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('It must not be empty.');
+}
+
+function readingOptions(): Option[] {
+  return [
+    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)').argParser(
+      nonEmptyText,
+    ),
+    new Option('--json', 'one JSON object a line, times in UTC'),
+    new Option('-q, --quiet', 'say only what a script needs'),
+    new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
+  ];
+}
+
+function writingOptions(): Option[] {
+  return [
+    new Option('--actor <name>', 'who does it ($IMAGELOG_ACTOR, else user@host)'),
+    new Option('--reason <text>', 'why; kept in the log'),
+    new Option('--request-id <id>', 'what it belongs to, as a build or a ticket; kept in the log'),
+  ];
+}
+
+function signingOptions(): Option[] {
+  return [
+    new Option('--key <file>', 'private key that signs the checkpoint of the log ($IMAGELOG_KEY)').argParser(
+      nonEmptyText,
+    ),
+  ];
+}
+
+/** Returns the groups of a help text with what every command has after what is special to one. */
+export function commonGroupsLast<Item extends Command | Option>(
+  unsorted: Item[],
+  visible: Item[],
+  getGroup: (item: Item) => string,
+): Map<string, Item[]> {
+  const groups = new Help().groupItems(unsorted, visible, getGroup);
+  const common = groups.get(GLOBAL_OPTIONS_HEADING);
+  if (common === undefined) return groups;
+  groups.delete(GLOBAL_OPTIONS_HEADING);
+  return groups.set(GLOBAL_OPTIONS_HEADING, common);
+}

@@ -1,0 +1,154 @@
+import type { Option } from 'commander';
+import type { PrunedContent, PruneResult } from '../../store/erase.js';
+import type { When } from '../../store/past/audit.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { openFor } from '../open-for.js';
+import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { type Column, tableLines } from '../render/table.js';
+import { shortId, sizeText, utcText } from '../render/text.js';
+
+interface EraseFlags {
+  readonly removeDamagedLogs?: boolean;
+}
+
+/** `imagelog erase`: removes the bytes of one digest for good, and keeps in the log that it did. */
+export const eraseGrammar: Grammar = () => ({
+  about:
+    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be read any more, also in ' +
+    'the past; that they were there stays in the log and can be proved. --reason must be given. Refused while a damaged log is there that may hold the bytes too.',
+  examples: [
+    [
+      'imagelog erase --reason "leaked" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
+      'erase the config of an image that was removed',
+    ],
+    [
+      'imagelog erase --actor ana --reason "ticket 7" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
+      'say who wants it; `imagelog log --type ContentErased` shows it',
+    ],
+  ],
+  arguments: [['the whole digest, with sha256:', digestText]],
+  options: [removeDamagedLogs()],
+  action: erase,
+});
+
+async function erase(context: CommandContext, digest: string, flags: EraseFlags): Promise<void> {
+  const { reason, ...write } = context.write;
+  if (reason === undefined || reason.trim() === '') {
+    throw new UsageError('erase needs --reason TEXT: it is what the log says in place of the bytes');
+  }
+  await using store = await openFor(context, 'free');
+  const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, ...flags });
+  const chains = layers.map(({ chainId }) => chainId);
+  if (context.json) return await writeJson(context, { erased: digest, size, layers: chains, damagedLogs, seq });
+  if (context.quiet) return;
+  const removed =
+    chains.length === 0 ? '' : `, and ${chains.length} layer${chains.length === 1 ? '' : 's'} that nothing used`;
+  await context.out.line(`erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`);
+  for (const name of damagedLogs) await context.out.line(`removed ${name}`);
+}
+
+interface PruneFlags extends EraseFlags {
+  readonly before?: When;
+  readonly yes?: boolean;
+}
+
+/** `imagelog prune`: shows what nothing needs any more, and with `--yes` erases it. */
+export const pruneGrammar: Grammar = ({ io }) => ({
+  about:
+    'Shows the configs, manifests and indexes of images that were removed, and layers that nothing uses. Only with --yes are they ' +
+    'erased, as `imagelog erase` does. What was needed after WHEN stays, so that the past from there on stays readable; by ' +
+    `default all goes that is not needed now. ${WHEN_HELP}`,
+  examples: [
+    ['imagelog prune', 'show what is not needed any more, and free nothing'],
+    ['imagelog prune --before 30d --yes', 'free what nothing has needed for 30 days'],
+    ['imagelog prune --json | jq -s "map(.size // 0) | add"', 'count the bytes'],
+  ],
+  options: [
+    option('--before <when>', 'what was needed after this point in time stays', pointInTime(io.now)),
+    option('--yes', 'do it'),
+    removeDamagedLogs(),
+  ],
+  action: prune,
+});
+
+const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
+  config: 'configs',
+  manifest: 'manifests',
+  index: 'indexes',
+  blob: 'blobs',
+};
+
+async function prune(context: CommandContext, { before = 'now', yes = false, ...flags }: PruneFlags): Promise<void> {
+  await using store = await openFor(context, yes ? 'free' : 'read');
+  const { write, signal } = context;
+  const result = await store.prune({ ...write, ...flags, before: whenIn(store, before), dryRun: !yes, signal });
+  if (context.json) return await writeResult(context, result);
+  if (context.quiet) {
+    for (const { digest } of result.contents) await context.out.line(digest);
+    return;
+  }
+  const { out } = context;
+  if (result.contents.length === 0 && result.layers.length === 0) await out.line('nothing to prune');
+  else await tellFreed(context, result);
+  for (const name of result.damagedLogs) {
+    const would =
+      flags.removeDamagedLogs === true
+        ? `would remove ${name}`
+        : `${name}, which a rebuild put aside, may hold the same bytes: move it away, or add --remove-damaged-logs`;
+    await out.line(yes ? `removed ${name}` : would);
+  }
+}
+
+async function tellFreed(context: CommandContext, result: PruneResult): Promise<void> {
+  const { colors, out } = context;
+  const { length } = result.contents;
+  if (length > 0) {
+    for (const line of tableLines(columnsIn(context), result.contents.map(row), { colors, width: out.columns }))
+      await out.line(line);
+  }
+  const kinds = (Object.keys(PLURALS) as PrunedContent['kind'][]).map((kind) => {
+    const { length: count } = result.contents.filter((content) => content.kind === kind);
+    return count === 0 ? '' : `${count} ${count === 1 ? kind : PLURALS[kind]}`;
+  });
+  const layers = result.layers.length === 0 ? '' : `layers that nothing uses: ${result.layers.length}`;
+  const what = [sizeText(result.bytes), ...kinds, layers].filter((part) => part !== '').join(', ');
+  await out.line(result.dryRun ? `would free ${what}; --yes does it` : `freed ${what}`);
+}
+
+async function writeResult(context: CommandContext, { contents, layers, before, ...rest }: PruneResult): Promise<void> {
+  for (const { digest, kind, size, image } of contents) {
+    await writeJson(context, { digest, kind, size, image: image ?? null });
+  }
+  const { dryRun, bytes, damagedLogs, seq } = rest;
+  await writeJson(context, {
+    dryRun,
+    before: { seq: before.seq, time: before.seq === 0 ? null : utcText(before.time) },
+    contents: contents.length,
+    layers: layers.map(({ chainId }) => chainId),
+    damagedLogs,
+    bytes,
+    seq: seq ?? null,
+  });
+}
+
+function columnsIn({ colors }: CommandContext): Column[] {
+  return [
+    { title: 'KIND' },
+    { title: 'DIGEST', shrinksTo: 19, paint: colors.yellow },
+    { title: 'IMAGE', goes: 1, paint: colors.dim },
+    { title: 'SIZE', align: 'right' },
+  ];
+}
+
+function row({ kind, digest, image, size }: PrunedContent): string[] {
+  return [kind, digest, image === undefined ? '' : shortId(image), sizeText(size)];
+}
+
+function removeDamagedLogs(): Option {
+  return option(
+    '--remove-damaged-logs',
+    'also remove damaged logs that `imagelog rebuild` put aside; they may hold the same bytes',
+  );
+}

@@ -1,0 +1,32 @@
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { buildSteps } from '../image-facts.js';
+import { openReading } from '../open-for.js';
+import { findImage } from '../query.js';
+import { historyTableLines } from '../render/image-table.js';
+import { utcText } from '../render/text.js';
+
+/** `imagelog history`: the build steps of an image, the last one first. */
+export const historyGrammar: Grammar = () => ({
+  about: 'One row a build step, the last step first, with the size of the layer that it made.',
+  examples: [
+    ['imagelog history shop/app:1.0', 'show the build steps and what each one added'],
+    ['imagelog history --json shop/app:1.0', 'the same for a program, with times in UTC'],
+  ],
+  arguments: [['a reference, an id or the first digits of an id']],
+  action: history,
+});
+
+async function history(context: CommandContext, name: string): Promise<void> {
+  await using reading = await openReading(context);
+  const { images } = reading;
+  const steps = buildSteps(images.get(findImage(images, name).id), images.layers.map()).reverse();
+  if (context.json) {
+    for (const { created, ...step } of steps) {
+      await writeJson(context, { created: created === null ? null : utcText(created), ...step });
+    }
+    return;
+  }
+  const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+  for (const line of historyTableLines(steps, options)) await context.out.line(line);
+}

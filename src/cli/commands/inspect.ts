@@ -1,0 +1,79 @@
+import { StoreError } from '../../errors.js';
+import type { ImageId } from '../../model/digest.js';
+import type { Descriptor } from '../../model/events.js';
+import type { Image } from '../../model/image.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { imageFacts } from '../image-facts.js';
+import { openReading, type Reading } from '../open-for.js';
+import { findImage, layerChain, type LayerTable } from '../query.js';
+import { platformText } from '../render/image-table.js';
+import { jsonText, paintJson, utcText } from '../render/text.js';
+
+/** `imagelog inspect`: a JSON array of images, indented and painted on a terminal; with `--json` one a line. */
+export const inspectGrammar: Grammar = () => ({
+  about:
+    'Prints a JSON array with the config and what follows from it; with --json one object a line. ' +
+    'In the past also of images that were deleted since.',
+  examples: [
+    ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
+    ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],
+    ['imagelog inspect --json shop/app:1.0 | jq .config.config.Env', 'take one thing out of it'],
+  ],
+  arguments: [['references, ids or the first digits of ids']],
+  action: inspect,
+});
+
+async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {
+  await using reading = await openReading(context);
+  const source = reading.images;
+  const layers = source.layers.map();
+  const images: unknown[] = [];
+  // All names are looked up before the first image is shown: half an answer helps no script.
+  for (const name of names) {
+    const { id } = findImage(source, name);
+    images.push(await inspected(reading, source.get(id), layers, context.signal));
+  }
+  if (context.json) {
+    for (const image of images) await writeJson(context, image);
+    return;
+  }
+  await context.out.line(paintJson(jsonText(images, 2), context.colors));
+}
+
+async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<unknown> {
+  const { images: source } = reading;
+  const id = image.id();
+  const { layers: diffIds, ...facts } = imageFacts(source, image, layers);
+  const lastUpdated = source.getLastUpdated(id);
+  return {
+    ...facts,
+    platform: platformText(facts),
+    layers: layerChain(diffIds).map(({ chainId, diffId }) => {
+      const layer = layers.get(chainId);
+      return { chainId, diffId, size: layer?.diffSize ?? null };
+    }),
+    lastUpdated: lastUpdated === undefined ? null : utcText(lastUpdated.getTime()),
+    builtLocally: source.isBuiltLocally(id),
+    manifests: await manifestsOf(reading, id, signal),
+    config: parsedConfig(image),
+  };
+}
+
+async function manifestsOf({ store, seq }: Reading, image: ImageId, signal: AbortSignal): Promise<Descriptor[]> {
+  const manifests = new Map<string, Descriptor>();
+  for await (const event of store.history({ image }, { type: 'ManifestAdded', to: seq, signal })) {
+    if (event.type === 'ManifestAdded') manifests.set(event.manifest.digest, event.manifest);
+  }
+  return [...manifests.values()];
+}
+
+function parsedConfig(image: Image): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(image.rawJSON()));
+  } catch (error) {
+    throw new StoreError('CONTENT_CORRUPT', `cannot show the config of ${image.imageID()}: it is not JSON`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,145 @@
+import { basename } from 'node:path';
+import { addAbortSignal } from 'node:stream';
+import { formatPlatform } from '../../model/platform.js';
+import { familiarReference } from '../../model/reference.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { noticeLine } from '../failure.js';
+import { openFor } from '../open-for.js';
+import { option, platformName, referenceName } from '../option-values.js';
+import { pad, widest } from '../render/display-width.js';
+import { progressBar } from '../render/progress.js';
+import { printable, shortId } from '../render/text.js';
+
+interface LoadFlags {
+  readonly platform?: string;
+  readonly allPlatforms?: boolean;
+  /** False with `--no-overwrite`. */
+  readonly overwrite: boolean;
+  readonly tag?: string;
+}
+
+/** `imagelog load`: loads each archive as one transaction and says what came and what moved. */
+export const loadGrammar: Grammar = () => ({
+  about:
+    'Reads what `docker save`, podman, skopeo or crane write, and OCI image layouts in a tar, ' +
+    'plain or compressed. Each archive is one transaction: it is loaded whole or not at all.',
+  examples: [
+    ['imagelog load shop.tar', 'load an archive, and create the store when there is none'],
+    ['docker save shop/app:1.0 | imagelog load', 'load from a pipe'],
+    ['imagelog load --platform linux/arm64 multi.tar', 'load one platform of a multi-platform archive'],
+    ['imagelog load --no-overwrite --reason "nightly build" shop.tar', 'fail instead of moving a tag, and keep why'],
+    ['imagelog load --tag shop/app:nightly build.tar', 'name the only image of an archive'],
+  ],
+  arguments: [['archives; `-`, or none at all, is the standard input']],
+  options: [
+    option('--platform <platform>', 'only this platform of multi-platform images', platformName),
+    option('--all-platforms', 'fail when the archive lacks a platform that it names'),
+    option('--no-overwrite', 'fail when a reference would move to another image'),
+    option('--tag <reference>', 'one more reference for the only image', referenceName),
+  ],
+  action: load,
+});
+
+const STDIN = '-';
+
+async function load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void> {
+  const sources = files.length === 0 ? [STDIN] : files;
+  if (sources.includes(STDIN) && context.io.stdin.isTTY === true) {
+    throw new UsageError('the standard input is a terminal: name an archive, or give one through a pipe');
+  }
+  if (sources.filter((source) => source === STDIN).length > 1) {
+    throw new UsageError('the standard input can be read only once');
+  }
+  await using store = await openFor(context, 'create');
+  for (const source of sources) {
+    const result = await loadOne(context, store, source, flags);
+    await tell(context, store, source, result);
+  }
+}
+
+async function loadOne(
+  context: CommandContext,
+  store: EventStore,
+  source: string,
+  { platform, allPlatforms, overwrite, tag }: LoadFlags,
+): Promise<LoadResult> {
+  const progress = progressBar(context, printable(nameOf(source)));
+  const options: LoadOptions = {
+    ...context.write,
+    platform,
+    allPlatforms,
+    overwrite,
+    tag,
+    signal: context.signal,
+    onProgress: progress.update,
+  };
+  try {
+    if (source !== STDIN) return await store.load(source, options);
+    // A read that waits for a slow writer ends too when the user wants to stop.
+    return await store.load(addAbortSignal(context.signal, context.io.stdin), options);
+  } finally {
+    progress.end();
+  }
+}
+
+async function tell(context: CommandContext, store: EventStore, source: string, result: LoadResult): Promise<void> {
+  const { out, err, errColors, json, quiet } = context;
+  for (const notice of result.notices) await err.line(noticeLine(notice, errColors));
+  if (json) {
+    await writeJson(context, { file: source === STDIN ? null : source, ...result });
+  } else if (quiet) {
+    for (const { id } of result.images) await out.line(id);
+  } else {
+    for (const line of resultLines(context, store, source, result)) await out.line(line);
+  }
+}
+
+function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
+  const { images, references, layersAdded, format } = result;
+  const named = new Set(references.map(({ image }) => image));
+  const others = images
+    .filter(({ id }) => !named.has(id))
+    .map((image) => ({ ...image, name: otherName(store, image) }));
+  const created = images.filter((image) => image.created).length;
+  const counts = [`${count(images.length, 'image')} (${created} new)`, `${count(layersAdded, 'new layer')}`];
+  const names = references.map(({ reference }) => printable(familiarReference(reference)));
+  const width = widest([...names, ...others.map(({ name }) => name)]);
+  return [
+    `${colors.bold(printable(nameOf(source)))}: ${format} archive, ${counts.join(', ')}`,
+    ...references.map((reference, at) => `  ${referenceLine(reference, pad(names[at] ?? '', width), colors)}`),
+    ...others.map((image) => `  ${otherLine(image, width, colors)}`),
+  ];
+}
+
+function referenceLine({ image, previous }: LoadedReference, name: string, colors: CommandContext['colors']): string {
+  const id = colors.yellow(shortId(image));
+  if (previous === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
+  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(shortId(previous))}`;
+}
+
+// An image of another platform stands behind the reference of the first; one of a nameless archive behind none.
+function otherName(store: EventStore, { id, platform }: LoadedImage): string {
+  const [reference] = store.references(id);
+  return reference === undefined ? '<none>' : printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);
+}
+
+function otherLine(
+  { id, created, name }: LoadedImage & { readonly name: string },
+  width: number,
+  colors: CommandContext['colors'],
+): string {
+  const verb = created ? colors.green('loaded') : colors.dim('known ');
+  return `${verb}  ${colors.dim(pad(name, width))}  ${colors.yellow(shortId(id))}`;
+}
+
+function nameOf(source: string): string {
+  return source === STDIN ? 'standard input' : basename(source);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

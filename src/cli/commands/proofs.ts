@@ -1,0 +1,143 @@
+import type { FileHandle } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { MAX_NOTE_BYTES, MAX_PROOF_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
+import { type CheckedProof, checkProof, parseCheckpoint, parseProof } from '../../log/checkpoint.js';
+import { bytesToBase64 } from '../../log/note.js';
+import { writeArchiveFile } from '../archive-target.js';
+import { type Grammar, nonEmptyText } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { eventObject } from '../events.js';
+import { noticeLine } from '../failure.js';
+import { openFor } from '../open-for.js';
+import { option, wholeNumber } from '../option-values.js';
+import { eventTable } from '../render/event-table.js';
+import { printable } from '../render/text.js';
+import { readInput, trustedKey } from '../trusted.js';
+
+/** `imagelog checkpoint`: prints a checkpoint of the head, signed when there is a key. */
+export const checkpointGrammar: Grammar = () => ({
+  about:
+    'Three lines: the name of the log, how many events it has, and the root of the Merkle tree over them; with --key also a ' +
+    'signature. Whoever keeps them can tell later whether an event was changed or lost since: `imagelog verify --against`.',
+  examples: [
+    ['imagelog checkpoint | tee monday.checkpoint', 'keep what the log is today'],
+    ['imagelog checkpoint --key log.key', 'sign it, and put it into the store'],
+  ],
+  action: checkpoint,
+});
+
+async function checkpoint(context: CommandContext): Promise<void> {
+  await using store = await openFor(context, context.keyFile === undefined ? 'read' : 'write');
+  const text = await store.checkpoint();
+  if (!context.json) return await context.out.line(text.split('\n').map(printable).join('\n').replace(/\n$/, ''));
+  const { origin, size, root, signatures } = parseCheckpoint(text);
+  const signedBy = signatures.map(({ name }) => name);
+  return await writeJson(context, { origin, size, root: bytesToBase64(root), signedBy, text });
+}
+
+interface ProveFlags {
+  readonly output?: string;
+  readonly checkpoint?: string;
+}
+
+/** `imagelog prove`: writes a proof of one event to a file, whole or not at all, or to the standard output. */
+export const proveGrammar: Grammar = () => ({
+  about:
+    'The proof is a file of C2SP tlog-proof, with the record of the event and a checkpoint in it. `imagelog check-proof` ' +
+    'checks it without the store.',
+  examples: [
+    ['imagelog prove 28 --key log.key -o release.tlog-proof', 'prove event 28'],
+    ['imagelog prove 28 --checkpoint monday.checkpoint', 'prove it to somebody who holds the checkpoint of Monday'],
+  ],
+  arguments: [['the event', wholeNumber(1)]],
+  options: [
+    option('-o, --output <file>', 'the proof; `-`, or none at all, is the standard output'),
+    option('--checkpoint <file>', 'the checkpoint to prove it for; a new one when absent', nonEmptyText),
+  ],
+  action: prove,
+});
+
+async function prove(context: CommandContext, seq: number, flags: ProveFlags): Promise<void> {
+  const { output = '-', checkpoint } = flags;
+  const given = checkpoint === undefined ? undefined : await readInput(context, checkpoint, MAX_NOTE_BYTES);
+  const isSigned = given === undefined && context.keyFile !== undefined;
+  await using store = await openFor(context, isSigned ? 'write' : 'read');
+  const text = await store.prove(seq, { checkpoint: given });
+  // The last line end is that of the proof.
+  if (output === '-') return await context.out.line(text.replace(/\n$/, ''));
+  const writeTo = async (file: FileHandle): Promise<void> => {
+    await file.writeFile(text);
+    await file.sync();
+  };
+  await writeArchiveFile({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
+  const { origin, size, signatures } = parseProof(text).checkpoint;
+  if (context.json)
+    return await writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });
+  if (context.quiet) return;
+  await context.out.line(`${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`);
+}
+
+interface CheckProofFlags {
+  readonly key?: string;
+  readonly checkpoint?: string;
+  readonly record?: string;
+}
+
+/** `imagelog check-proof`: says which event a proof proves, and who vouches for it. Opens no store. */
+export const checkProofGrammar: Grammar = () => ({
+  about:
+    'Says which event it proves, and who vouches for it. Without --key and --checkpoint that is nobody: such a proof can be made ' +
+    'by anybody. The exit code is 4 when the proof does not hold.',
+  examples: [
+    [
+      'imagelog check-proof release.tlog-proof --key example.com/images+33d7b496+AeHTu4Q3…',
+      'check it with a verifier key',
+    ],
+    [
+      'imagelog check-proof release.tlog-proof --checkpoint monday.checkpoint',
+      'check it against a checkpoint you hold',
+    ],
+  ],
+  arguments: [['the proof; `-` is the standard input']],
+  options: [
+    option('--key <verifier>', 'the verifier key of the log, or a file with it', nonEmptyText),
+    option('--checkpoint <file>', 'a checkpoint that you trust', nonEmptyText),
+    option('--record <file>', 'the record to prove; the one in the proof when absent', nonEmptyText),
+  ],
+  action: checkProofFile,
+});
+
+async function checkProofFile(context: CommandContext, file: string, flags: CheckProofFlags): Promise<void> {
+  const read = (path: string, limitBytes: number): Promise<Uint8Array> => readInput(context, path, limitBytes);
+  const proof = await checkProof(await read(file, MAX_PROOF_BYTES), {
+    key: await trustedKey(flags.key),
+    checkpoint: flags.checkpoint === undefined ? undefined : await read(flags.checkpoint, MAX_NOTE_BYTES),
+    record: flags.record === undefined ? undefined : await read(flags.record, MAX_RECORD_BYTES),
+  });
+  await (context.json ? tellPrograms(context, proof) : tellPeople(context, proof));
+}
+
+function tellPrograms(context: CommandContext, { seq, event, checkpoint, vouchedBy }: CheckedProof): Promise<void> {
+  const { origin, size } = checkpoint;
+  return writeJson(context, { seq, origin, size, vouchedBy, event: event === undefined ? null : eventObject(event) });
+}
+
+async function tellPeople(context: CommandContext, proof: CheckedProof): Promise<void> {
+  const { out, err, colors, errColors, io, quiet } = context;
+  const { seq, event, checkpoint, vouchedBy } = proof;
+  if (vouchedBy === 'nothing') await err.line(noticeLine(nobodyVouches(proof), errColors));
+  if (quiet) return;
+  const vouched = { key: 'signed by its key', checkpoint: 'as you trust it', nothing: 'if its checkpoint is true' };
+  await out.line(
+    `event ${seq} is in the log ${printable(checkpoint.origin)} of ${checkpoint.size} events, ${vouched[vouchedBy]}`,
+  );
+  if (event === undefined) return;
+  const table = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq: seq });
+  await out.line(table.head);
+  await out.line(table.row(event));
+}
+
+function nobodyVouches({ checkpoint }: CheckedProof): string {
+  const signed = checkpoint.signatures.length === 0 ? 'has no signature' : 'has a signature that was not checked';
+  return `the proof leads to the checkpoint in it, which ${signed}: anybody can make such a proof. Give --key or --checkpoint`;
+}

@@ -1,0 +1,71 @@
+import { isStoreError } from '../../errors.js';
+import type { RestoreReport } from '../../store/backup/backup-layout.js';
+import { restoreStore } from '../../store/on-demand.js';
+import type { Violation } from '../../store/verify/verify-source.js';
+import { type Grammar, nonEmptyText } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { noticeLine } from '../failure.js';
+import { withOwnHint } from '../hints.js';
+import { option, repeated } from '../option-values.js';
+import { progressBar } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
+import { trustedCheckpoints, trustedKey } from '../trusted.js';
+
+interface RestoreFlags {
+  /** Files with checkpoints. */
+  readonly against?: readonly string[];
+  /** The verifier key, or a file with it. */
+  readonly key?: string;
+}
+
+/** `imagelog restore`: makes the store of a backup that verifies. */
+export const restoreGrammar: Grammar = () => ({
+  about:
+    'Verifies the whole backup, and then makes the store: the same events, images, names and layer files. The directory of the ' +
+    'store must not be there. Positions of consumers are not in a backup.',
+  examples: [
+    ['imagelog restore /mnt/backup/images --store /srv/images', 'make the store anew'],
+    [
+      'imagelog restore /mnt/backup/images --against monday.checkpoint',
+      'only if it holds what you kept a checkpoint of',
+    ],
+  ],
+  arguments: [['the directory of the backup']],
+  options: [
+    option('--against <file>', 'a checkpoint that the backup must contain; may be repeated', repeated),
+    option('--key <verifier>', 'the key that must have signed its checkpoint, or a file with it', nonEmptyText),
+  ],
+  action: restore,
+});
+
+async function restore(context: CommandContext, source: string, { against, key }: RestoreFlags): Promise<void> {
+  const progress = progressBar(context, printable(source));
+  let report: RestoreReport;
+  try {
+    report = await restoreStore(context.directory, source, {
+      against: await trustedCheckpoints(context, against),
+      key: await trustedKey(key),
+      onProgress: progress.update,
+      onNotice: (notice) => context.err.post(noticeLine(notice, context.errColors)),
+      signal: context.signal,
+    });
+  } catch (error) {
+    progress.end();
+    if (isStoreError(error, 'BACKUP_INVALID')) await tellViolations(context, error.data['violations']);
+    throw withOwnHint(error, { FILE_EXISTS: '`--store DIR` names a directory that is empty, or not there' });
+  } finally {
+    progress.end();
+  }
+  if (context.json) return writeJson(context, report);
+  if (!context.quiet) await context.out.line(summary(report));
+}
+
+async function tellViolations({ err, errColors }: CommandContext, violations: unknown): Promise<void> {
+  for (const { code, place, message } of (violations ?? []) as readonly Violation[]) {
+    await err.line(`${errColors.red(code)}  ${printable(message.includes(place) ? message : `${place}: ${message}`)}`);
+  }
+}
+
+function summary({ directory, events, blobs, blobBytes }: RestoreReport): string {
+  return `restored ${printable(directory)}: ${events} events, ${blobs} layer files of ${sizeText(blobBytes)}`;
+}

@@ -1,0 +1,116 @@
+import { StoreError } from '../../errors.js';
+import type { ChainId, ImageId } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openFor } from '../open-for.js';
+import { option } from '../option-values.js';
+import { findImage, referenceEntry } from '../query.js';
+import { printable } from '../render/text.js';
+
+/**
+ * `imagelog rm`: removes each name by itself, as `docker rmi` does. A name
+ * that cannot be removed does not keep the others from it; the run then fails with the first error.
+ */
+export const rmGrammar: Grammar = () => ({
+  about:
+    'By reference: removes the reference, and the image when that was its last one and it has no children. ' +
+    'By id: removes the image and its reference; refused when it has children or several references, unless --force. ' +
+    'The log keeps what was there.',
+  examples: [
+    ['imagelog rm shop/app:1.0', 'remove a reference, and the image that only it named'],
+    ['imagelog rm --reason "CVE-2026-1234" cb4c372bec4c', 'remove an image, and keep why'],
+    ['imagelog rm --force cb4c372bec4c', 'remove an image that others were made from'],
+    ['imagelog rm $(imagelog images --quiet --filter dangling=true)', 'remove what nothing names or uses'],
+  ],
+  arguments: [['references, ids or the first digits of ids']],
+  options: [option('--force', 'also when it has children or other references')],
+  action: rm,
+});
+
+/** One thing that a removal did. */
+type Removal =
+  | { readonly untagged: string; readonly image: ImageId }
+  | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
+
+async function rm(
+  context: CommandContext,
+  names: readonly string[],
+  { force = false }: { readonly force?: boolean },
+): Promise<void> {
+  await using store = await openFor(context, 'free');
+  const failures: unknown[] = [];
+  for (const name of names) {
+    try {
+      await remove(context, store, name, force);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof StoreError)) throw error;
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'some names could not be removed');
+}
+
+async function remove(context: CommandContext, store: EventStore, name: string, force: boolean): Promise<void> {
+  const { id, reference } = findImage(store, name);
+  if (reference === undefined) await removeById(context, store, id, force);
+  else await removeReference(context, store, reference, force);
+}
+
+async function removeById(context: CommandContext, store: EventStore, id: ImageId, force: boolean): Promise<void> {
+  const children = store.children(id);
+  const references = store.references(id);
+  if (!force && children.length > 0) {
+    throw inUse(id, `${children.length} other image${children.length === 1 ? ' was' : 's were'} made from it`);
+  }
+  if (!force && references.length > 1) throw inUse(id, `it has ${references.length} references`);
+  await deleteImage(context, store, id);
+}
+
+async function removeReference(
+  context: CommandContext,
+  store: EventStore,
+  reference: string,
+  force: boolean,
+): Promise<void> {
+  const entry = referenceEntry(store, reference);
+  const images = new Set((entry?.platforms ?? []).map(({ image }) => image));
+  if (entry !== undefined) images.add(entry.image);
+  const isLast = (id: ImageId): boolean => store.references(id).every((each) => each === reference);
+  const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
+  const [only] = orphans;
+  if (images.size === 1 && only !== undefined) {
+    // Reference and image go in one transaction: no reader sees the image without its name.
+    await deleteImage(context, store, only);
+    return;
+  }
+  const image = entry?.image ?? store.resolve(reference);
+  await store.untag(reference, context.write);
+  await tell(context, { untagged: reference, image });
+  for (const id of orphans) await deleteImage(context, store, id);
+}
+
+async function deleteImage(context: CommandContext, store: EventStore, id: ImageId): Promise<void> {
+  const references = store.references(id);
+  const layers = await store.delete(id, context.write);
+  for (const reference of references) await tell(context, { untagged: reference, image: id });
+  await tell(context, { deleted: id, layers: layers.map(({ chainId }) => chainId) });
+}
+
+async function tell(context: CommandContext, removal: Removal): Promise<void> {
+  if (context.json) return await writeJson(context, removal);
+  if ('untagged' in removal) {
+    if (!context.quiet) await context.out.line(`untagged ${printable(familiarReference(removal.untagged))}`);
+    return;
+  }
+  if (context.quiet) return await context.out.line(removal.deleted);
+  const { length } = removal.layers;
+  const freed = length === 0 ? '' : `, and ${length} layer${length === 1 ? '' : 's'} that nothing else used`;
+  await context.out.line(`deleted ${context.colors.yellow(removal.deleted)}${freed}`);
+}
+
+function inUse(id: ImageId, why: string): StoreError {
+  return new StoreError('IMAGE_IN_USE', `cannot remove the image ${id}: ${why}`, { data: { image: id } });
+}

@@ -1,0 +1,70 @@
+import { pipeline } from 'node:stream/promises';
+import { type FileContent, writeArchiveFile } from '../archive-target.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { openFor } from '../open-for.js';
+import { option } from '../option-values.js';
+import { type Progress, progressBar } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
+
+interface SaveFlags {
+  readonly output?: string;
+  readonly format: 'docker' | 'oci';
+}
+
+/** `imagelog save`: writes an archive to a file, whole or not at all, or to the standard output. */
+export const saveGrammar: Grammar = () => ({
+  about:
+    'The same images give the same bytes. A file appears whole or not at all. ' +
+    'A name without a tag saves all of its tags.',
+  examples: [
+    ['imagelog save shop/app:1.0 -o app.tar', 'save one image'],
+    ['imagelog save shop/app shop/db:3 -o shop.tar', 'save every tag of one name, and one of another'],
+    ['imagelog save --format oci shop/app:1.0 -o app-oci.tar', 'save as an OCI image layout'],
+    ['imagelog save shop/app:1.0 | docker load', 'give it to Docker'],
+  ],
+  arguments: [['references, ids or the first digits of ids']],
+  options: [
+    option('-o, --output <file>', 'the archive; `-`, or none at all, is the standard output'),
+    option('--format <format>', 'layout of the archive').choices(['docker', 'oci']).default('docker'),
+  ],
+  action: save,
+});
+
+async function save(context: CommandContext, names: readonly string[], flags: SaveFlags): Promise<void> {
+  const { output = '-', format } = flags;
+  if (output === '-' && context.out.isTerminal) {
+    throw new UsageError('an archive is not for a terminal: name a file with -o, or give it to a program');
+  }
+  await using store = await openFor(context, 'read');
+  const progress = progressBar(context, output === '-' ? 'saving' : printable(output));
+  let written = 0;
+  const count: Progress['update'] = (bytes, total) => {
+    written = bytes;
+    progress.update(bytes, total);
+  };
+  try {
+    const { signal } = context;
+    const options = { format, onProgress: count, signal };
+    const archive: FileContent = {
+      writeTo: (file) => store.saveTo(file, names, options),
+      stream: () => store.save(names, options),
+    };
+    if (output === '-') await pipeline(archive.stream(), context.out.stream, { end: false, signal });
+    else await writeArchiveFile(archive, output, signal);
+  } finally {
+    progress.end();
+  }
+  if (output !== '-') await tell(context, names, { output, format, bytes: written });
+}
+
+async function tell(
+  context: CommandContext,
+  names: readonly string[],
+  { output, format, bytes }: { readonly output: string; readonly format: string; readonly bytes: number },
+): Promise<void> {
+  if (context.json) return await writeJson(context, { file: output, format, names, bytes });
+  if (!context.quiet)
+    await context.out.line(`saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(bytes)}`);
+}

@@ -1,0 +1,66 @@
+import type { StoreStats } from '../../store/event-store.js';
+import type { Grammar } from '../command.js';
+import { type CommandContext, writeJson } from '../context.js';
+import { openReading, type Reading } from '../open-for.js';
+import { pad, widest } from '../render/display-width.js';
+import { localText, printable, sizeText, utcText } from '../render/text.js';
+
+/** `imagelog stats`: what there is or was, in numbers. */
+export const statsGrammar: Grammar = () => ({
+  examples: [
+    ['imagelog stats', 'count images, references, layers and events'],
+    ['imagelog stats --json | jq .blobBytes', 'take one number'],
+  ],
+  action: stats,
+});
+
+async function stats(context: CommandContext): Promise<void> {
+  await using reading = await openReading(context);
+  const { directory } = reading.store;
+  const { createdAt, lastEventAt, ...numbers } = statsOf(reading);
+  if (context.json) {
+    const times = {
+      createdAt: utcText(createdAt),
+      lastEventAt: lastEventAt === undefined ? null : utcText(lastEventAt),
+    };
+    return await writeJson(context, { directory, ...numbers, ...times });
+  }
+  const { colors, io } = context;
+  const { blobs, blobBytes } = numbers;
+  const files = blobs === null || blobBytes === null ? '' : ` in ${blobs} files of ${sizeText(blobBytes)}`;
+  const rows: (readonly [name: string, value: string])[] = [
+    ['directory', printable(directory)],
+    ['store id', numbers.storeId],
+    ['created', localText(createdAt, io.timeZone)],
+    ['last event', lastEventAt === undefined ? 'none' : localText(lastEventAt, io.timeZone)],
+    ['events', String(numbers.events)],
+    ['images', `${numbers.images}, ${numbers.heads} of them without children`],
+    ['references', String(numbers.references)],
+    ['layers', `${numbers.layers}${files}`],
+  ];
+  for (const name of numbers.damagedLogs) rows.push(['damaged log', `${name}; remove the folder when nobody needs it`]);
+  const width = widest(rows.map(([name]) => name));
+  for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
+}
+
+/** The numbers of a store of which nobody knows how many files it had. */
+interface PastStats extends Omit<StoreStats, 'blobs' | 'blobBytes'> {
+  readonly blobs: number | null;
+  readonly blobBytes: number | null;
+}
+
+function statsOf({ store, images, seq, eventTime, isPast }: Reading): PastStats {
+  const present = store.stats();
+  if (!isPast) return present;
+  return {
+    ...present,
+    events: seq,
+    images: images.len(),
+    heads: images.heads().size,
+    references: images.referenceEntries().length,
+    layers: images.layers.map().size,
+    blobBytes: null,
+    blobs: null,
+    lastEventAt: eventTime,
+  };
+}

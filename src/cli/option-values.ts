@@ -1,0 +1,123 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { StoreError } from '../errors.js';
+import { parseDigest } from '../model/digest.js';
+import { parsePlatform } from '../model/platform.js';
+import { parseReference } from '../model/reference.js';
+import { parseMoment } from '../model/timestamp.js';
+import type { When } from '../store/past/audit.js';
+import type { EventStore } from '../store/event-store.js';
+
+/** Returns an option, and what reads its value. */
+export function option<Value>(
+  flags: string,
+  description: string,
+  parse?: (text: string, before: Value) => Value,
+): Option {
+  const made = new Option(flags, description);
+  return parse === undefined ? made : made.argParser(parse);
+}
+
+/** Returns a parser of whole numbers of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** Returns a parser of points in time, as `parseWhen` reads them. */
+export function pointInTime(now: () => number): (text: string) => When {
+  return (text) => {
+    const when = parseWhen(text, now());
+    if (when !== undefined) return when;
+    throw new InvalidArgumentError(WHEN_EXPECTED);
+  };
+}
+
+/** Returns `text`, which is a digest. */
+export function digestText(text: string): string {
+  return checked(text, parseDigest);
+}
+
+/** Returns `text`, which is a platform. */
+export function platformName(text: string): string {
+  return checked(text, parsePlatform);
+}
+
+/** Returns `text`, which is a reference. */
+export function referenceName(text: string): string {
+  return checked(text, parseReference);
+}
+
+/** Collects the values of an option that may be repeated. */
+export function repeated(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function checked(text: string, parse: (text: string) => unknown): string {
+  try {
+    parse(text);
+    return text;
+  } catch (error) {
+    if (error instanceof StoreError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+}
+
+/** The word for the end of the log, whatever the clock says. */
+export const NOW = 'now';
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+const SEQ = /^#?(\d+)$/;
+const DURATION = /^(?:\d+(?:ms|[smhdw]))+$/;
+
+/** What to say of a text that `parseWhen` does not understand. */
+export const WHEN_EXPECTED = 'It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z, now, or the number of an event.';
+
+/** What to say of points in time in a help text. */
+export const WHEN_HELP =
+  'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now. ' +
+  'A date is the end of that day. What has no zone is UTC.';
+
+/**
+ * Returns the point in time that a person means by `text`: the number of an event, with or without `#`; a length of time before
+ * now (`2h`, `1d12h`); a date or RFC 3339, as the store takes them; or `now`. Undefined for everything else.
+ */
+export function parseWhen(text: string, nowMs: number): When | undefined {
+  const seq = SEQ.exec(text)?.[1];
+  if (seq !== undefined) return Number.isSafeInteger(Number(seq)) ? Number(seq) : undefined;
+  if (text === NOW) return text;
+  if (DURATION.test(text)) {
+    const date = new Date(nowMs - durationMs(text));
+    return Number.isNaN(date.getTime()) ? undefined : date;
+  }
+  return parseMoment(text) === undefined ? undefined : text;
+}
+
+/** Returns `when` as `store` takes it. */
+export function whenIn(store: EventStore, when: When): When {
+  return when === NOW ? store.log.head.seq : when;
+}
+
+/** Returns the first and the last millisecond of `when`; undefined for an event, whose moment only the log knows. */
+export function momentsOf(when: When, nowMs: number): { readonly first: number; readonly last: number } | undefined {
+  if (typeof when === 'number') return undefined;
+  if (typeof when === 'string' && when !== NOW) return parseMoment(when);
+  const time = when === NOW ? nowMs : when.getTime();
+  return { first: time, last: time };
+}
+
+function durationMs(text: string): number {
+  let sum = 0;
+  for (const [, count, unit = ''] of text.matchAll(/(\d+)(ms|[smhdw])/g)) sum += Number(count) * (UNIT_MS[unit] ?? 0);
+  return sum;
+}

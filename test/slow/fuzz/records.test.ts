@@ -1,0 +1,58 @@
+import test from 'ava';
+import { Packr } from 'msgpackr';
+import { formatEventRow, parseEventRow } from '../../../src/log/rows.js';
+import { leafInput } from '../../../src/log/merkle.js';
+import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
+import { nodeSha256 } from '../../../src/store/files/files.js';
+import { anyEvent } from '../../support/event-arbitraries.js';
+import { allowedFailure } from './allowed-failure.js';
+import { fuzz } from './fuzz.js';
+import { mutated } from './mutations.js';
+
+const CODES = ['LOG_CORRUPT', 'STORE_FORMAT_UNSUPPORTED'] as const;
+
+test('a record is decoded to an event that is encoded and decoded to itself, or refused', async (t) => {
+  await fuzz(
+    t,
+    mutated(anyEvent().map(encodeRecord)),
+    async (bytes) => {
+      const event = await allowedFailure(() => decodeRecord(bytes), CODES);
+      if (event !== undefined) t.deepEqual(decodeRecord(encodeRecord(event)), event);
+    },
+    2_000,
+  );
+});
+
+test('a record is read as msgpackr reads it, value by value, or refused', async (t) => {
+  const packr = new Packr({ useRecords: false });
+  await fuzz(
+    t,
+    mutated(anyEvent().map(encodeRecord)),
+    async (bytes) => {
+      const event = await allowedFailure(() => decodeRecord(bytes), CODES);
+      if (event === undefined) return;
+      // What it gives of a Buffer are Buffers.
+      t.deepEqual(packr.unpack(new Uint8Array(bytes)), packr.unpack(new Uint8Array(encodeRecord(event))));
+    },
+    2_000,
+  );
+});
+
+test('the row of an event whose bytes were changed is refused, also with a right hash over a record of another seq', async (t) => {
+  await fuzz(t, mutated(anyEvent().map((event) => formatEventRow(encodeRecord(event), nodeSha256))), async (row) => {
+    const seq = 7;
+    const event = await allowedFailure(() => parseEventRow(row, seq, nodeSha256), CODES);
+    t.true(event === undefined || event.seq === seq);
+  });
+});
+
+test('a row with a right hash over any record gives the event of its seq, or is refused', async (t) => {
+  await fuzz(t, mutated(anyEvent().map(encodeRecord)), async (record) => {
+    const input = leafInput(record);
+    const row = Uint8Array.from([...nodeSha256(input), ...input]);
+    const seq = (await allowedFailure(() => decodeRecord(record), CODES))?.seq ?? 1;
+    const event = await allowedFailure(() => parseEventRow(row, seq, nodeSha256), CODES);
+    t.true(event === undefined || event.seq === seq);
+    t.is(await allowedFailure(() => parseEventRow(row, seq + 1, nodeSha256), CODES), undefined);
+  });
+});
