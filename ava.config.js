@@ -25,6 +25,8 @@ function temporaryInMemory() {
     if (bavail * bsize < ROOM_BYTES) return {};
     const directory = mkdtempSync(`${MEMORY}/imagelog-`);
     process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    // ava ends by itself when interrupted; other signals would leave the directory in memory.
+    for (const signal of ['SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
     return { TMPDIR: directory };
   } catch {
     // No memory file system, as on a Mac: the disk will do.

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
@@ -8,25 +8,31 @@ import { dts } from 'rollup-plugin-dts';
  * Bundles the compiler's output into what is published: dist/index.js, dist/cli.js, the chunks they load on demand, and
  * the declarations. Reading 200 modules of ours and 300 of packages takes longer than opening a store.
  *
- * External: level and msgpackr, which find a native addon beside themselves, and abstract-level, which must be level's own.
- * RxJS is bundled, as Node loads all of its CommonJS build otherwise. Its observables work with those of the caller's
- * RxJS, which asks for methods, not for classes.
+ * External is only level, which finds a native addon beside itself. RxJS is bundled, as Node loads all of its CommonJS
+ * build otherwise; its observables work with those of the caller's RxJS, which asks for methods, not for classes. What
+ * is CommonJS must be bundled: esbuild gives it no `require` in a module that it makes of the caller's program.
  */
 
 const root = import.meta.dirname;
 const library = join(root, 'dist/src/index.js');
 const command = join(root, 'dist/src/cli/main.js');
 const openStore = join(root, 'dist/src/store/open/open-store.js');
-const external = [/^node:/, /^(level|abstract-level|msgpackr)$/];
+const external = [/^node:/, 'level'];
 
-/** RxJS gives Node its CommonJS build, of which nothing can be left out. */
-const rxjsInModules = {
-  name: 'rxjs-in-modules',
-  resolveId: (id) => (id === 'rxjs' ? join(root, 'node_modules/rxjs/dist/esm/index.js') : null),
+/**
+ * Packages that give Node more than is of use: RxJS its CommonJS build, of which nothing can be left out, and msgpackr
+ * an addon that decodes long strings, while records have a decoder of ours.
+ */
+const leaner = { rxjs: 'rxjs/dist/esm/index.js', msgpackr: 'msgpackr/index.js' };
+const leanerPackages = {
+  name: 'leaner-packages',
+  resolveId: (id) => (Object.hasOwn(leaner, id) ? join(root, 'node_modules', leaner[id]) : null),
 };
 
 const finished = {
   name: 'finished',
+  // A chunk of an older build would be published too.
+  buildStart: () => rmSync(join(root, 'dist/chunks'), { recursive: true, force: true }),
   generateBundle(_, bundle) {
     const modules = Object.values(bundle).flatMap(({ moduleIds }) => moduleIds ?? []);
     this.emitFile({ type: 'asset', fileName: 'LICENSES.txt', source: licenses(modules) });
@@ -36,16 +42,23 @@ const finished = {
 
 /** One chunk for what works on stores, one for the commands; the entries keep theirs, rare decoders have their own. */
 function chunkOf(id, { getModuleInfo }) {
-  const closure = (entry, reached = new Set()) => {
-    if (reached.has(entry)) return reached;
-    reached.add(entry);
-    for (const imported of getModuleInfo(entry)?.importedIds ?? []) closure(imported, reached);
-    return reached;
-  };
-  if (closure(library).has(id) || closure(command).has(id)) return undefined;
-  if (closure(openStore).has(id)) return 'store';
+  if (isReached(id, library, getModuleInfo) || isReached(id, command, getModuleInfo)) return undefined;
+  if (isReached(id, openStore, getModuleInfo)) return 'store';
   if (id.startsWith(join(root, 'dist/src/cli/'))) return 'commands';
   return id.includes('node_modules') || id.endsWith('-decoder.js') ? undefined : 'store';
+}
+
+const closures = new Map();
+
+/** Whether loading the module `from` loads the module `id` too. */
+function isReached(id, from, getModuleInfo) {
+  const reached = closures.get(from) ?? new Set([from]);
+  if (!closures.has(from)) {
+    closures.set(from, reached);
+    // A set visits what is added during the visit.
+    for (const each of reached) for (const imported of getModuleInfo(each)?.importedIds ?? []) reached.add(imported);
+  }
+  return reached.has(id);
 }
 
 /** The licenses of all packages that `modules` are of: each asks to be kept beside its code. */
@@ -70,7 +83,12 @@ export default [
   {
     input: { index: library, cli: command },
     external,
-    plugins: [rxjsInModules, nodeResolve({ exportConditions: ['node'] }), commonjs(), finished],
+    plugins: [
+      leanerPackages,
+      nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
+      commonjs({ include: /node_modules/ }),
+      finished,
+    ],
     onLog,
     output: {
       dir: join(root, 'dist'),

@@ -1,9 +1,13 @@
+#!/usr/bin/env node
 import module from 'node:module';
+import { join } from 'node:path';
 import { Interruption, interruptionExitCodes, type InterruptionSignal } from './exit-codes.js';
 
-// Node 22.8 and newer keep compiled code from one run to the next; what is imported above is compiled before.
-(module as { readonly enableCompileCache?: () => unknown }).enableCompileCache?.();
-const { run } = await import('./run.js');
+// From Node 22 on, compiled code is kept for the next command. Not in the directory for temporary files, as Node would
+// have it: there others could put code into our way.
+const { enableCompileCache } = module as { enableCompileCache?(directory: string): unknown };
+const cache = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && join(process.env['HOME'], '.cache'));
+if (cache) enableCompileCache?.(join(cache, 'imagelog'));
 
 const controller = new AbortController();
 
@@ -15,6 +19,8 @@ for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[])
   });
 }
 
+// Loaded now, so that its compiled code is kept too.
+const { run } = await import('./run.js');
 let isInputUsed = false;
 process.exitCode = await run(process.argv.slice(2), {
   // Made when a command reads it: most do not.

@@ -1,7 +1,7 @@
 import type { Digest } from '../../model/digest.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
-import type { StoreContext } from '../context.js';
 import { Mutex } from '../files/files.js';
+import type { StoreContext } from '../context.js';
 import type { BackupOptions, BackupReport } from './backup-layout.js';
 import type { FixedStore } from './write-backup.js';
 import { loadCode } from '../../errors.js';

@@ -1,0 +1,140 @@
+import { mkdtempSync } from 'node:fs';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nodeResolve } from '@rollup/plugin-node-resolve';
+import test, { type ExecutionContext } from 'ava';
+import { build } from 'esbuild';
+import { rollup } from 'rollup';
+import { projectRoot } from '../support/fixtures.js';
+import { archivePath } from '../store/fixture-archives.js';
+import { runProgram } from './run-program.js';
+
+/** Where the package is installed, beside its dependencies; each test has files of its own here. */
+const folder = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
+
+/** Uses what loads code on demand: the database, archives, decoders of layers, verification. */
+const PROGRAM = `
+async function main({ openStore, verifyStore, isStoreError }, { firstValueFrom, isObservable, map }) {
+  const [directory, ...archives] = process.argv.slice(2);
+  const store = await openStore(directory, { actor: 'bundle' });
+  const first = firstValueFrom(store.log.events$.pipe(map(({ type }) => type)));
+  const config = { os: 'linux', architecture: 'amd64', config: {}, rootfs: { type: 'layers', diff_ids: [] } };
+  const id = await store.create(new TextEncoder().encode(JSON.stringify(config)));
+  for (const archive of archives) await store.load(archive);
+  const missing = await openStore(directory + '-none', { create: false }).catch((error) => error);
+  const found = {
+    isObservable: isObservable(store.log.events$),
+    first: await first,
+    os: store.get(id).operatingSystem(),
+    images: store.len(),
+    violations: [...await store.verify()],
+    code: isStoreError(missing) ? missing.code : String(missing),
+  };
+  await store.close();
+  console.log(JSON.stringify({ ...found, after: await verifyStore(directory) }));
+}
+`;
+const IMPORTING = `import * as imagelog from 'imagelog';\nimport * as rxjs from 'rxjs';\n${PROGRAM}main(imagelog, rxjs);`;
+const REQUIRING = `${PROGRAM}main(require('imagelog'), require('rxjs'));`;
+const ARCHIVES = ['docker25-all.tar', 'oci-zstd.tar'].map(archivePath);
+const FOUND = {
+  isObservable: true,
+  first: 'ImageCreated',
+  os: 'linux',
+  images: 6,
+  violations: [],
+  code: 'STORE_NOT_FOUND',
+  after: [],
+};
+
+test.before('install the package as npm packs it', async () => {
+  const [{ filename }] = JSON.parse(
+    await runProgram('npm', 'pack', projectRoot, '--ignore-scripts', '--json', '--pack-destination', folder),
+  ) as [{ readonly filename: string }];
+  const installed = join(folder, 'node_modules', 'imagelog');
+  await mkdir(installed, { recursive: true });
+  await runProgram('tar', '-xzf', join(folder, filename), '-C', installed, '--strip-components=1');
+  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  for (const dependency of Object.keys(dependencies)) {
+    await symlink(join(projectRoot, 'node_modules', dependency), join(folder, 'node_modules', dependency));
+  }
+});
+
+test.after.always('remove what was installed', () => rm(folder, { recursive: true }));
+
+/** Runs the program `name` in the folder, where it finds only what is installed there. */
+async function runs(t: ExecutionContext, name: string): Promise<void> {
+  const program = join(folder, name);
+  const printed = await runProgram(process.execPath, program, `${program}.store`, ...ARCHIVES);
+  t.deepEqual(JSON.parse(printed), FOUND);
+}
+
+async function source(name: string, text: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return path;
+}
+
+test('a program imports the package', async (t) => {
+  await source('imports.mjs', IMPORTING);
+  await runs(t, 'imports.mjs');
+});
+
+test('a CommonJS program requires the package', async (t) => {
+  await source('requires.cjs', REQUIRING);
+  await runs(t, 'requires.cjs');
+});
+
+for (const [format, extension] of [
+  ['esm', 'mjs'],
+  ['cjs', 'cjs'],
+] as const) {
+  test(`a program that esbuild bundles with us as ${format} runs`, async (t) => {
+    const entry = await source(`for-${format}.mjs`, IMPORTING);
+    const outfile = join(folder, `bundled.${extension}`);
+    await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format, external: ['level'] });
+    await runs(t, `bundled.${extension}`);
+  });
+}
+
+test('a program that rollup bundles with us runs', async (t) => {
+  const bundle = await rollup({
+    input: await source('for-rollup.mjs', IMPORTING),
+    external: ['level'],
+    plugins: [nodeResolve()],
+    onLog: (_, log) => t.is(log.code, 'CIRCULAR_DEPENDENCY', log.message),
+  });
+  await bundle.write({ dir: join(folder, 'rolled'), entryFileNames: '[name].mjs' });
+  await runs(t, join('rolled', 'for-rollup.mjs'));
+});
+
+test('the installed command loads an archive and lists its images', async (t) => {
+  const command = join(folder, 'node_modules', 'imagelog', 'dist', 'cli.js');
+  const store = join(folder, 'store');
+  await runProgram(process.execPath, command, '--store', store, 'load', ...ARCHIVES);
+  const ids = (await runProgram(process.execPath, command, '--store', store, 'images', '-q')).trim().split('\n');
+  t.is(new Set(ids).size, FOUND.images - 1);
+});
+
+test('the package is small: at most 60 files, and nothing of the checkout', async (t) => {
+  const output = await runProgram('npm', 'pack', projectRoot, '--ignore-scripts', '--json', '--dry-run');
+  const [{ files }] = JSON.parse(output) as [{ readonly files: readonly { readonly path: string }[] }];
+  t.true(files.length <= 60, String(files.length));
+  t.deepEqual(
+    files
+      .map(({ path }) => path)
+      .filter((path) => /^(src|projections|test|scripts|dist\/(src|test|scripts))\//.test(path)),
+    [],
+  );
+});
+
+test('the package exports at most 120 names', async (t) => {
+  const declarations = await readFile(join(folder, 'node_modules', 'imagelog', 'dist', 'index.d.ts'), 'utf8');
+  const names = [...declarations.matchAll(/^export (?:type )?\{([^}]*)\};$/gm)].flatMap(([, list = '']) =>
+    list.split(','),
+  );
+  t.true(names.length > 100 && names.length <= 120, String(names.length));
+});
