@@ -41,10 +41,8 @@ const meetsArchive = /^(load|save).*\.ts$/;
 
 /**
  * The places inside src/store, from the ground up: each imports from itself and from those before it,
- * types included. Three files rank apart from their folders. They are ways in that `on-demand.ts`
- * loads, and start from the top what the rest of the folder does from below: opening makes the store
- * of all members, a rebuild of a closed store opens it at its end, and a verification reads backups,
- * which are verified by its own folder.
+ * types included. Two files rank apart from their folders, as ways in that `on-demand.ts` loads:
+ * opening makes the store of all members, and a rebuild of a closed store opens it at its end.
  */
 const storePlaces: readonly string[] = [
   'argument-types.ts',
@@ -67,7 +65,7 @@ const storePlaces: readonly string[] = [
   'erase.ts',
   'verify/',
   'backup/',
-  'verify/verify-store.ts',
+  'verify-store.ts',
   'rebuild/',
   'event-store.ts',
   'archives/',
