@@ -16,6 +16,8 @@ import { dts } from 'rollup-plugin-dts';
 const root = import.meta.dirname;
 const library = join(root, 'dist/src/index.js');
 const command = join(root, 'dist/src/cli/main.js');
+// All that help needs: the entry loads it on demand, after the cache of compiled code is on.
+const grammar = join(root, 'dist/src/cli/run.js');
 const openStore = join(root, 'dist/src/store/open/open-store.js');
 const external = [/^node:/, 'level'];
 
@@ -42,7 +44,7 @@ const finished = {
 
 /** One chunk for what works on stores, one for the commands; the entries keep theirs, rare decoders have their own. */
 function chunkOf(id, { getModuleInfo }) {
-  if (isReached(id, library, getModuleInfo) || isReached(id, command, getModuleInfo)) return undefined;
+  if ([library, command, grammar].some((entry) => isReached(id, entry, getModuleInfo))) return undefined;
   if (isReached(id, openStore, getModuleInfo)) return 'store';
   if (id.startsWith(join(root, 'dist/src/cli/'))) return 'commands';
   return id.includes('node_modules') || id.endsWith('-decoder.js') ? undefined : 'store';
