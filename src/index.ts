@@ -107,7 +107,6 @@ export {
   idFromDigest,
   type ImageId,
   parseDigest,
-  type Sha256,
 } from './model/digest.js';
 export { type History, newHistory } from './model/history.js';
 export { clone, type Image, newFromJSON, newImage } from './model/image.js';

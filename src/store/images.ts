@@ -1,6 +1,6 @@
 import { childrenOf, headsOf, parentOf, searchImage } from '../../projections/images.js';
 import type { Page, Views } from '../../projections/views.js';
-import { type Digest, digestOf, type ImageId, type Sha256 } from '../model/digest.js';
+import { type Digest, digestOf, type ImageId } from '../model/digest.js';
 import { mustBeString } from './argument-types.js';
 import {
   BUILT_LOCALLY_KEY,
@@ -266,7 +266,6 @@ interface ImageStoreParts extends ImageReaderParts {
   readonly holds?: LayerHolds | undefined;
   readonly actor: string;
   readonly now: () => number;
-  readonly hash: Sha256;
 }
 
 /**
@@ -282,11 +281,11 @@ export class ImageStore extends ImageReader implements Store {
   }
 
   async create(config: Uint8Array, options: WriteOptions = {}): Promise<ImageId> {
-    const { views, policy, heldLayers, hash } = this.#parts;
+    const { views, policy, heldLayers } = this.#parts;
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
     // The caller may reuse its buffer while the command waits.
     const bytes = new Uint8Array(config);
-    const incoming: NewImage = { id: digestOf(bytes, hash) as ImageId, config: bytes, image: newFromJSON(bytes) };
+    const incoming: NewImage = { id: digestOf(bytes) as ImageId, config: bytes, image: newFromJSON(bytes) };
     const decide = decideCreate(incoming, policy);
     const chainId = chainOf(incoming.image);
     if (heldLayers === undefined || chainId === undefined) return (await this.#submit(decide, options)).id;

@@ -17,7 +17,6 @@ import { NamedConsumers } from './consumers/named-consumers.js';
 import { ConfigCache, imageDetails, ImageStore } from './images.js';
 import type { Decide } from './commands/decision.js';
 import { Eraser, refuseErased } from './commands/erase.js';
-import { nodeSha256 } from './files/files.js';
 import { type Evidence, LogEvidence, StoreEvidence } from './evidence.js';
 import { KeptStates, OwnProjectionSet } from './own-projections.js';
 import { EventReader } from './follow/event-reader.js';
@@ -151,7 +150,6 @@ function wireImages(
     heldLayers,
     actor,
     now,
-    hash: nodeSha256,
   });
 }
 

@@ -1,8 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { When } from '../../store/past/audit.js';
 import { StoreError } from '../../errors.js';
-import { eventTypes } from '../../log/record.js';
-import type { EventType } from '../../model/events.js';
+import { type EventType, eventTypes } from '../../model/events.js';
 import { parseDigest } from '../../model/digest.js';
 import { parsePlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';

@@ -13,7 +13,6 @@ import {
   tilesOfTree,
 } from '../../log/merkle.js';
 import { HASH_BYTES } from '../../model/digest.js';
-import { nodeSha256 } from '../files/files.js';
 
 /** A file of the tree in a backup. */
 interface TreeFile {
@@ -48,7 +47,7 @@ export function* treePaths(size: number): Generator<string> {
 export async function* treeFiles(options: TreeFilesOptions): AsyncGenerator<TreeFile> {
   const { log, head, knownSize } = options;
   const firstNew = Math.floor(knownSize / TILE_WIDTH);
-  const frontier = await Frontier.read(log, firstNew * TILE_WIDTH, nodeSha256);
+  const frontier = await Frontier.read(log, firstNew * TILE_WIDTH);
   const grown = new Map<string, Uint8Array>();
   for await (const { index, records } of bundles(options, firstNew)) {
     const tile = tileOfTree(0, index, head.seq);

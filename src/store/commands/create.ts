@@ -3,7 +3,6 @@ import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import { checkHistory, checkOS, type Image } from '../../model/image.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { EventBody } from '../../model/events.js';
-import { nodeSha256 } from '../files/files.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
 /** Which images a store takes. */
@@ -99,7 +98,7 @@ export function imageCreated({ id, config, image }: NewImage): EventBody {
 
 /** Returns the chain of an image's layers; undefined when it has none. */
 export function chainOf(image: Image): ChainId | undefined {
-  const chainId = image.rootFS.chainID(nodeSha256);
+  const chainId = image.rootFS.chainID();
   return chainId === '' ? undefined : (chainId as ChainId);
 }
 

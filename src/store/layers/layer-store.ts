@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type ChainId, type DiffId, type Digest, digestFromHash, type ImageId } from '../../model/digest.js';
 import { createChainId } from '../../model/rootfs.js';
-import { nodeSha256 } from '../files/files.js';
 import { type Command, type CommandPort, type Origin, originOf } from '../writer.js';
 import { type Decide, type HoldCounts, unchanged } from '../commands/decision.js';
 import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions } from '../event-store.js';
@@ -18,7 +17,7 @@ import { decideRegister, decideRelease, layerNotFound, type NewLayer } from '../
 export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
   // The chain of one layer is its diff id, so a parent chain can stand where the first diff id would.
   const below: string | undefined = parent;
-  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId], nodeSha256) as ChainId;
+  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId]) as ChainId;
 }
 
 /** Counts the callers that hold each chain, and knows which chains are going. Holds are of this process and end with it. */

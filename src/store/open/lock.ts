@@ -1,7 +1,7 @@
 import { lstat, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
-import { checkUnlocked } from '../../log/open-level.js';
+import { checkUnlocked } from '../../log/leveldb/open-level.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { ioFailure, readRegularFile, replaceHint, systemCode } from '../files/files.js';
 

@@ -4,7 +4,7 @@ import { StoreError } from '../../errors.js';
 import { eventKey } from '../../log/rows.js';
 import { parseRecordFile, parseWriteBatch } from '../../log/leveldb/log-files.js';
 import type { Database } from '../../log/log.js';
-import { openLevel } from '../../log/open-level.js';
+import { openLevel } from '../../log/leveldb/open-level.js';
 import { ioFailure, readRegularFile, writeDurableFile } from '../files/files.js';
 
 /** Times that a log is opened before its disk is given up: a fault that does not last is not told. */

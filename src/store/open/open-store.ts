@@ -8,12 +8,11 @@ import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
 import type { EventStore, LayerGetReleaser, OpenOptions } from '../event-store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { LevelLog } from '../../log/level-log.js';
+import { LevelLog } from '../../log/leveldb/level-log.js';
 import {
   ioFailure,
   isThere,
   makeDurableDirectory,
-  nodeSha256,
   removeTemporaryFiles,
   syncDirectory,
   syncFiles,
@@ -130,7 +129,7 @@ export async function makeLog(directory: string): Promise<void> {
   if (await isThere(location)) return needOwnFiles(location);
   const making = temporaryPath(directory);
   try {
-    const log = await LevelLog.open(making, { createIfMissing: true, hash: nodeSha256 });
+    const log = await LevelLog.open(making, { createIfMissing: true });
     await log.close();
     await syncFiles(making);
     // A crash before the rename leaves what the next open removes; after it, an empty log, which the next open takes up.
@@ -201,7 +200,6 @@ function openLogForReading(directory: string): Promise<LevelLog> {
   return LevelLog.open(join(directory, 'log'), {
     createIfMissing: false,
     readOnly: true,
-    hash: nodeSha256,
     openDatabase: openDatabaseReadOnly,
   });
 }
@@ -332,7 +330,6 @@ async function openLog(
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
-      hash: nodeSha256,
       openDatabase,
       freeBytes: () => freeBytes(directory),
       onNotice: options.onNotice,

@@ -22,7 +22,7 @@ import {
 } from '../../log/leveldb/log-files.js';
 import { BlockCache, compareKeys, type DatabaseFile, TableReader } from '../../log/leveldb/table.js';
 import type { Database } from '../../log/log.js';
-import { openFailure } from '../../log/open-level.js';
+import { openFailure } from '../../log/leveldb/open-level.js';
 import { ioFailure, systemCode } from '../files/files.js';
 
 /** Times that the files are opened while another process compacts them: each time one compaction later. */

@@ -2,7 +2,7 @@ import { readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../../src/log/log.js';
-import { openLevel } from '../../../src/log/open-level.js';
+import { openLevel } from '../../../src/log/leveldb/open-level.js';
 import { openDatabase } from '../../../src/store/open/open-database.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
