@@ -1,4 +1,4 @@
-import { BehaviorSubject, finalize, map, merge, type Observable, scan, Subject } from 'rxjs';
+import { BehaviorSubject, type Observable, scan, Subject } from 'rxjs';
 import type { StoredEvent } from '../src/model/events.js';
 import { SnapshotDamage, type SnapshotReader, type SnapshotWriter } from './snapshot-format.js';
 import { blobsProjection, layersProjection } from './layers.js';
@@ -14,7 +14,7 @@ import type { EncodedViews } from './views-codec.js';
  * database and no other projection, so that a replay from zero, a live feed and a
  * look into the past fold to the same view.
  */
-export interface Projection<View> {
+interface Projection<View> {
   readonly name: string;
   /** Changes whenever the same events fold to another view, or a view is written another way. */
   readonly version: number;
@@ -43,57 +43,6 @@ export interface StoredProjection<View> extends Projection<View> {
 
 /** Durable events in order, a page at a time: of a replay, or of one group of commands. */
 export type Page = readonly StoredEvent[];
-
-/** A view that follows a stream of pages. */
-interface LiveView<View> {
-  /** The view with every page that was emitted folded in. */
-  readonly current: View;
-  /** The current view, then the view after each page. */
-  readonly view$: Observable<View>;
-  /** Puts `view`, which is then its own, in the place of the current one: the pages to come are folded into that. */
-  replace(view: View): void;
-}
-
-/** What a page, or another view in its place, makes of a view. */
-type Change<View> = (view: View) => View;
-
-/**
- * Returns the view of `projection` over `pages$`, folded as pages are emitted into `start`, which is then its own. The
- * same pipeline serves a replay and the live feed.
- */
-export function followPages<View>(
-  projection: Projection<View>,
-  pages$: Observable<Page>,
-  start: View = projection.initial(),
-): LiveView<View> {
-  const view$ = new BehaviorSubject(start);
-  const others$ = new Subject<View>();
-  const folds$ = pages$.pipe(
-    finalize(() => others$.complete()),
-    map(
-      (page): Change<View> =>
-        (view) =>
-          foldPage(projection, view, page),
-    ),
-  );
-  const replacements$ = others$.pipe(
-    map(
-      (other): Change<View> =>
-        () =>
-          other,
-    ),
-  );
-  merge(folds$, replacements$)
-    .pipe(scan((view, change) => change(view), start))
-    .subscribe(view$);
-  return {
-    get current() {
-      return view$.value;
-    },
-    view$: view$.asObservable(),
-    replace: (view) => others$.next(view),
-  };
-}
 
 /** Returns `view` with the events of `page` folded in, in order. */
 function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
@@ -139,40 +88,48 @@ export interface ViewSet {
   end(): void;
 }
 
-/** Returns the store's views, over an empty log or going on from `start`, which are then its own. */
+/** What a page, or other views in their place, make of the views. */
+type Change = (views: Views) => Views;
+
+/**
+ * Returns the store's views, over an empty log or going on from `start`, which are then its own. The
+ * same pipeline serves a replay and the live feed.
+ */
 export function createViews(start?: Views): ViewSet {
-  const pages$ = new Subject<Page>();
+  const changes$ = new Subject<Change>();
   const folded$ = new Subject<Page>();
+  const views$ = new BehaviorSubject(viewsBy((name) => start?.[name] ?? storeProjections[name].initial()));
+  changes$.pipe(scan((views, change) => change(views), views$.value)).subscribe(views$);
   const views = {} as Views;
-  const replacers = new Map(viewNames.map((name) => [name, addView(views, name, pages$, start?.[name])]));
+  for (const name of viewNames) {
+    Object.defineProperty(views, name, { get: () => views$.value[name], enumerable: true });
+  }
   return {
     views,
     fold(page) {
-      // Subjects call their subscribers in turn and at once: when `next` returns, every view has the page.
-      pages$.next(page);
+      // Subjects call their subscribers at once: when `next` returns, every view has the page.
+      changes$.next((before) => viewsBy((name) => foldView(before, name, page)));
       folded$.next(page);
     },
     folded$: folded$.asObservable(),
     replace(other, names) {
-      for (const name of names) replacers.get(name)?.(other);
+      changes$.next((before) => viewsBy((name) => (names.includes(name) ? other : before)[name]));
     },
     end() {
-      pages$.complete();
+      changes$.complete();
       folded$.complete();
     },
   };
 }
 
-/** Returns what replaces the view. */
-function addView<Name extends ViewName>(
-  views: Views,
-  name: Name,
-  pages$: Observable<Page>,
-  start: Views[Name] | undefined,
-): (other: Views) => void {
-  const live = followPages(storeProjections[name], pages$, start);
-  Object.defineProperty(views, name, { get: () => live.current, enumerable: true });
-  return (other) => live.replace(other[name]);
+function foldView<Name extends ViewName>(views: Views, name: Name, page: Page): Views[Name] {
+  return foldPage(storeProjections[name], views[name], page);
+}
+
+function viewsBy(viewOf: <Name extends ViewName>(name: Name) => Views[Name]): Views {
+  const views: Partial<Record<ViewName, Views[ViewName]>> = {};
+  for (const name of viewNames) views[name] = viewOf(name);
+  return views as Views;
 }
 
 /**

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { StoreError } from '../errors.js';
 import {
   MAX_ARCHIVE_DESCRIPTORS,
@@ -9,7 +8,7 @@ import {
   MAX_LAYERS_PER_IMAGE,
 } from '../limits.js';
 import { EMPTY_LAYER_DIFF_ID, type Image, newFromJSON } from '../model/image.js';
-import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest, type Sha256 } from '../model/digest.js';
+import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest } from '../model/digest.js';
 import { requireLayer } from '../tar/layer-meter.js';
 import { ArchiveFile, type StagedLayer, type Staging } from './archive-files.js';
 import {
@@ -43,7 +42,6 @@ interface NamedLayer {
   readonly file: ArchiveFile | undefined;
 }
 
-const sha256: Sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 /** What a layer costs that was measured before: to look its file up, by name and by digest. */
 const STEPS_PER_LAYER = 4;
 /** Zero bytes of a tar without entries, whose layer a file of no bytes stands for too. */
@@ -83,7 +81,7 @@ export class ImageBuilder {
     }
     // Kept by the image: whoever decides about all of them at once does not hash them all at once.
     await this.#documents.spend(STEPS_PER_LAYER * diffIds.length);
-    image.rootFS.chainID(sha256);
+    image.rootFS.chainID();
     const config = { id: idFromDigest(file.digest), bytes, image, diffIds };
     this.#configs.set(file.digest, config);
     return config;

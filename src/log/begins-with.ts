@@ -1,4 +1,3 @@
-import { type Sha256, sha256 } from '../model/digest.js';
 import { equalHashes, type TreeHead, treeRoot } from './merkle.js';
 import type { Log } from './log.js';
 
@@ -7,8 +6,8 @@ import type { Log } from './log.js';
  * events. Reads a tile of each level.
  * @throws {StoreError} LOG_CORRUPT when the tree of the log is damaged
  */
-export async function beginsWith(log: Log, earlier: TreeHead, hash: Sha256 = sha256): Promise<boolean> {
+export async function beginsWith(log: Log, earlier: TreeHead): Promise<boolean> {
   const { seq, root } = log.head;
   if (earlier.size > seq) return false;
-  return equalHashes(earlier.root, earlier.size === seq ? root : await treeRoot(log, earlier.size, hash));
+  return equalHashes(earlier.root, earlier.size === seq ? root : await treeRoot(log, earlier.size));
 }

@@ -14,7 +14,7 @@ import {
 } from './note.js';
 import { checkInclusion, equalHashes, leafHash, type TreeHead } from './merkle.js';
 import { MAX_PROOF_BYTES, MAX_PROOF_HASHES } from '../limits.js';
-import { decodeStrictUtf8 } from './record-fields.js';
+import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { StoredEvent } from '../model/events.js';
 
 /*

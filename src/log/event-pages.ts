@@ -1,11 +1,10 @@
 import { StoreError, throwIfAborted } from '../errors.js';
-import type { Sha256 } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { eventKey, parseEntryRow, parseEventRow } from './rows.js';
 import type { LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
 /** Makes of a row, read at `seq`, what a page holds, after the row proved to be what was written there. */
-type ParseRow<Item> = (row: Uint8Array, seq: number, hash: Sha256) => Item;
+type ParseRow<Item> = (row: Uint8Array, seq: number) => Item;
 
 /** Gives rows in order: what is used of LevelDB's iterator. */
 interface Rows {
@@ -47,7 +46,7 @@ async function* parsedPages<Item>(
       // LevelDB reads the next page on its own thread while this one is checked and folded.
       ahead = nextRows(source, iterator, pageSize);
       const [from, step] = [expected, reverse ? -1 : 1];
-      const page = rows.map((row, at) => parse(row, from + at * step, source.hash));
+      const page = rows.map((row, at) => parse(row, from + at * step));
       expected += step * rows.length;
       yield page;
     }

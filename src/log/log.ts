@@ -1,5 +1,5 @@
 import type { Level } from 'level';
-import type { Digest, Sha256 } from '../model/digest.js';
+import type { Digest } from '../model/digest.js';
 import type { StoredEvent, Subject } from '../model/events.js';
 import type { StoredRows } from './stored-rows.js';
 import type { Frontier, Tile, TileReader } from './merkle.js';
@@ -216,7 +216,6 @@ export interface OpenRows {
 /** What the reading of a log's rows needs. */
 export interface LogSource {
   readonly database: Database;
-  readonly hash: Sha256;
   /** Returns what the database threw as the error that a caller can act on. */
   readonly failure: (cause: unknown) => StoreError;
   /** Called with each iterator that may stay open for long, and gives it back. It may be closed under its reader. */
@@ -252,12 +251,12 @@ export function headAt({ seq, time }: LogPoint, tree: Frontier | StoreError): He
  * Resolves with the last event of a log that was just opened.
  * @throws {StoreError} LOG_CORRUPT when it is damaged, or not the last one of its transaction
  */
-export async function readEnd({ database, hash, failure }: LogSource): Promise<LogPoint> {
+export async function readEnd({ database, failure }: LogSource): Promise<LogPoint> {
   const [row] = await lastEventRow(database).catch((cause: unknown) => {
     throw failure(cause);
   });
   if (row === undefined) return { seq: 0, time: 0 };
-  const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]), hash);
+  const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]));
   const end = transaction.first + transaction.count - 1;
   if (seq === end) return { seq, time };
   throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {

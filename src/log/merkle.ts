@@ -1,4 +1,5 @@
-import { HASH_BYTES, type Sha256, sha256 } from '../model/digest.js';
+import { sha256 } from '#sha256';
+import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 
 /** What RFC 6962, section 2.1 puts before the bytes of a leaf, so that no leaf can pass for a node. */
@@ -13,8 +14,8 @@ export function leafInput(record: Uint8Array): Uint8Array {
 }
 
 /** Returns the RFC 6962 leaf hash of `record`, 32 bytes. */
-export function leafHash(record: Uint8Array, hash: Sha256 = sha256): Uint8Array {
-  return hash(leafInput(record));
+export function leafHash(record: Uint8Array): Uint8Array {
+  return sha256(leafInput(record));
 }
 
 /** What RFC 6962, section 2.1 puts before the two hashes of a node, so that no node can pass for a leaf. */
@@ -25,15 +26,15 @@ const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
 nodeInput[0] = NODE_PREFIX;
 
 /** Returns the RFC 6962 hash of the node over `left` and `right`, 32 bytes each. */
-function nodeHash(left: Uint8Array, right: Uint8Array, hash: Sha256 = sha256): Uint8Array {
+function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeInput.set(left, 1);
   nodeInput.set(right, 1 + HASH_BYTES);
-  return hash(nodeInput);
+  return sha256(nodeInput);
 }
 
 /** Returns the root of the tree without leaves: the hash of nothing. */
-export function emptyRoot(hash: Sha256 = sha256): Uint8Array {
-  return hash(new Uint8Array(0));
+export function emptyRoot(): Uint8Array {
+  return sha256(new Uint8Array(0));
 }
 
 /** Whether two hashes are the same. */
@@ -190,19 +191,12 @@ export interface CompletedHash {
  * to append a leaf, at one node hash on average, and to give the root, at one for each of at most 53 subtrees.
  */
 export class Frontier {
-  readonly #hash: Sha256;
-  readonly #peaks: Peak[];
-  #size: number;
-
-  constructor(hash: Sha256 = sha256) {
-    this.#hash = hash;
-    this.#peaks = [];
-    this.#size = 0;
-  }
+  readonly #peaks: Peak[] = [];
+  #size = 0;
 
   /** Resolves with the frontier of the first `size` leaves of a tree, from at most 255 hashes of each level of tiles. */
-  static async read(reader: TileReader, size: number, hash: Sha256 = sha256): Promise<Frontier> {
-    const frontier = new Frontier(hash);
+  static async read(reader: TileReader, size: number): Promise<Frontier> {
+    const frontier = new Frontier();
     let top = 0;
     while (hashesOnLevel(top + 1, size) > 0) top++;
     for (let level = top; level >= 0; level--) {
@@ -241,16 +235,15 @@ export class Frontier {
   /** Returns the RFC 6962 root of the tree. */
   root(): Uint8Array {
     const last = this.#peaks.at(-1);
-    if (last === undefined) return emptyRoot(this.#hash);
+    if (last === undefined) return emptyRoot();
     let root = last.hash;
-    for (let at = this.#peaks.length - 2; at >= 0; at--)
-      root = nodeHash((this.#peaks[at] as Peak).hash, root, this.#hash);
+    for (let at = this.#peaks.length - 2; at >= 0; at--) root = nodeHash((this.#peaks[at] as Peak).hash, root);
     return root;
   }
 
   /** Returns a frontier of the same tree that goes its own way. */
   copy(): Frontier {
-    const copy = new Frontier(this.#hash);
+    const copy = new Frontier();
     for (const peak of this.#peaks) copy.#peaks.push(peak);
     copy.#size = this.#size;
     return copy;
@@ -263,7 +256,7 @@ export class Frontier {
     let height = base;
     for (let left = this.#peaks.at(-1); left?.height === height; left = this.#peaks.at(-1)) {
       this.#peaks.pop();
-      hash = nodeHash(left.hash, hash, this.#hash);
+      hash = nodeHash(left.hash, hash);
       height++;
       if (height % TILE_HEIGHT === 0) {
         completed?.push({ level: height / TILE_HEIGHT, index: this.#size / 2 ** height - 1, hash });
@@ -287,9 +280,9 @@ interface Leaves {
  * Resolves with the root of the first `size` leaves.
  * @throws whatever `reader` throws, as the next two
  */
-export async function treeRoot(reader: TileReader, size: number, hash: Sha256 = sha256): Promise<Uint8Array> {
-  if (size === 0) return emptyRoot(hash);
-  return new SubtreeHashes(reader, size, hash).of({ start: 0, end: size });
+export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
+  if (size === 0) return emptyRoot();
+  return new SubtreeHashes(reader, size).of({ start: 0, end: size });
 }
 
 /**
@@ -297,14 +290,9 @@ export async function treeRoot(reader: TileReader, size: number, hash: Sha256 = 
  * hashes (RFC 6962, section 2.1.1).
  * @throws {RangeError} when the tree has no such leaf
  */
-export async function proveInclusion(
-  reader: TileReader,
-  index: number,
-  size: number,
-  hash: Sha256 = sha256,
-): Promise<Uint8Array[]> {
+export async function proveInclusion(reader: TileReader, index: number, size: number): Promise<Uint8Array[]> {
   if (!(index >= 0 && index < size)) throw new RangeError(`a tree of ${size} leaves has no leaf ${index}`);
-  const subtrees = new SubtreeHashes(reader, size, hash);
+  const subtrees = new SubtreeHashes(reader, size);
   const path: Uint8Array[] = [];
   let start = 0;
   let end = size;
@@ -323,15 +311,10 @@ export async function proveInclusion(
  * when either is empty or both are the same.
  * @throws {RangeError} when `from` is larger than `size`
  */
-export async function proveConsistency(
-  reader: TileReader,
-  from: number,
-  size: number,
-  hash: Sha256 = sha256,
-): Promise<Uint8Array[]> {
+export async function proveConsistency(reader: TileReader, from: number, size: number): Promise<Uint8Array[]> {
   if (!(from >= 0 && from <= size)) throw new RangeError(`a tree of ${size} leaves does not begin with one of ${from}`);
   if (from === 0 || from === size) return [];
-  const subtrees = new SubtreeHashes(reader, size, hash);
+  const subtrees = new SubtreeHashes(reader, size);
   const path: Uint8Array[] = [];
   let start = 0;
   let end = size;
@@ -358,13 +341,11 @@ function splitOf(count: number): number {
 class SubtreeHashes {
   readonly #reader: TileReader;
   readonly #size: number;
-  readonly #hash: Sha256;
   readonly #tiles = new Map<string, Promise<Uint8Array>>();
 
-  constructor(reader: TileReader, size: number, hash: Sha256) {
+  constructor(reader: TileReader, size: number) {
     this.#reader = reader;
     this.#size = size;
-    this.#hash = hash;
   }
 
   async of({ start, end }: Leaves): Promise<Uint8Array> {
@@ -373,7 +354,7 @@ class SubtreeHashes {
     if (2 ** height === count) return this.#perfect(height, start / count);
     const middle = start + splitOf(count);
     const [left, right] = [await this.of({ start, end: middle }), await this.of({ start: middle, end })];
-    return nodeHash(left, right, this.#hash);
+    return nodeHash(left, right);
   }
 
   /** The hash of perfect subtree `index` of 2^height leaves: one of a tile, or the fold of some in one tile. */
@@ -389,7 +370,7 @@ class SubtreeHashes {
 
   #pairs(hashes: readonly Uint8Array[]): Uint8Array[] {
     return Array.from({ length: hashes.length / 2 }, (_, at) =>
-      nodeHash(hashes[2 * at] as Uint8Array, hashes[2 * at + 1] as Uint8Array, this.#hash),
+      nodeHash(hashes[2 * at] as Uint8Array, hashes[2 * at + 1] as Uint8Array),
     );
   }
 
@@ -417,7 +398,6 @@ export interface TreeHead {
 export function checkInclusion(
   { index, leafHash, tree }: { readonly index: number; readonly leafHash: Uint8Array; readonly tree: TreeHead },
   proof: readonly Uint8Array[],
-  hash: Sha256 = sha256,
 ): void {
   const { size, root } = tree;
   if (!isCount(index) || !isCount(size) || index >= size)
@@ -429,7 +409,7 @@ export function checkInclusion(
   for (const sibling of proof) {
     if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the way to the root`);
     const isRight = node % 2 === 1 || node === last;
-    found = isRight ? nodeHash(sibling, found, hash) : nodeHash(found, sibling, hash);
+    found = isRight ? nodeHash(sibling, found) : nodeHash(found, sibling);
     // The last node of a level may have no sibling there: it stands for itself further up.
     if (isRight) while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
@@ -446,7 +426,6 @@ export function checkInclusion(
 export function checkConsistency(
   { from, to }: { readonly from: TreeHead; readonly to: TreeHead },
   proof: readonly Uint8Array[],
-  hash: Sha256 = sha256,
 ): void {
   if (!isCount(from.size) || !isCount(to.size) || from.size > to.size) {
     throw rejected(`a tree of ${to.size} leaves does not begin with one of ${from.size}`);
@@ -462,7 +441,7 @@ export function checkConsistency(
   const isPerfect = 2 ** Math.round(Math.log2(from.size)) === from.size;
   const [first, ...path] = isPerfect ? [from.root, ...proof] : proof;
   if (first === undefined || proof.length === 0) throw rejected('it has no hashes');
-  const { oldRoot, newRoot } = foldConsistency({ from: from.size, to: to.size }, first, path, hash);
+  const { oldRoot, newRoot } = foldConsistency({ from: from.size, to: to.size }, first, path);
   if (!equalHashes(oldRoot, from.root)) throw rejected('it leads to another root of the smaller tree');
   if (!equalHashes(newRoot, to.root)) throw rejected('it leads to another root of the larger tree');
 }
@@ -471,7 +450,6 @@ function foldConsistency(
   sizes: { readonly from: number; readonly to: number },
   first: Uint8Array,
   path: readonly Uint8Array[],
-  hash: Sha256,
 ): { readonly oldRoot: Uint8Array; readonly newRoot: Uint8Array } {
   let node = sizes.from - 1;
   let last = sizes.to - 1;
@@ -481,11 +459,11 @@ function foldConsistency(
   for (const sibling of path) {
     if (last === 0) throw rejected('it has more hashes than the way to the root');
     if (node % 2 === 1 || node === last) {
-      oldRoot = nodeHash(sibling, oldRoot, hash);
-      newRoot = nodeHash(sibling, newRoot, hash);
+      oldRoot = nodeHash(sibling, oldRoot);
+      newRoot = nodeHash(sibling, newRoot);
       while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     } else {
-      newRoot = nodeHash(newRoot, sibling, hash);
+      newRoot = nodeHash(newRoot, sibling);
     }
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }

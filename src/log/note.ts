@@ -1,7 +1,8 @@
+import { sha256 } from '#sha256';
 import { StoreError } from '../errors.js';
 import { MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, MAX_ORIGIN_BYTES } from '../limits.js';
-import { bytesToHex, hexToBytes, sha256 } from '../model/digest.js';
-import { decodeStrictUtf8 } from './record-fields.js';
+import { bytesToHex, hexToBytes } from '../model/digest.js';
+import { decodeStrictUtf8 } from '../model/record-fields.js';
 
 /** Returns `bytes` in the base64 of RFC 4648, section 4, padded. */
 export function bytesToBase64(bytes: Uint8Array): string {

@@ -1,11 +1,12 @@
+import { sha256 } from '#sha256';
 import { Packr } from 'msgpackr';
-import { type Digest, HASH_BYTES, hashFromDigest, putHash, type Sha256 } from '../model/digest.js';
+import { type Digest, HASH_BYTES, hashFromDigest, putHash } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
 import { LEAF_PREFIX } from './merkle.js';
 import type { ConsumerPosition, LogEntry } from './log.js';
 import { decodeRecord } from './record.js';
-import { FieldReader } from './record-fields.js';
+import { FieldReader } from '../model/record-fields.js';
 
 /** Bytes that are asked of the system at once. */
 const SLAB_BYTES = 16 * 1024;
@@ -134,11 +135,11 @@ export function contentKeyOfRemoved(key: Uint8Array): Uint8Array {
  */
 
 /** Returns the row that holds `record`. */
-export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
+export function formatEventRow(record: Uint8Array): Uint8Array {
   const row = rowBytes(HASH_BYTES + 1 + record.length);
   row[HASH_BYTES] = LEAF_PREFIX;
   row.set(record, HASH_BYTES + 1);
-  row.set(hash(row.subarray(HASH_BYTES)));
+  row.set(sha256(row.subarray(HASH_BYTES)));
   return row;
 }
 
@@ -146,8 +147,8 @@ export function formatEventRow(record: Uint8Array, hash: Sha256): Uint8Array {
  * Returns the event of a row read at `seq`, after the row proved to be what was written there.
  * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is not what it must be
  */
-export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): StoredEvent {
-  const event = decodeRecord(checkedInput(row, seq, hash), 1);
+export function parseEventRow(row: Uint8Array, seq: number): StoredEvent {
+  const event = decodeRecord(checkedInput(row, seq), 1);
   if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
   return event;
 }
@@ -156,8 +157,8 @@ export function parseEventRow(row: Uint8Array, seq: number, hash: Sha256): Store
  * Returns the leaf hash of a row read at `seq`, as a part of it, after the record proved to have it.
  * @throws {StoreError} LOG_CORRUPT when it has another
  */
-export function leafHashOfRow(row: Uint8Array, seq: number, hash: Sha256): Uint8Array {
-  checkedInput(row, seq, hash);
+export function leafHashOfRow(row: Uint8Array, seq: number): Uint8Array {
+  checkedInput(row, seq);
   return row.subarray(0, HASH_BYTES);
 }
 
@@ -165,17 +166,17 @@ export function leafHashOfRow(row: Uint8Array, seq: number, hash: Sha256): Uint8
  * Returns the event of a row as `parseEventRow` does, with its record: a part of `row`.
  * @throws {StoreError} LOG_CORRUPT, as `parseEventRow`
  */
-export function parseEntryRow(row: Uint8Array, seq: number, hash: Sha256): LogEntry {
-  return { event: parseEventRow(row, seq, hash), record: row.subarray(HASH_BYTES + 1) };
+export function parseEntryRow(row: Uint8Array, seq: number): LogEntry {
+  return { event: parseEventRow(row, seq), record: row.subarray(HASH_BYTES + 1) };
 }
 
 /** Returns the input of the leaf hash, a part of `row`, which proved to have that hash. */
-function checkedInput(row: Uint8Array, seq: number, hash: Sha256): Uint8Array {
+function checkedInput(row: Uint8Array, seq: number): Uint8Array {
   if (row.length < HASH_BYTES + 2) throw corruptRow(seq, 'the row is cut short');
   // A row of LevelDB is a Buffer, whose `subarray` takes three times as long.
   const input = new Uint8Array(row.buffer, row.byteOffset + HASH_BYTES, row.length - HASH_BYTES);
   if (input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is not a record');
-  if (!equalBytes(hash(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
+  if (!equalBytes(sha256(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
   return input;
 }
 

@@ -1,7 +1,8 @@
+import { sha256 } from '#sha256';
 import type { Database, LogPoint, LogSource, PageRange, WriteBatch } from './log.js';
 import { type KeyRange, rowsOfKind } from './stored-rows.js';
 import { StoreError, throwIfAborted } from '../errors.js';
-import { bytesToHex, type Digest, putHex, type Sha256 } from '../model/digest.js';
+import { bytesToHex, type Digest, putHex } from '../model/digest.js';
 import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/events.js';
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
@@ -61,22 +62,22 @@ const KIND_BYTES: Readonly<Record<SubjectKind, number>> = {
 export type IndexRow = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Returns the beginning of the keys of a subject's rows. */
-export function subjectPrefix(subject: Subject, hash: Sha256): Uint8Array {
+export function subjectPrefix(subject: Subject): Uint8Array {
   const prefix = new Uint8Array(PREFIX_BYTES);
   if ('image' in subject) putPrefix(prefix, 'image', digestName(subject.image));
   else if ('chainId' in subject) putPrefix(prefix, 'chain', digestName(subject.chainId));
-  else if ('reference' in subject) putPrefix(prefix, 'reference', textName(subject.reference, hash));
-  else putPrefix(prefix, 'actor', textName(subject.actor, hash));
+  else if ('reference' in subject) putPrefix(prefix, 'reference', textName(subject.reference));
+  else putPrefix(prefix, 'actor', textName(subject.actor));
   return prefix;
 }
 
 /** Returns the rows of the index for the events of one batch, which are in order. */
-export function subjectRows(events: Iterable<StoredEvent>, hash: Sha256): IndexRow[] {
+export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const images: SeqsByName = new Map();
   const references: SeqsByName = new Map();
   const chains: SeqsByName = new Map();
   const actors: SeqsByName = new Map();
-  const nameOf = rememberedNames(hash);
+  const nameOf = rememberedNames();
   for (const event of events) {
     const subjects = subjectsOf(event);
     for (const image of subjects.images) note(images, digestName(image), event.seq);
@@ -118,17 +119,17 @@ function digestName(digest: Digest): string {
 }
 
 /** Returns what stands in a key for a subject that is any text. */
-function textName(text: string, hash: Sha256): string {
-  return bytesToHex(hash(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
+function textName(text: string): string {
+  return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
 
 /** Returns `textName` that hashes a text once: most events of a batch have one actor. */
-function rememberedNames(hash: Sha256): (text: string) => string {
+function rememberedNames(): (text: string) => string {
   const names = new Map<string, string>();
   return (text) => {
     const known = names.get(text);
     if (known !== undefined) return known;
-    const name = textName(text, hash);
+    const name = textName(text);
     names.set(text, name);
     return name;
   };
@@ -206,11 +207,11 @@ export async function hasSubjectIndex(source: LogSource, head: LogPoint): Promis
 }
 
 /** Resolves with the key of the index's last row, which tells that the index is whole; undefined when there is no event. */
-export async function lastRowKey({ database, hash }: LogSource, { seq }: LogPoint): Promise<Uint8Array | undefined> {
+export async function lastRowKey({ database }: LogSource, { seq }: LogPoint): Promise<Uint8Array | undefined> {
   const row = seq === 0 ? undefined : await database.get(eventKey(seq));
   if (row === undefined) return undefined;
-  const { actor } = parseEventRow(row, seq, hash);
-  return keyAt(subjectPrefix({ actor }, hash), seq);
+  const { actor } = parseEventRow(row, seq);
+  return keyAt(subjectPrefix({ actor }), seq);
 }
 
 /**
@@ -230,7 +231,7 @@ export async function indexSubjects(
   await clearRows(database, rowsOfKind(SUBJECT_PREFIX), write);
   for await (const page of eventPages(source, { first: 1, last: head.seq, signal })) {
     const batch = database.batch();
-    for (const [key, value] of subjectRows(page, source.hash)) batch.put(key, value);
+    for (const [key, value] of subjectRows(page)) batch.put(key, value);
     await write(batch);
     onIndexed?.(page.at(-1)?.seq ?? 0);
   }
@@ -249,7 +250,7 @@ export async function* subjectPages(
   range: PageRange,
 ): AsyncGenerator<readonly StoredEvent[]> {
   const { pageSize = PAGE_EVENTS, reverse = false, signal } = range;
-  const cursors = subjects.map((subject) => new SeqCursor(source, subjectPrefix(subject, source.hash), range));
+  const cursors = subjects.map((subject) => new SeqCursor(source, subjectPrefix(subject), range));
   try {
     for (;;) {
       throwIfAborted(signal);
@@ -298,14 +299,14 @@ function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]):
   return events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
 }
 
-async function readEvents({ database, hash, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
+async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
   const rows = await database.getMany(seqs.map(eventKey)).catch((cause: unknown) => {
     throw failure(cause);
   });
   return rows.map((row, at) => {
     const seq = seqs[at] as number;
     if (row === undefined) throw missingEvent(seq);
-    return parseEventRow(row, seq, hash);
+    return parseEventRow(row, seq);
   });
 }
 

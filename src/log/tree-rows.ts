@@ -47,7 +47,7 @@ interface OpenTree {
 export async function openTree(source: LogSource, size: number, readOnly: boolean): Promise<OpenTree> {
   try {
     const reader: TileReader = { readTile: (tile) => readTileRows(source, tile) };
-    if (await hasTreeRows(source, size)) return { tree: await Frontier.read(reader, size, source.hash) };
+    if (await hasTreeRows(source, size)) return { tree: await Frontier.read(reader, size) };
     return readOnly ? await computeTree(source, size) : { tree: await writeTreeRows(source, size) };
   } catch (error) {
     if (readOnly && isStoreError(error, 'LOG_CORRUPT')) return { tree: error };
@@ -128,7 +128,7 @@ async function growTree(
   size: number,
   take: (completed: readonly CompletedHash[]) => Promise<void> | void,
 ): Promise<Frontier> {
-  const frontier = new Frontier(source.hash);
+  const frontier = new Frontier();
   for (let index = 0; frontier.size < size; index++) {
     const tile = tileOfTree(0, index, size);
     const leaves = await readTileRows(source, tile);
@@ -185,7 +185,7 @@ async function leafHashes(source: LogSource, first: number, last: number): Promi
   return Array.from({ length: last - first + 1 }, (_, at) => {
     const [key, row] = rows[at] ?? [];
     if (key === undefined || row === undefined || seqOfKey(key) !== first + at) throw missingEvent(first + at);
-    return leafHashOfRow(row, first + at, source.hash);
+    return leafHashOfRow(row, first + at);
   });
 }
 

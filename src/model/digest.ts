@@ -1,4 +1,4 @@
-import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
+import { sha256 } from '#sha256';
 import { StoreError } from '../errors.js';
 
 declare const brand: unique symbol;
@@ -11,12 +11,6 @@ export type ImageId = Digest & { readonly [brand]: 'ImageId' };
 export type DiffId = Digest & { readonly [brand]: 'DiffId' };
 /** Digest that names a stack of layers (OCI image spec, config.md, Layer ChainID). */
 export type ChainId = Digest & { readonly [brand]: 'ChainId' };
-
-/** Gives the 32 bytes of SHA-256 over `bytes`. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
-
-/** SHA-256 that runs everywhere; Node's own is about nine times as fast and is passed in where bytes are many. */
-export const sha256: Sha256 = (bytes) => nobleSha256(bytes);
 
 const SHA256_DIGEST = /^sha256:[0-9a-f]{64}$/;
 
@@ -51,9 +45,9 @@ export function parseDigest(text: string): Digest {
   );
 }
 
-/** Returns the digest of `bytes`, by `hash` when one is given. */
-export function digestOf(bytes: Uint8Array, hash: Sha256 = sha256): Digest {
-  return digestFromHash(hash(bytes));
+/** Returns the digest of `bytes`. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return digestFromHash(sha256(bytes));
 }
 
 /** Returns the digest that names the 32 bytes of `hash`, those from `start` on. */

@@ -1,4 +1,4 @@
-import { type ChainId, type DiffId, digestOf, HASH_BYTES, type Sha256, sha256 } from './digest.js';
+import { type ChainId, type DiffId, digestOf, HASH_BYTES } from './digest.js';
 
 /** The only type of root filesystem: a stack of layers. */
 export const TypeLayers = 'layers';
@@ -9,8 +9,8 @@ export interface RootFS {
   readonly type: string;
   /** As the config says: an id that came out of a config may be any text. */
   readonly diffIds: readonly DiffId[];
-  /** Returns the chain id of the whole stack; the empty string when there are no layers. Computed once, by `hash` when one is given. */
-  chainID(hash?: Sha256): ChainId | '';
+  /** Returns the chain id of the whole stack; the empty string when there are no layers. Computed once. */
+  chainID(): ChainId | '';
   /**
    * Adds a layer on top.
    * @throws {TypeError} when this is the root filesystem of an image, which never changes: take a `clone` first
@@ -36,8 +36,8 @@ class LayerStack implements RootFS {
     return this.#diffIds;
   }
 
-  chainID(hash?: Sha256): ChainId | '' {
-    this.#chainId ??= createChainId(this.#diffIds, hash);
+  chainID(): ChainId | '' {
+    this.#chainId ??= createChainId(this.#diffIds);
     return this.#chainId;
   }
 
@@ -66,10 +66,10 @@ export function fixedRootFS(type: string, diffIds: readonly DiffId[]): RootFS {
  * Returns the chain id of a stack of layers given from the bottom up: the first diff id, then
  * SHA-256 over `chain id below, space, diff id` (OCI image spec, config.md, Layer ChainID). The empty string for none.
  */
-export function createChainId(diffIds: readonly DiffId[], hash: Sha256 = sha256): ChainId | '' {
+export function createChainId(diffIds: readonly DiffId[]): ChainId | '' {
   let chain: string = '';
   // Docker goes on looking for a bottom as long as what it has is empty; an unchecked config can hold such ids.
-  for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`), hash);
+  for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`));
   return chain as ChainId | '';
 }
 

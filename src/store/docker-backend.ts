@@ -8,7 +8,6 @@ import { imageNotFound, NotedState } from './commands/decision.js';
 import {
   ioFailure,
   makeDurableDirectory,
-  nodeSha256,
   readRegularFileSync,
   removeDurably,
   writeDurableFile,
@@ -59,7 +58,7 @@ class FilesystemBackend implements StoreBackend {
   get(digest: Digest): Uint8Array {
     const bytes = readRegularFileSync(this.#contentFile(digest));
     if (bytes === undefined) throw imageNotFound(digest);
-    if (digestOf(bytes, nodeSha256) === digest) return bytes;
+    if (digestOf(bytes) === digest) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
@@ -67,7 +66,7 @@ class FilesystemBackend implements StoreBackend {
 
   async set(data: Uint8Array): Promise<Digest> {
     if (data.length === 0) throw new StoreError('CONFIG_INVALID', 'cannot keep empty data as an image config');
-    const digest = digestOf(data, nodeSha256);
+    const digest = digestOf(data);
     await writeDurableFile(this.#contentFile(digest), data);
     return digest;
   }

@@ -13,7 +13,6 @@ import {
 } from '../log/merkle.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { Head, Log } from '../log/log.js';
-import { nodeSha256 } from './files/files.js';
 import { beginsWith } from '../log/begins-with.js';
 import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.js';
 import { noteText } from '../log/note.js';
@@ -103,9 +102,9 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
   return checked(async () => {
     const root = await rootAt(reader, last, head);
     const index = seq - 1;
-    const hashes = await proveInclusion(reader, index, last, nodeSha256);
+    const hashes = await proveInclusion(reader, index, last);
     const leafHash = await leafAt(reader, index, last);
-    checkInclusion({ index, leafHash, tree: { size: last, root } }, hashes, nodeSha256);
+    checkInclusion({ index, leafHash, tree: { size: last, root } }, hashes);
     return { index, size: last, leafHash, root, hashes: hashes.map(plain) };
   });
 }
@@ -121,9 +120,9 @@ async function consistencyProof(log: Log, head: Head, from: number, to?: number)
   const reader = readingOnce(log);
   return checked(async () => {
     const larger: TreeHead = { size: last, root: await rootAt(reader, last, head) };
-    const smaller: TreeHead = { size: from, root: plain(await treeRoot(reader, from, nodeSha256)) };
-    const hashes = await proveConsistency(reader, from, last, nodeSha256);
-    checkConsistency({ from: smaller, to: larger }, hashes, nodeSha256);
+    const smaller: TreeHead = { size: from, root: plain(await treeRoot(reader, from)) };
+    const hashes = await proveConsistency(reader, from, last);
+    checkConsistency({ from: smaller, to: larger }, hashes);
     return { from: smaller, to: larger, hashes: hashes.map(plain) };
   });
 }
@@ -142,9 +141,9 @@ async function checked<Proof>(make: () => Promise<Proof>): Promise<Proof> {
 
 /** Resolves with the root at `size`, after it proved to be one that the tree of `head` went through. */
 async function rootAt(reader: TileReader, size: number, head: Head): Promise<Uint8Array> {
-  const root = plain(await treeRoot(reader, size, nodeSha256));
-  const hashes = await proveConsistency(reader, size, head.seq, nodeSha256);
-  checkConsistency({ from: { size, root }, to: { size: head.seq, root: head.root } }, hashes, nodeSha256);
+  const root = plain(await treeRoot(reader, size));
+  const hashes = await proveConsistency(reader, size, head.seq);
+  checkConsistency({ from: { size, root }, to: { size: head.seq, root: head.root } }, hashes);
   return root;
 }
 
@@ -227,7 +226,7 @@ export class StoreEvidence implements Evidence {
     const checkpoint = parseCheckpoint(given);
     checkOriginOf(checkpoint, sidecar.origin);
     const { size } = checkpoint;
-    if (await beginsWith(log, checkpoint, nodeSha256)) return { text: noteText(given), size };
+    if (await beginsWith(log, checkpoint)) return { text: noteText(given), size };
     throw new StoreError(
       'CHECKPOINT_FORKED',
       `this log of ${log.head.seq} events does not begin with the ${size} events of the checkpoint`,

@@ -23,7 +23,6 @@ import {
   PARENT_KEY,
 } from './commands/metadata.js';
 import { referenceNotFound } from './commands/tag.js';
-import { nodeSha256 } from './files/files.js';
 import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
 import { originOf, type Writer } from './writer.js';
@@ -190,7 +189,7 @@ export class ImageStore extends StoreReader implements Store {
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
     // The caller may reuse its buffer while the command waits.
     const bytes = new Uint8Array(config);
-    const incoming = { id: digestOf(bytes, nodeSha256) as ImageId, config: bytes, image: newFromJSON(bytes) };
+    const incoming = { id: digestOf(bytes) as ImageId, config: bytes, image: newFromJSON(bytes) };
     const decide = decideCreate(incoming, policy);
     const chainId = chainOf(incoming.image);
     if (heldLayers === undefined || chainId === undefined) return this.#submit(decide, options);

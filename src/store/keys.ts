@@ -22,7 +22,7 @@ import {
   systemCode,
 } from './files/files.js';
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/note.js';
-import { decodeStrictUtf8 } from '../log/record-fields.js';
+import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { TreeHead } from '../log/merkle.js';
 
 /** What a key signed last, with its number in the memory. */

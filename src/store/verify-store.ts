@@ -16,7 +16,7 @@ import type { Digest } from '../model/digest.js';
 import type { StoreContext } from './context.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { Database } from '../log/log.js';
-import { readFailure } from '../log/open-level.js';
+import { readFailure } from '../log/leveldb/open-level.js';
 import { StoredRows } from '../log/stored-rows.js';
 import { isBackup, verifyBackup } from './backup/backup-reader.js';
 import { ioFailure, isThere, systemCode } from './files/files.js';

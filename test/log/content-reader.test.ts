@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { LevelLog } from '../../src/log/level-log.js';
+import type { LevelLog } from '../../src/log/leveldb/level-log.js';
 import type { ContentReader } from '../../src/log/log.js';
 import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
@@ -27,7 +26,7 @@ async function textsIn(reader: ContentReader): Promise<string[]> {
   const texts: string[] = [];
   for await (const page of reader.pages()) {
     for (const { digest, bytes } of page) {
-      if (digest !== digestOf(bytes, nodeSha256)) throw new Error(`${digest} names other bytes`);
+      if (digest !== digestOf(bytes)) throw new Error(`${digest} names other bytes`);
       texts.push(Buffer.from(bytes).toString());
     }
   }

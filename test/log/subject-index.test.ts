@@ -2,12 +2,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { keyAt, SUBJECT_PREFIX } from '../../src/log/rows.js';
-import type { LevelLog } from '../../src/log/level-log.js';
+import type { LevelLog } from '../../src/log/leveldb/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import { seqsOfRow, subjectPrefix, subjectRows } from '../../src/log/subject-index.js';
-import { bytesToHex, type ChainId, type Digest, type ImageId, sha256 } from '../../src/model/digest.js';
+import { bytesToHex, type ChainId, type Digest, type ImageId } from '../../src/model/digest.js';
 import { type EventBody, isAbout, type StoredEvent, type Subject, subjectsOf } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
 import { FailingDatabases } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';
@@ -118,13 +117,13 @@ test('the rows of one batch give every event to each of its subjects', (t) => {
       (bodies, first) => {
         const events = eventsFrom(first, bodies);
         const found = new Map<string, number[]>();
-        for (const [key, value] of subjectRows(events, sha256)) {
+        for (const [key, value] of subjectRows(events)) {
           const prefix = bytesToHex(key.subarray(0, 10));
           found.set(prefix, [...(found.get(prefix) ?? []), ...seqsOfRow(key, value)]);
         }
         for (const subject of [...subjects, { actor: 'tester' }]) {
           const seqs = events.filter((event) => isAbout(event, subject)).map(({ seq }) => seq);
-          t.deepEqual(found.get(bytesToHex(subjectPrefix(subject, sha256))) ?? [], seqs);
+          t.deepEqual(found.get(bytesToHex(subjectPrefix(subject))) ?? [], seqs);
         }
       },
     ),
@@ -136,7 +135,7 @@ test('an actor who does ten thousand things at once costs a few rows', (t) => {
     1,
     Array.from({ length: 10_000 }, () => creationOf('same')),
   );
-  const rows = subjectRows(events, nodeSha256);
+  const rows = subjectRows(events);
   t.is(rows.length, 2 * Math.ceil(10_000 / 256));
   t.is(
     rows.reduce((sum, [, value]) => sum + value.length, 0),
@@ -201,7 +200,7 @@ test('rows that an indexing which was cut short left do not give an event twice'
   const events = await appendBodies(log, [creationOf('a'), creationOf('b'), creationOf('a')]);
   await log.close();
   await tamper(location, async (database) => {
-    for (const [key, value] of subjectRows(events.slice(0, 2), nodeSha256)) await database.put(key, value);
+    for (const [key, value] of subjectRows(events.slice(0, 2))) await database.put(key, value);
   });
   const again = await openTestLog(t, location, { createIfMissing: false });
   t.deepEqual(await seqsAbout(again, [{ image: idNamed('a') }]), [1, 3]);
@@ -214,7 +213,7 @@ test('what is left of an index whose end is missing hides nothing of the one tha
   const log = await openTestLog(t, location);
   for (let at = 0; at < 3; at++) await appendBodies(log, [creationOf('a')]);
   await log.close();
-  const row = (seq: number): Uint8Array => keyAt(subjectPrefix({ actor: 'tester' }, nodeSha256), seq);
+  const row = (seq: number): Uint8Array => keyAt(subjectPrefix({ actor: 'tester' }), seq);
   await tamper(location, async (database) => {
     for (const seq of [1, 3]) await database.del(row(seq));
   });
@@ -228,7 +227,7 @@ test('a row of the index that is damaged is said, and not passed over', async (t
     const log = await openTestLog(t, location);
     await appendBodies(log, [creationOf('a'), creationOf('a')]);
     await log.close();
-    const [key] = subjectRows(eventsFrom(2, [creationOf('a')]), nodeSha256)[0] as readonly [Uint8Array, Uint8Array];
+    const [key] = subjectRows(eventsFrom(2, [creationOf('a')]))[0] as readonly [Uint8Array, Uint8Array];
     await tamper(location, (database) => database.put(key, value));
     const again = await openTestLog(t, location, { createIfMissing: false });
     await rejection(t, 'LOG_CORRUPT', seqsAbout(again, [{ image: idNamed('a') }]));
@@ -241,7 +240,7 @@ test('a row that names an event which is not there is said', async (t) => {
   const log = await openTestLog(t, location);
   await appendBodies(log, [creationOf('a')]);
   await log.close();
-  const [row] = subjectRows(eventsFrom(9, [creationOf('a')]), nodeSha256);
+  const [row] = subjectRows(eventsFrom(9, [creationOf('a')]));
   await tamper(location, (database) => database.put(...(row as [Uint8Array, Uint8Array])));
   const again = await openTestLog(t, location, { createIfMissing: false });
   t.deepEqual(await seqsAbout(again, [{ image: idNamed('a') }]), [1], 'the log ends before it');

@@ -42,11 +42,6 @@ test('the chain ids of the recorded layers come out', (t) => {
   }
 });
 
-test('another hash function is used where it is given', (t) => {
-  const hash = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
-  t.is(createChainId([a, b, c], hash), createChainId([a, b, c]));
-});
-
 test('an appended layer changes the chain id, and a clone goes its own way', (t) => {
   const rootFS = newRootFS();
   t.is(rootFS.type, TypeLayers);

@@ -1,7 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { Subject } from 'rxjs';
-import { createViews, followPages, type Page, type Projection, type Views } from '../../projections/views.js';
+import { createViews, type Page, type Views } from '../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { plainViews } from '../support/plain-views.js';
@@ -125,17 +124,23 @@ test('a name of several platforms belongs to the images of all of them', (t) => 
   );
 });
 
-test('a live view gives its first view, and one after each page', (t) => {
-  const counting: Projection<number> = { name: 'count', version: 1, initial: () => 0, evolve: (count) => count + 1 };
-  const pages$ = new Subject<Page>();
-  const live = followPages(counting, pages$);
-  const seen: number[] = [];
-  live.view$.subscribe((count) => seen.push(count));
-  const event = eventsFrom(1, [{ type: 'ImageDeleted', image: digest('aa') }]);
-  pages$.next(event);
-  pages$.next([...event, ...event]);
-  t.is(live.current, 3);
-  t.deepEqual(seen, [0, 1, 3]);
+test('other views take the place of those that are named, and fold on', (t) => {
+  const created = (id: string): EventBody => ({
+    type: 'ImageCreated',
+    image: digest(id),
+    size: 2,
+    os: '',
+    architecture: '',
+  });
+  const other = createViews();
+  other.fold(eventsFrom(1, [created('aa')]));
+  const viewSet = createViews();
+  const { views } = viewSet;
+  viewSet.replace(other.views, ['images']);
+  viewSet.fold(eventsFrom(2, [created('bb')]));
+  t.is(views.images, other.views.images);
+  t.deepEqual([...views.images.ids()], [digest('aa'), digest('bb')]);
+  t.not(views.references, other.views.references);
 });
 
 test('pages are told when every view has them, and end with the set', (t) => {

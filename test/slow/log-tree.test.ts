@@ -4,9 +4,8 @@ import fc from 'fast-check';
 import { forgetDerivedRows } from '../../src/log/tree-rows.js';
 import { TREE_PREFIX, treeKey } from '../../src/log/rows.js';
 import { hashInTile, leafHash, TILE_WIDTH, tilesOfTree, treeRoot } from '../../src/log/merkle.js';
-import type { LevelLog } from '../../src/log/level-log.js';
-import { readFailure } from '../../src/log/open-level.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
+import type { LevelLog } from '../../src/log/leveldb/level-log.js';
+import { readFailure } from '../../src/log/leveldb/open-level.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { rejection } from '../support/rejection.js';
 import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
@@ -176,7 +175,6 @@ test('an open looks at the last tile of each level only: a row that is gone befo
   await tamper(location, (database) =>
     forgetDerivedRows({
       database,
-      hash: nodeSha256,
       failure: (cause) => readFailure(cause, false),
       opened: (rows) => rows,
     }),

@@ -10,7 +10,6 @@ import { entriesPath, formatEntries, Frontier, leafHash, TILE_WIDTH } from '../.
 import { encodeRecord } from '../../src/log/record.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { restoreStore } from '../../src/store/backup/restore.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
 import { formatSidecar, newSidecar } from '../../src/store/open/sidecar.js';
 import { verifyStore } from '../../src/store/verify-store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
@@ -85,12 +84,12 @@ test('of a backup of 160,000 events that lacks all leaf hashes, each is said', a
   const source = join(await temporaryDirectory(t), 'backup');
   const origin = 'example.com/many';
   const update: EventBody = { type: 'MetadataSet', image: idNamed('a'), key: 'k', value: new Uint8Array(0) };
-  const frontier = new Frontier(nodeSha256);
+  const frontier = new Frontier();
   for (let first = 0; first < events; first += TILE_WIDTH) {
     const records: Uint8Array[] = [];
     for (let seq = first + 1; seq <= first + TILE_WIDTH; seq++) {
       records.push(encodeRecord(eventsFrom(seq, [seq === 1 ? creationOf('a') : update])[0] as StoredEvent));
-      frontier.append(leafHash(records.at(-1) as Uint8Array, nodeSha256));
+      frontier.append(leafHash(records.at(-1) as Uint8Array));
     }
     const path = join(source, entriesPath(first / TILE_WIDTH, TILE_WIDTH));
     await mkdir(dirname(path), { recursive: true });

@@ -6,8 +6,7 @@ import { createViews } from '../../projections/views.js';
 import { StoreError } from '../../src/errors.js';
 import { type StoreDiff, ViewedPast } from '../../src/store/past/audit.js';
 import { StoredConfig } from '../../src/model/stored-image.js';
-import { LevelLog } from '../../src/log/level-log.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
+import { LevelLog } from '../../src/log/leveldb/level-log.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed } from '../support/image-configs.js';
@@ -210,7 +209,7 @@ async function checkAgainstFreshFolds(
   directory: string,
   positions: readonly number[],
 ): Promise<void> {
-  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
   const readConfig = (id: never): StoredConfig => {
     const config = log.content(id);
     if (config === undefined) throw new StoreError(ERASED, 'it was erased');

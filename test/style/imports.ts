@@ -1,5 +1,7 @@
-import { posix } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import ts from 'typescript';
+import { projectRoot } from '../support/fixtures.js';
 import { nodesOf, type Source } from './sources.js';
 
 /** One import of a file, of types or of values, `import` or `export … from` or `import()`. */
@@ -8,14 +10,20 @@ export interface Import {
   readonly node: ts.Node;
   /** Path of the imported file from the project's root; undefined for packages and `node:`. */
   readonly path: string | undefined;
+  /** Whether nothing of it is left when the program runs. */
+  readonly isType: boolean;
 }
+
+/** The files that each name of package.json's `imports` may stand for. */
+const conditional = new Map(Object.entries(importsOfPackage()).map(([name, files]) => [name, Object.values(files)]));
 
 /** What `source` imports, in its order. */
 export function importsOf(source: Source): Import[] {
   const imports: Import[] = [];
   for (const node of nodesOf(source.tree)) {
     const specifier = specifierOf(node);
-    if (specifier !== undefined) imports.push({ specifier, node, path: resolve(source.path, specifier) });
+    if (specifier === undefined) continue;
+    for (const path of resolve(source.path, specifier)) imports.push({ specifier, node, path, isType: isType(node) });
   }
   return imports;
 }
@@ -33,7 +41,18 @@ function textOf(node: ts.Node | undefined): string | undefined {
   return node !== undefined && ts.isStringLiteralLike(node) ? node.text : undefined;
 }
 
-function resolve(from: string, specifier: string): string | undefined {
-  if (!specifier.startsWith('.')) return undefined;
-  return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+function isType(node: ts.Node): boolean {
+  if (ts.isImportDeclaration(node)) return node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+  return ts.isImportTypeNode(node) || (ts.isExportDeclaration(node) && node.isTypeOnly);
+}
+
+function resolve(from: string, specifier: string): readonly (string | undefined)[] {
+  const files = conditional.get(specifier);
+  if (files !== undefined) return files.map((file) => file.replace(/^\.\/dist\/(.*)\.js$/, '$1.ts'));
+  if (!specifier.startsWith('.')) return [undefined];
+  return [posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts')];
+}
+
+function importsOfPackage(): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  return JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')).imports;
 }

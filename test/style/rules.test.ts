@@ -98,6 +98,12 @@ test('projections may not use Buffer', objects, nodeTies, 'projections/a.ts', `\
 test('model may not take a Buffer type', objects, nodeTies, 'src/model/a.ts', 'let a: Buffer;', 1);
 test('model may not read process', objects, nodeTies, 'src/model/a.ts', 'process.env;', 1);
 test('a member may be named Buffer', accepts, nodeTies, 'src/model/a.ts', 'const a = { Buffer: 1 }; a.Buffer;');
+test('the hash of Node may import node:crypto', accepts, nodeTies, 'src/model/sha256-node.ts', imports('node:crypto'));
+test('log may not open LevelDB', objects, nodeTies, 'src/log/a.ts', imports('level'), 1);
+test('log may name its types', accepts, nodeTies, 'src/log/a.ts', `import type { Level } from 'level';`);
+test('its folder leveldb may open it', accepts, nodeTies, 'src/log/leveldb/a.ts', imports('level'));
+test('log may not lead there', objects, nodeTies, 'src/log/a.ts', imports('./leveldb/level-log.js'), 1);
+test('projections may not lead there', objects, nodeTies, 'projections/a.ts', imports('../src/log/leveldb/b.js'), 1);
 test('store may import node:fs', accepts, nodeTies, 'src/store/a.ts', imports('node:fs'));
 
 test('store may not use console', objects, strayPrints, 'src/store/a.ts', `console.log('a');`, 1);

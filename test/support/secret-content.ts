@@ -1,4 +1,4 @@
-import type { LevelLog } from '../../src/log/level-log.js';
+import type { LevelLog } from '../../src/log/leveldb/level-log.js';
 import { type Digest, digestOf } from '../../src/model/digest.js';
 import { newSecret } from './files-with.js';
 import { entriesOf, eventsFrom } from './stored-event.js';

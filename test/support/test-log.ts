@@ -1,9 +1,8 @@
 import type { ExecutionContext } from 'ava';
 import { Level } from 'level';
-import { LevelLog, type LevelLogOptions } from '../../src/log/level-log.js';
+import { LevelLog, type LevelLogOptions } from '../../src/log/leveldb/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
 import { creationOf, entriesOf, eventsFrom } from './stored-event.js';
 
 /** Opens the log at `location`, made when it is missing; it is closed when the test ends. */
@@ -12,7 +11,7 @@ export async function openTestLog(
   location: string,
   options: Partial<LevelLogOptions> = {},
 ): Promise<LevelLog> {
-  const log = await LevelLog.open(location, { createIfMissing: true, hash: nodeSha256, ...options });
+  const log = await LevelLog.open(location, { createIfMissing: true, ...options });
   t.teardown(() => log.close());
   return log;
 }

@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { createViews, type ViewSet } from '../../projections/views.js';
-import { LevelLog } from '../../src/log/level-log.js';
+import { LevelLog } from '../../src/log/leveldb/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
 import { BlobStore } from '../../src/store/layers/blob-store.js';
 import { StoreContext } from '../../src/store/context.js';
 import { LocalEventStore } from '../../src/store/local-event-store.js';
 import { CheckpointKeeper } from '../../src/store/open/checkpoint-keeper.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { newSidecar } from '../../src/store/open/sidecar.js';
 import { Snapshotter } from '../../src/store/snapshots/snapshotter.js';
@@ -48,7 +47,7 @@ export interface FailingStore {
 export async function openFailingStore(t: ExecutionContext, now: () => number = Date.now): Promise<FailingStore> {
   const directory = await temporaryDirectory(t);
   const databases = new FailingDatabases();
-  const options = { createIfMissing: true, hash: nodeSha256, openDatabase: databases.open };
+  const options = { createIfMissing: true, openDatabase: databases.open };
   const log = await LevelLog.open(join(directory, 'log'), options);
   const blobs = new BlobStore(join(directory, 'blobs'));
   await blobs.makeDirectories();

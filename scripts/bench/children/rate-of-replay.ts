@@ -3,9 +3,10 @@ import { Level } from 'level';
 import { createViews } from '../../../projections/views.js';
 import { eventPages } from '../../../src/log/event-pages.js';
 import { EVENT_PREFIX } from '../../../src/log/rows.js';
-import { openLevel, readFailure } from '../../../src/log/open-level.js';
-import { HASH_BYTES, type Sha256 } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
+import { openLevel, readFailure } from '../../../src/log/leveldb/open-level.js';
+import { decodeRecord } from '../../../src/log/record.js';
+import { HASH_BYTES } from '../../../src/model/digest.js';
+import type { StoredEvent } from '../../../src/model/events.js';
 import { secondsOf } from '../rounds.js';
 
 /*
@@ -20,13 +21,10 @@ const [way, directory, size] = process.argv.slice(2) as [string, string, string]
 const events = Number(size);
 const location = join(directory, 'log');
 
-/** Passes every record: it gives the hash that stands before the record in its row. What reading costs without the hash, for this only. */
-const storedHash: Sha256 = (input) => new Uint8Array(input.buffer, input.byteOffset - HASH_BYTES, HASH_BYTES);
-
 /** Returns how many events it took. */
 const ways: Readonly<Record<string, () => Promise<number>>> = {
-  checked: () => replay(nodeSha256),
-  unchecked: () => replay(storedHash),
+  checked: () => replay(checkedPages()),
+  unchecked: () => replay(uncheckedPages()),
   iterator: takeOneByOne,
   nextv: takeInBatches,
 };
@@ -48,22 +46,32 @@ async function takeAll(takeEvents: () => Promise<number>): Promise<void> {
 }
 
 /** As an open without a snapshot does: pages of the log, each folded into every view. */
-async function replay(hash: Sha256): Promise<number> {
-  const database = await openLevel(location, false);
-  const source = {
-    database,
-    hash,
-    failure: (cause: unknown) => readFailure(cause, false),
-    opened: <Rows>(rows: Rows) => rows,
-  };
+async function replay(pages: AsyncIterable<readonly StoredEvent[]>): Promise<number> {
   const viewSet = createViews();
   let found = 0;
-  for await (const page of eventPages(source, { first: 1, last: events })) {
+  for await (const page of pages) {
     viewSet.fold(page);
     found += page.length;
   }
-  await database.close();
   return found;
+}
+
+async function* checkedPages(): AsyncGenerator<readonly StoredEvent[]> {
+  const database = await openLevel(location, false);
+  const failure = (cause: unknown) => readFailure(cause, false);
+  yield* eventPages({ database, failure, opened: (rows) => rows }, { first: 1, last: events });
+  await database.close();
+}
+
+/** What reading costs without the hash of each record. */
+async function* uncheckedPages(): AsyncGenerator<readonly StoredEvent[]> {
+  await using rows = await openRows();
+  const iterator = rows.iterator();
+  for (;;) {
+    const batch = await iterator.nextv(BATCH_ROWS);
+    if (batch.length === 0) return;
+    yield batch.map(([, row]) => decodeRecord(row, HASH_BYTES + 1));
+  }
 }
 
 /** As the documentation of `level` shows it: one after another. */

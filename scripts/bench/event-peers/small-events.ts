@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import type { SmallEvent } from './event-peer.js';
 
@@ -9,9 +8,7 @@ import type { SmallEvent } from './event-peer.js';
 export const BATCH_EVENTS = 100;
 
 /** Two images that names move between. */
-export const taggedImages: readonly ImageId[] = [0, 1].map(
-  (index) => digestOf(imageConfig(index), nodeSha256) as ImageId,
-);
+export const taggedImages: readonly ImageId[] = [0, 1].map((index) => digestOf(imageConfig(index)) as ImageId);
 
 /**
  * Returns batches of events as our store writes them: in each, every one of as many names moves from one image to the other.

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import type { EventFilter, Follower, FollowOptions } from '../../../src/store/follow/event-filter.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 
@@ -64,7 +63,7 @@ async function iterate(follower: Follower, handle?: () => Promise<void>): Promis
 function idleFilter(at: number): EventFilter {
   switch (at % 4) {
     case 0:
-      return { image: digestOf(new TextEncoder().encode(`nothing ${at}`), nodeSha256) as ImageId };
+      return { image: digestOf(new TextEncoder().encode(`nothing ${at}`)) as ImageId };
     case 1:
       return { reference: `nobody/tags-this:${at}` };
     case 2:

@@ -1,7 +1,6 @@
 import { type ChainId, type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { EventBody } from '../../../src/model/events.js';
 import { createChainId } from '../../../src/model/rootfs.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
 
@@ -54,8 +53,8 @@ export function* replacedImages(live: number, size: number): Generator<GrownTran
 function createdImage(index: number): { image: LiveImage; event: EventBody; content: Map<Digest, Uint8Array> } {
   const layers = imageLayers(index);
   const config = imageConfig(index, layers);
-  const id = digestOf(config, nodeSha256) as ImageId;
-  const chainId = createChainId(layers, nodeSha256) as ChainId;
+  const id = digestOf(config) as ImageId;
+  const chainId = createChainId(layers) as ChainId;
   const size = config.length;
   return {
     image: new LiveImage(id, chainId),

@@ -1,11 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
-import { LevelLog } from '../../../src/log/level-log.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { LogEntry } from '../../../src/log/log.js';
 import { encodeRecord } from '../../../src/log/record.js';
 import type { Digest, ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { stampEvents } from '../../../src/store/writer.js';
 import type { BenchContext } from '../benchmark.js';
 import { progressBar } from '../progress-bar.js';
@@ -78,7 +77,7 @@ interface Writer {
 /** Writes a snapshot of what is in the store, and opens its log to append to it. */
 async function openWriter(directory: string): Promise<Writer> {
   await snapshot(directory);
-  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
   let entries: LogEntry[] = [];
   let content = new Map<Digest, Uint8Array>();
   let { seq } = log.head;

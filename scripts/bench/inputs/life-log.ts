@@ -1,11 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
-import { LevelLog } from '../../../src/log/level-log.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { LogEntry } from '../../../src/log/log.js';
 import { encodeRecord } from '../../../src/log/record.js';
 import type { Digest, ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { stampEvents } from '../../../src/store/writer.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { BenchContext } from '../benchmark.js';
@@ -75,7 +74,7 @@ export async function makeLife(directory: string, size: number): Promise<void> {
   try {
     for (let isOver = false; !isOver; ) {
       await snapshot(directory);
-      const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+      const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
       const end = log.head.seq + SNAPSHOT_EVERY;
       while (!isOver && log.head.seq < end) {
         const { value: group } = groups.next();

@@ -2,7 +2,6 @@ import { type ChainId, type Digest, digestOf, type ImageId } from '../../../src/
 import type { EventBody } from '../../../src/model/events.js';
 import { createChainId } from '../../../src/model/rootfs.js';
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY } from '../../../src/store/commands/metadata.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import type { Origin } from '../../../src/store/writer.js';
 import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
@@ -113,8 +112,8 @@ class Life {
     const index = this.#created++;
     const layers = imageLayers(this.#random.happens(0.2) ? this.#random.between(0, index) : index);
     const config = imageConfig(index, layers);
-    const image = digestOf(config, nodeSha256) as ImageId;
-    const chainId = createChainId(layers, nodeSha256) as ChainId;
+    const image = digestOf(config) as ImageId;
+    const chainId = createChainId(layers) as ChainId;
     (index < BASES ? this.#bases : this.#images).push(new LiveImage(image, chainId));
     this.#content.set(image, config);
     const created = createdAt(index);

@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 import { digestHex, digestOf, type ImageId } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from './image-configs.js';
 
@@ -24,7 +23,7 @@ export interface Population {
 /** Writes `count` images below `directory`, as an event store and in Docker's layout. */
 export async function populate(directory: string, count: number): Promise<Population> {
   const paths = { store: join(directory, 'store'), peer: join(directory, 'peer') };
-  const ids = Array.from({ length: count }, (_, index) => digestOf(imageConfig(index), nodeSha256) as ImageId);
+  const ids = Array.from({ length: count }, (_, index) => digestOf(imageConfig(index)) as ImageId);
   await fillStore(paths.store, ids);
   fillPeer(paths.peer, ids);
   return { ...paths, ids };

@@ -10,7 +10,6 @@ import {
   TREE_PREFIX,
 } from '../../../src/log/rows.js';
 import { TILE_WIDTH } from '../../../src/log/merkle.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 
 /** A database of `level` as the store has it: binary keys and values. */
 export type RowDatabase = Level<Uint8Array, Uint8Array>;
@@ -48,7 +47,7 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
     if (key[0] === CONTENT_PREFIX) contents.set(hexOf(key), row);
     else add(seqOfRow(key), row);
     if (key[0] !== EVENT_PREFIX) continue;
-    const event = parseEventRow(value, seqOfKey(key), nodeSha256);
+    const event = parseEventRow(value, seqOfKey(key));
     const content = event.type === 'ImageCreated' ? contents.get(hexOf(contentKey(event.image))) : undefined;
     if (content !== undefined) add(event.seq, content);
   }

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { eventTypes } from '../../log/record.js';
+import { eventTypes } from '../../model/events.js';
 import type { ChainId } from '../../model/digest.js';
 import type { EventType, StoredEvent, Subject } from '../../model/events.js';
 import { canonicalReference } from '../../model/reference.js';

@@ -13,7 +13,6 @@ import {
   tilesOfTree,
 } from '../../log/merkle.js';
 import { HASH_BYTES } from '../../model/digest.js';
-import { nodeSha256 } from '../files/files.js';
 
 interface TreeFilesOptions {
   readonly log: Log;
@@ -44,7 +43,7 @@ export async function* treeFiles(
 ): AsyncGenerator<{ readonly path: string; readonly bytes: Uint8Array }> {
   const { log, head, knownSize } = options;
   const firstNew = Math.floor(knownSize / TILE_WIDTH);
-  const frontier = await Frontier.read(log, firstNew * TILE_WIDTH, nodeSha256);
+  const frontier = await Frontier.read(log, firstNew * TILE_WIDTH);
   const grown = new Map<string, Uint8Array>();
   for await (const { index, records } of bundles(options, firstNew)) {
     const tile = tileOfTree(0, index, head.seq);

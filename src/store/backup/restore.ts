@@ -5,20 +5,13 @@ import { blobsProjection, type BlobsView } from '../../../projections/layers.js'
 import { StoreError, throwIfAborted } from '../../errors.js';
 import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
-import { LevelLog } from '../../log/level-log.js';
+import { LevelLog } from '../../log/leveldb/level-log.js';
 import type { LogEntry } from '../../log/log.js';
 import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
-import { namedContent } from '../../model/named-content.js';
-import {
-  ioFailure,
-  makeDurableDirectory,
-  nodeSha256,
-  syncDirectory,
-  systemCode,
-  writeDurableFile,
-} from '../files/files.js';
+import { factsOf } from '../../model/events.js';
+import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder, checkedBlob } from './write-backup.js';
 import {
@@ -60,7 +53,7 @@ export async function buildStore(
   options: BuildOptions,
 ): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const { reader, checkpoint } = options;
-  const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true, hash: nodeSha256 });
+  const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true });
   let blobs: BlobsView;
   try {
     blobs = await new LogBuild(log, options).run();
@@ -113,7 +106,7 @@ class LogBuild {
     const event = decodeRecord(record);
     blobsProjection.evolve(this.#blobs, event);
     if (event.type === 'ContentErased') await this.#erase(event.digest);
-    const digest = namedContent(event);
+    const digest = factsOf(event).content(event);
     const isNew = digest !== undefined && this.#absent.delete(digest);
     if (isNew && this.#contents.has(digest)) await this.#append();
     this.#entries.push({ event, record });
@@ -133,7 +126,7 @@ class LogBuild {
   async #addContent(digest: Digest): Promise<void> {
     const path = contentPath(digest);
     const bytes = await this.#options.reader.file(path, MAX_ARCHIVE_JSON_BYTES);
-    if (digestOf(bytes, nodeSha256) !== digest) throw changed(`${path} has other bytes than its name says`);
+    if (digestOf(bytes) !== digest) throw changed(`${path} has other bytes than its name says`);
     this.#contents.set(digest, bytes);
     this.#present.add(digest);
     this.#bytes += bytes.length;

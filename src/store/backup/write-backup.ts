@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import {
   ioFailure,
   makeDurableDirectory,
-  nodeSha256,
   NotAFile,
   readRegularFile,
   syncDirectory,
@@ -412,7 +411,7 @@ async function writeContent(writer: BackupWriter, content: ContentReader): Promi
       const path = contentPath(digest);
       writer.need(path);
       if (writer.there.get(path) === bytes.length) continue;
-      if (digestOf(bytes, nodeSha256) !== digest) throw contentCorrupt(digest);
+      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
       await writer.start(path, bytes);
     }
   }
@@ -470,7 +469,7 @@ async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: 
     });
   if (origin !== sidecar.origin) throw forked(`its checkpoint is of the log ${origin}, expected ${sidecar.origin}`);
   if (size > head.seq) throw forked(`the backup has ${size} events, the log only ${head.seq}`);
-  if (equalHashes(await treeRoot(log, size, nodeSha256), root)) return size;
+  if (equalHashes(await treeRoot(log, size), root)) return size;
   throw forked(`the ${size} events of the backup are not those that the log begins with`);
 }
 

@@ -3,7 +3,6 @@ import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
 import type { EventBody } from '../../model/events.js';
 import { checkHistory, checkOS, type Image } from '../../model/image.js';
-import { nodeSha256 } from '../files/files.js';
 import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 import { removeUnusedLayers } from './layers.js';
@@ -94,7 +93,7 @@ export function imageCreated({ id, config, image }: NewImage): EventBody {
 
 /** Returns the chain of an image's layers; undefined when it has none. */
 export function chainOf(image: Image): ChainId | undefined {
-  const chainId = image.rootFS.chainID(nodeSha256);
+  const chainId = image.rootFS.chainID();
   return chainId === '' ? undefined : (chainId as ChainId);
 }
 

@@ -3,7 +3,6 @@ import { MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import type { ChainId, DiffId } from '../../model/digest.js';
 import type { LayerFacts, LayerRemoved } from '../../model/events.js';
 import { createChainId } from '../../model/rootfs.js';
-import { nodeSha256 } from '../files/files.js';
 import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
@@ -11,7 +10,7 @@ import { type Decide, type DecisionState, unchanged } from './decision.js';
 export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
   // The chain of one layer is its diff id, so a parent chain can stand where the first diff id would.
   const below: string | undefined = parent;
-  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId], nodeSha256) as ChainId;
+  return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId]) as ChainId;
 }
 
 /** A layer on its way in: all but the size of its chain. */

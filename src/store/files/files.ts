@@ -1,21 +1,8 @@
-import * as crypto from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { HASH_BYTES, type Sha256 } from '../../model/digest.js';
 import { StoreError } from '../../errors.js';
-
-/**
- * SHA-256 by Node, about nine times as fast as the portable one on large inputs. The one-shot call (Node 20.12) as text of one letter a byte
- * takes 1.2 microseconds for the record of an event; as a Buffer it takes 2.4, most of them to make that.
- */
-export const nodeSha256: Sha256 = (bytes) => {
-  const text = crypto.hash('sha256', bytes, 'binary');
-  const hash = new Uint8Array(HASH_BYTES);
-  for (let at = 0; at < HASH_BYTES; at++) hash[at] = text.charCodeAt(at);
-  return hash;
-};
 
 /** How the names of files begin that a crash may leave behind. */
 const TEMPORARY_PREFIX = '.tmp-';

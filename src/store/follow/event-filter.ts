@@ -1,9 +1,8 @@
 import type { Observable } from 'rxjs';
 import type { Head } from '../../log/log.js';
 import { type ChainId, type ImageId, parseDigest } from '../../model/digest.js';
-import { type EventType, type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import { type EventType, eventTypes, type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
 import { StoreError } from '../../errors.js';
-import { eventTypes } from '../../log/record.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 

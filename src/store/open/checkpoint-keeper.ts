@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
-import { Mutex, nodeSha256, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
+import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { beginsWith } from '../../log/begins-with.js';
 import {
@@ -160,7 +160,7 @@ export class CheckpointKeeper {
   }
 
   #logBeginsWith(earlier: TreeHead): Promise<boolean> {
-    return beginsWith(this.#options.log, earlier, nodeSha256);
+    return beginsWith(this.#options.log, earlier);
   }
 
   // The file is replaced as a whole: one that is not whole was damaged or edited, and is no reason to leave a check out.
@@ -221,7 +221,7 @@ function eventsFrom(first: number, last: number): string {
  */
 export async function checkTreeTail(log: Log, size: number): Promise<void> {
   const { seq, root } = log.head;
-  const frontier = await Frontier.read(log, size, nodeSha256);
+  const frontier = await Frontier.read(log, size);
   for (let index = Math.floor(size / TILE_WIDTH); frontier.size < seq; index++) {
     const tile = tileOfTree(0, index, seq);
     const leaves = await log.readTile(tile);

@@ -1,7 +1,7 @@
 import { link, lstat, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hostname } from 'node:os';
-import { checkUnlocked } from '../../log/open-level.js';
+import { checkUnlocked } from '../../log/leveldb/open-level.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { ioFailure, readRegularFile, replaceHint, systemCode, temporaryPath } from '../files/files.js';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Database } from '../../log/log.js';
-import { openLevel } from '../../log/open-level.js';
+import { openLevel } from '../../log/leveldb/open-level.js';
 import { eventKey } from '../../log/rows.js';
 import { ioFailure, writeDurableFile } from '../files/files.js';
 import { databaseFiles, readLogs, type WriteAheadLog } from './database-files.js';

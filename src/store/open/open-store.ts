@@ -9,14 +9,13 @@ import { originOf } from '../writer.js';
 import type { EventStore } from '../event-store.js';
 import type { LayerGetReleaser, OpenOptions } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { LevelLog } from '../../log/level-log.js';
-import { openLevel } from '../../log/open-level.js';
+import { LevelLog } from '../../log/leveldb/level-log.js';
+import { openLevel } from '../../log/leveldb/open-level.js';
 import {
   ioFailure,
   isThere,
   makeDurableDirectory,
   namesIn,
-  nodeSha256,
   removeTemporaryFiles,
   syncDirectory,
   syncFiles,
@@ -134,7 +133,7 @@ export async function makeLog(directory: string): Promise<void> {
   if (await isThere(location)) return needOwnFiles(location);
   const making = temporaryPath(directory);
   try {
-    const log = await LevelLog.open(making, { createIfMissing: true, hash: nodeSha256 });
+    const log = await LevelLog.open(making, { createIfMissing: true });
     await log.close();
     await syncFiles(making);
     // A crash before the rename leaves what the next open removes; after it, an empty log, which the next open takes up.
@@ -218,7 +217,6 @@ function openLogForReading(directory: string, read: DatabaseFiles | undefined): 
   return LevelLog.open(join(directory, 'log'), {
     createIfMissing: false,
     readOnly: true,
-    hash: nodeSha256,
     openDatabase: (location) => openDatabaseReadOnly(location, files()),
   });
 }
@@ -346,7 +344,6 @@ async function openLog(
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
       createIfMissing,
-      hash: nodeSha256,
       openDatabase: (location, mayCreate) => openDatabase(location, mayCreate, openLevel, logs()),
       freeBytes: () => freeBytes(join(directory, 'log')) - unwrittenBytes(join(directory, 'log')),
       onNotice: options.onNotice,

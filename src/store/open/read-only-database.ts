@@ -5,7 +5,7 @@ import { type BatchEntry, type Manifest, readWriteBatch } from '../../log/leveld
 import { asDatabase, ReadOnlyLevel, type Runs, tableInMemory } from '../../log/leveldb/read-only-level.js';
 import { BlockCache, compareKeys, type DatabaseFile, TableReader } from '../../log/leveldb/table.js';
 import type { Database } from '../../log/log.js';
-import { openFailure } from '../../log/open-level.js';
+import { openFailure } from '../../log/leveldb/open-level.js';
 import { ioFailure, systemCode } from '../files/files.js';
 import {
   type DatabaseFiles,

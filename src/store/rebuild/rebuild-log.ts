@@ -10,23 +10,23 @@ import {
   seqOfKey,
 } from '../../log/rows.js';
 import type { Database } from '../../log/log.js';
-import { openFailure, openLevel, readFailure, repairLevel } from '../../log/open-level.js';
+import { openFailure, openLevel, readFailure, repairLevel } from '../../log/leveldb/open-level.js';
 import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
 import type { StoredEvent } from '../../model/events.js';
-import { nodeSha256, NotAFile, readRegularFile, removeDurably } from '../files/files.js';
 import { NamedContent } from '../verify/content-check.js';
 import type { RebuildOptions } from './rebuild.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/tree-rows.js';
-import { LevelLog } from '../../log/level-log.js';
+import { LevelLog } from '../../log/leveldb/level-log.js';
 import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
 import { checkFree } from '../open/lock.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
+import { NotAFile, readRegularFile, removeDurably } from '../files/files.js';
 import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
 
 /** What the events of a database are, each looked at by itself. */
@@ -108,7 +108,7 @@ async function* wholeEvents(rows: StoredRows): AsyncGenerator<StoredEvent> {
 function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
   if (key.length !== eventKey(0).length) return undefined;
   try {
-    return parseEventRow(row, seqOfKey(key), nodeSha256);
+    return parseEventRow(row, seqOfKey(key));
   } catch (error) {
     // It is one of those that are lost.
     if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
@@ -141,7 +141,7 @@ async function salvageRows(
     }
     for await (const row of rows.read(rowsOfKind(CONTENT_PREFIX), () => undefined)) {
       const digest = digestFromHash(row[0], 1);
-      if (digestOf(row[1], nodeSha256) === digest && named.take(digest)) await writer.put(row);
+      if (digestOf(row[1]) === digest && named.take(digest)) await writer.put(row);
     }
     for await (const row of rows.read(rowsOfKind(POSITION_PREFIX), () => undefined)) {
       if (isPosition(row, last)) await writer.put(row);
@@ -278,9 +278,9 @@ async function renewRows(
 ): Promise<void> {
   await withDatabase(location, async (database) => {
     const failure = (cause: unknown) => readFailure(cause, false);
-    await forgetDerivedRows({ database, hash: nodeSha256, failure, opened: (rows) => rows });
+    await forgetDerivedRows({ database, failure, opened: (rows) => rows });
   });
-  const log = await LevelLog.open(location, { createIfMissing: false, hash: nodeSha256, openDatabase });
+  const log = await LevelLog.open(location, { createIfMissing: false, openDatabase });
   try {
     await new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check();
   } finally {

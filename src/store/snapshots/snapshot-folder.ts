@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sha256 } from '#sha256';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { MAX_SNAPSHOT_HEADER_BYTES, MAX_SNAPSHOTS } from '../../limits.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
+import { viewVersions } from '../../../projections/views-codec.js';
+import { StoreError } from '../../errors.js';
+import type { Log } from '../../log/log.js';
+import { treeRoot } from '../../log/merkle.js';
 import {
   ioFailure,
   isOwnDirectory,
   makeDurableDirectory,
-  nodeSha256,
   NotAFile,
   readRegularFile,
   removeTemporaryFiles,
@@ -16,10 +20,6 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/files.js';
-import { viewVersions } from '../../../projections/views-codec.js';
-import { StoreError } from '../../errors.js';
-import type { Log } from '../../log/log.js';
-import { treeRoot } from '../../log/merkle.js';
 
 /*
  * The file of a snapshot: a line that says so, a line of JSON (the header), the encoded views, and the SHA-256 of all that.
@@ -75,7 +75,7 @@ export function parseSnapshot(bytes: Uint8Array): Snapshot {
   if (end < MAGIC.length || latin1.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new SnapshotDamage('it is no snapshot, or of another version of the format');
   }
-  if (!Buffer.from(nodeSha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
+  if (!Buffer.from(sha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
     throw new SnapshotDamage('its bytes are not those that were written: the checksum differs');
   }
   const headerEnd = bytes.indexOf(LINE_END, MAGIC.length) + 1;
@@ -331,7 +331,7 @@ export class SnapshotFolder {
   async #rootAt(seq: number): Promise<string | undefined> {
     const { head } = this.#log;
     if (seq > head.seq) return undefined;
-    return bytesToHex(seq === head.seq ? head.root : await treeRoot(this.#log, seq, nodeSha256));
+    return bytesToHex(seq === head.seq ? head.root : await treeRoot(this.#log, seq));
   }
 
   async #write(name: string, header: SnapshotHeader, pieces: Iterable<Uint8Array>): Promise<number> {

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { ErasuresView } from '../../../projections/content.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
-import { nodeSha256 } from '../files/files.js';
 import type { Reading, Report, StoredBlob, VerifySource } from './verify-source.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import { isStoreError, throwIfAborted } from '../../errors.js';
@@ -75,7 +74,7 @@ export async function checkContent(
   const { report } = reading;
   let looked = 0;
   for await (const { digest, bytes, place } of source.contents(reading, (digest) => named.has(digest))) {
-    const found = digestOf(bytes, nodeSha256);
+    const found = digestOf(bytes);
     if (found !== digest) {
       const message = `the content ${digest} is not what was written: its bytes have another digest`;
       report({ code: 'CONTENT_WRONG', place, message, digest, expected: digest, found });

@@ -6,7 +6,6 @@ import { decodeRecord } from '../../log/record.js';
 import { type IndexRow, seqsOfRow, subjectPrefix, subjectRows } from '../../log/subject-index.js';
 import { bytesToHex } from '../../model/digest.js';
 import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
-import { nodeSha256 } from '../files/files.js';
 import type { SeqRanges } from './tree-check.js';
 
 /** Groups of subjects whose pairs are summed apart: what differs in one is then looked for among a few thousandths of all. */
@@ -126,7 +125,7 @@ export class IndexCheck {
 
   /** Adds events that the index must have. */
   add(events: readonly StoredEvent[]): void {
-    for (const pair of pairsOf(subjectRows(events, nodeSha256))) this.#expected.add(pair);
+    for (const pair of pairsOf(subjectRows(events))) this.#expected.add(pair);
   }
 
   /** Compares the rows. `lost` are events that were not added, of which nobody knows what they are about. */
@@ -182,7 +181,7 @@ export class IndexCheck {
     for await (const { seq, record } of this.#source.records(again)) {
       if (lost.has(seq)) continue;
       for (const [name, subject] of namedSubjects(decodeRecord(record))) {
-        const pair = keyAt(subjectPrefix(subject, nodeSha256), seq);
+        const pair = keyAt(subjectPrefix(subject), seq);
         if (groups.has(groupOfKey(pair))) expected.set(bytesToHex(pair), { pair, name });
       }
     }

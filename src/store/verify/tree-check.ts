@@ -9,7 +9,6 @@ import {
   TILE_WIDTH,
 } from '../../log/merkle.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
-import { nodeSha256 } from '../files/files.js';
 
 /** A set of seqs that are added in ascending order, as ranges. */
 export class SeqRanges {
@@ -120,7 +119,7 @@ export class TreeCheck {
   readonly #reading: Reading;
   readonly #claims: readonly TreeClaim[];
   readonly #cursors = new Map<number, LevelCursor>();
-  readonly #frontier = new Frontier(nodeSha256);
+  readonly #frontier = new Frontier();
   readonly #unchecked: TreeClaim[] = [];
   /** The first leaf from which on the tree cannot be made. */
   #lostAt: number | undefined;
@@ -129,7 +128,7 @@ export class TreeCheck {
     this.#source = source;
     this.#reading = reading;
     this.#claims = claims;
-    for (const claim of claims) if (claim.size === 0) this.#compareRoot(claim, emptyRoot(nodeSha256));
+    for (const claim of claims) if (claim.size === 0) this.#compareRoot(claim, emptyRoot());
   }
 
   /** Appends the next tile, which is full unless it is the last. Resolves with the verdict on each leaf. */
@@ -278,7 +277,7 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
       index,
       records: items,
       kept: items.map((item) => item?.leafHash),
-      made: items.map((item) => (isRecord(item) ? leafHash(item.record, nodeSha256) : undefined)),
+      made: items.map((item) => (isRecord(item) ? leafHash(item.record) : undefined)),
     };
   }
 }

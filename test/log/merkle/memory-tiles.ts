@@ -1,5 +1,4 @@
 import { Frontier, leafHash, TILE_WIDTH, type TileReader } from '../../../src/log/merkle.js';
-import { type Sha256, sha256 } from '../../../src/model/digest.js';
 
 /** A tree that is kept in memory, grown by a Frontier. */
 export interface MemoryTree {
@@ -9,11 +8,11 @@ export interface MemoryTree {
 }
 
 /** A tree whose leaf n is the record of the decimal digits of n. */
-export function memoryTree(size: number, hash: Sha256 = sha256): MemoryTree {
+export function memoryTree(size: number): MemoryTree {
   const levels: Uint8Array[][] = [[]];
-  const frontier = new Frontier(hash);
+  const frontier = new Frontier();
   for (let n = 0; n < size; n++) {
-    const leaf = new Uint8Array(leafHash(new TextEncoder().encode(`${n}`), hash));
+    const leaf = new Uint8Array(leafHash(new TextEncoder().encode(`${n}`)));
     levels[0]?.push(leaf);
     for (const { level, index, hash: completed } of frontier.append(leaf)) {
       levels[level] ??= [];

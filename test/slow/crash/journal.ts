@@ -5,7 +5,6 @@ import { encodeRecord } from '../../../src/log/record.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import type { EventStore } from '../../../src/store/event-store.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 
 /** How a request failed. */
 export interface Failure {
@@ -26,7 +25,7 @@ type Line =
 
 /** Returns the leaf hash of an event, in hex: it stands for every byte of its record. */
 export function recordHash(event: StoredEvent): string {
-  return bytesToHex(leafHash(encodeRecord(event), nodeSha256));
+  return bytesToHex(leafHash(encodeRecord(event)));
 }
 
 /**

@@ -1,9 +1,9 @@
+import { sha256 } from '#sha256';
 import test from 'ava';
 import fc from 'fast-check';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { createViews } from '../../../projections/views.js';
 import { decodeViews, encodeViews, openViews } from '../../../projections/views-codec.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { parseSnapshot } from '../../../src/store/snapshots/snapshot-folder.js';
 import { eventStreams } from '../../support/event-streams.js';
 import { plainViews } from '../../support/plain-views.js';
@@ -40,6 +40,6 @@ test('the file of a snapshot with a right checksum over anything is a snapshot, 
   const start = fc.constant(bytesOf(`imagelog snapshot 1\n${JSON.stringify(header)}\npayload`));
   await fuzz(t, mutated(start), (bytes) => {
     unlessDamaged(() => parseSnapshot(bytes));
-    unlessDamaged(() => parseSnapshot(Uint8Array.from([...bytes, ...nodeSha256(bytes)])));
+    unlessDamaged(() => parseSnapshot(Uint8Array.from([...bytes, ...sha256(bytes)])));
   });
 });

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { treeKey } from '../../../src/log/rows.js';
-import type { LevelLog } from '../../../src/log/level-log.js';
+import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { Database } from '../../../src/log/log.js';
 import { checkConsistency, checkInclusion } from '../../../src/log/merkle.js';
-import { openLevel } from '../../../src/log/open-level.js';
+import { openLevel } from '../../../src/log/leveldb/open-level.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import { StoreEvidence, type TreeProofs } from '../../../src/store/evidence.js';
 import { referenceConsistency, referencePath, referenceRoot } from '../../log/merkle/reference-tree.js';

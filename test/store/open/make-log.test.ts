@@ -1,8 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { LevelLog } from '../../../src/log/level-log.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { makeLog, openStore } from '../../../src/store/open/open-store.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
@@ -14,7 +13,7 @@ test('a log is made whole or not at all, and one that is there stays as it is', 
   const manifest = await readFile(join(directory, 'log', 'CURRENT'), 'utf8');
   await makeLog(directory);
   t.is(await readFile(join(directory, 'log', 'CURRENT'), 'utf8'), manifest);
-  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false, hash: nodeSha256 });
+  const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
   t.is(log.head.seq, 0);
   await log.close();
 });

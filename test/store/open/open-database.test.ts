@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../../src/log/log.js';
-import { openLevel } from '../../../src/log/open-level.js';
+import { openLevel } from '../../../src/log/leveldb/open-level.js';
 import { openDatabase } from '../../../src/store/open/open-database.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';

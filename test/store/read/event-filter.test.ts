@@ -1,9 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { type ErrorCode, isStoreError } from '../../../src/errors.js';
-import { eventTypes } from '../../../src/log/record.js';
+import { eventTypes, subjectsOf } from '../../../src/model/events.js';
 import type { ChainId } from '../../../src/model/digest.js';
-import { subjectsOf } from '../../../src/model/events.js';
 import { compileFilter, type EventFilter } from '../../../src/store/follow/event-filter.js';
 import { anyEvent } from '../../support/event-arbitraries.js';
 import { idNamed } from '../../support/image-configs.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Subject } from 'rxjs';
 import type { Page } from '../../../projections/views.js';
-import type { LevelLog } from '../../../src/log/level-log.js';
+import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { Log } from '../../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
 import { EventReader } from '../../../src/store/follow/log-feed.js';

@@ -10,10 +10,9 @@ import {
   SUBJECT_PREFIX,
   treeKey,
 } from '../../../src/log/rows.js';
-import { LevelLog } from '../../../src/log/level-log.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { parseRecordFile } from '../../../src/log/leveldb/log-files.js';
 import { encodeRecord } from '../../../src/log/record.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { entriesOf, eventsFrom } from '../../support/stored-event.js';
 import { bytesToHex, type ImageId } from '../../../src/model/digest.js';
 import type { EventStore } from '../../../src/store/event-store.js';
@@ -214,8 +213,8 @@ for (const [what, at] of [
 test('events that were changed with their hashes are not those of the checkpoint', async (t) => {
   const { directory, log } = await closedStore(t);
   await tamper(log, async (database) => {
-    const { event } = parseEntryRow((await database.get(eventKey(50))) as Uint8Array, 50, nodeSha256);
-    await database.put(eventKey(50), formatEventRow(encodeRecord({ ...event, actor: 'nobody' }), nodeSha256));
+    const { event } = parseEntryRow((await database.get(eventKey(50))) as Uint8Array, 50);
+    await database.put(eventKey(50), formatEventRow(encodeRecord({ ...event, actor: 'nobody' })));
   });
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
   t.regex(error.message, /not those of its checkpoint/);
@@ -247,7 +246,7 @@ test('what was erased does not come back with the old files of LevelDB', async (
   const config = store.get(gone).rawJSON();
   await store.delete(gone);
   await store.close();
-  const erasing = await LevelLog.open(log, { createIfMissing: false, hash: nodeSha256 });
+  const erasing = await LevelLog.open(log, { createIfMissing: false });
   const { seq } = erasing.head;
   const erased = eventsFrom(seq + 1, [{ type: 'ContentErased', digest: gone, size: config.length }], Date.now());
   await erasing.append({ expectedHead: seq, entries: entriesOf(erased), content: new Map([[gone, undefined]]) });

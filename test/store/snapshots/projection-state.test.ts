@@ -1,7 +1,7 @@
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { LevelLog } from '../../../src/log/level-log.js';
+import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { SnapshotFolder } from '../../../src/store/snapshots/snapshot-folder.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

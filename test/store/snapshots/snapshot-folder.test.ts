@@ -6,7 +6,7 @@ import { decodeViews, encodeViews, viewVersions } from '../../../projections/vie
 import { createViews, type ViewSet } from '../../../projections/views.js';
 import { MAX_SNAPSHOTS } from '../../../src/limits.js';
 import { type Tile, treeRoot } from '../../../src/log/merkle.js';
-import type { LevelLog } from '../../../src/log/level-log.js';
+import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import { formatSnapshot, SnapshotFolder, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-folder.js';
 import { viewsAt } from '../../../src/store/snapshots/snapshotter.js';

@@ -9,7 +9,6 @@ import { Frontier } from '../../../src/log/merkle.js';
 import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import type { VerifyOptions, Violation } from '../../../src/store/verify/verify-source.js';
@@ -103,11 +102,11 @@ export class DamagedStore {
     await rm(this.path('snapshots'), { recursive: true, force: true });
     await rm(this.path('checkpoint'), { force: true });
     await this.rows(async (rows) => {
-      const tree = new Frontier(nodeSha256);
+      const tree = new Frontier();
       for await (const [key, row] of rows.iterator({ gte: eventKey(1), lte: eventKey(Number.MAX_SAFE_INTEGER) })) {
         const record = row.subarray(HASH_BYTES + 1);
         const changed = change(decodeRecord(record)) ?? record;
-        const forged = formatEventRow(changed instanceof Uint8Array ? changed : encodeRecord(changed), nodeSha256);
+        const forged = formatEventRow(changed instanceof Uint8Array ? changed : encodeRecord(changed));
         await rows.put(key, forged);
         for (const { level, index, hash } of tree.append(forged.slice(0, HASH_BYTES))) {
           await rows.put(treeKey(level, index), hash);

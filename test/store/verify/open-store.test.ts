@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { createViews } from '../../../projections/views.js';
-import { openLevel, readFailure } from '../../../src/log/open-level.js';
+import { openLevel, readFailure } from '../../../src/log/leveldb/open-level.js';
 import { StoredRows } from '../../../src/log/stored-rows.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { StoreFiles, storeSource } from '../../../src/store/verify/store-source.js';

@@ -2,7 +2,6 @@ import test from 'ava';
 import { contentKey, eventKey, formatPosition, keyAt, positionKey, treeKey } from '../../../src/log/rows.js';
 import { subjectPrefix } from '../../../src/log/subject-index.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
-import { nodeSha256 } from '../../../src/store/files/files.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { bytesOf } from '../../support/text-bytes.js';
 import { briefly, type DamagedStore, flipped, storeToDamage } from './damaged-store.js';
@@ -36,8 +35,8 @@ const flip =
   (damaged: DamagedStore): Promise<void> =>
     damaged.row(key, (value) => flipped(value, at));
 
-const sevenPrefix = subjectPrefix({ image: SEVEN }, nodeSha256);
-const actorPrefix = subjectPrefix({ actor: 'tester' }, nodeSha256);
+const sevenPrefix = subjectPrefix({ image: SEVEN });
+const actorPrefix = subjectPrefix({ actor: 'tester' });
 
 /** Changes the only row of the index about image 7. */
 const changeIndex = (change: 'remove' | 'move' | 'damage') => (damaged: DamagedStore) =>
@@ -127,7 +126,7 @@ test(
 test(
   'a row of the index about nobody who ever was',
   gives,
-  put(keyAt(subjectPrefix({ actor: 'nobody' }, nodeSha256), 7), new Uint8Array()),
+  put(keyAt(subjectPrefix({ actor: 'nobody' }), 7), new Uint8Array()),
   'INDEX_SUPERFLUOUS index actor 6382b3cc881412b7…',
 );
 test(

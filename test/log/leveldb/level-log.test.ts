@@ -1,17 +1,16 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { LevelLog } from '../../src/log/level-log.js';
-import type { LogEntry } from '../../src/log/log.js';
-import { encodeRecord } from '../../src/log/record.js';
-import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
-import { imageConfig } from '../support/image-configs.js';
-import { rejection } from '../support/rejection.js';
-import { storeError } from '../support/store-error.js';
-import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
-import { temporaryDirectory } from '../support/temporary-directory.js';
-import { appendBodies, appendCreations, openTestLog, readPages } from '../support/test-log.js';
-import { referenceRoot } from './merkle/reference-tree.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
+import type { LogEntry } from '../../../src/log/log.js';
+import { encodeRecord } from '../../../src/log/record.js';
+import { digestOf } from '../../../src/model/digest.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { rejection } from '../../support/rejection.js';
+import { storeError } from '../../support/store-error.js';
+import { creationOf, entriesOf, eventsFrom } from '../../support/stored-event.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { appendBodies, appendCreations, openTestLog, readPages } from '../../support/test-log.js';
+import { referenceRoot } from '../merkle/reference-tree.js';
 
 async function newLocation(t: Parameters<typeof temporaryDirectory>[0]): Promise<string> {
   return join(await temporaryDirectory(t), 'log');
@@ -171,18 +170,14 @@ test('an aborted reader ends with ABORTED and its reason, before the first page 
 test('a second handle on the same log is refused, and the first goes on', async (t) => {
   const location = await newLocation(t);
   const log = await openTestLog(t, location);
-  const error = await rejection(
-    t,
-    'STORE_LOCKED',
-    LevelLog.open(location, { createIfMissing: false, hash: nodeSha256 }),
-  );
+  const error = await rejection(t, 'STORE_LOCKED', LevelLog.open(location, { createIfMissing: false }));
   t.is(error.data['location'], location);
   await appendCreations(log, 1);
   t.is(log.head.seq, 1);
 });
 
 test('a log that is missing is damage, unless it may be made', async (t) => {
-  await rejection(t, 'LOG_CORRUPT', LevelLog.open(await newLocation(t), { createIfMissing: false, hash: nodeSha256 }));
+  await rejection(t, 'LOG_CORRUPT', LevelLog.open(await newLocation(t), { createIfMissing: false }));
 });
 
 test('after close nothing is read and nothing written', async (t) => {

@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { contentKey, eventKey } from '../../src/log/rows.js';
-import { LevelLog } from '../../src/log/level-log.js';
-import { digestOf } from '../../src/model/digest.js';
-import { nodeSha256 } from '../../src/store/files/files.js';
-import { imageConfig } from '../support/image-configs.js';
-import { rejection } from '../support/rejection.js';
-import { storeError } from '../support/store-error.js';
-import { creationOf, entriesOf, eventsFrom } from '../support/stored-event.js';
-import { temporaryDirectory } from '../support/temporary-directory.js';
-import { appendCreations, openTestLog, readPages, tamper } from '../support/test-log.js';
+import { contentKey, eventKey } from '../../../src/log/rows.js';
+import { LevelLog } from '../../../src/log/leveldb/level-log.js';
+import { digestOf } from '../../../src/model/digest.js';
+import { imageConfig } from '../../support/image-configs.js';
+import { rejection } from '../../support/rejection.js';
+import { storeError } from '../../support/store-error.js';
+import { creationOf, entriesOf, eventsFrom } from '../../support/stored-event.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { appendCreations, openTestLog, readPages, tamper } from '../../support/test-log.js';
 
 /** A closed log of ten events. */
 async function tenEvents(t: ExecutionContext): Promise<string> {
@@ -94,7 +93,7 @@ test('a damaged last event refuses to open, and leaves the log as it is', async 
   const location = await tenEvents(t);
   await tamper(location, (database) => database.put(eventKey(10), new Uint8Array(100)));
   for (const _ of [1, 2]) {
-    await rejection(t, 'LOG_CORRUPT', LevelLog.open(location, { createIfMissing: false, hash: nodeSha256 }));
+    await rejection(t, 'LOG_CORRUPT', LevelLog.open(location, { createIfMissing: false }));
   }
   await tamper(location, async (database) => {
     t.deepEqual(Uint8Array.from((await database.get(eventKey(10))) ?? []), new Uint8Array(100));
@@ -108,11 +107,7 @@ test('a log that ends inside a transaction refuses to open', async (t) => {
   await log.append({ expectedHead: 10, entries: entriesOf(eventsFrom(11, bodies)), content: new Map() });
   await log.close();
   await tamper(location, (database) => database.del(eventKey(13)));
-  const error = await rejection(
-    t,
-    'LOG_CORRUPT',
-    LevelLog.open(location, { createIfMissing: false, hash: nodeSha256 }),
-  );
+  const error = await rejection(t, 'LOG_CORRUPT', LevelLog.open(location, { createIfMissing: false }));
   t.is(error.message, 'the log ends at seq 12, inside a transaction that ends at 13');
 });
 

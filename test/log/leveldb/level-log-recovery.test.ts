@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { LevelLog } from '../../src/log/level-log.js';
-import { eventKey } from '../../src/log/rows.js';
-import { digestOf } from '../../src/model/digest.js';
-import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
-import { rejection } from '../support/rejection.js';
-import { storeError } from '../support/store-error.js';
-import { temporaryDirectory } from '../support/temporary-directory.js';
-import { appendCreations, openTestLog, readPages, tamper } from '../support/test-log.js';
+import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
+import { eventKey } from '../../../src/log/rows.js';
+import { digestOf } from '../../../src/model/digest.js';
+import { FailingDatabases, type WriteFate } from '../../support/failing-database.js';
+import { rejection } from '../../support/rejection.js';
+import { storeError } from '../../support/store-error.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { appendCreations, openTestLog, readPages, tamper } from '../../support/test-log.js';
 
 /** A log of two events whose next write has this fate. */
 async function failingLog(

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { ErrorCode } from '../../src/errors.js';
-import { openFailure, readFailure } from '../../src/log/open-level.js';
+import type { ErrorCode } from '../../../src/errors.js';
+import { openFailure, readFailure } from '../../../src/log/leveldb/open-level.js';
 
 const opening = test.macro({
   exec(t, message: string, levelCode: string | undefined, code: ErrorCode) {

@@ -1,4 +1,5 @@
-import { type Digest, HASH_BYTES, type Sha256 } from '../model/digest.js';
+import { sha256 } from '#sha256';
+import { type Digest, HASH_BYTES } from '../../model/digest.js';
 import {
   contentKey,
   eventKey,
@@ -9,7 +10,7 @@ import {
   parsePosition,
   POSITION_PREFIX,
   positionKey,
-} from './rows.js';
+} from '../rows.js';
 import {
   type AppendBatch,
   type Batch,
@@ -26,22 +27,21 @@ import {
   type PageRange,
   readEnd,
   type RenewOptions,
-} from './log.js';
-import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from './merkle.js';
-import { purgeRemoved, purgeRoom, removalMarks, removeContent } from './removed-content.js';
-import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from './subject-index.js';
-import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from './tree-rows.js';
-import { isStoreError, StoreError } from '../errors.js';
-import type { StoredEvent, Subject } from '../model/events.js';
-import { openContentRows, StoredRows } from './stored-rows.js';
-import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from './event-pages.js';
+} from '../log.js';
+import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
+import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
+import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
+import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
+import { isStoreError, StoreError } from '../../errors.js';
+import type { StoredEvent, Subject } from '../../model/events.js';
+import { openContentRows, StoredRows } from '../stored-rows.js';
+import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from '../event-pages.js';
 import { openFailure, openLevel, readFailure } from './open-level.js';
 
 /** The log that a group is for. */
 interface Target {
   /** The tree of the events before, which the leaves of the group are put into. */
   readonly tree: Frontier;
-  readonly hash: Sha256;
   /** Whether the events before are in the subject index. Where they are not, those of the group must not be: the last would tell that all are. */
   readonly isIndexed: boolean;
 }
@@ -50,16 +50,16 @@ interface Target {
 function putGroup(
   batch: Batch,
   { expectedHead, entries, content, positions = new Map() }: AppendBatch,
-  { tree, hash, isIndexed }: Target,
+  { tree, isIndexed }: Target,
 ): void {
   for (const { event, record } of entries) {
-    const row = formatEventRow(record, hash);
+    const row = formatEventRow(record);
     batch.put(eventKey(event.seq), row);
     // A copy: the tree keeps some for long, and with a part of the row all of the buffer that it stands in.
     putTreeRows(batch, tree.append(row.slice(0, HASH_BYTES)));
   }
   const events = isIndexed ? entries.map(({ event }) => event) : [];
-  for (const [key, value] of subjectRows(events, hash)) batch.put(key, value);
+  for (const [key, value] of subjectRows(events)) batch.put(key, value);
   for (const [digest, bytes] of content) {
     if (bytes === undefined) removeContent(batch, digest, expectedHead + 1);
     else batch.put(contentKey(digest), bytes);
@@ -73,7 +73,6 @@ function putGroup(
 export interface LevelLogOptions {
   /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */
   readonly createIfMissing: boolean;
-  readonly hash: Sha256;
   /** Write nothing: an index or a tree that is missing is left so, and reads do without. */
   readonly readOnly?: boolean | undefined;
   /** Bytes that are free for the files of the log; without it there is always room. */
@@ -91,7 +90,6 @@ export interface LevelLogOptions {
  */
 export class LevelLog implements Log {
   readonly #location: string;
-  readonly #hash: Sha256;
   readonly #options: LevelLogOptions;
   readonly #openDatabase: (location: string, createIfMissing: boolean) => Promise<Database>;
   #database: Database;
@@ -121,9 +119,8 @@ export class LevelLog implements Log {
   private constructor(location: string, database: Database, options: LevelLogOptions) {
     this.#location = location;
     this.#database = database;
-    this.#hash = options.hash;
     this.#options = options;
-    const tree = new Frontier(options.hash);
+    const tree = new Frontier();
     this.#tree = tree;
     this.#head = headAt({ seq: 0, time: 0 }, tree);
     this.#openDatabase = options.openDatabase ?? openLevel;
@@ -174,7 +171,7 @@ export class LevelLog implements Log {
     try {
       // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
       const batch = this.#database.batch();
-      putGroup(batch, group, { tree, hash: this.#hash, isIndexed: this.#hasSubjectIndex });
+      putGroup(batch, group, { tree, isIndexed: this.#hasSubjectIndex });
       await this.#write(this.#database, batch);
     } catch (cause) {
       // The rows may be in the write-ahead log or not: only a reopened database can tell.
@@ -248,7 +245,7 @@ export class LevelLog implements Log {
     if (seq < 1 || seq > this.#head.seq) return undefined;
     const row = this.#row(eventKey(seq));
     if (row === undefined) throw missingEvent(seq);
-    return parseEventRow(row, seq, this.#hash);
+    return parseEventRow(row, seq);
   }
 
   content(digest: Digest): Uint8Array | undefined {
@@ -256,7 +253,7 @@ export class LevelLog implements Log {
     const value = this.#row(key);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (equalHashes(this.#hash(bytes), key.subarray(1))) return bytes;
+    if (equalHashes(sha256(bytes), key.subarray(1))) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
@@ -424,7 +421,7 @@ export class LevelLog implements Log {
 
   #source(): LogSource {
     const failure = (cause: unknown): StoreError => readFailure(cause, this.#isClosed);
-    return { database: this.#database, hash: this.#hash, failure, opened: (rows) => rows };
+    return { database: this.#database, failure, opened: (rows) => rows };
   }
 
   // What a log was written without, or what was cut short while it was made again, is there before anything is appended.
