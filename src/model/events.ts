@@ -483,8 +483,10 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   },
 };
 
-/** Every type of event there is. */
-export const eventTypes = Object.keys(eventFacts) as readonly EventType[];
+/** Every type of event there is, in the order of their numbers. */
+export const eventTypes = (Object.keys(eventFacts) as EventType[]).sort(
+  (a, b) => eventFacts[a].code - eventFacts[b].code,
+);
 
 /** Returns the facts of the type of `event`. */
 export function factsOf(event: EventBody): EventFacts<EventBody> {

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../projections/references.js';
-import type { Head, LogPoint } from '../log/log.js';
+import type { Head } from '../log/log.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
 import type { CheckpointSigner } from './keys.js';
 
-export type { Head, LogPoint, ReferenceEntry };
+export type { Head, ReferenceEntry };
 
 /** Who does a write and why; goes into the envelope of its events. */
 export interface WriteOptions {

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { MAX_LOG_BYTES_AT_CLOSE, RESERVE_BYTES } from '../../../src/limits.js';
+import { MAX_LOG_BYTES_AT_CLOSE, MAX_RESERVE_BYTES, RESERVE_BYTES } from '../../../src/limits.js';
+import { Reserve } from '../../../src/store/files/reserve.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { temporaryStore } from '../temporary-store.js';
 
 test('an open for writing makes the reserve of RESERVE_BYTES where it is missing, one for reading does not', async (t) => {
@@ -35,5 +37,23 @@ test('a close puts a write-ahead log of more than MAX_LOG_BYTES_AT_CLOSE into a 
     t.is((await walBytes(store.directory)) > size, isKept);
     await using again = await openStore(store.directory, { readOnly: true });
     t.is(again.len(), 1);
+  }
+});
+
+test('the reserve grows with the tables of the log, up to MAX_RESERVE_BYTES', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const table = join(directory, 'log', '000005.ldb');
+  await mkdir(join(directory, 'log'));
+  await writeFile(table, '');
+  for (const [tableBytes, expected] of [
+    [0, RESERVE_BYTES],
+    [RESERVE_BYTES, 2 * RESERVE_BYTES],
+    [6 * RESERVE_BYTES, 4 * RESERVE_BYTES],
+    [1_000 * RESERVE_BYTES, MAX_RESERVE_BYTES],
+    [0, MAX_RESERVE_BYTES],
+  ] as const) {
+    await truncate(table, tableBytes);
+    await new Reserve(directory).keep();
+    t.is((await stat(join(directory, 'reserve'))).size, expected, `${tableBytes}`);
   }
 });
