@@ -34,6 +34,8 @@ interface OpenedStore {
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;
+  /** Of a store that was opened for reading: differs from `writtenState` when another wrote to it since. */
+  readonly openedState?: string | undefined;
   readonly actor: string;
   /** The caller's clock: each of its times is checked. */
   readonly now: () => number;
@@ -58,6 +60,7 @@ export class StoreContext implements OpenedStore {
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;
+  readonly openedState: string | undefined;
   readonly actor: string;
   readonly now: () => number;
   readonly onNotice: (notice: string) => void;
@@ -84,6 +87,7 @@ export class StoreContext implements OpenedStore {
     this.heldLayers = opened.heldLayers;
     this.policy = opened.policy;
     this.readOnly = opened.readOnly;
+    this.openedState = opened.openedState;
     this.actor = opened.actor;
     this.now = () => readClock(opened.now);
     this.onNotice = opened.onNotice;

@@ -358,8 +358,7 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
     // A crash from here on leaves bytes that no event needs, which the next open removes; and
     // damaged logs, which `verify` reports.
-    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
-    await this.#removeBytes([parsed]);
+    const removed = await this.#removed([parsed], removeDamagedLogs);
     return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
   }
 
@@ -385,10 +384,9 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
       return pruneResult(result, { dryRun, before: point, damagedLogs: found });
     }
     const written = await this.#submit(decide, origin);
-    const removed = removeDamagedLogs ? await this.#removeDamagedLogs() : [];
     const { contents } = written.outcome;
     const blobs = contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
-    if (contents.length > 0) await this.#removeBytes(blobs);
+    const removed = await this.#removed(contents.length > 0 ? blobs : undefined, removeDamagedLogs);
     return { ...pruneResult(written.outcome, { dryRun, before: point, damagedLogs: removed }), seq: written.seq };
   }
 
@@ -440,10 +438,15 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     return { outcome, seq };
   }
 
-  async #removeDamagedLogs(): Promise<readonly string[]> {
+  /** Removes damaged logs and the bytes of what was erased, the one also when the other fails. Returns the damaged logs. */
+  async #removed(digests: readonly Digest[] | undefined, removeDamagedLogs: boolean): Promise<readonly string[]> {
     const { directory } = this.#context;
-    const names = damagedLogs(directory);
-    for (const name of names) await removeDurably(join(directory, name));
+    const names = removeDamagedLogs ? damagedLogs(directory) : [];
+    try {
+      for (const name of names) await removeDurably(join(directory, name));
+    } finally {
+      if (digests !== undefined) await this.#removeBytes(digests);
+    }
     return names;
   }
 

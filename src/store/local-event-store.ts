@@ -30,7 +30,7 @@ import { Reserve, unwrittenBytes } from './files/reserve.js';
 import type { StoreLog } from './follow/event-filter.js';
 import { findMetadata, ImageStore } from './images.js';
 import { LocalLayers } from './layers/layer-store.js';
-import { refuseWriter, removeOwner } from './open/lock.js';
+import { removeOwner, writerAtWork, writtenState } from './open/lock.js';
 import { damagedLogs } from './files/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
 import {
@@ -194,7 +194,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
-    return this.#makeRoom(() => this.#eraser.prune(options));
+    const run = (): Promise<PruneResult> => this.#eraser.prune(options);
+    return Object(options).dryRun === true ? run() : this.#makeRoom(run);
   }
 
   project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>> {
@@ -243,11 +244,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
     const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
       verifyOpenStore(this.#context, () => this.#rebuilds.settled(), options);
-    if (!this.#context.readOnly) return verified();
-    // What a writer adds or removes meanwhile, a reader would take for damage.
-    await refuseWriter(this.directory);
     const violations = await verified();
-    await refuseWriter(this.directory);
+    const { openedState } = this.#context;
+    if (violations.length === 0 || openedState === undefined) return violations;
+    // What a writer added or removed since, a reader takes for damage.
+    if ((await writtenState(this.directory)) !== openedState) throw writerAtWork(this.directory);
     return violations;
   }
 

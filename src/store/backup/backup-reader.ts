@@ -186,6 +186,9 @@ async function openBackupSource(
 ): Promise<BackupSource> {
   const names = (await namesBelow(directory)) ?? [];
   const isUnfinished = names.includes(STAGING_FOLDER);
+  if (names.includes('log')) {
+    throw new StoreError('BACKUP_NOT_FOUND', `no backup in ${directory}: it is a store`, { data: { directory } });
+  }
   const hasCheckpoint = names.includes(CHECKPOINT_PATH);
   if (!hasCheckpoint && (isUnfinished || !names.some((name) => name === SIDECAR_FILE || name === TILE_FOLDER))) {
     const why = isUnfinished ? 'the first one was never finished' : `it has no ${CHECKPOINT_PATH}`;

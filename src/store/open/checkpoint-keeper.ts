@@ -31,6 +31,17 @@ interface CheckpointKeeperOptions {
 }
 
 /**
+ * Resolves with the bytes of the checkpoint file of a store, one more than MAX_NOTE_BYTES of a larger one; undefined when there is none.
+ * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
+ */
+export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
+  const path = join(directory, CHECKPOINT_FILE);
+  return readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
+    throw error instanceof NotAFile ? unbelievable(path, new Error('it is no file')) : error;
+  });
+}
+
+/**
  * Keeps the newest checkpoint in a file beside the database. LevelDB that lost the end of its log opens without an error, and
  * without a gap: only something outside of it can tell.
  */
@@ -49,16 +60,15 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Returns when the log holds all that the file and the key committed to.
+   * Returns when the log holds all that the file and the key committed to. What was `read` of the file before the log was
+   * opened may be given.
    * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or SIGNATURE_INVALID for a file
    *   that cannot be believed; KEY_FOREIGN; CHECKPOINT_FORKED when the key signed what is not in this log; IO_FAILED
    */
-  async check(): Promise<void> {
-    const { origin, log, signer } = this.#options;
+  async check(...read: readonly [(Uint8Array | undefined)?]): Promise<void> {
+    const { origin, log, signer, directory } = this.#options;
     if (signer !== undefined) checkKeyName(signer.origin, origin);
-    const bytes = await readRegularFile(this.#path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
-      throw error instanceof NotAFile ? unbelievable(this.#path, new Error('it is no file')) : error;
-    });
+    const bytes = read.length > 0 ? read[0] : await readCheckpointFile(directory);
     if (bytes !== undefined) {
       const checkpoint = await this.#believable(bytes);
       if (!(await this.#logBeginsWith(checkpoint))) throw lost(this.#path, checkpoint, log.head.seq);

@@ -146,6 +146,8 @@ export function databaseState(location: string): string {
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
+    // What this process lacks says nothing of the files.
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) throw error;
     return systemCode(error);
   }
 }

@@ -256,15 +256,6 @@ export async function claimDirectory(directory: string): Promise<() => void> {
   return () => void claimed.delete(key);
 }
 
-/**
- * Returns when neither this process nor another has the store in `directory` open for writing, as far as they say so.
- * @throws {StoreError} STORE_LOCKED
- */
-export async function refuseWriter(directory: string): Promise<void> {
-  if (claimed.has(await identityOf(directory))) throw claimedHere(directory);
-  await refuseSecondOwner(directory);
-}
-
 function claimedHere(directory: string): StoreError {
   return new StoreError(
     'STORE_LOCKED',

@@ -30,7 +30,7 @@ import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
-import { CheckpointKeeper, checkTreeTail } from './checkpoint-keeper.js';
+import { CheckpointKeeper, checkTreeTail, readCheckpointFile } from './checkpoint-keeper.js';
 import { HeldLayers } from '../layers/layer-store.js';
 import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
@@ -189,12 +189,20 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
       const sidecar = await readSidecar(path);
       if (sidecar === undefined) throw noStore(path);
       await refuseHalfRebuilt(path);
+      // Read before the log is: one that is written from now on may be of events that this reader does not see.
+      const checkpoint = await readCheckpointFile(path);
       // Each block of a table is checked when it is read.
       const { files } = await checkDatabase(join(path, 'log'), { maxTableBytes: 0 });
-      return await openReader(path, sidecar, options, files);
+      const log = await openLogForReading(path, files);
+      try {
+        const reading: Reading = { checkpoint, openedState: before };
+        return await openParts({ directory: path, log, sidecar, options, onClosed: () => undefined, reading });
+      } catch (error) {
+        await log.close();
+        throw error;
+      }
     } catch (error) {
-      // A checkpoint that was written after the log was opened is of events that this reader does not see, and no damage.
-      // So is one that the key signed since.
+      // What another process replaced or signed while this one looked is no damage.
       const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
       const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;
@@ -221,21 +229,6 @@ function openLogForReading(directory: string, read: DatabaseFiles | undefined): 
   });
 }
 
-async function openReader(
-  path: string,
-  sidecar: Sidecar,
-  options: CheckedOptions,
-  files: DatabaseFiles | undefined,
-): Promise<EventStore> {
-  const log = await openLogForReading(path, files);
-  try {
-    return await openParts(path, log, sidecar, options, () => undefined);
-  } catch (error) {
-    await log.close();
-    throw error;
-  }
-}
-
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
@@ -252,7 +245,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   try {
     await writeOwner(path);
     const known = sidecar ?? (await describeNewStore(path, log, options));
-    const store = await openParts(path, log, known, options, onClosed);
+    const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
     return store;
@@ -269,18 +262,32 @@ function mayCreate({ create = true, readOnly = false }: OpenOptions): boolean {
   return create && !readOnly;
 }
 
-async function openParts(
-  directory: string,
-  log: LevelLog,
-  sidecar: Sidecar,
-  options: CheckedOptions,
-  onClosed: () => void,
-): Promise<EventStore> {
+/** What an open for reading found before it opened the log. */
+interface Reading {
+  readonly checkpoint: Uint8Array | undefined;
+  readonly openedState: string;
+}
+
+async function openParts(opening: {
+  readonly directory: string;
+  readonly log: LevelLog;
+  readonly sidecar: Sidecar;
+  readonly options: CheckedOptions;
+  readonly onClosed: () => void;
+  readonly reading?: Reading;
+}): Promise<EventStore> {
+  const { directory, log, sidecar, options, onClosed, reading } = opening;
   const { onNotice, signer } = options;
   const checkpoints = new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer, onNotice });
-  await checkpoints.check();
+  await (reading === undefined ? checkpoints.check() : checkpoints.check(reading.checkpoint));
   await checkTreeTail(log, checkpoints.size);
-  const snapshots = new SnapshotFolder({ directory, storeId: sidecar.storeId, log, onNotice });
+  const snapshots = new SnapshotFolder({
+    directory,
+    storeId: sidecar.storeId,
+    log,
+    readOnly: reading !== undefined,
+    onNotice,
+  });
   const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
@@ -315,6 +322,7 @@ async function openParts(
     heldLayers,
     policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
     readOnly: options.readOnly ?? false,
+    openedState: reading?.openedState,
     actor: options.actor,
     now: options.now ?? Date.now,
     onNotice,

@@ -47,9 +47,17 @@ export async function openDatabaseReadOnly(location: string, known?: DatabaseFil
       for (const file of opened) file.close();
       next = undefined;
       // What is missing now is in the files that the next MANIFEST names.
-      if (databaseState(location) !== state && tries < MAX_TRIES) continue;
+      if (hasOtherFiles(location, state) && tries < MAX_TRIES) continue;
       throw error instanceof LevelDamage ? openFailure(location, error) : ioFailure(`read the log ${location}`, error);
     }
+  }
+}
+
+function hasOtherFiles(location: string, state: string): boolean {
+  try {
+    return databaseState(location) !== state;
+  } catch {
+    return false;
   }
 }
 

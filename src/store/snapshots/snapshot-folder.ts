@@ -148,6 +148,8 @@ interface SnapshotFolderOptions {
   readonly directory: string;
   readonly storeId: string;
   readonly log: Log;
+  /** Whether another process may write snapshots of later events. */
+  readonly readOnly?: boolean;
   /** Told of each snapshot that was passed over, and why. */
   readonly onNotice: (notice: string) => void;
 }
@@ -172,12 +174,14 @@ export class SnapshotFolder {
   readonly #path: string;
   readonly #storeId: string;
   readonly #log: Log;
+  readonly #readOnly: boolean;
   readonly #onNotice: (notice: string) => void;
   /** Names of snapshots of the store's views that are of no use: they were passed over, and go when another is written. */
   readonly #bad = new Set<string>();
   #newest = 0;
 
-  constructor({ directory, storeId, log, onNotice }: SnapshotFolderOptions) {
+  constructor({ directory, storeId, log, readOnly = false, onNotice }: SnapshotFolderOptions) {
+    this.#readOnly = readOnly;
     this.#path = join(directory, SNAPSHOT_FOLDER);
     this.#storeId = storeId;
     this.#log = log;
@@ -202,7 +206,7 @@ export class SnapshotFolder {
     const head = this.#log.head.seq;
     for (const found of listed.reverse()) {
       const name = viewsName(found);
-      if (found > head) this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
+      if (found > head && !this.#readOnly) this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
       if (found > seq || this.#bad.has(name)) continue;
       const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
         if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);

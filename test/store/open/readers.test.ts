@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -6,6 +7,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
+import { archivePath } from '../fixture-archives.js';
 import { temporaryStore } from '../temporary-store.js';
 
 /** Every file and folder below a directory, with what changes when it is written to. */
@@ -76,8 +78,10 @@ test('readers and a writer have a store open at once, and each reader sees what 
   await store.delete(idNamed('a'));
   t.deepEqual([first.len(), second.len(), store.len()], [1, 3, 2]);
   t.deepEqual(await seqsOf(first), [1]);
-  // What a writer is at would look like damage.
-  await rejection(t, 'STORE_LOCKED', first.verify());
+  // What was added since would look like damage.
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  const error = await rejection(t, 'STORE_LOCKED', first.verify());
+  t.regex(error.message, /another process writes to it/);
   await first.close();
   await second.close();
 });
@@ -128,4 +132,47 @@ test('a reader opens beside a writer that never rests, and sees a whole store ea
   }
   isWriting = false;
   await writing;
+});
+
+test('a reader that is closed leaves no file open', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(store, ['a', 'b']);
+  const openFiles = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => leadsTo(fd).startsWith(store.directory)).length;
+  const before = openFiles();
+  for (let at = 0; at < 5; at++) await (await openStore(store.directory, { readOnly: true })).close();
+  t.is(openFiles(), before);
+});
+
+function leadsTo(descriptor: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    // It was closed since, or there is no /proc.
+    return '';
+  }
+}
+
+test('a verification that a writer runs beside is refused, not taken for damage', async (t) => {
+  const store = await temporaryStore(t);
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  await store.close();
+  let written: Promise<void> | undefined;
+  const child = async (): Promise<void> => {
+    await using writer = await openStore(join(store.directory, '..', 'store'), { actor: 'other' });
+    await writer.load(archivePath('docker25-all.tar'));
+  };
+  const reader = await openStore(store.directory, { readOnly: true });
+  const error = await rejection(
+    t,
+    'STORE_LOCKED',
+    (async () => {
+      written = child();
+      await written;
+      return reader.verify();
+    })(),
+  );
+  t.is(error.kind, 'Unavailable');
+  await reader.close();
+  t.deepEqual(await verifyStore(store.directory), []);
 });
