@@ -43,6 +43,13 @@ export class ByteReader {
     return undefined;
   }
 
+  /** Passes over so many bytes; false when there are not as many. */
+  skip(length: number): boolean {
+    if (this.#at + length > this.#bytes.length) return false;
+    this.#at += length;
+    return true;
+  }
+
   /** So many bytes; they stand in the bytes that were given. */
   take(length: number): Uint8Array | undefined {
     if (this.#at + length > this.#bytes.length) return undefined;

@@ -150,28 +150,35 @@ function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | u
   const areDeleted: boolean[] = [];
   const valueStarts: number[] = [];
   const valueEnds: number[] = [];
-  let before: Uint8Array = new Uint8Array();
+  // The key of the last entry, with its tag. Scans spend their time here: one new array for each key.
+  let key: Uint8Array = new Uint8Array(64);
+  let length = 0;
   while (!reader.isAtEnd) {
     const shared = reader.number();
     const rest = reader.number();
     const size = reader.number();
-    if (shared === undefined || rest === undefined || size === undefined || shared > before.length) return undefined;
-    const suffix = reader.take(rest);
-    if (suffix === undefined || shared + rest < tagBytes) return undefined;
+    if (shared === undefined || rest === undefined || size === undefined || shared > length) return undefined;
+    const suffixAt = reader.at;
+    if (!reader.skip(rest) || shared + rest < tagBytes) return undefined;
     const start = reader.at;
-    if (reader.take(size) === undefined) return undefined;
-    const whole = new Uint8Array(shared + rest);
-    whole.set(shared === before.length ? before : before.subarray(0, shared));
-    whole.set(suffix, shared);
-    before = whole;
-    const tagAt = whole.length - tagBytes;
-    keys.push(tagBytes === 0 ? whole : whole.subarray(0, tagAt));
-    sequences.push(tagBytes === 0 ? 0 : sequenceAt(whole, tagAt));
-    areDeleted.push(tagBytes > 0 && whole[tagAt] === DELETION);
+    if (!reader.skip(size)) return undefined;
+    length = shared + rest;
+    if (length > key.length) key = grown(key, length * 2);
+    for (let at = 0; at < rest; at++) key[shared + at] = block[suffixAt + at] as number;
+    const tagAt = length - tagBytes;
+    keys.push(key.slice(0, tagAt));
+    sequences.push(tagBytes === 0 ? 0 : sequenceAt(key, tagAt));
+    areDeleted.push(tagBytes > 0 && key[tagAt] === DELETION);
     valueStarts.push(start);
     valueEnds.push(start + size);
   }
   return { bytes: block, keys, sequences, areDeleted, valueStarts, valueEnds };
+}
+
+function grown(bytes: Uint8Array, size: number): Uint8Array {
+  const larger = new Uint8Array(size);
+  larger.set(bytes);
+  return larger;
 }
 
 /** The number in a tag: its lowest byte is the kind. Seven bytes, of which all that are in use make a safe integer. */
