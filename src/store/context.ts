@@ -34,9 +34,7 @@ interface OpenedStore {
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;
-  /**
-   * Read-only stores: differs from `writtenState` once another process has written to the store.
-   */
+  /** Read-only stores: differs from `writtenState` once another process wrote to the store. */
   readonly openedState?: string | undefined;
   readonly actor: string;
   /** The caller's clock; each reading is validated. */

@@ -73,10 +73,7 @@ export interface PruneResult {
   readonly contents: readonly PrunedContent[];
   /** Unused layers. */
   readonly layers: readonly LayerMetadata[];
-  /**
-   * Names of the damaged logs removed; in a dry run, of those that would be removed or would block
-   * the prune.
-   */
+  /** Names of the damaged logs removed; in a dry run, those to be removed or in the way. */
   readonly damagedLogs: readonly string[];
   /** Sum of the sizes of `contents`. */
   readonly bytes: number;
@@ -87,15 +84,14 @@ export interface PruneResult {
 /** Removes the bytes of content no longer needed. The events and their proofs stay. */
 export interface Erasing {
   /**
-   * Erases the config, manifest, index or layer blob with this digest; reads of the past lose it
-   * too. Once resolved, no file of the store holds its bytes: waits for a backup or verification
-   * that reads them. Writes an event with `reason`, which must not be empty. The same bytes may be
-   * added again later and are then readable.
+   * Erases the config, manifest, index or layer blob with this digest, for reads of the past too.
+   * Once resolved, no file of the store holds its bytes: waits for backups and verifications.
+   * Writes an event with `reason`, which must not be empty. The same bytes may be added again
+   * later.
    * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when already erased;
    *   CONTENT_IN_USE with what needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may hold it
-   *   too, and may not be removed; ENVELOPE_INVALID. After the event is durable: DISK_FULL,
-   *   LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could not be removed from disk; the next
-   *   open retries
+   *   and may not be removed; ENVELOPE_INVALID. After the event is durable: DISK_FULL, LOG_FAILED,
+   *   IO_FAILED or STORE_CLOSED when the bytes could not be removed; the next open retries
    */
   erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent>;
   /**
@@ -105,10 +101,7 @@ export interface Erasing {
    *   ENVELOPE_INVALID; afterwards as `erase`
    */
   prune(options: PruneOptions): Promise<PruneResult>;
-  /**
-   * Returns what was erased and not added again, by digest in order of erasure: when, by whom and
-   * why.
-   */
+  /** Returns what was erased and not added again, in order of erasure: when, by whom and why. */
   erasures(): ReadonlyMap<Digest, Erasure>;
 }
 
@@ -128,9 +121,8 @@ interface ErasureOutcome {
 }
 
 /**
- * Decides `erase`: removes the blob's unused layers, then the content.
- * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE,
- *   DAMAGED_LOG_KEPT
+ * Decides `erase`: removes the blob's unused layers, then the content. Throws CONTENT_NOT_FOUND,
+ * CONTENT_ERASED, CONTENT_IN_USE, DAMAGED_LOG_KEPT.
  */
 function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
   return (state) => {
@@ -258,9 +250,8 @@ function* freedBlobs(state: DecisionState, removed: readonly LayerRemoved[]): Ge
 }
 
 /**
- * Finds what nothing has needed since some event: what earlier events name, the store did not need
- * then, and no later event names. Feed it the events up to that one, the views at that point, then
- * the later events.
+ * Finds what nothing has needed since some event: named by earlier events, not needed by the store
+ * then, not named since. Feed it the events up to that one, the views there, the events after.
  */
 class PruneScan implements PruneCandidates {
   readonly contents = new Map<Digest, Omit<PrunedContent, 'digest'>>();
@@ -450,10 +441,7 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     return names;
   }
 
-  /**
-   * Removes the files of `digests`, the log's remains of removed content, and unneeded copies of
-   * the log.
-   */
+  /** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
   async #removeBytes(digests: readonly Digest[]): Promise<void> {
     const { directory, blobs, cleaner, log, isBlobNeeded } = this.#context;
     await cleaner.settled();

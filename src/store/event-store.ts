@@ -78,10 +78,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
     idOrReference: string,
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
   ): Promise<void>;
-  /**
-   * Removes a reference but not its image. @throws {StoreError} REFERENCE_NOT_FOUND,
-   * REFERENCE_INVALID
-   */
+  /** Removes a reference only. @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID */
   untag(reference: string, options?: WriteOptions): Promise<void>;
   /**
    * Returns the image `reference` points at, for `platform` if given.

@@ -18,10 +18,7 @@ import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.j
 import { noteText } from '../log/note.js';
 import type { StoreContext } from './context.js';
 
-/**
- * Proof that an event is in a log of some size: input of `checkInclusion`, content of a
- * `.tlog-proof` file.
- */
+/** Proves an event in a log of some size: for `checkInclusion` and `.tlog-proof` files. */
 export interface InclusionProof {
   /** Leaf index of the event, from 0: its seq less one. */
   readonly index: number;

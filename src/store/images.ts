@@ -27,26 +27,18 @@ import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
 import { originOf, type Writer } from './writer.js';
 
-/**
- * The context of an image store: of an event store, or over a caller's backend, which has no log,
- * references or layers.
- */
+/** The context of an image store: an event store, or a backend without log, references, layers. */
 interface ImageContext {
   readonly views: Views;
   readonly writer: Pick<Writer, 'submit'>;
   readonly policy: ImagePolicy;
-  /**
-   * The holds on layers kept elsewhere; undefined if layers are in the views or not kept at all.
-   */
+  /** The holds on layers kept elsewhere; undefined if layers are in the views or not kept. */
   readonly heldLayers: HeldLayers | undefined;
   /** The holds on the store's own layers; told which are removed. */
   readonly holds?: LayerHolds | undefined;
   readonly actor: string;
   readonly now: () => number;
-  /**
-   * Reads metadata the views lack. Configs vanish with their images then, so maps read them
-   * eagerly.
-   */
+  /** Reads metadata the views lack. Configs vanish with their images, so maps read eagerly. */
   readonly backendMetadata?: ((id: ImageId, key: string) => Uint8Array | undefined) | undefined;
   /** @throws {StoreError} STORE_CLOSED */
   checkOpen(): void;
@@ -120,10 +112,7 @@ export class StoreReader implements ImageReads {
     return this.#views.images.size;
   }
 
-  /**
-   * Returns a copy of a metadata value; the key `parent` is the image's parent, as in Docker's
-   * layout.
-   */
+  /** Returns a copy of a value; the key `parent` is the image's parent, as in Docker's layout. */
   getMetadata(id: ImageId, key: string): Uint8Array {
     const views = this.#views;
     mustBeString('key', key);
@@ -249,9 +238,7 @@ export function findMetadata(views: Views, id: ImageId, key: string): Uint8Array
 /** Name of the layer storage of an event store, in the place of Docker's graph drivers. */
 const DRIVER = 'imagelog';
 
-/**
- * Returns what the views know of an image besides its config. Metadata values are decoded as text.
- */
+/** Returns what the views know of an image besides its config; metadata values as text. */
 function imageDetails(views: Views, id: ImageId): Details {
   const chainId = views.images.get(id)?.chainId;
   const values = [...(views.metadata.get(id) ?? [])];

@@ -144,8 +144,7 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);
   try {
-    // A crash before the end leaves no key, or a whole one whose verifier key `readKeyText`
-    // returns.
+    // A crash before the end leaves no key or a whole one, whose verifier key `readKeyText` gives.
     if (await createDurableFile(path, bytes)) return verifierKey;
   } catch (error) {
     throw await withdrawn(path, bytes, { verifierKey, error });

@@ -67,8 +67,8 @@ export async function restoreStore(
 
 /**
  * Verifies the store in `directory`, even one that does not open, or the backup there, and resolves
- * with the violations; empty when it is sound. Changes nothing in a backup; in a store, only what
- * LevelDB does on every open: it turns its write-ahead log into a table. One process at a time.
+ * with the violations; empty when it is sound. Does not change a backup; in a store, LevelDB turns
+ * its write-ahead log into a table, as on every open. One process at a time.
  *
  * @throws {StoreError} STORE_NOT_FOUND, STORE_NOT_A_DIRECTORY, STORE_LOCKED,
  *   STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED; KEY_INVALID;
@@ -129,10 +129,7 @@ export async function readSigner(path: string): Promise<CheckpointSigner> {
   return code.readSigner(path);
 }
 
-/**
- * Loads now what an open store would load on first use: by then the process may be out of file
- * descriptors.
- */
+/** Loads early what an open store needs later, when file descriptors may have run out. */
 function laterCode(): readonly Promise<unknown>[] {
   return [
     import('./archives/load-archive.js'),

@@ -16,9 +16,8 @@ export interface OwnProjection<View> {
   /** Returns the view of an empty log. */
   readonly initial: () => View;
   /**
-   * Returns `view` with `event` folded in; may change `view` in place. Must be deterministic, so
-   * that a replay gives the same view. Must not change the event or its bytes: others read the same
-   * object.
+   * Returns `view` with `event` folded in; may change `view` in place. Must be deterministic, and
+   * must not change the event or its bytes, which others read too.
    */
   readonly evolve: (view: View, event: StoredEvent) => View;
   /**
@@ -27,8 +26,7 @@ export interface OwnProjection<View> {
    */
   readonly encode?: ((view: View) => Uint8Array) | undefined;
   /**
-   * Decodes what `encode` wrote. A throw becomes a notice, and the view is folded from the first
-   * event.
+   * Decodes what `encode` wrote. A throw becomes a notice; the view is then folded from event 1.
    */
   readonly decode?: ((bytes: Uint8Array) => View) | undefined;
 }
@@ -385,18 +383,14 @@ class FollowedProjection<View> implements LiveProjection<View> {
   }
 }
 
-/**
- * Distance to the head at which a projection starts buffering new pages: about one read of the log.
- */
+/** Distance to the head at which to start buffering new pages: about one read of the log. */
 const JOIN_EVENTS = 1_000;
 
 /** The caller's projections of a store: owns their names and their catch-up. */
 export class OwnProjectionSet implements OwnProjections {
   readonly #context: StoreContext;
   readonly #states: KeptStates;
-  /**
-   * Writes the state of each projection, by name. A name is taken as soon as `project` is called.
-   */
+  /** Writes each projection's state, by name. A name is taken from the call of `project` on. */
   readonly #keepers = new Map<string, () => void>();
 
   constructor(context: StoreContext) {
@@ -459,8 +453,7 @@ export class OwnProjectionSet implements OwnProjections {
     }
   }
 
-  // Replay outpaces writes, so this gets near the head. Meeting it exactly between two writes may
-  // never happen.
+  // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
   async #approach<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
     while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
   }

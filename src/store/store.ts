@@ -87,8 +87,8 @@ export interface Store {
   delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
   /**
    * Returns the only id that equals or starts with `partial`, with or without `sha256:`.
-   * @throws {StoreError} IMAGE_NOT_FOUND, also when `partial` has no digits; ID_AMBIGUOUS, naming
-   *   two candidates
+   * @throws {StoreError} IMAGE_NOT_FOUND, also without any digits; ID_AMBIGUOUS, with two
+   *   candidates
    */
   search(partial: string): ImageId;
   /**
@@ -101,9 +101,7 @@ export interface Store {
    * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND when it has none
    */
   getParent(id: ImageId): ImageId;
-  /**
-   * Sets the image's last update to the store's current time. @throws {StoreError} IMAGE_NOT_FOUND
-   */
+  /** Sets the image's last update to the store's time now. @throws {StoreError} IMAGE_NOT_FOUND */
   setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void>;
   /** Returns the time of the last update; undefined without one or for an unknown image. */
   getLastUpdated(id: ImageId): Date | undefined;
@@ -165,14 +163,9 @@ export interface StoreBackend {
 
 /** Options of `load`. */
 export interface LoadOptions extends WriteOptions {
-  /**
-   * Load only images for this platform, a Platform or `os/arch[/variant]`; others are skipped with
-   * a notice.
-   */
+  /** Load only images for this Platform or `os/arch[/variant]`; skip others with a notice. */
   readonly platform?: Platform | string | undefined;
-  /**
-   * Refuse an archive that lacks a platform its index names; default false: skip it with a notice.
-   */
+  /** Refuse an archive that lacks a platform its index names; default: skip with a notice. */
   readonly allPlatforms?: boolean | undefined;
   /** `false` refuses a load that would move a reference; default true. */
   readonly overwrite?: boolean | undefined;

@@ -35,10 +35,7 @@ import type { DatabaseFiles } from './open/database-files.js';
 import { lookAtDatabase } from './open/inspect-database.js';
 import { openDatabaseReadOnly } from './open/read-only-database.js';
 
-/**
- * Verifies the parts of a store that need no log: checkpoint, snapshots and blobs. For a log that
- * cannot be opened.
- */
+/** Verifies what needs no log, which cannot be opened: checkpoint, snapshots and blobs. */
 async function verifyWithoutLog(
   { identity, checkpoint, files, snapshots }: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
@@ -73,10 +70,7 @@ async function* nothing(): AsyncGenerator<never> {
   // A log that cannot be opened yields nothing.
 }
 
-/**
- * Verifies an open store at one moment while writes go on. `rebuilt` resolves when no rebuild is
- * writing rows.
- */
+/** Verifies an open store at one moment while writes go on; `rebuilt` waits for rebuilds. */
 export async function verifyOpenStore(
   { directory, sidecar, log, views, blobs, reader }: StoreContext,
   rebuilt: () => Promise<void>,

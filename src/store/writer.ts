@@ -21,8 +21,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
  * Returns the origin of a write, with `actor` as the default actor.
- * @throws {StoreError} ENVELOPE_INVALID when the actor is empty, or a text is too long or not
- *   Unicode
+ * @throws {StoreError} ENVELOPE_INVALID when a text is too long or not Unicode, or the actor empty
  */
 export function originOf(options: WriteOptions, actor: string): Origin {
   const origin: Origin = {
@@ -67,9 +66,7 @@ export function stampEvents(
 export interface Command<Result> {
   readonly decide: Decide<Result>;
   readonly origin: Origin;
-  /**
-   * Called when the command is decided but not yet durable; later decisions must account for it.
-   */
+  /** Called when decided but not yet durable; later decisions must account for the command. */
   readonly accepted?: ((result: Result) => void) | undefined;
   /** Called once the command's events are durable and folded; not for a command without events. */
   readonly committed?: ((lastSeq: number) => void) | undefined;
@@ -227,8 +224,7 @@ export class Writer {
     }
   }
 
-  // It is unknown what is durable: from now on, write nothing, and remove nothing for lack of an
-  // event.
+  // Unknown what is durable: from now on, write nothing, remove nothing for lack of an event.
   #giveUp(cause: unknown, group: Group, told: StoreError): void {
     this.#options.lost();
     this.#ended = new StoreError(
@@ -267,9 +263,7 @@ class Group {
     return this.entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES;
   }
 
-  /**
-   * Decides a command. Returns false if it must wait because it reads a fact this group changes.
-   */
+  /** Decides a command. False if it must wait, as it reads a fact this group changes. */
   take(waiting: Waiting): boolean {
     const { views, holds } = this.#options;
     const state = new NotedState(views, holds);
@@ -334,10 +328,7 @@ class Group {
   }
 }
 
-/**
- * Returns the clock's time, or the head's if the clock went back. A clock that throws fails the
- * command.
- */
+/** Returns the clock's time, or the head's if the clock went back. Fails if the clock does. */
 function timeAfter({ log, now }: WriterOptions): number {
   return Math.max(log.head.time, now());
 }

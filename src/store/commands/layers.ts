@@ -6,9 +6,7 @@ import { createChainId } from '../../model/rootfs.js';
 import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
-/**
- * Returns the chain id of layer `diffId` on `parent` (OCI image spec, config.md, Layer ChainID).
- */
+/** Returns the chain id of `diffId` on `parent` (OCI image spec, config.md, Layer ChainID). */
 export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
   // A single layer's chain id is its diff id, so a parent chain can take the first diff id's place.
   const below: string | undefined = parent;
@@ -73,7 +71,7 @@ export function removeUnusedLayers(state: DecisionState, chainId: ChainId): Remo
 }
 
 /**
- * Returns what is removed with unused layers: the unused ones of `chainIds`, and below each what
+ * Returns what is removed with unused layers: the unused ones of `chains`, and below each what
  * nothing else needs. `givenUp` are uses still counted but being dropped.
  */
 export function removeLayers(

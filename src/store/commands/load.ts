@@ -42,9 +42,7 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
   };
 }
 
-/**
- * Cache of chain ids: images of one archive share most layers, and a hash takes ten times a lookup.
- */
+/** Cache: images of one archive share most layers, and a hash takes ten times a lookup. */
 class ChainMemory {
   readonly #chains = new Map<ChainId | undefined, Map<DiffId, ChainId>>();
 
@@ -116,8 +114,7 @@ class LoadPlan {
     const { reference, image } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
     const before = this.#state.reference(reference);
-    // An archive without manifests knows no target: keep the reference's target if the image is the
-    // same.
+    // An archive without manifests knows no target: keep the reference's if the image is the same.
     if (target === undefined && wanted.platforms === undefined && before?.image === image) {
       this.#references.push({ reference, image });
       return;
@@ -186,8 +183,7 @@ class LoadPlan {
     this.#events.push({ type: 'ManifestAdded', image: id, manifest: descriptor, layers: blobs });
   }
 
-  // A single image's target is its manifest; a multi-platform target is an index, which needs no
-  // blobs.
+  // An image's target is its manifest; a multi-platform one is an index, needing no blobs.
   #keepsTarget({ target, platforms }: ArchiveReference): boolean {
     if (target === undefined || !this.#policy.keepsLayers) return false;
     if (platforms === undefined) return this.#manifests.has(target.digest);

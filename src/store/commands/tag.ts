@@ -62,8 +62,7 @@ export function referenceNotFound(reference: string): StoreError {
 
 /**
  * Returns the event that sets a reference; undefined if it has that target already.
- * @throws {StoreError} REFERENCE_EXISTS when `overwrite` is false and it would lose one of its
- *   images
+ * @throws {StoreError} REFERENCE_EXISTS when `overwrite` is false and it would lose an image
  */
 export function setReference(
   state: DecisionState,

@@ -44,9 +44,8 @@ export interface ConsumerOptions {
 export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
   readonly name: string;
   /**
-   * Every event up to here is durably acknowledged or filtered out. Filtered-out events are
-   * recorded with the next acknowledgement, after 1,000 of them, and when the consumer or the store
-   * closes.
+   * Every event up to here is durably acknowledged or filtered out. Filtered-out events are saved
+   * with the next acknowledgement, after 1,000 of them, and when the consumer or store closes.
    */
   readonly position: number;
   /**
@@ -100,15 +99,11 @@ export interface Consumers {
    */
   consumers(): Promise<ConsumerState[]>;
   /**
-   * Durably sets the position of a consumer that is not open: it resumes at the event after
-   * `position`.
-   * @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN, TIME_OUT_OF_RANGE when it is beyond
-   *   the head
+   * Durably sets the position of a consumer that is not open; it resumes after `position`.
+   * @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN, TIME_OUT_OF_RANGE when beyond the head
    */
   resetConsumer(name: string, position: number): Promise<void>;
-  /**
-   * Removes a consumer that is not open. @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN
-   */
+  /** Removes a closed consumer. @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN */
   removeConsumer(name: string): Promise<void>;
 }
 
@@ -212,9 +207,7 @@ export class LogConsumer implements Consumer {
   /** The delivered objects themselves: saves comparing an event that is one of them. */
   readonly #given = new WeakSet<StoredEvent>();
   #lastGiven = 0;
-  /**
-   * The newest acknowledged event, durable or not: it and those before need not be delivered again.
-   */
+  /** The newest acknowledged event, durable or not: nothing up to it is delivered again. */
   #acknowledged = 0;
   /** Number of pending `next` calls. */
   #asking = 0;
@@ -275,10 +268,7 @@ export class LogConsumer implements Consumer {
     await this.close();
   }
 
-  /**
-   * Writes the position if many events were filtered out since the last write and none is
-   * unacknowledged.
-   */
+  /** Writes the position if many events were filtered out since and none is unacknowledged. */
   notePassed(): void {
     if (this.#isWriting || this.#closing !== undefined || this.#unacknowledged.oldestUndurable !== undefined) return;
     if (this.#follower.position - (this.#written ?? this.#options.start) < PASSED_EVENTS_PER_WRITE) return;
@@ -294,8 +284,7 @@ export class LogConsumer implements Consumer {
   async #close(): Promise<void> {
     try {
       void this.#follower.return();
-      // A consumer that starts in the future has a position beyond the head: written, it would look
-      // corrupt.
+      // A consumer of the future has a position beyond the head: written, it would look corrupt.
       if (this.#done() !== this.#written && this.#done() <= this.#context.reader.head.seq) await this.#write();
     } finally {
       this.#options.onClosed();
@@ -363,10 +352,7 @@ export class LogConsumer implements Consumer {
     return given !== undefined && (filter.passes?.(given) ?? true) && isSameEvent(given, event);
   }
 
-  /**
-   * Returns the seq up to which nothing need be delivered again: acknowledged, durably or not, or
-   * filtered out.
-   */
+  /** Returns the seq up to which all is acknowledged, durably or not, or filtered out. */
   #done(): number {
     const { oldest } = this.#unacknowledged;
     const done = oldest === undefined ? this.#follower.position : oldest - 1;

@@ -19,10 +19,7 @@ import {
 /** Empty: a position is not an event, so its writer is not recorded. */
 const ORIGIN: Origin = { actor: '', reason: undefined, requestId: undefined };
 
-/**
- * The consumers of a store. Their positions go through its single writer, batched with other
- * writes.
- */
+/** The consumers of a store. The store's single writer batches their positions with events. */
 export class NamedConsumers implements Consumers {
   readonly #context: StoreContext;
   readonly #held = new Map<string, LogConsumer>();
@@ -135,8 +132,7 @@ export class NamedConsumers implements Consumers {
     });
   }
 
-  // A consumer waiting at the head is not woken by events it filters out: count them here and tell
-  // it every thousand.
+  // Events filtered out do not wake a consumer waiting at the head: tell it every thousand.
   #noteFolded(page: Page): void {
     const head = page.at(-1)?.seq ?? 0;
     if (head - this.#nudgedAt < PASSED_EVENTS_PER_WRITE) return;

@@ -62,9 +62,7 @@ export interface Follower extends AsyncIterableIterator<StoredEvent>, AsyncDispo
   return(): Promise<IteratorResult<StoredEvent, undefined>>;
 }
 
-/**
- * Read access to a store's event log. Events are checked for gaps and against their leaf hashes.
- */
+/** Reads a store's event log. Events are checked for gaps and against their leaf hashes. */
 export interface StoreLog {
   /** The last event folded into every view. */
   readonly head: Head;
@@ -101,10 +99,7 @@ export interface CompiledFilter {
   readonly subjects: readonly Subject[] | undefined;
   /** The types of the events that pass; undefined for all. */
   readonly types: ReadonlySet<EventType> | undefined;
-  /**
-   * First and last time of the events that pass, milliseconds since the epoch; undefined for no
-   * bound.
-   */
+  /** First and last time of the events that pass, milliseconds since the epoch; inclusive. */
   readonly since: number | undefined;
   readonly until: number | undefined;
 }

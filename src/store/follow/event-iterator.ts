@@ -8,8 +8,7 @@ const callsOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
  * Calls `call` when `signal` aborts, until the returned function is called. Adds one listener per
- * signal, however many wait: Node warns of a leak at the eleventh, and a thousand followers may
- * share one signal.
+ * signal: a thousand followers may share it, and Node warns of a leak at the eleventh.
  */
 function callOnAbort(signal: AbortSignal, call: () => void): () => void {
   let calls = callsOf.get(signal);
@@ -48,15 +47,12 @@ interface StretchRange {
   readonly signal: AbortSignal | undefined;
 }
 
-/**
- * Most subjects to look up in the index, at an iterator each; beyond that, the whole log is read.
- */
+/** Most subjects to look up in the index, at an iterator each; beyond, reads the whole log. */
 const MAX_INDEXED_SUBJECTS = 64;
 
 /**
  * Reads one stretch from the start of the range, by the subject index if it exists and `subjects`
- * are few. Leaves no database iterator open: one that waits for a slow reader would keep obsolete
- * files alive.
+ * are few. Leaves no iterator open: with a slow reader it would keep obsolete files alive.
  */
 export function readStretch(log: Log, subjects: readonly Subject[] | undefined, range: StretchRange): Promise<Stretch> {
   const isIndexed = subjects !== undefined && subjects.length <= MAX_INDEXED_SUBJECTS && log.hasSubjectIndex;
@@ -95,10 +91,7 @@ export interface StretchSource {
   readonly passed: number;
   /** Whether the source ended abruptly: stretches read ahead are dropped. */
   readonly isClosed: boolean;
-  /**
-   * Called once at the end of the iteration. A pending `next` may stay pending or resolve
-   * undefined.
-   */
+  /** Called once, when the iteration ends. A pending `next` may stay so or resolve undefined. */
   end(): void;
 }
 
@@ -106,9 +99,7 @@ export interface StretchSource {
 export interface IterationWatcher {
   /** An event is delivered next; the position has not moved to it yet. */
   giving(event: StoredEvent): void;
-  /**
-   * The current stretch is used up: everything up to the position was delivered or filtered out.
-   */
+  /** The current stretch is used up: all up to the position was delivered or filtered out. */
   usedUp(): void;
 }
 
@@ -208,9 +199,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     await this.return();
   }
 
-  /**
-   * Resolves once the position reaches `seq`; rejects with the reason if the iteration ends first.
-   */
+  /** Resolves once the position reaches `seq`; rejects if the iteration ends first. */
   protected reach(seq: number): Promise<void> {
     if (this.position >= seq) return Promise.resolve();
     if (!this.#hasBegun) this.#begin();

@@ -23,9 +23,8 @@ import {
 } from './event-iterator.js';
 
 /**
- * Returns the last event up to `headSeq` with a time at or before `time`, milliseconds since the
- * epoch; 0 without one. Costs a binary search. Never splits a transaction, as its events share one
- * time.
+ * Returns the last event up to `headSeq` at or before `time`, milliseconds since the epoch; 0 if
+ * none. A binary search. Never splits a transaction, as its events share one time.
  */
 export function lastSeqBy(log: Log, headSeq: number, time: number): number {
   let low = 0;
@@ -176,10 +175,7 @@ export class LogFeed {
   readonly #whenClosed = new Set<() => void>();
   #isClosed = false;
 
-  /**
-   * Starts at the head of `log`; `folded$` delivers later pages and completes when the store
-   * closes.
-   */
+  /** Starts at the head of `log`; `folded$` delivers later pages and completes at close. */
   constructor(log: Pick<Log, 'head'>, folded$: Observable<Page>) {
     this.#log = log;
     this.#head = log.head;

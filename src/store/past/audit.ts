@@ -58,8 +58,7 @@ export interface PastStore extends ImageReads {
   /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
   /**
-   * Returns what was erased by then and not added again. Content erased later is not listed, but is
-   * unreadable too.
+   * Returns what was erased by then and not added again. Content erased since is unreadable too.
    */
   erasures(): ReadonlyMap<Digest, Erasure>;
   /** Facts about each layer; the files of layers removed since are gone. */
@@ -81,10 +80,7 @@ export interface ReferenceInterval {
   readonly target?: Digest | undefined;
   /** The image of each platform, for a multi-platform reference. */
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /**
-   * Time (milliseconds since the epoch) and seq of the event that began it, with who, why and
-   * request.
-   */
+  /** Time (milliseconds since the epoch) and seq of the event that began it, and its envelope. */
   readonly from: number;
   readonly seq: number;
   readonly actor: string;
@@ -138,10 +134,8 @@ export interface AuditReads {
    */
   referenceHistory(reference: string): Promise<ReferenceInterval[]>;
   /**
-   * Resolves with the store as it was after event `when` or at that time, which never splits a
-   * transaction.
-   * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a future time or a seq after the head;
-   *   ABORTED
+   * Resolves with the store as it was after event `when` or at that time; transactions stay whole.
+   * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a future time or seq; ABORTED
    */
   at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore>;
   /**
@@ -179,10 +173,7 @@ function checkedSeq(seq: number, headSeq: number): number {
   });
 }
 
-/**
- * Returns the last millisecond of `when` that the clock has reached, and whether the whole log was
- * written by then.
- */
+/** Returns the last millisecond of `when` reached so far, and whether that is the present. */
 function momentOf(
   when: Date | string,
   { reader, now }: StoreContext,
@@ -258,10 +249,7 @@ interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Answers reads of the past: from the index for a single subject, else from views folded up to a
- * seq.
- */
+/** Answers reads of the past: for a single subject from the index, else from past views. */
 export class AuditReader implements AuditReads {
   readonly #context: StoreContext;
 
@@ -290,9 +278,8 @@ export class AuditReader implements AuditReads {
   }
 
   /**
-   * Returns the image a reference pointed at as of `when`, using only the index.
-   * @throws {StoreError} REFERENCE_NOT_FOUND when it was not set then; those of `seqAt` and of
-   *   `resolve`
+   * Returns the image a reference pointed at as of `when`, using only the index. Throws
+   * REFERENCE_NOT_FOUND when it was not set then; those of `seqAt` and of `resolve`.
    */
   async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
     mustBeString('reference', reference);
@@ -367,10 +354,7 @@ function subjectsNamed(subject: Subject | string): Subject[] {
   return ['reference' in known ? { reference: canonicalReference(known.reference) } : known];
 }
 
-/**
- * Returns the only fact of `subject`. Several are refused: answering for one would look like
- * answering for all.
- */
+/** Returns the only fact of `subject`: an answer for one of several would look complete. */
 function onlySubject(subject: Subject): Subject {
   const facts = Object.entries(Object(subject)).filter(([, value]) => value !== undefined);
   const [[kind, value] = ['', undefined]] = facts;

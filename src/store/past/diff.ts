@@ -84,10 +84,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   };
 }
 
-/**
- * Values of one kind that events touched: each as it was before its first event, and its last
- * event.
- */
+/** Values of one kind that events touched: each before its first event, and its last event. */
 class Touched<Key, Value> {
   readonly #read: (key: Key) => Value | undefined;
   readonly #isSame: (before: Value, after: Value) => boolean;

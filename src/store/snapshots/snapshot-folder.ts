@@ -89,8 +89,7 @@ function formatHeader({ store, kind, versions, seq, root }: SnapshotHeader): str
   return `${JSON.stringify({ store, kind, versions, seq, root })}\n`;
 }
 
-// Canonical: the header must have exactly these fields in this order, and serialize to the same
-// line.
+// Canonical: exactly these fields in this order, serialized to the same line.
 function parseHeader(line: string): SnapshotHeader {
   try {
     const header = JSON.parse(line) as SnapshotHeader;
@@ -130,17 +129,13 @@ export function thinned(seqs: readonly number[], most: number): number[] {
   return gone;
 }
 
-/**
- * Returns the index of the seq whose neighbours are closest; 0 is the first one's lower neighbour.
- */
+/** Returns the index of the seq with the closest neighbours; the first one's lower is 0. */
 function smallestGap(seqs: readonly number[]): number {
   const gaps = seqs.slice(0, -1).map((_, index) => (seqs[index + 1] ?? 0) - (seqs[index - 1] ?? 0));
   return gaps.indexOf(gaps.reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY));
 }
 
-/**
- * Folder in a store's directory. Deleting its files is harmless: the next open replays more events.
- */
+/** Folder in a store's directory. Safe to delete: the next open replays more events. */
 export const SNAPSHOT_FOLDER = 'snapshots';
 /** Digits of the seq in a file's name. */
 const SEQ_DIGITS = 16;
@@ -198,9 +193,8 @@ export class SnapshotFolder {
   }
 
   /**
-   * Returns the newest good snapshot of the store's views at or before `seq`, if any, its views
-   * decoded by `decode`. Each skipped one, also because `decode` throws SnapshotDamage, becomes a
-   * notice once.
+   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded. Each
+   * skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
    */
   async nearest<Decoded>(
     seq: number,
@@ -225,10 +219,9 @@ export class SnapshotFolder {
   }
 
   /**
-   * Saves the views after event `seq`, and removes surplus and bad snapshots. Returns the file size
-   * in bytes; durable on return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event
-   *   `seq`
+   * Saves the views after event `seq`, and removes surplus and bad snapshots. Returns the file's
+   * bytes; durable on return.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
    */
   async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
     const name = viewsName(seq);
@@ -240,20 +233,16 @@ export class SnapshotFolder {
   }
 
   /**
-   * Saves the view of a caller's projection after event `seq`, replacing the last one; durable on
+   * Saves the view of a caller's projection after event `seq`, replacing the last; durable on
    * return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event
-   *   `seq`
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
     const header = await this.#headerOf('projection', { [name]: version }, seq);
     await this.#write(projectionName(name), header, [bytes]);
   }
 
-  /**
-   * Returns the saved view of a caller's projection; undefined if missing, damaged or of another
-   * log.
-   */
+  /** Returns the saved view of a caller's projection; undefined without a good one of this log. */
   async readProjectionState(name: string): Promise<ProjectionState | undefined> {
     return this.#readGood(projectionName(name), 'projection', ({ header: { versions, seq }, payload }) => {
       const version = Object.keys(versions).length === 1 ? versions[name] : undefined;
@@ -299,9 +288,7 @@ export class SnapshotFolder {
     }
   }
 
-  /**
-   * Returns `use` of a file's snapshot if it is good and of this log; else the reason it is not.
-   */
+  /** Returns `use` of a good snapshot of this log; else undefined, with a notice. */
   async #readGood<Use>(
     name: string,
     kind: SnapshotHeader['kind'],
@@ -344,10 +331,7 @@ export class SnapshotFolder {
     return { store: this.#storeId, kind, versions, seq, root };
   }
 
-  /**
-   * Returns `use` of a file's snapshot if it is good and of this log; else undefined, with a
-   * notice.
-   */
+  /** Returns the root of the log's tree at `seq`, in hex; undefined if the log is shorter. */
   async #rootAt(seq: number): Promise<string | undefined> {
     const { head } = this.#log;
     if (seq > head.seq) return undefined;

@@ -23,10 +23,7 @@ interface SnapshotterOptions {
   readonly onNotice: (notice: string) => void;
 }
 
-/**
- * A store with at most this many images, references and layers is small: a snapshot takes no longer
- * than its syncs.
- */
+/** Images, references and layers of a small store: a snapshot takes no longer than its syncs. */
 const SMALL_STORE_ENTRIES = 1_000;
 /** A larger store is written at close only after one new event per this many entries. */
 const ENTRIES_PER_EVENT = 10;
@@ -85,10 +82,7 @@ export class Snapshotter {
     await this.#running;
   }
 
-  /**
-   * Writes a snapshot for the next open if worth its bytes. Failures become notices; the next open
-   * replays more events.
-   */
+  /** Writes a snapshot for the next open if worth its bytes. Failures become notices. */
   async writeLast(): Promise<void> {
     await this.settled();
     const tail = this.#seq - this.#options.snapshots.newest;
@@ -133,10 +127,7 @@ interface ViewSources {
   readonly snapshots: SnapshotFolder;
 }
 
-/**
- * Events a read of the past buffers until its views are used: twice the distance between two
- * snapshots.
- */
+/** Events a read of the past buffers: twice the distance between two snapshots. */
 const MOST_KEPT_EVENTS = 100_000;
 
 /**
