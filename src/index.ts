@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 
-// What is part of a type here has its name from it: `StoredEvent & { type: 'ImageCreated' }`, `LoadResult['images']`.
+// Nested types have no export of their own: use `StoredEvent & { type: 'ImageCreated' }` or
+// `LoadResult['images']`.
 
 // Stores
 export { newFSStoreBackend, newImageStore, openStore, rebuildStore, restoreStore } from './store/on-demand.js';
@@ -62,7 +63,7 @@ export {
   violationCodes,
 } from './store/verify/verify-source.js';
 
-// Projections of your own
+// Caller-defined projections
 export {
   defineProjection,
   type LiveProjection,

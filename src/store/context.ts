@@ -17,7 +17,7 @@ import type { Snapshotter } from './snapshots/snapshotter.js';
 import type { WriteOptions } from './store.js';
 import { originOf, Writer } from './writer.js';
 
-/** What opening a store gives its context. */
+/** The parts of a store, as opened. */
 interface OpenedStore {
   readonly directory: string;
   readonly sidecar: Sidecar;
@@ -25,27 +25,27 @@ interface OpenedStore {
   readonly checkpoints: CheckpointKeeper;
   readonly snapshots: SnapshotFolder;
   readonly snapshotter: Snapshotter;
-  /** Views that have folded the log to its head. */
+  /** Views folded up to the head of the log. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
-  /** Where it keeps layers: with itself, elsewhere, or not at all. */
+  /** Where layers are kept; `none` keeps configs only. */
   readonly layerPlace: 'own' | 'elsewhere' | 'none';
   /** The holds on layers kept elsewhere. */
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
   readonly readOnly: boolean;
-  /** Of a store that was opened for reading: differs from `writtenState` when another wrote to it since. */
+  /** Read-only stores: differs from `writtenState` once another process wrote to the store. */
   readonly openedState?: string | undefined;
   readonly actor: string;
-  /** The caller's clock: each of its times is checked. */
+  /** The caller's clock; each reading is validated. */
   readonly now: () => number;
-  /** Told what went wrong and did no harm. */
+  /** Receives problems that did no harm. */
   readonly onNotice: (notice: string) => void;
-  /** Called once, when everything is closed: lets this process open the directory again. */
+  /** Called once when everything is closed: lets this process open the directory again. */
   readonly onClosed: () => void;
 }
 
-/** An open event store as each of its members sees it. A member asks `checkOpen` or `checkWritable` before it works. */
+/** The shared state of an open event store. Members call `checkOpen` or `checkWritable` first. */
 export class StoreContext implements OpenedStore {
   readonly directory: string;
   readonly sidecar: Sidecar;
@@ -108,7 +108,7 @@ export class StoreContext implements OpenedStore {
     if (opened.readOnly) void this.writer.end(this.#readOnlyError());
   }
 
-  /** From now on nothing may be read or written. */
+  /** Makes `checkOpen` throw from now on. */
   close(): void {
     this.#isClosed = true;
   }
@@ -131,17 +131,18 @@ export class StoreContext implements OpenedStore {
   }
 
   /**
-   * Returns the config of an image. Does not check that the image exists, now or in the past; callers must.
+   * Returns the config of an image. Does not check that the image exists, now or in the past;
+   * callers must.
    * @throws {StoreError} STORE_CLOSED, CONTENT_ERASED, CONTENT_CORRUPT
    */
   readConfig(id: ImageId): StoredConfig {
     this.checkOpen();
-    // Also for a read of the past: what was erased since is gone.
+    // Also for reads of the past: erased content is gone there too.
     refuseErased(this.views.erasures, id);
     return this.#configs.get(id, () => this.#readContent(id));
   }
 
-  /** Whether a layer or a manifest needs the blob, so that its file must stay. */
+  /** Whether a layer or manifest needs the blob, so that its file must stay. */
   readonly isBlobNeeded = (digest: Digest): boolean => this.cleaner.isNeeded(digest);
 
   closedError(): StoreError {
@@ -166,9 +167,9 @@ export class StoreContext implements OpenedStore {
 }
 
 /**
- * Configs that were read and checked: another read of one needs no database, and no decoding. The
- * cache has two halves. When the newer is full, the older is dropped; a hit in the older moves the
- * config to the newer. So what nobody read lately goes, and most hits move nothing.
+ * Cache of checked configs; a hit costs no database read and no decoding. Two generations: when the
+ * newer is full, the older is dropped; a hit in the older moves the config to the newer. This
+ * approximates LRU, and most hits move nothing.
  *
  * Does not check that the image exists, now or in the past; callers must.
  */
@@ -182,7 +183,7 @@ export class ConfigCache {
     this.#maxHalfBytes = maxBytes / 2;
   }
 
-  /** Returns the config called `id`, read by `read` when it is not here. @throws what `read` throws */
+  /** Returns the config `id`, calling `read` on a miss. @throws what `read` throws */
   get(id: Digest, read: () => Uint8Array): StoredConfig {
     const newer = this.#newer.get(id);
     if (newer !== undefined) return newer;
@@ -191,7 +192,7 @@ export class ConfigCache {
     return config;
   }
 
-  /** Forgets what events removed: the bytes of an image that is erased must leave the memory too. */
+  /** Evicts what events removed: erased bytes must leave memory too. */
   forgetRemoved(page: Page): void {
     for (const event of page) {
       if (event.type === 'ImageDeleted') this.#forget(event.image);

@@ -24,7 +24,7 @@ import { HeldLayers } from './layers/layer-store.js';
 import { ImageStore } from './images.js';
 import { type Command, type Origin, stampEvents, type Writer } from './writer.js';
 
-/** What `newFSStoreBackend` of the library does, which says how. */
+/** Implements `newFSStoreBackend` of the library; see there. */
 export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
   mustBeString('root', root);
   mustBeText('root', root);
@@ -74,7 +74,7 @@ class FilesystemBackend implements StoreBackend {
   async delete(digest: Digest): Promise<void> {
     const file = this.#contentFile(digest);
     if (readRegularFileSync(file) === undefined) throw imageNotFound(digest);
-    // Metadata first: a crash between the two leaves an image without metadata, never metadata without an image.
+    // Metadata first: a crash in between leaves an image without metadata, never the reverse.
     await removeDurably(this.#metadataDirectory(digest));
     await removeDurably(file);
   }
@@ -97,7 +97,7 @@ class FilesystemBackend implements StoreBackend {
     await removeDurably(this.#metadataFile(digest, key));
   }
 
-  // A digest is checked before it becomes part of a path.
+  // Checks a digest before it becomes part of a path.
   #contentFile(digest: string): string {
     return join(this.#content, digestHex(checkedDigest(digest)));
   }
@@ -112,7 +112,7 @@ class FilesystemBackend implements StoreBackend {
   }
 }
 
-// What is no digest names no image: Docker's layout would look for such a file and find none.
+// An invalid digest counts as not found: in Docker's layout there is no such file.
 function checkedDigest(digest: string): Digest {
   if (isDigest(digest)) return parseDigest(digest);
   throw imageNotFound(digest);
@@ -126,16 +126,16 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** How a store over a backend is opened. */
+/** Options of `newImageStore`. */
 export interface ImageStoreOptions {
-  /** The operating system that images with layers must be for; default `host`, as with Docker. */
+  /** The operating system that images with layers must be for; default `host`, as in Docker. */
   readonly os?: 'any' | 'host' | (string & {}) | undefined;
   readonly actor?: string | undefined;
   /** The clock, milliseconds since the epoch; default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
 
-/** What `newImageStore` of the library does, which says how. */
+/** Implements `newImageStore` of the library; see there. */
 export async function newImageStore(
   backend: StoreBackend,
   layers: LayerGetReleaser,
@@ -165,8 +165,8 @@ const NO_HOLDS = { holdsOf: () => 0 };
 const RESTORED: Origin = { actor: 'restore', reason: undefined, requestId: undefined };
 
 /**
- * Carries the decisions of the image store out on a StoreBackend, one command after another. The events number
- * this process's changes only: a backend keeps states, not history.
+ * Applies the image store's decisions to a StoreBackend, one command at a time. Seqs count this
+ * process's changes only: a backend stores state, not history.
  */
 class BackendPort implements Pick<Writer, 'submit'> {
   readonly #backend: StoreBackend;
@@ -183,12 +183,12 @@ class BackendPort implements Pick<Writer, 'submit'> {
 
   submit<Result>(command: Command<Result>): Promise<Result> {
     const done = this.#last.then(() => this.#run(command));
-    // The next command waits for this one, whatever comes of it; its own caller is told.
+    // The next command waits for this one even if it fails; its own caller gets the error.
     this.#last = done.catch(() => undefined);
     return done;
   }
 
-  /** Folds events of what the backend holds already. */
+  /** Folds events describing what the backend already holds. */
   fold(bodies: readonly EventBody[], origin: Origin = RESTORED): void {
     const events = stampEvents(bodies, origin, { first: this.#seq + 1, time: this.#now() });
     this.#seq += events.length;
@@ -200,7 +200,7 @@ class BackendPort implements Pick<Writer, 'submit'> {
     accepted?.(result);
     for (const event of events) {
       await this.#apply(event, content ?? new Map());
-      // Folded one by one: when a later one fails, the views still say what the backend holds.
+      // Fold one by one: if a later one fails, the views still match the backend.
       this.fold([event], origin);
     }
     return result;
@@ -233,7 +233,7 @@ class BackendPort implements Pick<Writer, 'submit'> {
   }
 }
 
-/** Returns the operating system that an `os` option asks for; undefined for any. */
+/** Returns the operating system an `os` option requires; undefined for any. */
 export function requiredOs(os: string): string | undefined {
   if (os === 'any') return undefined;
   return os === 'host' ? hostOs() : os;
@@ -255,7 +255,7 @@ async function restoreImages(
     restored.add(id);
     fold([imageCreated({ id, config, image })]);
   }
-  // Parents come second: either image may stand first in the walk.
+  // Parents in a second pass: the walk may visit a child first.
   for (const id of restored) {
     const parent = unlessNotFound(() => backend.getMetadata(id, PARENT_KEY));
     const parentId = parent === undefined ? '' : new TextDecoder().decode(parent);

@@ -18,43 +18,43 @@ import { type Origin, originOf } from './writer.js';
 
 export type { Erasure };
 
-/** What is done with damaged logs that rebuilds put aside. */
+/** What to do with damaged logs that rebuilds moved aside. */
 interface DamagedLogOptions {
   /**
-   * Remove every damaged log that a rebuild put aside: what is erased may be in it, and cannot be
-   * taken out of it alone. Without this, content is not erased while there is one; default false.
+   * Remove every damaged log: it may hold the erased content, which cannot be cut out of it.
+   * Without this, content cannot be erased while one exists. Default false.
    */
   readonly removeDamagedLogs?: boolean | undefined;
 }
 
-/** How something is erased. */
+/** Options of `erase`. */
 export interface EraseOptions extends Omit<WriteOptions, 'reason'>, DamagedLogOptions {}
 
-/** What an erasure took away. */
+/** The outcome of an erasure. */
 export interface ErasedContent {
   readonly digest: Digest;
-  /** Bytes that were removed. */
+  /** Bytes removed. */
   readonly size: number;
-  /** Layers that nothing used and that went with their blob, top first. */
+  /** Unused layers removed with their blob, top first. */
   readonly layers: readonly LayerMetadata[];
-  /** Names of the damaged logs that were removed with it. */
+  /** Names of the damaged logs removed. */
   readonly damagedLogs: readonly string[];
   /** Seq of its event. */
   readonly seq: number;
 }
 
-/** What a prune is to take away. */
+/** Options of `prune`. */
 export interface PruneOptions extends WriteOptions, DamagedLogOptions {
-  /** Only what nothing needed any more at this point in time, nor at any time since. */
+  /** Prune only what nothing has needed at or since this point in time. */
   readonly before: When;
-  /** Take nothing away, and say what would go; default false. */
+  /** Remove nothing, only report what would be removed; default false. */
   readonly dryRun?: boolean | undefined;
-  /** Called as events are looked at: how many, and of how many. */
+  /** Called with the number of events scanned so far and in total. */
   readonly onProgress?: ((events: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One thing that a prune takes away. */
+/** An item removed by a prune. */
 export interface PrunedContent {
   readonly digest: Digest;
   readonly kind: 'config' | 'manifest' | 'index' | 'blob';
@@ -64,70 +64,65 @@ export interface PrunedContent {
   readonly image?: ImageId | undefined;
 }
 
-/** What a prune took away, or would. */
+/** What a prune removed, or would remove in a dry run. */
 export interface PruneResult {
   readonly dryRun: boolean;
-  /** The last event at which something that goes may still have been needed. */
+  /** The last event at which a removed item may still have been needed. */
   readonly before: LogPoint;
-  /** Configs, manifests and indexes in the order in which they came, then the blobs of `layers`. */
+  /** Configs, manifests and indexes in the order they were added, then the blobs of `layers`. */
   readonly contents: readonly PrunedContent[];
-  /** Layers that nothing used. */
+  /** Unused layers. */
   readonly layers: readonly LayerMetadata[];
-  /**
-   * Names of the damaged logs that were removed; of a dry run, of those that would be or that stand
-   * in the way.
-   */
+  /** Names of the damaged logs removed; in a dry run, those to be removed or in the way. */
   readonly damagedLogs: readonly string[];
   /** Sum of the sizes of `contents`. */
   readonly bytes: number;
-  /** Seq of the last event that it wrote; undefined when it wrote none. */
+  /** Seq of its last event; undefined when it wrote none. */
   readonly seq?: number | undefined;
 }
 
-/** Removes the bytes of what is no longer needed. The events stay, and so do their proofs. */
+/** Removes the bytes of content no longer needed. The events and their proofs stay. */
 export interface Erasing {
   /**
-   * Erases the config, manifest, index or layer blob of this digest. It is no longer readable, also in the past, and when this
-   * resolves its bytes are in no file of the store: waits for a backup or verification that reads them. An event says so, with
-   * `reason`, which must not be empty. The same bytes may come again later, and are readable then.
-   * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when it was erased
-   *   before; CONTENT_IN_USE with what needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may
-   *   hold it too, and may not be removed; ENVELOPE_INVALID. After the event is durable:
-   *   DISK_FULL, LOG_FAILED, IO_FAILED or STORE_CLOSED when the bytes could not be removed from the
-   *   disk, which the next open does
+   * Erases the config, manifest, index or layer blob with this digest, for reads of the past too.
+   * Once resolved, no file of the store holds its bytes: waits for backups and verifications.
+   * Writes an event with `reason`, which must not be empty. The same bytes may be added again
+   * later.
+   * @throws {StoreError} DIGEST_INVALID; CONTENT_NOT_FOUND; CONTENT_ERASED when already erased;
+   *   CONTENT_IN_USE with what needs it in `data`; DAMAGED_LOG_KEPT when a damaged log may hold it
+   *   and may not be removed; ENVELOPE_INVALID. After the event is durable: DISK_FULL, LOG_FAILED,
+   *   IO_FAILED or STORE_CLOSED when the bytes could not be removed; the next open retries
    */
   erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent>;
   /**
-   * Erases, in one transaction, the configs, manifests and indexes that nothing in the store has needed since `before`, and removes
-   * the layers that nothing uses and that were there, and unused, ever since. Reads the whole log once.
+   * Erases, in one transaction, the configs, manifests and indexes nothing has needed since
+   * `before`, and removes the layers that have existed unused ever since. Reads the whole log once.
    * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED, DAMAGED_LOG_KEPT,
    *   ENVELOPE_INVALID; afterwards as `erase`
    */
   prune(options: PruneOptions): Promise<PruneResult>;
-  /** Returns what was erased and did not come again, by digest, in the order of erasing: when, by whom and why. */
+  /** Returns what was erased and not added again, in order of erasure: when, by whom and why. */
   erasures(): ReadonlyMap<Digest, Erasure>;
 }
 
-/** What is kept under a digest, as of the decision. Sizes are bytes. */
+/** What is stored under a digest at the time of the decision. Sizes are bytes. */
 interface KeptBytes {
   readonly contentSize: () => number | undefined;
   readonly blobSize: () => number | undefined;
-  /** Whether somebody reads the blob or brings it just now. */
+  /** Whether a load or save is using the blob. */
   readonly isBlobHeld: () => boolean;
-  /** Names of damaged logs that are to stay. */
+  /** Names of damaged logs that may not be removed. */
   readonly damagedLogs: readonly string[];
 }
 
-/** The result of deciding an erasure. */
 interface ErasureOutcome {
   readonly size: number;
   readonly layers: readonly LayerMetadata[];
 }
 
 /**
- * Decides `erase`: layers of the blob that nothing uses go, then the content.
- * @throws {StoreError} as a decision: CONTENT_NOT_FOUND, CONTENT_ERASED, CONTENT_IN_USE,
- *   DAMAGED_LOG_KEPT
+ * Decides `erase`: removes the blob's unused layers, then the content. Throws CONTENT_NOT_FOUND,
+ * CONTENT_ERASED, CONTENT_IN_USE, DAMAGED_LOG_KEPT.
  */
 function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
   return (state) => {
@@ -153,7 +148,7 @@ function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
 }
 
 /**
- * Refuses to erase content while logs stay that may hold it too: layers are in none.
+ * Refuses to erase content that damaged logs may hold; layers are never in a log.
  * @throws {StoreError} DAMAGED_LOG_KEPT
  */
 function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly string[]): void {
@@ -194,29 +189,27 @@ function contentNotFound(digest: Digest): StoreError {
   return new StoreError('CONTENT_NOT_FOUND', `nothing of the digest ${digest} is in the store`, { data: { digest } });
 }
 
-/** What nothing has needed for long, as far as events tell up to the decision. */
+/** What the events up to the decision show to be unneeded since `before`. */
 interface PruneCandidates {
-  /** In the order in which they came. */
+  /** In the order added. */
   readonly contents: ReadonlyMap<Digest, Omit<PrunedContent, 'digest'>>;
   readonly chains: ReadonlySet<ChainId>;
 }
 
-/** The result of deciding a prune. */
 interface PruneOutcome {
   readonly contents: readonly PrunedContent[];
   readonly layers: readonly LayerMetadata[];
 }
 
-/** What a prune is decided with. */
 interface PruneParts {
   readonly candidates: () => PruneCandidates;
   readonly contentSize: (digest: Digest) => number | undefined;
-  /** Names of damaged logs that are to stay and keep content from being erased. */
+  /** Names of damaged logs that may not be removed and so block erasing content. */
   readonly damagedLogs: readonly string[];
 }
 
 /**
- * Decides `prune`: of the candidates, those go that are there and that nothing needs now.
+ * Decides `prune`: removes the candidates that exist and are unneeded now.
  * @throws {StoreError} as a decision: DAMAGED_LOG_KEPT
  */
 function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Decide<PruneOutcome> {
@@ -241,7 +234,7 @@ function* unneeded(
   const needed = state.needed(new Set(contents.keys()));
   for (const [digest, facts] of contents) {
     const size = contentSize(digest);
-    // Content that is missing is for verification to tell, and not for an event that says it was erased.
+    // Missing content is for `verify` to report; an event must not claim it was erased.
     if (size === undefined || needed.has(digest)) continue;
     yield { digest, ...facts, size };
   }
@@ -257,14 +250,13 @@ function* freedBlobs(state: DecisionState, removed: readonly LayerRemoved[]): Ge
 }
 
 /**
- * Finds what nothing has needed since some event: of what the events up to it name, all that the store did not need then and
- * that no event has named since. Give it the events up to that one, then the views as they were there, then the events after.
+ * Finds what nothing has needed since some event: named by earlier events, not needed by the store
+ * then, not named since. Feed it the events up to that one, the views there, the events after.
  */
 class PruneScan implements PruneCandidates {
   readonly contents = new Map<Digest, Omit<PrunedContent, 'digest'>>();
   readonly chains = new Set<ChainId>();
 
-  /** Takes an event up to the point in time. */
   addBefore(event: StoredEvent): void {
     switch (event.type) {
       case 'ImageCreated':
@@ -277,7 +269,7 @@ class PruneScan implements PruneCandidates {
       }
       case 'ReferenceSet': {
         const { target, platforms } = event;
-        // The target of one image is its manifest, which stands under that already.
+        // The target of a single image is its manifest, which is listed already.
         if (target === undefined || this.contents.has(target.digest)) break;
         this.#name(target.digest, { kind: platforms === undefined ? 'manifest' : 'index', size: target.size });
         break;
@@ -289,7 +281,6 @@ class PruneScan implements PruneCandidates {
     }
   }
 
-  /** Takes the views at the point in time. */
   addViews({ images, layers, manifests, references }: Views): void {
     for (const digest of neededContent({ images, manifests, references })) this.contents.delete(digest);
     for (const chainId of layers.byChain.keys()) {
@@ -297,7 +288,7 @@ class PruneScan implements PruneCandidates {
     }
   }
 
-  /** Takes an event after the point in time: what it names was needed since. */
+  /** Takes a later event: what it names was needed since. */
   addAfter(event: StoredEvent): void {
     switch (event.type) {
       case 'ImageCreated':
@@ -324,7 +315,7 @@ class PruneScan implements PruneCandidates {
     }
   }
 
-  // In the order of the last time that it came.
+  // Moves a digest added again to the end.
   #name(digest: Digest, facts: Omit<PrunedContent, 'digest'>): void {
     this.contents.delete(digest);
     this.contents.set(digest, facts);
@@ -356,8 +347,8 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
       damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
     };
     const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
-    // A crash from here on leaves bytes that no event needs, which the next open removes; and
-    // damaged logs, which `verify` reports.
+    // A crash from here on leaves unneeded bytes, which the next open removes, and damaged logs,
+    // which `verify` reports.
     const removed = await this.#removed([parsed], removeDamagedLogs);
     return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
   }
@@ -408,7 +399,7 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     scan.addViews(await pastViewsAt(this.#context, seq, signal));
     while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
     const candidates = (): PruneScan => {
-      // What became durable while the command waited.
+      // Events that became durable while the command was queued.
       for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
       return scan;
     };
@@ -438,7 +429,7 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     return { outcome, seq };
   }
 
-  /** Removes damaged logs and the bytes of what was erased, the one also when the other fails. Returns the damaged logs. */
+  /** Removes damaged logs, then the erased bytes even if that failed. Returns the logs' names. */
   async #removed(digests: readonly Digest[] | undefined, removeDamagedLogs: boolean): Promise<readonly string[]> {
     const { directory } = this.#context;
     const names = removeDamagedLogs ? damagedLogs(directory) : [];
@@ -450,17 +441,14 @@ export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
     return names;
   }
 
-  /**
-   * Removes the files of `digests`, what the log still has of removed content, and copies of the
-   * log that nobody needs.
-   */
+  /** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
   async #removeBytes(digests: readonly Digest[]): Promise<void> {
     const { directory, blobs, cleaner, log, isBlobNeeded } = this.#context;
     await cleaner.settled();
     await blobs.removeUnneeded(digests, isBlobNeeded);
     await log.purge();
     for (const digest of digests) {
-      // One that came again meanwhile is needed, or held by the call that brings it.
+      // One added again meanwhile is needed, or pinned by the call that adds it.
       if (isBlobNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
       throw new StoreError(
         'IO_FAILED',

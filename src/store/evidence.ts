@@ -18,79 +18,84 @@ import { checkOriginOf, formatProof, parseCheckpoint } from '../log/checkpoint.j
 import { noteText } from '../log/note.js';
 import type { StoreContext } from './context.js';
 
-/** That an event is in the log of a certain size: what `checkInclusion` takes, and a `.tlog-proof` file says. */
+/** Proves an event in a log of some size: for `checkInclusion` and `.tlog-proof` files. */
 export interface InclusionProof {
-  /** The event's place among the leaves of the tree, from 0: its seq less one. */
+  /** Leaf index of the event, from 0: its seq less one. */
   readonly index: number;
-  /** Events of the tree. */
+  /** Number of events in the tree. */
   readonly size: number;
   /** RFC 6962 leaf hash of the event's record. */
   readonly leafHash: Uint8Array;
   /** Root of the tree. */
   readonly root: Uint8Array;
-  /** From the leaf to the root, the hash next to the leaf first; at most 53. */
+  /** Audit path from leaf to root, leaf's sibling first; at most 53 hashes. */
   readonly hashes: readonly Uint8Array[];
 }
 
-/** That a log begins with what it held before. */
+/** Proof that a log begins with an earlier state of it. */
 export interface ConsistencyProof {
   readonly from: TreeHead;
   readonly to: TreeHead;
-  /** Empty when both are the same. */
+  /** Empty if both are the same. */
   readonly hashes: readonly Uint8Array[];
 }
 
-/** How an event is proved. */
+/** Options of `prove`. */
 export interface ProveOptions {
-  /** The checkpoint that whoever checks the proof trusts, its text or UTF-8; default a new one, of the head. */
+  /** The checkpoint the verifier trusts, as text or UTF-8; default a new one of the head. */
   readonly checkpoint?: Uint8Array | string | undefined;
 }
 
-/** What the tree of the log proves. All bytes are the caller's own. */
+/** Proofs from the log's Merkle tree. The caller owns all bytes. */
 export interface TreeProofs {
   /**
-   * Resolves with the proof that event `seq` is in the log of the first `size` events, by default all of this moment. It was
-   * checked, up to the root of the whole log. Costs the reading of a few tiles.
-   * @throws {StoreError} EVENT_NOT_FOUND when the log has no event `seq`, or fewer than `size`; LOG_CORRUPT
-   * @throws {RangeError} for what is no seq, or a `seq` after `size`
+   * Resolves with the proof that event `seq` is in the log of the first `size` events, by default
+   * all. The proof is checked up to the root of the whole log. Reads a few tiles.
+   * @throws {StoreError} EVENT_NOT_FOUND when the log has no event `seq`, or fewer than `size`;
+   *   LOG_CORRUPT
+   * @throws {RangeError} for a number that is not a seq, or a `seq` after `size`
    */
   proveInclusion(seq: number, size?: number): Promise<InclusionProof>;
 
   /**
-   * Resolves with the proof that the log of the first `to` events, by default all of this moment, begins with the first `from`.
-   * It was checked, up to the root of the whole log. Costs the reading of a few tiles.
-   * @throws {StoreError} EVENT_NOT_FOUND when the log has fewer than `from` or `to` events; LOG_CORRUPT
-   * @throws {RangeError} for what is no seq, or a `from` after `to`: the empty log is the beginning of any, and proves nothing
+   * Resolves with the proof that the log of the first `to` events, by default all, begins with the
+   * first `from`. The proof is checked up to the root of the whole log. Reads a few tiles.
+   * @throws {StoreError} EVENT_NOT_FOUND when the log has fewer than `from` or `to` events;
+   *   LOG_CORRUPT
+   * @throws {RangeError} for a number that is not a seq, or a `from` after `to`. `from` cannot be
+   *   0: every log begins with the empty one
    */
   proveConsistency(from: number, to?: number): Promise<ConsistencyProof>;
 }
 
-/** What the log can prove about itself, to somebody who holds a checkpoint or a key and nothing else. */
+/** Proofs for someone who holds only a checkpoint or a key. */
 export interface Evidence extends TreeProofs {
   /**
-   * Resolves with the text of a checkpoint of the head, signed when the store was opened with a signer, and then in the file
-   * `checkpoint`, durable. A store that was opened for reading writes and signs nothing: it gives the file's text when that is of
-   * the head, else one without a signature.
-   * @throws {StoreError} CHECKPOINT_FORKED when the key signed another history; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   * Resolves with a checkpoint of the head, signed if the store has a signer, and durably saved in
+   * the file `checkpoint`. A read-only store neither writes nor signs: it returns the file's text
+   * if that is of the head, else an unsigned checkpoint.
+   * @throws {StoreError} CHECKPOINT_FORKED when the key signed another history; DISK_FULL,
+   *   STORE_NOT_WRITABLE, IO_FAILED
    */
   checkpoint(): Promise<string>;
 
   /**
-   * Resolves with the text of a `.tlog-proof` file (C2SP tlog-proof): it proves event `seq`, whose record is in it, to whoever
-   * trusts the checkpoint in it. `checkProof` checks it without the store.
-   * @throws {StoreError} EVENT_NOT_FOUND when the log, or what the checkpoint is of, has no such event; LOG_CORRUPT;
-   *   CHECKPOINT_INVALID, CHECKPOINT_FOREIGN; CHECKPOINT_FORKED when the log does not begin with what the checkpoint is of; for a
-   *   new one those of `checkpoint`
+   * Resolves with the text of a `.tlog-proof` file (C2SP tlog-proof): it holds the record of event
+   * `seq` and proves it to anyone who trusts its checkpoint. Check it with `checkProof`, without
+   * the store.
+   * @throws {StoreError} EVENT_NOT_FOUND when the log or the checkpoint has no such event;
+   *   LOG_CORRUPT; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN; CHECKPOINT_FORKED when the log does not
+   *   begin with the checkpoint's tree; for a new checkpoint, those of `checkpoint`
    */
   prove(seq: number, options?: ProveOptions): Promise<string>;
 }
 
 /*
- * Proofs are made from the tiles of a log. A read of their rows does not check them, and who gets a
- * proof cannot tell damage from forgery: so each proof is checked here, up to the root in memory.
+ * Proofs are built from a log's tiles, whose rows are read unchecked, and their receivers cannot
+ * tell damage from forgery. So each proof is checked here, up to the root in memory.
  */
 
-/** As `TreeProofs.proveInclusion`, of a log that may be read up to `head`. */
+/** `TreeProofs.proveInclusion` for a log readable up to `head`. */
 async function inclusionProof(log: Log, head: Head, seq: number, size?: number): Promise<InclusionProof> {
   const last = size ?? Math.max(seq, head.seq);
   mustBeSeq('seq', seq);
@@ -109,7 +114,7 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
   });
 }
 
-/** As `TreeProofs.proveConsistency`, of a log that may be read up to `head`. */
+/** `TreeProofs.proveConsistency` for a log readable up to `head`. */
 async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
   const last = to ?? Math.max(from, head.seq);
   mustBeSeq('from', from);
@@ -139,7 +144,7 @@ async function checked<Proof>(make: () => Promise<Proof>): Promise<Proof> {
   }
 }
 
-/** Resolves with the root at `size`, after it proved to be one that the tree of `head` went through. */
+/** Resolves with the root at `size`, proved to be an earlier state of the tree of `head`. */
 async function rootAt(reader: TileReader, size: number, head: Head): Promise<Uint8Array> {
   const root = plain(await treeRoot(reader, size));
   const hashes = await proveConsistency(reader, size, head.seq);
@@ -152,7 +157,7 @@ async function leafAt(reader: TileReader, index: number, size: number): Promise<
   return hashInTile(tile, index % TILE_WIDTH).slice();
 }
 
-/** A reader of the same tiles for one proof: what makes it and what checks it want much the same. */
+/** Caches tiles for one proof: building and checking it read much the same ones. */
 function readingOnce(reader: TileReader): TileReader {
   const tiles = new Map<string, Promise<Uint8Array>>();
   return {
@@ -177,12 +182,12 @@ function needEvent(seq: number, head: Head): void {
   });
 }
 
-/** The same bytes, whatever gave them: the hash of Node gives a Buffer. */
+/** Copies a Buffer, which Node's hash returns, to a plain Uint8Array. */
 function plain(hash: Uint8Array): Uint8Array {
   return new Uint8Array(hash);
 }
 
-/** The evidence of a store: what its log proves, with the checkpoints that it keeps. */
+/** The proofs of a store's log, using its checkpoints. */
 export class StoreEvidence implements Evidence {
   readonly #context: StoreContext;
 
@@ -208,7 +213,7 @@ export class StoreEvidence implements Evidence {
 
   async prove(seq: number, { checkpoint }: ProveOptions = {}): Promise<string> {
     this.#context.checkOpen();
-    // What cannot be proved at all is told before a checkpoint is signed for it.
+    // Fail on an unprovable event before signing a checkpoint for it.
     if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));
     if (seq > size) throw notIn(seq, size);
@@ -216,7 +221,7 @@ export class StoreEvidence implements Evidence {
     return formatProof({ index, hashes, extra: await this.#record(seq), checkpoint: text });
   }
 
-  // A checkpoint may be of events that are durable and not folded yet.
+  // A checkpoint may cover events that are durable but not folded yet.
   #proveDurable(seq: number, size?: number): Promise<InclusionProof> {
     return inclusionProof(this.#context.log, this.#context.log.head, seq, size);
   }

@@ -27,29 +27,26 @@ import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
 import { originOf, type Writer } from './writer.js';
 
-/**
- * What an image store is over: the context of an event store, or a backend of the caller's, which has
- * no log, no references and no layers.
- */
+/** The context of an image store: an event store, or a backend without log, references, layers. */
 interface ImageContext {
   readonly views: Views;
   readonly writer: Pick<Writer, 'submit'>;
   readonly policy: ImagePolicy;
-  /** The holds on layers kept elsewhere; undefined when layers are part of the views, or not kept at all. */
+  /** The holds on layers kept elsewhere; undefined if layers are in the views or not kept. */
   readonly heldLayers: HeldLayers | undefined;
-  /** The holds on the store's own layers, to be told which go. */
+  /** The holds on the store's own layers; told which are removed. */
   readonly holds?: LayerHolds | undefined;
   readonly actor: string;
   readonly now: () => number;
-  /** Reads metadata that the views do not have. Configs go with their images then, so no map reads them late. */
+  /** Reads metadata the views lack. Configs vanish with their images, so maps read eagerly. */
   readonly backendMetadata?: ((id: ImageId, key: string) => Uint8Array | undefined) | undefined;
   /** @throws {StoreError} STORE_CLOSED */
   checkOpen(): void;
-  /** Reads a config that the views know. */
+  /** Reads a config known to the views. */
   readConfig(id: ImageId): StoredConfig;
 }
 
-/** Every read of images and references, of now and of the past: only the views differ. */
+/** All reads of images and references, present and past: only the views differ. */
 export class StoreReader implements ImageReads {
   readonly #context: ImageContext;
   readonly #allViews: Views;
@@ -115,7 +112,7 @@ export class StoreReader implements ImageReads {
     return this.#views.images.size;
   }
 
-  /** Returns a copy of a value; the key `parent` is the parent of the image, as in Docker's layout. */
+  /** Returns a copy of a value; the key `parent` is the image's parent, as in Docker's layout. */
   getMetadata(id: ImageId, key: string): Uint8Array {
     const views = this.#views;
     mustBeString('key', key);
@@ -154,7 +151,7 @@ export class StoreReader implements ImageReads {
 
   #read(id: ImageId): Image {
     const views = this.#allViews;
-    // A backend of the caller's keeps nothing but configs and metadata.
+    // A caller's backend stores only configs and metadata.
     const details = this.#context.backendMetadata === undefined ? () => imageDetails(views, id) : undefined;
     return storedImage(this.#context.readConfig(id), { id, parent: parentOf(views.images, id), details });
   }
@@ -164,7 +161,7 @@ export class StoreReader implements ImageReads {
     return this.#context.backendMetadata === undefined ? images : new Map(images);
   }
 
-  // As Docker answers: an image that is not there was never updated and not built here.
+  // As in Docker, a missing image was never updated and not built locally.
   #metadata(id: ImageId, key: string): Uint8Array | undefined {
     const { images, metadata } = this.#views;
     mustBeString('id', id);
@@ -174,7 +171,7 @@ export class StoreReader implements ImageReads {
   }
 }
 
-/** The image store over any context: an event store and a store over a backend differ in that alone. */
+/** The image store over any context. */
 export class ImageStore extends StoreReader implements Store {
   readonly #context: ImageContext;
 
@@ -187,7 +184,7 @@ export class ImageStore extends StoreReader implements Store {
     const { views, policy, heldLayers } = this.#context;
     this.#context.checkOpen();
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
-    // The caller may reuse its buffer while the command waits.
+    // The caller may reuse its buffer while the command is queued.
     const bytes = new Uint8Array(config);
     const incoming = { id: digestOf(bytes) as ImageId, config: bytes, image: newFromJSON(bytes) };
     const decide = decideCreate(incoming, policy);
@@ -231,17 +228,17 @@ export class ImageStore extends StoreReader implements Store {
   }
 }
 
-/** Returns the value that an image has under `key`, which is the view's own; undefined when it has none. */
+/** Returns an image's value under `key`, owned by the view; undefined without one. */
 export function findMetadata(views: Views, id: ImageId, key: string): Uint8Array | undefined {
   if (key !== PARENT_KEY) return views.metadata.get(id)?.get(key);
   const parent = parentOf(views.images, id);
   return parent === undefined ? undefined : new TextEncoder().encode(parent);
 }
 
-/** Name of what keeps the layers of an event store, as Docker names its graph drivers. */
+/** Name of the layer storage of an event store, in the place of Docker's graph drivers. */
 const DRIVER = 'imagelog';
 
-/** Returns what the views know of an image beside its config. Metadata values are given as text. */
+/** Returns what the views know of an image besides its config; metadata values as text. */
 function imageDetails(views: Views, id: ImageId): Details {
   const chainId = views.images.get(id)?.chainId;
   const values = [...(views.metadata.get(id) ?? [])];
@@ -256,10 +253,7 @@ function imageDetails(views: Views, id: ImageId): Details {
   };
 }
 
-/**
- * The images of some ids, in order; each is read when it is asked for. The ids are those of
- * the moment when the map was made.
- */
+/** Images by id, in order, each read on access. The ids are fixed at creation. */
 class LazyImageMap implements ReadonlyMap<ImageId, Image> {
   readonly #ids: ImageIds;
   readonly #read: (id: ImageId) => Image;
@@ -303,7 +297,7 @@ class LazyImageMap implements ReadonlyMap<ImageId, Image> {
 }
 
 /**
- * Returns the image that a reference gives for `platform`, or its first when none is asked for.
+ * Returns the image a reference has for `platform`, or its first if none is given.
  * @throws {StoreError} PLATFORM_NOT_FOUND, PLATFORM_INVALID
  */
 export function chosenImage(

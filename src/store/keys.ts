@@ -25,22 +25,22 @@ import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/not
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { TreeHead } from '../log/merkle.js';
 
-/** What a key signed last, with its number in the memory. */
+/** The last checkpoint a key signed, with its number in the memory. */
 interface Remembered {
   readonly number: number;
   readonly text: string;
   readonly checkpoint: Checkpoint;
 }
 
-/** Returns the path of the memory of the private key in the file `keyPath`. */
+/** Returns the path of the signing memory of the private key at `keyPath`. */
 function memoryPathOf(keyPath: string): string {
   return `${keyPath}.signed`;
 }
 
 /**
- * What a private key in a file has signed, kept beside it: the folder `FILE.signed`, one file for each checkpoint, the last
- * two of them. Several processes may use one key at once, without a lock that a killed one would leave behind: number n+1 is
- * made by one of them only, and whoever comes second looks again at what was signed meanwhile.
+ * The checkpoints a private key signed, kept in the folder `FILE.signed` beside it: one file each,
+ * the last two. Safe for concurrent processes without a lock that a killed one would leave behind:
+ * only one of them can create number n+1, and the loser of that race reads the memory again.
  */
 export class SigningMemory {
   readonly #directory: string;
@@ -50,8 +50,9 @@ export class SigningMemory {
   }
 
   /**
-   * Resolves with the newest checkpoint that the key signed, or was about to sign; undefined before the first.
-   * @throws {StoreError} CHECKPOINT_INVALID when the file of it is damaged, STORE_NOT_WRITABLE, IO_FAILED
+   * Resolves with the newest checkpoint the key signed or was about to sign; undefined before the
+   * first.
+   * @throws {StoreError} CHECKPOINT_INVALID when its file is damaged, STORE_NOT_WRITABLE, IO_FAILED
    */
   async last(): Promise<Remembered | undefined> {
     for (;;) {
@@ -59,12 +60,13 @@ export class SigningMemory {
       if (number === 0) return undefined;
       const text = await this.#read(number);
       if (text !== undefined) return { number, text, checkpoint: this.#parse(number, text) };
-      // Others signed meanwhile, and took it away as too old.
+      // Race: others signed meanwhile and removed it as too old.
     }
   }
 
   /**
-   * Remembers `checkpoint` as the one after `last`, durable on return. Resolves with false when another was remembered since.
+   * Records `checkpoint` as the successor of `last`, durable on return. Resolves with false if
+   * another was recorded since.
    * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   async advance(last: Remembered | undefined, checkpoint: Checkpoint): Promise<boolean> {
@@ -72,21 +74,21 @@ export class SigningMemory {
     await makeDurableDirectory(dirname(this.#directory), basename(this.#directory));
     const bytes = new TextEncoder().encode(formatCheckpoint(checkpoint));
     if (!(await createDurableFile(this.#path(number), bytes))) return false;
-    // The number was free, also when others used it and took it away meanwhile. But then newer ones are there, and `last` went
-    // before it: the oldest goes first, and only when two newer ones are there.
+    // The number is also free if others used and removed it meanwhile. But then newer ones exist,
+    // and `last` was removed before it: the oldest is removed first, once two newer ones exist.
     const numbers = await this.#numbers();
     const isLastThere = last === undefined || (await this.#read(last.number)) === last.text;
     if (!isLastThere || numbers.some((each) => each > number)) {
       await this.#forget(number);
       return false;
     }
-    // A crash here leaves old files, which the next one takes away.
+    // A crash here leaves old files, which the next call removes.
     const old = numbers.filter((each) => each < number - 1).sort((a, b) => a - b);
     for (const each of old) await this.#forget(each);
     return true;
   }
 
-  /** Makes durable what `last` gave. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  /** Makes the result of `last` durable. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
   async sync(): Promise<void> {
     await syncDirectory(this.#directory).catch((error: unknown) => {
       throw ioFailure(`sync ${this.#directory}`, error);
@@ -132,18 +134,17 @@ export class SigningMemory {
   }
 }
 
-/** Permissions of anybody but the owner. */
+/** Permission bits of everyone but the owner. */
 const OTHERS = 0o077;
 
-/** What `createKeyFile` of the library does, which says how. */
+/** Implements `createKeyFile` of the library; see there. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
   if (await isAnythingAt(memoryPathOf(path))) throw taken(memoryPathOf(path));
   const text = await generatePrivateKey(origin);
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);
   try {
-    // A crash before its end leaves no key, or a whole one, which `readKeyText` gives the verifier
-    // key of.
+    // A crash before the end leaves no key or a whole one, whose verifier key `readKeyText` gives.
     if (await createDurableFile(path, bytes)) return verifierKey;
   } catch (error) {
     throw await withdrawn(path, bytes, { verifierKey, error });
@@ -152,8 +153,8 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
 }
 
 /**
- * Removes the key `bytes` that a failure left at `path`: nobody knows its verifier key. Resolves
- * with the error to throw.
+ * Removes the key `bytes` a failure left at `path`, as its verifier key was never returned.
+ * Resolves with the error to throw.
  */
 async function withdrawn(
   path: string,
@@ -162,7 +163,7 @@ async function withdrawn(
 ): Promise<unknown> {
   try {
     const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
-    // Others may have made theirs meanwhile.
+    // Another process may have created its own meanwhile.
     if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
     return error;
   } catch (cause) {
@@ -184,15 +185,16 @@ async function isAnythingAt(path: string): Promise<boolean> {
 
 /**
  * Resolves with the key in the file `path`.
- * @throws {StoreError} FILE_NOT_FOUND; KEY_EXPOSED when others than its owner may read or write it; KEY_INVALID; IO_FAILED
+ * @throws {StoreError} FILE_NOT_FOUND; KEY_EXPOSED when others than its owner may read or write it;
+ *   KEY_INVALID; IO_FAILED
  */
 export async function readKeyFile(path: string): Promise<NoteSigner> {
   return parsePrivateKey(await readKeyText(path, 'private'));
 }
 
 /**
- * Resolves with the one line of a file that holds a key; of a private one, only when nobody but its owner has it.
- * @throws {StoreError} as above
+ * Resolves with the one-line key in a file; refuses a private key that others can access.
+ * @throws {StoreError} as `readKeyFile`
  */
 export async function readKeyText(path: string, kind: 'private' | 'any'): Promise<string> {
   try {
@@ -237,7 +239,8 @@ function exposed(path: string, mode: number): StoreError {
 }
 
 /**
- * Whether the log of a checkpoint begins with an earlier tree. False as well when that tree is larger than the log.
+ * Whether the log of a checkpoint begins with an earlier tree; false also if that is larger than
+ * the log.
  * @throws what reading the log throws
  */
 export type BeginsWith = (earlier: TreeHead) => Promise<boolean>;
@@ -245,34 +248,34 @@ export type BeginsWith = (earlier: TreeHead) => Promise<boolean>;
 /**
  * Signs the checkpoints of one log.
  *
- * Implementers: never give signatures of two checkpoints of which neither log begins with the other (C2SP
- * tlog-checkpoint, Signatures), whatever crashes and whoever else uses the key. What was signed is remembered durably
- * before its signature is given.
+ * Implementers: never sign two checkpoints of which neither log begins with the other (C2SP
+ * tlog-checkpoint, Signatures), even across crashes and concurrent users of the key. Record each
+ * checkpoint durably before returning its signature.
  */
 export interface CheckpointSigner {
-  /** Name of the key and of the only log that it signs for. */
+  /** Name of the key, and of the only log it signs for. */
   readonly origin: string;
-  /** What others check the signatures with, in the key format of Go's sumdb/note. */
+  /** Verifies the signatures; in the key format of Go's sumdb/note. */
   readonly verifierKey: string;
   /**
-   * Returns when the log begins with all that was signed so far.
+   * Checks that the log begins with everything signed so far.
    * @throws {StoreError} CHECKPOINT_FORKED when it does not
    */
   check(beginsWith: BeginsWith): Promise<void>;
   /**
-   * Resolves with the signed text of `checkpoint`, a tree of the log that `beginsWith` is about.
+   * Resolves with the signed text of `checkpoint`, a tree of the log that `beginsWith` reads.
    * @throws {StoreError} CHECKPOINT_FORKED, CHECKPOINT_FOREIGN
    */
   sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string>;
 }
 
-/** What `readSigner` of the library does, which says how. */
+/** Implements `readSigner` of the library; see there. */
 export async function readSigner(path: string): Promise<CheckpointSigner> {
   return new KeyFileSigner(await readKeyFile(path), new SigningMemory(path));
 }
 
 /**
- * Returns when a key of this name may sign for the log `origin`.
+ * Checks that a key of this name may sign for the log `origin`.
  * @throws {StoreError} KEY_FOREIGN
  */
 export function checkKeyName(name: string, origin: string): void {
@@ -308,13 +311,13 @@ class KeyFileSigner implements CheckpointSigner {
     for (;;) {
       const last = await this.#memory.last();
       if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
-      // What is signed already, or a part of it, needs no second memory.
+      // A tree already signed, or a prefix of one, need not be recorded again.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
-      // Whoever wrote it may have failed, or not be done: its name may not be durable yet.
+      // Its writer may have failed or still be at work: its name may not be durable yet.
       if (isRemembered) await this.#memory.sync();
       if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
     }
-    // A crash before this leaves a memory of a signature that nobody has; after it, one that is remembered.
+    // A crash before this leaves a record of a signature nobody has; after it, a recorded one.
     return signCheckpoint(checkpoint, this.#key);
   }
 

@@ -56,7 +56,7 @@ import type {
 } from './store.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
-/** The store over an event log: an image store, and a member for each other concern, over one context. */
+/** The event store: an image store plus one member object per concern, sharing one context. */
 export class LocalEventStore extends ImageStore implements EventStore {
   readonly directory: string;
   readonly #context: StoreContext;
@@ -173,7 +173,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
 
   async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
     this.#context.checkWritable();
-    // Code that only some commands need, a third of all there is, is loaded by those.
+    // A third of the code serves only some commands, so they load it on demand.
     const { loadArchive } = await loadCode('that loads archives', import('./archives/load-archive.js'));
     return loadArchive(source, options, this.#context);
   }
@@ -247,7 +247,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     const violations = await verified();
     const { openedState } = this.#context;
     if (violations.length === 0 || openedState === undefined) return violations;
-    // What a writer added or removed since, a reader takes for damage.
+    // A read-only store takes what a writer changed since it was opened for damage.
     if ((await writtenState(this.directory)) !== openedState) throw writerAtWork(this.directory);
     return violations;
   }
@@ -293,7 +293,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     await this.close();
   }
 
-  /** Runs what frees room, on a full disk in the reserve of the store. */
+  /** Runs something that frees space; on a full disk it may use the store's reserve. */
   #makeRoom<Result>(run: () => Promise<Result>): Promise<Result> {
     if (!this.#context.readOnly) this.#reserve.giveUpWhenLow();
     return run();
@@ -308,9 +308,9 @@ export class LocalEventStore extends ImageStore implements EventStore {
     const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
       const consumersEnded = this.#consumers.end();
-      // Backups look at the log through its writer.
+      // Backups read the log through the writer.
       await this.#backups.settled();
-      // Commands that wait are finished, new ones are refused; then nothing writes any more.
+      // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
       await cleaner.settled();
@@ -323,13 +323,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
         if (unwrittenBytes(join(this.directory, 'log')) > MAX_LOG_BYTES_AT_CLOSE) await log.flush();
         await this.#reserve.keep();
       }
-      // While the lock is still held: afterwards the file may be another owner's.
+      // While the lock is held: afterwards the file may belong to another process.
       if (!readOnly) await removeOwner(this.directory);
     } finally {
       try {
         await log.close();
       } finally {
-        // Followers end, whatever became of the database.
+        // Ends followers even if the database failed to close.
         viewSet.end();
         onClosed();
       }
@@ -338,8 +338,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
 }
 
 /**
- * The raw side of an event store: configs and metadata as Docker's StoreBackend has them. Unlike a
- * filesystem it refuses what is no image config, and the metadata `parent` is the image's parent.
+ * Configs and metadata of an event store as Docker's StoreBackend. Unlike a filesystem it refuses
+ * anything but image configs, and the metadata key `parent` is the image's parent.
  */
 class LogBackend implements StoreBackend {
   readonly #context: StoreContext;
@@ -381,7 +381,7 @@ class LogBackend implements StoreBackend {
     return this.#images.getMetadata(digest as ImageId, key);
   }
 
-  // As in a filesystem, what is not there is deleted already.
+  // As in a filesystem backend, no-op for a missing value.
   async deleteMetadata(digest: Digest, key: string): Promise<void> {
     this.#context.checkOpen();
     const id = digest as ImageId;

@@ -7,81 +7,86 @@ import type { Page } from '../../projections/views.js';
 import type { ProjectionState } from './snapshots/snapshot-folder.js';
 import type { StoreContext } from './context.js';
 
-/** A read model of the caller's: what `defineProjection` takes and gives. */
+/** A caller's read model; checked by `defineProjection`. */
 export interface OwnProjection<View> {
-  /** 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit. */
+  /** 1 to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit. */
   readonly name: string;
-  /** A whole number from 1 up, raised whenever the same events fold to another view or `encode` writes another form. */
+  /** A whole number from 1 up. Raise it whenever `evolve` or the format of `encode` changes. */
   readonly version: number;
   /** Returns the view of an empty log. */
   readonly initial: () => View;
   /**
-   * Returns `view` with `event` folded in; it may change `view` in place and return it. Nothing but the two decides what it
-   * returns: a replay folds to the same view. Others read the same event: it changes nothing of it, nor the bytes in it.
+   * Returns `view` with `event` folded in; may change `view` in place. Must be deterministic, and
+   * must not change the event or its bytes, which others read too.
    */
   readonly evolve: (view: View, event: StoredEvent) => View;
   /**
-   * Writes a view for a snapshot; the bytes are the store's from then on. With `decode`, a projection that begins again
-   * folds only what came since. What it throws becomes a notice, and the snapshot before stays.
+   * Encodes a view for a snapshot; the store owns the bytes. With `decode`, the next start replays
+   * only newer events. A throw becomes a notice, and the previous snapshot stays.
    */
   readonly encode?: ((view: View) => Uint8Array) | undefined;
-  /** Reads what `encode` wrote. What it throws becomes a notice, and the view is folded from the first event. */
+  /**
+   * Decodes what `encode` wrote. A throw becomes a notice; the view is then folded from event 1.
+   */
   readonly decode?: ((bytes: Uint8Array) => View) | undefined;
 }
 
-/** The event at which a projection failed, and what its `evolve` threw there. */
+/** The event at which a projection failed, and what `evolve` threw. */
 export interface ProjectionFailure {
   readonly event: StoredEvent;
   readonly error: unknown;
 }
 
-/** A view of the caller's that follows the log. */
+/** A caller's view that follows the log. */
 export interface LiveProjection<View> extends Disposable {
   readonly name: string;
   readonly version: number;
-  /** The last event that it has folded; it stays there once the projection failed or ended. */
+  /** The last event folded; stops moving once the projection fails or ends. */
   readonly seq: number;
   /**
-   * The view of this moment, the one that `evolve` returned and not a copy.
-   * @throws {StoreError} PROJECTION_FAILED when `evolve` threw: `data.seq` says at which event, `cause` what
+   * The current view: the object `evolve` returned, not a copy.
+   * @throws {StoreError} PROJECTION_FAILED when `evolve` threw; `data.seq` is the event, `cause`
+   *   the error
    */
   readonly current: View;
   /**
-   * The current view, then the view after each group of events. It fails with PROJECTION_FAILED, and ends with the projection
-   * and with the store. What a subscriber throws hurts no other: RxJS reports it as an uncaught exception.
+   * The current view, then the view after each group of events. Fails with PROJECTION_FAILED;
+   * completes when the projection or the store closes. An error in a subscriber affects no other:
+   * RxJS reports it as an uncaught exception.
    */
   readonly view$: Observable<View>;
-  /** Set once `evolve` threw: the projection folds nothing more. */
+  /** Set once `evolve` threw; no more events are folded. */
   readonly failure: ProjectionFailure | undefined;
-  /** Ends it, and has its state written where it has `encode`; the name may be used again. */
+  /** Ends the projection, writes its state if it has `encode`, and frees its name. */
   close(): void;
 }
 
-/** How a projection is begun. */
+/** Options of `project`. */
 export interface ProjectOptions {
-  /** Gives up while it catches up; afterwards it has no effect. */
+  /** Aborts the catch-up; no effect afterwards. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Projections of the caller's. */
+/** The caller's projections. */
 export interface OwnProjections {
   /**
-   * Folds the log into a view of the caller's, and keeps it up to date: each event after the store's own views have it, and
-   * before the write that made it resolves. Resolves when it has every event of this moment; its memory is that of the
-   * view and of a page of events.
-   * @throws {StoreError} PROJECTION_TAKEN while one of this name is live, or failed and not closed; PROJECTION_OUTDATED when a snapshot of a higher version
-   *   is there; PROJECTION_FAILED when `evolve` throws, or `initial`, then with `data.seq` 0; PROJECTION_INVALID; ABORTED
+   * Folds the log into a caller's view and keeps it current: each event after the store's own views
+   * have it and before its write resolves. Resolves once it has caught up. Needs memory for the
+   * view and one page of events.
+   * @throws {StoreError} PROJECTION_TAKEN while one of this name is live, or failed and not closed;
+   *   PROJECTION_OUTDATED when a snapshot has a higher version; PROJECTION_FAILED when `evolve` or
+   *   `initial` (`data.seq` 0) throws; PROJECTION_INVALID; ABORTED
    */
   project<View>(projection: OwnProjection<View>, options?: ProjectOptions): Promise<LiveProjection<View>>;
 }
 
-// The name is part of a file name.
+// Part of a file name.
 const PROJECTION_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
- * Returns the projection, checked, typed by what `initial` returns, and frozen: what `store.project` takes.
- * @throws {StoreError} PROJECTION_INVALID for a name or version that is not allowed
- * @throws {TypeError} when a member is of the wrong type, or `encode` and `decode` do not come together
+ * Checks and freezes a projection for `store.project`; infers the view's type from `initial`.
+ * @throws {StoreError} PROJECTION_INVALID for an invalid name or version
+ * @throws {TypeError} when a member has a wrong type, or only one of `encode` and `decode` is given
  */
 export function defineProjection<View>(projection: OwnProjection<View>): OwnProjection<View> {
   mustBeObject('projection', projection);
@@ -119,15 +124,15 @@ function checkVersion(name: string, version: number): void {
   );
 }
 
-/** A view and the last event that is folded into it. */
+/** A view and the last event folded into it. */
 interface ViewAt<View> {
   readonly view: View;
   readonly seq: number;
 }
 
 /**
- * The fold of a caller's projection, one for what the log holds and for what comes. It ends where `evolve` throws; it
- * throws nothing itself, so that its feeder goes on.
+ * The fold of a caller's projection, for replayed and live events alike. Stops when `evolve`
+ * throws, but throws nothing itself, so that whatever feeds it goes on.
  */
 class ProjectionFold<View> {
   readonly #projection: OwnProjection<View>;
@@ -136,19 +141,17 @@ class ProjectionFold<View> {
   #failure: ProjectionFailure | undefined;
   #error: StoreError | undefined;
 
-  /** Goes on from `start`. */
   constructor(projection: OwnProjection<View>, start: ViewAt<View>) {
     this.#projection = projection;
     this.#view = start.view;
     this.#seq = start.seq;
   }
 
-  /** The last event that was folded. */
   get seq(): number {
     return this.#seq;
   }
 
-  /** @throws {StoreError} PROJECTION_FAILED once `evolve` threw: an unfinished change may be in the view */
+  /** @throws {StoreError} PROJECTION_FAILED once `evolve` threw: the view may be half changed */
   get view(): View {
     if (this.#error !== undefined) throw this.#error;
     return this.#view;
@@ -158,12 +161,12 @@ class ProjectionFold<View> {
     return this.#failure;
   }
 
-  /** What `view` throws, once it does. */
+  /** The error `view` throws, if any. */
   get error(): StoreError | undefined {
     return this.#error;
   }
 
-  /** Folds the events of `page` that it has not folded yet, up to the one at which it fails. */
+  /** Folds the events of `page` not folded yet; stops at one that fails. */
   take(page: Page): void {
     for (const event of page) {
       if (this.#failure !== undefined) return;
@@ -185,7 +188,7 @@ class ProjectionFold<View> {
   }
 }
 
-/** Returns the error of a projection whose code threw at an event; seq 0 is before the first. */
+/** Returns the error for a projection that threw at event `seq`; 0 is before the first. */
 function projectionFailed(
   { name, version }: { readonly name: string; readonly version: number },
   seq: number,
@@ -204,15 +207,18 @@ function gapAfter(seq: number, event: StoredEvent): StoreError {
 }
 
 function promised(view: Promise<unknown>): TypeError {
-  // What becomes of it no longer matters, and must not end the process.
+  // Ignored; without this a rejection would end the process.
   view.catch(() => undefined);
   return new TypeError('evolve must return the view itself, not a promise of it');
 }
 
-/** Begins projections where their states are, and writes states one after another. Nothing here hurts a projection. */
+/**
+ * Starts projections from their saved states, and writes states one at a time. Failures become
+ * notices and do not affect a projection.
+ */
 class KeptStates {
   readonly #context: StoreContext;
-  /** Up to which event the state that is kept of each name goes. */
+  /** Seq of the saved state of each name. */
   readonly #keptSeqs = new Map<string, number>();
   #writing: Promise<void> = Promise.resolve();
   #isEnded = false;
@@ -222,12 +228,13 @@ class KeptStates {
   }
 
   /**
-   * Returns the view that a projection goes on from: what its state decodes to, or else the view of an empty log.
-   * @throws {StoreError} PROJECTION_OUTDATED when the state is of a higher version; PROJECTION_FAILED when `initial` throws
+   * Returns the view a projection resumes from: its decoded state, or else the initial view.
+   * @throws {StoreError} PROJECTION_OUTDATED when the state has a higher version; PROJECTION_FAILED
+   *   when `initial` throws
    */
   async startOf<View>(projection: OwnProjection<View>): Promise<ViewAt<View>> {
     const { name, version } = projection;
-    // The one that had the name before may still be having its state written.
+    // The previous projection of this name may still be writing its state.
     await this.#writing;
     const state = await this.#context.snapshots.readProjectionState(name);
     if (state !== undefined && state.version > version) throw outdated(name, version, state);
@@ -236,7 +243,7 @@ class KeptStates {
     return kept ?? { view: initialView(projection), seq: 0 };
   }
 
-  /** Has the state of a projection written as it is now, when it offers `encode` and there is something new. */
+  /** Queues a write of the projection's state if it has `encode` and something new. */
   keep<View>(projection: OwnProjection<View>, fold: ProjectionFold<View>): void {
     const { name, version, encode } = projection;
     const { seq } = fold;
@@ -253,12 +260,12 @@ class KeptStates {
     this.#writing = this.#writing.then(() => this.#write(name, { version, seq, bytes }));
   }
 
-  /** Resolves when no state waits to be written. */
+  /** Resolves when no write is pending. */
   async settled(): Promise<void> {
     await this.#writing;
   }
 
-  /** Writes what waits, and nothing after that. */
+  /** Finishes pending writes and accepts no more. */
   async end(): Promise<void> {
     this.#isEnded = true;
     await this.#writing;
@@ -308,7 +315,7 @@ function outdated(name: string, version: number, state: ProjectionState): StoreE
   );
 }
 
-/** A caller's view that has caught up, and folds each page that comes. */
+/** A caught-up projection that folds each new page. */
 class FollowedProjection<View> implements LiveProjection<View> {
   readonly name: string;
   readonly version: number;
@@ -319,7 +326,8 @@ class FollowedProjection<View> implements LiveProjection<View> {
   #onClose: (() => void) | undefined;
 
   /**
-   * Follows `pages$`, which goes on where `fold` stands; `onClose` is called once, when the caller ends it.
+   * Follows `pages$`, which must continue where `fold` stopped. Calls `onClose` once, when the
+   * caller closes it.
    * @throws {StoreError} PROJECTION_FAILED when `fold` has failed
    */
   constructor(
@@ -375,14 +383,14 @@ class FollowedProjection<View> implements LiveProjection<View> {
   }
 }
 
-/** A projection this close to the head begins to hold the pages that come: about what one read of the log gives. */
+/** Distance to the head at which to start buffering new pages: about one read of the log. */
 const JOIN_EVENTS = 1_000;
 
-/** The caller's projections of one store: who has which name, and how each catches up. */
+/** The caller's projections of a store: owns their names and their catch-up. */
 export class OwnProjectionSet implements OwnProjections {
   readonly #context: StoreContext;
   readonly #states: KeptStates;
-  /** What keeps the state of each projection, by name; a name is taken from the call that asks for it on. */
+  /** Writes each projection's state, by name. A name is taken from the call of `project` on. */
   readonly #keepers = new Map<string, () => void>();
 
   constructor(context: StoreContext) {
@@ -408,13 +416,13 @@ export class OwnProjectionSet implements OwnProjections {
     }
   }
 
-  /** Has the states of all projections written as they are now, and resolves when they are. */
+  /** Writes the states of all projections; resolves when done. */
   async keepStates(): Promise<void> {
     for (const keep of this.#keepers.values()) keep();
     await this.#states.settled();
   }
 
-  /** Has all states written for the last time. */
+  /** Writes all states one last time. */
   async end(): Promise<void> {
     await this.keepStates();
     await this.#states.end();
@@ -433,7 +441,7 @@ export class OwnProjectionSet implements OwnProjections {
     const holding = folded$.subscribe((page) => held.push(page));
     try {
       await this.#foldLog(fold, signal);
-      // Nothing waits from here on until the projection follows by itself: no page can come in between.
+      // No await from here until the projection is subscribed, so no page can slip in between.
       for (const page of held) fold.take(page);
       this.#context.checkOpen();
       return new FollowedProjection(projection, fold, folded$, () => {
@@ -445,12 +453,12 @@ export class OwnProjectionSet implements OwnProjections {
     }
   }
 
-  // Reading is faster than writing, so this comes near the head. To meet it between two writes might take for ever.
+  // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
   async #approach<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
     while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
   }
 
-  /** Folds what the log holds up to the head of this moment. */
+  /** Folds the log up to its current head. */
   async #foldLog<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
     const { log, reader } = this.#context;
     for await (const page of log.pages({ from: fold.seq + 1, to: reader.head.seq, signal })) {

@@ -9,186 +9,205 @@ import type { CheckpointSigner } from './keys.js';
 
 export type { Head, ReferenceEntry };
 
-/** Who does a write and why; goes into the envelope of its events. */
+/** Who makes a write and why; recorded in the envelope of its events. */
 export interface WriteOptions {
-  /** Overrides the actor that the store was opened with. */
+  /** Overrides the actor the store was opened with. */
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
 }
 
-/** What the deletion of an image released: the facts of each layer that went with it, top first. */
+/** A layer released by deleting an image; lists of them are ordered top first. */
 export type LayerMetadata = Pick<LayerFacts, 'chainId' | 'diffId' | 'size' | 'diffSize'>;
 
-/** A layer that a caller holds. It stays until every holder released it and no image and no layer uses it. */
+/** A held layer. It is kept until every holder releases it and no image or layer uses it. */
 export interface Layer {
   readonly chainId: ChainId;
   readonly diffId: DiffId;
   readonly parent?: Layer | undefined;
-  /** Bytes of the regular files of the chain up to here. */
+  /** Bytes of the regular files in the chain up to this layer. */
   readonly size: number;
-  /** Bytes of the regular files of this layer. */
+  /** Bytes of the regular files in this layer. */
   readonly diffSize: number;
-  /** The layer's uncompressed tar, the same bytes whose digest is `diffId`. */
+  /** Returns the uncompressed tar: the bytes whose digest is `diffId`. */
   tarStream(): Readable;
 }
 
 /**
- * The part of a layer store that an image store needs, as the Go package's
- * LayerGetReleaser. Implement it to keep layers elsewhere.
+ * The layer operations an image store needs, as in the Go package's LayerGetReleaser. Implement it
+ * to keep layers elsewhere.
  */
 export interface LayerGetReleaser {
-  /** Returns the layer, which the caller now holds. May throw anything for a layer it lacks. */
+  /** Returns the layer and adds a hold. May throw anything for a missing layer. */
   get(chainId: ChainId): Layer | Promise<Layer>;
-  /** Gives up one hold and tells which layers went. */
+  /** Drops one hold and returns the layers removed as a result. */
   release(layer: Layer): readonly LayerMetadata[] | Promise<readonly LayerMetadata[]>;
 }
 
 /** The store's own layers. */
 export interface LayerStore extends LayerGetReleaser {
   /**
-   * Adds the layer that `stream` holds, a tar, plain or compressed, on top of
-   * `parent`; the caller holds it until `release`. A layer that is there already is not added again.
+   * Adds the layer in `stream`, a plain or compressed tar, on top of `parent`. The caller holds it
+   * until `release`. No-op for a layer that already exists.
    */
   register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options?: WriteOptions): Promise<Layer>;
   get(chainId: ChainId): Layer;
-  /** Returns every layer of this moment; they are looked at, not held. */
+  /** Returns all current layers, without holding them. */
   map(): ReadonlyMap<ChainId, Layer>;
   release(layer: Layer, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
 }
 
 /**
- * The image store, with the members of Docker's `image.Store` in camelCase.
- * Reads are synchronous and never see what is not durable; writes resolve when durable.
+ * The image store, with the members of Docker's `image.Store` in camelCase. Reads are synchronous
+ * and see only durable data; writes resolve once durable.
  *
- * Every write may also reject with OUTCOME_UNKNOWN (it failed, and the error says what survived), LOG_FAILED, STORE_READ_ONLY,
- * STORE_CLOSED and ENVELOPE_INVALID; every read may throw STORE_CLOSED.
+ * Every write may also reject with OUTCOME_UNKNOWN (it failed; the message says what survived),
+ * LOG_FAILED, STORE_READ_ONLY, STORE_CLOSED and ENVELOPE_INVALID; every read may throw
+ * STORE_CLOSED.
  */
 export interface Store {
   /**
-   * Adds the image whose config is `config`, and returns its id; the bytes are copied. An image that is there already is
-   * not added again, and writes nothing.
-   * @throws {StoreError} CONFIG_INVALID, CONFIG_TOO_LARGE, HISTORY_INVALID, DIGEST_INVALID, OS_UNSUPPORTED, LAYER_MISSING
+   * Adds the image with this config and returns its id. Copies the bytes. No-op for an image that
+   * already exists.
+   * @throws {StoreError} CONFIG_INVALID, CONFIG_TOO_LARGE, HISTORY_INVALID, DIGEST_INVALID,
+   *   OS_UNSUPPORTED, LAYER_MISSING
    */
   create(config: Uint8Array, options?: WriteOptions): Promise<ImageId>;
   /**
-   * Returns an image. Its config is read and checked against the id; its fields are decoded when they are asked for.
+   * Returns an image. Reads its config and checks it against the id; decodes fields on access.
    * @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT, CONFIG_INVALID
    */
   get(id: ImageId): Image;
   /**
-   * Deletes an image in one transaction: its children lose their parent, its references go, and the layers that nothing
-   * else needs, which are returned. The config stays readable in the log's past.
+   * Deletes an image in one transaction: clears the parent of its children, removes its references
+   * and the layers nothing else uses, and returns those layers. Reads of the past still see the
+   * config.
    * @throws {StoreError} IMAGE_NOT_FOUND
    */
   delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
   /**
-   * Returns the one id that `partial` is or begins: with `sha256:` or without.
-   * @throws {StoreError} IMAGE_NOT_FOUND, also for no digits at all; ID_AMBIGUOUS, with two candidates
+   * Returns the only id that equals or starts with `partial`, with or without `sha256:`.
+   * @throws {StoreError} IMAGE_NOT_FOUND, also without any digits; ID_AMBIGUOUS, with two
+   *   candidates
    */
   search(partial: string): ImageId;
   /**
-   * Makes `parent` the parent of `id`, in place of any other.
+   * Sets or replaces the parent of `id`.
    * @throws {StoreError} PARENT_NOT_FOUND, IMAGE_NOT_FOUND, PARENT_CYCLE
    */
   setParent(id: ImageId, parent: ImageId, options?: WriteOptions): Promise<void>;
-  /** Returns the parent of `id`. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND when it has none */
+  /**
+   * Returns the parent of `id`.
+   * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND when it has none
+   */
   getParent(id: ImageId): ImageId;
-  /** Notes the store's clock as the moment of the image's last update. @throws {StoreError} IMAGE_NOT_FOUND */
+  /** Sets the image's last update to the store's time now. @throws {StoreError} IMAGE_NOT_FOUND */
   setLastUpdated(id: ImageId, options?: WriteOptions): Promise<void>;
-  /** Returns the moment of the last update; undefined when there was none, or no such image. */
+  /** Returns the time of the last update; undefined without one or for an unknown image. */
   getLastUpdated(id: ImageId): Date | undefined;
-  /** Notes that the image was built here. @throws {StoreError} IMAGE_NOT_FOUND */
+  /** Marks the image as built locally. @throws {StoreError} IMAGE_NOT_FOUND */
   setBuiltLocally(id: ImageId, options?: WriteOptions): Promise<void>;
-  /** Whether the image was noted as built here; false when there is no such image. */
+  /** Whether the image is marked as built locally; false for an unknown image. */
   isBuiltLocally(id: ImageId): boolean;
-  /** Returns the children of `id`, sorted; none for an unknown image. */
+  /** Returns the children of `id`, sorted; empty for an unknown image. */
   children(id: ImageId): ImageId[];
-  /** Returns every image of this moment, in the order of creation. The event store reads each when it is asked for. */
+  /** Returns all current images in creation order. The event store reads each on access. */
   map(): ReadonlyMap<ImageId, Image>;
-  /** Returns the images that are nobody's parent, as `map` does. */
+  /** Returns the images that have no children, as `map` does. */
   heads(): ReadonlyMap<ImageId, Image>;
-  /** Returns how many images there are. */
+  /** Returns the number of images. */
   len(): number;
 }
 
-/** The members of a store that only read its images, answering as of one seq. */
+/** The read-only image members of a store, all answering as of one seq. */
 export type ImageReads = Pick<
   Store,
   'get' | 'search' | 'getParent' | 'getLastUpdated' | 'isBuiltLocally' | 'children' | 'map' | 'heads' | 'len'
 >;
 
-/** What a walk calls for each image; it stops when this throws. */
+/** Visits one image of a walk; a throw stops the walk. */
 export type DigestWalkFunc = (digest: Digest) => void;
 
 /**
- * Where an image store keeps configs and metadata, as the Go package's
- * StoreBackend. Reads are synchronous; writes resolve when durable.
+ * Storage of configs and metadata for an image store, as in the Go package's StoreBackend. Reads
+ * are synchronous; writes resolve once durable.
  */
 export interface StoreBackend {
   /** Calls `visit` with the digest of every image. */
   walk(visit: DigestWalkFunc): void;
-  /** Returns the bytes of a config. @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT when they do not match */
+  /**
+   * Returns the bytes of a config.
+   * @throws {StoreError} IMAGE_NOT_FOUND, CONTENT_CORRUPT when they do not match the digest
+   */
   get(digest: Digest): Uint8Array;
-  /** Keeps a config, and returns its digest. @throws {StoreError} CONFIG_INVALID for what the backend does not take */
+  /**
+   * Stores a config and returns its digest.
+   * @throws {StoreError} CONFIG_INVALID for data the backend does not accept
+   */
   set(data: Uint8Array): Promise<Digest>;
   /** Removes a config and its metadata. @throws {StoreError} IMAGE_NOT_FOUND */
   delete(digest: Digest): Promise<void>;
-  /** Sets a value, a file of the name `key` in Docker's layout. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID */
+  /**
+   * Sets a metadata value: a file named `key` in Docker's layout.
+   * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID
+   */
   setMetadata(digest: Digest, key: string, value: Uint8Array): Promise<void>;
-  /** Returns a value. @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
+  /**
+   * Returns a metadata value.
+   * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID
+   */
   getMetadata(digest: Digest, key: string): Uint8Array;
-  /** Removes a value; nothing happens when there is none. @throws {StoreError} METADATA_INVALID */
+  /** Removes a metadata value; no-op without one. @throws {StoreError} METADATA_INVALID */
   deleteMetadata(digest: Digest, key: string): Promise<void>;
 }
 
-/** How an archive is read. */
+/** Options of `load`. */
 export interface LoadOptions extends WriteOptions {
-  /** Only images for this platform; others are passed over and said. A Platform or `os/arch[/variant]`. */
+  /** Load only images for this Platform or `os/arch[/variant]`; skip others with a notice. */
   readonly platform?: Platform | string | undefined;
-  /** Refuse an archive that lacks a platform its index names; without it, those are passed over and said. */
+  /** Refuse an archive that lacks a platform its index names; default: skip with a notice. */
   readonly allPlatforms?: boolean | undefined;
   /** `false` refuses a load that would move a reference; default true. */
   readonly overwrite?: boolean | undefined;
-  /** A reference to set on the archive's only image, beside those it brings. */
+  /** Another reference to set, for an archive with a single image. */
   readonly tag?: string | undefined;
-  /** Called as bytes of the archive are read. `total` is known for a file only. */
+  /** Called as bytes of the archive are read. `total` is known for files only. */
   readonly onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a load brought. */
+/** The outcome of a load. */
 export interface LoadResult {
   readonly format: 'docker' | 'oci';
   readonly images: readonly LoadedImage[];
   readonly references: readonly LoadedReference[];
-  /** Layers that were new to the store. */
+  /** Number of layers the store did not have. */
   readonly layersAdded: number;
   readonly notices: readonly string[];
-  /** Seq of the load's last event; the head's when it changed nothing. */
+  /** Seq of the load's last event; of the head when nothing changed. */
   readonly seq: number;
 }
 
-/** One image of a loaded archive. */
+/** An image in a loaded archive. */
 export interface LoadedImage {
   readonly id: ImageId;
-  /** False when the store had it already. */
+  /** False when the store already had it. */
   readonly created: boolean;
   readonly parent?: ImageId | undefined;
   readonly platform: Platform;
-  /** Digest of the manifest it came with. */
+  /** Digest of its manifest in the archive. */
   readonly manifest?: Digest | undefined;
 }
 
-/** One name of a loaded archive. */
+/** A reference in a loaded archive. */
 export interface LoadedReference {
   readonly reference: string;
   readonly image: ImageId;
-  /** The image it pointed at before, when it gives another one now, or one of its platforms another or none. */
+  /** The image it resolved to before, if the load changed that image or one of its platforms. */
   readonly previous?: ImageId | undefined;
 }
 
-/** How an archive is written. */
+/** Options of `save`. */
 export interface SaveOptions {
   readonly format?: 'docker' | 'oci' | undefined;
   /** Called as bytes of the archive are produced. `total` is exact. */
@@ -196,49 +215,49 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which image of a reference is asked for. */
+/** Options of `resolve`. */
 export interface ResolveOptions {
-  /** A Platform or `os/arch[/variant]`, of a reference that has several. */
+  /** Picks a platform of a multi-platform reference: a Platform or `os/arch[/variant]`. */
   readonly platform?: Platform | string | undefined;
 }
 
-/** How a store is opened; values of another type are refused with a TypeError. */
+/** Options of `openStore`. Values of a wrong type throw a TypeError. */
 export interface OpenOptions {
-  /** Create the store when it is missing; default true. */
+  /** Create the store if missing; default true. */
   readonly create?: boolean | undefined;
   /**
-   * Open it as it is at this moment, and write nothing: no lock, no file. Others may read and write it meanwhile; this store sees
-   * nothing of what they do. Default false.
+   * Open the store as of now and write nothing, no lock and no file. Others may read and write it
+   * meanwhile; their changes are not seen. Default false.
    */
   readonly readOnly?: boolean | undefined;
   /**
-   * Open it on a full disk too, in the room that the store keeps for that: for a program that is about to delete, erase or prune.
-   * Default false.
+   * Open even on a full disk, using the store's reserved space; for a program about to delete,
+   * erase or prune. Default false.
    */
   readonly useReserve?: boolean | undefined;
-  /** Who writes, when a call does not say; default `user@host`. */
+  /** Default actor of writes; default `user@host`. */
   readonly actor?: string | undefined;
   /**
-   * The log's name in checkpoints, kept at creation; default `imagelog/` and the store id. It names the key too: no spaces, no
-   * plus, at most 255 bytes.
+   * The log's name in checkpoints, fixed at creation; default `imagelog/` and the store id. Also
+   * names the key: no spaces, no plus, at most 255 bytes.
    */
   readonly origin?: string | undefined;
   /**
-   * Signs the checkpoints, as `readSigner` gives it. Whoever opens the store for writing without it puts unsigned checkpoints in
-   * their place. In a store that is opened for reading it only checks.
+   * Signs the checkpoints; from `readSigner`. Opening for writing without it replaces them with
+   * unsigned ones. A read-only store uses it only to check them.
    */
   readonly signer?: CheckpointSigner | undefined;
-  /** Which operating system an image must be for: `any` (default), `host`, or a GOOS name. */
+  /** The operating system images must be for: `any` (default), `host`, or a GOOS name. */
   readonly os?: 'any' | 'host' | (string & {}) | undefined;
-  /** Layers kept elsewhere, or `none` to keep configs only; default the store's own. */
+  /** A layer store to use instead of the store's own (default), or `none` to keep configs only. */
   readonly layers?: LayerGetReleaser | 'none' | undefined;
-  /** The clock, milliseconds since the epoch; default `Date.now`. */
+  /** The clock, in milliseconds since the epoch; default `Date.now`. */
   readonly now?: (() => number) | undefined;
-  /** Events after which a snapshot of the views is written in the background; 0 for none. Default 50,000. */
+  /** Events between background snapshots of the views; 0 for none. Default 50,000. */
   readonly snapshotEvery?: number | undefined;
   /**
-   * Told what went wrong and did no harm, as a snapshot that was passed over; default a warning of the process. What it throws
-   * is an uncaught exception, and fails nothing else.
+   * Receives problems that did no harm, such as a skipped snapshot; default a process warning. If
+   * it throws, that is an uncaught exception; the store is unaffected.
    */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

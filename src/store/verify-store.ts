@@ -35,7 +35,7 @@ import type { DatabaseFiles } from './open/database-files.js';
 import { lookAtDatabase } from './open/inspect-database.js';
 import { openDatabaseReadOnly } from './open/read-only-database.js';
 
-/** Resolves with what is wrong with a store by itself, beside a log that cannot be opened: its checkpoint, snapshots and blobs. */
+/** Verifies what needs no log, which cannot be opened: checkpoint, snapshots and blobs. */
 async function verifyWithoutLog(
   { identity, checkpoint, files, snapshots }: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
@@ -45,7 +45,7 @@ async function verifyWithoutLog(
   const source: VerifySource = {
     identity,
     checkpoint,
-    // As long as any: nobody knows what is lost.
+    // Unbounded: it is unknown how much is lost.
     size: Number.MAX_SAFE_INTEGER,
     records: nothing,
     hashes: nothing,
@@ -67,13 +67,10 @@ async function verifyWithoutLog(
 }
 
 async function* nothing(): AsyncGenerator<never> {
-  // A log that cannot be opened gives nothing.
+  // A log that cannot be opened yields nothing.
 }
 
-/**
- * Resolves with everything that is wrong with an open store as it is at one moment, while its writers go on. `rebuilt` resolves when no
- * rebuild writes rows.
- */
+/** Verifies an open store at one moment while writes go on; `rebuilt` waits for rebuilds. */
 export async function verifyOpenStore(
   { directory, sidecar, log, views, blobs, reader }: StoreContext,
   rebuilt: () => Promise<void>,
@@ -81,12 +78,12 @@ export async function verifyOpenStore(
 ): Promise<readonly Violation[]> {
   checkVerifyOptions(options);
   const files = new StoreFiles(directory);
-  // Before the rows: a checkpoint or a snapshot that is written from now on is of events that are not in them.
+  // Before the rows: a later checkpoint or snapshot may cover events not in them.
   const checkpoint = await files.checkpoint();
   const snapshots = await files.snapshots();
   const needsBlob = (digest: Digest): boolean => views.blobs.byDigest.has(digest);
   await rebuilt();
-  // From here to the first wait, nothing is folded: rows and views are of one moment.
+  // No await, so nothing is folded meanwhile: rows and views match.
   const rows = log.storedRows();
   const { hasSubjectIndex } = log;
   const liveViews = { seq: reader.head.seq, digests: viewDigestsOf(views) };
@@ -107,7 +104,7 @@ export async function verifyOpenStore(
   }
 }
 
-/** What `verifyStore` of the library does, which says how. */
+/** Implements `verifyStore` of the library; see there. */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
   mustBeString('directory', directory);
   checkVerifyOptions(options);
@@ -118,7 +115,7 @@ export async function verifyStore(directory: string, options: VerifyOptions = {}
   try {
     const before = await writtenState(path);
     const violations = await verifyClaimed(path, options);
-    // A writer that came meanwhile made and removed files that this took for damage.
+    // A concurrent writer created and removed files that looked like damage.
     if (violations.length > 0 && (await writtenState(path)) !== before) throw writerAtWork(path);
     return violations;
   } finally {
@@ -138,14 +135,14 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
     options.fast === true ? undefined : { maxTableBytes: Number.POSITIVE_INFINITY },
   );
   for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
-  // LevelDB may end the process at a damaged block of a table, and opens nothing without its other files.
+  // LevelDB may abort the process on a damaged table block, and needs all its other files.
   if (faults.some(({ file }) => !file.endsWith('.log'))) {
     return violations.concat(await verifyWithoutLog(parts, options));
   }
   return violations.concat(await verifyDatabase(location, read, parts, options));
 }
 
-// Not opened by LevelDB, which replays its write-ahead log, and drops for good what is damaged in it.
+// Does not open LevelDB, which would replay its write-ahead log and drop damaged parts of it.
 async function verifyDatabase(
   location: string,
   read: DatabaseFiles | undefined,
@@ -168,13 +165,13 @@ async function verifyDatabase(
   }
 }
 
-// A look beside a writer would take for damage what it is about to write.
+// Beside a writer, unfinished writes would look like damage.
 async function refuseLocked(path: string, location: string): Promise<void> {
-  // LevelDB makes the directory that it is asked to open.
+  // Opening a database in LevelDB creates its directory.
   if (!(await isThere(join(location, 'CURRENT')))) return;
   try {
     await refuseSecondOwner(path);
-    // Asked of the system, where that is possible: LevelDB writes when it is asked.
+    // Ask the system where possible: asking LevelDB would write.
     if (process.platform !== 'linux') return await checkFree(location);
     if ((await lockHolder(join(location, 'LOCK'))) !== undefined) {
       throw new StoreError('STORE_LOCKED', `cannot verify ${path}: it is open`, { data: { location } });
@@ -184,7 +181,7 @@ async function refuseLocked(path: string, location: string): Promise<void> {
   }
 }
 
-// What is no store must not become half of one.
+// Refuses anything but a store: opening it would leave half a store there.
 async function needStore(path: string): Promise<void> {
   const notFound = (cause?: unknown): StoreError =>
     new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has neither ${SIDECAR_FILE} nor a log`, {

@@ -9,7 +9,7 @@ import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
 import { encodeRecord } from '../log/record.js';
 import type { Digest } from '../model/digest.js';
 
-/** Who, why and in which request: the part of an envelope that a caller chooses. */
+/** The part of an envelope that a caller chooses. */
 export interface Origin {
   readonly actor: string;
   readonly reason: string | undefined;
@@ -20,8 +20,8 @@ const utf8 = new TextEncoder();
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
- * Returns what `options` say of a write, with `actor` for who when they do not.
- * @throws {StoreError} ENVELOPE_INVALID when the actor is empty, or a text is too long or no Unicode
+ * Returns the origin of a write, with `actor` as the default actor.
+ * @throws {StoreError} ENVELOPE_INVALID when a text is too long or not Unicode, or the actor empty
  */
 export function originOf(options: WriteOptions, actor: string): Origin {
   const origin: Origin = {
@@ -39,11 +39,11 @@ export function originOf(options: WriteOptions, actor: string): Origin {
 function checkText(field: string, text: string | undefined, limit: number): void {
   if (text === undefined) return;
   if (typeof text !== 'string') throw new TypeError(`${field} must be a string`);
-  // UTF-8 has no half of a surrogate pair: a replay would read another text than the live event had.
+  // UTF-8 cannot encode half a surrogate pair: a replay would differ from the live event.
   if (LONE_SURROGATE.test(text)) {
     throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write is no Unicode text`, { data: { field } });
   }
-  // UTF-8 has at most three bytes for each unit of a string: most texts need no encoding to be told short.
+  // UTF-8 takes at most three bytes per string unit, so most texts need no encoding to be measured.
   if (text.length * 3 <= limit) return;
   const size = utf8.encode(text).length;
   if (size <= limit) return;
@@ -52,7 +52,7 @@ function checkText(field: string, text: string | undefined, limit: number): void
   });
 }
 
-/** Returns the events of one transaction that begins at `first`. */
+/** Returns the events of one transaction that starts at seq `first`. */
 export function stampEvents(
   bodies: readonly EventBody[],
   origin: Origin,
@@ -62,39 +62,38 @@ export function stampEvents(
   return bodies.map((body, index) => ({ seq: at.first + index, time: at.time, transaction, ...origin, ...body }));
 }
 
-/** One change that a caller asks for. */
+/** A change requested by a caller. */
 export interface Command<Result> {
   readonly decide: Decide<Result>;
   readonly origin: Origin;
-  /** Called when the command is decided and before it is durable; from then on later decisions must reckon with it. */
+  /** Called when decided but not yet durable; later decisions must account for the command. */
   readonly accepted?: ((result: Result) => void) | undefined;
-  /** Called when the command's events are durable and folded, with the seq of the last; not when it had none. */
+  /** Called once the command's events are durable and folded; not for a command without events. */
   readonly committed?: ((lastSeq: number) => void) | undefined;
-  /** Called when an accepted command did not become durable: takes back what `accepted` did. */
+  /** Called when an accepted command did not become durable: undoes `accepted`. */
   readonly withdrawn?: ((result: Result) => void) | undefined;
 }
 
-/** Events after which timers and sockets have a turn. */
+/** Events after which to yield to timers and sockets. */
 const EVENTS_PER_TURN = 1_000;
 
-/** A command in the queue, with the promise that its caller waits for. */
+/** A queued command and its caller's promise. */
 interface Waiting {
   readonly command: Command<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** A task in the queue: no group is decided or appended while it runs. */
+/** A queued task that runs alone: no group is decided or appended meanwhile. */
 interface LoneTask {
   readonly run: () => Promise<void>;
   readonly reject: (error: unknown) => void;
 }
 
-/** A command of the group that is being appended. */
+/** A decided command of the group being appended. */
 interface Accepted {
   readonly waiting: Waiting;
   readonly result: unknown;
-  /** Seq of its last event. */
   readonly lastSeq: number;
 }
 
@@ -103,17 +102,16 @@ interface WriterOptions {
   readonly views: Views;
   readonly holds: HoldCounts;
   readonly now: () => number;
-  /** Called with events when they are durable, before anybody sees them. It must not throw. */
+  /** Called with durable events before they are folded. Must not throw. */
   readonly sealed: (page: Page) => Promise<void>;
-  /** Folds durable events into every view. */
   readonly fold: (page: Page) => void;
-  /** Called when it can no longer be known which events are durable, before any caller is told. */
+  /** Called before callers are rejected, when it is unknown which events are durable. */
   readonly lost: () => void;
 }
 
 /**
- * The one writer of a log. Commands wait in a queue; as many as are waiting are decided in order and appended
- * as one batch, so that 64 callers cost one sync and not 64.
+ * The single writer of a log. Queued commands are decided in order and appended as one batch (group
+ * commit), so that 64 callers cost one sync, not 64.
  */
 export class Writer {
   readonly #options: WriterOptions;
@@ -127,8 +125,9 @@ export class Writer {
   }
 
   /**
-   * Resolves with the command's result when its events are durable and every view has folded them.
-   * @throws {StoreError} what the decision threw; OUTCOME_UNKNOWN, LOG_FAILED, STORE_READ_ONLY, STORE_CLOSED
+   * Resolves with the command's result once its events are durable and folded into every view.
+   * @throws {StoreError} what the decision threw; OUTCOME_UNKNOWN, LOG_FAILED, STORE_READ_ONLY,
+   *   STORE_CLOSED
    */
   submit<Result>(command: Command<Result>): Promise<Result> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
@@ -139,8 +138,9 @@ export class Writer {
   }
 
   /**
-   * Runs `task` when all that was submitted before is settled, and resolves with what it gives; what is submitted after it waits for it.
-   * @throws {StoreError} the reason that the writer was ended with
+   * Runs `task` exclusively: after everything submitted before, and before anything submitted
+   * later.
+   * @throws {StoreError} the reason the writer was ended with
    */
   alone<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
@@ -155,14 +155,14 @@ export class Writer {
     return this.#ended?.code === 'LOG_FAILED';
   }
 
-  /** Refuses new commands with `reason` and resolves when those that wait are settled. */
+  /** Refuses new commands with `reason`; resolves when the queued ones are settled. */
   async end(reason: StoreError): Promise<void> {
     this.#ended ??= reason;
     await this.#draining;
   }
 
   async #drain(): Promise<void> {
-    // Callers that run in the same turn join the first group.
+    // Callers of the same turn join the first group.
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const next = this.#queue[0];
@@ -173,7 +173,7 @@ export class Writer {
       }
       const group = new Group(this.#options);
       this.#fill(group);
-      // To decide so much and to put it into a batch takes long: others have a turn between the two.
+      // Deciding and batching this many events takes long: yield in between.
       if (group.entries.length > EVENTS_PER_TURN) await setImmediate();
       if (!group.isEmpty) await this.#append(group);
     }
@@ -197,7 +197,7 @@ export class Writer {
       await this.#settle(group, error);
       return;
     }
-    // A crash from here on loses nothing: the events are durable, and the next open folds them.
+    // A crash from here on loses nothing: the events are durable, and the next open replays them.
     const page = group.entries.map(({ event }) => event);
     try {
       if (page.length > 0) {
@@ -211,7 +211,8 @@ export class Writer {
     group.resolveAll();
   }
 
-  // A failed append may have happened or not. Look, tell the callers what was found, and go on only if the log is whole.
+  // A failed append may still have happened. Reads the log to find out, tells the callers, and goes
+  // on only if the log is whole.
   async #settle(group: Group, error: unknown): Promise<void> {
     const { log, fold } = this.#options;
     try {
@@ -223,7 +224,7 @@ export class Writer {
     }
   }
 
-  // What is durable is no longer known here, so nothing may be written, nor removed for want of an event.
+  // Unknown what is durable: from now on, write nothing, remove nothing for lack of an event.
   #giveUp(cause: unknown, group: Group, told: StoreError): void {
     this.#options.lost();
     this.#ended = new StoreError(
@@ -236,7 +237,7 @@ export class Writer {
   }
 }
 
-/** Commands decided against the same views, on their way into one batch. */
+/** Commands decided against the same views, to be appended as one batch. */
 class Group {
   readonly #options: WriterOptions;
   readonly #changed: ChangedFacts;
@@ -262,7 +263,7 @@ class Group {
     return this.entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES;
   }
 
-  /** Decides a command. False when it has to wait, because it looks at something that this group changes. */
+  /** Decides a command. False if it must wait, as it reads a fact this group changes. */
   take(waiting: Waiting): boolean {
     const { views, holds } = this.#options;
     const state = new NotedState(views, holds);
@@ -318,7 +319,7 @@ class Group {
       this.#changed.add(entry.event);
     }
     for (const [digest, bytes] of content ?? []) {
-      // What one command of the group removes and a later one brings again is there, and so the other way round.
+      // The last write of a digest in the group wins, whether it adds or removes.
       this.content.set(digest, bytes);
       this.#bytes += bytes?.length ?? 0;
     }
@@ -327,7 +328,7 @@ class Group {
   }
 }
 
-/** The clock's time, or the head's when the clock went back. A clock that gives no time fails the command that asked. */
+/** Returns the clock's time, or the head's if the clock went back. Fails if the clock does. */
 function timeAfter({ log, now }: WriterOptions): number {
   return Math.max(log.head.time, now());
 }
@@ -337,7 +338,7 @@ function outcome(
   entries: readonly LogEntry[],
   survived: readonly StoredEvent[] | undefined,
 ): StoreError {
-  // Of a write without events, which are positions of consumers, nothing in the log tells.
+  // A write without events only sets consumer positions, of which the log shows nothing.
   const events =
     entries.length === 0 ? 'the log is whole' : `the log holds ${survived?.length} of its ${entries.length} events`;
   const found = survived === undefined ? 'the log could not be read again' : events;

@@ -8,17 +8,17 @@ import type { ConsumerPosition } from '../../log/log.js';
 import { StoreError } from '../../errors.js';
 import { childrenOf, hasChildren, parentOf } from '../../../projections/images.js';
 
-/** What needs some content or a blob. */
+/** Users of content or a blob. */
 interface ContentUsers {
-  /** Images whose config it is, or that came with a manifest which it is or names. */
+  /** Images whose config it is, or whose manifest it is or is named by. */
   readonly images: readonly ImageId[];
-  /** References that stand for it. */
+  /** References whose target it is. */
   readonly references: readonly string[];
   /** Layers whose blob it is. */
   readonly layers: readonly LayerFacts[];
 }
 
-/** Returns what needs `digest`. Costs a walk over manifests, references and layers. */
+/** Returns what needs `digest`. Walks manifests, references and layers. */
 function usersOf({ images, manifests, references, layers }: Views, digest: Digest): ContentUsers {
   const users = new Set<ImageId>();
   if (images.has(digest as ImageId)) users.add(digest as ImageId);
@@ -38,7 +38,7 @@ function usersOf({ images, manifests, references, layers }: Views, digest: Diges
   };
 }
 
-/** Gives the configs, manifests and indexes that a store with these views needs; some more than once. */
+/** Yields the configs, manifests and indexes these views need; some more than once. */
 export function* neededContent({ images, manifests, references }: Pick<Views, 'images' | 'manifests' | 'references'>) {
   yield* images.ids() as Iterable<Digest>;
   for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
@@ -46,8 +46,8 @@ export function* neededContent({ images, manifests, references }: Pick<Views, 'i
 }
 
 /**
- * What a command may look at while it is decided. Each look is noted, so that the writer knows which
- * commands of one group would have seen another answer after an earlier one.
+ * What a command may read while it is decided. Every read is noted, so that the writer can tell
+ * which commands of a group conflict with an earlier one.
  */
 export interface DecisionState {
   image(id: ImageId): ImageEntry | undefined;
@@ -60,61 +60,57 @@ export interface DecisionState {
   referencesOf(id: ImageId): string[];
   manifests(id: ImageId): readonly ManifestEntry[];
   layer(chainId: ChainId): LayerFacts | undefined;
-  /** Whether a layer or a manifest needs the blob, so that its file is there. */
+  /** Whether a layer or manifest needs the blob, so that its file exists. */
   hasBlob(digest: Digest): boolean;
-  /** How many layers and manifests need the blob. */
+  /** Number of layers and manifests that need the blob. */
   usesOfBlob(digest: Digest): number;
-  /** How many images, layers and callers need the chain. */
+  /** Number of images, layers and callers that need the chain. */
   usesOf(chainId: ChainId): number;
-  /** The erasure of content or a blob that did not come again since. */
+  /** The erasure of content or a blob not added again since. */
   erasure(digest: Digest): Erasure | undefined;
-  /** What needs content or a blob. Costs a walk over the views. */
+  /** Users of content or a blob. Walks the views. */
   usersOf(digest: Digest): ContentUsers;
-  /** Those of `digests` that are a config, manifest or index which something needs. Costs one walk over the views. */
+  /** Those of `digests` that are a needed config, manifest or index. Walks the views once. */
   needed(digests: ReadonlySet<Digest>): ReadonlySet<Digest>;
 }
 
-/** The decision on a command: events to append, the content they name, and what its caller gets. */
+/** The outcome of deciding a command: events to append, their content, and the caller's result. */
 export interface Decision<Result> {
   readonly events: readonly EventBody[];
   /** Undefined removes content. */
   readonly content?: ReadonlyMap<Digest, Uint8Array | undefined> | undefined;
-  /** Positions of consumers to keep with the events, or without any; undefined forgets one. */
+  /** Consumer positions to write along; undefined removes one. May come without events. */
   readonly positions?: ReadonlyMap<string, ConsumerPosition | undefined> | undefined;
   readonly result: Result;
 }
 
-/** A pure function of the state: the same state gives the same decision. A refusal is thrown, and then nothing is written. */
+/** A pure function of the state. A refusal is thrown; nothing is written then. */
 export type Decide<Result> = (state: DecisionState) => Decision<Result>;
 
-/** Returns the decision that changes nothing and answers `result`. */
+/** Returns a decision that changes nothing. */
 export function unchanged<Result>(result: Result): Decision<Result> {
   return { events: [], result };
 }
 
-/**
- * Returns the entry of an image that a command needs.
- * @throws {StoreError} IMAGE_NOT_FOUND
- */
+/** Returns the entry of an image. @throws {StoreError} IMAGE_NOT_FOUND */
 export function needImage(state: Pick<DecisionState, 'image'>, id: ImageId): ImageEntry {
   const entry = state.image(id);
   if (entry === undefined) throw imageNotFound(id);
   return entry;
 }
 
-/** Returns the error for an image that is not there. `id` may be anything that a caller passed. */
+/** `id` may be anything a caller passed. */
 export function imageNotFound(id: string): StoreError {
   const shown = String(id).slice(0, 100);
   return new StoreError('IMAGE_NOT_FOUND', `no image ${shown}`, { data: { image: shown } });
 }
 
-/** Refuses content that was erased, with when, by whom and why. @throws {StoreError} CONTENT_ERASED */
+/** @throws {StoreError} CONTENT_ERASED with when, by whom and why, if it was erased */
 export function refuseErased(erasures: ErasuresView, digest: Digest): void {
   const erasure = erasures.get(digest);
   if (erasure !== undefined) throw contentErased(erasure);
 }
 
-/** Returns the error for content that was erased. */
 export function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
   const at = new Date(time).toISOString();
   const why = reason === undefined ? '' : `: ${reason}`;
@@ -124,12 +120,13 @@ export function contentErased({ digest, size, seq, time, actor, reason }: Erasur
 }
 
 /*
- * Commands that wait are decided one after another against the durable views, and appended as one group. That is
- * right as long as no command looks at something that an earlier one of the group changes. So each look notes a
- * key, each event gives the keys it changes, and a command whose notes meet those keys waits for the next group.
+ * Conflict detection: queued commands are decided in order against the durable views and appended
+ * as one group. That is correct as long as no command reads what an earlier one of the group
+ * changes. So each read notes a key, each event yields the keys it changes, and a command whose
+ * notes meet those keys waits for the next group.
  */
 
-/** What a fact of the store that a command can look at or change is about; an id, a name or a digest says which it is. */
+/** The kind of a fact a command can read or change; an id, name or digest identifies it. */
 type FactKind =
   | 'image'
   | 'parent'
@@ -143,10 +140,10 @@ type FactKind =
   | 'uses'
   | 'content';
 
-/** One look: the kind of a fact, and which of them. */
+/** One noted read. */
 type Note = readonly [kind: FactKind, key: string];
 
-/** Facts by kind: a key of both in one text would be built and hashed again for each look. */
+/** Facts by kind: joining kind and key would build and hash a new string for each read. */
 class FactSet {
   readonly #keys = new Map<FactKind, Set<string>>();
 
@@ -165,12 +162,12 @@ class FactSet {
   }
 }
 
-/** Callers' holds on layers, which are no events: they end with the process. */
+/** Callers' holds on layers; not events, as they end with the process. */
 export interface HoldCounts {
   holdsOf(chainId: ChainId): number;
 }
 
-/** The views as a decision sees them, with a note of every look. */
+/** The views as a decision sees them; notes every read. */
 export class NotedState implements DecisionState {
   readonly #views: Views;
   readonly #holds: HoldCounts;
@@ -181,7 +178,7 @@ export class NotedState implements DecisionState {
     this.#holds = holds;
   }
 
-  /** Whether any look was at one of these facts. */
+  /** Whether any noted read was of one of these facts. */
   looksAt(facts: Pick<FactSet, 'isEmpty' | 'has'>): boolean {
     return !facts.isEmpty && this.#notes.some(([kind, key]) => facts.has(kind, key));
   }
@@ -248,7 +245,7 @@ export class NotedState implements DecisionState {
 
   usersOf(digest: Digest): ContentUsers {
     const users = usersOf(this.#views, digest);
-    // What comes to need it changes one of the first two; what ceases to, the fact of the user.
+    // A new user changes one of the first two facts; a lost one, its own fact.
     this.#note('content', digest);
     this.#note('blob', digest);
     for (const image of users.images) this.#note('image', image);
@@ -274,7 +271,7 @@ export class NotedState implements DecisionState {
   }
 }
 
-/** Facts that the events of a group change, as the views stand before it. */
+/** Facts that the events of a group change, relative to the views before it. */
 export class ChangedFacts {
   readonly #views: Views;
   readonly #facts = new FactSet();
@@ -346,7 +343,7 @@ export class ChangedFacts {
     }
   }
 
-  /** What a reference resolved to, or will: that reference, and the names of each such image. */
+  /** Adds the reference, and the names of each image it resolved to or will. */
   #changeReference(reference: string, resolved: Pick<ReferenceSet, 'image' | 'platforms'>): void {
     this.#facts.add('reference', reference);
     for (const image of imagesOf(resolved)) this.#facts.add('references', image);

@@ -7,15 +7,15 @@ import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 import { removeUnusedLayers } from './layers.js';
 
-/** Which images a store takes. */
+/** Which images a store accepts. */
 export interface ImagePolicy {
-  /** The only operating system that images with layers may be for; undefined takes all. */
+  /** The only operating system images with layers may be for; undefined accepts all. */
   readonly os: string | undefined;
-  /** Whether the chain of an image must be a layer of this store. */
+  /** Whether an image's chain must be a layer of this store. */
   readonly needsLayers: boolean;
 }
 
-/** An image on its way in: its config as bytes and parsed. */
+/** An incoming image: its config as bytes and parsed. */
 interface NewImage {
   readonly id: ImageId;
   readonly config: Uint8Array;
@@ -23,8 +23,7 @@ interface NewImage {
 }
 
 /**
- * Decides `create`: the image, unless it is there already.
- *
+ * Decides `create`; no-op for an existing image.
  * @throws {StoreError} what `checkImage` throws; as a decision, LAYER_MISSING
  */
 export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<ImageId> {
@@ -42,9 +41,9 @@ export function decideCreate(incoming: NewImage, policy: ImagePolicy): Decide<Im
 }
 
 /**
- * Checks all of an image that does not depend on the store.
- * @throws {StoreError} CONFIG_TOO_LARGE, HISTORY_INVALID, CONFIG_INVALID for more than MAX_LAYERS_PER_IMAGE layers,
- * DIGEST_INVALID, OS_UNSUPPORTED
+ * Checks everything about an image that does not depend on the store.
+ * @throws {StoreError} CONFIG_TOO_LARGE, HISTORY_INVALID, CONFIG_INVALID for more than
+ *   MAX_LAYERS_PER_IMAGE layers, DIGEST_INVALID, OS_UNSUPPORTED
  */
 export function checkImage({ config, image }: NewImage, policy: ImagePolicy): void {
   if (config.length > MAX_CONFIG_BYTES) {
@@ -77,7 +76,6 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
   if (policy.os !== undefined && diffIds.length > 0) checkOS(image.operatingSystem(), policy.os);
 }
 
-/** Returns the event of an image becoming known. */
 export function imageCreated({ id, config, image }: NewImage): EventBody {
   return {
     type: 'ImageCreated',
@@ -91,7 +89,7 @@ export function imageCreated({ id, config, image }: NewImage): EventBody {
   };
 }
 
-/** Returns the chain of an image's layers; undefined when it has none. */
+/** Returns the chain of an image's layers; undefined without layers. */
 export function chainOf(image: Image): ChainId | undefined {
   const chainId = image.rootFS.chainID();
   return chainId === '' ? undefined : (chainId as ChainId);
@@ -105,8 +103,8 @@ function needLayer(state: DecisionState, chainId: ChainId): void {
 }
 
 /**
- * Decides `delete`: the children lose their parent, the references go, then the image, then the layers that nothing
- * else needs. Throws IMAGE_NOT_FOUND.
+ * Decides `delete`: clears the children's parent, removes references, the image, then the layers
+ * nothing else needs. Throws IMAGE_NOT_FOUND.
  */
 export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
   return (state) => {
@@ -122,7 +120,7 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
   };
 }
 
-// One platform of a multi-platform reference may go while the others stay.
+// A multi-platform reference may lose one platform and keep the others.
 function withoutImage(state: DecisionState, reference: string, id: ImageId): EventBody {
   const entry = state.reference(reference);
   const left = entry?.platforms?.filter(({ image }) => image !== id) ?? [];

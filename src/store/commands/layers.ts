@@ -6,20 +6,20 @@ import { createChainId } from '../../model/rootfs.js';
 import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, unchanged } from './decision.js';
 
-/** Returns the chain of the layer `diffId` on top of `parent` (OCI image spec, config.md, Layer ChainID). */
+/** Returns the chain id of `diffId` on `parent` (OCI image spec, config.md, Layer ChainID). */
 export function chainOnTop(parent: ChainId | undefined, diffId: DiffId): ChainId {
-  // The chain of one layer is its diff id, so a parent chain can stand where the first diff id would.
+  // A single layer's chain id is its diff id, so a parent chain can take the first diff id's place.
   const below: string | undefined = parent;
   return createChainId(below === undefined ? [diffId] : [below as DiffId, diffId]) as ChainId;
 }
 
-/** A layer on its way in: all but the size of its chain. */
+/** An incoming layer, without the size of its chain. */
 export type NewLayer = Omit<LayerFacts, 'size'>;
 
 /**
- * Decides `layers.register`: the layer, unless it is there already.
- * @throws {StoreError} as a decision: LAYER_NOT_FOUND for its parent, LAYER_INVALID when it would be one layer more
- * than an image may have
+ * Decides `layers.register`; no-op for an existing layer.
+ * @throws {StoreError} as a decision: LAYER_NOT_FOUND for its parent, LAYER_INVALID when it exceeds
+ *   the layers an image may have
  */
 export function decideRegister(layer: NewLayer): Decide<LayerFacts> {
   return (state) => {
@@ -52,28 +52,27 @@ export function decideRelease(chainId: ChainId): Decide<readonly LayerMetadata[]
   };
 }
 
-/** Returns the error for a layer that is not there. */
 export function layerNotFound(chainId: ChainId): StoreError {
   return new StoreError('LAYER_NOT_FOUND', `no layer chain ${chainId}`, { data: { chainId } });
 }
 
-/** The layers that go when a chain is given up, top first: as events and as facts for the caller. */
+/** Removed layers, top first, as events and as facts for the caller. */
 interface RemovedLayers {
   readonly events: readonly LayerRemoved[];
   readonly layers: readonly LayerMetadata[];
 }
 
 /**
- * Returns what goes when one use of `chainId` is given up: that layer when nothing else needs it, then its
- * parent under the same condition, and so on down, as Docker's layer store counts references.
+ * Returns what is removed when one use of `chainId` is dropped: that layer if nothing else needs
+ * it, then its parent likewise, and so on down, as Docker's layer store counts references.
  */
 export function removeUnusedLayers(state: DecisionState, chainId: ChainId): RemovedLayers {
   return removeLayers(state, [chainId], new Map([[chainId, 1]]));
 }
 
 /**
- * Returns what goes with layers that nothing uses: those that are so, and below each what nothing else needs. `givenUp` are uses
- * that are still counted and are being given up.
+ * Returns what is removed with unused layers: the unused ones of `chains`, and below each what
+ * nothing else needs. `givenUp` are uses still counted but being dropped.
  */
 export function removeLayers(
   state: DecisionState,
@@ -85,7 +84,7 @@ export function removeLayers(
     let next: ChainId | undefined = chainId;
     while (next !== undefined) {
       const layer = state.layer(next);
-      // A layer that goes is still counted as a use of the one below.
+      // A removed layer still counts as a use of the one below.
       if (layer === undefined || state.usesOf(next) > (givenUp.get(next) ?? 0)) break;
       events.push({ type: 'LayerRemoved', ...layer });
       next = layer.parent;
@@ -95,7 +94,7 @@ export function removeLayers(
   return { events, layers: events.map(layerMetadata) };
 }
 
-/** Returns the facts of a layer that Docker's layer store tells of one that went. */
+/** Returns the facts Docker's layer store reports of a removed layer. */
 function layerMetadata({ chainId, diffId, size, diffSize }: LayerFacts): LayerMetadata {
   return { chainId, diffId, size, diffSize };
 }

@@ -14,21 +14,21 @@ import { keepsImages, lostPlatforms, setReference } from './tag.js';
 
 interface LoadPolicy {
   readonly images: ImagePolicy;
-  /** Whether layers and manifests are this store's to keep. */
+  /** Whether this store keeps layers and manifests. */
   readonly keepsLayers: boolean;
-  /** Whether a reference that points elsewhere may be moved. */
+  /** Whether a reference to another image may be moved. */
   readonly overwrite: boolean;
-  /** Reads an image that the store has. */
+  /** Reads an image of the store. */
   readonly readImage: (id: ImageId) => Image;
 }
 
-/** The result of deciding a load, which has no place in the log yet. */
+/** The result of a decided load, not yet at a seq. */
 type LoadOutcome = Omit<LoadResult, 'seq'>;
 
 /**
- * Decides `load`: the layers, images, manifests, parents and references of an archive that the store lacks, as one
- * transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the archive nor in the
- * store, REFERENCE_EXISTS.
+ * Decides `load`: adds the layers, images, manifests, parents and references the store lacks, in
+ * one transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the
+ * archive nor in the store, REFERENCE_EXISTS.
  */
 export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decide<LoadOutcome> {
   for (const { id, config, image } of contents.images) checkImage({ id, config, image }, policy.images);
@@ -42,7 +42,7 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
   };
 }
 
-/** Chain ids by what they are made of: images of one archive share most of their layers, and a hash takes ten times a lookup. */
+/** Cache: images of one archive share most layers, and a hash takes ten times a lookup. */
 class ChainMemory {
   readonly #chains = new Map<ChainId | undefined, Map<DiffId, ChainId>>();
 
@@ -114,7 +114,7 @@ class LoadPlan {
     const { reference, image } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
     const before = this.#state.reference(reference);
-    // An archive without manifests says nothing of them: what the name stands for beside the image stays.
+    // An archive without manifests knows no target: keep the reference's if the image is the same.
     if (target === undefined && wanted.platforms === undefined && before?.image === image) {
       this.#references.push({ reference, image });
       return;
@@ -183,7 +183,7 @@ class LoadPlan {
     this.#events.push({ type: 'ManifestAdded', image: id, manifest: descriptor, layers: blobs });
   }
 
-  // The target of one image is its manifest; the target of several is an index, which needs no blobs of its own.
+  // An image's target is its manifest; a multi-platform one is an index, needing no blobs.
   #keepsTarget({ target, platforms }: ArchiveReference): boolean {
     if (target === undefined || !this.#policy.keepsLayers) return false;
     if (platforms === undefined) return this.#manifests.has(target.digest);
@@ -202,7 +202,7 @@ class LoadPlan {
     return this.#state.image(id) === undefined ? undefined : this.#policy.readImage(id);
   }
 
-  // One walk over the parents as they will be: an edge of this load stands before the one in the store.
+  // Walks the future parents once: edges of this load take precedence over the store's.
   #wouldCycle(id: ImageId, parent: ImageId): boolean {
     if (parent === id) return true;
     if (!this.#namedParents.has(id) && !this.#state.hasChildren(id)) return false;

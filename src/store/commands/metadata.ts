@@ -5,17 +5,17 @@ import { parseTimestamp } from '../../model/timestamp.js';
 import { mustBeString } from '../argument-types.js';
 import { type Decide, needImage, unchanged } from './decision.js';
 
-/** Keys that Docker's image store keeps for itself. */
+/** Keys reserved by Docker's image store. */
 export const LAST_UPDATED_KEY = 'lastUpdated';
 export const BUILT_LOCALLY_KEY = 'builtLocally';
 export const PARENT_KEY = 'parent';
 
-// The key is a file name in Docker's layout.
+// A key is a file name in Docker's layout.
 const METADATA_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
- * Decides `setMetadata`. Throws IMAGE_NOT_FOUND, METADATA_INVALID: the parent has a command of its own, and the time
- * of the last update must be one, for every reader of the image takes it for one.
+ * Decides `setMetadata`. Throws IMAGE_NOT_FOUND, METADATA_INVALID: the parent has its own command,
+ * and the last update must be a valid time, as every reader of the image parses it.
  */
 export function decideSetMetadata(id: ImageId, key: string, value: Uint8Array): Decide<void> {
   mustBeString('id', id);
@@ -24,7 +24,7 @@ export function decideSetMetadata(id: ImageId, key: string, value: Uint8Array): 
   if (key === PARENT_KEY)
     throw new StoreError('METADATA_INVALID', `the parent of ${id} is set by setParent, not as metadata`);
   if (key === LAST_UPDATED_KEY) checkTime(value);
-  // The caller may reuse its buffer while the command waits.
+  // The caller may reuse its buffer while the command is queued.
   const bytes = new Uint8Array(value);
   return (state) => {
     needImage(state, id);
@@ -50,17 +50,13 @@ export function decideClearMetadata(id: ImageId, key: string): Decide<void> {
   };
 }
 
-/** Returns the error for metadata that is not there. */
 export function metadataNotFound(id: string, key: string): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no metadata ${JSON.stringify(key)}`, {
     data: { image: id, key },
   });
 }
 
-/**
- * Refuses a key that could not be a file name.
- * @throws {StoreError} METADATA_INVALID
- */
+/** Checks that a key could be a file name. @throws {StoreError} METADATA_INVALID */
 export function checkMetadataKey(key: string): void {
   mustBeString('key', key);
   if (METADATA_KEY.test(key) && key.length <= MAX_METADATA_KEY_BYTES) return;
@@ -73,8 +69,8 @@ export function checkMetadataKey(key: string): void {
 }
 
 /**
- * Decides `setParent`. Throws PARENT_NOT_FOUND, IMAGE_NOT_FOUND for the child, PARENT_CYCLE when the parent
- * is the image itself or descends from it.
+ * Decides `setParent`. Throws PARENT_NOT_FOUND, IMAGE_NOT_FOUND for the child, PARENT_CYCLE when
+ * the parent is the image itself or descends from it.
  */
 export function decideSetParent(id: ImageId, parent: ImageId): Decide<void> {
   return (state) => {
@@ -86,7 +82,7 @@ export function decideSetParent(id: ImageId, parent: ImageId): Decide<void> {
     needImage(state, id);
     const previous = state.parent(id);
     if (previous === parent) return unchanged(undefined);
-    // An image without children is nobody's ancestor: building a long line from its root up stays cheap.
+    // Only an image with children can be an ancestor: keeps building a long chain root first cheap.
     if (parent === id || (state.hasChildren(id) && descendsFrom(parent, id, (at) => state.parent(at)))) {
       throw new StoreError('PARENT_CYCLE', `cannot make ${parent} the parent of ${id}: it descends from that image`, {
         data: { image: id, parent },
@@ -96,7 +92,7 @@ export function decideSetParent(id: ImageId, parent: ImageId): Decide<void> {
   };
 }
 
-/** Decides the removal of a parent. Throws IMAGE_NOT_FOUND, METADATA_NOT_FOUND when there is none. */
+/** Decides removing a parent. Throws IMAGE_NOT_FOUND, METADATA_NOT_FOUND when there is none. */
 export function decideClearParent(id: ImageId): Decide<void> {
   return (state) => {
     needImage(state, id);
@@ -106,14 +102,13 @@ export function decideClearParent(id: ImageId): Decide<void> {
   };
 }
 
-/** Returns the error for a parent that is not there. */
 export function noParent(id: ImageId): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no parent`, { data: { image: id, key: 'parent' } });
 }
 
 /**
- * Whether `id` is `ancestor` or one of its descendants, where `parentOf` gives the parent of each image.
- * @throws {StoreError} INTERNAL when the parents run in a circle
+ * Whether `id` is `ancestor` or a descendant of it, by `parentOf`.
+ * @throws {StoreError} INTERNAL when the parents form a cycle
  */
 export function descendsFrom(id: ImageId, ancestor: ImageId, parentOf: (id: ImageId) => ImageId | undefined): boolean {
   const seen = new Set<ImageId>();

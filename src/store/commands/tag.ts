@@ -6,7 +6,7 @@ import { formatPlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
-/** What a reference is to stand for. */
+/** The new target of a reference. */
 interface ReferenceTarget {
   /** Canonical. */
   readonly reference: string;
@@ -16,11 +16,11 @@ interface ReferenceTarget {
 }
 
 /**
- * Decides `tag`. `source` is an image id or a canonical reference: of a reference the new one gets the target and
- * the images of every platform too. A reference with a digest must name the image, one of its manifests, or the
- * index that it is a copy of.
- * @throws {StoreError} as a decision: IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND for a source that is not there,
- * REFERENCE_EXISTS when `overwrite` is false and an image of it would change, REFERENCE_INVALID
+ * Decides `tag`. `source` is an image id or a canonical reference, whose target and platforms are
+ * copied. A reference with a digest must name the image, one of its manifests, or the index it is
+ * copied from.
+ * @throws {StoreError} as a decision: IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND for a missing source,
+ *   REFERENCE_EXISTS when `overwrite` is false and an image of it would change, REFERENCE_INVALID
  */
 export function decideTag(reference: string, source: string, overwrite: boolean): Decide<void> {
   return (state) => {
@@ -56,14 +56,13 @@ export function decideUntag(reference: string): Decide<void> {
   };
 }
 
-/** Returns the error for a reference that is not there. */
 export function referenceNotFound(reference: string): StoreError {
   return new StoreError('REFERENCE_NOT_FOUND', `no reference ${reference}`, { data: { reference } });
 }
 
 /**
- * Returns the event that points a reference at something, or undefined when it stands so already.
- * @throws {StoreError} REFERENCE_EXISTS when `overwrite` is false and it would lose an image that it gives
+ * Returns the event that sets a reference; undefined if it has that target already.
+ * @throws {StoreError} REFERENCE_EXISTS when `overwrite` is false and it would lose an image
  */
 export function setReference(
   state: DecisionState,
@@ -83,12 +82,12 @@ export function setReference(
   return { type: 'ReferenceSet', ...wanted, previous: entry.image, previousPlatforms: entry.platforms };
 }
 
-/** Whether a reference that comes to stand for `wanted` gives all the images that it gave: alone, and for each platform. */
+/** Whether a reference set to `wanted` keeps its images: the default one and each platform's. */
 export function keepsImages(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
   return entry.image === wanted.image && lostPlatforms(entry, wanted).length === 0;
 }
 
-/** Returns the platforms for which a reference that comes to stand for `wanted` gives its image no longer. */
+/** Returns the platforms whose image a reference set to `wanted` would lose. */
 export function lostPlatforms(entry: ReferenceEntry, wanted: ReferenceTarget): readonly PlatformImage[] {
   const left = wanted.platforms ?? [];
   return (entry.platforms ?? []).filter((before) => !left.some((after) => samePlatform(before, after)));
@@ -111,7 +110,7 @@ function sameTarget(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
   );
 }
 
-// A tag keeps the manifest that the image came with, so that its digest survives a save.
+// A tag keeps the manifest the image came with, so that its digest survives a save.
 function targetOf(state: DecisionState, reference: string, id: ImageId): Descriptor | undefined {
   const { digest } = parseReference(reference);
   const manifests = state.manifests(id).map(({ manifest }) => manifest);

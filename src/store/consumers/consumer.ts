@@ -10,10 +10,10 @@ import type { StoreContext } from '../context.js';
 const NAME = /^[A-Za-z0-9._-]+(?:@(?:0|[1-9][0-9]*))?$/;
 
 /**
- * Refuses what is no name of a consumer: letters, digits, dots, dashes and underscores, then `@` and a whole number where
- * there is a version.
+ * Checks a consumer name: letters, digits, dots, dashes and underscores, then optionally `@` and a
+ * whole-number version.
  * @throws {StoreError} CONSUMER_INVALID
- * @throws {TypeError} when it is no string
+ * @throws {TypeError} when it is not a string
  */
 export function checkConsumerName(name: string): void {
   mustBeString('name', name);
@@ -26,123 +26,126 @@ export function checkConsumerName(name: string): void {
   );
 }
 
-/** How a consumer is opened. */
+/** Options of `consumer`. */
 export interface ConsumerOptions {
-  /** First seq to give when the name has no position yet; default 1. */
+  /** First seq to deliver if the name has no position yet; default 1. */
   readonly from?: number | undefined;
   readonly filter?: EventFilter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A named subscriber whose position outlives the process. Every event that passes the filter is given at least once, in
- * order; what was given and not acknowledged is given again by the next one of that name. An iteration that begins after
- * another one goes on where that ended. It ends when the store is closed, and fails with ACKS_MISSING when
- * MAX_UNACKNOWLEDGED_EVENTS were given that nobody acknowledged, and otherwise as a follower does.
+ * A named subscriber with a durable position. Delivers every event that passes the filter at least
+ * once, in order; unacknowledged events are delivered again to the next consumer of that name. A
+ * new iteration resumes where the previous one ended. Iteration ends when the store closes, fails
+ * with ACKS_MISSING once MAX_UNACKNOWLEDGED_EVENTS are unacknowledged, and otherwise fails as a
+ * follower does.
  */
 export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
   readonly name: string;
   /**
-   * Every event up to here is done with: durably acknowledged, or passed over by the filter. What is passed over is written
-   * with the next acknowledgement, after 1,000 events, and when the consumer or the store is closed.
+   * Every event up to here is durably acknowledged or filtered out. Filtered-out events are saved
+   * with the next acknowledgement, after 1,000 of them, and when the consumer or store closes.
    */
   readonly position: number;
   /**
-   * Resolves when every event of this moment was given or passed over, which somebody must iterate for.
+   * Resolves when every event in the log at this call was delivered or filtered out. Needs someone
+   * to iterate.
    * @throws {StoreError} CONSUMER_CLOSED; as `caughtUp` of a follower
    */
   caughtUp(): Promise<void>;
   /**
-   * Notes that `event` is handled; resolves when that is durable. Events are acknowledged in the order in which they were
-   * given, none left out; calls that run together share one sync.
-   * After an error of the write the event waits for another call, or for `close`, which writes the position once more.
-   * @throws {StoreError} ACK_OUT_OF_ORDER for another than the oldest that waits; ACK_FOREIGN for an event that this
-   *   consumer did not give; CONSUMER_CLOSED; those of every write
+   * Acknowledges `event`; resolves once durable. Events must be acknowledged in delivery order,
+   * without gaps; concurrent calls share one sync. If the write fails, retry it; `close` also
+   * writes the position once more.
+   * @throws {StoreError} ACK_OUT_OF_ORDER unless it is the oldest unacknowledged event; ACK_FOREIGN
+   *   for an event this consumer did not deliver; CONSUMER_CLOSED; those of every write
    */
   ack(event: StoredEvent): Promise<void>;
   /**
-   * Ends the iteration, writes the position, and lets the name be taken again. Ending the iteration does not do so.
-   * @throws {StoreError} those of every write; the name is free all the same
+   * Ends the iteration, writes the position and frees the name. Ending the iteration alone does
+   * not.
+   * @throws {StoreError} those of every write; the name is freed even so
    */
   close(): Promise<void>;
 }
 
-/** What is known of a consumer. */
+/** The state of a consumer. */
 export interface ConsumerState {
   readonly name: string;
   /** Every event up to here is done with. */
   readonly position: number;
-  /** Events after its position, whether or not they pass its filter. */
+  /** Number of events after its position, whether or not they pass its filter. */
   readonly behind: number;
-  /** When its position was last written, milliseconds since the epoch; undefined for one that has none yet. */
+  /** When its position was last written, milliseconds since the epoch; undefined if never. */
   readonly updatedAt: number | undefined;
-  /** Whether somebody holds it in this process. */
+  /** Whether it is open in this process. */
   readonly held: boolean;
 }
 
 /** Named subscribers. */
 export interface Consumers {
   /**
-   * Takes the consumer `name`, which begins where it left off. A name is 1 to 128 letters, digits, dots, dashes and
-   * underscores, with `@` and a whole number at its end where a new version is to start over: `mirror@2`.
-   * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN while somebody holds it, STORE_READ_ONLY, FILTER_INVALID and what
-   *   else a filter is refused with, LOG_CORRUPT when its position is beyond the head
+   * Opens the consumer `name`, which resumes at its position. A name is 1 to 128 letters, digits,
+   * dots, dashes and underscores; add `@` and a whole number for a new version that starts over:
+   * `mirror@2`.
+   * @throws {StoreError} CONSUMER_INVALID, CONSUMER_TAKEN while it is open, STORE_READ_ONLY,
+   *   FILTER_INVALID and other filter errors, LOG_CORRUPT when its position is beyond the head
    */
   consumer(name: string, options?: ConsumerOptions): Consumer;
   /**
-   * Every consumer that has a position or is held, sorted by name.
+   * Resolves with every consumer that has a position or is open, sorted by name.
    * @throws {StoreError} LOG_CORRUPT when a position is damaged or beyond the head
    */
   consumers(): Promise<ConsumerState[]>;
   /**
-   * Sets the position of a consumer that nobody holds, durably: it goes on with the event after `position`.
-   * @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN, TIME_OUT_OF_RANGE when it is beyond the head
+   * Durably sets the position of a consumer that is not open; it resumes after `position`.
+   * @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN, TIME_OUT_OF_RANGE when beyond the head
    */
   resetConsumer(name: string, position: number): Promise<void>;
-  /** Forgets a consumer that nobody holds. @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN */
+  /** Removes a closed consumer. @throws {StoreError} CONSUMER_NOT_FOUND, CONSUMER_TAKEN */
   removeConsumer(name: string): Promise<void>;
 }
 
-/** The events that a consumer was given and whose acknowledgement is not durable, by seq and in order. */
+/** Delivered events whose acknowledgement is not yet durable, by seq in order. */
 export class Unacknowledged {
-  /** Given, and not acknowledged. */
+  /** Delivered, not acknowledged. */
   readonly #waiting = new Set<number>();
-  /** Acknowledged, and not yet durable. */
+  /** Acknowledged, not yet durable. */
   readonly #writing = new Set<number>();
-  /** To wait again, in no order: many writes fail together, and their events are put in order once. */
+  /** Waiting to be put back, unordered: many writes fail together and are sorted once. */
   #restored: number[] = [];
 
-  /** How many wait for an acknowledgement. */
+  /** Number of unacknowledged events. */
   get count(): number {
     return this.#waiting.size + this.#restored.length;
   }
 
-  /** The event that is to be acknowledged next. */
+  /** The event to acknowledge next. */
   get oldest(): number | undefined {
     this.#putInOrder();
     return firstOf(this.#waiting);
   }
 
-  /** The oldest event whose acknowledgement is not durable. */
   get oldestUndurable(): number | undefined {
     this.#putInOrder();
-    // One that failed to become durable waits again, before or after others that are being written.
+    // A failed write puts its event back, before or after others still being written.
     const [waiting, writing] = [firstOf(this.#waiting), firstOf(this.#writing)];
     return waiting === undefined || writing === undefined ? (waiting ?? writing) : Math.min(waiting, writing);
   }
 
-  /** Notes that an event is given; each is later than those before. */
+  /** Adds a delivered event; seqs must ascend. */
   give(seq: number): void {
     this.#waiting.add(seq);
   }
 
-  /** Notes that the oldest event is acknowledged, and that this is being written. */
+  /** Marks the oldest event as acknowledged and being written. */
   acknowledge(seq: number): void {
     this.#waiting.delete(seq);
     this.#writing.add(seq);
   }
 
-  /** Notes that a position is durable: every event up to there is done with. */
+  /** Removes every event up to `position`, which is durable. */
   settle(position: number): void {
     this.#putInOrder();
     for (const seqs of [this.#writing, this.#waiting]) {
@@ -153,7 +156,7 @@ export class Unacknowledged {
     }
   }
 
-  /** Notes that an acknowledgement may not be durable: the event waits for another one. */
+  /** Puts back an event whose acknowledgement may not be durable. */
   restore(seq: number): void {
     if (this.#writing.delete(seq)) this.#restored.push(seq);
   }
@@ -172,45 +175,44 @@ function firstOf(seqs: ReadonlySet<number>): number | undefined {
   return undefined;
 }
 
-/** Events that a consumer passes over before its position is written without an acknowledgement. */
+/** Filtered-out events after which the position is written without an acknowledgement. */
 export const PASSED_EVENTS_PER_WRITE = 1_000;
 
 interface LogConsumerOptions {
   readonly name: string;
   /**
-   * Writes the position; resolves with it when it is durable. `seq` is called when the write is made, so that several that
-   * wait write the newest.
+   * Writes the position and resolves with it once durable. `seq` is called at the time of the
+   * write, so queued writes write the newest.
    */
   readonly write: (seq: () => number) => Promise<number>;
-  /** Told that the position could not be written, and that nothing is lost by it. */
+  /** Reports that the position could not be written; nothing is lost. */
   readonly notWritten: (error: unknown) => void;
   readonly filter: CompiledFilter;
   readonly signal: AbortSignal | undefined;
-  /** The position that is written, if any. */
+  /** The durable position, if any. */
   readonly written: number | undefined;
-  /** The position to begin after. */
+  /** The position to start after. */
   readonly start: number;
-  /** Called once, when the name may be taken again. */
+  /** Called once, when the name is free again. */
   readonly onClosed: () => void;
 }
 
 type Result = IteratorResult<StoredEvent, undefined>;
 
-/** A consumer that somebody holds. */
 export class LogConsumer implements Consumer {
   readonly name: string;
   readonly #context: StoreContext;
   readonly #options: LogConsumerOptions;
   readonly #unacknowledged = new Unacknowledged();
-  /** The very objects that were given: an event that is one of them needs no comparing. */
+  /** The delivered objects themselves: saves comparing an event that is one of them. */
   readonly #given = new WeakSet<StoredEvent>();
   #lastGiven = 0;
-  /** The newest event that was acknowledged, durably or not: what is before it need not be given again. */
+  /** The newest acknowledged event, durable or not: nothing up to it is delivered again. */
   #acknowledged = 0;
-  /** Calls of `next` that wait for an event. */
+  /** Number of pending `next` calls. */
   #asking = 0;
   #follower: LogFollower;
-  /** The position that is written; undefined when none is. */
+  /** The durable position; undefined without one. */
   #written: number | undefined;
   #isWriting = false;
   #closing: Promise<void> | undefined;
@@ -249,7 +251,7 @@ export class LogConsumer implements Consumer {
     this.#unacknowledged.acknowledge(seq);
     this.#acknowledged = Math.max(this.#acknowledged, seq);
     try {
-      // A crash before this is durable gives the event again; after it, never.
+      // A crash before this write is durable delivers the event again; after it, never.
       await this.#write();
     } catch (error) {
       this.#unacknowledged.restore(seq);
@@ -266,12 +268,12 @@ export class LogConsumer implements Consumer {
     await this.close();
   }
 
-  /** Writes the position when many events were passed over since it was written, and none waits to be acknowledged. */
+  /** Writes the position if many events were filtered out since and none is unacknowledged. */
   notePassed(): void {
     if (this.#isWriting || this.#closing !== undefined || this.#unacknowledged.oldestUndurable !== undefined) return;
     if (this.#follower.position - (this.#written ?? this.#options.start) < PASSED_EVENTS_PER_WRITE) return;
     this.#isWriting = true;
-    // Nobody waits for it: without it, the next one of this name passes over the same events again.
+    // Not awaited: if it fails, the next consumer of this name filters the same events again.
     this.#write()
       .catch(this.#options.notWritten)
       .finally(() => {
@@ -282,14 +284,14 @@ export class LogConsumer implements Consumer {
   async #close(): Promise<void> {
     try {
       void this.#follower.return();
-      // The position of a consumer of the future is beyond the head: written, it would look like damage.
+      // A consumer of the future has a position beyond the head: written, it would look corrupt.
       if (this.#done() !== this.#written && this.#done() <= this.#context.reader.head.seq) await this.#write();
     } finally {
       this.#options.onClosed();
     }
   }
 
-  /** Begins another iteration where the one before ended. */
+  /** Starts a new iteration where the previous one ended. */
   #goOn(): void {
     if (!this.#follower.isOver || this.#closing !== undefined) return;
     this.#follower = this.#follow(this.#follower.position + 1);
@@ -350,7 +352,7 @@ export class LogConsumer implements Consumer {
     return given !== undefined && (filter.passes?.(given) ?? true) && isSameEvent(given, event);
   }
 
-  /** Everything up to here need not be given again: acknowledged, though perhaps not durably, or passed over. */
+  /** Returns the seq up to which all is acknowledged, durably or not, or filtered out. */
   #done(): number {
     const { oldest } = this.#unacknowledged;
     const done = oldest === undefined ? this.#follower.position : oldest - 1;
@@ -374,7 +376,7 @@ function isSameEvent(event: StoredEvent, other: StoredEvent): boolean {
   try {
     record = encodeRecord(other);
   } catch {
-    // Not even shaped like an event.
+    // Not shaped like an event.
     return false;
   }
   const expected = encodeRecord(event);

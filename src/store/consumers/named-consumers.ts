@@ -16,17 +16,17 @@ import {
   PASSED_EVENTS_PER_WRITE,
 } from './consumer.js';
 
-/** Nobody and nothing: a position is no event, so who writes it is not recorded. */
+/** Empty: a position is not an event, so its writer is not recorded. */
 const ORIGIN: Origin = { actor: '', reason: undefined, requestId: undefined };
 
-/** The consumers of a store. Their positions are written by its one writer, together with the events of others. */
+/** The consumers of a store. The store's single writer batches their positions with events. */
 export class NamedConsumers implements Consumers {
   readonly #context: StoreContext;
   readonly #held = new Map<string, LogConsumer>();
-  /** Consumers that are being reset or removed: nobody may take them meanwhile. */
+  /** Consumers being reset or removed: they cannot be opened meanwhile. */
   readonly #changing = new Set<string>();
   #nudgedAt = 0;
-  /** From the first consumer on: a store without any folds no page for them. */
+  /** Set with the first consumer: a store without consumers does no work for them. */
   #folded: Subscription | undefined;
 
   constructor(context: StoreContext) {
@@ -93,7 +93,10 @@ export class NamedConsumers implements Consumers {
     await this.#change(name, () => undefined);
   }
 
-  /** Ends what everybody holds, and submits how far they are before it returns; resolves when that is settled, as well as it can be. */
+  /**
+   * Closes all open consumers; submits their positions before returning, and resolves once those
+   * writes settle, even if some fail.
+   */
   async end(): Promise<void> {
     const held = [...this.#held.values()];
     await Promise.all(
@@ -129,7 +132,7 @@ export class NamedConsumers implements Consumers {
     });
   }
 
-  // One that waits at the head is not woken by what it passes over: it hears of a thousand events at a time.
+  // Events filtered out do not wake a consumer waiting at the head: tell it every thousand.
   #noteFolded(page: Page): void {
     const head = page.at(-1)?.seq ?? 0;
     if (head - this.#nudgedAt < PASSED_EVENTS_PER_WRITE) return;

@@ -7,25 +7,25 @@ import { canonicalReference } from '../../model/reference.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 
 /**
- * Which events to read: all of the given facts must hold, each by any of its values. A filter that no event can pass
- * is refused, as it would look like an empty log: an empty list, an empty text, `since` after `until`, or types and
- * subjects that no event has together.
+ * Selects events: every given field must match, each by any of its values. A filter no event can
+ * pass is refused, because it would look like an empty log: an empty list or text, `since` after
+ * `until`, or types and subjects no event combines.
  */
 export interface EventFilter {
   readonly type?: EventType | readonly EventType[] | undefined;
   readonly image?: ImageId | readonly ImageId[] | undefined;
-  /** In the short or the canonical form. */
+  /** Familiar or canonical form. */
   readonly reference?: string | readonly string[] | undefined;
   readonly chainId?: ChainId | readonly ChainId[] | undefined;
   readonly actor?: string | readonly string[] | undefined;
-  /** First and last moment, inclusive, milliseconds since the epoch. */
+  /** First and last time, inclusive, milliseconds since the epoch. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
 }
 
-/** Which events to read, and in which direction. */
+/** Options of `read`. */
 export interface ReadOptions {
-  /** First and last seq, inclusive, whatever the direction; default 1 and the head at the call. */
+  /** First and last seq, inclusive, in either direction; default 1 and the head at the call. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
   readonly reverse?: boolean | undefined;
@@ -34,69 +34,72 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which events to follow. */
+/** Options of `follow`. */
 export interface FollowOptions {
-  /** First seq to give; default the one after the head. */
+  /** First seq to deliver; default the one after the head. */
   readonly from?: number | undefined;
   readonly filter?: EventFilter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The events from one seq on, for ever: those there are, then each as it becomes durable, none left out and none twice.
- * It is never dropped for being slow, and holds no more than one page of events (MAX_PAGE_EVENTS) however far it is
- * behind. Calls of `next` that wait together are answered in order. It ends when the store is closed.
+ * An endless iterator over the log from one seq on: existing events, then each as it becomes
+ * durable, without gaps or duplicates. A slow reader is never dropped; memory stays at one page of
+ * events (MAX_PAGE_EVENTS) however far behind it is. Concurrent `next` calls are answered in order.
+ * Ends when the store closes.
  */
 export interface Follower extends AsyncIterableIterator<StoredEvent>, AsyncDisposable {
-  /** Every event up to here was given, or passed over by the filter. */
+  /** Every event up to here was delivered or filtered out. */
   readonly position: number;
   /**
-   * Resolves when every event that is in the log at this call was given or passed over, which somebody must iterate for.
-   * @throws {StoreError} ABORTED when the iteration ended before; STORE_CLOSED when the store was closed before; what
-   *   the iteration fails with
+   * Resolves when every event in the log at this call was delivered or filtered out. Needs someone
+   * to iterate.
+   * @throws {StoreError} ABORTED when the iteration, or STORE_CLOSED when the store, ended first;
+   *   what the iteration fails with
    */
   caughtUp(): Promise<void>;
-  /** Ends it at once: a `next` that waits is answered with the end. */
+  /** Ends the iteration at once; pending `next` calls resolve with the end. */
   return(): Promise<IteratorResult<StoredEvent, undefined>>;
 }
 
-/** The event log of a store, for reading. Events are checked for gaps and against their leaf hashes before they are given. */
+/** Reads a store's event log. Events are checked for gaps and against their leaf hashes. */
 export interface StoreLog {
-  /** The last event that every view has folded. */
+  /** The last event folded into every view. */
   readonly head: Head;
   /**
-   * Returns events in order, once. With a filter that names images, references, chains or actors it costs what is about
-   * them, not what the log holds.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the iteration fails with
-   *   STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
+   * Returns a one-time iterator over events. A filter on images, references, chains or actors costs
+   * only their events, not the whole log.
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the
+   *   iteration fails with STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   read(options?: ReadOptions): AsyncIterableIterator<StoredEvent>;
   /**
-   * Returns a follower of the log. One that has caught up costs a writer nothing until an event passes its filter.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the iteration fails with
-   *   ABORTED, LOG_CORRUPT, LOG_FAILED
+   * Returns a follower of the log. Once caught up, it costs writes nothing until an event passes
+   * its filter.
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the
+   *   iteration fails with ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   follow(options?: FollowOptions): Follower;
   /**
-   * Each event as it becomes durable, after every view has folded its transaction. Subscribers are called before the
-   * write resolves, so be brief. What one throws goes where RxJS sends it, to its own error channel or as an uncaught
-   * exception in a later turn: neither the writer nor any other subscriber notices.
+   * Each event once durable, after every view has folded its transaction. Subscribers run before
+   * the write resolves, so be brief. An error in one goes to its RxJS error channel or becomes an
+   * uncaught exception in a later turn: it affects neither the write nor other subscribers.
    */
   readonly events$: Observable<StoredEvent>;
 }
 
-/** A filter that was checked. */
+/** A validated filter. */
 export interface CompiledFilter {
-  /** Whether an event passes; undefined when every event does. */
+  /** Whether an event passes; undefined if all do. */
   readonly passes: ((event: StoredEvent) => boolean) | undefined;
   /**
-   * Every event that passes is about one of these: the kind of subject that the fewest events share, when the
-   * filter names several kinds. Undefined when it names none.
+   * Every event that passes is about one of these. If the filter names several kinds of subject,
+   * the kind with the fewest events. Undefined if it names none.
    */
   readonly subjects: readonly Subject[] | undefined;
-  /** The types of the events that pass; undefined when the filter names none. */
+  /** The types of the events that pass; undefined for all. */
   readonly types: ReadonlySet<EventType> | undefined;
-  /** First and last moment of the events that pass, milliseconds since the epoch; undefined where it names none. */
+  /** First and last time of the events that pass, milliseconds since the epoch; inclusive. */
   readonly since: number | undefined;
   readonly until: number | undefined;
 }
@@ -109,10 +112,10 @@ const NO_FILTER: CompiledFilter = {
   until: undefined,
 };
 
-/** The kinds of subject, beside the actor that every event has. */
+/** The kinds of subject besides the actor, which every event has. */
 type SubjectKind = 'image' | 'reference' | 'chainId';
 
-/** The kinds of subject that events of a type can have. */
+/** The kinds of subject that events of each type can have. */
 const SUBJECT_KINDS: Readonly<Record<EventType, readonly SubjectKind[]>> = {
   ImageCreated: ['image', 'chainId'],
   ImageDeleted: ['image', 'chainId'],
@@ -129,10 +132,10 @@ const SUBJECT_KINDS: Readonly<Record<EventType, readonly SubjectKind[]>> = {
 };
 
 /**
- * Returns `filter` ready for use; an absent filter passes all.
- * @throws {StoreError} FILTER_INVALID when no event can pass; DIGEST_INVALID, REFERENCE_INVALID when an image, a chain or
- *   a reference of the filter is none
- * @throws {TypeError} when a value is of the wrong type; RangeError for a type that no event has
+ * Validates and compiles `filter`; an absent filter passes all.
+ * @throws {StoreError} FILTER_INVALID when no event can pass; DIGEST_INVALID, REFERENCE_INVALID for
+ *   an invalid image, chain or reference
+ * @throws {TypeError} for a value of a wrong type; RangeError for an unknown event type
  */
 export function compileFilter(filter: EventFilter | undefined): CompiledFilter {
   if (filter === undefined) return NO_FILTER;
@@ -161,7 +164,6 @@ function all(tests: readonly ((event: StoredEvent) => boolean)[]): CompiledFilte
   return (event) => tests.every((passes) => passes(event));
 }
 
-/** What a filter names of each kind. */
 interface NamedSubjects {
   readonly references: ReadonlySet<string> | undefined;
   readonly images: ReadonlySet<ImageId> | undefined;
@@ -169,7 +171,7 @@ interface NamedSubjects {
   readonly actors: ReadonlySet<string> | undefined;
 }
 
-// From the kind of subject that has the fewest events to the one that has the most.
+// Ordered from the kind with the fewest events to the one with the most.
 function subjectsNamed({ references, images, chains, actors }: NamedSubjects): readonly Subject[] | undefined {
   if (references !== undefined) return [...references].map((reference) => ({ reference }));
   if (images !== undefined) return [...images].map((image) => ({ image }));
@@ -191,7 +193,7 @@ function wanted<Value extends string>(
   return new Set(list.map(normalize));
 }
 
-// An unknown type passes no event: a misspelt one would look like an empty log.
+// Refuses unknown types: a misspelt one would look like an empty log.
 function knownType(type: string): EventType {
   const known = eventTypes.find((each) => each === type);
   if (known !== undefined) return known;
@@ -232,7 +234,7 @@ function impossible(why: string, data: Readonly<Record<string, unknown>>): Store
   return new StoreError('FILTER_INVALID', `no event can pass the filter: ${why}`, { data });
 }
 
-// A number that no Date can hold is shown as it is.
+// Shows a number outside the range of Date as it is.
 function timeText(time: number): string {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? String(time) : date.toISOString();

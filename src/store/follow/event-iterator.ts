@@ -3,12 +3,12 @@ import type { Log } from '../../log/log.js';
 import type { StoredEvent, Subject } from '../../model/events.js';
 import { aborted, StoreError } from '../../errors.js';
 
-/** What is to be called when a signal is aborted. */
+/** Callbacks to run when a signal aborts. */
 const callsOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `call` when `signal` is aborted, unless the function that is returned was called before. However many wait for one
- * signal, it has one listener: Node warns of a leak at the eleventh, and a thousand followers may end with one program.
+ * Calls `call` when `signal` aborts, until the returned function is called. Adds one listener per
+ * signal: a thousand followers may share it, and Node warns of a leak at the eleventh.
  */
 function callOnAbort(signal: AbortSignal, call: () => void): () => void {
   let calls = callsOf.get(signal);
@@ -29,31 +29,30 @@ function runAll(calls: Set<() => void>): void {
   calls.clear();
 }
 
-/** A piece of the log that was looked through. */
+/** A scanned piece of the log. */
 export interface Stretch {
-  /** The events of it that may pass the reader's filter, in the reader's direction. */
+  /** Its events that may pass the reader's filter, in the reader's direction. */
   readonly events: Page;
-  /** The seq at which the piece ends, in the reader's direction. */
+  /** Seq at which it ends, in the reader's direction. */
   readonly end: number;
 }
 
-/** Which stretch to read. */
 interface StretchRange {
-  /** First and last seq, inclusive, whatever the direction: at least one event. */
+  /** First and last seq, inclusive, in either direction; at least one event. */
   readonly first: number;
   readonly last: number;
   readonly reverse: boolean;
-  /** Events of it at the most. */
+  /** Maximum number of events. */
   readonly size: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Subjects that are looked up in the index: each of them costs an iterator, and for more the whole log is read. */
+/** Most subjects to look up in the index, at an iterator each; beyond, reads the whole log. */
 const MAX_INDEXED_SUBJECTS = 64;
 
 /**
- * Reads one stretch, from the beginning of the range: by the subject index when the log has it and `subjects` names few.
- * Nothing stays open in the database: an iterator that waits for a slow reader keeps files that were replaced long ago.
+ * Reads one stretch from the start of the range, by the subject index if it exists and `subjects`
+ * are few. Leaves no iterator open: with a slow reader it would keep obsolete files alive.
  */
 export function readStretch(log: Log, subjects: readonly Subject[] | undefined, range: StretchRange): Promise<Stretch> {
   const isIndexed = subjects !== undefined && subjects.length <= MAX_INDEXED_SUBJECTS && log.hasSubjectIndex;
@@ -84,45 +83,44 @@ async function firstPage(pages: AsyncIterable<Page>): Promise<Page> {
 
 type Result = IteratorResult<StoredEvent, undefined>;
 
-/** Where an iterator takes its events from. */
+/** Where an iterator gets its events. */
 export interface StretchSource {
-  /** Resolves with the next stretch, or undefined at the end. Not called again before it is settled. */
+  /** Resolves with the next stretch, or undefined at the end. Calls do not overlap. */
   next(): Promise<Stretch | undefined>;
-  /** Events up to here were passed over while the reader waited. */
+  /** Events up to here were filtered out while the reader waited. */
   readonly passed: number;
-  /** Whether the source ends here and now: what was read ahead is not given any more. */
+  /** Whether the source ended abruptly: stretches read ahead are dropped. */
   readonly isClosed: boolean;
-  /** Called once when the iteration is over. A `next` that waits is left, or resolves with undefined. */
+  /** Called once, when the iteration ends. A pending `next` may stay so or resolve undefined. */
   end(): void;
 }
 
-/** Told how an iteration goes on, in its midst: it must be brief and not throw. */
+/** Hooks into a running iteration; they must be brief and not throw. */
 export interface IterationWatcher {
-  /** An event passes and is given next, before the position moves to it. */
+  /** An event is delivered next; the position has not moved to it yet. */
   giving(event: StoredEvent): void;
-  /** The stretch at hand is used up: everything up to the position was given or passed over. */
+  /** The current stretch is used up: all up to the position was delivered or filtered out. */
   usedUp(): void;
 }
 
 export interface EventIteratorOptions {
   readonly source: StretchSource;
-  /** Which events of a stretch to give; undefined for all. */
+  /** Which events of a stretch to deliver; undefined for all. */
   readonly passes: ((event: StoredEvent) => boolean) | undefined;
-  /** Events to give at the most. */
+  /** Maximum number of events to deliver. */
   readonly limit: number;
-  /** Seq that counts as passed before anything is read. */
+  /** Initial position. */
   readonly position: number;
   readonly signal: AbortSignal | undefined;
   readonly watcher?: IterationWatcher | undefined;
 }
 
-/** A promise that somebody waits for. */
 interface Waiting<Value> {
   readonly resolve: (value: Value) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Somebody who waits until the position is `seq`. */
+/** A caller waiting until the position is `seq`. */
 interface Reaching extends Waiting<void> {
   readonly seq: number;
 }
@@ -130,15 +128,15 @@ interface Reaching extends Waiting<void> {
 const END: Result = { value: undefined, done: true };
 
 /**
- * Gives the events of a source one by one. Most calls of `next` find one in the stretch at hand and are answered at once;
- * the others wait in a queue for the next stretch.
+ * Delivers the events of a source one by one. Most `next` calls are answered at once from the
+ * current stretch; the others queue for the next one.
  */
 export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncDisposable {
   readonly #source: StretchSource;
   readonly #passes: ((event: StoredEvent) => boolean) | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #watcher: IterationWatcher | undefined;
-  /** The stretch at hand, and where in it the next event is. */
+  /** The current stretch, and the index of its next event. */
   #events: Page = [];
   #at = 0;
   #end: number;
@@ -149,7 +147,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
   #isReading = false;
   #hasBegun = false;
   #forgetSignal: (() => void) | undefined;
-  /** Why it gives no more, for those who waited for more. */
+  /** Why the iteration ended; rejects callers waiting for more. */
   #over: unknown;
   /** What the next call of `next` throws. */
   #failure: unknown;
@@ -164,12 +162,11 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     this.#watcher = watcher;
   }
 
-  /** Every event up to here was given or passed over. */
+  /** Every event up to here was delivered or filtered out. */
   get position(): number {
     return Math.max(this.#position, this.#source.passed);
   }
 
-  /** Whether it gives nothing more. */
   get isOver(): boolean {
     return this.#over !== undefined;
   }
@@ -187,7 +184,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     });
   }
 
-  /** Ends the iteration at once; calls of `next` that wait are answered with the end. */
+  /** Ends the iteration at once; pending `next` calls resolve with the end. */
   async return(): Promise<Result> {
     this.#finish(ended());
     this.#failure = undefined;
@@ -202,7 +199,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     await this.return();
   }
 
-  /** Resolves when every event up to `seq` was given or passed over; rejects with why the iteration ended before. */
+  /** Resolves once the position reaches `seq`; rejects if the iteration ends first. */
   protected reach(seq: number): Promise<void> {
     if (this.position >= seq) return Promise.resolve();
     if (!this.#hasBegun) this.#begin();
@@ -212,12 +209,12 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     });
   }
 
-  /** Ends the iteration because the store is closed. */
+  /** Ends the iteration because the store closed. */
   protected close(): void {
     this.#finish(closed());
   }
 
-  // Not before somebody iterates or waits: an iterator that was made and forgotten must not be kept alive by its signal.
+  // Lazy: a signal must not keep an iterator alive that was never used.
   #begin(): void {
     this.#hasBegun = true;
     const signal = this.#signal;
@@ -233,7 +230,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     return Promise.reject(failure);
   }
 
-  /** The next event of the stretch at hand that passes. */
+  /** Returns the next event of the current stretch that passes. */
   #take(): StoredEvent | undefined {
     if (this.#left === 0) this.#finish(ended());
     if (this.#source.isClosed) this.#drop();
@@ -251,7 +248,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     return undefined;
   }
 
-  /** Answers the calls that wait, in order, and reads a stretch whenever the one at hand is used up. */
+  /** Answers pending calls in order, reading stretches as needed. */
   async #read(): Promise<void> {
     this.#isReading = true;
     while (this.#waiting.length > 0) {
@@ -285,7 +282,7 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     if (this.#reaching.length === 0) return;
     const reached = this.#reaching.filter((each) => each.seq <= seq);
     this.#reaching = this.#reaching.filter((each) => each.seq > seq);
-    // A turn later: the event that reaches it is given first.
+    // A turn later, so that the event that reaches it is delivered first.
     for (const { resolve } of reached) void Promise.resolve().then(resolve);
   }
 

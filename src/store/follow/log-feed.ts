@@ -23,8 +23,8 @@ import {
 } from './event-iterator.js';
 
 /**
- * Returns the last event up to and with `time`, milliseconds since the epoch, among those up to `headSeq`; 0 when there is none.
- * Costs a binary search. The events of a transaction share their time, so that none is cut in half.
+ * Returns the last event up to `headSeq` at or before `time`, milliseconds since the epoch; 0 if
+ * none. A binary search. Never splits a transaction, as its events share one time.
  */
 export function lastSeqBy(log: Log, headSeq: number, time: number): number {
   let low = 0;
@@ -37,26 +37,26 @@ export function lastSeqBy(log: Log, headSeq: number, time: number): number {
   return low;
 }
 
-/** Returns the last event before `time`, as `lastSeqBy` does. */
+/** As `lastSeqBy`, but strictly before `time`. */
 function lastSeqBefore(log: Log, headSeq: number, time: number): number {
-  // Times of events are whole milliseconds.
+  // Event times are whole milliseconds.
   return lastSeqBy(log, headSeq, Math.ceil(time) - 1);
 }
 
-/** A follower that has caught up and waits. */
+/** A caught-up follower waiting for an event. */
 export interface ParkedFollower {
   readonly filter: CompiledFilter;
-  /** Whether it wants the event: a follower of the future wants none before its first. */
+  /** Whether it wants the event; one that starts in the future does not before its first seq. */
   wants(event: StoredEvent): boolean;
-  /** Called with the first page that has an event it wants; it is parked no more. */
+  /** Called with the first page that has a wanted event, after unparking. */
   wake(page: Page): void;
   /** Called when no more pages will come. */
   end(): void;
 }
 
 /**
- * Followers that wait for an event, kept by what their filters can match: a page looks up what its events are about, so that
- * a thousand followers of other things cost it nothing.
+ * Waiting followers, indexed by what their filters can match: a page looks up only its own
+ * subjects, so a thousand followers of other things cost it nothing.
  */
 export class ParkedFollowers {
   readonly #byImage = new Shelf();
@@ -71,7 +71,7 @@ export class ParkedFollowers {
     if (isUnsorted(follower)) this.#all.add(follower);
   }
 
-  /** Forgets a follower; nothing happens when it is not parked. */
+  /** Removes a follower; no-op if not parked. */
   unpark(follower: ParkedFollower): void {
     for (const place of this.#placesOf(follower)) place.shelf.take(place.key, follower);
     this.#all.delete(follower);
@@ -87,7 +87,6 @@ export class ParkedFollowers {
     }
   }
 
-  /** Ends every follower. */
   end(): void {
     const shelves = [this.#byImage, this.#byReference, this.#byChain, this.#byActor, this.#byType];
     const parked = new Set([...this.#all, ...shelves.flatMap((shelf) => shelf.followers())]);
@@ -130,7 +129,6 @@ function chooseFrom(
   for (const follower of followers) if (!woken.has(follower) && follower.wants(event)) woken.add(follower);
 }
 
-/** Where a follower is kept. */
 interface Place {
   readonly shelf: Shelf;
   readonly key: string;
@@ -168,7 +166,7 @@ class Shelf {
   }
 }
 
-/** What was folded last, and who waits for more. */
+/** The newest folded page and the followers waiting for more. */
 export class LogFeed {
   readonly parked = new ParkedFollowers();
   readonly #log: Pick<Log, 'head'>;
@@ -177,14 +175,14 @@ export class LogFeed {
   readonly #whenClosed = new Set<() => void>();
   #isClosed = false;
 
-  /** Begins at the head of `log`; `folded$` gives the pages after that, and ends when the store is closed. */
+  /** Starts at the head of `log`; `folded$` delivers later pages and completes at close. */
   constructor(log: Pick<Log, 'head'>, folded$: Observable<Page>) {
     this.#log = log;
     this.#head = log.head;
     folded$.subscribe({ next: (page) => this.#take(page), complete: () => this.#end() });
   }
 
-  /** The last event that every view has folded: a reader up to here finds it in the views. */
+  /** The last event folded into every view. */
   get head(): Head {
     return this.#head;
   }
@@ -193,14 +191,14 @@ export class LogFeed {
     return this.#isClosed;
   }
 
-  /** Calls `listener` when no more pages will come, or at once when that is so; returns what has it forgotten. */
+  /** Calls `listener` once closed, or now if it is. Returns a function that removes it. */
   whenClosed(listener: () => void): () => void {
     if (this.#isClosed) listener();
     else this.#whenClosed.add(listener);
     return () => this.#whenClosed.delete(listener);
   }
 
-  /** The events after seq `position`, if they are still in memory; at the most one page. */
+  /** Returns up to one page of the events after `position` if they are still in memory. */
   newestAfter(position: number): Stretch | undefined {
     const first = this.#newest[0]?.seq;
     return first === undefined || first > position + 1 ? undefined : pageAfter(this.#newest, position);
@@ -209,12 +207,12 @@ export class LogFeed {
   #take(page: Page): void {
     const last = page.at(-1);
     if (last === undefined) return;
-    // One writer appends and folds in turn: no event comes between the two.
+    // One writer appends and folds in turn, so no event comes in between.
     const { head } = this.#log;
     if (head.seq !== last.seq)
       throw new StoreError('INTERNAL', `event ${last.seq} is folded, the log is at ${head.seq}`);
     this.#head = head;
-    // A load may have brought a hundred thousand events at once, which nobody needs here for long.
+    // A load may bring a hundred thousand events at once; do not keep them all in memory.
     this.#newest = page.slice(-MAX_PAGE_EVENTS);
     this.parked.wake(page);
   }
@@ -226,7 +224,7 @@ export class LogFeed {
   }
 }
 
-/** Returns the events of `page` after seq `position`, at the most MAX_PAGE_EVENTS; undefined when there are none. */
+/** Returns up to MAX_PAGE_EVENTS events of `page` after `position`; undefined without any. */
 function pageAfter(page: Page, position: number): Stretch | undefined {
   const start = Math.max(0, position + 1 - (page[0]?.seq ?? 0));
   const events = page.slice(start, start + MAX_PAGE_EVENTS);
@@ -238,21 +236,20 @@ interface LiveSourceOptions {
   readonly log: Log;
   readonly feed: LogFeed;
   readonly filter: CompiledFilter;
-  /** First seq to give. */
   readonly from: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * The stretches of a log from one seq on, for ever: from the database as long as the reader is behind, from memory when it
- * has all but the newest page, and at the head it is parked until an event comes that passes its filter.
+ * Endless stretches of a log from one seq on: from the database while behind, from memory when only
+ * the newest page is missing, and at the head parked until an event passes the filter.
  */
 class LiveSource implements StretchSource {
   readonly #log: Log;
   readonly #feed: LogFeed;
   readonly #filter: CompiledFilter;
   readonly #signal: AbortSignal | undefined;
-  /** Where the last stretch ended. */
+  /** End of the last stretch. */
   #end: number;
   #passed = 0;
   #parked: ParkedFollower | undefined;
@@ -288,7 +285,7 @@ class LiveSource implements StretchSource {
     this.#parked.end();
   }
 
-  // Times never go back from one event to the next: what is before the first moment that is asked for need not be read.
+  // Event times never decrease: skip what is before `since`.
   #skipEarlier(): void {
     const { since } = this.#filter;
     if (since === undefined || this.#hasSkipped) return;
@@ -327,7 +324,7 @@ class LiveSource implements StretchSource {
       if (range.first > range.last) return { events: [], end: this.#end };
       return await readStretch(this.#log, this.#filter.subjects, { ...range, signal: this.#signal });
     } catch (error) {
-      // A follower that is behind when the store is closed ends as one that waits does.
+      // A follower that is behind when the store closes ends like one that waits.
       if (!isStoreError(error, 'STORE_CLOSED')) throw error;
       this.#isClosed = true;
       return undefined;
@@ -335,7 +332,7 @@ class LiveSource implements StretchSource {
   }
 }
 
-/** The events of a log from one seq on, for ever. */
+/** An endless iterator over the log from one seq on. */
 export class LogFollower extends EventIterator implements Follower {
   readonly #feed: LogFeed;
 
@@ -345,7 +342,7 @@ export class LogFollower extends EventIterator implements Follower {
   }
 
   async caughtUp(): Promise<void> {
-    // Nobody may be iterating who would notice that the store is closed.
+    // Without an iterating reader, only this notices that the store closed.
     const forget = this.#feed.whenClosed(() => this.close());
     try {
       await this.reach(this.#feed.head.seq);
@@ -355,23 +352,23 @@ export class LogFollower extends EventIterator implements Follower {
   }
 }
 
-/** Events of the first stretch when nothing says how many are wanted: most reads want the first or a few. */
+/** Size of the first stretch; it doubles from there, as most reads want only a few events. */
 const FIRST_STRETCH_EVENTS = 32;
 
 interface RangeSourceOptions {
   readonly log: Log;
   readonly filter: CompiledFilter;
-  /** First and last seq, inclusive, whatever the direction. */
+  /** First and last seq, inclusive, in either direction. */
   readonly first: number;
   readonly last: number;
   readonly reverse: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
-/** The stretches of a part of the log that is there already. */
+/** Stretches of an existing range of the log. */
 class RangeSource implements StretchSource {
   readonly passed = 0;
-  // A read that ended with the store, as a follower does, would look like one that gave all.
+  // A read must fail when the store closes: ending quietly would look complete.
   readonly isClosed = false;
   readonly #options: RangeSourceOptions;
   #first: number;
@@ -401,7 +398,7 @@ class RangeSource implements StretchSource {
     this.#first = this.#last + 1;
   }
 
-  // Times never go back from one event to the next: what is out of the times that are asked for need not be read.
+  // Event times never decrease: skip what is out of range.
   #narrow(): void {
     const { log, filter } = this.#options;
     if (filter.until !== undefined) this.#last = lastSeqBy(log, this.#last, filter.until);
@@ -411,22 +408,21 @@ class RangeSource implements StretchSource {
   }
 }
 
-/** Which events to follow, by a filter that was checked. */
+/** Validated options of `follow`. */
 interface CheckedFollowOptions {
-  /** First seq to give. */
   readonly from: number;
   readonly filter: CompiledFilter;
   readonly signal: AbortSignal | undefined;
   readonly watcher?: IterationWatcher | undefined;
 }
 
-/** The reading side of a store's log: pages from the database, and what was folded as it happens. */
+/** The read side of a store's log: pages from the database and live events. */
 export class EventReader implements StoreLog {
   readonly events$: Observable<StoredEvent>;
   readonly #log: Log;
   readonly #feed: LogFeed;
 
-  /** Reads `log`, whose events up to its head are folded; `folded$` gives the pages after that. */
+  /** `log` must be folded up to its head; `folded$` delivers the pages after that. */
   constructor(log: Log, folded$: Observable<Page>) {
     this.#log = log;
     this.#feed = new LogFeed(log, folded$);
@@ -465,7 +461,7 @@ export class EventReader implements StoreLog {
     return this.follower({ from, filter: compileFilter(options.filter), signal });
   }
 
-  /** Returns a follower for options that were checked. */
+  /** Returns a follower for validated options. */
   follower({ from, filter, signal, watcher }: CheckedFollowOptions): LogFollower {
     const first = Math.max(1, from);
     const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });

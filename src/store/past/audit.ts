@@ -28,67 +28,73 @@ import { layerNotFound } from '../commands/layers.js';
 import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
 
 /**
- * A point in time: a seq, which is exact; or a moment, as a Date or in RFC 3339, which takes every event up to and with that
- * millisecond. Without a zone it is UTC; a date alone is the end of that day, or now on the present
- * day. `now` is the end of the log; so is the present moment by the store's clock, also when the
- * clock ran ahead once and the last events have times to come.
+ * A point in time. A number is a seq. A Date or RFC 3339 text includes every event up to and with
+ * its millisecond; the default zone is UTC, and a date alone means the end of that day, or now if
+ * it is today. `now` is the head of the log; so is the current time by the store's clock, even if
+ * the clock once ran ahead and the last events are dated in the future.
  */
 export type When = number | Date | string;
 
 /**
- * A store as it was after one event. It keeps its answers while the store goes on. A view is made when a member first needs it,
- * which takes time and memory as opening the store does, a few views of nine. Images deleted since are there, as long as
- * their content is: reading a config that was erased since throws CONTENT_ERASED. Beside what it says, each member may throw CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
+ * The store as it was after one event; later writes do not change it. Views are built on first use,
+ * at the cost of opening a store with a few of its nine views. Deleted images are present while
+ * their content is: reading a config erased since throws CONTENT_ERASED. Any member may also throw
+ * CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
  */
 export interface PastStore extends ImageReads {
-  /** The last event that it has folded; 0 is the store before the first. */
+  /** The last event included; 0 before the first. */
   readonly seq: number;
-  /** Time of that event, milliseconds since the epoch; 0 when there is none. */
+  /** Time of that event, milliseconds since the epoch; 0 for seq 0. */
   readonly time: number;
   /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   getMetadata(id: ImageId, key: string): Uint8Array;
-  /** @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND, PLATFORM_INVALID */
+  /**
+   * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND,
+   *   PLATFORM_INVALID
+   */
   resolve(reference: string, options?: { readonly platform?: Platform | string | undefined }): ImageId;
-  /** Canonical references of an image, sorted. */
+  /** Returns the canonical references of an image, sorted. */
   references(id: ImageId): string[];
-  /** Every reference, sorted by name. */
+  /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
-  /** What was erased then and had not come again. What was erased since is not in it, and cannot be read either. */
+  /**
+   * Returns what was erased by then and not added again. Content erased since is unreadable too.
+   */
   erasures(): ReadonlyMap<Digest, Erasure>;
-  /** What is known of each layer; the files of those that were removed since are gone. */
+  /** Facts about each layer; the files of layers removed since are gone. */
   readonly layers: {
     /** @throws {StoreError} LAYER_NOT_FOUND */
     get(chainId: ChainId): LayerFacts;
-    /** Every layer, in the order in which they were added. */
+    /** Returns every layer in the order added. */
     map(): ReadonlyMap<ChainId, LayerFacts>;
   };
 }
 
-/** One period in which a reference stood for one thing: from its event up to, and without, the one that ended it. */
+/** A period in which a reference kept one target; excludes the event that ended it. */
 export interface ReferenceInterval {
   readonly reference: string;
   readonly image: ImageId;
-  /** The image it pointed at just before; absent when it pointed at none. */
+  /** The image it pointed at just before, if any. */
   readonly previous?: ImageId | undefined;
-  /** Digest of the manifest or index that it stood for, when it came with one. */
+  /** Digest of the manifest or index it pointed at, if any. */
   readonly target?: Digest | undefined;
-  /** The image of each platform, when it stood for several. */
+  /** The image of each platform, for a multi-platform reference. */
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /** Moment (milliseconds since the epoch) and seq of the event that began it, with who did it, why, and for which request. */
+  /** Time (milliseconds since the epoch) and seq of the event that began it, and its envelope. */
   readonly from: number;
   readonly seq: number;
   readonly actor: string;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
-  /** Moment and seq of the event that ended it; absent while it lasts. */
+  /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;
-  /** Who removed the reference, and why, when it ended so and not by moving. */
+  /** Who removed the reference and why; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
 }
 
-/** One thing that is not as it was: `before` is absent when it was added, `after` when it was removed. */
+/** A changed value: `before` is absent if added, `after` if removed. */
 export interface Change<Value> {
   readonly change: 'added' | 'removed' | 'changed';
   readonly before?: Value | undefined;
@@ -97,7 +103,7 @@ export interface Change<Value> {
   readonly event: StoredEvent;
 }
 
-/** What is different between two points in time, each list in the order of the events. */
+/** The differences between two points in time, each list in event order. */
 export interface StoreDiff {
   readonly from: LogPoint;
   readonly to: LogPoint;
@@ -108,42 +114,46 @@ export interface StoreDiff {
   readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
 }
 
-/** Which events of a subject to give. */
+/** Selects events of a subject's history. */
 export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
 
-/** Questions at the past. */
+/** Reads of the past. */
 export interface AuditReads {
   /**
-   * Events about a subject, in order or, with `reverse`, the newest first: page with `limit`, and `from` or `to` beside the
-   * last seq that came. Costs what it gives. A string is an image id, a chain id, or a reference in any form.
-   * @throws {StoreError} while it is iterated: SUBJECT_NOT_FOUND when no event at all is about it; REFERENCE_INVALID;
-   *   FILTER_INVALID for a type that no event about it can have; ABORTED
+   * Yields the events about a subject, oldest first, or newest first with `reverse`. To page, pass
+   * `limit`, and `from` or `to` next to the last seq received. Costs the events yielded. A string
+   * is an image id, a chain id, or a reference in any form.
+   * @throws {StoreError} while iterating: SUBJECT_NOT_FOUND when no event is about it;
+   *   REFERENCE_INVALID; FILTER_INVALID for a type that no event about it can have; ABORTED
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
   /**
-   * Every period of a reference, the oldest first, from the index alone. Setting it again to what it stands for begins none.
-   * @throws {StoreError} REFERENCE_NOT_FOUND when it never pointed at anything; REFERENCE_INVALID
+   * Resolves with every period of a reference, oldest first, using only the index. Setting it to
+   * its current target starts no new period.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when it was never set; REFERENCE_INVALID
    */
   referenceHistory(reference: string): Promise<ReferenceInterval[]>;
   /**
-   * The store as it was: after event `when`, or at that moment, where a transaction is whole or not at all.
-   * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a moment to come or a seq after the head; ABORTED
+   * Resolves with the store as it was after event `when` or at that time; transactions stay whole.
+   * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a future time or seq; ABORTED
    */
   at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore>;
   /**
-   * What changed after `from` up to and with `to`. What came and went in between is not in it.
+   * Resolves with the net changes after `from` up to and with `to`: what came and went in between
+   * is left out.
    * @throws {StoreError} as `at`; TIME_OUT_OF_RANGE also when `to` is before `from`
    */
   diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff>;
 }
 
-/** The word for the end of the log, whatever the clock says. */
 const NOW = 'now';
 
 /**
- * Returns the last event at or before `when`; 0 when it is before the first. A moment costs a binary search over the events.
- * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a moment to come; LOG_CORRUPT
- * @throws {RangeError} for a number that is no seq; TypeError for what is no point in time at all
+ * Returns the last event at or before `when`; 0 before the first. A time costs a binary search over
+ * the events.
+ * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a future time;
+ *   LOG_CORRUPT
+ * @throws {RangeError} for a number that is not a seq; TypeError for any other type
  */
 export function seqAt(when: When, context: StoreContext): number {
   const { log, reader } = context;
@@ -156,24 +166,21 @@ export function seqAt(when: When, context: StoreContext): number {
 
 function checkedSeq(seq: number, headSeq: number): number {
   if (!Number.isSafeInteger(seq) || seq < 0) throw new RangeError(`a seq must be a whole number from 0 up: ${seq}`);
-  // Of the two zeros, only one is a seq.
+  // Turns -0 into 0.
   if (seq <= headSeq) return seq + 0;
   throw new StoreError('TIME_OUT_OF_RANGE', `there is no event ${seq}: the log ends at seq ${headSeq}`, {
     data: { seq, head: headSeq },
   });
 }
 
-/**
- * The last millisecond of `when`, which the clock has reached, and whether all that is in the log
- * was written by then.
- */
+/** Returns the last millisecond of `when` reached so far, and whether that is the present. */
 function momentOf(
   when: Date | string,
   { reader, now }: StoreContext,
 ): { readonly moment: number; readonly isPresent: boolean } {
   const { first, last } = parse(when);
   const head = reader.head.time;
-  // A clock that went back is behind the events that it stamped.
+  // A clock that went back is behind the events it stamped.
   const clock = now();
   const present = Math.max(clock, head);
   if (first > present) {
@@ -182,9 +189,8 @@ function momentOf(
       data: { when: text, now: present },
     });
   }
-  // A clock that ran ahead once and was set right gives events times that are still to come: they
-  // were written all the same, and who asks for the present, by a clock that was read a moment ago,
-  // asks for them too.
+  // A clock that once ran ahead leaves events dated in the future. A caller who asks for the
+  // present, by a clock read a moment ago, wants them too.
   return { moment: last, isPresent: head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS };
 }
 
@@ -205,8 +211,9 @@ function parse(when: Date | string): { readonly first: number; readonly last: nu
 }
 
 /**
- * Returns the periods of one reference, the oldest first, from its events in order. Between a removal and the next
- * setting there is none. Setting it to what it stands for, as loading the same archive again does, begins no new one.
+ * Returns the periods of one reference, oldest first, from its events in order. There is a gap
+ * between a removal and the next setting; setting the current target again, as reloading an archive
+ * does, starts no new period.
  */
 function referenceIntervals(events: readonly StoredEvent[]): ReferenceInterval[] {
   const intervals: ReferenceInterval[] = [];
@@ -242,7 +249,7 @@ interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Answers questions at the past: from the index where they are about one subject, else from views folded up to a seq. */
+/** Answers reads of the past: for a single subject from the index, else from past views. */
 export class AuditReader implements AuditReads {
   readonly #context: StoreContext;
 
@@ -271,8 +278,8 @@ export class AuditReader implements AuditReads {
   }
 
   /**
-   * Returns the image that a reference gave at `when`, from the index alone.
-   * @throws {StoreError} REFERENCE_NOT_FOUND when it pointed at nothing then; those of `seqAt` and of `resolve`
+   * Returns the image a reference pointed at as of `when`, using only the index. Throws
+   * REFERENCE_NOT_FOUND when it was not set then; those of `seqAt` and of `resolve`.
    */
   async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
     mustBeString('reference', reference);
@@ -311,7 +318,7 @@ export class AuditReader implements AuditReads {
     return { from: first, to: last, ...changes };
   }
 
-  // That nothing happened in a range is an answer for what was there once, and a mistake for what never was.
+  // An empty range is a valid answer for a known subject, but a mistake for an unknown one.
   async #known(subject: Subject | string): Promise<Subject> {
     for (const candidate of subjectsNamed(subject)) {
       const pages = this.#context.log.subjectPages([candidate], { to: this.#context.reader.head.seq, pageSize: 1 });
@@ -325,7 +332,7 @@ export class AuditReader implements AuditReads {
     return seqAt(when, this.#context);
   }
 
-  /** The platform that the config of an image names, also of one that was deleted. */
+  /** Returns the platform in an image's config, even of a deleted image. */
   #platformOf(id: ImageId): Platform {
     const config = this.#context.readConfig(id);
     return storedImage(config, { id, parent: undefined, details: undefined }).platform();
@@ -337,7 +344,7 @@ export class AuditReader implements AuditReads {
   }
 }
 
-// A digest may be an image's or a chain's; no digest is both.
+// A digest may be an image id or a chain id; none is both.
 function subjectsNamed(subject: Subject | string): Subject[] {
   if (typeof subject === 'string') {
     if (isDigest(subject)) return [{ image: subject as ImageId }, { chainId: subject as ChainId }];
@@ -347,7 +354,7 @@ function subjectsNamed(subject: Subject | string): Subject[] {
   return ['reference' in known ? { reference: canonicalReference(known.reference) } : known];
 }
 
-/** Returns the one fact that `subject` has: of several, an answer about one of them would look like one about all. */
+/** Returns the only fact of `subject`: an answer for one of several would look complete. */
 function onlySubject(subject: Subject): Subject {
   const facts = Object.entries(Object(subject)).filter(([, value]) => value !== undefined);
   const [[kind, value] = ['', undefined]] = facts;
@@ -364,7 +371,7 @@ export class ViewedPast extends StoreReader implements PastStore {
   readonly time: number;
   readonly layers: PastStore['layers'];
 
-  /** `views` are those as of event `seq`; nothing folds into them any more. */
+  /** `views` are as of event `seq` and are no longer folded. */
   constructor(context: StoreContext, seq: number, views: Views) {
     super(context, views);
     this.seq = seq;

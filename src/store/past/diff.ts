@@ -5,14 +5,14 @@ import type { Views, ViewSet } from '../../../projections/views.js';
 import type { ReferenceEntry } from '../store.js';
 import type { Change, StoreDiff } from './audit.js';
 
-/** What a reference stands for: an image, or one for each platform, and the manifest or index that it came with. */
+/** A reference's image, or one for each platform, and its manifest or index. */
 interface ReferenceTarget {
   readonly image: ImageId;
   readonly target: Digest | undefined;
   readonly platforms: readonly PlatformImage[] | undefined;
 }
 
-/** Whether two references stand for the same, so that going from one to the other is no change. */
+/** Whether moving from one target to the other is no change. */
 export function isSameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
   return one.image === other.image && one.target === other.target && idsOf(one) === idsOf(other);
 }
@@ -21,12 +21,11 @@ function idsOf({ platforms = [] }: ReferenceTarget): string {
   return platforms.map(({ image }) => image).join(' ');
 }
 
-/** The lists of a difference. */
 type Changes = Omit<StoreDiff, 'from' | 'to'>;
 
 /**
- * Folds `pages` into `viewSet`, which is the caller's own, and returns what is not as it was before. Costs the events, not
- * the store: what no event is about is never looked at.
+ * Folds `pages` into `viewSet`, which the caller owns, and returns the net changes. Costs the
+ * events, not the store: only what they name is compared.
  */
 export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
   const { views } = viewSet;
@@ -71,7 +70,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   };
   for await (const page of pages) {
     for (const event of page) {
-      // What it changes is looked at before it does.
+      // Record the old value before the fold changes it.
       touch(event);
       viewSet.fold([event]);
     }
@@ -85,7 +84,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   };
 }
 
-/** Things of one kind that events touched: what each was before the first of them, and the last of them. */
+/** Values of one kind that events touched: each before its first event, and its last event. */
 class Touched<Key, Value> {
   readonly #read: (key: Key) => Value | undefined;
   readonly #isSame: (before: Value, after: Value) => boolean;
@@ -102,7 +101,7 @@ class Touched<Key, Value> {
     this.#last.set(key, event);
   }
 
-  /** What is different now, in the order of the events that made it so. */
+  /** Returns the values that differ now, in event order. */
   changes<Named>(name: (key: Key) => Named): (Change<Value> & Named)[] {
     const changes: (Change<Value> & Named)[] = [];
     for (const [key, event] of this.#last) {
@@ -120,7 +119,7 @@ class Touched<Key, Value> {
   }
 }
 
-/** An image and a metadata key, which has no space. */
+/** An image and a metadata key; neither contains a space. */
 type MetadataKey = `${ImageId} ${string}`;
 
 function splitKey(key: MetadataKey): { readonly image: ImageId; readonly key: string } {

@@ -22,19 +22,18 @@ import {
 } from '../files/files.js';
 
 /*
- * The file of a snapshot: a line that says so, a line of JSON (the header), the encoded views, and the SHA-256 of all that.
- * README.md of this folder has it byte by byte.
+ * Snapshot file: a magic line, a line of JSON (the header), the encoded views, and the SHA-256 of
+ * all that. Specified byte by byte in the README.md of this folder.
  */
 
-/** What a snapshot is of, and the root that ties it to its log. */
+/** Describes a snapshot and ties it to its log by a root. */
 export interface SnapshotHeader {
-  /** Id of the store. */
   readonly store: string;
-  /** `views`: the store's own, all of them; `projection`: the view of one projection of a caller's. */
+  /** `views`: all of the store's own; `projection`: one projection of a caller's. */
   readonly kind: 'views' | 'projection';
-  /** The version of every projection whose view is in it, by name. */
+  /** The version of each projection in it, by name. */
   readonly versions: Readonly<Record<string, number>>;
-  /** The last event that is folded in. */
+  /** The last event folded in. */
   readonly seq: number;
   /** Root of the log's tree up to that event, in hex. */
   readonly root: string;
@@ -42,18 +41,18 @@ export interface SnapshotHeader {
 
 interface Snapshot {
   readonly header: SnapshotHeader;
-  /** The encoded views; they stand in the bytes that were parsed. */
+  /** The encoded views; a view into the parsed bytes. */
   readonly payload: Uint8Array;
 }
 
-/** The first line; its last word is the version of this format. */
+/** The first line; its last word is the format version. */
 const MAGIC = 'imagelog snapshot 2\n';
 const LINE_END = 0x0a;
 
 const utf8 = new TextEncoder();
 const latin1 = new TextDecoder('latin1');
 
-/** Gives the bytes of a snapshot file, in pieces. */
+/** Yields the bytes of a snapshot file, in pieces. */
 export function* formatSnapshot(header: SnapshotHeader, payload: Iterable<Uint8Array>): Generator<Uint8Array> {
   const hash = createHash('sha256');
   const start = utf8.encode(MAGIC + formatHeader(header));
@@ -67,8 +66,8 @@ export function* formatSnapshot(header: SnapshotHeader, payload: Iterable<Uint8A
 }
 
 /**
- * Returns the snapshot that a file holds, after its checksum proved that it is whole.
- * @throws {SnapshotDamage} when it is not one, or of another version
+ * Parses a snapshot file after verifying its checksum.
+ * @throws {SnapshotDamage} when it is damaged or of another version
  */
 export function parseSnapshot(bytes: Uint8Array): Snapshot {
   const end = bytes.length - HASH_BYTES;
@@ -90,13 +89,13 @@ function formatHeader({ store, kind, versions, seq, root }: SnapshotHeader): str
   return `${JSON.stringify({ store, kind, versions, seq, root })}\n`;
 }
 
-// A header that is written again must give the same line: so it has these fields, in this order, and no other.
+// Canonical: exactly these fields in this order, serialized to the same line.
 function parseHeader(line: string): SnapshotHeader {
   try {
     const header = JSON.parse(line) as SnapshotHeader;
     if (isHeader(header) && formatHeader(header) === line) return header;
   } catch {
-    // Not JSON: as any other line that is no header.
+    // Not JSON: falls through, as for any invalid header.
   }
   throw new SnapshotDamage('its header is none');
 }
@@ -117,8 +116,8 @@ function isHeader(value: unknown): value is SnapshotHeader {
 }
 
 /**
- * Returns which of the ascending `seqs` go, so that `most` are left. What goes is what leaves the smallest gap behind it, and
- * never the last: so those that stay are spread over the log.
+ * Returns which of the ascending `seqs` to remove so that `most` remain, spread over the log:
+ * removes whatever leaves the smallest gap, never the last.
  */
 export function thinned(seqs: readonly number[], most: number): number[] {
   const kept = [...seqs];
@@ -130,13 +129,13 @@ export function thinned(seqs: readonly number[], most: number): number[] {
   return gone;
 }
 
-/** Index of the one whose neighbours are nearest to each other; 0 is the neighbour before the first. */
+/** Returns the index of the seq with the closest neighbours; the first one's lower is 0. */
 function smallestGap(seqs: readonly number[]): number {
   const gaps = seqs.slice(0, -1).map((_, index) => (seqs[index + 1] ?? 0) - (seqs[index - 1] ?? 0));
   return gaps.indexOf(gaps.reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY));
 }
 
-/** Name of the folder in a store's directory. All in it may be deleted: then more of the log is folded. */
+/** Folder in a store's directory. Safe to delete: the next open replays more events. */
 export const SNAPSHOT_FOLDER = 'snapshots';
 /** Digits of the seq in a file's name. */
 const SEQ_DIGITS = 16;
@@ -150,33 +149,33 @@ interface SnapshotFolderOptions {
   readonly log: Log;
   /** Whether another process may write snapshots of later events. */
   readonly readOnly?: boolean;
-  /** Told of each snapshot that was passed over, and why. */
+  /** Receives each skipped snapshot, with the reason. */
   readonly onNotice: (notice: string) => void;
 }
 
-/** The store's views as they were after an event, as `Decoded` has them; the caller's own. */
+/** The store's views after an event, decoded; owned by the caller. */
 interface ViewsSnapshot<Decoded> {
   readonly seq: number;
   readonly views: Decoded;
 }
 
-/** The view of a caller's projection, as it encoded it. */
+/** The view of a caller's projection, as encoded by it. */
 export interface ProjectionState {
   readonly version: number;
-  /** The last event that is folded in: one of this log. */
+  /** The last event folded in; in this log. */
   readonly seq: number;
-  /** The caller's own. */
+  /** Owned by the caller. */
   readonly bytes: Uint8Array;
 }
 
-/** Views that were written down, so that less has to be folded: each is checked, and tied to the log by a root of its tree. */
+/** Saved views, which shorten replay. Each is checked, and tied to the log by a tree root. */
 export class SnapshotFolder {
   readonly #path: string;
   readonly #storeId: string;
   readonly #log: Log;
   readonly #readOnly: boolean;
   readonly #onNotice: (notice: string) => void;
-  /** Names of snapshots of the store's views that are of no use: they were passed over, and go when another is written. */
+  /** Skipped snapshots of the store's views; removed when the next one is written. */
   readonly #bad = new Set<string>();
   #newest = 0;
 
@@ -188,21 +187,21 @@ export class SnapshotFolder {
     this.#onNotice = onNotice;
   }
 
-  /** Seq of the newest snapshot of the store's views that was read or written; 0 when there was none. */
+  /** Seq of the newest snapshot of the store's views read or written; 0 without one. */
   get newest(): number {
     return this.#newest;
   }
 
   /**
-   * Returns the newest good snapshot of the store's views at or before `seq`, if there is one, with its views as `decode`
-   * makes them of the bytes. Each that is passed over, also because `decode` throws SnapshotDamage, is said once.
+   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded. Each
+   * skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
    */
   async nearest<Decoded>(
     seq: number,
     decode: (bytes: Uint8Array) => Decoded,
   ): Promise<ViewsSnapshot<Decoded> | undefined> {
     const listed = await this.#listed();
-    // Not before they are listed: one that was written meanwhile is of an event that came meanwhile.
+    // After listing: a snapshot written meanwhile may be of a newer event.
     const head = this.#log.head.seq;
     for (const found of listed.reverse()) {
       const name = viewsName(found);
@@ -220,9 +219,9 @@ export class SnapshotFolder {
   }
 
   /**
-   * Keeps views as they are after event `seq`, and removes snapshots that are too many or of no use; returns the size of the
-   * file in bytes. Durable on return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event `seq`
+   * Saves the views after event `seq`, and removes surplus and bad snapshots. Returns the file's
+   * bytes; durable on return.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
    */
   async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
     const name = viewsName(seq);
@@ -234,15 +233,16 @@ export class SnapshotFolder {
   }
 
   /**
-   * Keeps the view of a caller's projection after event `seq`, in place of the one before; durable on return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL when there is no event `seq`
+   * Saves the view of a caller's projection after event `seq`, replacing the last; durable on
+   * return.
+   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
     const header = await this.#headerOf('projection', { [name]: version }, seq);
     await this.#write(projectionName(name), header, [bytes]);
   }
 
-  /** Returns the view that was kept of a caller's projection; undefined when there is none, or not a good one of this log. */
+  /** Returns the saved view of a caller's projection; undefined without a good one of this log. */
   async readProjectionState(name: string): Promise<ProjectionState | undefined> {
     return this.#readGood(projectionName(name), 'projection', ({ header: { versions, seq }, payload }) => {
       const version = Object.keys(versions).length === 1 ? versions[name] : undefined;
@@ -252,7 +252,7 @@ export class SnapshotFolder {
   }
 
   /**
-   * Removes every snapshot, of the store's views and of projections, durably.
+   * Removes all snapshots, of the store's views and of projections, durably.
    * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
    */
   async removeAll(): Promise<void> {
@@ -268,7 +268,7 @@ export class SnapshotFolder {
     this.#newest = 0;
   }
 
-  /** Removes what a crash left of a snapshot that was being written. Failures become notices. */
+  /** Removes partly written snapshots left by a crash. Failures become notices. */
   async tidy(): Promise<void> {
     try {
       if (await isOwnDirectory(this.#path)) await removeTemporaryFiles(this.#path);
@@ -277,7 +277,7 @@ export class SnapshotFolder {
     }
   }
 
-  /** Seqs of the snapshots of the store's views, ascending; good or not. */
+  /** Returns the seqs of the store's view snapshots, ascending; good or bad. */
   async #listed(): Promise<number[]> {
     try {
       const names = (await readdir(this.#path)).sort();
@@ -288,7 +288,7 @@ export class SnapshotFolder {
     }
   }
 
-  /** Returns what `use` makes of a file's snapshot, if it is a good one of this log; says why when it is not. */
+  /** Returns `use` of a good snapshot of this log; else undefined, with a notice. */
   async #readGood<Use>(
     name: string,
     kind: SnapshotHeader['kind'],
@@ -331,7 +331,7 @@ export class SnapshotFolder {
     return { store: this.#storeId, kind, versions, seq, root };
   }
 
-  /** The root of the log's tree up to event `seq`, in hex; undefined when the log is shorter. */
+  /** Returns the root of the log's tree at `seq`, in hex; undefined if the log is shorter. */
   async #rootAt(seq: number): Promise<string | undefined> {
     const { head } = this.#log;
     if (seq > head.seq) return undefined;
@@ -345,7 +345,7 @@ export class SnapshotFolder {
     return (await stat(path)).size;
   }
 
-  /** Removes snapshots that were passed over, and those that are too many. One that stays costs only bytes: a notice. */
+  /** Removes bad and surplus snapshots. A failure only wastes space, so it becomes a notice. */
   async #thin(): Promise<void> {
     const good = (await this.#listed()).filter((seq) => !this.#bad.has(viewsName(seq)));
     const useless = [...this.#bad, ...thinned(good, MAX_SNAPSHOTS).map(viewsName)];

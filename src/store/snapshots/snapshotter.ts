@@ -6,37 +6,37 @@ import type { Log } from '../../log/log.js';
 
 /** A snapshot that was written. */
 export interface WrittenSnapshot {
-  /** The last event that it has. */
+  /** The last event in it. */
   readonly seq: number;
-  /** Size of its file; 0 when there was no event, and so none was written. */
+  /** Size of its file; 0 if the log is empty, so that none was written. */
   readonly bytes: number;
 }
 
 interface SnapshotterOptions {
   readonly snapshots: SnapshotFolder;
-  /** Views that have folded every event up to `seq`, and go on. */
+  /** Live views, folded up to `seq`. */
   readonly viewSet: ViewSet;
   readonly seq: number;
-  /** Events after which one is written in the background; 0 for none. */
+  /** Events between background snapshots; 0 for none. */
   readonly every: number;
-  /** Told of a snapshot that could not be written. */
+  /** Receives failures to write a snapshot. */
   readonly onNotice: (notice: string) => void;
 }
 
-/** Images, references and layers up to which a store is small: writing a snapshot of it takes no longer than its syncs. */
+/** Images, references and layers of a small store: a snapshot takes no longer than its syncs. */
 const SMALL_STORE_ENTRIES = 1_000;
-/** Entries for each of which a tenth of an event must have come, before a larger store is written again at close. */
+/** A larger store is written at close only after one new event per this many entries. */
 const ENTRIES_PER_EVENT = 10;
 
-/** Writes snapshots of views that live on: in the background, at close, and when it is asked to. One at a time. */
+/** Writes snapshots of live views, one at a time: in the background, at close and on request. */
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
-  /** The last event that is durable and folded. */
+  /** The last durable, folded event. */
   #seq: number;
-  /** The last event at which one was begun, well or not. */
+  /** The last event at which one was started, successfully or not. */
   #begun: number;
   #running: Promise<unknown> = Promise.resolve();
-  /** How many were asked for and are not done. */
+  /** Requests not yet done. */
   #waiting = 0;
   #writeBeside: () => Promise<void> = async () => undefined;
 
@@ -47,13 +47,13 @@ export class Snapshotter {
     options.viewSet.folded$.subscribe((page) => this.#noteFolded(page.at(-1)?.seq));
   }
 
-  /** From now on, whenever a snapshot is written, `writeBeside` is called for what else is to be written then. It must not reject. */
+  /** Registers what to write along with every snapshot. It must not reject. */
   alsoWrite(writeBeside: () => Promise<void>): void {
     this.#writeBeside = writeBeside;
   }
 
   /**
-   * Writes a snapshot of the views as they are when those asked for before are done.
+   * Writes a snapshot of the current views, after those requested before.
    * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   write(): Promise<WrittenSnapshot> {
@@ -61,7 +61,7 @@ export class Snapshotter {
   }
 
   /**
-   * Removes every snapshot, and writes one of the views as they are then.
+   * Removes all snapshots, then writes one of the current views.
    * @throws {StoreError} as `write`
    */
   renew(): Promise<WrittenSnapshot> {
@@ -78,12 +78,11 @@ export class Snapshotter {
     return writing;
   }
 
-  /** Resolves when no snapshot is being written. */
   async settled(): Promise<void> {
     await this.#running;
   }
 
-  /** Writes a snapshot for the next open, when that is worth its bytes. Failures become notices; the next open replays more events. */
+  /** Writes a snapshot for the next open if worth its bytes. Failures become notices. */
   async writeLast(): Promise<void> {
     await this.settled();
     const tail = this.#seq - this.#options.snapshots.newest;
@@ -122,18 +121,18 @@ function countEntries({ images, references, layers }: Views): number {
   return images.size + references.byName.size + layers.byChain.size;
 }
 
-/** What views of any moment are made from. */
+/** What past views are built from. */
 interface ViewSources {
   readonly log: Log;
   readonly snapshots: SnapshotFolder;
 }
 
-/** Events that a read of the past keeps until its views are asked for: twice what lies between two snapshots. */
+/** Events a read of the past buffers: twice the distance between two snapshots. */
 const MOST_KEPT_EVENTS = 100_000;
 
 /**
- * Returns the views as they were when the log ended at `seq`, 0 to the head: those of the nearest snapshot, with the events after
- * it folded in. They are the caller's own, to be folded on.
+ * Returns the views as of `seq`, 0 to the head: the nearest snapshot plus the events after it. The
+ * caller owns them and may fold on.
  * @throws {StoreError} LOG_CORRUPT for an event that is damaged or missing, ABORTED
  */
 export async function viewsAt({ log, snapshots }: ViewSources, seq: number, signal?: AbortSignal): Promise<ViewSet> {
@@ -147,8 +146,8 @@ export async function viewsAt({ log, snapshots }: ViewSources, seq: number, sign
 }
 
 /**
- * Returns the views as `viewsAt` does, for reading: each is made when it is first asked for, of events that were read and
- * checked before this resolves.
+ * As `viewsAt`, for reading: builds each view on first use, from events read and checked before
+ * this resolves.
  * @throws {StoreError} as `viewsAt`
  */
 export async function pastViewsAt(sources: ViewSources, seq: number, signal?: AbortSignal): Promise<Views> {
