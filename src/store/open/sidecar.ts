@@ -4,14 +4,13 @@ import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 
-/** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
 /** Version of the directory layout that this code reads and writes. */
 export const FORMAT_VERSION = 1;
 
 /**
- * What a store is, kept outside the database: whoever finds the database empty or without its CURRENT file can
- * tell a new store from a damaged one. Written once.
+ * Identity of a store, kept outside the database: distinguishes a new store from a damaged one
+ * whose database is empty or lacks CURRENT. Written once.
  */
 export interface Sidecar {
   readonly format: 'imagelog';
@@ -23,7 +22,6 @@ export interface Sidecar {
   readonly created: string;
 }
 
-/** Returns the sidecar of a new store. */
 export function newSidecar(origin: string | undefined, now: number): Sidecar {
   const storeId = randomUUID();
   const created = new Date(now).toISOString();
@@ -35,14 +33,14 @@ export async function writeSidecar(directory: string, sidecar: Sidecar): Promise
   await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
 }
 
-/** Returns the text of the file of a sidecar. */
 export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
   return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
 }
 
 /**
- * Returns the sidecar of a store, or undefined when there is none.
- * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
+ * Reads a store's sidecar; undefined when missing.
+ * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it,
+ *   STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
   const bytes = await readSidecarBytes(directory);
@@ -50,7 +48,7 @@ export async function readSidecar(directory: string): Promise<Sidecar | undefine
 }
 
 /**
- * Returns the bytes of a sidecar, or undefined when it is missing.
+ * Reads the bytes of a sidecar; undefined when missing.
  * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES;
  *   STORE_NOT_WRITABLE, IO_FAILED
  */
@@ -67,7 +65,7 @@ export async function readSidecarBytes(directory: string): Promise<Uint8Array | 
 }
 
 /**
- * Returns the sidecar of a store from its bytes.
+ * Parses a sidecar.
  * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it
  */
 export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
