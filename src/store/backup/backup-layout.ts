@@ -7,10 +7,7 @@ import { StoreError } from '../../errors.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
-  /**
-   * Called as bytes are written. `total` grows while the log is read: event lengths are not known
-   * up front.
-   */
+  /** Called as bytes are written. `total` grows, because event lengths are not known up front. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -40,10 +37,7 @@ export interface RestoreOptions {
   readonly against?: string | readonly string[] | undefined;
   /** Key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
   readonly key?: string | undefined;
-  /**
-   * Called as bytes are read, first to verify the backup, then to write the store; `total` covers
-   * both.
-   */
+  /** Called as bytes are read, first to verify, then to write the store; `total` covers both. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   /** Called for what is worth knowing but no damage: files left by an interrupted run. */
   readonly onNotice?: ((notice: string) => void) | undefined;
@@ -81,18 +75,17 @@ export const BLOB_FOLDER = 'blobs/sha256';
 /** Files being written; exists only while a backup runs, or after one was killed. */
 export const STAGING_FOLDER = '.staging';
 
+/** Path of content in a backup. */
 export function contentPath(digest: Digest): string {
   return `${CONTENT_FOLDER}/${digestHex(digest)}`;
 }
 
+/** Path of a layer file in a backup. */
 export function blobPath(digest: Digest): string {
   return `${BLOB_FOLDER}/${digestHex(digest)}`;
 }
 
-/**
- * Returns the digest of a file name below CONTENT_FOLDER or BLOB_FOLDER; undefined for any other
- * name.
- */
+/** Returns the digest of a file below CONTENT_FOLDER or BLOB_FOLDER; undefined for other names. */
 export function digestOfName(name: string): Digest | undefined {
   const digest = `sha256:${name}`;
   return isDigest(digest) ? digest : undefined;
@@ -111,8 +104,7 @@ const FIXED_PLACES = [
 
 /**
  * Resolves with every folder of a backup, and its sidecar, that is a symbolic link. A link's target
- * is not part of the backup: it may be gone when needed, and removing through it may delete foreign
- * files.
+ * is not part of the backup: it may be gone when needed, or hold foreign files to be removed.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function linksIn(directory: string): Promise<string[]> {
@@ -242,9 +234,7 @@ export async function realPathOf(path: string): Promise<string> {
   }
 }
 
-/**
- * Resolves with why a path cannot be created when it goes through a dangling link; else undefined.
- */
+/** Resolves with why a path through a dangling link cannot be created; else undefined. */
 export async function danglingLink(path: string): Promise<string | undefined> {
   try {
     await realpath(path);

@@ -11,8 +11,8 @@ const TEMPORARY_PREFIX = '.tmp-';
 type FileBytes = Uint8Array | Iterable<Uint8Array>;
 
 /**
- * Replaces the file at `path` atomically, durable on return: readers see the old bytes or the new,
- * even after a crash.
+ * Replaces a file atomically, durable on return: readers see the old or new bytes, even after a
+ * crash.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {
@@ -93,8 +93,7 @@ export function temporaryPath(directory: string): string {
  * Creates `root`, its parents, and `below` it (a path with slashes) where missing; names are
  * durable on return. Directories down to `root` may be links of the user, to another disk; those
  * below must be real, because files in them are written and removed.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something
- *   else
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also for a non-directory below
  */
 export async function makeDurableDirectory(root: string, below = ''): Promise<void> {
   const path = join(root, below);
@@ -342,10 +341,7 @@ export async function readWholeFile(path: string, size: number): Promise<Uint8Ar
   }
 }
 
-/**
- * Resolves with at most `limit` bytes of `file` from its position on. It may be a pipe. Throws
- * Node's errors.
- */
+/** Reads at most `limit` bytes of `file`, which may be a pipe. Throws Node's errors. */
 export async function readAtMost(file: FileHandle, limit: number, chunkBytes = CHUNK_BYTES): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let left = limit;

@@ -101,10 +101,7 @@ export class StagedBlob {
     }
   }
 
-  /**
-   * Ends writing and announces `digest` to `onStaged`. Closes the file: an archive may stage
-   * thousands.
-   */
+  /** Ends writing, closes the file (an archive may stage thousands) and announces `digest`. */
   async finish(digest?: Digest): Promise<void> {
     await this.#close();
     if (digest !== undefined) await this.#onStaged?.(this, digest);
@@ -128,10 +125,7 @@ export class StagedBlob {
     this.#isHere = false;
   }
 
-  /**
-   * Removes the file, unless kept or discarded already. On failure it is left for the next open's
-   * sweep.
-   */
+  /** Removes the file, unless kept or discarded already. Failures are left for the next sweep. */
   async discard(): Promise<void> {
     try {
       await this.#close();
@@ -201,9 +195,7 @@ export class BlobStore {
   readonly #early = new Set<Promise<void>>();
   /** Running `isInOrder` checks, and whether their blob was in use meanwhile. */
   readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
-  /**
-   * Serializes changes: a blob must not be found by one and removed by another at the same time.
-   */
+  /** Serializes changes: one must not find a blob that another is removing. */
   readonly #mutex = new Mutex();
   #isEnding = false;
   #hasEnded = false;
@@ -328,8 +320,7 @@ export class BlobStore {
     this.#looks.add(look);
     try {
       const isThere = await this.#mutex.run(async () => (await sizeOf(this.#path(digest))) !== undefined);
-      // If the blob was unpinned or freed since the check was requested, its removal is queued
-      // behind it.
+      // A blob unpinned or freed since the request has its removal queued behind this check.
       return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
     } catch (error) {
       throw ioFailure(`look for the blob ${digest}`, error);
@@ -338,10 +329,7 @@ export class BlobStore {
     }
   }
 
-  /**
-   * Removes those of `digests` that are neither pinned nor needed. Failures are left for the next
-   * sweep.
-   */
+  /** Removes those of `digests` neither pinned nor needed. Failures are left for the next sweep. */
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#mutex.run(async () => {
       for (const digest of digests) {
@@ -351,9 +339,7 @@ export class BlobStore {
     });
   }
 
-  /**
-   * Removes all staged files and unneeded blobs, which a crash left. Returns the number of blobs.
-   */
+  /** Removes a crash's staged files and unneeded blobs. Returns the number of blobs. */
   async sweep(isNeeded: (digest: Digest) => boolean): Promise<number> {
     await this.discardStaged();
     try {

@@ -31,8 +31,7 @@ interface CheckpointKeeperOptions {
 }
 
 /**
- * Reads a store's checkpoint file, at most one byte more than MAX_NOTE_BYTES; undefined when
- * missing.
+ * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
  * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
@@ -93,10 +92,7 @@ export class CheckpointKeeper {
     if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 
-  /**
-   * Writes a checkpoint of the head. Failures become notices: the events are durable, only a check
-   * is lost.
-   */
+  /** Writes a checkpoint of the head. Failures become notices: they only cost a check. */
   async write(): Promise<void> {
     // An empty store needs no first checkpoint.
     if (this.#options.log.head.seq === 0 && this.#written === undefined) return;
@@ -107,8 +103,7 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Writes a durable checkpoint of the head, signed when there is a signer, and resolves with its
-   * text.
+   * Writes a durable checkpoint of the head, signed if there is a signer; resolves with its text.
    * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   newest(): Promise<string> {
@@ -116,8 +111,7 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Checks the log, then overwrites the file with a checkpoint of the head, even if the file seems
-   * current.
+   * Checks the log, then writes a checkpoint of the head even if the file seems current.
    * @throws {StoreError} as `check` and `newest`
    */
   renew(): Promise<string> {
@@ -129,9 +123,7 @@ export class CheckpointKeeper {
     });
   }
 
-  /**
-   * Returns the text of a checkpoint of the head without writing it; the file's text when current.
-   */
+  /** Returns the text of a checkpoint of the head without writing it; the file's if current. */
   unwritten(): string {
     return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
   }
@@ -181,8 +173,7 @@ export class CheckpointKeeper {
     return beginsWith(this.#options.log, earlier);
   }
 
-  // The file is replaced atomically: an unreadable one was damaged or edited, which must not skip
-  // the check.
+  // The file is replaced atomically, so damage or an edit must not skip the check.
   async #believable(bytes: Uint8Array): Promise<ParsedCheckpoint> {
     const { origin, signer } = this.#options;
     let checkpoint: ParsedCheckpoint;

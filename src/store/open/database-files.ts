@@ -28,8 +28,7 @@ const EVERY_LOG = { logNumber: 0, previousLogNumber: 0 };
 /** Result of `lstat` on a file of the database. */
 export interface DatabaseFile {
   /**
-   * False for what LevelDB must not open: a directory, a pipe, or a link, which it would write
-   * through.
+   * False for what LevelDB must not open: a directory, a pipe, a link (it would write through it).
    */
   readonly isFile: boolean;
   /** Whether it has another hard link, so that overwriting it may harm others. */
@@ -124,9 +123,7 @@ function listedFiles(location: string): ReadonlyMap<string, DatabaseFile> {
   }
 }
 
-/**
- * Returns those of `names` that are existing database files in `location`. Throws Node's errors.
- */
+/** Returns those of `names` that are existing database files. Throws Node's errors. */
 export function databaseFiles(
   location: string,
   names: readonly string[] = readdirSync(location),
@@ -145,10 +142,7 @@ export function databaseFiles(
   return files;
 }
 
-/**
- * Returns the MANIFEST in use and its size: every change to the set of files appends to it or
- * replaces it.
- */
+/** Returns the MANIFEST in use and its size, which every change to the set of files alters. */
 export function databaseState(location: string): string {
   try {
     const bytes = readFile(location, 'CURRENT', MAX_CURRENT_BYTES) ?? new Uint8Array();
@@ -223,8 +217,7 @@ function readFile(location: string, name: string, limitBytes = Number.POSITIVE_I
 
 function readManifest(location: string, name: string): Manifest {
   const { records, damaged, tornAt } = parseRecordFile(readNeeded(location, name));
-  // A crash may leave an unfinished edit at the end of the file; LevelDB refuses any other damage
-  // too.
+  // A crash may leave an unfinished edit at the end; LevelDB refuses any other damage too.
   const [stretch] = damaged;
   const manifest = stretch === undefined ? parseManifest(records.map(({ bytes }) => bytes)) : undefined;
   if (manifest !== undefined) return manifest;
@@ -300,8 +293,7 @@ export function fileGone(location: string, name: string): StoreError {
  * numbers, is not from a crash.
  */
 function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: Manifest): DatabaseFault[] {
-  // LevelDB syncs a log before the MANIFEST names it, and removes it after the MANIFEST names the
-  // next.
+  // LevelDB syncs a log before the MANIFEST names it, and removes it after the next is named.
   const current = `${String(logNumber).padStart(6, '0')}.log`;
   if (logNumber !== 0 && !logs.some(({ name }) => name === current)) {
     const message = `the write-ahead log ${current} is missing, or the MANIFEST lost its end: the last events are lost`;
@@ -323,10 +315,7 @@ function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: 
   return faults;
 }
 
-/**
- * Returns a fault for each gap in the sequence numbers or damaged stretch, with the events lost
- * there.
- */
+/** Returns a fault for each sequence gap or damaged stretch, with the events lost there. */
 function gaps(batches: readonly PlacedBatch[], lastSequence: number): DatabaseFault[] {
   const faults: DatabaseFault[] = [];
   let next: number | undefined;

@@ -26,14 +26,9 @@ interface TableLook {
 /** The state of a database's files. */
 interface DatabaseReport {
   readonly faults: readonly DatabaseFault[];
-  /**
-   * Whether a write-ahead log ends in an unfinished write, from a crash or from damage at its end.
-   */
+  /** Whether a write-ahead log ends in an unfinished write, from a crash or damage. */
   readonly isTorn: boolean;
-  /**
-   * Seq of the last event in a whole batch of a write-ahead log, also behind damage; 0 when there
-   * is none.
-   */
+  /** Seq of the last event in a whole batch of a log, also behind damage; 0 when there is none. */
   readonly lastEvent: number;
   /** The files read; undefined when nothing could be. */
   readonly files?: DatabaseFiles | undefined;
@@ -43,9 +38,7 @@ const EVERY_TABLE: TableLook = { maxTableBytes: Number.POSITIVE_INFINITY };
 /** Attempts to get a report of files that did not change meanwhile. */
 const MAX_TRIES = 10;
 
-/**
- * Returns the tables that an open for writing reads: the newest, except those lately found whole.
- */
+/** Returns the tables that an open for writing reads: the newest, except those known whole. */
 export function newestTables(wholeTables?: WholeTables): TableLook {
   return { maxTableBytes: MAX_TABLE_BYTES_AT_OPEN, wholeTables };
 }

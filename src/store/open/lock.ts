@@ -137,10 +137,7 @@ async function isGone(path: string): Promise<boolean> {
   );
 }
 
-/**
- * Resolves with a value that changes with every write to the store in `directory`: each reaches its
- * log first.
- */
+/** Resolves with a value that changes with every write to the store: each reaches its log first. */
 export async function writtenState(directory: string): Promise<string> {
   const log = join(directory, 'log');
   const names = await readdir(log).catch(() => []);
@@ -161,10 +158,7 @@ export function writerAtWork(directory: string): StoreError {
   return new StoreError('STORE_LOCKED', text, { data: { directory } });
 }
 
-/**
- * Adds the pid of the lock's holder to a STORE_LOCKED error, where known; returns other errors
- * unchanged.
- */
+/** Adds the lock holder's pid, where known, to a STORE_LOCKED error; returns others unchanged. */
 export async function withOwner(directory: string, error: unknown): Promise<unknown> {
   if (!isStoreError(error, 'STORE_LOCKED') || error.data['pid'] !== undefined) return error;
   const owner = await readOwner(directory);
@@ -176,7 +170,7 @@ export async function withOwner(directory: string, error: unknown): Promise<unkn
 }
 
 /**
- * Claims `folder` for one writer on this machine and returns its release. A claim ends with its
+ * Claims `folder` for one writer on this machine; returns its release. A claim ends with its
  * process.
  * @throws {StoreError} STORE_LOCKED, where `what` says what cannot be done; DISK_FULL,
  *   STORE_NOT_WRITABLE, IO_FAILED
@@ -244,9 +238,7 @@ async function readOwner(directory: string): Promise<Owner | undefined> {
   }
 }
 
-/**
- * Directories whose stores this process has open, by device and inode: one may have several paths.
- */
+/** Directories of stores open in this process, by device and inode: paths may be aliases. */
 const claimed = new Set<string>();
 
 /**

@@ -6,9 +6,7 @@ import { eventKey } from '../../log/rows.js';
 import { ioFailure, writeDurableFile } from '../files/files.js';
 import { databaseFiles, readLogs, type WriteAheadLog } from './database-files.js';
 
-/**
- * Attempts to open when LevelDB did not read its write-ahead log: covers a transient disk fault.
- */
+/** Attempts to open when LevelDB did not read its write-ahead log (a transient disk fault). */
 const MAX_TRIES = 2;
 
 /**
@@ -33,8 +31,7 @@ export async function openDatabase(
     const database = await open(location, false);
     if (logs.every(({ lastEvent }) => lastEvent === undefined || hasEvent(database, lastEvent))) return database;
     await database.close();
-    // A crash before they are back loses them; that takes a disk fault and a crash at the same
-    // moment.
+    // A crash before they are back loses them, but needs a disk fault at the same moment.
     await putBack(location, logs);
   }
   const text = `cannot open the log ${location}: LevelDB did not read its write-ahead log, which was put back`;

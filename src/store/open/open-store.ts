@@ -53,8 +53,8 @@ type CheckedOptions = OpenOptions & {
 const SNAPSHOT_EVERY = 50_000;
 
 /**
- * Validates the options of `openStore` and fills in the actor (default `user@host`). Reads and
- * creates nothing.
+ * Validates the options of `openStore` and defaults the actor to `user@host`. Does no I/O on the
+ * store.
  * @throws {TypeError} naming the option that is of the wrong type
  * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin;
  *   ENVELOPE_INVALID when the actor is empty, too long or no Unicode
@@ -88,8 +88,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   };
 }
 
-// What a subscriber throws is an uncaught exception in a later turn, and does not fail the source
-// of the notice.
+// A throwing subscriber causes an uncaught exception later, not a failure of the notifier.
 function subscribed(onNotice: (notice: string) => void): (notice: string) => void {
   const notices$ = new Subject<string>();
   notices$.subscribe(onNotice);
@@ -139,8 +138,7 @@ export async function makeLog(directory: string): Promise<void> {
     const log = await LevelLog.open(making, { createIfMissing: true });
     await log.close();
     await syncFiles(making);
-    // A crash before the rename leaves what the next open removes; after it, an empty log that it
-    // takes over.
+    // A crash before the rename leaves what the next open removes; after it, an empty log.
     await rename(making, location);
     await syncDirectory(directory);
   } catch (error) {
@@ -186,8 +184,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
 }
 
 /**
- * Opens a store as it is now. Writes and locks nothing below its directory: another process may
- * write meanwhile.
+ * Opens a store as it is now, without writes or locks below its directory: writers may continue.
  */
 async function openForReading(path: string, options: CheckedOptions): Promise<EventStore> {
   for (let tries = 1; ; tries++) {
@@ -310,12 +307,10 @@ async function openParts(opening: {
     await snapshots.tidy();
     await blobs.makeDirectories();
     // Remove a crash's leftovers: staged files, and blobs whose event never became durable or whose
-    // removal was pending. A log without events has more likely lost them than needs no blob: leave
-    // its blobs alone.
+    // removal was pending. A log without events has more likely lost them: keep its blobs.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
-    // Events that a crash left after the last checkpoint were just read whole: from here on their
-    // loss would be noticed.
+    // Covers events that a crash left after the last checkpoint, which were just read whole.
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
   const { layers } = options;
@@ -373,8 +368,7 @@ async function openLog(
   }
 }
 
-// LevelDB drops what it cannot read of its write-ahead log and removes the rest of the file: refuse
-// before that.
+// LevelDB drops what it cannot read of its write-ahead log, and the file: refuse before that.
 async function checkBeforeOpening(
   directory: string,
   { origin }: Sidecar,
@@ -383,8 +377,7 @@ async function checkBeforeOpening(
 ): Promise<DatabaseFiles | undefined> {
   const { isTorn, files } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
   if (!isTorn) return files;
-  // A torn end may be damage rather than a crash: the log must then stay as it is, for a rebuild to
-  // salvage.
+  // A torn end may be damage: the log must then stay as it is, for a rebuild to salvage.
   const log = await openLogForReading(directory, files);
   try {
     const { signer, onNotice } = options;

@@ -4,6 +4,7 @@ import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
 
+/** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
 /** Version of the directory layout that this code reads and writes. */
 export const FORMAT_VERSION = 1;
@@ -22,6 +23,7 @@ export interface Sidecar {
   readonly created: string;
 }
 
+/** Returns the sidecar of a new store. */
 export function newSidecar(origin: string | undefined, now: number): Sidecar {
   const storeId = randomUUID();
   const created = new Date(now).toISOString();
@@ -33,6 +35,7 @@ export async function writeSidecar(directory: string, sidecar: Sidecar): Promise
   await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
 }
 
+/** Returns the text of a sidecar's file. */
 export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
   return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
 }

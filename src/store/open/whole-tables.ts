@@ -75,10 +75,7 @@ export class WholeTables {
     this.#isChanged = true;
   }
 
-  /**
-   * Saves the tables used or read by this open, if any is new and the file is writable. The store's
-   * lock must be held.
-   */
+  /** Saves what this open used or read, if new and writable. The store's lock must be held. */
   async write(): Promise<void> {
     if (!this.#isChanged) return;
     const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
@@ -86,9 +83,7 @@ export class WholeTables {
     await replaceHint(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
   }
 
-  /**
-   * Makes the next open reread every table of the store in `directory`, if the file can be removed.
-   */
+  /** Makes the next open reread every table, if the file can be removed. */
   static async forget(directory: string): Promise<void> {
     await rm(join(directory, WHOLE_TABLES_FILE), { force: true }).catch(doWithout);
   }

@@ -14,24 +14,15 @@ export interface VerifyProgress {
 
 /** Options of a verification. */
 export interface VerifyOptions {
-  /**
-   * Texts of checkpoints, signed or not, that the log must contain besides the one in its
-   * directory.
-   */
+  /** Texts of checkpoints, signed or not, that the log must contain besides its own. */
   readonly against?: string | readonly string[] | undefined;
   /** Key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
   readonly key?: string | undefined;
-  /**
-   * Check only the Merkle tree and the checkpoints, from the stored leaf hashes; no record is
-   * decoded.
-   */
+  /** Check only the Merkle tree (from stored leaf hashes) and checkpoints; decode no record. */
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are checked. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-  /**
-   * Called for what is worth knowing but no damage: an interrupted backup, a damaged log set aside
-   * by a rebuild.
-   */
+  /** Called for harmless findings: an interrupted backup, a damaged log set aside by a rebuild. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -225,9 +216,7 @@ export interface SourceIdentity {
  * requested repeatedly and yields in ascending order of seq, index or digest.
  */
 export interface VerifySource {
-  /**
-   * Undefined when the sidecar is missing or damaged; whoever made the source has reported that.
-   */
+  /** Undefined when the sidecar is missing or damaged, which was reported when it was read. */
   readonly identity: SourceIdentity | undefined;
   /** Seq of the last record. */
   readonly size: number;
