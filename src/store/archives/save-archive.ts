@@ -189,9 +189,7 @@ function pin(digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: StoreContext
 
 /** Loads and saves archives, with the shape of the Go package's `Exporter`. */
 export interface Exporter {
-  /**
-   * Loads `input` and writes Docker's messages to `output`, a line per image; none when `quiet`.
-   */
+  /** Loads `input` and writes Docker's messages to `output`, one per image; none when `quiet`. */
   load(input: AsyncIterable<Uint8Array>, output: Writable, quiet: boolean): Promise<void>;
   /** Writes the docker archive of the named images to `output`, and ends it. */
   save(names: readonly string[], output: Writable): Promise<void>;

@@ -47,7 +47,6 @@ import { verifySource } from '../verify/verify.js';
 
 /** Read size for blobs. */
 const READ_CHUNK_BYTES = 256 * 1024;
-/** Size of the largest bundle of entries. */
 const MAX_BUNDLE_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_RECORD_BYTES);
 
 /** Reads the files of a backup. They are untrusted: none is read beyond its maximum size. */
@@ -376,8 +375,7 @@ export interface VerifiedBackup {
 }
 
 /**
- * Verifies the backup in `directory`. `onOpen` is called first, `onBytes` with the size of each
- * read.
+ * Verifies a backup. `onOpen` is called before it is read, `onBytes` with the size of each read.
  * @throws {StoreError} BACKUP_NOT_FOUND, STORE_FORMAT_UNSUPPORTED, IO_FAILED; KEY_INVALID;
  *   CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for one in the options; ABORTED
  */

@@ -360,7 +360,6 @@ class ReadProgress {
     this.#bytes = 0;
   }
 
-  /** Switches from verifying to writing. */
   verified(): void {
     this.#bytes = this.#ofFiles;
   }

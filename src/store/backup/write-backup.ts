@@ -211,14 +211,12 @@ class BackupWriter {
   readonly #folder: BackupFolder;
   readonly #options: BackupOptions;
   readonly #work = new ParallelWork(WRITES_AT_ONCE);
-  /** Sizes of the existing files. */
   readonly #there: Map<string, number>;
   readonly #needed = new Set<string>();
   readonly #written = { files: 0, bytes: 0 };
   readonly #progress = { done: 0, total: 0 };
   #removed = 0;
 
-  /** `there` are the existing files of `folder`. */
   constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
     this.#folder = folder;
     this.#there = there;
@@ -423,7 +421,6 @@ interface ExpectedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly signal: AbortSignal | undefined;
-  /** Called with the size of each chunk. */
   readonly onBytes?: (bytes: number) => void;
   /** Returns the error for a mismatch after `found` bytes. */
   readonly failure: (found: number) => StoreError;
@@ -439,7 +436,7 @@ export async function* checkedBlob(
   for await (const chunk of chunks) {
     throwIfAborted(signal);
     length += chunk.length;
-    // Reading on would not end with a sparse file of a terabyte.
+    // A sparse file of a terabyte would keep this reading.
     if (length > size) break;
     hash.update(chunk);
     yield chunk;

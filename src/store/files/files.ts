@@ -11,8 +11,7 @@ const TEMPORARY_PREFIX = '.tmp-';
 type FileBytes = Uint8Array | Iterable<Uint8Array>;
 
 /**
- * Replaces a file atomically, durable on return: readers see the old or new bytes, even after a
- * crash.
+ * Replaces a file atomically, durable on return: after a crash too, readers see old or new bytes.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {

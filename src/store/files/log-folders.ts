@@ -5,7 +5,7 @@ import { throwIfAborted } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, namesIn, removeDurably, syncDirectory } from './files.js';
 
 /*
- * A log is replaced by renames only. `log.rebuilding` is scratch, `log.rebuilt` is whole and checked.
+ * A log is replaced by renames only. `log.rebuilding` is scratch, `log.rebuilt` whole and checked.
  * The states, in order:
  *
  *   log, log.rebuilding          a crash leaves the old log; the next rebuild removes scratch

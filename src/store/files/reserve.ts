@@ -55,7 +55,7 @@ export class Reserve {
       const free = this.#freeBytes();
       if (free >= LITTLE * this.#wantedBytes()) return;
       const reserved = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
-      // After a crash LevelDB may have more to compact than fits even then.
+      // After a crash LevelDB may have more to write into a table than fits without the reserve.
       if (free + reserved < unwrittenBytes(join(this.#directory, 'log'))) return;
       this.#wasGivenUp ||= reserved > 0;
       rmSync(this.#path, { force: true });

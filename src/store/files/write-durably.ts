@@ -48,7 +48,7 @@ class RunningSync {
     this.#file = file;
   }
 
-  /** Counts `bytes` written and syncs now and then. Throws an earlier sync's failure. */
+  /** Counts `bytes` written and syncs from time to time. Throws an earlier sync's failure. */
   start(bytes: number): void {
     this.#throwFailure();
     this.#unsyncedBytes += bytes;

@@ -77,9 +77,7 @@ export class StagedBlob {
     this.#onStaged = onStaged;
   }
 
-  /**
-   * Creates an empty file at `path`. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
-   */
+  /** Creates an empty file. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
   static async create(path: string, onStaged?: OnStaged): Promise<StagedBlob> {
     try {
       return new StagedBlob(path, await open(path, 'wx'), onStaged);
@@ -454,7 +452,7 @@ export class BlobCleaner {
     fold(page);
     if (candidates.size === 0) return;
     const isNeeded = (digest: Digest): boolean => this.isNeeded(digest);
-    // Requested immediately: whoever checks a blob after the fold queues behind its removal.
+    // Requested immediately, so that later checks of such a blob queue behind its removal.
     this.#running = this.#blobs.removeUnneeded(candidates, isNeeded);
   }
 

@@ -67,9 +67,7 @@ type Submit<Result> = (
   holding: (decide: Decide<Result>) => Decide<HoldingAnswer<Result>>,
 ) => Promise<HoldingAnswer<Result>>;
 
-/**
- * Holds in an external layer store: one for each image with layers, as Docker's store takes them.
- */
+/** Holds in an external layer store: one per image with layers, as Docker's image store does. */
 export class HeldLayers {
   readonly #layers: LayerGetReleaser;
   readonly #held = new Map<ImageId, Layer>();
@@ -137,8 +135,7 @@ export class HeldLayers {
     return result;
   }
 
-  // Only the decision sees which images it creates, after queued deletions. It asks for missing
-  // holds.
+  // Only the decision sees which images it creates, after queued deletions; it asks for holds.
   async #submitHolding<Result>(
     images: readonly HoldingImage[],
     taken: Map<ImageId, Layer>,

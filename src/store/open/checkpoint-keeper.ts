@@ -23,7 +23,6 @@ const WRITTEN_EVERY = 1_000;
 
 interface CheckpointKeeperOptions {
   readonly directory: string;
-  /** Name of the log. */
   readonly origin: string;
   readonly log: Log;
   readonly signer: CheckpointSigner | undefined;
@@ -129,7 +128,7 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Resolves with the text of a checkpoint of an earlier `head`, signed when there is a signer.
+   * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
    * Leaves the file alone.
    * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
    */

@@ -27,16 +27,14 @@ const EVERY_LOG = { logNumber: 0, previousLogNumber: 0 };
 
 /** Result of `lstat` on a file of the database. */
 export interface DatabaseFile {
-  /**
-   * False for what LevelDB must not open: a directory, a pipe, a link (it would write through it).
-   */
+  /** False for what LevelDB must not open: directories, pipes, and links, which it would follow. */
   readonly isFile: boolean;
   /** Whether it has another hard link, so that overwriting it may harm others. */
   readonly isShared: boolean;
   readonly size: number;
   /** Last change of status (ctime) in milliseconds of Unix time, which cannot be set. */
   readonly changedAt: number;
-  /** Changes with every change that the file system saw. */
+  /** Different after every change that the file system saw. */
   readonly version: string;
 }
 

@@ -19,8 +19,8 @@ async function readBootId(): Promise<string> {
 }
 
 /**
- * Returns an identifier of the process that survives pid reuse: boot, pid namespace and start time.
- * Undefined when no such process runs, or where the system does not say.
+ * Returns an identifier of the process, unique across pid reuse: boot, pid namespace and start
+ * time. Undefined when no such process runs, or where the system does not say.
  */
 export async function processIdentity(pid: number): Promise<string | undefined> {
   try {
@@ -78,8 +78,8 @@ function hex(number: bigint): string {
 }
 
 /**
- * Returns when no process has the database at `location` open. Without a lock file nobody can;
- * LevelDB is then not asked, since it would create one, in the wrong folder or through a link.
+ * Returns when no process has the database at `location` open. LevelDB is not asked when there is
+ * no lock file: then none can, and LevelDB would create one, in the wrong folder or through a link.
  * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
  */
 export async function checkFree(location: string): Promise<void> {
@@ -97,7 +97,7 @@ export const OWNER_FILE = 'owner.json';
 interface Owner {
   readonly pid: number;
   readonly host: string;
-  /** Identifier that survives pid reuse; undefined where the system has none. */
+  /** Unique across pid reuse; undefined where the system does not say. */
   readonly process?: string | undefined;
 }
 
@@ -117,8 +117,8 @@ function doWithout(): void {
 }
 
 /**
- * Resolves with whether the last writer closed the store, unless another running process claims it.
- * A crashed owner claims nothing, whoever got its pid since.
+ * Resolves with whether the last writer closed the store; throws while another running process
+ * claims it. A claim ends with its process, even if the pid is reused.
  * @throws {StoreError} STORE_LOCKED
  */
 export async function refuseSecondOwner(directory: string): Promise<{ readonly wasClosed: boolean }> {
@@ -170,8 +170,7 @@ export async function withOwner(directory: string, error: unknown): Promise<unkn
 }
 
 /**
- * Claims `folder` for one writer on this machine; returns its release. A claim ends with its
- * process.
+ * Claims `folder` for one writer on this machine; returns the release. Claims end with the process.
  * @throws {StoreError} STORE_LOCKED, where `what` says what cannot be done; DISK_FULL,
  *   STORE_NOT_WRITABLE, IO_FAILED
  */
@@ -181,7 +180,7 @@ export async function claimFolder(folder: string, what: string): Promise<() => P
   const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
   try {
     await writeFile(temporary, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600 });
-    // A link appears atomically: nobody reads half an owner.
+    // A link appears atomically, so a half-written owner is never read.
     while (!(await isLinked(temporary, path))) {
       const other = await readOwner(folder);
       if (other !== undefined && (await isRunning(other))) {

@@ -53,8 +53,7 @@ type CheckedOptions = OpenOptions & {
 const SNAPSHOT_EVERY = 50_000;
 
 /**
- * Validates the options of `openStore` and defaults the actor to `user@host`. Does no I/O on the
- * store.
+ * Validates the options of `openStore`; the actor defaults to `user@host`. Does no file I/O.
  * @throws {TypeError} naming the option that is of the wrong type
  * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin;
  *   ENVELOPE_INVALID when the actor is empty, too long or no Unicode
@@ -183,9 +182,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
   }
 }
 
-/**
- * Opens a store as it is now, without writes or locks below its directory: writers may continue.
- */
+/** Opens a store as it is now; writes and locks nothing in it. Writers may continue. */
 async function openForReading(path: string, options: CheckedOptions): Promise<EventStore> {
   for (let tries = 1; ; tries++) {
     const before = await writtenState(path);

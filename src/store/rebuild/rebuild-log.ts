@@ -29,7 +29,7 @@ import { WholeTables } from '../open/whole-tables.js';
 import { NotAFile, readRegularFile, removeDurably } from '../files/files.js';
 import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
 
-/** What is known of a database's events, each checked by itself. */
+/** Findings on a database's events, each checked separately. */
 interface ExaminedLog {
   /** Seq of the last whole event. */
   readonly last: number;
@@ -37,7 +37,6 @@ interface ExaminedLog {
   readonly lost: readonly SeqRange[];
   /** Seq of the event that must end the last event's transaction. */
   readonly end: number;
-  /** Content that the events name. */
   readonly named: NamedContent;
 }
 
@@ -85,7 +84,6 @@ function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string 
   return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
 }
 
-/** The error for a log with unrecoverable events. */
 function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>, cause?: unknown): StoreError {
   return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`, {
     cause,
@@ -110,7 +108,7 @@ function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
   try {
     return parseEventRow(row, seqOfKey(key));
   } catch (error) {
-    // It is one of those that are lost.
+    // Counted as lost.
     if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
     throw error;
   }
@@ -222,7 +220,7 @@ export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options:
   }
 }
 
-/** Whether LevelDB opens a copy of the log, and has every event in it. */
+/** Whether LevelDB opens a copy of the log and has every event in it. */
 async function isWholeCopy(folders: LogFolders, expected: number, options: RebuildOptions): Promise<boolean> {
   const copy = join(folders.working, 'copy');
   await copyLog(folders.log, copy, copyProgress(options), options.signal);

@@ -38,9 +38,7 @@ export interface RebuildResult {
   readonly events: number;
   /** Root of their tree. */
   readonly root: Uint8Array;
-  /**
-   * `kept`: LevelDB had all events. `salvaged`: LevelDB's repair found them, for a new database.
-   */
+  /** `kept`: LevelDB had all events. `salvaged`: its repair found them, for a new database. */
   readonly log: 'kept' | 'salvaged';
   /** Path of the damaged log, kept for inspection; when salvaged. */
   readonly damagedLog?: string | undefined;
@@ -119,7 +117,7 @@ export class StoreRebuild {
     } catch (error) {
       // The caller's own error says nothing about the log: pass it through.
       if (thrown.length > 0) throw thrown[0];
-      // Writers wait, so no event can turn up. If this fails too, the next append says so.
+      // Writers wait, so no event can turn up. If this fails too, the next append reports it.
       if (isStoreError(error, 'LOG_FAILED')) await log.recover().catch(() => undefined);
       throw error;
     }

@@ -56,7 +56,7 @@ export class NamedContent {
   }
 }
 
-/** What a check of content or blobs needs beside the source. */
+/** What a check of content or blobs needs besides the source. */
 export interface Belief {
   /** False when an event is lost, which may have named or erased unaccounted content. */
   readonly isWhole: boolean;

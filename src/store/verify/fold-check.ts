@@ -50,7 +50,7 @@ async function digestOfView(encode: ViewEncoder): Promise<string> {
   return hash.update(out.take()).digest('hex');
 }
 
-/** Views that a third party folded from the events up to `seq`. */
+/** Views folded elsewhere from the events up to `seq`. */
 export interface ViewClaim {
   readonly seq: number;
   readonly place: string;

@@ -23,7 +23,6 @@ class PairSums {
   readonly #high = new Uint32Array(GROUPS);
   readonly #counts = new Float64Array(GROUPS);
 
-  /** Adds the pair with this key. */
   add(key: Uint8Array): void {
     const group = groupOfKey(key);
     this.#low[group] = (this.#low[group] as number) + hashed(key, LOW_SALT);
@@ -45,7 +44,7 @@ class PairSums {
   }
 }
 
-/** Returns the group of the pair with this key: that of its subject. */
+/** Groups pairs by subject. */
 function groupOfKey(key: Uint8Array): number {
   // After the kinds of row and of subject, these are bytes of a hash.
   return (((key[2] ?? 0) << 8) | (key[3] ?? 0)) % GROUPS;

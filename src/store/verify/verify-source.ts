@@ -120,12 +120,12 @@ export interface Violation {
   readonly found?: string | number | undefined;
 }
 
-/** Records a violation. */
+/** Receives a violation. */
 export type Report = (violation: Violation) => void;
 
 /** Context of each pass over a source. */
 export interface Reading {
-  /** Takes the source's own findings: unreadable rows or files, unknown names. */
+  /** Receives the source's own findings: unreadable rows or files, unknown names. */
   readonly report: Report;
   readonly signal?: AbortSignal | undefined;
 }
@@ -247,8 +247,8 @@ export interface VerifySource {
   readonly damagedLogs?: readonly string[] | undefined;
 
   /**
-   * Whether a blob is missing or unneeded only because a writer continued after the source's
-   * moment. Absent where nobody writes.
+   * Whether a blob is missing or unneeded only because of a write after the source's moment. Absent
+   * where there is no writer.
    */
   isInFlight?(digest: Digest): Promise<boolean>;
 }

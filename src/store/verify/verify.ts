@@ -87,8 +87,9 @@ function claimOf(
 /**
  * Resolves with all faults of a source in the order found; empty when it is sound. Memory: 256
  * records, one content or snapshot, the views of the events, and 32 bytes per content.
- * @throws what the source throws when nothing more can be read; KEY_INVALID; CHECKPOINT_INVALID,
- *   CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint that the caller gave; ABORTED
+ *
+ * Throws the source's error when nothing more can be read; KEY_INVALID; CHECKPOINT_INVALID,
+ * CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint that the caller gave; ABORTED.
  */
 export async function verifySource(source: VerifySource, options: VerifyOptions = {}): Promise<Violation[]> {
   const violations: Violation[] = [];
@@ -125,7 +126,7 @@ async function verifyTree(
 }
 
 /**
- * Full verification: one pass over the records, which also collects what the rest must be, then one
+ * Full verification: one pass over the records, which collects what to expect of the rest, then one
  * over each of the rest.
  */
 class Verification {
