@@ -16,15 +16,14 @@ import type { StoreContext } from '../context.js';
 import { StoreReader } from '../images.js';
 import type { LoadOptions, LoadResult } from '../store.js';
 
-/** Bytes of a chunk that is read from an archive file: with 64 KiB a load takes half as long again. */
+/** Read size for archive files: with 64 KiB a load takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Returns the archive file at `path`. It is opened when its first byte is asked for, and closed with the iterator;
- * the bytes fail with the same errors.
- *
- * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory, IO_FAILED when it
- *   cannot be read
+ * Returns the archive file at `path`. It is opened on the first read and closed with the iterator;
+ * reads throw the same errors.
+ * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory,
+ *   IO_FAILED when it cannot be read
  */
 export async function archiveFileSource(
   path: string,
@@ -49,7 +48,7 @@ async function* readFile(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The archive is the caller's file, so that it may not be read says nothing about the store. */
+/** The archive is the caller's file: a permission error says nothing about the store. */
 function readFailure(path: string, error: unknown): StoreError {
   const code = systemCode(error);
   const options = { cause: error, data: { path, systemCode: code } };
@@ -61,7 +60,7 @@ function readFailure(path: string, error: unknown): StoreError {
 type LoadOutcome = Omit<LoadResult, 'seq'>;
 type LoadCommand = Pick<Command<LoadOutcome>, 'decide' | 'origin' | 'committed'>;
 
-/** Reads an archive and makes all it holds part of the store in one transaction, or none of it. */
+/** Loads an archive in one atomic transaction. */
 export async function loadArchive(
   source: AsyncIterable<Uint8Array> | string,
   options: LoadOptions,
@@ -107,9 +106,9 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
   const staged = layerPlace === 'own' ? stagedBlobs(contents) : [];
   for (const { digest } of staged) blobs.pin(digest);
   try {
-    // Also those that are needed already: a file that was lost comes back with its archive.
+    // Even those needed already: this restores a lost file.
     await blobs.keep(staged);
-    // Blobs are durable from here. A crash before the append leaves files that no event names, for the sweep.
+    // Blobs are durable from here: a crash before the append leaves files for the sweep.
     let seq: number | undefined;
     const committed = (lastSeq: number): void => {
       seq = lastSeq;
@@ -129,19 +128,19 @@ function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   };
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) keep(staged);
-    // A second manifest of an image may have the same layers in another compression.
+    // Another manifest of an image may have the same layers in another compression.
     for (const { staged } of manifests) staged.forEach(keep);
   }
   return [...byDigest.values()];
 }
 
-// The archive reader gives back the very files that the blob store opened for it.
+// The archive reader returns the very files that the blob store opened for it.
 function ownFile({ file, blob }: StagedLayer): StagedBlob {
   if (file instanceof StagedBlob) return file;
   throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
 }
 
-/** Submits the load with a hold on the layers of each new image, where layers are kept elsewhere. */
+/** Submits the load, holding the layers of each new image where layers are external. */
 async function submitHolding(
   contents: ArchiveContents,
   { heldLayers, views, writer }: StoreContext,

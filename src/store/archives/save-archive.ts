@@ -16,15 +16,15 @@ import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durabl
 import type { StoreContext } from '../context.js';
 import { StoreReader } from '../images.js';
 
-/** The images that names stand for, and the references to write with them. */
+/** Resolved images, and the references to write with them. */
 interface NamedImages {
   readonly images: ReadonlySet<ImageId>;
   readonly references: ReadonlyMap<string, ReferenceEntry>;
 }
 
 /**
- * Returns what `names` stand for, each as Docker reads it: a full id, a reference, a repository without a tag (all its
- * tags), or the beginning of an id. Names by id bring no references.
+ * Resolves `names` as Docker does: a full id, a reference, a repository without a tag (all its
+ * tags), or an id prefix. Names by id bring no references.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 function namedImages(names: readonly string[], store: Pick<EventStore, 'search'>, views: Views): NamedImages {
@@ -84,10 +84,10 @@ function parsedOrUndefined(name: string): ReturnType<typeof parseReference> | un
   }
 }
 
-/** Bytes that are read ahead while others are written: without them, a save to a write stream waits for each by turns. */
+/** Read-ahead: without it, reads and writes to a stream alternate. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** Returns the archive of the named images as a stream. Its blobs are pinned until the stream ends. */
+/** Returns the archive of the named images as a stream; their blobs stay pinned until it ends. */
 export function saveArchive(names: readonly string[], options: SaveOptions, context: StoreContext): Readable {
   const { chunks, unpin } = pinnedArchive(names, options, context);
   return Readable.from(chunks, { objectMode: false, highWaterMark: READ_AHEAD_BYTES }).once('close', unpin);
@@ -110,8 +110,8 @@ export async function saveArchiveTo(
 }
 
 /**
- * What is written is settled before the first byte: blobs are pinned, so that a deletion meanwhile takes nothing from it;
- * they go after that.
+ * Contents are fixed before the first byte: blobs are pinned, so a deletion meanwhile takes nothing
+ * away; it takes effect afterwards.
  */
 function pinnedArchive(
   names: readonly string[],
@@ -177,25 +177,25 @@ function blobsOf(images: readonly SavedImage[]): Set<Digest> {
   return digests;
 }
 
-/** Returns what lets go of them again. */
+/** Pins blobs; returns the function that unpins them. */
 function pin(digests: ReadonlySet<Digest>, { blobs, isBlobNeeded }: StoreContext): () => void {
   for (const digest of digests) blobs.pin(digest);
   return () => {
     for (const digest of digests) blobs.unpin(digest);
-    // Removal reports nothing: what cannot be removed waits for the next open's sweep.
+    // Never rejects: what cannot be removed waits for the next open's sweep.
     void blobs.removeUnneeded(digests, isBlobNeeded);
   };
 }
 
 /** Loads and saves archives, with the shape of the Go package's `Exporter`. */
 export interface Exporter {
-  /** Loads the archive `input` and writes what Docker says of it to `output`, a line for each image; nothing when `quiet`. */
+  /** Loads `input` and writes Docker's messages to `output`, one per image; none when `quiet`. */
   load(input: AsyncIterable<Uint8Array>, output: Writable, quiet: boolean): Promise<void>;
   /** Writes the docker archive of the named images to `output`, and ends it. */
   save(names: readonly string[], output: Writable): Promise<void>;
 }
 
-/** Returns the exporter of a store. Its methods throw what `load` and `save` of the store throw. */
+/** Returns the exporter of a store. Its methods throw what the store's `load` and `save` throw. */
 export function createExporter(store: Pick<EventStore, 'load' | 'save'>): Exporter {
   return {
     async load(input, output, quiet) {

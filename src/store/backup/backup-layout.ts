@@ -5,46 +5,46 @@ import { ioFailure, makeDurableDirectory, namesIn, systemCode } from '../files/f
 import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
 
-/** How a backup is written. */
+/** Options of a backup. */
 export interface BackupOptions {
-  /** Called as bytes are written. `total` grows while the log is read, as nobody knows before how long its events are. */
+  /** Called as bytes are written. `total` grows, because event lengths are not known up front. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a backup came to. Sizes are bytes. */
+/** Result of a backup. Sizes are bytes. */
 export interface BackupReport {
   /** Absolute path of the backup. */
   readonly directory: string;
   readonly storeId: string;
-  /** Events of the backup: those up to the head when it began. */
+  /** Events in the backup: those up to the head when it began. */
   readonly events: number;
   /** Text of its checkpoint. */
   readonly checkpoint: string;
-  /** Files that were written: what the backup before had is not written again. */
+  /** Files written; those of the previous backup are not rewritten. */
   readonly filesWritten: number;
   readonly bytesWritten: number;
-  /** Files that were removed: tiles that are full by now, and what the store no longer has. */
+  /** Files removed: partial tiles that are full by now, and what the store no longer has. */
   readonly filesRemoved: number;
   /** All files of the backup. */
   readonly files: number;
   readonly bytes: number;
 }
 
-/** How a backup is restored. */
+/** Options of a restore. */
 export interface RestoreOptions {
-  /** Texts of checkpoints that the backup must contain, beside its own; signed or not. */
+  /** Texts of checkpoints, signed or not, that the backup must contain besides its own. */
   readonly against?: string | readonly string[] | undefined;
-  /** The key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
+  /** Key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
   readonly key?: string | undefined;
-  /** Called as bytes are read, first to verify the backup and then to write the store; `total` is of both. */
+  /** Called as bytes are read, first to verify, then to write the store; `total` covers both. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
-  /** Called with what is no damage but should be known: an interrupted run left files. */
+  /** Called for what is worth knowing but no damage: files left by an interrupted run. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a restore brought. */
+/** Result of a restore. */
 export interface RestoreReport {
   /** Absolute path of the store. */
   readonly directory: string;
@@ -52,7 +52,7 @@ export interface RestoreReport {
   /** The log's name in checkpoints. */
   readonly origin: string;
   readonly events: number;
-  /** Text of the checkpoint that the store has now. */
+  /** Text of the store's new checkpoint. */
   readonly checkpoint: string;
   /** Layer files and their bytes. */
   readonly blobs: number;
@@ -60,38 +60,38 @@ export interface RestoreReport {
 }
 
 /*
- * Where things stand below the directory of a backup. `checkpoint` and `tile/` are those of C2SP tlog-tiles; the sidecar
- * has the name that it has in a store.
+ * Paths below the directory of a backup. `checkpoint` and `tile/` are those of C2SP tlog-tiles; the
+ * sidecar has the same name as in a store.
  */
 
-/** The text that commits to the events of the backup: without it there is no backup yet. */
+/** Commits to the events of the backup; without it the backup is not finished. */
 export const CHECKPOINT_PATH = 'checkpoint';
-/** What holds tiles and bundles of entries. */
+/** Tiles and bundles of entries. */
 export const TILE_FOLDER = 'tile';
-/** What holds image configs, manifests and indexes. */
+/** Image configs, manifests and indexes. */
 export const CONTENT_FOLDER = 'content/sha256';
-/** What holds layer files. */
+/** Layer files. */
 export const BLOB_FOLDER = 'blobs/sha256';
-/** What holds files that are being written, while a backup runs; one that was killed leaves it. */
+/** Files being written; exists only while a backup runs, or after one was killed. */
 export const STAGING_FOLDER = '.staging';
 
-/** Returns the path of content in a backup. */
+/** Path of content in a backup. */
 export function contentPath(digest: Digest): string {
   return `${CONTENT_FOLDER}/${digestHex(digest)}`;
 }
 
-/** Returns the path of a layer file in a backup. */
+/** Path of a layer file in a backup. */
 export function blobPath(digest: Digest): string {
   return `${BLOB_FOLDER}/${digestHex(digest)}`;
 }
 
-/** Returns the digest that the name of a file below CONTENT_FOLDER or BLOB_FOLDER stands for; undefined for a name that none has. */
+/** Returns the digest of a file below CONTENT_FOLDER or BLOB_FOLDER; undefined for other names. */
 export function digestOfName(name: string): Digest | undefined {
   const digest = `sha256:${name}`;
   return isDigest(digest) ? digest : undefined;
 }
 
-/** What stands in a backup whatever store it is of, from the top down. */
+/** Paths that every backup has, parents first. */
 const FIXED_PLACES = [
   SIDECAR_FILE,
   STAGING_FOLDER,
@@ -103,8 +103,8 @@ const FIXED_PLACES = [
 ] as const;
 
 /**
- * Resolves with the path of each folder of a backup, and of its sidecar, that is a link. What it leads to is not part of the backup: it may be
- * gone when the backup is needed, and files of somebody else may be removed through it.
+ * Resolves with every folder of a backup, and its sidecar, that is a symbolic link. A link's target
+ * is not part of the backup: it may be gone when needed, or hold foreign files to be removed.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function linksIn(directory: string): Promise<string[]> {
@@ -123,7 +123,7 @@ async function isLink(path: string): Promise<boolean> {
   }
 }
 
-/** Runs work side by side, as much as the system's threads can take, and tells the first failure. */
+/** Runs work concurrently, limited by the system's threads, and throws the first failure. */
 export class ParallelWork {
   readonly #limit: number;
   readonly #running = new Set<Promise<void>>();
@@ -133,7 +133,7 @@ export class ParallelWork {
     this.#limit = limit;
   }
 
-  /** Starts `work` when there is room; resolves then. Throws what work that was started before failed with. */
+  /** Resolves once `work` was started, when there is room. Throws failures of earlier work. */
   async start(work: () => Promise<void>): Promise<void> {
     while (this.#running.size >= this.#limit) await Promise.race(this.#running);
     this.#throwFailure();
@@ -159,7 +159,7 @@ export class ParallelWork {
   }
 }
 
-/** The store that is backed up. */
+/** The store to back up. */
 interface BackedUpStore {
   readonly directory: string;
   readonly sidecar: Sidecar;
@@ -168,9 +168,10 @@ interface BackedUpStore {
 }
 
 /**
- * Resolves with the absolute path of the directory that the backup of `store` goes to, made when it was missing.
- * @throws {StoreError} BACKUP_FOREIGN when it holds a backup of another store; FILE_EXISTS when it holds something else, or lies
- *   in the store itself; SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ * Resolves with the absolute path of the target directory, created when missing.
+ * @throws {StoreError} BACKUP_FOREIGN when it holds a backup of another store; FILE_EXISTS when it
+ *   holds something else, or lies in the store itself; SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED,
+ *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
  */
 export async function needTarget(target: string, store: BackedUpStore): Promise<string> {
   const directory = resolve(target);
@@ -185,7 +186,7 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   }
   const sidecarBytes = await readSidecarBytes(directory);
   if (sidecarBytes === undefined) {
-    // A first backup that was killed has its place for staged files and nothing else.
+    // A killed first backup leaves only the staging folder.
     const isNew = names.every((name) => name === STAGING_FOLDER);
     const around = isNew ? await enclosure(directory) : undefined;
     if (around !== undefined) throw targetTaken(directory, around);
@@ -210,19 +211,19 @@ function needSameStore(directory: string, bytes: Uint8Array, { sidecar, sidecarB
   );
 }
 
-// A backup in the store would be lost with it, and a store in the backup would be taken for part of it.
+// A backup in the store would be lost with it, and a store in the backup would pass for part of it.
 async function refuseStoreItself(directory: string, storeDirectory: string): Promise<void> {
   const [target, store] = [await realPathOf(directory), await realPathOf(storeDirectory)];
   if (isWithin(target, store)) throw targetTaken(directory, `it lies in the store ${storeDirectory}`);
 }
 
-/** Whether `path` is `folder` or below it; both are real. */
+/** Whether `path` is `folder` or below it; both are real paths. */
 export function isWithin(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && resolve(folder, way) === resolve(path));
 }
 
-/** Resolves with the path that `path` has when links are followed, also when its end does not exist yet. */
+/** Resolves with `path` with links followed, even when its end does not exist yet. */
 export async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -233,7 +234,7 @@ export async function realPathOf(path: string): Promise<string> {
   }
 }
 
-/** Resolves with why a path cannot be made, when it goes through a dangling link; else undefined. */
+/** Resolves with why a path through a dangling link cannot be created; else undefined. */
 export async function danglingLink(path: string): Promise<string | undefined> {
   try {
     await realpath(path);
@@ -247,8 +248,8 @@ export async function danglingLink(path: string): Promise<string | undefined> {
 }
 
 /**
- * Resolves with why a directory cannot be used: it lies in a store or a backup; else undefined.
- * What is put there would be lost with the store, or reported as damage to it.
+ * Resolves with why a directory inside a store or a backup cannot be used, else undefined: its
+ * files would be lost with the store, or reported as damage to it.
  */
 export async function enclosure(directory: string): Promise<string | undefined> {
   const below = await realPathOf(directory);
@@ -260,7 +261,7 @@ export async function enclosure(directory: string): Promise<string | undefined> 
   return undefined;
 }
 
-// A folder that may not be searched, such as `/var/log`, does not count as part of a store.
+// A folder without search permission, such as `/var/log`, does not count as part of a store.
 async function isFound(path: string): Promise<boolean> {
   try {
     await stat(path);
@@ -271,12 +272,12 @@ async function isFound(path: string): Promise<boolean> {
   }
 }
 
-/** Resolves with the names in a directory; undefined when there is none of its name. */
+/** Resolves with the names in a directory; undefined when it does not exist. */
 export function namesBelow(directory: string): Promise<string[] | undefined> {
   return namesIn(directory, ['ENOENT', 'ENOTDIR']);
 }
 
-/** Whether `path`, or something above it, is there and no directory. */
+/** Whether `path`, or an ancestor of it, exists and is no directory. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return !(await stat(path)).isDirectory();

@@ -45,25 +45,25 @@ import {
 import { treePaths } from './backup-tiles.js';
 import { verifySource } from '../verify/verify.js';
 
-/** Bytes of a chunk that is read from a blob. */
+/** Read size for blobs. */
 const READ_CHUNK_BYTES = 256 * 1024;
-/** Bytes of the largest bundle of entries. */
 const MAX_BUNDLE_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_RECORD_BYTES);
 
-/** Reads the files of a backup, which somebody else may have changed: none is taken into memory that is larger than it can be. */
+/** Reads the files of a backup. They are untrusted: none is read beyond its maximum size. */
 export class BackupReader {
   readonly directory: string;
   readonly #onBytes: (bytes: number) => void;
 
-  /** Reads below `directory`; `onBytes` is called with each number of bytes that was read. */
+  /** Reads below `directory`; `onBytes` is called with the size of each read. */
   constructor(directory: string, onBytes: (bytes: number) => void = () => undefined) {
     this.directory = directory;
     this.#onBytes = onBytes;
   }
 
   /**
-   * Resolves with the bytes of a file of at most `limit` bytes.
-   * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger; IO_FAILED, STORE_NOT_WRITABLE
+   * Reads a file of at most `limit` bytes.
+   * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger; IO_FAILED,
+   *   STORE_NOT_WRITABLE
    */
   async file(path: string, limit: number): Promise<Uint8Array> {
     const size = await this.size(path);
@@ -77,7 +77,7 @@ export class BackupReader {
   }
 
   /**
-   * Resolves with the hashes of a tile.
+   * Reads the hashes of a tile.
    * @throws {StoreError} BACKUP_INVALID when its file is missing or of another size; IO_FAILED
    */
   async tile(tile: Tile): Promise<Uint8Array> {
@@ -89,7 +89,7 @@ export class BackupReader {
   }
 
   /**
-   * Resolves with the records of a bundle, as many as it has.
+   * Reads the records of a bundle, as many as it has.
    * @throws {StoreError} BACKUP_INVALID when its file is missing, cut short or too large; IO_FAILED
    */
   async records(index: number, width: number): Promise<Uint8Array[]> {
@@ -102,7 +102,7 @@ export class BackupReader {
     }
   }
 
-  /** Gives the bytes of a file in chunks, as they are. @throws {StoreError} IO_FAILED */
+  /** Streams a file unchecked. @throws {StoreError} IO_FAILED */
   async *chunks(path: string): AsyncGenerator<Uint8Array> {
     try {
       const file = await openRegularFile(join(this.directory, path));
@@ -118,7 +118,7 @@ export class BackupReader {
   }
 
   /**
-   * Resolves with the size of a file; undefined when there is none. A link is no file: what it leads to is not part of the backup.
+   * Resolves with the size of a file; undefined when missing or a link (not part of the backup).
    * @throws {StoreError} BACKUP_INVALID when something else has its name; IO_FAILED
    */
   async size(path: string): Promise<number | undefined> {
@@ -134,7 +134,7 @@ export class BackupReader {
     });
   }
 
-  /** Resolves with the paths of all that is no directory below a folder, with slashes and sorted; none when there is no such folder. */
+  /** Resolves with the sorted paths of all non-directories below a folder, which may be missing. */
   async paths(folder: string): Promise<string[]> {
     return this.#reading(folder, async () => {
       try {
@@ -165,7 +165,10 @@ function invalid(path: string, why: string, cause?: unknown): StoreError {
   return new StoreError('BACKUP_INVALID', `the file ${path} of the backup ${why}`, { cause, data: { path } });
 }
 
-/** Whether `directory` holds a backup, whole or not: of a store, only what it shares with a backup may be left when its log is lost. */
+/**
+ * Whether `directory` holds a backup, whole or not. A store that lost its log may be left with only
+ * what it shares with a backup.
+ */
 export async function isBackup(directory: string): Promise<boolean> {
   const names = new Set((await namesBelow(directory)) ?? []);
   if (names.has('log')) return false;
@@ -175,9 +178,10 @@ export async function isBackup(directory: string): Promise<boolean> {
 }
 
 /**
- * Resolves with the backup in `directory` as something to be verified. What is wrong with its checkpoint and its sidecar is
- * reported at once; `onBytes` is called with each number of bytes that was read.
- * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished; IO_FAILED
+ * Opens the backup in `directory` as a verification source. Faults of its checkpoint and sidecar
+ * are reported at once; `onBytes` is called with the size of each read.
+ * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished;
+ *   IO_FAILED
  */
 async function openBackupSource(
   directory: string,
@@ -206,8 +210,8 @@ async function openBackupSource(
 }
 
 /**
- * Returns the tree size to verify: that of the checkpoint, or of the largest bundle without one.
- * Capped near the bundles that are there, because every missing tile is looked up and reported.
+ * Returns the tree size to verify: the checkpoint's, or without one that of the largest bundle.
+ * Capped near the existing bundles, because every missing tile is looked up and reported.
  */
 function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | undefined): number {
   let [size, bundles] = [0, 0];
@@ -220,13 +224,13 @@ function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | unde
   return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
-/** A backup, read file by file: what its checkpoint commits to, and the content and blobs that it has. */
+/** A backup, read file by file: what its checkpoint commits to, and its content and blobs. */
 export class BackupSource implements VerifySource {
   readonly reader: BackupReader;
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
-  /** A run is under way or was interrupted: files of another state may be there too. */
+  /** A run is under way or was interrupted: files of another state may exist too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
@@ -246,7 +250,7 @@ export class BackupSource implements VerifySource {
     this.isUnfinished = isUnfinished;
   }
 
-  /** What `contents` gave last: the content of the checkpoint's state and nothing else. */
+  /** The last result of `contents`: exactly the content of the checkpoint's state. */
   get content(): ReadonlySet<Digest> {
     return this.#content;
   }
@@ -326,7 +330,7 @@ export class BackupSource implements VerifySource {
   }
 }
 
-/** Resolves with what `read` gives; with undefined when the file cannot be read, which is reported. */
+/** Resolves with the result of `read`; reports a file that cannot be read, and gives undefined. */
 async function reported<Result>(
   place: string,
   { report }: Reading,
@@ -363,18 +367,17 @@ function violation(code: ViolationCode, place: string, error: unknown): Violatio
   return { code, place, message: error.message };
 }
 
-/** A backup that was verified. */
+/** A backup after verification. */
 export interface VerifiedBackup {
   readonly source: BackupSource;
-  /** Everything that is wrong with it; empty when nothing is. */
+  /** All faults; empty when it is sound. */
   readonly violations: readonly Violation[];
 }
 
 /**
- * Resolves with the backup in `directory` and what is wrong with it. `onOpen` is called before it is read, `onBytes` with each number
- * of bytes that was read.
- * @throws {StoreError} BACKUP_NOT_FOUND, STORE_FORMAT_UNSUPPORTED, IO_FAILED; KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
- *   SIGNATURE_INVALID for a checkpoint in the options; ABORTED
+ * Verifies a backup. `onOpen` is called before it is read, `onBytes` with the size of each read.
+ * @throws {StoreError} BACKUP_NOT_FOUND, STORE_FORMAT_UNSUPPORTED, IO_FAILED; KEY_INVALID;
+ *   CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for one in the options; ABORTED
  */
 export async function verifyBackup(
   directory: string,

@@ -16,16 +16,16 @@ import { HASH_BYTES } from '../../model/digest.js';
 
 interface TreeFilesOptions {
   readonly log: Log;
-  /** The tree that is backed up. */
+  /** Head of the tree to back up. */
   readonly head: Head;
-  /** Leaves of the tree of the backup before, 0 without one. What that one had full is only looked at for its size. */
+  /** Leaves in the previous backup, 0 without one. Of its full files only the size is checked. */
   readonly knownSize: number;
-  /** Sizes of the files that are there. */
+  /** Sizes of the existing files. */
   readonly files: ReadonlyMap<string, number>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Gives the path of every tile and bundle in the backup of a tree of `size` leaves. */
+/** Yields the path of every tile and bundle in the backup of a tree of `size` leaves. */
 export function* treePaths(size: number): Generator<string> {
   for (const tile of tilesOfTree(size)) {
     yield tilePath(tile);
@@ -34,9 +34,9 @@ export function* treePaths(size: number): Generator<string> {
 }
 
 /**
- * Gives the tiles and bundles that the backup lacks, or may lack. Those that are new are checked against each other: the
- * records give the leaf hashes, and these all hashes above them, up to the root of the head.
- * @throws {StoreError} LOG_CORRUPT when they do not; what reading the log meets; ABORTED
+ * Yields the tiles and bundles that the backup may lack. New ones are cross-checked: the records
+ * give the leaf hashes, and these all hashes above them, up to the head's root.
+ * @throws {StoreError} LOG_CORRUPT on a mismatch; the errors of reading the log; ABORTED
  */
 export async function* treeFiles(
   options: TreeFilesOptions,
@@ -66,7 +66,7 @@ interface Bundle {
   readonly records: readonly Uint8Array[];
 }
 
-/** Gives the bundles from `firstNew` on, and of those before the ones that are no longer there, in order. */
+/** Yields the bundles from `firstNew` on, and earlier ones that are missing, in order. */
 async function* bundles(options: TreeFilesOptions, firstNew: number): AsyncGenerator<Bundle> {
   const { head } = options;
   for (let index = 0; index < firstNew; index++) {
@@ -96,7 +96,7 @@ function recordsOf(entries: readonly LogEntry[]): Uint8Array[] {
   return entries.map(({ record }) => record);
 }
 
-// How long the records of a full bundle are only they tell: each has two bytes of length and one of its own at the least.
+// Only its records tell a full bundle's size; each has two length bytes and at least one more.
 function hasBundle(options: TreeFilesOptions, index: number): boolean {
   const size = options.files.get(entriesPath(index, TILE_WIDTH)) ?? 0;
   return size >= 3 * TILE_WIDTH && hasTile(options, { level: 0, index, width: TILE_WIDTH });

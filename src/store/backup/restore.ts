@@ -36,17 +36,18 @@ import { mustBeFunction, mustBeString, mustBeText } from '../argument-types.js';
 
 interface BuildOptions {
   readonly reader: BackupReader;
-  /** The content that was verified; no other is copied. */
+  /** Verified content; nothing else is copied. */
   readonly content: ReadonlySet<Digest>;
-  /** Text of the checkpoint that says what the backup holds. */
+  /** Text of the checkpoint that commits to the backup's events. */
   readonly checkpoint: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Makes a store in the empty directory `place` of a backup that was verified; durable on return. What is read is checked again, as
- * it may have changed since.
- * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL, IO_FAILED, ABORTED
+ * Builds a store in the empty directory `place` from a verified backup; durable on return.
+ * Everything read is checked again, as it may have changed since.
+ * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL,
+ *   IO_FAILED, ABORTED
  */
 export async function buildStore(
   place: string,
@@ -60,21 +61,21 @@ export async function buildStore(
   } finally {
     await log.close();
   }
-  // LevelDB does not sync the directory after it named its first files.
+  // LevelDB does not sync the directory after naming its first files.
   await syncDirectory(join(place, 'log'));
   const built = await copyBlobs(place, blobs, options);
   await writeDurableFile(join(place, CHECKPOINT_PATH), new TextEncoder().encode(checkpoint));
-  // The sidecar comes last: without it, what a crash leaves passes for no store.
+  // The sidecar comes last: without it, a crash's leftovers do not pass for a store.
   await writeDurableFile(join(place, SIDECAR_FILE), await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
   return built;
 }
 
-/** Appends the entries of a backup to an empty log, each with the content that it names. */
+/** Appends the entries of a backup to an empty log, each with its content. */
 class LogBuild {
   readonly #log: LevelLog;
   readonly #options: BuildOptions;
   readonly #blobs = blobsProjection.initial();
-  /** Content of the backup that is not in the log, or was and is erased by now. */
+  /** Content of the backup that is not in the log, or was erased from it. */
   #absent = new Set<Digest>();
   readonly #present = new Set<Digest>();
   #entries: LogEntry[] = [];
@@ -115,7 +116,7 @@ class LogBuild {
     if (this.#entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES) await this.#append();
   }
 
-  // Of what was erased and came again, bytes and removal must not be in one batch.
+  // If content was erased and came back, its bytes and removal must not share a batch.
   async #erase(digest: Digest): Promise<void> {
     if (!this.#present.delete(digest)) return;
     if (this.#contents.has(digest)) await this.#append();
@@ -170,9 +171,9 @@ function changed(why: string): StoreError {
 const building = new Set<string>();
 
 /**
- * Resolves with the absolute path where a store is to be: nothing stands there, or an empty directory.
- * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there, or
- *   it lies in a store or a backup; IO_FAILED
+ * Resolves with the absolute path of the target, which must be missing or an empty directory.
+ * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there,
+ *   or it lies in a store or a backup; IO_FAILED
  */
 async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));
@@ -189,9 +190,10 @@ async function needVacancy(target: string, source: string): Promise<string> {
 }
 
 /**
- * Makes a directory beside `directory`, gives it to `build`, and puts what was built in its place: whole, or not at all. What
- * killed builds left is removed before.
- * @throws {StoreError} STORE_EXISTS when a store came there meanwhile; whatever `build` throws; STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ * Runs `build` in a directory beside `directory`, then renames it into place: atomic. Removes
+ * leftovers of killed builds first.
+ * @throws {StoreError} STORE_EXISTS when a store appeared there meanwhile; what `build` throws;
+ *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
  */
 async function buildBeside<Result>(directory: string, build: (place: string) => Promise<Result>): Promise<Result> {
   const parent = dirname(directory);
@@ -202,7 +204,7 @@ async function buildBeside<Result>(directory: string, build: (place: string) => 
   try {
     await mkdir(place, { mode: 0o700 });
     const result = await build(place);
-    // A crash before this line leaves a directory of another name, which the next restore removes; after it, the store.
+    // A crash before this line leaves a hidden directory for the next restore to remove.
     await rename(place, directory);
     await syncDirectory(parent);
     return result;
@@ -226,7 +228,7 @@ function buildFailure(directory: string, error: unknown): StoreError {
   return ioFailure(`restore to ${directory}`, error);
 }
 
-// Hidden, and not a name that anybody would open a store by. The process that builds is part of it.
+// Hidden, so that no one opens a store by it; includes the pid of the builder.
 function buildName(directory: string, pid: number): string {
   return `.${basename(directory)}.restoring-${pid}-${randomBytes(6).toString('hex')}`;
 }
@@ -238,7 +240,7 @@ async function removeLeftovers(directory: string): Promise<void> {
     const [, pid] = /^(\d+)-[0-9a-f]{12}$/.exec(name.startsWith(beginning) ? name.slice(beginning.length) : '') ?? [];
     if (pid === undefined || isBuilding(join(parent, name), Number(pid))) continue;
     try {
-      // Out of the way first: should somebody still build there after all, its store cannot be put in place half removed.
+      // Renamed first: a build still running there cannot put a half removed store in place.
       const leftover = join(parent, buildName(directory, 0));
       await rename(join(parent, name), leftover);
       await rm(leftover, { recursive: true, force: true });
@@ -249,7 +251,7 @@ async function removeLeftovers(directory: string): Promise<void> {
 }
 
 function isBuilding(place: string, pid: number): boolean {
-  // A restarted container has the process id of the one before.
+  // A restarted container reuses the pid.
   if (pid === process.pid) return building.has(place);
   if (pid === 0) return false;
   try {
@@ -271,10 +273,10 @@ function taken(directory: string, why: string): StoreError {
   return new StoreError('FILE_EXISTS', `cannot restore to ${directory}: ${why}`, { data: { directory } });
 }
 
-/** Violations that the message of an error names; its data has all. */
+/** Violations named in an error's message; its data has all. */
 const SAID_VIOLATIONS = 3;
 
-/** What `restoreStore` of the library does, which says how. */
+/** Implements the library's `restoreStore`. */
 export async function restoreStore(
   directory: string,
   source: string,
@@ -327,7 +329,7 @@ function checkArguments(
   checkVerifyOptions({ against, key, onNotice, signal });
 }
 
-/** Counts what is read, once to verify and once to write. */
+/** Counts bytes read, once to verify and once to write. */
 class ReadProgress {
   readonly #onProgress: RestoreOptions['onProgress'];
   #bytes = 0;
@@ -353,12 +355,11 @@ class ReadProgress {
         if (/^tile\/\d/.test(path)) tiles += size;
       }
     }
-    // To write the store, hashes of the tree are not read again: they are made from the entries.
+    // Writing does not reread tree hashes: they are computed from the entries.
     this.#total = 2 * this.#ofFiles - tiles;
     this.#bytes = 0;
   }
 
-  /** From here on the store is written. */
   verified(): void {
     this.#bytes = this.#ofFiles;
   }

@@ -6,7 +6,7 @@ import type { BackupOptions, BackupReport } from './backup-layout.js';
 import type { FixedStore } from './write-backup.js';
 import { loadCode } from '../../errors.js';
 
-/** The backups of an open store, one after another: two that go to one directory would meet there. */
+/** Serializes the backups of an open store: two to one directory would race. */
 export class StoreBackups {
   readonly #context: StoreContext;
   readonly #writing = new Mutex();
@@ -15,7 +15,7 @@ export class StoreBackups {
     this.#context = context;
   }
 
-  /** Writes a backup when those before are done. */
+  /** Writes a backup once earlier ones are done. */
   write(target: string, options: BackupOptions): Promise<BackupReport> {
     mustBeString('target', target);
     mustBeText('target', target);
@@ -37,18 +37,18 @@ export class StoreBackups {
     });
   }
 
-  /** Resolves when every backup that was asked for is written or failed. */
+  /** Resolves when every requested backup has ended. */
   settled(): Promise<void> {
     return this.#writing.settled();
   }
 
-  // The writer decides a command when all that it appended before is folded, and before it appends more.
+  // A command is decided after all earlier appends are folded, and before any later one.
   async #fixWhenStill(): Promise<FixedStore> {
     if (this.#context.readOnly) return this.#fix();
     return this.#context.submit(() => ({ events: [], result: this.#fix() }));
   }
 
-  // All of it in one turn: head, content and blobs are of one moment, and none of them can go before the backup has it.
+  // In one turn: head, content and blobs are of one moment, and stay for the backup.
   #fix(): FixedStore {
     const { log, views, blobs } = this.#context;
     const needed = new Map<Digest, number>();

@@ -33,15 +33,15 @@ import { claimFolder, OWNER_FILE } from '../open/lock.js';
 import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 
-/** Files that are looked at side by side. */
+/** Files checked concurrently. */
 const LOOKS_AT_ONCE = 16;
 
-/** What a file is made of: at once, or in pieces that come while it is written. */
+/** Contents of a file: whole, or in chunks produced while it is written. */
 type BackupBytes = Uint8Array | AsyncIterable<Uint8Array>;
 
 /**
- * The directory of a backup, for its one writer. A file appears under its name only when its bytes are durable; the names
- * become durable together, with `sync`.
+ * The directory of a backup, for its single writer. A file appears under its name only once its
+ * bytes are durable; names become durable together, by `sync`.
  */
 export class BackupFolder {
   readonly directory: string;
@@ -55,27 +55,26 @@ export class BackupFolder {
   }
 
   /**
-   * Makes the place for files that are being written, for this run alone; what a killed run left in it
-   * is removed.
+   * Creates this run's staging folder; removes what a killed run left in it.
    * @throws {StoreError} STORE_LOCKED while another run writes to the directory
    */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
     await makeDurableDirectory(this.directory, STAGING_FOLDER);
     this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`);
-    // The folder itself stays: it is what says that there may be files of a run that was not finished.
+    // The folder itself stays: it marks that an unfinished run may have left files.
     await this.#try('tidy', STAGING_FOLDER, async () => {
       const left = (await readdir(staging)).filter((name) => name !== OWNER_FILE);
       for (const name of left) await rm(join(staging, name), { recursive: true, force: true });
     });
   }
 
-  /** Lets other runs begin, whatever became of this one. */
+  /** Lets other runs begin, whatever the outcome of this one. */
   async release(): Promise<void> {
     await this.#release?.();
   }
 
-  /** Removes the place for files that are being written, and lets other runs begin. */
+  /** Removes the staging folder, and lets other runs begin. */
   async end(): Promise<void> {
     await this.#try('tidy', STAGING_FOLDER, async () => {
       await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
@@ -101,8 +100,8 @@ export class BackupFolder {
   }
 
   /**
-   * Bytes of a file, one more than `limit` of a larger one; undefined when there is no file. A link
-   * counts as no file: the next file of its name replaces it.
+   * Reads a file, at most one byte more than `limit`; undefined when missing. A link counts as
+   * missing: the next file of its name replaces it.
    */
   async read(path: string, limit: number): Promise<Uint8Array | undefined> {
     return readRegularFile(this.#path(path), { limitBytes: limit }).catch((error: unknown) => {
@@ -111,14 +110,14 @@ export class BackupFolder {
     });
   }
 
-  /** Writes a file over any that has its name. Its bytes are durable on return; its name is with the next `sync`. */
+  /** Writes or replaces a file. Its bytes are durable on return, its name after the next `sync`. */
   async write(path: string, bytes: BackupBytes): Promise<void> {
     await this.#try('write', path, async () => {
       const staged = join(this.#path(STAGING_FOLDER), `${this.#staged++}`);
       await this.#makeFolder(dirname(path));
       try {
         await writeSynced(staged, bytes);
-        // A crash before this line leaves a staged file, which the next run removes; after it, one that is whole.
+        // A crash before this line leaves a staged file, which the next run removes.
         await rename(staged, this.#path(path));
       } catch (error) {
         await rm(staged, { force: true });
@@ -128,14 +127,14 @@ export class BackupFolder {
     });
   }
 
-  /** Makes the names of all files that were written and removed so far durable. */
+  /** Makes the names of all files written and removed so far durable. */
   async sync(): Promise<void> {
     const folders = [...this.#unsynced];
     this.#unsynced.clear();
     for (const folder of folders) await this.#try('sync', folder, () => syncDirectory(this.#path(folder)));
   }
 
-  /** Removes a file, and the folders that are empty then, as that of a tile which is full by now. */
+  /** Removes a file and folders left empty, such as that of a partial tile that is now full. */
   async remove(path: string): Promise<void> {
     await this.#try('remove', path, async () => {
       await rm(this.#path(path), { force: true });
@@ -204,50 +203,48 @@ async function isRemoved(folder: string): Promise<boolean> {
   }
 }
 
-/** Files that are written side by side: most of the time goes into syncs. */
+/** Files written concurrently: most of the time goes into syncs. */
 const WRITES_AT_ONCE = 8;
 
-/** Writes the files that a backup lacks, and knows in the end which ones it does not need. */
+/** Writes the files that a backup lacks, and tracks which ones it needs. */
 class BackupWriter {
   readonly #folder: BackupFolder;
   readonly #options: BackupOptions;
   readonly #work = new ParallelWork(WRITES_AT_ONCE);
-  /** Sizes of the files that are there. */
   readonly #there: Map<string, number>;
   readonly #needed = new Set<string>();
   readonly #written = { files: 0, bytes: 0 };
   readonly #progress = { done: 0, total: 0 };
   #removed = 0;
 
-  /** Writes to `folder`, which has the files `there`. */
   constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
     this.#folder = folder;
     this.#there = there;
     this.#options = options;
   }
 
-  /** Sizes of the files that are there, by path. */
+  /** Sizes of the existing files, by path. */
   get there(): ReadonlyMap<string, number> {
     return this.#there;
   }
 
-  /** Takes note that the backup has a file of this path when it is done. */
+  /** Marks a path as part of the finished backup. */
   need(path: string): void {
     this.#needed.add(path);
   }
 
-  /** Takes note of bytes that will come, so that the progress has its total. */
+  /** Adds expected bytes to the progress total. */
   expect(bytes: number): void {
     this.#progress.total += bytes;
   }
 
-  /** Takes note of bytes that came or turned out to be there. */
+  /** Counts bytes written or found to exist. */
   advance(bytes: number): void {
     this.#progress.done += bytes;
     this.#options.onProgress?.(this.#progress.done, this.#progress.total);
   }
 
-  /** Starts to write a file, unless it has these bytes already: then it stays the file that it is. */
+  /** Starts to write a file; a no-op when it has these bytes already. */
   async start(path: string, bytes: Uint8Array): Promise<void> {
     throwIfAborted(this.#options.signal);
     this.expect(bytes.length);
@@ -260,13 +257,13 @@ class BackupWriter {
     await this.#work.start(() => this.#write(path, chunks, size));
   }
 
-  /** Resolves when all that was started is written, its bytes and names durable. Throws the first failure. */
+  /** Resolves when all started files and their names are durable. Throws the first failure. */
   async finish(): Promise<void> {
     await this.#work.finish();
     await this.#folder.sync();
   }
 
-  /** Resolves when nothing that was started is under way any more, whatever became of it. */
+  /** Resolves when all started work has ended, whatever its outcome. */
   async settle(): Promise<void> {
     await this.#work.settle();
   }
@@ -280,7 +277,7 @@ class BackupWriter {
     this.advance(bytes.length);
   }
 
-  /** Removes the files that the backup does not need; what is not a backup's stays. */
+  /** Removes files that the backup does not need; foreign files stay. */
   async removeUnneeded(): Promise<void> {
     for (const path of [...this.#there.keys()]) {
       if (this.#needed.has(path) || !isBackupPath(path)) continue;
@@ -318,7 +315,7 @@ function isBackupPath(path: string): boolean {
   return parseTilePath(path) !== undefined;
 }
 
-/** A store as it was at one head. What it names stays readable until it is released. */
+/** Snapshot of a store at one head. What it names stays readable until released. */
 export interface FixedStore {
   readonly head: Head;
   readonly content: ContentReader;
@@ -326,12 +323,12 @@ export interface FixedStore {
   readonly blobs: ReadonlyMap<Digest, number>;
 }
 
-/** What a store is backed up through. */
+/** The parts of a store that a backup reads. */
 export interface BackupParts {
   readonly directory: string;
   readonly sidecar: Sidecar;
   readonly log: Log;
-  /** Resolves with the store as it is at its head, at a moment when nothing is on its way into it. */
+  /** Takes the snapshot at a moment when no write is in progress. */
   readonly fix: () => Promise<FixedStore>;
   readonly release: (fixed: FixedStore) => Promise<void>;
   readonly readBlob: (digest: Digest) => AsyncIterable<Uint8Array>;
@@ -340,8 +337,9 @@ export interface BackupParts {
 }
 
 /**
- * Writes what the store has at its head, and the backup in `target` lacks. Throws BACKUP_FOREIGN, FILE_EXISTS, CHECKPOINT_FORKED
- * and BACKUP_INVALID for a target that it must not write to, and what reading the store meets.
+ * Writes what the store has at its head and the backup in `target` lacks. Throws BACKUP_FOREIGN,
+ * FILE_EXISTS, CHECKPOINT_FORKED and BACKUP_INVALID for a target that must not be written to, and
+ * the errors of reading the store.
  */
 export async function writeBackup(target: string, options: BackupOptions, parts: BackupParts): Promise<BackupReport> {
   throwIfAborted(options.signal);
@@ -357,16 +355,16 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
     // Another run may have ended since: from here on this is the only one.
     const knownSize = await sizeOfFormer(folder, head, parts);
     const writer = new BackupWriter(folder, await folder.files(), options);
-    // The sidecar comes first: from here on the directory is known for a backup of this store.
+    // The sidecar comes first: it marks the directory as a backup of this store.
     await writer.put(SIDECAR_FILE, sidecarBytes);
     await writer.finish();
     await writeData(writer, fixed, { ...options, ...parts, knownSize });
     throwIfAborted(options.signal);
-    // A crash up to here leaves the former backup, with files beside it that the next run takes up. The checkpoint names
-    // all that is there now: once its name is durable, this backup is the one that stands.
+    // A crash up to here leaves the former backup, with extra files that the next run takes over.
+    // The checkpoint commits to everything there now: once its name is durable, this backup counts.
     await writer.put(CHECKPOINT_PATH, new TextEncoder().encode(checkpoint));
     await writer.finish();
-    // A crash from here on leaves files that this backup does not need; the next run removes them.
+    // A crash from here on leaves unneeded files, which the next run removes.
     await writer.removeUnneeded();
     await folder.end();
     return { directory: folder.directory, storeId: sidecar.storeId, events: head.seq, checkpoint, ...writer.numbers() };
@@ -380,7 +378,7 @@ interface DataOptions extends BackupOptions, BackupParts {
   readonly knownSize: number;
 }
 
-/** Writes all that the checkpoint will commit to; durable on return. */
+/** Writes everything that the checkpoint will commit to; durable on return. */
 async function writeData(writer: BackupWriter, fixed: FixedStore, options: DataOptions): Promise<void> {
   const { log, knownSize, signal } = options;
   const { head } = fixed;
@@ -415,7 +413,7 @@ async function writeContent(writer: BackupWriter, content: ContentReader): Promi
       await writer.start(path, bytes);
     }
   }
-  // What is erased from now on need not stay on the disk for this reader.
+  // Lets erasure from now on free disk space that this reader would pin.
   await content.close();
 }
 
@@ -423,13 +421,12 @@ interface ExpectedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly signal: AbortSignal | undefined;
-  /** Called with the bytes of each chunk that was taken. */
   readonly onBytes?: (bytes: number) => void;
-  /** Returns the error for other bytes, of which so many were read. */
+  /** Returns the error for a mismatch after `found` bytes. */
   readonly failure: (found: number) => StoreError;
 }
 
-/** Gives the chunks of a blob, and fails at their end when they are not what its digest names. */
+/** Streams a blob, and throws at the end when the bytes do not match its digest. */
 export async function* checkedBlob(
   chunks: AsyncIterable<Uint8Array>,
   { digest, size, signal, onBytes, failure }: ExpectedBlob,
@@ -439,7 +436,7 @@ export async function* checkedBlob(
   for await (const chunk of chunks) {
     throwIfAborted(signal);
     length += chunk.length;
-    // Reading on would not end with a sparse file of a terabyte.
+    // A sparse file of a terabyte would keep this reading.
     if (length > size) break;
     hash.update(chunk);
     yield chunk;
@@ -457,7 +454,7 @@ function blobCorrupt(digest: Digest, size: number, found: number): StoreError {
   );
 }
 
-/** Resolves with the events of the backup that is there: the log must begin with them. */
+/** Resolves with the tree size of the existing backup, with which the log must begin. */
 async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: BackupParts): Promise<number> {
   const { directory } = folder;
   const bytes = await folder.read(CHECKPOINT_PATH, MAX_NOTE_BYTES);

@@ -4,19 +4,19 @@ import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, w
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
-/** How the names of files begin that a crash may leave behind. */
+/** Prefix of files that a crash may leave behind. */
 const TEMPORARY_PREFIX = '.tmp-';
 
-/** The bytes of a file: at once, or in pieces, each asked for when the one before is written. */
+/** Contents of a file: whole, or in chunks, each pulled once the previous one is written. */
 type FileBytes = Uint8Array | Iterable<Uint8Array>;
 
 /**
- * Replaces the file at `path` by `bytes`, durable on return: a reader sees the old bytes or the new, after a crash too.
+ * Replaces a file atomically, durable on return: after a crash too, readers see old or new bytes.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {
   try {
-    // A crash before the rename leaves the old file and one that nobody reads; after it, the new one.
+    // A crash before the rename leaves the old file and an unused one; after it, the new one.
     await withTemporaryFile(path, bytes, (temporary) => rename(temporary, path));
     await syncDirectory(dirname(path));
   } catch (error) {
@@ -25,13 +25,13 @@ export async function writeDurableFile(path: string, bytes: FileBytes): Promise<
 }
 
 /**
- * Makes the file `path` of `bytes`, whole and durable on return. Resolves with false, and changes nothing, when one is
- * there: of two processes that make the same file, one succeeds.
+ * Creates the file atomically, durable on return. Resolves with false, a no-op, when `path` exists:
+ * of two racing processes, one succeeds.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createDurableFile(path: string, bytes: FileBytes): Promise<boolean> {
   try {
-    // A crash before the link leaves a file that nobody reads; after it, a second name of the new one.
+    // A crash before the link leaves an unused file; after it, a second name of the new one.
     await withTemporaryFile(path, bytes, (temporary) => link(temporary, path));
     await syncDirectory(dirname(path));
     return true;
@@ -42,9 +42,8 @@ export async function createDurableFile(path: string, bytes: FileBytes): Promise
 }
 
 /**
- * Replaces what is at `path` by a file with `text`; a link there is replaced, not followed. A loss
- * of power may leave the file without its bytes: only for what a store can do without. Fails as
- * Node does.
+ * Replaces `path` by a file with `text`; a link there is replaced, not followed. Not durable: power
+ * loss may leave an empty file. Only for data that a store can do without. Throws Node's errors.
  */
 export async function replaceHint(path: string, text: string): Promise<void> {
   const temporary = temporaryPath(dirname(path));
@@ -56,7 +55,7 @@ export async function replaceHint(path: string, text: string): Promise<void> {
   }
 }
 
-/** Gives `bytes` in a synced file beside `path` to `name`, and removes what name it then still has. */
+/** Passes a synced file with `bytes`, beside `path`, to `name`, then removes its temporary name. */
 async function withTemporaryFile(
   path: string,
   bytes: FileBytes,
@@ -83,18 +82,17 @@ async function withTemporaryFile(
   });
 }
 
-/** Returns a new path in `directory` for what a crash may leave behind; `removeTemporaryFiles` knows it again. */
+/** Returns a new path in `directory` that `removeTemporaryFiles` cleans up after a crash. */
 export function temporaryPath(directory: string): string {
-  // Not made from the file's own name, which may be as long as a name can be.
+  // Not derived from the file's own name, which may already have the maximum length.
   return join(directory, `${TEMPORARY_PREFIX}${randomBytes(12).toString('hex')}`);
 }
 
 /**
- * Makes the directory `root`, those above it and `below` it (a path with slashes) where they are missing; their
- * names are durable on return. Down to `root` they may be links of the user, to another disk; each
- * below it must be a directory, for files in it are written and removed.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also when one below is something
- *   else
+ * Creates `root`, its parents, and `below` it (a path with slashes) where missing; names are
+ * durable on return. Directories down to `root` may be links of the user, to another disk; those
+ * below must be real, because files in them are written and removed.
+ * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also for a non-directory below
  */
 export async function makeDurableDirectory(root: string, below = ''): Promise<void> {
   const path = join(root, below);
@@ -107,7 +105,7 @@ export async function makeDurableDirectory(root: string, below = ''): Promise<vo
     const whole = resolve(path);
     const first = await mkdir(whole, { recursive: true, mode: 0o700 });
     if (first === undefined) return;
-    // Each new name is in the directory above it.
+    // Each new name is in its parent directory.
     for (let made = whole; made !== dirname(first); made = dirname(made)) await syncDirectory(dirname(made));
   } catch (error) {
     throw ioFailure(`make the directory ${path}`, error);
@@ -115,9 +113,9 @@ export async function makeDurableDirectory(root: string, below = ''): Promise<vo
 }
 
 /**
- * Resolves with whether a directory is at `path`, false when nothing is there.
- * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory: what that
- *   leads to may be somebody else's, who would lose files; STORE_NOT_WRITABLE
+ * Resolves with whether `path` is a directory; false when nothing is there.
+ * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory, whose
+ *   target may hold foreign files that would be lost; STORE_NOT_WRITABLE
  */
 export async function isOwnDirectory(path: string): Promise<boolean> {
   try {
@@ -134,7 +132,7 @@ export async function isOwnDirectory(path: string): Promise<boolean> {
 }
 
 /**
- * Removes what is at `path`, durable on return; nothing happens when nothing is there.
+ * Removes what is at `path`, durable on return; a no-op when nothing is there.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function removeDurably(path: string): Promise<void> {
@@ -147,10 +145,10 @@ export async function removeDurably(path: string): Promise<void> {
   }
 }
 
-/** Copies of the log that version 0.1 opened before the log itself: a crash left them. */
+/** Copies of the log that version 0.1 made before opening it; a crash left them. */
 const OLD_REHEARSAL_PREFIX = 'log.rehearsal';
 
-/** Removes what is at temporary paths in `directory`, which a crash left. */
+/** Removes temporary files in `directory` that a crash left. */
 export async function removeTemporaryFiles(directory: string): Promise<void> {
   try {
     const left = (await readdir(directory)).filter(
@@ -162,7 +160,6 @@ export async function removeTemporaryFiles(directory: string): Promise<void> {
   }
 }
 
-/** Makes the bytes of a file durable. */
 async function syncFile(path: string): Promise<void> {
   const file = await open(path, constants.O_RDWR);
   try {
@@ -172,7 +169,7 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
-/** Makes the files in a directory durable, and their names. */
+/** Makes the files in a directory, and their names, durable. */
 export async function syncFiles(path: string): Promise<void> {
   for (const name of await readdir(path)) await syncFile(join(path, name));
   await syncDirectory(path);
@@ -190,7 +187,7 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * Resolves with the names in a directory; undefined for the codes in `missing`.
+ * Resolves with the names in a directory; undefined when it fails with a code in `missing`.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function namesIn(
@@ -205,7 +202,7 @@ export async function namesIn(
   }
 }
 
-/** Returns a failed file operation as the error that a caller can act on; a StoreError is returned as it is. */
+/** Maps a failed file operation to a StoreError; a StoreError is returned unchanged. */
 export function ioFailure(action: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const code = systemCode(error);
@@ -223,14 +220,14 @@ export function ioFailure(action: string, error: unknown): StoreError {
   );
 }
 
-/** The system's code of a failed operation, as ENOENT; empty when the error has none. */
+/** System error code, such as ENOENT; empty when the error has none. */
 export function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
 /**
- * Whether something is at `path`. A link counts as what it leads to: one that leads nowhere is nothing, and one that leads to itself is
- * there, as whoever opens it is told.
+ * Whether something is at `path`. Follows links: a dangling one is nothing, and a loop (ELOOP)
+ * exists, as opening it would report.
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function isThere(path: string): Promise<boolean> {
@@ -246,16 +243,16 @@ export async function isThere(path: string): Promise<boolean> {
 }
 
 /*
- * How files are opened that somebody else may have replaced. The directory of a store, a backup or
- * a key may be reached through links; a file in it is never one: a link, a pipe, a device or a
- * folder in its place is refused, and never waited for. Writing needs nothing of this: a file is
- * made under a new name and renamed, which replaces a link and leaves what it leads to as it is.
+ * Opening files that others may have replaced. The directory of a store, a backup or a key may be
+ * reached through links; a file in it may not be one: a link, a pipe, a device or a folder is
+ * refused without blocking. Writing needs none of this: a file is created under a new name and
+ * renamed, which replaces a link and leaves its target alone.
  */
 
-/** Bytes that are asked for at a time of a file whose size is not known. */
+/** Read size for files of unknown length. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Thrown when what must be a file is something else. */
+/** Thrown when what must be a regular file is something else. */
 export class NotAFile extends StoreError {
   constructor(path: string) {
     super('IO_FAILED', `cannot read ${path}: it is no file`, { data: { path } });
@@ -263,7 +260,7 @@ export class NotAFile extends StoreError {
 }
 
 interface OpenFileOptions {
-  /** `followed` for a path that the user named: then a link to a file is a file. */
+  /** `followed` for a path given by the user: a link to a file is then accepted. */
   readonly links?: 'refused' | 'followed';
 }
 
@@ -272,20 +269,19 @@ interface ReadFileOptions extends OpenFileOptions {
   readonly limitBytes?: number;
 }
 
-// Windows has neither flag: there, what is looked at before opening must do.
+// Windows has neither flag: there, the check before opening must do.
 const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 const OWN_FILE = WITHOUT_WAITING | constants.O_NOFOLLOW;
 
 /**
- * Opens the file at `path` for reading.
- * @throws {NotAFile} when it is something else; Node's own error otherwise, as ENOENT
+ * Opens a regular file for reading.
+ * @throws {NotAFile} when it is something else; otherwise Node's own error, such as ENOENT
  */
 export async function openRegularFile(path: string, { links = 'refused' }: OpenFileOptions = {}): Promise<FileHandle> {
   let file: FileHandle | undefined;
   try {
     const isFollowed = links === 'followed';
-    // A device may act on being opened, so this comes first; the same is asked again of what was
-    // opened.
+    // Opening a device may have side effects, so check first; then check the opened file again.
     if (!(await (isFollowed ? stat(path) : lstat(path))).isFile()) throw new NotAFile(path);
     file = await open(path, isFollowed ? WITHOUT_WAITING : OWN_FILE);
     if (!(await file.stat()).isFile()) throw new NotAFile(path);
@@ -311,7 +307,7 @@ export async function readRegularFile(path: string, options: ReadFileOptions = {
   }
 }
 
-/** As `readRegularFile`, at once. */
+/** Synchronous `readRegularFile`. */
 export function readRegularFileSync(path: string): Uint8Array | undefined {
   try {
     if (!lstatSync(path).isFile()) throw new NotAFile(path);
@@ -329,9 +325,8 @@ export function readRegularFileSync(path: string): Uint8Array | undefined {
 }
 
 /**
- * Resolves with the first `size` bytes of the file at `path`, fewer when it ends before, or
- * undefined when nothing is there. They are asked for at once, where `readFile` asks for half a MiB
- * at a time and in between waits for its turn.
+ * Resolves with the first `size` bytes of a file, fewer when it is shorter, or undefined when
+ * nothing is there. One read, where `readFile` takes half a MiB at a time and yields in between.
  * @throws {NotAFile} when it is something else
  * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
@@ -345,10 +340,7 @@ export async function readWholeFile(path: string, size: number): Promise<Uint8Ar
   }
 }
 
-/**
- * Resolves with the bytes of `file` from its position on, `limit` at most. It may be a pipe. Fails
- * as Node does.
- */
+/** Reads at most `limit` bytes of `file`, which may be a pipe. Throws Node's errors. */
 export async function readAtMost(file: FileHandle, limit: number, chunkBytes = CHUNK_BYTES): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let left = limit;
@@ -362,18 +354,17 @@ export async function readAtMost(file: FileHandle, limit: number, chunkBytes = C
   return others.length === 0 ? (first ?? new Uint8Array(0)) : new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Runs actions one after another, in the order in which they are asked for; one that fails holds up none. */
+/** Runs actions one at a time, in request order; a failure does not block later ones. */
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Resolves with what `action` gives, which is called when those before have ended. */
   run<Result>(action: () => Promise<Result>): Promise<Result> {
     const result = this.#last.then(action);
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  /** Resolves when every action that was asked for has ended. */
+  /** Resolves when every requested action has ended. */
   async settled(): Promise<void> {
     await this.#last;
   }

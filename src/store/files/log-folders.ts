@@ -5,22 +5,21 @@ import { throwIfAborted } from '../../errors.js';
 import { ioFailure, makeDurableDirectory, namesIn, removeDurably, syncDirectory } from './files.js';
 
 /*
- * A log is replaced by renames alone. `log.rebuilding` is where work is done; nothing in it matters. `log.rebuilt` is whole and
- * checked. In the order in which they come to be:
+ * A log is replaced by renames only. `log.rebuilding` is scratch, `log.rebuilt` whole and checked.
+ * The states, in order:
  *
- *   log, log.rebuilding            a crash leaves the old log, and work that the next rebuild removes
- *   log, log.rebuilt               the same
- *   log.damaged-N, log.rebuilt     no log: an open says so, and the next rebuild makes the last rename
- *   log.damaged-N, log             done
+ *   log, log.rebuilding          a crash leaves the old log; the next rebuild removes scratch
+ *   log, log.rebuilt             the same
+ *   log.damaged-N, log.rebuilt   no log: an open says so; the next rebuild does the last rename
+ *   log.damaged-N, log           done
  */
 
-/** What LevelDB writes beside the rows: its lock, which must not be read, and a log of its doings. */
+/** LevelDB's own files beside the rows: its lock, which must not be read, and its debug log. */
 const NOT_ROWS = /^(?:LOCK|LOG|LOG\.old)$/;
 
-/** How the names of damaged logs begin that rebuilds put aside. */
 const DAMAGED_PREFIX = 'log.damaged-';
 
-/** Paths of the folders that a log is in, in a store's directory. */
+/** Paths of the folders of a log, in a store's directory. */
 export interface LogFolders {
   readonly directory: string;
   readonly log: string;
@@ -34,15 +33,15 @@ export function logFolders(directory: string): LogFolders {
   return { directory, log: path('log'), working: path('log.rebuilding'), rebuilt: path('log.rebuilt') };
 }
 
-/** Whether a rebuild was cut short between its last two renames: then the log stands under another name. */
+/** Whether a rebuild was interrupted between its last two renames, so that `log` is missing. */
 export async function isHalfRebuilt({ log, rebuilt }: LogFolders): Promise<boolean> {
   return (await rowFilesIn(rebuilt)).length > 0 && (await rowFilesIn(log)).length === 0;
 }
 
-/** Finishes or forgets what a rebuild that was cut short left. */
+/** Finishes or discards an interrupted rebuild. */
 export async function takeUpRebuild(folders: LogFolders): Promise<void> {
   if (await isHalfRebuilt(folders)) {
-    // An open that came in between may have made an empty folder.
+    // An open in between may have created an empty folder.
     await removeDurably(folders.log);
     await renameDurably(folders.rebuilt, folders.log, folders.directory);
   }
@@ -51,8 +50,7 @@ export async function takeUpRebuild(folders: LogFolders): Promise<void> {
 }
 
 /**
- * Returns the names of the damaged logs that rebuilds put aside in a store's directory, and that
- * nobody removed since.
+ * Returns the names of the damaged logs that rebuilds set aside in a store's directory.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export function damagedLogs(directory: string): string[] {
@@ -66,8 +64,8 @@ export function damagedLogs(directory: string): string[] {
 }
 
 /**
- * Removes the copies of the log that a rebuild which was cut short left: they hold what was erased
- * since. Only for the owner of an open store.
+ * Removes log copies of an interrupted rebuild, which hold what was erased since. Only for the
+ * owner of an open store.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function removeLogCopies(directory: string): Promise<void> {
@@ -76,7 +74,7 @@ export async function removeLogCopies(directory: string): Promise<void> {
   await removeDurably(working);
 }
 
-/** Copies the files of a log to `to`, which must not exist; calls `onCopied` with the bytes so far. */
+/** Copies the files of a log to `to`, which must not exist; `onCopied` gets the bytes so far. */
 export async function copyLog(
   from: string,
   to: string,
@@ -89,10 +87,10 @@ export async function copyLog(
     for (const name of await rowFilesIn(from)) {
       throwIfAborted(signal);
       const path = join(from, name);
-      // A pipe would be waited for, and what is no file has no row.
+      // Only files have rows, and a pipe would block.
       const found = await lstat(path);
       if (!found.isFile()) continue;
-      // Never a second name for the same bytes: LevelDB that knows too little of its files writes over them.
+      // Never a hard link: LevelDB that has lost track of its files overwrites them.
       await copyFile(path, join(to, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       done += found.size;
       onCopied(done);
@@ -102,19 +100,19 @@ export async function copyLog(
   }
 }
 
-/** Puts the log at `fresh`, whole and closed, in the place of the old one. Returns where the old one is now. */
+/** Swaps in the log at `fresh`, whole and closed. Returns the new path of the old one. */
 export async function swapLog(folders: LogFolders, fresh: string): Promise<string> {
   const { directory, log, rebuilt } = folders;
   const damaged = await freeName(directory);
   await syncDirectory(fresh);
   await renameDurably(fresh, rebuilt, directory);
   await renameDurably(log, damaged, directory);
-  // A crash here leaves no log, and an open that says what to do.
+  // A crash here leaves no log; an open then says what to do.
   await renameDurably(rebuilt, log, directory);
   return damaged;
 }
 
-/** Names of the files of a log, without what is not rows; none when there is no such folder. */
+/** Names of the files of a log that hold rows; none when the folder is missing. */
 async function rowFilesIn(folder: string): Promise<string[]> {
   return ((await namesIn(folder)) ?? []).filter((name) => !NOT_ROWS.test(name));
 }

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import { MAX_RESERVE_BYTES, RESERVE_BYTES } from '../../limits.js';
 import { temporaryPath } from './files.js';
 
-/** Name of the file in a store's directory that is given up on a full disk for commands that make room. */
+/** File in a store's directory that is given up on a full disk for commands that make room. */
 const RESERVE_FILE = 'reserve';
-/** Times the size of the reserve that must be free for it to be made, and below which it is given up. */
+/** Multiples of the reserve: free space to create it, and below which it is given up. */
 const [PLENTY, LITTLE] = [3, 2];
-/** What the file system may take beside the bytes of a file. */
+/** File system overhead beside the bytes of a file. */
 const BLOCK_BYTES = 64 * 1024;
 
 /**
- * Room that a store keeps for itself, so that on a full disk it can still delete, erase and prune. An open
- * for that writes LevelDB's small files, and at times compacts the newest tables: so the reserve
- * grows with the log, from RESERVE_BYTES to MAX_RESERVE_BYTES.
+ * Space that a store reserves so that it can delete, erase and prune on a full disk. An open for
+ * that writes LevelDB's small files, and sometimes compacts the newest tables: so the reserve grows
+ * with the log, from RESERVE_BYTES to MAX_RESERVE_BYTES.
  */
 export class Reserve {
   readonly #directory: string;
@@ -27,41 +27,44 @@ export class Reserve {
     this.#path = join(directory, RESERVE_FILE);
   }
 
-  /** Makes the file where it is missing or too small and the disk has room. Without it the store works, but on a full disk it cannot make room. */
+  /**
+   * Creates the file where missing or too small, if the disk has room. Without it the store works,
+   * but cannot make room on a full disk.
+   */
   async keep(): Promise<void> {
     try {
       const wanted = this.#wantedBytes();
       const found = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
       if (found >= wanted) return;
-      // What was given up just now belongs to the store, whoever else wants it.
+      // Space given up just now belongs to the store, whatever else competes for it.
       const free = this.#wasGivenUp ? wanted + BLOCK_BYTES : PLENTY * wanted;
       if (this.#freeBytes() < free) return;
       const temporary = temporaryPath(this.#directory);
-      // Random, because some file systems give zeros no room.
+      // Random, because some file systems allocate nothing for zeros.
       await writeFile(temporary, randomBytes(wanted), { flag: 'wx', mode: 0o600 });
       await rename(temporary, this.#path);
       this.#wasGivenUp = false;
     } catch {
-      // The next open tries again, and removes what is left of this.
+      // The next open retries, and removes leftovers.
     }
   }
 
-  /** Gives the room up when the disk has little. At once: a command is decided in the turn in which it is called. */
+  /** Gives the space up when the disk is low. Synchronous, like deciding a command. */
   giveUpWhenLow(): void {
     try {
       const free = this.#freeBytes();
       if (free >= LITTLE * this.#wantedBytes()) return;
       const reserved = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
-      // After a crash LevelDB may have more to put into a table than there is room with it.
+      // After a crash LevelDB may have more to write into a table than fits without the reserve.
       if (free + reserved < unwrittenBytes(join(this.#directory, 'log'))) return;
       this.#wasGivenUp ||= reserved > 0;
       rmSync(this.#path, { force: true });
     } catch {
-      // Then the command meets the full disk, and says so.
+      // The command then reports the full disk.
     }
   }
 
-  /** In powers of two, so that it is made again only now and then. */
+  /** Powers of two, so that it is rarely recreated. */
   #wantedBytes(): number {
     const log = join(this.#directory, 'log');
     const tables = readdirSync(log).filter((name) => name.endsWith('.ldb'));
@@ -78,13 +81,13 @@ export class Reserve {
   }
 }
 
-/** Returns the bytes of the write-ahead log of the database in `log`, which LevelDB has yet to put into a table. */
+/** Returns the bytes of write-ahead log in `log`, which LevelDB has yet to write into a table. */
 export function unwrittenBytes(log: string): number {
   const names = readdirSync(log).filter((name) => name.endsWith('.log'));
   return names.reduce((sum, name) => sum + (statSync(join(log, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
-/** Returns the bytes that are free on the disk of `directory`; any number where the system does not say. */
+/** Returns the free bytes on the disk of `directory`; MAX_SAFE_INTEGER if unknown. */
 export function freeBytes(directory: string): number {
   try {
     const { bavail, bsize } = statfsSync(directory);

@@ -1,13 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
 import { openRegularFile } from './files.js';
 
-/** Bytes after which what is written begins to be synced. From 4 to 32 MiB make no difference; with no such sync a file of 380 MB takes a third longer. */
+/**
+ * Bytes between background syncs. From 4 to 32 MiB makes no difference; without them a file of 380
+ * MB takes a third longer.
+ */
 const SYNC_EVERY_BYTES = 16 * 1024 * 1024;
 
 /**
- * Writes `chunks` to `file` from its position on; durable on return. Three things go on at once: a chunk is written, the next one is
- * asked for, and the disk takes what was written before. So a chunk must stay what it is until the one after the next is asked for.
- * When it fails, nothing of it goes on any more, and the chunks are returned from; it throws what the chunks or the file fail with.
+ * Writes `chunks` to `file` from its position on; durable on return. Pipelined: one chunk is
+ * written while the next is pulled and the disk syncs earlier ones, so a chunk must stay unchanged
+ * until the one after the next is pulled. On failure all work stops, `chunks` is returned from, and
+ * the error of the chunks or the file is thrown.
  */
 export async function writeDurably(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const iterator = chunks[Symbol.asyncIterator]();
@@ -21,7 +25,7 @@ export async function writeDurably(file: FileHandle, chunks: AsyncIterable<Uint8
     }
     await sync.finish();
   } finally {
-    // The caller closes the file, and the system may give its number to another.
+    // The caller closes the file, and the system may reuse its descriptor.
     await Promise.allSettled([writing, sync.settled()]);
     await iterator.return?.();
   }
@@ -33,7 +37,7 @@ async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-/** A sync of a file beside the writes to it, one at a time. */
+/** Syncs a file beside the writes to it, one sync at a time. */
 class RunningSync {
   readonly #file: FileHandle;
   #unsyncedBytes = 0;
@@ -44,7 +48,7 @@ class RunningSync {
     this.#file = file;
   }
 
-  /** Tells that `bytes` more are written; starts a sync when they are many and none is under way. Throws what an earlier one met. */
+  /** Counts `bytes` written and syncs from time to time. Throws an earlier sync's failure. */
   start(bytes: number): void {
     this.#throwFailure();
     this.#unsyncedBytes += bytes;
@@ -56,15 +60,15 @@ class RunningSync {
     );
   }
 
-  /** Makes all durable that was written. */
+  /** Makes everything written durable. */
   async finish(): Promise<void> {
     await this.#running;
-    // The system tells of bytes that it lost once: the sync below would know nothing of them.
+    // The system reports lost bytes only once: the sync below would succeed.
     this.#throwFailure();
     await this.#file.sync();
   }
 
-  /** Resolves when no sync is under way. */
+  /** Resolves when no sync is running. */
   async settled(): Promise<void> {
     await this.#running;
   }
@@ -79,13 +83,12 @@ class RunningSync {
   }
 }
 
-/** Bytes of a buffer. */
 const BUFFER_BYTES = 1024 * 1024;
 
-/** Gives the buffer that the next chunk is read into. */
+/** Returns the buffer for the next chunk. */
 export type NextBuffer = () => Uint8Array;
 
-/** Returns what gives two buffers by turns: one can be read into while the bytes of the other are written. */
+/** Alternates between two buffers: one is read into while the other is written. */
 export function twoBuffers(): NextBuffer {
   const [a, b] = [new Uint8Array(BUFFER_BYTES), new Uint8Array(BUFFER_BYTES)];
   let isFirst = false;
@@ -96,9 +99,9 @@ export function twoBuffers(): NextBuffer {
 }
 
 /**
- * Gives the bytes of the file at `path` in chunks that are lent: each stays what it is until its buffer is given out again. With a new
- * buffer for each chunk a save takes 1.8 times as long: the collector looks through the whole heap whenever some 30 MB of them have come.
- * Fails as `openRegularFile` does.
+ * Reads the file at `path` in lent chunks, each valid until its buffer is given out again. With a
+ * new buffer per chunk a save takes 1.8 times as long: every 30 MB or so trigger a full garbage
+ * collection. Throws the errors of `openRegularFile`.
  */
 export async function* lentChunks(path: string, nextBuffer: NextBuffer): AsyncGenerator<Uint8Array> {
   await using file = await openRegularFile(path);

@@ -20,9 +20,10 @@ import type { Page } from '../../../projections/views.js';
 type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
 
 /**
- * Returns the chunks of `stream`, the argument `name` of a call, each checked to be bytes: a file takes a text as well,
- * and would keep other bytes than those that are hashed.
- * @throws {TypeError} naming the argument: at once when it is no stream, while reading when a chunk is no Uint8Array
+ * Returns the chunks of `stream`, the argument `name` of a call, checking that each is bytes: a
+ * file accepts strings too, and would keep other bytes than those hashed.
+ * @throws {TypeError} naming the argument: at once when it is no stream, while reading when a chunk
+ *   is no Uint8Array
  */
 export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterate = iteratorOf(stream);
@@ -30,7 +31,7 @@ export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): Asy
   return { [Symbol.asyncIterator]: () => checkedChunks(name, iterate()) };
 }
 
-// No generator: it would keep `return` from a source that hangs until its next chunk.
+// No generator: its `return` would wait for the next chunk of a source that hangs.
 function checkedChunks(name: string, chunks: AnyIterator): AsyncIterator<Uint8Array, undefined> {
   const end = async (): Promise<IteratorReturnResult<undefined>> => {
     await chunks.return?.();
@@ -48,7 +49,7 @@ function checkedChunks(name: string, chunks: AnyIterator): AsyncIterator<Uint8Ar
   };
 }
 
-// A list of chunks is read as well as a stream of them.
+// Accepts a list of chunks as well as a stream.
 function iteratorOf(value: unknown): (() => AnyIterator) | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const stream = value as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
@@ -56,10 +57,10 @@ function iteratorOf(value: unknown): (() => AnyIterator) | undefined {
   return typeof iterate === 'function' ? iterate.bind(stream) : undefined;
 }
 
-/** Bytes of a chunk that is read back. */
+/** Read size for staged files. */
 const STAGED_CHUNK_BYTES = 256 * 1024;
 
-/** Is told of a staged file that it is written, and what its digest is. Never rejects. */
+/** Called once a staged file is written, with its digest. Never rejects. */
 type OnStaged = (file: StagedBlob, digest: Digest) => Promise<void>;
 
 /** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
@@ -76,7 +77,7 @@ export class StagedBlob {
     this.#onStaged = onStaged;
   }
 
-  /** Makes an empty file at `path`. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
+  /** Creates an empty file. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
   static async create(path: string, onStaged?: OnStaged): Promise<StagedBlob> {
     try {
       return new StagedBlob(path, await open(path, 'wx'), onStaged);
@@ -98,33 +99,35 @@ export class StagedBlob {
     }
   }
 
-  /** Ends writing; `digest` is told to whoever wants to hear it. An archive may stage thousands of files, so none stays open. */
+  /** Ends writing, closes the file (an archive may stage thousands) and announces `digest`. */
   async finish(digest?: Digest): Promise<void> {
     await this.#close();
     if (digest !== undefined) await this.#onStaged?.(this, digest);
   }
 
-  /** The bytes written so far. */
   read(): AsyncIterable<Uint8Array> {
     return createReadStream(this.path, { highWaterMark: STAGED_CHUNK_BYTES });
   }
 
-  /** Makes the bytes durable, after `finish`. Calling it again is the same call: the system tells a failure of it only once. */
+  /**
+   * Makes the bytes durable, after `finish`. Idempotent: the system reports a sync failure only
+   * once, so every call shares one outcome.
+   */
   sync(): Promise<void> {
     this.#synced ??= this.#sync();
     return this.#synced;
   }
 
-  /** Tells that the file was renamed and is no longer this one's to remove. */
+  /** Records that the file was renamed and is no longer this object's to remove. */
   moved(): void {
     this.#isHere = false;
   }
 
-  /** Removes the file, unless it was kept or discarded already. One that cannot be removed is left for the sweep of the next open. */
+  /** Removes the file, unless kept or discarded already. Failures are left for the next sweep. */
   async discard(): Promise<void> {
     try {
       await this.#close();
-      // Its outcome is of no interest any more, its file handle is.
+      // Its outcome no longer matters, its file handle does.
       await this.#synced?.catch(() => undefined);
     } finally {
       if (this.#isHere) await rm(this.path, { force: true }).catch(leaveStagedForSweep);
@@ -158,16 +161,16 @@ export class StagedBlob {
 }
 
 function leaveStagedForSweep(): void {
-  // Nothing names the file: whoever staged it hears what became of the layer, and not of this.
+  // Nothing names the file: the caller hears about the layer, not about this.
 }
 
-/** Bytes of a chunk that is read from a blob: with 256 KiB a save takes half as long again. */
+/** Read size for blobs: with 256 KiB a save takes half as long again. */
 const READ_CHUNK_BYTES = 1024 * 1024;
 
-/** Staged files that are synced at the same time: as many as the system's threads can take. */
+/** Staged files synced at the same time: as many as the system's threads can take. */
 const KEPT_AT_ONCE = 16;
 
-/** Staged files that are synced while the next ones are still being written: enough to keep a disk busy. */
+/** Staged files synced while the next ones are still being written: enough to keep a disk busy. */
 const EARLY_SYNCS_AT_ONCE = 4;
 
 /** A staged file that is to become the blob `digest`. */
@@ -177,9 +180,9 @@ export interface KeptBlob {
 }
 
 /**
- * Layer files below `blobs/`, exactly as received: `sha256/<hex>` for those that are kept, `staging/` for those that
- * come in. A blob is durable before any event names it, and is removed only after the event that frees it is
- * durable: a crash between leaves a file without an event, which `sweep` finds.
+ * Layer files below `blobs/`, exactly as received: `sha256/<hex>` when kept, `staging/` while
+ * incoming. A blob is durable before any event names it, and removed only after the event that
+ * frees it is durable: a crash in between leaves a file without an event, for `sweep`.
  */
 export class BlobStore {
   readonly #directory: string;
@@ -188,9 +191,9 @@ export class BlobStore {
   readonly #pins = new Map<Digest, number>();
   /** Syncs of staged files under way while others are still written. */
   readonly #early = new Set<Promise<void>>();
-  /** Looks under way, and whether somebody had their blob meanwhile. */
+  /** Running `isInOrder` checks, and whether their blob was in use meanwhile. */
   readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
-  /** One at a time: a blob must not be found by one and removed by another in the same moment. */
+  /** Serializes changes: one must not find a blob that another is removing. */
   readonly #mutex = new Mutex();
   #isEnding = false;
   #hasEnded = false;
@@ -202,8 +205,8 @@ export class BlobStore {
   }
 
   /**
-   * Makes the directories, durable on return. None of them may be a link: `sweep` removes what this
-   * store does not need, and a folder that two stores have has no lock.
+   * Creates the directories, durable on return. None may be a link: `sweep` removes what this store
+   * does not need, and a folder shared by two stores has no lock.
    * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
    */
   async makeDirectories(): Promise<void> {
@@ -211,14 +214,14 @@ export class BlobStore {
     for (const folder of [this.#kept, this.#staging]) await makeDurableDirectory(above, `${blobs}/${basename(folder)}`);
   }
 
-  /** From now on no blob is removed: it is no longer known which ones durable events name. */
+  /** Stops all removal: which blobs durable events name is no longer known. */
   removeNothing(): void {
     this.#hasEnded = true;
   }
 
   /**
-   * Takes no more blobs, and resolves when those that were to be removed are; from then on none is. The next owner of
-   * the directory decides what is needed in it, and this process no longer knows.
+   * Refuses new blobs and resolves when pending removals are done; afterwards none is removed. What
+   * is needed is then up to the directory's next owner.
    */
   async end(): Promise<void> {
     this.#isEnding = true;
@@ -228,7 +231,7 @@ export class BlobStore {
   }
 
   /**
-   * Opens a new staged file; what an archive reader stages its files with.
+   * Opens a new staged file; archive readers stage through this.
    * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
    */
   async create(): Promise<StagedBlob> {
@@ -238,8 +241,8 @@ export class BlobStore {
   }
 
   /**
-   * Makes staged files durable blobs. Files that are there already are discarded instead. Pin the digests first, so
-   * that nobody removes one before its event is durable.
+   * Makes staged files durable blobs; discards those that exist already. Pin the digests first, so
+   * that none is removed before its event is durable.
    * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
    */
   async keep(blobs: readonly KeptBlob[]): Promise<void> {
@@ -249,7 +252,7 @@ export class BlobStore {
       try {
         for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE)
           await this.#keepSome(blobs.slice(at, at + KEPT_AT_ONCE));
-        // A crash before this line may forget the names; nothing names these blobs yet.
+        // A crash before this line may lose the names; nothing names these blobs yet.
         await syncDirectory(this.#kept);
       } catch (error) {
         throw ioFailure('keep a layer blob', error);
@@ -258,8 +261,8 @@ export class BlobStore {
   }
 
   /**
-   * Gives the bytes of a blob, in chunks that are the reader's; with `nextBuffer` they are lent, and each is good until its buffer is
-   * given out again.
+   * Streams a blob in chunks that the reader owns; with `nextBuffer` they are lent, each valid
+   * until its buffer is given out again.
    * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is no file, IO_FAILED
    */
   async *read(digest: Digest, nextBuffer?: NextBuffer): AsyncGenerator<Uint8Array> {
@@ -270,7 +273,7 @@ export class BlobStore {
       // The stream closes the file.
       yield* file.createReadStream({ highWaterMark: READ_CHUNK_BYTES });
     } catch (error) {
-      // The file system's own error names a path, and not what the caller asked for.
+      // The file system's own error names a path, not what the caller asked for.
       throw readFailure(digest, error);
     }
   }
@@ -282,8 +285,7 @@ export class BlobStore {
   }
 
   /**
-   * Returns the size in bytes of a blob's file; undefined when there is none, and for a link, which
-   * is none.
+   * Returns the size in bytes of a blob's file; undefined when missing or a link.
    * @throws {StoreError} IO_FAILED
    */
   size(digest: Digest): number | undefined {
@@ -301,14 +303,13 @@ export class BlobStore {
     else this.#pins.delete(digest);
   }
 
-  /** Whether somebody keeps `digest` from being removed. */
   isPinned(digest: Digest): boolean {
     return this.#pins.has(digest);
   }
 
   /**
-   * Resolves with whether the file of `digest` is there exactly when it is needed, or somebody brought or freed it while this was asked:
-   * looks when all removals that were asked for are done.
+   * Resolves with whether the file of `digest` exists exactly when it is needed, or changed during
+   * the check. Checks after all removals requested so far.
    * @throws {StoreError} IO_FAILED
    */
   async isInOrder(digest: Digest, isNeeded: (digest: Digest) => boolean): Promise<boolean> {
@@ -317,7 +318,7 @@ export class BlobStore {
     this.#looks.add(look);
     try {
       const isThere = await this.#mutex.run(async () => (await sizeOf(this.#path(digest))) !== undefined);
-      // Whoever let go of the blob, or freed it, since the look was asked for has its removal behind the look.
+      // A blob unpinned or freed since the request has its removal queued behind this check.
       return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
     } catch (error) {
       throw ioFailure(`look for the blob ${digest}`, error);
@@ -326,7 +327,7 @@ export class BlobStore {
     }
   }
 
-  /** Removes those of `digests` that are neither pinned nor needed. What cannot be removed is left for the next sweep. */
+  /** Removes those of `digests` neither pinned nor needed. Failures are left for the next sweep. */
   async removeUnneeded(digests: Iterable<Digest>, isNeeded: (digest: Digest) => boolean): Promise<void> {
     await this.#mutex.run(async () => {
       for (const digest of digests) {
@@ -336,7 +337,7 @@ export class BlobStore {
     });
   }
 
-  /** Removes every staged file, and every blob that is not needed: what a crash left behind. Returns how many blobs. */
+  /** Removes a crash's staged files and unneeded blobs. Returns the number of blobs. */
   async sweep(isNeeded: (digest: Digest) => boolean): Promise<number> {
     await this.discardStaged();
     try {
@@ -360,8 +361,9 @@ export class BlobStore {
   }
 
   /**
-   * Begins to make a new layer durable while the next one is read: a load of 380 MB waited 0.3 of its 1.1 s for that at its end.
-   * `keep` waits for it and meets its failure. A layer that is there already costs the disk nothing.
+   * Starts to sync a new layer while the next one is read: without it, a load of 380 MB spent 0.3
+   * of its 1.1 s waiting for that at its end. `keep` awaits it and throws its failure. A layer that
+   * exists already costs no disk write.
    */
   async #syncEarly(file: StagedBlob, digest: Digest): Promise<void> {
     if ((await sizeOf(this.#path(digest)).catch(() => undefined)) !== undefined) return;
@@ -373,7 +375,7 @@ export class BlobStore {
     this.#early.add(ended);
   }
 
-  // All of them end before the first failure is told: none may go on when others are let in again.
+  // Await all before throwing the first failure: none may continue once the mutex is released.
   async #keepSome(blobs: readonly KeptBlob[]): Promise<void> {
     const outcomes = await Promise.allSettled(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -381,7 +383,7 @@ export class BlobStore {
   }
 
   async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
-    // A file of another size is what a fault left of the blob: this one takes its place.
+    // A file of another size is a damaged blob: replace it.
     const there = await sizeOf(this.#path(digest));
     if (there !== undefined && there === (await sizeOf(file.path))) {
       await file.discard();
@@ -404,7 +406,7 @@ export class BlobStore {
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const found = await lstat(path);
-    // What a link leads to may go, and the blob with it: one that is brought takes its place.
+    // The target of a link may go, and the blob with it: replace it.
     return found.isSymbolicLink() ? undefined : found.size;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
@@ -413,7 +415,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 function leaveForSweep(): void {
-  // The blob is garbage already: the next open's sweep tries again.
+  // The blob is garbage already: the next open's sweep retries.
 }
 
 function notAFile(digest: Digest): StoreError {
@@ -429,7 +431,7 @@ function readFailure(digest: Digest, error: unknown): StoreError {
   });
 }
 
-/** Removes blob files when the events that free them are durable. */
+/** Removes blob files once the events that free them are durable. */
 export class BlobCleaner {
   readonly #blobs: BlobStore;
   readonly #view: () => BlobsView;
@@ -444,13 +446,13 @@ export class BlobCleaner {
     return this.#view().byDigest.has(digest);
   }
 
-  /** Folds a durable page by `fold`, and then starts to remove the blobs that it freed. */
+  /** Folds a durable page with `fold`, then starts to remove the blobs that it freed. */
   cleanAfter(page: Page, fold: (page: Page) => void): void {
     const candidates = this.#freedBy(page);
     fold(page);
     if (candidates.size === 0) return;
     const isNeeded = (digest: Digest): boolean => this.isNeeded(digest);
-    // Asked for at once: whoever looks for one of them after the fold finds its removal done.
+    // Requested immediately, so that later checks of such a blob queue behind its removal.
     this.#running = this.#blobs.removeUnneeded(candidates, isNeeded);
   }
 
@@ -459,7 +461,7 @@ export class BlobCleaner {
     await this.#running;
   }
 
-  // Asked before the fold: the view forgets which blobs the manifests of a deleted image named.
+  // Runs before the fold: the view forgets which blobs the manifests of a deleted image named.
   #freedBy(page: Page): Set<Digest> {
     const freed = new Set<Digest>();
     for (const event of page) {

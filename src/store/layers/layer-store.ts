@@ -12,7 +12,7 @@ import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
 import { type BlobStore, byteChunks, type StagedBlob } from './blob-store.js';
 import { chainOnTop, decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/layers.js';
 
-/** Counts the callers that hold each chain, and knows which chains are going. Holds are of this process and end with it. */
+/** Counts holds per chain, and tracks chains being removed. Holds end with this process. */
 export class LayerHolds implements HoldCounts {
   readonly #counts = new Map<ChainId, number>();
   readonly #going = new Set<ChainId>();
@@ -25,12 +25,12 @@ export class LayerHolds implements HoldCounts {
     this.#counts.set(chainId, this.holdsOf(chainId) + 1);
   }
 
-  /** Whether a command that is not yet durable removes the layer: then nobody may take a hold on it any more. */
+  /** Whether a command that is not yet durable removes the layer: no new holds are then allowed. */
   isGoing(chainId: ChainId): boolean {
     return this.#going.has(chainId);
   }
 
-  /** Returns what a command has to call whose result are the layers that it removes. */
+  /** Returns callbacks for a command whose result is the layers that it removes. */
   removal(): Pick<Command<readonly LayerMetadata[]>, 'accepted' | 'committed' | 'withdrawn'> {
     let chains: readonly ChainId[] = [];
     const settled = (): void => {
@@ -53,24 +53,21 @@ export class LayerHolds implements HoldCounts {
   }
 }
 
-/** An image that a command may create, and the chain that it holds then. */
+/** An image that a command may create, and the chain that it then holds. */
 interface HoldingImage {
   readonly id: ImageId;
   readonly chainId: ChainId;
 }
 
-/** What a decision comes to that may lack holds: its own result, or the images that it cannot create without. */
+/** Outcome of a decision: its own result, or the images that it cannot create without holds. */
 export type HoldingAnswer<Result> = { readonly result: Result } | { readonly lacking: readonly HoldingImage[] };
 
-/** Submits a command whose decision is passed through `holding` first. */
+/** Submits a command whose decision is first wrapped by `holding`. */
 type Submit<Result> = (
   holding: (decide: Decide<Result>) => Decide<HoldingAnswer<Result>>,
 ) => Promise<HoldingAnswer<Result>>;
 
-/**
- * The layers that images hold in a layer store kept elsewhere: one hold for each image with layers, as
- * Docker's image store takes them.
- */
+/** Holds in an external layer store: one per image with layers, as Docker's image store does. */
 export class HeldLayers {
   readonly #layers: LayerGetReleaser;
   readonly #held = new Map<ImageId, Layer>();
@@ -81,7 +78,7 @@ export class HeldLayers {
 
   /**
    * Takes a hold on a chain, not yet for an image.
-   * @throws {StoreError} LAYER_MISSING, with whatever the layer store threw as its cause
+   * @throws {StoreError} LAYER_MISSING, with the layer store's error as its cause
    */
   async take(chainId: ChainId): Promise<Layer> {
     try {
@@ -98,7 +95,7 @@ export class HeldLayers {
     }
   }
 
-  /** Takes the image's hold on a chain, if the layer store gives it. */
+  /** Takes the image's hold on a chain; false when the layer store lacks it. */
   async tryTake(id: ImageId, chainId: ChainId): Promise<boolean> {
     try {
       this.assign(id, await this.take(chainId));
@@ -109,15 +106,15 @@ export class HeldLayers {
     }
   }
 
-  /** Makes a hold that was taken the image's. */
+  /** Assigns a hold to the image. */
   assign(id: ImageId, layer: Layer): void {
     this.#held.set(id, layer);
   }
 
   /**
-   * Submits a command that may create `images`, with a hold taken on the chain of each that it does create. Afterwards
-   * each hold is its image's, or is given back when no image needs it: also when the command's outcome is unknown and
-   * its images are there.
+   * Submits a command that may create `images`, with a hold on the chain of each that it does
+   * create. Afterwards each hold belongs to its image, or is released when no image needs it, even
+   * if the command's outcome is unknown but its images exist.
    * @throws {StoreError} LAYER_MISSING, and what `submit` throws
    */
   async around<Result>(
@@ -130,7 +127,7 @@ export class HeldLayers {
     try {
       result = await this.#submitHolding(images, taken, submit);
     } catch (error) {
-      // The command's own error is the one to tell.
+      // Report the command's own error.
       await this.#settle(taken, hasImage).catch(() => undefined);
       throw error;
     }
@@ -138,7 +135,7 @@ export class HeldLayers {
     return result;
   }
 
-  // Only the decision sees which images it creates: a deletion may wait ahead of it. It asks for the holds that it lacks.
+  // Only the decision sees which images it creates, after queued deletions; it asks for holds.
   async #submitHolding<Result>(
     images: readonly HoldingImage[],
     taken: Map<ImageId, Layer>,
@@ -151,7 +148,7 @@ export class HeldLayers {
     }
   }
 
-  // First all that images get, in one turn with the views; the layer store may take its time over the others.
+  // First the images' holds, in one turn with the views; releasing the others may take time.
   async #settle(taken: ReadonlyMap<ImageId, Layer>, hasImage: (id: ImageId) => boolean): Promise<void> {
     const spare: Layer[] = [];
     for (const [id, layer] of taken) {
@@ -163,7 +160,7 @@ export class HeldLayers {
     if (failure !== undefined) throw failure.reason;
   }
 
-  /** Gives up the image's hold; returns the layers that went with it. */
+  /** Releases the image's hold; returns the layers removed with it. */
   async release(id: ImageId): Promise<readonly LayerMetadata[]> {
     const layer = this.#held.get(id);
     if (layer === undefined) return [];
@@ -185,7 +182,7 @@ function decideHolding<Result>(
   };
 }
 
-/** The context of a store, as far as its layers need it: it stands above this folder. */
+/** The part of a store's context that layers need, which is defined above this folder. */
 interface LayersContext {
   readonly views: Pick<Views, 'layers'>;
   readonly writer: Pick<Writer, 'submit'>;
@@ -197,7 +194,7 @@ interface LayersContext {
   checkWritable(): void;
 }
 
-/** The layers of an event store: events say which there are, blob files hold their bytes. */
+/** Layers of an event store: events record them, blob files hold their bytes. */
 export class LocalLayers implements LayerStore {
   readonly #context: LayersContext;
   readonly #held = new Set<Layer>();
@@ -207,7 +204,7 @@ export class LocalLayers implements LayerStore {
   }
 
   async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
-    // Before a byte is staged: a store for reading only changes no file.
+    // Before a byte is staged: a read-only store changes no file.
     this.#context.checkWritable();
     const chunks = byteChunks('stream', stream);
     const origin = originOf(options, this.#context.actor);
@@ -224,7 +221,7 @@ export class LocalLayers implements LayerStore {
   get(chainId: ChainId): Layer {
     this.#context.checkOpen();
     const facts = this.#context.views.layers.byChain.get(chainId);
-    // A hold on a layer that a deletion already takes away could not keep it.
+    // A hold could not keep a layer that is already being removed.
     if (facts === undefined || this.#context.holds.isGoing(chainId)) throw layerNotFound(chainId);
     this.#context.holds.add(chainId);
     return this.#hold(facts);
@@ -280,7 +277,7 @@ export class LocalLayers implements LayerStore {
     const { digest } = layer.blob;
     blobs.pin(digest);
     try {
-      // Also one that is needed already: a file that was lost or damaged comes back with its layer.
+      // Even if it is needed already: this restores a lost or damaged file.
       await blobs.keep([{ file, digest }]);
       // The blob is durable from here: a crash leaves a file without an event, for the sweep.
       const facts = await writer.submit({
@@ -309,7 +306,6 @@ export class LocalLayers implements LayerStore {
   }
 }
 
-/** Writes `stream` to `file` and measures it. */
 async function stageLayer(
   stream: AsyncIterable<Uint8Array>,
   file: StagedBlob,
@@ -365,7 +361,7 @@ class LocalLayer implements Layer {
   }
 }
 
-// A blob that no longer decompresses, or to other bytes, was damaged in the store; it was whole when it came in.
+// The blob was whole when it came in: failing to decompress, or to these bytes, means damage.
 async function* checkedLayer(
   bytes: AsyncIterable<Uint8Array>,
   digest: Digest,

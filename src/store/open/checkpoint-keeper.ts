@@ -16,14 +16,13 @@ import { parseVerifierKey, verifyNote } from '../../log/note.js';
 import type { StoredEvent } from '../../model/events.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
-/** Name of the newest checkpoint in a store's directory. It may be deleted: then one check less is made at the next open. */
+/** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */
 export const CHECKPOINT_FILE = 'checkpoint';
-/** Events after which the checkpoint is written again. */
+/** Events after which the checkpoint is rewritten. */
 const WRITTEN_EVERY = 1_000;
 
 interface CheckpointKeeperOptions {
   readonly directory: string;
-  /** Name of the log. */
   readonly origin: string;
   readonly log: Log;
   readonly signer: CheckpointSigner | undefined;
@@ -31,7 +30,7 @@ interface CheckpointKeeperOptions {
 }
 
 /**
- * Resolves with the bytes of the checkpoint file of a store, one more than MAX_NOTE_BYTES of a larger one; undefined when there is none.
+ * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
  * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
@@ -42,16 +41,16 @@ export async function readCheckpointFile(directory: string): Promise<Uint8Array 
 }
 
 /**
- * Keeps the newest checkpoint in a file beside the database. LevelDB that lost the end of its log opens without an error, and
- * without a gap: only something outside of it can tell.
+ * Keeps the newest checkpoint in a file beside the database. If LevelDB loses the end of its log it
+ * opens without an error and without a gap: only something outside can tell.
  */
 export class CheckpointKeeper {
   readonly #options: CheckpointKeeperOptions;
   readonly #path: string;
-  /** What the file holds; undefined before the first, and when nothing is known of it. */
+  /** Contents of the file; undefined before the first write, and when unknown. */
   #written: ParsedCheckpoint | undefined;
   #text = '';
-  /** One write at a time: an older checkpoint never replaces a newer one. */
+  /** Serializes writes, so that an older checkpoint never replaces a newer one. */
   readonly #writing = new Mutex();
 
   constructor(options: CheckpointKeeperOptions) {
@@ -60,10 +59,11 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Returns when the log holds all that the file and the key committed to. What was `read` of the file before the log was
-   * opened may be given.
-   * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or SIGNATURE_INVALID for a file
-   *   that cannot be believed; KEY_FOREIGN; CHECKPOINT_FORKED when the key signed what is not in this log; IO_FAILED
+   * Checks that the log contains everything that the file and the key committed to. Pass what was
+   * `read` of the file before the log was opened, if it was.
+   * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or
+   *   SIGNATURE_INVALID for a file that cannot be trusted; KEY_FOREIGN; CHECKPOINT_FORKED when the
+   *   key signed what is not in this log; IO_FAILED
    */
   async check(...read: readonly [(Uint8Array | undefined)?]): Promise<void> {
     const { origin, log, signer, directory } = this.#options;
@@ -77,23 +77,23 @@ export class CheckpointKeeper {
     await signer?.check((earlier) => this.#logBeginsWith(earlier));
   }
 
-  /** Events of the checkpoint that the file holds; 0 when there is none. */
+  /** Tree size of the checkpoint in the file; 0 when there is none. */
   get size(): number {
     return this.#written?.size ?? 0;
   }
 
   /**
-   * Takes note of events that are durable. A checkpoint is written when they name blobs, which an open would take for
-   * garbage if it did not miss the events, and every WRITTEN_EVERY events.
+   * Called with durable events. Writes a checkpoint every WRITTEN_EVERY events, and when they name
+   * blobs: if such events were lost unnoticed, an open would remove the blobs as garbage.
    */
   async note(events: readonly StoredEvent[]): Promise<void> {
     const namesBlobs = events.some(({ type }) => type === 'LayerAdded' || type === 'ManifestAdded');
     if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 
-  /** Writes a checkpoint of the head. The events are durable already: a failure costs nothing but a check, and is noticed. */
+  /** Writes a checkpoint of the head. Failures become notices: they only cost a check. */
   async write(): Promise<void> {
-    // A store that has no events, and no checkpoint yet, needs none.
+    // An empty store needs no first checkpoint.
     if (this.#options.log.head.seq === 0 && this.#written === undefined) return;
     await this.newest().catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
@@ -102,7 +102,7 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Resolves with the text of a checkpoint of the head, signed when there is a signer; the file holds it then, durable.
+   * Writes a durable checkpoint of the head, signed if there is a signer; resolves with its text.
    * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   newest(): Promise<string> {
@@ -110,32 +110,31 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Writes a checkpoint of the head over the file, whatever is known of it, after the log proved to hold all that the file and the key
-   * committed to.
+   * Checks the log, then writes a checkpoint of the head even if the file seems current.
    * @throws {StoreError} as `check` and `newest`
    */
   renew(): Promise<string> {
     return this.#writing.run(async () => {
       await this.check();
-      // Somebody may have removed the file since it was written.
+      // The file may have been removed since it was written.
       this.#written = undefined;
       return this.#writeNewest();
     });
   }
 
-  /** Returns the text of a checkpoint of the head without writing it: that of the file where it is one. */
+  /** Returns the text of a checkpoint of the head without writing it; the file's if current. */
   unwritten(): string {
     return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
   }
 
   /**
-   * Resolves with the text of a checkpoint of `head`, that of the log at some moment, signed when there is a signer. It goes somewhere
-   * else: the file stays as it is.
+   * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
+   * Leaves the file alone.
    * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
    */
   async at(head: Head): Promise<string> {
     const { signer } = this.#options;
-    // Taken now: while the signature is checked, a newer one may take their place.
+    // Read now: a newer checkpoint may replace them while the signature is checked.
     const [written, text] = [this.#written, this.#text];
     const isWritten = written?.size === head.seq;
     if (isWritten && (signer === undefined || (await isSignedBy(written, signer)))) return text;
@@ -173,7 +172,7 @@ export class CheckpointKeeper {
     return beginsWith(this.#options.log, earlier);
   }
 
-  // The file is replaced as a whole: one that is not whole was damaged or edited, and is no reason to leave a check out.
+  // The file is replaced atomically, so damage or an edit must not skip the check.
   async #believable(bytes: Uint8Array): Promise<ParsedCheckpoint> {
     const { origin, signer } = this.#options;
     let checkpoint: ParsedCheckpoint;
@@ -195,7 +194,7 @@ export class CheckpointKeeper {
 async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: CheckpointSigner): Promise<boolean> {
   const verifier = await parseVerifierKey(signer.verifierKey);
   const isNamed = checkpoint?.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
-  // Others may have signed it: a key that was replaced, a witness, nobody.
+  // It may be unsigned, or signed by a replaced key or a witness.
   if (checkpoint === undefined || isNamed !== true) return false;
   await verifyNote(checkpoint, [verifier]);
   return true;
@@ -225,9 +224,10 @@ function eventsFrom(first: number, last: number): string {
 }
 
 /**
- * Returns when the tree of the log is what its records give from `size` on, where the tree up to `size` is known to be right. Rows of
- * the tree are not checked when they are read: a flipped bit in one that no checkpoint covers would stand in the next.
- * @throws {StoreError} LOG_CORRUPT when it is not, or an event is damaged
+ * Checks the log's tree against its records from `size` on; the tree up to `size` must be known to
+ * be right. Rows of the tree are not checked when read, so a flipped bit that no checkpoint covers
+ * would end up in the next one.
+ * @throws {StoreError} LOG_CORRUPT when it differs, or an event is damaged
  */
 export async function checkTreeTail(log: Log, size: number): Promise<void> {
   const { seq, root } = log.head;

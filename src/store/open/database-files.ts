@@ -15,38 +15,38 @@ import type { DatabaseFile as OpenFile } from '../../log/leveldb/table.js';
 import { ioFailure, systemCode } from '../files/files.js';
 
 /*
- * What CURRENT, the MANIFEST and the write-ahead logs of a database say. LevelDB drops what it cannot
- * read of them without an error, so they are read here before it opens: once, for the report of damage,
- * for readers that do without LevelDB, and for the check that LevelDB read its log.
+ * CURRENT, the MANIFEST and the write-ahead logs of a database. LevelDB silently drops what it
+ * cannot read of them, so they are read here before it opens: once, for the damage report, for
+ * readers that do without LevelDB, and for the check that LevelDB read its log.
  */
 
-/** The files that LevelDB opens or writes by name, and its lock. */
+/** Files that LevelDB opens or writes by name, and its lock. */
 const DATABASE_FILE = /^(?:CURRENT|LOCK|MANIFEST-\d+|\d+\.(?:log|ldb|sst|dbtmp))$/;
 const LOG_FILE = /^(\d+)\.log$/;
 const EVERY_LOG = { logNumber: 0, previousLogNumber: 0 };
 
-/** What `lstat` tells of a file of the database. */
+/** Result of `lstat` on a file of the database. */
 export interface DatabaseFile {
-  /** False for what LevelDB must not open: a directory, a pipe, a link, which it would write through. */
+  /** False for what LevelDB must not open: directories, pipes, and links, which it would follow. */
   readonly isFile: boolean;
-  /** Whether it has another name as well, so that writing over it may harm somebody else. */
+  /** Whether it has another hard link, so that overwriting it may harm others. */
   readonly isShared: boolean;
   readonly size: number;
-  /** Milliseconds of Unix time of the last change of status (ctime), which nobody can set. */
+  /** Last change of status (ctime) in milliseconds of Unix time, which cannot be set. */
   readonly changedAt: number;
-  /** Differs after every change that the file system saw. */
+  /** Different after every change that the file system saw. */
   readonly version: string;
 }
 
-/** A fault in the files of the database that LevelDB would ignore, or refuse. */
+/** A fault in the database's files that LevelDB would ignore or refuse. */
 export interface DatabaseFault {
   /** Name in the directory of the log. */
   readonly file: string;
-  /** What is wrong with it, and which events that costs. */
+  /** What is wrong with it, and which events are lost. */
   readonly message: string;
 }
 
-/** A write-ahead log as it was read. */
+/** A parsed write-ahead log. */
 export interface WriteAheadLog {
   readonly name: string;
   readonly bytes: Uint8Array;
@@ -56,7 +56,7 @@ export interface WriteAheadLog {
   /** Seq of the last event in a whole batch; undefined when there is none. */
   readonly lastEvent: number | undefined;
   readonly batches: readonly PlacedBatch[];
-  /** Offset of the first record that is no batch: nothing behind it is read. */
+  /** Offset of the first record that is no batch; reading stops there. */
   readonly brokenAt: number | undefined;
   /** Whether it ends in an unfinished write. */
   readonly isTorn: boolean;
@@ -77,7 +77,7 @@ export interface DatabaseFiles {
   readonly logs: readonly WriteAheadLog[];
   /** Faults of the write-ahead logs. */
   readonly faults: readonly DatabaseFault[];
-  /** Differs from `databaseState` as soon as the database has other files. */
+  /** Differs from `databaseState` once the database has other files. */
   readonly state: string;
 }
 
@@ -92,9 +92,10 @@ export class DatabaseDamage extends LevelDamage {
 }
 
 /**
- * Returns what CURRENT, the MANIFEST and the write-ahead logs of the database at `location` say. Changes nothing.
- * Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read.
- * @throws {StoreError} IO_FAILED when a file cannot be read, or was removed meanwhile; STORE_NOT_WRITABLE
+ * Reads CURRENT, the MANIFEST and the write-ahead logs of the database at `location`. Changes
+ * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read.
+ * @throws {StoreError} IO_FAILED when a file cannot be read, or was removed meanwhile;
+ *   STORE_NOT_WRITABLE
  */
 export function readDatabaseFiles(location: string): DatabaseFiles {
   const state = databaseState(location);
@@ -120,7 +121,7 @@ function listedFiles(location: string): ReadonlyMap<string, DatabaseFile> {
   }
 }
 
-/** Returns those of `names` that are files of the database in `location`, and are there. Fails as Node does. */
+/** Returns those of `names` that are existing database files. Throws Node's errors. */
 export function databaseFiles(
   location: string,
   names: readonly string[] = readdirSync(location),
@@ -139,22 +140,22 @@ export function databaseFiles(
   return files;
 }
 
-/** Returns the MANIFEST in use and its size: each change of the files of a database appends to it or replaces it. */
+/** Returns the MANIFEST in use and its size, which every change to the set of files alters. */
 export function databaseState(location: string): string {
   try {
     const bytes = readFile(location, 'CURRENT', MAX_CURRENT_BYTES) ?? new Uint8Array();
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
-    // What this process lacks says nothing of the files.
+    // Exhausted resources of this process say nothing about the files.
     if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) throw error;
     return systemCode(error);
   }
 }
 
 /**
- * Opens a file of the database. It stays readable when its name is removed. Throws what `open` throws, and
- * DatabaseDamage when it is no file.
+ * Opens a file of the database; it stays readable after its name is removed. Throws the errors of
+ * `open`, and DatabaseDamage when it is no file.
  */
 export function openDatabaseFile(location: string, name: string): OpenFile {
   const descriptor = openDescriptor(location, name);
@@ -175,10 +176,10 @@ export function openDatabaseFile(location: string, name: string): OpenFile {
   };
 }
 
-/** Returns a descriptor for reading, as `openDatabaseFile` opens it. */
+/** Returns a read-only descriptor, opened as by `openDatabaseFile`. */
 export function openDescriptor(location: string, name: string): number {
   try {
-    // A pipe must not be waited for, nor a link be followed.
+    // Never block on a pipe or follow a link.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
     return openSync(join(location, name), flags);
   } catch (error) {
@@ -197,7 +198,7 @@ function readFrom(descriptor: number, offset: number, length: number): Uint8Arra
   return bytes.subarray(0, end);
 }
 
-/** Returns the first `limitBytes` of a file, undefined when it is missing. */
+/** Returns the first `limitBytes` of a file; undefined when missing. */
 function readFile(location: string, name: string, limitBytes = Number.POSITIVE_INFINITY): Uint8Array | undefined {
   try {
     const file = openDatabaseFile(location, name);
@@ -214,7 +215,7 @@ function readFile(location: string, name: string, limitBytes = Number.POSITIVE_I
 
 function readManifest(location: string, name: string): Manifest {
   const { records, damaged, tornAt } = parseRecordFile(readNeeded(location, name));
-  // A crash may leave an unfinished edit at the end of the file. LevelDB refuses any other damage too.
+  // A crash may leave an unfinished edit at the end; LevelDB refuses any other damage too.
   const [stretch] = damaged;
   const manifest = stretch === undefined ? parseManifest(records.map(({ bytes }) => bytes)) : undefined;
   if (manifest !== undefined) return manifest;
@@ -224,7 +225,7 @@ function readManifest(location: string, name: string): Manifest {
 }
 
 function manifestName(location: string): string {
-  // One byte more than the limit, so that a longer file is refused.
+  // One byte over the limit, so that a longer file is refused.
   const bytes = readNeeded(location, 'CURRENT', MAX_CURRENT_BYTES + 1);
   const name = /^(MANIFEST-\d+)\n$/.exec(Buffer.from(bytes).toString('latin1'))?.[1];
   if (name !== undefined) return name;
@@ -242,8 +243,8 @@ function lost(name: string, why: string): DatabaseDamage {
 }
 
 /**
- * Returns the write-ahead logs among `files` in LevelDB's order: those that it would replay by `manifest`, all
- * without one.
+ * Returns the write-ahead logs among `files` in LevelDB's order: those that it would replay by
+ * `manifest`, or all without one.
  * @throws {StoreError} IO_FAILED when one cannot be read, or was removed meanwhile
  */
 export function readLogs(
@@ -278,18 +279,19 @@ function parseLog(file: string, bytes: Uint8Array): Omit<WriteAheadLog, 'name' |
   return { records, batches, brokenAt, lastEvent, isTorn: brokenAt === undefined && tornAt !== undefined };
 }
 
-/** Returns the error for a file that was removed while the database was read: another try may succeed. */
+/** Returns the error for a file that was removed during the read: a retry may succeed. */
 export function fileGone(location: string, name: string): StoreError {
   const path = join(location, name);
   return new StoreError('IO_FAILED', `cannot read ${path}: it was removed meanwhile`, { data: { path } });
 }
 
 /**
- * Returns the faults of the logs that LevelDB would replay. Each batch was synced before the next was begun and
- * continues its sequence numbers: damage before a whole batch and a jump of the numbers are no crash.
+ * Returns the faults of the logs that LevelDB would replay. Each batch was synced before the next
+ * began and continues its sequence numbers, so damage before a whole batch, or a gap in the
+ * numbers, is not from a crash.
  */
 function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: Manifest): DatabaseFault[] {
-  // LevelDB syncs a log before the MANIFEST names it, and removes it after the MANIFEST names the next.
+  // LevelDB syncs a log before the MANIFEST names it, and removes it after the next is named.
   const current = `${String(logNumber).padStart(6, '0')}.log`;
   if (logNumber !== 0 && !logs.some(({ name }) => name === current)) {
     const message = `the write-ahead log ${current} is missing, or the MANIFEST lost its end: the last events are lost`;
@@ -304,20 +306,20 @@ function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: 
   const end = batches.at(-1);
   if (end !== undefined && end.sequence + end.count - 1 < lastSequence)
     faults.push({ file: end.file, message: `the write-ahead log ${end.file} lost its end: ${lostAfter(end)}` });
-  // Only the last log may end in an unfinished write: each was finished before the next was begun.
+  // Only the last log may be torn: each was finished before the next was begun.
   const torn = logs.slice(0, -1).find(({ isTorn }) => isTorn);
   if (torn !== undefined && faults.length === 0)
     faults.push({ file: torn.name, message: `the write-ahead log ${torn.name} is damaged at its end` });
   return faults;
 }
 
-/** Returns a fault for each place where the sequence numbers jump, or bytes are damaged, with the events lost there. */
+/** Returns a fault for each sequence gap or damaged stretch, with the events lost there. */
 function gaps(batches: readonly PlacedBatch[], lastSequence: number): DatabaseFault[] {
   const faults: DatabaseFault[] = [];
   let next: number | undefined;
   let lastEvent: number | undefined;
   for (const { sequence, count, file, after, events } of batches) {
-    // The first may have come before the MANIFEST's last edit.
+    // The first may precede the MANIFEST's last edit.
     const isNext = next === undefined ? sequence <= lastSequence + 1 : sequence === next;
     if (!isNext || after !== undefined) {
       const place = after === undefined ? 'lacks a batch' : `is damaged from byte ${after.offset} to ${after.end}`;

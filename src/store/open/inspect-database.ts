@@ -15,37 +15,38 @@ import {
 } from './database-files.js';
 import type { WholeTables } from './whole-tables.js';
 
-/** Which tables are read. */
+/** Selects the tables to read. */
 interface TableLook {
-  /** Of the newest, those that have so many bytes together. */
+  /** Reads the newest tables up to this many bytes in total. */
   readonly maxTableBytes: number;
-  /** Tables that need not be read again; it learns of those that are. */
+  /** Tables to skip; those read are added to it. */
   readonly wholeTables?: WholeTables | undefined;
 }
 
-/** What the files of a database look like from outside. */
+/** The state of a database's files. */
 interface DatabaseReport {
   readonly faults: readonly DatabaseFault[];
-  /** Whether a write-ahead log ends in an unfinished write, as a crash or damage at its end leaves it. */
+  /** Whether a write-ahead log ends in an unfinished write, from a crash or damage. */
   readonly isTorn: boolean;
-  /** Seq of the last event in a whole batch of a write-ahead log, also behind damage; 0 when there is none. */
+  /** Seq of the last event in a whole batch of a log, also behind damage; 0 when there is none. */
   readonly lastEvent: number;
-  /** What was read for it; undefined when nothing could be. */
+  /** The files read; undefined when nothing could be. */
   readonly files?: DatabaseFiles | undefined;
 }
 
 const EVERY_TABLE: TableLook = { maxTableBytes: Number.POSITIVE_INFINITY };
-/** Tries until a report is of files that did not change meanwhile. */
+/** Attempts to get a report of files that did not change meanwhile. */
 const MAX_TRIES = 10;
 
-/** Returns the tables that an open for writing reads: the newest, without those lately found whole. */
+/** Returns the tables that an open for writing reads: the newest, except those known whole. */
 export function newestTables(wholeTables?: WholeTables): TableLook {
   return { maxTableBytes: MAX_TABLE_BYTES_AT_OPEN, wholeTables };
 }
 
 /**
- * Resolves with the report of `lookAtDatabase`, which has no fault.
- * @throws {StoreError} LOG_CORRUPT with each fault of a file and the events that it costs; STORE_NOT_WRITABLE, IO_FAILED
+ * Resolves with the report of `lookAtDatabase`, which has no faults.
+ * @throws {StoreError} LOG_CORRUPT with each faulty file and the events it costs;
+ *   STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function checkDatabase(location: string, look: TableLook): Promise<DatabaseReport> {
   const report = await lookAtDatabase(location, look);
@@ -58,13 +59,13 @@ export async function checkDatabase(location: string, look: TableLook): Promise<
 }
 
 /**
- * Resolves with a report of the database at `location`. Files that another process changes meanwhile are in use, not
- * damaged: LevelDB's lock then tells.
+ * Inspects the database at `location`, retrying while another process changes it: such files are in
+ * use, not damaged, and LevelDB's lock then decides.
  * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function lookAtDatabase(location: string, look = newestTables()): Promise<DatabaseReport> {
   const first = await inspectDatabase(location, look).catch(() => undefined);
-  // Most are whole. Only one that is not may have been changed meanwhile.
+  // Only a faulty result may be due to a concurrent change.
   if (first?.faults.length === 0 && !first.isTorn) return first;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const before = fingerprint(location);
@@ -85,8 +86,8 @@ function fingerprint(location: string): string {
 }
 
 /**
- * Resolves with a report of the database at `location`, and changes nothing: CURRENT, the MANIFEST and every
- * write-ahead log are read whole, and of the tables their sizes and what `look` says.
+ * Inspects the database at `location` once, and changes nothing: reads CURRENT, the MANIFEST and
+ * every write-ahead log, and of the tables their sizes and what `look` selects.
  * @throws {StoreError} IO_FAILED when a file cannot be read, or goes meanwhile; STORE_NOT_WRITABLE
  */
 export async function inspectDatabase(location: string, look = EVERY_TABLE): Promise<DatabaseReport> {
@@ -106,8 +107,8 @@ export async function inspectDatabase(location: string, look = EVERY_TABLE): Pro
 }
 
 /**
- * Faults of files that no MANIFEST names: LevelDB may give their numbers again, and write over what
- * another name stands for too.
+ * Faults of hard-linked files that no MANIFEST names: LevelDB may reuse their numbers and overwrite
+ * what the other name stands for.
  */
 function sharedSpares({ files, manifest, manifestName }: DatabaseFiles): DatabaseFault[] {
   const isSpare = (name: string): boolean =>
@@ -125,17 +126,20 @@ function isSpareTable(name: string, { tables }: Manifest): boolean {
   return number !== undefined && !tables.has(Number(number));
 }
 
-/** A table of the database, and the file where it must be. */
+/** A table of the database and its expected file. */
 interface TableFile {
   readonly table: Table;
   readonly name: string;
   readonly file: DatabaseFile | undefined;
-  /** What of it can be told without reading it. */
+  /** Faults that show without reading it. */
   readonly faults: readonly TableFault[];
   readonly isRead: boolean;
 }
 
-/** Resolves with the faults of the tables that the MANIFEST names, the newest first: that each is there, and the blocks of those to be read. */
+/**
+ * Resolves with the faults of the tables in the MANIFEST, newest first: missing files, and bad
+ * blocks of those to be read.
+ */
 export async function inspectTables(
   location: string,
   files: ReadonlyMap<string, DatabaseFile>,
@@ -148,7 +152,7 @@ export async function inspectTables(
   let ahead = bytesOfTable(location, read[0]);
   for (const [at, { name, file }] of read.entries()) {
     const bytes = await ahead;
-    // The next is read while this one is summed up.
+    // Read the next one while this one is summed up.
     ahead = bytesOfTable(location, read[at + 1]);
     if (bytes === undefined) throw fileGone(location, name);
     const found = tableFaults(bytes);
@@ -194,7 +198,7 @@ function wholeTable(message: string): TableFault {
 function bytesOfTable(location: string, file: TableFile | undefined): Promise<Uint8Array | undefined> {
   if (file === undefined) return Promise.resolve(undefined);
   const bytes = readWholeFile(join(location, file.name), file.table.size);
-  // It is waited for in its turn: a failure before that must not end the process.
+  // Awaited in its turn: an earlier rejection must not end the process.
   bytes.catch(() => undefined);
   return bytes;
 }

@@ -5,11 +5,11 @@ import { checkUnlocked } from '../../log/leveldb/open-level.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { ioFailure, readRegularFile, replaceHint, systemCode, temporaryPath } from '../files/files.js';
 
-/** Fields of /proc/PID/stat, counted from the one after the name of the program, which may hold anything (proc(5)). */
+/** Fields of /proc/PID/stat after the program's name, which may hold anything (proc(5)). */
 const STATE_FIELD = 0;
 const START_TIME_FIELD = 19;
 
-/** Resolves with what tells the time since the machine was started from every other; undefined where the system does not say. */
+/** Resolves with an identifier of this boot of the machine; undefined where the system has none. */
 export async function bootIdentity(): Promise<string | undefined> {
   return readBootId().catch(() => undefined);
 }
@@ -19,8 +19,8 @@ async function readBootId(): Promise<string> {
 }
 
 /**
- * Returns what tells the process with this pid from every other that had or will have it: the boot of the machine, the namespace that
- * pids are counted in, and when it began. Undefined when no such process runs, or where the system does not say.
+ * Returns an identifier of the process, unique across pid reuse: boot, pid namespace and start
+ * time. Undefined when no such process runs, or where the system does not say.
  */
 export async function processIdentity(pid: number): Promise<string | undefined> {
   try {
@@ -30,21 +30,22 @@ export async function processIdentity(pid: number): Promise<string | undefined> 
       readFile(`/proc/${pid}/stat`, 'latin1'),
     ]);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A process that ended and whose parent has not asked yet holds no files any more.
+    // A zombie holds no files any more.
     if (fields[STATE_FIELD] === 'Z' || fields[STATE_FIELD] === 'X') return undefined;
     return [boot, namespace, fields[START_TIME_FIELD]].join(' ');
   } catch {
-    // No such process, or a system without /proc: LevelDB's lock decides alone.
+    // No such process, or no /proc: only LevelDB's lock decides.
     return undefined;
   }
 }
 
-/** A lock as /proc/locks lists it (proc_locks(5)): its kind, the pid of its holder, the device and the inode of the file. */
+/** A line of /proc/locks (proc_locks(5)): kind, pid of the holder, device and inode of the file. */
 const POSIX_LOCK = /^\d+: POSIX +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /;
 
 /**
- * Returns the pid of the process that has a lock on the file at `path`, where the system says so. The file is not opened: closing it
- * would end a lock of this process. A file system that shows another device than that of its locks (btrfs) has no answer here.
+ * Returns the pid that holds a lock on the file at `path`, where the system says so. Never opens
+ * the file: closing it would release this process's lock. No answer on file systems whose locks
+ * show another device (btrfs).
  */
 export async function lockHolder(path: string): Promise<number | undefined> {
   try {
@@ -52,12 +53,12 @@ export async function lockHolder(path: string): Promise<number | undefined> {
     const locks = (await readFile('/proc/locks', 'utf8')).split('\n').flatMap((line) => {
       const [, pid, major, minor, inode] = POSIX_LOCK.exec(line) ?? [];
       const isHere = inode === String(ino) && major === hex(majorOf(dev)) && minor === hex(minorOf(dev));
-      // Pid 0 is a process that this one cannot see.
+      // Pid 0 is a process invisible to this one.
       return isHere && pid !== '0' ? [Number(pid)] : [];
     });
     return locks[0];
   } catch {
-    // A system without /proc, or no such file.
+    // No /proc, or no such file.
     return undefined;
   }
 }
@@ -77,9 +78,8 @@ function hex(number: bigint): string {
 }
 
 /**
- * Returns when nobody has the database at `location` open, at this moment. Without a lock file of
- * its own nobody can: it is not asked for, since LevelDB would make one, in the wrong folder or
- * through a link.
+ * Returns when no process has the database at `location` open. LevelDB is not asked when there is
+ * no lock file: then none can, and LevelDB would create one, in the wrong folder or through a link.
  * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
  */
 export async function checkFree(location: string): Promise<void> {
@@ -88,49 +88,48 @@ export async function checkFree(location: string): Promise<void> {
 }
 
 /**
- * Name of the file that says who has the store open. LevelDB's lock is the first to decide; but it is gone when somebody deletes its file
- * or the owning process closes another descriptor of it, and then this file still keeps others out.
+ * Names the process that has the store open. LevelDB's lock decides first, but it is lost when its
+ * file is deleted or the owner closes another descriptor of it; this file still keeps others out.
  */
 export const OWNER_FILE = 'owner.json';
 
-/** Who has, or last had, a store open. */
+/** The current or last owner of a store. */
 interface Owner {
   readonly pid: number;
   readonly host: string;
-  /** Tells the process from others that get its pid; undefined where the system does not say. */
+  /** Unique across pid reuse; undefined where the system does not say. */
   readonly process?: string | undefined;
 }
 
-/** Says that this process has the store open, if the file can be written. The lock must be held. */
+/** Records this process as the owner, if the file can be written. The lock must be held. */
 export async function writeOwner(directory: string): Promise<void> {
   const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
   await replaceHint(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`).catch(doWithout);
 }
 
-/** Says that nobody has the store open, if the file can be removed. The lock must be held still. */
+/** Removes the owner record, if the file can be removed. The lock must still be held. */
 export async function removeOwner(directory: string): Promise<void> {
   await rm(join(directory, OWNER_FILE), { force: true }).catch(doWithout);
 }
 
 function doWithout(): void {
-  // LevelDB's lock decides without it: a store must open and close on.
+  // LevelDB's lock decides without it: a store must still open and close.
 }
 
 /**
- * Resolves with whether the last process that had the store open for writing closed it, when no other that still runs says that it has it
- * open. One that crashed says nothing any more, whoever got its pid since.
+ * Resolves with whether the last writer closed the store; throws while another running process
+ * claims it. A claim ends with its process, even if the pid is reused.
  * @throws {StoreError} STORE_LOCKED
  */
 export async function refuseSecondOwner(directory: string): Promise<{ readonly wasClosed: boolean }> {
   const owner = await readOwner(directory);
-  // This process knows by itself what it has open.
+  // This process tracks its own open stores.
   if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
     throw lockedBy(directory, owner, undefined);
   return { wasClosed: await isGone(join(directory, OWNER_FILE)) };
 }
 
-// Whatever stands there, as the file without its bytes that a crash may leave, was not removed by a
-// close.
+// Any leftover, even the empty file of a crash, was not removed by a close.
 async function isGone(path: string): Promise<boolean> {
   return lstat(path).then(
     () => false,
@@ -138,7 +137,7 @@ async function isGone(path: string): Promise<boolean> {
   );
 }
 
-/** Resolves with what differs when somebody wrote to the store in `directory` in between: each write is in its log first. */
+/** Resolves with a value that changes with every write to the store: each reaches its log first. */
 export async function writtenState(directory: string): Promise<string> {
   const log = join(directory, 'log');
   const names = await readdir(log).catch(() => []);
@@ -153,13 +152,13 @@ export async function writtenState(directory: string): Promise<string> {
   return (await Promise.all(states)).join('\n');
 }
 
-/** Returns the error of a look at the store in `directory` that met a writer. */
+/** Returns the error for a read of the store in `directory` that raced with a writer. */
 export function writerAtWork(directory: string): StoreError {
   const text = `cannot verify the store ${directory}: another process writes to it`;
   return new StoreError('STORE_LOCKED', text, { data: { directory } });
 }
 
-/** Returns a STORE_LOCKED error with the process that holds the lock, where that is known; any other error as it is. */
+/** Adds the lock holder's pid, where known, to a STORE_LOCKED error; returns others unchanged. */
 export async function withOwner(directory: string, error: unknown): Promise<unknown> {
   if (!isStoreError(error, 'STORE_LOCKED') || error.data['pid'] !== undefined) return error;
   const owner = await readOwner(directory);
@@ -171,9 +170,9 @@ export async function withOwner(directory: string, error: unknown): Promise<unkn
 }
 
 /**
- * Claims `folder` for one writer among all processes of this machine, and returns how to give it back.
- * A process that ended without that keeps nobody out.
- * @throws {StoreError} STORE_LOCKED, of which `what` says what cannot be done; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ * Claims `folder` for one writer on this machine; returns the release. Claims end with the process.
+ * @throws {StoreError} STORE_LOCKED, where `what` says what cannot be done; DISK_FULL,
+ *   STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function claimFolder(folder: string, what: string): Promise<() => Promise<void>> {
   const path = join(folder, OWNER_FILE);
@@ -181,7 +180,7 @@ export async function claimFolder(folder: string, what: string): Promise<() => P
   const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
   try {
     await writeFile(temporary, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600 });
-    // A link appears as a whole or not at all: nobody reads half an owner.
+    // A link appears atomically, so a half-written owner is never read.
     while (!(await isLinked(temporary, path))) {
       const other = await readOwner(folder);
       if (other !== undefined && (await isRunning(other))) {
@@ -233,20 +232,18 @@ async function readOwner(directory: string): Promise<Owner | undefined> {
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined;
     return { pid: pid as number, host, process: typeof identity === 'string' ? identity : undefined };
   } catch {
-    // Whoever locked the store did not get to write the file, or it is gone or no file: then nobody knows.
+    // Not written yet, gone, or no file: the owner is unknown.
     return undefined;
   }
 }
 
-/** The directories whose stores this process has open, by device and inode: a path may have other names. */
+/** Directories of stores open in this process, by device and inode: paths may be aliases. */
 const claimed = new Set<string>();
 
 /**
- * Claims `directory` for one store of this process, and returns how to give it back.
- *
- * LevelDB's own lock cannot be asked twice: a second try in the same process fails as it must, but closes the lock
- * file, and with that POSIX takes the lock of the first away, so that another process can open the live database.
- *
+ * Claims `directory` for one store of this process and returns its release. LevelDB's own lock
+ * cannot be tried twice: a second attempt in the same process fails as it must, but closes the lock
+ * file, and POSIX then drops the first lock, so that another process can open the live database.
  * @throws {StoreError} STORE_LOCKED when this process has it open already
  */
 export async function claimDirectory(directory: string): Promise<() => void> {

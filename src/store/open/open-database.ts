@@ -6,18 +6,18 @@ import { eventKey } from '../../log/rows.js';
 import { ioFailure, writeDurableFile } from '../files/files.js';
 import { databaseFiles, readLogs, type WriteAheadLog } from './database-files.js';
 
-/** Tries to open a log whose write-ahead log LevelDB did not read: a fault of the disk that does not last goes unnoticed. */
+/** Attempts to open when LevelDB did not read its write-ahead log (a transient disk fault). */
 const MAX_TRIES = 2;
 
 /**
- * Opens the database at `location`, and makes sure that LevelDB reads its write-ahead log. LevelDB 1.20 takes a
- * write-ahead log that it cannot open or read for an empty one, and removes it: one failed read, or a process without a
- * free descriptor, cost every event in it. So the log is read before; when its last event is not in the opened database,
- * it is put back, and the database opened once more. The files must be whole: what LevelDB drops because it is damaged
- * would be put back for ever.
- * @param known the logs, when they were read already; read again when their files changed since
- * @throws {StoreError} IO_FAILED when LevelDB cannot read the log: nothing is lost, and the next open may succeed;
- *   as `openLevel`
+ * Opens the database at `location` and makes sure that LevelDB reads its write-ahead log. LevelDB
+ * 1.20 takes a log that it cannot open or read for an empty one and removes it: one failed read, or
+ * a process out of descriptors, would cost every event in it. So the log is read first; when its
+ * last event is missing afterwards, it is put back and the database reopened. The files must be
+ * whole: damage that LevelDB drops would be put back forever.
+ * @param known the logs, when read already; reread when their files changed since
+ * @throws {StoreError} IO_FAILED when LevelDB cannot read the log: nothing is lost, and the next
+ *   open may succeed; as `openLevel`
  */
 export async function openDatabase(
   location: string,
@@ -31,7 +31,7 @@ export async function openDatabase(
     const database = await open(location, false);
     if (logs.every(({ lastEvent }) => lastEvent === undefined || hasEvent(database, lastEvent))) return database;
     await database.close();
-    // A crash before they are back loses them; that takes a fault of the disk and a crash in the same moment.
+    // A crash before they are back loses them, but needs a disk fault at the same moment.
     await putBack(location, logs);
   }
   const text = `cannot open the log ${location}: LevelDB did not read its write-ahead log, which was put back`;
@@ -57,8 +57,8 @@ function hasEvent(database: Database, seq: number): boolean {
   return database.getSync(eventKey(seq)) !== undefined;
 }
 
-// Under numbers that LevelDB has not given yet: it replays every log that is not older than its MANIFEST, in their order.
-// Entries have their own sequence numbers, so that one that was read all the same is the same entry again.
+// Uses numbers that LevelDB has not given yet: it replays, in order, every log not older than its
+// MANIFEST. Entries carry their sequence numbers, so replaying one twice is idempotent.
 async function putBack(location: string, logs: readonly WriteAheadLog[]): Promise<void> {
   const names = [...filesIn(location).keys()];
   let number = names.reduce((most, name) => Math.max(most, Number(/\d+/.exec(name)?.[0] ?? 0)), 0) + 1;

@@ -42,20 +42,21 @@ import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
 import { WholeTables } from './whole-tables.js';
 
-/** Options whose actor is known and allowed, with a place for notices. */
+/** Validated options, with an actor and a notice callback. */
 type CheckedOptions = OpenOptions & {
   readonly actor: string;
   readonly snapshotEvery: number;
   readonly onNotice: (notice: string) => void;
 };
 
-/** Events after which a snapshot is written, when the caller does not say: folding as many takes a quarter of a second. */
+/** Default snapshot interval in events: folding that many takes a quarter of a second. */
 const SNAPSHOT_EVERY = 50_000;
 
 /**
- * Returns the options of `openStore` with its actor, `user@host` when they name none. Nothing is made or read for it.
+ * Validates the options of `openStore`; the actor defaults to `user@host`. Does no file I/O.
  * @throws {TypeError} naming the option that is of the wrong type
- * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin; ENVELOPE_INVALID when the actor is empty, too long or no Unicode
+ * @throws {StoreError} ORIGIN_INVALID; KEY_FOREIGN when the signer is of another origin;
+ *   ENVELOPE_INVALID when the actor is empty, too long or no Unicode
  */
 function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptions {
   mustBeString('directory', directory);
@@ -86,7 +87,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   };
 }
 
-// A subscriber like others: what it throws is an uncaught exception in a later turn, and does not fail what gave the notice.
+// A throwing subscriber causes an uncaught exception later, not a failure of the notifier.
 function subscribed(onNotice: (notice: string) => void): (notice: string) => void {
   const notices$ = new Subject<string>();
   notices$.subscribe(onNotice);
@@ -112,7 +113,7 @@ function isSigner(value: unknown): boolean {
   );
 }
 
-// A container may run as a user that has no name.
+// A container may run as a user without a name.
 function defaultActor(): string {
   try {
     return `${userInfo().username}@${hostname()}`;
@@ -123,9 +124,9 @@ function defaultActor(): string {
 }
 
 /**
- * Makes the empty log of the store in `directory`, durable on return; one that is there stays as it is. LevelDB names the files of a new
- * database before their bytes are on the disk: it is made under another name, so that power that goes meanwhile leaves no log
- * that looks damaged.
+ * Creates the empty log of the store in `directory`, durable on return; a no-op when one exists.
+ * LevelDB names the files of a new database before their bytes are on disk: it is created under
+ * another name, so that power loss leaves no log that looks damaged.
  * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, LOG_FAILED
  */
 export async function makeLog(directory: string): Promise<void> {
@@ -136,18 +137,18 @@ export async function makeLog(directory: string): Promise<void> {
     const log = await LevelLog.open(making, { createIfMissing: true });
     await log.close();
     await syncFiles(making);
-    // A crash before the rename leaves what the next open removes; after it, an empty log, which the next open takes up.
+    // A crash before the rename leaves what the next open removes; after it, an empty log.
     await rename(making, location);
     await syncDirectory(directory);
   } catch (error) {
     await rm(making, { recursive: true, force: true }).catch(leaveForNextOpening);
-    // Two may make the same store: the opening that follows says who has it.
+    // Two processes may race to create a store; the open that follows decides.
     if (await isThere(location)) return;
     throw ioFailure(`make the log of the store ${directory}`, error);
   }
 }
 
-// LevelDB makes an empty database of what is there, and would write through links.
+// LevelDB would turn anything here into an empty database, and write through links.
 async function needOwnFiles(location: string): Promise<void> {
   const names = await readdir(location).catch((error: unknown) => {
     throw ioFailure(`look at the log ${location}`, error);
@@ -160,13 +161,13 @@ async function needOwnFiles(location: string): Promise<void> {
 }
 
 function leaveForNextOpening(): void {
-  // The first error is the one to tell; the next opening that writes removes what is left.
+  // Report the first error; the next open for writing removes the rest.
 }
 
-/** Times that a reader looks at a store in which another process is at work, before it takes what it finds for damage. */
+/** Retries of a reader on a store that is being written, before it reports damage. */
 const MAX_TRIES_BESIDE_A_WRITER = 10;
 
-/** What `openStore` of the library does, which says how. */
+/** Implements the library's `openStore`. */
 export async function openStore(directory: string, options: OpenOptions = {}): Promise<EventStore> {
   const checked = checkOpenOptions(directory, options);
   const path = resolve(directory);
@@ -181,7 +182,7 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
   }
 }
 
-/** Opens a store as it is at this moment. Nothing below its directory is written or locked: another process may write meanwhile. */
+/** Opens a store as it is now; writes and locks nothing in it. Writers may continue. */
 async function openForReading(path: string, options: CheckedOptions): Promise<EventStore> {
   for (let tries = 1; ; tries++) {
     const before = await writtenState(path);
@@ -189,7 +190,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
       const sidecar = await readSidecar(path);
       if (sidecar === undefined) throw noStore(path);
       await refuseHalfRebuilt(path);
-      // Read before the log is: one that is written from now on may be of events that this reader does not see.
+      // Before the log: a later checkpoint may cover events that this reader does not see.
       const checkpoint = await readCheckpointFile(path);
       // Each block of a table is checked when it is read.
       const { files } = await checkDatabase(join(path, 'log'), { maxTableBytes: 0 });
@@ -202,7 +203,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
         throw error;
       }
     } catch (error) {
-      // What another process replaced or signed while this one looked is no damage.
+      // What another process replaced or signed meanwhile is no damage.
       const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
       const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;
@@ -210,7 +211,10 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
   }
 }
 
-/** Returns what gives `value` to its first call: an open log keeps its `openDatabase`, and would keep bytes that were read. */
+/**
+ * Returns a function that yields `value` on its first call only: an open log retains its
+ * `openDatabase`, and would retain the bytes too.
+ */
 function givenOnce<Value>(value: Value | undefined): () => Value | undefined {
   let left = value;
   return () => {
@@ -299,11 +303,11 @@ async function openParts(opening: {
     await removeLogCopies(directory);
     await snapshots.tidy();
     await blobs.makeDirectories();
-    // What a crash left: staged files, and blobs whose event never became durable or whose removal did not happen. A log
-    // without any event is more likely to have lost them than to need no blob: then those are left alone.
+    // Remove a crash's leftovers: staged files, and blobs whose event never became durable or whose
+    // removal was pending. A log without events has more likely lost them: keep its blobs.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
-    // What a crash left after the last checkpoint was read whole just now: from here on its loss would be seen.
+    // Covers events that a crash left after the last checkpoint, which were just read whole.
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
   const { layers } = options;
@@ -331,7 +335,7 @@ async function openParts(opening: {
   return new LocalEventStore(context);
 }
 
-// An image whose layers the other store lacks stays: the log says that it is there. It holds nothing.
+// An image whose layers the other store lacks stays, because the log has it; it holds nothing.
 async function takeHolds(layers: LayerGetReleaser, { views }: ViewSet): Promise<HeldLayers> {
   const heldLayers = new HeldLayers(layers);
   for (const [id, { chainId }] of views.images) {
@@ -361,7 +365,7 @@ async function openLog(
   }
 }
 
-// LevelDB drops what it cannot read of its write-ahead log, and removes the rest of that file: whatever can be refused is refused before.
+// LevelDB drops what it cannot read of its write-ahead log, and the file: refuse before that.
 async function checkBeforeOpening(
   directory: string,
   { origin }: Sidecar,
@@ -370,7 +374,7 @@ async function checkBeforeOpening(
 ): Promise<DatabaseFiles | undefined> {
   const { isTorn, files } = await checkDatabase(join(directory, 'log'), newestTables(wholeTables));
   if (!isTorn) return files;
-  // The torn end may be damage and not what a crash left: then the log must stay as it is, for a rebuild to save what is there.
+  // A torn end may be damage: the log must then stay as it is, for a rebuild to salvage.
   const log = await openLogForReading(directory, files);
   try {
     const { signer, onNotice } = options;
@@ -381,22 +385,22 @@ async function checkBeforeOpening(
   }
 }
 
-/** Writes the sidecar of a store whose empty log was just made. */
+/** Writes the sidecar of a store whose empty log was just created. */
 async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
   throwIfAborted(options.signal);
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
   const sidecar = newSidecar(options.origin ?? options.signer?.origin, readClock(options.now ?? Date.now));
-  // LevelDB does not sync the directory after it named its first files.
+  // LevelDB does not sync the directory after naming its first files.
   await syncDirectory(join(directory, 'log')).catch((error: unknown) => {
     throw ioFailure(`make the log of the store ${directory}`, error);
   });
-  // A crash before this leaves an empty log, which the next open takes up; after it, a store.
+  // A crash before this leaves an empty log that the next open takes over; after it, a store.
   await writeSidecar(directory, sidecar);
   return sidecar;
 }
 
-// LevelDB that may create a database removes files when its CURRENT file is gone: look before it does. A crash before the sidecar was
-// written leaves a log in which nothing stands yet.
+// LevelDB that may create a database removes files when CURRENT is gone: check first. A crash
+// before the sidecar was written leaves an empty log.
 async function refuseHalfAStore(directory: string): Promise<void> {
   const location = join(directory, 'log');
   for (const name of (await namesIn(location)) ?? []) {
@@ -412,7 +416,7 @@ function noStore(directory: string): StoreError {
   });
 }
 
-// LevelDB would make an empty folder where the log belongs.
+// LevelDB would create an empty folder where the log belongs.
 async function refuseHalfRebuilt(directory: string): Promise<void> {
   if (!(await isHalfRebuilt(logFolders(directory)))) return;
   throw new StoreError(

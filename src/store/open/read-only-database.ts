@@ -16,17 +16,18 @@ import {
   type WriteAheadLog,
 } from './database-files.js';
 
-/** Tries to open the files while another process compacts them: each one compaction later. */
+/** Retries while another process compacts the files; each attempt is one compaction later. */
 const MAX_TRIES = 100;
-/** Codes of a sync that is not possible for a file, or not needed: as on a file system for reading only. */
+/** Codes of a sync that is impossible or unneeded, as on a read-only file system. */
 const NO_SYNC = new Set(['EINVAL', 'EROFS', 'ENOTSUP', 'ENOSYS', 'EPERM', 'EBADF']);
 
 /**
- * Opens the database at `location` for reading, as it is at this moment, and writes nothing: no lock, no file, no
- * compaction. Other processes may read and write it meanwhile: every table is held open, so that it can be read after
- * it was removed. Costs reading the write-ahead log, and a descriptor for each table.
- * @param known what was read of its files already; read again when the database has other files since
- * @throws {StoreError} LOG_CORRUPT when a file is missing or damaged; STORE_NOT_WRITABLE when it may not be read; IO_FAILED
+ * Opens the database at `location` as a read-only snapshot of this moment, without a lock, a file
+ * or a compaction. Other processes may read and write meanwhile: every table is held open, so it
+ * stays readable after its removal. Costs reading the write-ahead log, and a descriptor per table.
+ * @param known files read already; reread when the database has other files since
+ * @throws {StoreError} LOG_CORRUPT when a file is missing or damaged; STORE_NOT_WRITABLE when it
+ *   may not be read; IO_FAILED
  */
 export async function openDatabaseReadOnly(location: string, known?: DatabaseFiles): Promise<Database> {
   let next = known;
@@ -37,7 +38,7 @@ export async function openDatabaseReadOnly(location: string, known?: DatabaseFil
       state = databaseState(location);
       const files = next?.state === state ? next : readDatabaseFiles(location);
       const runs = runsOf(location, files, opened);
-      // A log that was written into a table, and removed, between two reads leaves a hole.
+      // A log that became a table and was removed between two reads leaves a gap.
       if (databaseState(location) !== files.state)
         throw new LevelDamage('the files of the database change while they are opened');
       const database = asDatabase(new ReadOnlyLevel(runs));
@@ -68,7 +69,7 @@ function runsOf(location: string, { manifest, logs }: DatabaseFiles, opened: Dat
   return memory === undefined ? tables : [[memory], ...tables];
 }
 
-/** Opens the tables: each of level 0 is a run of its own, those of another level are one. */
+/** Opens the tables: each of level 0 is a run of its own, those of any other level form one. */
 function tableRuns(location: string, { tables }: Manifest, opened: DatabaseFile[]): TableReader[][] {
   const cache = new BlockCache(MAX_KEPT_BLOCK_BYTES);
   const runs: TableReader[][] = [];
@@ -97,7 +98,7 @@ function openTable(location: string, stem: string): DatabaseFile {
   throw new LevelDamage(`${stem}.ldb is missing`);
 }
 
-/** Returns what stands in write-ahead logs and in no table yet, up to an unfinished end. */
+/** Returns the entries that are only in write-ahead logs, up to an unfinished end. */
 function unwrittenEntries(logs: readonly WriteAheadLog[]): BatchEntry[] {
   const entries: BatchEntry[] = [];
   for (const { name, records, brokenAt } of logs) {

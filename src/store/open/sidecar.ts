@@ -10,8 +10,8 @@ export const SIDECAR_FILE = 'imagelog.json';
 export const FORMAT_VERSION = 1;
 
 /**
- * What a store is, kept outside the database: whoever finds the database empty or without its CURRENT file can
- * tell a new store from a damaged one. Written once.
+ * Identity of a store, kept outside the database: distinguishes a new store from a damaged one
+ * whose database is empty or lacks CURRENT. Written once.
  */
 export interface Sidecar {
   readonly format: 'imagelog';
@@ -35,14 +35,15 @@ export async function writeSidecar(directory: string, sidecar: Sidecar): Promise
   await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
 }
 
-/** Returns the text of the file of a sidecar. */
+/** Returns the text of a sidecar's file. */
 export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
   return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
 }
 
 /**
- * Returns the sidecar of a store, or undefined when there is none.
- * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
+ * Reads a store's sidecar; undefined when missing.
+ * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it,
+ *   STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
   const bytes = await readSidecarBytes(directory);
@@ -50,7 +51,7 @@ export async function readSidecar(directory: string): Promise<Sidecar | undefine
 }
 
 /**
- * Returns the bytes of a sidecar, or undefined when it is missing.
+ * Reads the bytes of a sidecar; undefined when missing.
  * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES;
  *   STORE_NOT_WRITABLE, IO_FAILED
  */
@@ -67,7 +68,7 @@ export async function readSidecarBytes(directory: string): Promise<Uint8Array | 
 }
 
 /**
- * Returns the sidecar of a store from its bytes.
+ * Parses a sidecar.
  * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it
  */
 export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {

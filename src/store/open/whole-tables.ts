@@ -5,29 +5,30 @@ import { readRegularFile, replaceHint } from '../files/files.js';
 import type { DatabaseFile } from './database-files.js';
 import { bootIdentity } from './lock.js';
 
-/** Name of the file that says which tables were found whole. It may be deleted: then they are read again. */
+/** Remembers which tables were found whole. Deleting it only makes the next open reread them. */
 export const WHOLE_TABLES_FILE = 'whole-tables.json';
-/** Milliseconds for which a file may change without a new time of change: what is younger may change unseen. Two seconds are those of FAT. */
+/** Younger files may change without a new change time: FAT's clock is the coarsest, two seconds. */
 const COARSEST_CLOCK_MS = 2_000;
-/** Bytes of the file: a table of some MiB takes a hundred. */
+/** Limit on the file: a table of some MiB takes a hundred bytes. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** A table as it was when it was read: its version, and when, in milliseconds of Unix time. */
+/** A table's version when it was read, and when, in milliseconds of Unix time. */
 type Reading = readonly [version: string, readAt: number];
 
-/** What the file says. */
+/** Contents of the file. */
 interface Remembered {
-  /** Of the machine when they were read; null where the system does not say. */
+  /** Boot of the machine when they were read; null where the system does not say. */
   readonly boot: string | null;
-  /** By the names of the tables. */
+  /** By table name. */
   readonly tables: Readonly<Record<string, Reading>>;
 }
 
 /**
- * The tables of a store that an open lately read and found whole, so that the next one need not: LevelDB never changes a table once it
- * is written. Only a hint. A table that changed in any way that the file system saw is read again. So is every table after MAX_TABLE_TRUST_MS,
- * because a disk changes bytes unseen; after a process that had the store open for writing and did not close it; and where Linux says that the machine was started
- * since, because what was read then may not have come from the disk.
+ * Tables that a recent open read and found whole, so that the next one can skip them: LevelDB never
+ * changes a table once written. Only a hint. Reread are tables that changed in any way that the
+ * file system saw, and all tables after MAX_TABLE_TRUST_MS, because disks change bytes unseen;
+ * after a writer that did not close the store; and where Linux reports a reboot since, because what
+ * was read may not have come from the disk.
  */
 export class WholeTables {
   readonly #path: string;
@@ -45,7 +46,7 @@ export class WholeTables {
   }
 
   /**
-   * Resolves with what the store in `directory` remembers: with nothing when it was not closed, or nobody can tell.
+   * Reads what the store in `directory` remembers: nothing when it was not closed, or if unknown.
    * @param now milliseconds of Unix time, by the clock of the file system
    */
   static async read(directory: string, wasClosed: boolean, now = Date.now()): Promise<WholeTables> {
@@ -54,7 +55,7 @@ export class WholeTables {
     return new WholeTables(path, boot, wasClosed ? await readings(path, boot) : new Map(), now);
   }
 
-  /** Whether a table was read lately, found whole, and not changed since. */
+  /** Whether a table was found whole lately and is unchanged since. */
   has(name: string, { version }: DatabaseFile): boolean {
     const reading = this.#readings.get(name);
     if (reading === undefined || reading[0] !== version) return false;
@@ -64,9 +65,9 @@ export class WholeTables {
     return true;
   }
 
-  /** Takes note that a table was read just now, and is whole. */
+  /** Records that a table was just read, and is whole. */
   add(name: string, { version, changedAt }: DatabaseFile): void {
-    // A change in the same moment would give it the same time of change again.
+    // A change at the same moment would leave the change time equal.
     if (this.#now - changedAt < COARSEST_CLOCK_MS) return;
     const reading: Reading = [version, this.#now];
     this.#readings.set(name, reading);
@@ -74,22 +75,22 @@ export class WholeTables {
     this.#isChanged = true;
   }
 
-  /** Remembers for the next open what was asked for or read, where anything is new and the file can be written. The store's lock must be held. */
+  /** Saves what this open used or read, if new and writable. The store's lock must be held. */
   async write(): Promise<void> {
     if (!this.#isChanged) return;
     const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
-    // Not synced: what a loss of power leaves is no JSON, and nothing is lost with it.
+    // Not synced: power loss leaves invalid JSON, and costs nothing.
     await replaceHint(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
   }
 
-  /** Has the next open read every table of the store in `directory`, where the file can be removed. */
+  /** Makes the next open reread every table, if the file can be removed. */
   static async forget(directory: string): Promise<void> {
     await rm(join(directory, WHOLE_TABLES_FILE), { force: true }).catch(doWithout);
   }
 }
 
 function doWithout(): void {
-  // The next open reads the tables again.
+  // The next open rereads the tables.
 }
 
 async function readings(path: string, boot: string | null): Promise<Map<string, Reading>> {

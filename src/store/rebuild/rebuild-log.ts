@@ -29,15 +29,14 @@ import { WholeTables } from '../open/whole-tables.js';
 import { NotAFile, readRegularFile, removeDurably } from '../files/files.js';
 import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
 
-/** What the events of a database are, each looked at by itself. */
+/** Findings on a database's events, each checked separately. */
 interface ExaminedLog {
-  /** Seq of the last event that is whole. */
+  /** Seq of the last whole event. */
   readonly last: number;
-  /** Events up to `last` that are missing or damaged, as ranges. */
+  /** Ranges of missing or damaged events up to `last`. */
   readonly lost: readonly SeqRange[];
-  /** Of the last event's transaction: seq of the event that must end it. */
+  /** Seq of the event that must end the last event's transaction. */
   readonly end: number;
-  /** Content that the events name. */
   readonly named: NamedContent;
 }
 
@@ -46,10 +45,10 @@ interface SeqRange {
   readonly last: number;
 }
 
-/** How many ranges of lost events a message names. */
+/** Ranges of lost events that a message names. */
 const NAMED_RANGES = 20;
 
-/** Resolves with what the events of a database are. Nothing is changed, and damage ends nothing. */
+/** Checks every event of a database, past any damage. Changes nothing. */
 async function examineLog(database: Database, { onProgress, signal }: RebuildOptions): Promise<ExaminedLog> {
   const rows = new StoredRows({ database, failure: (cause) => readFailure(cause, false) });
   const named = new NamedContent();
@@ -73,7 +72,7 @@ async function examineLog(database: Database, { onProgress, signal }: RebuildOpt
 
 const PROGRESS_EVENTS = 1_000;
 
-/** Returns the events that are lost, as a person reads them; undefined when the log is whole and has at least `expected`. */
+/** Describes the lost events; undefined when the log is whole and has at least `expected`. */
 function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string | undefined {
   const goal = Math.max(expected, end);
   const all = goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
@@ -85,7 +84,6 @@ function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string 
   return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
 }
 
-/** The error for a log of which events are lost for good. */
 function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>, cause?: unknown): StoreError {
   return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`, {
     cause,
@@ -97,7 +95,7 @@ function rangeText({ first, last }: SeqRange): string {
   return `${first} to ${last}`;
 }
 
-/** Events whose records have their leaf hash and their seq. */
+/** Yields the events whose records match their leaf hash and seq. */
 async function* wholeEvents(rows: StoredRows): AsyncGenerator<StoredEvent> {
   for await (const row of rows.read(rowsOfKind(EVENT_PREFIX), () => undefined)) {
     const event = wholeEvent(row);
@@ -110,19 +108,19 @@ function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
   try {
     return parseEventRow(row, seqOfKey(key));
   } catch (error) {
-    // It is one of those that are lost.
+    // Counted as lost.
     if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
     throw error;
   }
 }
 
-/** Bytes of rows that are written at a time. */
+/** Bytes of rows per write. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Writes into a new database at `to` what is worth keeping of `from`, whose events are whole: these, the content that they name and
- * that has its digest, and the positions of consumers. What was erased and comes back from LevelDB's old files is left behind.
- * Returns the content that is lost. Durable on return.
+ * Copies from `from`, whose events are whole, into a new database at `to`: events, named content
+ * that has its digest, and consumer positions. Erased content that reappears from LevelDB's old
+ * files is dropped. Returns the lost content. Durable on return.
  */
 async function salvageRows(
   from: Database,
@@ -154,17 +152,15 @@ async function salvageRows(
   }
 }
 
-// A consumer whose position is lost begins anew, which it must bear anyway.
+// A consumer whose position is lost restarts, which it must tolerate anyway.
 function isPosition([, value]: StoredRow, last: number): boolean {
   try {
     return parsePosition(value).seq <= last;
   } catch {
-    // Damaged, whatever it was.
     return false;
   }
 }
 
-/** Writes rows in batches of some size. */
 class RowWriter {
   readonly #database: Database;
   readonly #signal: AbortSignal | undefined;
@@ -192,23 +188,25 @@ class RowWriter {
   }
 }
 
-/** What became of a log. */
+/** Result of rebuilding a log. */
 export interface RebuiltLog {
-  /** Where the damaged one is, when another took its place. */
+  /** Path of the damaged log, when it was replaced. */
   readonly damagedLog: string | undefined;
   readonly lostContent: readonly Digest[];
 }
 
 /**
- * Makes the log of a store one that opens: its rows that follow from the events are new, and where LevelDB does not have all events any
- * more, so is the database. The log is looked at in a copy, since LevelDB that opens a damaged one removes what it does not know.
- * @throws {StoreError} LOG_CORRUPT when events are lost, or the log is not that of its checkpoint: nothing was changed then
+ * Rebuilds a store's log so that it opens: rows derived from the events are rewritten, and where
+ * LevelDB no longer has all events, the whole database is. The log is inspected in a copy, since
+ * LevelDB removes unknown files when it opens a damaged one.
+ * @throws {StoreError} LOG_CORRUPT when events are lost, or the log does not match its checkpoint;
+ *   nothing was changed then
  */
 export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options: RebuildOptions): Promise<RebuiltLog> {
   await checkFree(folders.log);
-  // Whoever asks for a rebuild, or stops one, has reason to doubt what was found before.
+  // A rebuild, even an aborted one, is a reason to distrust earlier findings.
   await WholeTables.forget(folders.directory);
-  // LevelDB drops what is damaged in its write-ahead log when it opens, and says nothing: events that stand behind it are still expected.
+  // LevelDB silently drops damage in its write-ahead log: events behind it are still expected.
   const { faults, lastEvent } = await inspectDatabase(folders.log);
   const expected = Math.max(await expectedSize(folders.directory), lastEvent);
   try {
@@ -222,7 +220,7 @@ export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options:
   }
 }
 
-/** Whether LevelDB opens a copy of the log, and has every event in it. */
+/** Whether LevelDB opens a copy of the log and has every event in it. */
 async function isWholeCopy(folders: LogFolders, expected: number, options: RebuildOptions): Promise<boolean> {
   const copy = join(folders.working, 'copy');
   await copyLog(folders.log, copy, copyProgress(options), options.signal);
@@ -230,7 +228,7 @@ async function isWholeCopy(folders: LogFolders, expected: number, options: Rebui
     const examined = await withDatabase(copy, (database) => examineLog(database, options));
     return lostEvents(examined, expected) === undefined;
   } catch (error) {
-    // A disk that fails to read or write the copy says nothing of the log.
+    // A disk failure on the copy says nothing about the log.
     if (isStoreError(error, 'LOG_CORRUPT')) return false;
     throw error;
   } finally {
@@ -259,7 +257,7 @@ async function salvageLog(
   });
   await renewRows(fresh, folders.directory, sidecar, options);
   throwIfAborted(options.signal);
-  // Another process may have opened the store since: it must not go on in a log that is put aside.
+  // Another process may have opened the store since: it must not continue in the old log.
   await checkFree(folders.log);
   return { damagedLog: await swapLog(folders, fresh), lostContent };
 }
@@ -269,7 +267,7 @@ function needEvents(examined: ExaminedLog, expected: number): void {
   if (lost !== undefined) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
 }
 
-/** Makes the rows that follow from the events anew, and holds the log against its checkpoint. */
+/** Rewrites the rows derived from the events, and checks the log against its checkpoint. */
 async function renewRows(
   location: string,
   directory: string,
@@ -293,14 +291,14 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
   try {
     return await use(database);
   } catch (cause) {
-    // What is read has its error already; the rest comes from the writing of rows.
+    // Read errors are StoreErrors already; the rest comes from writing rows.
     throw cause instanceof StoreError ? cause : openFailure(location, cause);
   } finally {
     await database.close();
   }
 }
 
-/** How many events the log had at least, as far as its checkpoint says. */
+/** The least number of events that the checkpoint proves. */
 async function expectedSize(directory: string): Promise<number> {
   const path = join(directory, CHECKPOINT_FILE);
   const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {

@@ -10,7 +10,7 @@ import { logFolders, takeUpRebuild } from '../files/log-folders.js';
 import type { RebuildOptions, RebuildResult } from './rebuild.js';
 import { rebuildLog, type RebuiltLog } from './rebuild-log.js';
 
-/** What `rebuildStore` of the library does, which says how. */
+/** Implements the library's `rebuildStore`. */
 export async function rebuildStore(directory: string, options: RebuildOptions = {}): Promise<RebuildResult> {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
@@ -45,7 +45,7 @@ async function rebuildClosed(path: string, options: RebuildOptions): Promise<Reb
   }
 }
 
-/** Opens the store as anybody would, which checks it once more, and has it write its snapshot and its checkpoint. */
+/** Opens the store normally, which checks it again; writes its snapshot and checkpoint. */
 async function reopened(
   path: string,
   { damagedLog, lostContent }: RebuiltLog,

@@ -6,49 +6,49 @@ import { mustBeFunction, mustBeObject, mustBeSignal } from '../argument-types.js
 import type { StoreContext } from '../context.js';
 import { differingViews, viewDigestsOf } from '../verify/fold-check.js';
 
-/** How far a rebuild is. */
+/** Progress of a rebuild. */
 export interface RebuildProgress {
-  /** The copy of a log that is looked at, its events, those that are written or indexed again, and what is folded from them. */
+  /** What is counted: log copied, events read, events rewritten or reindexed, events folded. */
   readonly what: 'copy' | 'events' | 'log' | 'views';
   /** Bytes of the copy, or events. */
   readonly done: number;
-  /** Of how many, where that is known. */
+  /** Total, where it is known. */
   readonly total: number | undefined;
 }
 
-/** How an open store is rebuilt. */
+/** Options for rebuilding an open store. */
 export interface OpenRebuildOptions {
   /** Called as events are read. */
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
-  /** Gives up, until snapshots and checkpoint are written. */
+  /** Aborts, until snapshots and checkpoint are written. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a closed store is rebuilt. */
+/** Options for rebuilding a closed store. */
 export interface RebuildOptions extends Pick<OpenOptions, 'signer' | 'onNotice'> {
   /** Called as events are read. */
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
-  /** Gives up, until the new log takes the place of the old. */
+  /** Aborts, until the new log replaces the old one. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a rebuild found and did. Subject index, tree, snapshots and checkpoint are new in any case. */
+/** Result of a rebuild. Subject index, tree, snapshots and checkpoint are always rewritten. */
 export interface RebuildResult {
-  /** Events of the log: all that there were. */
+  /** Events of the log: all that ever existed. */
   readonly events: number;
   /** Root of their tree. */
   readonly root: Uint8Array;
-  /** `kept`: LevelDB had all events; `salvaged`: they were read from what LevelDB's repair found, into a new database. */
+  /** `kept`: LevelDB had all events. `salvaged`: its repair found them, for a new database. */
   readonly log: 'kept' | 'salvaged';
-  /** Where the damaged log is now, for whoever wants to look at it; of a salvaged one. */
+  /** Path of the damaged log, kept for inspection; when salvaged. */
   readonly damagedLog?: string | undefined;
-  /** Content that events name and that is gone, of a salvaged log: load it again, or restore a backup. */
+  /** Named content lost from a salvaged log: load it again, or restore a backup. */
   readonly lostContent: readonly Digest[];
-  /** Live views of an open store that were not those of the events, and are replaced. */
+  /** Live views of an open store that differed from its events, and were replaced. */
   readonly replacedViews: readonly ViewName[];
 }
 
-/** Makes all that follows from the events of an open store anew, while it is read. Writers wait. */
+/** Rebuilds everything derived from the events of an open store. Reads continue; writers wait. */
 export class StoreRebuild {
   readonly #context: StoreContext;
   #running: Promise<unknown> | undefined;
@@ -74,7 +74,7 @@ export class StoreRebuild {
     });
   }
 
-  /** Resolves when no rebuild is under way; until the caller waits again, none begins. */
+  /** Resolves when no rebuild is running; none starts until the caller next awaits. */
   async settled(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
@@ -115,9 +115,9 @@ export class StoreRebuild {
     try {
       await log.renewRows({ signal, onProgress: tell });
     } catch (error) {
-      // The caller's own error says nothing of the log, and comes through as it is.
+      // The caller's own error says nothing about the log: pass it through.
       if (thrown.length > 0) throw thrown[0];
-      // Writers wait, so there is no event to be found. If this fails too, the next append says so.
+      // Writers wait, so no event can turn up. If this fails too, the next append reports it.
       if (isStoreError(error, 'LOG_FAILED')) await log.recover().catch(() => undefined);
       throw error;
     }

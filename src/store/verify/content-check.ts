@@ -7,7 +7,7 @@ import type { BlobsView } from '../../../projections/layers.js';
 import { isStoreError, throwIfAborted } from '../../errors.js';
 import { MAX_LAYER_BYTES } from '../../limits.js';
 
-/** The content that events name, and that none erased since. */
+/** Content that events name and that was not erased since. */
 export class NamedContent {
   readonly #named = new Set<Digest>();
   readonly #erased = new Set<Digest>();
@@ -31,7 +31,7 @@ export class NamedContent {
     }
   }
 
-  /** How much content was erased and did not come again. */
+  /** Amount of content that was erased and did not come back. */
   get erasedCount(): number {
     return this.#erased.size;
   }
@@ -40,12 +40,12 @@ export class NamedContent {
     return this.#named.has(digest);
   }
 
-  /** Takes `digest` away; false when no event named it. */
+  /** Removes `digest`; false when no event named it. */
   take(digest: Digest): boolean {
     return this.#named.delete(digest);
   }
 
-  /** Gives what was named and not taken. */
+  /** Yields named content that was not taken. */
   left(): Iterable<Digest> {
     return this.#named;
   }
@@ -56,15 +56,15 @@ export class NamedContent {
   }
 }
 
-/** What a look over content or blobs is told beside the source. */
+/** What a check of content or blobs needs besides the source. */
 export interface Belief {
-  /** False when an event is lost: it may have named or erased what nothing else speaks of. */
+  /** False when an event is lost, which may have named or erased unaccounted content. */
   readonly isWhole: boolean;
-  /** Called with how many were looked at. */
+  /** Called with the number checked so far. */
   readonly onLooked: (count: number) => void;
 }
 
-/** Checks that all content has the digest of its name, that events name it, and that what they name is there. */
+/** Checks that content matches its digest, that events name it, and that none is missing. */
 export async function checkContent(
   source: VerifySource,
   { named, erasures }: { readonly named: NamedContent; readonly erasures: ErasuresView },
@@ -94,10 +94,7 @@ export async function checkContent(
   }
 }
 
-/**
- * Reports damaged logs that rebuilds put aside: as a violation when content was erased that may be
- * in them, and else as a notice.
- */
+/** Reports damaged logs set aside: a violation if they may hold erased content, else a notice. */
 export function checkDamagedLogs(
   damagedLogs: readonly string[],
   erasedCount: number,
@@ -114,7 +111,7 @@ export function checkDamagedLogs(
   }
 }
 
-/** Checks that all blobs that are needed are there, that each has the size and digest it must, and that each is needed. */
+/** Checks that all needed blobs exist with the right size and digest, and that no others do. */
 export async function checkBlobs(
   source: VerifySource,
   { byDigest }: BlobsView,
@@ -131,7 +128,7 @@ export async function checkBlobs(
     if (expected === undefined && isWhole && !(await isInFlight(source, digest))) {
       report({ code: 'BLOB_UNNEEDED', place, message: `nothing in the store needs the blob ${digest}`, digest });
     }
-    // Compared before any byte is read: hashing a sparse file of a terabyte takes an hour.
+    // Before reading any byte: hashing a sparse file of a terabyte takes an hour.
     if (expected === undefined ? size > MAX_LAYER_BYTES : size !== expected) {
       const what = expected === undefined ? `a layer has ${MAX_LAYER_BYTES} at most` : `its event says ${expected}`;
       const message = `the blob ${digest} has ${size} bytes, and ${what}`;
@@ -151,7 +148,7 @@ export async function checkBlobs(
   }
 }
 
-/** Resolves with the digest of a blob's bytes; undefined when they cannot be read, which is said. */
+/** Hashes a blob; reports and returns undefined when it cannot be read. */
 async function digestOfBlob(
   source: VerifySource,
   { digest, size, place, read }: StoredBlob,
@@ -172,7 +169,7 @@ async function digestOfBlob(
     return digestFromHash(hash.digest());
   } catch (error) {
     if (isStoreError(error, 'ABORTED')) throw error;
-    // Removed since it was listed, by a writer that went on.
+    // A concurrent writer removed it after it was listed.
     if (isStoreError(error, 'BLOB_MISSING') && (await isInFlight(source, digest))) return undefined;
     const why = error instanceof Error ? error.message : String(error);
     report({ code: 'BLOB_WRONG', place, message: `the blob ${digest} cannot be read: ${why}`, digest });

@@ -17,10 +17,10 @@ import { hexToBytes } from '../../model/digest.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
 import type { TreeClaim } from './tree-check.js';
 
-/** A digest of each view of the store, in hex: two of one view differ when it answers differently. */
+/** Digest of each view of the store, in hex; different when the view answers differently. */
 export type ViewDigests = Readonly<Record<ViewName, string>>;
 
-/** Returns what computes the digests of `views` as they are now: all that may change is copied before this returns. */
+/** Returns a function that computes the digests of `views` as of now: mutable state is copied. */
 export function viewDigestsOf(views: Views): () => Promise<ViewDigests> {
   const encoders = viewNames.map((name) => [name, encoderOf(views, name)] as const);
   return async () => {
@@ -50,7 +50,7 @@ async function digestOfView(encode: ViewEncoder): Promise<string> {
   return hash.update(out.take()).digest('hex');
 }
 
-/** Views that somebody folded from the events up to `seq`. */
+/** Views folded elsewhere from the events up to `seq`. */
 export interface ViewClaim {
   readonly seq: number;
   readonly place: string;
@@ -59,8 +59,9 @@ export interface ViewClaim {
 }
 
 /**
- * The events folded anew, each looked at against the views before it, and the views compared with those that others folded. An event
- * that cannot be believed ends both; what the other events need is still gathered.
+ * Folds the events afresh, checking each against the views before it, and compares the views with
+ * those folded elsewhere. An invalid event stops both; what the other events need is still
+ * collected.
  */
 export class FoldCheck {
   readonly #report: Report;
@@ -75,17 +76,16 @@ export class FoldCheck {
     this.#report = report;
   }
 
-  /** The views of all events that could be believed. */
+  /** The views of all valid events. */
   get views(): Views {
     return this.#viewSet.views;
   }
 
-  /** The first event that could not be believed, if there is one: the views lack at least that. */
+  /** The first invalid event, if any: the views lack at least that. */
   get lostAt(): number | undefined {
     return this.#lostAt;
   }
 
-  /** Folds the next event. */
   add(event: StoredEvent, place: string): void {
     const fault = this.#lostAt === undefined ? contradictionOf(this.views, event) : undefined;
     if (fault !== undefined) {
@@ -95,17 +95,17 @@ export class FoldCheck {
     this.#viewSet.fold([event]);
   }
 
-  /** Notes that the event at `seq` cannot be folded. */
+  /** Records that the event at `seq` cannot be folded. */
   lose(seq: number): void {
     this.#lostAt ??= seq;
   }
 
-  /** Whether somebody has views of the events up to `seq`. */
+  /** Whether there are claimed views of the events up to `seq`. */
   isClaimed(seq: number): boolean {
     return this.#claimed.has(seq);
   }
 
-  /** Compares the views of the events up to `seq`, the last that was folded, with those that others have. */
+  /** Compares the views after `seq`, the last event folded, with the claimed ones. */
   async compare(seq: number): Promise<void> {
     if (this.#lostAt !== undefined || !this.isClaimed(seq)) return;
     const fresh = await viewDigestsOf(this.views)();
@@ -117,7 +117,7 @@ export class FoldCheck {
     }
   }
 
-  /** Says what could not be looked at. */
+  /** Reports what could not be checked. */
   finish(): void {
     if (this.#lostAt === undefined) return;
     const claims = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0)).map(({ place }) => place);
@@ -132,13 +132,13 @@ export class FoldCheck {
 const VIEWS_FILE = /^(\d{16})\.views$/;
 const PROJECTION_FILE = /^(.+)\.projection$/;
 
-/** What snapshots say of the log that they are of. */
+/** What snapshots claim about their log. */
 interface SnapshotClaims {
   readonly roots: TreeClaim[];
   readonly views: ViewClaim[];
 }
 
-/** A snapshot that is none of this log. */
+/** Thrown for a snapshot that is not of this log. */
 class Unfit extends Error {
   readonly code: ViolationCode;
 
@@ -149,8 +149,9 @@ class Unfit extends Error {
 }
 
 /**
- * Resolves with what the snapshots of a source say of the tree and the views, each read and given up again. What is wrong with one by itself
- * is reported. One of other versions of the projections is passed over, as an open does.
+ * Resolves with what a source's snapshots claim about the tree and the views, reading one at a
+ * time. Faults within a snapshot are reported. One of other projection versions is skipped, as at
+ * an open.
  */
 export async function snapshotClaims(
   source: VerifySource,
@@ -194,7 +195,7 @@ async function addClaims(
   if (!isNamed) throw new SnapshotDamage('it is of something else than its name says');
   roots.push({ size: seq, root: hexToBytes(root), place, code: 'SNAPSHOT_FOREIGN' });
   if (kind === 'projection' || JSON.stringify(versions) !== JSON.stringify(viewVersions)) return;
-  // Only the digests are kept: the views of twenty snapshots are twenty times the store's.
+  // Keep only the digests: the views of twenty snapshots are twenty times the store's.
   const digests = await viewDigestsOf(decodeViews(payload))();
   views.push({ seq, place, code: 'SNAPSHOT_WRONG', digests: async () => digests });
 }

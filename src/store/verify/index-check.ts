@@ -8,22 +8,21 @@ import { bytesToHex } from '../../model/digest.js';
 import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
 import type { SeqRanges } from './tree-check.js';
 
-/** Groups of subjects whose pairs are summed apart: what differs in one is then looked for among a few thousandths of all. */
+/** Groups of subjects summed separately, which narrow down the search for a difference. */
 const GROUPS = 4_096;
-/** Bytes of a pair: the key of an index row, prefix and seq. */
+/** 32-bit words of a pair: the key of an index row, prefix and seq. */
 const WORDS_PER_PAIR = 5;
 
 /**
- * A set of pairs of a subject and an event, as sums of their hashes: some kilobytes however many there are, and in whatever order they
- * come. Two sets that differ have the same sums with a chance of one in 2^64; the hash is another in each process, so nobody
- * can prepare such sets.
+ * A set of pairs of a subject and an event, as sums of their hashes: some kilobytes for any number
+ * of pairs, in any order. Two different sets collide with probability 2^-64; the hash is randomized
+ * per process, so nobody can prepare such sets.
  */
 class PairSums {
   readonly #low = new Uint32Array(GROUPS);
   readonly #high = new Uint32Array(GROUPS);
   readonly #counts = new Float64Array(GROUPS);
 
-  /** Adds the pair with this key. */
   add(key: Uint8Array): void {
     const group = groupOfKey(key);
     this.#low[group] = (this.#low[group] as number) + hashed(key, LOW_SALT);
@@ -31,7 +30,7 @@ class PairSums {
     this.#counts[group] = (this.#counts[group] as number) + 1;
   }
 
-  /** Returns the groups in which `other` has other pairs, each with how many pairs there are in both. */
+  /** Returns the groups that differ from `other`, with the number of pairs in both. */
   differing(other: PairSums): { readonly group: number; readonly pairs: number }[] {
     const differing: { group: number; pairs: number }[] = [];
     for (let group = 0; group < GROUPS; group++) {
@@ -45,7 +44,7 @@ class PairSums {
   }
 }
 
-/** Returns the group of the pair with this key: that of its subject. */
+/** Groups pairs by subject. */
 function groupOfKey(key: Uint8Array): number {
   // After the kinds of row and of subject, these are bytes of a hash.
   return (((key[2] ?? 0) << 8) | (key[3] ?? 0)) % GROUPS;
@@ -70,7 +69,7 @@ function hashed(key: Uint8Array, salt: Uint32Array): number {
   return hash >>> 0;
 }
 
-/** Checks that the position of every consumer is one, and not after the end of the log. */
+/** Checks that every consumer's position is valid and not beyond the end of the log. */
 export async function checkPositions(source: VerifySource, reading: Reading): Promise<void> {
   const { report } = reading;
   for await (const { name, row } of source.positions?.(reading) ?? []) {
@@ -87,19 +86,19 @@ export async function checkPositions(source: VerifySource, reading: Reading): Pr
   }
 }
 
-/** Pairs that are compared one by one at a time: what that many take in memory is some tens of megabytes. */
+/** Pairs compared one by one at a time: some tens of megabytes of memory. */
 const MOST_PAIRS = 200_000;
 /** Bytes of a key before its seq. */
 const PREFIX_BYTES = 10;
 
-/** What the index says too little and too much of one subject. */
+/** Missing and surplus index entries of one subject. */
 interface SubjectFault {
   readonly name: string;
   readonly missing: number[];
   readonly superfluous: number[];
 }
 
-/** Gives each pair of a subject and an event that rows of the index hold, as the key that a row of it alone would have. */
+/** Yields each pair of subject and event in index rows, as the key of a row of its own. */
 function* pairsOf(rows: Iterable<IndexRow>): Generator<Uint8Array> {
   for (const [key, value] of rows) {
     const prefix = key.subarray(0, PREFIX_BYTES);
@@ -108,14 +107,15 @@ function* pairsOf(rows: Iterable<IndexRow>): Generator<Uint8Array> {
 }
 
 /**
- * The subject index against that of the events. Rows group the events of one batch, which nobody remembers, so it is the pairs of subject
- * and event that are compared: as sums first, and one by one where these differ.
+ * Checks the subject index against that of the events. Rows group the events of one batch, and
+ * batches are not recorded, so pairs of subject and event are compared: first as sums, then one by
+ * one where these differ.
  */
 export class IndexCheck {
   readonly #source: VerifySource;
   readonly #reading: Reading;
   readonly #expected = new PairSums();
-  /** Prefix of each damaged row, in hex, and its seq: what it said is not missing beside. */
+  /** Prefix (hex) and seq of each damaged row: its pairs are not also reported as missing. */
   readonly #damaged = new Map<string, number>();
 
   constructor(source: VerifySource, reading: Reading) {
@@ -128,7 +128,7 @@ export class IndexCheck {
     for (const pair of pairsOf(subjectRows(events))) this.#expected.add(pair);
   }
 
-  /** Compares the rows. `lost` are events that were not added, of which nobody knows what they are about. */
+  /** Compares the rows. `lost` are events that were not added and whose subjects are unknown. */
   async finish(lost: SeqRanges, onLooked: (rows: number) => void): Promise<void> {
     const found = new PairSums();
     let rows = 0;
@@ -159,7 +159,7 @@ export class IndexCheck {
       if (!groups.has(groupOfKey(row[0]))) continue;
       for (const pair of this.#pairsOfRow(row, false)) {
         const text = bytesToHex(pair);
-        // Rows that were made again after a crash may say a thing twice.
+        // Rows rewritten after a crash may repeat a pair.
         if (missing.delete(text)) seen.add(text);
         else if (!seen.has(text) && !lost.has(seqOfKey(pair))) faultOf(pair).superfluous.push(seqOfKey(pair));
       }
@@ -176,7 +176,7 @@ export class IndexCheck {
     lost: SeqRanges,
   ): Promise<Map<string, { readonly pair: Uint8Array; readonly name: string }>> {
     const expected = new Map<string, { pair: Uint8Array; name: string }>();
-    // What is wrong with the records was said when they were read first.
+    // Faults of the records were reported when they were first read.
     const again: Reading = { ...this.#reading, report: () => undefined };
     for await (const { seq, record } of this.#source.records(again)) {
       if (lost.has(seq)) continue;
@@ -218,7 +218,7 @@ export class IndexCheck {
   }
 }
 
-/** Puts groups together as long as their pairs are not too many. */
+/** Combines groups while their pairs are not too many. */
 function* portions(groups: readonly { readonly group: number; readonly pairs: number }[]): Generator<Set<number>> {
   let portion = new Set<number>();
   let sum = 0;
@@ -244,7 +244,7 @@ function namedSubjects(event: StoredEvent): (readonly [name: string, subject: Su
   ];
 }
 
-/** What is known of a subject from its key: the kind, and where its hash begins. */
+/** Describes a subject by its key: the kind, and the start of its hash. */
 function nameOfKey(key: Uint8Array): string {
   const kind = String.fromCharCode(key[1] ?? 0);
   const names: Readonly<Record<string, string>> = { i: 'image', r: 'reference', c: 'chain', a: 'actor' };

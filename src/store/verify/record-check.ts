@@ -9,9 +9,9 @@ import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
 /**
- * Returns what is wrong with `event` after the events that `views` have folded, in words that go on after "event 12"; undefined when
- * it can be. So every image has the parent, every reference the images and every layer the layer below that it needs, at
- * every event of the log.
+ * Returns how `event` contradicts the events in `views`, worded to follow "event 12"; undefined
+ * when it does not. So every image has the parent, every reference the images and every layer the
+ * layer below that it needs, at every event of the log.
  */
 export function contradictionOf(views: Views, event: StoredEvent): string | undefined {
   switch (event.type) {
@@ -102,20 +102,20 @@ function platformsText(platforms: readonly PlatformImage[] | undefined): string 
   return platforms?.map(({ image }) => image).join(', ');
 }
 
-/** Each record by itself, and with those beside it: seqs, times and transactions. */
+/** Checks each record alone and against its neighbours: seqs, times and transactions. */
 export class RecordCheck {
   readonly #report: Report;
-  /** The event before, when it can be believed. */
+  /** The previous event, when valid. */
   #before: StoredEvent | undefined;
   #time = 0;
-  /** The first event of a stretch that is missing. */
+  /** First event of a missing stretch. */
   #missingFrom: number | undefined;
 
   constructor(report: Report) {
     this.#report = report;
   }
 
-  /** Checks what stands at `seq`, one more than the last time. Returns its event when it can be believed. */
+  /** Checks the record at `seq`, one more than the last time. Returns its event when valid. */
   check(seq: number, stored: StoredRecord | undefined, verdict: LeafVerdict): StoredEvent | undefined {
     if (stored === undefined) {
       this.#missingFrom ??= seq;
@@ -129,7 +129,7 @@ export class RecordCheck {
     return event;
   }
 
-  /** Says what can be said when the last record, `size`, was checked. */
+  /** Reports what is known after the last record, `size`. */
   finish(size: number): void {
     this.#sayMissing(size);
     if (this.#before === undefined) return;
@@ -220,7 +220,7 @@ export class RecordCheck {
   }
 }
 
-/** Whether two events are of one command, as their envelopes tell it. */
+/** Whether two events are of one command, by their envelopes. */
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
   return (
     one.transaction.first === other.transaction.first &&

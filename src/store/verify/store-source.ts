@@ -37,8 +37,10 @@ import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import { damagedLogs } from '../files/log-folders.js';
 
 /**
- * Resolves with which store a directory, or a backup, is of; undefined when its sidecar is missing or damaged, which is reported.
- * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE, IO_FAILED
+ * Resolves with the identity of a store or backup; undefined when its sidecar is missing or
+ * damaged, which is reported.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, STORE_NOT_WRITABLE,
+ *   IO_FAILED
  */
 export async function readIdentity(directory: string, report: Report): Promise<SourceIdentity | undefined> {
   const place = SIDECAR_FILE;
@@ -60,20 +62,20 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   }
 }
 
-/** Bytes of each kind of key, and how it is called; undefined for keys of any length. */
+/** Length in bytes and name of each kind of key; undefined for keys of any length. */
 const KINDS = [
   { prefix: CONTENT_PREFIX, keyBytes: 1 + HASH_BYTES, name: 'content' },
   { prefix: EVENT_PREFIX, keyBytes: 9, name: 'events' },
   { prefix: POSITION_PREFIX, keyBytes: undefined, name: 'positions of consumers' },
   { prefix: SUBJECT_PREFIX, keyBytes: 18, name: 'the subject index' },
   { prefix: TREE_PREFIX, keyBytes: 10, name: 'the Merkle tree' },
-  // What is being removed from the disk: the next open goes on with it.
+  // Content being removed from the disk; the next open continues.
   { prefix: REMOVED_PREFIX, keyBytes: 1 + HASH_BYTES + 8, name: 'removals' },
 ] as const;
 
 type Kind = (typeof KINDS)[number];
 
-/** The rows of a log's database, each kind as verification asks for it. */
+/** The rows of a log's database, for verification. */
 class LogRows {
   readonly #rows: StoredRows;
 
@@ -84,7 +86,8 @@ class LogRows {
   async *records(reading: Reading): AsyncGenerator<StoredRecord> {
     for await (const [key, row] of this.#ofKind(EVENT_PREFIX, reading)) {
       const seq = seqOfKey(key);
-      // A row too short for a record still stands in the place of one. One whose byte before the record is another is hashed with it.
+      // A row too short for a record still counts as one at its place. If the byte before the
+      // record is wrong, it is hashed with it.
       const start = row[HASH_BYTES] === LEAF_PREFIX ? HASH_BYTES + 1 : HASH_BYTES;
       const leafHash = row.length < HASH_BYTES ? undefined : row.subarray(0, HASH_BYTES);
       yield { seq, record: row.subarray(start), leafHash, place: `event ${seq}` };
@@ -147,7 +150,7 @@ class LogRows {
   }
 }
 
-/** The ranges of keys in which nobody writes. */
+/** The key ranges that are never written. */
 function* strayRanges(): Generator<KeyRange> {
   let gte = Uint8Array.of(0);
   for (const { prefix } of KINDS) {
@@ -155,7 +158,7 @@ function* strayRanges(): Generator<KeyRange> {
     gte = Uint8Array.of(prefix + 1);
   }
   yield { gte, lt: new Uint8Array(32).fill(0xff) };
-  // Leaves stand with their events, and no tree has more levels.
+  // Leaves are stored with their events, and no tree has more levels.
   yield { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX, 1) };
   yield { gte: Uint8Array.of(TREE_PREFIX, MAX_TILE_LEVEL + 1), lt: Uint8Array.of(TREE_PREFIX + 1) };
 }
@@ -166,10 +169,10 @@ function rowsOfLevel(level: number): KeyRange {
 
 const BLOBS = join('blobs', 'sha256');
 const SNAPSHOTS = 'snapshots';
-/** How the files begin that a crash may leave behind; the next open removes them. */
+/** Prefix of files that a crash may leave; the next open removes them. */
 const TEMPORARY = '.tmp-';
 
-/** The files of a store, each kind as verification asks for it. Opens none of LevelDB's. */
+/** The files of a store, for verification. Opens none of LevelDB's. */
 export class StoreFiles {
   readonly #directory: string;
   readonly #blobs: BlobStore;
@@ -179,13 +182,19 @@ export class StoreFiles {
     this.#blobs = new BlobStore(join(directory, 'blobs'));
   }
 
-  /** Resolves with the newest checkpoint as it stands, if there is one. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  /**
+   * Resolves with the stored checkpoint, if any.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
   async checkpoint(): Promise<StoredCheckpoint | undefined> {
     const text = await this.#read(CHECKPOINT_FILE, MAX_NOTE_BYTES);
     return text === undefined ? undefined : { text, place: CHECKPOINT_FILE };
   }
 
-  /** Resolves with the snapshots that are there at this call. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  /**
+   * Resolves with the snapshots existing now.
+   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
+   */
   async snapshots(): Promise<StoredSnapshot[]> {
     const names = await this.#namesIn(SNAPSHOTS);
     return names
@@ -194,14 +203,14 @@ export class StoreFiles {
   }
 
   /**
-   * Returns the names of the damaged logs that rebuilds put aside.
+   * Returns the names of the damaged logs set aside by rebuilds.
    * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
    */
   damagedLogs(): string[] {
     return damagedLogs(this.#directory);
   }
 
-  /** Gives the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+  /** Yields the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
   async *blobs(): AsyncGenerator<StoredBlob> {
     for (const name of await this.#namesIn(BLOBS)) {
       const digest = `sha256:${name}`;
@@ -212,7 +221,7 @@ export class StoreFiles {
     }
   }
 
-  /** Reports files that no blob has the name of. */
+  /** Reports files whose names are not those of blobs. */
   async reportStrays({ report }: Reading): Promise<void> {
     for (const name of await this.#namesIn(BLOBS)) if (!isDigest(`sha256:${name}`)) reportStray(name, report);
   }
@@ -233,7 +242,7 @@ export class StoreFiles {
 
   async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
     const path = join(this.#directory, file);
-    // What is no file is reported as one that is damaged.
+    // What is no file is reported as a damaged one.
     return readRegularFile(path, limitBytes === undefined ? {} : { limitBytes }).catch((error: unknown) => {
       if (error instanceof NotAFile) return new Uint8Array(0);
       throw error;
@@ -249,19 +258,19 @@ function reportStray(name: string, report: Report): void {
 /** What a store is verified from. */
 export interface StoreSourceParts {
   readonly identity: SourceIdentity | undefined;
-  /** Those of one moment. */
+  /** Snapshot of the rows. */
   readonly rows: StoredRows;
   readonly files: StoreFiles;
-  /** Taken before the rows were: what a file says of the log must be in them. */
+  /** Taken before the rows, which must then contain what a file claims of the log. */
   readonly checkpoint: VerifySource['checkpoint'];
   readonly snapshots: readonly StoredSnapshot[];
-  /** Absent when they have a subject index, or should; `false` when a rebuild that was given up left none. */
+  /** Absent when the rows should have a subject index; `false` if an aborted rebuild left none. */
   readonly hasSubjectIndex?: boolean | undefined;
   readonly liveViews?: LiveViews | undefined;
   readonly isInFlight?: ((digest: Digest) => Promise<boolean>) | undefined;
 }
 
-/** Resolves with a store as verification asks for it. The caller closes the rows. */
+/** Resolves with the store as a verification source. The caller closes the rows. */
 export async function storeSource(parts: StoreSourceParts): Promise<VerifySource> {
   const { rows, files, snapshots, isInFlight, hasSubjectIndex = true, ...rest } = parts;
   const log = new LogRows(rows);

@@ -10,7 +10,7 @@ import {
 } from '../../log/merkle.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 
-/** A set of seqs that are added in ascending order, as ranges. */
+/** A set of seqs added in ascending order, as ranges. */
 export class SeqRanges {
   readonly #ranges: { readonly first: number; last: number }[] = [];
 
@@ -33,7 +33,7 @@ export class SeqRanges {
   }
 }
 
-/** The hashes of one level of tiles as they are kept, taken in order. */
+/** The stored hashes of one tile level, taken in order. */
 class LevelCursor {
   readonly #level: number;
   readonly #hashes: AsyncIterator<StoredHash>;
@@ -47,7 +47,7 @@ class LevelCursor {
     this.#report = report;
   }
 
-  /** Resolves with the hash `index`, or undefined when it is missing. Asked for in ascending order. */
+  /** Resolves with the hash `index`, or undefined when missing. Call in ascending order. */
   async take(index: number): Promise<StoredHash | undefined> {
     let next = await this.#peek();
     while (next !== undefined && next.index < index) {
@@ -59,7 +59,7 @@ class LevelCursor {
     return next;
   }
 
-  /** Reads to the end, and reports every hash that a level of `count` does not have. */
+  /** Reads to the end, and reports every hash beyond a level of `count`. */
   async finish(count: number): Promise<void> {
     for (let next = await this.#peek(); next !== undefined; next = await this.#peek()) {
       this.#next = undefined;
@@ -78,32 +78,33 @@ class LevelCursor {
   }
 }
 
-/** The leaves of one tile as they were read. */
+/** The leaves of one tile as read. */
 interface LeafTile {
   /** Of the tile; its first leaf is 256 times that. */
   readonly index: number;
-  /** For each leaf of the log in this tile its hash as it is kept; undefined when it is missing. */
+  /** Stored hash of each leaf of the log in this tile; undefined when missing. */
   readonly kept: readonly (Uint8Array | undefined)[];
-  /** For each the hash of its record; undefined when that is missing, or no record was read. */
+  /** Hash of each record; undefined when it is missing, or no record was read. */
   readonly made: readonly (Uint8Array | undefined)[];
 }
 
 /**
- * What the tree says of one leaf: its record and its hash agree; the record was changed, for the hash fits into the tree; the
- * hash was changed, for the record does; they differ, and nothing tells which was changed; or there is neither.
+ * The tree's verdict on one leaf: its record and hash agree; the record was changed, as the hash
+ * fits the tree; the hash was changed, as the record fits; they differ, and nothing decides which
+ * was changed; or both are missing.
  */
 export type LeafVerdict = 'whole' | 'record changed' | 'hash changed' | 'undecided' | 'missing';
 
-/** Somebody's word on the root of the first `size` leaves, 0 to those of the log. */
+/** A claimed root of the first `size` leaves, from 0 to those of the log. */
 export interface TreeClaim {
   readonly size: number;
   readonly root: Uint8Array;
   readonly place: string;
-  /** What it is when the root is another. */
+  /** Reported when the root differs. */
   readonly code: ViolationCode & ('CHECKPOINT_FORKED' | 'SNAPSHOT_FOREIGN');
 }
 
-/** Leaves to go on with, and what is to be thought of each. */
+/** Leaves to continue with, and the verdict on each. */
 interface Choice {
   /** Undefined when one is missing. */
   readonly leaves: readonly Uint8Array[] | undefined;
@@ -111,8 +112,8 @@ interface Choice {
 }
 
 /**
- * The Merkle tree of a log, made anew from its leaves and compared with the hashes that are kept and the roots that are claimed.
- * A leaf that is missing does not end it as long as the hash over its tile is there.
+ * Recomputes the Merkle tree of a log from its leaves and compares it with stored hashes and
+ * claimed roots. Survives a missing leaf as long as the hash over its tile is there.
  */
 export class TreeCheck {
   readonly #source: VerifySource;
@@ -121,7 +122,7 @@ export class TreeCheck {
   readonly #cursors = new Map<number, LevelCursor>();
   readonly #frontier = new Frontier();
   readonly #unchecked: TreeClaim[] = [];
-  /** The first leaf from which on the tree cannot be made. */
+  /** The first leaf from which the tree cannot be computed. */
   #lostAt: number | undefined;
 
   constructor(source: VerifySource, claims: readonly TreeClaim[], reading: Reading) {
@@ -131,7 +132,7 @@ export class TreeCheck {
     for (const claim of claims) if (claim.size === 0) this.#compareRoot(claim, emptyRoot());
   }
 
-  /** Appends the next tile, which is full unless it is the last. Resolves with the verdict on each leaf. */
+  /** Appends the next tile, full unless it is the last. Resolves with each leaf's verdict. */
   async addTile(tile: LeafTile): Promise<LeafVerdict[]> {
     const isFull = tile.kept.length === TILE_WIDTH;
     const above = isFull && this.#lostAt === undefined ? await this.#cursor(1).take(tile.index) : undefined;
@@ -143,7 +144,7 @@ export class TreeCheck {
     return verdicts;
   }
 
-  /** Says what is left: hashes that the log is too short for, and claims that could not be looked at. */
+  /** Reports the rest: hashes beyond the end of the log, and claims that could not be checked. */
   async finish(): Promise<void> {
     for (let level = 1; level <= MAX_TILE_LEVEL; level++) {
       await this.#cursor(level).finish(hashesOnLevel(level, this.#source.size));
@@ -197,7 +198,7 @@ export class TreeCheck {
     };
   }
 
-  /** How many of those who know the tree, the hash over the tile and the claims, agree when it goes on with `leaves`. */
+  /** Number of witnesses (the hash over the tile, the claims) that agree with `leaves`. */
   #witnessesFor(leaves: readonly Uint8Array[], above: StoredHash | undefined): number {
     if (this.#lostAt !== undefined) return 0;
     const frontier = this.#frontier.copy();
@@ -270,7 +271,7 @@ export interface RecordTile extends LeafTile {
   readonly records: readonly (StoredRecord | undefined)[];
 }
 
-/** Gives the records of events 1 to `size` a tile at a time, each with the hash that is kept of it and that of its bytes. */
+/** Yields the records of events 1 to `size` by tile, with the stored and computed hashes. */
 export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: number): AsyncGenerator<RecordTile> {
   for await (const { index, items } of tilesOf(records, size, ({ seq }) => seq - 1)) {
     yield {
@@ -282,14 +283,14 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
   }
 }
 
-/** Gives the leaf hashes of events 1 to `size` as they are kept, a tile at a time, and no records. */
+/** Yields the stored leaf hashes of events 1 to `size` by tile, without records. */
 export async function* leafTiles(hashes: AsyncIterable<StoredHash>, size: number): AsyncGenerator<LeafTile> {
   for await (const { index, items } of tilesOf(hashes, size, (item) => item.index)) {
     yield { index, kept: items.map((item) => item?.hash), made: items.map(() => undefined) };
   }
 }
 
-/** Puts items that are numbered from 0 into tiles, with a hole for each that is missing before `size`. */
+/** Groups items numbered from 0 into tiles, with a hole for each one missing before `size`. */
 async function* tilesOf<Item>(
   items: AsyncIterable<Item>,
   size: number,

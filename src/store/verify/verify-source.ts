@@ -3,32 +3,32 @@ import type { Digest } from '../../model/digest.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import type { ViewDigests } from './fold-check.js';
 
-/** How far verification is. */
+/** Progress of a verification. */
 export interface VerifyProgress {
   readonly what: 'events' | 'index' | 'content' | 'blobs' | 'snapshots';
-  /** Events, rows, files or bytes (of blobs) that were looked at. */
+  /** Events, rows, files or bytes (of blobs) checked so far. */
   readonly done: number;
-  /** Of how many, where that is known. */
+  /** Total, where it is known. */
   readonly total: number | undefined;
 }
 
-/** What is verified, and against what. */
+/** Options of a verification. */
 export interface VerifyOptions {
-  /** Texts of checkpoints that the log must contain, beside the one in its directory; signed or not. */
+  /** Texts of checkpoints, signed or not, that the log must contain besides its own. */
   readonly against?: string | readonly string[] | undefined;
-  /** The key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
+  /** Key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
   readonly key?: string | undefined;
-  /** Check the Merkle tree and the checkpoints alone, with the leaf hashes as they are kept: no record is decoded. */
+  /** Check only the Merkle tree (from stored leaf hashes) and checkpoints; decode no record. */
   readonly fast?: boolean | undefined;
-  /** Called as events, rows, files and bytes are looked at. */
+  /** Called as events, rows, files and bytes are checked. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-  /** Called with what is no damage but should be known: an interrupted backup, a damaged log that a rebuild put aside. */
+  /** Called for harmless findings: an interrupted backup, a damaged log set aside by a rebuild. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Refuses options of other types: a check that was asked for must not be passed over.
+ * Validates option types, so that a requested check is never skipped silently.
  * @throws {TypeError} naming the option
  */
 export function checkVerifyOptions(options: VerifyOptions): void {
@@ -43,8 +43,8 @@ export function checkVerifyOptions(options: VerifyOptions): void {
 }
 
 /**
- * Every kind of damage that verification can find, with what it means. The list is closed and stable within a major version:
- * scripts match on codes, never on messages.
+ * Every kind of damage that verification can find, with its meaning. The list is closed and stable
+ * within a major version: scripts match on codes, never on messages.
  */
 export const violationCodes = {
   SIDECAR_MISSING: '`imagelog.json` is missing: what is there has no name.',
@@ -105,102 +105,102 @@ export const violationCodes = {
 /** A code of the closed list above. */
 export type ViolationCode = keyof typeof violationCodes;
 
-/** One thing that is not as it must be. */
+/** One fault found by verification. */
 export interface Violation {
   readonly code: ViolationCode;
   /** Where: `event 12`, `tile 1/0`, `content sha256:…`, a path below the directory, an argument. */
   readonly place: string;
-  /** One sentence for a person. */
+  /** One sentence for people. */
   readonly message: string;
-  /** The event that it is about. */
+  /** The event concerned. */
   readonly seq?: number | undefined;
-  /** The content or blob that it is about. */
+  /** The content or blob concerned. */
   readonly digest?: Digest | undefined;
   readonly expected?: string | number | undefined;
   readonly found?: string | number | undefined;
 }
 
-/** Takes note of a violation. */
+/** Receives a violation. */
 export type Report = (violation: Violation) => void;
 
-/** What each reading of a source is given. */
+/** Context of each pass over a source. */
 export interface Reading {
-  /** Takes what the source itself finds wrong: rows or files that it cannot read, names that nobody gives. */
+  /** Receives the source's own findings: unreadable rows or files, unknown names. */
   readonly report: Report;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A record as it is kept, unchecked. */
+/** A record as stored, unchecked. */
 export interface StoredRecord {
-  /** Position that its key or its place in a bundle gives it. */
+  /** Position, by its key or its place in a bundle. */
   readonly seq: number;
-  /** Empty when what stands there is too short for one. */
+  /** Empty when the stored bytes are too short for a record. */
   readonly record: Uint8Array;
-  /** The leaf hash that is kept of it, 32 bytes; undefined when there is none. */
+  /** Stored leaf hash, 32 bytes; undefined when missing. */
   readonly leafHash: Uint8Array | undefined;
-  /** `event 12`, or the path of the bundle it is in. */
+  /** `event 12`, or the path of its bundle. */
   readonly place: string;
-  /** The path of the tile that its leaf hash is in, where that is another place. */
+  /** Path of the tile that holds the leaf hash, where that differs. */
   readonly leafPlace?: string | undefined;
 }
 
-/** A hash of the Merkle tree as it is kept, unchecked. */
+/** A hash of the Merkle tree as stored, unchecked. */
 export interface StoredHash {
-  /** Among all hashes of its level, from 0. */
+  /** Position in its level, from 0. */
   readonly index: number;
   /** 32 bytes, or as many as were found. */
   readonly hash: Uint8Array;
-  /** `tile 1/0`, or the path of the tile it is in. */
+  /** `tile 1/0`, or the path of its tile. */
   readonly place: string;
 }
 
-/** Content as it is kept, unchecked. */
+/** Content as stored, unchecked. */
 export interface StoredContent {
-  /** What its name says. */
+  /** By its name. */
   readonly digest: Digest;
   readonly bytes: Uint8Array;
   readonly place: string;
 }
 
-/** A layer blob as it is kept, unchecked. */
+/** A layer blob as stored, unchecked. */
 export interface StoredBlob {
-  /** What its name says. */
+  /** By its name. */
   readonly digest: Digest;
   /** Bytes of the file. */
   readonly size: number;
   readonly place: string;
-  /** Gives its bytes. May throw: then the blob is said to be unreadable. */
+  /** Streams its bytes. May throw: the blob is then reported as unreadable. */
   read(): AsyncIterable<Uint8Array>;
 }
 
-/** The row of a consumer's position, unchecked. */
+/** Row of a consumer's position, unchecked. */
 export interface StoredPosition {
   readonly name: string;
   readonly row: Uint8Array;
 }
 
-/** The checkpoint that stands beside a log, unchecked. */
+/** The checkpoint stored beside a log, unchecked. */
 export interface StoredCheckpoint {
-  /** As UTF-8, or decoded. */
+  /** UTF-8 bytes, or decoded. */
   readonly text: Uint8Array | string;
   readonly place: string;
 }
 
 /** A file of `snapshots/`, unchecked. */
 export interface StoredSnapshot {
-  /** The name of the file. */
+  /** File name. */
   readonly name: string;
-  /** Resolves with its bytes; undefined when it is gone meanwhile. */
+  /** Resolves with its bytes; undefined when it was removed meanwhile. */
   read(): Promise<Uint8Array | undefined>;
 }
 
-/** Views that live on, as they were when they had folded the events up to `seq`. */
+/** Live views as they were after the events up to `seq`. */
 export interface LiveViews {
   readonly seq: number;
   readonly digests: () => Promise<ViewDigests>;
 }
 
-/** Which store the bytes are of. */
+/** Store that the bytes belong to. */
 export interface SourceIdentity {
   readonly storeId: string;
   /** The log's name in checkpoints. */
@@ -208,47 +208,47 @@ export interface SourceIdentity {
 }
 
 /**
- * What is verified: a store or a backup, each with its own way to keep the same things. All of it is as of one moment,
- * also while a writer goes on.
+ * What is verified: a store or a backup, behind one interface. Everything is as of one moment, even
+ * while a writer continues.
  *
- * Implementers: give what is there and leave judging to who asks. What cannot be read is reported and passed over, so that
- * the rest is still given; throw only when nothing more can be given. Every stream may be asked for more than once, and gives its
- * items in ascending order of seq, index or digest.
+ * Implementers: return what is there and leave judging to the caller. Report what cannot be read
+ * and continue with the rest; throw only when nothing more can be read. Each stream can be
+ * requested repeatedly and yields in ascending order of seq, index or digest.
  */
 export interface VerifySource {
-  /** Undefined when the file that says it is missing or damaged, which is reported by whoever made the source. */
+  /** Undefined when the sidecar is missing or damaged, which was reported when it was read. */
   readonly identity: SourceIdentity | undefined;
   /** Seq of the last record. */
   readonly size: number;
-  /** The checkpoint that stands beside the log; undefined when there is none. */
+  /** The checkpoint beside the log; undefined when there is none. */
   readonly checkpoint: StoredCheckpoint | undefined;
 
-  /** The records that are there; a seq that is passed over is missing. */
+  /** Records that exist; a skipped seq is missing. */
   records(reading: Reading): AsyncIterable<StoredRecord>;
   /**
-   * The hashes of one level of tiles: those of level 0 are the leaf hashes, asked for when no record is. What is beyond the tree of
-   * `size` leaves is given too.
+   * Hashes of one tile level, including those beyond the tree of `size` leaves. Level 0 (the leaf
+   * hashes) is requested only when records are not.
    */
   hashes(level: number, reading: Reading): AsyncIterable<StoredHash>;
   /** Content. Where an interrupted run may have left files, what is not `isNamed` is skipped. */
   contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<StoredContent>;
-  /** Layer blobs. `isNeeded` is for blobs what `isNamed` is for content. */
+  /** Layer blobs; `isNeeded` is to blobs what `isNamed` is to content. */
   blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncIterable<StoredBlob>;
 
-  /** Rows of the subject index; absent where none is kept, as the next four. */
+  /** Rows of the subject index. Absent where none is kept, like the next four. */
   indexRows?(reading: Reading): AsyncIterable<IndexRow>;
   positions?(reading: Reading): AsyncIterable<StoredPosition>;
   snapshots?(reading: Reading): AsyncIterable<StoredSnapshot>;
   readonly liveViews?: LiveViews | undefined;
-  /** Reports what stands where nobody puts anything: rows and files of no known kind. */
+  /** Reports rows and files of no known kind. */
   reportStrays?(reading: Reading): Promise<void>;
 
-  /** Names of the damaged logs that rebuilds put aside; absent where there are none. */
+  /** Names of the damaged logs set aside by rebuilds; absent where there are none. */
   readonly damagedLogs?: readonly string[] | undefined;
 
   /**
-   * Whether a blob that is missing, or is there without need, is so by now because a writer went on since the moment
-   * of the source. Absent where nobody writes.
+   * Whether a blob is missing or unneeded only because of a write after the source's moment. Absent
+   * where there is no writer.
    */
   isInFlight?(digest: Digest): Promise<boolean>;
 }

@@ -27,9 +27,10 @@ import { RecordCheck } from './record-check.js';
 import { TILE_WIDTH } from '../../log/merkle.js';
 
 /**
- * Resolves with what the checkpoint beside the log, and those that the caller gave, claim of the tree. What is wrong with the
- * first is reported; the others are refused, for they are no part of what is verified.
- * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for one that the caller gave
+ * Resolves with what the checkpoint beside the log and the caller's checkpoints claim about the
+ * tree. Faults of the first are reported; the caller's must be valid, not being under verification.
+ * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for
+ *   one that the caller gave
  */
 export async function checkpointClaims(
   source: VerifySource,
@@ -84,11 +85,11 @@ function claimOf(
 }
 
 /**
- * Resolves with everything that is wrong with a source, in the order in which it is found; empty when nothing is. Records are held 256
- * at a time, content and snapshots one at a time; the views of the events and 32 bytes for each content are held beside.
+ * Resolves with all faults of a source in the order found; empty when it is sound. Memory: 256
+ * records, one content or snapshot, the views of the events, and 32 bytes per content.
  *
- * Throws what the source throws when nothing more can be read, KEY_INVALID, and CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and
- * SIGNATURE_INVALID for a checkpoint that the caller gave; ABORTED.
+ * Throws the source's error when nothing more can be read; KEY_INVALID; CHECKPOINT_INVALID,
+ * CHECKPOINT_FOREIGN and SIGNATURE_INVALID for a checkpoint that the caller gave; ABORTED.
  */
 export async function verifySource(source: VerifySource, options: VerifyOptions = {}): Promise<Violation[]> {
   const violations: Violation[] = [];
@@ -102,7 +103,7 @@ export async function verifySource(source: VerifySource, options: VerifyOptions 
   return violations;
 }
 
-/** The tree alone, over the leaf hashes as they are kept. */
+/** Checks the tree alone, over the stored leaf hashes. */
 async function verifyTree(
   source: VerifySource,
   claims: readonly TreeClaim[],
@@ -124,7 +125,10 @@ async function verifyTree(
   await tree.finish();
 }
 
-/** All of it: one pass over the records, which also gathers what the rest must be, and then one over each of the rest. */
+/**
+ * Full verification: one pass over the records, which collects what to expect of the rest, then one
+ * over each of the rest.
+ */
 class Verification {
   readonly #source: VerifySource;
   readonly #reading: Reading;
@@ -132,7 +136,7 @@ class Verification {
   readonly #records: RecordCheck;
   readonly #index: IndexCheck | undefined;
   readonly #content = new NamedContent();
-  /** Events that cannot be believed. */
+  /** Invalid events. */
   readonly #lost = new SeqRanges();
 
   constructor(source: VerifySource, reading: Reading, { onProgress }: VerifyOptions) {
@@ -143,7 +147,7 @@ class Verification {
     this.#index = source.indexRows === undefined ? undefined : new IndexCheck(source, reading);
   }
 
-  /** Resolves with how much content was erased and did not come again, as far as events tell. */
+  /** Resolves with how much content was erased and did not come back, as far as events tell. */
   async run(checkpoints: readonly TreeClaim[]): Promise<number> {
     const source = this.#source;
     const snapshots = await snapshotClaims(source, this.#reading, this.#counter('snapshots'));
