@@ -8,7 +8,7 @@ import {
   writeRows,
 } from './snapshot-format.js';
 import type { Digest, ImageId } from '../src/model/digest.js';
-import type { StoredProjection } from './views.js';
+import type { StoredProjection } from './projection.js';
 
 /** Writes a descriptor into a snapshot. */
 export function writeDescriptor(out: SnapshotWriter, { digest, size, mediaType }: Descriptor): void {

@@ -1,5 +1,5 @@
 import { type DigestColumns, finished, type ImageIds, ImagesView, packImages } from './image-table.js';
-import type { StoredProjection } from './views.js';
+import type { StoredProjection } from './projection.js';
 import {
   readFloats,
   readHashes,

@@ -1,7 +1,7 @@
 import type { ChainId, Digest, ImageId } from '../src/model/digest.js';
 import type { Descriptor, LayerFacts } from '../src/model/events.js';
 import { readDescriptor, writeDescriptor } from './content.js';
-import type { StoredProjection } from './views.js';
+import type { StoredProjection } from './projection.js';
 import { readList, readRows, writeList, writeRows } from './snapshot-format.js';
 import { DigestIndex, DigestRows, grown, NO_ROW, roomFor } from './digest-index.js';
 

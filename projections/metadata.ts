@@ -1,5 +1,5 @@
 import type { ImageId } from '../src/model/digest.js';
-import type { StoredProjection } from './views.js';
+import type { StoredProjection } from './projection.js';
 import { readRows, writeList, writeRows } from './snapshot-format.js';
 
 /** Metadata of every image that has some, by key. */

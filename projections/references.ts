@@ -1,7 +1,7 @@
 import type { ImageId } from '../src/model/digest.js';
 import type { Descriptor, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
 import { readDescriptor, writeDescriptor } from './content.js';
-import type { StoredProjection } from './views.js';
+import type { StoredProjection } from './projection.js';
 import {
   readList,
   readRows,

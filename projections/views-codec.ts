@@ -1,5 +1,6 @@
 import { HASH_BYTES } from '../src/model/digest.js';
-import { storeProjections, type ViewEncoder, type ViewName, viewNames, type Views } from './views.js';
+import { type EncodedViews, storeProjections, type ViewName, viewNames, type Views } from './views.js';
+import type { ViewEncoder } from './projection.js';
 import { readList, SnapshotDamage, SnapshotReader, SnapshotTables, SnapshotWriter } from './snapshot-format.js';
 
 /*
@@ -40,15 +41,6 @@ function* piecesOf(encoders: readonly ViewEncoder[]): Generator<Uint8Array> {
   for (const _ of out.tables()) yield out.take();
   out.fixed(start);
   yield out.take();
-}
-
-/** The views of a snapshot, each read when it is asked for. */
-export interface EncodedViews {
-  /**
-   * Returns a view, in a new object.
-   * @throws {SnapshotDamage} when its bytes are no such view, or not all of it
-   */
-  decode<Name extends ViewName>(name: Name): Views[Name];
 }
 
 /**

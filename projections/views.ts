@@ -1,48 +1,12 @@
 import { BehaviorSubject, type Observable, scan, Subject } from 'rxjs';
-import type { StoredEvent } from '../src/model/events.js';
-import { SnapshotDamage, type SnapshotReader, type SnapshotWriter } from './snapshot-format.js';
+import type { Page, Projection, StoredProjection } from './projection.js';
+import { SnapshotDamage } from './snapshot-format.js';
 import { blobsProjection, layersProjection } from './layers.js';
 import { erasuresProjection, manifestsProjection } from './content.js';
 import { imagesProjection } from './images.js';
 import { metadataProjection } from './metadata.js';
 import { referencesProjection } from './references.js';
 import { StoreError } from '../src/errors.js';
-import type { EncodedViews } from './views-codec.js';
-
-/**
- * A read model: a pure fold over the events of a log, in order. It knows no time, no
- * database and no other projection, so that a replay from zero, a live feed and a
- * look into the past fold to the same view.
- */
-interface Projection<View> {
-  readonly name: string;
-  /** Changes whenever the same events fold to another view, or a view is written another way. */
-  readonly version: number;
-  /** Returns the view of an empty log. */
-  initial(): View;
-  /** Returns `view` with `event` folded in. It may change `view` in place and return it: nobody else holds it then. */
-  evolve(view: View, event: StoredEvent): View;
-}
-
-/** Writes a view as it was at one moment. It yields whenever the writer is full, for others to have their turn. */
-export type ViewEncoder = (out: SnapshotWriter) => Iterable<void>;
-
-/** A projection whose view can be written into a snapshot and read again. */
-export interface StoredProjection<View> extends Projection<View> {
-  /**
-   * Returns what writes `view` as it is now. All that may change is copied before this returns, and that is all it does: the
-   * store folds on while the encoder runs.
-   */
-  encode(view: View): ViewEncoder;
-  /**
-   * Returns a view that answers, and folds on, as the one that was written.
-   * @throws {SnapshotDamage} when the bytes are none
-   */
-  decode(input: SnapshotReader): View;
-}
-
-/** Durable events in order, a page at a time: of a replay, or of one group of commands. */
-export type Page = readonly StoredEvent[];
 
 /** Returns `view` with the events of `page` folded in, in order. */
 function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
@@ -130,6 +94,15 @@ function viewsBy(viewOf: <Name extends ViewName>(name: Name) => Views[Name]): Vi
   const views: Partial<Record<ViewName, Views[ViewName]>> = {};
   for (const name of viewNames) views[name] = viewOf(name);
   return views as Views;
+}
+
+/** The views of a snapshot, each read when it is asked for. */
+export interface EncodedViews {
+  /**
+   * Returns a view, in a new object.
+   * @throws {SnapshotDamage} when its bytes are no such view, or not all of it
+   */
+  decode<Name extends ViewName>(name: Name): Views[Name];
 }
 
 /**

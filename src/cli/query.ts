@@ -7,7 +7,6 @@ import { isStoreError, StoreError } from '../errors.js';
 import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, ReferenceEntry } from '../store/store.js';
 import { canonicalReference } from '../model/reference.js';
-import type { Reading } from './open-for.js';
 
 /**
  * Returns a matcher of whole texts by a pattern as Go's path.Match has them,
@@ -120,7 +119,7 @@ export function findImage(source: ImageSource, name: string): FoundImage {
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
-  { store, images, seq }: Pick<Reading, 'store' | 'images' | 'seq'>,
+  { store, images, seq }: { readonly store: EventStore; readonly images: ImageSource; readonly seq: number },
   name: string,
   signal: AbortSignal,
 ): Promise<ImageId> {

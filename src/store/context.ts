@@ -1,4 +1,5 @@
-import type { Page, Views, ViewSet } from '../../projections/views.js';
+import type { Views, ViewSet } from '../../projections/views.js';
+import type { Page } from '../../projections/projection.js';
 import { StoreError } from '../errors.js';
 import { MAX_KEPT_CONFIG_BYTES } from '../limits.js';
 import type { Log } from '../log/log.js';

@@ -3,7 +3,7 @@ import type { StoredEvent } from '../model/events.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../limits.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
-import type { Page } from '../../projections/views.js';
+import type { Page } from '../../projections/projection.js';
 import type { ProjectionState } from './snapshots/snapshot-folder.js';
 import type { StoreContext } from './context.js';
 

@@ -4,7 +4,8 @@ import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } 
 import type { EventBody, StoredEvent } from '../model/events.js';
 import type { WriteOptions } from './store.js';
 import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
-import type { Page, Views } from '../../projections/views.js';
+import type { Views } from '../../projections/views.js';
+import type { Page } from '../../projections/projection.js';
 import type { ConsumerPosition, Log, LogEntry } from '../log/log.js';
 import { encodeRecord } from '../log/record.js';
 import type { Digest } from '../model/digest.js';

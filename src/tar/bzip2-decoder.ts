@@ -1,6 +1,6 @@
 import unbzip2 from 'unbzip2-stream';
 import { MAX_BZIP2_STEP_BYTES } from '../limits.js';
-import type { PushDecoder } from './decompress.js';
+import type { PushDecoder } from './push-decoder.js';
 
 /**
  * Returns a bzip2 decompressor. It checks the CRC of every block and stream,

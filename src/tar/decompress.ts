@@ -3,6 +3,7 @@ import { createGunzip } from 'node:zlib';
 import { loadCode, StoreError } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
 import { drained } from './tar-scan.js';
+import type { PushDecoder } from './push-decoder.js';
 
 /** How far bytes may expand; plain ones come out as they go in. Sizes are decompressed bytes. */
 export interface ExpansionLimits {
@@ -94,14 +95,6 @@ function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
 /** Skippable frames carry 0x184D2A50 to 0x184D2A5F, little endian. */
 function isSkippableZstdFrame(bytes: Uint8Array): boolean {
   return ((bytes[0] ?? 0) & 0xf0) === 0x50 && startsWith(bytes.subarray(1), [0x2a, 0x4d, 0x18]);
-}
-
-/** A decompressor that is given its input piece by piece and answers at once. */
-export interface PushDecoder {
-  /** Gives what `chunk` decompresses to, lazily: the next piece is worked out when it is asked for. */
-  push(chunk: Uint8Array): Iterable<Uint8Array>;
-  /** Gives what was still held back, and throws when the input stopped in the middle. */
-  end(): Iterable<Uint8Array>;
 }
 
 type Callback = (error?: Error | null) => void;

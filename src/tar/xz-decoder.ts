@@ -1,5 +1,5 @@
 import xz from 'xz-decompress';
-import type { PushDecoder } from './decompress.js';
+import type { PushDecoder } from './push-decoder.js';
 
 const XZ_OK = 0;
 const XZ_STREAM_END = 1;

@@ -1,6 +1,6 @@
 import { Decompress } from 'fzstd';
 import { MAX_ZSTD_WINDOW_BYTES } from '../limits.js';
-import type { PushDecoder } from './decompress.js';
+import type { PushDecoder } from './push-decoder.js';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createViews, type Page, type Views } from '../../projections/views.js';
+import { createViews, type Views } from '../../projections/views.js';
+import type { Page } from '../../projections/projection.js';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { plainViews } from '../support/plain-views.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { config, Subject } from 'rxjs';
-import type { Page } from '../../projections/views.js';
+import type { Page } from '../../projections/projection.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../../src/limits.js';
 import type { Log, PageOptions } from '../../src/log/log.js';
 import type { EventType, StoredEvent } from '../../src/model/events.js';

@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import type { Page } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 import { StoreError } from '../../errors.js';
 import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';

@@ -1,4 +1,4 @@
-import type { Page } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 import type { Log } from '../../log/log.js';
 import type { StoredEvent, Subject } from '../../model/events.js';
 import { aborted, StoreError } from '../../errors.js';

@@ -1,6 +1,6 @@
 import { mergeMap, type Observable } from 'rxjs';
 import type { Head, Log } from '../../log/log.js';
-import type { Page } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
 import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import {

@@ -15,7 +15,7 @@ import {
 import { StoreError } from '../../errors.js';
 import { lentChunks, type NextBuffer } from '../files/write-durably.js';
 import type { BlobsView } from '../../../projections/layers.js';
-import type { Page } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 
 type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
 

@@ -1,4 +1,5 @@
-import { createViews, type Page, pastViews, type Views, type ViewSet } from '../../../projections/views.js';
+import { createViews, pastViews, type Views, type ViewSet } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 import { decodeViews, encodeViews, openViews } from '../../../projections/views-codec.js';
 import type { SnapshotFolder } from './snapshot-folder.js';
 import { throwIfAborted } from '../../errors.js';

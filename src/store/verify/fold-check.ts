@@ -1,24 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import {
-  createViews,
-  storeProjections,
-  type ViewEncoder,
-  type ViewName,
-  viewNames,
-  type Views,
-} from '../../../projections/views.js';
+import { createViews, storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
+import type { ViewEncoder } from '../../../projections/projection.js';
 import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-format.js';
 import type { StoredEvent } from '../../model/events.js';
 import { contradictionOf } from './record-check.js';
-import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode } from './verify-source.js';
+import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode, ViewDigests } from './verify-source.js';
 import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { hexToBytes } from '../../model/digest.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
 import type { TreeClaim } from './tree-check.js';
-
-/** Digest of each view of the store, in hex; different when the view answers differently. */
-export type ViewDigests = Readonly<Record<ViewName, string>>;
 
 /** Returns a function that computes the digests of `views` as of now: mutable state is copied. */
 export function viewDigestsOf(views: Views): () => Promise<ViewDigests> {

@@ -1,7 +1,10 @@
 import { mustBeBoolean, mustBeFunction, mustBeObject, mustBeSignal, mustBeText } from '../argument-types.js';
 import type { Digest } from '../../model/digest.js';
 import type { IndexRow } from '../../log/subject-index.js';
-import type { ViewDigests } from './fold-check.js';
+import type { ViewName } from '../../../projections/views.js';
+
+/** Digest of each view of the store, in hex; different when the view answers differently. */
+export type ViewDigests = Readonly<Record<ViewName, string>>;
 
 /** Progress of a verification. */
 export interface VerifyProgress {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Subject } from 'rxjs';
-import type { Page } from '../../../projections/views.js';
+import type { Page } from '../../../projections/projection.js';
 import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { Log } from '../../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
