@@ -10,41 +10,40 @@ import { StoreError } from '../src/errors.js';
 import type { EncodedViews } from './views-codec.js';
 
 /**
- * A read model: a pure fold over the events of a log, in order. It knows no time, no
- * database and no other projection, so that a replay from zero, a live feed and a
- * look into the past fold to the same view.
+ * A read model: a pure fold over the events of a log, in order. It depends on no clock, database or
+ * other projection, so that a replay, the live feed and a query of the past give the same view.
  */
 interface Projection<View> {
   readonly name: string;
-  /** Changes whenever the same events fold to another view, or a view is written another way. */
+  /** Changes whenever equal events fold to another view, or a view is encoded differently. */
   readonly version: number;
   /** Returns the view of an empty log. */
   initial(): View;
-  /** Returns `view` with `event` folded in. It may change `view` in place and return it: nobody else holds it then. */
+  /** Folds `event` in and returns the view; may modify `view`, which has no other holder. */
   evolve(view: View, event: StoredEvent): View;
 }
 
-/** Writes a view as it was at one moment. It yields whenever the writer is full, for others to have their turn. */
+/** Writes a view of one moment; yields whenever the writer is full, so that others can run. */
 export type ViewEncoder = (out: SnapshotWriter) => Iterable<void>;
 
-/** A projection whose view can be written into a snapshot and read again. */
+/** A projection whose view can be stored in snapshots. */
 export interface StoredProjection<View> extends Projection<View> {
   /**
-   * Returns what writes `view` as it is now. All that may change is copied before this returns, and that is all it does: the
-   * store folds on while the encoder runs.
+   * Returns an encoder of `view` as it is now. Copies only mutable state, before it returns: the
+   * store keeps folding while the encoder runs.
    */
   encode(view: View): ViewEncoder;
   /**
-   * Returns a view that answers, and folds on, as the one that was written.
-   * @throws {SnapshotDamage} when the bytes are none
+   * Returns a view that answers and folds like the encoded one.
+   * @throws {SnapshotDamage} when the bytes are malformed
    */
   decode(input: SnapshotReader): View;
 }
 
-/** Durable events in order, a page at a time: of a replay, or of one group of commands. */
+/** Consecutive durable events: of a replay, or of one group of commands. */
 export type Page = readonly StoredEvent[];
 
-/** Returns `view` with the events of `page` folded in, in order. */
+/** Returns `view` with the events of `page` folded in. */
 function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
   let folded = view;
   for (const event of page) folded = projection.evolve(folded, event);
@@ -61,39 +60,39 @@ const projections = {
   erasures: erasuresProjection,
 };
 
-/** The name of a view of the store. */
+/** Name of a view of the store. */
 export type ViewName = keyof typeof projections;
 
-/** The views that an image store answers from. */
+/** All views of an image store. */
 export type Views = {
   readonly [Name in ViewName]: (typeof projections)[Name] extends Projection<infer View> ? View : never;
 };
 
-/** The projection of each view of the store. */
+/** Projections of the store, by view. */
 export const storeProjections: { readonly [Name in ViewName]: StoredProjection<Views[Name]> } = projections;
 
-/** Every name, in the order in which a snapshot has the views. */
+/** Names of the views, in snapshot order. */
 export const viewNames = Object.keys(projections) as readonly ViewName[];
 
-/** Views that fold what is given to them. */
+/** A mutable set of views. */
 export interface ViewSet {
   readonly views: Views;
-  /** Folds a page of durable events into every view, before it returns. */
+  /** Synchronously folds a page of durable events into every view. */
   fold(page: Page): void;
-  /** Each page, after every view has folded it. */
+  /** Emits each page after every view has folded it. */
   readonly folded$: Observable<Page>;
-  /** Puts the views of `other` that are named, which are then its own, in the place of those that are here. */
+  /** Replaces the named views with those of `other`, and takes ownership of them. */
   replace(other: Views, names: readonly ViewName[]): void;
-  /** Ends `folded$`. */
+  /** Completes `folded$`. */
   end(): void;
 }
 
-/** What a page, or other views in their place, make of the views. */
+/** A page folded in, or views replaced. */
 type Change = (views: Views) => Views;
 
 /**
- * Returns the store's views, over an empty log or going on from `start`, which are then its own. The
- * same pipeline serves a replay and the live feed.
+ * Returns the store's views, of an empty log or from `start`, of which it takes ownership. One
+ * pipeline serves replay and live feed.
  */
 export function createViews(start?: Views): ViewSet {
   const changes$ = new Subject<Change>();
@@ -107,7 +106,7 @@ export function createViews(start?: Views): ViewSet {
   return {
     views,
     fold(page) {
-      // Subjects call their subscribers at once: when `next` returns, every view has the page.
+      // Subjects emit synchronously: when `next` returns, every view has the page.
       changes$.next((before) => viewsBy((name) => foldView(before, name, page)));
       folded$.next(page);
     },
@@ -133,9 +132,9 @@ function viewsBy(viewOf: <Name extends ViewName>(name: Name) => Views[Name]): Vi
 }
 
 /**
- * Returns views of one moment that nothing folds into any more: those of a snapshot, or of the empty log, with `pages` folded
- * in. Each is made when it is first asked for, since a question at the past needs one or two of them. What is read of a
- * snapshot that was damaged before its checksum was made throws CONTENT_CORRUPT.
+ * Returns immutable views of one moment: of a snapshot or the empty log, with `pages` folded in.
+ * Each is made on first access, as a query of the past needs one or two. A snapshot that was
+ * corrupt before its checksum was computed throws CONTENT_CORRUPT.
  */
 export function pastViews(start: EncodedViews | undefined, pages: readonly Page[]): Views {
   const views = {} as Views;
