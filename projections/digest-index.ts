@@ -122,10 +122,7 @@ export class DigestRows {
     return this.#hashes.subarray(0, this.#length * HASH_BYTES);
   }
 
-  /**
-   * Appends a digest and returns its row.
-   * @throws {StoreError} DIGEST_INVALID when `digest` is none
-   */
+  /** Appends a digest, returns its row. @throws {StoreError} DIGEST_INVALID when it is none */
   push(digest: Digest): number {
     if (!this.#probe.readDigest(digest)) parseDigest(digest);
     const row = this.#length++;
@@ -348,9 +345,8 @@ export class DigestIndex {
   }
 
   /**
-   * Returns the first slot from the home slot on that is empty or not before the digest: its
-   * position if present, else its insertion point. All later slots qualify too, hence galloping
-   * search.
+   * Returns the first slot from the home slot on that is empty or not before the digest: where it
+   * is or belongs. All later slots qualify too: hence a galloping search.
    */
   #position(key: number, bytes: Uint8Array): number {
     let before = this.#home(key) - 1;
@@ -421,7 +417,6 @@ export class DigestIndex {
     return slot + 1;
   }
 
-  /** Doubles the slack. */
   #addSlack(): Uint32Array<ArrayBuffer> {
     const homes = 2 ** this.#slotBits;
     const larger = emptySlots(this.#slotBits, 2 * (this.#slots.length / 2 - homes));

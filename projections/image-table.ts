@@ -220,7 +220,6 @@ class ImageTree {
     this.#pushChild(parent, row);
   }
 
-  /** Removes the parent of `row`. */
   detach(row: number): void {
     const parent = this.#parents[row] as number;
     if (parent === 0) return;
@@ -240,7 +239,6 @@ class ImageTree {
     for (const child of this.children(row)) this.detach(child);
   }
 
-  /** Returns a copy of the first `rows` parents. */
   copyParents(rows: number): Uint32Array<ArrayBuffer> {
     return this.#parents.slice(0, rows);
   }
@@ -430,8 +428,7 @@ export class ImagesView {
   }
 }
 
-// By index: an open runs these before they are optimized, when an iterator costs more than its
-// items.
+// By index: an open runs these unoptimized, when an iterator costs more than its items.
 function checkNumbers(numbers: Uint32Array, most: number): void {
   for (let at = 0; at < numbers.length; at++) {
     if ((numbers[at] as number) > most) throw new SnapshotDamage(`it has no row ${numbers[at]}`);

@@ -114,8 +114,7 @@ export function headsOf(images: ImagesView): ImageIds {
 /**
  * Resolves a full id, `sha256:` with some digits, or bare digits to the one matching id, like
  * Docker's digest set (go-digest/digestset).
- * @throws {StoreError} IMAGE_NOT_FOUND when none matches or the term is empty; ID_AMBIGUOUS when
- *   several do
+ * @throws {StoreError} IMAGE_NOT_FOUND for no match or an empty term; ID_AMBIGUOUS for several
  */
 export function searchImage({ index, digests }: ImagesView, term: string): ImageId {
   const [first, second] = index.findPrefix(term, 2);

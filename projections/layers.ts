@@ -109,7 +109,6 @@ export class ChainUses {
   }
 }
 
-/** A layer file in use. */
 interface BlobEntry {
   readonly size: number;
   readonly uses: number;

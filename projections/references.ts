@@ -70,8 +70,7 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
       const entry = readEntry();
       view.byName.set(entry.reference, entry);
     });
-    // An image's names are in the order they were last set; entries, in the order they were first
-    // set.
+    // An image's names are in the order they were last set, entries in the order first set.
     for (const entry of [...view.byName.values()].sort((a, b) => a.seq - b.seq)) nameImages(view, entry);
     return view;
   },

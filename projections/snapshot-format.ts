@@ -51,8 +51,7 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Reads what a SnapshotWriter wrote. Every occurrence of a digest is the same string, so that views
- * take no more memory than folded ones. Reads throw SnapshotDamage for truncated or malformed
- * bytes.
+ * take no more memory than folded ones. Reads throw SnapshotDamage on bad bytes.
  */
 export class SnapshotReader {
   readonly #bytes: Uint8Array;
@@ -216,7 +215,6 @@ export class SnapshotWriter {
     this.uint(numberOf(this.#digests, value));
   }
 
-  /** Writes a digest or its absence. */
   optionalDigest(value: Digest | undefined): void {
     this.uint(value === undefined ? 0 : numberOf(this.#digests, value));
   }
@@ -251,7 +249,6 @@ export class SnapshotWriter {
     }
   }
 
-  /** Writes a value by `write`, or its absence. */
   optional<Value>(value: Value | undefined, write: (value: Value) => void): void {
     this.uint(value === undefined ? 0 : 1);
     if (value !== undefined) write(value);

@@ -44,10 +44,7 @@ function* piecesOf(encoders: readonly ViewEncoder[]): Generator<Uint8Array> {
 
 /** Views of a snapshot, decoded on demand. */
 export interface EncodedViews {
-  /**
-   * Decodes a view into a new object.
-   * @throws {SnapshotDamage} when it is malformed or truncated
-   */
+  /** Decodes a view into a new object. @throws {SnapshotDamage} when malformed or truncated */
   decode<Name extends ViewName>(name: Name): Views[Name];
 }
 

@@ -117,8 +117,7 @@ export type ErrorData = Readonly<Record<string, unknown>>;
  * The only error class of this package. `code` says what happened, `kind` how to react, `data` what
  * is affected.
  *
- * Programming errors (a missing argument, an option of the wrong type) are `TypeError` or
- * `RangeError` instead.
+ * Programming errors (missing argument, wrong type of option) are `TypeError` or `RangeError`.
  */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
@@ -139,10 +138,7 @@ export function isStoreError(error: unknown, code?: ErrorCode): error is StoreEr
   return error instanceof StoreError && (code === undefined || error.code === code);
 }
 
-/**
- * Throws if `signal` is aborted.
- * @throws {StoreError} ABORTED, with the signal's reason as its cause
- */
+/** Throws if `signal` is aborted. @throws {StoreError} ABORTED, caused by the signal's reason */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw aborted(signal);
 }
@@ -154,8 +150,7 @@ export function aborted(signal: AbortSignal): StoreError {
 
 /**
  * Awaits a lazy import. Node caches a failed import and never retries it, so `openStore` loads what
- * an open store may need while it can still fail. Decoders of rarer compressions are loaded with
- * the first such layer.
+ * a store may need while it can still fail; except decoders of rarer compressions.
  * @throws {StoreError} IO_FAILED when loading fails; only a new process can retry
  */
 export async function loadCode<Code>(what: string, code: Promise<Code>): Promise<Code> {

@@ -14,9 +14,7 @@ export const MAX_JSON_DEPTH = 1_000;
 export const MAX_JSON_VALUES = 1_000_000;
 /** Characters of a JSON number: a 64-bit integer has 20, a double in full some 770. */
 export const MAX_JSON_NUMBER_LENGTH = 1_000;
-/**
- * Values in an image config: 6 per build step, 1 per label or variable; some thousand as a rule.
- */
+/** Values in a config: 6 per build step, 1 per label or variable; real ones have some thousand. */
 export const MAX_CONFIG_VALUES = 100_000;
 /** History entries of an image config: real images have fewer than 1,000. */
 export const MAX_HISTORY_ENTRIES = 10_000;

@@ -38,10 +38,7 @@ export interface ParsedCheckpoint extends Checkpoint {
   readonly signatures: readonly NoteSignature[];
 }
 
-/**
- * Encodes an unsigned checkpoint.
- * @throws {StoreError} CHECKPOINT_INVALID when a part cannot be encoded
- */
+/** Encodes an unsigned checkpoint. @throws {StoreError} CHECKPOINT_INVALID for unencodable parts */
 export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
   const text = bodyOf({ origin, size, root, extensions });
   parseCheckpoint(text);
@@ -152,8 +149,7 @@ export function formatProof(proof: LogProof): string {
 
 /**
  * Parses a proof from text or UTF-8; accepts only the canonical form.
- * @throws {StoreError} PROOF_INVALID when it is malformed, truncated, or beyond MAX_PROOF_BYTES or
- *   MAX_PROOF_HASHES
+ * @throws {StoreError} PROOF_INVALID when malformed or beyond MAX_PROOF_BYTES, MAX_PROOF_HASHES
  */
 export function parseProof(input: Uint8Array | string): ParsedProof {
   if (input.length > MAX_PROOF_BYTES) {

@@ -98,8 +98,7 @@ export interface Log extends TileReader {
 
   /**
    * Appends the batch after `expectedHead`.
-   * @throws {StoreError} OUTCOME_UNKNOWN when the write failed, LOG_FAILED while an earlier failure
-   *   is unsettled
+   * @throws {StoreError} OUTCOME_UNKNOWN when the write failed, LOG_FAILED until `recover`
    */
   append(batch: AppendBatch): Promise<void>;
 

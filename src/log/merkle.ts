@@ -274,10 +274,7 @@ interface Leaves {
   readonly end: number;
 }
 
-/**
- * Resolves with the root of the first `size` leaves.
- * @throws whatever `reader` throws; so do the next two
- */
+/** Root of the first `size` leaves. @throws whatever `reader` throws; so do the next two */
 export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
   if (size === 0) return emptyRoot();
   return new SubtreeHashes(reader, size).of({ start: 0, end: size });
@@ -316,8 +313,7 @@ export async function proveConsistency(reader: TileReader, from: number, size: n
   const path: Uint8Array[] = [];
   let start = 0;
   let end = size;
-  // The verifier knows the root of the first `from` leaves: omit it while it is itself a subtree on
-  // the path.
+  // Verifiers know the root of `from` leaves: omit it while it is a subtree on the path.
   while (end !== from) {
     const middle = start + splitOf(end - start);
     const isLeft = from <= middle;

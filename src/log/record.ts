@@ -45,8 +45,7 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
 
 /**
  * Decodes the record in `bytes` from `start` to the end.
- * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it
- *   is malformed
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
 export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
   const fields = new FieldReader(bytes, start);

@@ -61,8 +61,7 @@ export async function purgeRemoved(
   // Flushes memory into a table, and merges tables down to the deepest one of the range.
   await compact(database, ranges);
   // A row written and removed since the last table is in one new table, on a level that is never
-  // merged. Force a merge with an overlapping table: deletions of keys beside it that never
-  // existed.
+  // merged. Force a merge by deleting absent keys beside it.
   const batch = database.batch();
   for (const { start, end } of ranges) batch.del(start).del(end);
   await write(batch);

@@ -201,8 +201,7 @@ export function formatPosition({ seq, time }: ConsumerPosition): Uint8Array {
 
 /**
  * Decodes a consumer position.
- * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it
- *   is malformed
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
 export function parsePosition(row: Uint8Array): ConsumerPosition {
   const fields = new FieldReader(row, 0, 'the position of a consumer');

@@ -41,8 +41,7 @@ export class StoredRows {
   }
 
   /**
-   * Yields a range in key order. Skips what LevelDB finds corrupt, and reports it to `onDamage`
-   * after the last row.
+   * Yields a range in key order. Skips damage, and reports it to `onDamage` after the last row.
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED
    */
   async *read(range: KeyRange, onDamage: (why: string) => void): AsyncGenerator<StoredRow> {

@@ -41,7 +41,6 @@ const SUBJECT_HASH_BYTES = 8;
 /** Maximum seqs per row; a row is always read whole. */
 const MAX_ROW_SEQS = 256;
 
-/** Key bytes before the seq. */
 const PREFIX_BYTES = 2 + SUBJECT_HASH_BYTES;
 const DIGEST_PREFIX_LENGTH = 'sha256:'.length;
 /** Value of a row with one seq. */
@@ -321,7 +320,6 @@ class SeqCursor {
   #isDone = false;
   /** Seqs read but not taken, the next one last. */
   #seqs: number[] = [];
-  /** Last seq read. */
   #seen: number;
 
   constructor(source: LogSource, prefix: Uint8Array, range: PageRange) {

@@ -63,10 +63,7 @@ async function computeTree(source: LogSource, size: number): Promise<OpenTree> {
   return { tree, computedHashes };
 }
 
-/**
- * Key of the row written last for a tree of `size` leaves, the mark of a complete tree; undefined
- * when it has no rows.
- */
+/** Key of the last row, the mark of a complete tree; undefined when it has no rows. */
 function lastTreeRowKey(size: number): Uint8Array | undefined {
   const rows = hashesOnLevel(1, size);
   return rows === 0 ? undefined : treeKey(1, rows - 1);
@@ -80,8 +77,8 @@ export function putTreeRows(batch: Batch, completed: readonly CompletedHash[]): 
 /**
  * Resolves with the hashes of a tile: leaf hashes checked against their records, higher ones
  * unchecked, from `computed` when given.
- * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing, or a tree row is, which
- *   `rebuild` restores
+ * @throws {StoreError} LOG_CORRUPT for a lost or corrupt event, or tree row (which `rebuild`
+ *   restores)
  */
 export async function readTileRows(
   source: LogSource,
@@ -278,8 +275,7 @@ interface RenewedLog {
 }
 
 /**
- * Rebuilds the rows derived from the events: first the tree rows, then, if these are right, the
- * subject index.
+ * Rebuilds the rows derived from the events: the tree, and if it is right, the subject index.
  * @throws {StoreError} LOG_CORRUPT, ABORTED; whatever `write` throws
  */
 export async function renewRows(
@@ -294,8 +290,7 @@ export async function renewRows(
 /**
  * Durably marks the subject index and tree rows as incomplete, by deleting the last row of each:
  * the next open for writing rebuilds them.
- * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; whatever the database throws at
- *   a write
+ * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; whatever a write throws
  */
 export async function forgetDerivedRows(source: LogSource): Promise<void> {
   const end = await readEnd(source);

@@ -32,10 +32,7 @@ export function isDigest(text: string): text is Digest {
   return text.length === 71 && SHA256_DIGEST.test(text);
 }
 
-/**
- * Parses a digest.
- * @throws {StoreError} DIGEST_INVALID when it is not `sha256:` and 64 lower-case hex digits
- */
+/** Parses a digest. @throws {StoreError} DIGEST_INVALID unless `isDigest` accepts it */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
   throw new StoreError(

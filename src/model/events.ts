@@ -199,8 +199,7 @@ export interface EventFacts<Body extends EventBody> {
   readonly code: number;
   /**
    * Reads the type's fields in the order of src/log/README.md. Builds every event as one object
-   * literal: merging envelope and fields takes ten times as long, a third of a microsecond, and a
-   * replay makes millions.
+   * literal: merging envelope and fields takes ten times as long, a third of a microsecond each.
    */
   readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
   /** Returns the type's fields in the same order, as in a record. */

@@ -57,7 +57,6 @@ export interface V1Image {
   readonly size: Int64;
 }
 
-/** JSON fields of Go's `image.V1Image`. */
 const v1ImageFields: StructFields<V1Image> = {
   id: omitEmptyField('id', stringCodec),
   parent: omitEmptyField('parent', stringCodec),
@@ -95,7 +94,6 @@ export function createV1Id(v1Image: V1Image, layerId: ChainId | '', parent: Dige
   return digestOf(encoder.encode(v1IdInputCodec.encode(input)));
 }
 
-/** `rootfs` of a config. */
 interface RootFSConfig {
   readonly type: string;
   readonly diffIds: readonly (DiffId | '')[] | null;
@@ -131,8 +129,7 @@ const INCOMING: JsonLimits = { maxValues: MAX_CONFIG_VALUES };
 
 /**
  * Decodes a config.
- * @throws {StoreError} CONFIG_INVALID when it is not a JSON object, a field has the wrong type, or
- *   `rootfs` is missing
+ * @throws {StoreError} CONFIG_INVALID for no JSON object, a field of the wrong type, or no `rootfs`
  */
 function decodeImageConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
   return withRootFS(readImageConfig(bytes, STORED));
@@ -350,8 +347,7 @@ export function newFromJSON(bytes: Uint8Array): Image {
 }
 
 /**
- * Returns the image of the config `bytes` with this id and parent (or none) instead of the config's
- * claims.
+ * Returns the image of the config `bytes`, with this id and parent (or none).
  * @throws {StoreError} CONFIG_INVALID as `newFromJSON`
  */
 export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {

@@ -171,7 +171,6 @@ export class FieldReader {
     return this.#bytes.subarray(start, this.#at);
   }
 
-  /** Reads a digest, branded as needed. */
   digest<Id extends Digest>(field: string): Id {
     const [bytes, at] = [this.#bytes, this.#at];
     const end = at + 2 + HASH_BYTES;

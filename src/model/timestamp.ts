@@ -14,11 +14,9 @@ export type Timestamp = string & { readonly [brand]: 'Timestamp' };
 /** Form of a time up to its seconds: 0 stands for any digit. */
 const SECONDS_FORM = '0000-00-00T00:00:00';
 const SECONDS_LENGTH = SECONDS_FORM.length;
-/** Form of an offset after its sign. */
 const OFFSET_FORM = '00:00';
 /** Length of a time up to its nanoseconds. */
 const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
-/** Length of an offset other than `Z`. */
 const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Go's zero time. */
@@ -95,7 +93,6 @@ function isInRange(text: string): boolean {
   );
 }
 
-/** Parses `length` digits from `start` on. */
 function numberAt(text: string, start: number, length: number): number {
   let number = 0;
   for (let at = start; at < start + length; at++) number = 10 * number + text.charCodeAt(at) - 0x30;
@@ -110,8 +107,8 @@ function dayExists(year: number, month: number, day: number): boolean {
 
 /**
  * Returns the time of the caller's clock `now`, in whole milliseconds since the epoch.
- * @throws {TypeError} when `now` is not a function or returns no number; RangeError when the result
- *   is NaN or out of range
+ * @throws {TypeError} when `now` is no function or returns no number; RangeError for NaN or out of
+ *   range
  */
 export function readClock(now: () => number): number {
   if (typeof now !== 'function') throw new TypeError('now must be a function');

@@ -86,9 +86,8 @@ export interface LevelLogOptions {
 }
 
 /**
- * The log over LevelDB. Every write is one atomic batch with `sync: true`. The first failed write
- * ends the database handle: LevelDB 1.20, used on after a failed write, loses events that it
- * acknowledges later.
+ * The log over LevelDB. Every write is one atomic batch with `sync: true`. A failed write ends the
+ * database handle: after one, LevelDB 1.20 loses events that it acknowledges later.
  */
 export class LevelLog implements Log {
   readonly #location: string;
@@ -129,11 +128,9 @@ export class LevelLog implements Log {
   }
 
   /**
-   * Opens the log at `location`, reads its head, and unless read-only rebuilds an incomplete
-   * subject index or tree.
-   * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT when LevelDB finds
-   *   damage, the last event is corrupt, or the tree of a writable log is; STORE_NOT_WRITABLE,
-   *   DISK_FULL, LOG_FAILED
+   * Opens the log at `location`; unless read-only, rebuilds an incomplete index or tree.
+   * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT for damage found by
+   *   LevelDB, in the last event or a writable log's tree; STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
    */
   static async open(location: string, options: LevelLogOptions): Promise<LevelLog> {
     const database = await (options.openDatabase ?? openLevel)(location, options.createIfMissing);
@@ -323,10 +320,7 @@ export class LevelLog implements Log {
     return freeBytes === undefined ? 0 : Math.max(0, (await purgeRoom(this.#database)) - freeBytes());
   }
 
-  /**
-   * Writes batches one at a time: LevelDB would start one queued behind a failed write before that
-   * failure is known here.
-   */
+  /** Serializes writes: LevelDB would start the next before a failure is known here. */
   #write(database: Database, batch: Batch): Promise<void> {
     const written = this.#writing.then(async () => {
       if (this.#failure !== undefined) throw this.#failure;

@@ -177,7 +177,6 @@ function isTrailer(bytes: Uint8Array, at: number): boolean {
   return end - at < FRAGMENT_HEADER_BYTES && end <= bytes.length;
 }
 
-/** Returns the whole record at `at`, if any. */
 function recordAt(bytes: Uint8Array, at: number): { bytes: Uint8Array; end: number } | undefined {
   const first = fragmentAt(bytes, at);
   if (first?.type === FULL) return { bytes: first.payload, end: first.end };

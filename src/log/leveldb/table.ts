@@ -85,7 +85,6 @@ function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | 
   return filters === undefined || index === undefined ? undefined : [filters, index];
 }
 
-/** Decodes the block location in an index entry; undefined when malformed. */
 function handleAt({ bytes, valueStarts, valueEnds }: BlockEntries, at: number): BlockHandle | undefined {
   return parseHandle(new ByteReader(bytes.subarray(valueStarts[at], valueEnds[at])));
 }

@@ -251,7 +251,6 @@ function readNumber(reader: Reader): JsonValue {
   return { kind: 'number', text };
 }
 
-/** Reads a string from its opening quote. */
 function readString(reader: Reader): string {
   const { text } = reader;
   const start = reader.at + 1;
