@@ -89,7 +89,6 @@ function keyOfText(text: string): number {
 const HASH_WORDS = HASH_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 
 const HEX = '0123456789abcdef';
-/** Codes of the two digits of each byte. */
 const HIGH_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte >>> 4));
 const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte & 0xf));
 

@@ -263,7 +263,6 @@ export class SnapshotWriter {
   }
 }
 
-/** Returns the number of a value, a new one on its first occurrence. */
 function numberOf<Value>(numbers: Map<Value, number>, value: Value): number {
   const known = numbers.get(value);
   if (known !== undefined) return known;
@@ -311,7 +310,6 @@ export function readList<Value>(input: SnapshotReader, read: () => Value): Value
  * reads them, not a step per number.
  */
 
-/** Bytes of a column written at once. */
 const PIECE_BYTES = 64 * 1024;
 const LOWEST_FIRST = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 

@@ -7,7 +7,6 @@ import { readList, SnapshotDamage, SnapshotReader, SnapshotTables, SnapshotWrite
  * offset of the lengths, so that one view can be read alone.
  */
 
-/** Bytes of the footer. */
 const FOOTER_BYTES = 8;
 const TWO_POW_32 = 2 ** 32;
 

@@ -43,7 +43,6 @@ export interface StoredProjection<View> extends Projection<View> {
 /** Consecutive durable events: of a replay, or of one group of commands. */
 export type Page = readonly StoredEvent[];
 
-/** Returns `view` with the events of `page` folded in. */
 function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
   let folded = view;
   for (const event of page) folded = projection.evolve(folded, event);
@@ -87,7 +86,6 @@ export interface ViewSet {
   end(): void;
 }
 
-/** A page folded in, or views replaced. */
 type Change = (views: Views) => Views;
 
 /**

@@ -90,7 +90,6 @@ function nextRows({ failure }: LogSource, iterator: Rows, pageSize: number): Pro
 /** Thrown inside a read that must restart. */
 class Interrupted extends Error {}
 
-/** One read of events, which can be interrupted and restarted from its position. */
 class EventRead {
   readonly #rows = new Set<OpenRows>();
   #wasInterrupted = false;
@@ -198,7 +197,6 @@ export interface ResumableLog {
   readonly wasReplaced: (source: LogSource) => Promise<boolean>;
 }
 
-/** A paged read that can be resumed. */
 interface ResumableRead<Item> {
   /** Called at the start and after each interruption. */
   readonly read: (source: LogSource, range: PageRange) => AsyncIterable<readonly Item[]>;

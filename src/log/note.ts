@@ -210,7 +210,7 @@ export function formatNote({ text, signatures }: SignedNote): string {
 
 /**
  * Parses a note from text or UTF-8.
- * @throws {StoreError} CHECKPOINT_INVALID if malformed or beyond MAX_NOTE_BYTES,
+ * @throws {StoreError} CHECKPOINT_INVALID if malformed, or over MAX_NOTE_BYTES or
  *   MAX_NOTE_SIGNATURES
  */
 export function parseNote(input: Uint8Array | string): SignedNote {

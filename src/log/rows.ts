@@ -8,7 +8,6 @@ import type { ConsumerPosition, LogEntry } from './log.js';
 import { decodeRecord } from './record.js';
 import { FieldReader } from '../model/record-fields.js';
 
-/** Allocation unit. */
 const SLAB_BYTES = 16 * 1024;
 
 let slab = new ArrayBuffer(0);
@@ -189,7 +188,6 @@ function equalBytes(hash: Uint8Array, row: Uint8Array): boolean {
   return true;
 }
 
-/** Format version of a position row. */
 const POSITION_FORMAT = 1;
 
 const packr = new Packr({ useRecords: false });

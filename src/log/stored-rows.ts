@@ -19,12 +19,10 @@ export function rowsOfKind(prefix: number): KeyRange {
   return { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix + 1) };
 }
 
-/** A KeyRange, or one that begins after `gt`. */
 type RowRange = KeyRange | { readonly gt: Uint8Array; readonly lt: Uint8Array };
 
 /** Rows per page: about 200 KiB of records. */
 const PAGE_ROWS = 1_000;
-/** Bytes per LevelDB call. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Unchecked snapshot of all rows, to scan past damage. It stays on disk until `close`. */

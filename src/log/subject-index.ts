@@ -7,7 +7,6 @@ import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/ev
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 
-/** Rows removed per batch. */
 const CLEARED_AT_A_TIME = 10_000;
 /** Bytes of keys per LevelDB call; more than one batch has, so that a batch is one call. */
 const READ_AHEAD_BYTES = 1024 * 1024;
@@ -117,7 +116,6 @@ function digestName(digest: Digest): string {
   return digest.slice(DIGEST_PREFIX_LENGTH, DIGEST_PREFIX_LENGTH + 2 * SUBJECT_HASH_BYTES);
 }
 
-/** Returns the key name of a text: the first digits of its hash. */
 function textName(text: string): string {
   return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
@@ -232,7 +230,6 @@ export async function indexSubjects(
   }
 }
 
-/** Default page size. */
 const PAGE_EVENTS = 100;
 
 /**
@@ -311,7 +308,6 @@ interface IndexRows {
   close(): Promise<void>;
 }
 
-/** Iterates over the seqs of one subject in a range. */
 class SeqCursor {
   readonly #source: LogSource;
   readonly #prefix: Uint8Array;

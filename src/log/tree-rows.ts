@@ -22,7 +22,6 @@ import {
  * completes its subtree: no tile is ever rewritten as it fills.
  */
 
-/** All tree rows. */
 const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
 /** Rows per read or write: those of a quarter of a million events. */
 const ROWS_AT_A_TIME = 1_000;
@@ -75,10 +74,10 @@ export function putTreeRows(batch: Batch, completed: readonly CompletedHash[]): 
 }
 
 /**
- * Resolves with the hashes of a tile: leaf hashes checked against their records, higher ones
- * unchecked, from `computed` when given.
- * @throws {StoreError} LOG_CORRUPT for a lost or corrupt event, or tree row (which `rebuild`
- *   restores)
+ * Resolves with a tile's hashes: leaf hashes checked against their records, higher ones unchecked,
+ * from `computed` when given.
+ * @throws {StoreError} LOG_CORRUPT for a lost or corrupt event or tree row (`rebuild` restores
+ *   rows)
  */
 export async function readTileRows(
   source: LogSource,
@@ -209,7 +208,6 @@ async function rowsBetween(
   }
 }
 
-/** Concatenates the hashes into a new buffer. */
 function joined(hashes: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(hashes.length * HASH_BYTES);
   for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
@@ -252,7 +250,6 @@ async function renewTreeRows(
   await removeStrays(source, seq, write);
 }
 
-/** Removes stray rows from the complete tree of `size` events. */
 async function removeStrays({ database }: LogSource, size: number, write: WriteBatch): Promise<void> {
   const expected = hashesAboveLeaves(size);
   let next = expected.next();
@@ -265,7 +262,6 @@ async function removeStrays({ database }: LogSource, size: number, write: WriteB
   else await batch.close();
 }
 
-/** A log whose rows are rebuilt while it is read. */
 interface RenewedLog {
   readonly source: LogSource;
   readonly head: Head;

@@ -485,7 +485,6 @@ export function factsOf(event: EventBody): EventFacts<EventBody> {
   return eventFacts[event.type] as EventFacts<EventBody>;
 }
 
-/** Returns `images` and those of the platforms. */
 function withPlatforms(
   images: (ImageId | undefined)[],
   platforms: readonly PlatformImage[] = NONE,

@@ -112,7 +112,6 @@ const rootfsCodec: Codec<RootFSConfig> = structCodec<RootFSConfig>({
   diffIds: omitEmptyField('diff_ids', sliceCodec(textCodec<DiffId>())),
 });
 
-/** Go's `image.Image`. */
 const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
   sortedFields<ImageConfig>({
     ...v1ImageFields,
@@ -367,7 +366,6 @@ export function newImage(id: ImageId): Image {
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), id });
 }
 
-/** Returns an image of the fields `config`, with Go's zero values for the rest. */
 function imageFromConfig(config: Partial<ImageConfig>): Image {
   const whole = { ...imageConfigCodec.zero(), ...config };
   return new ConfiguredImage({ config: whole, rootFS: rootFSOf(whole) });

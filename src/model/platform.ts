@@ -1,6 +1,5 @@
 import { StoreError } from '../errors.js';
 
-/** Facts about the host from Node's `process`. */
 interface HostProcess {
   readonly platform?: unknown;
   readonly arch?: unknown;

@@ -99,7 +99,6 @@ const STR_8 = 0xd9;
 const STR_32 = 0xdb;
 const ARRAY_16 = 0xdc;
 const ARRAY_32 = 0xdd;
-/** Largest number written as an integer. */
 const MAX_UINT_32 = 0xffff_ffff;
 
 const float = new DataView(new ArrayBuffer(8));

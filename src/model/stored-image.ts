@@ -55,7 +55,6 @@ function freezeWhole(value: unknown): void {
   for (const part of Object.values(value)) freezeWhole(part);
 }
 
-/** What a store knows of an image beyond its config. */
 interface StoredIdentity {
   readonly id: ImageId;
   /** As known to the store, whatever the config claims. */

@@ -15,7 +15,6 @@ export type Timestamp = string & { readonly [brand]: 'Timestamp' };
 const SECONDS_FORM = '0000-00-00T00:00:00';
 const SECONDS_LENGTH = SECONDS_FORM.length;
 const OFFSET_FORM = '00:00';
-/** Length of a time up to its nanoseconds. */
 const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
 const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -81,7 +80,6 @@ function isDigit(text: string, at: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-/** Whether a well-formed time is in range. */
 function isInRange(text: string): boolean {
   const offset = text.endsWith('Z') ? undefined : text.length - OFFSET_LENGTH + 1;
   return (
@@ -106,9 +104,9 @@ function dayExists(year: number, month: number, day: number): boolean {
 }
 
 /**
- * Returns the time of the caller's clock `now`, in whole milliseconds since the epoch.
- * @throws {TypeError} when `now` is no function or returns no number; RangeError for NaN or out of
- *   range
+ * Returns whole milliseconds since the epoch from the caller's clock `now`.
+ * @throws {TypeError} when `now` is no function or gives no number; RangeError when it is NaN or
+ *   out of range
  */
 export function readClock(now: () => number): number {
   if (typeof now !== 'function') throw new TypeError('now must be a function');

@@ -38,7 +38,6 @@ import { openContentRows, StoredRows } from '../stored-rows.js';
 import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from '../event-pages.js';
 import { openFailure, openLevel, readFailure } from './open-level.js';
 
-/** What a group is appended to. */
 interface Target {
   /** Tree of the earlier events; the group's leaves are appended to it. */
   readonly tree: Frontier;
@@ -130,7 +129,8 @@ export class LevelLog implements Log {
   /**
    * Opens the log at `location`; unless read-only, rebuilds an incomplete index or tree.
    * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT for damage found by
-   *   LevelDB, in the last event or a writable log's tree; STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
+   *   LevelDB, in the last event or a writable log's tree; STORE_NOT_WRITABLE; DISK_FULL;
+   *   LOG_FAILED for the rest
    */
   static async open(location: string, options: LevelLogOptions): Promise<LevelLog> {
     const database = await (options.openDatabase ?? openLevel)(location, options.createIfMissing);

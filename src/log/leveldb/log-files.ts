@@ -130,7 +130,6 @@ const FIRST = 2;
 const MIDDLE = 3;
 const LAST = 4;
 
-/** A whole record and the offset of its first fragment. */
 interface FileRecord {
   readonly offset: number;
   readonly bytes: Uint8Array;

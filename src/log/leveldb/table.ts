@@ -13,14 +13,12 @@ const FOOTER_BYTES = 48;
 /** After each block: compression (1 byte) and checksum (4). */
 const TRAILER_BYTES = 5;
 const SNAPPY = 1;
-/** The last eight bytes of a table. */
 const MAGIC = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
 /** LevelDB's sequence number and kind, after each key (db/dbformat.h). */
 const TAG_BYTES = 8;
 const DELETION = 0;
 const TWO_POW_32 = 2 ** 32;
 
-/** Location of a block, without its trailer. */
 interface BlockHandle {
   readonly offset: number;
   readonly size: number;

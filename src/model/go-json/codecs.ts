@@ -291,7 +291,6 @@ function* decodeFieldsInSteps(
   }
 }
 
-/** Decodes `value` in steps if `codec` has them. */
 function* decodeInSteps<T>(codec: Codec<T>, value: JsonValue, before: T): Generator<undefined, T> {
   return codec.decodeSteps === undefined ? codec.decode(value, before) : yield* codec.decodeSteps(value, before);
 }

@@ -103,7 +103,6 @@ export interface JsonLimits {
   readonly maxNumberLength?: number | undefined;
 }
 
-/** An unclosed array or object. */
 interface Open {
   /** Keys of an object so far. */
   readonly keys: string[] | undefined;
@@ -266,7 +265,7 @@ function readString(reader: Reader): string {
   }
 }
 
-/** Reads on in the string that begins at `start` and has its first escape at `at`. */
+/** Reads the rest of a string, from its first escape at `at`. */
 function readEscapedString(reader: Reader, start: number, at: number): string {
   const { text } = reader;
   for (let next = at; ; next++) {
