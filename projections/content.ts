@@ -10,26 +10,26 @@ import {
 import type { Digest, ImageId } from '../src/model/digest.js';
 import type { StoredProjection } from './projection.js';
 
-/** Writes a descriptor into a snapshot. */
+/** Writes a descriptor to a snapshot. */
 export function writeDescriptor(out: SnapshotWriter, { digest, size, mediaType }: Descriptor): void {
   out.digest(digest);
   out.uint(size);
   out.word(mediaType);
 }
 
-/** Returns the descriptor that stands next in a snapshot. */
+/** Reads the next descriptor of a snapshot. */
 export function readDescriptor(input: SnapshotReader): Descriptor {
   return { digest: input.digest(), size: input.uint(), mediaType: input.word() };
 }
 
-/** A manifest that an image came with. */
+/** A manifest of an image. */
 export interface ManifestEntry {
   readonly manifest: Descriptor;
-  /** Its layer blobs, from the bottom up. */
+  /** Layer blobs, bottom first. */
   readonly layers: readonly Descriptor[];
 }
 
-/** The manifests of every image that came with one, the first one first. */
+/** Manifests by image, in the order they were added. */
 type ManifestsView = Map<ImageId, readonly ManifestEntry[]>;
 
 export const manifestsProjection: StoredProjection<ManifestsView> = {
@@ -65,14 +65,14 @@ export const manifestsProjection: StoredProjection<ManifestsView> = {
   },
 };
 
-/** When, by whom and why something was erased. */
+/** When, by whom and why content was erased. */
 export interface Erasure extends Pick<Envelope, 'seq' | 'time' | 'actor' | 'reason'> {
   readonly digest: Digest;
-  /** Bytes that were removed. */
+  /** Bytes removed. */
   readonly size: number;
 }
 
-/** What was erased and did not come again, by digest, in the order of erasing. */
+/** Erased content that did not return, by digest, in the order of erasure. */
 export type ErasuresView = Map<Digest, Erasure>;
 
 export const erasuresProjection: StoredProjection<ErasuresView> = {
@@ -81,7 +81,7 @@ export const erasuresProjection: StoredProjection<ErasuresView> = {
   initial: () => new Map(),
   evolve(view, event) {
     if (event.type === 'ContentErased') {
-      // The last erasure is the one to tell, in its place.
+      // Keep only the last erasure, in its own place.
       view.delete(event.digest);
       view.set(event.digest, erasureOf(event));
     } else if (view.size > 0) {
@@ -113,7 +113,7 @@ export const erasuresProjection: StoredProjection<ErasuresView> = {
   },
 };
 
-/** Returns what an event needs the bytes of: configs, manifests, indexes and layer blobs that are there from it on. */
+/** Returns the content that an event needs: configs, manifests, indexes, layer blobs. */
 function contentNamedBy(event: StoredEvent): readonly Digest[] {
   switch (event.type) {
     case 'ImageCreated':

@@ -3,48 +3,46 @@ import { SnapshotDamage } from './snapshot-format.js';
 
 type Column = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** Returns a copy of `column` with room for `length` values; those it did not have are 0. */
+/** Returns a copy of `column` with room for `length` values, padded with 0. */
 export function grown<Grown extends Column>(column: Grown, length: number): Grown {
   const larger = new (column.constructor as new (length: number) => Grown)(length);
   larger.set(column);
   return larger;
 }
 
-/** Returns how many rows there should be room for when `rows` are needed: half as many again, so that a row is copied three times at most on average. */
+/** Returns a capacity of 1.5 times `rows`: on average a row is copied at most three times. */
 export function roomFor(rows: number): number {
   return rows + (rows >>> 1) + 16;
 }
 
 const SHA256 = 'sha256:';
-/** Hex digits of 32 bits. */
 const KEY_DIGITS = 8;
-/** Characters of a digest. */
 const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
-/** What a sign is worth that is no hex digit: a bit that no digit has. */
+/** Value of a character that is no hex digit: a bit no digit has. */
 const NO_DIGIT = 0x10;
 const CODES = 128;
 const VALUE_OF_CODE = new Uint8Array(CODES).fill(NO_DIGIT);
 for (let value = 0; value < 16; value++) VALUE_OF_CODE[value.toString(16).charCodeAt(0)] = value;
 
-/** A digest, or its first digits, as bytes: what is looked for among others. It is read again and again, so that a look makes nothing. */
+/** A digest or digest prefix to look up, as bytes. Reused, so that a lookup allocates nothing. */
 class DigestProbe {
-  /** The digits that were read, and zeros. */
+  /** The digits read, zero-padded. */
   readonly bytes = new Uint8Array(HASH_BYTES);
-  /** The same in the byte order of the machine: good for whether two are equal, and quick. */
+  /** `bytes` in machine byte order, for fast equality checks. */
   readonly words = new Uint32Array(this.bytes.buffer);
   #digits = 0;
 
-  /** How many hex digits were read. */
+  /** Number of hex digits read. */
   get digits(): number {
     return this.#digits;
   }
 
-  /** Reads a whole digest; returns whether `text` is one. */
+  /** Reads a whole digest; returns false when `text` is none. */
   readDigest(text: string): boolean {
     return text.length === DIGEST_LENGTH && text.startsWith(SHA256) && this.#read(text, SHA256.length);
   }
 
-  /** Reads the first digits of a digest, 1 to all of them, with `sha256:` before them or without; returns whether `text` is that. */
+  /** Reads a digest prefix, 1 to 64 digits with or without `sha256:`; false when it is none. */
   readPrefix(text: string): boolean {
     return this.#read(text, text.startsWith(SHA256) ? SHA256.length : 0);
   }
@@ -54,7 +52,7 @@ class DigestProbe {
     if (digits < 1 || digits > 2 * HASH_BYTES) return false;
     const { bytes } = this;
     const whole = digits >>> 1;
-    // Every value, to see whether each was one of a digit; and every code, since the table knows those of ASCII only.
+    // Check all values at the end; check the codes too, as the table covers only ASCII.
     let values = 0;
     let codes = 0;
     for (let at = 0; at < whole; at++) {
@@ -79,7 +77,7 @@ class DigestProbe {
   }
 }
 
-/** Returns the first 32 bits of the digest that `text` is; any 32 bits when it is none. */
+/** Returns the first 32 bits of a digest; arbitrary bits for any other text. */
 function keyOfText(text: string): number {
   let key = 0;
   for (let at = SHA256.length; at < SHA256.length + KEY_DIGITS; at++) {
@@ -91,14 +89,13 @@ function keyOfText(text: string): number {
 const HASH_WORDS = HASH_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 
 const HEX = '0123456789abcdef';
-/** The codes of the two digits of each byte. */
 const HIGH_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte >>> 4));
 const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte & 0xf));
 
 /**
- * Digests in the order in which they came, numbered from 0 on, 32 bytes each. A row never changes: so what holds a number of
- * rows has a snapshot of them. A digest becomes a string when it is first asked for (0.3 microseconds, more than all else of a
- * look-up), and then stays it: 96 bytes more, for those that somebody asks for.
+ * Append-only digests, numbered from 0, 32 bytes each. Rows never change, so a row count is a
+ * snapshot. A digest becomes a string on first access (0.3 microseconds, more than the rest of a
+ * lookup) and keeps it: 96 bytes more for each digest accessed.
  */
 export class DigestRows {
   #hashes: Uint8Array<ArrayBuffer>;
@@ -107,7 +104,7 @@ export class DigestRows {
   #length: number;
   readonly #probe = new DigestProbe();
 
-  /** Over the hashes of the first digests, which are then its own. */
+  /** Takes ownership of the hashes of the first digests. */
   constructor(hashes: Uint8Array<ArrayBuffer> = new Uint8Array(0)) {
     this.#hashes = hashes;
     this.#words = new Uint32Array(hashes.buffer);
@@ -119,12 +116,12 @@ export class DigestRows {
     return this.#length;
   }
 
-  /** The 32 bytes of every digest, one after another. They never change, also when more come. */
+  /** All digests, 32 bytes each, concatenated; never changed, even when more are added. */
   get hashes(): Uint8Array<ArrayBuffer> {
     return this.#hashes.subarray(0, this.#length * HASH_BYTES);
   }
 
-  /** Adds a digest and returns its row. @throws {StoreError} DIGEST_INVALID when `digest` is none */
+  /** Appends a digest, returns its row. @throws {StoreError} DIGEST_INVALID when it is none */
   push(digest: Digest): number {
     if (!this.#probe.readDigest(digest)) parseDigest(digest);
     const row = this.#length++;
@@ -138,7 +135,7 @@ export class DigestRows {
     return row;
   }
 
-  /** The digest in a row, the same string each time. */
+  /** Returns the digest of a row, always the same string. */
   digest(row: number): Digest {
     const known = this.#strings[row];
     if (known !== undefined) return known;
@@ -147,7 +144,7 @@ export class DigestRows {
     return digest;
   }
 
-  /** Whether the digest in a row is `text`. Its bytes are compared: its string, when it has one, is further away in memory. */
+  /** Whether a row's digest is `text`. Compares bytes: its string is further away in memory. */
   isText(row: number, text: string): boolean {
     if (text.length !== DIGEST_LENGTH || !text.startsWith(SHA256)) return false;
     const start = row * HASH_BYTES;
@@ -159,24 +156,24 @@ export class DigestRows {
     return true;
   }
 
-  /** The 32 bytes of the digest in a row: a view, not a copy. */
+  /** Returns the 32 bytes of a row, as a view. */
   hash(row: number): Uint8Array {
     return this.#hashes.subarray(row * HASH_BYTES, (row + 1) * HASH_BYTES);
   }
 
-  /** The first 32 bits of the digest in a row. */
+  /** Returns the first 32 bits of a row. */
   key(row: number): number {
     return keyAt(this.#hashes, row * HASH_BYTES);
   }
 
-  /** Whether the digest in a row is the one that was read. */
+  /** Whether a row equals the probe. */
   equals(row: number, { words }: DigestProbe): boolean {
     const start = row * HASH_WORDS;
     for (let at = 0; at < HASH_WORDS; at++) if (this.#words[start + at] !== words[at]) return false;
     return true;
   }
 
-  /** Whether the digest in a row begins with the digits that were read. */
+  /** Whether a row begins with the probe's digits. */
   startsWith(row: number, { bytes, digits }: DigestProbe): boolean {
     const start = row * HASH_BYTES;
     const whole = digits >>> 1;
@@ -184,18 +181,17 @@ export class DigestRows {
     return digits % 2 === 0 || (this.#hashes[start + whole] as number) >>> 4 === (bytes[whole] as number) >>> 4;
   }
 
-  /** Returns a negative number, 0 or a positive one, as the digest in a row is before the hash `bytes`, it, or after it. */
+  /** Compares a row with the hash `bytes`: negative, 0 or positive. */
   compareTo(row: number, bytes: Uint8Array): number {
     return compareHashes(this.#hashes, row * HASH_BYTES, bytes, 0);
   }
 
-  /** Compares the digests in two rows, as `compareTo`. */
+  /** Compares two rows. */
   compare(one: number, other: number): number {
     return compareHashes(this.#hashes, one * HASH_BYTES, this.#hashes, other * HASH_BYTES);
   }
 }
 
-/** Returns the first 32 bits of the hash that begins at `start`. */
 function keyAt(hashes: Uint8Array, start: number): number {
   const high = ((hashes[start] as number) << 24) | ((hashes[start + 1] as number) << 16);
   return (high | ((hashes[start + 2] as number) << 8) | (hashes[start + 3] as number)) >>> 0;
@@ -209,35 +205,36 @@ function compareHashes(one: Uint8Array, oneStart: number, other: Uint8Array, oth
   return 0;
 }
 
-/** What a look-up gives for a digest that is not there. */
+/** Lookup result for an absent digest. */
 export const NO_ROW = -1;
 
 const KEY_BITS = 32;
 const MIN_SLOT_BITS = 6;
-/** Slots behind the last that a digest belongs to, for those that are pushed there: an empty one is always left at the end. */
+/** Slots after the last home slot, for displaced digests; the last one is always empty. */
 const MIN_SLACK = 64;
-/** Slots that are looked at one by one; fewer than the slack. */
+/** Slots checked one by one; fewer than the slack. */
 const NEAR_SLOTS = 8;
 
 /**
- * Finds digests by themselves and by their first digits: a hash table whose slots are in the order of the digests. A digest
- * belongs into the slot that its first bits say, and stands there or a little after it, behind all smaller ones (linear
- * probing; Amble and Knuth, "Ordered hash tables", 1974). So a look-up and the first digest with a prefix are a look at one
- * or two places of memory each, nothing is ever sorted, and the same digests give the same table in whatever order they came.
+ * Finds digests by value or prefix: a hash table whose slots are in digest order. A digest's home
+ * slot follows from its first bits; it is in that slot or shortly after, behind all smaller ones
+ * (linear probing; Amble and Knuth, "Ordered hash tables", 1974). A lookup, exact or by prefix,
+ * touches one or two places in memory; nothing is ever sorted; and equal sets give equal tables,
+ * whatever the insertion order.
  *
- * SHA-256 spreads digests evenly: at most two of three slots are taken, and runs of taken ones are short. Images whose digests
- * all belong into one of a million slots cost whoever makes them a million hashes each, and look-ups among n of them take log n
- * steps; only adding and removing moves what is behind.
+ * SHA-256 spreads digests evenly: at most two of three slots are taken, in short runs. An attacker
+ * who aims at one of a million slots pays a million hashes per image; lookups among n such digests
+ * take log n steps, and only adding and removing move what is behind.
  */
 export class DigestIndex {
   readonly #rows: DigestRows;
-  /** The first 32 bits of a digest, and 1 + its row; or, in an empty slot, two zeros. */
+  /** Pairs: first 32 bits of a digest, 1 + its row; two zeros for an empty slot. */
   #slots: Uint32Array<ArrayBuffer>;
   #slotBits: number;
   #size = 0;
   readonly #probe = new DigestProbe();
 
-  /** Makes an index of none of `rows`, with room for `count` of them. */
+  /** Makes an empty index over `rows`, with room for `count`. */
   constructor(rows: DigestRows, count = 0) {
     this.#rows = rows;
     this.#slotBits = slotBitsFor(count);
@@ -245,8 +242,8 @@ export class DigestIndex {
   }
 
   /**
-   * Makes an index of the rows that `order` names, in the order of their digests.
-   * @throws {SnapshotDamage} when they are not in that order, or there are no such rows
+   * Makes an index of the rows in `order`, sorted by digest.
+   * @throws {SnapshotDamage} when they are unsorted or out of range
    */
   static ofOrdered(rows: DigestRows, order: Uint32Array): DigestIndex {
     const index = new DigestIndex(rows, order.length);
@@ -258,7 +255,7 @@ export class DigestIndex {
     return this.#size;
   }
 
-  /** Returns the row of a digest; NO_ROW when it is not there, or `text` is none. */
+  /** Returns the row of a digest; NO_ROW when absent or malformed. */
   find(text: string): number {
     const near = this.#findNear(text);
     if (near !== NO_ROW) return near;
@@ -268,7 +265,7 @@ export class DigestIndex {
     return row !== NO_ROW && this.#rows.equals(row, probe) ? row : NO_ROW;
   }
 
-  /** Returns the rows of the first `most` digests that begin with `text`, in order; none when it is not how a digest begins. */
+  /** Returns the first `most` rows, in order, with the prefix `text`; none if malformed. */
   findPrefix(text: string, most: number): number[] {
     const probe = this.#probe;
     if (!probe.readPrefix(text)) return [];
@@ -288,7 +285,7 @@ export class DigestIndex {
     return found;
   }
 
-  /** Adds a row whose digest is not there. */
+  /** Adds a row; its digest must be absent. */
   add(row: number): void {
     if (3 * (this.#size + 1) > 2 * 2 ** this.#slotBits) this.#enlarge();
     const key = this.#rows.key(row);
@@ -301,18 +298,18 @@ export class DigestIndex {
     this.#size++;
   }
 
-  /** Removes a row that is there. */
+  /** Removes a row; it must be present. */
   remove(row: number): void {
     const slot = this.#position(this.#rows.key(row), this.#rows.hash(row));
     let end = slot + 1;
-    // Those behind it that were pushed out of their slot move back by one.
+    // Moves displaced digests behind it back by one slot.
     while (this.#rowAt(end) !== NO_ROW && this.#home(this.#slots[2 * end] as number) < end) end++;
     this.#slots.copyWithin(2 * slot, 2 * (slot + 1), 2 * end);
     this.#slots.fill(0, 2 * (end - 1), 2 * end);
     this.#size--;
   }
 
-  /** Returns a copy of the slots, for `rowsInSlots`: all that may change. */
+  /** Returns a copy of the slots for `rowsInSlots`: the only mutable state. */
   copySlots(): Uint32Array<ArrayBuffer> {
     return this.#slots.slice();
   }
@@ -334,7 +331,7 @@ export class DigestIndex {
     this.#slots[2 * slot + 1] = row + 1;
   }
 
-  /** Looks at the few slots where a digest nearly always is: half the time of reading all of its digits first. */
+  /** Checks the slots where a digest nearly always is, in half the time of reading all digits. */
   #findNear(text: string): number {
     const key = keyOfText(text);
     const home = this.#home(key);
@@ -347,8 +344,8 @@ export class DigestIndex {
   }
 
   /**
-   * The first slot, from the one on where a digest belongs, that is empty or has a digest that is not before it: where it is if
-   * it is there, and belongs if not. All slots from there on are so: hence steps that double, and then halve.
+   * Returns the first slot from the home slot on that is empty or not before the digest: where it
+   * is or belongs. All later slots qualify too: hence a galloping search.
    */
   #position(key: number, bytes: Uint8Array): number {
     let before = this.#home(key) - 1;
@@ -384,7 +381,7 @@ export class DigestIndex {
     }
   }
 
-  // One loop over arrays, without calls: an open of a store runs it once, before it is compiled.
+  // One loop over arrays without calls: an open runs it once, before it is optimized.
   #fill(order: Uint32Array): void {
     const { hashes, length } = this.#rows;
     const shift = KEY_BITS - this.#slotBits;
@@ -411,7 +408,7 @@ export class DigestIndex {
     return before === undefined || this.#rows.compare(row, before) > 0;
   }
 
-  /** Puts a row whose digest is after all others into its slot, or into `next` if that is behind it; returns the slot after. */
+  /** Appends a row in its home slot, or `next` if that is later; returns the slot after. */
   #append(next: number, key: number, row: number): number {
     const slot = Math.max(next, this.#home(key));
     if (slot === this.#lastSlot) this.#addSlack();
@@ -419,7 +416,6 @@ export class DigestIndex {
     return slot + 1;
   }
 
-  /** Makes the slots behind the last home twice as many. */
   #addSlack(): Uint32Array<ArrayBuffer> {
     const homes = 2 ** this.#slotBits;
     const larger = emptySlots(this.#slotBits, 2 * (this.#slots.length / 2 - homes));
@@ -429,7 +425,7 @@ export class DigestIndex {
   }
 }
 
-/** Returns the rows in a copy of an index's slots, in the order of their digests. */
+/** Returns the rows in a copy of an index's slots, in digest order. */
 export function rowsInSlots(slots: Uint32Array): Uint32Array<ArrayBuffer> {
   const rows = new Uint32Array(slots.length / 2);
   let count = 0;

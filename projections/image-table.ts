@@ -3,41 +3,41 @@ import { DigestIndex, DigestRows, grown, NO_ROW, roomFor, rowsInSlots } from './
 import { ChainUses } from './layers.js';
 import { SnapshotDamage } from './snapshot-format.js';
 
-/** All of a view of images as it is in memory, with rows of deleted images. Nobody else changes it. */
+/** Copy of a view in memory, including rows of deleted images; owned by its holder. */
 interface RawImages {
   readonly digests: RawDigests;
-  /** The event that created each; 0 when it is deleted. */
+  /** Creating event of each row; 0 when deleted. */
   readonly seqs: Float64Array<ArrayBuffer>;
-  /** 1 + the row of the chain of each, or 0. */
+  /** 1 + chain row of each row, or 0. */
   readonly chainOf: Uint32Array<ArrayBuffer>;
-  /** 1 + the row of the parent of each, or 0. */
+  /** 1 + parent row of each row, or 0. */
   readonly parents: Uint32Array<ArrayBuffer>;
   readonly chains: RawDigests;
 }
 
-/** Digests, and the slots of an index of those that are there. */
+/** Digests, and slots of an index of those present. */
 interface RawDigests {
   readonly hashes: Uint8Array;
   readonly slots: Uint32Array;
 }
 
-/** A view of images as it is in a snapshot: no row is of a deleted image, and nothing tells how it came to be. */
+/** A view as stored in a snapshot: without deleted rows, independent of its past. */
 interface ImageColumns {
   readonly digests: DigestColumns;
   readonly seqs: Float64Array<ArrayBuffer>;
   readonly chainOf: Uint32Array<ArrayBuffer>;
   readonly parents: Uint32Array<ArrayBuffer>;
-  /** The chains, in the order in which the images first name them. */
+  /** Chains, in the order of their first image. */
   readonly chains: DigestColumns;
 }
 
-/** Digests, and their rows in the order of the digests. */
+/** Digests, and their rows in digest order. */
 export interface DigestColumns {
   readonly hashes: Uint8Array<ArrayBuffer>;
   readonly order: Uint32Array<ArrayBuffer>;
 }
 
-/** Makes columns of a view, and yields after each, which takes some milliseconds for a million images. */
+/** Packs a view into columns. Yields after each, some milliseconds for a million images. */
 export function* packImages({ digests, seqs, chainOf, parents, chains }: RawImages): Generator<void, ImageColumns> {
   const numbers = numberRows(seqs);
   yield;
@@ -60,7 +60,7 @@ export function* packImages({ digests, seqs, chainOf, parents, chains }: RawImag
   };
 }
 
-/** Returns what a generator returns, at once. */
+/** Runs a generator to its end and returns its result. */
 export function finished<Result>(steps: Generator<void, Result>): Result {
   for (;;) {
     const step = steps.next();
@@ -68,7 +68,7 @@ export function finished<Result>(steps: Generator<void, Result>): Result {
   }
 }
 
-/** New numbers of rows, from 1 on; 0 for a row that goes. */
+/** New row numbers, from 1; 0 for a removed row. */
 interface Numbers {
   readonly ofRow: Uint32Array;
   readonly count: number;
@@ -96,7 +96,7 @@ function* packDigests({ hashes, slots }: RawDigests, { ofRow, count }: Numbers):
   for (let row = 0; row < ofRow.length; row++) {
     const number = ofRow[row] as number;
     if (number === 0) continue;
-    // By hand: `set` of a `subarray` makes an object for every row.
+    // By hand: `set` of a `subarray` allocates for every row.
     const [from, to] = [row * HASH_BYTES, (number - 1) * HASH_BYTES];
     for (let at = 0; at < HASH_BYTES; at++) packedHashes[to + at] = hashes[from + at] as number;
   }
@@ -112,7 +112,7 @@ function* packDigests({ hashes, slots }: RawDigests, { ofRow, count }: Numbers):
   return { hashes: packedHashes, order };
 }
 
-/** Puts the values of the rows that stay into `into`, and returns it. */
+/** Copies the remaining rows into `into`, and returns it. */
 function packed<Column extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(
   column: Column,
   { ofRow }: Numbers,
@@ -125,7 +125,7 @@ function packed<Column extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuff
   return into;
 }
 
-/** Puts new numbers in place of 1 + row; 0 stays. */
+/** Renumbers a column of 1 + row; 0 stays. */
 function renumber(column: Uint32Array, { ofRow }: Numbers): void {
   for (let at = 0; at < column.length; at++) {
     const rowAndOne = column[at] as number;
@@ -133,13 +133,13 @@ function renumber(column: Uint32Array, { ofRow }: Numbers): void {
   }
 }
 
-/** Ids of images as they were at one moment, in the order of creation: 4 bytes each until they are asked for. */
+/** Snapshot of image ids in creation order: 4 bytes each until accessed. */
 export class ImageIds implements Iterable<ImageId> {
   readonly #digests: DigestRows;
   readonly #rows: Uint32Array;
   #members: DigestIndex | undefined;
 
-  /** Over the digests in these rows; neither is copied, and `rows` must not change. */
+  /** Keeps `digests` and `rows` uncopied; `rows` must not change. */
   constructor(digests: DigestRows, rows: Uint32Array) {
     this.#digests = digests;
     this.#rows = rows;
@@ -149,7 +149,7 @@ export class ImageIds implements Iterable<ImageId> {
     return this.#rows.length;
   }
 
-  /** Whether `id` is one of them, whatever it is. The first call costs a walk over all. */
+  /** Whether `id` is included. The first call scans all ids. */
   has(id: ImageId): boolean {
     if (typeof id !== 'string') return false;
     this.#members ??= this.#indexed();
@@ -168,8 +168,8 @@ export class ImageIds implements Iterable<ImageId> {
 }
 
 /**
- * Which image has which parent, by row: four numbers of 4 bytes an image, each 1 + a row, or 0. Children are a linked list through
- * the rows themselves, so that a parent with 100,000 children loses one in constant time.
+ * Parents of images, by row: four 4-byte numbers each, 1 + row or 0. Children are a linked list
+ * through the rows, so that one of 100,000 children is removed in constant time.
  */
 class ImageTree {
   #parents: Uint32Array<ArrayBuffer>;
@@ -177,7 +177,7 @@ class ImageTree {
   #previousSiblings: Uint32Array<ArrayBuffer>;
   #nextSiblings: Uint32Array<ArrayBuffer>;
 
-  /** Over `parents`, 1 + the row of each row's parent or 0, which is then its own; each must name a row of it. */
+  /** Takes ownership of `parents` (1 + row or 0), all of which must be in range. */
   constructor(parents: Uint32Array<ArrayBuffer>) {
     this.#parents = parents;
     this.#firstChildren = new Uint32Array(parents.length);
@@ -186,7 +186,7 @@ class ImageTree {
     linkSiblings(parents, this.#firstChildren, this.#previousSiblings, this.#nextSiblings);
   }
 
-  /** Makes room for `rows` rows at least; new ones have no parent and no children. */
+  /** Makes room for at least `rows` rows; new ones have no parent and no children. */
   reserve(rows: number): void {
     if (rows <= this.#parents.length) return;
     const room = roomFor(rows);
@@ -196,7 +196,7 @@ class ImageTree {
     this.#nextSiblings = grown(this.#nextSiblings, room);
   }
 
-  /** The row of the parent; -1 when there is none. */
+  /** Returns the parent's row, or -1. */
   parent(row: number): number {
     return (this.#parents[row] as number) - 1;
   }
@@ -205,7 +205,7 @@ class ImageTree {
     return this.#firstChildren[row] !== 0;
   }
 
-  /** The rows of the children, in no particular order. */
+  /** Returns the rows of the children, unordered. */
   children(row: number): number[] {
     const rows: number[] = [];
     for (let child = this.#firstChildren[row] as number; child > 0; child = this.#nextSiblings[child - 1] as number)
@@ -213,14 +213,13 @@ class ImageTree {
     return rows;
   }
 
-  /** Makes `parent` the parent of `row`, in place of any other. */
+  /** Sets or replaces the parent of `row`. */
   attach(row: number, parent: number): void {
     this.detach(row);
     this.#parents[row] = parent + 1;
     this.#pushChild(parent, row);
   }
 
-  /** Leaves `row` without a parent. */
   detach(row: number): void {
     const parent = this.#parents[row] as number;
     if (parent === 0) return;
@@ -234,13 +233,12 @@ class ImageTree {
     this.#nextSiblings[row] = 0;
   }
 
-  /** Leaves `row` without a parent and without children. */
+  /** Removes the parent and the children of `row`. */
   isolate(row: number): void {
     this.detach(row);
     for (const child of this.children(row)) this.detach(child);
   }
 
-  /** Returns a copy of the parents of the first `rows` rows. */
   copyParents(rows: number): Uint32Array<ArrayBuffer> {
     return this.#parents.slice(0, rows);
   }
@@ -253,7 +251,7 @@ class ImageTree {
   }
 }
 
-// One loop over arrays, without calls: an open of a store runs it once, before it is compiled.
+// One loop over arrays without calls: an open runs it once, before it is optimized.
 function linkSiblings(
   parents: Uint32Array,
   firstChildren: Uint32Array,
@@ -270,33 +268,33 @@ function linkSiblings(
   }
 }
 
-/** What is known of an image without reading its config; the rest is in the config and in the event. */
+/** Facts about an image known without its config; others are in the config and the event. */
 export interface ImageEntry {
-  /** The event that created it. */
+  /** Seq of the event that created it. */
   readonly seq: number;
   readonly chainId: ChainId | undefined;
 }
 
-/** Rows of images that were deleted, up to which a table is not made anew. */
+/** A table with at most this many deleted rows is not compacted. */
 const FEW_ROWS = 64;
 
 /**
- * Every image, in the order of creation: a row each in arrays of numbers, 60 bytes, and 12 to 24 in an index by digest. So a
- * million images are a few large arrays and no objects, and a snapshot of them is copied and not built. A deleted image leaves
- * its row, until more than half of the rows are such: then `compacted` gives a table without them.
+ * Every image in creation order: a row in numeric arrays (60 bytes) and an index entry (12 to 24).
+ * A million images are a few large arrays and no objects, and their snapshot is a copy. A deleted
+ * image keeps its row until most rows are deleted; then `packImages` drops them.
  */
 export class ImagesView {
   readonly digests: DigestRows;
-  /** The rows of the images that are there, by their ids. */
+  /** Rows of present images, by id. */
   readonly index: DigestIndex;
   readonly tree: ImageTree;
   readonly #chains: ChainUses;
-  /** The event that created the image in each row; 0 when it is deleted. */
+  /** Creating event of each row; 0 when deleted. */
   #seqs: Float64Array<ArrayBuffer>;
-  /** 1 + the row of the chain of the image in each row; 0 when it has none. */
+  /** 1 + chain row of each row; 0 for none. */
   #chainOf: Uint32Array<ArrayBuffer>;
 
-  /** Makes the view of these columns, which are then its own. @throws {SnapshotDamage} when they are of no images */
+  /** Takes ownership of `columns`. @throws {SnapshotDamage} when they are inconsistent */
   constructor(columns?: ImageColumns) {
     this.digests = new DigestRows(columns?.digests.hashes);
     this.index = DigestIndex.ofOrdered(this.digests, columns?.digests.order ?? new Uint32Array(0));
@@ -315,7 +313,7 @@ export class ImagesView {
     }
   }
 
-  /** How many images there are. */
+  /** Number of images. */
   get size(): number {
     return this.index.size;
   }
@@ -329,12 +327,12 @@ export class ImagesView {
     return row === NO_ROW ? undefined : this.#entry(row);
   }
 
-  /** The ids as they are now, in the order of creation. */
+  /** Snapshot of the ids, in creation order. */
   ids(): ImageIds {
     return this.idsWhere(() => true);
   }
 
-  /** The ids of the images whose rows are as asked for, as they are now, in the order of creation. */
+  /** Snapshot of the ids of matching rows, in creation order. */
   idsWhere(isWanted: (row: number) => boolean): ImageIds {
     const rows = new Uint32Array(this.size);
     let count = 0;
@@ -344,19 +342,19 @@ export class ImagesView {
     return new ImageIds(this.digests, count === rows.length ? rows : rows.slice(0, count));
   }
 
-  /** Every image, in the order of creation. */
+  /** Yields every image in creation order. */
   *[Symbol.iterator](): Generator<[ImageId, ImageEntry]> {
     for (let row = 0; row < this.digests.length; row++) {
       if (this.#seqs[row] !== 0) yield [this.digests.digest(row) as ImageId, this.#entry(row)];
     }
   }
 
-  /** How many images have a chain as their root filesystem. */
+  /** Number of images whose root filesystem is this chain. */
   usesOfChain(chainId: ChainId): number {
     return this.#chains.of(chainId);
   }
 
-  /** Adds an image; one that is there already keeps its place. */
+  /** Adds an image; a known one keeps its place. */
   add(id: ImageId, { seq, chainId }: ImageEntry): void {
     let row = this.index.find(id);
     if (row === NO_ROW) {
@@ -370,7 +368,7 @@ export class ImagesView {
     this.#chainOf[row] = chainId === undefined ? 0 : this.#chains.add(chainId) + 1;
   }
 
-  /** Removes an image; its children are left without a parent. */
+  /** Removes an image; its children lose their parent. */
   remove(id: ImageId): void {
     const row = this.index.find(id);
     if (row === NO_ROW) return;
@@ -380,25 +378,25 @@ export class ImagesView {
     this.#seqs[row] = 0;
   }
 
-  /** Makes `parent` the parent of `id`, in place of any other. */
+  /** Sets or replaces the parent of `id`. */
   link(id: ImageId, parent: ImageId): void {
     const [row, parentRow] = [this.index.find(id), this.index.find(parent)];
     if (row !== NO_ROW && parentRow !== NO_ROW) this.tree.attach(row, parentRow);
   }
 
-  /** Leaves `id` without a parent. */
+  /** Removes the parent of `id`. */
   unlink(id: ImageId): void {
     const row = this.index.find(id);
     if (row !== NO_ROW) this.tree.detach(row);
   }
 
-  /** Whether so many rows are of deleted images that the view is better made anew. */
+  /** Whether enough rows are deleted to compact the view. */
   get isSparse(): boolean {
     const gone = this.digests.length - this.size;
     return gone > FEW_ROWS && gone > this.size;
   }
 
-  /** Returns all of the view, what may change copied: about 40 bytes an image. */
+  /** Copies the mutable state: about 40 bytes per image. */
   copy(): RawImages {
     const rows = this.digests.length;
     return {
@@ -430,7 +428,7 @@ export class ImagesView {
   }
 }
 
-// By index: an open of a store runs these before they are compiled, and then an iterator costs more than what it gives.
+// By index: an open runs these unoptimized, when an iterator costs more than its items.
 function checkNumbers(numbers: Uint32Array, most: number): void {
   for (let at = 0; at < numbers.length; at++) {
     if ((numbers[at] as number) > most) throw new SnapshotDamage(`it has no row ${numbers[at]}`);

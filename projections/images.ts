@@ -12,7 +12,7 @@ import { type ImageId, isDigest } from '../src/model/digest.js';
 import { NO_ROW } from './digest-index.js';
 import { StoreError } from '../src/errors.js';
 
-/** Every image with its parent. Children, heads and what a prefix of an id names are questions to this view. */
+/** Every image with its parent; also answers for children, heads and id prefixes. */
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
   version: 2,
@@ -70,17 +70,17 @@ function readDigests(input: SnapshotReader, count: number): DigestColumns {
   return { hashes: readHashes(input, count), order: readNumbers(input, count) };
 }
 
-/** Children up to which each is put into its place among those before it: for so few, faster than a sort. */
+/** Up to this many children, insertion sort is faster. */
 const FEW_CHILDREN = 12;
 
-/** Returns the parent of `id`, if it has one. */
+/** Returns the parent of `id`, if any. */
 export function parentOf({ index, tree, digests }: ImagesView, id: ImageId): ImageId | undefined {
   const row = index.find(id);
   const parent = row === NO_ROW ? NO_ROW : tree.parent(row);
   return parent === NO_ROW ? undefined : (digests.digest(parent) as ImageId);
 }
 
-/** Returns the children of `id`, sorted; none for an unknown image. */
+/** Returns the sorted children of `id`; none for an unknown image. */
 export function childrenOf({ index, tree, digests }: ImagesView, id: ImageId): ImageId[] {
   const row = index.find(id);
   if (row === NO_ROW) return [];
@@ -91,7 +91,7 @@ export function childrenOf({ index, tree, digests }: ImagesView, id: ImageId): I
   return rows.map((child) => digests.digest(child) as ImageId);
 }
 
-/** Whether any image has `id` as its parent. */
+/** Whether `id` has children. */
 export function hasChildren({ index, tree }: ImagesView, id: ImageId): boolean {
   const row = index.find(id);
   return row !== NO_ROW && tree.hasChildren(row);
@@ -106,15 +106,15 @@ function insertionSort(rows: number[], compare: (one: number, other: number) => 
   }
 }
 
-/** Returns the images that are nobody's parent as they are now, in the order of creation; asking costs a walk over all images. */
+/** Snapshot of the images without children, in creation order. Scans all images. */
 export function headsOf(images: ImagesView): ImageIds {
   return images.idsWhere((row) => !images.tree.hasChildren(row));
 }
 
 /**
- * Returns the one id that `term` names or begins, with the answers of Docker's digest set (go-digest/digestset): a full id,
- * `sha256:` with some digits, or bare digits.
- * @throws {StoreError} IMAGE_NOT_FOUND when none does, or the term is empty; ID_AMBIGUOUS when several do
+ * Resolves a full id, `sha256:` with some digits, or bare digits to the one matching id, like
+ * Docker's digest set (go-digest/digestset).
+ * @throws {StoreError} IMAGE_NOT_FOUND for no match or an empty term; ID_AMBIGUOUS for several
  */
 export function searchImage({ index, digests }: ImagesView, term: string): ImageId {
   const [first, second] = index.findPrefix(term, 2);

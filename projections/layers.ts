@@ -5,7 +5,7 @@ import type { StoredProjection } from './projection.js';
 import { readList, readRows, writeList, writeRows } from './snapshot-format.js';
 import { DigestIndex, DigestRows, grown, NO_ROW, roomFor } from './digest-index.js';
 
-/** Every layer by chain id, and how many layers stand on each. */
+/** Layers by chain id, and the number of layers directly above each. */
 export interface LayersView {
   readonly byChain: Map<ChainId, LayerFacts>;
   readonly childrenOf: Map<ChainId, number>;
@@ -67,26 +67,26 @@ function dropChild(view: LayersView, parent: ChainId): void {
   else view.childrenOf.delete(parent);
 }
 
-/** How many images have each chain as their root filesystem. A chain has a row, and keeps it when its last image goes. */
+/** Number of images per chain that is a root filesystem. A chain's row outlives its images. */
 export class ChainUses {
   readonly digests: DigestRows;
   readonly index: DigestIndex;
   #uses: Uint32Array<ArrayBuffer>;
 
-  /** Over chains and the index of all of them, which are then its own; of no images yet. */
+  /** Takes ownership of chains and their complete index; all counts are 0. */
   constructor(digests = new DigestRows(), index = new DigestIndex(digests)) {
     this.digests = digests;
     this.index = index;
     this.#uses = new Uint32Array(digests.length);
   }
 
-  /** How many images have this chain. */
+  /** Returns the number of images with this chain. */
   of(chainId: ChainId): number {
     const row = this.index.find(chainId);
     return row === NO_ROW ? 0 : (this.#uses[row] as number);
   }
 
-  /** Counts one more image with this chain, and returns the row of the chain. */
+  /** Counts one image more, and returns the chain's row. */
   add(chainId: ChainId): number {
     let row = this.index.find(chainId);
     if (row === NO_ROW) {
@@ -98,27 +98,26 @@ export class ChainUses {
     return row;
   }
 
-  /** Counts one more image with the chain in `row`. */
+  /** Counts one image more. */
   addTo(row: number): void {
     this.#uses[row] = (this.#uses[row] as number) + 1;
   }
 
-  /** Counts one image less with the chain in `row`. */
+  /** Counts one image less. */
   drop(row: number): void {
     this.#uses[row] = (this.#uses[row] as number) - 1;
   }
 }
 
-/** A layer file that something needs. */
 interface BlobEntry {
   readonly size: number;
   readonly uses: number;
 }
 
-/** Which layer files are needed: by a layer, or by a manifest of an image. */
+/** Layer files in use by a layer or by a manifest of an image. */
 export interface BlobsView {
   readonly byDigest: Map<Digest, BlobEntry>;
-  /** The blobs that the manifests of an image name, once for each naming. */
+  /** Blobs named by an image's manifests, repeated for each naming. */
   readonly ofImage: Map<ImageId, readonly Descriptor[]>;
 }
 

@@ -2,7 +2,7 @@ import type { ImageId } from '../src/model/digest.js';
 import type { StoredProjection } from './projection.js';
 import { readRows, writeList, writeRows } from './snapshot-format.js';
 
-/** Metadata of every image that has some, by key. */
+/** Metadata by image and key; images without any are absent. */
 type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
 
 export const metadataProjection: StoredProjection<MetadataView> = {
@@ -13,7 +13,7 @@ export const metadataProjection: StoredProjection<MetadataView> = {
     switch (event.type) {
       case 'MetadataSet': {
         const values = view.get(event.image);
-        // Subscribers get the same event, and may write into its bytes.
+        // Copied: subscribers get the same event, and may modify its bytes.
         const value = new Uint8Array(event.value);
         if (values === undefined) view.set(event.image, new Map([[event.key, value]]));
         else values.set(event.key, value);
@@ -33,7 +33,7 @@ export const metadataProjection: StoredProjection<MetadataView> = {
     return view;
   },
   encode(view) {
-    // The values of an image change in place; a value itself never does.
+    // Maps change in place; values never do.
     const [images, counts, values]: [ImageId[], number[], [string, Uint8Array][]] = [[], [], []];
     for (const [image, ofImage] of view) {
       images.push(image);

@@ -11,26 +11,26 @@ import {
   writeRows,
 } from './snapshot-format.js';
 
-/** What a reference stands for. */
+/** What a reference points at. */
 export interface ReferenceEntry {
   readonly reference: string;
   readonly image: ImageId;
-  /** The manifest or index that the name stands for, when it came with one. */
+  /** Its manifest or index, if it came with one. */
   readonly target?: Descriptor | undefined;
-  /** The image of each platform, when the target is an index. */
+  /** Image of each platform, if the target is an index. */
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /** The event that set it. */
+  /** Seq of the event that set it. */
   readonly seq: number;
   readonly time: number;
 }
 
-/** Every reference, and the references of every image. */
+/** References by name, and by image. */
 export interface ReferencesView {
   readonly byName: Map<string, ReferenceEntry>;
   readonly byImage: Map<ImageId, Set<string>>;
 }
 
-/** Returns the images that an entry can resolve to: one, or one for each platform. */
+/** Returns the images of an entry: one, or one per platform. */
 export function imagesOf(entry: Pick<ReferenceSet, 'image' | 'platforms'>): ImageId[] {
   const { image, platforms } = entry;
   return platforms === undefined ? [image] : [...new Set([image, ...platforms.map((platform) => platform.image)])];
@@ -42,8 +42,8 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
   initial: () => ({ byName: new Map(), byImage: new Map() }),
   evolve(view, event) {
     if (event.type === 'ReferenceSet') {
-      // Its entry is replaced, not removed and added: a Map keeps a place for each key that was removed until it grows, and
-      // for a name that moves thousands of times each move would look at all of them.
+      // Replaced, not removed and added: a Map keeps a slot for each deleted key until it grows,
+      // and a name that moves thousands of times would scan them all each time.
       forgetImages(view, event.reference);
       const entry = entryOf(event);
       view.byName.set(event.reference, entry);
@@ -57,7 +57,7 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
   encode({ byName, byImage }) {
     const [images, entries] = [[...byImage.keys()], [...byName.values()]];
     return function* (out) {
-      // The images in their order; their names follow from the entries.
+      // Images in order; their names follow from the entries.
       yield* writeRows(out, images, (image) => out.digest(image));
       yield* writeRows(out, entries, (entry) => writeEntry(out, entry));
     };
@@ -70,7 +70,7 @@ export const referencesProjection: StoredProjection<ReferencesView> = {
       const entry = readEntry();
       view.byName.set(entry.reference, entry);
     });
-    // An image has its names in the order in which they were set the last time; an entry has the place of the first.
+    // An image's names are in the order they were last set, entries in the order first set.
     for (const entry of [...view.byName.values()].sort((a, b) => a.seq - b.seq)) nameImages(view, entry);
     return view;
   },

@@ -1,31 +1,31 @@
 import { type Digest, digestFromHash, HASH_BYTES } from '../src/model/digest.js';
 
-/** Thrown for bytes that are no snapshot, or not all of one. A snapshot is disposable: whoever catches this does without. */
+/** Thrown for a malformed or truncated snapshot. Snapshots are disposable: callers do without. */
 export class SnapshotDamage extends Error {
   override readonly name = 'SnapshotDamage';
 }
 
-/** What the numbers in a snapshot stand for. A digest becomes a string when it is first asked for, and then stays the same one. */
+/** Values of a snapshot's numbers. A digest becomes a string on first access, and keeps it. */
 export class SnapshotTables {
   readonly #hashes: Uint8Array;
   readonly #count: number;
   readonly #digests: (Digest | undefined)[] = [];
   readonly #words: readonly string[];
 
-  /** Over the hashes of all digests, one after another, and the words. */
+  /** Takes the concatenated hashes of all digests, and the words. */
   constructor(hashes: Uint8Array, words: readonly string[]) {
     this.#hashes = hashes;
     this.#count = hashes.length / HASH_BYTES;
     this.#words = words;
   }
 
-  /** Returns `number` when a digest has it. @throws {SnapshotDamage} when none has */
+  /** Returns `number` if a digest has it. @throws {SnapshotDamage} if none has */
   checked(number: number): number {
     if (number >= 1 && number <= this.#count) return number;
     throw unknown(number);
   }
 
-  /** The digest that has a number which was checked. */
+  /** Returns the digest of a number from `checked`. */
   digest(number: number): Digest {
     const known = this.#digests[number];
     if (known !== undefined) return known;
@@ -34,7 +34,7 @@ export class SnapshotTables {
     return digest;
   }
 
-  /** The word that has `number`. @throws {SnapshotDamage} when none has */
+  /** Returns the word of `number`. @throws {SnapshotDamage} if there is none */
   word(number: number): string {
     const word = this.#words[number - 1];
     if (word === undefined) throw unknown(number);
@@ -46,12 +46,12 @@ function unknown(number: number): SnapshotDamage {
   return new SnapshotDamage(`it names number ${number}, which is not in its tables`);
 }
 
-// `ignoreBOM` keeps a byte order mark, which is text here like any other.
+// `ignoreBOM` keeps a byte order mark as text.
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads what a SnapshotWriter wrote. Each digest is one string wherever it stands, so that views read from a snapshot take no
- * more memory than folded ones. Every read throws SnapshotDamage when the bytes end before it or are not its kind.
+ * Reads what a SnapshotWriter wrote. Every occurrence of a digest is the same string, so that views
+ * take no more memory than folded ones. Reads throw SnapshotDamage on bad bytes.
  */
 export class SnapshotReader {
   readonly #bytes: Uint8Array;
@@ -59,7 +59,7 @@ export class SnapshotReader {
   #at = 0;
 
   constructor(bytes: Uint8Array, tables: SnapshotTables) {
-    // Of a Buffer, `slice` would be no copy and `subarray` slow.
+    // On a Buffer, `slice` does not copy and `subarray` is slow.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#tables = tables;
   }
@@ -77,14 +77,14 @@ export class SnapshotReader {
     throw new SnapshotDamage('it has a number that is too large');
   }
 
-  /** Reads how many rows follow, each of which takes a byte at least: so nothing is made for rows that are not there. */
+  /** Reads a count of rows of at least a byte each: a corrupt one cannot allocate more. */
   count(): number {
     const count = this.uint();
     if (count <= this.#bytes.length - this.#at) return count;
     throw new SnapshotDamage(`it ends before ${count} rows`);
   }
 
-  /** Reads bytes; they are the caller's own. */
+  /** Reads bytes into a copy. */
   bytes(): Uint8Array {
     return this.#next(this.uint()).slice();
   }
@@ -106,25 +106,25 @@ export class SnapshotReader {
     return this.#tables.digest(this.#tables.checked(this.uint())) as Id;
   }
 
-  /** Reads a digest, or undefined where none was written. */
+  /** Reads a digest, or undefined if none was written. */
   optionalDigest<Id extends Digest>(): Id | undefined {
     const number = this.uint();
     return number === 0 ? undefined : (this.#tables.digest(this.#tables.checked(number)) as Id);
   }
 
-  /** Reads a value by `read`, or undefined where none was written. */
+  /** Reads a value by `read`, or undefined if none was written. */
   optional<Value>(read: () => Value): Value | undefined {
     const is = this.uint();
     if (is > 1) throw new SnapshotDamage('it has neither a value nor none');
     return is === 0 ? undefined : read();
   }
 
-  /** Throws when something is left. */
+  /** Throws if bytes are left. */
   end(): void {
     if (this.#at < this.#bytes.length) throw new SnapshotDamage(`${this.#bytes.length - this.#at} bytes are left over`);
   }
 
-  /** Passes over rows of `length` bytes each, and returns them. */
+  /** Returns the next `count` rows of `length` bytes, as a view. */
   rows(count: number, length: number): Uint8Array {
     return this.#next(count * length);
   }
@@ -134,7 +134,7 @@ export class SnapshotReader {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Passes over `length` bytes, and returns where they begin. */
+  /** Skips `length` bytes, and returns their offset. */
   #skip(length: number): number {
     const start = this.#at;
     if (length > this.#bytes.length - start) throw new SnapshotDamage('it ends in the middle of a value');
@@ -143,16 +143,16 @@ export class SnapshotReader {
   }
 }
 
-/** Bytes after which a writer wants to be emptied: worth a write to a file, and at most some milliseconds of work. */
+/** Size to empty a writer at: worth a write to a file, at most some milliseconds of work. */
 const FULL_BYTES = 16 * 1024;
 const HASH_HEX_START = 'sha256:'.length;
 
 const utf8Encoder = new TextEncoder();
 
 /**
- * Writes values of views in few bytes. A digest and a word are numbers, from 1 on as they come; what they number stands in
- * tables after all views, so that an id costs its 32 bytes once and a view can be read without the others. SnapshotReader
- * reads the values again, in the same order.
+ * Writes views compactly. Digests and words are numbered from 1 as they come; their tables follow
+ * all views, so that an id costs its 32 bytes once and each view can be read alone. SnapshotReader
+ * reads values in the same order.
  */
 export class SnapshotWriter {
   #bytes = new Uint8Array(2 * FULL_BYTES);
@@ -161,17 +161,17 @@ export class SnapshotWriter {
   readonly #digests = new Map<Digest, number>();
   readonly #words = new Map<string, number>();
 
-  /** Whether there is enough to be taken. It may hold more: nothing is lost. */
+  /** Whether to `take` now. The writer may hold more without loss. */
   get isFull(): boolean {
     return this.#length >= FULL_BYTES;
   }
 
-  /** Bytes that were written so far, taken or not. */
+  /** Bytes written so far, taken or not. */
   get total(): number {
     return this.#taken + this.#length;
   }
 
-  /** Returns what was written since it was taken last; the caller owns it. */
+  /** Returns the bytes written since the last call, owned by the caller. */
   take(): Uint8Array {
     const taken = this.#bytes.slice(0, this.#length);
     this.#taken += this.#length;
@@ -179,7 +179,7 @@ export class SnapshotWriter {
     return taken;
   }
 
-  /** Writes a whole number, 0 to 2^53 - 1: seven bits a byte, the lowest first. */
+  /** Writes an integer, 0 to 2^53 - 1, as LEB128. */
   uint(value: number): void {
     this.#reserve(8);
     let left = value;
@@ -195,7 +195,7 @@ export class SnapshotWriter {
     this.raw(value);
   }
 
-  /** Writes bytes as they are, without their count. */
+  /** Writes bytes without their length. */
   raw(value: Uint8Array): void {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#length);
@@ -206,7 +206,7 @@ export class SnapshotWriter {
     this.bytes(utf8Encoder.encode(value));
   }
 
-  /** Writes a text that is likely to come often. */
+  /** Writes a text that is likely to repeat. */
   word(value: string): void {
     this.uint(numberOf(this.#words, value));
   }
@@ -215,12 +215,11 @@ export class SnapshotWriter {
     this.uint(numberOf(this.#digests, value));
   }
 
-  /** Writes a digest, or that there is none. */
   optionalDigest(value: Digest | undefined): void {
     this.uint(value === undefined ? 0 : numberOf(this.#digests, value));
   }
 
-  /** Writes the tables of what was numbered; yields when the writer is full. */
+  /** Writes the tables of numbered values; yields when the writer is full. */
   *tables(): Generator<void> {
     this.uint(this.#digests.size);
     for (const digest of this.#digests.keys()) {
@@ -234,7 +233,7 @@ export class SnapshotWriter {
     }
   }
 
-  /** Writes a whole number, 0 to 2^53 - 1, in eight bytes, the highest first. */
+  /** Writes an integer, 0 to 2^53 - 1, as eight bytes, big-endian. */
   fixed(value: number): void {
     this.#reserve(8);
     const view = new DataView(this.#bytes.buffer);
@@ -250,7 +249,6 @@ export class SnapshotWriter {
     }
   }
 
-  /** Writes a value by `write`, or that there is none. */
   optional<Value>(value: Value | undefined, write: (value: Value) => void): void {
     this.uint(value === undefined ? 0 : 1);
     if (value !== undefined) write(value);
@@ -265,7 +263,6 @@ export class SnapshotWriter {
   }
 }
 
-/** The number of a value, a new one when it is the first time that it comes. */
 function numberOf<Value>(numbers: Map<Value, number>, value: Value): number {
   const known = numbers.get(value);
   if (known !== undefined) return known;
@@ -277,7 +274,7 @@ function digitValue(code: number): number {
   return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
-/** Writes how many rows there are, and each by `write`; yields when the writer is full. */
+/** Writes the row count, and each row by `write`; yields when the writer is full. */
 export function* writeRows<Row>(
   out: SnapshotWriter,
   rows: readonly Row[],
@@ -290,18 +287,18 @@ export function* writeRows<Row>(
   }
 }
 
-/** Calls `read` for each row that `writeRows` wrote. */
+/** Calls `read` for each row of `writeRows`. */
 export function readRows(input: SnapshotReader, read: () => void): void {
   for (let left = input.count(); left > 0; left--) read();
 }
 
-/** Writes a few values at once, each by `write`. */
+/** Writes a short list without yielding, each value by `write`. */
 export function writeList<Value>(out: SnapshotWriter, values: readonly Value[], write: (value: Value) => void): void {
   out.uint(values.length);
   for (const value of values) write(value);
 }
 
-/** Returns the values that `writeList` wrote. */
+/** Reads a list of `writeList`. */
 export function readList<Value>(input: SnapshotReader, read: () => Value): Value[] {
   const values: Value[] = [];
   readRows(input, () => void values.push(read()));
@@ -309,15 +306,14 @@ export function readList<Value>(input: SnapshotReader, read: () => Value): Value
 }
 
 /*
- * Columns of numbers stand in a snapshot as they are in the memory of a machine that has the lowest byte first, as nearly all
- * have: so that they are read by one copy, and not by a step for each number.
+ * Columns of numbers are stored little-endian, as in the memory of nearly every machine: one copy
+ * reads them, not a step per number.
  */
 
-/** Bytes of a column that are written at once. */
 const PIECE_BYTES = 64 * 1024;
 const LOWEST_FIRST = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
-/** Writes a column of numbers; yields when the writer is full. */
+/** Writes a column; yields when the writer is full. */
 export function* writeColumn(out: SnapshotWriter, column: Uint8Array | Uint32Array | Float64Array): Generator<void> {
   const { buffer, byteOffset, byteLength, BYTES_PER_ELEMENT } = column;
   const bytes = lowestFirst(new Uint8Array(buffer, byteOffset, byteLength), BYTES_PER_ELEMENT);
@@ -327,24 +323,24 @@ export function* writeColumn(out: SnapshotWriter, column: Uint8Array | Uint32Arr
   }
 }
 
-/** Reads the 32 bytes of each of `count` digests; they are the caller's own. @throws {SnapshotDamage} when there are not as many */
+/** Reads `count` hashes of 32 bytes into a copy. @throws {SnapshotDamage} when truncated */
 export function readHashes(input: SnapshotReader, count: number): Uint8Array<ArrayBuffer> {
   return input.rows(count, HASH_BYTES).slice() as Uint8Array<ArrayBuffer>;
 }
 
-/** Reads `count` numbers below 2^32, of 4 bytes each. @throws {SnapshotDamage} when there are not as many */
+/** Reads `count` unsigned 32-bit integers. @throws {SnapshotDamage} when truncated */
 export function readNumbers(input: SnapshotReader, count: number): Uint32Array<ArrayBuffer> {
   const bytes = input.rows(count, Uint32Array.BYTES_PER_ELEMENT).slice();
   return new Uint32Array(lowestFirst(bytes, Uint32Array.BYTES_PER_ELEMENT).buffer as ArrayBuffer);
 }
 
-/** Reads `count` numbers of 8 bytes each (IEEE 754). @throws {SnapshotDamage} when there are not as many */
+/** Reads `count` 64-bit floats (IEEE 754). @throws {SnapshotDamage} when truncated */
 export function readFloats(input: SnapshotReader, count: number): Float64Array<ArrayBuffer> {
   const bytes = input.rows(count, Float64Array.BYTES_PER_ELEMENT).slice();
   return new Float64Array(lowestFirst(bytes, Float64Array.BYTES_PER_ELEMENT).buffer as ArrayBuffer);
 }
 
-/** Returns numbers of `width` bytes with the lowest byte of each first: the same bytes on nearly every machine. */
+/** Converts numbers of `width` bytes between machine and little-endian order. */
 function lowestFirst(bytes: Uint8Array, width: number): Uint8Array {
   if (LOWEST_FIRST || width === 1) return bytes;
   const swapped = bytes.slice();

@@ -4,22 +4,21 @@ import type { ViewEncoder } from './projection.js';
 import { readList, SnapshotDamage, SnapshotReader, SnapshotTables, SnapshotWriter } from './snapshot-format.js';
 
 /*
- * The views one after another, then the length of each, the tables of what they number, and in the last eight bytes
- * where the lengths begin: so that one view can be read without the others.
+ * All views, the length of each, the tables of numbered values, and a footer (8 bytes) with the
+ * offset of the lengths, so that one view can be read alone.
  */
 
-/** Bytes at the end that say where the lengths begin. */
 const FOOTER_BYTES = 8;
 const TWO_POW_32 = 2 ** 32;
 
-/** The version of every projection whose view a snapshot has. */
+/** Version of every projection in a snapshot. */
 export const viewVersions: Readonly<Record<ViewName, number>> = Object.fromEntries(
   viewNames.map((name) => [name, storeProjections[name].version]),
 ) as Record<ViewName, number>;
 
 /**
- * Gives `views` as they are now, in pieces, each made when it is asked for: some milliseconds of work. What may change is
- * copied before this returns, so that all are of one moment: about 0.2 microseconds an image.
+ * Encodes `views` lazily, in pieces of some milliseconds of work. Copies mutable state before it
+ * returns, so that all views are of one moment: about 0.2 microseconds per image.
  */
 export function encodeViews(views: Views): Iterable<Uint8Array> {
   return piecesOf(viewNames.map((name) => encoderOf(views, name)));
@@ -44,8 +43,8 @@ function* piecesOf(encoders: readonly ViewEncoder[]): Generator<Uint8Array> {
 }
 
 /**
- * Returns the views that `encodeViews` gave. `bytes` are kept, and must not be changed.
- * @throws {SnapshotDamage} when they are not that
+ * Opens the output of `encodeViews`. Keeps `bytes`, which must not change.
+ * @throws {SnapshotDamage} when they are malformed
  */
 export function openViews(bytes: Uint8Array): EncodedViews {
   const start = startOfLengths(bytes);
@@ -79,10 +78,7 @@ export function openViews(bytes: Uint8Array): EncodedViews {
   };
 }
 
-/**
- * Returns all views that `encodeViews` gave, in new objects.
- * @throws {SnapshotDamage} when `bytes` are not that
- */
+/** Decodes all views into new objects. @throws {SnapshotDamage} when `bytes` are malformed */
 export function decodeViews(bytes: Uint8Array): Views {
   const encoded = openViews(bytes);
   return Object.fromEntries(viewNames.map((name) => [name, encoded.decode(name)])) as unknown as Views;

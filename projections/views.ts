@@ -8,7 +8,6 @@ import { metadataProjection } from './metadata.js';
 import { referencesProjection } from './references.js';
 import { StoreError } from '../src/errors.js';
 
-/** Returns `view` with the events of `page` folded in, in order. */
 function foldPage<View>(projection: Projection<View>, view: View, page: Page): View {
   let folded = view;
   for (const event of page) folded = projection.evolve(folded, event);
@@ -25,39 +24,38 @@ const projections = {
   erasures: erasuresProjection,
 };
 
-/** The name of a view of the store. */
+/** Name of a view of the store. */
 export type ViewName = keyof typeof projections;
 
-/** The views that an image store answers from. */
+/** All views of an image store. */
 export type Views = {
   readonly [Name in ViewName]: (typeof projections)[Name] extends Projection<infer View> ? View : never;
 };
 
-/** The projection of each view of the store. */
+/** Projections of the store, by view. */
 export const storeProjections: { readonly [Name in ViewName]: StoredProjection<Views[Name]> } = projections;
 
-/** Every name, in the order in which a snapshot has the views. */
+/** Names of the views, in snapshot order. */
 export const viewNames = Object.keys(projections) as readonly ViewName[];
 
-/** Views that fold what is given to them. */
+/** A mutable set of views. */
 export interface ViewSet {
   readonly views: Views;
-  /** Folds a page of durable events into every view, before it returns. */
+  /** Synchronously folds a page of durable events into every view. */
   fold(page: Page): void;
-  /** Each page, after every view has folded it. */
+  /** Emits each page after every view has folded it. */
   readonly folded$: Observable<Page>;
-  /** Puts the views of `other` that are named, which are then its own, in the place of those that are here. */
+  /** Replaces the named views with those of `other`, and takes ownership of them. */
   replace(other: Views, names: readonly ViewName[]): void;
-  /** Ends `folded$`. */
+  /** Completes `folded$`. */
   end(): void;
 }
 
-/** What a page, or other views in their place, make of the views. */
 type Change = (views: Views) => Views;
 
 /**
- * Returns the store's views, over an empty log or going on from `start`, which are then its own. The
- * same pipeline serves a replay and the live feed.
+ * Returns the store's views, of an empty log or from `start`, of which it takes ownership. One
+ * pipeline serves replay and live feed.
  */
 export function createViews(start?: Views): ViewSet {
   const changes$ = new Subject<Change>();
@@ -71,7 +69,7 @@ export function createViews(start?: Views): ViewSet {
   return {
     views,
     fold(page) {
-      // Subjects call their subscribers at once: when `next` returns, every view has the page.
+      // Subjects emit synchronously: when `next` returns, every view has the page.
       changes$.next((before) => viewsBy((name) => foldView(before, name, page)));
       folded$.next(page);
     },
@@ -96,19 +94,16 @@ function viewsBy(viewOf: <Name extends ViewName>(name: Name) => Views[Name]): Vi
   return views as Views;
 }
 
-/** The views of a snapshot, each read when it is asked for. */
+/** Views of a snapshot, decoded on demand. */
 export interface EncodedViews {
-  /**
-   * Returns a view, in a new object.
-   * @throws {SnapshotDamage} when its bytes are no such view, or not all of it
-   */
+  /** Decodes a view into a new object. @throws {SnapshotDamage} when malformed or truncated */
   decode<Name extends ViewName>(name: Name): Views[Name];
 }
 
 /**
- * Returns views of one moment that nothing folds into any more: those of a snapshot, or of the empty log, with `pages` folded
- * in. Each is made when it is first asked for, since a question at the past needs one or two of them. What is read of a
- * snapshot that was damaged before its checksum was made throws CONTENT_CORRUPT.
+ * Returns immutable views of one moment: of a snapshot or the empty log, with `pages` folded in.
+ * Each is made on first access, as a query of the past needs one or two. A snapshot that was
+ * corrupt before its checksum was computed throws CONTENT_CORRUPT.
  */
 export function pastViews(start: EncodedViews | undefined, pages: readonly Page[]): Views {
   const views = {} as Views;

@@ -1,12 +1,12 @@
-/** What went wrong, in the six ways a caller can act on it. */
+/** Six kinds of errors, by what a caller can do about them. */
 export type ErrorKind = 'NotFound' | 'InvalidParameter' | 'Conflict' | 'Unavailable' | 'Corrupt' | 'Internal';
 
 /**
- * Every error code with its kind. The list is closed and stable within a major
- * version: scripts match on codes, never on messages.
+ * Kind of every error code. The list is closed and stable within a major version: scripts match on
+ * codes, never on messages.
  */
 export const errorKinds = {
-  // What was asked for is not there.
+  // Missing.
   IMAGE_NOT_FOUND: 'NotFound',
   PARENT_NOT_FOUND: 'NotFound',
   REFERENCE_NOT_FOUND: 'NotFound',
@@ -22,7 +22,7 @@ export const errorKinds = {
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
 
-  // The caller gave something that cannot be accepted.
+  // Invalid input.
   CONFIG_INVALID: 'InvalidParameter',
   CONFIG_TOO_LARGE: 'InvalidParameter',
   HISTORY_INVALID: 'InvalidParameter',
@@ -63,7 +63,7 @@ export const errorKinds = {
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
 
-  // It clashes with what is there.
+  // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
   REFERENCE_EXISTS: 'Conflict',
   IMAGE_IN_USE: 'Conflict',
@@ -94,7 +94,7 @@ export const errorKinds = {
   LOG_FAILED: 'Unavailable',
   ABORTED: 'Unavailable',
 
-  // What was stored is not what comes back.
+  // Stored or received data is corrupt.
   SIDECAR_INVALID: 'Corrupt',
   LOG_CORRUPT: 'Corrupt',
   CONTENT_CORRUPT: 'Corrupt',
@@ -110,15 +110,14 @@ export const errorKinds = {
 /** A code of the closed list above. */
 export type ErrorCode = keyof typeof errorKinds;
 
-/** Facts about one error, by name: ids, names, limits, sizes in bytes. */
+/** Details of one error, by name: ids, names, limits, sizes in bytes. */
 export type ErrorData = Readonly<Record<string, unknown>>;
 
 /**
- * The one error class of this package. `code` says exactly what happened,
- * `kind` how a caller may react, `data` what it happened to.
+ * The only error class of this package. `code` says what happened, `kind` how to react, `data` what
+ * is affected.
  *
- * Mistakes in the calling code (a missing argument, an option of the wrong
- * type) are `TypeError` or `RangeError` instead.
+ * Programming errors (missing argument, wrong type of option) are `TypeError` or `RangeError`.
  */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
@@ -134,28 +133,25 @@ export class StoreError extends Error {
   }
 }
 
-/** Whether `error` is a StoreError, with this code when one is given. */
+/** Whether `error` is a StoreError, of this code if given. */
 export function isStoreError(error: unknown, code?: ErrorCode): error is StoreError {
   return error instanceof StoreError && (code === undefined || error.code === code);
 }
 
-/**
- * Throws when `signal` was aborted, and returns otherwise.
- * @throws {StoreError} ABORTED, with the signal's reason as its cause
- */
+/** Throws if `signal` is aborted. @throws {StoreError} ABORTED, caused by the signal's reason */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw aborted(signal);
 }
 
-/** Returns the error of an operation that `signal` ended. */
+/** Returns the error of an operation aborted by `signal`. */
 export function aborted(signal: AbortSignal): StoreError {
   return new StoreError('ABORTED', 'the operation was aborted', { cause: signal.reason });
 }
 
 /**
- * Resolves with code that is loaded when it is first needed. Node remembers a module that it could not load, and does not try again:
- * hence `openStore` loads what an open store may need, while it can still fail. Decoders of rarer compressions wait for their first layer.
- * @throws {StoreError} IO_FAILED when it cannot be loaded, which only a new process can
+ * Awaits a lazy import. Node caches a failed import and never retries it, so `openStore` loads what
+ * a store may need while it can still fail; except decoders of rarer compressions.
+ * @throws {StoreError} IO_FAILED when loading fails; only a new process can retry
  */
 export async function loadCode<Code>(what: string, code: Promise<Code>): Promise<Code> {
   try {

@@ -1,144 +1,135 @@
-/**
- * Every limit of the product, named, in one place. Sizes are bytes.
- * What exceeds a limit is refused by name, never cut.
- */
+/** All limits. Sizes are in bytes. Anything beyond a limit is rejected by name, never truncated. */
 
-/** Size of one encoded event record: the largest a C2SP tlog-tiles entry can be. */
+/** Encoded event record: the maximum of a C2SP tlog-tiles entry. */
 export const MAX_RECORD_BYTES = 65_535;
-/** Events of commands that are written together; one command may have more by itself. */
+/** Events of commands written in one group; a single command may have more. */
 export const MAX_GROUP_EVENTS = 4_096;
-/** Size of the records and content of commands that are written together; one command may have more by itself. */
+/** Records and content of commands written in one group; a single command may have more. */
 export const MAX_GROUP_BYTES = 16 * 1024 * 1024;
-/** Size of an image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
+/** Image config (OCI registries accept 4 MiB for a manifest; Docker has no limit). */
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
-/** Nesting of JSON values in configs, manifests and indexes (Go's encoding/json has 10,000). */
+/** JSON nesting in configs, manifests and indexes (Go's encoding/json: 10,000). */
 export const MAX_JSON_DEPTH = 1_000;
-/** Values in one JSON text, those in arrays and objects each counted: a parsed value takes ten times its text. */
+/** Values in a JSON text at all depths: parsed, they take ten times its size. */
 export const MAX_JSON_VALUES = 1_000_000;
-/** Characters of one number in a JSON text: a 64-bit integer has 20, a double that is written out as it is some 770. */
+/** Characters of a JSON number: a 64-bit integer has 20, a double in full some 770. */
 export const MAX_JSON_NUMBER_LENGTH = 1_000;
-/** Values in an image config: it has six for a build step, one for a label or variable, so real ones have some thousand at most. */
+/** Values in a config: 6 per build step, 1 per label or variable; real ones have some thousand. */
 export const MAX_CONFIG_VALUES = 100_000;
-/** Build steps in the history of an image config: those of real images are fewer than 1,000. */
+/** History entries of an image config: real images have fewer than 1,000. */
 export const MAX_HISTORY_ENTRIES = 10_000;
-/** Size of `actor` and `requestId` of an event, UTF-8. */
+/** `actor` and `requestId` of an event, UTF-8. */
 export const MAX_ACTOR_BYTES = 1_024;
-/** Size of `reason` of an event, UTF-8. */
+/** `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
-/** Length of the name in a reference, domain and path (distribution/reference). */
+/** Characters of a reference's name: domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
-/** Length of the tag in a reference (distribution/reference). */
+/** Characters of a reference's tag (distribution/reference). */
 export const MAX_TAG_LENGTH = 128;
-/** Length of a whole reference: a name, a tag, a SHA-512 digest, and the signs between. */
+/** Characters of a reference: name, tag, SHA-512 digest and separators. */
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
-/**
- * Milliseconds since the epoch of the last moment that RFC 3339 can write:
- * 9999-12-31T23:59:59.999Z.
- */
+/** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
-/**
- * Milliseconds before the clock's present that still mean now, in a log that ends with times the
- * clock has yet to reach.
- */
+/** Milliseconds before the clock's time that count as now, in a log that ends in the future. */
 export const PRESENT_MS = 1_000;
-/** Size of a metadata key, UTF-8: it is a file name in Docker's layout. */
+/** Metadata key, UTF-8: a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
-/** Size of `imagelog.json`: what is written has some 250 bytes. */
+/** `imagelog.json`: some 250 bytes are written. */
 export const MAX_SIDECAR_BYTES = 65_536;
-/** Size of LevelDB's file CURRENT: the name of its MANIFEST. */
+/** LevelDB's CURRENT: the name of its MANIFEST. */
 export const MAX_CURRENT_BYTES = 1_024;
-/** Bytes that are checksummed in a damaged file of LevelDB to find where it is whole again: hostile ones are given up after a second. */
+/** Bytes checksummed to resume after damage in a LevelDB file; limits hostile ones to a second. */
 export const MAX_SCANNED_BYTES = 256 * 1024 * 1024;
-/** Size of the index of one of LevelDB's tables, decompressed: that of a table of 2 MiB has some ten KiB. */
+/** Decompressed index of a LevelDB table: a 2 MiB table has some ten KiB. */
 export const MAX_TABLE_INDEX_BYTES = 64 * 1024 * 1024;
-/** Bytes of LevelDB's tables that an open checks against their checksums, the newest tables first: a tenth of a second. */
+/** Bytes of LevelDB tables verified at open, newest first: a tenth of a second. */
 export const MAX_TABLE_BYTES_AT_OPEN = 32 * 1024 * 1024;
-/** Size of the file that a store keeps so that it can delete, erase and prune on a full disk; it grows with the log. */
+/** Initial reserve file, freed to delete, erase and prune on a full disk; grows with the log. */
 export const RESERVE_BYTES = 1024 * 1024;
-/** Size of that file at most: LevelDB's newest tables and those that it merges them with. */
+/** Maximum reserve file: LevelDB's newest tables and those it merges them with. */
 export const MAX_RESERVE_BYTES = 16 * 1024 * 1024;
-/** Size of a write-ahead log that is left to the next open, which needs as much room to put it into a table. */
+/** Write-ahead log left to the next open, which needs as much room to make a table of it. */
 export const MAX_LOG_BYTES_AT_CLOSE = RESERVE_BYTES / 4;
-/** Size of the blocks of LevelDB's tables that a store opened for reading keeps in memory, decompressed. */
+/** Decompressed table blocks cached by a read-only store. */
 export const MAX_KEPT_BLOCK_BYTES = 8 * 1024 * 1024;
-/** Milliseconds for which a table that was found whole, and did not change since, is not read again at open: a day. */
+/** Milliseconds for which open trusts an unchanged table that was found whole: a day. */
 export const MAX_TABLE_TRUST_MS = 24 * 60 * 60 * 1_000;
-/** Events that a subscriber holds in memory: one page, however far it is behind. */
+/** Events a subscriber buffers: one page, however far behind it is. */
 export const MAX_PAGE_EVENTS = 1_000;
-/** Size of the configs that an open store keeps in memory when they were read; decoded, they take about five times that. */
+/** Configs cached by an open store; decoded, they take about five times that. */
 export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
-/** Length of a consumer's name, its version included. */
+/** Characters of a consumer's name, including its version. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
-/** Events that a consumer was given and has not acknowledged: more are a consumer that forgot to. */
+/** Events delivered to a consumer but not acknowledged; beyond, it forgot to acknowledge. */
 export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
-/** Length of the name of a caller's projection: it is part of a file name. */
+/** Characters of a custom projection's name, which is part of a file name. */
 export const MAX_PROJECTION_NAME_LENGTH = 64;
-/** Snapshots of the store's views that are kept: they are spread over the log, and the newest is always one. */
+/** Snapshots kept: spread over the log, always including the newest. */
 export const MAX_SNAPSHOTS = 20;
-/** Size of the header of a snapshot: what it is of, in one line of JSON. */
+/** Snapshot header: one line of JSON. */
 export const MAX_SNAPSHOT_HEADER_BYTES = 4_096;
 
-/** Layers of one image: the most that Docker's overlay2 driver can mount. */
+/** Layers per image: the most Docker's overlay2 driver can mount. */
 export const MAX_LAYERS_PER_IMAGE = 125;
-/** Entries of one archive. */
+/** Entries per archive. */
 export const MAX_ARCHIVE_ENTRIES = 100_000;
-/** Entries of one layer tar. */
+/** Entries per layer tar. */
 export const MAX_LAYER_ENTRIES = 10_000_000;
-/** Length of an entry name or link target in an archive, UTF-8 (Linux PATH_MAX). */
+/** Entry name or link target in an archive, UTF-8 (Linux PATH_MAX). */
 export const MAX_ARCHIVE_NAME_BYTES = 4_096;
-/** Size of the extended (PAX or GNU long name) headers before one entry. */
+/** Extended headers (PAX or GNU long name) before one entry. */
 export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
-/** Size of a JSON file in an archive: manifest.json, index.json, manifests, repositories. */
+/** JSON file in an archive: manifest.json, index.json, manifests, repositories. */
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
-/** Size of all configs, manifests and indexes of one archive: they wait in memory until one batch writes them. */
+/** All configs, manifests and indexes of an archive, held in memory until written in one batch. */
 export const MAX_ARCHIVE_DOCUMENT_BYTES = 256 * 1024 * 1024;
-/** Size of a file of an archive that is kept in memory: a larger one is staged. Configs, manifests and small layers fit. */
+/** Archive file kept in memory (configs, manifests, small layers); larger ones are staged. */
 export const MAX_MEMORY_FILE_BYTES = 256 * 1024;
-/** Size of all files of an archive that are kept in memory: those of some thousand images. The rest is staged. */
+/** All archive files kept in memory: those of some thousand images. The rest are staged. */
 export const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
-/** Links followed one after another in an archive. */
+/** Links in a chain in an archive. */
 export const MAX_LINK_DEPTH = 32;
 /**
- * Text compared while the paths of one archive with links are followed: at each slash the path so far is looked up, so
- * a path of many short parts costs the square of its length. Paths of 100,000 layers take a tenth of it.
+ * Text compared while following the paths of an archive with links: every prefix of a path is
+ * looked up, at quadratic cost in its parts. Paths of 100,000 layers take a tenth of it.
  */
 export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
 /**
- * Descriptors of the indexes of one archive, those of an index counted wherever it is named: that is how many steps
- * there are from index.json down to the images.
+ * Descriptors in an archive's indexes, counted each time an index is named: the steps from
+ * index.json down to the images.
  */
 export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
-/** Indexes nested in indexes in an OCI layout. */
+/** Nesting of indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
-/** Names in one archive: more than any registry has tags of one repository. Each is decided and written in one batch. */
+/** Names per archive, written in one batch; no registry has as many tags of a repository. */
 export const MAX_REFERENCES_PER_ARCHIVE = 10_000;
-/** Images in one archive. */
+/** Images per archive. */
 export const MAX_IMAGES_PER_ARCHIVE = 10_000;
-/** Size of one layer, decompressed. */
+/** Decompressed layer. */
 export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
-/** Decompressed bytes per compressed byte of a layer; a deflate stream cannot honestly exceed 1,032. */
+/** Decompressed per compressed byte of a layer; deflate cannot exceed 1,032. */
 export const MAX_COMPRESSION_RATIO = 1_100;
-/** Decompressed bytes that a layer may have whatever its ratio. */
+/** Decompressed bytes a layer may have whatever its ratio. */
 export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;
-/** Window that a zstd frame may ask for: what the zstd tool itself accepts (`zstd --long` at its default, 27 bits). */
+/** Zstd window: the default maximum of the zstd tool (`zstd --long`, 27 bits). */
 export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
 /**
- * What one step of the bzip2 decoder may give before it is handed on. A block of 900 kB can stand for 45 MB and the
- * decoder holds about one block's input back, so this is far above what a layer gives and far below what a bomb does.
+ * Output of one bzip2 decoder step. A 900 kB block can expand to 45 MB, and the decoder holds back
+ * about one block of input: far above honest layers, far below a bomb.
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
-/** Events that a backup may lack after its last bundle; a checkpoint of more is of a lost end. */
+/** Events a backup may lack after its last bundle; beyond, its end is considered lost. */
 export const MAX_MISSING_EVENTS = 65_536;
-/** Size of a signed note, and of a checkpoint (Go's `note` package). */
+/** Signed note or checkpoint (Go's `note` package). */
 export const MAX_NOTE_BYTES = 1_000_000;
-/** Signatures of one note (Go's `note` package; C2SP signed-note asks for 16 at least). */
+/** Signatures per note (Go's `note` package; C2SP signed-note requires at least 16). */
 export const MAX_NOTE_SIGNATURES = 100;
-/** Size of the name of a log, which is that of its key, UTF-8. */
+/** Name of a log, also that of its key, UTF-8. */
 export const MAX_ORIGIN_BYTES = 255;
-/** Size of a `.tlog-proof` file: its hashes, a record in base64 and a checkpoint. */
+/** `.tlog-proof` file: hashes, a record in base64 and a checkpoint. */
 export const MAX_PROOF_BYTES = MAX_NOTE_BYTES + 2 * MAX_RECORD_BYTES;
 /** Hashes of an inclusion proof: a tree of 2^53 leaves has 53 levels. */
 export const MAX_PROOF_HASHES = 53;
-/** Size of a file that holds a key: the longest key has half of it. */
+/** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;

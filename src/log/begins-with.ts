@@ -2,9 +2,9 @@ import { equalHashes, type TreeHead, treeRoot } from './merkle.js';
 import type { Log } from './log.js';
 
 /**
- * Resolves with whether the log begins with the tree `earlier`: false when it has another root at that size, or fewer
- * events. Reads a tile of each level.
- * @throws {StoreError} LOG_CORRUPT when the tree of the log is damaged
+ * Whether the log extends the tree `earlier`: false when it has another root at that size, or fewer
+ * events. Reads one tile per level.
+ * @throws {StoreError} LOG_CORRUPT when the log's tree is corrupt
  */
 export async function beginsWith(log: Log, earlier: TreeHead): Promise<boolean> {
   const { seq, root } = log.head;

@@ -18,37 +18,34 @@ import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { StoredEvent } from '../model/events.js';
 
 /*
- * Checkpoints (C2SP tlog-checkpoint): the text that commits to the first events of a log. Signed, it is a note; without a
- * signature it is the text of the note alone.
+ * Checkpoints (C2SP tlog-checkpoint): a text that commits to the first events of a log. A signed
+ * one is a note; an unsigned one is only the note's text.
  */
 
-/** What a checkpoint says. */
+/** Contents of a checkpoint. */
 export interface Checkpoint extends TreeHead {
   /** Name of the log. */
   readonly origin: string;
-  /** Lines after the root, of which nothing is known here; this log writes none. */
+  /** Lines after the root, uninterpreted; this log writes none. */
   readonly extensions: readonly string[];
 }
 
-/** A checkpoint as it was read. It is to be believed as far as its signatures are. */
+/** A parsed checkpoint; only as trustworthy as its signatures. */
 export interface ParsedCheckpoint extends Checkpoint {
-  /** What is or may be signed: the lines of the checkpoint. */
+  /** The text that signatures cover. */
   readonly text: string;
-  /** None in a checkpoint that is not signed. */
+  /** Empty when unsigned. */
   readonly signatures: readonly NoteSignature[];
 }
 
-/**
- * Returns the text of a checkpoint without signatures.
- * @throws {StoreError} CHECKPOINT_INVALID when it has parts that cannot be written
- */
+/** Encodes an unsigned checkpoint. @throws {StoreError} CHECKPOINT_INVALID for unencodable parts */
 export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
   const text = bodyOf({ origin, size, root, extensions });
   parseCheckpoint(text);
   return text;
 }
 
-/** Resolves with the text of a checkpoint that `signer` signs. Whether it may be signed, the caller must know. */
+/** Encodes and signs a checkpoint. Callers must make sure that it may be signed. */
 export async function signCheckpoint(checkpoint: Checkpoint, signer: NoteSigner): Promise<string> {
   const text = formatCheckpoint(checkpoint);
   const signature = await signer.sign(new TextEncoder().encode(text));
@@ -56,7 +53,7 @@ export async function signCheckpoint(checkpoint: Checkpoint, signer: NoteSigner)
 }
 
 /**
- * Returns the checkpoint in `input`, its UTF-8 or the text, signed or not. Nothing but what `formatCheckpoint` or a note of it gives is taken.
+ * Parses a checkpoint from text or UTF-8, signed or not; accepts only the canonical form.
  * @throws {StoreError} CHECKPOINT_INVALID
  */
 export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
@@ -65,7 +62,7 @@ export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
   const note = isNote ? parseNote(text) : { text, signatures: [] };
   const lines = note.text.split('\n');
   const [origin = '', size = '', root = '', ...rest] = lines;
-  // What follows the last newline.
+  // The part after the last newline.
   if (lines.length < 4 || rest.pop() !== '') throw noCheckpoint('expected three lines or more, each with its end');
   const checkpoint = {
     origin,
@@ -79,7 +76,7 @@ export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
 }
 
 /**
- * Returns when `verifier` signed the checkpoint and it is of the log that the key is named after.
+ * Verifies the signature of `verifier`, and that the checkpoint is of the log its key names.
  * @throws {StoreError} CHECKPOINT_FOREIGN, SIGNATURE_INVALID
  */
 export async function verifyCheckpoint(checkpoint: ParsedCheckpoint, verifier: NoteVerifier): Promise<void> {
@@ -87,10 +84,7 @@ export async function verifyCheckpoint(checkpoint: ParsedCheckpoint, verifier: N
   await verifyNote(checkpoint, [verifier]);
 }
 
-/**
- * Returns when the checkpoint is of the log `origin`.
- * @throws {StoreError} CHECKPOINT_FOREIGN
- */
+/** Checks that the checkpoint is of the log `origin`. @throws {StoreError} CHECKPOINT_FOREIGN */
 export function checkOriginOf(checkpoint: Checkpoint, origin: string): void {
   if (checkpoint.origin === origin) return;
   throw new StoreError(
@@ -121,22 +115,22 @@ function noCheckpoint(why: string): StoreError {
 }
 
 /*
- * Proofs that stand alone (C2SP tlog-proof): the place of a leaf, the way from it to the root, and the checkpoint of the root.
+ * Standalone proofs (C2SP tlog-proof): index of the leaf, audit path, and checkpoint.
  */
 
-/** A proof that a record is in a log. */
+/** Proof that a record is in a log. */
 export interface LogProof {
-  /** Of the leaf, from 0: the event's seq less one. */
+  /** Index of the leaf, from 0: the event's seq minus one. */
   readonly index: number;
-  /** The hash next to the leaf first. */
+  /** Audit path, lowest sibling first. */
   readonly hashes: readonly Uint8Array[];
-  /** The text of the checkpoint, signed or not. */
+  /** Text of the checkpoint, signed or not. */
   readonly checkpoint: string;
-  /** The record, where the proof is to prove it by itself. Nothing vouches for it until it is hashed. */
+  /** The record, to make the proof self-contained; untrusted until hashed. */
   readonly extra?: Uint8Array | undefined;
 }
 
-/** A proof as it was read. It is to be believed when `checkProof` has said so. */
+/** A parsed proof, untrusted until `checkProof` accepts it. */
 export interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
   readonly checkpoint: ParsedCheckpoint;
 }
@@ -144,8 +138,8 @@ export interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
 const HEADER = 'c2sp.org/tlog-proof@v1';
 
 /**
- * Returns the text of a proof, what a `.tlog-proof` file holds.
- * @throws {StoreError} PROOF_INVALID when it has parts that cannot be written
+ * Encodes a proof as the text of a `.tlog-proof` file.
+ * @throws {StoreError} PROOF_INVALID when a part cannot be encoded
  */
 export function formatProof(proof: LogProof): string {
   const text = textOf(proof);
@@ -154,8 +148,8 @@ export function formatProof(proof: LogProof): string {
 }
 
 /**
- * Returns the proof in `input`, its UTF-8 or the text. Nothing but what `formatProof` gives is taken.
- * @throws {StoreError} PROOF_INVALID when it is none, is cut short, or beyond MAX_PROOF_BYTES or MAX_PROOF_HASHES
+ * Parses a proof from text or UTF-8; accepts only the canonical form.
+ * @throws {StoreError} PROOF_INVALID when malformed or beyond MAX_PROOF_BYTES, MAX_PROOF_HASHES
  */
 export function parseProof(input: Uint8Array | string): ParsedProof {
   if (input.length > MAX_PROOF_BYTES) {
@@ -214,33 +208,34 @@ function noProof(why: string, cause?: unknown): StoreError {
   return new StoreError('PROOF_INVALID', `not a proof: ${why}`, { cause });
 }
 
-/** What a proof is checked against, beside what is in it. */
+/** What to check a proof against. */
 export interface CheckProofOptions {
-  /** The log's verifier key, in the format of Go's sumdb/note: without it no signature is looked at. */
+  /** The log's verifier key (Go's sumdb/note format); without it signatures are ignored. */
   readonly key?: string | undefined;
-  /** A checkpoint that is trusted, its text or UTF-8: the proof must lead to its root, and it must itself be signed when there is a key. */
+  /** Trusted checkpoint that the proof must lead to, text or UTF-8; signed if `key` is given. */
   readonly checkpoint?: Uint8Array | string | undefined;
-  /** The record to prove; default the one in the proof. */
+  /** Record to prove; default the one in the proof. */
   readonly record?: Uint8Array | undefined;
 }
 
-/** What was proved. */
+/** Result of a successful check. */
 export interface CheckedProof {
   readonly seq: number;
   readonly record: Uint8Array;
-  /** What the record says; undefined when it is of a log of another program. */
+  /** The decoded record; undefined for another program's record. */
   readonly event: StoredEvent | undefined;
   /** The checkpoint that the proof leads to. */
   readonly checkpoint: ParsedCheckpoint;
-  /** Who vouches for the checkpoint: the holder of the key; the caller, who trusts a checkpoint; or nobody but the proof. */
+  /** What makes the checkpoint trusted: the key, the caller's checkpoint, or nothing. */
   readonly vouchedBy: 'key' | 'checkpoint' | 'nothing';
 }
 
 /**
- * Resolves with what the `.tlog-proof` text or file `proof` proves. Needs no store.
- * @throws {StoreError} PROOF_INVALID when it is none, is cut short, or has no record and none is given; PROOF_REJECTED when
- *   it is of another log or does not lead from the record to the root; SIGNATURE_INVALID when the key did not sign the
- *   checkpoint; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, KEY_INVALID for what it is checked against
+ * Verifies the `.tlog-proof` text or file `proof`. Needs no store.
+ * @throws {StoreError} PROOF_INVALID when it is malformed, truncated, or has no record and none is
+ *   given; PROOF_REJECTED when it is of another log or does not lead from the record to the root;
+ *   SIGNATURE_INVALID when the key did not sign the checkpoint; CHECKPOINT_INVALID,
+ *   CHECKPOINT_FOREIGN, KEY_INVALID for the options
  */
 export async function checkProof(proof: Uint8Array | string, options: CheckProofOptions = {}): Promise<CheckedProof> {
   const { index, hashes, extra, checkpoint } = parseProof(proof);
@@ -285,15 +280,15 @@ function needOrigin(found: ParsedCheckpoint, origin: string): void {
   }
 }
 
-// Whose log it is says the checkpoint: the record need not be one of ours.
+// The checkpoint names the log: the record may be of another program.
 async function eventIn(record: Uint8Array): Promise<StoredEvent | undefined> {
-  // Here, so that an import of the library does not wait for the decoder of records.
+  // Lazy, so that importing the library does not load the record decoder.
   const { decodeRecord } = await loadCode('of records', import('./record.js'));
   try {
-    // A copy, to which the decoder may add what it likes.
+    // A copy: the decoder may modify it.
     return decodeRecord(record.slice());
   } catch {
-    // A leaf of any bytes can be proved; only what it says is not known here.
+    // Any bytes can be proved; these just cannot be decoded here.
     return undefined;
   }
 }

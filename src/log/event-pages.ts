@@ -3,26 +3,26 @@ import type { StoredEvent } from '../model/events.js';
 import { eventKey, parseEntryRow, parseEventRow } from './rows.js';
 import type { LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
-/** Makes of a row, read at `seq`, what a page holds, after the row proved to be what was written there. */
+/** Verifies the row of `seq` and decodes it into a page item. */
 type ParseRow<Item> = (row: Uint8Array, seq: number) => Item;
 
-/** Gives rows in order: what is used of LevelDB's iterator. */
+/** The part of LevelDB's iterator that is used. */
 interface Rows {
   nextv(size: number): Promise<Uint8Array[]>;
   close(): Promise<void>;
 }
 
-/** Events of a page when the reader does not say: about 200 KiB of records. */
+/** Default page size: about 200 KiB of records. */
 const PAGE_EVENTS = 1_000;
-/** Bytes that LevelDB hands over at a time; more than a page, so that a page is one call. */
+/** Bytes per LevelDB call; more than a page, so that a page is one call. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** Gives the events of a range in pages, each event checked against its hash and for gaps before its page is given. */
+/** Yields pages of events, each checked against its hash and for gaps. */
 export function eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
   return parsedPages(source, range, parseEventRow);
 }
 
-/** Gives the events of a range as `eventPages` does, each with its record. */
+/** Like `eventPages`, with the record of each event. */
 export function entryPages(source: LogSource, range: PageRange): AsyncGenerator<readonly LogEntry[]> {
   return parsedPages(source, range, parseEntryRow);
 }
@@ -58,14 +58,14 @@ async function* parsedPages<Item>(
   }
 }
 
-/** The error for an event that is not where it must be. */
+/** The error for a gap in the log. */
 export function missingEvent(seq: number): StoreError {
   return new StoreError('LOG_CORRUPT', `event ${seq} is missing from the log`, { data: { seq } });
 }
 
 function openRows({ database, failure, opened }: LogSource, { first, last, reverse = false }: PageRange): Rows {
   try {
-    // Without keys: each record says its own seq, and a key is one more object to make for every event.
+    // No keys: each record has its seq, and a key is one more object per event.
     const rows = database.values({
       gte: eventKey(first),
       lte: eventKey(last),
@@ -82,25 +82,23 @@ function nextRows({ failure }: LogSource, iterator: Rows, pageSize: number): Pro
   const rows = iterator.nextv(pageSize).catch((cause: unknown) => {
     throw failure(cause);
   });
-  // A failure that comes while the reader is busy with the page before waits for it, and must not end the process.
+  // A rejection during the previous page must not crash the process.
   rows.catch(() => undefined);
   return rows;
 }
 
-/** What a read meets that was told to begin anew. */
+/** Thrown inside a read that must restart. */
 class Interrupted extends Error {}
 
-/** One read of events, which can be told to begin anew from where it is. */
 class EventRead {
   readonly #rows = new Set<OpenRows>();
   #wasInterrupted = false;
 
-  /** Whether its iterators were closed under it. */
   get wasInterrupted(): boolean {
     return this.#wasInterrupted;
   }
 
-  /** To be passed on as `opened` of its source. Throws when the read was to begin anew before this iterator was made. */
+  /** The source's `opened`. Throws when the read was interrupted before the iterator was made. */
   readonly opened = <Rows extends OpenRows>(rows: Rows): Rows => {
     if (this.#wasInterrupted) {
       void rows.close();
@@ -118,8 +116,8 @@ class EventRead {
 }
 
 /**
- * The reads of a log that may last. LevelDB keeps for an iterator all that was there when it was made, also what was removed
- * since: so they are interrupted, or waited for, when removed bytes have to leave the disk.
+ * The open reads of a log. LevelDB keeps an iterator's snapshot, including rows removed since:
+ * reads must end, or restart, before removed bytes can leave the disk.
  */
 export class OpenReads {
   readonly #events = new Set<EventRead>();
@@ -137,7 +135,7 @@ export class OpenReads {
     this.#events.delete(read);
   }
 
-  /** Resolves with what a short read gives, which is waited for. */
+  /** Runs a short read that `letGo` waits for. */
   async short<Result>(read: () => Promise<Result>): Promise<Result> {
     const held = this.content({ close: async () => undefined });
     try {
@@ -147,7 +145,7 @@ export class OpenReads {
     }
   }
 
-  /** Takes note of a reader of content, which cannot go on elsewhere; returns it with a close that is noticed. */
+  /** Registers a content reader, which cannot restart; returns it with a tracked `close`. */
   content<Rows extends OpenRows>(rows: Rows): Rows {
     const reader: Rows = {
       ...rows,
@@ -161,9 +159,9 @@ export class OpenReads {
     return reader;
   }
 
-  /** Resolves when no read holds what was there before this call; with false when they are no longer waited for. */
+  /** Resolves once no read holds an earlier snapshot; with false when waiting was given up. */
   async letGo(): Promise<boolean> {
-    // Readers that come later hold what is there now: waiting for them too might never end.
+    // Later readers hold current rows; waiting for them too might never end.
     const before = [...this.#content];
     while (!this.#isEnded && before.some((reader) => this.#content.has(reader))) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -173,12 +171,12 @@ export class OpenReads {
     return true;
   }
 
-  /** Has every read of events begin anew from where it is. */
+  /** Restarts every event read from its position. */
   async interruptEvents(): Promise<void> {
     await Promise.all([...this.#events].map((read) => read.interrupt()));
   }
 
-  /** From now on nobody waits for a read. */
+  /** Gives up all waiting, now and later. */
   end(): void {
     this.#isEnded = true;
     this.#tell();
@@ -189,26 +187,25 @@ export class OpenReads {
   }
 }
 
-/** A log whose database may be taken away under its readers. */
+/** A log whose database may be replaced during reads. */
 export interface ResumableLog {
   readonly reads: OpenReads;
   readonly headSeq: () => number;
   readonly source: () => LogSource;
   readonly isClosed: () => boolean;
-  /** Whether a recovery put another database in the place of this one. */
+  /** Whether a recovery replaced this source's database. */
   readonly wasReplaced: (source: LogSource) => Promise<boolean>;
 }
 
-/** What is read of a log, in pages. */
 interface ResumableRead<Item> {
-  /** Called each time that the read begins, or goes on. */
+  /** Called at the start and after each interruption. */
   readonly read: (source: LogSource, range: PageRange) => AsyncIterable<readonly Item[]>;
   readonly seqOf: (item: Item) => number;
 }
 
 /**
- * Gives the pages that `read` gives of the range, default the whole log, and goes on when a recovery takes the database away under it, or
- * it is interrupted.
+ * Yields the pages of `read` over the range (default the whole log); resumes after a recovery
+ * replaced the database, and after an interruption.
  */
 export async function* resumedPages<Item>(
   log: ResumableLog,

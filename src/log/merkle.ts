@@ -2,10 +2,10 @@ import { sha256 } from '#sha256';
 import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 
-/** What RFC 6962, section 2.1 puts before the bytes of a leaf, so that no leaf can pass for a node. */
+/** Leaf prefix (RFC 6962, section 2.1): no leaf hash can pass for a node hash. */
 export const LEAF_PREFIX = 0x00;
 
-/** Returns `record` as the input of its leaf hash: the leaf prefix, then the bytes. */
+/** Returns the input of the leaf hash of `record`: prefix and bytes. */
 export function leafInput(record: Uint8Array): Uint8Array {
   const input = new Uint8Array(1 + record.length);
   input[0] = LEAF_PREFIX;
@@ -18,26 +18,25 @@ export function leafHash(record: Uint8Array): Uint8Array {
   return sha256(leafInput(record));
 }
 
-/** What RFC 6962, section 2.1 puts before the two hashes of a node, so that no node can pass for a leaf. */
+/** Node prefix (RFC 6962, section 2.1): no node hash can pass for a leaf hash. */
 const NODE_PREFIX = 0x01;
 
-/** Used for every node, one after another: a new one for each costs half as much as its hash. */
+/** Reused for every node: allocating one costs half as much as the hash. */
 const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
 nodeInput[0] = NODE_PREFIX;
 
-/** Returns the RFC 6962 hash of the node over `left` and `right`, 32 bytes each. */
 function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeInput.set(left, 1);
   nodeInput.set(right, 1 + HASH_BYTES);
   return sha256(nodeInput);
 }
 
-/** Returns the root of the tree without leaves: the hash of nothing. */
+/** Returns the root of the empty tree: SHA-256 of no bytes. */
 export function emptyRoot(): Uint8Array {
   return sha256(new Uint8Array(0));
 }
 
-/** Whether two hashes are the same. */
+/** Compares byte by byte. */
 export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
@@ -45,46 +44,46 @@ export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /*
- * Tiles of the Merkle tree as C2SP tlog-tiles names them: tile n of level l holds the hashes of up to 256 perfect
- * subtrees of 256^l leaves each, those from 256n on. Level 0 holds leaf hashes.
+ * Tiles (C2SP tlog-tiles): tile n of level l holds the hashes of up to 256 perfect subtrees of
+ * 256^l leaves each, from subtree 256n on. Level 0 holds leaf hashes.
  */
 
-/** Levels of the binary tree that one level of tiles stands for. */
+/** Binary tree levels per tile level. */
 const TILE_HEIGHT = 8;
-/** Hashes of a full tile. */
+/** Hashes in a full tile. */
 export const TILE_WIDTH = 2 ** TILE_HEIGHT;
-/** Levels of tiles that a tree of 2^53 leaves has. */
+/** Highest tile level of a tree of 2^53 leaves. */
 export const MAX_TILE_LEVEL = 6;
 
-/** Names a tile: which one, and how many of its hashes. */
+/** Identifies a tile and its width. */
 export interface Tile {
   readonly level: number;
   readonly index: number;
-  /** Hashes in it: 256, or fewer at the right edge of the tree. */
+  /** Number of hashes: 256, or fewer at the right edge of the tree. */
   readonly width: number;
 }
 
-/** Gives the tiles of one tree: from rows, from files, from a server. */
+/** Source of the tiles of one tree: rows, files or a server. */
 export interface TileReader {
   /**
-   * Resolves with the hashes of the tile, one after another: `width` times 32 bytes. Asked only for tiles of the tree.
-   * Implementers: the hashes need not be checked; what is made of them is.
+   * Resolves with the hashes of the tile, concatenated: `width` times 32 bytes. Called only for
+   * tiles of the tree. Implementers need not verify the hashes; callers verify the result.
    */
   readTile(tile: Tile): Promise<Uint8Array>;
 }
 
-/** Returns how many hashes the tiles of a level have in a tree of `size` leaves. */
+/** Returns the number of hashes on a tile level of a tree of `size` leaves. */
 export function hashesOnLevel(level: number, size: number): number {
   return Math.floor(size / TILE_WIDTH ** level);
 }
 
-/** Returns the tile `index` of a level as it is in a tree of `size` leaves; its width is 0 when the tree lacks it. */
+/** Returns a tile of a tree of `size` leaves; its width is 0 when the tree lacks it. */
 export function tileOfTree(level: number, index: number, size: number): Tile {
   const width = Math.min(TILE_WIDTH, Math.max(0, hashesOnLevel(level, size) - index * TILE_WIDTH));
   return { level, index, width };
 }
 
-/** Gives every tile of a tree of `size` leaves, level by level, those that are full and the last one that is not. */
+/** Yields every tile of a tree of `size` leaves, level by level, full or partial. */
 export function* tilesOfTree(size: number): Generator<Tile> {
   for (let level = 0; hashesOnLevel(level, size) > 0; level++) {
     const tiles = Math.ceil(hashesOnLevel(level, size) / TILE_WIDTH);
@@ -92,24 +91,24 @@ export function* tilesOfTree(size: number): Generator<Tile> {
   }
 }
 
-/** Returns the hash `at` of a tile's bytes. */
+/** Returns hash number `at` of a tile, as a view. */
 export function hashInTile(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);
 }
 
-/** Returns the path of a tile below the root of a log: `tile/0/x001/067`, `tile/1/000.p/16` (tlog-tiles, Merkle Tree). */
+/** Returns the path of a tile: `tile/0/x001/067`, `tile/1/000.p/16` (tlog-tiles, Merkle Tree). */
 export function tilePath({ level, index, width }: Tile): string {
   return `tile/${level}/${numberedPath(index, width)}`;
 }
 
-/** Returns the path of the bundle of entries of the leaves 256 × `index` on (tlog-tiles, Log Entries). */
+/** Returns the path of the entry bundle from leaf 256 × `index` on (tlog-tiles, Log Entries). */
 export function entriesPath(index: number, width: number): string {
   return `tile/entries/${numberedPath(index, width)}`;
 }
 
 /**
- * Returns what a path below the root of a log names: a tile, or a bundle of entries as one of level `'entries'`.
- * Undefined for every path that `tilePath` and `entriesPath` do not give.
+ * Parses a path from `tilePath` or `entriesPath`; a bundle has the level `'entries'`. Undefined for
+ * any other path, however close.
  */
 export function parseTilePath(
   path: string,
@@ -126,7 +125,7 @@ export function parseTilePath(
   return again === path ? { level, index, width } : undefined;
 }
 
-/** Returns the bytes of a bundle: each record behind its length (2 bytes, big-endian). */
+/** Encodes a bundle: each record after its length (2 bytes, big-endian). */
 export function formatEntries(records: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(records.reduce((sum, record) => sum + LENGTH_BYTES + record.length, 0));
   const view = new DataView(bytes.buffer);
@@ -140,8 +139,8 @@ export function formatEntries(records: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Returns the records of a bundle, as parts of `bytes`.
- * @throws {StoreError} BACKUP_INVALID when it is cut short, or has more than a bundle can have
+ * Returns the records of a bundle as views of `bytes`.
+ * @throws {StoreError} BACKUP_INVALID when it is truncated or has more than TILE_WIDTH entries
  */
 export function parseEntries(bytes: Uint8Array): Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -161,10 +160,10 @@ export function parseEntries(bytes: Uint8Array): Uint8Array[] {
   return records;
 }
 
-/** Bytes of the length before each record of a bundle. */
+/** Bytes of a record's length in a bundle. */
 export const LENGTH_BYTES = 2;
 
-/** The number in groups of three digits, all but the last with an x before it; `.p/W` for a tile that is not full. */
+/** Groups of three digits, all but the last prefixed with x; `.p/W` for a partial tile. */
 function numberedPath(index: number, width: number): string {
   const digits = `${index}`;
   const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/\d{3}/g) ?? [];
@@ -172,29 +171,29 @@ function numberedPath(index: number, width: number): string {
   return width === TILE_WIDTH ? path : `${path}.p/${width}`;
 }
 
-/** The hash of a perfect subtree: 2^height leaves. */
+/** Hash of a perfect subtree of 2^height leaves. */
 interface Peak {
   readonly height: number;
   readonly hash: Uint8Array;
 }
 
-/** A hash of level 1 or above that a tree has from now on, for its tile. */
+/** A hash of level 1 or above that an append added to its tile. */
 export interface CompletedHash {
   readonly level: number;
-  /** Among all hashes of its level, from 0. */
+  /** Position on its level, from 0. */
   readonly index: number;
   readonly hash: Uint8Array;
 }
 
 /**
- * The right edge of a Merkle tree: the perfect subtrees that make it up, at most one of each height. All that is needed
- * to append a leaf, at one node hash on average, and to give the root, at one for each of at most 53 subtrees.
+ * The right edge of a Merkle tree: its perfect subtrees, at most one of each height. Enough to
+ * append a leaf (one node hash on average) and to compute the root (at most 53).
  */
 export class Frontier {
   readonly #peaks: Peak[] = [];
   #size = 0;
 
-  /** Resolves with the frontier of the first `size` leaves of a tree, from at most 255 hashes of each level of tiles. */
+  /** Reads the frontier of the first `size` leaves from at most 255 hashes per tile level. */
   static async read(reader: TileReader, size: number): Promise<Frontier> {
     const frontier = new Frontier();
     let top = 0;
@@ -209,12 +208,11 @@ export class Frontier {
     return frontier;
   }
 
-  /** Leaves of the tree. */
   get size(): number {
     return this.#size;
   }
 
-  /** Appends a leaf hash. Returns the hashes of the tiles above that it completes, the lowest level first. */
+  /** Appends a leaf hash. Returns the hashes it completes on higher tile levels, lowest first. */
   append(leaf: Uint8Array): CompletedHash[] {
     const completed: CompletedHash[] = [];
     this.#push(leaf, 0, completed);
@@ -222,8 +220,8 @@ export class Frontier {
   }
 
   /**
-   * Appends a whole tile of leaves by the hash over it, without the leaves. Returns the hashes of the tiles above that it completes.
-   * @throws {RangeError} when the last tile is not full
+   * Appends a full tile of leaves by its hash. Returns the hashes it completes on higher levels.
+   * @throws {RangeError} when the last tile is partial
    */
   appendTile(hash: Uint8Array): CompletedHash[] {
     if (this.#size % TILE_WIDTH !== 0) throw new RangeError(`a tile of ${this.#size % TILE_WIDTH} leaves is not full`);
@@ -232,7 +230,7 @@ export class Frontier {
     return completed;
   }
 
-  /** Returns the RFC 6962 root of the tree. */
+  /** Returns the RFC 6962 root. */
   root(): Uint8Array {
     const last = this.#peaks.at(-1);
     if (last === undefined) return emptyRoot();
@@ -241,7 +239,7 @@ export class Frontier {
     return root;
   }
 
-  /** Returns a frontier of the same tree that goes its own way. */
+  /** Returns an independent copy. */
   copy(): Frontier {
     const copy = new Frontier();
     for (const peak of this.#peaks) copy.#peaks.push(peak);
@@ -249,7 +247,7 @@ export class Frontier {
     return copy;
   }
 
-  // Two subtrees of one height make one of the next, as a carry goes through a binary number.
+  // Merges subtrees of equal height, like carries in binary addition.
   #push(subtree: Uint8Array, base: number, completed?: CompletedHash[]): void {
     this.#size += 2 ** base;
     let hash = subtree;
@@ -267,27 +265,24 @@ export class Frontier {
 }
 
 /*
- * Proofs of RFC 6962, section 2.1, made from tiles. A range of leaves is [start, end), numbered from 0.
+ * Proofs (RFC 6962, section 2.1) computed from tiles.
  */
 
-/** Leaves of a tree, from `start` up to and without `end`. */
+/** Leaves [start, end), numbered from 0. */
 interface Leaves {
   readonly start: number;
   readonly end: number;
 }
 
-/**
- * Resolves with the root of the first `size` leaves.
- * @throws whatever `reader` throws, as the next two
- */
+/** Root of the first `size` leaves. @throws whatever `reader` throws; so do the next two */
 export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
   if (size === 0) return emptyRoot();
   return new SubtreeHashes(reader, size).of({ start: 0, end: size });
 }
 
 /**
- * Resolves with the audit path of leaf `index` in the tree of `size` leaves, the hash next to the leaf first; at most 53
- * hashes (RFC 6962, section 2.1.1).
+ * Resolves with the audit path of leaf `index` in a tree of `size` leaves, lowest sibling first; at
+ * most 53 hashes (RFC 6962, section 2.1.1).
  * @throws {RangeError} when the tree has no such leaf
  */
 export async function proveInclusion(reader: TileReader, index: number, size: number): Promise<Uint8Array[]> {
@@ -307,8 +302,8 @@ export async function proveInclusion(reader: TileReader, index: number, size: nu
 }
 
 /**
- * Resolves with the proof that the tree of `size` leaves begins with that of `from` leaves (RFC 6962, section 2.1.2). Empty
- * when either is empty or both are the same.
+ * Resolves with the proof that a tree of `size` leaves extends one of `from` leaves (RFC 6962,
+ * section 2.1.2). Empty when `from` is 0 or `size`.
  * @throws {RangeError} when `from` is larger than `size`
  */
 export async function proveConsistency(reader: TileReader, from: number, size: number): Promise<Uint8Array[]> {
@@ -318,7 +313,7 @@ export async function proveConsistency(reader: TileReader, from: number, size: n
   const path: Uint8Array[] = [];
   let start = 0;
   let end = size;
-  // Whoever checks knows the root of the first `from` leaves: it is left out while it is itself a subtree on the way.
+  // Verifiers know the root of `from` leaves: omit it while it is a subtree on the path.
   while (end !== from) {
     const middle = start + splitOf(end - start);
     const isLeft = from <= middle;
@@ -330,14 +325,14 @@ export async function proveConsistency(reader: TileReader, from: number, size: n
   return path.reverse();
 }
 
-/** Returns the largest power of two below `count`, which is 2 or more: where RFC 6962 splits a tree. */
+/** Returns the largest power of two below `count`, which is at least 2: RFC 6962's split point. */
 function splitOf(count: number): number {
   let split = 1;
   while (split * 2 < count) split *= 2;
   return split;
 }
 
-/** Hashes of subtrees of one tree. Each tile is read once. */
+/** Subtree hashes of one tree. Reads each tile once. */
 class SubtreeHashes {
   readonly #reader: TileReader;
   readonly #size: number;
@@ -357,7 +352,7 @@ class SubtreeHashes {
     return nodeHash(left, right);
   }
 
-  /** The hash of perfect subtree `index` of 2^height leaves: one of a tile, or the fold of some in one tile. */
+  /** Hash of perfect subtree `index` of 2^height leaves: read or folded from one tile. */
   async #perfect(height: number, index: number): Promise<Uint8Array> {
     const level = Math.floor(height / TILE_HEIGHT);
     const width = 2 ** (height % TILE_HEIGHT);
@@ -384,15 +379,15 @@ class SubtreeHashes {
   }
 }
 
-/** A tree, as a checkpoint commits to it. */
+/** Size and root that a checkpoint commits to. */
 export interface TreeHead {
-  /** Leaves of the tree. */
+  /** Number of leaves. */
   readonly size: number;
   readonly root: Uint8Array;
 }
 
 /**
- * Returns when `proof` shows that leaf `index` of the tree has this hash (RFC 9162, section 2.1.3.2).
+ * Verifies that leaf `index` of the tree has this hash (RFC 9162, section 2.1.3.2).
  * @throws {StoreError} PROOF_REJECTED, with the reason
  */
 export function checkInclusion(
@@ -410,7 +405,7 @@ export function checkInclusion(
     if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the way to the root`);
     const isRight = node % 2 === 1 || node === last;
     found = isRight ? nodeHash(sibling, found) : nodeHash(found, sibling);
-    // The last node of a level may have no sibling there: it stands for itself further up.
+    // The last node of a level may lack a sibling: it moves up unchanged.
     if (isRight) while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
@@ -419,8 +414,8 @@ export function checkInclusion(
 }
 
 /**
- * Returns when `proof` shows that the tree `to` begins with the tree `from` (RFC 9162, section 2.1.4.2). The empty
- * tree is the beginning of every tree and needs no proof: one from it is refused, as transparency-dev/merkle does.
+ * Verifies that the tree `to` extends the tree `from` (RFC 9162, section 2.1.4.2). A proof from the
+ * empty tree, which every tree extends, is refused, as transparency-dev/merkle does.
  * @throws {StoreError} PROOF_REJECTED, with the reason
  */
 export function checkConsistency(

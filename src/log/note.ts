@@ -4,33 +4,32 @@ import { MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, MAX_ORIGIN_BYTES } from '../limits
 import { bytesToHex, hexToBytes } from '../model/digest.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 
-/** Returns `bytes` in the base64 of RFC 4648, section 4, padded. */
+/** Encodes `bytes` as padded base64 (RFC 4648, section 4). */
 export function bytesToBase64(bytes: Uint8Array): string {
   let binary = '';
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);
 }
 
-/** Returns the bytes that `text` writes; undefined unless `bytesToBase64` writes them in just this way. */
+/** Decodes canonical base64; undefined unless `bytesToBase64` gives exactly `text`. */
 export function base64ToBytes(text: string): Uint8Array | undefined {
   let binary: string;
   try {
     binary = atob(text);
   } catch {
-    // Not base64 at all: as what is not canonical.
     return undefined;
   }
-  // `atob` passes over spaces, missing padding and stray bits.
+  // `atob` ignores spaces, missing padding and stray bits.
   if (btoa(binary) !== text) return undefined;
   return Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
 }
 
-// Go's unicode.IsSpace, C0 and C1 controls, and what is no Unicode.
+// Go's unicode.IsSpace, C0 and C1 controls, and lone surrogates.
 const NOT_IN_A_NAME = /[\s+\p{Cc}\p{Surrogate}]/u;
 
 /**
- * Returns `name` when it can name a log and its key: no Unicode spaces, control characters or plus (C2SP signed-note, Format), and
- * at most MAX_ORIGIN_BYTES in UTF-8.
+ * Returns `name` when it can name a log and its key: no Unicode spaces, control characters or plus
+ * (C2SP signed-note, Format), at most MAX_ORIGIN_BYTES of UTF-8.
  * @throws {StoreError} ORIGIN_INVALID
  */
 export function checkOrigin(name: string): string {
@@ -49,22 +48,22 @@ function originFault(name: string, size: number): string | undefined {
 }
 
 /*
- * Keys in the text format of Go's sumdb/note package: `name+hash+base64(kind ‖ public key)`, and for the private one
+ * Keys in the text format of Go's sumdb/note: `name+hash+base64(kind ‖ public key)`; private ones
  * `PRIVATE+KEY+name+hash+base64(kind ‖ seed)`. Ed25519 (RFC 8032) by WebCrypto.
  */
 
-/** Checks signatures of one key. */
+/** Verifies signatures of one key. */
 export interface NoteVerifier {
   readonly name: string;
   /** First four bytes of SHA-256 over name, newline, kind and public key. */
   readonly keyId: number;
-  /** The key as text, for others to check with. */
+  /** The public key in text form. */
   readonly verifierKey: string;
-  /** Whether `signature` is the key's over `message`. */
+  /** Whether `signature` is valid for `message`. */
   verify(message: Uint8Array, signature: Uint8Array): Promise<boolean>;
 }
 
-/** Signs as one key, whatever it is given: whoever holds it must see to what it signs. */
+/** Signs any message with one key; holders must restrict what it signs. */
 export interface NoteSigner extends NoteVerifier {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
@@ -74,11 +73,11 @@ const ALGORITHM = 'Ed25519';
 const ED25519 = 0x01;
 const PRIVATE_PREFIX = 'PRIVATE+KEY+';
 const KEY_BYTES = 32;
-// A private key of Ed25519 in PKCS #8 is these bytes and the seed (RFC 8410, section 7).
+// PKCS #8 header of an Ed25519 private key; the seed follows (RFC 8410, section 7).
 const PKCS8_PREFIX = hexToBytes('302e020100300506032b657004220420');
 
 /**
- * Resolves with a new private key as text. Whoever has it can sign for the log `name`.
+ * Generates a private key as text. Its holder can sign for the log `name`.
  * @throws {StoreError} ORIGIN_INVALID
  */
 export async function generatePrivateKey(name: string): Promise<string> {
@@ -88,8 +87,8 @@ export async function generatePrivateKey(name: string): Promise<string> {
 }
 
 /**
- * Resolves with the signer of a private key.
- * @throws {StoreError} KEY_INVALID when it is none, is damaged, or is of another kind than Ed25519
+ * Parses a private key into a signer.
+ * @throws {StoreError} KEY_INVALID when it is malformed, corrupt or not Ed25519
  */
 export async function parsePrivateKey(text: string): Promise<NoteSigner> {
   if (!text.startsWith(PRIVATE_PREFIX)) throw noKey(`a private key begins with ${PRIVATE_PREFIX}`);
@@ -105,10 +104,7 @@ export async function parsePrivateKey(text: string): Promise<NoteSigner> {
   };
 }
 
-/**
- * Resolves with the verifier of a verifier key.
- * @throws {StoreError} KEY_INVALID, as above
- */
+/** Parses a verifier key. @throws {StoreError} KEY_INVALID, as above */
 export async function parseVerifierKey(text: string): Promise<NoteVerifier> {
   if (text.startsWith(PRIVATE_PREFIX)) throw noKey('it is a private key, expected a verifier key');
   const { name, key } = parseKey(text);
@@ -130,7 +126,7 @@ async function verifierOf(name: string, publicKey: Uint8Array): Promise<NoteVeri
   };
 }
 
-// Name and hash have no plus in them, the base64 may.
+// Only the base64 may contain a plus.
 function parseKey(text: string): { readonly name: string; readonly key: Uint8Array } {
   const [, name, base64 = ''] = /^([^+]+)\+[0-9a-f]{8}\+(.+)$/u.exec(text) ?? [];
   const bytes = base64ToBytes(base64);
@@ -156,7 +152,7 @@ function keyIdOf(name: string, publicKey: Uint8Array): number {
   return new DataView(sha256(input).slice().buffer).getUint32(0);
 }
 
-// WebCrypto gives the public half of a private key only in a JSON Web Key (RFC 8037).
+// WebCrypto exports the public half of a private key only as a JSON Web Key (RFC 8037).
 async function publicKeyOf(seed: Uint8Array): Promise<Uint8Array> {
   const key = await crypto.subtle.importKey('pkcs8', pkcs8Of(seed), ALGORITHM, true, ['sign']);
   const { x = '' } = await crypto.subtle.exportKey('jwk', key);
@@ -170,12 +166,12 @@ function pkcs8Of(seed: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function noKey(why: string, cause?: unknown): StoreError {
-  // Never with the text itself, which may be private.
+  // Never quote the text: it may be private.
   return new StoreError('KEY_INVALID', `not an Ed25519 key in the note format: ${why}`, { cause });
 }
 
 /*
- * Signed notes (C2SP signed-note): a text, an empty line, and lines that sign the text.
+ * Signed notes (C2SP signed-note): a text, an empty line, and signature lines.
  */
 
 /** One signature line of a note. */
@@ -186,9 +182,9 @@ export interface NoteSignature {
   readonly signature: Uint8Array;
 }
 
-/** A note as it was parsed. Nothing in it is to be believed before `verifyNote` has said so. */
+/** A parsed note, untrusted until `verifyNote` accepts it. */
 export interface SignedNote {
-  /** What is signed, its last newline included. */
+  /** The signed text, including its last newline. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];
 }
@@ -200,8 +196,8 @@ const SIGNATURE_LINE = /^\u2014 ([^\s+]+) (\S+)$/u;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
- * Returns the text of a note, as `parseNote` reads it.
- * @throws {StoreError} CHECKPOINT_INVALID when `note` cannot be a note
+ * Encodes a note that `parseNote` accepts.
+ * @throws {StoreError} CHECKPOINT_INVALID when `note` cannot be encoded
  */
 export function formatNote({ text, signatures }: SignedNote): string {
   const lines = signatures.map(
@@ -213,8 +209,9 @@ export function formatNote({ text, signatures }: SignedNote): string {
 }
 
 /**
- * Returns the note in `input`, its UTF-8 or the text.
- * @throws {StoreError} CHECKPOINT_INVALID when it is none, or beyond MAX_NOTE_BYTES or MAX_NOTE_SIGNATURES
+ * Parses a note from text or UTF-8.
+ * @throws {StoreError} CHECKPOINT_INVALID if malformed, or over MAX_NOTE_BYTES or
+ *   MAX_NOTE_SIGNATURES
  */
 export function parseNote(input: Uint8Array | string): SignedNote {
   const note = noteText(input);
@@ -231,7 +228,7 @@ export function parseNote(input: Uint8Array | string): SignedNote {
 }
 
 /**
- * Returns `input` as text when a note or its text may consist of it: Unicode without control characters but newline.
+ * Decodes text allowed in a note: Unicode without control characters other than newline.
  * @throws {StoreError} CHECKPOINT_INVALID
  */
 export function noteText(input: Uint8Array | string): string {
@@ -246,8 +243,8 @@ export function noteText(input: Uint8Array | string): string {
 }
 
 /**
- * Resolves with those of `verifiers` that signed the note, at least one. Signatures by other keys are passed over.
- * @throws {StoreError} SIGNATURE_INVALID when none of them signed it, or a signature of one does not verify
+ * Resolves with the `verifiers` whose signatures are valid, at least one; ignores other keys.
+ * @throws {StoreError} SIGNATURE_INVALID when none signed, or a signature of one is invalid
  */
 export async function verifyNote(note: SignedNote, verifiers: readonly NoteVerifier[]): Promise<NoteVerifier[]> {
   const text = new TextEncoder().encode(note.text);
@@ -273,7 +270,7 @@ export async function verifyNote(note: SignedNote, verifiers: readonly NoteVerif
 function parseSignature(line: string): NoteSignature {
   const [, name = '', base64 = ''] = SIGNATURE_LINE.exec(line) ?? [];
   const bytes = base64ToBytes(base64);
-  // \s lacks this one of Unicode's spaces.
+  // \s does not match this Unicode space.
   if (name === '' || name.includes('\u0085') || bytes === undefined || bytes.length <= KEY_ID_BYTES) {
     throw noNote(`${JSON.stringify(line.slice(0, 100))} is no signature line`);
   }

@@ -4,18 +4,18 @@ import { MAX_RECORD_BYTES } from '../limits.js';
 import { type EventBody, type EventFacts, eventFacts, factsOf, type StoredEvent } from '../model/events.js';
 import { FieldReader } from '../model/record-fields.js';
 
-/** Version of the record layout that this code writes. Every older one stays readable. */
+/** Record format version written; all older ones stay readable. */
 export const RECORD_FORMAT = 1;
 
-// Plain arrays and binary only: no extension types and no shared structures, so that any MessagePack
-// reader understands a record by itself.
+// Plain arrays and binary only, no extension types or shared structures: any MessagePack reader
+// understands a record by itself.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 
 const FACTS_OF_CODE = new Map(Object.values(eventFacts).map((facts) => [facts.code, facts as EventFacts<EventBody>]));
 
 /**
- * Returns the record of `event`: a MessagePack array of format, seq, time, type code, first seq and count of
- * the transaction, actor, reason, request id, and then the fields of the type (src/log/README.md).
+ * Encodes `event` as a MessagePack array: format, seq, time, type code, first seq and count of the
+ * transaction, actor, reason, request id, then the type's fields (src/log/README.md).
  * @throws {StoreError} RECORD_TOO_LARGE when it exceeds MAX_RECORD_BYTES
  */
 export function encodeRecord(event: StoredEvent): Uint8Array {
@@ -44,8 +44,8 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
 }
 
 /**
- * Returns the event of the record that stands in `bytes` from `start` to the end.
- * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it is no record
+ * Decodes the record in `bytes` from `start` to the end.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
 export function decodeRecord(bytes: Uint8Array, start = 0): StoredEvent {
   const fields = new FieldReader(bytes, start);

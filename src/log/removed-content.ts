@@ -3,51 +3,52 @@ import { CONTENT_PREFIX, contentKey, contentKeyOfRemoved, REMOVED_PREFIX, remove
 import type { Batch, Database, WriteBatch } from './log.js';
 
 /*
- * A row that is removed leaves LevelDB's files only when a compaction meets it: until then its bytes are in the write-ahead
- * log, in tables, or in both. So a mark is written with every removal, in the same batch, and goes when the range of
- * the row was compacted. A crash in between leaves the mark, and the next open for writing compacts again.
+ * Purging removed content. A deleted row leaves LevelDB's files only when compacted; until then its
+ * bytes may be in the write-ahead log and in tables. Every removal therefore writes a mark in the
+ * same batch, deleted once the row's range is compacted. After a crash the mark remains, and the
+ * next open for writing compacts again.
  */
 
-/** Removals of one batch that are compacted one by one; of more, the whole range from the first to the last is rewritten. */
+/** Removals per batch compacted one by one; for more, the whole range is compacted. */
 const MOST_SINGLE_RANGES = 8;
 
-/** Puts into `batch` that the content of `digest` is removed by events from `seq` on, and its mark. */
+/** Deletes the content of `digest` (by the events from `seq` on) and adds its mark. */
 export function removeContent(batch: Batch, digest: Digest, seq: number): void {
   batch.del(contentKey(digest));
   batch.put(removedKey(digest, seq), new Uint8Array());
 }
 
-/** The marks that are there. */
+/** Returns the keys of all removal marks. */
 export async function removalMarks(database: Database): Promise<readonly Uint8Array[]> {
   return database.keys({ gte: Uint8Array.of(REMOVED_PREFIX), lt: Uint8Array.of(REMOVED_PREFIX + 1) }).all();
 }
 
-/** LevelDB's own: levels that a log of some GiB has, and the size of a table (options.h). */
+/** LevelDB's levels in a log of some GiB, and its table size (options.h). */
 const [LEVELS, TABLE_BYTES] = [4, 2 * 1024 * 1024];
-/** Bytes that one step of a compaction may need before it can remove a table: LevelDB's own bound is 50 MiB. */
+/** Most bytes a compaction step needs before it can delete a table; LevelDB's bound is 50 MiB. */
 const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
 
 /**
- * Returns how many bytes have to be free to compact content: LevelDB that meets a full disk then takes no write any more. It writes new
- * tables before it removes those that they replace, at most MAX_COMPACTION_BYTES at a time.
+ * Returns the free bytes needed to compact content: on a full disk LevelDB stops taking writes. It
+ * writes new tables before deleting old ones, at most MAX_COMPACTION_BYTES at a time.
  */
 export async function purgeRoom(database: Database): Promise<number> {
   const [first, end] = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)];
   const bytes = (await database.approximateSize?.(first, end)) ?? 0;
   const all = (await database.approximateSize?.(Uint8Array.of(0), Uint8Array.of(0xff))) ?? 0;
-  // Tables are rewritten as a whole: on each level, two may hold other rows beside.
+  // Tables are rewritten whole: up to two per level hold other rows too.
   return Math.min(bytes + LEVELS * 2 * TABLE_BYTES, all, MAX_COMPACTION_BYTES);
 }
 
 interface PurgeOptions {
-  /** Ends the reads that hold what was there before; gives false when they cannot be ended. */
+  /** Ends reads of earlier snapshots; resolves with false when it cannot. */
   readonly letGo: () => Promise<boolean>;
   readonly write: WriteBatch;
 }
 
 /**
- * Takes the bytes of the content that `marks` are about off the disk, and then the marks. Resolves with false when reads still hold
- * them; then the marks stay.
+ * Removes the content of `marks` from disk, then the marks. Resolves with false, keeping the marks,
+ * while reads still hold it.
  */
 export async function purgeRemoved(
   database: Database,
@@ -57,18 +58,18 @@ export async function purgeRemoved(
   if (marks.length === 0) return true;
   const ranges = rangesOf(marks.map(contentKeyOfRemoved));
   if (!(await letGo())) return false;
-  // What is in memory becomes a table, and tables are merged down to the deepest one that has the range.
+  // Flushes memory into a table, and merges tables down to the deepest one of the range.
   await compact(database, ranges);
-  // A row that was written and removed since the last table is in one new table, on a level that nothing merges any more.
-  // A table above it that overlaps makes LevelDB merge the two: removals of rows beside it, which never were there.
+  // A row written and removed since the last table is in one new table, on a level that is never
+  // merged. Force a merge by deleting absent keys beside it.
   const batch = database.batch();
   for (const { start, end } of ranges) batch.del(start).del(end);
   await write(batch);
   await compact(database, ranges);
-  // Tables that a read held on to are removed at the next compaction after it; an empty one will do.
+  // Tables held by a read are deleted at the next compaction, even an empty one.
   if (!(await letGo())) return false;
   await compact(database, [NOTHING]);
-  // LevelDB says of no compaction that it failed, but takes no write any more: then the marks stay.
+  // LevelDB reports no failed compaction but refuses writes after it: then the marks stay.
   const done = database.batch();
   for (const mark of marks) done.del(mark);
   await write(done);
@@ -80,10 +81,10 @@ interface KeyRange {
   readonly end: Uint8Array;
 }
 
-/** Keys after those of every row. */
+/** Range after all rows. */
 const NOTHING: KeyRange = { start: Uint8Array.of(0xff), end: Uint8Array.of(0xff) };
 
-/** Returns the ranges around `keys`, which are in order: their ends are no keys of rows. */
+/** Returns ranges around sorted `keys`, whose ends are not keys of rows. */
 function rangesOf(keys: readonly Uint8Array[]): readonly KeyRange[] {
   const single = keys.map((key) => ({ start: key.slice(0, -1), end: Uint8Array.from([...key, 0]) }));
   const [first] = single;
@@ -93,6 +94,6 @@ function rangesOf(keys: readonly Uint8Array[]): readonly KeyRange[] {
 }
 
 async function compact(database: Database, ranges: readonly KeyRange[]): Promise<void> {
-  // A database that is not on a disk has no old bytes either.
+  // Only a database on disk has old bytes.
   for (const { start, end } of ranges) await database.compactRange?.(start, end);
 }

@@ -8,16 +8,15 @@ import type { ConsumerPosition, LogEntry } from './log.js';
 import { decodeRecord } from './record.js';
 import { FieldReader } from '../model/record-fields.js';
 
-/** Bytes that are asked of the system at once. */
 const SLAB_BYTES = 16 * 1024;
 
 let slab = new ArrayBuffer(0);
 let taken = 0;
 
 /**
- * Returns `length` zero bytes for a key or a row on its way into the database: a part of a larger buffer that nobody else
- * has. The database needs bytes outside of the JavaScript heap, and to ask for those of each row by themselves costs ten
- * times as much. Whoever keeps some for long copies them: they hold the whole buffer.
+ * Returns `length` zeroed bytes for a key or row to write, a slice of a larger buffer. The database
+ * needs bytes outside the JavaScript heap; allocating them per row costs ten times as much. To keep
+ * one for long, copy it: it retains the whole buffer.
  */
 export function rowBytes(length: number): Uint8Array {
   if (length > SLAB_BYTES / 4) return new Uint8Array(length);
@@ -31,28 +30,28 @@ export function rowBytes(length: number): Uint8Array {
 }
 
 /*
- * The rows of the database. One byte says the kind, then the fixed-width key:
- * numbers big-endian, so that the order of keys is the order of events.
+ * Rows of the database. Keys are a kind byte, then fixed-width fields; numbers are big-endian, so
+ * that keys sort in event order.
  */
 
-/** First byte of an event's key; eight bytes of seq follow. */
+/** Event key: prefix, seq (8 bytes). */
 export const EVENT_PREFIX = 0x65; // e
-/** First byte of a content row's key; the 32 bytes of its hash follow. */
+/** Content key: prefix, hash (32 bytes). */
 export const CONTENT_PREFIX = 0x63; // c
 
-/** First byte of a subject row's key; a byte for the kind of subject, eight of its hash and the last seq of the row follow. */
+/** Subject key: prefix, kind of subject (1 byte), hash prefix (8), last seq of the row (8). */
 export const SUBJECT_PREFIX = 0x73; // s
-/** First byte of the key of a consumer's position; its name in UTF-8 follows. */
+/** Consumer position key: prefix, name in UTF-8. */
 export const POSITION_PREFIX = 0x70; // p
-/** First byte of a tree row's key; a byte for the level, from 1 up, and eight for the index among its hashes follow. */
+/** Tree key: prefix, level from 1 up (1 byte), index on that level (8). */
 export const TREE_PREFIX = 0x74; // t
 
-/** First byte of the key of a mark: content was removed and its bytes may still be on the disk. Its hash and a seq follow. */
+/** Key of a mark that removed content may still be on disk: prefix, hash (32 bytes), seq (8). */
 export const REMOVED_PREFIX = 0x78; // x
 
-/** Length of a seq at the end of a key. */
+/** Bytes of a seq in a key. */
 export const SEQ_BYTES = 8;
-/** Length of an event's key. */
+/** Bytes of an event key. */
 export const EVENT_KEY_BYTES = 1 + SEQ_BYTES;
 const TWO_POW_32 = 2 ** 32;
 
@@ -64,7 +63,7 @@ export function eventKey(seq: number): Uint8Array {
   return key;
 }
 
-/** Returns the key of a row that is ordered by `seq` among those that begin with `prefix`. */
+/** Returns `prefix` followed by `seq`. */
 export function keyAt(prefix: Uint8Array, seq: number): Uint8Array {
   const key = rowBytes(prefix.length + SEQ_BYTES);
   key.set(prefix);
@@ -74,7 +73,7 @@ export function keyAt(prefix: Uint8Array, seq: number): Uint8Array {
 
 /** Writes `seq`, 0 to 2^53 - 1, into the last eight bytes of `key`. */
 export function putSeq(key: Uint8Array, seq: number): void {
-  // A DataView would cost as much as all the rest of the key.
+  // A DataView would cost as much as the rest of the key.
   putUint32(key, key.length - SEQ_BYTES, Math.floor(seq / TWO_POW_32));
   putUint32(key, key.length - 4, seq % TWO_POW_32);
 }
@@ -86,18 +85,18 @@ function putUint32(key: Uint8Array, at: number, value: number): void {
   key[at + 3] = value;
 }
 
-/** Returns the key of hash `index` of a level of tiles, 1 or above. */
+/** Returns the key of hash `index` of a tile level, 1 or above. */
 export function treeKey(level: number, index: number): Uint8Array {
   return keyAt(Uint8Array.of(TREE_PREFIX, level), index);
 }
 
-/** Returns the number at the end of a key: the seq of an event or a subject row, the index of a tree row. */
+/** Returns the number at the end of a key: seq of an event or subject row, index of a tree row. */
 export function seqOfKey(key: Uint8Array): number {
   const view = new DataView(key.buffer, key.byteOffset + key.byteLength - SEQ_BYTES, SEQ_BYTES);
   return view.getUint32(0) * TWO_POW_32 + view.getUint32(4);
 }
 
-/** Returns the key of the position of the consumer `name`. */
+/** Returns the key of a consumer's position. */
 export function positionKey(name: string): Uint8Array {
   const text = new TextEncoder().encode(name);
   const key = new Uint8Array(1 + text.length);
@@ -106,12 +105,12 @@ export function positionKey(name: string): Uint8Array {
   return key;
 }
 
-/** Returns the consumer whose position has this key. */
+/** Inverse of `positionKey`. */
 export function nameOfPositionKey(key: Uint8Array): string {
   return new TextDecoder().decode(key.subarray(1));
 }
 
-/** Returns the key of the content that `digest` names. */
+/** Returns the key of the content of `digest`. */
 export function contentKey(digest: Digest): Uint8Array {
   const key = rowBytes(1 + HASH_BYTES);
   key[0] = CONTENT_PREFIX;
@@ -119,22 +118,22 @@ export function contentKey(digest: Digest): Uint8Array {
   return key;
 }
 
-/** Returns the key of the mark of content that the batch which begins at `seq` removed: each removal has its own. */
+/** Returns the key of a removal mark; `seq` is the first of the removing batch. */
 export function removedKey(digest: Digest, seq: number): Uint8Array {
   return keyAt(Uint8Array.from([REMOVED_PREFIX, ...hashFromDigest(digest)]), seq);
 }
 
-/** Returns the key of the content row that a mark is about. */
+/** Returns the key of the content row of a removal mark. */
 export function contentKeyOfRemoved(key: Uint8Array): Uint8Array {
   return Uint8Array.from([CONTENT_PREFIX, ...key.subarray(1, 1 + HASH_BYTES)]);
 }
 
 /*
- * The value of an event's row: its leaf hash (32 bytes), then the input of that hash (a zero byte and the
- * record). Kept in this order, a reader hashes what stands there without copying it.
+ * Value of an event row: leaf hash (32 bytes), then the hash input (a zero byte and the record), so
+ * that a reader can hash it without copying.
  */
 
-/** Returns the row that holds `record`. */
+/** Encodes the row of `record`. */
 export function formatEventRow(record: Uint8Array): Uint8Array {
   const row = rowBytes(HASH_BYTES + 1 + record.length);
   row[HASH_BYTES] = LEAF_PREFIX;
@@ -144,8 +143,8 @@ export function formatEventRow(record: Uint8Array): Uint8Array {
 }
 
 /**
- * Returns the event of a row read at `seq`, after the row proved to be what was written there.
- * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is not what it must be
+ * Verifies and decodes the row read at `seq`.
+ * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is wrong
  */
 export function parseEventRow(row: Uint8Array, seq: number): StoredEvent {
   const event = decodeRecord(checkedInput(row, seq), 1);
@@ -154,8 +153,8 @@ export function parseEventRow(row: Uint8Array, seq: number): StoredEvent {
 }
 
 /**
- * Returns the leaf hash of a row read at `seq`, as a part of it, after the record proved to have it.
- * @throws {StoreError} LOG_CORRUPT when it has another
+ * Returns the leaf hash of the row read at `seq`, as a view, after verifying it.
+ * @throws {StoreError} LOG_CORRUPT when it does not match the record
  */
 export function leafHashOfRow(row: Uint8Array, seq: number): Uint8Array {
   checkedInput(row, seq);
@@ -163,17 +162,17 @@ export function leafHashOfRow(row: Uint8Array, seq: number): Uint8Array {
 }
 
 /**
- * Returns the event of a row as `parseEventRow` does, with its record: a part of `row`.
+ * Like `parseEventRow`, with the record as a view of `row`.
  * @throws {StoreError} LOG_CORRUPT, as `parseEventRow`
  */
 export function parseEntryRow(row: Uint8Array, seq: number): LogEntry {
   return { event: parseEventRow(row, seq), record: row.subarray(HASH_BYTES + 1) };
 }
 
-/** Returns the input of the leaf hash, a part of `row`, which proved to have that hash. */
+/** Verifies the leaf hash and returns its input as a view of `row`. */
 function checkedInput(row: Uint8Array, seq: number): Uint8Array {
   if (row.length < HASH_BYTES + 2) throw corruptRow(seq, 'the row is cut short');
-  // A row of LevelDB is a Buffer, whose `subarray` takes three times as long.
+  // LevelDB rows are Buffers, whose `subarray` takes three times as long.
   const input = new Uint8Array(row.buffer, row.byteOffset + HASH_BYTES, row.length - HASH_BYTES);
   if (input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is not a record');
   if (!equalBytes(sha256(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
@@ -189,19 +188,18 @@ function equalBytes(hash: Uint8Array, row: Uint8Array): boolean {
   return true;
 }
 
-/** Version of the layout of a position's row. */
 const POSITION_FORMAT = 1;
 
 const packr = new Packr({ useRecords: false });
 
-/** Returns the row of a consumer's position: a MessagePack array of format, seq and time. */
+/** Encodes a consumer position: a MessagePack array of format, seq and time. */
 export function formatPosition({ seq, time }: ConsumerPosition): Uint8Array {
   return new Uint8Array(packr.pack([POSITION_FORMAT, seq, time]));
 }
 
 /**
- * Returns the position of a row.
- * @throws {StoreError} STORE_FORMAT_UNSUPPORTED when a newer version wrote it, LOG_CORRUPT when it is no position
+ * Decodes a consumer position.
+ * @throws {StoreError} STORE_FORMAT_UNSUPPORTED for a newer format, LOG_CORRUPT otherwise
  */
 export function parsePosition(row: Uint8Array): ConsumerPosition {
   const fields = new FieldReader(row, 0, 'the position of a consumer');

@@ -2,42 +2,36 @@ import { CONTENT_PREFIX, eventKey, seqOfKey } from './rows.js';
 import type { ContentReader, LogSource, StoredContent } from './log.js';
 import { digestFromHash } from '../model/digest.js';
 
-/** A row of the database: its key and value, in bytes of their own. */
+/** Key and value of a row, each in a buffer of its own. */
 export type StoredRow = readonly [key: Uint8Array, value: Uint8Array];
 
-/** Keys from `gte` on, and before `lt`. */
+/** Keys from `gte` up to and without `lt`. */
 export interface KeyRange {
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
 }
 
-/** What is needed of a log. */
 type RowSource = Pick<LogSource, 'database' | 'failure'>;
 type Snapshot = ReturnType<LogSource['database']['snapshot']>;
 
-/** Returns the range of all rows whose keys begin with a byte. */
+/** Returns the range of all keys with this first byte. */
 export function rowsOfKind(prefix: number): KeyRange {
   return { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix + 1) };
 }
 
-/** As KeyRange, or keys after `gt`. */
 type RowRange = KeyRange | { readonly gt: Uint8Array; readonly lt: Uint8Array };
 
-/** Rows of a page: about 200 KiB of records. */
+/** Rows per page: about 200 KiB of records. */
 const PAGE_ROWS = 1_000;
-/** Bytes that LevelDB hands over at a time. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/**
- * All rows of a log's database as they are at the moment of this object, unchecked: for whoever looks for damage, and so must get
- * past it. The rows of that moment stay on the disk until `close`.
- */
+/** Unchecked snapshot of all rows, to scan past damage. It stays on disk until `close`. */
 export class StoredRows {
   readonly #source: RowSource;
   readonly #onClosed: () => Promise<void>;
   readonly #snapshot: Snapshot;
 
-  /** `onClosed` is called when the rows are given up. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
+  /** `onClosed` is called by `close`. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
   constructor(source: RowSource, onClosed: () => Promise<void> = async () => undefined) {
     this.#source = source;
     this.#onClosed = onClosed;
@@ -45,8 +39,7 @@ export class StoredRows {
   }
 
   /**
-   * Gives the rows of a range in the order of their keys. What LevelDB finds damaged it passes over, and `onDamage` is told why
-   * when all the rest was given.
+   * Yields a range in key order. Skips damage, and reports it to `onDamage` after the last row.
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED
    */
   async *read(range: KeyRange, onDamage: (why: string) => void): AsyncGenerator<StoredRow> {
@@ -61,13 +54,13 @@ export class StoredRows {
       } catch (cause) {
         const failure = this.#source.failure(cause);
         if (failure.code !== 'LOG_CORRUPT') throw failure;
-        // LevelDB tells of damage when it is at the end, and takes the page with it that it was to give: so a second time, row by row.
+        // LevelDB reports damage only at the end, and drops the current page: retry row by row.
         if (pageSize === 1) onDamage(failure.message);
       }
     }
   }
 
-  /** Resolves with the seq of the last event, 0 when there is none. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
+  /** Seq of the last event, 0 for none. @throws {StoreError} STORE_CLOSED, LOG_FAILED */
   async lastSeq(): Promise<number> {
     const range = { gte: eventKey(1), lt: eventKey(Number.MAX_SAFE_INTEGER) };
     let last = 0;
@@ -77,13 +70,13 @@ export class StoredRows {
     return last;
   }
 
-  /** Gives the rows up, so that LevelDB may forget those that were overwritten or deleted since. */
+  /** Releases the snapshot, so that LevelDB may drop rows overwritten or deleted since. */
   async close(): Promise<void> {
     await this.#snapshot.close();
     await this.#onClosed();
   }
 
-  /** The key of the last row of a range, where LevelDB can say it: the beginning of the range where it cannot. */
+  /** Last key of a range; if damage hides it, the start of the range. */
   async #nearLast(range: KeyRange): Promise<Uint8Array> {
     try {
       const { database } = this.#source;
@@ -126,7 +119,7 @@ function snapshotOf({ database, failure }: RowSource): Snapshot {
   }
 }
 
-/** Returns a reader of the content rows as they are at this call: LevelDB takes its snapshot when the iterator is made. */
+/** Opens a reader over a snapshot of the content rows, which LevelDB takes with the iterator. */
 export function openContentRows({ database, failure }: LogSource): ContentReader {
   const range = { gte: Uint8Array.of(CONTENT_PREFIX), lt: Uint8Array.of(CONTENT_PREFIX + 1) };
   const rows = makeOr(failure, () => database.iterator({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES }));

@@ -7,12 +7,11 @@ import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/ev
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 
-/** Rows that are removed at a time. */
 const CLEARED_AT_A_TIME = 10_000;
-/** Bytes of keys that LevelDB hands over at a time; more than as many rows have, so that they are one call. */
+/** Bytes of keys per LevelDB call; more than one batch has, so that a batch is one call. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
-/** Removes the rows of a range in the order of their keys, each batch by `write`; throws what the database throws. */
+/** Deletes a range in key order, in batches, by `write`; throws what the database throws. */
 export async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
   const keys = database.keys({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
   try {
@@ -29,22 +28,21 @@ export async function clearRows(database: Database, range: KeyRange, write: Writ
 }
 
 /*
- * The index from subjects to events: rows that are written with the events and can be made again from them.
+ * The index from subjects to events, written with the events and derived from them.
  *
- * A row stands for the events of one batch about one subject, so that an actor who does a thousand things at once costs a few
- * rows. Its key ends with the last of their seqs: the first row at or after a seq holds what comes next.
- * Keys have eight bytes of the subject's hash, for what is read is looked at again: a subject that shares them costs time.
+ * A row covers the events of one batch about one subject, so an actor who does a thousand things at
+ * once costs few rows. Its key ends with its last seq: the first row at or after a seq holds what
+ * comes next. Keys have eight bytes of the subject's hash; events are checked after the read, so a
+ * collision only costs time.
  */
 
-/** Bytes of a subject's hash in a key. */
 const SUBJECT_HASH_BYTES = 8;
-/** Seqs of one row: a row is read whole, also for one seq of it. */
+/** Maximum seqs per row; a row is always read whole. */
 const MAX_ROW_SEQS = 256;
 
-/** Bytes of a key before its seq. */
 const PREFIX_BYTES = 2 + SUBJECT_HASH_BYTES;
 const DIGEST_PREFIX_LENGTH = 'sha256:'.length;
-/** The value of a row with one seq. */
+/** Value of a row with one seq. */
 const NO_DISTANCES = new Uint8Array(0);
 
 const utf8 = new TextEncoder();
@@ -58,10 +56,10 @@ const KIND_BYTES: Readonly<Record<SubjectKind, number>> = {
   actor: 0x61, // a
 };
 
-/** A row of the database. */
+/** Key and value of an index row. */
 export type IndexRow = readonly [key: Uint8Array, value: Uint8Array];
 
-/** Returns the beginning of the keys of a subject's rows. */
+/** Returns the key prefix of a subject's rows. */
 export function subjectPrefix(subject: Subject): Uint8Array {
   const prefix = new Uint8Array(PREFIX_BYTES);
   if ('image' in subject) putPrefix(prefix, 'image', digestName(subject.image));
@@ -71,7 +69,7 @@ export function subjectPrefix(subject: Subject): Uint8Array {
   return prefix;
 }
 
-/** Returns the rows of the index for the events of one batch, which are in order. */
+/** Returns the index rows for the events of one batch, given in order. */
 export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const images: SeqsByName = new Map();
   const references: SeqsByName = new Map();
@@ -93,13 +91,13 @@ export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   return rows;
 }
 
-/** Seqs, ascending, by the name of their subject: subjects that share a name share rows, for one of two would hide the other. */
+/** Ascending seqs by key name. Colliding names share rows: else one would overwrite the other. */
 type SeqsByName = Map<string, number[]>;
 
 function note(seqsOf: SeqsByName, name: string, seq: number): void {
   const seqs = seqsOf.get(name);
   if (seqs === undefined) seqsOf.set(name, [seq]);
-  // Two subjects of one event may have the same name.
+  // Two subjects of one event may collide.
   else if (seqs[seqs.length - 1] !== seq) seqs.push(seq);
 }
 
@@ -113,17 +111,16 @@ function addRows(rows: IndexRow[], kind: SubjectKind, seqsOf: SeqsByName): void 
   }
 }
 
-/** Returns what stands in a key for a subject that is a digest: the first digits of its hash. */
+/** Returns the key name of a digest: the first digits of its hash. */
 function digestName(digest: Digest): string {
   return digest.slice(DIGEST_PREFIX_LENGTH, DIGEST_PREFIX_LENGTH + 2 * SUBJECT_HASH_BYTES);
 }
 
-/** Returns what stands in a key for a subject that is any text. */
 function textName(text: string): string {
   return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
 
-/** Returns `textName` that hashes a text once: most events of a batch have one actor. */
+/** Memoizes `textName`: most events of a batch have one actor. */
 function rememberedNames(): (text: string) => string {
   const names = new Map<string, string>();
   return (text) => {
@@ -135,10 +132,7 @@ function rememberedNames(): (text: string) => string {
   };
 }
 
-/**
- * Returns the seqs of a row, ascending.
- * @throws {StoreError} LOG_CORRUPT when it is no row of the index
- */
+/** Returns the ascending seqs of a row. @throws {StoreError} LOG_CORRUPT when it is malformed */
 export function seqsOfRow(key: Uint8Array, value: Uint8Array): number[] {
   const seqs = [seqOfKey(key)];
   for (let at = 0; at < value.length; ) {
@@ -164,7 +158,7 @@ function putPrefix(key: Uint8Array, kind: SubjectKind, name: string): void {
   putHex(name, key.subarray(2, PREFIX_BYTES));
 }
 
-/** The last seq is in the key; the value has the distance from each to the one before, as LEB128, the last one first. */
+/** Key: the last seq. Value: distances to the seqs before it, backwards, as LEB128. */
 function formatRow(key: Uint8Array, seqs: readonly number[]): IndexRow {
   putSeq(key, seqs[seqs.length - 1] as number);
   if (seqs.length === 1) return [key, NO_DISTANCES];
@@ -184,17 +178,16 @@ function damagedRow(key: Uint8Array): StoreError {
   });
 }
 
-/** How an index is written. */
 interface IndexOptions {
   readonly write: WriteBatch;
-  /** Called with the seq up to which events are in it. */
+  /** Called with the last indexed seq. */
   readonly onIndexed?: ((seq: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Whether the index goes to the head. Rows are written in the order of events and in the batch of their events, so the
- * row of the last event is there only when those of all events are.
+ * Whether the index reaches the head. Rows are written in order, with their events, so the row of
+ * the last event implies all others.
  */
 export async function hasSubjectIndex(source: LogSource, head: LogPoint): Promise<boolean> {
   if (head.seq === 0) return true;
@@ -206,7 +199,7 @@ export async function hasSubjectIndex(source: LogSource, head: LogPoint): Promis
   }
 }
 
-/** Resolves with the key of the index's last row, which tells that the index is whole; undefined when there is no event. */
+/** Key of the index's last row, the mark of a complete index; undefined in an empty log. */
 export async function lastRowKey({ database }: LogSource, { seq }: LogPoint): Promise<Uint8Array | undefined> {
   const row = seq === 0 ? undefined : await database.get(eventKey(seq));
   if (row === undefined) return undefined;
@@ -215,8 +208,8 @@ export async function lastRowKey({ database }: LogSource, { seq }: LogPoint): Pr
 }
 
 /**
- * Writes the index of every event up to the head, durably; throws what `write` threw, and ABORTED. After a crash or a
- * failure in between there is no row of the last event, and it is written anew.
+ * Rebuilds the index up to the head, durably; throws what `write` throws, and ABORTED. A crash or
+ * failure leaves the index incomplete, and the next open retries.
  */
 export async function indexSubjects(
   source: LogSource,
@@ -224,10 +217,10 @@ export async function indexSubjects(
   { write, onIndexed, signal }: IndexOptions,
 ): Promise<void> {
   const { database } = source;
-  // Before any other row goes: what is left without it is known to be no whole index.
+  // First: without this row, a partial index is recognized as incomplete.
   const last = await lastRowKey(source, head);
   if (last !== undefined) await write(database.batch().del(last));
-  // What is left of another index has its events in rows of its own, between which new rows would be passed over.
+  // Rows of an earlier index may group the same events otherwise, and hide new rows.
   await clearRows(database, rowsOfKind(SUBJECT_PREFIX), write);
   for await (const page of eventPages(source, { first: 1, last: head.seq, signal })) {
     const batch = database.batch();
@@ -237,12 +230,11 @@ export async function indexSubjects(
   }
 }
 
-/** Events that are read at a time when the reader does not say. */
 const PAGE_EVENTS = 100;
 
 /**
- * Gives the events of a range that are about any of `subjects`, in pages, each event checked against its hash. Costs what it
- * gives: a page reads the index rows and the events that are in it.
+ * Yields pages of the events about any of `subjects`, each checked against its hash. Reads only the
+ * index rows and events it yields.
  */
 export async function* subjectPages(
   source: LogSource,
@@ -258,7 +250,7 @@ export async function* subjectPages(
       if (seqs.length === 0) return;
       const events = await readEvents(source, seqs);
       throwIfAborted(signal);
-      // Subjects that share the beginning of a hash share rows.
+      // Hash prefixes may collide.
       const page = aboutAny(events, subjects);
       if (page.length > 0) yield page;
     }
@@ -267,7 +259,7 @@ export async function* subjectPages(
   }
 }
 
-/** Gives the same pages without an index: costs the whole range. */
+/** Like `subjectPages` without an index: scans the whole range. */
 export async function* scannedPages(
   source: LogSource,
   subjects: readonly Subject[],
@@ -279,7 +271,7 @@ export async function* scannedPages(
   }
 }
 
-/** Takes the next seqs of all cursors together, in order, each once. */
+/** Merges the next seqs of all cursors, in order and without duplicates. */
 async function nextSeqs(cursors: readonly SeqCursor[], count: number, reverse: boolean): Promise<number[]> {
   const seqs: number[] = [];
   while (seqs.length < count) {
@@ -310,22 +302,20 @@ async function readEvents({ database, failure }: LogSource, seqs: readonly numbe
   });
 }
 
-/** Gives the rows of the index in order: what is used of LevelDB's iterator. */
+/** The part of LevelDB's iterator that is used. */
 interface IndexRows {
   nextv(size: number): Promise<[Uint8Array, Uint8Array][]>;
   close(): Promise<void>;
 }
 
-/** The seqs of one subject in a range, one after another. */
 class SeqCursor {
   readonly #source: LogSource;
   readonly #prefix: Uint8Array;
   readonly #range: PageRange;
   #rows: IndexRows | undefined;
   #isDone = false;
-  /** Seqs that were read and not taken, the next one last. */
+  /** Seqs read but not taken, the next one last. */
   #seqs: number[] = [];
-  /** The seq that was read last. */
   #seen: number;
 
   constructor(source: LogSource, prefix: Uint8Array, range: PageRange) {
@@ -335,13 +325,13 @@ class SeqCursor {
     this.#seen = range.reverse === true ? range.last + 1 : range.first - 1;
   }
 
-  /** The next seq, or undefined at the end; reads `rows` rows when it has none. */
+  /** Returns the next seq, undefined at the end; reads up to `rows` rows when it has none. */
   async peek(rows: number): Promise<number | undefined> {
     while (this.#seqs.length === 0 && !this.#isDone) await this.#readRows(rows);
     return this.#seqs.at(-1);
   }
 
-  /** Goes on when `seq` is the next one. */
+  /** Advances when `seq` is the next one. */
   skip(seq: number): void {
     if (this.#seqs.at(-1) === seq) this.#seqs.pop();
   }
@@ -359,10 +349,10 @@ class SeqCursor {
         const ofRow = seqsOfRow(key, value);
         return reverse ? ofRow.reverse() : ofRow;
       });
-      // Rows of an index that was made again after a crash may repeat what older ones say.
+      // An index rebuilt after a crash may repeat seqs of older rows.
       const wanted = seqs.filter((seq) => this.#isNext(seq));
       this.#seqs = wanted.reverse();
-      // A row beyond the end is read only to see what of it is before.
+      // A row that ends beyond the range may begin inside it.
       const beyond = seqs.at(-1);
       this.#isDone = rows.length === 0 || (beyond !== undefined && (reverse ? beyond < first : beyond > last));
     } catch (cause) {

@@ -17,32 +17,31 @@ import {
 } from './merkle.js';
 
 /*
- * The hashes of the Merkle tree that stand in rows. Leaf n is the record of seq n + 1, and its hash stands in the row of
- * the event. Of the levels of tiles above, each hash has a row of its own, written once, in the batch of the event that
- * completes its subtree: so no tile is ever written a second time for being fuller.
+ * Rows of the Merkle tree. Leaf n is the record of seq n + 1; its hash is in the event's row. Each
+ * hash of a higher tile level has a row of its own, written once, in the batch of the event that
+ * completes its subtree: no tile is ever rewritten as it fills.
  */
 
-/** Rows of a log, all of them. */
 const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
-/** Rows that are read or written at a time: those of a quarter of a million events. */
+/** Rows per read or write: those of a quarter of a million events. */
 const ROWS_AT_A_TIME = 1_000;
 
-/** Hashes above the leaves by `level/index`: those of a log that has no rows of them. */
+/** Hashes above the leaves by `level/index`, for a log without tree rows. */
 export type ComputedHashes = ReadonlyMap<string, Uint8Array>;
 
-/** The tree of a log that was just opened. */
 interface OpenTree {
-  /** Or why it cannot be told, of a log that is for reading only. */
+  /** The tree, or the error that explains its absence (read-only). */
   readonly tree: Frontier | StoreError;
-  /** Given when its rows are not whole, and may not be written. */
+  /** Set when the rows are incomplete and may not be written. */
   readonly computedHashes?: ComputedHashes;
 }
 
 /**
- * Resolves with the tree of the first `size` events: from its rows; or where these are not whole, from the events, and unless
- * the log is for reading only, the rows are durable then. A damaged log can be read up to the damage.
- * @throws {StoreError} LOG_CORRUPT for a log to be written, when an event or a row of the tree is damaged or missing; whatever
- *   the database throws at a write
+ * Resolves with the tree of the first `size` events, from its rows. If they are incomplete,
+ * recomputes it from the events and, unless read-only, writes the rows durably. A corrupt log stays
+ * readable up to the damage.
+ * @throws {StoreError} LOG_CORRUPT for a writable log, when an event or tree row is corrupt or
+ *   missing; whatever the database throws at a write
  */
 export async function openTree(source: LogSource, size: number, readOnly: boolean): Promise<OpenTree> {
   try {
@@ -63,21 +62,22 @@ async function computeTree(source: LogSource, size: number): Promise<OpenTree> {
   return { tree, computedHashes };
 }
 
-/** Returns the key of the row that is written last of the tree of `size` leaves, and tells that it is whole; undefined when it has no rows. */
+/** Key of the last row, the mark of a complete tree; undefined when it has no rows. */
 function lastTreeRowKey(size: number): Uint8Array | undefined {
   const rows = hashesOnLevel(1, size);
   return rows === 0 ? undefined : treeKey(1, rows - 1);
 }
 
-/** Puts the rows of completed subtrees into `batch`. */
+/** Adds the rows of completed subtrees to `batch`. */
 export function putTreeRows(batch: Batch, completed: readonly CompletedHash[]): void {
   for (const { level, index, hash } of completed) batch.put(treeKey(level, index), hash);
 }
 
 /**
- * Resolves with the hashes of a tile, those of leaves after their records proved to have them; those above are not checked,
- * and taken from `computed` where that is given.
- * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing, or a row of the tree is, which `rebuild` makes again
+ * Resolves with a tile's hashes: leaf hashes checked against their records, higher ones unchecked,
+ * from `computed` when given.
+ * @throws {StoreError} LOG_CORRUPT for a lost or corrupt event or tree row (`rebuild` restores
+ *   rows)
  */
 export async function readTileRows(
   source: LogSource,
@@ -96,16 +96,16 @@ export async function readTileRows(
 }
 
 /**
- * Whether the rows of the tree of `size` leaves are there as far as appending needs them, the last tile of each level, and none behind
- * them. A row is written in the batch of its event, so those before are there when the last is; what an accident took of them since
- * is said by whoever reads them. Costs a read for each level, however long the log.
+ * Whether the rows that appending needs (the last tile of each level) exist, and none after them.
+ * Rows are written with their events, so the last implies those before; readers report any that
+ * were lost since. One read per level, however long the log.
  */
 async function hasTreeRows({ database, failure }: LogSource, size: number): Promise<boolean> {
   try {
     for (let level = 1; ; level++) {
       const hashes = hashesOnLevel(level, size);
       const first = Math.max(0, Math.ceil(hashes / TILE_WIDTH) - 1) * TILE_WIDTH;
-      // No level is above the first that is empty: the rest of the rows is looked at in its place.
+      // No level follows the first empty one: check the rest of the rows instead.
       const lt = hashes === 0 ? TREE_ROWS.lt : treeKey(level + 1, 0);
       const expected = hashes - first;
       const found = await database.keys({ gte: treeKey(level, first), lt, limit: expected + 1 }).all();
@@ -119,9 +119,9 @@ async function hasTreeRows({ database, failure }: LogSource, size: number): Prom
 }
 
 /**
- * Resolves with the tree of the first `size` events, grown from their leaf hashes alone. `take` is given the hashes above
- * them as they are completed, those of some hundred events at a time.
- * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing; whatever `take` throws
+ * Resolves with the tree of the first `size` events, computed from their leaf hashes alone. `take`
+ * gets completed hashes above them, for some hundred events at a time.
+ * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing; whatever `take` throws
  */
 async function growTree(
   source: LogSource,
@@ -142,16 +142,16 @@ async function growTree(
 }
 
 /**
- * Writes every row of the tree of the first `size` events anew, durably, and resolves with the tree; throws what the database
- * threw at a write. After a crash or a failure in between there are rows missing, and they are written anew.
+ * Rewrites every row of the tree of the first `size` events, durably; throws what the database
+ * throws at a write. A crash or failure leaves the tree incomplete, and the next open retries.
  */
 async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
   const { database } = source;
   const writeBatch: WriteBatch = (batch) => batch.write({ sync: true });
-  // Before any other row goes: what is left without it is known to be no whole tree.
+  // First: without this row, a partial tree is recognized as incomplete.
   const last = lastTreeRowKey(size);
   if (last !== undefined) await writeBatch(database.batch().del(last));
-  // What the log held when it was longer would stand between the rows that are to come.
+  // Rows of a longer, earlier log would mix with the new ones.
   await clearRows(database, TREE_ROWS, writeBatch);
   let waiting: CompletedHash[] = [];
   const write = async (): Promise<void> => {
@@ -168,14 +168,13 @@ async function writeTreeRows(source: LogSource, size: number): Promise<Frontier>
   return frontier;
 }
 
-/** Gives every hash above the leaves of a tree, in the order of the keys of their rows. */
+/** Yields the position of every hash above the leaves, in key order. */
 function* hashesAboveLeaves(size: number): Generator<{ readonly level: number; readonly index: number }> {
   for (let level = 1; hashesOnLevel(level, size) > 0; level++) {
     for (let index = 0; index < hashesOnLevel(level, size); index++) yield { level, index };
   }
 }
 
-/** Whether a key is that of the row of a hash. */
 function isTreeKey(key: Uint8Array, { level, index }: { readonly level: number; readonly index: number }): boolean {
   return key.length === treeKey(level, index).length && key[1] === level && seqOfKey(key) === index;
 }
@@ -209,7 +208,6 @@ async function rowsBetween(
   }
 }
 
-/** The hashes one after another, as a tile has them; a copy. */
 function joined(hashes: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(hashes.length * HASH_BYTES);
   for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
@@ -225,10 +223,10 @@ function damagedRow(level: number, index: number): StoreError {
 }
 
 /**
- * Writes every row of the tree of a log that is in use, and removes those that are none of it; throws what `write` threw. Each row is
- * replaced by what it should be, so that none is ever missing, and a crash in between leaves nothing worse than it was.
- * @throws {StoreError} LOG_CORRUPT when an event is damaged or missing, or the events do not give the root of `head`: nothing was written
- *   then; ABORTED
+ * Rewrites every tree row of a log in use, and removes stray ones; throws what `write` throws. Rows
+ * are replaced in place: none is ever missing, and a crash makes nothing worse.
+ * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing, or the events do not give
+ *   the root of `head`: nothing was written; ABORTED
  */
 async function renewTreeRows(
   source: LogSource,
@@ -252,7 +250,6 @@ async function renewTreeRows(
   await removeStrays(source, seq, write);
 }
 
-/** Removes rows that stand between those of the tree of `size` events, all of which are there. */
 async function removeStrays({ database }: LogSource, size: number, write: WriteBatch): Promise<void> {
   const expected = hashesAboveLeaves(size);
   let next = expected.next();
@@ -265,18 +262,16 @@ async function removeStrays({ database }: LogSource, size: number, write: WriteB
   else await batch.close();
 }
 
-/** The log whose rows are made anew, while it is read. */
 interface RenewedLog {
   readonly source: LogSource;
   readonly head: Head;
   readonly write: WriteBatch;
-  /** Resolves when nobody reads the subject index any more, and nobody will. */
+  /** Disables the subject index; resolves once no read uses it. */
   readonly withoutIndex: () => Promise<void>;
 }
 
 /**
- * Makes the rows that follow from the events of a log anew: first those of its tree, and when these are what they should be, the
- * subject index.
+ * Rebuilds the rows derived from the events: the tree, and if it is right, the subject index.
  * @throws {StoreError} LOG_CORRUPT, ABORTED; whatever `write` throws
  */
 export async function renewRows(
@@ -289,9 +284,9 @@ export async function renewRows(
 }
 
 /**
- * Makes a log forget, durably, that its subject index and the rows of its tree are whole: the next open for writing makes all of them
- * anew. What goes is the last row of each, by which an open tells.
- * @throws {StoreError} LOG_CORRUPT when the last event is damaged; whatever the database throws at a write
+ * Durably marks the subject index and tree rows as incomplete, by deleting the last row of each:
+ * the next open for writing rebuilds them.
+ * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; whatever a write throws
  */
 export async function forgetDerivedRows(source: LogSource): Promise<void> {
   const end = await readEnd(source);

@@ -12,9 +12,9 @@ import {
   structCodec,
 } from './go-json/codecs.js';
 
-/** How to find out whether a container is healthy. Durations are nanoseconds; 0 means inherited. */
+/** Health check of a container. Durations are nanoseconds; 0 means inherited. */
 export interface HealthConfig {
-  /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', command]`; nothing means inherited. */
+  /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', command]`; empty means inherited. */
   readonly test: readonly string[] | null;
   readonly interval: Int64;
   readonly timeout: Int64;
@@ -23,12 +23,12 @@ export interface HealthConfig {
   readonly retries: Int64;
 }
 
-/** A set of names as Go writes it in JSON: each name has an empty object. */
+/** A set of names as Go marshals it: each maps to an empty object. */
 type NameSet = Readonly<Record<string, Readonly<Record<string, never>>>>;
 
 /**
- * The settings that a container of the image starts with: Docker's container.Config, whose JSON names these are in
- * camelCase. Lists and maps are null where Go has nil, because Docker writes `null` for nil and `[]` for empty.
+ * Default settings of a container: Docker's container.Config, with JSON names in camelCase. Lists
+ * and maps are null where Go has nil: Docker writes `null` for nil and `[]` for empty.
  */
 export interface ContainerConfig {
   readonly hostname: string;
@@ -64,7 +64,7 @@ export interface ContainerConfig {
 const strings = sliceCodec(stringCodec);
 const names: Codec<NameSet | null> = mapCodec(structCodec<Readonly<Record<string, never>>>({}));
 
-/** Docker's strslice.StrSlice: a list, or one string that stands for a list of itself. A second value replaces the first. */
+/** Docker's strslice.StrSlice: a list, or a string for a list of one. The last value wins. */
 const commandCodec: Codec<readonly string[] | null> = {
   zero: strings.zero,
   encode: strings.encode,
@@ -81,7 +81,7 @@ const healthCodec = structCodec<HealthConfig>({
   retries: omitEmptyField('Retries', int64Codec),
 });
 
-/** Docker's `container.Config` (api/types/container/config.go), fields in the order in which Docker writes them. */
+/** Docker's `container.Config` (api/types/container/config.go), fields in Docker's order. */
 export const containerConfigCodec: Codec<ContainerConfig> = structCodec<ContainerConfig>({
   hostname: field('Hostname', stringCodec),
   domainname: field('Domainname', stringCodec),

@@ -2,35 +2,28 @@ import type { ChainId, DiffId, Digest, ImageId } from './digest.js';
 import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readDescriptor } from './record-fields.js';
 
 /*
- * The events: what each tells, and in the table `eventFacts` everything about its type that does not
- * depend on a view: its number and fields in a record, its subjects, the content it names. Records,
- * the subject index, filters, backups and the command line read the table. A new type is its
- * interface here, a case of EventBody, and one entry:
+ * The events: what each tells, and in the table `eventFacts` everything about its type that does
+ * not depend on a view: its number and fields in a record, its subjects, the content it names.
+ * Records, the subject index, filters, backups and the command line read the table. A new type is
+ * its interface here, a case of EventBody, and one entry:
  *
- *   + ImagePinned: {
- *   +   code: 13,
- *   +   read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
- *   +     seq, time, transaction, actor, reason, requestId,
- *   +     type: 'ImagePinned',
- *   +     image: fields.digest<ImageId>('image'),
- *   +   }),
- *   +   write: ({ image }) => [packDigest(image)],
- *   +   images: ({ image }) => [image],
- *   +   chains: none,
- *   +   content: nothing,
- *   + },
+ * + ImagePinned: { +   code: 13, +   read: ({ seq, time, transaction, actor, reason, requestId },
+ * fields) => ({ +     seq, time, transaction, actor, reason, requestId, +     type: 'ImagePinned',
+ * +     image: fields.digest<ImageId>('image'), +   }), +   write: ({ image }) =>
+ * [packDigest(image)], +   images: ({ image }) => [image], +   chains: none, +   content: nothing,
+ * + },
  *
  * and then its fold (projections/) and the decision that makes it (src/store/decide/).
  */
 
-/** What an OCI descriptor says of some bytes: their digest, size in bytes and media type. */
+/** OCI descriptor of some bytes: digest, size in bytes and media type. */
 export interface Descriptor {
   readonly digest: Digest;
   readonly size: number;
   readonly mediaType: string;
 }
 
-/** The image that a multi-platform reference gives for one platform. */
+/** Image of one platform of a multi-platform reference. */
 export interface PlatformImage {
   readonly image: ImageId;
   readonly os: string;
@@ -38,17 +31,17 @@ export interface PlatformImage {
   readonly variant?: string | undefined;
 }
 
-/** The events of one command: they became durable together, `count` of them, the first at seq `first`. */
+/** One atomic command: `count` events from seq `first`. */
 export interface Transaction {
   readonly first: number;
   readonly count: number;
 }
 
-/** What every event carries beside its own fields. */
+/** Fields that every event has. */
 export interface Envelope {
-  /** Position in the log: 1, 2, 3 … without a gap. */
+  /** Position in the log: 1, 2, 3 … without gaps. */
   readonly seq: number;
-  /** Milliseconds since the epoch, never earlier than the event before. */
+  /** Milliseconds since the epoch, never decreasing. */
   readonly time: number;
   readonly transaction: Transaction;
   readonly actor: string;
@@ -56,7 +49,7 @@ export interface Envelope {
   readonly requestId?: string | undefined;
 }
 
-/** An image config became known. */
+/** An image config was added. */
 export interface ImageCreated {
   readonly type: 'ImageCreated';
   readonly image: ImageId;
@@ -64,15 +57,15 @@ export interface ImageCreated {
   readonly size: number;
   /** Absent for an image without layers. */
   readonly chainId?: ChainId | undefined;
-  /** As the config says; empty when it says nothing. */
+  /** As in the config; empty if absent. */
   readonly os: string;
   readonly architecture: string;
   readonly variant?: string | undefined;
-  /** RFC 3339, as the config says. */
+  /** RFC 3339, as in the config. */
   readonly created?: string | undefined;
 }
 
-/** An image is no longer in the store. Its config stays readable in the past until it is erased. */
+/** An image was deleted. Its config stays readable in the past until it is erased. */
 export interface ImageDeleted {
   readonly type: 'ImageDeleted';
   readonly image: ImageId;
@@ -80,7 +73,7 @@ export interface ImageDeleted {
   readonly chainId?: ChainId | undefined;
 }
 
-/** An image has a parent from now on. */
+/** The parent of an image was set. */
 export interface ParentSet {
   readonly type: 'ParentSet';
   readonly image: ImageId;
@@ -88,15 +81,15 @@ export interface ParentSet {
   readonly previous?: ImageId | undefined;
 }
 
-/** An image has no parent any more. */
+/** The parent of an image was removed. */
 export interface ParentCleared {
   readonly type: 'ParentCleared';
   readonly image: ImageId;
-  /** The parent that the image had. */
+  /** The former parent. */
   readonly parent: ImageId;
 }
 
-/** An image has a value under a key from now on. */
+/** A metadata value of an image was set. */
 export interface MetadataSet {
   readonly type: 'MetadataSet';
   readonly image: ImageId;
@@ -104,14 +97,14 @@ export interface MetadataSet {
   readonly value: Uint8Array;
 }
 
-/** An image has no value under a key any more. */
+/** A metadata value of an image was removed. */
 export interface MetadataCleared {
   readonly type: 'MetadataCleared';
   readonly image: ImageId;
   readonly key: string;
 }
 
-/** A reference points at an image from now on. */
+/** A reference was pointed at an image. */
 export interface ReferenceSet {
   readonly type: 'ReferenceSet';
   /** Canonical: domain, path, and a tag or digest. */
@@ -119,44 +112,44 @@ export interface ReferenceSet {
   readonly image: ImageId;
   /** The image it pointed at before. */
   readonly previous?: ImageId | undefined;
-  /** The manifest or index that the name stands for, when it came with one. */
+  /** The manifest or index of the name, if it came with one. */
   readonly target?: Descriptor | undefined;
-  /** The image of each platform when `target` is an index, in the index's order. */
+  /** Image of each platform, in the index's order, if `target` is an index. */
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /** The image of each platform that it gave before, when it gave several. */
+  /** Former image of each platform, if there were several. */
   readonly previousPlatforms?: readonly PlatformImage[] | undefined;
 }
 
-/** A reference points at nothing any more. */
+/** A reference was removed. */
 export interface ReferenceRemoved {
   readonly type: 'ReferenceRemoved';
   readonly reference: string;
-  /** The image that it pointed at. */
+  /** The image it pointed at. */
   readonly image: ImageId;
-  /** The image of each platform that it gave, when it gave several. */
+  /** Image of each platform, if there were several. */
   readonly platforms?: readonly PlatformImage[] | undefined;
 }
 
-/** An OCI manifest of an image became known; its bytes are content, its layers are blobs. */
+/** An OCI manifest of an image was added; its bytes are content, its layers are blobs. */
 export interface ManifestAdded {
   readonly type: 'ManifestAdded';
   readonly image: ImageId;
   readonly manifest: Descriptor;
-  /** The layer blobs that the manifest names, from the bottom up. */
+  /** Layer blobs of the manifest, bottom first. */
   readonly layers: readonly Descriptor[];
 }
 
-/** One layer on top of a chain: what the event tells and what a caller gets. */
+/** A layer on top of a chain, as in its event and as returned to callers. */
 export interface LayerFacts {
   readonly chainId: ChainId;
   readonly diffId: DiffId;
   /** The chain below; absent for a bottom layer. */
   readonly parent?: ChainId | undefined;
-  /** Bytes of the regular files of the chain up to here. */
+  /** Bytes of regular files in the chain, including this layer. */
   readonly size: number;
-  /** Bytes of the regular files of this layer. */
+  /** Bytes of regular files in this layer. */
   readonly diffSize: number;
-  /** The file as it was received, compressed or not. */
+  /** The layer file as received, compressed or not. */
   readonly blob: Descriptor;
 }
 
@@ -169,17 +162,17 @@ export interface LayerRemoved extends LayerFacts {
 }
 
 /**
- * The bytes of a config, manifest, index or layer blob were removed for good; nothing needed them any more. The same bytes may
- * come again later, by an event that names them.
+ * The bytes of an unused config, manifest, index or layer blob were permanently removed. The same
+ * bytes may return with a later event that names them.
  */
 export interface ContentErased {
   readonly type: 'ContentErased';
   readonly digest: Digest;
-  /** Bytes that were removed. */
+  /** Bytes removed. */
   readonly size: number;
 }
 
-/** What one event tells, without its envelope. */
+/** An event without its envelope. */
 export type EventBody =
   | ImageCreated
   | ImageDeleted
@@ -194,29 +187,28 @@ export type EventBody =
   | LayerRemoved
   | ContentErased;
 
-/** The name of a kind of event. */
+/** Name of a type of event. */
 export type EventType = EventBody['type'];
 
-/** One immutable fact at one position of the log. */
+/** An immutable fact at one position of the log. */
 export type StoredEvent = Envelope & EventBody;
 
-/** What is known of every event of one type. */
+/** Everything about one type of event. */
 export interface EventFacts<Body extends EventBody> {
-  /** The number that stands for the type in a record. Numbers are never reused. */
+  /** Number of the type in a record; never reused. */
   readonly code: number;
   /**
-   * Takes the fields of the type in the order of src/log/README.md. Every event is written out as one
-   * object: to make it of the envelope and the rest takes ten times as long, a third of a microsecond,
-   * and a replay makes millions.
+   * Reads the type's fields in the order of src/log/README.md. Builds every event as one object
+   * literal: merging envelope and fields takes ten times as long, a third of a microsecond each.
    */
   readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
-  /** Returns the values that a record holds for these fields, in the same order. */
+  /** Returns the type's fields in the same order, as in a record. */
   readonly write: (event: Body) => unknown[];
-  /** Images it is about: also those that a reference pointed at before, and parents. May name one twice. */
+  /** Images it is about, including former targets and parents; may repeat. */
   readonly images: (event: Body) => readonly (ImageId | undefined)[];
-  /** Chains it is about: also those that a layer stands on. */
+  /** Chains it is about, including the layer's parent. */
   readonly chains: (event: Body) => readonly (ChainId | undefined)[];
-  /** The content that it names, and that became durable with it or was there before. */
+  /** Content it names, which became durable with it or before. */
   readonly content: (event: Body) => Digest | undefined;
 }
 
@@ -224,7 +216,7 @@ const NONE: readonly never[] = [];
 const none = (): readonly never[] => NONE;
 const nothing = (): undefined => undefined;
 
-/** The facts of each type of event. */
+/** Facts of each type of event. */
 export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<EventBody, { readonly type: Type }>> } = {
   ImageCreated: {
     code: 1,
@@ -476,24 +468,23 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       size: fields.integer('size'),
     }),
     write: ({ digest, size }) => [packDigest(digest), size],
-    // Of whatever kind the content was: a digest is looked up among images first.
+    // Any content may be an image: digests are looked up among images first.
     images: ({ digest }) => [digest as ImageId],
     chains: none,
     content: nothing,
   },
 };
 
-/** Every type of event there is, in the order of their numbers. */
+/** Every type of event, by number. */
 export const eventTypes = (Object.keys(eventFacts) as EventType[]).sort(
   (a, b) => eventFacts[a].code - eventFacts[b].code,
 );
 
-/** Returns the facts of the type of `event`. */
+/** Returns the facts of an event's type. */
 export function factsOf(event: EventBody): EventFacts<EventBody> {
   return eventFacts[event.type] as EventFacts<EventBody>;
 }
 
-/** Returns `images` with those of the platforms behind them. */
 function withPlatforms(
   images: (ImageId | undefined)[],
   platforms: readonly PlatformImage[] = NONE,
@@ -525,14 +516,14 @@ function packLayerFacts({ chainId, diffId, parent, size, diffSize, blob }: Layer
   return [packDigest(chainId), packDigest(diffId), packOptionalDigest(parent), size, diffSize, packDescriptor(blob)];
 }
 
-/** What an event is about: an image, a reference (canonical), a chain of layers, or the actor who did it. */
+/** What an event is about: an image, a (canonical) reference, a chain of layers, or its actor. */
 export type Subject =
   | { readonly image: ImageId }
   | { readonly reference: string }
   | { readonly chainId: ChainId }
   | { readonly actor: string };
 
-/** The subjects of one event, by kind; none twice. */
+/** Subjects of an event, by kind, without duplicates. */
 interface EventSubjects {
   readonly images: readonly ImageId[];
   readonly references: readonly string[];
@@ -540,7 +531,7 @@ interface EventSubjects {
   readonly actor: string;
 }
 
-/** Returns what `event` is about, as the facts of its type say. */
+/** Returns the subjects of `event`, from the facts of its type. */
 export function subjectsOf(event: StoredEvent): EventSubjects {
   const { images, chains } = factsOf(event);
   return {

@@ -1,7 +1,7 @@
 import { boolCodec, type Codec, omitEmptyField, pointerCodec, stringCodec, structCodec } from './go-json/codecs.js';
 import { readClock, sameInstant, type Timestamp, timestampCodec, timestampFromMs } from './timestamp.js';
 
-/** One step of how an image was built (OCI image spec, config.md, `history`). */
+/** A build step of an image (OCI image spec, config.md, `history`). */
 export interface History {
   readonly created?: Timestamp | undefined;
   readonly createdBy: string;
@@ -11,7 +11,7 @@ export interface History {
   readonly emptyLayer: boolean;
 }
 
-/** Go's `image.History`, fields in the order in which Docker writes them. */
+/** Go's `image.History`, fields in Docker's order. */
 export const historyCodec: Codec<History> = structCodec<History>({
   created: omitEmptyField('created', pointerCodec(timestampCodec)),
   createdBy: omitEmptyField('created_by', stringCodec),
@@ -20,7 +20,7 @@ export const historyCodec: Codec<History> = structCodec<History>({
   emptyLayer: omitEmptyField('empty_layer', boolCodec),
 });
 
-/** Returns a history entry created now, in UTC; `now` gives milliseconds since the epoch. */
+/** Returns a history entry created now, in UTC; `now` returns milliseconds since the epoch. */
 export function newHistory(
   author: string,
   comment: string,
@@ -31,7 +31,7 @@ export function newHistory(
   return { created: timestampFromMs(readClock(now)), createdBy, author, comment, emptyLayer: isEmptyLayer };
 }
 
-/** Whether two entries say the same; `created` is compared as a moment, not as text. */
+/** Whether two entries are equal; compares `created` as an instant, not as text. */
 export function sameHistory(a: History, b: History): boolean {
   return (
     a.createdBy === b.createdBy &&

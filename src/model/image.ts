@@ -23,41 +23,40 @@ import { JsonError, type JsonLimits } from './go-json/parse.js';
 import { hostArchitecture, hostOs, type Platform } from './platform.js';
 import { fixedRootFS, type RootFS, TypeLayers } from './rootfs.js';
 
-/** What a store knows of an image beside its config; never part of the config's bytes. */
+/** What a store knows of an image beyond its config. */
 export interface Details {
-  /** Canonical references that point at the image. */
+  /** Canonical references to the image. */
   readonly references: readonly string[];
   /** Bytes of all layers. */
   readonly size: Int64;
   readonly metadata: Readonly<Record<string, string>>;
-  /** What keeps the layers. */
+  /** Storage driver of the layers. */
   readonly driver: string;
   readonly lastUpdated?: Timestamp | undefined;
 }
 
-/** The fields of a config that Docker had before images were content-addressed: image.V1Image in the Go package. */
+/** Config fields from before Docker's content-addressed images: Go's image.V1Image. */
 export interface V1Image {
-  /** As the config says; it does not name the image. */
+  /** From the config; not the image's id. */
   readonly id: string;
-  /** As the config says. */
+  /** From the config. */
   readonly parent: string;
   readonly comment: string;
   readonly created?: Timestamp | undefined;
-  /** Id of the container that the image was committed from. */
+  /** Container that the image was committed from. */
   readonly container: string;
   readonly containerConfig: ContainerConfig;
   readonly dockerVersion: string;
   readonly author: string;
-  /** What containers of the image start with. */
+  /** Default settings of containers. */
   readonly config?: ContainerConfig | undefined;
   readonly architecture: string;
   readonly variant: string;
   readonly os: string;
-  /** Bytes, as the config says. */
+  /** Bytes, from the config. */
   readonly size: Int64;
 }
 
-/** The fields of Go's `image.V1Image` in JSON. */
 const v1ImageFields: StructFields<V1Image> = {
   id: omitEmptyField('id', stringCodec),
   parent: omitEmptyField('parent', stringCodec),
@@ -74,7 +73,7 @@ const v1ImageFields: StructFields<V1Image> = {
   size: omitEmptyField('Size', int64Codec),
 };
 
-/** What Docker hashes for a v1 id: the v1 fields, the layer, and the parent's v1 id. */
+/** Docker's input of a v1 id: v1 fields, layer, and the parent's v1 id. */
 interface V1IdInput extends V1Image {
   readonly layerId: ChainId | '';
 }
@@ -86,22 +85,21 @@ const v1IdInputCodec = structCodec<V1IdInput>(
 const encoder = new TextEncoder();
 
 /**
- * Returns the id that Docker's v1 format gives to an image with this layer: the digest of the v1 fields without their
- * id, the chain id, and the parent's v1 id, as the Go package's v1.CreateID. `layerId` is empty for an image without
- * layers, `parent` for an image without one.
+ * Returns the Docker v1 id of an image with this layer: the digest of the v1 fields without id, the
+ * chain id, and the parent's v1 id, like Go's v1.CreateID. `layerId` is empty without layers,
+ * `parent` without a parent.
  */
 export function createV1Id(v1Image: V1Image, layerId: ChainId | '', parent: Digest | '' = ''): Digest {
   const input = { ...v1Image, id: '', layerId, parent: parent === '' ? v1Image.parent : parent };
   return digestOf(encoder.encode(v1IdInputCodec.encode(input)));
 }
 
-/** The `rootfs` of a config. */
 interface RootFSConfig {
   readonly type: string;
   readonly diffIds: readonly (DiffId | '')[] | null;
 }
 
-/** What a config holds (OCI image spec, config.md, and Docker's additions), as decoded: nothing is checked yet. */
+/** A decoded, unchecked config (OCI image spec, config.md, and Docker's additions). */
 interface ImageConfig extends V1Image {
   readonly rootfs?: RootFSConfig | undefined;
   readonly history: readonly History[] | null;
@@ -114,7 +112,6 @@ const rootfsCodec: Codec<RootFSConfig> = structCodec<RootFSConfig>({
   diffIds: omitEmptyField('diff_ids', sliceCodec(textCodec<DiffId>())),
 });
 
-/** Go's `image.Image`. */
 const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
   sortedFields<ImageConfig>({
     ...v1ImageFields,
@@ -125,22 +122,22 @@ const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
   }),
 );
 
-/** A config that was taken in may be longer than one that would be taken in now. */
+/** Stored configs may exceed current limits. */
 const STORED: JsonLimits = { maxNumberLength: MAX_CONFIG_BYTES };
 const INCOMING: JsonLimits = { maxValues: MAX_CONFIG_VALUES };
 
 /**
- * Returns what the config `bytes` hold.
- * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing
+ * Decodes a config.
+ * @throws {StoreError} CONFIG_INVALID for no JSON object, a field of the wrong type, or no `rootfs`
  */
 function decodeImageConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
   return withRootFS(readImageConfig(bytes, STORED));
 }
 
 /**
- * Returns what the config `bytes` hold, in no more time than MAX_CONFIG_VALUES values take.
- * @throws {StoreError} CONFIG_INVALID as `decodeImageConfig`, and when they hold more values than MAX_CONFIG_VALUES, more
- *   build steps than MAX_HISTORY_ENTRIES, or a number longer than MAX_JSON_NUMBER_LENGTH
+ * Decodes a config in time bounded by MAX_CONFIG_VALUES.
+ * @throws {StoreError} CONFIG_INVALID as `decodeImageConfig`, and for more than MAX_CONFIG_VALUES
+ *   values, MAX_HISTORY_ENTRIES build steps, or MAX_JSON_NUMBER_LENGTH characters of a number
  */
 function decodeIncomingConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
   const config = withRootFS(readImageConfig(bytes, INCOMING));
@@ -171,37 +168,40 @@ function invalid(problem: string, cause?: JsonError): StoreError {
   return new StoreError('CONFIG_INVALID', `the image config cannot be read: ${problem}`, { cause, data });
 }
 
-/** An image: what its config says, and its id. It never changes; text that the config does not give is empty. */
+/** An immutable image: its config and id. Text that the config lacks is empty. */
 export interface Image {
-  /** The image it was built from. In an image that a store gives, the store's answer; before that, what the config claims, unchecked. */
+  /** Image it was built from: the store's answer, or, before that, the config's unchecked claim. */
   readonly parent: ImageId | '';
   readonly comment: string;
   readonly created?: Timestamp | undefined;
-  /** Id of the container that the image was committed from. */
+  /** Container that the image was committed from. */
   readonly container: string;
   /** Settings of that container. */
   readonly containerConfig: ContainerConfig;
   readonly dockerVersion: string;
   readonly author: string;
-  /** What containers of the image start with. */
+  /** Default settings of containers. */
   readonly config?: ContainerConfig | undefined;
   readonly architecture: string;
   readonly variant: string;
   readonly os: string;
-  /** Bytes, as the config says; the store's own measure is in `details`. */
+  /** Bytes, from the config; `details` has the store's measure. */
   readonly size: Int64;
   /** Refuses `append`: clone it first. */
   readonly rootFS: RootFS;
-  /** From the first step to the last. */
+  /** First step first. */
   readonly history: readonly History[];
   readonly osVersion: string;
   readonly osFeatures: readonly string[];
-  /** What a store adds. */
+  /** Added by a store. */
   readonly details?: Details | undefined;
 
-  /** Returns the config as Docker marshals it, to the byte: known fields only, sorted, compact. Computed once; do not change it. */
+  /**
+   * Returns the config exactly as Docker marshals it: known fields only, sorted, compact. Computed
+   * once; do not modify it.
+   */
   marshalJSON(): Uint8Array;
-  /** Returns the bytes the image was read from, the same at each call; for an image that was not read from any, `marshalJSON()`. */
+  /** Returns the bytes the image was read from, always the same; if none, `marshalJSON()`. */
   rawJSON(): Uint8Array;
   /** Returns the id the image was given, else the digest of `rawJSON()`. */
   id(): ImageId;
@@ -209,19 +209,18 @@ export interface Image {
   imageID(): string;
   /** Returns `config`. */
   runConfig(): ContainerConfig | undefined;
-  /** Returns the architecture; `host`, by default this machine's, when the config gives none. */
+  /** Returns the architecture; if the config has none, `host` (default this machine's). */
   baseImgArch(host?: string): string;
-  /** Returns the variant, empty when the config gives none. */
+  /** Returns the variant, or the empty string. */
   baseImgVariant(): string;
-  /** Returns the operating system; `host`, by default this machine's, when the config gives none. */
+  /** Returns the operating system; if the config has none, `host` (default this machine's). */
   operatingSystem(host?: string): string;
-  /** Returns the platform as the config says, without the host's. */
+  /** Returns the config's platform, without the host's defaults. */
   platform(): Platform;
-  /** Returns the fields that Docker had before images were content-addressed. */
+  /** Returns the fields from before content-addressed images. */
   v1Image(): V1Image;
 }
 
-/** What an image is made of. */
 interface Parts {
   readonly config: ImageConfig;
   readonly rootFS: RootFS;
@@ -319,27 +318,27 @@ class ConfiguredImage implements Image {
 
   v1Image(): V1Image {
     const { rootfs, history, osVersion, osFeatures, ...v1Image } = this.#parts.config;
-    // The image's own `parent` hides the one of the Go type, which a config cannot set.
+    // `parent` of the image shadows the one in Go's type, which a config cannot set.
     return { ...v1Image, parent: '' };
   }
 
-  /** The same image with another parent. What was decoded is shared. */
+  /** Returns the image with another parent; shares decoded fields. */
   withParent(parent: ImageId | ''): Image {
     return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent } });
   }
 
-  /** The same image called `id`, in its config too. */
+  /** Returns the image under another id, also in its config. */
   renamed(id: ImageId): Image {
     return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, id });
   }
 }
 
 /**
- * Returns the image whose config is `bytes`, which are kept and must not be changed. Answers as the Go package's
- * NewFromJSON: unknown fields are passed over and diff ids are not checked. The caller bounds the size.
- * @throws {StoreError} CONFIG_INVALID when they are no JSON object, a field has the wrong type, or `rootfs` is missing; when
- *   they hold more values than MAX_CONFIG_VALUES, more build steps than MAX_HISTORY_ENTRIES, or a number longer than
- *   MAX_JSON_NUMBER_LENGTH
+ * Returns the image of the config `bytes`, which are kept and must not change. Like Go's
+ * NewFromJSON: ignores unknown fields and does not check diff ids. Callers must bound the size.
+ * @throws {StoreError} CONFIG_INVALID when it is not a JSON object, a field has the wrong type,
+ *   `rootfs` is missing, or it has more than MAX_CONFIG_VALUES values, MAX_HISTORY_ENTRIES build
+ *   steps, or MAX_JSON_NUMBER_LENGTH characters of a number
  */
 export function newFromJSON(bytes: Uint8Array): Image {
   const config = decodeIncomingConfig(bytes);
@@ -347,33 +346,32 @@ export function newFromJSON(bytes: Uint8Array): Image {
 }
 
 /**
- * Returns the image whose config is `bytes`, under another id and with a parent, or none, in place of what the config claims.
- * @throws {StoreError} CONFIG_INVALID as `newFromJSON` does
+ * Returns the image of the config `bytes`, with this id and parent (or none).
+ * @throws {StoreError} CONFIG_INVALID as `newFromJSON`
  */
 export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {
   const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id });
 }
 
-/** Returns `image` with another parent, or none; what was decoded of its config is shared. */
+/** Returns `image` with another parent, or none; shares decoded fields. */
 export function withParent(image: Image, parent: ImageId | undefined): Image {
   if (image instanceof ConfiguredImage) return image.withParent(parent ?? '');
   return identifiedImage(image.rawJSON(), image.id(), parent);
 }
 
-/** Returns an image without a config that is called `id`. */
+/** Returns an image with the id `id` and no config. */
 export function newImage(id: ImageId): Image {
   const config = imageConfigCodec.zero();
   return new ConfiguredImage({ config, rootFS: rootFSOf(config), id });
 }
 
-/** Returns an image that has the fields `config`, and the rest as Go's zero values. */
 function imageFromConfig(config: Partial<ImageConfig>): Image {
   const whole = { ...imageConfigCodec.zero(), ...config };
   return new ConfiguredImage({ config: whole, rootFS: rootFSOf(whole) });
 }
 
-/** Returns a copy of `image` called `id`: its config's `id` says so too, so that it marshals to other bytes. */
+/** Returns a copy of `image` with another id, also in its config: it marshals differently. */
 export function clone(image: Image, id: ImageId): Image {
   if (image instanceof ConfiguredImage) return image.renamed(id);
   return clone(identifiedImage(image.rawJSON(), image.id(), image.parent || undefined), id);
@@ -383,38 +381,38 @@ function rootFSOf({ rootfs }: ImageConfig): RootFS {
   return fixedRootFS(rootfs?.type ?? TypeLayers, (rootfs?.diffIds ?? []) as readonly DiffId[]);
 }
 
-/** What a commit adds to an image. Settings that are not given are Go's zero values. */
+/** What a commit adds to an image. Absent settings are Go's zero values. */
 export interface ChildConfig {
-  /** Id of the container that is committed. */
+  /** Container that is committed. */
   readonly containerId?: string | undefined;
   readonly author?: string | undefined;
   readonly comment?: string | undefined;
   /** The new layer; the empty layer (`EMPTY_LAYER_DIFF_ID`) adds none. */
   readonly diffId: DiffId;
-  /** Settings of the container; its `cmd` becomes the history entry's `createdBy`. */
+  /** Settings of the container; `cmd` becomes the history entry's `createdBy`. */
   readonly containerConfig?: Partial<ContainerConfig> | undefined;
-  /** What containers of the new image start with. */
+  /** Default settings of the new image's containers. */
   readonly config?: Partial<ContainerConfig> | undefined;
 }
 
-/** Where a child image takes what it is not told. */
+/** Defaults for a child image. */
 export interface ChildImageOptions {
   /** Milliseconds since the epoch, for `created`; default `Date.now`. */
   readonly now?: (() => number) | undefined;
-  /** Architecture when the parent has none; default this machine's. */
+  /** Architecture if the parent has none; default this machine's. */
   readonly hostArchitecture?: string | undefined;
 }
 
 /** Digest of a tar without entries: the layer of a step that changed no file. */
 export const EMPTY_LAYER_DIFF_ID = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' as DiffId;
 
-/** Stands in `docker_version` for the version of Docker that would have made the image. */
+/** Value of `docker_version`, in place of a Docker version. */
 const DOCKER_VERSION = 'library-import';
 
 /**
- * Returns the image that a commit on top of `image` gives, for the operating system `os`: one
- * more layer unless it is the empty one, one more history entry, created now. As the Go package's NewChildImage it
- * keeps no comment of its own and does not say its parent.
+ * Returns the image of a commit on top of `image`, for the operating system `os`: one more layer
+ * unless empty, and one more history entry, created now. Like Go's NewChildImage, it drops the
+ * comment and does not name its parent.
  */
 export function newChildImage(image: Image, child: ChildConfig, os: string, options: ChildImageOptions = {}): Image {
   const isEmptyLayer = child.diffId === EMPTY_LAYER_DIFF_ID;
@@ -440,7 +438,7 @@ export function newChildImage(image: Image, child: ChildConfig, os: string, opti
 }
 
 /**
- * Returns when the history of `image` can be that of its layers: at most one entry that added a layer for each diff id.
+ * Checks that the history fits the layers: at most one layer entry per diff id.
  * @throws {StoreError} HISTORY_INVALID when there are more
  */
 export function checkHistory(image: Pick<Image, 'history' | 'rootFS'>): void {
@@ -452,9 +450,9 @@ export function checkHistory(image: Pick<Image, 'history' | 'rootFS'>): void {
 }
 
 /**
- * Whether `child` can have been built from `parent`: the parent's history is the beginning of the child's, which
- * goes on, and so are its diff ids, which need not; or neither has a history.
- * Docker's loader wants exactly one more history entry; archives that it wrote itself have more.
+ * Whether `child` may be built from `parent`: its history extends the parent's, and its diff ids
+ * extend or equal the parent's; or neither has a history. Docker's loader requires exactly one more
+ * history entry; archives it wrote itself have more.
  */
 export function isValidParent(
   child: Pick<Image, 'history' | 'rootFS'>,
@@ -471,8 +469,8 @@ export function isValidParent(
 }
 
 /**
- * Returns when `os` is `expected`, by default this machine's, in whatever case.
- * @throws {StoreError} OS_UNSUPPORTED when it is another
+ * Checks that `os` is `expected` (default this machine's), ignoring case.
+ * @throws {StoreError} OS_UNSUPPORTED otherwise
  */
 export function checkOS(os: string, expected: string = hostOs()): void {
   if (os.toLowerCase() === expected.toLowerCase()) return;

@@ -1,23 +1,22 @@
 import { StoreError } from '../errors.js';
 
-/** The two facts about the host that Node's `process` tells. */
 interface HostProcess {
   readonly platform?: unknown;
   readonly arch?: unknown;
 }
 
-// Node's names that are not Go's; the others are the same.
+// Node's names that differ from Go's.
 const GOOS: Readonly<Record<string, string>> = { win32: 'windows', sunos: 'solaris', cygwin: 'windows' };
-// Node runs on ppc64 only as little-endian; `mipsel` is Go's `mipsle`.
+// Node's ppc64 is always little-endian; `mipsel` is Go's `mipsle`.
 const GOARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le', mipsel: 'mipsle' };
 
-/** Returns the operating system this runs on, as Go's GOOS names it; `linux` where it cannot be known, as in a browser. */
+/** Returns this host's GOOS; `linux` if unknown, as in a browser. */
 export function hostOs(): string {
   const name = hostProcess().platform;
   return typeof name === 'string' && name !== '' ? (GOOS[name] ?? name) : 'linux';
 }
 
-/** Returns the architecture this runs on, as Go's GOARCH names it; `amd64` where it cannot be known, as in a browser. */
+/** Returns this host's GOARCH; `amd64` if unknown, as in a browser. */
 export function hostArchitecture(): string {
   const name = hostProcess().arch;
   return typeof name === 'string' && name !== '' ? (GOARCH[name] ?? name) : 'amd64';
@@ -27,11 +26,11 @@ function hostProcess(): HostProcess {
   return (globalThis as { readonly process?: HostProcess }).process ?? {};
 }
 
-/** What an image runs on (OCI image spec, image-index.md, `platform`), in the words of Go's GOOS and GOARCH. */
+/** Platform of an image (OCI image spec, image-index.md, `platform`), in GOOS and GOARCH. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
-  /** Of the CPU, such as `v7`. */
+  /** CPU variant, such as `v7`. */
   readonly variant?: string | undefined;
   readonly osVersion?: string | undefined;
   readonly osFeatures?: readonly string[] | undefined;
@@ -51,10 +50,10 @@ const ARCHITECTURES: ReadonlySet<string> = new Set(
 );
 
 /**
- * Returns the platform that `text` names: `os/arch/variant`, `os/arch`, or an operating system or an
- * architecture alone, which the host's completes. Other spellings (`x86_64`, `aarch64`, `armhf`, `macos`) become Go's,
- * and a variant that is the usual one is left out, except where it was given for arm64, as in containerd's platforms.Parse.
- * @throws {StoreError} PLATFORM_INVALID when it names none
+ * Parses `os/arch/variant`, `os/arch`, or an operating system or architecture alone, completed from
+ * the host. Normalizes spellings (`x86_64`, `aarch64`, `armhf`, `macos`) to Go's and drops a
+ * default variant, except an explicit one for arm64, like containerd's platforms.Parse.
+ * @throws {StoreError} PLATFORM_INVALID when malformed
  */
 export function parsePlatform(text: string): Platform {
   const parts = text.split('/');
@@ -89,17 +88,16 @@ function invalid(text: string, found: string): StoreError {
   return new StoreError('PLATFORM_INVALID', message, { data: { platform: shown } });
 }
 
-/** Returns `os/architecture`, and `/variant` when there is one; `unknown` for a part that is empty. */
+/** Returns `os/architecture`, with `/variant` if any; `unknown` for empty parts. */
 export function formatPlatform(platform: Platform): string {
   const parts = [platform.os || 'unknown', platform.architecture || 'unknown'];
   return (platform.variant ? [...parts, platform.variant] : parts).join('/');
 }
 
 /**
- * Whether an image for `found` is what was asked for with `wanted`. Spellings do not count, and neither does a variant that
- * is the usual one: `arm64` and `arm64/v8` are the same, and so are `arm` and `arm/v7`. What `wanted` says nothing of
- * (version and features of the operating system) may be anything; a version matches its later parts too, `10.0.17763` also
- * `10.0.17763.1`.
+ * Whether an image for `found` satisfies `wanted`. Ignores spelling and default variants: `arm64`
+ * equals `arm64/v8`, `arm` equals `arm/v7`. Fields absent from `wanted` (OS version and features)
+ * match anything; a version also matches longer ones: `10.0.17763` matches `10.0.17763.1`.
  */
 export function platformMatches(wanted: Platform, found: Platform): boolean {
   const left = normalizePlatform(wanted);
@@ -118,8 +116,8 @@ function versionMatches(wanted: string | undefined, found: string | undefined): 
 }
 
 /**
- * Returns `platform` in Go's spelling and without a variant that is the usual one, except `v7` for arm; empty fields are left
- * out, but `os` and `architecture` stay even when they are empty.
+ * Normalizes to Go's spelling without default variants, except `v7` for arm; drops empty fields
+ * other than `os` and `architecture`.
  */
 function normalizePlatform(platform: Platform): Platform {
   const [architecture, variant] = normalizeArchitecture(

@@ -4,26 +4,26 @@ import type { Descriptor } from './events.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Returns the text whose UTF-8 `bytes` are, all of them; undefined when they are no UTF-8. */
+/** Decodes UTF-8 completely; undefined when it is invalid. */
 export function decodeStrictUtf8(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {
-    // Only what is no UTF-8 is thrown for.
+    // Only invalid UTF-8 throws.
     return undefined;
   }
 }
 
-/** Digests that are remembered: about half a MiB. A power of two. */
+/** Cached digests: about half a MiB. A power of two. */
 const DIGEST_SLOTS = 4_096;
 
 const hashes = new Uint8Array(DIGEST_SLOTS * HASH_BYTES);
 const digests: (Digest | undefined)[] = new Array<undefined>(DIGEST_SLOTS).fill(undefined);
 
 /**
- * Returns the digest that names the 32 bytes of `bytes` from `start` on, which must be there: the same string as the last time when it
- * was met lately. Events name what events before them named, and a string that a Map has seen is found in it at a
- * third of the cost of a new one: it was made, hashed and compared before.
+ * Interns the digest of the 32 bytes from `start` on, which must exist. Events name what earlier
+ * events named, and a Map finds a string it has seen at a third of the cost of a new one, which
+ * must be made, hashed and compared.
  */
 function internedDigest(bytes: Uint8Array, start: number): Digest {
   const slot = ((bytes[start] as number) | ((bytes[start + 1] as number) << 8)) & (DIGEST_SLOTS - 1);
@@ -40,16 +40,16 @@ function isHashAt(place: number, bytes: Uint8Array, start: number): boolean {
   return true;
 }
 
-/** Texts that are remembered. A power of two. */
+/** Cached texts. A power of two. */
 const TEXT_SLOTS = 1_024;
-/** Length of the texts that are remembered: names of systems, actors, media types, most references. */
+/** Maximum cached text: names of systems, actors, media types, most references. */
 const MAX_LENGTH = 64;
 
 const texts: string[] = new Array<string>(TEXT_SLOTS).fill('');
 
 /**
- * Returns the text whose UTF-8 stands in `bytes` from `start` to before `end`, which must be there; undefined when it is none. A short
- * one that was met lately is the same string as the last time: comparing it costs a third of making another.
+ * Interns the UTF-8 text in `bytes` from `start` to before `end`, which must exist; undefined if
+ * invalid. For short recent texts, comparing costs a third of making a new string.
  */
 function internedText(bytes: Uint8Array, start: number, end: number): string | undefined {
   if (end - start > MAX_LENGTH) return decodeStrictUtf8(bytes.subarray(start, end));
@@ -63,7 +63,7 @@ function internedText(bytes: Uint8Array, start: number, end: number): string | u
   return text;
 }
 
-/** Whether the bytes are those of `text`, each a letter by itself: one that is none of ASCII is never found, and is decoded again. */
+/** Whether the bytes are ASCII `text`; any other text never matches, and is decoded again. */
 function isTextAt(text: string, bytes: Uint8Array, start: number, end: number): boolean {
   if (text.length !== end - start) return false;
   for (let at = start; at < end; at++) {
@@ -73,22 +73,22 @@ function isTextAt(text: string, bytes: Uint8Array, start: number, end: number): 
   return true;
 }
 
-/** Returns a digest as a record holds it: its 32 bytes. */
+/** Encodes a digest in a record: 32 bytes. */
 export function packDigest(digest: Digest): Uint8Array {
   return hashFromDigest(digest);
 }
 
-/** Returns an optional digest as a record holds it: its 32 bytes or nil. */
+/** Encodes an optional digest in a record: 32 bytes or nil. */
 export function packOptionalDigest(digest: Digest | undefined): Uint8Array | null {
   return digest === undefined ? null : packDigest(digest);
 }
 
-/** Returns a descriptor as a record holds it: digest, size, media type. */
+/** Encodes a descriptor in a record: digest, size, media type. */
 export function packDescriptor(descriptor: Descriptor): unknown[] {
   return [packDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
 }
 
-/** First bytes of MessagePack values, as far as a record has them (github.com/msgpack/msgpack, spec.md). */
+/** First bytes of the MessagePack types in records (github.com/msgpack/msgpack, spec.md). */
 const NIL = 0xc0;
 const BIN_8 = 0xc4;
 const BIN_32 = 0xc6;
@@ -99,27 +99,26 @@ const STR_8 = 0xd9;
 const STR_32 = 0xdb;
 const ARRAY_16 = 0xdc;
 const ARRAY_32 = 0xdd;
-/** The greatest number that is written as an integer. */
 const MAX_UINT_32 = 0xffff_ffff;
 
 const float = new DataView(new ArrayBuffer(8));
 
 /**
- * Takes the values of a MessagePack array from its bytes, one after another, each as the type it must have. Every method throws
- * LOG_CORRUPT that names the field when the value is another or is cut short. It reads the types that a record is made of, and nothing else:
- * that takes a third of the time of unpacking any value and looking at what came.
+ * Reads a MessagePack array value by value, as the expected types. Methods throw LOG_CORRUPT,
+ * naming the field, for another type or truncated input. Supporting only the types in records takes
+ * a third of the time of unpacking and checking arbitrary values.
  */
 export class FieldReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
   #at: number;
-  /** Values that the array at hand says that it has, and how many of them were taken. */
+  /** Declared values of the current array, and those read. */
   #length: number;
   #taken = 0;
 
   /**
-   * Reads the array that begins at `start`; `what` names the whole in errors.
-   * @throws {StoreError} LOG_CORRUPT when no array begins there
+   * Opens the array at `start`; `what` names the whole in errors.
+   * @throws {StoreError} LOG_CORRUPT when there is no array
    */
   constructor(bytes: Uint8Array, start = 0, what = 'a record') {
     this.#bytes = bytes;
@@ -129,7 +128,7 @@ export class FieldReader {
     if (this.#length < 0) throw new StoreError('LOG_CORRUPT', `${what} is not a MessagePack array`);
   }
 
-  /** A whole number from 0 to 2^53 - 1. */
+  /** Reads an integer, 0 to 2^53 - 1. */
   integer(field: string): number {
     this.#taken++;
     const tag = this.#bytes[this.#at++] as number;
@@ -161,7 +160,7 @@ export class FieldReader {
     return this.#absent() ? undefined : this.text(field);
   }
 
-  /** Binary; it stands in the bytes that were given. */
+  /** Reads binary, as a view. */
   bytes(field: string): Uint8Array {
     this.#taken++;
     const tag = this.#bytes[this.#at++] as number;
@@ -171,7 +170,6 @@ export class FieldReader {
     return this.#bytes.subarray(start, this.#at);
   }
 
-  /** A digest, branded as the caller's field has it. */
   digest<Id extends Digest>(field: string): Id {
     const [bytes, at] = [this.#bytes, this.#at];
     const end = at + 2 + HASH_BYTES;
@@ -187,7 +185,7 @@ export class FieldReader {
     return this.#absent() ? undefined : this.digest<Id>(field);
   }
 
-  /** The items of an array, each an array that `readItem` reads to its end. */
+  /** Reads an array of arrays, each by `readItem`. */
   list<Item>(field: string, readItem: (item: FieldReader) => Item): Item[] {
     return this.#inArray(field, (length) => {
       const items: Item[] = [];
@@ -208,7 +206,7 @@ export class FieldReader {
     return this.#absent() ? undefined : this.descriptor(field);
   }
 
-  /** Refuses values that nothing read, and bytes behind the last. */
+  /** Rejects unread values and trailing bytes. */
   end(): void {
     this.#endOfArray();
     const rest = this.#bytes.length - this.#at;
@@ -226,7 +224,7 @@ export class FieldReader {
     return true;
   }
 
-  /** Reads an array within the one at hand to its end. */
+  /** Reads a nested array to its end. */
   #inArray<Value>(field: string, read: (length: number) => Value): Value {
     const [length, taken] = [this.#length, this.#taken];
     this.#length = this.#arrayLength();
@@ -243,14 +241,14 @@ export class FieldReader {
     if (this.#taken !== this.#length) throw this.fault('length', `is ${this.#length}, expected ${this.#taken}`);
   }
 
-  /** Passes the head of an array and returns how many values it has; -1 when there is none. */
+  /** Reads an array header, and returns its length; -1 if there is none. */
   #arrayLength(): number {
     const tag = this.#bytes[this.#at++] as number;
     if (tag >= 0x90 && tag <= 0x9f) return tag & 0x0f;
     return tag === ARRAY_16 || tag === ARRAY_32 ? this.#uint(tag === ARRAY_16 ? 2 : 4) : -1;
   }
 
-  /** Passes so many bytes and returns where they begin. */
+  /** Skips `length` bytes, and returns their offset. */
   #pass(length: number, field: string): number {
     const start = this.#at;
     this.#at += length;
@@ -258,7 +256,7 @@ export class FieldReader {
     throw this.fault(field, 'is cut short');
   }
 
-  /** A number of so many bytes, the high one first; -1 when they are not all there. */
+  /** Reads a big-endian number of `size` bytes; -1 if truncated. */
   #uint(size: number): number {
     let value = 0;
     for (const end = this.#at + size; this.#at < end; this.#at++)
@@ -266,7 +264,7 @@ export class FieldReader {
     return value >= 0 ? value : -1;
   }
 
-  /** The number that eight bytes stand for; NaN when they are not all there. */
+  /** Reads an eight-byte number; NaN if truncated. */
   #float(): number {
     const start = this.#at;
     this.#at += 8;
@@ -276,7 +274,7 @@ export class FieldReader {
   }
 }
 
-/** Returns the descriptor whose values stand in the array at hand. @throws {StoreError} LOG_CORRUPT */
+/** Reads a descriptor from the current array. @throws {StoreError} LOG_CORRUPT */
 export function readDescriptor(fields: FieldReader): Descriptor {
   return { digest: fields.digest('digest'), size: fields.integer('size'), mediaType: fields.text('mediaType') };
 }

@@ -3,9 +3,9 @@ import { MAX_REFERENCE_LENGTH, MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from 
 
 /** A normalized image name (distribution/reference): `docker.io`, `library/tiny`, `1`. */
 export interface Reference {
-  /** Host, and port when it has one. */
+  /** Host, with the port if any. */
   readonly domain: string;
-  /** Repository path in that domain. */
+  /** Repository path on that host. */
   readonly path: string;
   readonly tag?: string | undefined;
   /** `algorithm:hex`. */
@@ -25,14 +25,14 @@ const TAG = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,${MAX_TAG_LENGTH - 1}}`;
 const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}';
 const REFERENCE = new RegExp(`^(${DOMAIN})/(${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`);
 const IDENTIFIER = /^[a-f0-9]{64}$/;
-/** Digests that can be checked: what Docker's digest package has. */
+/** Digest algorithms of Docker's digest package, which can be verified. */
 const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
 
 /**
- * Returns the reference that a person means by `text`, by the rules of Docker's ParseNormalizedNamed: without a domain it is on
- * docker.io, and there a single word is below `library/`. Adds no tag.
- * @throws {StoreError} REFERENCE_INVALID when it breaks the grammar, is 64 hex digits, has upper case in its path, a
- * name longer than 255, or a digest that is none
+ * Parses user input like Docker's ParseNormalizedNamed: the default domain is docker.io, where a
+ * single word is below `library/`. Adds no tag.
+ * @throws {StoreError} REFERENCE_INVALID when it breaks the grammar, is 64 hex digits, has upper
+ *   case in its path, a name longer than 255, or a malformed digest
  */
 export function parseReference(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty');
@@ -59,7 +59,7 @@ export function parseReference(text: string): Reference {
   return { domain, path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
 }
 
-/** Splits off the part before the first slash when only a host can look like it. */
+/** Splits off the part before the first slash if it must be a host. */
 function splitDomain(text: string): { domain: string; rest: string } {
   const slash = text.indexOf('/');
   const first = slash < 0 ? '' : text.slice(0, slash);
@@ -70,14 +70,14 @@ function splitDomain(text: string): { domain: string; rest: string } {
   return { domain, rest: domain === DEFAULT_DOMAIN && !rest.includes('/') ? OFFICIAL_PREFIX + rest : rest };
 }
 
-/** Returns `reference` in full: `docker.io/library/tiny:1`. */
+/** Returns the full form: `docker.io/library/tiny:1`. */
 export function formatReference({ domain, path, tag, digest }: Reference): string {
   return `${domain}/${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
 /**
- * Returns the one text that stands for the same name however it was written, as Docker's ParseDockerRef: domain and
- * path in full, and a digest, else a tag, else `:latest`. A tag beside a digest says nothing more and is dropped.
+ * Returns the canonical form, like Docker's ParseDockerRef: full domain and path, and a digest,
+ * else a tag, else `:latest`. A tag next to a digest is redundant and dropped.
  * @throws {StoreError} REFERENCE_INVALID as `parseReference`
  */
 export function canonicalReference(text: string): string {
@@ -86,8 +86,8 @@ export function canonicalReference(text: string): string {
 }
 
 /**
- * Returns the short form of a canonical reference, as people write it: `tiny:1` for `docker.io/library/tiny:1`. A
- * name whose short form would mean another one (`docker.io/a.b/c`) stays as it is.
+ * Returns the short form of a canonical reference: `tiny:1` for `docker.io/library/tiny:1`. Keeps a
+ * name whose short form is ambiguous (`docker.io/a.b/c`).
  * @throws {StoreError} REFERENCE_INVALID when `canonical` is no reference
  */
 export function familiarReference(canonical: string): string {

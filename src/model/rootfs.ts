@@ -3,20 +3,20 @@ import { type ChainId, type DiffId, digestOf, HASH_BYTES } from './digest.js';
 /** The only type of root filesystem: a stack of layers. */
 export const TypeLayers = 'layers';
 
-/** The layers of an image, from the bottom up. */
+/** Layers of an image, bottom first. */
 export interface RootFS {
-  /** `layers`, or what the config says. */
+  /** `layers`, or whatever the config has. */
   readonly type: string;
-  /** As the config says: an id that came out of a config may be any text. */
+  /** From the config, unchecked: may be any text. */
   readonly diffIds: readonly DiffId[];
-  /** Returns the chain id of the whole stack; the empty string when there are no layers. Computed once. */
+  /** Chain id of the whole stack; the empty string without layers. Computed once. */
   chainID(): ChainId | '';
   /**
    * Adds a layer on top.
-   * @throws {TypeError} when this is the root filesystem of an image, which never changes: take a `clone` first
+   * @throws {TypeError} on the root filesystem of an image, which is immutable: `clone` it first
    */
   append(diffId: DiffId): void;
-  /** Returns a copy that can be appended to. */
+  /** Returns a mutable copy. */
   clone(): RootFS;
 }
 
@@ -57,29 +57,29 @@ export function newRootFS(): RootFS {
   return new LayerStack(TypeLayers, [], false);
 }
 
-/** Returns a root filesystem that refuses `append`: what an image has. Keeps `diffIds`, which must not be changed. */
+/** Returns an immutable root filesystem, for an image. Keeps `diffIds`, which must not change. */
 export function fixedRootFS(type: string, diffIds: readonly DiffId[]): RootFS {
   return new LayerStack(type, diffIds, true);
 }
 
 /**
- * Returns the chain id of a stack of layers given from the bottom up: the first diff id, then
- * SHA-256 over `chain id below, space, diff id` (OCI image spec, config.md, Layer ChainID). The empty string for none.
+ * Returns the chain id of layers, bottom first: the first diff id, then SHA-256 over `chain id
+ * below, space, diff id` (OCI image spec, config.md, Layer ChainID). The empty string for none.
  */
 export function createChainId(diffIds: readonly DiffId[]): ChainId | '' {
   let chain: string = '';
-  // Docker goes on looking for a bottom as long as what it has is empty; an unchecked config can hold such ids.
+  // Like Docker, restart while the chain is empty: an unchecked config may have empty ids.
   for (const diffId of diffIds) chain = chain === '' ? diffId : digestOf(chainInput(`${chain} ${diffId}`));
   return chain as ChainId | '';
 }
 
 const encoder = new TextEncoder();
-/** Used for every chain of which both parts are digests, one after another: a new one for each costs as much as its hash. */
+/** Reused for all chains of two digests: allocating one costs as much as its hash. */
 const pairOfDigests = new Uint8Array(2 * 'sha256:'.length + 4 * HASH_BYTES + 1);
 
 function chainInput(pair: string): Uint8Array {
   if (pair.length !== pairOfDigests.length) return encoder.encode(pair);
   const { read } = encoder.encodeInto(pair, pairOfDigests);
-  // What is no digest may have characters of several bytes.
+  // A malformed digest may have multi-byte characters.
   return read === pair.length ? pairOfDigests : encoder.encode(pair);
 }

@@ -8,14 +8,14 @@ import type { RootFS } from './rootfs.js';
 import type { Timestamp } from './timestamp.js';
 
 /**
- * The config of an image in a store: its bytes, and what they say, decoded when somebody asks and then kept. Several images may
- * stand on it, those of all who asked for one id: nothing that it gives can be changed.
+ * An image config in a store, decoded once, on demand. Shared by all images returned for an id:
+ * everything it returns is immutable.
  */
 export class StoredConfig {
   readonly #bytes: Uint8Array;
   #image: Image | undefined;
 
-  /** Keeps `bytes`, which must not be changed. */
+  /** Keeps `bytes`, which must not change. */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
@@ -25,18 +25,18 @@ export class StoredConfig {
     return this.#bytes.length;
   }
 
-  /** Returns the bytes, a copy. */
+  /** Returns a copy. */
   bytes(): Uint8Array {
     return new Uint8Array(this.#bytes);
   }
 
   /**
-   * Returns the image called `id` that the config says, with the parent that the store knows. What it answers with is frozen, but for
-   * the bytes of `marshalJSON`, and of `rawJSON`: those are shared.
-   * @throws {StoreError} CONFIG_INVALID when the bytes were never an image
+   * Returns the image with this id and the parent known to the store. It is frozen, except for the
+   * shared bytes of `marshalJSON` and `rawJSON`.
+   * @throws {StoreError} CONFIG_INVALID when the bytes are no image config
    */
   image(id: ImageId, parent: ImageId | undefined): Image {
-    // Its parent in the past may be another than now.
+    // The parent in the past may differ.
     if (this.#image === undefined) this.#image = frozen(identifiedImage(this.#bytes, id, parent));
     else if (this.#image.parent !== (parent ?? '')) this.#image = Object.freeze(withParent(this.#image, parent));
     return this.#image;
@@ -55,20 +55,20 @@ function freezeWhole(value: unknown): void {
   for (const part of Object.values(value)) freezeWhole(part);
 }
 
-/** What a store knows of an image beside the bytes of its config. */
 interface StoredIdentity {
   readonly id: ImageId;
-  /** Absent when the store knows none, whatever the config claims. */
+  /** As known to the store, whatever the config claims. */
   readonly parent: ImageId | undefined;
-  /** Called when somebody asks for the details, once. */
+  /** Called once, on first access. */
   readonly details: (() => Details) | undefined;
 }
 
 /**
- * Returns the image that a store has under `id`, whose config is `config`. The bytes that it gives are the caller's own.
+ * Returns the image of a store with this id and config. Bytes it returns are owned by the caller.
  *
- * The config is decoded when a field of it is asked for, which takes longer than to read and check it. The store
- * decoded it before it took it in, so that fails only for bytes that were never an image: then with CONFIG_INVALID.
+ * The config is decoded on first access to a field, as that takes longer than reading and checking
+ * it. The store decoded it once before accepting it, so this fails with CONFIG_INVALID only for
+ * bytes that never were an image.
  */
 export function storedImage(config: StoredConfig, identity: StoredIdentity): Image {
   return new StoredImage(config, identity);
@@ -198,7 +198,7 @@ class StoredImage implements Image {
     return this.#image.v1Image();
   }
 
-  /** What a debugger or console shows: the config, and not the empty outside of the object. */
+  /** Shows the config in a debugger or console, not an empty object. */
   [Symbol.for('nodejs.util.inspect.custom')](): unknown {
     return this.#image;
   }

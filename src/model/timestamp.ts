@@ -6,29 +6,25 @@ import { JsonError } from './go-json/parse.js';
 declare const brand: unique symbol;
 
 /**
- * A moment as Go's time.Time writes it in JSON: RFC 3339, up to nine digits of fraction without trailing
- * zeros, the offset as it was given, `Z` for an offset of zero. Equal moments may differ as text: see `sameInstant`.
+ * A time as Go's time.Time marshals it: RFC 3339, up to nine fractional digits without trailing
+ * zeros, the original offset, `Z` for zero. Equal times may differ as text: see `sameInstant`.
  */
 export type Timestamp = string & { readonly [brand]: 'Timestamp' };
 
-/** What a time begins with: a digit for each zero, the rest as it stands. */
+/** Form of a time up to its seconds: 0 stands for any digit. */
 const SECONDS_FORM = '0000-00-00T00:00:00';
-/** Length of a time up to its seconds. */
 const SECONDS_LENGTH = SECONDS_FORM.length;
-/** An offset other than `Z`, after its sign. */
 const OFFSET_FORM = '00:00';
-/** Length of a time up to its nanoseconds. */
 const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
-/** Length of an offset other than `Z`. */
 const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Go's zero time. */
 const ZERO = '0001-01-01T00:00:00Z' as Timestamp;
 
 /**
- * Returns `text` as a timestamp. Accepts RFC 3339 with capital `T` and `Z` and no leap second, as Go since 1.20; digits
- * of the fraction beyond nine are cut.
- * @throws {StoreError} TIME_INVALID when it is none
+ * Parses RFC 3339 with capital `T` and `Z` and no leap second, like Go since 1.20; truncates the
+ * fraction to nine digits.
+ * @throws {StoreError} TIME_INVALID when malformed
  */
 export function parseTimestamp(text: string): Timestamp {
   const timestamp = readTimestamp(text);
@@ -45,7 +41,7 @@ function readTimestamp(text: string): Timestamp | undefined {
   if (!hasForm(text) || !isInRange(text)) return undefined;
   const hasOffset = !text.endsWith('Z');
   const end = text.length - (hasOffset ? OFFSET_LENGTH : 1);
-  // Most are as they have to be: a second, or a fraction of it that does not end in zeros.
+  // Usually canonical already: no fraction, or one without trailing zeros.
   if (!hasOffset && end <= NANOSECONDS_LENGTH && (end === SECONDS_LENGTH || text[end - 1] !== '0'))
     return text as Timestamp;
   const digits = text.slice(SECONDS_LENGTH + 1, Math.min(end, NANOSECONDS_LENGTH)).replace(/0+$/, '');
@@ -54,7 +50,10 @@ function readTimestamp(text: string): Timestamp | undefined {
   return `${text.slice(0, SECONDS_LENGTH)}${digits === '' ? '' : `.${digits}`}${offset}` as Timestamp;
 }
 
-/** Whether `text` has the form of RFC 3339. A config has several times: a regular expression takes four times as long. */
+/**
+ * Whether `text` has the form of RFC 3339; a regular expression takes four times as long, and a
+ * config has several times.
+ */
 function hasForm(text: string): boolean {
   if (!isAt(text, 0, SECONDS_FORM)) return false;
   let at = SECONDS_LENGTH;
@@ -81,7 +80,6 @@ function isDigit(text: string, at: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-/** Whether a text in the form of a time is one. */
 function isInRange(text: string): boolean {
   const offset = text.endsWith('Z') ? undefined : text.length - OFFSET_LENGTH + 1;
   return (
@@ -93,7 +91,6 @@ function isInRange(text: string): boolean {
   );
 }
 
-/** Returns the number that `length` digits from `start` on write. */
 function numberAt(text: string, start: number, length: number): number {
   let number = 0;
   for (let at = start; at < start + length; at++) number = 10 * number + text.charCodeAt(at) - 0x30;
@@ -107,9 +104,9 @@ function dayExists(year: number, month: number, day: number): boolean {
 }
 
 /**
- * Returns what the caller's clock `now` gives, in whole milliseconds since the epoch.
- * @throws {TypeError} when `now` is no function or gives no number; RangeError when what it gives
- *   is NaN or out of range
+ * Returns whole milliseconds since the epoch from the caller's clock `now`.
+ * @throws {TypeError} when `now` is no function or gives no number; RangeError when it is NaN or
+ *   out of range
  */
 export function readClock(now: () => number): number {
   if (typeof now !== 'function') throw new TypeError('now must be a function');
@@ -121,23 +118,23 @@ export function readClock(now: () => number): number {
   throw new RangeError(`now must give milliseconds since the epoch, from 0 to ${MAX_TIME_MS}: ${given}`);
 }
 
-/** Returns the moment `timeMs` milliseconds after the epoch, in UTC; from year 0 to 9999. */
+/** Converts milliseconds since the epoch to UTC; years 0 to 9999. */
 export function timestampFromMs(timeMs: number): Timestamp {
   return parseTimestamp(new Date(timeMs).toISOString());
 }
 
-/** Returns `timestamp` as a Date, cut to the millisecond. */
+/** Converts to a Date, truncated to milliseconds. */
 export function timestampToDate(timestamp: Timestamp): Date {
   const { seconds, nanoseconds } = instantOf(timestamp);
   return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
 }
 
-/** Whether two timestamps are the same moment, to the nanosecond, whatever their offsets. */
+/** Whether two timestamps are the same instant, to the nanosecond, whatever their offsets. */
 export function sameInstant(a: Timestamp, b: Timestamp): boolean {
   return a === b || compareInstants(a, b) === 0;
 }
 
-/** Compares two timestamps as moments: negative when `a` is earlier, zero when they are the same. */
+/** Compares two timestamps as instants: negative when `a` is earlier, zero when equal. */
 export function compareInstants(a: Timestamp, b: Timestamp): number {
   const left = instantOf(a);
   const right = instantOf(b);
@@ -166,7 +163,7 @@ export const timestampCodec: Codec<Timestamp> = {
   isEmpty: () => false,
 };
 
-/** What a text of RFC 3339 stands for: from its first millisecond since the epoch to its last. */
+/** First and last millisecond since the epoch of an RFC 3339 text. */
 interface Moment {
   readonly first: number;
   readonly last: number;
@@ -174,13 +171,13 @@ interface Moment {
 
 const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
 const DAY_MS = 86_400_000;
-/** A leap second has no number of its own in the milliseconds since the epoch: it is the end of the second before. */
+/** Leap second; epoch milliseconds lack it: it counts as the end of the second before. */
 const LEAP_SECOND = '60';
 
 /**
- * Returns what `text` means: a date, which is all of that day; or a date and a time (RFC 3339, section 5.6), where the seconds and
- * the zone may be absent. What has no zone is UTC. Digits after the third of a fraction are cut: events have milliseconds.
- * Undefined for everything else.
+ * Parses a date (all of that day), or a date and time with optional seconds and zone (RFC 3339,
+ * section 5.6). The default zone is UTC. Truncates fractions to milliseconds, the precision of
+ * events. Undefined for anything else.
  */
 export function parseMoment(text: string): Moment | undefined {
   const match = MOMENT.exec(text);
@@ -196,7 +193,7 @@ export function parseMoment(text: string): Moment | undefined {
   return Number.isNaN(time) ? undefined : { first: time, last: time };
 }
 
-// Date.parse takes 30 February for 2 March.
+// Date.parse accepts 30 February as 2 March.
 function isCalendarDate(date: string): boolean {
   const time = Date.parse(`${date}T00:00:00Z`);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(date);

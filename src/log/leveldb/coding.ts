@@ -1,9 +1,9 @@
-/** Thrown for bytes that are not as LevelDB wrote them; `level` gives its own errors of damage the same code. */
+/** Thrown for corrupt LevelDB bytes, with the code `level` uses for damage. */
 export class LevelDamage extends Error {
   readonly code = 'LEVEL_CORRUPTION';
 }
 
-/** Takes LevelDB's numbers and strings from bytes (util/coding.h). Each method gives undefined where the bytes end or are none. */
+/** Reads LevelDB's numbers and strings (util/coding.h); undefined if truncated or malformed. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   #at: number;
@@ -13,7 +13,7 @@ export class ByteReader {
     this.#at = at;
   }
 
-  /** Where the next byte is taken from. */
+  /** Offset of the next byte. */
   get at(): number {
     return this.#at;
   }
@@ -43,34 +43,34 @@ export class ByteReader {
     return undefined;
   }
 
-  /** Passes over so many bytes; false when there are not as many. */
+  /** Skips `length` bytes; false when there are fewer. */
   skip(length: number): boolean {
     if (this.#at + length > this.#bytes.length) return false;
     this.#at += length;
     return true;
   }
 
-  /** So many bytes; they stand in the bytes that were given. */
+  /** Returns `length` bytes, as a view. */
   take(length: number): Uint8Array | undefined {
     if (this.#at + length > this.#bytes.length) return undefined;
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  /** Bytes after their length; they stand in the bytes that were given. */
+  /** Returns length-prefixed bytes, as a view. */
   string(): Uint8Array | undefined {
     const length = this.number();
     return length === undefined ? undefined : this.take(length);
   }
 }
 
-/** The polynomial of Castagnoli, bits reversed: what LevelDB checks its files with. */
+/** Castagnoli polynomial, bit-reversed: LevelDB's checksums. */
 const POLYNOMIAL = 0x82f63b78;
 const MASK_DELTA = 0xa282ead8;
 
 const STEP = 8;
 
-/** For each of eight bytes in a row, what it adds by its place: eight are taken in a step, at three times the speed of one. */
+/** Slicing-by-8 tables: eight bytes a step, three times as fast as one. */
 const tables = makeTables();
 
 function makeTables(): Int32Array {
@@ -90,7 +90,7 @@ function makeTables(): Int32Array {
 /** Returns the CRC-32C of `bytes` (RFC 3720, appendix B.4), 0 to 2^32 - 1. */
 export function crc32c(bytes: Uint8Array): number {
   const steps = bytes.length - (bytes.length % STEP);
-  // In one function, with the place of each table as a constant: an open runs this before it is compiled well, and so in half the time.
+  // One function with constant table offsets: halves the time at open, before it is optimized.
   const table = tables;
   let crc = -1;
   for (let at = 0; at < steps; at += STEP) {
@@ -116,15 +116,15 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** Returns a CRC-32C as LevelDB stores it: turned and moved, so that a checksum of data with checksums stays one. */
+/** Returns a CRC-32C masked as LevelDB stores it, so that checksums of data with checksums work. */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0;
 }
 
 /**
- * Returns what a block was before Snappy compressed it (google/snappy, format_description.txt), or undefined when the bytes are not what
- * Snappy writes, or stand for more than `limit` bytes.
+ * Decompresses a Snappy block (google/snappy, format_description.txt); undefined when it is
+ * malformed or longer than `limit` bytes decompressed.
  */
 export function unsnappy(bytes: Uint8Array, limit: number): Uint8Array | undefined {
   const header = parseSize(bytes);
@@ -133,7 +133,7 @@ export function unsnappy(bytes: Uint8Array, limit: number): Uint8Array | undefin
   const output = new Uint8Array(size);
   let from = header.end;
   let to = 0;
-  // One loop without objects: a reader of tables spends half of its time here.
+  // One loop without objects: table reads spend half their time here.
   while (from < bytes.length) {
     const tag = bytes[from++] as number;
     const kind = tag & 3;
@@ -154,13 +154,13 @@ export function unsnappy(bytes: Uint8Array, limit: number): Uint8Array | undefin
     const length = kind === 1 ? ((tag >>> 2) & 7) + 4 : (tag >>> 2) + 1;
     const offset = kind === 1 ? (tag >>> 5) * 256 + number : number;
     if (offset === 0 || offset > to || to + length > size) return undefined;
-    // A copy may reach into what it gives itself.
+    // A copy may overlap its own output.
     for (const end = to + length; to < end; to++) output[to] = output[to - offset] as number;
   }
   return to === size ? output : undefined;
 }
 
-/** The size in front: a varint of 32 bits. */
+/** Decompressed size: a 32-bit varint. */
 function parseSize(bytes: Uint8Array): { readonly size: number; readonly end: number } | undefined {
   let size = 0;
   for (let at = 0; at < 5; at++) {

@@ -38,15 +38,16 @@ import { openContentRows, StoredRows } from '../stored-rows.js';
 import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from '../event-pages.js';
 import { openFailure, openLevel, readFailure } from './open-level.js';
 
-/** The log that a group is for. */
 interface Target {
-  /** The tree of the events before, which the leaves of the group are put into. */
+  /** Tree of the earlier events; the group's leaves are appended to it. */
   readonly tree: Frontier;
-  /** Whether the events before are in the subject index. Where they are not, those of the group must not be: the last would tell that all are. */
+  /**
+   * Whether the subject index covers the earlier events. If not, the group must not be indexed: its
+   * last row would mark the index as complete.
+   */
   readonly isIndexed: boolean;
 }
 
-/** Puts all rows of a group into `batch`. */
 function putGroup(
   batch: Batch,
   { expectedHead, entries, content, positions = new Map() }: AppendBatch,
@@ -55,7 +56,7 @@ function putGroup(
   for (const { event, record } of entries) {
     const row = formatEventRow(record);
     batch.put(eventKey(event.seq), row);
-    // A copy: the tree keeps some for long, and with a part of the row all of the buffer that it stands in.
+    // A copy: the tree may keep it for long, and a view would retain the row's whole buffer.
     putTreeRows(batch, tree.append(row.slice(0, HASH_BYTES)));
   }
   const events = isIndexed ? entries.map(({ event }) => event) : [];
@@ -71,22 +72,21 @@ function putGroup(
 }
 
 export interface LevelLogOptions {
-  /** Make the database when there is none. Only ever true for a store that does not exist yet (LEVELDB: CURRENT missing). */
+  /** Create the database: only for a store that does not exist yet (LEVELDB: CURRENT missing). */
   readonly createIfMissing: boolean;
-  /** Write nothing: an index or a tree that is missing is left so, and reads do without. */
+  /** Write nothing: reads do without a missing index or tree. */
   readonly readOnly?: boolean | undefined;
-  /** Bytes that are free for the files of the log; without it there is always room. */
+  /** Free disk space in bytes; unlimited by default. */
   readonly freeBytes?: (() => number) | undefined;
-  /** Told what could not be done and did no harm. */
+  /** Gets harmless failures. */
   readonly onNotice?: ((notice: string) => void) | undefined;
-  /** Opens the database; tests pass one that fails on demand. */
+  /** Opens the database; tests inject failures. */
   readonly openDatabase?: (location: string, createIfMissing: boolean) => Promise<Database>;
 }
 
 /**
- * The log over LevelDB. Every write is one atomic batch with `sync: true`. The first write that
- * fails ends the database handle: LevelDB 1.20 that carries on after a failed write loses events that it
- * acknowledged later.
+ * The log over LevelDB. Every write is one atomic batch with `sync: true`. A failed write ends the
+ * database handle: after one, LevelDB 1.20 loses events that it acknowledges later.
  */
 export class LevelLog implements Log {
   readonly #location: string;
@@ -94,12 +94,12 @@ export class LevelLog implements Log {
   readonly #openDatabase: (location: string, createIfMissing: boolean) => Promise<Database>;
   #database: Database;
   /**
-   * The tree up to the head, or why a log that was opened for reading only has none. It never grows: an append grows a copy,
-   * which takes its place when the rows are durable.
+   * Merkle frontier at the head, or the error that explains its absence (read-only). Immutable:
+   * append swaps in a new one once its rows are durable.
    */
   #tree: Frontier | StoreError;
   #head: Head;
-  /** What a log that was opened for reading only has in place of the rows of its tree. */
+  /** Used in place of missing tree rows (read-only). */
   #computedHashes: ComputedHashes | undefined;
   #failure: unknown;
   #recovery: Promise<unknown> | undefined;
@@ -127,10 +127,10 @@ export class LevelLog implements Log {
   }
 
   /**
-   * Opens the log at `location`, reads its head, and writes its subject index and the rows of its tree when they are not
-   * whole.
-   * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT when LevelDB finds damage or the last event is
-   *   damaged, and unless the log is for reading only, when its tree cannot be told; STORE_NOT_WRITABLE, DISK_FULL, LOG_FAILED
+   * Opens the log at `location`; unless read-only, rebuilds an incomplete index or tree.
+   * @throws {StoreError} STORE_LOCKED when another handle has it; LOG_CORRUPT for damage found by
+   *   LevelDB, in the last event or a writable log's tree; STORE_NOT_WRITABLE; DISK_FULL;
+   *   LOG_FAILED for the rest
    */
   static async open(location: string, options: LevelLogOptions): Promise<LevelLog> {
     const database = await (options.openDatabase ?? openLevel)(location, options.createIfMissing);
@@ -140,7 +140,7 @@ export class LevelLog implements Log {
       if (options.readOnly !== true) await log.#finishPurge();
     } catch (cause) {
       await database.close();
-      // What the reading of rows meets is told already; the rest comes from the writing of index and tree.
+      // Failed reads are StoreErrors already; the rest are failed writes of index and tree.
       throw cause instanceof StoreError ? cause : openFailure(location, cause);
     }
     return log;
@@ -169,12 +169,12 @@ export class LevelLog implements Log {
     }
     const tree = this.#copyOfTree();
     try {
-      // A chained batch goes straight into LevelDB's own, at half the cost of an array of operations.
+      // A chained batch goes straight into LevelDB's, at half the cost of an array of operations.
       const batch = this.#database.batch();
       putGroup(batch, group, { tree, isIndexed: this.#hasSubjectIndex });
       await this.#write(this.#database, batch);
     } catch (cause) {
-      // The rows may be in the write-ahead log or not: only a reopened database can tell.
+      // The rows may or may not be in the write-ahead log: only reopening can tell.
       this.#failure = cause;
       throw new StoreError(
         'OUTCOME_UNKNOWN',
@@ -196,7 +196,7 @@ export class LevelLog implements Log {
 
   async #recover(): Promise<readonly StoredEvent[]> {
     await this.#database.close();
-    // Opening replays the write-ahead log into a table and syncs it: what is found now stays.
+    // Opening moves the write-ahead log into a synced table: what is found now is durable.
     this.#database = await this.#openDatabase(this.#location, false);
     const from = this.#head.seq + 1;
     const source = this.#source();
@@ -235,7 +235,7 @@ export class LevelLog implements Log {
     return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
   }
 
-  // A recovery closes the database under its readers: they go on in the one that it opened.
+  // Recovery closes the database during reads; they resume in the new one.
   async #wasReplaced({ database }: LogSource): Promise<boolean> {
     await this.#recovery;
     return this.#database !== database && !this.#isClosed;
@@ -269,7 +269,7 @@ export class LevelLog implements Log {
     return purged;
   }
 
-  // What a crash or a full disk cut short. Nobody reads yet.
+  // Completes a purge that a crash or a full disk interrupted, before any read.
   async #finishPurge(): Promise<void> {
     const marks = await removalMarks(this.#database);
     if (marks.length === 0) return;
@@ -281,7 +281,7 @@ export class LevelLog implements Log {
         write: (batch) => batch.write({ sync: true }),
       });
     } catch (cause) {
-      // The marks stay. LevelDB takes no write any more after a compaction that failed.
+      // The marks stay. LevelDB refuses writes after a failed compaction.
       const why = cause instanceof Error ? cause.message : String(cause);
       this.#options.onNotice?.(`removed content may be on the disk until the log is opened again: ${why}`);
       if (isStoreError(cause, 'DISK_FULL')) return;
@@ -305,7 +305,7 @@ export class LevelLog implements Log {
         if (this.#isClosed) throw readFailure(cause, true);
         if (isStoreError(cause, 'DISK_FULL')) throw cause;
         if (this.#database !== database) continue;
-        // What LevelDB keeps is no longer known: the next append is refused, and a recovery looks.
+        // LevelDB's state is unknown: refuse appends until `recover`.
         this.#failure ??= cause;
         throw new StoreError('LOG_FAILED', 'removed content may be on the disk until the log is opened again', {
           cause,
@@ -314,13 +314,13 @@ export class LevelLog implements Log {
     }
   }
 
-  /** Bytes that have to come free on the disk before content can be compacted. */
+  /** Disk space missing for a compaction, in bytes. */
   async #missingRoom(): Promise<number> {
     const { freeBytes } = this.#options;
     return freeBytes === undefined ? 0 : Math.max(0, (await purgeRoom(this.#database)) - freeBytes());
   }
 
-  /** Writes a batch when those before are written: LevelDB would begin it after one that failed, before anybody here knew of that. */
+  /** Serializes writes: LevelDB would start the next before a failure is known here. */
   #write(database: Database, batch: Batch): Promise<void> {
     const written = this.#writing.then(async () => {
       if (this.#failure !== undefined) throw this.#failure;
@@ -337,7 +337,7 @@ export class LevelLog implements Log {
 
   async flush(): Promise<void> {
     if (this.#failure !== undefined) return;
-    // LevelDB puts its write-ahead log into a table before it compacts anything: here a range without rows.
+    // Compacting an empty range first flushes the write-ahead log into a table.
     const nothing = Uint8Array.of(0xff);
     await this.#database.compactRange?.(nothing, nothing).catch(() => undefined);
   }
@@ -385,7 +385,7 @@ export class LevelLog implements Log {
 
   async renewRows(options: RenewOptions = {}): Promise<void> {
     const source = this.#source();
-    // Bytes that are leaving the disk would stay on it while rows are read here.
+    // A purge must wait: these reads hold the bytes it removes.
     const held = this.#reads.content({ close: async () => undefined });
     const write = (batch: Batch): Promise<void> => this.#write(source.database, batch);
     const withoutIndex = (): Promise<void> => {
@@ -405,7 +405,7 @@ export class LevelLog implements Log {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    // Bytes that are leaving the disk may do so; what readers of content hold back stays until the next open.
+    // Let a purge finish; what content readers still hold is purged at the next open.
     this.#reads.end();
     await this.#purging;
     await this.#database.close();
@@ -424,7 +424,7 @@ export class LevelLog implements Log {
     return { database: this.#database, failure, opened: (rows) => rows };
   }
 
-  // What a log was written without, or what was cut short while it was made again, is there before anything is appended.
+  // Rebuilds whatever is missing or incomplete before the first append.
   async #begin(readOnly: boolean): Promise<void> {
     const source = this.#source();
     const end = await readEnd(source);

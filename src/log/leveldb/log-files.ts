@@ -2,13 +2,13 @@ import { EVENT_KEY_BYTES, EVENT_PREFIX, seqOfKey } from '../rows.js';
 import { ByteReader, maskedCrc32c } from './coding.js';
 import { MAX_SCANNED_BYTES } from '../../limits.js';
 
-/** Seqs that events can have; `last` may be infinite. */
+/** Possible seqs of events; `last` may be infinite. */
 export interface EventRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** Returns the seqs of events whose keys are between two keys, inclusive; undefined when there can be none. */
+/** Returns the possible seqs of events between two keys, inclusive; undefined for none. */
 export function eventsBetween(low: Uint8Array, high: Uint8Array): EventRange | undefined {
   if ((low[0] ?? 0) > EVENT_PREFIX || (high[0] ?? 0) < EVENT_PREFIX) return undefined;
   return {
@@ -21,31 +21,31 @@ function isEventKey(key: Uint8Array): boolean {
   return key[0] === EVENT_PREFIX && key.length === EVENT_KEY_BYTES;
 }
 
-/** A table that the database is made of. */
+/** A table file of the database. */
 export interface Table {
-  /** 0 to 6: tables of level 0 may have keys in common, those of another level have none. */
+  /** 0 to 6; only tables of level 0 may overlap. */
   readonly level: number;
-  /** Size of its file in bytes. */
+  /** Bytes. */
   readonly size: number;
-  /** Its first and last key. */
+  /** First and last key. */
   readonly smallest: Uint8Array;
   readonly largest: Uint8Array;
-  /** Seqs that events in it can have; undefined when it has none. */
+  /** Possible seqs of its events; undefined when it has none. */
   readonly events: EventRange | undefined;
 }
 
-/** What the edits of a MANIFEST come to: the files that make up the database. */
+/** The state that a MANIFEST's edits add up to. */
 export interface Manifest {
-  /** The oldest write-ahead log that is not in the tables yet; 0 before there is any. */
+  /** Oldest write-ahead log not yet in tables; 0 before there is any. */
   readonly logNumber: number;
   readonly previousLogNumber: number;
-  /** LevelDB's own count of written entries, when the last edit was made. */
+  /** LevelDB's entry counter at the last edit. */
   readonly lastSequence: number;
-  /** Each table by its number. */
+  /** By file number. */
   readonly tables: ReadonlyMap<number, Table>;
 }
 
-/** The kinds of fields of an edit (db/version_edit.cc). */
+/** Field tags of an edit (db/version_edit.cc). */
 const COMPARATOR = 1;
 const LOG_NUMBER = 2;
 const NEXT_FILE_NUMBER = 3;
@@ -54,10 +54,10 @@ const COMPACT_POINTER = 5;
 const DELETED_FILE = 6;
 const NEW_FILE = 7;
 const PREVIOUS_LOG_NUMBER = 9;
-/** LevelDB's number and kind of an entry, behind its key (db/dbformat.h). */
+/** LevelDB's sequence number and kind, after each key (db/dbformat.h). */
 const TAG_BYTES = 8;
 
-/** Returns what the edits come to, or undefined when one of them is none. */
+/** Applies all edits; undefined when one is malformed. */
 export function parseManifest(edits: Iterable<Uint8Array>): Manifest | undefined {
   const fields = new Map<number, number>();
   const tables = new Map<number, Table>();
@@ -71,7 +71,7 @@ export function parseManifest(edits: Iterable<Uint8Array>): Manifest | undefined
   return { logNumber, previousLogNumber: fields.get(PREVIOUS_LOG_NUMBER) ?? 0, lastSequence, tables };
 }
 
-/** Reads one field; false when it is none. */
+/** Returns false when the field is malformed. */
 function readField(reader: ByteReader, fields: Map<number, number>, tables: Map<number, Table>): boolean {
   const tag = reader.number();
   switch (tag) {
@@ -112,15 +112,15 @@ function readNewFile(reader: ByteReader, tables: Map<number, Table>): boolean {
   return true;
 }
 
-/** A key as LevelDB's caller knows it: without LevelDB's own number and kind of the entry. */
+/** Strips LevelDB's tag. */
 function userKey(key: Uint8Array): Uint8Array {
   return key.subarray(0, Math.max(0, key.length - TAG_BYTES));
 }
 
 /*
- * The format of LevelDB's write-ahead logs and MANIFEST files (doc/log_format.md): blocks of 32 KiB, in them fragments of a
- * checksum (4 bytes), a length (2), a type (1) and that many bytes. LevelDB itself drops what is behind a bad fragment to the
- * end of its block, and says nothing: here everything that is whole is found, and what is between is named.
+ * LevelDB's write-ahead logs and MANIFEST files (doc/log_format.md): 32 KiB blocks of fragments,
+ * each a checksum (4 bytes), length (2), type (1) and payload. LevelDB silently drops the rest of a
+ * block after a bad fragment; this parser finds every whole record and reports what is between.
  */
 
 const BLOCK_BYTES = 32_768;
@@ -130,28 +130,26 @@ const FIRST = 2;
 const MIDDLE = 3;
 const LAST = 4;
 
-/** A whole record, and where its first fragment begins. */
 interface FileRecord {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** Bytes that belong to no whole record, between two that are whole, or before the first. */
+/** Bytes of no whole record, before a whole one. */
 export interface DamagedStretch {
   readonly offset: number;
   readonly end: number;
 }
 
-/** What stands in such a file. */
 interface RecordFile {
   readonly records: readonly FileRecord[];
-  /** Damage with whole records behind it. One writer that syncs each record before the next leaves none, also in a crash. */
+  /** Damage before whole records; a single writer that syncs each record never leaves any. */
   readonly damaged: readonly DamagedStretch[];
-  /** Where the last, unfinished write begins, with nothing whole behind it: a crash leaves that, and so does damage at the end. */
+  /** Offset of an incomplete end, with nothing whole after it: from a crash, or from damage. */
   readonly tornAt: number | undefined;
 }
 
-/** Returns every whole record of a file in order, and what is between them. Never throws. */
+/** Finds every whole record and the damage between. Never throws. */
 export function parseRecordFile(bytes: Uint8Array): RecordFile {
   const records: FileRecord[] = [];
   const damaged: DamagedStretch[] = [];
@@ -172,13 +170,12 @@ export function parseRecordFile(bytes: Uint8Array): RecordFile {
   return { records, damaged, tornAt: badFrom };
 }
 
-/** The rest of a block that is too short for a header. Nothing reads what is in it. */
+/** The rest of a block too short for a header; ignored. */
 function isTrailer(bytes: Uint8Array, at: number): boolean {
   const end = blockEnd(at);
   return end - at < FRAGMENT_HEADER_BYTES && end <= bytes.length;
 }
 
-/** Returns the record that begins at `at`, if a whole one does. */
 function recordAt(bytes: Uint8Array, at: number): { bytes: Uint8Array; end: number } | undefined {
   const first = fragmentAt(bytes, at);
   if (first?.type === FULL) return { bytes: first.payload, end: first.end };
@@ -201,7 +198,7 @@ interface Fragment {
   readonly end: number;
 }
 
-/** Returns the fragment that begins at `at`, if its checksum is right. */
+/** Returns the fragment at `at` if its checksum matches. */
 function fragmentAt(bytes: Uint8Array, at: number): Fragment | undefined {
   const type = bytes[at + 6];
   if (type === undefined || type < FULL || type > LAST) return undefined;
@@ -212,7 +209,7 @@ function fragmentAt(bytes: Uint8Array, at: number): Fragment | undefined {
   return { type, payload: bytes.subarray(at + FRAGMENT_HEADER_BYTES, end), end };
 }
 
-/** Returns where the next fragment stands that may begin a record, wherever in a block; the end of the file when there is none. */
+/** Finds the next fragment that may begin a record, at any offset; the file's end if none. */
 function nextStart(bytes: Uint8Array, from: number, scan: { bytesLeft: number }): number {
   for (let at = from; at < bytes.length && scan.bytesLeft > 0; at++) {
     const type = bytes[at + 6];
@@ -241,12 +238,12 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** What is in a batch that LevelDB wrote to its log (db/write_batch.cc). */
+/** Header and events of a batch in a write-ahead log (db/write_batch.cc). */
 export interface WriteBatch {
-  /** LevelDB's own number of its first entry; the next batch continues after its last. */
+  /** LevelDB's number of the first entry; the next batch continues after the last. */
   readonly sequence: number;
   readonly count: number;
-  /** The first and the last event that it puts; undefined when it puts none. */
+  /** First and last event put; undefined when there is none. */
   readonly events: { readonly first: number; readonly last: number } | undefined;
 }
 
@@ -255,16 +252,16 @@ const TWO_POW_32 = 2 ** 32;
 const DELETION = 0;
 const PUT = 1;
 
-/** One entry of a batch. */
+/** A put or a deletion. */
 export interface BatchEntry {
   readonly key: Uint8Array;
-  /** LevelDB's own number of it. */
+  /** LevelDB's number of the entry. */
   readonly sequence: number;
   /** Undefined for a deletion. */
   readonly value: Uint8Array | undefined;
 }
 
-/** Returns what a batch holds, or undefined when the bytes are none. */
+/** Parses a batch; undefined when malformed. */
 export function parseWriteBatch(bytes: Uint8Array): WriteBatch | undefined {
   let first: number | undefined;
   let last = 0;
@@ -276,7 +273,10 @@ export function parseWriteBatch(bytes: Uint8Array): WriteBatch | undefined {
   return header === undefined ? undefined : { ...header, events: first === undefined ? undefined : { first, last } };
 }
 
-/** Gives `take` each entry of a batch in order, and returns its head; undefined when the bytes are no batch, some of which may be given before. */
+/**
+ * Passes each entry to `take` in order and returns the header; undefined for a malformed batch, of
+ * which some entries may have been passed.
+ */
 export function readWriteBatch(
   bytes: Uint8Array,
   take: (entry: BatchEntry) => void,

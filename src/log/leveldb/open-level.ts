@@ -3,8 +3,8 @@ import { isStoreError, StoreError } from '../../errors.js';
 import type { Database } from '../log.js';
 
 /**
- * Returns what `level` threw at a read as the error that a caller can act on: STORE_CLOSED when the log was closed,
- * LOG_CORRUPT when LevelDB finds damage, LOG_FAILED for the rest. A StoreError is returned as it is.
+ * Maps an error that `level` threw at a read: STORE_CLOSED for a closed log, LOG_CORRUPT for damage
+ * found by LevelDB, else LOG_FAILED. Returns a StoreError unchanged.
  */
 export function readFailure(cause: unknown, isClosed: boolean): StoreError {
   if (cause instanceof StoreError) return cause;
@@ -15,10 +15,7 @@ export function readFailure(cause: unknown, isClosed: boolean): StoreError {
   return new StoreError(code, `cannot read the log: ${text}`, { cause });
 }
 
-/**
- * Resolves with the open LevelDB database at `location`.
- * @throws {StoreError} as `openFailure` says
- */
+/** Opens the LevelDB database at `location`. @throws {StoreError} see `openFailure` */
 export async function openLevel(location: string, createIfMissing: boolean): Promise<Database> {
   const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
   try {
@@ -30,8 +27,8 @@ export async function openLevel(location: string, createIfMissing: boolean): Pro
 }
 
 /**
- * Returns when nobody has the database at `location` open, at this moment. LevelDB, asked for a database that must not exist yet, takes its
- * lock, looks, and changes nothing: damage is not made worse, as an open may make it.
+ * Checks that the database at `location` is not open now. With `errorIfExists` LevelDB takes the
+ * lock, looks, and changes nothing; a real open could make damage worse.
  * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
  */
 export async function checkUnlocked(location: string): Promise<void> {
@@ -45,15 +42,15 @@ export async function checkUnlocked(location: string): Promise<void> {
   }
 }
 
-/** What `level` is under Node, beyond what it is everywhere. */
+/** `level` under Node, beyond its portable interface. */
 interface Repairing {
   repair(location: string): Promise<void>;
 }
 
 /**
- * Makes LevelDB take what it still can from the files at `location`, whatever its MANIFEST says. It takes no lock, checks nothing and
- * gives rows back that were deleted: only ever of a copy, every row of which is judged afterwards.
- * @throws {StoreError} as `openFailure` says
+ * Has LevelDB salvage the files at `location`, ignoring the MANIFEST. Takes no lock, checks nothing
+ * and revives deleted rows: use it only on a copy, and verify every row afterwards.
+ * @throws {StoreError} see `openFailure`
  */
 export async function repairLevel(location: string): Promise<void> {
   try {
@@ -64,8 +61,8 @@ export async function repairLevel(location: string): Promise<void> {
 }
 
 /**
- * Returns what `level` threw at opening `location` as the error that a caller can act on:
- * STORE_LOCKED, LOG_CORRUPT, DISK_FULL, STORE_NOT_WRITABLE, or LOG_FAILED for the rest.
+ * Maps an error that `level` threw at opening `location`: STORE_LOCKED, LOG_CORRUPT, DISK_FULL,
+ * STORE_NOT_WRITABLE, else LOG_FAILED.
  */
 export function openFailure(location: string, cause: unknown): StoreError {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;

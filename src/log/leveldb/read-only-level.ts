@@ -3,19 +3,18 @@ import { type BlockEntries, compareKeys, lowerBound, type SortedTable } from './
 import type { BatchEntry } from './log-files.js';
 import type { Database } from '../log.js';
 
-/** Where an entry stands. */
 interface EntryPlace {
   readonly block: BlockEntries;
   readonly at: number;
 }
 
-/** Returns a copy of the value of an entry, which the caller owns; undefined for the mark of a deleted key. */
+/** Returns a copy of an entry's value; undefined for a deletion mark. */
 function entryValue({ block, at }: EntryPlace): Uint8Array | undefined {
   if (block.areDeleted[at] === true) return undefined;
   return block.bytes.slice(block.valueStarts[at], block.valueEnds[at]);
 }
 
-/** Goes through the entries of a run of tables, of which each has only keys after those of the one before. */
+/** Iterates over the entries of a run: tables in key order without overlap. */
 class RunCursor {
   readonly #run: readonly SortedTable[];
   readonly #step: 1 | -1;
@@ -23,7 +22,7 @@ class RunCursor {
   #number = 0;
   #block: BlockEntries | undefined;
   #at = 0;
-  /** The key of the entry where it stands; undefined at the end. */
+  /** Key of the current entry; undefined at the end. */
   key: Uint8Array | undefined;
 
   constructor(run: readonly SortedTable[], isReverse: boolean) {
@@ -40,7 +39,7 @@ class RunCursor {
     return { block: this.#block, at: this.#at };
   }
 
-  /** Goes to the first entry whose key is not before `from`. */
+  /** Seeks the first entry not before `from`. */
   seekUp(from: Uint8Array): void {
     this.#table = this.#run.findIndex(({ largest }) => compareKeys(largest, from) >= 0);
     if (this.#table < 0) this.#table = this.#run.length;
@@ -50,7 +49,7 @@ class RunCursor {
     this.#settle();
   }
 
-  /** Goes to the last entry whose key is before `to`; to the last of all without it. */
+  /** Seeks the last entry before `to`, or the very last. */
   seekDown(to: Uint8Array | undefined): void {
     this.#table = this.#run.findLastIndex(({ smallest }) => to === undefined || compareKeys(smallest, to) < 0);
     const table = this.#run[this.#table];
@@ -73,7 +72,7 @@ class RunCursor {
       table !== undefined && number >= 0 && number < table.blockCount ? table.block(number, false) : undefined;
   }
 
-  /** Passes over the ends of blocks and tables. */
+  /** Skips the ends of blocks and tables. */
   #settle(): void {
     for (;;) {
       const keys = this.#block?.keys ?? [];
@@ -93,7 +92,6 @@ class RunCursor {
   }
 }
 
-/** Keys from `gt` or `gte` on, up to `lt` or `lte`. */
 interface KeyBounds {
   readonly gt?: Uint8Array | undefined;
   readonly gte?: Uint8Array | undefined;
@@ -101,10 +99,10 @@ interface KeyBounds {
   readonly lte?: Uint8Array | undefined;
 }
 
-/** Runs of tables: in each, the tables have no keys in common. Where runs have a key in common, LevelDB's number says which entry counts. */
+/** Tables of a run do not overlap. Across runs, the largest LevelDB number of a key counts. */
 export type Runs = readonly (readonly SortedTable[])[];
 
-/** Returns the value of `key`, which the caller owns, or undefined when it is not there. */
+/** Returns a copy of the value of `key`, if any. */
 function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
   let newest = -1;
   let value: Uint8Array | undefined;
@@ -114,7 +112,7 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
     const number = table.blockFrom(key);
     if (number >= table.blockCount) continue;
     const block = table.block(number, true);
-    // Of several entries with this key, the newest is the first.
+    // The first of equal keys is the newest.
     const at = lowerBound(block.keys, key);
     const found = block.keys[at];
     const sequence = block.sequences[at] as number;
@@ -125,10 +123,10 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
   return value;
 }
 
-/** Goes through the rows of all runs within bounds, each key once with its newest value. */
+/** Merges all runs within bounds: each key once, with its newest value. */
 class RowCursor {
   readonly #isReverse: boolean;
-  /** The first key that counts, and the first one behind the last that does; undefined for none. */
+  /** First key, and first key past the end (undefined for none). */
   readonly #from: Uint8Array;
   readonly #to: Uint8Array | undefined;
   readonly #cursors: readonly RunCursor[];
@@ -144,7 +142,7 @@ class RowCursor {
     }
   }
 
-  /** Returns the next row, whose bytes the caller owns; undefined at the end. */
+  /** Returns the next row, owned by the caller; undefined at the end. */
   next(): [key: Uint8Array, value: Uint8Array] | undefined {
     for (;;) {
       const key = this.#nextKey();
@@ -179,14 +177,14 @@ class RowCursor {
   }
 }
 
-/** The key that comes next after `key`: nothing is between them. */
+/** The immediate successor of `key`. */
 function following(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1);
   next.set(key);
   return next;
 }
 
-/** Returns entries that stand in no table yet, sorted as in one; undefined when there are none. */
+/** Sorts entries not yet in a table into one in memory; undefined when there are none. */
 export function tableInMemory(entries: readonly BatchEntry[]): SortedTable | undefined {
   const sorted = entries.toSorted((a, b) => compareKeys(a.key, b.key) || b.sequence - a.sequence);
   const [first, last] = [sorted[0], sorted.at(-1)];
@@ -220,17 +218,18 @@ export function tableInMemory(entries: readonly BatchEntry[]): SortedTable | und
   };
 }
 
-/** Bytes of rows that a page has at least, when the reader does not say and does not end it before. */
+/** Default page size in bytes; a page may exceed it by part of a row. */
 const PAGE_BYTES = 16 * 1024;
 
 /**
- * A LevelDB database for reading, as it was at one moment: what `level` gives, without LevelDB, which cannot open a database without
- * writing to it. Every block is checked; damage is an error with the code LEVEL_CORRUPTION. A write is refused.
+ * Read-only view of a LevelDB database at one moment, with the interface of `level` but without
+ * LevelDB, which cannot open a database without writing to it. Verifies every block; damage is an
+ * error with the code LEVEL_CORRUPTION. Refuses writes.
  */
 export class ReadOnlyLevel extends AbstractLevel<Uint8Array, Uint8Array, Uint8Array> {
   readonly #runs: Runs;
 
-  /** Owns the tables of `runs`: they are closed with it. */
+  /** Owns the tables of `runs` and closes them. */
   constructor(runs: Runs) {
     super(
       { encodings: { view: true }, implicitSnapshots: true, explicitSnapshots: true, seek: false },
@@ -264,7 +263,7 @@ export class ReadOnlyLevel extends AbstractLevel<Uint8Array, Uint8Array, Uint8Ar
   }
 
   _snapshot(): AbstractSnapshot {
-    // The database itself never changes.
+    // The view never changes.
     return Reflect.construct(AbstractSnapshot, [{ owner: this }]) as AbstractSnapshot;
   }
 
@@ -292,7 +291,7 @@ interface IteratorOptions extends KeyBounds {
   readonly highWaterMarkBytes?: number;
 }
 
-/** Gives copies of rows in pages; a page ends when it has the bytes that the reader asked for. */
+/** Yields pages of copied rows, up to the requested bytes. */
 class RowIterator extends AbstractIterator<ReadOnlyLevel, Uint8Array, Uint8Array> {
   readonly #runs: Runs;
   readonly #options: IteratorOptions;
@@ -332,7 +331,7 @@ function readOnlyError(): Error {
   return Object.assign(new Error('the database was opened for reading only'), { code: 'LEVEL_READ_ONLY' });
 }
 
-/** Returns the view as the code that reads a log knows a database. */
+/** Returns the view under the type that log code uses. */
 export function asDatabase(view: ReadOnlyLevel): Database {
   return view as unknown as Database;
 }

@@ -3,59 +3,57 @@ import { ByteReader, LevelDamage, maskedCrc32c, unsnappy } from './coding.js';
 import { type EventRange, eventsBetween } from './log-files.js';
 
 /*
- * The format of LevelDB's tables (doc/table_format.md): blocks of entries, a filter of their keys, an index with the place of each, and a
- * footer with the place of the index. Behind each block stand its compression and its checksum, which LevelDB 1.20 as it is built here does not look at: a bit that
- * flipped in a block is a wrong row, an entry that is not found, or the end of the process at an assertion.
+ * LevelDB's tables (doc/table_format.md): blocks of entries, a filter of their keys, an index of
+ * the blocks, and a footer that locates the index. A compression byte and a checksum follow each
+ * block. LevelDB 1.20 as built here ignores the checksum: a flipped bit gives a wrong row, a
+ * missing entry, or an assertion that ends the process.
  */
 
-/** Bytes of the footer at the end of a table. */
 const FOOTER_BYTES = 48;
-/** Bytes behind each block: its compression, its checksum. */
+/** After each block: compression (1 byte) and checksum (4). */
 const TRAILER_BYTES = 5;
 const SNAPPY = 1;
-/** The last eight bytes of a table. */
 const MAGIC = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb);
-/** LevelDB's number and kind of an entry, behind its key (db/dbformat.h). */
+/** LevelDB's sequence number and kind, after each key (db/dbformat.h). */
 const TAG_BYTES = 8;
 const DELETION = 0;
 const TWO_POW_32 = 2 ** 32;
 
-/** Where a block stands in a table; its trailer comes behind it. */
 interface BlockHandle {
   readonly offset: number;
   readonly size: number;
 }
 
-/** The entries of a block, in the order of their keys, those of one key newest first. */
+/** Entries of a block in key order, newest first among equal keys. */
 export interface BlockEntries {
-  /** The block, decompressed: values stand in it. */
+  /** The decompressed block, which contains the values. */
   readonly bytes: Uint8Array;
-  /** As the caller of LevelDB knows them. */
+  /** Without LevelDB's tags. */
   readonly keys: readonly Uint8Array[];
-  /** LevelDB's own number of each entry: of two with one key, the larger one counts. */
+  /** LevelDB's entry numbers: among equal keys, the largest counts. */
   readonly sequences: readonly number[];
-  /** Whether an entry marks its key as deleted. */
+  /** Whether each entry is a deletion mark. */
   readonly areDeleted: readonly boolean[];
-  /** Where each value stands in `bytes`. */
+  /** Offsets of the values in `bytes`. */
   readonly valueStarts: readonly number[];
   readonly valueEnds: readonly number[];
 }
 
-/** Something that is not as LevelDB wrote it. */
+/** Damage in a table. */
 export interface TableFault {
   readonly message: string;
-  /** Events that it can cost; undefined when they are all that the table has. */
+  /** Events possibly lost; undefined for all of the table's events. */
   readonly events: EventRange | undefined;
   readonly isWholeTable: boolean;
 }
 
-/** Returns what of a table is not as LevelDB wrote it, block by block. Never throws. */
+/** Finds the damage in a table, block by block. Never throws. */
 export function tableFaults(table: Uint8Array): TableFault[] {
   const handles = parseFooter(table.subarray(Math.max(0, table.length - FOOTER_BYTES)));
   if (handles === undefined) return [wholeTable('has a damaged end')];
   const filters = handlesIn(blockIn(table, handles[0]), 0);
   const blocks = handlesIn(blockIn(table, handles[1]), TAG_BYTES);
-  // A filter says which keys are in the table at all.
+  // Lookups depend on the filters: a key that they deny is never found.
   if (filters === undefined || blocks === undefined || !filters.every(({ handle }) => isWhole(table, handle))) {
     return [wholeTable('has a damaged index')];
   }
@@ -75,7 +73,7 @@ function wholeTable(message: string): TableFault {
   return { message, events: undefined, isWholeTable: true };
 }
 
-/** Returns where the block of filters and the index stand, or undefined when these bytes are not the footer of a table. */
+/** Returns the locations of filters and index; undefined for a malformed footer. */
 function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | undefined {
   if (footer.length !== FOOTER_BYTES) return undefined;
   if (!MAGIC.every((byte, at) => footer[FOOTER_BYTES - MAGIC.length + at] === byte)) return undefined;
@@ -85,7 +83,6 @@ function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | 
   return filters === undefined || index === undefined ? undefined : [filters, index];
 }
 
-/** Returns the place of a block that the value of an entry of the index gives, or undefined when it gives none. */
 function handleAt({ bytes, valueStarts, valueEnds }: BlockEntries, at: number): BlockHandle | undefined {
   return parseHandle(new ByteReader(bytes.subarray(valueStarts[at], valueEnds[at])));
 }
@@ -100,7 +97,7 @@ function isWhole(table: Uint8Array, { offset, size }: BlockHandle): boolean {
   return isWholeBlock(table.subarray(offset, offset + size + TRAILER_BYTES), size);
 }
 
-/** Whether a block of `size` bytes, followed by its trailer, has the checksum that stands there. */
+/** Whether a block of `size` bytes and its trailer match the checksum. */
 function isWholeBlock(block: Uint8Array, size: number): boolean {
   if (block.length !== size + TRAILER_BYTES) return false;
   const stored = new DataView(block.buffer, block.byteOffset + size + 1, 4).getUint32(0, true);
@@ -111,7 +108,7 @@ function blockIn(table: Uint8Array, { offset, size }: BlockHandle): Uint8Array |
   return blockContents(table.subarray(offset, offset + size + TRAILER_BYTES));
 }
 
-/** Returns a block as it was before it was compressed, or undefined when it is not whole; its trailer follows it in `block`. */
+/** Decompresses a block followed by its trailer; undefined when it is corrupt. */
 function blockContents(block: Uint8Array): Uint8Array | undefined {
   const size = block.length - TRAILER_BYTES;
   if (size < 0 || !isWholeBlock(block, size)) return undefined;
@@ -135,9 +132,9 @@ function handlesIn(
 }
 
 /**
- * Returns the entries of a decompressed block, or undefined when it holds something else. A key is given by the length of what it shares
- * with the one before, and its rest.
- * @param tagBytes 8, or 0 for a block whose keys have no number and kind behind them
+ * Decodes a decompressed block; undefined when malformed. Keys are stored as the length shared with
+ * the previous key, and the rest.
+ * @param tagBytes 8, or 0 for keys without tags
  */
 function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | undefined {
   if (block.length < 4) return undefined;
@@ -181,7 +178,7 @@ function grown(bytes: Uint8Array, size: number): Uint8Array {
   return larger;
 }
 
-/** The number in a tag: its lowest byte is the kind. Seven bytes, of which all that are in use make a safe integer. */
+/** Decodes a tag's seven bytes after the kind; all numbers in use are safe integers. */
 function sequenceAt(key: Uint8Array, at: number): number {
   const low =
     (key[at + 1] as number) |
@@ -192,29 +189,29 @@ function sequenceAt(key: Uint8Array, at: number): number {
   return (low >>> 0) + high * TWO_POW_32;
 }
 
-/** A file of a database, open. It stays readable when its name is removed. */
+/** An open file of a database; stays readable after its name is removed. */
 export interface DatabaseFile {
-  /** For messages, and unique among the files of a database. */
+  /** Unique in the database; shown in messages. */
   readonly name: string;
   readonly sizeBytes: number;
-  /** Returns `length` bytes from `offset` on, fewer where the file ends. The caller owns them. Throws what the system throws. */
+  /** Returns `length` bytes or up to the file's end, owned by the caller. Throws system errors. */
   read(offset: number, length: number): Uint8Array;
   close(): void;
 }
 
-/** Entries in the order of their keys, in blocks: a table, or what stands in memory. */
+/** Sorted entries in blocks: a table, or entries in memory. */
 export interface SortedTable {
   readonly smallest: Uint8Array;
   readonly largest: Uint8Array;
   readonly blockCount: number;
-  /** The number of the first block that may hold `key` or a later one; `blockCount` when none may. */
+  /** First block that may hold `key` or a later one; `blockCount` if none. */
   blockFrom(key: Uint8Array): number;
-  /** Returns the entries of a block. Reads of single keys have it kept for the next one, scans do not. */
+  /** Returns a block's entries, cached if `isKept` (for single keys, not scans). */
   block(number: number, isKept: boolean): BlockEntries;
   close(): void;
 }
 
-/** The blocks that were read last, of all tables of one database. */
+/** LRU cache of blocks, shared by all tables of a database. */
 export class BlockCache {
   readonly #maxBytes: number;
   readonly #blocks = new Map<string, BlockEntries>();
@@ -227,7 +224,7 @@ export class BlockCache {
   get(name: string): BlockEntries | undefined {
     const block = this.#blocks.get(name);
     if (block === undefined) return undefined;
-    // A Map keeps the order in which names were set: the first is the one that was not used for longest.
+    // A Map iterates in insertion order: the first is the least recently used.
     this.#blocks.delete(name);
     this.#blocks.set(name, block);
     return block;
@@ -245,8 +242,8 @@ export class BlockCache {
 }
 
 /**
- * Reads a table block by block, each checked against its checksum, which LevelDB 1.20 as `level` builds it does not look at.
- * What is not as LevelDB wrote it is thrown as LevelDamage by the read that meets it.
+ * Reads a table block by block, verifying each checksum, which LevelDB 1.20 as built by `level`
+ * does not. Reads of corrupt parts throw LevelDamage.
  */
 export class TableReader implements SortedTable {
   readonly smallest: Uint8Array;
@@ -255,7 +252,7 @@ export class TableReader implements SortedTable {
   readonly #cache: BlockCache;
   #index: BlockEntries | undefined;
 
-  /** `range` has the first and the last key of the table. */
+  /** `range`: the table's first and last key. */
   constructor(
     file: DatabaseFile,
     range: { readonly smallest: Uint8Array; readonly largest: Uint8Array },
@@ -301,7 +298,7 @@ export class TableReader implements SortedTable {
 
   #read({ offset, size }: BlockHandle): BlockEntries {
     const end = offset + size + TRAILER_BYTES;
-    // A size that damage made must not be asked of the memory.
+    // Do not allocate a size that is itself corrupt.
     const stored = end <= this.#file.sizeBytes ? this.#file.read(offset, size + TRAILER_BYTES) : new Uint8Array();
     const block = blockContents(stored);
     const entries = block === undefined ? undefined : blockEntries(block);
@@ -314,7 +311,7 @@ export class TableReader implements SortedTable {
   }
 }
 
-/** The place of the first of sorted `keys` that is not before `key`. */
+/** Index of the first of sorted `keys` not before `key`. */
 export function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number {
   let low = 0;
   let high = keys.length;
@@ -326,7 +323,7 @@ export function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number
   return low;
 }
 
-/** Compares as LevelDB does by default: byte by byte, a beginning before the whole. */
+/** LevelDB's default order: bytewise, a prefix first. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let at = 0; at < length; at++) {

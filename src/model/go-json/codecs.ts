@@ -1,37 +1,35 @@
 import { JsonError, type JsonLimits, parseJson, parseJsonSteps, withinField } from './parse.js';
 
-/** A JSON number as it was written, so that a 64-bit integer survives. */
+/** A JSON number as text, to preserve 64-bit integers. */
 interface JsonNumber {
   readonly kind: 'number';
   readonly text: string;
 }
 
-/** A JSON object as it was written: `keys[n]` belongs to `values[n]`, repeated keys stay, in order. */
+/** A JSON object with repeated keys, in order: `keys[n]` belongs to `values[n]`. */
 interface JsonObject {
   readonly kind: 'object';
   readonly keys: readonly string[];
   readonly values: readonly JsonValue[];
 }
 
-/** A JSON value that lost nothing but white space and the spelling of its strings. */
+/** A JSON value, lossless but for white space and string escapes. */
 export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
 
-/** Whether `value` is an array; `Array.isArray` does not narrow a readonly one. */
+/** Like `Array.isArray`, which does not narrow readonly arrays. */
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
-/** Whether `value` is an object. */
 function isJsonObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !isJsonArray(value) && value.kind === 'object';
 }
 
-/** Whether `value` is a number. */
 function isJsonNumber(value: JsonValue): value is JsonNumber {
   return typeof value === 'object' && value !== null && !isJsonArray(value) && value.kind === 'number';
 }
 
-/** Names the kind of `value` for a message: `an array`, `number 1.5`. */
+/** Describes `value` in messages: `an array`, `number 1.5`. */
 function describeJson(value: JsonValue): string {
   if (value === null) return 'null';
   if (typeof value === 'boolean') return 'a boolean';
@@ -51,8 +49,8 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Returns `text` as a JSON string, to the byte as Go's json.Marshal (before Go 1.22) writes it: `<`, `>`, `&`, U+2028,
- * U+2029 and control characters in the `\u` form, `\n`, `\r` and `\t` short.
+ * Quotes `text` byte for byte like Go's json.Marshal (before Go 1.22): `<`, `>`, `&`, U+2028,
+ * U+2029 and control characters as `\u`, short forms for `\n`, `\r` and `\t`.
  */
 export function quoteJson(text: string): string {
   return NEEDS_ESCAPE.test(text) ? `"${text.replace(ESCAPED, escapeCharacter)}"` : `"${text}"`;
@@ -62,15 +60,15 @@ function escapeCharacter(character: string): string {
   const short = SHORT.get(character);
   if (short !== undefined) return short;
   const code = character.charCodeAt(0);
-  // The upper control characters are among the matched ones, and written as they are.
+  // C1 controls match, but are written as they are.
   if (code >= 0x7f && code <= 0x9f) return character;
-  // Half a surrogate pair has no UTF-8 form; Go writes what is no UTF-8 so.
+  // A lone surrogate has no UTF-8 form; Go writes invalid UTF-8 this way.
   return code >= 0xd800 && code <= 0xdfff ? '\\ufffd' : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
 /**
- * Compares two strings as their UTF-8 bytes compare, which is the order of map keys in
- * Go's JSON: negative, zero or positive. JavaScript's own order puts U+E000 to U+FFFF after what lies above them.
+ * Compares UTF-8 bytes, the order of map keys in Go's JSON: negative, zero or positive.
+ * JavaScript's order puts U+E000 to U+FFFF after higher code points.
  */
 export function compareUtf8(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
@@ -87,35 +85,32 @@ function utf8Rank(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
-/**
- * How one Go type is read from JSON and written to it. A decoder behaves as
- * encoding/json does with a variable of that type.
- */
+/** Reads and writes one Go type in JSON, like encoding/json with a variable of that type. */
 export interface Codec<T> {
-  /** Returns Go's zero value; a new one where it can be changed. */
+  /** Returns Go's zero value; a new one if it is mutable. */
   zero(): T;
   /**
-   * Returns what the variable holds after `value` was decoded into it; `before` is what it held, and may be changed.
-   * @throws {JsonError} when `value` is of another type
+   * Decodes `value` over `before`, the variable's value, which may be modified.
+   * @throws {JsonError} when `value` has the wrong type
    */
   decode(value: JsonValue, before: T): T;
-  /** Does what `decode` does, and pauses after some hundred values; absent where that is never long. */
+  /** Like `decode`, pausing every hundred values or so; absent where decoding is always short. */
   decodeSteps?(value: JsonValue, before: T): Generator<undefined, T>;
-  /** Returns `value` as JSON text, to the byte as Go's json.Marshal writes it. */
+  /** Encodes `value` byte for byte like Go's json.Marshal. */
   encode(value: T): string;
-  /** Whether `omitempty` leaves `value` out. */
+  /** Whether `omitempty` omits `value`. */
   isEmpty(value: T): boolean;
 }
 
 /**
- * Returns what `bytes` hold, decoded into a zero value of `codec`'s type.
- * @throws {JsonError} when they are no JSON, exceed `limits` (a JsonLimitError), or do not fit the type
+ * Decodes `bytes` into a zero value of `codec`'s type.
+ * @throws {JsonError} for malformed JSON, exceeded `limits` (a JsonLimitError), or the wrong type
  */
 export function decodeJson<T>(bytes: Uint8Array, codec: Codec<T>, limits: JsonLimits = {}): T {
   return codec.decode(parseJson(bytes, limits), codec.zero());
 }
 
-/** Does what `decodeJson` does, in steps: a caller goes on with it when others had their turn. */
+/** Like `decodeJson`, in steps that the caller can interleave. */
 export function* decodeJsonSteps<T>(
   bytes: Uint8Array,
   codec: Codec<T>,
@@ -126,15 +121,15 @@ export function* decodeJsonSteps<T>(
   return codec.decodeSteps === undefined ? codec.decode(value, zero) : yield* codec.decodeSteps(value, zero);
 }
 
-/** A 64-bit integer: a bigint only where a number would not be exact. */
+/** A 64-bit integer: a bigint only if a number would be inexact. */
 export type Int64 = number | bigint;
 
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
-/** No number in JSON begins with a zero. */
+/** JSON numbers have no leading zeros. */
 const MAX_INT64_LENGTH = String(MIN_INT64).length;
 
-/** Returns a codec of Go's `string`; null leaves it as it is. `Text` may be a branded string, which is not checked. */
+/** Codec of Go's `string`; null leaves it unchanged. `Text` may be a branded string, unchecked. */
 export function textCodec<Text extends string>(): Codec<Text | ''> {
   return {
     zero: () => '',
@@ -151,7 +146,7 @@ export function textCodec<Text extends string>(): Codec<Text | ''> {
 /** Go's `string`. */
 export const stringCodec: Codec<string> = textCodec<string>();
 
-/** Go's `bool`; null leaves it as it is. */
+/** Go's `bool`; null leaves it unchanged. */
 export const boolCodec: Codec<boolean> = {
   zero: () => false,
   decode(value, before) {
@@ -163,12 +158,12 @@ export const boolCodec: Codec<boolean> = {
   isEmpty: (value) => !value,
 };
 
-/** Go's `int64`, and its `int` on 64-bit machines: no fraction, no exponent; null leaves it as it is. */
+/** Go's `int64`, and 64-bit `int`: no fraction or exponent; null leaves it unchanged. */
 export const int64Codec: Codec<Int64> = {
   zero: () => 0,
   decode(value, before) {
     if (value === null) return before;
-    // A BigInt of a million digits takes a tenth of a second to make.
+    // Making a BigInt of a million digits takes a tenth of a second.
     const isShort = isJsonNumber(value) && value.text.length <= MAX_INT64_LENGTH;
     if (!isShort || !/^-?[0-9]+$/.test(value.text)) throw mismatch('a 64-bit integer', value);
     // Adding zero turns -0 into 0.
@@ -182,32 +177,32 @@ export const int64Codec: Codec<Int64> = {
   isEmpty: (value) => value === 0 || value === 0n,
 };
 
-/** Returns the error for a `value` of the wrong type; `expected` comes with its article. */
+/** Returns the error for a wrong type; `expected` includes its article. */
 export function mismatch(expected: string, value: JsonValue): JsonError {
   return new JsonError(`expected ${expected}, found ${describeJson(value)}`);
 }
 
-/** One field of a Go struct: its name in JSON, its type, and whether a zero value is left out. */
+/** Field of a Go struct: JSON name, type, and whether a zero value is omitted. */
 interface StructField<T> {
   readonly name: string;
   readonly codec: Codec<T>;
   readonly omitEmpty: boolean;
 }
 
-/** The fields of a struct, in the order in which they are written. */
+/** Fields of a struct, in the order written. */
 export type StructFields<S> = { readonly [K in keyof S]-?: StructField<S[K]> };
 
-/** Returns the field called `name` in JSON. */
+/** Declares a field with the JSON name `name`. */
 export function field<T>(name: string, codec: Codec<T>): StructField<T> {
   return { name, codec, omitEmpty: false };
 }
 
-/** Returns the field called `name` in JSON, which is not written when it is empty. */
+/** Declares a field with the JSON name `name`, omitted when empty. */
 export function omitEmptyField<T>(name: string, codec: Codec<T>): StructField<T> {
   return { name, codec, omitEmpty: true };
 }
 
-/** Returns `fields` in the order of their names' bytes, which is how Docker writes what it marshals by way of a map. */
+/** Sorts `fields` by name bytes, as Docker writes what it marshals through a map. */
 export function sortedFields<S>(fields: StructFields<S>): StructFields<S> {
   const entries = Object.entries<StructField<unknown>>(fields);
   return Object.fromEntries(entries.sort(([, a], [, b]) => compareUtf8(a.name, b.name))) as StructFields<S>;
@@ -224,9 +219,9 @@ interface Plan {
 type Target = Record<string, unknown>;
 
 /**
- * Returns a codec of a Go struct. Keys match in any case, every key that matches assigns, so the last one wins, and an
- * object that comes twice is merged; unknown keys are passed over; null leaves the struct as it is.
- * The names must be ASCII and differ by more than case.
+ * Codec of a Go struct. Keys match in any case; every match assigns, so the last wins; repeated
+ * objects merge; unknown keys are ignored; null leaves the struct unchanged. Names must be ASCII
+ * and differ by more than case.
  */
 export function structCodec<S extends object>(fields: StructFields<S>): Codec<S> {
   const plans = Object.entries<StructField<unknown>>(fields).map(([key, { name, codec, omitEmpty }]) => {
@@ -259,9 +254,9 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
   };
 }
 
-/** Returns a maker of zero structs. To copy one is much faster than to set its fields one by one. */
+/** Returns a factory of zero structs: copying one is much faster than setting each field. */
 function zeroMaker(plans: readonly Plan[]): () => Target {
-  // A struct in a struct is shared by all, and frozen: its decoder copies it first.
+  // Nested structs are shared and frozen; their decoder copies them first.
   const zeros = plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())] as const);
   const template: Target = Object.fromEntries(zeros);
   return () => ({ ...template });
@@ -296,7 +291,6 @@ function* decodeFieldsInSteps(
   }
 }
 
-/** Decodes `value` in the steps of `codec`, or at once where it has none. */
 function* decodeInSteps<T>(codec: Codec<T>, value: JsonValue, before: T): Generator<undefined, T> {
   return codec.decodeSteps === undefined ? codec.decode(value, before) : yield* codec.decodeSteps(value, before);
 }
@@ -312,8 +306,8 @@ function encodeFields(value: Target, plans: readonly Plan[]): string {
 }
 
 /**
- * Returns `key` so that two keys that Go takes for the same become equal. By Unicode's simple
- * folding two letters outside ASCII stand for ASCII ones: the long s and the Kelvin sign.
+ * Folds the case of `key` like Go. In Unicode's simple folding, two other letters equal ASCII ones:
+ * the long s and the Kelvin sign.
  */
 function foldCase(key: string): string {
   return key.replace(/[A-Z\u017f\u212a]/g, (letter) => {
@@ -322,12 +316,12 @@ function foldCase(key: string): string {
   });
 }
 
-/** Items of a slice or a map between two pauses. */
+/** Items of a slice or map between pauses. */
 const ITEMS_PER_STEP = 100;
 
 /**
- * Returns a codec of Go's `[]T`: null is the nil slice. When a key comes twice, an element of the
- * second array is decoded into the element of the first at its place, as Go does.
+ * Codec of Go's `[]T`: null is the nil slice. Under a repeated key, the second array's elements are
+ * decoded over the first's, like in Go.
  */
 export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
   return {
@@ -369,8 +363,8 @@ export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
 }
 
 /**
- * Returns a codec of Go's `map[string]T`: null is the nil map, a key that comes twice has its last value, the keys
- * are written in the order of their UTF-8 bytes. A key `__proto__` is a key like any other.
+ * Codec of Go's `map[string]T`: null is the nil map, the last of repeated keys wins, keys are
+ * written in UTF-8 order. `__proto__` is an ordinary key.
  */
 export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>> | null> {
   return {
@@ -418,7 +412,7 @@ function setItem<T>(items: Record<string, T>, key: string, item: T): void {
   else Object.defineProperty(items, key, { value: item, configurable: true, enumerable: true, writable: true });
 }
 
-/** Returns a codec of Go's `*T`: undefined is nil, and so is null in JSON. */
+/** Codec of Go's `*T`: undefined and JSON null are nil. */
 export function pointerCodec<T>(target: Codec<T>): Codec<T | undefined> {
   return {
     zero: () => undefined,

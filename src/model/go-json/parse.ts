@@ -1,15 +1,12 @@
 import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../limits.js';
 import type { JsonValue } from './codecs.js';
 
-/**
- * Why some bytes are not the JSON that was expected. Whoever asked turns it into
- * a StoreError of their own code, with this as the cause.
- */
+/** Error of malformed or unexpected JSON. Callers wrap it in a StoreError of their own code. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
-  /** What the message says without the place. */
+  /** The message without the location. */
   readonly problem: string;
-  /** Names of the fields from the top down to the place, joined by dots; empty for the top or for a syntax error. */
+  /** Field names from the top down, joined by dots; empty for the top or a syntax error. */
   readonly path: string;
 
   constructor(problem: string, path = '') {
@@ -19,10 +16,10 @@ export class JsonError extends Error {
   }
 }
 
-/** Why some bytes are refused although they may well be JSON: they nest deeper, or hold more values, than allowed. */
+/** Error of a text that exceeds a limit on nesting, values or numbers; it may be valid JSON. */
 export class JsonLimitError extends JsonError {}
 
-/** Returns `error` with `name` put before its path when it is a JsonError, else as it is. */
+/** Prepends `name` to the path of a JsonError; returns other errors unchanged. */
 export function withinField(name: string, error: unknown): unknown {
   if (!(error instanceof JsonError)) return error;
   return new JsonError(error.problem, error.path === '' ? name : `${name}.${error.path}`);
@@ -33,18 +30,17 @@ const utf16Decoder = new TextDecoder('utf-16le', { ignoreBOM: true });
 const REPLACEMENT = 0xfffd;
 
 /**
- * Returns `bytes` as text. Every byte that belongs to no valid UTF-8 sequence
- * becomes one U+FFFD, as in Go; the platform's decoder gives one for a whole cut sequence.
- * A byte order mark stays.
+ * Decodes UTF-8 like Go: every invalid byte becomes one U+FFFD, whereas the platform's decoder
+ * gives one per truncated sequence. Keeps a byte order mark.
  */
 export function decodeUtf8(bytes: Uint8Array): string {
   const text = decoder.decode(bytes);
-  // Valid input may hold U+FFFD itself; going over it again is rare and harmless.
+  // Valid input may contain U+FFFD; a second pass is rare and harmless.
   return text.includes('\ufffd') ? decodeByteByByte(bytes) : text;
 }
 
 function decodeByteByByte(bytes: Uint8Array): string {
-  // Turned into text all at once: put together from pieces, one of millions of invalid bytes takes ten times as long.
+  // Decoded at once: joining pieces takes ten times as long for millions of invalid bytes.
   const units = new DataView(new ArrayBuffer(2 * bytes.length));
   let end = 0;
   const add = (unit: number): void => {
@@ -65,7 +61,7 @@ function decodeByteByByte(bytes: Uint8Array): string {
   return utf16Decoder.decode(units.buffer.slice(0, end));
 }
 
-/** Length of the valid sequence that starts at `at` (Unicode standard, table 3-7), 0 when there is none. */
+/** Length of the valid sequence at `at` (Unicode standard, table 3-7), 0 if none. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] ?? 0;
   if (lead < 0x80) return 1;
@@ -97,24 +93,23 @@ interface Reader {
   values: number;
 }
 
-/** How large a JSON text may become in memory. */
+/** Limits of a JSON text. */
 export interface JsonLimits {
-  /** How deep arrays and objects may nest; default MAX_JSON_DEPTH. */
+  /** Nesting of arrays and objects; default MAX_JSON_DEPTH. */
   readonly maxDepth?: number | undefined;
-  /** How many values there may be, at all depths together; default MAX_JSON_VALUES. */
+  /** Values at all depths; default MAX_JSON_VALUES. */
   readonly maxValues?: number | undefined;
-  /** How many characters a number may have; default MAX_JSON_NUMBER_LENGTH. */
+  /** Characters of a number; default MAX_JSON_NUMBER_LENGTH. */
   readonly maxNumberLength?: number | undefined;
 }
 
-/** An array or object that is not closed yet. */
 interface Open {
-  /** Those of an object so far. */
+  /** Keys of an object so far. */
   readonly keys: string[] | undefined;
   readonly values: JsonValue[];
 }
 
-/** Values between two pauses: a tenth of a millisecond. */
+/** Values between pauses: a tenth of a millisecond. */
 const VALUES_PER_STEP = 500;
 
 const QUOTE = 0x22;
@@ -130,13 +125,11 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPED = /["\\/bfnrt]|u[0-9a-fA-F]{4}/y;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 /**
- * Returns the one JSON value in `bytes`, as Go's encoding/json reads it: strict
- * RFC 8259 syntax and no byte order mark; bytes that are no UTF-8 and
- * surrogates without their other half become U+FFFD. Unlike `JSON.parse` it keeps repeated
- * keys and the digits of numbers. Takes time linear in the size, and stops at the first value beyond `limits`.
- *
- * @throws {JsonError} when the syntax is wrong
- * @throws {JsonLimitError} when arrays and objects nest too deep, there are too many values, or a number is too long
+ * Parses one JSON value like Go's encoding/json: strict RFC 8259 syntax, no byte order mark;
+ * invalid UTF-8 and lone surrogates become U+FFFD. Unlike `JSON.parse`, preserves repeated keys and
+ * digits. Linear time; stops at the first value beyond `limits`.
+ * @throws {JsonError} for wrong syntax
+ * @throws {JsonLimitError} for nesting too deep, too many values, or a number too long
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
   const steps = parseJsonSteps(bytes, limits);
@@ -146,7 +139,7 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue
   }
 }
 
-/** Does what `parseJson` does, and pauses after some thousand values: a caller with more to do goes on with it later. */
+/** Like `parseJson`, pausing every thousand values or so. */
 export function* parseJsonSteps(bytes: Uint8Array, limits: JsonLimits = {}): Generator<undefined, JsonValue> {
   const { maxDepth = MAX_JSON_DEPTH, maxValues = MAX_JSON_VALUES, maxNumberLength = MAX_JSON_NUMBER_LENGTH } = limits;
   const reader: Reader = { text: decodeUtf8(bytes), maxDepth, maxValues, maxNumberLength, at: 0, values: 0 };
@@ -156,7 +149,7 @@ export function* parseJsonSteps(bytes: Uint8Array, limits: JsonLimits = {}): Gen
   return value;
 }
 
-/** Reads a value with all that is in it, without recursion: a generator inside each other one would be slow. */
+/** Reads a value without recursion: nested generators would be slow. */
 function* readValues(reader: Reader): Generator<undefined, JsonValue> {
   const open: Open[] = [];
   for (;;) {
@@ -180,7 +173,7 @@ function countValue(reader: Reader): void {
   throw new JsonLimitError(`there are more than ${reader.maxValues} values at character ${reader.at + 1}`);
 }
 
-/** Reads a value that has no others in it; of one that has, its beginning, and puts it on `open`. */
+/** Reads a scalar, or the start of an array or object, pushed onto `open`. */
 function beginValue(reader: Reader, open: Open[]): JsonValue | undefined {
   const first = skipSpace(reader);
   switch (first) {
@@ -220,7 +213,7 @@ function closed({ keys, values }: Open): JsonValue {
   return keys === undefined ? values : { kind: 'object', keys, values };
 }
 
-/** Reads the comma after a value, with the key of the next one, or the bracket that closes what it is in. */
+/** Reads a comma and the next key, or the closing bracket. */
 function goesOn(reader: Reader, { keys }: Open): boolean {
   const next = skipSpace(reader);
   if (next !== COMMA && next !== (keys === undefined ? CLOSE_ARRAY : CLOSE_OBJECT)) {
@@ -257,7 +250,6 @@ function readNumber(reader: Reader): JsonValue {
   return { kind: 'number', text };
 }
 
-/** Reads the string whose opening quote is the next character. */
 function readString(reader: Reader): string {
   const { text } = reader;
   const start = reader.at + 1;
@@ -268,12 +260,12 @@ function readString(reader: Reader): string {
       return text.slice(start, at);
     }
     if (code === BACKSLASH) return readEscapedString(reader, start, at);
-    // Past the end the code is NaN, which is not at least a space either.
+    // Past the end the code is NaN: this comparison fails too.
     if (!(code >= 0x20)) throw unexpectedInString(reader, at);
   }
 }
 
-/** Reads the rest of the string that begins at `start` and has its first escape at `at`. */
+/** Reads the rest of a string, from its first escape at `at`. */
 function readEscapedString(reader: Reader, start: number, at: number): string {
   const { text } = reader;
   for (let next = at; ; next++) {
@@ -284,7 +276,7 @@ function readEscapedString(reader: Reader, start: number, at: number): string {
       next = ESCAPED.lastIndex - 1;
     } else if (code === QUOTE) {
       reader.at = next + 1;
-      // What is known to be right is put together ten times as fast in there.
+      // JSON.parse builds a validated string ten times as fast.
       const string: string = JSON.parse(text.slice(start - 1, next + 1));
       return string.replace(LONE_SURROGATES, '\ufffd');
     } else if (!(code >= 0x20)) {
@@ -293,7 +285,7 @@ function readEscapedString(reader: Reader, start: number, at: number): string {
   }
 }
 
-/** Moves past white space and returns the code of the next character, NaN at the end. */
+/** Skips white space and returns the next character's code, NaN at the end. */
 function skipSpace(reader: Reader): number {
   for (;;) {
     const code = reader.text.charCodeAt(reader.at);
