@@ -1,4 +1,5 @@
-import type { ContentErased, Descriptor, Envelope, StoredEvent } from '../src/model/events.js';
+import type { ContentErased, Envelope, StoredEvent } from '../src/model/events.js';
+import type { Descriptor } from '../src/model/digest.js';
 import {
   readList,
   readRows,

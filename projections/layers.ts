@@ -1,5 +1,6 @@
 import type { ChainId, Digest, ImageId } from '../src/model/digest.js';
-import type { Descriptor, LayerFacts } from '../src/model/events.js';
+import type { LayerFacts } from '../src/model/events.js';
+import type { Descriptor } from '../src/model/digest.js';
 import { readDescriptor, writeDescriptor } from './content.js';
 import type { StoredProjection } from './projection.js';
 import { readList, readRows, writeList, writeRows } from './snapshot-format.js';

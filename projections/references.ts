@@ -1,5 +1,6 @@
 import type { ImageId } from '../src/model/digest.js';
-import type { Descriptor, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
+import type { PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
+import type { Descriptor } from '../src/model/digest.js';
 import { readDescriptor, writeDescriptor } from './content.js';
 import type { StoredProjection } from './projection.js';
 import {

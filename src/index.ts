@@ -44,14 +44,9 @@ export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from 
 export type { Consumer, ConsumerOptions, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/follow/event-filter.js';
 
-export type {
-  Change,
-  HistoryOptions,
-  PastStore,
-  ReferenceInterval,
-  StoreDiff,
-  When,
-} from './store/past/audit.js';
+export type { HistoryOptions, PastStore, ReferenceInterval, When } from './store/past/audit.js';
+export type { StoreDiff } from './store/past/diff.js';
+export type { Change } from './store/past/diff.js';
 export type { Subject } from './model/events.js';
 
 // Verification
@@ -103,4 +98,5 @@ export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootf
 export type { Timestamp } from './model/timestamp.js';
 
 // Events
-export type { Descriptor, EventBody, EventType, StoredEvent } from './model/events.js';
+export type { EventBody, EventType, StoredEvent } from './model/events.js';
+export type { Descriptor } from './model/digest.js';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Image } from '../model/image.js';
 import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model/digest.js';
-import type { Descriptor, PlatformImage } from '../model/events.js';
+import type { PlatformImage } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
 import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
 

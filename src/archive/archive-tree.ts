@@ -12,7 +12,7 @@ import { decompress, type ExpansionLimits } from '../tar/decompress.js';
 import type { LayerMeterOptions } from '../tar/layer-meter.js';
 import { readTar, type TarEntry, type TarReaderOptions } from '../tar/tar-scan.js';
 import { type Digest, digestHex } from '../model/digest.js';
-import type { Descriptor } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 
 type Node =
   | { readonly type: 'file'; readonly file: ArchiveFile }

@@ -1,7 +1,8 @@
 import { StoreError } from '../errors.js';
 import { canonicalReference } from '../model/reference.js';
 import type { Digest, ImageId } from '../model/digest.js';
-import type { Descriptor, PlatformImage } from '../model/events.js';
+import type { PlatformImage } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 import { type Platform, platformMatches } from '../model/platform.js';
 import type { ArchiveImage, ArchiveManifest, ArchiveReference, StagedLayer } from './archive-files.js';
 import { type ArchiveTree, findBlob } from './archive-tree.js';

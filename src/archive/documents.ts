@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { isDigest } from '../model/digest.js';
-import type { Descriptor } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 import {
   type Codec,
   decodeJson,

@@ -24,7 +24,7 @@ import {
   toDescriptor,
 } from './documents.js';
 import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.js';
-import type { Descriptor } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 import type { Codec } from '../model/go-json/codecs.js';
 
 /** An image config of the archive, parsed. */

@@ -1,6 +1,13 @@
 import { sha256 } from '#sha256';
 import { StoreError } from '../errors.js';
 
+/** OCI descriptor of some bytes: digest, size in bytes and media type. */
+export interface Descriptor {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
 declare const brand: unique symbol;
 
 /** OCI content digest: `sha256:` and 64 lower-case hex digits (descriptor.md, Digests). */

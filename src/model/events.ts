@@ -1,5 +1,6 @@
 import type { ChainId, DiffId, Digest, ImageId } from './digest.js';
 import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readDescriptor } from './record-fields.js';
+import type { Descriptor } from './digest.js';
 
 /*
  * The events: what each tells, and in the table `eventFacts` everything about its type that does
@@ -15,13 +16,6 @@ import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readD
  *
  * and then its fold (projections/) and the decision that makes it (src/store/decide/).
  */
-
-/** OCI descriptor of some bytes: digest, size in bytes and media type. */
-export interface Descriptor {
-  readonly digest: Digest;
-  readonly size: number;
-  readonly mediaType: string;
-}
 
 /** Image of one platform of a multi-platform reference. */
 export interface PlatformImage {

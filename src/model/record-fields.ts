@@ -1,6 +1,6 @@
 import { type Digest, digestFromHash, HASH_BYTES, hashFromDigest } from './digest.js';
 import { StoreError } from '../errors.js';
-import type { Descriptor } from './events.js';
+import type { Descriptor } from './digest.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

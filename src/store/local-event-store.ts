@@ -33,14 +33,8 @@ import { LocalLayers } from './layers/layer-store.js';
 import { removeOwner, writerAtWork, writtenState } from './open/lock.js';
 import { damagedLogs } from './files/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
-import {
-  AuditReader,
-  type HistoryOptions,
-  type PastStore,
-  type ReferenceInterval,
-  type StoreDiff,
-  type When,
-} from './past/audit.js';
+import { AuditReader, type HistoryOptions, type PastStore, type ReferenceInterval, type When } from './past/audit.js';
+import type { StoreDiff } from './past/diff.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {

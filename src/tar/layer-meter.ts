@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { StoreError } from '../errors.js';
 import { type DiffId, type Digest, digestFromHash } from '../model/digest.js';
-import type { Descriptor } from '../model/events.js';
+import type { Descriptor } from '../model/digest.js';
 import {
   type Compression,
   COMPRESSION_MAGIC_BYTES,

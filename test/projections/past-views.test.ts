@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createViews, pastViews, viewNames } from '../../projections/views.js';
+import { createViews, type EncodedViews, pastViews, viewNames } from '../../projections/views.js';
 import { SnapshotDamage } from '../../projections/snapshot-format.js';
-import { type EncodedViews, encodeViews, openViews } from '../../projections/views-codec.js';
+import { encodeViews, openViews } from '../../projections/views-codec.js';
 import { eventStreams } from '../support/event-streams.js';
 import { plainViews } from '../support/plain-views.js';
 import { storeError } from '../support/store-error.js';

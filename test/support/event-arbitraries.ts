@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { bytesToHex, type Digest } from '../../src/model/digest.js';
-import type { Descriptor, EventBody, PlatformImage, StoredEvent } from '../../src/model/events.js';
+import type { EventBody, PlatformImage, StoredEvent } from '../../src/model/events.js';
+import type { Descriptor } from '../../src/model/digest.js';
 
 /** Any SHA-256 digest, branded as the caller's field has it. */
 export function anyDigest<Id extends Digest>(): fc.Arbitrary<Id> {

@@ -1,7 +1,9 @@
 import type { StoredEvent } from '../../model/events.js';
 import { familiarReference } from '../../model/reference.js';
 import type { ReferenceEntry } from '../../store/store.js';
-import type { Change, StoreDiff, When } from '../../store/past/audit.js';
+import type { When } from '../../store/past/audit.js';
+import type { StoreDiff } from '../../store/past/diff.js';
+import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { metadataFields, metadataText } from '../events.js';

@@ -1,6 +1,6 @@
 import { StoreError } from '../../errors.js';
 import type { ImageId } from '../../model/digest.js';
-import type { Descriptor } from '../../model/events.js';
+import type { Descriptor } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';

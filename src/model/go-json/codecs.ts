@@ -1,20 +1,13 @@
-import { JsonError, type JsonLimits, parseJson, parseJsonSteps, withinField } from './parse.js';
-
-/** A JSON number as text, to preserve 64-bit integers. */
-interface JsonNumber {
-  readonly kind: 'number';
-  readonly text: string;
-}
-
-/** A JSON object with repeated keys, in order: `keys[n]` belongs to `values[n]`. */
-interface JsonObject {
-  readonly kind: 'object';
-  readonly keys: readonly string[];
-  readonly values: readonly JsonValue[];
-}
-
-/** A JSON value, lossless but for white space and string escapes. */
-export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
+import {
+  JsonError,
+  type JsonLimits,
+  type JsonNumber,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  parseJsonSteps,
+  withinField,
+} from './parse.js';
 
 /** Like `Array.isArray`, which does not narrow readonly arrays. */
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {

@@ -1,5 +1,20 @@
 import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../limits.js';
-import type { JsonValue } from './codecs.js';
+
+/** A JSON number as text, to preserve 64-bit integers. */
+export interface JsonNumber {
+  readonly kind: 'number';
+  readonly text: string;
+}
+
+/** A JSON object with repeated keys, in order: `keys[n]` belongs to `values[n]`. */
+export interface JsonObject {
+  readonly kind: 'object';
+  readonly keys: readonly string[];
+  readonly values: readonly JsonValue[];
+}
+
+/** A JSON value, lossless but for white space and string escapes. */
+export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
 
 /** Error of malformed or unexpected JSON. Callers wrap it in a StoreError of their own code. */
 export class JsonError extends Error {

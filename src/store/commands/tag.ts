@@ -1,7 +1,8 @@
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import { StoreError } from '../../errors.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
-import type { Descriptor, PlatformImage, ReferenceSet } from '../../model/events.js';
+import type { PlatformImage, ReferenceSet } from '../../model/events.js';
+import type { Descriptor } from '../../model/digest.js';
 import { formatPlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';

@@ -16,7 +16,7 @@ import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
 import { parseMoment } from '../../model/timestamp.js';
 import { lastSeqBy } from '../follow/log-feed.js';
-import { diffViews, isSameTarget } from './diff.js';
+import { diffViews, isSameTarget, type StoreDiff } from './diff.js';
 import type { Views } from '../../../projections/views.js';
 import { storedImage } from '../../model/stored-image.js';
 import { canonicalReference } from '../../model/reference.js';
@@ -92,26 +92,6 @@ export interface ReferenceInterval {
   /** Who removed the reference and why; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
-}
-
-/** A changed value: `before` is absent if added, `after` if removed. */
-export interface Change<Value> {
-  readonly change: 'added' | 'removed' | 'changed';
-  readonly before?: Value | undefined;
-  readonly after?: Value | undefined;
-  /** The last event that changed it. */
-  readonly event: StoredEvent;
-}
-
-/** The differences between two points in time, each list in event order. */
-export interface StoreDiff {
-  readonly from: LogPoint;
-  readonly to: LogPoint;
-  readonly images: readonly (Change<ImageId> & { readonly image: ImageId })[];
-  readonly references: readonly (Change<ReferenceEntry> & { readonly reference: string })[];
-  readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];
-  readonly metadata: readonly (Change<Uint8Array> & { readonly image: ImageId; readonly key: string })[];
-  readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
 }
 
 /** Selects events of a subject's history. */

@@ -1,9 +1,29 @@
+import type { LogPoint } from '../../log/log.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
 import type { ReferenceEntry } from '../store.js';
-import type { Change, StoreDiff } from './audit.js';
+
+/** A changed value: `before` is absent if added, `after` if removed. */
+export interface Change<Value> {
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly before?: Value | undefined;
+  readonly after?: Value | undefined;
+  /** The last event that changed it. */
+  readonly event: StoredEvent;
+}
+
+/** The differences between two points in time, each list in event order. */
+export interface StoreDiff {
+  readonly from: LogPoint;
+  readonly to: LogPoint;
+  readonly images: readonly (Change<ImageId> & { readonly image: ImageId })[];
+  readonly references: readonly (Change<ReferenceEntry> & { readonly reference: string })[];
+  readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];
+  readonly metadata: readonly (Change<Uint8Array> & { readonly image: ImageId; readonly key: string })[];
+  readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
+}
 
 /** A reference's image, or one for each platform, and its manifest or index. */
 interface ReferenceTarget {

@@ -2,7 +2,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../../src/limits.js';
 import { JsonError, JsonLimitError, parseJson, parseJsonSteps } from '../../../src/model/go-json/parse.js';
-import { isJsonArray, type JsonValue } from '../../../src/model/go-json/codecs.js';
+import { isJsonArray } from '../../../src/model/go-json/codecs.js';
+import type { JsonValue } from '../../../src/model/go-json/parse.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 test('every document that JSON.parse reads gives the same values', (t) => {

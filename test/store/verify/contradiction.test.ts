@@ -1,7 +1,8 @@
 import test from 'ava';
 import { createViews } from '../../../projections/views.js';
 import { type ChainId, type DiffId, digestOf } from '../../../src/model/digest.js';
-import type { Descriptor, EventBody, LayerFacts, StoredEvent } from '../../../src/model/events.js';
+import type { EventBody, LayerFacts, StoredEvent } from '../../../src/model/events.js';
+import type { Descriptor } from '../../../src/model/digest.js';
 import { contradictionOf } from '../../../src/store/verify/record-check.js';
 import { idNamed } from '../../support/image-configs.js';
 import { creationOf, eventsFrom } from '../../support/stored-event.js';
