@@ -6,8 +6,8 @@ const NAME_COLUMN = 42;
 const GROWTH_COLUMN = 16;
 
 /**
- * Returns the lines of a table that shows how the lines of several sizes grow: the median at each size, or the ratio to the
- * peer for a line that is judged by it. One for what each size counts; none when nothing was measured at more than one size.
+ * Returns growth tables, one per unit of size: the median at each size, or the ratio if that is
+ * judged. Empty unless something was measured at several sizes.
  */
 export function formatGrowth(lines: readonly Measured[]): string[] {
   return (['events', 'images'] as const).flatMap((sizeOf) => {

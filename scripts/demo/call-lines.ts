@@ -2,8 +2,8 @@ import { displayWidth } from '../../src/cli/render/display-width.js';
 import { cutDigests } from './cut-digests.js';
 
 /**
- * Returns the call of `name` with `args` as JavaScript source, digests cut to what people read. A call wider than
- * `columns` has its last argument on a line of its own.
+ * Formats a call of `name` with `args` as JavaScript, with shortened digests. A call wider than
+ * `columns` has its last argument on its own line.
  */
 export function callLines(name: string, args: readonly unknown[], columns: number): string[] {
   const sources = args.map(sourceOf);

@@ -3,8 +3,9 @@ import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the directory it is given and prints the bytes of memory that the open store holds: objects, and the arrays of numbers beside them.
- * Then again, when every id was asked for once: each is a string from then on. The code is loaded before. Runs with --expose-gc.
+ * Opens the store in the given directory and prints the memory it holds (objects and numeric
+ * arrays), then again after requesting every id once, which makes each a string. Code is loaded
+ * before. Needs --expose-gc.
  */
 
 await loadLibrary();
