@@ -31,7 +31,7 @@ function interruptions(): AbortSignal {
 }
 
 function exitCodeOf(error: unknown): number {
-  // `npm run demo head` is no failure.
+  // `npm run demo | head` is no failure.
   if (error instanceof OutputClosed) return 0;
   if (error instanceof Interruption) {
     console.error(`demo: ${error.message}; its folder is removed`);

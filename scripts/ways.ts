@@ -20,7 +20,6 @@ const LIMITS: Readonly<Record<string, number>> = { create: 25, open: 50, load: 4
 const session = new Session();
 session.connect();
 
-/** Returns the source files, relative to the project, that `call` passes through. */
 async function filesOf(call: () => Promise<unknown>): Promise<string[]> {
   await session.post('Profiler.takePreciseCoverage');
   await call();

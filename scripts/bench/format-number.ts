@@ -3,7 +3,6 @@ const SUFFIXES = [
   [1e6, 'M'],
   [1e3, 'k'],
 ] as const;
-/** Larger numbers are abbreviated. */
 const LONG = 10_000;
 
 /** Formats `value` with three significant digits: 0.951, 7.22, 384, 5,812, 61.3k, 1.52M. */

@@ -9,7 +9,6 @@ export interface BenchOptions {
   readonly json: boolean;
   /** Whether sizes and rounds suffice to judge targets. */
   readonly isJudged: boolean;
-  /** Path of the chart to draw. */
   readonly svg: string | undefined;
   readonly sizes: Pick<BenchContext, 'rounds' | 'scale' | 'logSizes' | 'imageCounts' | 'fresh'>;
 }

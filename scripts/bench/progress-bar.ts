@@ -1,7 +1,6 @@
 /** A progress line; silent without a terminal. */
 export interface ProgressBar {
   update(done: number): void;
-  /** Removes the line. */
   end(): void;
 }
 

@@ -83,7 +83,6 @@ function settingsOf(lines: readonly Measured[]): string[] {
   return [...new Set(settings)].flatMap(wrapped);
 }
 
-/** Wraps a note at words, with indentation. */
 function wrapped(note: string): string[] {
   return (
     note.match(new RegExp(`\\S.{0,${NOTE_COLUMNS}}(?=\\s|$)`, 'g'))?.map((part, index) => {

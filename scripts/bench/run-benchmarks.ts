@@ -9,7 +9,6 @@ export interface Outcome {
   readonly lines: readonly Measured[];
   /** Skipped peers with reasons. */
   readonly leftOut: readonly string[];
-  /** The error, if it failed. */
   readonly error?: unknown;
 }
 

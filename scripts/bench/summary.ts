@@ -12,11 +12,9 @@ const NOT_JUDGED = 'nothing is judged: a verdict takes the whole sizes and at le
 /** Input of the summary. */
 export interface Summarized {
   readonly lines: readonly Measured[];
-  /** Benchmarks that failed. */
   readonly failures: readonly string[];
   /** Whether all benchmarks ran; unmeasured targets are then listed too. */
   readonly isWhole: boolean;
-  /** Whether lines are judged by their targets. */
   readonly isJudged: boolean;
 }
 

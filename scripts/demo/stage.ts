@@ -33,10 +33,7 @@ export class Stage {
     this.#signal = signal;
   }
 
-  /**
-   * Starts an act at the clock's time.
-   * @throws the signal's reason if aborted
-   */
+  /** Starts an act at the clock's time. @throws the signal's reason if aborted */
   act(title: string, clock: StoryClock): void {
     this.#signal.throwIfAborted();
     this.#acts += 1;
@@ -47,22 +44,18 @@ export class Stage {
     this.line(`${bold(cyan(name))}${dim(rule + time)}`);
   }
 
-  /** Prints narration. */
   say(text: string): void {
     for (const line of wrapWords(text, STAGE_COLUMNS)) this.line(line);
   }
 
-  /** Prints a call about to be made. */
   call(lines: readonly string[]): void {
     for (const [at, line] of lines.entries()) this.line(this.colors.green(`${at === 0 ? '> ' : INDENT}${line}`));
   }
 
-  /** Prints the result of a call. */
   result(text: string): void {
     for (const line of resultLines(text)) this.line(INDENT + line);
   }
 
-  /** Prints the error of a call. */
   refusal({ code, message }: { readonly code: string; readonly message: string }): void {
     const [first = '', ...others] = resultLines(`${code}: ${message}`);
     this.line(INDENT + this.colors.red(code) + first.slice(code.length));
@@ -88,19 +81,13 @@ export class Stage {
     if (code !== 0) throw new Error(`imagelog ${argv.join(' ')} ended with ${code}, expected 0`);
   }
 
-  /**
-   * Resolves once all output has left the process.
-   * @throws {OutputClosed} if the reader is gone
-   */
+  /** Resolves once all output has left the process. @throws {OutputClosed} without a reader */
   async flush(): Promise<void> {
     await this.#output.flush();
     this.#output.check();
   }
 
-  /**
-   * Prints one line.
-   * @throws {OutputClosed} if the reader is gone
-   */
+  /** @throws {OutputClosed} if the reader is gone */
   line(text = ''): void {
     this.#output.check();
     // No backpressure: the whole demo fits one pipe buffer.

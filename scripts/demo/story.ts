@@ -11,7 +11,6 @@ const TAG = 'shop/app:prod';
 /** Between the two releases. */
 const WEDNESDAY = '2024-03-06T12:00';
 
-/** Context of an act. */
 interface Scene {
   readonly stage: Stage;
   readonly clock: StoryClock;

@@ -44,7 +44,6 @@ const imageStays = defineProjection({
   },
 });
 
-/** The images at one moment. */
 interface Column {
   readonly moment: number;
   readonly images: readonly ImageId[];

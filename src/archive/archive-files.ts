@@ -32,7 +32,6 @@ export interface StagedLayer {
   readonly diffSize: number;
 }
 
-/** One position of an image's root filesystem. */
 interface ArchiveLayer {
   readonly diffId: DiffId;
   /** Absent when missing from the archive; the store must then know the chain. */

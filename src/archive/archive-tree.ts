@@ -30,7 +30,6 @@ export interface LinkLimits {
   readonly maxPathLookupBytes?: number | undefined;
 }
 
-/** A resolved path and the number of links followed. */
 interface Resolved {
   readonly path: string;
   readonly depth: number;
@@ -268,7 +267,6 @@ async function addEntry(tree: ArchiveTree, entry: TarEntry, keep: KeepFile): Pro
     case 'link':
       return tree.addLink(name, entry.target, entry.type);
     case 'other':
-    // Devices and pipes are irrelevant to images.
   }
 }
 
@@ -289,7 +287,6 @@ async function* noteStart(source: AsyncIterable<Uint8Array>, start: number[]): A
   }
 }
 
-/** Describes what was found when not even the first tar entry could be read. */
 function notAnArchive(error: unknown, start: readonly number[]): unknown {
   if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_INVALID') return error;
   return new StoreError(

@@ -43,7 +43,6 @@ interface ImageParts {
   parent: ImageId | undefined;
   staged: readonly (StagedLayer | undefined)[] | undefined;
   readonly manifests: Map<Digest, ArchiveManifest>;
-  /** The manifest a name points to directly. */
   preferred: Digest | undefined;
 }
 
@@ -60,12 +59,10 @@ export class ContentsBuilder {
     this.#builder = builder;
   }
 
-  /** Returns whether the image was added. */
   has(id: ImageId): boolean {
     return this.#images.has(id);
   }
 
-  /** Number of images added. */
   get imageCount(): number {
     return this.#images.size;
   }
@@ -115,12 +112,10 @@ export class ContentsBuilder {
     this.#part(id).preferred ??= manifest.digest;
   }
 
-  /** Returns the manifests of `id` added so far. */
   manifests(id: ImageId): readonly ArchiveManifest[] {
     return [...(this.#images.get(id)?.manifests.values() ?? [])];
   }
 
-  /** Returns everything collected. */
   build(): {
     readonly images: readonly ArchiveImage[];
     readonly references: readonly ArchiveReference[];

@@ -10,7 +10,6 @@ import { type DockerImageDocument, dockerManifestCodec, type DocumentBudget } fr
 import type { ImageBuilder, OciChild } from './oci-graph.js';
 import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
 
-/** Inputs for reading a docker archive. */
 interface DockerArchive {
   readonly tree: ArchiveTree;
   readonly builder: ImageBuilder;

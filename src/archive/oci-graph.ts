@@ -189,7 +189,6 @@ export interface OciChild {
   readonly annotations: ReadonlyMap<string, string>;
 }
 
-/** Options for reading the OCI part of an archive. */
 interface OciGraphOptions {
   readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
@@ -306,7 +305,7 @@ export class OciGraph {
     return node;
   }
 
-  /** Re-checks limits for a node reached again: graph walks visit everything below it anew. */
+  /** Re-checks limits for a node reached again: graph walks revisit everything below it. */
   #again<Node extends ManifestNode | IndexNode | undefined>(node: Node, depth: number): Node {
     if (node?.kind === 'index') {
       this.#checkDepth(node.descriptor.digest, depth + node.height);

@@ -37,7 +37,6 @@ class ArchivePlan {
   readonly #blobs = new Map<string, PlannedEntry>();
   readonly #files: PlannedEntry[] = [];
 
-  /** Plans a blob from memory. */
   addBytes(digest: Digest, bytes: Uint8Array): void {
     const name = blobName(digest);
     this.#blobs.set(name, { type: 'bytes', name, bytes });
@@ -90,7 +89,6 @@ export interface SavedLayer {
   readonly blob: Descriptor;
 }
 
-/** A manifest received with an image. */
 interface SavedManifest {
   readonly descriptor: Descriptor;
   /** Bottom to top. */
@@ -100,7 +98,6 @@ interface SavedManifest {
 /** An image to save. */
 export interface SavedImage {
   readonly id: ImageId;
-  /** The exact config bytes. */
   readonly config: Uint8Array;
   readonly image: Image;
   /** Bottom to top; one per diff id of the config. */
@@ -111,7 +108,6 @@ export interface SavedImage {
   readonly manifests: readonly SavedManifest[];
 }
 
-/** A name to save. */
 interface SavedReference {
   /** Canonical. */
   readonly reference: string;
@@ -146,7 +142,6 @@ interface WrittenDocument {
   readonly parts: readonly WrittenDocument[];
 }
 
-/** Chooses the manifest or index to write for an image or name. */
 class ManifestChoice {
   readonly #saved: SavedArchive;
   readonly #images: ReadonlyMap<ImageId, SavedImage>;
@@ -268,7 +263,6 @@ function describe(bytes: Uint8Array, mediaType: string): Descriptor {
 /** The archive layout. */
 export type ArchiveFormat = 'docker' | 'oci';
 
-/** A name and the image it is listed under. */
 interface NamedTarget {
   readonly reference: SavedReference;
   readonly image: ImageId;

@@ -19,7 +19,6 @@ export interface CommandEntry {
   readonly kind: CommandKind;
   /** Whether it supports a past point in time. */
   readonly past?: boolean;
-  /** Loads the rest of the command. */
   readonly load: () => Promise<Grammar>;
 }
 
@@ -27,7 +26,6 @@ export interface CommandEntry {
 export type Grammar = (declaration: Declaration, command: Command) => CommandWords;
 
 interface CommandWords {
-  /** Details beyond the summary. */
   readonly about?: string;
   /** Sample command lines, each with its effect. */
   readonly examples: readonly (readonly [commandLine: string, does: string])[];
@@ -36,7 +34,6 @@ interface CommandWords {
   readonly options?: readonly Option[];
   /** Whether the words after its arguments belong to another command. */
   readonly passThrough?: boolean;
-  /** Subcommands. */
   readonly commands?: readonly CommandEntry[];
   /** Receives the arguments, then the options. Prints its answer or throws. */
   readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;

@@ -49,7 +49,6 @@ export interface CommandContext {
   readonly quiet: boolean;
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
-  /** Actor, reason and request id of writes. */
   readonly write: WriteOptions;
   /** Private key file for signing checkpoints; absent if none are signed. */
   readonly keyFile?: string | undefined;

@@ -2,7 +2,6 @@ import type { ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../mo
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
 
-/** An event in `log --json`. */
 type EventObject = Readonly<Record<string, unknown>>;
 
 /**

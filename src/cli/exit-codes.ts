@@ -3,7 +3,6 @@ import { type ErrorCode, type ErrorKind, errorKinds } from '../errors.js';
 /** Verification found damage, already printed; exit code 4. The message is one sentence. */
 export class DamageFound extends Error {
   override readonly name = 'DamageFound';
-  /** What to do about it. */
   readonly hint: string;
 
   constructor(message: string, hint: string) {

@@ -19,7 +19,6 @@ export async function reportFailure(error: unknown, io: CliIo, { out, err }: Out
   return exitCodeOf(reason);
 }
 
-/** Returns the lines for `error`: the failure and, if known, a hint. */
 function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string[] {
   const hint = hintOf(error);
   return [

@@ -12,7 +12,6 @@ const FOLLOW_INTERVAL_MS = 250;
 /** Maximum events read per opening of the store, which bounds a follower's memory. */
 const FOLLOW_PAGE_EVENTS = 10_000;
 
-/** Which events to follow. */
 interface Following {
   /** Exclusive start. */
   readonly after: number;
@@ -54,7 +53,6 @@ interface Look {
   readonly isAtHead: boolean;
 }
 
-/** Opens the store, reads the events after seq `seen`, and closes it. */
 async function eventsAfter(seen: number, context: CommandContext, filter: EventFilter): Promise<Look> {
   await using store = await openFor(context, 'read');
   const head = Math.max(seen, store.log.head.seq);

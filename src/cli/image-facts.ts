@@ -95,7 +95,6 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-/** Returns the chain id of all layers; undefined without layers. */
 function chainOf(image: Image): ChainId | undefined {
   return image.rootFS.chainID() || undefined;
 }
@@ -116,7 +115,6 @@ function createdText({ created }: Image): string | null {
 }
 
 function sortName({ references }: ImageFacts): string {
-  // Sorts unnamed images last.
   return references[0] ?? '\uffff';
 }
 
@@ -126,7 +124,6 @@ function compare(a: string, b: string): number {
 
 /** A parsed `images --filter`. */
 interface ImageFilter {
-  /** Whether an image satisfies every key. */
   readonly fits: (facts: ImageFacts) => boolean;
   /** Whether a canonical reference matches the patterns; true without patterns. */
   readonly showsReference: (reference: string) => boolean;

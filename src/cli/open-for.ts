@@ -60,7 +60,6 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
 /** A store open for reading, and the point in time queried. */
 export interface Reading extends AsyncDisposable {
   readonly store: EventStore;
-  /** Images as of that point. */
   readonly images: ImageSource;
   /** The last event included. */
   readonly seq: number;

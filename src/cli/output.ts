@@ -53,7 +53,6 @@ export class Output {
     });
   }
 
-  /** Whether the output is a terminal. */
   get isTerminal(): boolean {
     return this.stream.isTTY === true;
   }
@@ -89,7 +88,6 @@ export class Output {
     this.stream.write(`${text}\n`);
   }
 
-  /** Throws the stream's failure, if any. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -101,7 +99,6 @@ export class Output {
   }
 }
 
-/** Returns whether `error` means that the other end was closed. */
 function isBrokenPipe(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';

@@ -89,7 +89,6 @@ export function referenceNotFound(doing: string, reference: string): StoreError 
   return new StoreError('REFERENCE_NOT_FOUND', `${doing} ${reference}: no such reference`, { data: { reference } });
 }
 
-/** An image resolved from user input. */
 interface FoundImage {
   readonly id: ImageId;
   /** Canonical; present if the name was a reference. */

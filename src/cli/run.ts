@@ -114,7 +114,6 @@ function helpWidth(columns: number | undefined): number {
   return Math.min(100, Math.max(60, columns ?? 80));
 }
 
-/** Returns the version of the installed package. */
 function version(): string {
   const manifest = JSON.parse(
     readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),

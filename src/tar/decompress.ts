@@ -14,7 +14,6 @@ export interface ExpansionLimits {
   readonly ratioFreeBytes: number;
 }
 
-/** Limits for one layer. */
 const LAYER_EXPANSION: ExpansionLimits = {
   maxBytes: MAX_LAYER_BYTES,
   maxRatio: MAX_COMPRESSION_RATIO,
@@ -247,7 +246,6 @@ async function* decode(
   }
 }
 
-/** Distinguishes source errors from decoder errors. */
 class SourceFailure extends Error {
   constructor(cause: unknown) {
     super('the source failed', { cause });

@@ -214,7 +214,6 @@ class Inflation {
   }
 }
 
-/** Classifies a layer failure: bad compression, over a limit, or not a tar. */
 function layerError(compression: Compression, error: unknown): StoreError {
   if (!(error instanceof StoreError)) return compressionError(compression, error);
   if (error.code === 'ARCHIVE_LIMIT_EXCEEDED') return error;

@@ -17,7 +17,6 @@ export interface TarHeader {
 
 /** Old GNU sparse fields besides the data size. */
 interface OldSparse {
-  /** File size including holes. */
   readonly fileBytes: number;
   /** Whether further sparse map blocks precede the data. */
   readonly extended: boolean;
@@ -78,7 +77,7 @@ export function sparseMapContinues(block: Uint8Array): boolean {
 /** Sizes from a PAX header for the next entry; absent without a record. */
 export interface PaxSizes {
   readonly size?: number | undefined;
-  /** Size of a sparse file including holes. */
+  /** Including holes. */
   readonly fileBytes?: number | undefined;
 }
 
@@ -167,7 +166,6 @@ interface FormattedEntry {
   readonly type: 'directory' | 'file';
   /** ASCII, at most 100 bytes; directories end in a slash. */
   readonly name: string;
-  /** Size of the data in bytes. */
   readonly size: number;
 }
 

@@ -31,7 +31,6 @@ export interface TarScanOptions {
   readonly plainFilesOnly?: boolean | undefined;
 }
 
-/** Scanner state: the next expected element. */
 type Expecting = 'header' | 'second zero block' | 'sparse map' | 'records' | 'end';
 
 /**
@@ -205,7 +204,6 @@ function exceeded(what: string, limit: number, found: number): StoreError {
   );
 }
 
-/** A Node or tar-stream writable. */
 type Sink = Pick<Writable, 'destroyed'> & {
   on(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;

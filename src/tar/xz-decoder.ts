@@ -12,7 +12,6 @@ const INPUT_SIZE = 3;
 const OUTPUT_ADDRESS = 4;
 const OUTPUT_POSITION = 5;
 
-/** Exports of the WebAssembly module of xz-decompress. */
 interface XzExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   create_context(): number;

@@ -71,10 +71,7 @@ const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url)
 /** Newly created images must not be in any store. */
 const FIRST_NEW_IMAGE = 10_000_000;
 
-/**
- * Costs with 1,000 to 1,000,000 images, each in a fresh process, and with few images but a long
- * log.
- */
+/** Costs for 1,000 to 1,000,000 images, in fresh processes, and for few images with a long log. */
 export const growthBenchmark: Benchmark = {
   name: 'growth',
   about: 'append, open, get, search, children, history, at, memory, disk as images grow; and as the log ages',
@@ -141,10 +138,7 @@ async function bytesBelow(directory: string): Promise<number> {
   return bytes;
 }
 
-/**
- * Returns a line per measure with its growth exponent, over all sizes or the last decade, judged by
- * that of its input.
- */
+/** Returns each measure's growth exponent, overall or in the last decade, judged by its input's. */
 function slopesOf(lines: readonly Measured[]): Measured[] {
   return [...MEASURES, DISK].flatMap(({ name, of }) => {
     const points = lines

@@ -9,7 +9,6 @@ export type Unsubscribe = () => Promise<void>;
 /** An event store, ours or another, that does the same work. */
 export interface EventPeer extends AsyncDisposable {
   readonly name: string;
-  /** Setup and durability. */
   readonly settings: string;
   /** Appends `events` as one commit; durable on return. */
   append(events: readonly SmallEvent[]): Promise<void>;

@@ -4,7 +4,6 @@ import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import type { EventPeer } from './event-peer.js';
 import { peerPackage } from './peer-package.js';
 
-/** The part of hypercore's API used here. */
 interface Core {
   readonly length: number;
   readonly state: { readonly storage: { readonly store: { readonly rocks: Rocks } } };

@@ -4,7 +4,6 @@ import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import type { EventPeer } from './event-peer.js';
 import { peerPackage } from './peer-package.js';
 
-/** The part of better-sqlite3's API used here. */
 interface Database {
   pragma(text: string): unknown;
   exec(sql: string): unknown;

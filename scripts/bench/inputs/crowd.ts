@@ -17,7 +17,6 @@ export interface CrowdSize {
 export interface Crowd {
   /** Resolves when the eager followers have caught up. */
   caughtUp(): Promise<void>;
-  /** Resolves when all have ended. */
   dismiss(): Promise<void>;
 }
 

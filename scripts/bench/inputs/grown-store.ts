@@ -13,7 +13,6 @@ import { keptDirectory } from './kept-directory.js';
 
 /** Change it whenever the same parameters yield another log or other snapshots. */
 const VERSION = 1;
-/** Commands per batch. */
 const GROUP = 1_024;
 /** Snapshots along the way: one per part of the log, so past queries fold at most a part. */
 const PARTS = 4;
@@ -70,11 +69,9 @@ export async function fill(directory: string, transactions: Iterable<GrownTransa
 
 interface Writer {
   add(transaction: GrownTransaction): Promise<void>;
-  /** Appends what is pending. */
   close(): Promise<void>;
 }
 
-/** Writes a snapshot of the store and opens its log for appending. */
 async function openWriter(directory: string): Promise<Writer> {
   await snapshot(directory);
   const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
@@ -103,7 +100,6 @@ async function openWriter(directory: string): Promise<Writer> {
   };
 }
 
-/** Opens the store (created if missing) and writes a snapshot. */
 async function snapshot(directory: string): Promise<void> {
   const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await store.snapshot();

@@ -18,7 +18,6 @@ const VERSION = 2;
 const SEED = 3;
 /** Events between snapshots: the default of a store. */
 const SNAPSHOT_EVERY = 50_000;
-/** Maximum commands per batch. */
 const MAX_GROUP = 32;
 const BEGINNING = Date.UTC(2025, 0, 1);
 const SPAN_MS = 180 * 24 * 3_600 * 1_000;
@@ -29,15 +28,12 @@ const SAMPLES_FILE = 'samples.json';
 /** A realistically filled store, cached for later runs. Open only with `openLife` (read-only). */
 export interface LifeLog {
   readonly directory: string;
-  /** Number of events. */
   readonly size: number;
   /** Random image ids, including deleted ones. */
   readonly images: readonly ImageId[];
   /** Random names, including removed ones. */
   readonly references: readonly string[];
-  /** Names that move constantly. */
   readonly movingReferences: readonly string[];
-  /** Time of the first and last event. */
   readonly from: number;
   readonly until: number;
 }
@@ -91,14 +87,12 @@ export async function makeLife(directory: string, size: number): Promise<void> {
   await writeFile(join(directory, SAMPLES_FILE), JSON.stringify(recorder.samples()));
 }
 
-/** Opens the store (created if missing) and writes a snapshot. */
 async function snapshot(directory: string): Promise<void> {
   const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await store.snapshot();
   await store.close();
 }
 
-/** Entries appended together. */
 interface Group {
   readonly entries: LogEntry[];
   readonly content: Map<Digest, Uint8Array>;

@@ -59,7 +59,6 @@ class Life {
   readonly #bases: LiveImage[] = [];
   /** Images in the store except bases, in creation order until the first deletion. */
   readonly #images: LiveImage[] = [];
-  /** Version names that have existed. */
   readonly #versions: string[] = [];
   #created = 0;
   #content = new Map<Digest, Uint8Array>();

@@ -12,7 +12,6 @@ const CHILDREN = 3;
 
 /** The same images in two stores; all but the first have a parent. */
 export interface Population {
-  /** Directory of the event store. */
   readonly store: string;
   /** Directory in Docker's layout. */
   readonly peer: string;
@@ -29,7 +28,6 @@ export async function populate(directory: string, count: number): Promise<Popula
   return { ...paths, ids };
 }
 
-/** Returns the parent of the `index`-th image; undefined for the first. */
 function parentOf(ids: readonly ImageId[], index: number): ImageId | undefined {
   return index === 0 ? undefined : ids[Math.floor((index - 1) / CHILDREN)];
 }

@@ -30,7 +30,6 @@ export function bytesOfFiles({ layers, layerBytes }: ArchiveShape): number {
   return layers * Math.ceil(layerBytes / FILE_BYTES) * FILE_BYTES;
 }
 
-/** A tar file whose bytes are generated while writing. */
 interface TarFile {
   readonly name: string;
   readonly size: number;
@@ -70,7 +69,6 @@ function descriptor({ name, size }: TarFile, mediaType: string): object {
   return { mediaType, digest: `sha256:${name.slice('blobs/sha256/'.length)}`, size };
 }
 
-/** A layer file with its fields for config and manifest. */
 interface LayerFile extends TarFile {
   readonly diffId: string;
   readonly mediaType: string;
@@ -115,7 +113,6 @@ function textFile(name: string, text: string): TarFile {
   return { name, size: bytes.length, bytes: () => [bytes] };
 }
 
-/** Yields deterministic pseudo-random bytes. */
 function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
   const key = createHash('sha256').update(seed).digest();
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
@@ -123,7 +120,6 @@ function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
     yield cipher.update(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
 }
 
-/** Yields deterministic text of random words. */
 function* randomTextOf(seed: string, size: number): Generator<Uint8Array> {
   const words = Buffer.concat([...randomBytesOf('words', WORDS * WORD_BYTES)]);
   for (const draws of randomBytesOf(seed, Math.ceil(size / WORD_BYTES) * 2)) {

@@ -21,7 +21,6 @@ export class SeededRandom {
     return low + Math.floor(this.fraction() * (high - low + 1));
   }
 
-  /** Returns true with the given probability. */
   happens(probability: number): boolean {
     return this.fraction() < probability;
   }

@@ -86,7 +86,6 @@ interface StoreChange {
   readonly change: Change<unknown>['change'];
   /** Unique within its kind: a reference, an image id, `<image id>/<metadata key>`, a chain id. */
   readonly key: string;
-  /** Display form of `key`. */
   readonly name: string;
   readonly before?: ChangeSide | undefined;
   readonly after?: ChangeSide | undefined;
@@ -94,7 +93,6 @@ interface StoreChange {
   readonly event: StoredEvent;
 }
 
-/** Returns every change of `diff` by kind, in event order within each. */
 function changesOf({ references, images, parents, metadata, layers }: StoreDiff): StoreChange[] {
   return [
     ...references.map((change) =>
@@ -142,7 +140,6 @@ function referenceSide({ image, target, platforms }: ReferenceEntry): ChangeSide
   };
 }
 
-/** Options for drawing changes. */
 interface DiffDrawing {
   readonly colors: Colors;
   readonly width?: number | undefined;

@@ -94,7 +94,6 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
 }
 
-/** Prints events in one format. */
 interface EventPrinter {
   /** Header line above the events. */
   readonly head?: string | undefined;

@@ -22,7 +22,6 @@ export const rebuildGrammar: Grammar = () => ({
   action: rebuild,
 });
 
-/** Progress titles. */
 const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
   copy: 'copying the log',
   events: 'checking events',

@@ -12,7 +12,6 @@ import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 interface RestoreFlags {
-  /** Checkpoint files. */
   readonly against?: readonly string[];
   /** Verifier key or a file containing it. */
   readonly key?: string;

@@ -26,7 +26,6 @@ export const rmGrammar: Grammar = () => ({
   action: rm,
 });
 
-/** An effect of a removal. */
 type Removal =
   | { readonly untagged: string; readonly image: ImageId }
   | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };

@@ -9,13 +9,11 @@ export interface EventTable {
   readonly row: (event: StoredEvent) => string;
 }
 
-/** Options for drawing an event table. */
 interface EventTableOptions {
   readonly colors: Colors;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly timeZone?: string | undefined;
-  /** The largest seq expected. */
   readonly largestSeq: number;
 }
 

@@ -6,7 +6,6 @@ import { type Column, tableLines, treeLines } from './table.js';
 import type { ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
 
-/** Options for drawing images. */
 interface ImageDrawing {
   readonly colors: Colors;
   /** Terminal width; undefined if lines may have any length. */

@@ -7,7 +7,6 @@ import { sizeText } from './text.js';
 export interface Progress {
   /** Shows `done` of `total`, which may be unknown. */
   update(done: number, total: number | undefined): void;
-  /** Removes the bar. */
   end(): void;
 }
 

@@ -14,7 +14,6 @@ export interface Column {
 
 const GAP = '  ';
 
-/** Options for drawing a table. */
 interface TableOptions {
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
@@ -62,9 +61,7 @@ export function tableLines(
 }
 
 interface MeasuredColumn extends Column {
-  /** Index in the rows. */
   readonly at: number;
-  /** Width of its widest cell. */
   readonly natural: number;
 }
 
@@ -118,7 +115,6 @@ function joinCells(cells: readonly PlacedCell[], widths: readonly number[]): str
     .join(GAP);
 }
 
-/** A node of a drawn tree. */
 interface TreeLine<Node> {
   readonly node: Node;
   /** Box-drawing prefix of the node's text; empty for a root. */

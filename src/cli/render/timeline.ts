@@ -48,19 +48,15 @@ function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): Perio
   });
 }
 
-/** A piece of a strip, spanning a duration. */
 interface StripPiece {
   readonly durationMs: number;
-  /** Shown above the piece if it fits. */
   readonly label: string;
 }
 
 // Fewer id digits distinguish nothing.
 const LEAST_LABEL_COLUMNS = 5;
 
-/** A strip laid out in terminal columns. */
 interface Strip {
-  /** Start and end column of each piece. */
   readonly places: readonly { readonly start: number; readonly end: number }[];
   /** Label of each piece, cut to fit; empty if there is no room. */
   readonly labels: readonly string[];
@@ -96,7 +92,6 @@ function labelIn(label: string, place: { readonly start: number; readonly end: n
   return room < LEAST_LABEL_COLUMNS ? '' : label.slice(0, room);
 }
 
-/** Options for drawing the life of a reference. */
 interface TimelineOptions {
   /** End of the line, milliseconds since the epoch. */
   readonly now: number;
@@ -144,7 +139,6 @@ export function timelineLines(
 interface Drawing extends TimelineOptions {
   readonly end: number;
   readonly time: (timeMs: number) => string;
-  /** Look of each period, by index. */
   readonly looks: readonly PeriodLook[];
 }
 
