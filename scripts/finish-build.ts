@@ -3,8 +3,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Tests that need their own thread: they patch shared state, or use top-level await, during which
- * ava would start before the others are loaded.
+ * Tests with their own thread: they patch shared state, or await at the top level, when ava would
+ * start before the others are loaded.
  */
 const aloneTests: readonly string[] = [
   'log/check-log-proof',
@@ -27,10 +27,7 @@ function finishBuild(): void {
   if (existsSync(join(dist, 'test'))) writeSuites(join(dist, 'test'), join(dist, 'test-suites'));
 }
 
-/**
- * Writes a file per suite that imports its tests: a thread per test file, each loading 600 modules,
- * would cost more than the tests.
- */
+/** Writes a file per suite: a thread per test, each loading 600 modules, would cost too much. */
 function writeSuites(tests: string, suites: string): void {
   const imports = new Map<string, string[]>();
   const names = readdirSync(tests, { recursive: true, encoding: 'utf8' }).map((name) => name.replaceAll('\\', '/'));

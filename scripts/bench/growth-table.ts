@@ -5,10 +5,7 @@ import { ratioOf, spreadOf } from './statistics.js';
 const NAME_COLUMN = 42;
 const GROWTH_COLUMN = 16;
 
-/**
- * Returns growth tables, one per unit of size: the median at each size, or the ratio if that is
- * judged. Empty unless something was measured at several sizes.
- */
+/** Returns a table per unit of size, with medians, or judged ratios, at several sizes. */
 export function formatGrowth(lines: readonly Measured[]): string[] {
   return (['events', 'images'] as const).flatMap((sizeOf) => {
     const sized = lines.filter((line) => line.size !== undefined && (line.sizeOf ?? 'events') === sizeOf);

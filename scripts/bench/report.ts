@@ -7,10 +7,7 @@ const NUMBER_COLUMN = 16;
 const SPREAD_COLUMN = 21;
 const NOTE_COLUMNS = 95;
 
-/**
- * Returns the table of a benchmark: a line for us with median and spread, below it one per peer
- * with the ratio to it, then the peers' setup.
- */
+/** Returns our lines with median and spread, peers with ratios below, then their setup. */
 export function formatTable(lines: readonly Measured[]): string[] {
   const table = lines.flatMap((line, index) => {
     const before = lines[index - 1];

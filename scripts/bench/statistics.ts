@@ -39,10 +39,7 @@ export function judgedOf(measured: Measured): Spread | undefined {
   return judged;
 }
 
-/**
- * Returns how far a median exceeds its target: 1 just meets it, 2 is twice as good; undefined
- * without one. For positive values.
- */
+/** Returns how far a positive median exceeds its target: 1 meets it, 2 is twice as good. */
 export function attainmentOf(measured: Measured): number | undefined {
   const judged = judgedOf(measured);
   const { target } = measured;
@@ -64,10 +61,7 @@ export interface Point {
   readonly value: number;
 }
 
-/**
- * Returns the growth exponent: the least-squares slope in log-log space. 0 is constant, 1 linear.
- * Needs at least two distinct sizes.
- */
+/** Returns the growth exponent, a least-squares slope: 0 constant, 1 linear. Needs two sizes. */
 export function slopeOf(points: readonly Point[]): number {
   const logarithms = points.map(({ size, value }) => [Math.log(size), Math.log(value)] as const);
   const mean = (index: 0 | 1): number => logarithms.reduce((sum, each) => sum + each[index], 0) / points.length;

@@ -1,10 +1,7 @@
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { cutDigests } from './cut-digests.js';
 
-/**
- * Formats a call of `name` with `args` as JavaScript, with shortened digests. A call wider than
- * `columns` has its last argument on its own line.
- */
+/** Formats a call as JavaScript, digests shortened; if too wide, splits off the last argument. */
 export function callLines(name: string, args: readonly unknown[], columns: number): string[] {
   const sources = args.map(sourceOf);
   const whole = `${name}(${sources.join(', ')})`;

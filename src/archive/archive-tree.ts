@@ -312,10 +312,7 @@ export function blobName(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
-/**
- * Finds the blob for `descriptor`; undefined if missing from the archive.
- * @throws {StoreError} BLOB_MISMATCH if digest or size differ
- */
+/** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */
 export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile | undefined {
   const file = findFile(tree, blobName(descriptor.digest));
   if (file === undefined || file.size === descriptor.size) return file;

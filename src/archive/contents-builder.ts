@@ -145,10 +145,7 @@ function toImage(parts: ImageParts): ArchiveImage {
   return { id: config.id, config: config.bytes, image: config.image, layers, parent, manifests };
 }
 
-/**
- * Returns the distinct manifests under `node`, in order, with their platforms (from the index, else
- * the config). Filters by `wanted` if given.
- */
+/** Returns the distinct manifests under `node`, in order, with platforms of the index or config. */
 export function platformManifests(
   node: ManifestNode | IndexNode,
   wanted?: Platform,

@@ -138,10 +138,7 @@ function byReference(oci: readonly OciChild[]): ReadonlyMap<string, readonly Oci
   return entries;
 }
 
-/**
- * Picks the target of a name from its index.json `entries`: the first that leads to `image`, else
- * the image's manifest if it has exactly one.
- */
+/** The target is the first of `entries` that leads to `image`, else the image's only manifest. */
 function targetOf(
   contents: ContentsBuilder,
   entries: readonly OciChild[],

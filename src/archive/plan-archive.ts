@@ -172,8 +172,8 @@ class ManifestChoice {
   }
 
   /**
-   * Returns what to write for `reference`; undefined if none of its images is saved. One platform:
-   * the manifest. Several: the original index if all it names is saved, else a new one.
+   * One platform: its manifest. Several: the original index if all it names is saved, else a new
+   * one. Undefined if no image is saved.
    */
   target(reference: SavedReference): WrittenDocument | undefined {
     const { target } = reference;
@@ -319,10 +319,7 @@ function addDocument(plan: ArchivePlan, document: WrittenDocument): void {
   for (const part of document.parts) addDocument(plan, part);
 }
 
-/**
- * Returns the entries of index.json: images by id with their sorted names. An unnamed image is
- * listed once, unless the index of a name leads to it.
- */
+/** Returns index.json entries by image id and name; unnamed images only if no index has them. */
 function indexEntries(
   images: readonly SavedImage[],
   names: readonly NamedTarget[],

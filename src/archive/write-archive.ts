@@ -14,7 +14,7 @@ export interface WriteArchiveOptions extends Watch {
 export interface WrittenArchive {
   /** Exact byte count of `chunks`. */
   readonly size: number;
-  /** The tar. Opens layer files one at a time; passes their chunks through. Return to stop. */
+  /** The tar. Opens layer files one at a time; passes chunks through. `return()` stops it. */
   readonly chunks: AsyncGenerator<Uint8Array>;
 }
 

@@ -5,10 +5,7 @@ import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';
 
-/*
- * Commands load in two steps: the list entry, enough for the program's help, then the file of the
- * command that was named.
- */
+/* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
 /** A command in the list of commands. */
 export interface CommandEntry {

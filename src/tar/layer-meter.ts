@@ -37,10 +37,7 @@ export interface LayerMeterOptions extends TarScanOptions {
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
-/**
- * Returns a layer's media type (OCI image spec, media-types.md). bzip2 and xz have none; Docker
- * writes such layers as plain tars.
- */
+/** Media type per OCI image spec (media-types.md). Docker writes bzip2 and xz as plain tars. */
 function layerMediaType(compression: Compression): string {
   return compression === 'gzip' || compression === 'zstd' ? `${LAYER}+${compression}` : LAYER;
 }

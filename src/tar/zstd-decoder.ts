@@ -12,10 +12,7 @@ const RLE_BLOCK = 1;
 
 type Part = 'magic' | 'skippable size' | 'descriptor' | 'header' | 'block';
 
-/**
- * Scans zstd frames and rejects an oversized window before a decoder sees it: a header of a few
- * bytes can request gigabytes. Source: RFC 8878 section 3.1.
- */
+/** Rejects oversized windows, up to gigabytes, before decoding. Source: RFC 8878 section 3.1. */
 class ZstdFrames {
   readonly #bytes = new DataView(new ArrayBuffer(14));
   #part: Part = 'magic';

@@ -9,10 +9,8 @@ import { TARGETS } from '../targets.js';
 const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
 
 /**
- * `follow` from zero and `read` (each event checked and decoded) against the iterator of `level`
- * over the same rows, each in its own process. The target uses one form in the documentation of
- * `level`, `for await (const [key, value] of db.iterator())` with views; the other, `nextv(1_000)`,
- * can be faster and is shown beside it.
+ * `follow` from zero and `read` (events checked and decoded), against both forms of
+ * `level-reads.ts` over the same rows, each in its own process.
  */
 export const followBenchmark: Benchmark = {
   name: 'follow',

@@ -9,11 +9,9 @@ import { TARGETS } from '../targets.js';
 const REPLAY_CHILD = new URL('../children/rate-of-replay.js', import.meta.url);
 
 /**
- * A full replay (every event read, checked, decoded and folded into all views) against the iterator
- * of `level` over the same rows, each in its own process that reopens the database every turn. The
- * target uses one form in the documentation of `level`, `for await (const [key, value] of
- * db.iterator())` with views; the other, `nextv(1_000)`, can be faster and is shown beside it. A
- * replay never skips the hash check: the line without it shows its cost.
+ * A full replay (events read, checked, decoded, folded into all views) against both forms of
+ * `level-reads.ts` over the same rows, each in its own process that reopens the database every
+ * turn. A replay never skips the hash check: the line without it shows its cost.
  */
 export const replayBenchmark: Benchmark = {
   name: 'replay',

@@ -18,10 +18,7 @@ const IMPORT = `const start = performance.now(); await import(${JSON.stringify(L
 const FIRST_OPEN = `const start = performance.now(); const { openStore } = await import(${JSON.stringify(LIBRARY.href)});
 await (await openStore(process.argv[1], { layers: 'none' })).close(); console.log(performance.now() - start)`;
 
-/**
- * Fresh processes: importing the library, plus first open and close of an empty store, as a whole
- * process, and `--help`, against an idle node.
- */
+/** Fresh processes: the import alone, with first open and close, and whole; also `--help`. */
 export const startBenchmark: Benchmark = {
   name: 'start',
   about:

@@ -9,9 +9,8 @@ import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the given directory for writing and prints the costs of opening, holding,
- * querying and writing, code already loaded. The second argument is the index of the first image to
- * create. Needs --expose-gc.
+ * Prints what opening the given store for writing, holding, querying and writing cost, code already
+ * loaded. The second argument is the first image index to create. Needs --expose-gc.
  */
 
 /** Distinct images, because recent configs are cached: in a small store, all of them. */

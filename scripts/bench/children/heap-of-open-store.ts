@@ -3,9 +3,8 @@ import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the given directory and prints the memory it holds (objects and numeric
- * arrays), then again after requesting every id once, which makes each a string. Code is loaded
- * before. Needs --expose-gc.
+ * Prints the memory (objects and numeric arrays) that the open store in the given directory holds,
+ * then again after requesting every id once, which makes each a string. Needs --expose-gc.
  */
 
 await loadLibrary();

@@ -8,8 +8,8 @@ const COMMANDS = [
 ];
 
 /**
- * Returns the config of the `index`-th image as a build tool would write it: about 1.2 KB, three
- * layers with a unique top one, so that every image has its own id and, by default, chain.
+ * Returns the config of the `index`-th image: realistic, about 1.2 KB, with three layers of which
+ * the top is unique, so id and (by default) chain are too.
  */
 export function imageConfig(index: number, diffIds: readonly DiffId[] = imageLayers(index)): Uint8Array {
   const created = createdAt(index);

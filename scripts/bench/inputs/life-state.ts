@@ -16,10 +16,7 @@ export class LiveImage {
   }
 }
 
-/**
- * State of a synthetic store: enough to fill in the previous values in events. Each method performs
- * a command and returns its events; none for a no-op.
- */
+/** Store state for filling in previous values. Methods return a command's events, if any. */
 export class LifeState {
   readonly #byReference = new Map<string, LiveImage>();
 

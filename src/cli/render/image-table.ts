@@ -63,10 +63,7 @@ function createdText(facts: ImageFacts, timeZone: string | undefined): string {
 // Deeper branches are cut to leave room for names.
 const LEAST_NAME_COLUMNS = 8;
 
-/**
- * Draws image parentage: id and size, then the tree with references. An image whose parent is not
- * among `images` is a root.
- */
+/** Draws image parentage as a tree. Images whose parent is not among `images` are roots. */
 export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
   const byId = new Map(images.map((facts) => [facts.id, facts]));
   const places = new Map(images.map(({ id }, at) => [id, at]));

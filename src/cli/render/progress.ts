@@ -20,10 +20,7 @@ const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
 const CLEAR_LINE = '\r\u001b[2K';
 
-/**
- * Creates a bar, in bytes or `textOf` units; hidden unless on a terminal without `--quiet`. The
- * caller ends it.
- */
+/** Creates a bar, in bytes or by `textOf`; hidden off terminals or if quiet. The caller ends it. */
 export function progressBar(
   { err, quiet, io }: Pick<CommandContext, 'err' | 'quiet'> & { readonly io: Pick<CliIo, 'now'> },
   title: string,

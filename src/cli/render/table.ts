@@ -20,10 +20,7 @@ interface TableOptions {
   readonly colors: Colors;
 }
 
-/**
- * Returns the table lines, header first, fitted to `width` columns if given. Cells are plain text,
- * escaped here and painted after fitting. No trailing spaces.
- */
+/** Returns the table fitted to `width`, plain cells escaped and painted, no trailing spaces. */
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],

@@ -23,10 +23,7 @@ const ANY_UNSEEN = new RegExp(UNSEEN, 'v');
 /** Compiled lazily: the emoji list takes a millisecond. */
 let neededOrUnseen: RegExp | undefined;
 
-/**
- * Escapes (as `\u001b`) every character a terminal would obey or not show. All text from archives
- * or the log must pass through here before display.
- */
+/** Escapes (`\u001b`) what a terminal obeys or hides; required for archive and log text. */
 export function printable(text: string): string {
   if (!ANY_UNSEEN.test(text)) return text;
   neededOrUnseen ??= new RegExp(`(${NEEDED})|${UNSEEN}`, 'gv');
