@@ -6,7 +6,7 @@ import { OutputClosed } from '../src/cli/output.js';
 import { Stage } from './demo/stage.js';
 import { tellStory } from './demo/story.js';
 
-/** Plays the demo in a folder of its own, takes the folder away whatever happens, and returns the exit code. */
+/** Plays the demo in a temporary folder, always removes it, and returns the exit code. */
 async function main(): Promise<number> {
   const stage = new Stage({ stdout: process.stdout, env: process.env, signal: interruptions() });
   const directory = await mkdtemp(join(tmpdir(), 'imagelog-demo-'));
@@ -16,12 +16,12 @@ async function main(): Promise<number> {
   } catch (error) {
     return exitCodeOf(error);
   } finally {
-    // The story closes its store on every way out, so nothing writes here any more.
+    // The story always closes its store, so nothing writes here any more.
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Returns a signal that Ctrl-C aborts, so that the folder goes before the process does. */
+/** Returns a signal aborted by Ctrl-C, so that the folder is removed before exit. */
 function interruptions(): AbortSignal {
   const controller = new AbortController();
   for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[]) {
@@ -31,7 +31,7 @@ function interruptions(): AbortSignal {
 }
 
 function exitCodeOf(error: unknown): number {
-  // `npm run demo | head` has seen what it wanted to see.
+  // `npm run demo | head` is no failure.
   if (error instanceof OutputClosed) return 0;
   if (error instanceof Interruption) {
     console.error(`demo: ${error.message}; its folder is removed`);

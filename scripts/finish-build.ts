@@ -3,8 +3,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Tests that run in a thread of their own: they patch what others use, or await while they are loaded, when ava would begin
- * before the others are there.
+ * Tests with their own thread: they patch shared state, or await at the top level, when ava would
+ * start before the others are loaded.
  */
 const aloneTests: readonly string[] = [
   'log/check-log-proof',
@@ -15,9 +15,8 @@ const aloneTests: readonly string[] = [
 ];
 
 /**
- * Ends a build: the compiler never removes what it once wrote, so the output of
- * deleted sources goes here (a deleted test would run for ever), the command
- * becomes executable, and the quick tests are put together in suites.
+ * Finishes a build: removes output of deleted sources (the compiler does not, so deleted tests
+ * would keep running), makes the command executable, and groups quick tests into suites.
  */
 function finishBuild(): void {
   const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,10 +27,7 @@ function finishBuild(): void {
   if (existsSync(join(dist, 'test'))) writeSuites(join(dist, 'test'), join(dist, 'test-suites'));
 }
 
-/**
- * Writes one file for each suite, which imports the tests of it. A thread that loads 600 modules for each test file would cost
- * more than the tests do.
- */
+/** Writes a file per suite: a thread per test, each loading 600 modules, would cost too much. */
 function writeSuites(tests: string, suites: string): void {
   const imports = new Map<string, string[]>();
   const names = readdirSync(tests, { recursive: true, encoding: 'utf8' }).map((name) => name.replaceAll('\\', '/'));
@@ -44,7 +40,7 @@ function writeSuites(tests: string, suites: string): void {
   for (const [suite, lines] of imports) writeFileSync(join(suites, `${suite}.test.js`), lines.join(''));
 }
 
-/** The suite of a test, by its folder; undefined for what has a configuration of its own. */
+/** Returns the suite of a test, by folder; undefined for those with their own configuration. */
 function suiteOf(test: string): string | undefined {
   const [first = '', second = '', third] = test.split('/');
   if (first === 'slow' || first === 'interop') return undefined;
@@ -53,7 +49,7 @@ function suiteOf(test: string): string | undefined {
   return first === 'store' && third !== undefined ? `${first}-${second}` : first;
 }
 
-/** Removes from `output` what no TypeScript file of `source` stands behind, and folders that are empty then. */
+/** Removes output without a TypeScript source, and emptied folders. */
 function removeOrphans(output: string, source: string): void {
   if (!existsSync(output)) return;
   for (const entry of readdirSync(output, { withFileTypes: true })) {

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { openStore } from '../src/index.js';
 
 /*
- * Prints how many source files a call passes through: those of which V8 ran a function between two
- * looks at its coverage. Each call is made once before, so that the loading of code is not counted.
- * `node dist/scripts/ways.js --files` names them.
+ * Prints how many source files a call passes through: those with a function that V8 ran between two
+ * coverage snapshots. A warm-up call excludes lazy loading. `node dist/scripts/ways.js --files`
+ * lists them.
  */
 
 const DIST = new URL('..', import.meta.url).href;
@@ -20,7 +20,6 @@ const LIMITS: Readonly<Record<string, number>> = { create: 25, open: 50, load: 4
 const session = new Session();
 session.connect();
 
-/** Returns the source files, relative to the project, that `call` passes through. */
 async function filesOf(call: () => Promise<unknown>): Promise<string[]> {
   await session.post('Profiler.takePreciseCoverage');
   await call();
@@ -28,7 +27,7 @@ async function filesOf(call: () => Promise<unknown>): Promise<string[]> {
   return (
     result
       .filter(({ url }) => url.startsWith(`${DIST}src/`) || url.startsWith(`${DIST}projections/`))
-      // The first function of a script is its module: it runs when the file is loaded.
+      // The first function of a script is its module body, run on load.
       .filter(({ functions }) => functions.slice(1).some(({ ranges }) => (ranges[0]?.count ?? 0) > 0))
       .map(({ url }) => url.slice(DIST.length).replace(/\.js$/, '.ts'))
       .sort()

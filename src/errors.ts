@@ -111,7 +111,7 @@ export const errorKinds = {
 export type ErrorCode = keyof typeof errorKinds;
 
 /** Details of one error, by name: ids, names, limits, sizes in bytes. */
-export type ErrorData = Readonly<Record<string, unknown>>;
+type ErrorData = Readonly<Record<string, unknown>>;
 
 /**
  * The only error class of this package. `code` says what happened, `kind` how to react, `data` what

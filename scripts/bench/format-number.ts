@@ -3,10 +3,9 @@ const SUFFIXES = [
   [1e6, 'M'],
   [1e3, 'k'],
 ] as const;
-/** From here on a number is shortened. */
 const LONG = 10_000;
 
-/** Returns `value` with three digits that matter, shortened when it is long: 0.951, 7.22, 384, 5,812, 61.3k, 1.52M. */
+/** Formats `value` with three significant digits: 0.951, 7.22, 384, 5,812, 61.3k, 1.52M. */
 export function formatNumber(value: number): string {
   const [unit, suffix] = SUFFIXES.find(([size]) => Math.abs(value) >= LONG && Math.abs(value) >= size) ?? [1, ''];
   const shown = value / unit;
@@ -17,12 +16,12 @@ export function formatNumber(value: number): string {
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
-/** Returns a number of bytes, of a MiB or more, in the largest unit of which it is at least one: 64 MiB, 1 GiB. */
+/** Formats bytes (at least a MiB) in the largest fitting unit: 64 MiB, 1 GiB. */
 export function formatBytes(bytes: number): string {
   return bytes < GIB ? `${formatNumber(bytes / MIB)} MiB` : `${formatNumber(bytes / GIB)} GiB`;
 }
 
-/** Returns a size of a store in full: 1,000,000. */
+/** Formats a store size in full: 1,000,000. */
 export function formatSize(size: number): string {
   return size.toLocaleString('en-US');
 }

@@ -5,10 +5,7 @@ import { ratioOf, spreadOf } from './statistics.js';
 const NAME_COLUMN = 42;
 const GROWTH_COLUMN = 16;
 
-/**
- * Returns the lines of a table that shows how the lines of several sizes grow: the median at each size, or the ratio to the
- * peer for a line that is judged by it. One for what each size counts; none when nothing was measured at more than one size.
- */
+/** Returns a table per unit of size, with medians, or judged ratios, at several sizes. */
 export function formatGrowth(lines: readonly Measured[]): string[] {
   return (['events', 'images'] as const).flatMap((sizeOf) => {
     const sized = lines.filter((line) => line.size !== undefined && (line.sizeOf ?? 'events') === sizeOf);

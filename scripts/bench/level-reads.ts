@@ -1,10 +1,10 @@
-/** How the documentation of `level` reads many rows, first form: one after another. The one that targets are for. */
+/** Row by row: the first form in the documentation of `level`, which targets refer to. */
 export const FOR_AWAIT = {
   name: 'level, for await',
   settings: 'for await over its iterator, keys and values as views: one of the two forms its documentation shows',
 } as const;
 
-/** Second form: many with one call. */
+/** Many rows per call: the other form, which can be faster; shown for information. */
 export const NEXTV = {
   name: 'level, nextv(1,000)',
   settings: 'many rows with one call, keys and values as views: the other form, which can be faster',

@@ -1,6 +1,6 @@
 import type { BenchContext, Measured } from './benchmark.js';
 
-/** Returns the lines that `measure` gives for a log of each size. Their targets are for the largest, and are judged there only. */
+/** Runs `measure` for each log size. Targets apply to the largest only. */
 export async function atEachSize(
   { logSizes }: BenchContext,
   measure: (size: number) => Promise<readonly Measured[]>,

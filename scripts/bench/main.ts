@@ -52,7 +52,7 @@ ${OPTIONS_USAGE}
 
 ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`;
 
-/** Exit codes of the shell: a case that failed, and wrong usage. A target that was missed is neither: nothing here is a test. */
+/** Exit codes: a failed case, and wrong usage. A missed target is neither: this is no test. */
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
   if (failures.length > 0) process.exitCode = FAILED;
 }
 
-/** Returns what is asked for; undefined, and says why, when that cannot be. */
+/** Parses the options; prints the error and returns undefined if invalid. */
 function optionsOf(argv: readonly string[]): BenchOptions | undefined {
   try {
     const options = parseOptions(argv);
@@ -93,7 +93,7 @@ function optionsOf(argv: readonly string[]): BenchOptions | undefined {
 function printOutcome({ benchmark, lines, leftOut, error }: Outcome, { json }: BenchOptions): void {
   if (json) for (const line of lines) console.log(formatJson(line));
   else console.log(['', benchmark.about, ...formatTable(lines), ...leftOut.map((line) => `  ${line}`)].join('\n'));
-  // A program that reads the lines is not disturbed by what is for people.
+  // Keep human-readable lines out of JSON output.
   if (json) for (const line of leftOut) console.error(`${benchmark.name}: ${line}`);
   if (error !== undefined) console.error(`${benchmark.name} failed:`, error);
 }

@@ -1,26 +1,25 @@
 import { parseArgs } from 'node:util';
 import type { BenchContext } from './benchmark.js';
 
-/** What the command line asks for. */
+/** Parsed command line. */
 export interface BenchOptions {
-  /** Benchmarks by name; none is all. */
+  /** Benchmarks by name; empty for all. */
   readonly names: readonly string[];
   readonly help: boolean;
   readonly json: boolean;
-  /** Whether sizes and rounds are such that lines are judged by their targets. */
+  /** Whether sizes and rounds suffice to judge targets. */
   readonly isJudged: boolean;
-  /** Path of the chart to draw. */
   readonly svg: string | undefined;
   readonly sizes: Pick<BenchContext, 'rounds' | 'scale' | 'logSizes' | 'imageCounts' | 'fresh'>;
 }
 
-/** Sizes of a quick look: enough to see a direction, too little to judge a target. */
+/** Scale of a quick run: shows a direction, too small to judge targets. */
 const QUICK_SCALE = 0.1;
-/** Events of the logs that are asked; a quick look asks the first only. */
+/** Log sizes in events; a quick run uses only the first. */
 const LOG_SIZES = [10_000, 100_000, 1_000_000] as const;
-/** Images of the stores whose growth is measured; a quick look measures the first two. */
+/** Store sizes in images for growth; a quick run uses the first two. */
 const IMAGE_COUNTS = [1_000, 10_000, 100_000, 1_000_000] as const;
-/** Rounds that count; with fewer, nothing is judged. */
+/** Counted rounds; with fewer, nothing is judged. */
 const ROUNDS = 7;
 const QUICK_ROUNDS = 3;
 
@@ -34,7 +33,7 @@ const OPTIONS = {
   largest: { type: 'string' },
 } as const;
 
-/** The part of the usage that is about options. */
+/** Usage text of the options. */
 export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds, and the smallest stores: nothing is judged
   --fresh      make the stores again that an earlier run left in the folder for temporary files
   --json       one JSON object a line
@@ -43,8 +42,8 @@ export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds,
   --largest N  leave out stores of more than N images or events, where cases measure several sizes`;
 
 /**
- * Returns what `argv` asks for.
- * @throws {TypeError} for an option that there is not; {RangeError} for a number that is none, or below 1.
+ * Parses `argv`.
+ * @throws {TypeError} for an unknown option; {RangeError} for a number that is invalid or below 1
  */
 export function parseOptions(argv: readonly string[]): BenchOptions {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Returns the most memory that this process ever had, bytes. */
+/** Returns the peak memory of this process in bytes. */
 export function peakMemory(): number {
-  // On Linux a child's maxRSS begins at its parent's; the high-water mark of its own memory does not.
+  // On Linux a child inherits its parent's maxRSS; VmHWM is its own high-water mark.
   const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
   const mark = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
   return (mark === undefined ? process.resourceUsage().maxRSS : Number(mark)) * 1_024;

@@ -1,14 +1,13 @@
-/** A line that shows how far something long is; silent where nobody watches. */
+/** A progress line; silent without a terminal. */
 export interface ProgressBar {
   update(done: number): void;
-  /** Removes the line. */
   end(): void;
 }
 
 const REDRAW_INTERVAL_MS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** Returns a bar named `title` on the standard error, of `total` steps; the caller ends it. */
+/** Creates a bar named `title` of `total` steps on standard error; the caller ends it. */
 export function progressBar(title: string, total: number): ProgressBar {
   const { stderr } = process;
   if (!stderr.isTTY) return { update: () => undefined, end: () => undefined };

@@ -7,10 +7,7 @@ const NUMBER_COLUMN = 16;
 const SPREAD_COLUMN = 21;
 const NOTE_COLUMNS = 95;
 
-/**
- * Returns the table of a benchmark for people: a line for what we did, with the median and how far the rounds spread, and below it one for
- * each peer, with the ratio of ours to it; then how the peers were set up.
- */
+/** Returns our lines with median and spread, peers with ratios below, then their setup. */
 export function formatTable(lines: readonly Measured[]): string[] {
   const table = lines.flatMap((line, index) => {
     const before = lines[index - 1];
@@ -23,7 +20,7 @@ export function formatTable(lines: readonly Measured[]): string[] {
   return [...table, ...settingsOf(lines)];
 }
 
-/** Returns one line of the report for programs: one JSON object. */
+/** Returns one line of JSON. */
 export function formatJson(measured: Measured): string {
   const { name, unit, ours, peer, target, size, sizeOf } = measured;
   return JSON.stringify({
@@ -40,7 +37,7 @@ export function formatJson(measured: Measured): string {
   });
 }
 
-/** Returns a target as the tables write it. */
+/** Formats a target for the tables. */
 export function formatTarget({ of, bound, value }: Target): string {
   return `${bound === 'at least' ? '>=' : '<='} ${formatNumber(value)}${of === 'ratio' ? 'x' : ''}`;
 }
@@ -68,7 +65,7 @@ function formatPeer(measured: Measured, { name, values }: Peer): string {
 }
 
 function columns(name: string, number: string, spread: string, verdict: string): string {
-  // A name that is too long takes the room of what is behind it, which is seldom all used.
+  // A long name uses the space of the following columns, seldom full.
   const named = `${name.padEnd(NAME_COLUMN)} ${number}`.padEnd(NAME_COLUMN + 1 + NUMBER_COLUMN);
   return `${named} ${spread.padEnd(SPREAD_COLUMN)} ${verdict}`.trimEnd();
 }
@@ -83,7 +80,6 @@ function settingsOf(lines: readonly Measured[]): string[] {
   return [...new Set(settings)].flatMap(wrapped);
 }
 
-/** Breaks a note at words, its lines indented. */
 function wrapped(note: string): string[] {
   return (
     note.match(new RegExp(`\\S.{0,${NOTE_COLUMNS}}(?=\\s|$)`, 'g'))?.map((part, index) => {

@@ -1,28 +1,26 @@
-/** Does one round of its work and returns what came of it, most often a number: a rate, a time, a size. */
+/** Does one round of work and returns the result, usually a rate, time or size. */
 export type Side<Result = number> = (round: number) => Promise<Result> | Result;
 
-/** How often each side does its work. */
+/** Rounds per side. */
 export interface Rounds {
-  /** Rounds at the beginning whose results are dropped: they compile the code and fill the caches. */
+  /** Initial rounds to drop: they warm up code and caches. */
   readonly warmUp: number;
-  /** Rounds that count. */
   readonly counted: number;
 }
 
-/** Returns how many rounds there are in all: a case that needs new input for each makes so many. */
+/** Returns the total number of rounds, for cases that need new input in each. */
 export function totalRounds({ warmUp, counted }: Rounds): number {
   return warmUp + counted;
 }
 
-/** Returns twice as many rounds, for work so short that what a disk does to one sync in a hundred falls on some round. */
+/** Doubles the rounds, for work so short that a rare slow disk sync distorts a round. */
 export function twiceAsMany({ warmUp, counted }: Rounds): Rounds {
   return { warmUp, counted: 2 * counted };
 }
 
 /**
- * Runs `sides` in turn, round by round, each round in the opposite order of the last, so that what the
- * machine does meanwhile falls on all of them. A side is told its round, from 0, those that warm up among them.
- * Returns what came of each side in the rounds that count.
+ * Runs `sides` in turn, reversing the order every round, so that machine noise hits all alike.
+ * Sides get the round number, from 0 and including warm-up. Returns the results of counted rounds.
  */
 export async function interleave<Name extends string, Result = number>(
   { warmUp, counted }: Rounds,

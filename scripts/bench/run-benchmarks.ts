@@ -3,22 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BenchContext, Benchmark, Measured } from './benchmark.js';
 
-/** What came of one benchmark. */
+/** Outcome of one benchmark. */
 export interface Outcome {
   readonly benchmark: Benchmark;
   readonly lines: readonly Measured[];
-  /** Peers that were not measured, each with the reason. */
+  /** Skipped peers with reasons. */
   readonly leftOut: readonly string[];
-  /** Why it did not end; undefined when it did. */
   readonly error?: unknown;
 }
 
-/** Returns what came of a benchmark that is not to be judged: its sizes or its rounds are too small. */
+/** Drops the targets of an outcome whose sizes or rounds are too small to judge. */
 export function withoutTargets(outcome: Outcome): Outcome {
   return { ...outcome, lines: outcome.lines.map((line) => ({ ...line, target: undefined, beside: undefined })) };
 }
 
-/** Runs `benchmarks` one after another, each in an empty directory of its own, and gives what came of each when it has ended. */
+/** Runs `benchmarks` sequentially, each in its own empty directory, and yields the outcomes. */
 export async function* runBenchmarks(
   benchmarks: readonly Benchmark[],
   sizes: Omit<BenchContext, 'directory' | 'say' | 'leaveOut'>,

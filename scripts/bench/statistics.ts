@@ -1,13 +1,13 @@
 import type { Measured } from './benchmark.js';
 
-/** The middle of some numbers, and how far they spread. */
+/** Median and range. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** Returns the spread of `values`, of which there is at least one. */
+/** Returns the spread of `values`, which must not be empty. */
 export function spreadOf(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError('values must not be empty');
   const sorted = [...values].sort((a, b) => a - b);
@@ -17,20 +17,20 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] as number, max: sorted.at(-1) as number };
 }
 
-/** Returns the smallest of `values` that `percent` of them do not exceed; there is at least one. */
+/** Returns the smallest value that `percent` of `values` do not exceed; must not be empty. */
 export function percentileOf(values: readonly number[], percent: number): number {
   if (values.length === 0) throw new RangeError('values must not be empty');
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] as number;
 }
 
-/** Returns the spread of the ratios of ours to the peer's, each of one round; undefined without a peer. */
+/** Returns the spread of the per-round ratios of ours to the peer's; undefined without a peer. */
 export function ratioOf({ ours, peer }: Measured): Spread | undefined {
   if (peer === undefined) return undefined;
   return spreadOf(ours.map((value, round) => value / (peer.values[round] as number)));
 }
 
-/** Returns what a line is judged by; undefined when it has no target. */
+/** Returns the judged spread; undefined without a target. */
 export function judgedOf(measured: Measured): Spread | undefined {
   const { target } = measured;
   if (target === undefined) return undefined;
@@ -39,10 +39,7 @@ export function judgedOf(measured: Measured): Spread | undefined {
   return judged;
 }
 
-/**
- * Returns how far the median of a line is beyond its target: 1 just meets it, 2 is twice as good; undefined when it has none.
- * It is meant for what is above 0.
- */
+/** Returns how far a positive median exceeds its target: 1 meets it, 2 is twice as good. */
 export function attainmentOf(measured: Measured): number | undefined {
   const judged = judgedOf(measured);
   const { target } = measured;
@@ -50,7 +47,7 @@ export function attainmentOf(measured: Measured): number | undefined {
   return target.bound === 'at least' ? judged.median / target.value : target.value / judged.median;
 }
 
-/** Whether a line reaches its target; undefined when it has none. */
+/** Returns whether the target is met; undefined without one. */
 export function isMet(measured: Measured): boolean | undefined {
   const judged = judgedOf(measured);
   const { target } = measured;
@@ -58,16 +55,13 @@ export function isMet(measured: Measured): boolean | undefined {
   return target.bound === 'at least' ? judged.median >= target.value : judged.median <= target.value;
 }
 
-/** A size and what was measured there, both above 0. */
+/** A size and its measurement, both positive. */
 export interface Point {
   readonly size: number;
   readonly value: number;
 }
 
-/**
- * Returns the power of the size that the values grow with: the slope of the line through the logarithms of both that has
- * the least squares. 0 does not grow, 1 grows as the size does. There are points of at least two sizes.
- */
+/** Returns the growth exponent, a least-squares slope: 0 constant, 1 linear. Needs two sizes. */
 export function slopeOf(points: readonly Point[]): number {
   const logarithms = points.map(({ size, value }) => [Math.log(size), Math.log(value)] as const);
   const mean = (index: 0 | 1): number => logarithms.reduce((sum, each) => sum + each[index], 0) / points.length;
@@ -78,8 +72,8 @@ export function slopeOf(points: readonly Point[]): number {
 }
 
 /**
- * Returns the larger of two slopes: of the line through all points, and of that through those of the two largest sizes. A fixed cost that
- * the small sizes consist of makes the first one flat, and hides in it how the large ones grow.
+ * Returns the larger of two slopes: over all points and over the two largest sizes. A fixed cost
+ * dominating small sizes flattens the first and hides the growth of large ones.
  */
 export function steepestSlopeOf(points: readonly Point[]): number {
   const sizes = [...new Set(points.map(({ size }) => size))].sort((a, b) => a - b);

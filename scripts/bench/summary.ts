@@ -9,18 +9,16 @@ const NAME_COLUMN = 42;
 const NUMBER_COLUMN = 14;
 const NOT_JUDGED = 'nothing is judged: a verdict takes the whole sizes and at least seven rounds';
 
-/** What a summary is made of. */
+/** Input of the summary. */
 export interface Summarized {
   readonly lines: readonly Measured[];
-  /** Benchmarks that failed. */
   readonly failures: readonly string[];
-  /** Whether all were run: then a target that nothing measured is named, too. */
+  /** Whether all benchmarks ran; unmeasured targets are then listed too. */
   readonly isWhole: boolean;
-  /** Whether lines are judged by their targets. */
   readonly isJudged: boolean;
 }
 
-/** Returns the summary: what came of the targets in their order, with what stands beside them, those of single cases that were missed, and which cases failed. */
+/** Returns the summary: targets in order with related lines, other missed targets, failed cases. */
 export function formatSummary({ isJudged, ...summarized }: Summarized): string[] {
   const { failures } = summarized;
   return [
@@ -52,7 +50,7 @@ function formatVerdict(verdict: Verdict): string {
   return `${target.title.padEnd(NAME_COLUMN)}${asked}${found.padEnd(NUMBER_COLUMN)}${end}`;
 }
 
-/** The ratios to other forms of the same peer, which are not judged. */
+/** Ratios to other forms of the same peer, which are not judged. */
 function besidesOf({ target }: Verdict, lines: readonly Measured[]): string[] {
   return lines.flatMap((line) => {
     const ratio = line.beside === target ? ratioOf(line) : undefined;

@@ -1,6 +1,6 @@
 import type { Target } from './benchmark.js';
 
-/** A target that the project has set itself, with what the summary calls it. */
+/** A project target with its title in the summary. */
 export interface NamedTarget extends Target {
   readonly title: string;
 }
@@ -19,8 +19,8 @@ const ours = (title: string, bound: Target['bound'], value: number): NamedTarget
 });
 
 /**
- * Every target, in the order of the summary. A line of a case takes one as its `target`; several lines may share one,
- * and then the one that is furthest from it counts. A ratio is ours divided by the peer's: of rates it is to be high, of times low.
+ * All targets in summary order. Lines refer to one as their `target`; if several share one, the
+ * worst counts. A ratio is ours divided by the peer's: high is good for rates, low for times.
  */
 export const TARGETS = {
   createToLevel: ratio('create one by one, to level', 'at least', 0.9),

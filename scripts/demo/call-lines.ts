@@ -1,10 +1,7 @@
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { cutDigests } from './cut-digests.js';
 
-/**
- * Returns the call of `name` with `args` as JavaScript source, digests cut to what people read. A call wider than
- * `columns` has its last argument on a line of its own.
- */
+/** Formats a call as JavaScript, digests shortened; if too wide, splits off the last argument. */
 export function callLines(name: string, args: readonly unknown[], columns: number): string[] {
   const sources = args.map(sourceOf);
   const whole = `${name}(${sources.join(', ')})`;

@@ -3,10 +3,7 @@ import { type Stage, STAGE_COLUMNS } from './stage.js';
 
 const PROMPT_COLUMNS = '> '.length;
 
-/**
- * Returns `target`, each call of whose methods is shown on the stage under `name` before it is made: what the audience
- * reads is what was called.
- */
+/** Wraps `target` so that each method call is shown on the stage as `name` before it is made. */
 export function narrated<Target extends object>(target: Target, name: string, stage: Stage): Target {
   return new Proxy(target, {
     get: (_, key) => {
@@ -14,7 +11,7 @@ export function narrated<Target extends object>(target: Target, name: string, st
       if (typeof member !== 'function') return member;
       return (...args: unknown[]): unknown => {
         stage.call(callLines(`${name}.${String(key)}`, args, STAGE_COLUMNS - PROMPT_COLUMNS));
-        // The target itself as `this`: its private fields are not the proxy's.
+        // `this` must be the target: a proxy lacks its private fields.
         return Reflect.apply(member, target, args);
       };
     },

@@ -7,20 +7,20 @@ import type { StoryClock } from './story-clock.js';
 import { cutDigests } from './cut-digests.js';
 import { wrapWords } from './wrap-words.js';
 
-/** Columns of the demo, on a terminal of any width and in a file. */
+/** Columns of the demo, regardless of the terminal. */
 export const STAGE_COLUMNS = 80;
 
 const INDENT = '  ';
 
-/** What a stage stands on. */
+/** Environment of a stage. */
 export interface StageOptions {
   readonly stdout: OutputStream;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted when the demo is to end early. */
+  /** Aborted to end the demo early. */
   readonly signal: AbortSignal;
 }
 
-/** Prints the demo: headings, narration, calls of the library and what came of them, runs of the command line. */
+/** Prints the demo: headings, narration, library calls with results, command line runs. */
 export class Stage {
   readonly colors: Colors;
   readonly #output: Output;
@@ -33,7 +33,7 @@ export class Stage {
     this.#signal = signal;
   }
 
-  /** Begins an act at the clock's time. @throws the signal's reason when the demo is to end here */
+  /** Starts an act at the clock's time. @throws the signal's reason if aborted */
   act(title: string, clock: StoryClock): void {
     this.#signal.throwIfAborted();
     this.#acts += 1;
@@ -44,22 +44,18 @@ export class Stage {
     this.line(`${bold(cyan(name))}${dim(rule + time)}`);
   }
 
-  /** Tells in a sentence what is done. */
   say(text: string): void {
     for (const line of wrapWords(text, STAGE_COLUMNS)) this.line(line);
   }
 
-  /** Shows the lines of a call that is made now. */
   call(lines: readonly string[]): void {
     for (const [at, line] of lines.entries()) this.line(this.colors.green(`${at === 0 ? '> ' : INDENT}${line}`));
   }
 
-  /** Shows what came of a call. */
   result(text: string): void {
     for (const line of resultLines(text)) this.line(INDENT + line);
   }
 
-  /** Shows the error that a call was answered with. */
   refusal({ code, message }: { readonly code: string; readonly message: string }): void {
     const [first = '', ...others] = resultLines(`${code}: ${message}`);
     this.line(INDENT + this.colors.red(code) + first.slice(code.length));
@@ -67,8 +63,8 @@ export class Stage {
   }
 
   /**
-   * Runs the command line on the store in `directory` at the clock's time, as a terminal of the stage's width shows
-   * it, its times in UTC. The store must be closed. Throws an Error when the run fails.
+   * Runs the command line on the store in `directory` at the clock's time, with the stage's width
+   * and times in UTC. The store must be closed. Throws an Error if the run fails.
    */
   async commandLine(argv: readonly string[], directory: string, clock: StoryClock): Promise<void> {
     this.line(this.colors.green(`$ imagelog ${argv.join(' ')}`));
@@ -85,20 +81,20 @@ export class Stage {
     if (code !== 0) throw new Error(`imagelog ${argv.join(' ')} ended with ${code}, expected 0`);
   }
 
-  /** Resolves when all that was printed has left the process. @throws {OutputClosed} when nobody reads it */
+  /** Resolves once all output has left the process. @throws {OutputClosed} without a reader */
   async flush(): Promise<void> {
     await this.#output.flush();
     this.#output.check();
   }
 
-  /** Prints one line. @throws {OutputClosed} when nobody reads it */
+  /** @throws {OutputClosed} if the reader is gone */
   line(text = ''): void {
     this.#output.check();
-    // The whole demo is smaller than one buffer of a pipe: it need not wait for its reader.
+    // No backpressure: the whole demo fits one pipe buffer.
     this.#output.stream.write(`${text}\n`);
   }
 
-  // Lines that fit the stage even where the demo goes to a file, which has no width of its own.
+  // Fits the stage even in a file, which has no width.
   #terminal(): OutputStream {
     const target = this.#output.stream;
     const terminal = new Writable({

@@ -1,16 +1,16 @@
 const HOUR_MS = 3_600_000;
 
-/** A clock that stands still until the story goes on. */
+/** A clock that only advances with the story. */
 export interface StoryClock {
-  /** Milliseconds since the epoch. A function of its own, to be given away. */
+  /** Milliseconds since the epoch. Unbound, so it can be passed on. */
   readonly now: () => number;
-  /** Returns the time as `Mon 2024-03-04 09:00 UTC`. */
+  /** Formats the time as `Mon 2024-03-04 09:00 UTC`. */
   readonly text: () => string;
-  /** Lets so many hours pass, a whole number above zero. */
+  /** Advances by a positive integer of hours. */
   readonly pass: (hours: number) => void;
 }
 
-/** Returns a clock that begins at `startMs`, milliseconds since the epoch. */
+/** Creates a clock at `startMs`, milliseconds since the epoch. */
 export function storyClock(startMs: number): StoryClock {
   let nowMs = startMs;
   const weekday = new Intl.DateTimeFormat('en-US', { weekday: 'short', timeZone: 'UTC' });

@@ -5,25 +5,24 @@ import { narrated } from './narrated.js';
 import type { Stage } from './stage.js';
 import { type StoryClock, storyClock } from './story-clock.js';
 
-/** Monday morning, after the newest image of the archives was built. */
+/** Monday morning, after the newest archive image was built. */
 const BEGIN = Date.UTC(2024, 2, 4, 9);
 const TAG = 'shop/app:prod';
 /** Between the two releases. */
 const WEDNESDAY = '2024-03-06T12:00';
 
-/** What an act plays with. */
 interface Scene {
   readonly stage: Stage;
   readonly clock: StoryClock;
-  /** To ask, unseen. */
+  /** For queries not shown. */
   readonly store: EventStore;
-  /** The same store; each call of it is shown. */
+  /** The same store; every call is shown. */
   readonly shown: EventStore;
 }
 
 /**
- * Plays a week of a store in `directory`, which is empty: first the library changes it, then the command line reads
- * the same folder. The store is closed when this resolves or throws. Throws when something did not go as told.
+ * Plays a week of a store in `directory`, which is empty: changes by the library, then reads by the
+ * command line. Always closes the store. Throws if anything deviates from the story.
  */
 export async function tellStory(stage: Stage, directory: string): Promise<void> {
   const clock = storyClock(BEGIN);

@@ -1,6 +1,6 @@
 import { displayWidth } from '../../src/cli/render/display-width.js';
 
-/** Returns `text` in lines of at most `columns` columns, broken at spaces; a longer word has a line of its own. */
+/** Wraps `text` at spaces to at most `columns` columns; longer words get their own line. */
 export function wrapWords(text: string, columns: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {

@@ -10,22 +10,22 @@ import {
 } from '../../src/index.js';
 
 /*
- * Brings a copy of the images of a store up to date, in the directory layout of Docker's own image store:
+ * Mirrors the images of a store into the directory layout of Docker's own image store:
  *
  *     node dist/scripts/examples/mirror.js [DIRECTORY] [MIRROR]
  *
- * It is a consumer: each run goes on where the last one ended, and a run that was interrupted does its last event again. That
- * does no harm, for to mirror an event twice is to mirror it once: each sets a file to what it was, or removes it. A second mirror
- * of the same store needs a consumer of its own.
+ * It is a consumer: each run resumes where the last one ended; after an interruption, it repeats
+ * the last event. That is harmless because mirroring is idempotent: each event sets a file to a
+ * fixed state or removes it. A second mirror of the same store needs its own consumer.
  */
 
 const CONSUMER = 'mirror';
 
-/** Does to `mirror` what `event` did to the store. References and layers have other places than this layout. */
+/** Applies `event` to `mirror`. References and layers have no place in this layout. */
 export async function mirrorEvent(store: EventStore, mirror: StoreBackend, event: StoredEvent): Promise<void> {
   switch (event.type) {
     case 'ImageCreated':
-      // An image that was deleted since cannot be copied any more, and need not be: its deletion comes later in the log.
+      // An image deleted since can no longer be copied; its deletion follows in the log.
       return unlessGone(() => mirror.set(store.backend.get(event.image)));
     case 'ImageDeleted':
       return unlessGone(() => mirror.delete(event.image));
@@ -42,7 +42,7 @@ export async function mirrorEvent(store: EventStore, mirror: StoreBackend, event
   }
 }
 
-/** Does `act`, unless its image is gone. */
+/** Runs `act`, ignoring errors about deleted images. */
 async function unlessGone(act: () => Promise<unknown>): Promise<void> {
   try {
     await act();
@@ -53,21 +53,21 @@ async function unlessGone(act: () => Promise<unknown>): Promise<void> {
 
 async function main(directory = './data', target = `${resolve(directory)}-mirror`): Promise<void> {
   await using store = await openStore(directory, { create: false });
-  // A mirror that was taken away begins anew.
+  // A removed mirror starts over.
   const isBegun = (await store.consumers()).some(({ name }) => name === CONSUMER);
   if (isBegun && !existsSync(target)) await store.resetConsumer(CONSUMER, 0);
   const mirror = await newFSStoreBackend(target);
   await using consumer = store.consumer(CONSUMER);
-  // Ends the loop when all that is in the log was given. A service leaves this out, and goes on with each event that comes.
+  // Ends the loop at the end of the log. A service omits this and keeps receiving events.
   const events = consumer[Symbol.asyncIterator]();
   void consumer.caughtUp().then(
     () => events.return?.(),
-    // The loop ended before, and throws why.
+    // The loop has already ended and throws the error.
     () => undefined,
   );
   for await (const event of consumer) {
     await mirrorEvent(store, mirror, event);
-    // The files are durable: a crash before this line has the event mirrored again, one after it has not.
+    // The files are durable: a crash before this line repeats the event, one after it does not.
     await consumer.ack(event);
   }
   console.log(`${store.len()} images mirrored up to event ${consumer.position}`);

@@ -1,16 +1,17 @@
 import { openStore, type StoredEvent } from '../../src/index.js';
 
 /*
- * Prints an alert, a line of JSON, for each change of a tag `:prod` since the last run:
+ * Prints an alert, a line of JSON, for each change of a `:prod` tag since the last run:
  *
  *     node dist/scripts/examples/prod-alert.js [DIRECTORY]
  *
- * It is a consumer, because no alert may be lost: `log.events$` and `log.follow()` forget where they were when the process ends, a
- * consumer has its position in the store. An event counts as handled once it is acknowledged, and that is done after the alert
- * went out. A crash in between sends the alert again: `key` is the same then, and whoever receives it drops the second.
+ * It is a consumer, because no alert may be lost: `log.events$` and `log.follow()` lose their
+ * position when the process ends; a consumer's is in the store. Events are acknowledged only after
+ * the alert went out. A crash in between sends it again with the same `key`, so receivers can
+ * drop the duplicate.
  */
 
-/** What happened to a tag. `from` is absent when it is new, `to` when it was removed. */
+/** A tag change. `from` is absent for a new tag, `to` for a removed one. */
 interface Alert {
   readonly key: string;
   readonly at: string;
@@ -22,7 +23,7 @@ interface Alert {
   readonly requestId?: string | undefined;
 }
 
-/** Returns the alert for an event, if it changed a tag `:prod`. The key is that of this event among those of all stores. */
+/** Returns the alert for a change of a `:prod` tag. Its key is unique across all stores. */
 export function alertFor(event: StoredEvent, storeId: string): Alert | undefined {
   if (event.type !== 'ReferenceSet' && event.type !== 'ReferenceRemoved') return undefined;
   if (!event.reference.endsWith(':prod')) return undefined;
@@ -39,7 +40,7 @@ export function alertFor(event: StoredEvent, storeId: string): Alert | undefined
   };
 }
 
-/** Where an alert goes: to a chat, a pager, a queue. It resolves when the alert is out. */
+/** Sends an alert to a chat, pager or queue; resolves once it is sent. */
 async function send(alert: Alert): Promise<void> {
   console.log(JSON.stringify(alert));
 }
@@ -48,11 +49,11 @@ async function main(directory = './data'): Promise<void> {
   await using store = await openStore(directory, { create: false });
   await using consumer = store.consumer('prod-alert', { filter: { type: ['ReferenceSet', 'ReferenceRemoved'] } });
   const { storeId } = store.stats();
-  // Ends the loop when all that is in the log was given. A service leaves this out, and goes on with each event that comes.
+  // Ends the loop at the end of the log. A service omits this and keeps receiving events.
   const events = consumer[Symbol.asyncIterator]();
   void consumer.caughtUp().then(
     () => events.return?.(),
-    // The loop ended before, and throws why.
+    // The loop has already ended and throws the error.
     () => undefined,
   );
   for await (const event of consumer) {

@@ -5,11 +5,12 @@ import { defineProjection, type EventStore, type Image, type ImageId, openStore 
  *
  *     node dist/scripts/examples/team-images.js [DIRECTORY]
  *
- * The projection keeps when each image was in the store. It looks up no labels: events carry none, and a view must come from the
- * events alone, so that a replay gives the same. Labels are read where they are shown, those of deleted images in the past.
+ * The projection records when each image was in the store, but not labels: a view must depend on
+ * the events alone, for reproducible replays, and events carry no labels. Labels are read when
+ * drawing, those of deleted images from past stores.
  */
 
-/** One time that an image was in the store, in milliseconds since the epoch; without an end it still is. */
+/** An image's time in the store, in milliseconds since the epoch; open-ended while it is there. */
 interface Stay {
   readonly image: ImageId;
   readonly from: number;
@@ -35,7 +36,7 @@ const imageStays = defineProjection({
     }
     return stays;
   },
-  // With these two, the next run folds only the events since this one.
+  // With these two, the next run folds only newer events.
   encode: ({ ended, lasting }) => new TextEncoder().encode(JSON.stringify([ended, [...lasting]])),
   decode(bytes) {
     const [ended, lasting] = JSON.parse(new TextDecoder().decode(bytes)) as [Stay[], [ImageId, Stay][]];
@@ -43,7 +44,6 @@ const imageStays = defineProjection({
   },
 });
 
-/** The images that were there at one moment. */
 interface Column {
   readonly moment: number;
   readonly images: readonly ImageId[];
@@ -62,7 +62,7 @@ async function main(directory = './data'): Promise<void> {
   for (const line of chartLines(columns, teams)) console.log(line);
 }
 
-/** Cuts the time from the first image to `end` into columns, each with what was there at its end. */
+/** Divides the time from the first image to `end` into columns, each with the images at its end. */
 function columnsOf(stays: readonly Stay[], end: number): Column[] {
   const begin = stays.reduce((earliest, { from }) => Math.min(earliest, from), end);
   return Array.from({ length: COLUMNS }, (_, at) => {
@@ -72,7 +72,7 @@ function columnsOf(stays: readonly Stay[], end: number): Column[] {
   });
 }
 
-/** Reads the team of each image; for those that were deleted since, it looks into the past once a column at most. */
+/** Reads the team of each image; deleted ones need at most one past store per column. */
 async function teamsOf(store: EventStore, columns: readonly Column[]): Promise<Map<ImageId, string>> {
   const teams = new Map<ImageId, string>();
   const present = store.map();
@@ -87,11 +87,11 @@ async function teamsOf(store: EventStore, columns: readonly Column[]): Promise<M
 
 function teamOf(image: Image): string {
   const team = image.config?.labels?.['team'] ?? '(none)';
-  // A label is anybody's text: what would move the cursor is not shown.
+  // Labels are untrusted text: drop what could move the cursor.
   return team.replaceAll(/\p{C}/gu, '?').slice(0, 20);
 }
 
-/** A row a team, as high as its images are many; all rows have one scale. */
+/** Draws a row per team, with one scale for all rows. */
 function chartLines(columns: readonly Column[], teams: ReadonlyMap<ImageId, string>): string[] {
   const rows = new Map([...new Set(teams.values())].sort().map((team) => [team, new Array<number>(COLUMNS).fill(0)]));
   for (const [at, { images }] of columns.entries()) {

@@ -6,66 +6,62 @@ import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
 import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
 
-/**
- * Where the bytes of an archive wait until it is known what they are. The
- * store implements it; an archive reader only writes, reads back and discards.
- */
+/** Holds archive bytes until their meaning is known. Implemented by the store. */
 export interface Staging {
-  /** Opens a new, empty staged file. */
+  /** Creates an empty staged file. */
   create(): Promise<StagedFile>;
 }
 
-/** One file being staged. Not durable until the store keeps it. */
+/** A file being staged. Not durable until the store keeps it. */
 export interface StagedFile {
-  /** Appends `chunk`; resolves when more may be written. The bytes may be reused after that. */
+  /** Appends `chunk`; resolves when ready for more. The caller may then reuse the bytes. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Ends writing. With the digest of all that was written, a staging area may begin at once to make it durable. */
+  /** Ends writing. Given the content's digest, staging may start making it durable at once. */
   finish(digest?: Digest): Promise<void>;
-  /** The bytes written so far, in chunks; after `finish`. */
+  /** Streams the bytes written; valid after `finish`. */
   read(): AsyncIterable<Uint8Array>;
-  /** Removes the file; nothing happens when it was kept or discarded already. */
+  /** Removes the file; no-op once kept or discarded. */
   discard(): Promise<void>;
 }
 
-/** A staged file that was measured and proved to be the layer it claims to be. */
+/** A staged file whose measured content matches the layer it claims to be. */
 export interface StagedLayer {
   readonly file: StagedFile;
   /** The file as received. */
   readonly blob: Descriptor;
-  /** Bytes of the regular files in the layer's tar. */
+  /** Total bytes of the regular files in the layer's tar. */
   readonly diffSize: number;
 }
 
-/** One position of an image's root filesystem. */
 interface ArchiveLayer {
   readonly diffId: DiffId;
-  /** Absent when the archive does not hold it: then the store must know the chain. */
+  /** Absent when missing from the archive; the store must then know the chain. */
   readonly staged?: StagedLayer | undefined;
 }
 
-/** An OCI manifest that came with an image. Its bytes are in `ArchiveContents.content`. */
+/** An OCI manifest of an image. Its bytes are in `ArchiveContents.content`. */
 export interface ArchiveManifest {
   readonly descriptor: Descriptor;
-  /** From the bottom up, as the manifest writes them. */
+  /** Bottom to top, in manifest order. */
   readonly layers: readonly Descriptor[];
-  /** The file of each of `layers`; undefined where the archive does not hold it. */
+  /** The file for each of `layers`; undefined where missing from the archive. */
   readonly staged: readonly (StagedLayer | undefined)[];
 }
 
-/** One image of an archive, checked: config, layers and manifest fit together. */
+/** An image whose config, layers and manifests have been checked against each other. */
 export interface ArchiveImage {
   readonly id: ImageId;
   /** The exact config bytes. */
   readonly config: Uint8Array;
   readonly image: Image;
   readonly layers: readonly ArchiveLayer[];
-  /** The parent that the archive claims; whether it is honoured is the store's decision. */
+  /** Parent claimed by the archive; the store decides whether to honor it. */
   readonly parent?: ImageId | undefined;
-  /** The manifests that the archive holds of it: first the one that a name stands for directly. */
+  /** The image's manifests in the archive; the one a name points to directly comes first. */
   readonly manifests: readonly ArchiveManifest[];
 }
 
-/** One name of an archive and what it stands for. */
+/** A name in the archive and its target. */
 export interface ArchiveReference {
   /** Canonical. */
   readonly reference: string;
@@ -74,28 +70,26 @@ export interface ArchiveReference {
   readonly platforms?: readonly PlatformImage[] | undefined;
 }
 
-/** All that an archive holds, decided after its last byte was seen. */
+/** Everything the archive holds, complete after its last byte was read. */
 export interface ArchiveContents {
-  /** Which layout gave the names: `docker` (manifest.json) or `oci` (index.json). */
+  /** Source of the names: `docker` (manifest.json) or `oci` (index.json). */
   readonly format: 'docker' | 'oci';
-  /** In the archive's order, each id once. */
+  /** In archive order, unique by id. */
   readonly images: readonly ArchiveImage[];
-  /** In the archive's order, each reference once: the last one wins, as with Docker. */
+  /** In archive order, unique by reference: the last one wins, as with Docker. */
   readonly references: readonly ArchiveReference[];
-  /** Bytes of the manifests and indexes to keep, by digest. */
+  /** Manifests and indexes to keep, by digest. */
   readonly content: ReadonlyMap<Digest, Uint8Array>;
-  /** What was passed over and why, as sentences for a person. */
+  /** What was skipped and why, as human-readable sentences. */
   readonly notices: readonly string[];
-  /** Removes every staged file that was not kept. */
+  /** Removes every staged file the store did not keep. */
   discard(): Promise<void>;
 }
 
 /**
- * Returns the name of an archive entry as a path from the archive's root,
- * without `./`, doubled slashes and slashes at the end; the root itself is
- * the empty path.
- *
- * @throws {StoreError} ARCHIVE_NAME_UNSAFE for an absolute name, one that leads out of the archive, one with NUL
+ * Normalizes an entry name to a path from the archive root, without `./`, repeated or trailing
+ * slashes. The root is the empty path.
+ * @throws {StoreError} ARCHIVE_NAME_UNSAFE if absolute, outside the archive or with NUL
  */
 export function normalizeEntryName(name: string): string {
   if (name.includes('\0')) throw unsafe(name, 'a NUL byte');
@@ -105,7 +99,7 @@ export function normalizeEntryName(name: string): string {
   return path;
 }
 
-/** Returns `path` seen from `directory`, both from the archive's root, or undefined when it leads out of it. */
+/** Resolves `path` against `directory`, from the archive root; undefined if it escapes. */
 export function joinInside(directory: string, path: string): string | undefined {
   const parts = directory === '' ? [] : directory.split('/');
   for (const part of path.split('/')) {
@@ -116,7 +110,7 @@ export function joinInside(directory: string, path: string): string | undefined 
   return parts.join('/');
 }
 
-/** Returns the path of the directory that holds `path`. */
+/** Returns the parent directory of `path`. */
 export function directoryOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }
@@ -130,15 +124,15 @@ function unsafe(name: string, found: string): StoreError {
   );
 }
 
-/** What watches bytes pass by. */
+/** Observes and aborts a byte stream. */
 export interface Watch {
-  /** Called with the bytes so far. */
+  /** Called with the running byte total. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Gives the bytes of `source`, telling how many they are so far, until `signal` aborts, also while the source gives nothing.
+ * Yields `source` with its running total until `signal` aborts, even while the source hangs.
  * @throws {StoreError} ABORTED
  */
 export async function* abortable(source: AsyncIterable<Uint8Array>, watch: Watch): AsyncGenerator<Uint8Array> {
@@ -156,13 +150,13 @@ export async function* abortable(source: AsyncIterable<Uint8Array>, watch: Watch
       yield next.value;
     }
   } finally {
-    // A source that hangs would answer only after its next bytes, so then its closing is not waited for.
+    // A hanging source would only finish closing after its next bytes, so do not wait for it.
     const closing = Promise.resolve(iterator.return?.()).catch(() => undefined);
     if (!isWaiting) await closing;
   }
 }
 
-/** A promise of its own for each step: racing with one that lives as long as the signal would keep every step alive. */
+/** A promise per step: racing against one as long-lived as the signal would leak every step. */
 function nextUnlessAborted<T>(
   iterator: AsyncIterator<T>,
   signal: AbortSignal | undefined,
@@ -182,7 +176,7 @@ function nextUnlessAborted<T>(
   });
 }
 
-/** A regular file of an archive: small ones in memory, large ones staged and measured as they passed by. */
+/** A regular file of an archive: small in memory, large staged and measured while streaming. */
 export class ArchiveFile {
   /** Path from the archive's root. */
   readonly name: string;
@@ -215,7 +209,7 @@ export class ArchiveFile {
     this.digest = content.measurement.blob.digest;
   }
 
-  /** Returns a file that is kept in memory; it owns `bytes` from now on. */
+  /** Creates a file kept in memory; takes ownership of `bytes`. */
   static inMemory(
     name: string,
     bytes: Uint8Array,
@@ -225,7 +219,7 @@ export class ArchiveFile {
     return new ArchiveFile(name, staging, bytes, meterOptions);
   }
 
-  /** Stages `body` and measures it in the same pass; each chunk is hashed while it is being written. */
+  /** Stages and measures `body` in one pass; hashing each chunk overlaps its write. */
   static async stage(
     name: string,
     body: AsyncIterable<Uint8Array>,
@@ -244,7 +238,7 @@ export class ArchiveFile {
     }
   }
 
-  /** @throws {StoreError} `code` when the file has more than `maxBytes` */
+  /** @throws {StoreError} `code` if the file exceeds `maxBytes` */
   checkSize(maxBytes: number, code: 'ARCHIVE_LIMIT_EXCEEDED' | 'CONFIG_TOO_LARGE'): void {
     if (this.size <= maxBytes) return;
     throw new StoreError(code, `cannot read ${this.name}: expected at most ${maxBytes} bytes, found ${this.size}`, {
@@ -252,7 +246,7 @@ export class ArchiveFile {
     });
   }
 
-  /** Returns the bytes of the file, all of them in memory: check their size first. */
+  /** Reads the whole file into memory; check its size first. */
   async read(): Promise<Uint8Array> {
     if (this.#bytes !== undefined) return this.#bytes;
     const chunks: Uint8Array[] = [];
@@ -260,7 +254,7 @@ export class ArchiveFile {
     return Buffer.concat(chunks);
   }
 
-  /** Returns what the file is as a layer. */
+  /** Measures the file as a layer; cached. */
   async measure(): Promise<Measurement> {
     if (this.#measurement === undefined) {
       const meter = new LayerMeter(this.#meterOptions);
@@ -274,7 +268,7 @@ export class ArchiveFile {
     return this.#measurement;
   }
 
-  /** Returns the file in the staging area; one that is in memory is written there, once. */
+  /** Returns the staged file; an in-memory file is written to staging once. */
   async staged(): Promise<StagedFile> {
     if (this.#staged === undefined) {
       const file = await this.#staging.create();
@@ -286,7 +280,7 @@ export class ArchiveFile {
   }
 }
 
-/** A staging area that remembers its files, so that none is left behind whatever happens. */
+/** Tracks its staged files so that none leaks on any path. */
 export class TrackedStaging implements Staging {
   readonly #staging: Staging;
   readonly #files = new Set<StagedFile>();
@@ -301,10 +295,7 @@ export class TrackedStaging implements Staging {
     return file;
   }
 
-  /**
-   * Discards every file but those in `keep`. Each is tried even when another
-   * fails; the first failure is thrown at the end.
-   */
+  /** Discards all files except `keep`. Tries every file, then throws the first failure. */
   async discard(keep: ReadonlySet<StagedFile> = new Set()): Promise<void> {
     const unneeded = [...this.#files].filter((file) => !keep.has(file));
     for (const file of unneeded) this.#files.delete(file);

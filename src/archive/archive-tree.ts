@@ -17,26 +17,25 @@ import type { Descriptor } from '../model/digest.js';
 type Node =
   | { readonly type: 'file'; readonly file: ArchiveFile }
   | { readonly type: 'directory' }
-  /** `target` is a path from the archive's root. */
+  /** `target` is a path from the archive root. */
   | { readonly type: 'link'; readonly target: string };
 
-/** How far links are followed; each default is in limits.ts. */
+/** Limits for following links; defaults in limits.ts. */
 export interface LinkLimits {
-  /** Length of a path, UTF-8, also of one that a link led to. */
+  /** Maximum UTF-8 path length, including paths reached through links. */
   readonly maxNameBytes?: number | undefined;
-  /** Links one after another. */
+  /** Maximum number of consecutive links. */
   readonly maxLinkDepth?: number | undefined;
-  /** Text looked up for all paths of the archive together. */
+  /** Total path text looked up across the archive. */
   readonly maxPathLookupBytes?: number | undefined;
 }
 
-/** Where a path leads, and how many links there are on the way. */
 interface Resolved {
   readonly path: string;
   readonly depth: number;
 }
 
-/** The names of an archive and what is behind them, in memory: nothing is ever unpacked. */
+/** In-memory index of an archive's entry names. Nothing is ever unpacked to disk. */
 export class ArchiveTree {
   readonly #nodes = new Map<string, Node>();
   readonly #resolved = new Map<string, Resolved>();
@@ -52,30 +51,27 @@ export class ArchiveTree {
     this.#maxLookupBytes = limits.maxPathLookupBytes ?? MAX_PATH_LOOKUP_BYTES;
   }
 
-  /** Every name, as a path from the archive's root, in the archive's order. */
+  /** Returns all names as paths from the archive root, in archive order. */
   names(): string[] {
     return [...this.#nodes.keys()];
   }
 
-  /**
-   * Adds the file `file` under its own name.
-   * @throws {StoreError} ARCHIVE_NAME_DUPLICATE
-   */
+  /** Adds `file` under its own name. @throws {StoreError} ARCHIVE_NAME_DUPLICATE */
   addFile(file: ArchiveFile): void {
     this.#add(file.name, { type: 'file', file });
   }
 
   /**
-   * Adds a directory; it may be there already.
-   * @throws {StoreError} ARCHIVE_NAME_DUPLICATE when the name is something else
+   * Adds a directory; no-op if already present.
+   * @throws {StoreError} ARCHIVE_NAME_DUPLICATE if the name is not a directory
    */
   addDirectory(name: string): void {
     if (name !== '' && this.#nodes.get(name)?.type !== 'directory') this.#add(name, { type: 'directory' });
   }
 
   /**
-   * Adds a link. A symbolic one is relative to its directory, a hard one to the root of the archive.
-   * @throws {StoreError} ARCHIVE_LINK_INVALID when it leads out of the archive, ARCHIVE_NAME_DUPLICATE
+   * Adds a link. Symbolic links resolve from their directory, hard links from the archive root.
+   * @throws {StoreError} ARCHIVE_LINK_INVALID if it escapes the archive; ARCHIVE_NAME_DUPLICATE
    */
   addLink(name: string, target: string, kind: 'symlink' | 'link'): void {
     const base = kind === 'symlink' ? directoryOf(name) : '';
@@ -87,23 +83,22 @@ export class ArchiveTree {
   }
 
   /**
-   * Follows every link once, so that none is left that leads nowhere by itself. A missing target is no fault.
-   * Call it when all names are added: from then on it is known where they lead.
-   * @throws {StoreError} ARCHIVE_LINK_INVALID for a loop, more links after one another than allowed, or a path that
-   *   grows longer than a name may be
-   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it takes more work than allowed
+   * Resolves every link once; a missing target is allowed. Call after all names are added:
+   * resolutions are cached.
+   * @throws {StoreError} ARCHIVE_LINK_INVALID for a loop, too many links or an overlong path
+   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if resolving exceeds the lookup budget
    */
   checkLinks(): void {
     for (const [name, node] of this.#nodes) if (node.type === 'link') this.#resolve(name);
   }
 
   /**
-   * Returns the file behind a name of the archive, links followed, or undefined when there is none.
-   * @throws {StoreError} ARCHIVE_NAME_UNSAFE when the name leads out of the archive, and as `checkLinks`
+   * Finds a file by name, following links; undefined if absent.
+   * @throws {StoreError} ARCHIVE_NAME_UNSAFE if the name escapes the archive, and as `checkLinks`
    */
   file(name: string): ArchiveFile | undefined {
     const path = normalizeEntryName(name);
-    // No entry has such a name, and to look for one on its way would cost more the longer it is.
+    // No entry has a name this long, and lookup cost grows with length.
     if (Buffer.byteLength(path) > this.#maxNameBytes) return undefined;
     const node = this.#nodes.get(this.#resolve(path));
     return node?.type === 'file' ? node.file : undefined;
@@ -121,7 +116,7 @@ export class ArchiveTree {
     );
   }
 
-  /** Follows links at the end of `path` and at every directory on the way; each path only once. */
+  /** Follows links at the end of `path` and in every directory on the way; cached per path. */
   #resolve(path: string): string {
     if (!this.#hasLinks) return path;
     const resolved = this.#followLinks(path);
@@ -178,16 +173,16 @@ function invalidLink(name: string, expected: string, found: string): StoreError 
   );
 }
 
-/** Limits of reading one archive; each default is in limits.ts. */
+/** Limits for reading one archive; defaults in limits.ts. */
 export interface ArchiveLimits extends TarReaderOptions {
-  /** Size of a file that is kept in memory rather than staged. */
+  /** Largest file kept in memory instead of staged. */
   readonly maxMemoryFileBytes?: number | undefined;
-  /** Size of all the files that are. */
+  /** Total size of files kept in memory. */
   readonly maxMemoryBytes?: number | undefined;
   readonly maxJsonBytes?: number | undefined;
   readonly maxJsonValues?: number | undefined;
   readonly maxConfigBytes?: number | undefined;
-  /** Size of all configs, manifests and indexes. */
+  /** Total size of configs, manifests and indexes. */
   readonly maxDocumentBytes?: number | undefined;
   readonly maxLinkDepth?: number | undefined;
   readonly maxPathLookupBytes?: number | undefined;
@@ -197,19 +192,18 @@ export interface ArchiveLimits extends TarReaderOptions {
   readonly maxReferences?: number | undefined;
   readonly maxLayersPerImage?: number | undefined;
   readonly layer?: LayerMeterOptions | undefined;
-  /** How far an archive compressed as a whole may expand. */
+  /** Expansion limits for an archive compressed as a whole. */
   readonly expansion?: ExpansionLimits | undefined;
 }
 
-/** Bytes from the start of a file that a message shows when it is no archive. */
+/** Leading bytes shown in the error for a file that is not an archive. */
 const SHOWN_START_BYTES = 24;
 
 /**
- * Reads a tar, plain or compressed, to its end and returns what it holds, by name.
- * Files go to memory or to `staging`; nothing is unpacked and nothing decided.
- *
- * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_TRUNCATED, COMPRESSION_INVALID, ARCHIVE_NAME_UNSAFE,
- *   ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_LIMIT_EXCEEDED
+ * Reads a plain or compressed tar to the end and indexes it by name. Files go to memory or
+ * `staging`; nothing is unpacked or interpreted.
+ * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_LIMIT_EXCEEDED
  */
 export async function scanArchive(
   source: AsyncIterable<Uint8Array>,
@@ -248,7 +242,7 @@ function fileKeeper(staging: Staging, limits: ArchiveLimits): KeepFile {
   };
 }
 
-/** The files that every reader looks for are known by name, so a large one is refused before it is staged. */
+/** Rejects oversized well-known JSON files before staging them. */
 function refuseLargeJson(name: string, size: number, limit: number): void {
   if (size <= limit || !['manifest.json', 'index.json', 'repositories', 'oci-layout'].includes(name)) return;
   throw new StoreError(
@@ -273,7 +267,6 @@ async function addEntry(tree: ArchiveTree, entry: TarEntry, keep: KeepFile): Pro
     case 'link':
       return tree.addLink(name, entry.target, entry.type);
     case 'other':
-    // Devices and pipes hold nothing that an image is made of.
   }
 }
 
@@ -294,7 +287,6 @@ async function* noteStart(source: AsyncIterable<Uint8Array>, start: number[]): A
   }
 }
 
-/** Says what was found instead of a tar when not even its first entry could be read. */
 function notAnArchive(error: unknown, start: readonly number[]): unknown {
   if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_INVALID') return error;
   return new StoreError(
@@ -315,15 +307,12 @@ function describe(start: readonly number[]): string {
 
 const BLOB_NAME = /^blobs\/sha256\/([0-9a-f]{64})$/;
 
-/** Returns the name of a blob in an OCI image layout (image-layout.md, blobs). */
+/** Returns the path of a blob in an OCI image layout (image-layout.md, blobs). */
 export function blobName(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
-/**
- * Returns the blob that `descriptor` names, or undefined when the archive does not hold it.
- * @throws {StoreError} BLOB_MISMATCH when the file has another digest or size
- */
+/** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */
 export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile | undefined {
   const file = findFile(tree, blobName(descriptor.digest));
   if (file === undefined || file.size === descriptor.size) return file;
@@ -331,7 +320,7 @@ export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile
 }
 
 /**
- * Returns the file under `name`, links followed, or undefined; one whose name says its digest is checked against it.
+ * Finds the file at `name`, following links. A digest in the name is verified.
  * @throws {StoreError} BLOB_MISMATCH, ARCHIVE_NAME_UNSAFE
  */
 export function findFile(tree: ArchiveTree, name: string): ArchiveFile | undefined {

@@ -9,17 +9,16 @@ import { type ArchiveTree, findBlob } from './archive-tree.js';
 import type { PlatformDocument } from './documents.js';
 import type { ArchiveConfig, ImageBuilder, IndexNode, ManifestNode } from './oci-graph.js';
 
-/** The annotation under which containerd and Docker keep the whole name of an image. */
+/** Annotation with the full image name, set by containerd and Docker. */
 export const CONTAINERD_NAME = 'io.containerd.image.name';
-/** The annotation of the OCI image spec, annotations.md, for the name within a layout. */
+/** Annotation with the name within a layout (OCI image spec, annotations.md). */
 export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
 
 /**
- * Returns the canonical reference that the annotations of an entry of index.json give, or undefined when they give none.
- * The OCI annotation counts only when it names a repository: a bare `1.0` is a tag of nothing, and what is no
- * reference at all is some other tool's text.
- *
- * @throws {StoreError} REFERENCE_INVALID when containerd's annotation is no reference
+ * Returns the canonical reference from the annotations of an index.json entry; undefined if none.
+ * The OCI annotation counts only if it names a repository: a bare `1.0` is just a tag, and text
+ * that is no reference belongs to another tool.
+ * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is no reference
  */
 export function annotatedReference(annotations: ReadonlyMap<string, string>): string | undefined {
   const name = annotations.get(CONTAINERD_NAME);
@@ -34,7 +33,7 @@ export function annotatedReference(annotations: ReadonlyMap<string, string>): st
   }
 }
 
-/** A manifest that an index leads to, and the platform it stands for there. */
+/** A manifest reached through an index, with its platform there. */
 interface PlatformManifest {
   readonly node: ManifestNode;
   readonly platform: Platform;
@@ -45,11 +44,10 @@ interface ImageParts {
   parent: ImageId | undefined;
   staged: readonly (StagedLayer | undefined)[] | undefined;
   readonly manifests: Map<Digest, ArchiveManifest>;
-  /** The manifest that a name stands for directly. */
   preferred: Digest | undefined;
 }
 
-/** Gathers the images, names and documents of an archive, each once, in the archive's order. */
+/** Collects the images, names and documents of an archive, deduplicated, in archive order. */
 export class ContentsBuilder {
   readonly #tree: ArchiveTree;
   readonly #builder: ImageBuilder;
@@ -62,17 +60,15 @@ export class ContentsBuilder {
     this.#builder = builder;
   }
 
-  /** Whether the image is there. */
   has(id: ImageId): boolean {
     return this.#images.has(id);
   }
 
-  /** Number of images so far. */
   get imageCount(): number {
     return this.#images.size;
   }
 
-  /** Adds an image; `staged` are its layers when something else than a manifest of this layout names them. */
+  /** Adds an image; `staged` are its layers unless a manifest of this layout names them. */
   addImage(
     config: ArchiveConfig,
     more: { readonly parent?: ImageId | undefined; readonly staged?: readonly (StagedLayer | undefined)[] } = {},
@@ -85,8 +81,8 @@ export class ContentsBuilder {
   }
 
   /**
-   * Adds a manifest and the image it is of.
-   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, BLOB_MISMATCH, LAYER_MISMATCH and what else is wrong with its layers
+   * Adds a manifest and its image.
+   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, BLOB_MISMATCH, LAYER_MISMATCH, layer errors
    */
   async addManifest(node: ManifestNode): Promise<void> {
     const { descriptor, config, layers, bytes } = node;
@@ -99,7 +95,7 @@ export class ContentsBuilder {
     this.#content.set(descriptor.digest, bytes);
   }
 
-  /** Adds the bytes of an index and of those in it. */
+  /** Adds the bytes of an index and its nested indexes. */
   addIndex(node: IndexNode): void {
     if (this.#content.has(node.descriptor.digest)) return;
     this.#content.set(node.descriptor.digest, node.bytes);
@@ -112,17 +108,15 @@ export class ContentsBuilder {
     this.#references.set(reference.reference, reference);
   }
 
-  /** Puts the manifest that a name stands for before the others of the image; the first call counts. */
+  /** Lists the manifest of a name before the image's others; the first call wins. */
   prefer(id: ImageId, manifest: Descriptor): void {
     this.#part(id).preferred ??= manifest.digest;
   }
 
-  /** Returns the manifests of `id` so far. */
   manifests(id: ImageId): readonly ArchiveManifest[] {
     return [...(this.#images.get(id)?.manifests.values() ?? [])];
   }
 
-  /** Returns what was gathered. */
   build(): {
     readonly images: readonly ArchiveImage[];
     readonly references: readonly ArchiveReference[];
@@ -145,17 +139,14 @@ function toImage(parts: ImageParts): ArchiveImage {
   const first = all.filter(({ descriptor }) => descriptor.digest === preferred);
   const manifests = [...first, ...all.filter(({ descriptor }) => descriptor.digest !== preferred)];
   const layers = config.diffIds.map((diffId, at) => {
-    // Where one manifest's file is absent, another's may be there.
+    // A layer file missing from one manifest may be present through another.
     const candidates = [parts.staged, ...manifests.map(({ staged }) => staged)];
     return { diffId, staged: candidates.map((staged) => staged?.[at]).find((staged) => staged !== undefined) };
   });
   return { id: config.id, config: config.bytes, image: config.image, layers, parent, manifests };
 }
 
-/**
- * Returns the manifests that `node` leads to, in its order, each once, with their platforms: what the index says, else
- * what the config says. Only those for `wanted` when it is given.
- */
+/** Returns the distinct manifests under `node`, in order, with platforms of the index or config. */
 export function platformManifests(
   node: ManifestNode | IndexNode,
   wanted?: Platform,
@@ -167,7 +158,7 @@ export function platformManifests(
   return wanted === undefined ? all : all.filter((manifest) => platformMatches(wanted, manifest.platform));
 }
 
-/** Returns the images of `manifests` as a reference keeps them. */
+/** Converts `manifests` to the form stored with a reference. */
 export function toPlatformImages(manifests: readonly PlatformManifest[]): readonly PlatformImage[] {
   return manifests.map(({ node, platform: { os, architecture, variant } }) => ({
     image: node.config.id,

@@ -10,17 +10,16 @@ import { type DockerImageDocument, dockerManifestCodec, type DocumentBudget } fr
 import type { ImageBuilder, OciChild } from './oci-graph.js';
 import { checkImageCount, type ImageChoice, requirePlatform } from './oci-archive.js';
 
-/** What docker-archive reading works on. */
 interface DockerArchive {
   readonly tree: ArchiveTree;
   readonly builder: ImageBuilder;
   readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
-  /** What index.json names, in an archive that has one; its manifests are attached to the images. */
+  /** Entries of index.json, if present; their manifests are attached to the images. */
   readonly oci: readonly OciChild[];
 }
 
-/** What a name costs: to parse it, and to find what it stands for. */
+/** Cost of one name: parsing and finding its target. */
 const STEPS_PER_NAME = 5;
 
 interface NamedImage {
@@ -29,9 +28,9 @@ interface NamedImage {
 }
 
 /**
- * Adds the images that manifest.json names, and their names; manifests and indexes come from the OCI part.
- * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING, REFERENCE_INVALID, PLATFORM_NOT_FOUND,
- *   ARCHIVE_LIMIT_EXCEEDED, and what is wrong with an image
+ * Adds the images and names in manifest.json; manifests and indexes come from the OCI part.
+ * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING, REFERENCE_INVALID,
+ *   PLATFORM_NOT_FOUND, ARCHIVE_LIMIT_EXCEEDED, and any image error
  */
 export async function addDockerImages(
   contents: ContentsBuilder,
@@ -113,7 +112,7 @@ function parentOf(document: DockerImageDocument, where: string): ImageId | undef
   );
 }
 
-/** Attaches the manifests of the loaded images, and keeps the indexes that lead to them. */
+/** Attaches manifests to the loaded images; keeps the indexes that lead to them. */
 async function attachManifests(contents: ContentsBuilder, oci: readonly OciChild[]): Promise<void> {
   for (const { node } of oci) {
     let isUsed = false;
@@ -126,7 +125,7 @@ async function attachManifests(contents: ContentsBuilder, oci: readonly OciChild
   }
 }
 
-/** Returns the entries of index.json by their names: to look through all of them for each name takes the square of both. */
+/** Groups the entries of index.json by name: scanning all of them per name would be quadratic. */
 function byReference(oci: readonly OciChild[]): ReadonlyMap<string, readonly OciChild[]> {
   const entries = new Map<string, OciChild[]>();
   for (const child of oci) {
@@ -139,10 +138,7 @@ function byReference(oci: readonly OciChild[]): ReadonlyMap<string, readonly Oci
   return entries;
 }
 
-/**
- * Returns what a name stands for by the `entries` of index.json that have it: the first that leads to `image`, else the
- * image's manifest when it has only one.
- */
+/** The target is the first of `entries` that leads to `image`, else the image's only manifest. */
 function targetOf(
   contents: ContentsBuilder,
   entries: readonly OciChild[],

@@ -20,32 +20,32 @@ import { JsonError, JsonLimitError, type JsonLimits } from '../model/go-json/par
 import { MAX_ARCHIVE_DOCUMENT_BYTES } from '../limits.js';
 import type { ArchiveFile } from './archive-files.js';
 
-/** Media types of the OCI image spec, media-types.md. */
+/** Media types from the OCI image spec, media-types.md. */
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 
-/** Media types of Docker's image manifest version 2, schema 2. */
+/** Media types from Docker image manifest version 2, schema 2. */
 const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 
-/** Whether `mediaType` is an index of manifests. */
+/** Returns whether `mediaType` is an index. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
 }
 
-/** Whether `mediaType` is a manifest of one image. */
+/** Returns whether `mediaType` is a manifest. */
 export function isManifestType(mediaType: string): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
 }
 
-/** Whether `mediaType` is an image config; an artifact has another. */
+/** Returns whether `mediaType` is an image config; artifacts use others. */
 export function isConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
-/** A platform as OCI documents write it (image-index.md). */
+/** A platform in OCI documents (image-index.md). */
 export interface PlatformDocument {
   readonly architecture: string;
   readonly os: string;
@@ -56,7 +56,7 @@ export interface PlatformDocument {
 
 type StringMap = Readonly<Record<string, string>> | null;
 
-/** A descriptor as OCI documents write it (descriptor.md). */
+/** A descriptor in OCI documents (descriptor.md). */
 export interface DescriptorDocument {
   readonly mediaType: string;
   readonly digest: string;
@@ -80,7 +80,7 @@ interface IndexDocument {
   readonly manifests: readonly DescriptorDocument[] | null;
 }
 
-/** One image in manifest.json, the format of `docker save` since Docker 1.10. */
+/** An image in manifest.json, the format of `docker save` since Docker 1.10. */
 export interface DockerImageDocument {
   readonly config: string;
   readonly repoTags: readonly string[] | null;
@@ -108,7 +108,7 @@ const descriptorCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocumen
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
 });
 
-/** manifest.json is older than the OCI descriptor: Docker writes its own there, with the size before the digest. */
+/** manifest.json predates the OCI descriptor: Docker's own puts size before digest. */
 const layerSourceCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocument>({
   mediaType: omitEmptyField('mediaType', stringCodec),
   size: omitEmptyField('size', int64Codec),
@@ -117,7 +117,7 @@ const layerSourceCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocume
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
 });
 
-/** A manifest in JSON, as Go writes it. */
+/** Manifest JSON, as Go encodes it. */
 export const manifestCodec: Codec<ManifestDocument> = structCodec<ManifestDocument>({
   schemaVersion: field('schemaVersion', int64Codec),
   mediaType: omitEmptyField('mediaType', stringCodec),
@@ -125,14 +125,14 @@ export const manifestCodec: Codec<ManifestDocument> = structCodec<ManifestDocume
   layers: field('layers', sliceCodec(descriptorCodec)),
 });
 
-/** An index in JSON, as Go writes it. */
+/** Index JSON, as Go encodes it. */
 export const indexCodec: Codec<IndexDocument> = structCodec<IndexDocument>({
   schemaVersion: field('schemaVersion', int64Codec),
   mediaType: omitEmptyField('mediaType', stringCodec),
   manifests: field('manifests', sliceCodec(descriptorCodec)),
 });
 
-/** manifest.json, as Docker writes it; null when the file says null. */
+/** manifest.json, as Docker encodes it; null if the file contains null. */
 export const dockerManifestCodec: Codec<readonly DockerImageDocument[] | null> = sliceCodec(
   structCodec<DockerImageDocument>({
     config: field('Config', stringCodec),
@@ -148,19 +148,19 @@ export const layoutCodec: Codec<{ readonly imageLayoutVersion: string }> = struc
   imageLayoutVersion: field('imageLayoutVersion', stringCodec),
 });
 
-/** repositories, the file of Docker before 1.10: repository, tag, id of the top layer. */
+/** The repositories file of Docker before 1.10: repository, tag, id of the top layer. */
 export const repositoriesCodec: Codec<Readonly<Record<string, StringMap>> | null> = mapCodec(stringMap);
 
 /**
- * Returns the document in `bytes`; `where` names it in messages.
- * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when it is no JSON, or a field has the wrong type
- * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it exceeds `limits`
+ * Parses `bytes`; `where` names the document in messages.
+ * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if not JSON or a field has the wrong type
+ * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`
  */
 export function parseDocument<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): T {
   return parsedDocument(where, () => decodeJson(bytes, codec, limits));
 }
 
-/** Returns what `parse` returns; what it finds wrong with the document `where` is thrown as `parseDocument` does. */
+/** Runs `parse`, mapping its errors to those of `parseDocument`. */
 function parsedDocument<T>(where: string, parse: () => T): T {
   try {
     return parse();
@@ -174,14 +174,14 @@ function parsedDocument<T>(where: string, parse: () => T): T {
   }
 }
 
-/** Returns `document` as JSON bytes. */
+/** Encodes `document` as JSON bytes. */
 export function encodeDocument<T>(document: T, codec: Codec<T>): Uint8Array {
   return new TextEncoder().encode(codec.encode(document));
 }
 
 /**
- * Returns the descriptor that `document` writes; `where` names its place in messages.
- * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when the digest is no SHA-256 digest or the size no size
+ * Converts a document to a descriptor; `where` locates it in messages.
+ * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if the digest is not SHA-256 or the size is invalid
  */
 export function toDescriptor(document: DescriptorDocument, where: string): Descriptor {
   const { digest, size, mediaType } = document;
@@ -190,7 +190,7 @@ export function toDescriptor(document: DescriptorDocument, where: string): Descr
   return { digest, size, mediaType };
 }
 
-/** Returns a descriptor as a document, with what else it shall say. */
+/** Converts a descriptor to a document, with optional extra fields. */
 export function fromDescriptor(
   descriptor: Descriptor,
   more: { readonly annotations?: StringMap; readonly platform?: PlatformDocument | undefined } = {},
@@ -206,19 +206,19 @@ function invalidDescriptor(where: string, expected: string, found: string): Stor
   });
 }
 
-/** Work after which timers and sockets have a turn, counted in steps of about a microsecond. */
+/** Steps (about 1 µs each) after which to yield to timers and sockets. */
 const STEPS_PER_TURN = 10_000;
-/** Bytes of a document that take a step to parse, where they are many small values. */
+/** Document bytes parsed per step, at worst (many small values). */
 const BYTES_PER_STEP = 16;
-/** What a document costs however short it is: a lookup, a digest to compare. */
+/** Fixed cost of a document: a lookup and a digest comparison. */
 const STEPS_PER_DOCUMENT = 20;
-/** What happens between two pauses of a parser or decoder. */
+/** Steps between two pauses of a parser or decoder. */
 const STEPS_PER_PAUSE = 100;
 
 /**
- * Reads the documents of one archive (configs, manifests, indexes) and counts their bytes together: each may be small
- * and yet all of them, which stay in memory until the store has written them, too much. It counts the work on them too:
- * an archive in memory never waits for anything, and ten thousand images would stop the process.
+ * Reads the documents of one archive (configs, manifests, indexes) under a shared budget: they stay
+ * in memory until the store has written them. It also counts work: an in-memory archive never waits
+ * for I/O, so ten thousand images would block the process.
  */
 export class DocumentBudget {
   readonly #maxBytes: number;
@@ -230,9 +230,9 @@ export class DocumentBudget {
   }
 
   /**
-   * Returns the bytes of `file`, which count from now on. Whoever reads a file twice keeps its bytes instead.
-   * @throws {StoreError} `code` when the file has more than `maxBytes`
-   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when all documents so far have more than the archive may
+   * Reads `file` and charges its bytes to the budget. To use a file twice, keep its bytes.
+   * @throws {StoreError} `code` if the file exceeds `maxBytes`
+   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if all documents together exceed the budget
    */
   async read(
     file: ArchiveFile,
@@ -254,9 +254,9 @@ export class DocumentBudget {
   }
 
   /**
-   * Returns the document in `bytes`; `where` names it in messages. Others have turns meanwhile.
-   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when it is no JSON, or a field has the wrong type
-   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it exceeds `limits`
+   * Parses `bytes`, yielding to the event loop; `where` names the document in messages.
+   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if not JSON or a field has the wrong type
+   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`
    */
   async parse<T>(bytes: Uint8Array, codec: Codec<T>, where: string, limits: JsonLimits = {}): Promise<T> {
     const steps = decodeJsonSteps(bytes, codec, limits);
@@ -267,7 +267,7 @@ export class DocumentBudget {
     }
   }
 
-  /** Counts `steps` of work, done or about to be; lets timers and sockets have a turn when it was much. */
+  /** Charges `steps` of work, done or upcoming; yields to timers and sockets when due. */
   async spend(steps: number): Promise<void> {
     this.#steps += steps;
     if (this.#steps < STEPS_PER_TURN) return;

@@ -4,7 +4,7 @@ import { formatPlatform, type Platform } from '../model/platform.js';
 import { annotatedReference, type ContentsBuilder, platformManifests, toPlatformImages } from './contents-builder.js';
 import type { OciChild } from './oci-graph.js';
 
-/** How the images of an archive are chosen. */
+/** Selects the images of an archive. */
 export interface ImageChoice {
   readonly platform: Platform | undefined;
   readonly maxImages: number | undefined;
@@ -12,9 +12,9 @@ export interface ImageChoice {
 }
 
 /**
- * Adds the images that index.json names, and their names.
- * @throws {StoreError} PLATFORM_NOT_FOUND when none is for the wanted platform, REFERENCE_INVALID,
- *   ARCHIVE_LIMIT_EXCEEDED, and what is wrong with an image
+ * Adds the images and names in index.json.
+ * @throws {StoreError} PLATFORM_NOT_FOUND if none matches the wanted platform, REFERENCE_INVALID,
+ *   ARCHIVE_LIMIT_EXCEEDED, and any image error
  */
 export async function addOciImages(
   contents: ContentsBuilder,
@@ -32,7 +32,7 @@ export async function addOciImages(
   requirePlatform(contents, choice.platform, passedOver);
 }
 
-/** @throws {StoreError} PLATFORM_NOT_FOUND when a platform was wanted and no image is left */
+/** @throws {StoreError} PLATFORM_NOT_FOUND if a platform was wanted and no image matches */
 export function requirePlatform(
   contents: ContentsBuilder,
   wanted: Platform | undefined,
@@ -47,7 +47,7 @@ export function requirePlatform(
   );
 }
 
-/** @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when there are more images than one archive may have */
+/** @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if over the limit per archive */
 export function checkImageCount(found: number, limit = MAX_IMAGES_PER_ARCHIVE): void {
   if (found <= limit) return;
   throw new StoreError(

@@ -27,27 +27,26 @@ import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.j
 import type { Descriptor } from '../model/digest.js';
 import type { Codec } from '../model/go-json/codecs.js';
 
-/** An image config of the archive, parsed. */
+/** A parsed image config of the archive. */
 export interface ArchiveConfig {
   readonly id: ImageId;
-  /** The exact bytes. */
   readonly bytes: Uint8Array;
   readonly image: Image;
   readonly diffIds: readonly DiffId[];
 }
 
-/** A layer as a manifest names it: the file, when the archive has it. */
+/** A layer named by a manifest; `file` is undefined if missing from the archive. */
 interface NamedLayer {
   readonly name: string;
   readonly file: ArchiveFile | undefined;
 }
 
-/** What a layer costs that was measured before: to look its file up, by name and by digest. */
+/** Cost of an already measured layer: lookups by name and digest. */
 const STEPS_PER_LAYER = 4;
-/** Zero bytes of a tar without entries, whose layer a file of no bytes stands for too. */
+/** Zero bytes of an empty tar; a layer file of no bytes is treated as one. */
 const EMPTY_TAR_BYTES = 1024;
 
-/** Turns files of an archive into configs and layers, checking each file once however often it is named. */
+/** Turns archive files into configs and layers; checks each file only once. */
 export class ImageBuilder {
   readonly #staging: Staging;
   readonly #documents: DocumentBudget;
@@ -62,8 +61,8 @@ export class ImageBuilder {
   }
 
   /**
-   * Returns the config in `file`.
-   * @throws {StoreError} CONFIG_TOO_LARGE, CONFIG_INVALID, ARCHIVE_LIMIT_EXCEEDED for too many layers or documents
+   * Parses the config in `file`.
+   * @throws {StoreError} CONFIG_TOO_LARGE, CONFIG_INVALID, ARCHIVE_LIMIT_EXCEEDED
    */
   async config(file: ArchiveFile): Promise<ArchiveConfig> {
     const known = this.#configs.get(file.digest);
@@ -79,7 +78,8 @@ export class ImageBuilder {
         { data: { image: file.digest, limit, found: diffIds.length } },
       );
     }
-    // Kept by the image: whoever decides about all of them at once does not hash them all at once.
+    // Computed now and cached in the image, so deciding on all images later does not hash them all
+    // at once.
     await this.#documents.spend(STEPS_PER_LAYER * diffIds.length);
     image.rootFS.chainID();
     const config = { id: idFromDigest(file.digest), bytes, image, diffIds };
@@ -88,12 +88,11 @@ export class ImageBuilder {
   }
 
   /**
-   * Returns the staged layer of each position of `config`, from the bottom up; undefined where the archive has no file.
-   * `where` names the manifest in messages.
-   *
-   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID when there are not as many layers as diff ids
-   * @throws {StoreError} LAYER_MISMATCH, LAYER_INVALID, COMPRESSION_INVALID or ARCHIVE_LIMIT_EXCEEDED for a file that
-   *   is not the layer it must be
+   * Returns the staged layers of `config`, bottom to top; undefined where the archive lacks the
+   * file. `where` names the manifest in messages.
+   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if layer and diff id counts differ
+   * @throws {StoreError} LAYER_MISMATCH, LAYER_INVALID, COMPRESSION_INVALID or
+   *   ARCHIVE_LIMIT_EXCEEDED if a file is not its expected layer
    */
   async layers(
     config: ArchiveConfig,
@@ -132,7 +131,7 @@ export class ImageBuilder {
   }
 }
 
-/** A config may hold any text for a diff id; it ends up in names of files, so it is checked here. */
+/** Diff ids become file names, but a config may contain any text, so validate them here. */
 function checkedDiffIds(id: Digest, image: Image): readonly DiffId[] {
   const { diffIds } = image.rootFS;
   const at = diffIds.findIndex((diffId) => !isDigest(diffId));
@@ -162,7 +161,7 @@ async function checkLayer(name: string, file: ArchiveFile, diffId: DiffId): Prom
   return { file: await file.staged(), blob: measurement.blob, diffSize };
 }
 
-/** A manifest of an image whose config is in the archive. */
+/** A manifest whose image config is in the archive. */
 export interface ManifestNode {
   readonly kind: 'manifest';
   readonly descriptor: Descriptor;
@@ -171,40 +170,39 @@ export interface ManifestNode {
   readonly layers: readonly Descriptor[];
 }
 
-/** An index of manifests and further indexes. */
+/** An index of manifests and nested indexes. */
 export interface IndexNode {
   readonly kind: 'index';
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
   readonly children: readonly OciChild[];
-  /** Indexes one in another, from this one down. */
+  /** Nesting depth of indexes, including this one. */
   readonly height: number;
-  /** Descriptors in this index and in those below it, each as often as it is reached. */
+  /** Descriptors in this index and below, counted each time they are reached. */
   readonly reach: number;
 }
 
-/** What a descriptor of an index leads to, with what the descriptor itself says. */
+/** An index entry: its target and the descriptor's own platform and annotations. */
 export interface OciChild {
   readonly node: ManifestNode | IndexNode;
   readonly platform: PlatformDocument | undefined;
   readonly annotations: ReadonlyMap<string, string>;
 }
 
-/** How the OCI part of an archive is read. */
 interface OciGraphOptions {
   readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
-  /** A manifest that index.json or an index names must be there. */
+  /** Whether manifests named by index.json (`top`) or by an index (`platforms`) must be present. */
   readonly complete: { readonly top: boolean; readonly platforms: boolean };
-  /** Takes what was passed over, as a sentence. */
+  /** Receives a sentence for each skipped item. */
   readonly notice: (text: string) => void;
 }
 
-/** What a descriptor costs whose blob was read before. */
+/** Cost of a descriptor whose blob was already read. */
 const STEPS_PER_DESCRIPTOR = 5;
 const LAYOUT_VERSION = '1.0.0';
 
-/** Reads the indexes and manifests of an OCI image layout; each blob once, however often it is named. */
+/** Reads the indexes and manifests of an OCI image layout; each blob once, however often named. */
 export class OciGraph {
   readonly #tree: ArchiveTree;
   readonly #builder: ImageBuilder;
@@ -219,9 +217,9 @@ export class OciGraph {
   }
 
   /**
-   * Returns what index.json names, in its order, without what is no image.
-   * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING, BLOB_MISMATCH,
-   *   ARCHIVE_LIMIT_EXCEEDED, CONFIG_INVALID, CONFIG_TOO_LARGE
+   * Returns the entries of index.json in order, skipping non-images.
+   * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING,
+   *   BLOB_MISMATCH, ARCHIVE_LIMIT_EXCEEDED, CONFIG_INVALID, CONFIG_TOO_LARGE
    */
   async read(): Promise<readonly OciChild[]> {
     await this.#checkLayout();
@@ -307,7 +305,7 @@ export class OciGraph {
     return node;
   }
 
-  /** A node that is named again is not read again, and yet whoever walks the graph meets all below it once more. */
+  /** Re-checks limits for a node reached again: graph walks revisit everything below it. */
   #again<Node extends ManifestNode | IndexNode | undefined>(node: Node, depth: number): Node {
     if (node?.kind === 'index') {
       this.#checkDepth(node.descriptor.digest, depth + node.height);
@@ -357,7 +355,7 @@ export class OciGraph {
     return { kind: 'manifest', descriptor, bytes, config, layers };
   }
 
-  /** Archives of one platform keep the whole index, so what it names may be absent. */
+  /** Single-platform archives keep the whole index, so its targets may be absent. */
   #missing(digest: string, platform: PlatformDocument | undefined, depth: number): undefined {
     const { complete, notice } = this.#options;
     const names = platform === undefined ? '' : ` for ${platform.os}/${platform.architecture}`;

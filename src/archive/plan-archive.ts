@@ -27,18 +27,17 @@ import {
 import { familiarReference, parseReference } from '../model/reference.js';
 import { CONTAINERD_NAME, OCI_REF_NAME } from './contents-builder.js';
 
-/** One entry of an archive to write. */
+/** An entry of an archive to write. */
 export type PlannedEntry =
   | { readonly type: 'directory'; readonly name: string }
   | { readonly type: 'bytes'; readonly name: string; readonly bytes: Uint8Array }
   | { readonly type: 'blob'; readonly name: string; readonly blob: Descriptor };
 
-/** What an archive will hold, before its first byte: each blob once, in an order that only depends on what it holds. */
+/** Contents of an archive before its first byte: unique blobs, ordered by content only. */
 class ArchivePlan {
   readonly #blobs = new Map<string, PlannedEntry>();
   readonly #files: PlannedEntry[] = [];
 
-  /** Plans a blob whose bytes are at hand. */
   addBytes(digest: Digest, bytes: Uint8Array): void {
     const name = blobName(digest);
     this.#blobs.set(name, { type: 'bytes', name, bytes });
@@ -50,25 +49,25 @@ class ArchivePlan {
     if (!this.#blobs.has(name)) this.#blobs.set(name, { type: 'blob', name, blob });
   }
 
-  /** Plans a file at the root; those come after the blobs, in the order of the calls. */
+  /** Plans a root file. Root files follow the blobs in call order. */
   addFile(name: string, bytes: Uint8Array): void {
     this.#files.push({ type: 'bytes', name, bytes });
   }
 
-  /** The entries in the order in which they are written: directories, blobs by digest, files. */
+  /** Returns the entries in write order: directories, blobs by digest, files. */
   entries(): readonly PlannedEntry[] {
     const blobs = [...this.#blobs.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const directories = ['blobs/', 'blobs/sha256/'].map((name) => ({ type: 'directory' as const, name }));
     return [...directories, ...blobs, ...this.#files];
   }
 
-  /** Bytes of the whole tar: a header and padded data for each entry, two zero blocks at the end. */
+  /** Returns the tar size: header plus padded data per entry, and two zero blocks. */
   size(): number {
     return this.entries().reduce((sum, entry) => sum + TAR_BLOCK_BYTES + padded(entrySize(entry)), 2 * TAR_BLOCK_BYTES);
   }
 }
 
-/** Returns the bytes of data of `entry`. */
+/** Returns the data bytes of `entry`. */
 export function entrySize(entry: PlannedEntry): number {
   switch (entry.type) {
     case 'directory':
@@ -84,70 +83,66 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / TAR_BLOCK_BYTES) * TAR_BLOCK_BYTES;
 }
 
-/** One position of the root filesystem of an image to save. */
+/** One layer of an image to save. */
 export interface SavedLayer {
   readonly diffId: DiffId;
-  /** The file as it was received, compressed or not. */
+  /** The file as received, compressed or not. */
   readonly blob: Descriptor;
 }
 
-/** A manifest that an image to save came with. */
 interface SavedManifest {
   readonly descriptor: Descriptor;
-  /** From the bottom up. */
+  /** Bottom to top. */
   readonly layers: readonly Descriptor[];
 }
 
-/** One image to save. */
+/** An image to save. */
 export interface SavedImage {
   readonly id: ImageId;
-  /** The exact config bytes. */
   readonly config: Uint8Array;
   readonly image: Image;
-  /** From the bottom up; as many as the config has diff ids. */
+  /** Bottom to top; one per diff id of the config. */
   readonly layers: readonly SavedLayer[];
-  /** Written only when it is among the saved images. */
+  /** Written only if it is also saved. */
   readonly parent?: ImageId | undefined;
-  /** Manifests known for it, the preferred one first; one is made when there is none. */
+  /** Known manifests, preferred first; one is generated if empty. */
   readonly manifests: readonly SavedManifest[];
 }
 
-/** One name to save. */
 interface SavedReference {
   /** Canonical. */
   readonly reference: string;
   readonly image: ImageId;
-  /** The manifest or index that the name stands for, when it came with one. */
+  /** The manifest or index the name came with, if any. */
   readonly target?: Descriptor | undefined;
-  /** The image of each platform when `target` is an index. */
+  /** The image per platform if `target` is an index. */
   readonly platforms?: readonly PlatformImage[] | undefined;
 }
 
-/** What is to be saved, and where its bytes are. */
+/** The images and names to save, with access to their bytes. */
 export interface SavedArchive {
-  /** Each id once, in any order. */
+  /** Unique by id, in any order. */
   readonly images: readonly SavedImage[];
-  /** Each name once, in any order; those whose images are not all saved are narrowed or left out. */
+  /** Unique, in any order; narrowed or dropped if not all their images are saved. */
   readonly references: readonly SavedReference[];
-  /** Returns the bytes of a manifest or index, or undefined when they are not there. */
+  /** Returns the bytes of a manifest or index; undefined if absent. */
   content(digest: Digest): Uint8Array | undefined;
-  /** Whether `openBlob` can give this layer file. */
+  /** Returns whether `openBlob` can open this layer file. */
   hasBlob(digest: Digest): boolean;
-  /** Gives the bytes of a layer file. Called once for each file, when its turn to be written comes; whoever reads the archive gets its very chunks. */
+  /** Streams a layer file. Called once per file, in turn; its chunks reach the reader uncopied. */
   openBlob(digest: Digest): AsyncIterable<Uint8Array>;
 }
 
-/** A manifest or index to write, with all that must be written for it. */
+/** A manifest or index to write, with its dependencies. */
 interface WrittenDocument {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
-  /** Layer files, from the bottom up; of an index none, they are its parts'. */
+  /** Layer files, bottom to top; empty for an index, whose parts have them. */
   readonly layers: readonly Descriptor[];
-  /** What an index names; empty for a manifest. */
+  /** Targets of an index; empty for a manifest. */
   readonly parts: readonly WrittenDocument[];
 }
 
-/** Chooses which manifest or index stands for an image or a name when it is saved. */
 class ManifestChoice {
   readonly #saved: SavedArchive;
   readonly #images: ReadonlyMap<ImageId, SavedImage>;
@@ -159,10 +154,9 @@ class ManifestChoice {
   }
 
   /**
-   * Returns the manifest of `image`: the one with the digest `wanted` when it is known, else the first that is known
-   * with all its layers, else a new one over the layers as they were received.
-   *
-   * @throws {StoreError} BLOB_MISSING when a layer is not there
+   * Returns the manifest of `image`: `wanted` if known, else the first known with all its layers,
+   * else a generated one over the layers as received.
+   * @throws {StoreError} BLOB_MISSING if a layer is absent
    */
   manifest(image: SavedImage, wanted?: Digest): WrittenDocument {
     const ordered = [...image.manifests].sort(
@@ -179,8 +173,8 @@ class ManifestChoice {
   }
 
   /**
-   * Returns what `reference` is written as, or undefined when none of its images is saved: for one platform the
-   * manifest; for several the index it came with, when all that the index names is saved, else a new index of what is.
+   * One platform: its manifest. Several: the original index if all it names is saved, else a new
+   * one. Undefined if no image is saved.
    */
   target(reference: SavedReference): WrittenDocument | undefined {
     const { target } = reference;
@@ -194,7 +188,7 @@ class ManifestChoice {
     return image && this.manifest(image, target?.digest);
   }
 
-  /** The index with everything in it, or undefined when a part is not among what is saved. */
+  /** Returns the index with all its parts; undefined if a part is not saved. */
   #wholeIndex(descriptor: Descriptor): WrittenDocument | undefined {
     const bytes = this.#saved.content(descriptor.digest);
     if (bytes === undefined) return undefined;
@@ -233,7 +227,7 @@ class ManifestChoice {
     return { descriptor: describe(bytes, OCI_INDEX), bytes, layers: [], parts };
   }
 
-  /** To the byte what Docker 25 makes, so that its archives keep their manifest digests. */
+  /** Matches Docker 25 byte for byte, so that its archives keep their manifest digests. */
   #make(image: SavedImage): WrittenDocument {
     const layers = image.layers.map(({ blob }) => blob);
     const missing = layers.find(({ digest }) => !this.#saved.hasBlob(digest));
@@ -258,7 +252,6 @@ class ManifestChoice {
   }
 }
 
-/** Returns a platform as documents write it. */
 function toPlatformDocument(platform: Platform): PlatformDocument {
   const { os, architecture, variant = '', osVersion = '', osFeatures = null } = platform;
   return { architecture, os, osVersion, osFeatures, variant };
@@ -268,24 +261,23 @@ function describe(bytes: Uint8Array, mediaType: string): Descriptor {
   return { digest: digestOf(bytes), size: bytes.length, mediaType };
 }
 
-/** The layout an archive is written in. */
+/** The archive layout. */
 export type ArchiveFormat = 'docker' | 'oci';
 
-/** A name with the image it is listed at. */
 interface NamedTarget {
   readonly reference: SavedReference;
   readonly image: ImageId;
   readonly document: WrittenDocument;
 }
 
-/** What Docker writes, to the byte (image-layout.md has no space after the colon). */
+/** Docker's exact bytes (image-layout.md has no space after the colon). */
 const LAYOUT = '{"imageLayoutVersion": "1.0.0"}';
 
 const encoder = new TextEncoder();
 
 /**
- * Returns what an archive of `saved` holds. The same images and names give the same plan in whatever order they come.
- * @throws {StoreError} BLOB_MISSING when a layer of an image is not there
+ * Plans an archive of `saved`. The plan does not depend on the order of images and names.
+ * @throws {StoreError} BLOB_MISSING if a layer of an image is absent
  */
 export function planArchive(saved: SavedArchive, format: ArchiveFormat): ArchivePlan {
   const plan = new ArchivePlan();
@@ -328,10 +320,7 @@ function addDocument(plan: ArchivePlan, document: WrittenDocument): void {
   for (const part of document.parts) addDocument(plan, part);
 }
 
-/**
- * The entries of index.json: images by id and their names in order; an image without a name stands there once,
- * unless the index of a name leads to it.
- */
+/** Returns index.json entries by image id and name; unnamed images only if no index has them. */
 function indexEntries(
   images: readonly SavedImage[],
   names: readonly NamedTarget[],
@@ -358,8 +347,8 @@ function platformIds(reference: SavedReference, document: WrittenDocument): read
 }
 
 /**
- * containerd and Docker read the first annotation. The second is Docker's bare tag in its own format; in a pure OCI
- * layout it is the short name, which skopeo (`oci-archive:FILE:tiny:1`) and umoci look up as it stands.
+ * containerd and Docker read the first annotation. The second is Docker's bare tag, or in pure OCI
+ * the short name that skopeo (`oci-archive:FILE:tiny:1`) and umoci match verbatim.
  */
 function annotationsOf(canonical: string, format: ArchiveFormat): Readonly<Record<string, string>> {
   const { tag, digest } = parseReference(canonical);
@@ -376,7 +365,7 @@ function addDockerFiles(
   const ids = new Set(images.map(({ id }) => id));
   const documents = images.map((image): DockerImageDocument => {
     const own = names.filter((name) => name.image === image.id);
-    // A digest is no tag: docker load refuses it here, so such a name is in index.json only.
+    // docker load rejects a digest in RepoTags, so such names go in index.json only.
     const tags = own
       .map(({ reference }) => reference.reference)
       .filter((name) => parseReference(name).digest === undefined);
@@ -399,7 +388,7 @@ function addDockerFiles(
   plan.addFile('manifest.json', encoder.encode(`${dockerManifestCodec.encode(documents)}\n`));
 }
 
-/** The file that Docker before 1.10 read: each tag with the id of its top layer. */
+/** Adds the file read by Docker before 1.10: the top layer id of each tag. */
 function addRepositories(plan: ArchivePlan, images: readonly SavedImage[], names: readonly NamedTarget[]): void {
   const byId = new Map(images.map((image) => [image.id, image]));
   const repositories = new Map<string, Record<string, string>>();

@@ -8,29 +8,28 @@ import { DocumentBudget } from './documents.js';
 import { ImageBuilder, OciGraph } from './oci-graph.js';
 import { addOciImages } from './oci-archive.js';
 
-/** How to read an archive. */
+/** Options for reading an archive. */
 export interface ReadArchiveOptions {
-  /** Only the images for this platform; the others are passed over and said. */
+  /** Keep only images of this platform; skipped ones become notices. */
   readonly platform?: Platform | undefined;
-  /** Refuse an archive that lacks a platform its index names; without it, those are passed over and said. */
+  /** Refuse an archive lacking a platform its index names; else skip it with a notice. */
   readonly allPlatforms?: boolean | undefined;
-  /** Called with the bytes read so far from the source, as they are in the file. */
+  /** Called with the running total of source bytes, before decompression. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Limits that differ from those in limits.ts. */
+  /** Overrides of the limits in limits.ts. */
   readonly limits?: ArchiveLimits | undefined;
 }
 
 /**
- * Reads an archive of `docker save` or in the OCI image layout, plain or compressed as a whole, in one pass, and returns
- * what it holds: everything checked, nothing decided for a store. Layers wait in `staging`; call `discard` on the
- * contents when the store has kept what it wants. Memory stays at small files and a few chunks. The source is
- * closed in every case; when the promise rejects, nothing is left in `staging`.
- *
- * @throws {StoreError} ARCHIVE_INVALID for what is no such archive, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
- *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING, ARCHIVE_MANIFEST_INVALID,
- *   ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID, CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH,
- *   REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
+ * Reads a `docker save` or OCI image layout archive, plain or compressed as a whole, in one pass.
+ * The result is fully checked but nothing is decided for a store. Layers wait in `staging`; call
+ * `discard` on the contents once the store has kept what it wants. Memory: small files and a few
+ * chunks. Always closes the source; leaves nothing in `staging` on rejection.
+ * @throws {StoreError} ARCHIVE_INVALID if it is neither, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
+ *   ARCHIVE_MANIFEST_INVALID, ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID,
+ *   CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH, REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
  */
 export async function readArchive(
   source: AsyncIterable<Uint8Array>,
@@ -101,7 +100,7 @@ function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
   return files;
 }
 
-/** Discards what was staged; a failure of that is told beside the error that led here, which counts. */
+/** Discards staged files; a failure to do so is reported along with the original error. */
 async function discardAfter(error: unknown, staging: TrackedStaging): Promise<void> {
   try {
     await staging.discard();

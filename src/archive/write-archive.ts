@@ -4,33 +4,30 @@ import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../tar/tar-header.
 import { abortable, type Watch } from './archive-files.js';
 import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
 
-/** How to write an archive. */
+/** Options for writing an archive. */
 export interface WriteArchiveOptions extends Watch {
-  /** `docker` is what Docker 25 writes and every version reads; `oci` is a pure OCI image layout. */
+  /** `docker`: as Docker 25 writes, readable by every version; `oci`: a pure OCI layout. */
   readonly format: ArchiveFormat;
 }
 
-/** An archive about to be written. */
+/** An archive ready to be written. */
 export interface WrittenArchive {
-  /** Bytes that `chunks` give, exactly. */
+  /** Exact byte count of `chunks`. */
   readonly size: number;
-  /**
-   * The tar. Layer files are opened one at a time, as they are read, and their chunks are handed on as `openBlob` gives them.
-   * Return from it to stop early.
-   */
+  /** The tar. Opens layer files one at a time; passes chunks through. `return()` stops it. */
   readonly chunks: AsyncGenerator<Uint8Array>;
 }
 
 /**
- * Returns an archive of `saved`, its size known beforehand. The same images and names give the same bytes: sorted, times
- * at the epoch, owner 0.
+ * Prepares an archive of `saved`, with its size known up front. Deterministic: the same images and
+ * names give the same bytes (sorted, epoch times, owner 0).
  *
- * Layers are written as they were received, compressed or not, and manifests as they came where their layers are all
- * there, so that manifest digests survive; both formats carry index.json. A name of several platforms is written as its
- * index; manifest.json of the docker format lists it at one image. References by digest are in index.json only.
- *
- * @throws {StoreError} BLOB_MISSING at once when a layer is not there; the chunks fail with BLOB_CORRUPT when one is
- *   not as long as it must be, with ABORTED, and with what `openBlob` throws
+ * Layers are written as received, compressed or not; manifests are kept if all their layers are
+ * present, so manifest digests survive. Both formats carry index.json. A multi-platform name is
+ * written as its index; manifest.json (docker) lists it under one image. References by digest are
+ * in index.json only.
+ * @throws {StoreError} BLOB_MISSING at once if a layer is absent; the chunks fail with BLOB_CORRUPT
+ *   if a layer has the wrong length, with ABORTED, and with what `openBlob` throws
  */
 export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions): WrittenArchive {
   const plan = planArchive(saved, options.format);
@@ -54,7 +51,7 @@ async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): A
   yield new Uint8Array(2 * TAR_BLOCK_BYTES);
 }
 
-/** Gives the bytes of a layer file, never more or fewer than the tar's header says. */
+/** Streams a layer file; fails if its length differs from the tar header. */
 async function* checkedBlob(saved: SavedArchive, digest: Digest, size: number): AsyncGenerator<Uint8Array> {
   let found = 0;
   for await (const chunk of saved.openBlob(digest)) {

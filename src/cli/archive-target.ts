@@ -7,22 +7,20 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreError, throwIfAborted } from '../errors.js';
 
-/** How often a pipe is asked whether somebody reads it by now. */
+/** Polling interval while a pipe has no reader or is full. */
 const PIPE_INTERVAL_MS = 1;
 
-/** What is to be written: as a whole to a file, or piece by piece to what is no file. */
+/** Content to write: to a file as a whole, or streamed to anything else. */
 export interface FileContent {
-  /** Writes it to a new file, durable on return; ended by the signal where it takes long. */
+  /** Writes to a new file, durable on return; a long write can be aborted by the signal. */
   readonly writeTo: (file: FileHandle) => Promise<unknown>;
   readonly stream: () => Readable;
 }
 
 /**
- * Writes `content` to the file `path` so that the file is whole or as it was: into a new file
- * beside it, made durable, then renamed over it. A device or a pipe is written as it is, a pipe
- * when somebody reads it; a symbolic link, which the user named, keeps pointing where it points.
- * @throws {StoreError} IO_FAILED when `path` is a directory or cannot be written; ABORTED by
- *   `signal`
+ * Writes `content` to `path` atomically: into a new file next to it, synced, then renamed over it.
+ * Devices and pipes are written in place, a pipe once it has a reader. Symbolic links are followed.
+ * @throws {StoreError} IO_FAILED if `path` is a directory or not writable; ABORTED by `signal`
  */
 export async function writeArchiveFile(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   try {
@@ -39,7 +37,7 @@ export async function writeArchiveFile(content: FileContent, path: string, signa
 
 interface Target {
   readonly kind: 'file' | 'directory' | 'pipe' | 'device';
-  /** Where the file is or will be, links followed. */
+  /** The resolved path, links followed. */
   readonly path: string;
 }
 
@@ -59,10 +57,7 @@ function kindOf(stats: Stats): Target['kind'] {
   return stats.isFIFO() ? 'pipe' : 'device';
 }
 
-/**
- * Writes to a pipe when somebody reads it. A call that waits for a reader would hold the process,
- * whatever the user does.
- */
+/** Writes to a pipe once it has a reader. A blocking open would hang the process. */
 async function writePipe(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   const stream = content.stream();
   await using pipe = await whenReady('ENXIO', signal, () => open(path, constants.O_WRONLY | constants.O_NONBLOCK));
@@ -73,10 +68,7 @@ async function writePipe(content: FileContent, path: string, signal: AbortSignal
   }
 }
 
-/**
- * Resolves with what `call` gives when it no longer fails with `code`: nobody reads the pipe yet,
- * or it is full.
- */
+/** Retries `call` until it no longer fails with `code`: the pipe has no reader yet, or is full. */
 async function whenReady<Result>(code: string, signal: AbortSignal, call: () => Promise<Result>): Promise<Result> {
   for (;;) {
     throwIfAborted(signal);
@@ -95,7 +87,7 @@ async function replaceFile({ writeTo }: FileContent, path: string): Promise<void
   try {
     await writeTo(file);
     await file.close();
-    // A crash before this line leaves the partial file and the old one; after it, the new one.
+    // A crash before the rename leaves the old file and a partial one; after it, the new file.
     await rename(partial, path);
   } catch (error) {
     await file.close();
@@ -106,7 +98,7 @@ async function replaceFile({ writeTo }: FileContent, path: string): Promise<void
 
 function failed(path: string, error: NodeJS.ErrnoException): StoreError {
   const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'IO_FAILED';
-  // The rest of the message names the partial file, which nobody asked for.
+  // The rest of the message names the partial file, which means nothing to the user.
   const [why] = error.message.split(', ');
   return new StoreError(code, `cannot write ${path}: ${why}`, { cause: error, data: { path } });
 }

@@ -5,62 +5,56 @@ import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';
 
-/*
- * A command is declared in two steps: at first as it stands in the list of all commands, which is enough for the help of the
- * program; once it is named, by its file, which is loaded then.
- */
+/* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
-/** A command as it stands in the list of commands. */
+/** A command in the list of commands. */
 export interface CommandEntry {
-  /** Name and arguments, as commander reads them: `save <names...>`. */
+  /** Name and arguments in commander syntax: `save <names...>`. */
   readonly usage: string;
   readonly group: string;
   readonly summary: string;
   readonly kind: CommandKind;
-  /** Whether it can be asked at a point in time. */
+  /** Whether it supports a past point in time. */
   readonly past?: boolean;
-  /** Loads the rest of it. */
   readonly load: () => Promise<Grammar>;
 }
 
-/** The rest of a command: its words and what it does. */
+/** The rest of a command: its texts and action. */
 export type Grammar = (declaration: Declaration, command: Command) => CommandWords;
 
 interface CommandWords {
-  /** More than the summary, where there is more to know. */
   readonly about?: string;
-  /** Command lines that one may type, each with what it does. */
+  /** Sample command lines, each with its effect. */
   readonly examples: readonly (readonly [commandLine: string, does: string])[];
-  /** What each argument of the usage is, in order, and what reads it. */
+  /** Description and parser for each argument of the usage, in order. */
   readonly arguments?: readonly (readonly [description: string, parse?: (text: string) => unknown])[];
   readonly options?: readonly Option[];
-  /** Whether what follows its arguments is for another command. */
+  /** Whether the words after its arguments belong to another command. */
   readonly passThrough?: boolean;
-  /** Commands below this one. */
   readonly commands?: readonly CommandEntry[];
-  /** Is given the arguments, and then the options. Writes its answer or throws. */
+  /** Receives the arguments, then the options. Prints its answer or throws. */
   readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;
 }
 
-/** What the declaration of commands needs. */
-export interface Declaration {
+/** Context for declaring commands. */
+interface Declaration {
   readonly io: CliIo;
   readonly outputs: Outputs;
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
-  /** Name of the command that they are below; absent for those of the program. */
+  /** Name of the parent command; absent at the top level. */
   readonly within?: string;
-  /** The point in time that the commands are run at; absent for the present. */
+  /** Point in time the commands run at; absent for the present. */
   readonly at?: When;
 }
 
-/** Runs the action of the command that is called `name`, or does something else in its place. */
+/** Runs the action of command `name`, or replaces it. */
 export type Act = (name: string, action: () => Promise<void>, args: readonly unknown[]) => Promise<void>;
 
-/** What completes a command that is not complete yet. */
+/** Loads the rest of each command that is not complete yet. */
 const incomplete = new WeakMap<Command, () => Promise<void>>();
 
-/** Adds commands below `parent`, each to be completed when it is named. */
+/** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
     const isRefused = declaration.at !== undefined && entry.past !== true;
@@ -76,7 +70,7 @@ export function addCommands(parent: Command, declaration: Declaration): void {
   parent.hook('preSubcommand', (_, command) => complete(command));
 }
 
-/** Loads and adds what a command lacks; it can be parsed and explained then. */
+/** Loads the rest of a command so that it can be parsed and explained. */
 export async function complete(command: Command): Promise<void> {
   const add = incomplete.get(command);
   incomplete.delete(command);
@@ -105,7 +99,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   }
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
-  // Commander gives the command itself last.
+  // Commander passes the command itself as the last argument.
   const perform = (...args: never[]): Promise<void> =>
     act(name, () => words.action(contextOf(command, io, outputs, at), ...args), args.slice(0, -1));
   command.action(perform as (...args: unknown[]) => Promise<void>);
@@ -124,13 +118,12 @@ function examplesText(examples: CommandWords['examples']): string {
   return ['', 'Examples:', ...examples.flatMap(([line, does]) => [`  $ ${line}`, `      ${does}`])].join('\n');
 }
 
-/** Heading in help of the options that every command has. */
 const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
-/** What a command does with the store: it reads; it reads and signs a checkpoint; or it writes, which ends with one. */
-export type CommandKind = 'reads' | 'signs' | 'writes';
+/** How a command uses the store: reads, reads and signs a checkpoint, or writes (signs too). */
+type CommandKind = 'reads' | 'signs' | 'writes';
 
-/** Adds the options that every command has; those who write have also who, why and on whose request, and the key to sign with. */
+/** Adds the global options; writing commands also get actor, reason, request id and signing key. */
 export function addGlobalOptions(command: Command, kind: CommandKind): Command {
   const options = [
     ...readingOptions(),
@@ -141,7 +134,7 @@ export function addGlobalOptions(command: Command, kind: CommandKind): Command {
   return command;
 }
 
-/** Returns `text`, which an unset variable would leave empty: nobody means that. */
+/** Rejects empty text, as an unset shell variable would give. */
 export function nonEmptyText(text: string): string {
   if (text !== '') return text;
   throw new InvalidArgumentError('It must not be empty.');
@@ -174,7 +167,7 @@ function signingOptions(): Option[] {
   ];
 }
 
-/** Returns the groups of a help text with what every command has after what is special to one. */
+/** Returns help groups with the global ones last. */
 export function commonGroupsLast<Item extends Command | Option>(
   unsorted: Item[],
   visible: Item[],

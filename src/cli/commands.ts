@@ -187,7 +187,7 @@ const past: readonly Listed[] = [
   },
 ];
 
-/** Every command that `imagelog` has, beside `help`, in the order of its help. */
+/** All commands except `help`, in help order. */
 export const commands: readonly CommandEntry[] = [
   ...inGroup('Archives:', archives),
   ...inGroup('Images:', images),

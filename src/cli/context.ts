@@ -7,9 +7,8 @@ import type { CliIo, Output } from './output.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 
 /**
- * Returns the store's directory: `given`, else `$IMAGELOG_STORE`, else
- * `imagelog` in the user's data directory (XDG Base Directory Specification:
- * `$XDG_DATA_HOME` when it is absolute, else `~/.local/share`).
+ * Returns the store directory: `given`, `$IMAGELOG_STORE`, or `imagelog` in the user data directory
+ * (XDG Base Directory Specification: `$XDG_DATA_HOME` if absolute, else `~/.local/share`).
  */
 export function storeDirectory(given: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
   const named = given ?? nonEmpty(env['IMAGELOG_STORE']);
@@ -23,7 +22,7 @@ function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }
 
-/** What every command understands, as it was given before or after the command's name. */
+/** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
   readonly actor?: string | undefined;
@@ -35,36 +34,35 @@ interface GlobalOptions {
   readonly color: boolean;
 }
 
-/** What an action works with: its surroundings and what the global options made of them. */
+/** Everything an action needs: its I/O and the evaluated global options. */
 export interface CommandContext {
   readonly io: CliIo;
   readonly out: Output;
   readonly err: Output;
-  /** For the standard output. */
+  /** For standard output. */
   readonly colors: Colors;
-  /** For the standard error. */
+  /** For standard error. */
   readonly errColors: Colors;
   /** Absolute path of the store. */
   readonly directory: string;
   readonly json: boolean;
   readonly quiet: boolean;
-  /** The point in time that a reading command is asked at; absent for the present. */
+  /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
-  /** Who writes, why, and on what request. */
   readonly write: WriteOptions;
-  /** File of the private key that signs checkpoints; absent when none is to be signed. */
+  /** Private key file for signing checkpoints; absent if none are signed. */
   readonly keyFile?: string | undefined;
-  /** Aborted by the user, and when nobody reads the output any more. */
+  /** Aborted by the user, or once the output has no reader. */
   readonly signal: AbortSignal;
 }
 
-/** The two streams that a run writes to. */
+/** The two output streams of a run. */
 export interface Outputs {
   readonly out: Output;
   readonly err: Output;
 }
 
-/** Returns the context of `command`, whose options are parsed; `at` is the point in time that its words are said to be of. */
+/** Returns the context of a parsed `command`; `at` is the point in time it runs at. */
 export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: When | undefined): CommandContext {
   const options = globalOptionsOf(command);
   return {
@@ -82,12 +80,12 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
   };
 }
 
-/** Writes one object as one line of JSON. */
+/** Prints one line of JSON. */
 export async function writeJson({ out }: CommandContext, value: unknown): Promise<void> {
   await out.line(jsonText(value));
 }
 
-/** Whether a person reads the output, and wants more of it than a script does. */
+/** Returns whether a person reads the output and wants more detail than a script. */
 export function isForPeople({ out, json, quiet }: CommandContext): boolean {
   return out.isTerminal && !json && !quiet;
 }
@@ -97,10 +95,7 @@ function writeOptions({ actor, reason, requestId }: GlobalOptions, { env }: CliI
   return { actor: named, reason, requestId };
 }
 
-/**
- * Returns the global options of `command`: its own where given, else those
- * before its name. Switches hold when given in either place.
- */
+/** Returns the options of `command`, else those before its name; switches apply from both. */
 function globalOptionsOf(command: Command): GlobalOptions {
   const levels: readonly GlobalOptions[] = [command, ...ancestors(command)].map((each) => each.opts<GlobalOptions>());
   const first = <Name extends keyof GlobalOptions>(name: Name): GlobalOptions[Name] | undefined =>

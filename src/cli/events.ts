@@ -2,15 +2,12 @@ import type { ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../mo
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
 
-/** An event as `log --json` gives it. */
 type EventObject = Readonly<Record<string, unknown>>;
 
 /**
- * Returns an event as one JSON object: `seq, time, type, actor, reason,
- * requestId, transaction`, the last three always there (null when absent, but
- * the transaction never is), then the event's own fields, those that it has. The
- * bytes of a metadata value are text when they are printable UTF-8, else
- * base64 with `valueEncoding: "base64"` beside them.
+ * Returns an event as a JSON object: `seq, time, type, actor, reason, requestId, transaction`, then
+ * its own fields if set. Of the common fields only reason and requestId can be null. Metadata
+ * values are text if printable UTF-8, else base64 with `valueEncoding: "base64"`.
  */
 export function eventObject(event: StoredEvent): EventObject {
   const { seq, time, type, actor, reason, requestId, transaction } = event;
@@ -31,25 +28,24 @@ function ownFields(event: StoredEvent): EventObject {
   return event.type === 'MetadataSet' ? { ...own, ...metadataFields(event.value) } : own;
 }
 
-/** Returns the fields that hold a metadata value: `value`, and `valueEncoding` where it is not text. */
+/** Returns a metadata value as `value`, plus `valueEncoding` if it is not text. */
 export function metadataFields(value: Uint8Array): EventObject {
   const text = metadataText(value);
   if (text !== undefined) return { value: text };
   return { value: Buffer.from(value).toString('base64'), valueEncoding: 'base64' };
 }
 
-/** Returns a metadata value as the text that it is; undefined when it is not printable UTF-8. */
+/** Decodes a metadata value; undefined unless it is printable UTF-8. */
 export function metadataText(value: Uint8Array): string | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
     return isPrintable(text) ? text : undefined;
   } catch {
-    // Not UTF-8: the caller shows the bytes.
     return undefined;
   }
 }
 
-/** Returns what an event tells in a few words, for one cell of a table. Not yet made printable. */
+/** Summarizes an event for a table cell. Not yet escaped by `printable`. */
 export function eventSummary(event: StoredEvent): string {
   switch (event.type) {
     case 'ImageCreated':
@@ -98,14 +94,13 @@ function was(previous: Parameters<typeof shortId>[0] | undefined): string {
   return previous === undefined ? '' : `, was ${shortId(previous)}`;
 }
 
-// The largest seq, 2^53 - 1, has 16 digits.
+// The maximum seq, 2^53 - 1, has 16 digits.
 const SEQUENCE_DIGITS = 16;
 
 /**
- * Returns an event in the JSON format of CloudEvents 1.0.2, structured mode.
- * `source` and `id` together are unique; `sequence` (the Sequence extension)
- * sorts as text. It has no `sequencetype`: the only one there is, Integer, ends at 2^31 - 1. Who and why are in `data`:
- * attributes may not hold every character.
+ * Returns an event in CloudEvents 1.0.2 JSON, structured mode. `source` plus `id` is unique;
+ * `sequence` (Sequence extension) sorts as text. No `sequencetype`: the only one, Integer, ends at
+ * 2^31 - 1. Actor and reason go in `data`, since attributes restrict characters.
  */
 export function cloudEvent(event: StoredEvent, storeId: string): EventObject {
   const { seq, time, type, ...data } = eventObject(event);

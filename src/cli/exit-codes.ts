@@ -1,9 +1,8 @@
 import { type ErrorCode, type ErrorKind, errorKinds } from '../errors.js';
 
-/** Verification found damage, and every violation was said already; exit code 4. The message is one sentence for a person. */
+/** Verification found damage, already printed; exit code 4. The message is one sentence. */
 export class DamageFound extends Error {
   override readonly name = 'DamageFound';
-  /** What to do about it. */
   readonly hint: string;
 
   constructor(message: string, hint: string) {
@@ -12,13 +11,12 @@ export class DamageFound extends Error {
   }
 }
 
-/** The signals that end a run in order, and the exit code each one gives by convention (128 + its number). */
+/** Signals that end a run gracefully, with their conventional exit codes (128 + signal number). */
 export const interruptionExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** A signal that ends a run in order. */
 export type InterruptionSignal = keyof typeof interruptionExitCodes;
 
-/** Why a run was aborted: the reason of the AbortSignal that every command listens to. */
+/** Abort reason of the signal every command listens to. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
   readonly exitCode: number;
@@ -29,18 +27,18 @@ export class Interruption extends Error {
   }
 }
 
-/** The command line asks for something that cannot be meant; exit code 2. The message is one sentence for a person. */
+/** The command line is invalid; exit code 2. The message is one sentence. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** What the run tells its caller; scripts rely on the numbers. */
+/** Exit codes; scripts rely on the numbers. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
 
-/** Errors that say that evidence does not hold: for whoever checks it they are damage, whoever made the mistake. */
+/** Errors about evidence that does not hold: damage to the checking user, whatever the cause. */
 const damagedEvidence: ReadonlySet<ErrorCode> = new Set(['PROOF_INVALID', 'SIGNATURE_INVALID']);
 
-/** Returns the exit code of an error of the store. */
+/** Maps a store error to its exit code. */
 export function exitCodeOfError(code: ErrorCode): number {
   return damagedEvidence.has(code) ? exitCodes.damage : exitCodeOfKind(errorKinds[code]);
 }

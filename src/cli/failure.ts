@@ -6,15 +6,12 @@ import { hints, remedies } from './hints.js';
 import { type CliIo, OutputClosed, OutputFailed } from './output.js';
 import { type Colors, colorsFor, printable } from './render/text.js';
 
-/**
- * Tells a person why a run failed, on the standard error, and returns its exit
- * code. Silent when it is no failure: a reader that went away, help that was asked for.
- */
+/** Prints a failure (but no closed reader or requested help) and returns the exit code. */
 export async function reportFailure(error: unknown, io: CliIo, { out, err }: Outputs, color: boolean): Promise<number> {
-  // What ended the run comes before what broke because of it.
+  // An abort takes precedence over errors it caused.
   const reason: unknown = [io.signal, out.closed].find(({ aborted }) => aborted)?.reason ?? error;
   if (reason instanceof OutputClosed) return exitCodes.done;
-  // Commander has said it already, in `configureOutput`.
+  // Commander already printed it through `configureOutput`.
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, color);
   const colors = colorsFor(io.stderr, io.env, color);
@@ -22,7 +19,6 @@ export async function reportFailure(error: unknown, io: CliIo, { out, err }: Out
   return exitCodeOf(reason);
 }
 
-/** Returns the lines about `error`: what could not be done, and what to do about it where that is known. */
 function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string[] {
   const hint = hintOf(error);
   return [
@@ -32,12 +28,12 @@ function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string
   ];
 }
 
-/** Returns the line that says what to do. */
+/** Formats a hint. */
 export function hintLine(hint: string, colors: Colors): string {
   return `${colors.cyan('hint:')} ${printable(hint)}`;
 }
 
-/** Returns the line that says what was noticed and did not keep a command from its work. */
+/** Formats a notice: something noticed that did not stop the command. */
 export function noticeLine(notice: string, colors: Colors): string {
   return `${colors.yellow('imagelog: notice:')} ${printable(notice)}`;
 }
@@ -75,7 +71,7 @@ function hintOf(error: unknown): string | undefined {
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
 }
 
-// What the command says, before what the error says, before what is said of all errors of its code.
+// Hints in order of precedence: from the command, from the error, from its code.
 function hintOfStoreError({ code, data }: StoreError): string | undefined {
   if (typeof data['hint'] === 'string') return data['hint'];
   return remedies[String(data['remedy'])] ?? hints[code];

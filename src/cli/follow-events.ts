@@ -6,23 +6,22 @@ import type { EventFilter } from '../store/follow/event-filter.js';
 import type { CommandContext } from './context.js';
 import { openFor } from './open-for.js';
 
-/** How often a follower looks whether another process has written. */
+/** Polling interval for writes by other processes. */
 const FOLLOW_INTERVAL_MS = 250;
 
-/** Most events taken in one opening of the store: what a follower holds in memory. */
+/** Maximum events read per opening of the store, which bounds a follower's memory. */
 const FOLLOW_PAGE_EVENTS = 10_000;
 
-/** Which events a follower gives. */
 interface Following {
-  /** The seq after which it begins. */
+  /** Exclusive start. */
   readonly after: number;
   readonly filter: EventFilter;
 }
 
 /**
- * Gives the events after seq `after`, first those there are and then those that other processes write, until the run is aborted.
- * The store is open only while new events are read: a view of it never grows.
- * @throws {Interruption} when the user ends it
+ * Yields the events after seq `after`, existing ones first, then those other processes write, until
+ * the run is aborted. Opens the store only to read new events, because an open view never grows.
+ * @throws {Interruption} when the user stops it
  */
 export async function* followEvents(
   context: CommandContext,
@@ -30,11 +29,11 @@ export async function* followEvents(
 ): AsyncGenerator<StoredEvent> {
   const { signal } = context;
   let seen = after;
-  // Not known yet, so that the first look reads what is there.
+  // Unknown, so that the first poll reads existing events.
   let before = '';
   while (true) {
     signal.throwIfAborted();
-    // Taken first: what another process writes from here on changes the next one.
+    // Read before the events, so that any later write changes the next fingerprint.
     const now = await fingerprint(context.directory);
     if (now !== before) {
       const { events, to, isAtHead } = await eventsAfter(seen, context, filter);
@@ -49,12 +48,11 @@ export async function* followEvents(
 
 interface Look {
   readonly events: readonly StoredEvent[];
-  /** Events up to here were looked at. */
+  /** Last seq examined. */
   readonly to: number;
   readonly isAtHead: boolean;
 }
 
-/** Opens the store, takes what came after seq `seen`, and closes it. */
 async function eventsAfter(seen: number, context: CommandContext, filter: EventFilter): Promise<Look> {
   await using store = await openFor(context, 'read');
   const head = Math.max(seen, store.log.head.seq);
@@ -64,7 +62,7 @@ async function eventsAfter(seen: number, context: CommandContext, filter: EventF
   return { events, to, isAtHead: to === head };
 }
 
-/** Names and sizes of the files that hold events: it changes when somebody writes. */
+/** Returns names and sizes of the files that hold events; changes with every write. */
 async function fingerprint(directory: string): Promise<string> {
   const folder = join(directory, 'log');
   const facts: string[] = [];
@@ -73,7 +71,7 @@ async function fingerprint(directory: string): Promise<string> {
       const { size } = await stat(join(folder, name));
       if (size > 0) facts.push(`${name} ${size}`);
     } catch {
-      // Removed between the two calls: a compaction, which is a change as well.
+      // Removed between the two calls by a compaction, which is a change too.
       facts.push(`${name} gone`);
     }
   }

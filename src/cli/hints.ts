@@ -1,6 +1,6 @@
 import { type ErrorCode, StoreError } from '../errors.js';
 
-/** What to do about an error, for those where a person can do something. One sentence, no period. */
+/** Hints per error code, where the user can act. One sentence, no period. */
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   IMAGE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog log --type ImageDeleted` what was deleted',
   REFERENCE_NOT_FOUND: '`imagelog images` lists what is there, `imagelog refs REFERENCE` what a name pointed at before',
@@ -63,24 +63,24 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   PROOF_REJECTED: 'do not believe it; ask for a proof of the same event, made for the checkpoint that you trust',
 };
 
-/** Returns `error` with what to do about it in the one command that met it, where `own` says that; other errors as they are. */
+/** Adds the hint from `own` to `error`, overriding the general one; returns other errors as is. */
 export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCode, string>>>): unknown {
   const hint = error instanceof StoreError ? own[error.code] : undefined;
   if (!(error instanceof StoreError) || hint === undefined) return error;
   return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
 }
 
-/** What to do about an error that says itself what helps, by its `data.remedy`. */
+/** Hints by `data.remedy`, for errors that name their own remedy. */
 export const remedies: Readonly<Record<string, string>> = {
   room: 'the removal is in the log; make room on the disk and run `imagelog prune --yes`',
   rebuild: '`imagelog rebuild` makes it again from the events',
   restore: 'restore a backup; do not write to this store',
 };
 
-/** What to do about damage in a backup: nothing of one can be rebuilt. */
+/** Hint for damage in a backup; nothing in a backup can be rebuilt. */
 export const BACKUP_DAMAGE_HINT =
   'restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`';
 
-/** What to do about damage that verification found in a store. */
+/** Hint for damage in a store found by verification. */
 export const DAMAGE_HINT =
   '`imagelog rebuild` makes again what follows from events; events, content and blobs come back from a backup only';

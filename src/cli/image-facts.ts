@@ -5,7 +5,7 @@ import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable }
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
 import { UsageError } from './exit-codes.js';
 
-/** What `images --json` tells of an image: one object a line, absent facts null. */
+/** An image in `images --json`: one object per line, missing facts null. */
 export interface ImageFacts {
   readonly id: ImageId;
   /** Canonical, sorted. */
@@ -13,25 +13,25 @@ export interface ImageFacts {
   readonly parent: ImageId | null;
   readonly children: readonly ImageId[];
   readonly chainId: ChainId | null;
-  /** Diff ids from the bottom up. */
+  /** Diff ids, bottom to top. */
   readonly layers: readonly DiffId[];
-  /** Bytes of the regular files of all layers; null when the store does not keep layers. */
+  /** Total bytes of regular files in all layers; null if the store does not keep layers. */
   readonly size: number | null;
   readonly os: string;
   readonly architecture: string;
   readonly variant: string | null;
   /** RFC 3339 in UTC, from the config. */
   readonly created: string | null;
-  /** Whether no image has it as its parent. */
+  /** Whether the image has no children. */
   readonly head: boolean;
-  /** Only of an image of the past whose config was erased since: then nothing is known that its config says. */
+  /** Set for a past image whose config was erased since; its config facts are unknown. */
   readonly erased?: true;
 }
 
-// What Go writes for a time that was never set.
+// Go's zero time.
 const ZERO_TIME = '0001-01-01T00:00:00Z';
 
-/** Returns the facts of every image, the newest first, then by reference and id: an order that never wavers. */
+/** Returns the facts of every image: newest first, then by reference and id (a stable order). */
 export function allImageFacts(source: ImageSource): ImageFacts[] {
   const layers = source.layers.map();
   const facts = [...source.map().keys()].map((id) => {
@@ -45,7 +45,7 @@ export function allImageFacts(source: ImageSource): ImageFacts[] {
   return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
 }
 
-/** Returns the facts of one image; `layers` is the source's table, read once for many images. */
+/** Returns the facts of one image; `layers` is the source's table, shared across images. */
 export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
   const id = image.id();
   const children = source.children(id);
@@ -95,12 +95,11 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-/** Returns the chain id of an image's layers; undefined when it has none. */
 function chainOf(image: Image): ChainId | undefined {
   return image.rootFS.chainID() || undefined;
 }
 
-/** Returns when an image was made by its config, ms since the epoch; 0 when it does not say. */
+/** Returns the creation time in the config, ms since the epoch; 0 if absent. */
 export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
   const time = created === null ? Number.NaN : Date.parse(created);
   return Number.isNaN(time) ? 0 : time;
@@ -109,14 +108,13 @@ export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
 function createdText({ created }: Image): string | null {
   if (created === undefined || created === ZERO_TIME) return null;
   if (created.endsWith('Z')) return created;
-  // The text of the config has nanoseconds, which a Date does not.
+  // The config has nanoseconds, which a Date lacks.
   const fraction = /\.\d+/.exec(created)?.[0] ?? '';
   const seconds = new Date(created.replace(fraction, '')).toISOString().slice(0, -'.000Z'.length);
   return `${seconds}${fraction}Z`;
 }
 
 function sortName({ references }: ImageFacts): string {
-  // Images without a name come last.
   return references[0] ?? '\uffff';
 }
 
@@ -124,11 +122,10 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** What `images --filter` asks for. */
+/** A parsed `images --filter`. */
 interface ImageFilter {
-  /** Whether an image fits every key. */
   readonly fits: (facts: ImageFacts) => boolean;
-  /** Whether a reference, canonical, fits the patterns; true when there are none. */
+  /** Whether a canonical reference matches the patterns; true without patterns. */
   readonly showsReference: (reference: string) => boolean;
 }
 
@@ -136,9 +133,8 @@ const keys = ['reference', 'dangling', 'os', 'architecture', 'since', 'before'] 
 type Key = (typeof keys)[number];
 
 /**
- * Returns what the `KEY=VALUE` of `filters` ask for, with the meanings that
- * Docker gives them. Values of one key are alternatives; all keys must hold.
- * @throws {UsageError} for an unknown key or a value that the key cannot have
+ * Parses `KEY=VALUE` filters like Docker: values of a key are alternatives, all keys must match.
+ * @throws {UsageError} for an unknown key or an invalid value
  * @throws {StoreError} IMAGE_NOT_FOUND for the image of `since` or `before`
  */
 export function imageFilter(filters: readonly string[], source: ImageSource): ImageFilter {
@@ -192,7 +188,8 @@ function anyReference(patterns: readonly ((reference: string) => boolean)[]): (f
   return ({ references }) => references.some((reference) => patterns.some((pattern) => pattern(reference)));
 }
 
-// As reference.FamiliarMatch of Docker's library: the short form with its tag, or without; here the long form too.
+// Like reference.FamiliarMatch in Docker's library (short form, with or without tag), plus the long
+// form.
 function referencePattern(pattern: string): (reference: string) => boolean {
   const matches = globMatcher(pattern);
   return (reference) => {
@@ -212,22 +209,19 @@ function truth(value: string): boolean {
   throw new UsageError(`the filter dangling is true or false, not ${value}`);
 }
 
-/** One step of the build of an image. */
+/** One build step of an image. */
 export interface BuildStep {
-  /** Milliseconds since the epoch; null when the config does not say. */
+  /** Milliseconds since the epoch; null if the config omits it. */
   readonly created: number | null;
   readonly createdBy: string;
   readonly comment: string;
-  /** Bytes of the regular files that the step added; 0 when it made no layer, null when the store does not know. */
+  /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
   readonly size: number | null;
-  /** The layer that the step made; null when it made none. */
+  /** The step's layer; null if it made none. */
   readonly diffId: DiffId | null;
 }
 
-/**
- * Returns the build steps of an image, the first one first. Layers that the
- * config's history says nothing of follow at the end, without words.
- */
+/** Returns the build steps, oldest first; layers missing from the history come last. */
 export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
   const chain = layerChain(image.rootFS.diffIds);
   const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));

@@ -3,8 +3,8 @@ import module from 'node:module';
 import { join } from 'node:path';
 import { Interruption, interruptionExitCodes, type InterruptionSignal } from './exit-codes.js';
 
-// From Node 22 on, compiled code is kept for the next command. Not in the directory for temporary files, as Node would
-// have it: there others could put code into our way.
+// Node 22+ caches compiled code for the next run. Not in the temporary directory (Node's default),
+// where other users could plant code.
 const { enableCompileCache } = module as { enableCompileCache?(directory: string): unknown };
 const cache = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && join(process.env['HOME'], '.cache'));
 if (cache) enableCompileCache?.(join(cache, 'imagelog'));
@@ -13,17 +13,17 @@ const controller = new AbortController();
 
 for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[]) {
   process.on(signal, () => {
-    // Once: stop in order and leave nothing half done. Twice: the user has waited enough.
+    // First signal: stop gracefully, leaving nothing half done. Second: exit immediately.
     if (controller.signal.aborted) process.exit(interruptionExitCodes[signal]);
     controller.abort(new Interruption(signal));
   });
 }
 
-// Loaded now, so that its compiled code is kept too.
+// Imported dynamically so that its compiled code is cached too.
 const { run } = await import('./run.js');
 let isInputUsed = false;
 process.exitCode = await run(process.argv.slice(2), {
-  // Made when a command reads it: most do not.
+  // Lazy: most commands never read it.
   get stdin() {
     isInputUsed = true;
     return process.stdin;
@@ -34,5 +34,5 @@ process.exitCode = await run(process.argv.slice(2), {
   now: Date.now,
   signal: controller.signal,
 });
-// A standard input that was not read to its end would keep the process alive.
+// Unread standard input would keep the process alive.
 if (isInputUsed) process.stdin.destroy();

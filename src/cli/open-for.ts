@@ -8,22 +8,22 @@ import type { ImageSource } from './query.js';
 import { localText } from './render/text.js';
 import { momentsOf, whenIn } from './option-values.js';
 
-/** How long a command waits for another process that has the store open: most commands are done in less. */
+/** Wait for another process to release the store; most commands finish sooner. */
 const LOCK_PATIENCE_MS = 1_000;
 const LOCK_RETRY_MS = 50;
 
-/** What a command does with the store: `create` makes it when it is missing, `free` makes room in it, on a full disk too. */
+/** Store access: `create` creates it if missing; `free` frees space, even on a full disk. */
 type StoreUse = 'read' | 'write' | 'free' | 'create';
 
 /**
- * Opens the store for a command; the caller closes it. Waits a second for another command to close it.
- * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and whatever opening meets
+ * Opens the store for a command; the caller closes it. Waits up to a second for the lock.
+ * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening
  */
 export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
   return whenUnlocked(context, () => openNow(context, use));
 }
 
-/** Resolves with what `attempt` does; tries for a second when another process has the store open. */
+/** Runs `attempt`, retrying for a second while another process holds the store. */
 export async function whenUnlocked<Result>(
   { signal }: CommandContext,
   attempt: () => Promise<Result>,
@@ -41,14 +41,14 @@ export async function whenUnlocked<Result>(
 
 async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {
   const { directory, write, keyFile, io, err, errColors, signal } = context;
-  // Whoever only reads signs nothing, and need not have the key.
+  // Readers sign nothing and need no key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
   return openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     useReserve: use === 'free',
-    // `log --actor` asks whose events to show: nobody writes there.
+    // In `log --actor` the option filters events; nothing is written.
     actor: use === 'read' ? undefined : write.actor,
     signer,
     now: io.now,
@@ -57,22 +57,21 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   });
 }
 
-/** A store that is open for a command that reads, and the point in time that it is asked at. */
+/** A store open for reading, and the point in time queried. */
 export interface Reading extends AsyncDisposable {
   readonly store: EventStore;
-  /** The images as of that point. */
   readonly images: ImageSource;
-  /** The last event that counts. */
+  /** The last event included. */
   readonly seq: number;
-  /** The moment that the answer is for, milliseconds since the epoch. */
+  /** The moment of the answer, milliseconds since the epoch. */
   readonly time: number;
-  /** When its last event was; undefined when there is none. */
+  /** Time of the last event; undefined without events. */
   readonly eventTime: number | undefined;
   readonly isPast: boolean;
 }
 
 /**
- * Opens the store for a command that reads, as of the context's point in time; the caller disposes it.
+ * Opens the store for reading as of the context's point in time; the caller disposes it.
  * @throws {StoreError} TIME_OUT_OF_RANGE, and those of `openFor`
  */
 export async function openReading(context: CommandContext): Promise<Reading> {
@@ -94,13 +93,13 @@ async function readingOf(context: CommandContext, store: EventStore): Promise<Om
   const images = await store.at(whenIn(store, at), { signal });
   const { seq } = images;
   const eventTime = seq === 0 ? undefined : images.time;
-  // A day that is not over is asked about up to now.
+  // An unfinished day counts up to now.
   const time = Math.min(io.now(), momentsOf(at, io.now())?.last ?? images.time);
   await tellWhen(context, seq, images.time);
   return { store, images, seq, time, eventTime, isPast: true };
 }
 
-/** A person may have said `2h`: which moment that was goes to the standard error. */
+/** Prints the resolved moment to standard error, since the user may have typed `2h`. */
 async function tellWhen(context: CommandContext, seq: number, time: number): Promise<void> {
   if (!isForPeople(context)) return;
   const { err, errColors, io } = context;

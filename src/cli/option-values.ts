@@ -7,7 +7,7 @@ import { parseMoment } from '../model/timestamp.js';
 import type { When } from '../store/past/audit.js';
 import type { EventStore } from '../store/event-store.js';
 
-/** Returns an option, and what reads its value. */
+/** Creates an option with its value parser. */
 export function option<Value>(
   flags: string,
   description: string,
@@ -17,7 +17,7 @@ export function option<Value>(
   return parse === undefined ? made : made.argParser(parse);
 }
 
-/** Returns a parser of whole numbers of at least `least`. */
+/** Creates a parser of integers of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -26,7 +26,7 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
-/** Returns a parser of points in time, as `parseWhen` reads them. */
+/** Creates a parser of points in time; see `parseWhen`. */
 export function pointInTime(now: () => number): (text: string) => When {
   return (text) => {
     const when = parseWhen(text, now());
@@ -35,22 +35,22 @@ export function pointInTime(now: () => number): (text: string) => When {
   };
 }
 
-/** Returns `text`, which is a digest. */
+/** Validates a digest. */
 export function digestText(text: string): string {
   return checked(text, parseDigest);
 }
 
-/** Returns `text`, which is a platform. */
+/** Validates a platform. */
 export function platformName(text: string): string {
   return checked(text, parsePlatform);
 }
 
-/** Returns `text`, which is a reference. */
+/** Validates a reference. */
 export function referenceName(text: string): string {
   return checked(text, parseReference);
 }
 
-/** Collects the values of an option that may be repeated. */
+/** Collects the values of a repeatable option. */
 export function repeated(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
 }
@@ -65,7 +65,7 @@ function checked(text: string, parse: (text: string) => unknown): string {
   }
 }
 
-/** The word for the end of the log, whatever the clock says. */
+/** The end of the log, whatever the clock says. */
 export const NOW = 'now';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -80,17 +80,17 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const SEQ = /^#?(\d+)$/;
 const DURATION = /^(?:\d+(?:ms|[smhdw]))+$/;
 
-/** What to say of a text that `parseWhen` does not understand. */
-export const WHEN_EXPECTED = 'It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z, now, or the number of an event.';
+/** Error text for input `parseWhen` rejects. */
+const WHEN_EXPECTED = 'It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z, now, or the number of an event.';
 
-/** What to say of points in time in a help text. */
+/** Help text for points in time. */
 export const WHEN_HELP =
   'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now. ' +
   'A date is the end of that day. What has no zone is UTC.';
 
 /**
- * Returns the point in time that a person means by `text`: the number of an event, with or without `#`; a length of time before
- * now (`2h`, `1d12h`); a date or RFC 3339, as the store takes them; or `now`. Undefined for everything else.
+ * Parses a point in time: an event number with or without `#`; a duration before now (`2h`,
+ * `1d12h`); a date or RFC 3339, as the store takes them; or `now`. Undefined for anything else.
  */
 export function parseWhen(text: string, nowMs: number): When | undefined {
   const seq = SEQ.exec(text)?.[1];
@@ -103,12 +103,12 @@ export function parseWhen(text: string, nowMs: number): When | undefined {
   return parseMoment(text) === undefined ? undefined : text;
 }
 
-/** Returns `when` as `store` takes it. */
+/** Converts `when` to the form `store` takes. */
 export function whenIn(store: EventStore, when: When): When {
   return when === NOW ? store.log.head.seq : when;
 }
 
-/** Returns the first and the last millisecond of `when`; undefined for an event, whose moment only the log knows. */
+/** Returns the first and last ms of `when`; undefined for an event: only the log knows it. */
 export function momentsOf(when: When, nowMs: number): { readonly first: number; readonly last: number } | undefined {
   if (typeof when === 'number') return undefined;
   if (typeof when === 'string' && when !== NOW) return parseMoment(when);

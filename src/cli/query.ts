@@ -9,10 +9,9 @@ import type { ImageReads, ReferenceEntry } from '../store/store.js';
 import { canonicalReference } from '../model/reference.js';
 
 /**
- * Returns a matcher of whole texts by a pattern as Go's path.Match has them,
- * which is what Docker's `reference` filter uses: `*` and `?` stop at a slash,
- * `[a-z]` and `[^a-z]` are one character, a backslash takes the next character as it is.
- * @throws {UsageError} when a bracket is not closed or is empty
+ * Compiles a pattern of Go's path.Match (Docker's `reference` filter) to a full-text matcher: `*`
+ * and `?` stop at a slash, `[a-z]` and `[^a-z]` match one character, a backslash escapes.
+ * @throws {UsageError} for an unclosed or empty bracket
  */
 export function globMatcher(pattern: string): (text: string) => boolean {
   const parts = [...pattern.matchAll(/\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|([*]+)|(\?)|([^\\[\]*?])|(.)/gsu)];
@@ -44,31 +43,31 @@ function escapeSet(set: string): string {
   return set.replace(/\\(.)/gsu, '$1').replace(/[\\[\]^]/g, '\\$&');
 }
 
-/** The layers of a store at one moment; empty when it keeps none. */
+/** Layers of a store at one moment; empty if it keeps none. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
 
-/** What reading commands ask: a store of this moment or of a past one. */
+/** What reading commands query: the current store or a past one. */
 export interface ImageSource extends ImageReads, Pick<PastStore, 'resolve' | 'references' | 'referenceEntries'> {
   readonly layers: { map(): LayerTable };
 }
 
-/** One layer of an image and the stack that ends with it. */
+/** A layer and the chain id of the stack ending with it. */
 interface ChainedLayer {
   readonly diffId: DiffId;
   readonly chainId: ChainId;
 }
 
-/** Returns the layers of an image from the bottom up, each with the chain id up to there. */
+/** Returns the layers bottom to top, each with its chain id. */
 export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
   let below: ChainId | '' = '';
   return diffIds.map((diffId) => {
-    // A chain id stands for the whole stack below, so that one step needs no other layer.
+    // A chain id stands for the whole stack below, so each step needs only the previous one.
     below = createChainId(below === '' ? [diffId] : [below as Digest as DiffId, diffId]);
     return { diffId, chainId: below as ChainId };
   });
 }
 
-/** Returns the periods that had begun with event `seq`; what ended later had no end then. */
+/** Returns the intervals begun by event `seq`; later ends are removed. */
 export function intervalsUpTo(intervals: readonly ReferenceInterval[], seq: number): ReferenceInterval[] {
   return intervals.filter((interval) => interval.seq <= seq).map((interval) => asOf(interval, seq));
 }
@@ -79,27 +78,25 @@ function asOf(interval: ReferenceInterval, seq: number): ReferenceInterval {
   return lasting;
 }
 
-/** Returns what the canonical reference `reference` stands for; undefined when it is not there. */
+/** Returns the entry of a canonical reference; undefined if absent. */
 export function referenceEntry(store: EventStore, reference: string): ReferenceEntry | undefined {
   return store.referenceEntries().find((entry) => entry.reference === reference);
 }
 
-/** The error for a reference that is not there; `doing` says what could not be done, as `cannot untag`. */
+/** Creates the error for an absent reference; `doing` is the failed action, e.g. `cannot untag`. */
 export function referenceNotFound(doing: string, reference: string): StoreError {
   return new StoreError('REFERENCE_NOT_FOUND', `${doing} ${reference}: no such reference`, { data: { reference } });
 }
 
-/** An image that a person named. */
 interface FoundImage {
   readonly id: ImageId;
-  /** Canonical; present when the name was a reference. */
+  /** Canonical; present if the name was a reference. */
   readonly reference?: string | undefined;
 }
 
 /**
- * Returns the image that `name` means, tried as Docker does: a whole id, a
- * reference, the first digits of an id.
- * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS when several ids begin so
+ * Resolves `name` in Docker's order: full id, reference, id prefix.
+ * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS if several ids match
  */
 export function findImage(source: ImageSource, name: string): FoundImage {
   if (isDigest(name)) return { id: source.get(name as ImageId).id() };
@@ -114,8 +111,8 @@ export function findImage(source: ImageSource, name: string): FoundImage {
 }
 
 /**
- * Returns the id that `name` means or meant: a whole id as it is, whether or not it ever was; else as `findImage`; else the
- * first digits of an image that was deleted before, which costs one pass over the log.
+ * Resolves `name`, including deleted images: a full id as is, even if it never existed; else as
+ * `findImage`; else the id prefix of a deleted image, at the cost of one pass over the log.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
@@ -172,13 +169,13 @@ function notFound(name: string): StoreError {
   );
 }
 
-/** One period in the life of a reference, in which it stood for one thing, or for nothing after it was removed. */
+/** A period in the life of a reference: pointing at one target, or removed. */
 export interface ReferencePeriod {
-  /** Absent when it stood for nothing. */
+  /** Absent while removed. */
   readonly image?: ImageId | undefined;
-  /** Images of other platforms that it stood for as well. */
+  /** Number of images for other platforms. */
   readonly others: number;
-  /** The event that began it: its moment (milliseconds since the epoch), seq, author, reason and request. */
+  /** The event that started it; `from` is in milliseconds since the epoch. */
   readonly from: number;
   readonly seq: number;
   readonly actor: string;
@@ -188,7 +185,7 @@ export interface ReferencePeriod {
   readonly until?: number | undefined;
 }
 
-/** Returns the whole life of a reference, each period beginning where the one before ended, the oldest first. */
+/** Returns the full life of a reference as contiguous periods, oldest first. */
 export function referencePeriods(intervals: readonly ReferenceInterval[]): ReferencePeriod[] {
   return intervals.flatMap((interval, at) => {
     const gap = gapAfter(interval, intervals[at + 1]);

@@ -11,15 +11,14 @@ import { type CliIo, Output, OutputFailed } from './output.js';
 import { colorsFor, printable } from './render/text.js';
 
 /**
- * Runs one command line, `argv` without the program's name, and returns its
- * exit code: 0 done, 1 failed, 2 usage, 3 not found, 4 damage, 130 and 143
- * interrupted. Never throws; everything it has to say is written and flushed.
+ * Runs one command line (`argv` without the program name). Returns the exit code: 0 done, 1 failed,
+ * 2 usage, 3 not found, 4 damage, 130 and 143 interrupted. Never throws; all output is flushed.
  */
 export async function run(argv: readonly string[], io: CliIo, act: Act = (_, action) => action()): Promise<number> {
   const outputs = { out: new Output(io.stdout), err: new Output(io.stderr) };
   let code = await perform(argv, io, outputs, act);
   await outputs.out.flush();
-  // The last lines may fail after the action is done with them.
+  // The last lines may fail after the action has finished.
   const failure: unknown = outputs.out.closed.reason;
   if (code === exitCodes.done && failure instanceof OutputFailed) {
     code = await reportFailure(failure, io, outputs, wantsColor(argv));
@@ -43,20 +42,20 @@ async function perform(
   }
 }
 
-// Help and usage errors are written before the options are known.
+// Help and usage errors are printed before the options are parsed.
 function wantsColor(argv: readonly string[]): boolean {
   return !argv.includes('--no-color');
 }
 
-/** Returns the grammar of the command line; `color` is false with `--no-color`. */
+/** Builds the command line grammar; `color` is false with `--no-color`. */
 function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Command {
-  // Options that stand before a command's name may be of any command.
+  // Options before the command name may belong to any command.
   const program = addGlobalOptions(new Command('imagelog'), 'writes')
     .description('A container image store that never forgets: what it holds, and all that ever happened to it.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
-    // Options after a command's name are that command's, so that `log --actor` can ask for an actor's events.
+    // Options after a command name are the command's own, so `log --actor` can filter events.
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, color).bold })
@@ -67,7 +66,7 @@ function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Co
   return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
 }
 
-// Commander's own help command meets an unknown name with the whole help and no word about it.
+// Commander's own help command answers an unknown name with the full help and no error.
 function addHelp(program: Command): void {
   program
     .command('help')
@@ -110,12 +109,11 @@ function configureText(program: Command, io: CliIo, color: boolean): void {
   });
 }
 
-// Wider lines are hard to read, and narrower ones hold no option with its text.
+// Wider lines are hard to read; narrower ones cannot fit an option and its text.
 function helpWidth(columns: number | undefined): number {
   return Math.min(100, Math.max(60, columns ?? 80));
 }
 
-/** Returns the version of the installed package. */
 function version(): string {
   const manifest = JSON.parse(
     readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
@@ -124,9 +122,9 @@ function version(): string {
   return isNamed ? String(manifest.version) : 'unknown';
 }
 
-// The compiled file stands at one depth in the package and at another in a checkout.
+// The compiled file's depth differs between package and checkout.
 function nearestManifest(folder: string): string {
   const path = join(folder, 'package.json');
-  // At the top of all folders the reader says that it is missing.
+  // At the filesystem root, let the read fail with the missing file.
   return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
 }

@@ -7,14 +7,13 @@ import { parsePrivateKey } from '../log/note.js';
 import { readKeyText } from '../store/keys.js';
 
 /**
- * Resolves with the bytes of the file `path`, `-` for the standard input; of one that is larger than `limitBytes` some more
- * than those, for a parser to refuse.
+ * Reads `path` (`-`: standard input); stops past `limitBytes`, for the parser to reject.
  * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED
  */
 export async function readInput({ io }: CommandContext, path: string, limitBytes: number): Promise<Uint8Array> {
   if (path === '-') return readStream(io.stdin, limitBytes);
   try {
-    // It may be a pipe, as `<(…)` of a shell is.
+    // Possibly a pipe, such as a shell's `<(…)`.
     await using file = await open(path);
     return await readAtMost(file, limitBytes + 1);
   } catch (error) {
@@ -34,10 +33,10 @@ async function readStream(stream: AsyncIterable<Uint8Array>, limitBytes: number)
   return Buffer.concat(chunks);
 }
 
-/* What a person trusts, and evidence is held against: the flags --key and --against of whatever checks. */
+/* Trust anchors to check evidence against: the --key and --against flags. */
 
 /**
- * Resolves with a verifier key: the text itself, or that of a file; of a private key its public half.
+ * Resolves a verifier key, given as text or file; a private key yields its public half.
  * @throws {StoreError} FILE_NOT_FOUND, KEY_INVALID, KEY_EXPOSED, IO_FAILED
  */
 export async function trustedKey(keyOrFile: string | undefined): Promise<string | undefined> {
@@ -46,10 +45,7 @@ export async function trustedKey(keyOrFile: string | undefined): Promise<string 
   return text.startsWith('PRIVATE') ? (await parsePrivateKey(text)).verifierKey : text;
 }
 
-/**
- * Resolves with the texts of the checkpoints in files, `-` for the standard input.
- * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED
- */
+/** Reads checkpoints, `-` for standard input. @throws {StoreError} FILE_NOT_FOUND, IO_FAILED */
 export function trustedCheckpoints(context: CommandContext, files: readonly string[] = []): Promise<string[]> {
   return Promise.all(
     files.map(async (file) => new TextDecoder().decode(await readInput(context, file, MAX_NOTE_BYTES))),

@@ -131,7 +131,7 @@ export interface LogProof {
 }
 
 /** A parsed proof, untrusted until `checkProof` accepts it. */
-export interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
+interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
   readonly checkpoint: ParsedCheckpoint;
 }
 

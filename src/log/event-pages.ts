@@ -1,7 +1,7 @@
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
-import { eventKey, parseEntryRow, parseEventRow } from './rows.js';
-import type { LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
+import { eventKey, parseEntryRow, parseEventRow, seqOfKey } from './rows.js';
+import type { Database, LogPoint, LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
 /** Verifies the row of `seq` and decodes it into a page item. */
 type ParseRow<Item> = (row: Uint8Array, seq: number) => Item;
@@ -233,4 +233,26 @@ export async function* resumedPages<Item>(
       log.reads.endEvents(events);
     }
   }
+}
+
+/**
+ * Resolves with the last event of a newly opened log.
+ * @throws {StoreError} LOG_CORRUPT when it is corrupt, or not the last of its transaction
+ */
+export async function readEnd({ database, failure }: LogSource): Promise<LogPoint> {
+  const [row] = await lastEventRow(database).catch((cause: unknown) => {
+    throw failure(cause);
+  });
+  if (row === undefined) return { seq: 0, time: 0 };
+  const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]));
+  const end = transaction.first + transaction.count - 1;
+  if (seq === end) return { seq, time };
+  throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
+    data: { seq, transaction },
+  });
+}
+
+function lastEventRow(database: Database): Promise<[Uint8Array, Uint8Array][]> {
+  const range = { gte: eventKey(1), lte: eventKey(Number.MAX_SAFE_INTEGER), reverse: true, limit: 1 };
+  return database.iterator(range).all();
 }

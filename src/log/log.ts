@@ -1,10 +1,8 @@
 import type { Level } from 'level';
 import type { Digest } from '../model/digest.js';
 import type { StoredEvent, Subject } from '../model/events.js';
-import type { StoredRows } from './stored-rows.js';
 import type { Frontier, Tile, TileReader } from './merkle.js';
 import { StoreError } from '../errors.js';
-import { eventKey, parseEventRow, seqOfKey } from './rows.js';
 
 /** Position in the log: seq 0 and time 0 before the first event. */
 export interface LogPoint {
@@ -84,6 +82,18 @@ export interface RenewOptions {
   /** Called with the number of events indexed so far. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** All rows of a log's database as of one moment, unchecked. They stay on disk until `close`. */
+export interface RowReads {
+  /** Yields the rows of a range in key order. Skips what LevelDB finds corrupt, and then calls `onDamage`. */
+  read(
+    range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
+    onDamage: (why: string) => void,
+  ): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Resolves with the seq of the last event, 0 when there is none. */
+  lastSeq(): Promise<number>;
+  close(): Promise<void>;
 }
 
 /**
@@ -180,7 +190,7 @@ export interface Log extends TileReader {
    * Snapshot of all stored rows, unchecked, including events beyond the head. The caller closes it.
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED
    */
-  storedRows(): StoredRows;
+  storedRows(): RowReads;
 
   /**
    * Rebuilds all rows derived from the events, durable on return. No append may run meanwhile;
@@ -246,26 +256,4 @@ export function headAt({ seq, time }: LogPoint, tree: Frontier | StoreError): He
       return new Uint8Array(root);
     },
   };
-}
-
-/**
- * Resolves with the last event of a newly opened log.
- * @throws {StoreError} LOG_CORRUPT when it is corrupt, or not the last of its transaction
- */
-export async function readEnd({ database, failure }: LogSource): Promise<LogPoint> {
-  const [row] = await lastEventRow(database).catch((cause: unknown) => {
-    throw failure(cause);
-  });
-  if (row === undefined) return { seq: 0, time: 0 };
-  const { seq, time, transaction } = parseEventRow(row[1], seqOfKey(row[0]));
-  const end = transaction.first + transaction.count - 1;
-  if (seq === end) return { seq, time };
-  throw new StoreError('LOG_CORRUPT', `the log ends at seq ${seq}, inside a transaction that ends at ${end}`, {
-    data: { seq, transaction },
-  });
-}
-
-function lastEventRow(database: Database): Promise<[Uint8Array, Uint8Array][]> {
-  const range = { gte: eventKey(1), lte: eventKey(Number.MAX_SAFE_INTEGER), reverse: true, limit: 1 };
-  return database.iterator(range).all();
 }

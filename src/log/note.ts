@@ -183,7 +183,7 @@ export interface NoteSignature {
 }
 
 /** A parsed note, untrusted until `verifyNote` accepts it. */
-export interface SignedNote {
+interface SignedNote {
   /** The signed text, including its last newline. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];

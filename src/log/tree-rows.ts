@@ -3,7 +3,8 @@ import { HASH_BYTES } from '../model/digest.js';
 import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
 import { missingEvent } from './event-pages.js';
 import { eventKey, leafHashOfRow, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
-import { type Batch, type Head, type LogSource, readEnd, type RenewOptions, type WriteBatch } from './log.js';
+import { readEnd } from './event-pages.js';
+import type { Batch, Head, LogSource, RenewOptions, WriteBatch } from './log.js';
 import {
   type CompletedHash,
   equalHashes,

@@ -13,7 +13,7 @@ import {
 } from './go-json/codecs.js';
 
 /** Health check of a container. Durations are nanoseconds; 0 means inherited. */
-export interface HealthConfig {
+interface HealthConfig {
   /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', command]`; empty means inherited. */
   readonly test: readonly string[] | null;
   readonly interval: Int64;

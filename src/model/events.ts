@@ -26,7 +26,7 @@ export interface PlatformImage {
 }
 
 /** One atomic command: `count` events from seq `first`. */
-export interface Transaction {
+interface Transaction {
   readonly first: number;
   readonly count: number;
 }
@@ -60,7 +60,7 @@ export interface ImageCreated {
 }
 
 /** An image was deleted. Its config stays readable in the past until it is erased. */
-export interface ImageDeleted {
+interface ImageDeleted {
   readonly type: 'ImageDeleted';
   readonly image: ImageId;
   readonly parent?: ImageId | undefined;
@@ -68,7 +68,7 @@ export interface ImageDeleted {
 }
 
 /** The parent of an image was set. */
-export interface ParentSet {
+interface ParentSet {
   readonly type: 'ParentSet';
   readonly image: ImageId;
   readonly parent: ImageId;
@@ -76,7 +76,7 @@ export interface ParentSet {
 }
 
 /** The parent of an image was removed. */
-export interface ParentCleared {
+interface ParentCleared {
   readonly type: 'ParentCleared';
   readonly image: ImageId;
   /** The former parent. */
@@ -92,7 +92,7 @@ export interface MetadataSet {
 }
 
 /** A metadata value of an image was removed. */
-export interface MetadataCleared {
+interface MetadataCleared {
   readonly type: 'MetadataCleared';
   readonly image: ImageId;
   readonly key: string;
@@ -125,7 +125,7 @@ export interface ReferenceRemoved {
 }
 
 /** An OCI manifest of an image was added; its bytes are content, its layers are blobs. */
-export interface ManifestAdded {
+interface ManifestAdded {
   readonly type: 'ManifestAdded';
   readonly image: ImageId;
   readonly manifest: Descriptor;
@@ -147,7 +147,7 @@ export interface LayerFacts {
   readonly blob: Descriptor;
 }
 
-export interface LayerAdded extends LayerFacts {
+interface LayerAdded extends LayerFacts {
   readonly type: 'LayerAdded';
 }
 

@@ -396,7 +396,7 @@ export interface ChildConfig {
 }
 
 /** Defaults for a child image. */
-export interface ChildImageOptions {
+interface ChildImageOptions {
   /** Milliseconds since the epoch, for `created`; default `Date.now`. */
   readonly now?: (() => number) | undefined;
   /** Architecture if the parent has none; default this machine's. */

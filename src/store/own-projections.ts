@@ -32,7 +32,7 @@ export interface OwnProjection<View> {
 }
 
 /** The event at which a projection failed, and what `evolve` threw. */
-export interface ProjectionFailure {
+interface ProjectionFailure {
   readonly event: StoredEvent;
   readonly error: unknown;
 }

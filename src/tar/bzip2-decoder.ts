@@ -3,22 +3,21 @@ import { MAX_BZIP2_STEP_BYTES } from '../limits.js';
 import type { PushDecoder } from './push-decoder.js';
 
 /**
- * Returns a bzip2 decompressor. It checks the CRC of every block and stream,
- * takes several streams one after another, and throws on anything after them
- * and on a step that gives more than `maxStepBytes`.
+ * Creates a bzip2 decompressor. Checks the CRC of every block and stream, accepts concatenated
+ * streams, and throws on trailing data or when one step yields over `maxStepBytes`.
  */
 export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDecoder {
   const decoder = unbzip2() as unknown as EventfulDecoder;
   let pieces: Uint8Array[] = [];
   let pieceBytes = 0;
   let failure: Error | undefined;
-  // An exception in here is caught by the decoder, which then stops for good and emits it.
+  // The decoder catches exceptions thrown here, stops permanently and emits them.
   decoder.on('data', (piece: Uint8Array) => {
     pieceBytes += piece.length;
     if (pieceBytes > maxStepBytes) throw new Error(`one step gave more than ${maxStepBytes} bytes`);
     pieces.push(piece);
   });
-  // The library throws a function-style error or, where it runs off its input, a TypeError.
+  // The library throws function-style errors, or a TypeError when it overruns its input.
   decoder.on('error', (error: Error) => {
     failure ??= new Error(error.message);
   });
@@ -31,13 +30,13 @@ export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDec
     return ready;
   };
   return {
-    // The decoder keeps what it has not used yet, and the chunk is the caller's.
+    // The decoder retains unused input, but the chunk belongs to the caller.
     push: (chunk) => step(() => void decoder.write(new Uint8Array(chunk))),
     end: () => step(() => decoder.end()),
   };
 }
 
-/** What unbzip2-stream gives: an old-style stream that works during the call. */
+/** The API of unbzip2-stream: an old-style stream that works synchronously. */
 interface EventfulDecoder {
   on(event: 'data', listener: (piece: Uint8Array) => void): void;
   on(event: 'error', listener: (error: Error) => void): void;

@@ -5,27 +5,26 @@ import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } 
 import { drained } from './tar-scan.js';
 import type { PushDecoder } from './push-decoder.js';
 
-/** How far bytes may expand; plain ones come out as they go in. Sizes are decompressed bytes. */
+/** Limits for decompression, in decompressed bytes. Plain input passes through. */
 export interface ExpansionLimits {
-  /** All that may come out. */
+  /** Maximum total output. */
   readonly maxBytes: number;
-  /** Bytes out per byte in. */
+  /** Maximum output bytes per input byte. */
   readonly maxRatio: number;
-  /** Bytes that may come out whatever the ratio. */
+  /** Output allowed regardless of the ratio. */
   readonly ratioFreeBytes: number;
 }
 
-/** The limits of one layer. */
 const LAYER_EXPANSION: ExpansionLimits = {
   maxBytes: MAX_LAYER_BYTES,
   maxRatio: MAX_COMPRESSION_RATIO,
   ratioFreeBytes: COMPRESSION_RATIO_FREE_BYTES,
 };
 
-/** The limits of an archive compressed as a whole: its layers have their own, so only the ratio counts. */
+/** Limits for a compressed archive: only the ratio, since its layers are limited individually. */
 export const ARCHIVE_EXPANSION: ExpansionLimits = { ...LAYER_EXPANSION, maxBytes: Number.MAX_SAFE_INTEGER };
 
-/** Counts what goes into and comes out of a decoder, or passes by as it is, and refuses what expands like a bomb. */
+/** Counts bytes in and out, of a decoder or a plain source, to detect decompression bombs. */
 export class ExpansionGuard {
   readonly #limits: ExpansionLimits;
   #bytesIn = 0;
@@ -35,15 +34,12 @@ export class ExpansionGuard {
     this.#limits = limits;
   }
 
-  /** Notes that `bytes` compressed bytes went in. */
+  /** Records compressed input. */
   fed(bytes: number): void {
     this.#bytesIn += bytes;
   }
 
-  /**
-   * Notes that `bytes` came out.
-   * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when that is more than the limits allow
-   */
+  /** Records output. @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if over the limits */
   produced(bytes: number): void {
     this.#bytesOut += bytes;
     const { maxBytes, maxRatio, ratioFreeBytes } = this.#limits;
@@ -61,10 +57,10 @@ export class ExpansionGuard {
   }
 }
 
-/** How a layer or a whole archive is compressed; `none` is a plain file. */
+/** Compression of a layer or archive; `none` is a plain file. */
 export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
-/** Bytes at the start of a file that decide how it is compressed. */
+/** Leading bytes needed to detect the compression. */
 export const COMPRESSION_MAGIC_BYTES = 6;
 
 const GZIP = [0x1f, 0x8b];
@@ -73,12 +69,11 @@ const BZIP2 = [0x42, 0x5a, 0x68];
 const XZ = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 
 /**
- * Tells how a file is compressed from its first COMPRESSION_MAGIC_BYTES bytes,
- * or from all of them when it has fewer. Names and media types are not looked
- * at: `docker save` and registries disagree on them, the bytes never do.
+ * Detects the compression from the first COMPRESSION_MAGIC_BYTES bytes (or all, if fewer). Ignores
+ * names and media types: `docker save` and registries disagree on those.
  *
- * Sources: RFC 1952 (gzip), RFC 8878 section 3.1 (zstd frames and skippable
- * frames), the .xz file format 1.2.1 section 2.1.1.1.
+ * Sources: RFC 1952 (gzip), RFC 8878 section 3.1 (zstd frames and skippable frames), the .xz file
+ * format 1.2.1 section 2.1.1.1.
  */
 export function detectCompression(start: Uint8Array): Compression {
   if (startsWith(start, GZIP)) return 'gzip';
@@ -92,17 +87,14 @@ function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
   return bytes.length >= magic.length && magic.every((byte, at) => bytes[at] === byte);
 }
 
-/** Skippable frames carry 0x184D2A50 to 0x184D2A5F, little endian. */
+/** Skippable frames start with 0x184D2A50 to 0x184D2A5F, little endian. */
 function isSkippableZstdFrame(bytes: Uint8Array): boolean {
   return ((bytes[0] ?? 0) & 0xf0) === 0x50 && startsWith(bytes.subarray(1), [0x2a, 0x4d, 0x18]);
 }
 
 type Callback = (error?: Error | null) => void;
 
-/**
- * A PushDecoder as a stream with backpressure: it takes the next input only
- * when every piece of the last one was read, so memory stays at one piece.
- */
+/** Streams a PushDecoder with backpressure: memory stays at one output piece. */
 class PushDecoderStream extends Duplex {
   readonly #decoder: PushDecoder;
   #pieces: Iterator<Uint8Array> | undefined;
@@ -162,13 +154,12 @@ class PushDecoderStream extends Duplex {
   }
 }
 
-/** Output pieces of zlib: larger ones mean fewer trips to its threads. */
+/** zlib output size: larger pieces mean fewer round trips to its threads. */
 const ZLIB_CHUNK_BYTES = 256 * 1024;
 
 /**
- * Returns a stream that takes compressed bytes and gives the decompressed
- * ones, with backpressure both ways. It fails on corrupt and on truncated
- * input, with whatever error the decoder has. Destroy it when done early.
+ * Creates a decompression stream with backpressure both ways. Corrupt or truncated input fails with
+ * the decoder's own error. Destroy it when stopping early.
  */
 export async function createDecoder(compression: Exclude<Compression, 'none'>): Promise<Duplex> {
   switch (compression) {
@@ -184,12 +175,10 @@ export async function createDecoder(compression: Exclude<Compression, 'none'>): 
 }
 
 /**
- * Gives the decompressed bytes of `source`, whatever its first bytes say it
- * is; a plain source is passed through as it is. Memory stays at a few chunks.
- * The source is closed when the reader stops early or anything fails.
- *
- * @throws {StoreError} COMPRESSION_INVALID when the data is corrupt or stops early
- * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED when it expands beyond `limits`; a plain source has their size too
+ * Decompresses `source`, detecting the format; plain input passes through. Memory: a few chunks.
+ * Closes the source on early stop or failure.
+ * @throws {StoreError} COMPRESSION_INVALID if corrupt or truncated
+ * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`, even if plain
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
@@ -207,7 +196,7 @@ export async function* decompress(
   }
 }
 
-/** Returns `error` as the StoreError of a decoder that failed; a StoreError stays itself. */
+/** Wraps a decoder error in a StoreError; returns an existing StoreError as is. */
 export function compressionError(compression: Compression, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const found = error instanceof Error ? error.message : String(error);
@@ -235,7 +224,7 @@ async function* decode(
   guard: ExpansionGuard,
 ): AsyncGenerator<Uint8Array> {
   const decoder = await createDecoder(compression);
-  // Not awaited: it may be waiting for a source that gives nothing more, and all it has to tell reaches the decoder.
+  // Not awaited: it may hang on a stalled source, and all its errors reach the decoder.
   const feeding = feed(source, decoder, guard);
   feeding.catch((error: unknown) => decoder.destroy(new SourceFailure(error)));
   try {
@@ -250,14 +239,13 @@ async function* decode(
   }
 }
 
-/** Tells an error of the source from one of the decoder. */
 class SourceFailure extends Error {
   constructor(cause: unknown) {
     super('the source failed', { cause });
   }
 }
 
-/** Writes `source` into `decoder` as fast as it takes it. Rejects with the source's own error only. */
+/** Pipes `source` into `decoder` with backpressure. Rejects only with the source's own error. */
 async function feed(source: AsyncIterable<Uint8Array>, decoder: Duplex, guard: ExpansionGuard): Promise<void> {
   for await (const chunk of source) {
     if (decoder.destroyed) return;

@@ -14,54 +14,44 @@ import {
 } from './decompress.js';
 import { TarScan, type TarScanOptions } from './tar-scan.js';
 
-/** What a file is as a layer. */
 interface LayerMeasure {
-  /** Digest of the decompressed bytes, all of them. */
+  /** Digest of the whole decompressed content. */
   readonly diffId: DiffId;
-  /** Bytes of the regular files in the tar. */
+  /** Total bytes of the regular files in the tar. */
   readonly diffSize: number;
 }
 
-/** What was found out about a file by reading it once. */
+/** Findings from reading a file once. */
 export interface Measurement {
   readonly compression: Compression;
-  /** The file as it is; its media type says what a layer of this compression has. */
+  /** The file as is; the media type is that of a layer with this compression. */
   readonly blob: Descriptor;
-  /** Why the file is no layer, when it is none. */
+  /** The error explains why the file is not a layer. */
   readonly layer: LayerMeasure | StoreError;
 }
 
-/** Limits of one layer; each default is in limits.ts. */
+/** Limits for one layer; defaults in limits.ts. */
 export interface LayerMeterOptions extends TarScanOptions {
   readonly expansion?: ExpansionLimits | undefined;
 }
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
-/**
- * Returns the media type of a layer file (OCI image spec, media-types.md).
- * bzip2 and xz have none of their own; Docker writes such layers as plain tars.
- */
+/** Media type per OCI image spec (media-types.md). Docker writes bzip2 and xz as plain tars. */
 function layerMediaType(compression: Compression): string {
   return compression === 'gzip' || compression === 'zstd' ? `${LAYER}+${compression}` : LAYER;
 }
 
-/**
- * Returns the layer that `measurement` found.
- * @throws {StoreError} LAYER_INVALID, COMPRESSION_INVALID or ARCHIVE_LIMIT_EXCEEDED when the file is none
- */
+/** @throws {StoreError} LAYER_INVALID, COMPRESSION_INVALID or ARCHIVE_LIMIT_EXCEEDED */
 export function requireLayer(measurement: Measurement): LayerMeasure {
   if (measurement.layer instanceof StoreError) throw measurement.layer;
   return measurement.layer;
 }
 
 /**
- * Measures a file while its bytes pass by once: the digest of the file, and
- * when it is a layer, the digest and file sizes of its tar. The bytes of a
- * plain tar are hashed once, since both digests are the same.
- *
- * That a file is no layer is an answer, not an error: in an archive it only
- * matters when somebody names the file as one.
+ * Measures a file in one pass: its digest and, if it is a layer, diff id and file sizes. Hashes a
+ * plain tar once, since both digests are equal. A file that is not a layer is a result, not an
+ * error: it matters only if the archive names the file as a layer.
  */
 export class LayerMeter {
   readonly #blobHash = createHash('sha256');
@@ -78,18 +68,18 @@ export class LayerMeter {
     this.#guard = new ExpansionGuard(options.expansion);
   }
 
-  /** Takes the next bytes of the file; resolves when it takes more. The bytes may be reused after that. */
+  /** Takes the next bytes; resolves when ready for more. The caller may then reuse the bytes. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#blobHash.update(chunk);
     this.#blobBytes += chunk.length;
     if (this.#compression !== undefined) return this.#measure(chunk);
     this.#start = this.#start.length === 0 ? chunk : Buffer.concat([this.#start, chunk]);
     if (this.#start.length >= COMPRESSION_MAGIC_BYTES) return this.#begin();
-    // Kept until the next call, so it must be a copy, which `slice` of a Buffer is not.
+    // Copied because it outlives this call; `slice` of a Buffer does not copy.
     this.#start = new Uint8Array(this.#start);
   }
 
-  /** Ends the file and tells what it is. */
+  /** Ends the file and returns its measurement. */
   async finish(): Promise<Measurement> {
     if (this.#compression === undefined) await this.#begin();
     const compression = this.#compression ?? 'none';
@@ -102,7 +92,7 @@ export class LayerMeter {
     return { compression, blob, layer: { diffId, diffSize: this.#scan.fileBytes } };
   }
 
-  /** Gives up: frees the decoder. Nothing happens after `finish`. */
+  /** Aborts and frees the decoder; no-op after `finish`. */
   destroy(): void {
     this.#inflation?.destroy();
   }
@@ -154,7 +144,7 @@ export class LayerMeter {
   }
 }
 
-/** A decoder whose output is hashed and handed on as it comes. Errors are returned, once, and end it. */
+/** A decoder that hashes and forwards its output. Errors are returned once and end it. */
 class Inflation {
   readonly #decoder: Duplex;
   readonly #hash: Hash = createHash('sha256');
@@ -184,13 +174,13 @@ class Inflation {
     return new Inflation(await createDecoder(compression), take);
   }
 
-  /** Resolves when the decoder is done with `chunk`, or failed. */
+  /** Resolves when the decoder has processed `chunk` or failed. */
   async write(chunk: Uint8Array): Promise<unknown> {
     await this.#settled((done) => this.#decoder.write(chunk, done));
     return this.#failure;
   }
 
-  /** Resolves when the last byte came out, or the decoder failed. */
+  /** Resolves when all output was produced or the decoder failed. */
   async end(): Promise<unknown> {
     await this.#settled((done) => {
       this.#decoder.once('end', done);
@@ -199,7 +189,7 @@ class Inflation {
     return this.#failure;
   }
 
-  /** Waits for `start` to call back, or for the decoder to be destroyed: after that nothing calls back. */
+  /** Waits for the callback of `start`, or for destruction, after which it would never come. */
   #settled(start: (done: () => void) => void): Promise<void> {
     if (this.#decoder.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
@@ -221,7 +211,6 @@ class Inflation {
   }
 }
 
-/** Names what is wrong with a layer: its compression, its size, or that it is no tar. */
 function layerError(compression: Compression, error: unknown): StoreError {
   if (!(error instanceof StoreError)) return compressionError(compression, error);
   if (error.code === 'ARCHIVE_LIMIT_EXCEEDED') return error;

@@ -1,7 +1,7 @@
-/** A decompressor that is given its input piece by piece and answers at once. */
+/** A synchronous push decompressor. */
 export interface PushDecoder {
-  /** Gives what `chunk` decompresses to, lazily: the next piece is worked out when it is asked for. */
+  /** Yields the output of `chunk`, decoded lazily piece by piece. */
   push(chunk: Uint8Array): Iterable<Uint8Array>;
-  /** Gives what was still held back, and throws when the input stopped in the middle. */
+  /** Yields remaining output; throws if the input is truncated. */
   end(): Iterable<Uint8Array>;
 }

@@ -1,32 +1,31 @@
 import { loadCode, StoreError } from '../errors.js';
 
-/** Size of a tar header, and what every entry's data is padded to. */
+/** Size of a tar header; entry data is padded to a multiple of it. */
 export const TAR_BLOCK_BYTES = 512;
 
-/** What the scan of a tar needs of a header: its type letter and size. */
+/** The header fields that TarScan needs. */
 export interface TarHeader {
-  /** Type flag as the character it is, `0` for a regular file (also where old tars write NUL). */
+  /** Type flag; `0` for a regular file (old tars write NUL). */
   readonly type: string;
-  /** As the header writes it, whether or not data follow. */
+  /** As written in the header, even if no data follows. */
   readonly size: number;
-  /** Whether the name in the header itself ends in a slash. */
+  /** Whether the name in this header ends in a slash. */
   readonly slash: boolean;
-  /** Set on a sparse file in the old GNU format. */
+  /** Set for a sparse file in the old GNU format. */
   readonly sparse?: OldSparse | undefined;
 }
 
-/** What the old GNU format says of a sparse file beside the size of its data. */
+/** Old GNU sparse fields besides the data size. */
 interface OldSparse {
-  /** Bytes of the file with its holes. */
   readonly fileBytes: number;
-  /** Whether blocks that continue the map of holes come before the data. */
+  /** Whether further sparse map blocks precede the data. */
   readonly extended: boolean;
 }
 
-/** Type flags of the headers that only say something about the next entry. */
+/** Type flags of headers that only describe the next entry. */
 export const EXTENDED_TYPES: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K', 'N']);
 
-/** Type flags of entries that have no data, whatever size they write (as Go's archive/tar reads them). */
+/** Type flags of entries without data, whatever size they claim (like Go's archive/tar). */
 export const DATALESS_TYPES: ReadonlySet<string> = new Set(['1', '2', '3', '4', '5', '6']);
 
 /** Type flags of regular files. */
@@ -42,17 +41,15 @@ const SPARSE_EXTENDED_OFFSET = 482;
 const SPARSE_SIZE_OFFSET = 483;
 const SPARSE_CONTINUED_OFFSET = 504;
 
-/** Whether `block` is one of the zero blocks that end a tar. */
+/** Returns whether `block` is an end-of-tar zero block. */
 export function isZeroBlock(block: Uint8Array): boolean {
   return block[0] === 0 && block.every((byte) => byte === 0);
 }
 
 /**
- * Returns what the TAR_BLOCK_BYTES of `block` say, after checking their
- * checksum. Sources: POSIX.1-2017 pax, ustar Interchange Format; the GNU tar
- * manual for base-256 sizes.
- *
- * @throws {StoreError} ARCHIVE_INVALID for a wrong checksum or a size that is no number
+ * Parses a header block of TAR_BLOCK_BYTES and verifies its checksum. Sources: POSIX.1-2017 pax,
+ * ustar Interchange Format; the GNU tar manual for base-256 sizes.
+ * @throws {StoreError} ARCHIVE_INVALID for a wrong checksum or a non-numeric size
  */
 export function parseTarHeader(block: Uint8Array): TarHeader {
   const expected = parseOctal(block, CHECKSUM_OFFSET, CHECKSUM_BYTES);
@@ -62,7 +59,7 @@ export function parseTarHeader(block: Uint8Array): TarHeader {
   }
   const letter = String.fromCharCode(block[TYPE_OFFSET] ?? 0);
   const slash = nameEndsInSlash(block);
-  // Before POSIX a directory was a file whose name ends in a slash.
+  // Pre-POSIX tars mark a directory as a file whose name ends in a slash.
   const type = letter === '\0' ? (slash ? '5' : '0') : letter;
   const size = parseSize(block, SIZE_OFFSET);
   if (type === 'S') {
@@ -72,25 +69,24 @@ export function parseTarHeader(block: Uint8Array): TarHeader {
   return { type, size, slash };
 }
 
-/** Whether another block of a sparse file's map follows this one (GNU tar manual, old GNU format). */
+/** Returns whether another sparse map block follows (GNU tar manual, old GNU format). */
 export function sparseMapContinues(block: Uint8Array): boolean {
   return block[SPARSE_CONTINUED_OFFSET] !== 0;
 }
 
-/** Sizes that a PAX header gives the entry after it; each is absent when no record gives it. */
+/** Sizes from a PAX header for the next entry; absent without a record. */
 export interface PaxSizes {
-  /** Bytes of data. */
   readonly size?: number | undefined;
-  /** Bytes of a sparse file with its holes. */
+  /** Including holes. */
   readonly fileBytes?: number | undefined;
 }
 
-/** Records that give the size of a sparse file, in the versions 0.x and 1.0 of GNU's format. */
+/** Sparse size records in GNU formats 0.x and 1.0. */
 const SPARSE_SIZE_KEYS: ReadonlySet<string> = new Set(['GNU.sparse.size', 'GNU.sparse.realsize']);
 
 /**
- * Returns the sizes in the records of a PAX header.
- * @throws {StoreError} ARCHIVE_INVALID when the records are malformed or a size is no number
+ * Parses the sizes from PAX records.
+ * @throws {StoreError} ARCHIVE_INVALID for malformed records or a non-numeric size
  */
 export function parsePaxSizes(records: Uint8Array): PaxSizes {
   let size: number | undefined;
@@ -105,7 +101,7 @@ export function parsePaxSizes(records: Uint8Array): PaxSizes {
   return { size, fileBytes };
 }
 
-/** The records `length key=value\n` of a PAX header, in order. */
+/** Yields the `length key=value\n` records of a PAX header, in order. */
 function* paxRecords(bytes: Uint8Array): Generator<[key: string, value: string]> {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
@@ -122,7 +118,7 @@ function* paxRecords(bytes: Uint8Array): Generator<[key: string, value: string]>
   }
 }
 
-/** Returns the error for a tar that cannot be read. */
+/** Creates the error for an unreadable tar. */
 export function invalidTar(found: string): StoreError {
   return new StoreError('ARCHIVE_INVALID', `cannot read the tar: ${found}`);
 }
@@ -132,7 +128,7 @@ function nameEndsInSlash(block: Uint8Array): boolean {
   return block[Math.min(nul === -1 ? NAME_END : nul, NAME_END) - 1] === 0x2f;
 }
 
-/** The sum of the header's bytes, its own field counted as spaces. */
+/** Sums the header bytes, counting the checksum field as spaces. */
 function checksum(block: Uint8Array): number {
   let sum = CHECKSUM_BYTES * 0x20;
   for (let at = 0; at < CHECKSUM_OFFSET; at++) sum += block[at] ?? 0;
@@ -146,11 +142,11 @@ function parseSize(block: Uint8Array, offset: number): number {
   throw invalidTar('expected a header with a size, found none that can be read');
 }
 
-/** A number field: octal digits, or base 256 when its first byte has the top bit set. */
+/** Parses octal digits, or base 256 if the first byte has its top bit set. */
 function parseNumber(block: Uint8Array, offset: number, length: number): number | undefined {
   const first = block[offset] ?? 0;
   if ((first & 0x80) === 0) return parseOctal(block, offset, length);
-  // 0xff starts a negative number, which no size is.
+  // 0xff marks a negative number, invalid as a size.
   if (first !== 0x80) return undefined;
   let value = 0;
   for (let at = offset + 1; at < offset + length; at++) value = value * 256 + (block[at] ?? 0);
@@ -159,21 +155,17 @@ function parseNumber(block: Uint8Array, offset: number, length: number): number 
 
 const OCTAL_FIELD = /^ *\0*([0-7]*)[ \0]*$/;
 
-/**
- * Octal digits with padding; an empty field is 0. Stricter than most readers,
- * so that every reader finds the same number in what is accepted here.
- */
+/** Parses padded octal digits; empty is 0. Strict, so all readers agree on what is accepted. */
 function parseOctal(block: Uint8Array, offset: number, length: number): number | undefined {
   const digits = OCTAL_FIELD.exec(Buffer.from(block.buffer, block.byteOffset + offset, length).toString('latin1'))?.[1];
   return digits === undefined ? undefined : Number.parseInt(digits || '0', 8);
 }
 
-/** What a header says of an entry; the rest is the same for all, so that the same entries give the same bytes. */
+/** The variable header fields; all others are constant, so output is deterministic. */
 interface FormattedEntry {
   readonly type: 'directory' | 'file';
-  /** ASCII, at most 100 bytes; of a directory with a slash at its end. */
+  /** ASCII, at most 100 bytes; directories end in a slash. */
   readonly name: string;
-  /** Bytes of its data. */
   readonly size: number;
 }
 
@@ -181,21 +173,21 @@ const MODES = { directory: 0o755, file: 0o644 } as const;
 const NAME = /^[\x20-\x7e]{1,100}$/;
 
 /**
- * Resolves with the header block of an entry with its time at the epoch and owner 0: readable by all, and directories by whoever searches them.
- * @throws {RangeError} when the name does not fit
+ * Builds the header block of an entry: epoch time, owner 0, world-readable.
+ * @throws {RangeError} if the name does not fit
  */
 export async function formatTarHeader({ type, name, size }: FormattedEntry): Promise<Uint8Array> {
-  // A longer name would have a block before.
+  // A longer name would need an extra header block.
   if (!NAME.test(name)) throw new RangeError(`name must be ASCII, at most 100 bytes: ${JSON.stringify(name)}`);
   const { pack } = await loadCode('that writes tar', import('tar-stream'));
   const tar = pack();
-  // Its data never comes: of all that tar-stream packs, the header alone is taken.
+  // Only the header is taken from tar-stream, so the missing data causes an error to ignore.
   tar.entry({ name, type, size, mode: MODES[type], mtime: new Date(0) }).on('error', () => undefined);
   for await (const block of tar as unknown as AsyncIterable<Uint8Array>) return block;
   throw new RangeError(`no header was packed for ${name}`);
 }
 
-/** Returns the zero bytes between data of `size` bytes and the next header. */
+/** Returns the zero padding after `size` bytes of data. */
 export function tarPadding(size: number): Uint8Array {
   return new Uint8Array((TAR_BLOCK_BYTES - (size % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES);
 }

@@ -21,26 +21,24 @@ import {
   type TarHeader,
 } from './tar-header.js';
 
-/** What a scan refuses beyond a malformed tar. */
+/** Restrictions beyond well-formedness. */
 export interface TarScanOptions {
-  /** Entries, extended headers not counted. */
+  /** Maximum entries, not counting extended headers. */
   readonly maxEntries?: number | undefined;
-  /** Bytes of the extended headers before one entry. */
+  /** Maximum bytes of extended headers before one entry. */
   readonly maxExtendedBytes?: number | undefined;
-  /** Refuse what tar readers do not agree on: sparse files, and data after links, devices and directories. */
+  /** Refuse what readers disagree on: sparse files, data after links, devices, directories. */
   readonly plainFilesOnly?: boolean | undefined;
 }
 
-/** What comes next in the tar. */
 type Expecting = 'header' | 'second zero block' | 'sparse map' | 'records' | 'end';
 
 /**
- * Walks over a tar as its bytes pass by: checks every header, adds up the
- * sizes of the regular files and keeps nothing but one block and one PAX
- * header. It costs nothing for each byte of data, only for each header.
+ * Scans a tar as a stream: checks every header, sums regular file sizes, and keeps only one block
+ * and one PAX header. Cost is per header, not per data byte.
  *
- * Two zero blocks end the tar as for Go's archive/tar; what follows is not
- * looked at. A tar without them ends where its last entry does.
+ * Two zero blocks end the tar, as in Go's archive/tar; anything after is ignored. A tar without
+ * them ends with its last entry.
  */
 export class TarScan {
   readonly #maxEntries: number;
@@ -49,7 +47,7 @@ export class TarScan {
   readonly #block = new Uint8Array(TAR_BLOCK_BYTES);
   #blockBytes = 0;
   #expecting: Expecting = 'header';
-  /** Bytes of data still to pass by, and of the padding after them. */
+  /** Remaining data bytes of the entry, and of the padding after them. */
   #dataBytes = 0;
   #paddingBytes = 0;
   #extendedBytes = 0;
@@ -64,26 +62,24 @@ export class TarScan {
     this.#plainFilesOnly = options.plainFilesOnly ?? false;
   }
 
-  /** Bytes of the regular files so far, with the holes of sparse ones. */
+  /** Total bytes of regular files so far, including holes of sparse ones. */
   get fileBytes(): number {
     return this.#fileBytes;
   }
 
-  /** Whether the zero blocks that end a tar were seen. */
+  /** Whether the end-of-tar zero blocks were seen. */
   get ended(): boolean {
     return this.#expecting === 'end';
   }
 
   /**
-   * Takes the next bytes and returns how many of them belong to the tar: all,
-   * or fewer when it ends within them.
-   *
-   * @throws {StoreError} ARCHIVE_INVALID for a malformed header, ARCHIVE_LIMIT_EXCEEDED when a limit is passed
+   * Consumes bytes; returns how many belong to the tar (fewer than given if it ends within them).
+   * @throws {StoreError} ARCHIVE_INVALID for a bad header, ARCHIVE_LIMIT_EXCEEDED
    */
   push(chunk: Uint8Array): number {
     let at = 0;
     while (at < chunk.length && this.#expecting !== 'end') {
-      // The map of a sparse file comes before its data.
+      // A sparse file's map precedes its data.
       if (this.#expecting === 'sparse map') at += this.#fillBlock(chunk, at);
       else if (this.#dataBytes > 0) at += this.#passData(chunk.subarray(at));
       else if (this.#paddingBytes > 0) {
@@ -96,8 +92,8 @@ export class TarScan {
   }
 
   /**
-   * Ends the tar. Missing zero blocks and missing padding after the last entry are accepted.
-   * @throws {StoreError} ARCHIVE_TRUNCATED when it stops inside an entry or a header
+   * Ends the tar. Zero blocks and padding may be missing after the last entry.
+   * @throws {StoreError} ARCHIVE_TRUNCATED if it stops inside an entry or header
    */
   end(): void {
     const complete = this.#dataBytes === 0 && this.#blockBytes === 0 && this.#extendedBytes === 0;
@@ -105,7 +101,7 @@ export class TarScan {
     throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected the rest of an entry, found the end');
   }
 
-  /** Passes data by, keeping it when it is the records of a PAX header. */
+  /** Skips data, keeping it if it holds PAX records. */
   #passData(bytes: Uint8Array): number {
     const passed = Math.min(this.#dataBytes, bytes.length);
     if (this.#records !== undefined) {
@@ -158,7 +154,7 @@ export class TarScan {
     else this.#takeEntry(header);
   }
 
-  /** An extended header: its limit is checked before any of it is kept, here or by who reads after this scan. */
+  /** Checks the limit before any of an extended header is kept, here or by a later reader. */
   #takeExtended(header: TarHeader): void {
     this.#extendedBytes += TAR_BLOCK_BYTES + header.size;
     if (this.#extendedBytes > this.#maxExtendedBytes) {
@@ -191,7 +187,7 @@ export class TarScan {
   }
 }
 
-/** Refuses entries after which some readers would look for the next header elsewhere. */
+/** Rejects entries after which readers disagree on where the next header is. */
 function refuseUnusual(header: TarHeader, size: number): void {
   if (header.sparse !== undefined) throw invalidTar('expected no sparse file, found one');
   const bare = DATALESS_TYPES.has(header.type) ? header.type !== '5' : header.slash;
@@ -208,15 +204,14 @@ function exceeded(what: string, limit: number, found: number): StoreError {
   );
 }
 
-/** What a writer waits for: a stream of Node's, or one of tar-stream's that emits the same. */
 type Sink = Pick<Writable, 'destroyed'> & {
   on(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
 };
 
-/** Resolves when `sink` takes more, or never will because it was destroyed. Call it after a write that was told to wait. */
+/** Resolves once `sink` drains or is destroyed. Call after a write returned false. */
 export function drained(sink: Sink): Promise<void> {
-  // It says so only once: whoever listens after that would wait for ever.
+  // 'close' is emitted only once, so listening after destruction would wait forever.
   if (sink.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const done = (): void => {
@@ -229,43 +224,40 @@ export function drained(sink: Sink): Promise<void> {
   });
 }
 
-/** Limits of one archive; each default is in limits.ts. */
+/** Limits for one archive; defaults in limits.ts. */
 export interface TarReaderOptions {
   readonly maxEntries?: number | undefined;
   readonly maxNameBytes?: number | undefined;
   readonly maxExtendedBytes?: number | undefined;
 }
 
-/** One entry of a tar. `other` is a device, a pipe, or what no reader knows. */
+/** A tar entry. `other` is a device, a pipe or an unknown type. */
 export interface TarEntry {
-  /** As the archive writes it. */
+  /** As written in the archive. */
   readonly name: string;
   readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'other';
-  /** Bytes of `body`. */
   readonly size: number;
-  /** Target of a link, as the archive writes it; empty for the rest. */
+  /** Link target as written in the archive; empty otherwise. */
   readonly target: string;
-  /** The data. What is not read before the next entry is asked for is passed over. */
+  /** The data. Anything unread when the next entry is requested is skipped. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 /**
- * Gives the entries of the tar in `source`, in order, each before the next.
- * Memory stays at a few chunks and one extended header. Bytes after the tar's
- * end are read and left out.
+ * Yields the entries of the tar in `source`, in order. Read each before requesting the next.
+ * Memory: a few chunks and one extended header. Drops bytes after the end of the tar.
  *
- * tar-stream decodes names, links and bodies; a TarScan before it sees every
- * byte first, because tar-stream buffers extended headers whole before it
- * looks at them, reads on after the end, and takes what other readers refuse.
- *
- * @throws {StoreError} ARCHIVE_INVALID when it is no tar, ARCHIVE_TRUNCATED when it stops early, which a tar
- *   without the zero blocks at its end does, ARCHIVE_LIMIT_EXCEEDED
+ * tar-stream decodes names, links and bodies. A TarScan sees every byte first, because tar-stream
+ * buffers whole extended headers before checking them, reads past the end, and accepts what other
+ * readers refuse.
+ * @throws {StoreError} ARCHIVE_INVALID if it is not a tar, ARCHIVE_TRUNCATED if it stops early or
+ *   lacks the final zero blocks, ARCHIVE_LIMIT_EXCEEDED
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
   options: TarReaderOptions = {},
 ): AsyncGenerator<TarEntry> {
-  // Headers from before POSIX have no format mark; the scan has checked their sums.
+  // Pre-POSIX headers have no format mark; the scan has verified their checksums.
   const parser = extract({ allowUnknownFormat: true } as object);
   const failure: Failure = { error: undefined };
   const feeding = feed(source, parser, options);
@@ -287,7 +279,7 @@ export async function* readTar(
   }
 }
 
-/** Gives `parser` the bytes of the tar, each after the scan has seen it, and reads the source to its end. */
+/** Reads `source` to its end; feeds the tar to `parser` after the scan has checked it. */
 async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options: TarReaderOptions): Promise<void> {
   const scan = new TarScan({
     maxEntries: options.maxEntries ?? MAX_ARCHIVE_ENTRIES,
@@ -304,7 +296,7 @@ async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options:
     if (length > 0 && !parser.write(chunk.subarray(0, length))) await drained(parser);
   }
   if (!scan.ended) {
-    // Every header has NUL bytes, so a short file without one is something else.
+    // Every header contains NUL bytes, so a short file without any is something else.
     if (bytes < TAR_BLOCK_BYTES && isText) throw invalidTar(`expected a header, found a file of ${bytes} bytes`);
     scan.end();
     throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected two zero blocks at its end, found none');
@@ -312,7 +304,7 @@ async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options:
   parser.end(null);
 }
 
-/** An entry as tar-stream gives it: null for a type it does not know and for a target that is not there. */
+/** An entry from tar-stream; null for an unknown type or a missing target. */
 type ParsedEntry = AsyncIterable<Uint8Array> & {
   readonly header: Pick<Header, 'name' | 'size'> & { readonly type: string | null; readonly linkname: string | null };
 };
@@ -332,12 +324,11 @@ function toEntry(entry: ParsedEntry, failure: Failure, maxNameBytes: number): Ta
   return { name, type: ENTRY_TYPES[type ?? 'other'] ?? 'other', size, target, body: bodyOf(entry, failure) };
 }
 
-/** What made the feeding stop. */
 interface Failure {
   error: unknown;
 }
 
-/** A body that the parser gave up before it was read only says that it was destroyed, not why. */
+/** Reports the real failure: a body abandoned by the parser only says that it was destroyed. */
 async function* bodyOf(entry: ParsedEntry, failure: Failure): AsyncGenerator<Uint8Array> {
   try {
     yield* entry;
@@ -354,7 +345,7 @@ const ENTRY_TYPES: Readonly<Record<string, TarEntry['type']>> = {
   link: 'link',
 };
 
-/** Whether `error` is tar-stream's own, and not one that came through it. */
+/** Returns whether `error` originates in tar-stream rather than passing through it. */
 function isParserError(error: unknown): error is Error {
   return (
     error instanceof Error && /tar header|Invalid header|Unexpected end of data|Header exceeds/.test(error.message)

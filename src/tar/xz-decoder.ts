@@ -4,7 +4,7 @@ import type { PushDecoder } from './push-decoder.js';
 const XZ_OK = 0;
 const XZ_STREAM_END = 1;
 
-/** Words of the decoder's context in its memory: sizes and positions, in bytes. */
+/** Word offsets in the decoder context (WebAssembly memory); sizes and positions are in bytes. */
 const BUFFER_SIZE = 0;
 const INPUT_ADDRESS = 1;
 const INPUT_POSITION = 2;
@@ -12,7 +12,6 @@ const INPUT_SIZE = 3;
 const OUTPUT_ADDRESS = 4;
 const OUTPUT_POSITION = 5;
 
-/** What the WebAssembly module of xz-decompress exports. */
 interface XzExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   create_context(): number;
@@ -20,7 +19,7 @@ interface XzExports {
   get_next_output(context: number): number;
 }
 
-/** The part of xz-decompress below its stream. */
+/** The internals of xz-decompress below its stream. */
 interface XzModuleSource {
   _getModuleInstance(): Promise<void>;
   _moduleInstance: { readonly exports: unknown };
@@ -29,14 +28,13 @@ interface XzModuleSource {
 let lastInstance: Promise<unknown> = Promise.resolve();
 
 /**
- * Returns an xz decompressor with a WebAssembly instance of its own.
+ * Creates an xz decompressor with its own WebAssembly instance.
  *
- * The stream of the package cannot be used: its streams share one instance
- * behind a lock, so that an xz layer inside an xz archive waits for ever, and
- * one that is cancelled early leaves the lock taken. So the module is driven here.
+ * Drives the module directly because the package's streams share one instance behind a lock: an xz
+ * layer inside an xz archive would deadlock, and an early cancel leaves the lock taken.
  */
 export async function createXzDecoder(): Promise<PushDecoder> {
-  // Instances are handed over through one static field, so they are made one at a time.
+  // Instances pass through one static field, so create them one at a time.
   const source = xz.XzReadableStream as unknown as XzModuleSource;
   const instance = lastInstance.then(async () => {
     await source._getModuleInstance();
@@ -48,7 +46,7 @@ export async function createXzDecoder(): Promise<PushDecoder> {
 
 class XzDecoder implements PushDecoder {
   readonly #xz: XzExports;
-  /** Address of the decoder's state. Its memory goes with the instance, so it is never freed by hand. */
+  /** Address of the decoder state; released together with the instance's memory. */
   readonly #context: number;
 
   constructor(xz: XzExports) {
@@ -61,13 +59,13 @@ class XzDecoder implements PushDecoder {
     for (let at = 0; at < chunk.length; at += bufferBytes) yield* this.#decode(chunk.subarray(at, at + bufferBytes));
   }
 
-  /** No input means the end to the decoder: it checks that the last stream and its padding are complete. */
+  /** Empty input signals the end; the decoder checks the last stream and its padding. */
   *end(): Iterable<Uint8Array> {
     const status = yield* this.#decode(new Uint8Array(0));
     if (status !== XZ_STREAM_END) throw new Error('the xz stream stops in the middle');
   }
 
-  /** Gives what `input`, at most one buffer of it, decodes to, and returns the last status. */
+  /** Decodes `input` (at most one buffer) and returns the last status. */
   *#decode(input: Uint8Array): Generator<Uint8Array, number> {
     new Uint8Array(this.#xz.memory.buffer).set(input, this.#words()[INPUT_ADDRESS]);
     this.#xz.supply_input(this.#context, input.length);
@@ -90,7 +88,7 @@ class XzDecoder implements PushDecoder {
     return output;
   }
 
-  /** The memory moves when it grows, so this view is made anew each time. */
+  /** Recreates the view, since memory moves when it grows. */
   #words(): Uint32Array {
     return new Uint32Array(this.#xz.memory.buffer, this.#context, OUTPUT_POSITION + 1);
   }

@@ -12,10 +12,7 @@ const RLE_BLOCK = 1;
 
 type Part = 'magic' | 'skippable size' | 'descriptor' | 'header' | 'block';
 
-/**
- * Walks over zstd frames as their bytes pass by and refuses a window that would take too much memory, before a
- * decoder sees it: a header of a few bytes can ask for gigabytes. Source: RFC 8878 section 3.1.
- */
+/** Rejects oversized windows, up to gigabytes, before decoding. Source: RFC 8878 section 3.1. */
 class ZstdFrames {
   readonly #bytes = new DataView(new ArrayBuffer(14));
   #part: Part = 'magic';
@@ -24,7 +21,7 @@ class ZstdFrames {
   #skip = 0;
   #descriptor = 0;
 
-  /** Takes the next bytes. @throws {Error} when a frame is malformed or its window too large */
+  /** Scans bytes. @throws {Error} if a frame is malformed or its window too large */
   push(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
       const skipped = Math.min(this.#skip, chunk.length - at);
@@ -94,7 +91,7 @@ class ZstdFrames {
     return base + (base / 8) * (descriptor & 7);
   }
 
-  /** A frame of a single segment has all of its content as the window. */
+  /** The window of a single-segment frame is its whole content. */
   #contentSize(): number {
     const at = DICTIONARY_ID_BYTES[this.#descriptor & 3] ?? 0;
     switch (this.#contentSizeBytes) {
@@ -124,18 +121,18 @@ class ZstdFrames {
   }
 }
 
-/** Input is given in slices, since a slice of this size can stand for 128 KiB in every 4 of its bytes. */
+/** Input slice size: every 4 bytes of input can expand to 128 KiB. */
 const SLICE_BYTES = 1024;
 
 /**
- * Returns a zstd decompressor. It takes several frames and skippable ones; it does not check the frames' checksums,
- * which the digest of the decompressed bytes makes up for. Node's own, from 22.15 on, is faster, but it stops after
- * the first frame without a word, and layers of several frames are common (zstd:chunked, pzstd).
+ * Creates a zstd decompressor. Accepts concatenated and skippable frames. Does not check frame
+ * checksums; the digest of the output covers them. Node's own decoder (22.15+) is faster but
+ * silently stops after the first frame, and multi-frame layers are common (zstd:chunked, pzstd).
  */
 export function createZstdDecoder(): PushDecoder {
   const frames = new ZstdFrames();
   let pieces: Uint8Array[] = [];
-  // The bytes are the decoder's window, which the next block overwrites.
+  // Copied: the bytes are the decoder's window, overwritten by the next block.
   const decoder = new Decompress((piece) => void pieces.push(new Uint8Array(piece)));
   const take = (): Uint8Array[] => {
     const ready = pieces;
@@ -144,7 +141,7 @@ export function createZstdDecoder(): PushDecoder {
   };
   return {
     *push(chunk) {
-      // The decoder keeps what it has not used yet, and the chunk is the caller's.
+      // The decoder retains unused input, but the chunk belongs to the caller.
       const owned = new Uint8Array(chunk);
       for (let at = 0; at < owned.length; at += SLICE_BYTES) {
         const slice = owned.subarray(at, at + SLICE_BYTES);

@@ -10,11 +10,11 @@ import { interleave, secondsOf, totalRounds } from '../rounds.js';
 import { spreadOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
-/** Batches that a round appends. */
+/** Batches per round. */
 const BATCHES = 20;
-/** Events that a subscriber that begins at the first is given. */
+/** Events delivered to a subscriber from the start. */
 const CATCH_UP_EVENTS = 2_000;
-/** Events of a round that are appended alone and waited for. */
+/** Events per round that are appended and awaited one by one. */
 const DELIVERIES = 5;
 
 const PEERS: Readonly<Record<string, OpenEventPeer>> = {
@@ -23,7 +23,7 @@ const PEERS: Readonly<Record<string, OpenEventPeer>> = {
   'better-sqlite3 tables': openSqliteTables,
 };
 
-/** Appending, reading and being told of the same events, against other stores of events; every commit is durable. */
+/** Appending, reading and subscribing against other event stores; every commit is durable. */
 export const appendPeersBenchmark: Benchmark = {
   name: 'append-peers',
   about: 'append small events in hundreds, read all, subscribe: against Emmett, hypercore and SQLite tables',
@@ -67,9 +67,9 @@ async function measure(peers: readonly EventPeer[], context: BenchContext): Prom
     return subscribe !== undefined;
   });
   const caughtUp = await inTurn(subscribers, context, (peer) => catchUpRate(peer, Math.min(CATCH_UP_EVENTS, count)));
-  // Last: it appends, and what is read above is the same for all.
+  // Last, because it appends and the reads above must see the same events.
   const delivered = await inTurn(subscribers, context, (peer, round) => {
-    // The image that its names do not point at yet: what changes nothing is no event.
+    // Uses the image the names do not point at: a no-op would append no event.
     const batch = events[(events.length + round) % taggedImages.length] ?? [];
     return deliveryMs(peer, batch.slice(0, DELIVERIES));
   });
@@ -82,7 +82,7 @@ async function measure(peers: readonly EventPeer[], context: BenchContext): Prom
   ];
 }
 
-/** Lets each peer do the same, in turn; returns what came of each by its name. */
+/** Runs the peers in turn; returns results by peer name. */
 function inTurn(
   peers: readonly EventPeer[],
   { rounds }: BenchContext,
@@ -92,7 +92,7 @@ function inTurn(
   return interleave(rounds, Object.fromEntries(sides));
 }
 
-/** A line for each peer, all with the numbers of the first, which is ours. */
+/** Returns a line per peer, each with our numbers (the first peer's). */
 function linesOf(
   line: Pick<Measured, 'name' | 'unit'>,
   [first, ...peers]: readonly EventPeer[],
@@ -114,7 +114,7 @@ function expectCount(found: number, expected: number, { name }: EventPeer): void
   if (found !== expected) throw new RangeError(`${name} has ${found} events, expected ${expected}`);
 }
 
-/** Events a second that a new subscriber is given, from the first on. */
+/** Events per second delivered to a new subscriber from the start. */
 async function catchUpRate(peer: EventPeer, count: number): Promise<number> {
   let unsubscribe: Unsubscribe | undefined;
   await peer.connect?.();
@@ -133,7 +133,7 @@ async function catchUpRate(peer: EventPeer, count: number): Promise<number> {
   return count / seconds;
 }
 
-/** The median of the milliseconds from the call that appends an event to a subscriber that has it. */
+/** Median milliseconds from the append call until the subscriber has the event. */
 async function deliveryMs(peer: EventPeer, events: readonly SmallEvent[]): Promise<number> {
   let take = (): void => undefined;
   await peer.connect?.();

@@ -6,11 +6,11 @@ import { openRows, putArrays, putChained, type Row, writtenRows } from '../input
 import { interleave, secondsOf, totalRounds } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
-/** Events of a batch, and images that they are about. */
+/** Events per batch, one per image. */
 const AT_ONCE = 100;
 const BATCHES_PER_ROUND = 30;
 
-/** Small events in batches of 100, against `level` alone with the very rows of the same batches, read from a store that wrote them. */
+/** Small events in batches of 100, against `level` alone with the rows a real store wrote. */
 export const appendBenchmark: Benchmark = {
   name: 'append',
   about: 'metadata of 100 images set at once, again and again, against the same bytes put into level',
@@ -56,7 +56,7 @@ export const appendBenchmark: Benchmark = {
   },
 };
 
-/** Resolves with the rows that a store writes for so many batches. */
+/** Resolves with the rows a store writes for `batches` batches. */
 async function rowsOf(batches: number, { directory }: BenchContext): Promise<Row[][]> {
   const { store, images } = await openOurs(directory, 'model');
   await setAll(store, images, { first: 0, count: batches });

@@ -7,20 +7,20 @@ import { interleave, secondsOf } from '../rounds.js';
 import { spreadOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
-/** Moments of a round. */
+/** Moments per round. */
 const MOMENTS = 20;
 const SEED = 12;
 
 const NO_IMAGE = `sha256:${'0'.repeat(64)}` as ImageId;
 
-/** The first thing that is asked of a past store, which makes the views that it needs. */
+/** First query of a past store, which builds the views it needs. */
 type Question = (past: PastStore) => unknown;
 
 const nothing: Question = () => undefined;
 const aReference: Question = (past) => past.references(NO_IMAGE);
 const most: Question = (past) => [past.len(), past.heads().size, past.references(NO_IMAGE), past.layers.map().size];
 
-/** The store as it was: at any moment, and where it costs most, one event before a snapshot; with what is asked first. */
+/** Past stores at random moments and, worst case, just before a snapshot; with a first query. */
 export const atBenchmark: Benchmark = {
   name: 'at',
   about: 'at(when): at random moments, and one event before the newest snapshot; alone, and with a first question',
@@ -35,14 +35,14 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const seconds = await interleave(context.rounds, {
     random: () => timesOf(store, moments(), nothing),
     randomResolved: () => timesOf(store, moments(), aReference),
-    // The snapshot at the head does not help, and all that came after the one before has to be folded.
+    // The head snapshot does not help; everything since the one before must be replayed.
     worst: () => timesOf(store, [size - 1], nothing),
     worstResolved: () => timesOf(store, [size - 1], aReference),
     worstMost: () => timesOf(store, [size - 1], most),
   });
   const unit = 's';
   const target = TARGETS.at;
-  // One number for each round, however many moments it has.
+  // One number per round, whatever the number of moments.
   const median = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).median);
   const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).max);
   return [
@@ -55,7 +55,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   ];
 }
 
-/** Returns the seconds that the store takes for each of `seqs` and the question, one after another. */
+/** Returns the seconds taken for each of `seqs` with the query, sequentially. */
 async function timesOf(store: EventStore, seqs: readonly number[], ask: Question): Promise<number[]> {
   const seconds: number[] = [];
   for (const seq of seqs) {

@@ -19,9 +19,10 @@ const PER_ROUND = 384;
 const AT_ONCE = 64;
 
 /**
- * `create` one after another and 64 at once. `level` is given all bytes that the store writes for the same creates, read from
- * a store that did: those of one create as one synced put, those of 64 as one synced batch of the very rows, handed over in both of the forms that its
- * documentation shows, as an array of operations and, as the store does, chained. The filesystem backend is the same image store over Docker's layout.
+ * `create` one by one and 64 at once. `level` gets all bytes a real store wrote for the same
+ * creates: for one create as one synced put, for 64 as one synced batch of the very rows, in both
+ * forms of its documentation: an array of operations, and chained (as the store does). The
+ * filesystem backend is the same image store over Docker's layout.
  */
 export const createBenchmark: Benchmark = {
   name: 'create',
@@ -36,7 +37,7 @@ export const createBenchmark: Benchmark = {
     const single = (await rowsOf(configs, 1, context)).map(joinRows);
     const group = await rowsOf(configs, AT_ONCE, context);
     const openPeer = (name: string): Promise<RowDatabase> => openRows(join(directory, name));
-    // One store and one database a side: what each has written before weighs on itself alone.
+    // One store or database per side, so that each carries only its own history.
     const stores = [await openOurs(directory, 'single'), await openOurs(directory, 'group')] as const;
     const [puts, arrays, chained] = [await openPeer('puts'), await openPeer('arrays'), await openPeer('chained')];
     const files = await openFiles(directory);
@@ -111,7 +112,7 @@ function linesOf(
   ];
 }
 
-/** Resolves with the rows that a store writes for `configs`, `atOnce` of them at a time. */
+/** Resolves with the rows a store writes for `configs`, `atOnce` at a time. */
 async function rowsOf(configs: readonly Uint8Array[], atOnce: number, { directory }: BenchContext): Promise<Row[][]> {
   const model = `model-${atOnce}`;
   const store = await openOurs(directory, model);

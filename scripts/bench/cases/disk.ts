@@ -8,12 +8,12 @@ import { openRows, type RowDatabase } from '../inputs/written-rows.js';
 import { TARGETS } from '../targets.js';
 
 const EVENTS = 100_000;
-/** What stands in an event's row before the record: its leaf hash and the prefix of a leaf. */
+/** Bytes before the record in an event row: leaf hash and leaf prefix. */
 const BEFORE_RECORD_BYTES = HASH_BYTES + 1;
 
 /**
- * What the database of a log takes on the disk, as a store that was closed leaves it and after LevelDB has merged all of it, against
- * what it is about: the bytes of its records and of its content.
+ * Disk usage of a log's database, as left by a closed store and after full compaction, against the
+ * bytes of its records and content.
  */
 export const diskBenchmark: Benchmark = {
   name: 'disk',
@@ -40,7 +40,7 @@ export const diskBenchmark: Benchmark = {
   },
 };
 
-/** Resolves with the bytes of all records and all content. */
+/** Sums the bytes of all records and content. */
 async function bytesKept(database: RowDatabase): Promise<number> {
   let bytes = 0;
   for await (const [key, value] of database.iterator()) {
@@ -50,7 +50,7 @@ async function bytesKept(database: RowDatabase): Promise<number> {
   return bytes;
 }
 
-/** Resolves when LevelDB has merged all rows into one level. */
+/** Compacts all rows into one level. */
 async function compact(database: RowDatabase & { compactRange?(start: Uint8Array, end: Uint8Array): Promise<void> }) {
   await database.compactRange?.(new Uint8Array(), Uint8Array.of(0xff));
 }

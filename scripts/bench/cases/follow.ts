@@ -9,9 +9,8 @@ import { TARGETS } from '../targets.js';
 const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
 
 /**
- * `follow` from zero and `read`, each event checked and decoded, against the iterator of `level` over the same rows, each in a
- * process of its own. What is judged is one of the two forms that the documentation of `level` shows,
- * `for await (const [key, value] of db.iterator())` with keys and values as views; the other, `nextv(1_000)`, can be faster and stands beside it.
+ * `follow` from zero and `read` (events checked and decoded), against both forms of
+ * `level-reads.ts` over the same rows, each in its own process.
  */
 export const followBenchmark: Benchmark = {
   name: 'follow',

@@ -13,16 +13,16 @@ import { TARGETS } from '../targets.js';
 
 const PER_ROUND = 512;
 const AT_ONCE = 64;
-/** Events that the slow followers have before them: more than they take while the benchmark lasts. */
+/** Backlog of the slow followers: more than they consume during the benchmark. */
 const PAST_EVENTS = 10_000;
-/** Images of the life before have smaller numbers. */
+/** Images of the earlier life have smaller numbers. */
 const FIRST_IMAGE = 1_000_000;
 const CROWD: CrowdSize = { idle: 1_000, slow: 10 };
 const EAGER: CrowdSize = { eager: 1_000 };
 const MEMORY_EVENTS = 51_200;
 const MEMORY_CHILD = new URL('../children/memory-of-followers.js', import.meta.url);
 
-/** What followers cost the writer: creates with and without them, and the memory they hold. */
+/** Cost of followers to the writer: creates with and without them, and memory held. */
 export const followersBenchmark: Benchmark = {
   name: 'followers',
   about: 'creates with 1,000 idle and 10 slow followers, against the same alone; and their memory',
@@ -73,7 +73,7 @@ async function create(store: EventStore, configs: readonly Uint8Array[], atOnce:
   }
 }
 
-/** What the child measures: see there. */
+/** Output of the child; see there. */
 interface MemoryOfFollowers {
   readonly heldBytes: number;
   readonly grownBytes: number;

@@ -13,12 +13,12 @@ import { interleave, type Rounds, secondsOf, totalRounds } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
-/** Images of a round. */
+/** Images per round. */
 const GETS = 4_000;
-/** Images of a round that are asked for again, and how often: some that a program works with. */
+/** A working set within a round, and how often it is requested again. */
 const WARM_GETS = 1_000;
 const REPEATS = 40;
-/** Images of a working set that is larger than the configs that a store keeps, and how often each is asked for in turn. */
+/** A working set larger than the config cache of a store, and how often it is cycled. */
 const MANY = 10_000;
 const MANY_REPEATS = 2;
 
@@ -31,9 +31,10 @@ const nothing: Look = (image) => image.id();
 const aField: Look = (image) => image.architecture;
 
 /**
- * Images by id, against the store over Docker's layout, which reads the file, checks its digest and decodes it. Both decode when a field is
- * asked for, and both know the parent. Cold is an image that nobody asked for since the open, and neither side decodes it. Warm is a working set
- * that was asked for before, small enough for the configs that our store keeps, decoded; the peer keeps none. The last is a set that is too large for them.
+ * Images by id, against the store over Docker's layout, which reads the file, verifies its digest
+ * and decodes it. Both decode lazily and know the parent. Cold: not requested since the open,
+ * decoded on neither side. Warm: a working set that fits our cache of decoded configs; the peer has
+ * no cache. The last: a set larger than that cache.
  */
 export const getBenchmark: Benchmark = {
   name: 'get',
@@ -49,9 +50,9 @@ export const getBenchmark: Benchmark = {
   },
 };
 
-/** Every id is asked for cold once only: neither side can have it from before. */
+/** Each id is requested cold only once, so neither side can have it cached. */
 async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], rounds: Rounds): Promise<Measured[]> {
-  // The first of the parts compile the code.
+  // The first parts warm up the code.
   const size = Math.min(GETS, Math.floor(ids.length / (2 * totalRounds(rounds) + 1)));
   const part = (number: number): readonly ImageId[] => ids.slice(number * size, (number + 1) * size);
   for (const store of [ours, peer]) for (const look of [nothing, aField]) await rateOf(store, part(0), look);
@@ -60,11 +61,11 @@ async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], ro
     peerAlone: (round) => rateOf(peer, part(2 * round + 1), nothing),
     cold: (round) => rateOf(ours, part(2 * round + 2), aField),
     peer: (round) => rateOf(peer, part(2 * round + 2), aField),
-    // Its part was asked for in a round before.
+    // Its part was requested earlier in the round.
     warm: (round) => warmRateOf(ours, part(round)),
     peerWarm: (round) => warmRateOf(peer, part(round)),
   });
-  // After what is cold: its images are any.
+  // After the cold ones: any images will do.
   const many = ids.slice(0, MANY);
   const again = await interleave(rounds, { ours: () => manyRateOf(ours, many), peer: () => manyRateOf(peer, many) });
   const line = { unit: 'images/s' };
@@ -83,14 +84,14 @@ async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], ro
   ];
 }
 
-/** They are asked for once before, and decoded: what came meanwhile may have taken their place. */
+/** Requests and decodes them once first, since others may have evicted them. */
 async function warmRateOf(store: Store, ids: readonly ImageId[]): Promise<number> {
   const some = ids.slice(0, WARM_GETS);
   await rateOf(store, some, aField);
   return rateOf(store, Array.from({ length: REPEATS }, () => some).flat(), aField);
 }
 
-/** Each is asked for when all others were asked for since: who keeps fewer than all has none of them. */
+/** Cycles through all ids, so a cache smaller than the set never hits. */
 function manyRateOf(store: Store, ids: readonly ImageId[]): Promise<number> {
   if (ids.length * imageConfig(0).length <= MAX_KEPT_CONFIG_BYTES)
     throw new RangeError('the working set is not larger than what a store keeps');

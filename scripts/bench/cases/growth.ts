@@ -10,16 +10,16 @@ import { interleave } from '../rounds.js';
 import { spreadOf, steepestSlopeOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
-/** What three children say of a store. */
+/** Results of three child processes for one store. */
 interface Costs {
   readonly images: number;
   readonly events: number;
-  /** Of a copy, whose tables nobody has read yet. */
+  /** For a copy whose tables were never read. */
   readonly firstOpenMs: number;
-  /** When the one before was lately. */
+  /** With another open shortly before. */
   readonly openMs: number;
   readonly heapBytes: number;
-  /** When every id was asked for once: another child says it, since what was asked for costs less to ask for again. */
+  /** After requesting every id once; from a separate child, as that makes requests cheaper. */
   readonly askedBytes: number;
   readonly getUs: number;
   readonly searchUs: number;
@@ -32,7 +32,7 @@ interface Costs {
 interface Measure {
   readonly name: string;
   readonly unit: string;
-  /** What it is the cost of: of all that is in the store, or of one thing, however much there is. Absent for what is there for information. */
+  /** Whether the cost is for the whole store or one item; absent if informational. */
   readonly of?: 'store' | 'item';
   readonly value: (costs: Costs) => number;
 }
@@ -51,27 +51,27 @@ const MEASURES: readonly Measure[] = [
 ];
 const DISK = { name: 'disk', of: 'item' } as const;
 /**
- * How much faster than its input a cost may grow, as a power of the size. n log n is n^1.1 from 1,000 to 1,000,000; and what was in the cache of
- * a small store is read from the disk's in a large one.
+ * Tolerated excess growth, as a power of the size. n log n is n^1.1 from 1,000 to 1,000,000; and
+ * data cached for a small store is read from disk for a large one.
  */
 const TOLERANCE = 0.15;
 const POWER = { store: 1, item: 0 } as const;
 
-/** Milliseconds after which a store takes a file for one that nobody writes to any more. */
+/** Milliseconds after which a store treats a file as no longer written to. */
 const SETTLED_MS = 2_100;
 const LIVE_IMAGES = 1_000;
-/** Those that each live image and as many deleted ones have had. */
+/** Events of the live images and as many deleted ones. */
 const YOUNG_EVENTS = 5_000;
-/** How much longer a store may take to open when its log is hundreds of times as long. */
+/** Allowed increase of the open time for a log hundreds of times as long. */
 const AGED = { of: 'ratio', bound: 'at most', value: 1.5 } as const;
 
 const FIRST_OPEN_CHILD = new URL('../children/time-of-first-open.js', import.meta.url);
 const COSTS_CHILD = new URL('../children/costs-of-a-store.js', import.meta.url);
 const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url);
-/** The images that are created are in none of the stores. */
+/** Newly created images must not be in any store. */
 const FIRST_NEW_IMAGE = 10_000_000;
 
-/** What everything costs in stores of 1,000 to 1,000,000 images, each in a fresh process, and in one of few images and a long log. */
+/** Costs for 1,000 to 1,000,000 images, in fresh processes, and for few images with a long log. */
 export const growthBenchmark: Benchmark = {
   name: 'growth',
   about: 'append, open, get, search, children, history, at, memory, disk as images grow; and as the log ages',
@@ -91,7 +91,7 @@ export const growthBenchmark: Benchmark = {
 };
 
 async function costsOf(original: string, { directory }: BenchContext): Promise<Costs> {
-  // To be written to, so that each side finds what the one before found.
+  // A writable copy, so that every side starts from the same state.
   const withCopy = async <Result>(measure: (copy: string) => Promise<Result>): Promise<Result> => {
     const copy = await shareCopy(original, join(directory, 'copy'));
     try {
@@ -101,7 +101,7 @@ async function costsOf(original: string, { directory }: BenchContext): Promise<C
     }
   };
   const costs = await withCopy(async (copy) => {
-    // What was made just now is read again at the next open, since it may still be changing.
+    // Freshly written files may still change, so the next open rereads them.
     await setTimeout(SETTLED_MS);
     const first = await measureInChild<Pick<Costs, 'firstOpenMs'>>(FIRST_OPEN_CHILD, [copy]);
     const others = await measureInChild<Omit<Costs, 'firstOpenMs' | 'askedBytes'>>(COSTS_CHILD, [
@@ -138,7 +138,7 @@ async function bytesBelow(directory: string): Promise<number> {
   return bytes;
 }
 
-/** A line for the power of the size that each measure grows with, over all sizes or in the last decade, judged by what its input grows with. */
+/** Returns each measure's growth exponent, overall or in the last decade, judged by its input's. */
 function slopesOf(lines: readonly Measured[]): Measured[] {
   return [...MEASURES, DISK].flatMap(({ name, of }) => {
     const points = lines

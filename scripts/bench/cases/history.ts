@@ -8,9 +8,9 @@ import { interleave } from '../rounds.js';
 import { percentileOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
-/** Questions of one kind in a round: ten of them are slower than the 99th percentile. */
+/** Queries per kind and round; ten of them lie above the 99th percentile. */
 const QUESTIONS = 1_000;
-/** Names that move all the time have thousands of events each. */
+/** Names that move constantly have thousands of events each. */
 const LONG_QUESTIONS = 20;
 const SEED = 11;
 
@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<Question, string>> = {
 };
 const JUDGED: readonly Question[] = ['image', 'resolve', 'resolveMoving'];
 
-/** Questions that the subject index answers, each asked alone and to its end: how long a caller waits. */
+/** Latency of subject index queries, each run alone and to its end. */
 export const historyBenchmark: Benchmark = {
   name: 'history',
   about: 'history of an image and of a name, resolve at a moment: 50th and 99th percentile',
@@ -38,7 +38,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const random = new SeededRandom(SEED);
   const ask = (question: Question, count: number): Promise<number[]> =>
     millisecondsOf(count, () => questionOf(question, store, life, random));
-  // What is asked first is asked of code that was not compiled.
+  // Warms up the code.
   for (const question of Object.keys(NAMES) as Question[]) await ask(question, LONG_QUESTIONS);
   const taken = await interleave(context.rounds, {
     image: () => ask('image', QUESTIONS),
@@ -57,7 +57,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   });
 }
 
-/** Asks `count` times, one after another, and returns how long each answer took. */
+/** Runs `count` queries sequentially; returns the time of each. */
 async function millisecondsOf(count: number, question: () => () => Promise<unknown>): Promise<number[]> {
   const taken: number[] = [];
   for (let at = 0; at < count; at++) {
@@ -69,7 +69,7 @@ async function millisecondsOf(count: number, question: () => () => Promise<unkno
   return taken;
 }
 
-/** Returns a call that asks about something at random. */
+/** Returns a random query. */
 function questionOf(
   question: Question,
   store: EventStore,
@@ -100,7 +100,7 @@ async function countHistory(store: EventStore, subject: Parameters<EventStore['h
   if (count === 0) throw new RangeError('a history is empty');
 }
 
-// A name that pointed at nothing at that moment has an answer, too.
+// A name that pointed at nothing then is an answer too.
 async function resolveAt(store: EventStore, reference: string, at: Date): Promise<void> {
   await store.resolve(reference, { at }).catch((error: unknown) => {
     if (!isStoreError(error, 'REFERENCE_NOT_FOUND')) throw error;

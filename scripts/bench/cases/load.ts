@@ -20,9 +20,9 @@ const TARGETS_OF = {
 } as const;
 
 /**
- * cp, sync and openssl dgst, one after another, $1 the archive, $2 an empty folder and $3 its files: the bytes are copied, made durable and
- * hashed once. Layers that are compressed have two digests each, one of them of what they decompress to. A load does these side by
- * side, and may be faster.
+ * cp, sync and openssl dgst in sequence; $1 is the archive, $2 an empty folder, $3 its files. Bytes
+ * are copied, synced and hashed once. Compressed layers have two digests, one of the decompressed
+ * bytes. A load runs these concurrently and may be faster.
  */
 const FLOORS: Readonly<Record<Compression, string>> = {
   none: 'cp "$1" "$2/copy" && sync "$2/copy" "$2" && openssl dgst -sha256 "$1"',
@@ -43,7 +43,7 @@ const SKOPEO_SETTINGS =
   '--dest-oci-accept-uncompressed-layers, without which it compresses plain layers: the fastest it has; ' +
   'its files synced, which it does not do itself; it decompresses the layers of a docker archive to read them';
 
-/** Loading an archive into a new store, layers plain and compressed, against the system's tools one after another and skopeo. */
+/** Loading an archive into a new store, plain and compressed, against system tools and skopeo. */
 export const loadBenchmark: Benchmark = {
   name: 'load',
   about:
@@ -89,7 +89,7 @@ async function measureLoad(context: BenchContext, compression: Compression): Pro
   return [floor, { ...line, peer: skopeo, target: targets.skopeo }];
 }
 
-/** Returns the seconds that `line` takes: $1 is the archive, $2 an empty folder, $3 what else it is given. */
+/** Times a shell `line`: $1 is the archive, $2 an empty folder, $3 further arguments. */
 async function secondsOfShell(directory: string, line: string, archive: string, ...args: string[]): Promise<number> {
   const copies = join(directory, 'copies');
   await mkdir(copies);

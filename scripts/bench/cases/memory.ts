@@ -13,7 +13,7 @@ const LAYER_BYTES = 256 * MIB;
 
 const LOAD_CHILD = new URL('../children/peak-of-load.js', import.meta.url);
 
-/** The most memory that a process takes to load a large archive. */
+/** Peak memory of loading a large archive. */
 export const memoryBenchmark: Benchmark = {
   name: 'memory',
   about: 'peak memory of a process that loads a large archive',

@@ -10,7 +10,7 @@ import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
 
-/** Opening images with parents by a full replay and from a snapshot, against restoring them from Docker's layout as Docker does. */
+/** Opening images with parents by full replay and from a snapshot, against Docker's restore. */
 export const openBenchmark: Benchmark = {
   name: 'open',
   about: 'open a store of images with parents, against restoring them from files as Docker does',
@@ -19,7 +19,7 @@ export const openBenchmark: Benchmark = {
     say(`writes ${count} images twice`);
     const population = await populate(directory, count);
     const rates = await interleave(rounds, {
-      // The close of each opening writes the snapshot that the next one removes or begins with.
+      // Each close writes the snapshot that the next opening removes or uses.
       replay: async () => {
         await rm(join(population.store, 'snapshots'), { recursive: true, force: true });
         return openingRate(population.store, count);
@@ -49,7 +49,7 @@ export const openBenchmark: Benchmark = {
   },
 };
 
-/** Images a second of one opening. */
+/** Images per second of one opening. */
 async function openingRate(directory: string, count: number): Promise<number> {
   let close = async (): Promise<void> => undefined;
   const seconds = await secondsOf(async () => {

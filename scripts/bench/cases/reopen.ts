@@ -9,7 +9,7 @@ import { TARGETS } from '../targets.js';
 
 const OPEN_CHILD = new URL('../children/time-of-open.js', import.meta.url);
 
-/** Opening a store by its newest snapshot, against folding all of its log, each in a fresh process. */
+/** Opening from the newest snapshot, against a full replay, each in a fresh process. */
 export const reopenBenchmark: Benchmark = {
   name: 'reopen',
   about: 'open from a snapshot, against a full replay of the same log',

@@ -9,10 +9,9 @@ import { TARGETS } from '../targets.js';
 const REPLAY_CHILD = new URL('../children/rate-of-replay.js', import.meta.url);
 
 /**
- * A full replay: every event read, checked, decoded and folded into all views, against the iterator of `level` over the same rows, each
- * in a process of its own that opens the database anew for each turn. What is judged is one of the two forms that the documentation of `level` shows,
- * `for await (const [key, value] of db.iterator())` with keys and values as views; the other, `nextv(1_000)`, can be faster and stands beside it. Without the check of the hashes a replay is
- * never done: that line says what the check costs.
+ * A full replay (events read, checked, decoded, folded into all views) against both forms of
+ * `level-reads.ts` over the same rows, each in its own process that reopens the database every
+ * turn. A replay never skips the hash check: the line without it shows its cost.
  */
 export const replayBenchmark: Benchmark = {
   name: 'replay',

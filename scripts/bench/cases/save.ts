@@ -12,13 +12,13 @@ const MIB = 1024 * 1024;
 const LAYERS = 8;
 const LAYER_BYTES = 48 * MIB;
 
-// Nothing is hashed here by us: a save checks sizes, and whoever loads the archive checks the digests.
+// No hashing: a save checks sizes, and the loader of the archive checks digests.
 const FLOOR = 'cp "$1" "$2" && sync "$2"';
 const LAYOUT =
   'skopeo copy --quiet --insecure-policy --dest-oci-accept-uncompressed-layers "docker-archive:$1" "oci:$2:random:1"';
 const SKOPEO = 'skopeo copy --quiet --insecure-policy "oci:$1:random:1" "docker-archive:$2" && sync "$2"';
 
-/** Saving an image into a file, durable, against copying the archive it came from and against skopeo. */
+/** Saving an image to a file, durably, against copying the archive it came from and skopeo. */
 export const saveBenchmark: Benchmark = {
   name: 'save',
   about: 'save an image into a file, against cp and sync, one after the other, and against skopeo from an OCI layout',
@@ -61,13 +61,13 @@ export const saveBenchmark: Benchmark = {
   },
 };
 
-/** As `imagelog save -o` does. */
+/** Like `imagelog save -o`. */
 async function saveDurably(store: EventStore, path: string): Promise<void> {
   await using file = await open(path, 'w');
   await store.saveTo(file, 'bench/random:1');
 }
 
-/** As whoever pipes it into a file of their own. */
+/** Like piping into a caller's own file. */
 async function streamDurably(store: EventStore, path: string): Promise<void> {
   await using file = await open(path, 'w');
   await writeFile(file, store.save('bench/random:1'));

@@ -12,16 +12,13 @@ const run = promisify(execFile);
 const LIBRARY = new URL('../../../src/index.js', import.meta.url);
 const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
-/** Prints the milliseconds of the import alone. */
+/** Prints the milliseconds of the import. */
 const IMPORT = `const start = performance.now(); await import(${JSON.stringify(LIBRARY.href)}); console.log(performance.now() - start)`;
-/** Prints the milliseconds from the import to the end of the first use: code that an import leaves for later is in it. */
+/** Prints the milliseconds from import to the end of first use, including deferred imports. */
 const FIRST_OPEN = `const start = performance.now(); const { openStore } = await import(${JSON.stringify(LIBRARY.href)});
 await (await openStore(process.argv[1], { layers: 'none' })).close(); console.log(performance.now() - start)`;
 
-/**
- * Fresh processes: the import of the library alone, with the first open and close of an empty store, and as a whole process, as is `--help`,
- * against a node that does nothing.
- */
+/** Fresh processes: the import alone, with first open and close, and whole; also `--help`. */
 export const startBenchmark: Benchmark = {
   name: 'start',
   about:
@@ -46,7 +43,7 @@ export const startBenchmark: Benchmark = {
   },
 };
 
-/** What a module prints that a fresh process runs. */
+/** Runs a module in a fresh process and returns the number it prints. */
 async function printedBy(source: string, ...args: readonly string[]): Promise<number> {
   return Number((await run(process.execPath, ['--input-type=module', '-e', source, ...args])).stdout);
 }

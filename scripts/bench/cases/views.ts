@@ -12,7 +12,7 @@ import { interleave, type Rounds, secondsOf } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
-/** Calls of `map` and `heads` in a round: one lasts too short to be timed by itself. */
+/** Calls of `map` and `heads` per round: a single one is too short to time. */
 const MAP_CALLS = 10;
 const QUICK_CALLS = 200_000;
 /** Digits of an id that people copy. */
@@ -20,14 +20,14 @@ const PREFIX_DIGITS = 12;
 
 const HEAP_CHILD = new URL('../children/heap-of-open-store.js', import.meta.url);
 
-/** What the child says of a store. */
+/** Output of the child. */
 interface HeapOfStore {
   readonly images: number;
   readonly heapBytes: number;
   readonly askedBytes: number;
 }
 
-/** The reading calls over many images, against the store over Docker's layout. */
+/** Reading calls over many images, against the store over Docker's layout. */
 export const viewsBenchmark: Benchmark = {
   name: 'views',
   about: 'map, heads, search, children and heap of a store of many images',
@@ -48,7 +48,7 @@ async function compareMaps(ours: Store, peer: Store, rounds: Rounds): Promise<Me
   const calls = await interleave(rounds, {
     map: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.map()))),
     heads: async () => MAP_CALLS / (await secondsOf(() => repeat(MAP_CALLS, () => ours.heads()))),
-    // The peer's map reads every image, and takes seconds.
+    // The peer's map reads every image, which takes seconds.
     peerMap: async () => 1 / (await secondsOf(() => peer.map())),
     peerHeads: async () => 1 / (await secondsOf(() => peer.heads())),
     walk: async () => 1 / (await secondsOf(() => [...ours.map().values()].length)),
@@ -78,7 +78,7 @@ async function rateQuickCalls(store: EventStore, ids: readonly ImageId[], rounds
   ];
 }
 
-/** For information: the target is for 1,000,000 images, which growth measures. */
+/** Informational: the target is for 1,000,000 images, measured by growth. */
 async function heapPerImage(directory: string, rounds: Rounds): Promise<Measured[]> {
   const { heap } = await interleave(rounds, { heap: () => measureInChild<HeapOfStore>(HEAP_CHILD, [directory]) });
   const line = { unit: 'bytes/image' };

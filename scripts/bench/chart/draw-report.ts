@@ -5,16 +5,16 @@ import { element } from './svg.js';
 import { targetBars } from './target-bars.js';
 import { CHART_WIDTH, FONT, FONT_SIZE } from './theme.js';
 
-/** What readers hear who do not see it. */
+/** Accessible title. */
 const TITLE = 'Targets as bars, and how costs grow with images as lines';
-/** Pixels around everything, and between two panels. */
+/** Pixels around everything and between panels. */
 const MARGIN = 10;
 
-/** Returns a chart, an SVG document, of what was measured: the targets as bars, and growth as lines. */
+/** Draws the results as an SVG document: targets as bars, growth as lines. */
 export function drawReport(lines: readonly Measured[]): string {
   const panels = [
     targetBars(verdictsOf(lines)),
-    // What is measured over images is the growth that is promised; lines over events are in the table.
+    // Promised growth is over images; lines over events are in the table.
     growthLines(lines, 'images'),
   ];
   let top = MARGIN;

@@ -14,7 +14,7 @@ const BOTTOM = TOP + PLOT_HEIGHT;
 const LEGEND = RIGHT + 40;
 const DOT = 3;
 
-/** What one measure was at each size, ascending. */
+/** Values of one measure per size, ascending. */
 interface Series {
   readonly name: string;
   readonly unit: string;
@@ -23,8 +23,8 @@ interface Series {
 }
 
 /**
- * Returns the medians of what was measured at several sizes, as lines over the size, both axes by their logarithms: what grows as its input does
- * is as steep as the dashed line. The legend has the first and the last value and the power that a measure grows with, as it is judged. Empty when there is nothing.
+ * Plots medians over the size on log-log axes; the dashed line is linear growth. The legend has
+ * first value, last value and the judged growth exponent. Empty without data.
  */
 export function growthLines(lines: readonly Measured[], sizeOf: 'events' | 'images'): Panel {
   const all = seriesOf(lines.filter((each) => each.size !== undefined && (each.sizeOf ?? 'events') === sizeOf));
@@ -83,7 +83,7 @@ function axes(x: LogScale, y: LogScale, sizeOf: string): string[] {
   ];
 }
 
-/** As steep as what grows as its input does: from the lower left corner, to where it leaves the plot. */
+/** Linear growth: from the lower left corner to where it leaves the plot. */
 function reference(x: LogScale, y: LogScale): string {
   const factor = Math.min(x.domain[1] / x.domain[0], y.domain[1] / y.domain[0]);
   const end: [number, number] = [x.at(x.domain[0] * factor), y.at(y.domain[0] * factor)];
@@ -105,7 +105,7 @@ function drawn({ colour, points }: Series, x: LogScale, y: LogScale): string[] {
 
 function legend(all: readonly Series[]): string[] {
   const last = (series: Series): number => series.points.at(-1)?.value ?? 0;
-  // As the lines end, from the top down: the eye finds the one that it looks at.
+  // Sorted like the line ends, top down, to match the plot.
   const sorted = [...all].sort((a, b) => last(b) - last(a));
   const entries = sorted.flatMap(({ name, unit, colour, points }, index) => {
     const base = TOP + 12 + index * 2 * ROW_HEIGHT;
@@ -125,7 +125,7 @@ function legend(all: readonly Series[]): string[] {
   ];
 }
 
-/** What rounds to nothing has no sign. */
+/** A value that rounds to zero has no sign. */
 function powerOf(points: readonly Point[]): string {
   return steepestSlopeOf(points)
     .toFixed(2)

@@ -1,12 +1,12 @@
-/** Places values on an axis by their logarithm. */
+/** A logarithmic axis. */
 export interface LogScale {
-  /** The first and the last value of the axis. */
+  /** First and last value of the axis. */
   readonly domain: readonly [number, number];
-  /** The pixel where `value`, above 0, stands. */
+  /** Returns the pixel of `value`, which must be positive. */
   at(value: number): number;
 }
 
-/** Returns a scale that has `domain` from pixel `range[0]` to `range[1]`. */
+/** Maps `domain` to the pixels of `range`. */
 export function logScale(domain: readonly [number, number], range: readonly [number, number]): LogScale {
   const [low, high] = [Math.log(domain[0]), Math.log(domain[1])];
   return {
@@ -15,14 +15,14 @@ export function logScale(domain: readonly [number, number], range: readonly [num
   };
 }
 
-/** Returns the powers of ten that `values`, all above 0, lie between: at least one decade. */
+/** Returns the powers of ten around `values` (all positive): at least one decade. */
 export function decadesAround(values: readonly number[]): [number, number] {
   const low = Math.floor(Math.log10(values.reduce((least, value) => Math.min(least, value))));
   const high = Math.max(Math.ceil(Math.log10(values.reduce((most, value) => Math.max(most, value)))), low + 1);
   return [10 ** low, 10 ** high];
 }
 
-/** Returns the powers of ten of `domain`, both ends included when they are such. */
+/** Returns the powers of ten in `domain`, inclusive. */
 export function decadesOf([low, high]: readonly [number, number]): number[] {
   const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
   return Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index));

@@ -1,4 +1,4 @@
-/** A part of a drawing: SVG that begins at its upper left corner, and how tall it is, pixels. */
+/** A part of a drawing: SVG relative to its upper left corner, and its height in pixels. */
 export interface Panel {
   readonly height: number;
   readonly content: readonly string[];

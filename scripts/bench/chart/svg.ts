@@ -1,14 +1,14 @@
-/** What an element says of itself; numbers are rounded to a tenth of a pixel. */
+/** Attributes of an element; numbers are rounded to a tenth of a pixel. */
 export type Attributes = Readonly<Record<string, string | number>>;
 
-/** Returns an element of SVG around `inner`, which is SVG already. */
+/** Returns an SVG element; `inner` is SVG. */
 export function element(name: string, attributes: Attributes, inner: readonly string[] = []): string {
   const written = Object.entries(attributes).map(([key, value]) => ` ${key}="${attribute(value)}"`);
   const start = `<${name}${written.join('')}`;
   return inner.length === 0 ? `${start}/>` : `${start}>${inner.join('')}</${name}>`;
 }
 
-/** Returns a text at a place: its base line begins at `x`, `y`, unless `text-anchor` says otherwise. */
+/** Returns text with its baseline starting at `x`, `y`, unless `text-anchor` is set. */
 export function text(x: number, y: number, words: string, attributes: Attributes = {}): string {
   return element('text', { x, y, ...attributes }, [escaped(words)]);
 }

@@ -9,15 +9,15 @@ import { CHART_WIDTH, FAINT, INK, MET, MISSED, ROW_HEIGHT } from './theme.js';
 const TOP = 52;
 const LEFT = 270;
 const RIGHT = CHART_WIDTH - 170;
-/** Bars that go on beyond are cut there, and say so by their number. */
+/** Longer bars are cut; their number shows it. */
 const DOMAIN = [1 / 8, 8] as const;
 const TICKS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8] as const;
 const BAR_HEIGHT = 12;
 
-/** A verdict on what was measured. */
+/** A verdict with measurements. */
 type Measured = Verdict & { readonly figure: number; readonly attainment: number };
 
-/** Returns a bar for each target that was measured: to the right of the middle as much as it is beyond, to the left as much as it misses. Empty when none was. */
+/** Draws a bar per measured target: to the right if exceeded, to the left if missed. */
 export function targetBars(verdicts: readonly Verdict[]): Panel {
   const measured = verdicts.filter((verdict): verdict is Measured => verdict.attainment !== undefined);
   if (measured.length === 0) return { height: 0, content: [] };
@@ -50,7 +50,7 @@ function rowOf({ target, figure, attainment }: Measured, top: number, at: (value
   const words = `${isMet ? '✓' : '✗'} ${formatNumber(figure)}${unit}, asked ${formatTarget(target).replace('>=', '≥').replace('<=', '≤')}`;
   return [
     text(LEFT - 12, base, target.title, { 'text-anchor': 'end', fill: INK }),
-    // One that just meets its target has a length of nearly nothing, and is to be seen.
+    // A barely met target has almost no length but must stay visible.
     element('rect', {
       x: from,
       y: top + 3,

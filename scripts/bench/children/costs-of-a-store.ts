@@ -9,11 +9,11 @@ import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the directory it is given, for writing, and prints what opening, holding, asking and writing cost, the code being
- * loaded. The second argument is the index of the first image to create. Runs with --expose-gc.
+ * Prints what opening the given store for writing, holding, querying and writing cost, code already
+ * loaded. The second argument is the first image index to create. Needs --expose-gc.
  */
 
-/** Each of another image, and none asked for again: configs that were asked for lately are kept, which all of a small store are. */
+/** Distinct images, because recent configs are cached: in a small store, all of them. */
 const GETS = 500;
 const QUICK_CALLS = 20_000;
 const HISTORIES = 200;
@@ -41,7 +41,7 @@ const costs = await askAll();
 console.log(JSON.stringify({ images, events, openMs, heapBytes, ...costs }));
 await store.close();
 
-// A snapshot that is passed over makes another measurement: it was written by another version.
+// A skipped snapshot was written by another version and would falsify the measurement.
 function onNotice(notice: string): void {
   throw new Error(`${notice}; make the store again with --fresh`);
 }
@@ -62,13 +62,14 @@ async function askAll(): Promise<Record<string, number>> {
     searchUs: await microseconds(QUICK_CALLS, (index) => store.search(picked(prefixes, index))),
     childrenUs: await microseconds(QUICK_CALLS, (index) => store.children(picked(live, index))),
     historyUs: await microseconds(HISTORIES, (index) => countHistory(picked(live, index))),
-    // Between two snapshots, of which there are as many in a store of any size; and a question, since a look that asks nothing may fold nothing.
+    // Between two snapshots, whose number is independent of the size; with a query, since `at`
+    // alone may fold nothing.
     atMs: (await microseconds(1, async () => (await store.at(Math.floor((events * 7) / 8))).len())) / 1_000,
     createUs: await microsecondsOfCreates(Number(firstIndex)),
   };
 }
 
-/** What each of `count` calls takes; as many before it compile the code. */
+/** Returns the time per call; as many calls before it warm up the code. */
 async function microseconds(count: number, call: (index: number) => unknown): Promise<number> {
   const all = async (offset: number): Promise<void> => {
     for (let index = offset; index < offset + count; index++) {
@@ -80,7 +81,7 @@ async function microseconds(count: number, call: (index: number) => unknown): Pr
   return (1e6 * (await secondsOf(() => all(0)))) / count;
 }
 
-/** What a create takes when as many as usual wait at the same time. */
+/** Returns the time per create with the usual number in flight. */
 async function microsecondsOfCreates(first: number): Promise<number> {
   const createAll = async (from: number): Promise<void> => {
     for (let at = from; at < from + CREATES; at += AT_ONCE)
@@ -94,7 +95,7 @@ async function countHistory(image: ImageId): Promise<void> {
   for await (const { seq } of store.history({ image })) if (seq === 0) throw new RangeError('an event has no place');
 }
 
-/** Steps that share no factor with the number of items reach all of them, far from one another. */
+/** A step coprime to the number of items reaches all of them, far apart. */
 function picked<Item>(items: readonly Item[], index: number): Item {
   return items[(index * 7_919) % items.length] as Item;
 }

@@ -3,8 +3,8 @@ import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the directory it is given and prints the bytes of memory that the open store holds: objects, and the arrays of numbers beside them.
- * Then again, when every id was asked for once: each is a string from then on. The code is loaded before. Runs with --expose-gc.
+ * Prints the memory (objects and numeric arrays) that the open store in the given directory holds,
+ * then again after requesting every id once, which makes each a string. Needs --expose-gc.
  */
 
 await loadLibrary();

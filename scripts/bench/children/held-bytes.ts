@@ -1,4 +1,4 @@
-/** Returns the bytes of memory that this process holds after a collection: objects, and the arrays of numbers beside them. Needs --expose-gc. */
+/** Returns the memory held after a collection: objects and numeric arrays. Needs --expose-gc. */
 export function heldBytes(): number {
   if (globalThis.gc === undefined) throw new Error('run this script with --expose-gc');
   globalThis.gc();

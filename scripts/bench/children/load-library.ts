@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { openStore } from '../../../src/index.js';
 
 /**
- * Opens an empty store and closes it, in a folder that is removed again. The library imports its code when it is first needed: a
- * measurement that comes after this one is of the store, not of the loading of code.
+ * Opens and closes an empty store in a temporary folder, so that later measurements exclude the
+ * library's lazy loading of code.
  */
 export async function loadLibrary(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'imagelog-bench-empty-'));

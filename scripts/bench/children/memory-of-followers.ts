@@ -3,10 +3,10 @@ import { gatherCrowd } from '../inputs/crowd.js';
 import { peakMemory } from '../peak-memory.js';
 
 /*
- * Writes into the store in the directory it is given, beside as many idle and slow followers as it is told, as many
- * events: directory, idle, slow, events. Each event replaces what the one before set, so that views do not grow. Prints the bytes of heap that the
- * followers hold, those by which it grew between the first tenth of the events and the last, the events between these, and the peak of the process.
- * Runs with --expose-gc.
+ * Writes events next to idle and slow followers; arguments: directory, idle, slow, events. Each
+ * event replaces the value of the one before, so views do not grow. Prints the heap bytes held by
+ * the followers, the growth between the first and last tenth of the events, the events between
+ * those, and the peak of the process. Needs --expose-gc.
  */
 
 const AT_ONCE = 64;
@@ -32,7 +32,7 @@ await crowd.dismiss();
 await store.close();
 console.log(JSON.stringify({ heldBytes, grownBytes, grownEvents, peakBytes: peakMemory() }));
 
-/** Writes a tenth of the events, or as few more as make whole batches; returns how many. */
+/** Writes a tenth of the events, rounded up to whole batches; returns how many. */
 async function write(): Promise<number> {
   const value = new TextEncoder().encode('tested');
   let done = 0;
@@ -42,10 +42,10 @@ async function write(): Promise<number> {
   return done;
 }
 
-/** The bytes that are held now, in the heap and in buffers beside it. */
+/** Returns the bytes held in the heap and in external buffers. */
 async function heapUsed(): Promise<number> {
   if (globalThis.gc === undefined) throw new Error('run this script with --expose-gc');
-  // What waits for the end of this turn is no longer needed after it.
+  // Lets data pending until the end of this turn become garbage.
   await new Promise((resolve) => setImmediate(resolve));
   globalThis.gc();
   globalThis.gc();

@@ -1,7 +1,7 @@
 import { openStore } from '../../../src/index.js';
 import { peakMemory } from '../peak-memory.js';
 
-/* Loads an archive into a new store: takes the directory and the archive's path, prints the peak of its memory. */
+/* Loads an archive (second argument) into a new store (first) and prints its peak memory. */
 
 const [directory, archive] = process.argv.slice(2) as [string, string];
 const store = await openStore(directory);

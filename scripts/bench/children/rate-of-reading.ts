@@ -5,11 +5,11 @@ import { openLife } from '../inputs/life-log.js';
 import { secondsOf } from '../rounds.js';
 
 /*
- * Reads the events of a store in one way: takes the way, the store's directory and how many events it has. Prints how many it
- * reads in a second, after as much reading as it takes to compile the code.
+ * Reads the events of a store in one way. Arguments: way, directory, number of events. Prints
+ * events per second after a warm-up.
  */
 
-/** A way to read the first `limit` events; returns how many there were. */
+/** Reads the first `limit` events; returns how many there were. */
 interface Reader extends AsyncDisposable {
   read(limit: number): Promise<number>;
 }
@@ -73,18 +73,18 @@ function rowsOf(level: Level<Uint8Array, Uint8Array>, limit: number) {
   return level.iterator({ gte: Uint8Array.of(EVENT_PREFIX), lt: Uint8Array.of(EVENT_PREFIX + 1), limit });
 }
 
-/** As the documentation of `level` shows it: one after another. */
+/** First form in the documentation of `level`: one by one. */
 async function take(items: AsyncIterable<unknown>, limit: number): Promise<number> {
   let found = 0;
   for await (const item of items) {
     if (item !== undefined) found++;
-    // A follower waits for more.
+    // A follower would wait for more.
     if (found === limit) break;
   }
   return found;
 }
 
-/** As it says that it can be faster: many with one call. */
+/** The form that it calls faster: many per call. */
 async function takeInBatches(rows: Rows): Promise<number> {
   let found = 0;
   try {

@@ -10,8 +10,8 @@ import type { StoredEvent } from '../../../src/model/events.js';
 import { secondsOf } from '../rounds.js';
 
 /*
- * Folds the events of a store into new views, or only takes their rows, in one way: takes the way, the store's directory and how many
- * events it has. Prints how many it does in a second, after one turn that compiles the code.
+ * Folds the events of a store into new views, or only reads their rows. Arguments: way, directory,
+ * number of events. Prints events per second after one warm-up turn.
  */
 
 const LEAST_SECONDS = 1;
@@ -21,7 +21,7 @@ const [way, directory, size] = process.argv.slice(2) as [string, string, string]
 const events = Number(size);
 const location = join(directory, 'log');
 
-/** Returns how many events it took. */
+/** Each returns the number of events. */
 const ways: Readonly<Record<string, () => Promise<number>>> = {
   checked: () => replay(checkedPages()),
   unchecked: () => replay(uncheckedPages()),
@@ -45,7 +45,7 @@ async function takeAll(takeEvents: () => Promise<number>): Promise<void> {
   if (found !== events) throw new RangeError(`${way} gave ${found} events, expected ${events}`);
 }
 
-/** As an open without a snapshot does: pages of the log, each folded into every view. */
+/** Like an open without a snapshot: pages of the log, each folded into every view. */
 async function replay(pages: AsyncIterable<readonly StoredEvent[]>): Promise<number> {
   const viewSet = createViews();
   let found = 0;
@@ -63,7 +63,7 @@ async function* checkedPages(): AsyncGenerator<readonly StoredEvent[]> {
   await database.close();
 }
 
-/** What reading costs without the hash of each record. */
+/** Reads without checking the hash of each record. */
 async function* uncheckedPages(): AsyncGenerator<readonly StoredEvent[]> {
   await using rows = await openRows();
   const iterator = rows.iterator();
@@ -74,7 +74,7 @@ async function* uncheckedPages(): AsyncGenerator<readonly StoredEvent[]> {
   }
 }
 
-/** As the documentation of `level` shows it: one after another. */
+/** First form in the documentation of `level`: one by one. */
 async function takeOneByOne(): Promise<number> {
   await using rows = await openRows();
   let found = 0;
@@ -82,7 +82,7 @@ async function takeOneByOne(): Promise<number> {
   return found;
 }
 
-/** As it says that it can be faster: many with one call. */
+/** The form that it calls faster: many per call. */
 async function takeInBatches(): Promise<number> {
   await using rows = await openRows();
   const iterator = rows.iterator();

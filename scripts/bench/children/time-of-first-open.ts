@@ -3,8 +3,8 @@ import { secondsOf } from '../rounds.js';
 import { loadLibrary } from './load-library.js';
 
 /*
- * Opens the store in the directory it is given for writing, and prints the milliseconds that took, the code being loaded: all that an open
- * remembers for the next one is not there yet.
+ * Opens the store in the given directory for writing and prints the milliseconds, code already
+ * loaded. Nothing is cached yet for the next open.
  */
 
 await loadLibrary();

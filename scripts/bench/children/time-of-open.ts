@@ -2,7 +2,7 @@ import { openLife } from '../inputs/life-log.js';
 import { secondsOf } from '../rounds.js';
 import { loadLibrary } from './load-library.js';
 
-/* Opens the store in the directory it is given for reading, and prints the seconds that took, the code being loaded, and the events it has. */
+/* Opens the store in the given directory for reading; prints seconds (code loaded) and events. */
 
 await loadLibrary();
 let events = 0;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { EventPeer } from './event-peer.js';
 import { peerPackage } from './peer-package.js';
 
-/** The part of Emmett that is used here. */
+/** The part of Emmett's API used here. */
 interface Emmett {
   getSQLiteEventStore(options: { fileName: string; pool: unknown }): EventStore;
   sqliteConnection(options: { fileName: string }): Connection;
@@ -33,12 +33,12 @@ interface Consumer {
 }
 
 const STREAM = 'events-1';
-/** What `PRAGMA synchronous` says when each commit is synced. */
+/** `PRAGMA synchronous` value that syncs each commit. */
 const FULL = 2;
-/** A connection that finds the other one writing waits: without this both fail. */
+/** Wait while the other connection writes; without this both fail. */
 const BUSY_TIMEOUT = 'PRAGMA busy_timeout = 10000';
 
-/** Opens Emmett's SQLite event store, all events in one of its streams. */
+/** Opens Emmett's SQLite event store, with all events in one stream. */
 export async function openEmmett(directory: string): Promise<EventPeer> {
   const emmett = peerPackage<Emmett>('@event-driven-io/emmett-sqlite');
   await mkdir(directory, { recursive: true });

@@ -4,7 +4,6 @@ import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import type { EventPeer } from './event-peer.js';
 import { peerPackage } from './peer-package.js';
 
-/** The part of hypercore that is used here. */
 interface Core {
   readonly length: number;
   readonly state: { readonly storage: { readonly store: { readonly rocks: Rocks } } };
@@ -21,7 +20,7 @@ interface BlockStream extends AsyncIterable<Uint8Array> {
   destroy(): void;
 }
 
-/** Opens hypercore with the records of our log as its blocks. */
+/** Opens hypercore, with the records of our log as blocks. */
 export async function openHypercore(directory: string): Promise<EventPeer> {
   const Hypercore = peerPackage<new (directory: string) => Core>('hypercore');
   const core = new Hypercore(directory);
@@ -46,7 +45,7 @@ export async function openHypercore(directory: string): Promise<EventPeer> {
       stream.on('data', (block) => {
         if (decodeRecord(block).seq > 0) take();
       });
-      // It ends when the block that it waits for comes, or with the core: nobody waits for that.
+      // It ends with the next block or the core; no need to wait.
       return async () => stream.destroy();
     },
     [Symbol.asyncDispose]: async () => {
@@ -56,7 +55,7 @@ export async function openHypercore(directory: string): Promise<EventPeer> {
   };
 }
 
-/** The file that RocksDB writes first: another one when a memory table was full. */
+/** The current RocksDB WAL file; replaced when a memory table is full. */
 class SyncedWal implements AsyncDisposable {
   readonly #directory: string;
   readonly #rocks: Rocks;

@@ -3,7 +3,7 @@ import { imageConfig } from '../inputs/image-configs.js';
 import { taggedImages } from './small-events.js';
 import type { EventPeer, SmallEvent, Unsubscribe } from './event-peer.js';
 
-/** Opens our store as its users have it: each event is a command that is decided, goes through all views, and is audited. */
+/** Opens our store as users do: events are commands, validated, folded into all views, audited. */
 export async function openOurStore(directory: string): Promise<EventPeer> {
   const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await Promise.all(taggedImages.map((_, index) => store.create(imageConfig(index))));

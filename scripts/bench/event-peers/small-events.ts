@@ -4,15 +4,15 @@ import { digestOf, type ImageId } from '../../../src/model/digest.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import type { SmallEvent } from './event-peer.js';
 
-/** Events of a commit, and as many names. */
+/** Events per commit, one per name. */
 export const BATCH_EVENTS = 100;
 
 /** Two images that names move between. */
 export const taggedImages: readonly ImageId[] = [0, 1].map((index) => digestOf(imageConfig(index)) as ImageId);
 
 /**
- * Returns batches of events as our store writes them: in each, every one of as many names moves from one image to the other.
- * What is appended is then the same for all, and no view grows by it.
+ * Returns batches of events as our store writes them, each moving every name from one image to the
+ * other. Same input for all peers, and no view grows.
  */
 export async function smallEvents(directory: string, batches: number): Promise<SmallEvent[][]> {
   await using store = await openStore(join(directory, 'model'), { layers: 'none', actor: 'bench' });

@@ -4,7 +4,6 @@ import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import type { EventPeer } from './event-peer.js';
 import { peerPackage } from './peer-package.js';
 
-/** The part of better-sqlite3 that is used here. */
 interface Database {
   pragma(text: string): unknown;
   exec(sql: string): unknown;
@@ -22,7 +21,7 @@ const TABLES = `
   CREATE TABLE subjects (subject TEXT, seq INTEGER, PRIMARY KEY (subject, seq)) WITHOUT ROWID;
 `;
 
-/** Opens tables as one would make them oneself: a row for each event, and one to find it by its name. */
+/** Opens hand-made tables: a row per event, and one to find it by name. */
 export async function openSqliteTables(directory: string): Promise<EventPeer> {
   const BetterSqlite = peerPackage<new (path: string) => Database>('better-sqlite3');
   await mkdir(directory, { recursive: true });

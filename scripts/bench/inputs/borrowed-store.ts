@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const SNAPSHOTS = 'snapshots';
 
 /**
- * Makes `directory` a store for reading with the log of the one in `original`, and of its snapshots those that `keeps`
- * says: the same events, to be opened in another way, without a copy.
+ * Makes `directory` a read-only store sharing the log of `original` and those snapshots that
+ * `keeps` selects: the same events, opened in another way, without a copy.
  */
 export async function borrowStore(
   original: string,
@@ -20,7 +20,7 @@ export async function borrowStore(
   return directory;
 }
 
-/** Returns the names of a store's snapshots, in the order of their events. */
+/** Returns a store's snapshot names in event order. */
 export async function snapshotsOf(directory: string): Promise<string[]> {
   return (await readdir(join(directory, SNAPSHOTS))).sort();
 }

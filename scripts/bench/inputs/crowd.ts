@@ -3,27 +3,26 @@ import { digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { EventFilter, Follower, FollowOptions } from '../../../src/store/follow/event-filter.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 
-/** How many followers of each kind there are. */
+/** Number of followers per kind. */
 export interface CrowdSize {
-  /** That wait for what does not come: one image, one name, one actor or one type of event. */
+  /** Waiting for events that never come: of one image, name, actor or event type. */
   readonly idle?: number;
-  /** That begin at the first event and take 10 ms for each. */
+  /** From the first event, taking 10 ms for each. */
   readonly slow?: number;
-  /** That take every event that comes. */
+  /** Taking every new event. */
   readonly eager?: number;
 }
 
-/** Followers of a store, each iterated by somebody. */
+/** Followers of a store, each being iterated. */
 export interface Crowd {
-  /** Resolves when every eager follower has taken every event there is. */
+  /** Resolves when the eager followers have caught up. */
   caughtUp(): Promise<void>;
-  /** Resolves when all have ended. */
   dismiss(): Promise<void>;
 }
 
 const SLOW_MS = 10;
 
-/** Returns followers of `store` that have all begun: the idle and eager ones wait, the slow ones have their first event. */
+/** Starts followers of `store`; idle and eager ones wait, slow ones have their first event. */
 export async function gatherCrowd(store: EventStore, { idle = 0, slow = 0, eager = 0 }: CrowdSize): Promise<Crowd> {
   const followers: Follower[] = [];
   const ends: Promise<void>[] = [];

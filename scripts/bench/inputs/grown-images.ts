@@ -4,30 +4,30 @@ import { createChainId } from '../../../src/model/rootfs.js';
 import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
 
-/** Events of one command, and the content that they bring. */
+/** Events of one command with their content. */
 export interface GrownTransaction {
   readonly events: readonly EventBody[];
   readonly content: ReadonlyMap<Digest, Uint8Array>;
 }
 
-/** Children of every image that has some. */
+/** Children of every image that has any. */
 const CHILDREN = 3;
-/** One image of so many has a name. */
+/** One in this many images has a name. */
 const NAMED = 10;
 
-/** Returns the name of the `index`-th image, of those that have one. */
+/** Returns the name of the `index`-th image, if it has one. */
 export function nameOf(index: number): string {
   return `docker.io/shop/service-${Math.floor(index / NAMED)}:prod`;
 }
 
-/** Gives the commands that fill a store with `count` images and take none away: each is built on an earlier one, one in ten has a name. */
+/** Yields commands that add `count` images: each based on an earlier one, one in ten named. */
 export function* growingImages(count: number): Generator<GrownTransaction> {
   const state = new LifeState();
   const images: LiveImage[] = [];
   for (let index = 0; index < count; index++) {
     const { image, event, content } = createdImage(index);
     const parent = images[Math.floor((index - 1) / CHILDREN)];
-    // Only these are asked for again.
+    // Only these become parents.
     if (index < count / CHILDREN) images.push(image);
     const parentSet = parent === undefined ? [] : state.setParent(image, parent);
     const named = index % NAMED === 0 ? state.point(nameOf(index), image) : [];
@@ -35,7 +35,7 @@ export function* growingImages(count: number): Generator<GrownTransaction> {
   }
 }
 
-/** Gives the commands of a store of `live` named images that are all replaced again and again, until there are `size` events or a few more. */
+/** Yields commands for `live` named images that keep being replaced, up to about `size` events. */
 export function* replacedImages(live: number, size: number): Generator<GrownTransaction> {
   const state = new LifeState();
   const images: LiveImage[] = [];

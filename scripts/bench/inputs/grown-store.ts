@@ -11,38 +11,37 @@ import { progressBar } from '../progress-bar.js';
 import { growingImages, type GrownTransaction, replacedImages } from './grown-images.js';
 import { keptDirectory } from './kept-directory.js';
 
-/** Changes whenever the same numbers give another log or other snapshots. */
+/** Change it whenever the same parameters yield another log or other snapshots. */
 const VERSION = 1;
-/** Commands of one batch. */
 const GROUP = 1_024;
-/** Snapshots on the way: one for each so many parts of the log. What is asked of the past folds a part of it at most. */
+/** Snapshots along the way: one per part of the log, so past queries fold at most a part. */
 const PARTS = 4;
 const BEGINNING = Date.UTC(2025, 0, 1);
 const ORIGIN = { actor: 'ci@build', reason: undefined, requestId: undefined };
-/** Ids that are kept beside a log to ask for. */
+/** Number of ids stored beside a log for queries. */
 const SAMPLES = 20_000;
 
-/** File with ids of images of the store, spread over all of it: a JSON array. */
+/** File with sample image ids from the whole store: a JSON array. */
 export const SAMPLES_FILE = 'samples.json';
 
 type Making = Pick<BenchContext, 'fresh' | 'say'>;
 
-/** Returns the directory of a store of `images` images that none was ever removed from, kept for later runs: for reading only. */
+/** Returns a cached read-only store of `images` images, none ever removed. */
 export function grownStore(images: number, context: Making): Promise<string> {
   return keptDirectory(`imagelog-bench-grown-${VERSION}-${images}`, context, (directory) =>
     fill(directory, growingImages(images), images),
   );
 }
 
-/** Returns the directory of a store of `live` images and about `events` events, kept as `grownStore`. */
+/** Returns a store of `live` images and about `events` events, cached like `grownStore`. */
 export function agedStore(live: number, events: number, context: Making): Promise<string> {
   return keptDirectory(`imagelog-bench-aged-${VERSION}-${live}-${events}`, context, (directory) =>
-    // Three events for each image: created, named, and the one before deleted, whose name it took.
+    // Three events per image: created, named, and the previous holder of the name deleted.
     fill(directory, replacedImages(live, events), Math.floor(events / 3)),
   );
 }
 
-/** Fills the store in `directory`, made when it is missing, with about `total` transactions. */
+/** Fills the store in `directory` (created if missing) with about `total` transactions. */
 export async function fill(directory: string, transactions: Iterable<GrownTransaction>, total: number): Promise<void> {
   const bar = progressBar(`a store of ${total} images built`, total);
   const every = Math.ceil(total / PARTS);
@@ -70,11 +69,9 @@ export async function fill(directory: string, transactions: Iterable<GrownTransa
 
 interface Writer {
   add(transaction: GrownTransaction): Promise<void>;
-  /** Appends what is waiting. */
   close(): Promise<void>;
 }
 
-/** Writes a snapshot of what is in the store, and opens its log to append to it. */
 async function openWriter(directory: string): Promise<Writer> {
   await snapshot(directory);
   const log = await LevelLog.open(join(directory, 'log'), { createIfMissing: false });
@@ -103,7 +100,6 @@ async function openWriter(directory: string): Promise<Writer> {
   };
 }
 
-/** Opens the store, made when it is missing, and writes a snapshot of what is in it. */
 async function snapshot(directory: string): Promise<void> {
   const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await store.snapshot();

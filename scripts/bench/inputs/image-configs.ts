@@ -8,8 +8,8 @@ const COMMANDS = [
 ];
 
 /**
- * Returns the config of the `index`-th image as a build tool writes one: about 1.2 KB, three layers of which the
- * top one is the image's own, so that every image has another id and, unless it is given the layers of another, another chain.
+ * Returns the config of the `index`-th image: realistic, about 1.2 KB, with three layers of which
+ * the top is unique, so id and (by default) chain are too.
  */
 export function imageConfig(index: number, diffIds: readonly DiffId[] = imageLayers(index)): Uint8Array {
   const created = createdAt(index);
@@ -32,12 +32,12 @@ export function imageConfig(index: number, diffIds: readonly DiffId[] = imageLay
   return new TextEncoder().encode(JSON.stringify(config));
 }
 
-/** Returns the layers of the `index`-th image, from the bottom up. */
+/** Returns the layers of the `index`-th image, bottom to top. */
 export function imageLayers(index: number): DiffId[] {
   return ['base', `middle ${index % 100}`, `top ${index}`].map(diffIdOf);
 }
 
-/** Returns the moment that the config of the `index`-th image says that it was created at, RFC 3339. */
+/** Returns the creation time in the config of the `index`-th image, RFC 3339. */
 export function createdAt(index: number): string {
   return new Date(Date.UTC(2024, 0, 1) + index * 1_000).toISOString();
 }

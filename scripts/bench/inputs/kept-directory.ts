@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { BenchContext } from '../benchmark.js';
 
 /**
- * Returns the directory `name` in the folder for temporary files, with what `make` puts into it unless an earlier run left it there. It is kept for
- * the next run: the name changes with all that changes its content.
+ * Returns the temporary directory `name`, filled by `make` unless an earlier run did. It is kept
+ * for the next run, so `name` must change with its content.
  */
 export async function keptDirectory(
   name: string,
@@ -16,7 +16,7 @@ export async function keptDirectory(
   if (fresh) await rm(directory, { recursive: true, force: true });
   if (await isThere(directory)) return directory;
   say(`makes ${directory}, kept for later runs`);
-  // Under another name until it is whole: what an interrupted run leaves is never taken for it.
+  // Built under another name, so an interrupted run is never mistaken for a complete one.
   const unfinished = `${directory}.${process.pid}`;
   await mkdir(unfinished);
   try {

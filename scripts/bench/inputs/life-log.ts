@@ -13,31 +13,27 @@ import { keptDirectory } from './kept-directory.js';
 import { type LifeTransaction, lifeTransactions, movingReferences } from './life.js';
 import { SeededRandom } from './seeded-random.js';
 
-/** Changes whenever the same seed and size give another log or other snapshots. */
+/** Change it whenever the same seed and size yield another log or other snapshots. */
 const VERSION = 2;
 const SEED = 3;
-/** Events between two snapshots: what a store does by itself when nobody says otherwise. */
+/** Events between snapshots: the default of a store. */
 const SNAPSHOT_EVERY = 50_000;
-/** Commands that were waiting at the same time, at the most: they become one batch. */
 const MAX_GROUP = 32;
 const BEGINNING = Date.UTC(2025, 0, 1);
 const SPAN_MS = 180 * 24 * 3_600 * 1_000;
-/** Names and ids that are kept beside a log to ask for. */
+/** Number of names and ids stored beside a log for queries. */
 const SAMPLES = 20_000;
 const SAMPLES_FILE = 'samples.json';
 
-/** A store that was filled as a life would, kept for later runs. Open it with `openLife` only, which leaves it as it is. */
+/** A realistically filled store, cached for later runs. Open only with `openLife` (read-only). */
 export interface LifeLog {
   readonly directory: string;
-  /** Events in it. */
   readonly size: number;
-  /** Ids of images at random, also of deleted ones. */
+  /** Random image ids, including deleted ones. */
   readonly images: readonly ImageId[];
-  /** Names at random, also of removed ones. */
+  /** Random names, including removed ones. */
   readonly references: readonly string[];
-  /** Names that move all the time. */
   readonly movingReferences: readonly string[];
-  /** Time of the first and of the last event. */
   readonly from: number;
   readonly until: number;
 }
@@ -45,8 +41,8 @@ export interface LifeLog {
 type Samples = Omit<LifeLog, 'directory' | 'size'>;
 
 /**
- * Returns the log of `size` events and the snapshots that a store would have written meanwhile. It is kept in the folder for temporary
- * files, for the next run: making one of 1,000,000 events takes minutes.
+ * Returns the log of `size` events with the snapshots a store would have written. Cached in the
+ * temporary folder: building 1,000,000 events takes minutes.
  */
 export async function lifeLog(size: number, context: Pick<BenchContext, 'fresh' | 'say'>): Promise<LifeLog> {
   const name = `imagelog-bench-life-${VERSION}-${SEED}-${size}`;
@@ -55,7 +51,7 @@ export async function lifeLog(size: number, context: Pick<BenchContext, 'fresh' 
   return { directory, size, ...samples };
 }
 
-/** Opens the store of a kept log for reading. A snapshot that it passes over fails it: then the log was made by another version. */
+/** Opens a cached log for reading. Fails if it skips a snapshot, as one of another version. */
 export async function openLife(directory: string): Promise<EventStore> {
   const notices: string[] = [];
   const options = { layers: 'none', readOnly: true, onNotice: (notice: string) => notices.push(notice) } as const;
@@ -65,7 +61,7 @@ export async function openLife(directory: string): Promise<EventStore> {
   throw new Error(`${directory}: ${notices.join('; ')}; make it again with --fresh`);
 }
 
-/** Makes the store in `directory`, with the samples beside it. */
+/** Builds the store in `directory`, with its samples. */
 export async function makeLife(directory: string, size: number): Promise<void> {
   const bar = progressBar(`a log of ${size} events`, size);
   const random = new SeededRandom(SEED);
@@ -91,20 +87,18 @@ export async function makeLife(directory: string, size: number): Promise<void> {
   await writeFile(join(directory, SAMPLES_FILE), JSON.stringify(recorder.samples()));
 }
 
-/** Opens the store, made when it is missing, and writes a snapshot of what is in it. */
 async function snapshot(directory: string): Promise<void> {
   const store = await openStore(directory, { layers: 'none', actor: 'bench' });
   await store.snapshot();
   await store.close();
 }
 
-/** What is appended at once. */
 interface Group {
   readonly entries: LogEntry[];
   readonly content: Map<Digest, Uint8Array>;
 }
 
-/** Puts the commands of a life one after another, at moments and in groups, and remembers what they were about. */
+/** Assigns times and groups to the commands of a life, and records their subjects. */
 class Recorder {
   readonly #size: number;
   readonly #random: SeededRandom;

@@ -1,7 +1,7 @@
 import type { ChainId, ImageId } from '../../../src/model/digest.js';
 import type { EventBody } from '../../../src/model/events.js';
 
-/** An image that is in the store, and what is said of it there. */
+/** An image in the store with its current state. */
 export class LiveImage {
   readonly id: ImageId;
   readonly chainId: ChainId;
@@ -16,10 +16,7 @@ export class LiveImage {
   }
 }
 
-/**
- * What is in a made-up store: enough to say in each event what was there before. Its members do what a command does,
- * and return the events of it; none when it changes nothing.
- */
+/** Store state for filling in previous values. Methods return a command's events, if any. */
 export class LifeState {
   readonly #byReference = new Map<string, LiveImage>();
 

@@ -7,10 +7,10 @@ import { createdAt, imageConfig, imageLayers } from './image-configs.js';
 import { LifeState, LiveImage } from './life-state.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** Images that are created for each event: 300,000 in a log of 1,000,000. */
+/** Images created per event: 300,000 in a log of 1,000,000. */
 const IMAGES_PER_EVENT = 0.3;
 
-/** One command of a made-up life. */
+/** One command of a synthetic life. */
 export interface LifeTransaction {
   readonly events: readonly EventBody[];
   readonly content: ReadonlyMap<Digest, Uint8Array>;
@@ -18,13 +18,13 @@ export interface LifeTransaction {
 }
 
 const SERVICES = 20;
-/** Tags that every service has and that move all the time: some thousand times each in a log of 1,000,000. */
+/** Tags of every service that move constantly: some thousand times each in 1,000,000 events. */
 const MOVING_TAGS = ['prod', 'staging', 'latest'];
-/** The first images are what many others are built on, and stay. */
+/** The first images are bases of many others, and stay. */
 const BASES = 50;
-/** What is deployed, tagged again and built upon is most often one of the newest. */
+/** Deploys, tags and builds mostly use one of the newest images. */
 const NEWEST = 200;
-/** Events that are left for commands of one event at the end: more than the largest command has. */
+/** Events left for single-event commands at the end: more than the largest command has. */
 const LAST_EVENTS = 500;
 const LARGEST_LOAD = 100;
 
@@ -33,9 +33,9 @@ const PEOPLE = ['ana', 'ben', 'chris', 'dora', 'emil'];
 const utf8 = new TextEncoder();
 
 /**
- * Gives the commands that fill a store as a life would, `size` events in all: images are built and loaded, alone and in
- * hundreds, many on top of others and some with the layers of another; a few names move all the time and most hardly ever; images get
- * metadata, lose their names and are deleted.
+ * Yields commands that fill a store realistically, `size` events in all: images built and loaded,
+ * alone and in hundreds, many based on others, some sharing layers; a few names move constantly,
+ * most rarely; images get metadata, lose their names and are deleted.
  */
 export function* lifeTransactions(size: number, random: SeededRandom): Generator<LifeTransaction> {
   const life = new Life(random);
@@ -47,7 +47,7 @@ export function* lifeTransactions(size: number, random: SeededRandom): Generator
   }
 }
 
-/** Returns the names that move all the time. */
+/** Returns the names that move constantly. */
 export function movingReferences(): string[] {
   return Array.from({ length: SERVICES }, (_, at) => MOVING_TAGS.map((tag) => `${service(at)}:${tag}`)).flat();
 }
@@ -57,9 +57,8 @@ class Life {
   readonly #state = new LifeState();
   readonly #moving = movingReferences();
   readonly #bases: LiveImage[] = [];
-  /** Images in the store but the bases, in the order of creation as long as none was deleted. */
+  /** Images in the store except bases, in creation order until the first deletion. */
   readonly #images: LiveImage[] = [];
-  /** Names of versions that were there once. */
   readonly #versions: string[] = [];
   #created = 0;
   #content = new Map<Digest, Uint8Array>();
@@ -68,7 +67,7 @@ class Life {
     this.#random = random;
   }
 
-  /** Returns a command of no more than `left` events; one that creates images as long as there are fewer than `due`. */
+  /** Returns a command of at most `left` events; it creates images while fewer than `due` exist. */
   next(left: number, due: number): LifeTransaction {
     this.#content = new Map();
     const [events, actors] =
@@ -157,7 +156,7 @@ class Life {
     if (this.#images.length < NEWEST) return [];
     const at = this.#random.between(0, this.#images.length - 1);
     const image = this.#images[at] as LiveImage;
-    // A hole is filled with the newest image: what is deleted is any of them, and the order hardly matters.
+    // Fills the hole with the newest image: deletion is random, so order hardly matters.
     const last = this.#images.pop() as LiveImage;
     if (last !== image) this.#images[at] = last;
     return this.#state.delete(image);

@@ -5,18 +5,17 @@ import { digestHex, digestOf, type ImageId } from '../../../src/model/digest.js'
 import type { EventStore } from '../../../src/store/event-store.js';
 import { imageConfig } from './image-configs.js';
 
-/** Commands that wait at the same time while a store is filled. */
+/** Concurrent commands while filling a store. */
 const COMMANDS_AT_ONCE = 4_096;
-/** Children of every image that has some. */
+/** Children of every image that has any. */
 const CHILDREN = 3;
 
-/** The same images in two stores, every one but the first with a parent. */
+/** The same images in two stores; all but the first have a parent. */
 export interface Population {
-  /** Directory of the event store. */
   readonly store: string;
   /** Directory in Docker's layout. */
   readonly peer: string;
-  /** In the order of creation. */
+  /** In creation order. */
   readonly ids: readonly ImageId[];
 }
 
@@ -29,7 +28,6 @@ export async function populate(directory: string, count: number): Promise<Popula
   return { ...paths, ids };
 }
 
-/** Returns the id of the parent of the `index`-th image; undefined for the first. */
 function parentOf(ids: readonly ImageId[], index: number): ImageId | undefined {
   return index === 0 ? undefined : ids[Math.floor((index - 1) / CHILDREN)];
 }
@@ -53,7 +51,7 @@ async function inBatches(count: number, command: (index: number) => Promise<unkn
   }
 }
 
-/** Writes the files that Docker would have, without syncing each. */
+/** Writes Docker's files without syncing each. */
 function fillPeer(directory: string, ids: readonly ImageId[]): void {
   const content = join(directory, 'content', 'sha256');
   const metadata = join(directory, 'metadata', 'sha256');

@@ -9,28 +9,27 @@ const MIB = 1024 * 1024;
 const FILE_BYTES = 4 * MIB;
 const CHUNK = new Uint8Array(256 * 1024);
 
-/** Words of the files of a layer that is to be compressed: text of so many takes somewhat more than half of its size. */
+/** Vocabulary of compressible layers: such text compresses to somewhat more than half. */
 const WORDS = 4_096;
 const WORD_BYTES = 6;
 const GZIP_LEVEL = 1;
 
-/** What an archive is to hold. */
+/** Shape of an archive. */
 export interface ArchiveShape {
   readonly layers: number;
-  /** Bytes of the regular files of each layer; rounded up to whole files of 4 MiB. */
+  /** Bytes of regular files per layer, rounded up to files of 4 MiB. */
   readonly layerBytes: number;
-  /** Another seed gives other bytes. */
+  /** Determines the bytes. */
   readonly seed: number;
-  /** How the layers are compressed; default `none`, of incompressible files. Each layer is compressed in memory. */
+  /** Layer compression, done in memory; default `none`, with incompressible files. */
   readonly compression?: 'none' | 'gzip' | undefined;
 }
 
-/** Returns the bytes of all regular files in the layers of such an archive: those of them that are compressed are counted as they were before. */
+/** Returns the total uncompressed bytes of regular files in the layers. */
 export function bytesOfFiles({ layers, layerBytes }: ArchiveShape): number {
   return layers * Math.ceil(layerBytes / FILE_BYTES) * FILE_BYTES;
 }
 
-/** A file of a tar, its bytes made while they are written. */
 interface TarFile {
   readonly name: string;
   readonly size: number;
@@ -38,8 +37,8 @@ interface TarFile {
 }
 
 /**
- * Writes an archive at `path` as `docker save` of Docker 25 does: one image, blobs by digest, and manifest.json, index.json and
- * oci-layout. Plain layers are streamed: they take no memory to speak of. Returns its size in bytes.
+ * Writes an archive like `docker save` of Docker 25: one image, blobs by digest, manifest.json,
+ * index.json and oci-layout. Streams plain layers, so memory is small. Returns its size in bytes.
  */
 export async function writeRandomArchive(path: string, shape: ArchiveShape): Promise<number> {
   const layers = Array.from({ length: shape.layers }, (_, index) => layerFile(shape, index));
@@ -70,16 +69,15 @@ function descriptor({ name, size }: TarFile, mediaType: string): object {
   return { mediaType, digest: `sha256:${name.slice('blobs/sha256/'.length)}`, size };
 }
 
-/** The file of a layer, and what a config and a manifest say of it. */
 interface LayerFile extends TarFile {
   readonly diffId: string;
   readonly mediaType: string;
 }
 
-/** Returns a layer, named by its digest: the bytes of a plain one are made once to hash them, and again when they are written. */
+/** Returns a layer named by its digest; a plain one is generated twice, to hash and to write. */
 function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, index: number): LayerFile {
   const isPlain = compression === 'none';
-  // Files of one text compress as different ones do: no window of gzip reaches from one to the next.
+  // Identical files compress like distinct ones: a gzip window does not span two files.
   const text = isPlain ? [] : [...randomTextOf(`${seed} ${index}`, FILE_BYTES)];
   const files = Array.from({ length: Math.ceil(layerBytes / FILE_BYTES) }, (_, at) => ({
     name: `srv/data/${index}-${at}.bin`,
@@ -115,7 +113,6 @@ function textFile(name: string, text: string): TarFile {
   return { name, size: bytes.length, bytes: () => [bytes] };
 }
 
-/** Returns bytes that look random and are the same for the same seed. */
 function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
   const key = createHash('sha256').update(seed).digest();
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
@@ -123,7 +120,6 @@ function* randomBytesOf(seed: string, size: number): Generator<Uint8Array> {
     yield cipher.update(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
 }
 
-/** Returns text of words drawn at random, the same for the same seed. */
 function* randomTextOf(seed: string, size: number): Generator<Uint8Array> {
   const words = Buffer.concat([...randomBytesOf('words', WORDS * WORD_BYTES)]);
   for (const draws of randomBytesOf(seed, Math.ceil(size / WORD_BYTES) * 2)) {

@@ -11,16 +11,16 @@ import {
 } from '../../../src/log/rows.js';
 import { TILE_WIDTH } from '../../../src/log/merkle.js';
 
-/** A database of `level` as the store has it: binary keys and values. */
+/** A `level` database configured like the store's: binary keys and values. */
 export type RowDatabase = Level<Uint8Array, Uint8Array>;
 
-/** A row of the database of a log. */
+/** A row of a log's database. */
 export interface Row {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
 }
 
-/** Opens the database in `directory`, made when it is missing, with the settings of `level` that the store's has. */
+/** Opens the database in `directory` (created if missing) with the store's settings. */
 export async function openRows(directory: string): Promise<RowDatabase> {
   const database: RowDatabase = new Level(directory, { keyEncoding: 'view', valueEncoding: 'view' });
   await database.open();
@@ -28,8 +28,8 @@ export async function openRows(directory: string): Promise<RowDatabase> {
 }
 
 /**
- * Resolves with every row that a closed store wrote from event `from` on, those of each batch together: of the events, their content, the index and the
- * tree. It must have written `eventsPerBatch` in each, and kept nothing else.
+ * Resolves with the rows a closed store wrote from event `from` on, by batch: events, content,
+ * index and tree. It must have written `eventsPerBatch` in each, and nothing else.
  */
 export async function writtenRows(directory: string, eventsPerBatch: number, from = 1): Promise<Row[][]> {
   const batches: Row[][] = [];
@@ -41,7 +41,7 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
     batches[batch]?.push(row);
   };
   const database = await openRows(join(directory, 'log'));
-  // Content stands before events in the order of keys.
+  // Content keys sort before event keys.
   for await (const [key, value] of database.iterator()) {
     const row = { key, value };
     if (key[0] === CONTENT_PREFIX) contents.set(hexOf(key), row);
@@ -55,14 +55,14 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
   return batches;
 }
 
-/** Returns all bytes of `rows` as one row with the key of the first: the least that a database can be given of them. */
+/** Joins all bytes of `rows` into one row under the first key: the least work for a database. */
 export function joinRows(rows: readonly Row[]): Row {
   const [first, ...others] = rows;
   if (first === undefined) throw new RangeError('rows must not be empty');
   return { key: first.key, value: Buffer.concat([first.value, ...others.flatMap(({ key, value }) => [key, value])]) };
 }
 
-/** Puts each of `batches` as an array of operations, durable on return: how the documentation of `level` writes many rows. */
+/** Writes each batch as an array of operations, durable on return: the usual form for `level`. */
 export async function putArrays(database: RowDatabase, batches: readonly (readonly Row[])[]): Promise<void> {
   for (const rows of batches) {
     await database.batch(
@@ -73,8 +73,8 @@ export async function putArrays(database: RowDatabase, batches: readonly (readon
 }
 
 /**
- * Puts each of `batches` as a chained batch, durable on return: rows go straight into LevelDB's own batch, one native call each, as the store's
- * do. It is the least that `level` can take for them.
+ * Writes each batch as a chained batch, durable on return: one native call per row, straight into
+ * LevelDB's batch, as in the store. The least work for `level`.
  */
 export async function putChained(database: RowDatabase, batches: readonly (readonly Row[])[]): Promise<void> {
   for (const rows of batches) {
@@ -84,7 +84,7 @@ export async function putChained(database: RowDatabase, batches: readonly (reado
   }
 }
 
-/** Returns the seq of the event in whose batch a row was written. */
+/** Returns the seq of the event whose batch wrote the row. */
 function seqOfRow(key: Uint8Array): number {
   switch (key[0]) {
     case EVENT_PREFIX:

@@ -4,7 +4,7 @@ import { addCommands, addGlobalOptions, type Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { pointInTime, WHEN_HELP } from '../option-values.js';
 
-/** `imagelog at`: runs another command as of a point in time. */
+/** `imagelog at`: runs another command at a past point in time. */
 export const atGrammar: Grammar = (declaration, command) => ({
   about:
     `Takes images, tree, inspect, history, resolve, refs, log and stats, with their options. ${WHEN_HELP} ` +
@@ -19,7 +19,7 @@ export const atGrammar: Grammar = (declaration, command) => ({
   passThrough: true,
   action: async (_: CommandContext, at: When, words: readonly string[]) => {
     const program = addGlobalOptions(new Command('WHEN'), 'reads').copyInheritedSettings(command).helpCommand(false);
-    // Below `command`, so that its options and those before it hold.
+    // A child of `command`, so that earlier options apply.
     program.parent = command;
     const commands = declaration.commands.filter(({ usage }) => !usage.startsWith('at '));
     addCommands(program, { ...declaration, commands, at });

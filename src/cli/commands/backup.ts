@@ -6,7 +6,7 @@ import { openFor } from '../open-for.js';
 import { progressBar } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 
-/** `imagelog backup`: writes to a directory what the backup in it lacks. */
+/** `imagelog backup`: updates a backup directory incrementally. */
 export const backupGrammar: Grammar = () => ({
   about:
     'The directory is a tlog-tiles log (C2SP), with content and layer files beside it, and any static web server can serve it. The next ' +

@@ -7,7 +7,7 @@ import { option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
 import { localText, printable, utcText } from '../render/text.js';
 
-/** `imagelog consumers`: each named subscriber and how far it is. */
+/** `imagelog consumers`: lists named subscribers and their positions. */
 export const consumersGrammar: Grammar = () => ({
   about:
     'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it, ' +
@@ -87,7 +87,7 @@ async function consumers(context: CommandContext): Promise<void> {
   for (const line of tableLines(columns, rows, { colors, width: out.columns })) await out.line(line);
 }
 
-/** `imagelog consumers reset`: makes a consumer go on after a point in time, by default from the beginning. */
+/** `imagelog consumers reset`: moves a consumer to a point in time, by default the beginning. */
 async function resetConsumer(context: CommandContext, name: string, { to = 0 }: { readonly to?: When }): Promise<void> {
   await using store = await openFor(context, 'write');
   const position = await seqAt(store, to, context.signal);
@@ -96,7 +96,7 @@ async function resetConsumer(context: CommandContext, name: string, { to = 0 }: 
   if (!context.quiet) await context.out.line(`${printable(name)} goes on with event ${position + 1}`);
 }
 
-/** `imagelog consumers rm`: forgets a consumer. */
+/** `imagelog consumers rm`: removes a consumer. */
 async function removeConsumer(context: CommandContext, name: string): Promise<void> {
   await using store = await openFor(context, 'write');
   await store.removeConsumer(name);

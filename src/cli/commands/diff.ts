@@ -23,7 +23,7 @@ import {
   utcText,
 } from '../render/text.js';
 
-/** `imagelog diff`: what changed between two points in time, by kind; with `--json` an object a change. */
+/** `imagelog diff`: changes between two points in time, by kind; `--json` prints one per line. */
 export const diffGrammar: Grammar = ({ io }) => ({
   about:
     `What was added (+), removed (−) or changed (~), with the event that did it. What came and went in between is not shown. ` +
@@ -74,22 +74,20 @@ function changeObject({ kind, change, key, before, after, event }: StoreChange):
   };
 }
 
-/** What a change is about, in the order in which they are told. */
+/** Kinds of changes, in print order. */
 const changeKinds = ['reference', 'image', 'parent', 'metadata', 'layer'] as const;
 
-/** What something was or is: for a program, and in a word or two for a person. */
+/** One side of a change, for programs (`value`) and people (`text`). */
 interface ChangeSide {
   readonly value: unknown;
   readonly text: string;
 }
 
-/** One thing that is not as it was. */
 interface StoreChange {
   readonly kind: (typeof changeKinds)[number];
   readonly change: Change<unknown>['change'];
-  /** Names the thing among those of its kind: a reference, an image id, `<image id>/<metadata key>`, a chain id. */
+  /** Unique within its kind: a reference, an image id, `<image id>/<metadata key>`, a chain id. */
   readonly key: string;
-  /** The same for a person. */
   readonly name: string;
   readonly before?: ChangeSide | undefined;
   readonly after?: ChangeSide | undefined;
@@ -97,7 +95,6 @@ interface StoreChange {
   readonly event: StoredEvent;
 }
 
-/** Returns every change of `diff`, kind by kind, each kind in the order of the events. */
 function changesOf({ references, images, parents, metadata, layers }: StoreDiff): StoreChange[] {
   return [
     ...references.map((change) =>
@@ -145,19 +142,17 @@ function referenceSide({ image, target, platforms }: ReferenceEntry): ChangeSide
   };
 }
 
-/** What changes are drawn with. */
 interface DiffDrawing {
   readonly colors: Colors;
-  /** Columns of the terminal; undefined when lines may have any length. */
   readonly width?: number | undefined;
   readonly timeZone?: string | undefined;
 }
 
 const MARKS = { added: '+', removed: '−', changed: '~' } as const;
 
-/** On a narrower terminal the reason stands below its row. */
+/** On narrower terminals the reason goes below its row. */
 const LEAST_COLUMNS_WITH_REASONS = 100;
-/** A metadata value may be long, and has a place of its own in `log`. */
+/** Metadata values may be long; `log` shows them in full. */
 const MOST_SIDE_COLUMNS = 28;
 
 const TITLES: Readonly<Record<StoreChange['kind'], string>> = {
@@ -168,7 +163,7 @@ const TITLES: Readonly<Record<StoreChange['kind'], string>> = {
   layer: 'Layers',
 };
 
-/** Returns changes as one table with a heading for each kind, and who made each, when and why; nothing for no changes. */
+/** Returns one table with a heading per kind, and who, when and why; empty if unchanged. */
 function diffLines(changes: readonly StoreChange[], { colors, width, timeZone }: DiffDrawing): string[] {
   const isWide = width === undefined || width >= LEAST_COLUMNS_WITH_REASONS;
   const columns: Column[] = [
@@ -202,7 +197,7 @@ function reasonText({ reason }: StoredEvent): string {
 function sidesText({ before, after }: Pick<StoreChange, 'before' | 'after'>): string {
   const [was, is] = [before, after].map((side) => truncate(printable(side?.text ?? ''), MOST_SIDE_COLUMNS));
   if (before === undefined || after === undefined) return `${was}${is}`;
-  // The same image by another manifest, the same layer in another file.
+  // Same image through another manifest, or same layer in another file.
   return before.text === after.text ? `${is}, in another form` : `${was} → ${is}`;
 }
 

@@ -13,7 +13,7 @@ interface EraseFlags {
   readonly removeDamagedLogs?: boolean;
 }
 
-/** `imagelog erase`: removes the bytes of one digest for good, and keeps in the log that it did. */
+/** `imagelog erase`: permanently removes the bytes of one digest and logs it. */
 export const eraseGrammar: Grammar = () => ({
   about:
     'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be read any more, also in ' +
@@ -54,7 +54,7 @@ interface PruneFlags extends EraseFlags {
   readonly yes?: boolean;
 }
 
-/** `imagelog prune`: shows what nothing needs any more, and with `--yes` erases it. */
+/** `imagelog prune`: lists unneeded content; `--yes` erases it. */
 export const pruneGrammar: Grammar = ({ io }) => ({
   about:
     'Shows the configs, manifests and indexes of images that were removed, and layers that nothing uses. Only with --yes are they ' +

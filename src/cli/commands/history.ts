@@ -6,7 +6,7 @@ import { findImage } from '../query.js';
 import { historyTableLines } from '../render/image-table.js';
 import { utcText } from '../render/text.js';
 
-/** `imagelog history`: the build steps of an image, the last one first. */
+/** `imagelog history`: build steps of an image, last first. */
 export const historyGrammar: Grammar = () => ({
   about: 'One row a build step, the last step first, with the size of the layer that it made.',
   examples: [

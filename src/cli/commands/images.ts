@@ -12,7 +12,7 @@ interface ImagesFlags {
   readonly filter?: readonly string[];
 }
 
-/** `imagelog images`: a table, a tree, or an object a line. */
+/** `imagelog images`: a table, a tree, or JSON lines. */
 export const imagesGrammar: Grammar = () => ({
   about:
     'Filters are KEY=VALUE. Keys: reference (a pattern with * ? [a-z]), dangling (true or false), os, architecture, ' +
@@ -29,7 +29,7 @@ export const imagesGrammar: Grammar = () => ({
   action: images,
 });
 
-/** `imagelog tree`: draws which image was made from which. */
+/** `imagelog tree`: draws image parentage. */
 export const treeGrammar: Grammar = () => ({
   about: 'The same as `imagelog images --tree`.',
   examples: [

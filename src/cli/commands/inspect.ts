@@ -10,7 +10,7 @@ import { findImage, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
 import { jsonText, paintJson, utcText } from '../render/text.js';
 
-/** `imagelog inspect`: a JSON array of images, indented and painted on a terminal; with `--json` one a line. */
+/** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
     'Prints a JSON array with the config and what follows from it; with --json one object a line. ' +
@@ -29,7 +29,7 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
   const source = reading.images;
   const layers = source.layers.map();
   const images: unknown[] = [];
-  // All names are looked up before the first image is shown: half an answer helps no script.
+  // Resolve all names before printing anything: a partial answer helps no script.
   for (const name of names) {
     const { id } = findImage(source, name);
     images.push(await inspected(reading, source.get(id), layers, context.signal));

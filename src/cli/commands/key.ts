@@ -12,7 +12,7 @@ interface KeyFlags {
   readonly show?: boolean;
 }
 
-/** `imagelog key`: makes a private key, or looks at one, and prints its verifier key. */
+/** `imagelog key`: creates or shows a private key and prints its verifier key. */
 export const keyGrammar: Grammar = () => ({
   about:
     'Writes a new private key to FILE, for its owner alone, and prints the verifier key: give that to whoever is to check. ' +

@@ -22,7 +22,7 @@ interface LoadFlags {
   readonly tag?: string;
 }
 
-/** `imagelog load`: loads each archive as one transaction and says what came and what moved. */
+/** `imagelog load`: loads each archive in one transaction and prints what was added and moved. */
 export const loadGrammar: Grammar = () => ({
   about:
     'Reads what `docker save`, podman, skopeo or crane write, and OCI image layouts in a tar, ' +
@@ -79,7 +79,7 @@ async function loadOne(
   };
   try {
     if (source !== STDIN) return await store.load(source, options);
-    // A read that waits for a slow writer ends too when the user wants to stop.
+    // Lets an abort end a read that waits for a slow writer.
     return await store.load(addAbortSignal(context.signal, context.io.stdin), options);
   } finally {
     progress.end();
@@ -121,7 +121,7 @@ function referenceLine({ image, previous }: LoadedReference, name: string, color
   return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(shortId(previous))}`;
 }
 
-// An image of another platform stands behind the reference of the first; one of a nameless archive behind none.
+// Images of further platforms share the first one's reference; those of unnamed archives have none.
 function otherName(store: EventStore, { id, platform }: LoadedImage): string {
   const [reference] = store.references(id);
   return reference === undefined ? '<none>' : printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);

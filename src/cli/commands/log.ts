@@ -31,7 +31,7 @@ interface LogFlags {
   readonly format?: 'table' | 'json' | 'cloudevents';
 }
 
-/** `imagelog log`: the events that fit, as a table, as JSON or as CloudEvents. */
+/** `imagelog log`: matching events as a table, JSON or CloudEvents. */
 export const logGrammar: Grammar = ({ io }) => ({
   about:
     'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
@@ -94,9 +94,8 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
 }
 
-/** Writes events in one of the formats. */
 interface EventPrinter {
-  /** The line that stands above the events. */
+  /** Header line above the events. */
   readonly head?: string | undefined;
   readonly event: (event: StoredEvent) => Promise<void>;
 }
@@ -106,7 +105,7 @@ async function printAll(
   printer: EventPrinter,
   { out }: CommandContext,
 ): Promise<void> {
-  // A filter that no event can pass is refused when the first one is asked for: no head stands above that error.
+  // An impossible filter fails when the first event is read; print no header above that error.
   let { head } = printer;
   const begin = async (): Promise<void> => {
     if (head !== undefined) await out.line(head);
@@ -138,19 +137,22 @@ function checkOrder(startName: string, start: number | undefined, endName: strin
   if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
 }
 
-/** Which events were asked for: the first and last seq, and the filter. */
+/** The requested events: inclusive seq range and filter. */
 interface Selection {
   readonly from: number;
   readonly to: number;
   readonly filter: EventFilter;
 }
 
-/** @throws {StoreError} SUBJECT_NOT_FOUND for a name that no event at all is about; IMAGE_NOT_FOUND, ID_AMBIGUOUS */
+/**
+ * @throws {StoreError} SUBJECT_NOT_FOUND if no event ever mentions a name; IMAGE_NOT_FOUND,
+ *   ID_AMBIGUOUS
+ */
 async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: CommandContext): Promise<Selection> {
   const { actor, chain, type, since, until, follow } = flags;
   const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
   const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
-  // What was never there may come: a follower waits for it.
+  // A follower may wait for subjects that do not exist yet.
   if (follow !== true) {
     if (image !== undefined) await mustBeKnown(reading, { image });
     if (reference !== undefined) await mustBeKnown(reading, { reference });
@@ -167,8 +169,7 @@ async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: Co
       actor,
       type,
       since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
-      // Now is the end of the log, also when the clock ran ahead once: then the last events have
-      // times to come.
+      // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
       until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
     },
   };
@@ -178,7 +179,7 @@ function seqOf(when: When | undefined): number | undefined {
   return typeof when === 'number' ? when : undefined;
 }
 
-// An empty answer would say that nothing happened to it, where a name may be misspelt.
+// Rejects unknown names: an empty answer would hide a misspelling.
 async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
   for await (const _ of store.history(subject, { limit: 1 })) return;
 }
@@ -202,7 +203,7 @@ function tablePrinter(context: CommandContext, largestSeq: number): EventPrinter
   return { head: quiet ? undefined : table.head, event: (event) => out.line(table.row(event)) };
 }
 
-/** Collects kinds of events: the option may be repeated, its values separated by commas, in any case. */
+/** Parses event types: repeatable, comma-separated, case-insensitive. */
 function eventTypeNames(text: string, before: readonly EventType[] = []): EventType[] {
   return [...before, ...text.split(',').map(eventTypeName)];
 }

@@ -14,7 +14,7 @@ import { eventTable } from '../render/event-table.js';
 import { printable } from '../render/text.js';
 import { readInput, trustedKey } from '../trusted.js';
 
-/** `imagelog checkpoint`: prints a checkpoint of the head, signed when there is a key. */
+/** `imagelog checkpoint`: prints a checkpoint of the head, signed if a key is given. */
 export const checkpointGrammar: Grammar = () => ({
   about:
     'Three lines: the name of the log, how many events it has, and the root of the Merkle tree over them; with --key also a ' +
@@ -40,7 +40,7 @@ interface ProveFlags {
   readonly checkpoint?: string;
 }
 
-/** `imagelog prove`: writes a proof of one event to a file, whole or not at all, or to the standard output. */
+/** `imagelog prove`: writes a proof of one event to a file (atomically) or standard output. */
 export const proveGrammar: Grammar = () => ({
   about:
     'The proof is a file of C2SP tlog-proof, with the record of the event and a checkpoint in it. `imagelog check-proof` ' +
@@ -63,7 +63,7 @@ async function prove(context: CommandContext, seq: number, flags: ProveFlags): P
   const isSigned = given === undefined && context.keyFile !== undefined;
   await using store = await openFor(context, isSigned ? 'write' : 'read');
   const text = await store.prove(seq, { checkpoint: given });
-  // The last line end is that of the proof.
+  // `line` adds the final line feed.
   if (output === '-') return await context.out.line(text.replace(/\n$/, ''));
   const writeTo = async (file: FileHandle): Promise<void> => {
     await file.writeFile(text);
@@ -83,7 +83,7 @@ interface CheckProofFlags {
   readonly record?: string;
 }
 
-/** `imagelog check-proof`: says which event a proof proves, and who vouches for it. Opens no store. */
+/** `imagelog check-proof`: prints what a proof proves and who vouches for it. Opens no store. */
 export const checkProofGrammar: Grammar = () => ({
   about:
     'Says which event it proves, and who vouches for it. Without --key and --checkpoint that is nobody: such a proof can be made ' +

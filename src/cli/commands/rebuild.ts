@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { type Progress, progressBar } from '../render/progress.js';
 import { printable } from '../render/text.js';
 
-/** `imagelog rebuild`: rebuilds all that is derived from the events, and says what that was. */
+/** `imagelog rebuild`: rebuilds everything derived from the events and reports it. */
 export const rebuildGrammar: Grammar = () => ({
   about:
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
@@ -22,7 +22,6 @@ export const rebuildGrammar: Grammar = () => ({
   action: rebuild,
 });
 
-/** What each step is called while it is under way. */
 const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
   copy: 'copying the log',
   events: 'checking events',
@@ -61,7 +60,7 @@ function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): s
   return lines;
 }
 
-/** One bar after another, for steps that count different things. */
+/** Shows consecutive bars for steps that count different things. */
 class StepBars {
   readonly #context: CommandContext;
   #what: RebuildProgress['what'] | undefined;

@@ -8,7 +8,7 @@ import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js'
 import { utcText } from '../render/text.js';
 import { timelineLines } from '../render/timeline.js';
 
-/** `imagelog refs`: the life of a reference, drawn; with `--json` each period in which it stood for an image. */
+/** `imagelog refs`: draws the life of a reference; `--json` prints its non-empty periods. */
 export const refsGrammar: Grammar = () => ({
   about:
     'Says what it stands for, draws its life on a strip of time, and gives each period a row, the newest first. ' +

@@ -12,13 +12,12 @@ import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
 interface RestoreFlags {
-  /** Files with checkpoints. */
   readonly against?: readonly string[];
-  /** The verifier key, or a file with it. */
+  /** Verifier key or a file containing it. */
   readonly key?: string;
 }
 
-/** `imagelog restore`: makes the store of a backup that verifies. */
+/** `imagelog restore`: creates a store from a verified backup. */
 export const restoreGrammar: Grammar = () => ({
   about:
     'Verifies the whole backup, and then makes the store: the same events, images, names and layer files. The directory of the ' +

@@ -9,10 +9,7 @@ import { option } from '../option-values.js';
 import { findImage, referenceEntry } from '../query.js';
 import { printable } from '../render/text.js';
 
-/**
- * `imagelog rm`: removes each name by itself, as `docker rmi` does. A name
- * that cannot be removed does not keep the others from it; the run then fails with the first error.
- */
+/** `imagelog rm`: removes names independently, like `docker rmi`; fails with the first error. */
 export const rmGrammar: Grammar = () => ({
   about:
     'By reference: removes the reference, and the image when that was its last one and it has no children. ' +
@@ -29,7 +26,6 @@ export const rmGrammar: Grammar = () => ({
   action: rm,
 });
 
-/** One thing that a removal did. */
 type Removal =
   | { readonly untagged: string; readonly image: ImageId }
   | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
@@ -82,7 +78,7 @@ async function removeReference(
   const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
   const [only] = orphans;
   if (images.size === 1 && only !== undefined) {
-    // Reference and image go in one transaction: no reader sees the image without its name.
+    // One transaction, so that no reader sees the image without its name.
     await deleteImage(context, store, only);
     return;
   }

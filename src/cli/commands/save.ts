@@ -13,7 +13,7 @@ interface SaveFlags {
   readonly format: 'docker' | 'oci';
 }
 
-/** `imagelog save`: writes an archive to a file, whole or not at all, or to the standard output. */
+/** `imagelog save`: writes an archive to a file (atomically) or standard output. */
 export const saveGrammar: Grammar = () => ({
   about:
     'The same images give the same bytes. A file appears whole or not at all. ' +

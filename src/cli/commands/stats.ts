@@ -5,7 +5,7 @@ import { openReading, type Reading } from '../open-for.js';
 import { pad, widest } from '../render/display-width.js';
 import { localText, printable, sizeText, utcText } from '../render/text.js';
 
-/** `imagelog stats`: what there is or was, in numbers. */
+/** `imagelog stats`: store statistics, now or in the past. */
 export const statsGrammar: Grammar = () => ({
   examples: [
     ['imagelog stats', 'count images, references, layers and events'],
@@ -43,7 +43,7 @@ async function stats(context: CommandContext): Promise<void> {
   for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
 }
 
-/** The numbers of a store of which nobody knows how many files it had. */
+/** Statistics with null where the past number of files is unknown. */
 interface PastStats extends Omit<StoreStats, 'blobs' | 'blobBytes'> {
   readonly blobs: number | null;
   readonly blobBytes: number | null;

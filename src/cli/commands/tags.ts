@@ -6,7 +6,7 @@ import { option, platformName, referenceName, whenIn } from '../option-values.js
 import { findImage, referenceEntry, referenceNotFound } from '../query.js';
 import { printable, shortId } from '../render/text.js';
 
-/** `imagelog tag`: points a reference at an image and says where it was. */
+/** `imagelog tag`: points a reference at an image and prints where it was. */
 export const tagGrammar: Grammar = () => ({
   about: 'A reference that points at another image moves, and is said to; the log keeps where it was.',
   examples: [
@@ -26,7 +26,7 @@ async function tag(
   { overwrite }: { readonly overwrite: boolean },
 ): Promise<void> {
   await using store = await openFor(context, 'write');
-  // A name brings all its platforms along, an id only its image.
+  // A name carries all its platforms, an id only its image.
   const { id, reference: sourceReference } = findImage(store, source);
   const reference = canonicalReference(name);
   const before = referenceEntry(store, reference)?.image;
@@ -39,7 +39,7 @@ async function tag(
   await context.out.line(`${printable(familiarReference(reference))} → ${colors.yellow(shortId(id))}${was}`);
 }
 
-/** `imagelog untag`: removes a reference, and never the image. */
+/** `imagelog untag`: removes a reference, never the image. */
 export const untagGrammar: Grammar = () => ({
   examples: [
     ['imagelog untag shop/app:prod', 'remove a reference; the image stays, named or not'],
@@ -61,7 +61,7 @@ async function untag(context: CommandContext, name: string): Promise<void> {
   await context.out.line(`untagged ${printable(familiarReference(reference))}, was ${id}`);
 }
 
-/** `imagelog resolve`: the id that a reference points at, or pointed at. */
+/** `imagelog resolve`: prints the id a reference points or pointed at. */
 export const resolveGrammar: Grammar = () => ({
   about: 'With --at, or after `imagelog at WHEN`, the one that it pointed at then.',
   examples: [
@@ -82,7 +82,7 @@ async function resolve(
   await using store = await openFor(context, 'read');
   const reference = canonicalReference(name);
   const { at } = context;
-  // From the index alone: the store as it was need not be made for one name.
+  // Uses the index only: one name does not justify rebuilding the past store.
   const image =
     at === undefined
       ? store.resolve(reference, { platform })

@@ -19,7 +19,7 @@ interface VerifyFlags {
   readonly fast?: boolean;
 }
 
-/** `imagelog verify`: says all that is wrong with a store or a backup, and what was looked at. */
+/** `imagelog verify`: reports all damage in a store or backup, and what was checked. */
 export const verifyGrammar: Grammar = () => ({
   about:
     'Reads every record, row, file and snapshot, also of a store that does not open, and says all that is wrong. ' +
@@ -94,7 +94,7 @@ const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many
   snapshots: ['snapshot', 'snapshots'],
 };
 
-/** What was looked at: shown while it goes on, and told at the end. */
+/** Tracks what was checked: live progress, then a summary. */
 class Looked {
   readonly #context: CommandContext;
   readonly #done = new Map<VerifyProgress['what'], number>();

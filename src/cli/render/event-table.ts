@@ -3,19 +3,17 @@ import { eventSummary } from '../events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { type Colors, localText, type Paint, printable } from './text.js';
 
-/** A table of events that is written line by line: its widths are known before its rows are. */
+/** An event table printed line by line; its widths are fixed before any row is known. */
 export interface EventTable {
   readonly head: string;
   readonly row: (event: StoredEvent) => string;
 }
 
-/** What a table of events is drawn with. */
 interface EventTableOptions {
   readonly colors: Colors;
-  /** Columns of the terminal; undefined when lines may have any length. */
+  /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly timeZone?: string | undefined;
-  /** The largest seq that is likely to come. */
   readonly largestSeq: number;
 }
 
@@ -25,10 +23,7 @@ const TYPE_COLUMNS = 'ReferenceRemoved'.length;
 const ACTOR_COLUMNS = 14;
 const LEAST_SUMMARY_COLUMNS = 20;
 
-/**
- * Returns a table with a bracket on the left around the events of one
- * transaction, and the reason after what the event tells.
- */
+/** Returns a table with brackets around transactions, and reasons after the summaries. */
 export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOptions): EventTable {
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
   const { timeColumns, actorColumns, summaryColumns } = fitColumns(seqColumns, width);
@@ -36,7 +31,7 @@ export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOp
     const text = localText(event.time, timeZone);
     return timeColumns === SHORT_TIME_COLUMNS ? text.slice('2026-'.length, -':00'.length) : text;
   };
-  // The bracket stands close to the seq; the gap of two columns is between the others.
+  // The bracket is next to the seq; other columns have a gap of two.
   const line = (seq: string, cells: readonly string[]): string =>
     `${seq} ${cells.filter((cell) => cell !== '').join('  ')}`;
   const head = [pad('TIME', timeColumns), fitted('ACTOR', actorColumns), pad('EVENT', TYPE_COLUMNS), 'WHAT'];
@@ -58,7 +53,7 @@ interface FittedColumns {
   readonly summaryColumns: number;
 }
 
-/** On a narrow terminal the year and the seconds go first, then the actor, then the time: what happened is said last of all. */
+/** When narrow, drops year and seconds, then the actor, then the time; the summary stays. */
 function fitColumns(seqColumns: number, width: number | undefined): FittedColumns {
   const whole = { timeColumns: TIME_COLUMNS, actorColumns: ACTOR_COLUMNS };
   if (width === undefined) return { ...whole, summaryColumns: Number.POSITIVE_INFINITY };

@@ -6,19 +6,18 @@ import { type Column, tableLines, treeLines } from './table.js';
 import type { ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
 
-/** What images are drawn with. */
 interface ImageDrawing {
   readonly colors: Colors;
-  /** Columns of the terminal; undefined when lines may have any length. */
+  /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly timeZone?: string | undefined;
 }
 
-/** What stands where an image has no reference, or a config no time. */
+/** Placeholder for a missing reference or time. */
 const NONE = '<none>';
 const ERASED = 'erased';
 
-/** Returns a table with a row for each reference that `filter` shows, and one for each image without a reference. */
+/** Returns a table with a row per reference shown by `filter` and per unnamed image. */
 export function imageTableLines(
   images: readonly ImageFacts[],
   filter: { readonly showsReference: (reference: string) => boolean },
@@ -44,7 +43,7 @@ export function imageTableLines(
   return tableLines(columns, rows, { width, colors });
 }
 
-/** Returns the platform of an image as Docker writes it: `linux/arm64/v8`. */
+/** Formats a platform like Docker: `linux/arm64/v8`. */
 export function platformText({
   os,
   architecture,
@@ -53,7 +52,6 @@ export function platformText({
   return [os, architecture, variant].filter((part) => part !== null && part !== '').join('/');
 }
 
-/** Returns the size of an image, or a dash when the store does not know it. */
 function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
@@ -62,14 +60,10 @@ function createdText(facts: ImageFacts, timeZone: string | undefined): string {
   return facts.created === null ? NONE : localMinuteText(createdMs(facts), timeZone);
 }
 
-// Deeper branches would leave no place for the names: they are cut.
+// Deeper branches are cut to leave room for names.
 const LEAST_NAME_COLUMNS = 8;
 
-/**
- * Returns a drawing of which image was made from which: id and size on the
- * left, the tree with the references on the right. An image whose parent is not among
- * `images` stands as a root.
- */
+/** Draws image parentage as a tree. Images whose parent is not among `images` are roots. */
 export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
   const byId = new Map(images.map((facts) => [facts.id, facts]));
   const places = new Map(images.map(({ id }, at) => [id, at]));
@@ -101,7 +95,7 @@ function namesText({ references }: ImageFacts): string {
 
 const BAR_COLUMNS = 8;
 
-/** Returns a table of build steps in the order given, with a bar for the share of each in the whole size. */
+/** Returns a table of build steps in order, with bars for their shares of the total size. */
 export function historyTableLines(steps: readonly BuildStep[], { colors, width, timeZone }: ImageDrawing): string[] {
   const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const hasComments = steps.some(({ comment }) => comment !== '');
@@ -122,7 +116,7 @@ export function historyTableLines(steps: readonly BuildStep[], { colors, width, 
   return tableLines(columns, rows, { width, colors });
 }
 
-// Builders write every step as a shell command with many spaces; one line shows what it does.
+// Builders store steps as shell commands with many spaces; show them on one line.
 function commandText(createdBy: string): string {
   return createdBy
     .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')

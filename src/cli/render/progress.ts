@@ -3,25 +3,24 @@ import type { CliIo } from '../output.js';
 import { displayWidth, truncate } from './display-width.js';
 import { sizeText } from './text.js';
 
-/** A bar on the standard error that shows how far a command is; silent where nobody watches. */
+/** A progress bar on standard error; silent without a terminal. */
 export interface Progress {
   /** Shows `done` of `total`, which may be unknown. */
   update(done: number, total: number | undefined): void;
-  /** Removes the bar. */
   end(): void;
 }
 
 const LEAST_COLUMNS = 40;
 const LEAST_BAR_COLUMNS = 10;
 const SIZE_COLUMNS = '    999 MB of 999 MB '.length;
-/** A terminal that draws more often slows the command down. */
+/** Redrawing more often slows the command down. */
 const REDRAW_INTERVAL_MS = 100;
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** Returns a bar named `title`, of bytes or what `textOf` writes, on a terminal and unless `--quiet`; the caller ends it. */
+/** Creates a bar, in bytes or by `textOf`; hidden off terminals or if quiet. The caller ends it. */
 export function progressBar(
   { err, quiet, io }: Pick<CommandContext, 'err' | 'quiet'> & { readonly io: Pick<CliIo, 'now'> },
   title: string,
@@ -29,7 +28,7 @@ export function progressBar(
 ): Progress {
   if (!err.isTerminal || quiet) return { update: () => undefined, end: () => undefined };
   const columns = err.columns ?? LEAST_COLUMNS;
-  // A line that is wider than the terminal would stay behind each time it is drawn.
+  // A line wider than the terminal would leave a copy at each redraw.
   const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - SIZE_COLUMNS));
   const barColumns = Math.max(LEAST_BAR_COLUMNS, Math.min(40, columns - displayWidth(shown) - SIZE_COLUMNS));
   let drawnAt: number | undefined;
@@ -47,7 +46,7 @@ export function progressBar(
     end: () => {
       if (drawnAt === undefined) return;
       drawnAt = undefined;
-      // How far it came shows until the line goes, also where all of it was quick.
+      // Show the final state, even for quick work.
       draw();
       err.stream.write(`${CLEAR_LINE}${SHOW_CURSOR}`);
     },
@@ -67,10 +66,7 @@ function stateText(
 
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/**
- * Returns a horizontal bar of `share` (0 to 1) of `columns` columns, to an
- * eighth of a column. A share above zero always shows.
- */
+/** Returns a bar of `share` (0 to 1), in eighths of a column. A nonzero share is visible. */
 export function bar(share: number, columns: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * columns * 8);
   const shown = share > 0 ? Math.max(1, eighths) : 0;

@@ -1,31 +1,26 @@
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type Colors, type Paint, printable } from './text.js';
 
-/** One column of a table. */
+/** A table column. */
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right' | undefined;
-  /** Columns below which it is not cut when the terminal is narrow; absent when it is never cut. */
+  /** Minimum width when shrinking for a narrow terminal; absent if it never shrinks. */
   readonly shrinksTo?: number | undefined;
-  /** Left out when the terminal is too narrow for all columns, the highest first; absent when it always stands. */
+  /** Drop order on a narrow terminal, highest first; absent if it is never dropped. */
   readonly goes?: number | undefined;
   readonly paint?: Paint | undefined;
 }
 
 const GAP = '  ';
 
-/** What a table is drawn with. */
 interface TableOptions {
-  /** Columns of the terminal; undefined when lines may have any length. */
+  /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
 }
 
-/**
- * Returns the lines of a table, its head first, that fit `width` columns (any
- * length when undefined). Cells are plain text: they are made printable here
- * and painted after they are fitted. No line ends in a space.
- */
+/** Returns the table fitted to `width`, plain cells escaped and painted, no trailing spaces. */
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -63,9 +58,7 @@ export function tableLines(
 }
 
 interface MeasuredColumn extends Column {
-  /** Place in the rows. */
   readonly at: number;
-  /** Columns of its widest cell. */
   readonly natural: number;
 }
 
@@ -80,10 +73,7 @@ function columnsThatFit(columns: readonly MeasuredColumn[], width: number | unde
   );
 }
 
-/**
- * Returns the width of each column so that all of them with their gaps fit
- * `width`: the widest of those that may shrink gives first.
- */
+/** Fits all columns and gaps into `width`, shrinking the widest shrinkable column first. */
 function fitWidths(columns: readonly Column[], natural: readonly number[], width: number | undefined): number[] {
   const widths = [...natural];
   if (width === undefined) return widths;
@@ -122,20 +112,16 @@ function joinCells(cells: readonly PlacedCell[], widths: readonly number[]): str
     .join(GAP);
 }
 
-/** One place in a tree as it is drawn: what stands there and the branch that leads to it. */
 interface TreeLine<Node> {
   readonly node: Node;
-  /** Box-drawing characters that go before the node's text; empty for a root. */
+  /** Box-drawing prefix of the node's text; empty for a root. */
   readonly branch: string;
 }
 
-/**
- * Returns the lines of a drawn forest, each node after its parent, in the order
- * of `roots` and of `childrenOf`. Works for trees of any depth.
- */
+/** Draws a forest of any depth: each node after its parent, in the given order. */
 export function treeLines<Node>(roots: readonly Node[], childrenOf: (node: Node) => readonly Node[]): TreeLine<Node>[] {
   const lines: TreeLine<Node>[] = [];
-  // An explicit stack: a chain of parents may be deeper than the call stack.
+  // Uses an explicit stack: a chain of parents may exceed the call stack.
   const waiting = roots.map((node) => ({ node, branch: '', indent: '' })).reverse();
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { node, branch, indent } = next;

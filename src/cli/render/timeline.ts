@@ -5,10 +5,10 @@ import { type Colors, durationText, localMinuteText, localText, type Paint, prin
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 
-/** How one period in the life of a reference looks, wherever it is drawn. */
+/** How a reference period is drawn everywhere. */
 interface PeriodLook {
   readonly name: string;
-  /** One column that fills its part of a strip, so that periods are told apart without colours too. */
+  /** Fill character (one column) that tells periods apart without colors. */
   readonly fill: string;
   readonly paint: Paint;
 }
@@ -18,8 +18,8 @@ const OTHER_FILLS = ['▓', '░', '▒'] as const;
 const GAP_FILL = '·';
 
 /**
- * Returns how each of `periods` looks, in their order: an image looks the same each time, so that a return to it is seen.
- * The image that it stands for at the end is the full one; of the others, no new one looks as its neighbour does.
+ * Returns the look of each period. An image always looks the same, so that returns are visible. The
+ * final image is the solid one; every other new one differs from its neighbor.
  */
 function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): PeriodLook[] {
   const gap: PeriodLook = { name: 'removed', fill: GAP_FILL, paint: colors.dim };
@@ -48,28 +48,21 @@ function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): Perio
   });
 }
 
-/** One piece of a strip: a length of time. */
 interface StripPiece {
   readonly durationMs: number;
-  /** Shown above the piece where it has room. */
   readonly label: string;
 }
 
-// Fewer digits of an id tell nothing apart.
+// Fewer id digits distinguish nothing.
 const LEAST_LABEL_COLUMNS = 5;
 
-/** A line of time that has its place on a terminal. */
 interface Strip {
-  /** Where each piece begins and ends, in columns. */
   readonly places: readonly { readonly start: number; readonly end: number }[];
-  /** The name of each piece, cut to its room; empty when it has none. */
+  /** Label of each piece, cut to fit; empty if there is no room. */
   readonly labels: readonly string[];
 }
 
-/**
- * Returns how pieces of time share `columns` columns in proportion, each at least one column wide as long as there are
- * enough for that: what lasted a second is seen beside what lasted a year.
- */
+/** Divides `columns` in proportion, at least one each if possible: a second shows by a year. */
 export function layOutStrip(pieces: readonly StripPiece[], columns: number): Strip {
   const ends = endsOf(pieces, columns);
   const places = ends.map((end, at) => ({ start: ends[at - 1] ?? 0, end }));
@@ -81,11 +74,11 @@ function endsOf(pieces: readonly StripPiece[], columns: number): number[] {
   let elapsed = 0;
   const ends = pieces.map(({ durationMs }, at) => {
     elapsed += durationMs;
-    // A life of no length is shared evenly.
+    // A zero-length life is divided evenly.
     return Math.round((total === 0 ? (at + 1) / pieces.length : elapsed / total) * columns);
   });
   if (pieces.length > columns) return ends;
-  // Once forwards for a column each, once backwards so that all of them still fit.
+  // A forward pass gives each a column; a backward pass makes all fit.
   for (let at = 0; at < ends.length; at++) ends[at] = Math.max(ends[at] ?? 0, (ends[at - 1] ?? 0) + 1);
   for (let at = ends.length - 1; at >= 0; at--) {
     ends[at] = Math.min(ends[at] ?? 0, (ends[at + 1] ?? columns + 1) - 1);
@@ -94,34 +87,33 @@ function endsOf(pieces: readonly StripPiece[], columns: number): number[] {
 }
 
 function labelIn(label: string, place: { readonly start: number; readonly end: number } | undefined): string {
-  // A column stays free, so that no name touches the next.
+  // One column stays free to separate labels.
   const room = place === undefined ? 0 : place.end - place.start - 1;
   return room < LEAST_LABEL_COLUMNS ? '' : label.slice(0, room);
 }
 
-/** What the life of a reference is drawn with. */
 interface TimelineOptions {
   /** End of the line, milliseconds since the epoch. */
   readonly now: number;
-  /** Whether that end is the present: it is then called so. */
+  /** Whether that end is the present, and labeled so. */
   readonly isPresent: boolean;
   readonly timeZone?: string | undefined;
-  /** Columns of the terminal; undefined when lines may have any length. */
+  /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
 }
 
-/** Columns of a strip where lines may have any length, and most columns of any: a longer one is not taken in at once. */
+/** Strip width without a limit, and the maximum: longer strips are hard to take in. */
 const USUAL_STRIP_COLUMNS = 80;
 const MOST_STRIP_COLUMNS = 100;
-/** On a narrower terminal the reasons need the room. */
+/** On narrower terminals the reasons need the room. */
 const LEAST_COLUMNS_WITH_EVENTS = 100;
-/** Below this length of time the minutes do not tell one moment from another. */
+/** For lives shorter than this, minutes alone cannot tell moments apart. */
 const SECONDS_MATTER_MS = 2 * 60_000;
 
 /**
- * Returns the life of a reference as a drawing: what it stands for, since when, by whom and why; all periods on one strip of
- * time; then a row for each, the newest first, so that what was before stands below. `periods` are the oldest first, at least one.
+ * Draws the life of a reference: target, since when, by whom and why; all periods on one strip;
+ * then a row per period, newest first. `periods` are oldest first, at least one.
  */
 export function timelineLines(
   reference: string,
@@ -130,7 +122,7 @@ export function timelineLines(
 ): string[] {
   const drawing: Drawing = {
     ...options,
-    // A clock may stand before the newest event: the line then ends there.
+    // The clock may be behind the newest event; the line then ends at the event.
     end: periods.reduce((end, { from }) => Math.max(end, from), options.now),
     time: timeFormat(periods, options),
     looks: periodLooks(periods, options.colors),
@@ -147,7 +139,6 @@ export function timelineLines(
 interface Drawing extends TimelineOptions {
   readonly end: number;
   readonly time: (timeMs: number) => string;
-  /** How each period looks, by its place. */
   readonly looks: readonly PeriodLook[];
 }
 
@@ -156,7 +147,7 @@ function timeFormat(periods: readonly ReferencePeriod[], { timeZone }: TimelineO
   return (timeMs) => (isShort ? localText(timeMs, timeZone) : localMinuteText(timeMs, timeZone));
 }
 
-/** What it stands for at the end of the line, since when, by whom, and why. */
+/** Returns the target at the end of the line: since when, by whom, and why. */
 function headLines(name: string, periods: readonly ReferencePeriod[], drawing: Drawing): string[] {
   const { width = Number.POSITIVE_INFINITY, colors, time, end, looks } = drawing;
   const last = periods.at(-1);

@@ -25,7 +25,6 @@ import {
   type LogSource,
   type PageOptions,
   type PageRange,
-  readEnd,
   type RenewOptions,
 } from '../log.js';
 import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
@@ -35,7 +34,15 @@ import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } f
 import { isStoreError, StoreError } from '../../errors.js';
 import type { StoredEvent, Subject } from '../../model/events.js';
 import { openContentRows, StoredRows } from '../stored-rows.js';
-import { entryPages, eventPages, missingEvent, OpenReads, type ResumableLog, resumedPages } from '../event-pages.js';
+import {
+  entryPages,
+  eventPages,
+  missingEvent,
+  OpenReads,
+  type ResumableLog,
+  resumedPages,
+  readEnd,
+} from '../event-pages.js';
 import { openFailure, openLevel, readFailure } from './open-level.js';
 
 interface Target {

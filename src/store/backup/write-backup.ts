@@ -324,7 +324,7 @@ export interface FixedStore {
 }
 
 /** The parts of a store that a backup reads. */
-export interface BackupParts {
+interface BackupParts {
   readonly directory: string;
   readonly sidecar: Sidecar;
   readonly log: Log;

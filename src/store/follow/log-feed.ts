@@ -167,7 +167,7 @@ class Shelf {
 }
 
 /** The newest folded page and the followers waiting for more. */
-export class LogFeed {
+class LogFeed {
   readonly parked = new ParkedFollowers();
   readonly #log: Pick<Log, 'head'>;
   #head: Head;

@@ -27,7 +27,8 @@ import {
   TREE_PREFIX,
 } from '../../log/rows.js';
 import { LEAF_PREFIX, MAX_TILE_LEVEL } from '../../log/merkle.js';
-import { type KeyRange, rowsOfKind, type StoredRow, type StoredRows } from '../../log/stored-rows.js';
+import { type KeyRange, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
+import type { RowReads } from '../../log/log.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import { bytesToHex, type Digest, digestFromHash, digestHex, HASH_BYTES, isDigest } from '../../model/digest.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
@@ -77,9 +78,9 @@ type Kind = (typeof KINDS)[number];
 
 /** The rows of a log's database, for verification. */
 class LogRows {
-  readonly #rows: StoredRows;
+  readonly #rows: RowReads;
 
-  constructor(rows: StoredRows) {
+  constructor(rows: RowReads) {
     this.#rows = rows;
   }
 
@@ -259,7 +260,7 @@ function reportStray(name: string, report: Report): void {
 export interface StoreSourceParts {
   readonly identity: SourceIdentity | undefined;
   /** Snapshot of the rows. */
-  readonly rows: StoredRows;
+  readonly rows: RowReads;
   readonly files: StoreFiles;
   /** Taken before the rows, which must then contain what a file claims of the log. */
   readonly checkpoint: VerifySource['checkpoint'];
