@@ -81,10 +81,15 @@ export class Reserve {
   }
 }
 
-/** Returns the bytes of write-ahead log in `log`, which LevelDB has yet to write into a table. */
+/** Returns the bytes of the write-ahead log in `log` that LevelDB has yet to put into a table; 0 when they cannot be read. */
 export function unwrittenBytes(log: string): number {
-  const names = readdirSync(log).filter((name) => name.endsWith('.log'));
-  return names.reduce((sum, name) => sum + (statSync(join(log, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+  try {
+    const names = readdirSync(log).filter((name) => name.endsWith('.log'));
+    return names.reduce((sum, name) => sum + (statSync(join(log, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+  } catch {
+    // Only a hint: what needs room meets the disk itself.
+    return 0;
+  }
 }
 
 /** Returns the free bytes on the disk of `directory`; MAX_SAFE_INTEGER if unknown. */
