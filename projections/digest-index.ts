@@ -37,12 +37,12 @@ class DigestProbe {
     return this.#digits;
   }
 
-  /** Reads a whole digest; returns false when `text` is none. */
+  /** Reads a whole digest; returns false for other text. */
   readDigest(text: string): boolean {
     return text.length === DIGEST_LENGTH && text.startsWith(SHA256) && this.#read(text, SHA256.length);
   }
 
-  /** Reads a digest prefix, 1 to 64 digits with or without `sha256:`; false when it is none. */
+  /** Reads a digest prefix, 1 to 64 digits with or without `sha256:`; false for other text. */
   readPrefix(text: string): boolean {
     return this.#read(text, text.startsWith(SHA256) ? SHA256.length : 0);
   }
@@ -121,7 +121,7 @@ export class DigestRows {
     return this.#hashes.subarray(0, this.#length * HASH_BYTES);
   }
 
-  /** Appends a digest, returns its row. @throws {StoreError} DIGEST_INVALID when it is none */
+  /** Appends a digest, returns its row. @throws {StoreError} DIGEST_INVALID */
   push(digest: Digest): number {
     if (!this.#probe.readDigest(digest)) parseDigest(digest);
     const row = this.#length++;

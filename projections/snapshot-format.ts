@@ -34,7 +34,7 @@ export class SnapshotTables {
     return digest;
   }
 
-  /** Returns the word of `number`. @throws {SnapshotDamage} if there is none */
+  /** Returns the word of `number`. @throws {SnapshotDamage} if out of range */
   word(number: number): string {
     const word = this.#words[number - 1];
     if (word === undefined) throw unknown(number);

@@ -154,7 +154,7 @@ const upkeep: readonly Listed[] = [
   },
   {
     usage: 'erase <digest>',
-    summary: 'remove bytes that nothing needs, for good',
+    summary: 'erase bytes that nothing needs',
     kind: 'writes',
     load: async () => (await import('./commands/erase.js')).eraseGrammar,
   },

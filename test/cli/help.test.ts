@@ -56,7 +56,7 @@ Evidence:
 Upkeep:
   backup [options] <directory>        write the store to a directory of files
   restore [options] <directory>       make the store of a backup
-  erase [options] <digest>            remove bytes that nothing needs, for good
+  erase [options] <digest>            erase bytes that nothing needs
   prune [options]                     free what nothing needs any more
   rebuild [options]                   rebuild all that the events imply
 

@@ -15,7 +15,7 @@ interface KeyFlags {
 /** `imagelog key`: creates or shows a private key and prints its verifier key. */
 export const keyGrammar: Grammar = () => ({
   about:
-    'Writes a new private key to FILE, for its owner alone, and prints the verifier key: give that to whoever is to check. ' +
+    'Writes a new private key to FILE, for its owner alone, and prints the verifier key: give that to everyone who verifies. ' +
     'What the key signed is remembered in the folder FILE.signed, so that it never signs two histories: keep both together.',
   examples: [
     ['imagelog key /etc/imagelog/log.key', 'make a key for the store that is there'],

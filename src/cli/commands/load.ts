@@ -28,7 +28,7 @@ export const loadGrammar: Grammar = () => ({
     'Reads what `docker save`, podman, skopeo or crane write, and OCI image layouts in a tar, ' +
     'plain or compressed. Each archive is one transaction: it is loaded whole or not at all.',
   examples: [
-    ['imagelog load shop.tar', 'load an archive, and create the store when there is none'],
+    ['imagelog load shop.tar', 'load an archive; creates a missing store'],
     ['docker save shop/app:1.0 | imagelog load', 'load from a pipe'],
     ['imagelog load --platform linux/arm64 multi.tar', 'load one platform of a multi-platform archive'],
     ['imagelog load --no-overwrite --reason "nightly build" shop.tar', 'fail instead of moving a tag, and keep why'],

@@ -18,7 +18,7 @@ import { readInput, trustedKey } from '../trusted.js';
 export const checkpointGrammar: Grammar = () => ({
   about:
     'Three lines: the name of the log, how many events it has, and the root of the Merkle tree over them; with --key also a ' +
-    'signature. Whoever keeps them can tell later whether an event was changed or lost since: `imagelog verify --against`.',
+    'signature. A kept checkpoint shows later whether an event was changed or lost since: `imagelog verify --against`.',
   examples: [
     ['imagelog checkpoint | tee monday.checkpoint', 'keep what the log is today'],
     ['imagelog checkpoint --key log.key', 'sign it, and put it into the store'],
