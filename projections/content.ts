@@ -114,7 +114,7 @@ export const erasuresProjection: StoredProjection<ErasuresView> = {
   },
 };
 
-/** Returns the content that an event needs: configs, manifests, indexes, layer blobs. */
+/** Returns the content that an event needs: configs, manifests, indexes, blobs. */
 function contentNamedBy(event: StoredEvent): readonly Digest[] {
   switch (event.type) {
     case 'ImageCreated':
@@ -125,6 +125,8 @@ function contentNamedBy(event: StoredEvent): readonly Digest[] {
       return event.target === undefined ? [] : [event.target.digest];
     case 'LayerAdded':
       return [event.blob.digest];
+    case 'ArtifactAdded':
+      return [event.artifact.digest, ...event.blobs.map(({ digest }) => digest)];
     default:
       return [];
   }

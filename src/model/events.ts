@@ -1,5 +1,14 @@
 import type { ChainId, DiffId, Digest, ImageId } from './digest.js';
-import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readDescriptor } from './record-fields.js';
+import {
+  type FieldReader,
+  packDescriptor,
+  packDigest,
+  packOptionalDescriptor,
+  packOptionalDigest,
+  packOptionalTexts,
+  packTexts,
+  readDescriptor,
+} from './record-fields.js';
 import type { Descriptor } from './digest.js';
 
 /*
@@ -98,20 +107,30 @@ interface MetadataCleared {
   readonly key: string;
 }
 
-/** A reference was pointed at an image. */
+/** Texts by key, as descriptors, manifests and indexes have them (OCI image spec, annotations.md). */
+export type Annotations = Readonly<Record<string, string>>;
+
+/** A reference was pointed at an image, or at an artifact or an index without images. */
 export interface ReferenceSet {
   readonly type: 'ReferenceSet';
   /** Canonical: domain, path, and a tag or digest. */
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent if `target` is an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   /** The image it pointed at before. */
   readonly previous?: ImageId | undefined;
-  /** The manifest or index of the name, if it came with one. */
+  /** The manifest, index or artifact of the name, if it came with one. */
   readonly target?: Descriptor | undefined;
   /** Image of each platform, in the index's order, if `target` is an index. */
   readonly platforms?: readonly PlatformImage[] | undefined;
   /** Former image of each platform, if there were several. */
   readonly previousPlatforms?: readonly PlatformImage[] | undefined;
+  /** Annotations of the name's descriptor in index.json. */
+  readonly annotations?: Annotations | undefined;
+  /** Annotations of the index.json that the name came with. */
+  readonly layoutAnnotations?: Annotations | undefined;
+  /** The artifact or index without images that it pointed at before. */
+  readonly previousTarget?: Digest | undefined;
 }
 
 /** A reference was removed. */
@@ -119,9 +138,11 @@ export interface ReferenceRemoved {
   readonly type: 'ReferenceRemoved';
   readonly reference: string;
   /** The image it pointed at. */
-  readonly image: ImageId;
+  readonly image?: ImageId | undefined;
   /** Image of each platform, if there were several. */
   readonly platforms?: readonly PlatformImage[] | undefined;
+  /** The artifact or index it pointed at, if there was no image. */
+  readonly target?: Digest | undefined;
 }
 
 /** An OCI manifest of an image was added; its bytes are content, its layers are blobs. */
@@ -131,6 +152,30 @@ interface ManifestAdded {
   readonly manifest: Descriptor;
   /** Layer blobs of the manifest, bottom first. */
   readonly layers: readonly Descriptor[];
+}
+
+/** What stays of an artifact when it is removed: enough to undo what its addition did. */
+interface ArtifactFacts {
+  /** The manifest or index; its bytes are content. */
+  readonly artifact: Descriptor;
+  /** What it is about (OCI image spec, manifest.md, `subject`). */
+  readonly subject?: Descriptor | undefined;
+  /** Config and layers of a manifest, in order; empty for an index. They are blobs. */
+  readonly blobs: readonly Descriptor[];
+}
+
+/** A manifest or index was added that is kept as it came, because it is no image. */
+export interface ArtifactAdded extends ArtifactFacts {
+  readonly type: 'ArtifactAdded';
+  /** `artifactType`, else the media type of its config; empty if neither says. */
+  readonly artifactType: string;
+  /** Manifests of an index, in order; empty for a manifest. */
+  readonly contains: readonly Descriptor[];
+}
+
+/** An artifact was removed. Its manifest stays readable in the past until it is erased. */
+export interface ArtifactRemoved extends ArtifactFacts {
+  readonly type: 'ArtifactRemoved';
 }
 
 /** A layer on top of a chain, as in its event and as returned to callers. */
@@ -179,7 +224,9 @@ export type EventBody =
   | ManifestAdded
   | LayerAdded
   | LayerRemoved
-  | ContentErased;
+  | ContentErased
+  | ArtifactAdded
+  | ArtifactRemoved;
 
 /** Name of a type of event. */
 export type EventType = EventBody['type'];
@@ -338,50 +385,68 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   },
   ReferenceSet: {
     code: 7,
-    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
-      seq,
-      time,
-      transaction,
-      actor,
-      reason,
-      requestId,
-      type: 'ReferenceSet',
-      reference: fields.text('reference'),
-      image: fields.digest<ImageId>('image'),
-      previous: fields.optionalDigest<ImageId>('previous'),
-      target: fields.optionalDescriptor('target'),
-      platforms: fields.optionalList('platforms', readPlatformImage),
-      previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
-    }),
-    write: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
+      const event: StoredEvent & ReferenceSet = {
+        seq,
+        time,
+        transaction,
+        actor,
+        reason,
+        requestId,
+        type: 'ReferenceSet',
+        reference: fields.text('reference'),
+        image: fields.optionalDigest<ImageId>('image'),
+        previous: fields.optionalDigest<ImageId>('previous'),
+        target: fields.optionalDescriptor('target'),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+        previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
+      };
+      if (event.image === undefined && event.target === undefined) throw fields.fault('target', 'is missing');
+      return fields.hasMore ? { ...event, ...readLaterFields(fields) } : event;
+    },
+    write: ({ reference, image, previous, target, platforms, previousPlatforms, ...later }) => [
       reference,
-      packDigest(image),
+      packOptionalDigest(image),
       packOptionalDigest(previous),
-      target === undefined ? null : packDescriptor(target),
+      packOptionalDescriptor(target),
       packPlatforms(platforms),
       packPlatforms(previousPlatforms),
+      ...packLaterFields(later),
     ],
-    images: ({ image, previous, platforms, previousPlatforms }) =>
-      withPlatforms([image, previous], platforms, previousPlatforms),
+    images: ({ image, previous, target, platforms, previousPlatforms, previousTarget }) =>
+      withPlatforms(
+        [image ?? namedId(target?.digest), previous, namedId(previousTarget)],
+        platforms,
+        previousPlatforms,
+      ),
     chains: none,
     content: ({ target }) => target?.digest,
   },
   ReferenceRemoved: {
     code: 8,
-    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
-      seq,
-      time,
-      transaction,
-      actor,
-      reason,
-      requestId,
-      type: 'ReferenceRemoved',
-      reference: fields.text('reference'),
-      image: fields.digest<ImageId>('image'),
-      platforms: fields.optionalList('platforms', readPlatformImage),
-    }),
-    write: ({ reference, image, platforms }) => [reference, packDigest(image), packPlatforms(platforms)],
-    images: ({ image, platforms }) => withPlatforms([image], platforms),
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
+      const event: StoredEvent & ReferenceRemoved = {
+        seq,
+        time,
+        transaction,
+        actor,
+        reason,
+        requestId,
+        type: 'ReferenceRemoved',
+        reference: fields.text('reference'),
+        image: fields.optionalDigest<ImageId>('image'),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+      };
+      if (event.image !== undefined && !fields.hasMore) return event;
+      return { ...event, target: fields.digest('target') };
+    },
+    write: ({ reference, image, platforms, target }) => [
+      reference,
+      packOptionalDigest(image),
+      packPlatforms(platforms),
+      ...(target === undefined ? [] : [packDigest(target)]),
+    ],
+    images: ({ image, platforms, target }) => withPlatforms([image ?? namedId(target)], platforms),
     chains: none,
     content: nothing,
   },
@@ -462,12 +527,87 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       size: fields.integer('size'),
     }),
     write: ({ digest, size }) => [packDigest(digest), size],
-    // Any content may be an image: digests are looked up among images first.
-    images: ({ digest }) => [digest as ImageId],
+    images: ({ digest }) => [namedId(digest)],
+    chains: none,
+    content: nothing,
+  },
+  ArtifactAdded: {
+    code: 13,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ArtifactAdded',
+      artifact: fields.descriptor('artifact'),
+      artifactType: fields.text('artifactType'),
+      subject: fields.optionalDescriptor('subject'),
+      contains: fields.list('contains', readDescriptor),
+      blobs: fields.list('blobs', readDescriptor),
+    }),
+    write: ({ artifact, artifactType, subject, contains, blobs }) => [
+      packDescriptor(artifact),
+      artifactType,
+      packOptionalDescriptor(subject),
+      contains.map(packDescriptor),
+      blobs.map(packDescriptor),
+    ],
+    images: ({ artifact, subject }) => [namedId(artifact.digest), namedId(subject?.digest)],
+    chains: none,
+    content: ({ artifact }) => artifact.digest,
+  },
+  ArtifactRemoved: {
+    code: 14,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ArtifactRemoved',
+      artifact: fields.descriptor('artifact'),
+      subject: fields.optionalDescriptor('subject'),
+      blobs: fields.list('blobs', readDescriptor),
+    }),
+    write: ({ artifact, subject, blobs }) => [
+      packDescriptor(artifact),
+      packOptionalDescriptor(subject),
+      blobs.map(packDescriptor),
+    ],
+    images: ({ artifact, subject }) => [namedId(artifact.digest), namedId(subject?.digest)],
     chains: none,
     content: nothing,
   },
 };
+
+// Digests of content and artifacts are looked up where those of images are.
+function namedId(digest: Digest | undefined): ImageId | undefined {
+  return digest as ImageId | undefined;
+}
+
+type LaterReferenceFields = Pick<ReferenceSet, 'annotations' | 'layoutAnnotations' | 'previousTarget'>;
+
+/** Packs fields that older records lack: those at the end that are absent are not written. */
+function packLaterFields({ annotations, layoutAnnotations, previousTarget }: LaterReferenceFields): unknown[] {
+  if (previousTarget !== undefined) {
+    return [packOptionalTexts(annotations), packOptionalTexts(layoutAnnotations), packDigest(previousTarget)];
+  }
+  if (layoutAnnotations !== undefined) return [packOptionalTexts(annotations), packTexts(layoutAnnotations)];
+  return annotations === undefined ? [] : [packTexts(annotations)];
+}
+
+function readLaterFields(fields: FieldReader): LaterReferenceFields {
+  const annotations = fields.optionalTexts('annotations');
+  const layoutAnnotations = fields.hasMore ? fields.optionalTexts('layoutAnnotations') : undefined;
+  return {
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(layoutAnnotations === undefined ? {} : { layoutAnnotations }),
+    ...(fields.hasMore ? { previousTarget: fields.digest('previousTarget') } : {}),
+  };
+}
 
 /** Every type of event, by number. */
 export const eventTypes = (Object.keys(eventFacts) as EventType[]).sort(

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { bytesToHex, type Digest } from '../../src/model/digest.js';
-import type { EventBody, PlatformImage, StoredEvent } from '../../src/model/events.js';
+import type { EventBody, PlatformImage, ReferenceSet, StoredEvent } from '../../src/model/events.js';
 import type { Descriptor } from '../../src/model/digest.js';
 
 /** Any SHA-256 digest, branded as the caller's field has it. */
@@ -38,6 +38,24 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
     blob: descriptor,
   };
 
+  const texts = fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true });
+  /** The same without an image, and with fields that older records lack: absent, not undefined. */
+  const withLaterFields = (event: ReferenceSet): fc.Arbitrary<ReferenceSet> =>
+    fc
+      .record(
+        {
+          image: fc.constant(undefined),
+          target: descriptor,
+          annotations: texts,
+          layoutAnnotations: texts,
+          previousTarget: digest,
+        },
+        { requiredKeys: [] },
+      )
+      .map((later) =>
+        'image' in later && !('target' in later) && event.target === undefined ? event : { ...event, ...later },
+      );
+
   return {
     ImageCreated: fc.record({
       type: fc.constant('ImageCreated'),
@@ -64,21 +82,32 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
       value: fc.uint8Array({ maxLength: 300 }),
     }),
     MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: name }),
-    ReferenceSet: fc.record({
-      type: fc.constant('ReferenceSet'),
-      reference: name,
-      image: digest,
-      previous: orAbsent(digest),
-      target: orAbsent(descriptor),
-      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-      previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-    }),
-    ReferenceRemoved: fc.record({
-      type: fc.constant('ReferenceRemoved'),
-      reference: name,
-      image: digest,
-      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-    }),
+    ReferenceSet: fc
+      .record({
+        type: fc.constant('ReferenceSet'),
+        reference: name,
+        image: digest,
+        previous: orAbsent(digest),
+        target: orAbsent(descriptor),
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+        previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+      })
+      .chain(withLaterFields),
+    ReferenceRemoved: fc.oneof(
+      fc.record({
+        type: fc.constant('ReferenceRemoved'),
+        reference: name,
+        image: digest,
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+      }),
+      fc.record({
+        type: fc.constant('ReferenceRemoved'),
+        reference: name,
+        image: orAbsent(digest),
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+        target: digest,
+      }),
+    ),
     ManifestAdded: fc.record({
       type: fc.constant('ManifestAdded'),
       image: digest,
@@ -88,6 +117,20 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
     LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
     LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
     ContentErased: fc.record({ type: fc.constant('ContentErased'), digest, size }),
+    ArtifactAdded: fc.record({
+      type: fc.constant('ArtifactAdded'),
+      artifact: descriptor,
+      artifactType: text,
+      subject: orAbsent(descriptor),
+      contains: fc.array(descriptor, { maxLength: 4 }),
+      blobs: fc.array(descriptor, { maxLength: 4 }),
+    }),
+    ArtifactRemoved: fc.record({
+      type: fc.constant('ArtifactRemoved'),
+      artifact: descriptor,
+      subject: orAbsent(descriptor),
+      blobs: fc.array(descriptor, { maxLength: 4 }),
+    }),
   };
 }
 
