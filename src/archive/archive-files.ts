@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Image } from '../model/image.js';
 import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model/digest.js';
-import type { PlatformImage } from '../model/events.js';
+import type { Annotations, PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
 import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
@@ -61,13 +61,33 @@ export interface ArchiveImage {
   readonly manifests: readonly ArchiveManifest[];
 }
 
+/** A manifest or index kept as it came, because it is no image. */
+export interface ArchiveArtifact {
+  /** Of the manifest or index; its bytes are in `ArchiveContents.content`. */
+  readonly descriptor: Descriptor;
+  /** `artifactType`, else the config's media type; empty when neither says. */
+  readonly artifactType: string;
+  readonly subject?: Descriptor | undefined;
+  /** Manifests of an index, in order; empty for a manifest. */
+  readonly contains: readonly Descriptor[];
+  /** Config and layers of a manifest, in order; empty for an index. */
+  readonly blobs: readonly Descriptor[];
+  /** The file for each of `blobs`; undefined where missing from the archive. */
+  readonly staged: readonly (StagedFile | undefined)[];
+}
+
 /** A name in the archive and its target. */
 export interface ArchiveReference {
   /** Canonical. */
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent if `target` is an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   readonly target?: Descriptor | undefined;
   readonly platforms?: readonly PlatformImage[] | undefined;
+  /** Annotations of its descriptor in index.json. */
+  readonly annotations?: Annotations | undefined;
+  /** Annotations of index.json. */
+  readonly layoutAnnotations?: Annotations | undefined;
 }
 
 /** Everything the archive holds, complete after its last byte was read. */
@@ -76,6 +96,8 @@ export interface ArchiveContents {
   readonly format: 'docker' | 'oci';
   /** In archive order, unique by id. */
   readonly images: readonly ArchiveImage[];
+  /** In archive order, unique by digest. */
+  readonly artifacts: readonly ArchiveArtifact[];
   /** In archive order, unique by reference: the last one wins, as with Docker. */
   readonly references: readonly ArchiveReference[];
   /** Manifests and indexes to keep, by digest. */

@@ -109,7 +109,8 @@ export interface SavedImage {
   readonly manifests: readonly SavedManifest[];
 }
 
-interface SavedReference {
+/** A name to save. */
+export interface SavedReference {
   /** Canonical. */
   readonly reference: string;
   readonly image: ImageId;

@@ -70,7 +70,7 @@ async function readLayout(
     const oci = isBoth ? await graph.read() : [];
     await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
   }
-  return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+  return { format, ...contents.build(), artifacts: [], notices: [...notices], discard: () => staging.discard() };
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
@@ -97,6 +97,7 @@ function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
     for (const manifest of manifests)
       for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
   }
+  for (const { staged } of contents.artifacts) for (const file of staged) if (file !== undefined) files.add(file);
   return files;
 }
 

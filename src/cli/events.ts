@@ -1,4 +1,5 @@
-import type { ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../model/events.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import type { ArtifactAdded, ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../model/events.js';
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
 
@@ -63,7 +64,7 @@ export function eventSummary(event: StoredEvent): string {
     case 'ReferenceSet':
       return referenceSet(event);
     case 'ReferenceRemoved':
-      return `${familiarReference(event.reference)} was ${shortId(event.image)}`;
+      return `${familiarReference(event.reference)} was ${pointedText(event.image, event.target)}`;
     case 'ManifestAdded':
       return `${shortId(event.image)} manifest ${shortId(event.manifest.digest)}`;
     case 'LayerAdded':
@@ -71,7 +72,22 @@ export function eventSummary(event: StoredEvent): string {
       return `${shortId(event.diffId)} ${sizeText(event.diffSize)}`;
     case 'ContentErased':
       return `${shortId(event.digest)} ${sizeText(event.size)}`;
+    case 'ArtifactAdded':
+      return artifactAdded(event);
+    case 'ArtifactRemoved':
+      return shortId(event.artifact.digest);
   }
+}
+
+function artifactAdded({ artifact, artifactType, subject }: ArtifactAdded): string {
+  const about = subject === undefined ? '' : ` about ${shortId(subject.digest)}`;
+  return `${shortId(artifact.digest)} ${artifactType === '' ? artifact.mediaType : artifactType}${about}`;
+}
+
+/** Returns what a reference points at: an image, or an artifact. */
+export function pointedText(image: ImageId | undefined, target: Digest | undefined): string {
+  if (image !== undefined) return shortId(image);
+  return target === undefined ? 'nothing' : `artifact ${shortId(target)}`;
 }
 
 function imageCreated({ image, os, architecture, variant }: ImageCreated): string {
@@ -84,10 +100,13 @@ function metadataSet({ image, key, value }: MetadataSet): string {
   return `${shortId(image)} ${key} = ${text}`;
 }
 
-function referenceSet({ reference, image, previous, platforms }: ReferenceSet): string {
+function referenceSet(event: ReferenceSet): string {
+  const { reference, image, previous, platforms, target, previousTarget } = event;
   const many = platforms === undefined || platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
-  const before = previous === image ? ', as before' : was(previous);
-  return `${familiarReference(reference)} → ${shortId(image)}${many}${before}`;
+  const former = previous ?? previousTarget;
+  const isSame = former !== undefined && former === (image ?? target?.digest);
+  const formerText = former === undefined ? '' : `, was ${pointedText(previous, previousTarget)}`;
+  return `${familiarReference(reference)} → ${pointedText(image, target?.digest)}${many}${isSame ? ', as before' : formerText}`;
 }
 
 function was(previous: Parameters<typeof shortId>[0] | undefined): string {
@@ -135,5 +154,8 @@ function subjectOf(event: StoredEvent): string {
       return event.image;
     case 'ContentErased':
       return event.digest;
+    case 'ArtifactAdded':
+    case 'ArtifactRemoved':
+      return event.artifact.digest;
   }
 }

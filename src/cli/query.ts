@@ -171,8 +171,9 @@ function notFound(name: string): StoreError {
 
 /** A period in the life of a reference: pointing at one target, or removed. */
 export interface ReferencePeriod {
-  /** Absent while removed. */
   readonly image?: ImageId | undefined;
+  /** The artifact it pointed at; like the image absent while removed. */
+  readonly artifact?: Digest | undefined;
   /** Number of images for other platforms. */
   readonly others: number;
   /** The event that started it; `from` is in milliseconds since the epoch. */
@@ -195,6 +196,7 @@ export function referencePeriods(intervals: readonly ReferenceInterval[]): Refer
 
 function standing({
   image,
+  target,
   platforms,
   from,
   until,
@@ -203,7 +205,9 @@ function standing({
   reason,
   requestId,
 }: ReferenceInterval): ReferencePeriod {
-  return { image, others: Math.max(0, (platforms?.length ?? 1) - 1), from, until, seq, actor, reason, requestId };
+  const artifact = image === undefined ? target : undefined;
+  const others = Math.max(0, (platforms?.length ?? 1) - 1);
+  return { image, artifact, others, from, until, seq, actor, reason, requestId };
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {

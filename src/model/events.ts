@@ -155,7 +155,7 @@ interface ManifestAdded {
 }
 
 /** What stays of an artifact when it is removed: enough to undo what its addition did. */
-interface ArtifactFacts {
+export interface ArtifactFacts {
   /** The manifest or index; its bytes are content. */
   readonly artifact: Descriptor;
   /** What it is about (OCI image spec, manifest.md, `subject`). */

@@ -57,7 +57,7 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions {
 /** An item removed by a prune. */
 export interface PrunedContent {
   readonly digest: Digest;
-  readonly kind: 'config' | 'manifest' | 'index' | 'blob';
+  readonly kind: 'config' | 'manifest' | 'index' | 'artifact' | 'blob';
   /** Bytes. */
   readonly size: number;
   /** The image whose config or manifest it was. */
@@ -163,25 +163,29 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   );
 }
 
-function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<DecisionState['usersOf']>): void {
+function refuseUsed(
+  digest: Digest,
+  { images, references, layers, artifacts }: ReturnType<DecisionState['usersOf']>,
+): void {
   const chains = layers.map(({ chainId }) => chainId);
   const users = [
     ...images.map((image) => `the image ${image}`),
     ...references.map((reference) => `the reference ${reference}`),
     ...chains.map((chainId) => `the layer chain ${chainId}`),
+    ...artifacts.map((artifact) => `the artifact ${artifact}`),
   ];
   const [first] = users;
   if (first === undefined) return;
   const more = users.length === 1 ? '' : ` and ${users.length - 1} more`;
   const verb = users.length === 1 ? 'needs' : 'need';
   throw new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: ${first}${more} ${verb} it`, {
-    data: { digest, images, references, layers: chains },
+    data: { digest, images, references, layers: chains, artifacts },
   });
 }
 
 function blobHeld(digest: Digest): StoreError {
   return new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: a load or a save under way has its file`, {
-    data: { digest, images: [], references: [], layers: [] },
+    data: { digest, images: [], references: [], layers: [], artifacts: [] },
   });
 }
 
@@ -274,6 +278,9 @@ class PruneScan implements PruneCandidates {
         this.#name(target.digest, { kind: platforms === undefined ? 'manifest' : 'index', size: target.size });
         break;
       }
+      case 'ArtifactAdded':
+        this.#name(event.artifact.digest, { kind: 'artifact', size: event.artifact.size });
+        break;
       case 'ContentErased':
         this.contents.delete(event.digest);
         break;
@@ -281,8 +288,8 @@ class PruneScan implements PruneCandidates {
     }
   }
 
-  addViews({ images, layers, manifests, references }: Views): void {
-    for (const digest of neededContent({ images, manifests, references })) this.contents.delete(digest);
+  addViews({ images, layers, manifests, references, artifacts }: Views): void {
+    for (const digest of neededContent({ images, manifests, references, artifacts })) this.contents.delete(digest);
     for (const chainId of layers.byChain.keys()) {
       if (images.usesOfChain(chainId) === 0 && !layers.childrenOf.has(chainId)) this.chains.add(chainId);
     }
@@ -300,6 +307,9 @@ class PruneScan implements PruneCandidates {
         break;
       case 'ReferenceSet':
         if (event.target !== undefined) this.contents.delete(event.target.digest);
+        break;
+      case 'ArtifactAdded':
+        this.contents.delete(event.artifact.digest);
         break;
       case 'ContentErased':
         this.contents.delete(event.digest);

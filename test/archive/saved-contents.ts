@@ -19,7 +19,7 @@ export function toSaved(contents: ArchiveContents): SavedArchive {
   });
   return {
     images,
-    references: contents.references,
+    references: contents.references.flatMap(({ image, ...rest }) => (image === undefined ? [] : [{ image, ...rest }])),
     content: (digest) => contents.content.get(digest),
     hasBlob: (digest) => blobs.has(digest),
     openBlob: (digest) => {

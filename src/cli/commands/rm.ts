@@ -73,7 +73,7 @@ async function removeReference(
 ): Promise<void> {
   const entry = referenceEntry(store, reference);
   const images = new Set((entry?.platforms ?? []).map(({ image }) => image));
-  if (entry !== undefined) images.add(entry.image);
+  if (entry?.image !== undefined) images.add(entry.image);
   const isLast = (id: ImageId): boolean => store.references(id).every((each) => each === reference);
   const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
   const [only] = orphans;

@@ -1,6 +1,7 @@
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { option, platformName, referenceName, whenIn } from '../option-values.js';
 import { findImage, referenceEntry, referenceNotFound } from '../query.js';
@@ -55,9 +56,11 @@ async function untag(context: CommandContext, name: string): Promise<void> {
   const entry = referenceEntry(store, reference);
   if (entry === undefined) throw referenceNotFound('cannot untag', reference);
   await store.untag(reference, context.write);
-  if (context.json) return await writeJson(context, { untagged: reference, image: entry.image });
+  const { image = null, target } = entry;
+  const artifact = image === null ? { artifact: target?.digest } : {};
+  if (context.json) return await writeJson(context, { untagged: reference, image, ...artifact });
   if (context.quiet) return;
-  const id = context.colors.yellow(shortId(entry.image));
+  const id = context.colors.yellow(pointedText(entry.image, target?.digest));
   await context.out.line(`untagged ${printable(familiarReference(reference))}, was ${id}`);
 }
 

@@ -95,6 +95,7 @@ function paintOf(type: EventType, colors: Colors): Paint {
     case 'ImageCreated':
     case 'LayerAdded':
     case 'ManifestAdded':
+    case 'ArtifactAdded':
       return colors.green;
     case 'ReferenceSet':
     case 'ParentSet':
@@ -106,6 +107,7 @@ function paintOf(type: EventType, colors: Colors): Paint {
     case 'ParentCleared':
     case 'MetadataCleared':
     case 'ContentErased':
+    case 'ArtifactRemoved':
       return colors.red;
   }
 }

@@ -2,14 +2,15 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { StoreError, throwIfAborted } from '../../errors.js';
 import { systemCode } from '../files/files.js';
-import type { ArchiveContents, ArchiveReference, StagedLayer } from '../../archive/archive-files.js';
+import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
+import type { PlatformImage } from '../../model/events.js';
 import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
-import { type Command, originOf } from '../writer.js';
+import { type Command, type Origin, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
 import { decideLoad } from '../commands/load.js';
 import type { StoreContext } from '../context.js';
@@ -82,16 +83,25 @@ export async function loadArchive(
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
-    const decide = decideLoad(named, {
-      images: context.policy,
-      keepsLayers: context.layerPlace === 'own',
-      overwrite: options.overwrite ?? true,
-      readImage: (id) => new StoreReader(context).get(id),
-    });
-    return await commit(named, { decide, origin }, context);
+    return await loadContents(named, { origin, overwrite: options.overwrite ?? true }, context);
   } finally {
     await contents.discard();
   }
+}
+
+/** Loads what was read of an archive, in one atomic transaction. Its files are the blob store's. */
+export async function loadContents(
+  contents: ArchiveContents,
+  { origin, overwrite }: { readonly origin: Origin; readonly overwrite: boolean },
+  context: StoreContext,
+): Promise<LoadResult> {
+  const decide = decideLoad(contents, {
+    images: context.policy,
+    keepsLayers: context.layerPlace === 'own',
+    overwrite,
+    readImage: (id) => new StoreReader(context).get(id),
+  });
+  return commit(contents, { decide, origin }, context);
 }
 
 function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): void {
@@ -124,20 +134,28 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
 function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
   const keep = (staged: StagedLayer | undefined): void => {
-    if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
+    if (staged === undefined) return;
+    const { digest } = staged.blob;
+    byDigest.set(digest, { file: ownFile(staged.file, digest), digest });
   };
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) keep(staged);
     // Another manifest of an image may have the same layers in another compression.
     for (const { staged } of manifests) staged.forEach(keep);
   }
+  for (const { blobs, staged } of contents.artifacts) {
+    for (const [at, { digest }] of blobs.entries()) {
+      const file = staged[at];
+      if (file !== undefined) byDigest.set(digest, { file: ownFile(file, digest), digest });
+    }
+  }
   return [...byDigest.values()];
 }
 
 // The archive reader returns the very files that the blob store opened for it.
-function ownFile({ file, blob }: StagedLayer): StagedBlob {
+function ownFile(file: StagedFile, digest: Digest): StagedBlob {
   if (file instanceof StagedBlob) return file;
-  throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
+  throw new StoreError('INTERNAL', `the blob ${digest} was staged elsewhere`);
 }
 
 /** Submits the load, holding the layers of each new image where layers are external. */
@@ -157,14 +175,18 @@ async function submitHolding(
   );
 }
 
-// The extra name stands for the archive's only image, or for the platforms of its only name.
-function withTag({ images, references }: ArchiveContents, tag: string): ArchiveReference[] {
+// The extra name stands for what the archive's only name does, for its only index, or for its only
+// image.
+function withTag(contents: ArchiveContents, tag: string): ArchiveReference[] {
+  const { images, references } = contents;
   const [image] = images;
   const [named] = references;
   const others = references.filter(({ reference }) => reference !== tag);
-  if (named !== undefined && references.every(({ image: id }) => id === named.image)) {
+  if (named !== undefined && references.every((other) => isSameThing(named, other))) {
     return [...others, { ...named, reference: tag }];
   }
+  const index = named === undefined ? onlyIndex(contents) : undefined;
+  if (index !== undefined) return [{ ...index, reference: tag }];
   if (image !== undefined && images.length === 1) {
     return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
   }
@@ -175,4 +197,40 @@ function withTag({ images, references }: ArchiveContents, tag: string): ArchiveR
       data: { reference: tag, images: images.length },
     },
   );
+}
+
+function isSameThing(one: ArchiveReference, other: ArchiveReference): boolean {
+  return one.image === other.image && (one.image !== undefined || one.target?.digest === other.target?.digest);
+}
+
+/** Returns the only artifact that nothing in the archive holds, if it has all of its images. */
+function onlyIndex({ images, artifacts }: ArchiveContents): Omit<ArchiveReference, 'reference'> | undefined {
+  const byDigest = new Map(artifacts.map((artifact) => [artifact.descriptor.digest, artifact]));
+  const imageOf = new Map(
+    images.flatMap((image) =>
+      [image.id, ...image.manifests.map(({ descriptor }) => descriptor.digest)].map(
+        (digest) => [digest, image] as const,
+      ),
+    ),
+  );
+  const contained = new Set(artifacts.flatMap(({ contains }) => contains.map(({ digest }) => digest)));
+  const tops = artifacts.filter(({ descriptor: { digest }, subject }) => {
+    const isAbout = subject !== undefined && (byDigest.has(subject.digest) || imageOf.has(subject.digest));
+    return !contained.has(digest) && !isAbout;
+  });
+  const [top] = tops;
+  if (top === undefined || tops.length > 1) return undefined;
+  const found = new Map<ImageId, PlatformImage>();
+  const seen = new Set<Digest>();
+  const queue = [top.descriptor];
+  for (const { digest } of queue) {
+    const image = imageOf.get(digest);
+    if (image !== undefined) found.set(image.id, { image: image.id, ...image.image.platform() });
+    else if (!seen.has(digest)) queue.push(...(byDigest.get(digest)?.contains ?? []));
+    seen.add(digest);
+  }
+  if (found.size < images.length) return undefined;
+  const platforms = [...found.values()];
+  const target = top.descriptor;
+  return platforms.length === 0 ? { target } : { image: platforms[0]?.image, target, platforms };
 }

@@ -10,34 +10,37 @@ import { mustBeString } from '../argument-types.js';
 import type { EventStore } from '../event-store.js';
 import type { SaveOptions } from '../store.js';
 import { parentOf } from '../../../projections/images.js';
-import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/plan-archive.js';
+import type { SavedArchive, SavedImage, SavedLayer, SavedReference } from '../../archive/plan-archive.js';
 import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
 import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
+import { referenceNotImage } from '../commands/artifacts.js';
 import type { StoreContext } from '../context.js';
 import { StoreReader } from '../images.js';
 
 /** Resolved images, and the references to write with them. */
 interface NamedImages {
   readonly images: ReadonlySet<ImageId>;
-  readonly references: ReadonlyMap<string, ReferenceEntry>;
+  readonly references: ReadonlyMap<string, SavedReference>;
 }
 
 /**
  * Resolves `names` as Docker does: a full id, a reference, a repository without a tag (all its
  * tags), or an id prefix. Names by id bring no references.
- * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
+ * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS, REFERENCE_NOT_IMAGE
  */
 function namedImages(names: readonly string[], store: Pick<EventStore, 'search'>, views: Views): NamedImages {
   if (!Array.isArray(names)) throw new TypeError('names must be a string or an array of strings');
   for (const name of names) mustBeString('each of names', name);
   if (names.length === 0) throw new RangeError('names must not be empty');
   const images = new Set<ImageId>();
-  const references = new Map<string, ReferenceEntry>();
+  const references = new Map<string, SavedReference>();
   for (const name of names) {
     const entries = isDigest(name) ? [] : entriesOf(name, views);
     for (const entry of entries) {
-      references.set(entry.reference, entry);
-      for (const image of imagesOf(entry)) images.add(image);
+      const { image } = entry;
+      if (image === undefined) throw referenceNotImage(entry, '');
+      references.set(entry.reference, { ...entry, image });
+      for (const each of imagesOf(entry)) images.add(each);
     }
     if (entries.length === 0) images.add(imageOf(name, store));
   }

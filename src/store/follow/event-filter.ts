@@ -129,6 +129,8 @@ const SUBJECT_KINDS: Readonly<Record<EventType, readonly SubjectKind[]>> = {
   LayerAdded: ['chainId'],
   LayerRemoved: ['chainId'],
   ContentErased: ['image'],
+  ArtifactAdded: ['image'],
+  ArtifactRemoved: ['image'],
 };
 
 /**

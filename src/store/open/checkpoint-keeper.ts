@@ -13,13 +13,15 @@ import {
 } from '../../log/checkpoint.js';
 import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
-import type { StoredEvent } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
 /** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */
 export const CHECKPOINT_FILE = 'checkpoint';
 /** Events after which the checkpoint is rewritten. */
 const WRITTEN_EVERY = 1_000;
+/** Events that name blobs. */
+const NAMES_BLOBS: ReadonlySet<EventType> = new Set(['LayerAdded', 'ManifestAdded', 'ArtifactAdded']);
 
 interface CheckpointKeeperOptions {
   readonly directory: string;
@@ -87,8 +89,8 @@ export class CheckpointKeeper {
    * blobs: if such events were lost unnoticed, an open would remove the blobs as garbage.
    */
   async note(events: readonly StoredEvent[]): Promise<void> {
-    const namesBlobs = events.some(({ type }) => type === 'LayerAdded' || type === 'ManifestAdded');
-    if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
+    const needsFiles = events.some(({ type }) => NAMES_BLOBS.has(type));
+    if (needsFiles || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 
   /** Writes a checkpoint of the head. Failures become notices: they only cost a check. */

@@ -3,6 +3,7 @@ import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
+import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { ReferenceEntry } from '../store.js';
 
 /** A changed value: `before` is absent if added, `after` if removed. */
@@ -23,11 +24,12 @@ export interface StoreDiff {
   readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];
   readonly metadata: readonly (Change<Uint8Array> & { readonly image: ImageId; readonly key: string })[];
   readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
+  readonly artifacts: readonly (Change<ArtifactEntry> & { readonly artifact: Digest })[];
 }
 
-/** A reference's image, or one for each platform, and its manifest or index. */
+/** A reference's image, or one for each platform, and its manifest, index or artifact. */
 interface ReferenceTarget {
-  readonly image: ImageId;
+  readonly image: ImageId | undefined;
   readonly target: Digest | undefined;
   readonly platforms: readonly PlatformImage[] | undefined;
 }
@@ -57,6 +59,11 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
   const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
+  const artifacts = new Touched<Digest, ArtifactEntry>(
+    (digest) => views.artifacts.byDigest.get(digest),
+    // The digest says what it is.
+    () => true,
+  );
   const touch = (event: StoredEvent): void => {
     switch (event.type) {
       case 'ImageCreated':
@@ -83,6 +90,10 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
       case 'LayerRemoved':
         layers.touch(event.chainId, event);
         break;
+      case 'ArtifactAdded':
+      case 'ArtifactRemoved':
+        artifacts.touch(event.artifact.digest, event);
+        break;
       case 'ManifestAdded':
       case 'ContentErased':
         break;
@@ -101,6 +112,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
     parents: parents.changes((image) => ({ image })),
     metadata: metadata.changes(splitKey),
     layers: layers.changes((chainId) => ({ chainId })),
+    artifacts: artifacts.changes((artifact) => ({ artifact })),
   };
 }
 

@@ -23,6 +23,9 @@ export class NamedContent {
       case 'ReferenceSet':
         if (event.target !== undefined) this.#name(event.target.digest);
         break;
+      case 'ArtifactAdded':
+        this.#name(event.artifact.digest);
+        break;
       case 'ContentErased':
         // Layers are erased too, and are no content.
         if (this.#named.delete(event.digest)) this.#erased.add(event.digest);
