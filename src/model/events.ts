@@ -446,7 +446,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       packPlatforms(platforms),
       ...(target === undefined ? [] : [packDigest(target)]),
     ],
-    images: ({ image, platforms, target }) => withPlatforms([image ?? namedId(target)], platforms),
+    images: ({ image, platforms, target }) => withPlatforms([image, namedId(target)], platforms),
     chains: none,
     content: nothing,
   },

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { digestOf } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
+import type { ReferenceEntry } from '../../src/store/store.js';
 import { imageEntries } from '../support/image-entries.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';

@@ -38,24 +38,6 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
     blob: descriptor,
   };
 
-  const texts = fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true });
-  /** The same without an image, and with fields that older records lack: absent, not undefined. */
-  const withLaterFields = (event: ReferenceSet): fc.Arbitrary<ReferenceSet> =>
-    fc
-      .record(
-        {
-          image: fc.constant(undefined),
-          target: descriptor,
-          annotations: texts,
-          layoutAnnotations: texts,
-          previousTarget: digest,
-        },
-        { requiredKeys: [] },
-      )
-      .map((later) =>
-        'image' in later && !('target' in later) && event.target === undefined ? event : { ...event, ...later },
-      );
-
   return {
     ImageCreated: fc.record({
       type: fc.constant('ImageCreated'),
@@ -82,17 +64,41 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
       value: fc.uint8Array({ maxLength: 300 }),
     }),
     MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: name }),
+    ...referenceBodies({ digest, name, descriptor, platform }),
+    ManifestAdded: fc.record({
+      type: fc.constant('ManifestAdded'),
+      image: digest,
+      manifest: descriptor,
+      layers: fc.array(descriptor, { maxLength: 4 }),
+    }),
+    LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
+    LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
+    ContentErased: fc.record({ type: fc.constant('ContentErased'), digest, size }),
+    ...artifactBodies(descriptor),
+  };
+}
+
+interface Parts {
+  readonly digest: fc.Arbitrary<never>;
+  readonly name: fc.Arbitrary<string>;
+  readonly descriptor: fc.Arbitrary<Descriptor>;
+  readonly platform: fc.Arbitrary<PlatformImage>;
+}
+
+function referenceBodies(parts: Parts): Pick<BodyArbitraries, 'ReferenceSet' | 'ReferenceRemoved'> {
+  const { digest, name, platform } = parts;
+  return {
     ReferenceSet: fc
       .record({
         type: fc.constant('ReferenceSet'),
         reference: name,
         image: digest,
         previous: orAbsent(digest),
-        target: orAbsent(descriptor),
+        target: orAbsent(parts.descriptor),
         platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
         previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
       })
-      .chain(withLaterFields),
+      .chain((event) => withLaterFields(event, parts)),
     ReferenceRemoved: fc.oneof(
       fc.record({
         type: fc.constant('ReferenceRemoved'),
@@ -108,15 +114,30 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
         target: digest,
       }),
     ),
-    ManifestAdded: fc.record({
-      type: fc.constant('ManifestAdded'),
-      image: digest,
-      manifest: descriptor,
-      layers: fc.array(descriptor, { maxLength: 4 }),
-    }),
-    LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
-    LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
-    ContentErased: fc.record({ type: fc.constant('ContentErased'), digest, size }),
+  };
+}
+
+const texts = fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true });
+
+/** The same without an image, and with fields that older records lack: absent, not undefined. */
+function withLaterFields(event: ReferenceSet, { digest, descriptor }: Parts): fc.Arbitrary<ReferenceSet> {
+  const later = {
+    image: fc.constant(undefined),
+    target: descriptor,
+    annotations: texts,
+    layoutAnnotations: texts,
+    previousTarget: digest,
+  };
+  return fc.record(later, { requiredKeys: [] }).map((fields) => {
+    const pointsAtNothing = 'image' in fields && !('target' in fields) && event.target === undefined;
+    return pointsAtNothing ? event : { ...event, ...fields };
+  });
+}
+
+function artifactBodies(
+  descriptor: fc.Arbitrary<Descriptor>,
+): Pick<BodyArbitraries, 'ArtifactAdded' | 'ArtifactRemoved'> {
+  return {
     ArtifactAdded: fc.record({
       type: fc.constant('ArtifactAdded'),
       artifact: descriptor,
