@@ -145,9 +145,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
     mustBeString('reference', reference);
     const { removeArtifacts = false } = options;
     mustBeBoolean('removeArtifacts', removeArtifacts);
-    return this.#makeRoom(() =>
-      this.#context.submit(decideUntag(canonicalReference(reference), removeArtifacts), options),
-    );
+    const decide = decideUntag(canonicalReference(reference), removeArtifacts);
+    if (!removeArtifacts) return this.#context.submit(decide, options);
+    return this.#makeRoom(async () => {
+      const removed = await this.#context.submit(decide, options);
+      await this.#context.cleaner.settled();
+      return removed;
+    });
   }
 
   async deleteArtifact(
