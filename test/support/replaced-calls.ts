@@ -48,3 +48,23 @@ export function failing<Rest extends unknown[], Result>(
 export function freeBytes(bytes: number): ReplacedCalls {
   return { sync: { statfsSync: () => ({ bavail: bytes, bsize: 1 }) } };
 }
+
+/** Replaces the calls that open and close files, so that at most so many below `folder` are open: more fail with `code`. */
+export function fewDescriptors(most: number, code: string, folder: string): ReplacedCalls {
+  const { openSync, closeSync } = fs;
+  const open = new Set<number>();
+  return {
+    sync: {
+      openSync: (...[path, ...rest]: Parameters<typeof openSync>): number => {
+        const isBelow = String(path).startsWith(`${folder}/`);
+        const descriptor = failing(openSync, code, () => isBelow && open.size >= most)(path, ...rest);
+        if (isBelow) open.add(descriptor);
+        return descriptor;
+      },
+      closeSync: (descriptor: number): void => {
+        open.delete(descriptor);
+        closeSync(descriptor);
+      },
+    },
+  };
+}

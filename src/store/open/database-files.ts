@@ -147,9 +147,10 @@ export function databaseState(location: string): string {
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
+    const code = systemCode(error instanceof StoreError ? error.cause : error);
     // Exhausted resources of this process say nothing about the files.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) throw error;
-    return systemCode(error);
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error;
+    return code;
   }
 }
 

@@ -288,7 +288,7 @@ export class SnapshotFolder {
     }
   }
 
-  /** Returns `use` of a good snapshot of this log; else undefined, with a notice. */
+  /** Returns `use` of a good snapshot of this log; else undefined, with a notice if it is bad. */
   async #readGood<Use>(
     name: string,
     kind: SnapshotHeader['kind'],
@@ -298,8 +298,8 @@ export class SnapshotFolder {
       const bytes = await readRegularFile(join(this.#path, name));
       if (bytes === undefined) return undefined;
       const snapshot = parseSnapshot(bytes);
-      await this.#checkHeader(snapshot.header, kind);
-      return use(snapshot);
+      const isPast = await this.#checkHeader(snapshot.header, kind);
+      return isPast ? use(snapshot) : undefined;
     } catch (error) {
       if (error instanceof SnapshotDamage) this.#passOver(name, error.message);
       else if (error instanceof NotAFile) this.#passOver(name, 'it is no file');
@@ -308,7 +308,8 @@ export class SnapshotFolder {
     }
   }
 
-  async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<void> {
+  /** Resolves with false for a projection's state that another process wrote since this log was opened. */
+  async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<boolean> {
     if (store !== this.#storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);
     if (kind === 'views' && JSON.stringify(versions) !== JSON.stringify(viewVersions)) {
@@ -316,9 +317,12 @@ export class SnapshotFolder {
     }
     const found = await this.#rootAt(seq);
     if (found === undefined) {
+      // The names of views have their seq, and later ones were skipped by it.
+      if (this.#readOnly && kind === 'projection') return false;
       throw new SnapshotDamage(`it is of event ${seq}, and the log ends at ${this.#log.head.seq}`);
     }
     if (found !== root) throw new SnapshotDamage(`the log up to event ${seq} is not the one it was made from`);
+    return true;
   }
 
   async #headerOf(
