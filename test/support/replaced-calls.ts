@@ -7,7 +7,7 @@ interface ReplacedCalls {
   readonly promises?: object;
 }
 
-/** Runs `run` while functions of Node are replaced for this whole thread: the tests of a suite run one after another. */
+/** Runs `run` while calls are replaced in this whole thread: tests of a suite run one by one. */
 export async function withCalls<Result>(
   { sync = {}, promises = {} }: ReplacedCalls,
   run: () => Promise<Result>,
@@ -32,7 +32,7 @@ function replace(sync: object, promises: object): void {
   syncBuiltinESMExports();
 }
 
-/** Returns `call`, which fails with the system's error `code` for the paths that `isFailing` selects. */
+/** Returns `call` made to fail with the system's `code` for the paths that `isFailing` selects. */
 export function failing<Rest extends unknown[], Result>(
   call: (path: fs.PathLike, ...rest: Rest) => Result,
   code: string,
@@ -49,7 +49,7 @@ export function freeBytes(bytes: number): ReplacedCalls {
   return { sync: { statfsSync: () => ({ bavail: bytes, bsize: 1 }) } };
 }
 
-/** Replaces the calls that open and close files, so that at most so many below `folder` are open: more fail with `code`. */
+/** Lets at most so many files below `folder` be open at once: further opens fail with `code`. */
 export function fewDescriptors(most: number, code: string, folder: string): ReplacedCalls {
   const { openSync, closeSync } = fs;
   const open = new Set<number>();

@@ -308,7 +308,7 @@ export class SnapshotFolder {
     }
   }
 
-  /** Resolves with false for a projection's state that another process wrote since this log was opened. */
+  /** Resolves with false for a projection's state written since this log was opened for reading. */
   async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<boolean> {
     if (store !== this.#storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);

@@ -175,7 +175,7 @@ test('it cannot be written to', async (t) => {
   await reader.close();
 });
 
-/** Resolves with the error of an open by a process that can have so many files of the database open at once. */
+/** Resolves with the error of an open that can have so many files of the database open at once. */
 async function openWithin(most: number, code: string, location: string): Promise<unknown> {
   return withCalls(fewDescriptors(most, code, location), async () => {
     try {
@@ -192,7 +192,7 @@ for (const code of ['EMFILE', 'ENFILE']) {
     const { location, level } = await manyRows(t);
     await level.close();
     for (const isInTables of [false, true]) {
-      // An open for writing leaves an empty write-ahead log, which a reader does not open again to sync it.
+      // An open for writing leaves an empty write-ahead log, which a reader need not sync.
       if (isInTables) await (await openLevel(location)).close();
       const tables = (await readdir(location)).filter((name) => name.endsWith('.ldb')).length;
       // One more is needed beside the tables, for a moment.
