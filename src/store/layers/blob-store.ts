@@ -284,7 +284,8 @@ export class BlobStore {
     const look = { digest, isInFlight: this.#pins.has(digest) };
     this.#looks.add(look);
     try {
-      const isThere = (await this.#mutex.run(() => sizeOf(`look for the blob ${digest}`, this.#path(digest)))) !== undefined;
+      const isThere =
+        (await this.#mutex.run(() => sizeOf(`look for the blob ${digest}`, this.#path(digest)))) !== undefined;
       // A blob unpinned or freed since the request has its removal queued behind this check.
       return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
     } finally {
