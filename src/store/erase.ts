@@ -4,7 +4,14 @@ import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
 import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
-import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
+import {
+  type ContentErased,
+  type EventBody,
+  factsOf,
+  type LayerRemoved,
+  type StoredEvent,
+  subjectsOf,
+} from '../model/events.js';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
 import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
 import { removeLayers } from './commands/layers.js';
@@ -275,31 +282,11 @@ class PruneScan {
     }
   }
 
-  /** Takes a later event: what it names was needed since. */
+  /** Takes a later event: what it names, or is about, was needed since. */
   addAfter(event: StoredEvent): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.contents.delete(event.image);
-        if (event.chainId !== undefined) this.chains.delete(event.chainId);
-        break;
-      case 'ManifestAdded':
-        this.contents.delete(event.manifest.digest);
-        break;
-      case 'ReferenceSet':
-        if (event.target !== undefined) this.contents.delete(event.target.digest);
-        break;
-      case 'ContentErased':
-        this.contents.delete(event.digest);
-        break;
-      case 'LayerAdded':
-        this.chains.delete(event.chainId);
-        if (event.parent !== undefined) this.chains.delete(event.parent);
-        break;
-      case 'LayerRemoved':
-        this.chains.delete(event.chainId);
-        break;
-      default:
-    }
+    const digest = event.type === 'ContentErased' ? event.digest : factsOf(event).content(event);
+    if (digest !== undefined) this.contents.delete(digest);
+    for (const chainId of subjectsOf(event).chains) this.chains.delete(chainId);
   }
 
   // Moves a digest added again to the end.

@@ -350,7 +350,7 @@ export async function writeBackup(
   throwIfAborted(options.signal);
   const { directory, sidecar, checkpoints, readOnly } = context;
   const sidecarBytes = await readOwnSidecar(directory);
-  const folder = new BackupFolder(await needTarget(target, { directory, sidecar, sidecarBytes }));
+  const folder = new BackupFolder(await needTarget(target, context, sidecarBytes));
   const fixed = await fixedWhenStill(context);
   try {
     const { head } = fixed;
