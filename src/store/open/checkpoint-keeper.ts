@@ -31,7 +31,7 @@ interface CheckpointKeeperOptions {
 
 /**
  * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
- * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} CHECKPOINT_INVALID when it is no file
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, CHECKPOINT_FILE);
@@ -63,7 +63,7 @@ export class CheckpointKeeper {
    * `read` of the file before the log was opened, if it was.
    * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or
    *   SIGNATURE_INVALID for a file that cannot be trusted; KEY_FOREIGN; CHECKPOINT_FORKED when the
-   *   key signed what is not in this log; IO_FAILED
+   *   key signed what is not in this log
    */
   async check(...read: readonly [(Uint8Array | undefined)?]): Promise<void> {
     const { origin, log, signer, directory } = this.#options;
@@ -103,7 +103,7 @@ export class CheckpointKeeper {
 
   /**
    * Writes a durable checkpoint of the head, signed if there is a signer; resolves with its text.
-   * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   newest(): Promise<string> {
     return this.#writing.run(() => this.#writeNewest());
@@ -130,7 +130,7 @@ export class CheckpointKeeper {
   /**
    * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
    * Leaves the file alone.
-   * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   async at(head: Head): Promise<string> {
     const { signer } = this.#options;
@@ -202,10 +202,8 @@ async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: Chec
 
 function unbelievable(path: string, cause: unknown): StoreError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${path}: ${why}`, {
-    cause,
-    data: { path },
-  });
+  const message = `cannot check the log against ${path}: ${why}`;
+  return new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
 }
 
 function lost(path: string, { size }: TreeHead, head: number): StoreError {

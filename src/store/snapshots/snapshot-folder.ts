@@ -10,6 +10,7 @@ import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import { treeRoot } from '../../log/merkle.js';
 import {
+  inSystem,
   ioFailure,
   isOwnDirectory,
   makeDurableDirectory,
@@ -153,12 +154,6 @@ interface SnapshotFolderOptions {
   readonly onNotice: (notice: string) => void;
 }
 
-/** The store's views after an event, decoded; owned by the caller. */
-interface ViewsSnapshot<Decoded> {
-  readonly seq: number;
-  readonly views: Decoded;
-}
-
 /** The view of a caller's projection, as encoded by it. */
 export interface ProjectionState {
   readonly version: number;
@@ -199,7 +194,7 @@ export class SnapshotFolder {
   async nearest<Decoded>(
     seq: number,
     decode: (bytes: Uint8Array) => Decoded,
-  ): Promise<ViewsSnapshot<Decoded> | undefined> {
+  ): Promise<{ readonly seq: number; readonly views: Decoded } | undefined> {
     const listed = await this.#listed();
     // After listing: a snapshot written meanwhile may be of a newer event.
     const head = this.#log.head.seq;
@@ -221,7 +216,7 @@ export class SnapshotFolder {
   /**
    * Saves the views after event `seq`, and removes surplus and bad snapshots. Returns the file's
    * bytes; durable on return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
+   * @throws {StoreError} INTERNAL without an event `seq`
    */
   async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
     const name = viewsName(seq);
@@ -235,7 +230,7 @@ export class SnapshotFolder {
   /**
    * Saves the view of a caller's projection after event `seq`, replacing the last; durable on
    * return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
+   * @throws {StoreError} INTERNAL without an event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
     const header = await this.#headerOf('projection', { [name]: version }, seq);
@@ -251,19 +246,14 @@ export class SnapshotFolder {
     });
   }
 
-  /**
-   * Removes all snapshots, of the store's views and of projections, durably.
-   * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
-   */
+  /** Removes all snapshots, of the store's views and of projections, durably. */
   async removeAll(): Promise<void> {
-    try {
+    await inSystem(`remove the snapshots in ${this.#path}`, async () => {
       if (!(await isOwnDirectory(this.#path))) return;
       const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
       for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
       await syncDirectory(this.#path);
-    } catch (error) {
-      throw ioFailure(`remove the snapshots in ${this.#path}`, error);
-    }
+    });
     this.#bad.clear();
     this.#newest = 0;
   }
