@@ -242,7 +242,10 @@ async function restoreImages(
   const restored = new Set<ImageId>();
   for (const id of ids) {
     const config = backend.get(id);
-    const image = orUndefined(() => newFromJSON(config), ({ code }) => code === 'CONFIG_INVALID');
+    const image = orUndefined(
+      () => newFromJSON(config),
+      ({ code }) => code === 'CONFIG_INVALID',
+    );
     if (image === undefined || !(await takeLayers(id, image, heldLayers, os))) continue;
     restored.add(id);
     fold([imageCreated({ id, config, image })]);

@@ -177,9 +177,8 @@ function mustBeSeq(name: string, value: number): void {
 
 function needEvent(seq: number, head: Head): void {
   if (seq <= head.seq) return;
-  throw new StoreError('EVENT_NOT_FOUND', `there is no event ${seq}: the log ends at seq ${head.seq}`, {
-    data: { seq, head: head.seq },
-  });
+  const message = `there is no event ${seq}: the log ends at seq ${head.seq}`;
+  throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq, head: head.seq } });
 }
 
 /** Copies a Buffer, which Node's hash returns, to a plain Uint8Array. */
@@ -216,7 +215,10 @@ export class StoreEvidence implements Evidence {
     // Fail on an unprovable event before signing a checkpoint for it.
     if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));
-    if (seq > size) throw notIn(seq, size);
+    if (seq > size) {
+      const message = `the checkpoint is of ${size} events, and has no event ${seq}`;
+      throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq, size } });
+    }
     const { index, hashes } = await this.#proveDurable(seq, size);
     return formatProof({ index, hashes, extra: await this.#record(seq), checkpoint: text });
   }
@@ -232,11 +234,8 @@ export class StoreEvidence implements Evidence {
     checkOriginOf(checkpoint, sidecar.origin);
     const { size } = checkpoint;
     if (await beginsWith(log, checkpoint)) return { text: noteText(given), size };
-    throw new StoreError(
-      'CHECKPOINT_FORKED',
-      `this log of ${log.head.seq} events does not begin with the ${size} events of the checkpoint`,
-      { data: { size, head: log.head.seq } },
-    );
+    const message = `this log of ${log.head.seq} events does not begin with the ${size} events of the checkpoint`;
+    throw new StoreError('CHECKPOINT_FORKED', message, { data: { size, head: log.head.seq } });
   }
 
   async #record(seq: number): Promise<Uint8Array> {
@@ -245,10 +244,4 @@ export class StoreEvidence implements Evidence {
     }
     throw new StoreError('INTERNAL', `event ${seq} was proved, and is not there`);
   }
-}
-
-function notIn(seq: number, size: number): StoreError {
-  return new StoreError('EVENT_NOT_FOUND', `the checkpoint is of ${size} events, and has no event ${seq}`, {
-    data: { seq, size },
-  });
 }

@@ -2,7 +2,14 @@ import { hostname, userInfo } from 'node:os';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Subject } from 'rxjs';
-import { mustBeBoolean, mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import {
+  mustBeBoolean,
+  mustBeFunction,
+  mustBeObject,
+  mustBeSignal,
+  mustBeString,
+  mustBeText,
+} from '../argument-types.js';
 import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
