@@ -202,7 +202,8 @@ class BackupWriter {
   readonly #folder: BackupFolder;
   readonly #options: BackupOptions;
   readonly #work = new ParallelWork(WRITES_AT_ONCE);
-  readonly #there: Map<string, number>;
+  /** Sizes of the existing files, by path. */
+  readonly there: Map<string, number>;
   readonly #needed = new Set<string>();
   readonly #written = { files: 0, bytes: 0 };
   readonly #progress = { done: 0, total: 0 };
@@ -210,13 +211,8 @@ class BackupWriter {
 
   constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
     this.#folder = folder;
-    this.#there = there;
+    this.there = there;
     this.#options = options;
-  }
-
-  /** Sizes of the existing files, by path. */
-  get there(): ReadonlyMap<string, number> {
-    return this.#there;
   }
 
   /** Marks a path as part of the finished backup. */
@@ -263,17 +259,17 @@ class BackupWriter {
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const found = await this.#folder.read(path, bytes.length);
     this.need(path);
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.#there.set(path, bytes.length);
+    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);
     this.advance(bytes.length);
   }
 
   /** Removes files that the backup does not need; foreign files stay. */
   async removeUnneeded(): Promise<void> {
-    for (const path of [...this.#there.keys()]) {
+    for (const path of [...this.there.keys()]) {
       if (this.#needed.has(path) || !isBackupPath(path)) continue;
       await this.#folder.remove(path);
-      this.#there.delete(path);
+      this.there.delete(path);
       this.#removed += 1;
     }
     await this.#folder.sync();
@@ -281,7 +277,7 @@ class BackupWriter {
 
   numbers(): Pick<BackupReport, 'filesWritten' | 'bytesWritten' | 'filesRemoved' | 'files' | 'bytes'> {
     let bytes = 0;
-    for (const path of this.#needed) bytes += this.#there.get(path) ?? 0;
+    for (const path of this.#needed) bytes += this.there.get(path) ?? 0;
     return {
       filesWritten: this.#written.files,
       bytesWritten: this.#written.bytes,
@@ -293,7 +289,7 @@ class BackupWriter {
 
   async #write(path: string, bytes: BackupBytes, size: number): Promise<void> {
     await this.#folder.write(path, bytes);
-    this.#there.set(path, size);
+    this.there.set(path, size);
     this.#written.files += 1;
     this.#written.bytes += size;
   }

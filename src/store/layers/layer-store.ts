@@ -313,28 +313,20 @@ async function stageLayer(
 class LocalLayer implements Layer {
   readonly facts: LayerFacts;
   readonly parent: Layer | undefined;
+  readonly chainId: ChainId;
+  readonly diffId: DiffId;
+  readonly size: number;
+  readonly diffSize: number;
   readonly #blobs: BlobStore;
 
   constructor(facts: LayerFacts, parent: Layer | undefined, blobs: BlobStore) {
     this.facts = facts;
     this.parent = parent;
+    this.chainId = facts.chainId;
+    this.diffId = facts.diffId;
+    this.size = facts.size;
+    this.diffSize = facts.diffSize;
     this.#blobs = blobs;
-  }
-
-  get chainId(): ChainId {
-    return this.facts.chainId;
-  }
-
-  get diffId(): DiffId {
-    return this.facts.diffId;
-  }
-
-  get size(): number {
-    return this.facts.size;
-  }
-
-  get diffSize(): number {
-    return this.facts.diffSize;
   }
 
   tarStream(): Readable {

@@ -1,5 +1,6 @@
 import type { Reading, Report, StoredHash, StoredRecord, VerifySource, ViolationCode } from './verify-source.js';
 import {
+  type CompletedHash,
   emptyRoot,
   equalHashes,
   Frontier,
@@ -77,9 +78,6 @@ class LevelCursor {
     return this.#next;
   }
 }
-
-/** A hash that leaves complete. */
-type TreeHash = ReturnType<Frontier['append']>[number];
 
 /** The leaves of one tile as read. */
 interface LeafTile {
@@ -225,7 +223,7 @@ export class TreeCheck {
     this.#reading.report({ code, place, message, seq: size, expected, found });
   }
 
-  #compareHash({ level, index, hash }: TreeHash, kept: StoredHash | undefined): void {
+  #compareHash({ level, index, hash }: CompletedHash, kept: StoredHash | undefined): void {
     const [which, expected] = [`the hash ${index} on level ${level} of the tree`, bytesToHex(hash)];
     if (kept === undefined) {
       const place = `tile ${level}/${index}`;
