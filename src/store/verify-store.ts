@@ -5,6 +5,7 @@ import { checkpointClaims, verifySource } from './verify/verify.js';
 import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
 import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
 import { checkVerifyOptions, type Reading, type VerifyOptions, type Violation } from './verify/verify-source.js';
+import type { BlobsView } from '../../projections/layers.js';
 import type { Digest } from '../model/digest.js';
 import type { StoreContext } from './context.js';
 import { isStoreError, StoreError } from '../errors.js';
@@ -50,7 +51,7 @@ async function verifyWithoutLog(
   if (fast === true) return violations;
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
   await snapshotClaims(source, reading, counter('snapshots'));
-  const noBlobs = { byDigest: new Map(), ofImage: new Map() };
+  const noBlobs: BlobsView = { byDigest: new Map(), ofImage: new Map() };
   await checkBlobs(source, noBlobs, reading, { isWhole: false, onLooked: counter('blobs') });
   return violations;
 }
