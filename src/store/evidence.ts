@@ -98,10 +98,7 @@ export interface Evidence extends TreeProofs {
 /** `TreeProofs.proveInclusion` for a log readable up to `head`. */
 async function inclusionProof(log: Log, head: Head, seq: number, size?: number): Promise<InclusionProof> {
   const last = size ?? Math.max(seq, head.seq);
-  mustBeSeq('seq', seq);
-  mustBeSeq('size', last);
-  needEvent(seq, head);
-  needEvent(last, head);
+  needEvents(head, { seq, size: last });
   if (seq > last) throw new RangeError(`size must be at least the seq of the event: ${last} is less than ${seq}`);
   const reader = readingOnce(log);
   return checked(async () => {
@@ -117,10 +114,7 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
 /** `TreeProofs.proveConsistency` for a log readable up to `head`. */
 async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
   const last = to ?? Math.max(from, head.seq);
-  mustBeSeq('from', from);
-  mustBeSeq('to', last);
-  needEvent(from, head);
-  needEvent(last, head);
+  needEvents(head, { from, to: last });
   if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
   const reader = readingOnce(log);
   return checked(async () => {
@@ -170,15 +164,15 @@ function readingOnce(reader: TileReader): TileReader {
   };
 }
 
-function mustBeSeq(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value >= 1) return;
-  throw new RangeError(`${name} must be a whole number from 1 up: ${value}`);
-}
-
-function needEvent(seq: number, head: Head): void {
-  if (seq <= head.seq) return;
-  const message = `there is no event ${seq}: the log ends at seq ${head.seq}`;
-  throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq, head: head.seq } });
+/** Checks that arguments, by name, are seqs of events up to `head`. */
+function needEvents(head: Head, seqs: Readonly<Record<string, number>>): void {
+  for (const [name, seq] of Object.entries(seqs)) {
+    if (!Number.isSafeInteger(seq) || seq < 1) throw new RangeError(`${name} must be a whole number from 1 up: ${seq}`);
+  }
+  const beyond = Object.values(seqs).find((seq) => seq > head.seq);
+  if (beyond === undefined) return;
+  const message = `there is no event ${beyond}: the log ends at seq ${head.seq}`;
+  throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq: beyond, head: head.seq } });
 }
 
 /** Copies a Buffer, which Node's hash returns, to a plain Uint8Array. */

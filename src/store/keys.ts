@@ -272,15 +272,13 @@ class KeyFileSigner implements CheckpointSigner {
   }
 
   async check(beginsWith: BeginsWith): Promise<void> {
-    const last = await this.#memory.last();
-    if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+    await this.#lastIn(beginsWith);
   }
 
   async sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string> {
     checkOriginOf(checkpoint, this.origin);
     for (;;) {
-      const last = await this.#memory.last();
-      if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+      const last = await this.#lastIn(beginsWith);
       // A tree already signed, or a prefix of one, need not be recorded again.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
       // Its writer may have failed or still be at work: its name may not be durable yet.
@@ -291,13 +289,15 @@ class KeyFileSigner implements CheckpointSigner {
     return signCheckpoint(checkpoint, this.#key);
   }
 
-  async #need(earlier: Checkpoint, beginsWith: BeginsWith): Promise<void> {
-    checkOriginOf(earlier, this.origin);
-    if (await beginsWith(earlier)) return;
-    throw new StoreError(
-      'CHECKPOINT_FORKED',
-      `the key of ${this.origin} signed a log of ${earlier.size} events that this one does not begin with`,
-      { data: { origin: this.origin, size: earlier.size } },
-    );
+  /** Resolves with what the key signed last, with which the log must begin. */
+  async #lastIn(beginsWith: BeginsWith): Promise<Remembered | undefined> {
+    const last = await this.#memory.last();
+    if (last === undefined) return undefined;
+    const { origin } = this;
+    checkOriginOf(last.checkpoint, origin);
+    if (await beginsWith(last.checkpoint)) return last;
+    const { size } = last.checkpoint;
+    const message = `the key of ${origin} signed a log of ${size} events that this one does not begin with`;
+    throw new StoreError('CHECKPOINT_FORKED', message, { data: { origin, size } });
   }
 }
