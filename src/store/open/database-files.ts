@@ -93,9 +93,8 @@ export class DatabaseDamage extends LevelDamage {
 
 /**
  * Reads CURRENT, the MANIFEST and the write-ahead logs of the database at `location`. Changes
- * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read.
- * @throws {StoreError} IO_FAILED when a file cannot be read, or was removed meanwhile;
- *   STORE_NOT_WRITABLE
+ * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read; IO_FAILED also when a
+ * file was removed meanwhile.
  */
 export function readDatabaseFiles(location: string): DatabaseFiles {
   const state = databaseState(location);
@@ -246,7 +245,6 @@ function lost(name: string, why: string): DatabaseDamage {
 /**
  * Returns the write-ahead logs among `files` in LevelDB's order: those that it would replay by
  * `manifest`, or all without one.
- * @throws {StoreError} IO_FAILED when one cannot be read, or was removed meanwhile
  */
 export function readLogs(
   location: string,
