@@ -9,9 +9,15 @@ import type { StoredEvent, Subject } from '../model/events.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
 import { type ArtifactEntry, ArtifactReader, type Referrer, type ReferrersOptions } from './artifacts.js';
-import { mustBeBoolean, mustBeObject, mustBeString } from './argument-types.js';
+import {
+  mustBeBoolean,
+  mustBeFunction,
+  mustBeObject,
+  mustBeSignal,
+  mustBeString,
+  mustBeText,
+} from './argument-types.js';
 import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
-import { StoreBackups } from './backup/store-backups.js';
 import { imageNotFound, refuseErased } from './commands/decision.js';
 import {
   checkMetadataKey,
@@ -25,9 +31,10 @@ import { decideTag, decideUntag } from './commands/tag.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { StoreContext } from './context.js';
-import { type ErasedContent, type EraseOptions, Eraser, type PruneOptions, type PruneResult } from './erase.js';
+import { type ErasedContent, erase, type EraseOptions, prune, type PruneOptions, type PruneResult } from './erase.js';
 import type { EventStore, StoreStats } from './event-store.js';
 import { type ConsistencyProof, type InclusionProof, type ProveOptions, StoreEvidence } from './evidence.js';
+import { Mutex } from './files/files.js';
 import { Reserve, unwrittenBytes } from './files/reserve.js';
 import type { StoreLog } from './follow/event-filter.js';
 import { findMetadata, ImageStore } from './images.js';
@@ -60,13 +67,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #layers: LocalLayers;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
-  readonly #eraser: Eraser;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
-  readonly #evidence: StoreEvidence;
-  readonly #backups: StoreBackups;
-  readonly #rebuilds: StoreRebuild;
+  /** Two backups to one directory would race. */
+  readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: StoreContext) {
@@ -77,12 +83,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#layers = new LocalLayers(context);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
-    this.#eraser = new Eraser(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
-    this.#evidence = new StoreEvidence(context);
-    this.#backups = new StoreBackups(context);
-    this.#rebuilds = new StoreRebuild(context);
     this.#reserve = new Reserve(context.directory);
   }
 
@@ -231,11 +233,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
-    return this.#makeRoom(() => this.#eraser.erase(digest, reason, options));
+    return this.#makeRoom(() => erase(this.#context, digest, reason, options));
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
-    const run = (): Promise<PruneResult> => this.#eraser.prune(options);
+    const run = (): Promise<PruneResult> => prune(this.#context, options);
     return Object(options).dryRun === true ? run() : this.#makeRoom(run);
   }
 
@@ -260,19 +262,19 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async checkpoint(): Promise<string> {
-    return this.#evidence.checkpoint();
+    return new StoreEvidence(this.#context).checkpoint();
   }
 
   async prove(seq: number, options?: ProveOptions): Promise<string> {
-    return this.#evidence.prove(seq, options);
+    return new StoreEvidence(this.#context).prove(seq, options);
   }
 
   async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
-    return this.#evidence.proveInclusion(seq, size);
+    return new StoreEvidence(this.#context).proveInclusion(seq, size);
   }
 
   async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
-    return this.#evidence.proveConsistency(from, to);
+    return new StoreEvidence(this.#context).proveConsistency(from, to);
   }
 
   async snapshot(): Promise<WrittenSnapshot> {
@@ -284,7 +286,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context.checkOpen();
     const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
-      verifyOpenStore(this.#context, () => this.#rebuilds.settled(), options);
+      verifyOpenStore(this.#context, async () => this.#rebuilds?.settled(), options);
     const violations = await verified();
     const { openedState } = this.#context;
     if (violations.length === 0 || openedState === undefined) return violations;
@@ -294,12 +296,21 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async rebuild(options?: OpenRebuildOptions): Promise<RebuildResult> {
+    this.#rebuilds ??= new StoreRebuild(this.#context);
     return this.#rebuilds.rebuild(options);
   }
 
   async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {
     this.#context.checkOpen();
-    return this.#backups.write(target, options);
+    mustBeString('target', target);
+    mustBeText('target', target);
+    mustBeObject('options', options);
+    if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
+    mustBeSignal('signal', options.signal);
+    return this.#backingUp.run(async () => {
+      const { writeBackup } = await loadCode('that backs up', import('./backup/write-backup.js'));
+      return writeBackup(target, options, this.#context);
+    });
   }
 
   stats(): StoreStats {
@@ -351,7 +362,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     try {
       const consumersEnded = this.#consumers.end();
       // Backups read the log through the writer.
-      await this.#backups.settled();
+      await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;

@@ -46,13 +46,9 @@ interface BuildOptions {
 /**
  * Builds a store in the empty directory `place` from a verified backup; durable on return.
  * Everything read is checked again, as it may have changed since.
- * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL,
- *   IO_FAILED, ABORTED
+ * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; ABORTED
  */
-export async function buildStore(
-  place: string,
-  options: BuildOptions,
-): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
+async function buildStore(place: string, options: BuildOptions): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const { reader, checkpoint } = options;
   const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true });
   let blobs: BlobsView;
@@ -173,7 +169,7 @@ const building = new Set<string>();
 /**
  * Resolves with the absolute path of the target, which must be missing or an empty directory.
  * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there,
- *   or it lies in a store or a backup; IO_FAILED
+ *   or it lies in a store or a backup
  */
 async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));
@@ -192,8 +188,7 @@ async function needVacancy(target: string, source: string): Promise<string> {
 /**
  * Runs `build` in a directory beside `directory`, then renames it into place: atomic. Removes
  * leftovers of killed builds first.
- * @throws {StoreError} STORE_EXISTS when a store appeared there meanwhile; what `build` throws;
- *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ * @throws {StoreError} STORE_EXISTS when a store appeared there meanwhile; what `build` throws
  */
 async function buildBeside<Result>(directory: string, build: (place: string) => Promise<Result>): Promise<Result> {
   const parent = dirname(directory);
@@ -282,11 +277,16 @@ export async function restoreStore(
   source: string,
   options: RestoreOptions = {},
 ): Promise<RestoreReport> {
-  checkArguments(directory, source, options);
-  throwIfAborted(options.signal);
+  mustBeString('directory', directory);
+  mustBeText('directory', directory);
+  mustBeString('source', source);
+  mustBeText('source', source);
+  const { against, key, onProgress, onNotice, signal } = options;
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  checkVerifyOptions({ against, key, onNotice, signal });
+  throwIfAborted(signal);
   const target = await needVacancy(directory, source);
-  const progress = new ReadProgress(options.onProgress);
-  const { against, key, onNotice, signal } = options;
+  const progress = new ReadProgress(onProgress);
   const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
   const verified = await verifyBackup(source, { against, key, onNotice, signal }, { onOpen, onBytes: progress.read });
   const { identity, checkpoint } = wholeBackup(verified);
@@ -297,36 +297,20 @@ export async function restoreStore(
   return { directory: target, ...identity, events, checkpoint, ...built };
 }
 
-function wholeBackup({
-  source: {
-    identity,
-    checkpoint,
-    reader: { directory },
-  },
-  violations,
-}: VerifiedBackup): { readonly identity: NonNullable<BackupSource['identity']>; readonly checkpoint: string } {
+function wholeBackup({ source, violations }: VerifiedBackup): {
+  readonly identity: NonNullable<BackupSource['identity']>;
+  readonly checkpoint: string;
+} {
+  const { identity, checkpoint, reader } = source;
   if (violations.length === 0 && identity !== undefined && checkpoint !== undefined) {
     return { identity, checkpoint: checkpoint.text };
   }
   const said = violations.slice(0, SAID_VIOLATIONS).map(({ message }) => message);
   const more = violations.length - said.length;
   const what = more > 0 ? `${said.join('; ')}; and ${more} more` : said.join('; ');
-  throw new StoreError('BACKUP_INVALID', `the backup in ${directory} does not verify: ${what}`, {
-    data: { directory, violations },
-  });
-}
-
-function checkArguments(
-  directory: string,
-  source: string,
-  { against, key, onProgress, onNotice, signal }: RestoreOptions,
-): void {
-  mustBeString('directory', directory);
-  mustBeText('directory', directory);
-  mustBeString('source', source);
-  mustBeText('source', source);
-  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
-  checkVerifyOptions({ against, key, onNotice, signal });
+  const { directory } = reader;
+  const message = `the backup in ${directory} does not verify: ${what}`;
+  throw new StoreError('BACKUP_INVALID', message, { data: { directory, violations } });
 }
 
 /** Counts bytes read, once to verify and once to write. */

@@ -33,7 +33,7 @@ interface CheckpointKeeperOptions {
 
 /**
  * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
- * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} CHECKPOINT_INVALID when it is no file
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, CHECKPOINT_FILE);
@@ -65,7 +65,7 @@ export class CheckpointKeeper {
    * `read` of the file before the log was opened, if it was.
    * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or
    *   SIGNATURE_INVALID for a file that cannot be trusted; KEY_FOREIGN; CHECKPOINT_FORKED when the
-   *   key signed what is not in this log; IO_FAILED
+   *   key signed what is not in this log
    */
   async check(...read: readonly [(Uint8Array | undefined)?]): Promise<void> {
     const { origin, log, signer, directory } = this.#options;
@@ -105,7 +105,7 @@ export class CheckpointKeeper {
 
   /**
    * Writes a durable checkpoint of the head, signed if there is a signer; resolves with its text.
-   * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   newest(): Promise<string> {
     return this.#writing.run(() => this.#writeNewest());
@@ -126,43 +126,45 @@ export class CheckpointKeeper {
 
   /** Returns the text of a checkpoint of the head without writing it; the file's if current. */
   unwritten(): string {
-    return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
+    const { head } = this.#options.log;
+    return this.#written?.size === head.seq ? this.#text : formatCheckpoint(this.#checkpointOf(head));
   }
 
   /**
    * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
    * Leaves the file alone.
-   * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   async at(head: Head): Promise<string> {
-    const { signer } = this.#options;
-    // Read now: a newer checkpoint may replace them while the signature is checked.
-    const [written, text] = [this.#written, this.#text];
-    const isWritten = written?.size === head.seq;
-    if (isWritten && (signer === undefined || (await isSignedBy(written, signer)))) return text;
-    return this.#textOf(this.#head(head));
+    return (await this.#writtenAt(head)) ?? this.#textAt(head);
   }
 
   async #writeNewest(): Promise<string> {
-    const { signer } = this.#options;
-    if (this.#isNewest() && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
-    const text = await this.#textOf(this.#head());
+    const written = await this.#writtenAt(this.#options.log.head);
+    if (written !== undefined) return written;
+    const text = await this.#textAt(this.#options.log.head);
     await writeDurableFile(this.#path, new TextEncoder().encode(text));
     this.#take(parseCheckpoint(text), text);
     return text;
   }
 
-  async #textOf(checkpoint: Checkpoint): Promise<string> {
+  /** Resolves with the text of the file if that is of `head`, and signed if there is a signer. */
+  async #writtenAt({ seq }: Head): Promise<string | undefined> {
     const { signer } = this.#options;
+    // Read now: a newer checkpoint may replace them while the signature is checked.
+    const [written, text] = [this.#written, this.#text];
+    if (written?.size !== seq) return undefined;
+    return signer === undefined || (await isSignedBy(written, signer)) ? text : undefined;
+  }
+
+  async #textAt(head: Head): Promise<string> {
+    const { signer } = this.#options;
+    const checkpoint = this.#checkpointOf(head);
     return signer ? signer.sign(checkpoint, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(checkpoint);
   }
 
-  #head({ seq, root }: Head = this.#options.log.head): Checkpoint {
+  #checkpointOf({ seq, root }: Head): Checkpoint {
     return { origin: this.#options.origin, size: seq, root, extensions: [] };
-  }
-
-  #isNewest(): boolean {
-    return this.#written?.size === this.#options.log.head.seq;
   }
 
   #take(checkpoint: ParsedCheckpoint, text: string): void {
@@ -193,21 +195,19 @@ export class CheckpointKeeper {
  * Whether the signer's key signed the checkpoint.
  * @throws {StoreError} SIGNATURE_INVALID when it has a signature of the key that does not verify
  */
-async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: CheckpointSigner): Promise<boolean> {
+async function isSignedBy(checkpoint: ParsedCheckpoint, signer: CheckpointSigner): Promise<boolean> {
   const verifier = await parseVerifierKey(signer.verifierKey);
-  const isNamed = checkpoint?.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
+  const isNamed = checkpoint.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
   // It may be unsigned, or signed by a replaced key or a witness.
-  if (checkpoint === undefined || isNamed !== true) return false;
+  if (!isNamed) return false;
   await verifyNote(checkpoint, [verifier]);
   return true;
 }
 
 function unbelievable(path: string, cause: unknown): StoreError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${path}: ${why}`, {
-    cause,
-    data: { path },
-  });
+  const message = `cannot check the log against ${path}: ${why}`;
+  return new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
 }
 
 function lost(path: string, { size }: TreeHead, head: number): StoreError {

@@ -93,9 +93,8 @@ export class DatabaseDamage extends LevelDamage {
 
 /**
  * Reads CURRENT, the MANIFEST and the write-ahead logs of the database at `location`. Changes
- * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read.
- * @throws {StoreError} IO_FAILED when a file cannot be read, or was removed meanwhile;
- *   STORE_NOT_WRITABLE
+ * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read; IO_FAILED also when a
+ * file was removed meanwhile.
  */
 export function readDatabaseFiles(location: string): DatabaseFiles {
   const state = databaseState(location);
@@ -147,9 +146,10 @@ export function databaseState(location: string): string {
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
+    const code = systemCode(error instanceof StoreError ? error.cause : error);
     // Exhausted resources of this process say nothing about the files.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) throw error;
-    return systemCode(error);
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error;
+    return code;
   }
 }
 
@@ -245,7 +245,6 @@ function lost(name: string, why: string): DatabaseDamage {
 /**
  * Returns the write-ahead logs among `files` in LevelDB's order: those that it would replay by
  * `manifest`, or all without one.
- * @throws {StoreError} IO_FAILED when one cannot be read, or was removed meanwhile
  */
 export function readLogs(
   location: string,

@@ -67,10 +67,8 @@ function deletionFault(
 }
 
 function referenceFault(views: Views, event: StoredEvent & { type: 'ReferenceSet' }): string | undefined {
-  for (const image of imagesOf(event)) {
-    const fault = lacking(views, image);
-    if (fault !== undefined) return fault;
-  }
+  const absent = imagesOf(event).find((image) => !views.images.has(image));
+  if (absent !== undefined) return lacking(views, absent);
   const { image, target } = event;
   if (image === undefined && target !== undefined && !views.artifacts.byDigest.has(target.digest)) {
     return `is about the artifact ${target.digest}, which is not there`;
@@ -189,23 +187,15 @@ export class RecordCheck {
     if (leafHash === undefined && record.length > 0)
       this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, leafPlace);
     if (verdict === 'hash changed') {
-      this.#say(
-        'LEAF_WRONG',
-        seq,
-        `the leaf hash of event ${seq} was changed: the tree holds that of its record`,
-        leafPlace,
-      );
+      const message = `the leaf hash of event ${seq} was changed: the tree holds that of its record`;
+      this.#say('LEAF_WRONG', seq, message, leafPlace);
     } else if (verdict === 'undecided') {
       const message = `event ${seq} and its leaf hash do not belong together, and nothing tells which of them was changed`;
       this.#say('LEAF_WRONG', seq, message, leafPlace);
       return undefined;
     } else if (verdict === 'record changed' || record.length === 0) {
-      this.#say(
-        'RECORD_DAMAGED',
-        seq,
-        `the record of event ${seq} is not what was written: its hash is another`,
-        place,
-      );
+      const message = `the record of event ${seq} is not what was written: its hash is another`;
+      this.#say('RECORD_DAMAGED', seq, message, place);
       return undefined;
     }
     const event = this.#parse(seq, record, place);
@@ -241,12 +231,8 @@ export class RecordCheck {
     if (this.#before === undefined) return;
     const end = this.#before.transaction.first + this.#before.transaction.count;
     if (begins && end !== seq) {
-      this.#say(
-        'TRANSACTION_BROKEN',
-        seq,
-        `event ${seq} begins a transaction inside one that ends at event ${end - 1}`,
-        place,
-      );
+      const message = `event ${seq} begins a transaction inside one that ends at event ${end - 1}`;
+      this.#say('TRANSACTION_BROKEN', seq, message, place);
     } else if (!begins && !isSameCommand(this.#before, event)) {
       this.#say('TRANSACTION_BROKEN', seq, `event ${seq} is not of the transaction that it is in the middle of`, place);
     }
@@ -267,12 +253,7 @@ export class RecordCheck {
 
 /** Whether two events are of one command, by their envelopes. */
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
-  return (
-    one.transaction.first === other.transaction.first &&
-    one.transaction.count === other.transaction.count &&
-    one.time === other.time &&
-    one.actor === other.actor &&
-    one.reason === other.reason &&
-    one.requestId === other.requestId
-  );
+  const { first, count } = one.transaction;
+  if (first !== other.transaction.first || count !== other.transaction.count) return false;
+  return (['time', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
 }

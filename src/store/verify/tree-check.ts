@@ -1,5 +1,6 @@
 import type { Reading, Report, StoredHash, StoredRecord, VerifySource, ViolationCode } from './verify-source.js';
 import {
+  type CompletedHash,
   emptyRoot,
   equalHashes,
   Frontier,
@@ -159,9 +160,9 @@ export class TreeCheck {
 
   async #append(leaves: readonly Uint8Array[], above: StoredHash | undefined): Promise<void> {
     for (const leaf of leaves) {
-      for (const { level, index, hash } of this.#frontier.append(leaf)) {
-        const kept = level === 1 ? above : await this.#cursor(level).take(index);
-        this.#compareHash({ level, index, hash }, kept);
+      for (const made of this.#frontier.append(leaf)) {
+        const kept = made.level === 1 ? above : await this.#cursor(made.level).take(made.index);
+        this.#compareHash(made, kept);
       }
       for (const claim of this.#claimsAt(this.#frontier.size)) this.#compareRoot(claim, this.#frontier.root());
     }
@@ -171,8 +172,8 @@ export class TreeCheck {
     const first = tile.index * TILE_WIDTH;
     const end = first + TILE_WIDTH;
     for (const claim of this.#claims) if (claim.size > first && claim.size < end) this.#unchecked.push(claim);
-    for (const { level, index, hash } of this.#frontier.appendTile(above.hash)) {
-      this.#compareHash({ level, index, hash }, await this.#cursor(level).take(index));
+    for (const made of this.#frontier.appendTile(above.hash)) {
+      this.#compareHash(made, await this.#cursor(made.level).take(made.index));
     }
     for (const claim of this.#claimsAt(end)) this.#compareRoot(claim, this.#frontier.root());
   }
@@ -217,32 +218,19 @@ export class TreeCheck {
 
   #compareRoot({ size, root, place, code }: TreeClaim, made: Uint8Array): void {
     if (equalHashes(root, made)) return;
-    this.#reading.report({
-      code,
-      place,
-      message: `${place} says another root of the first ${size} events than they have: they are not those that it was made of`,
-      seq: size,
-      expected: bytesToHex(root),
-      found: bytesToHex(made),
-    });
+    const message = `${place} says another root of the first ${size} events than they have: they are not those that it was made of`;
+    const [expected, found] = [bytesToHex(root), bytesToHex(made)];
+    this.#reading.report({ code, place, message, seq: size, expected, found });
   }
 
-  #compareHash(
-    { level, index, hash }: { readonly level: number; readonly index: number; readonly hash: Uint8Array },
-    kept: StoredHash | undefined,
-  ): void {
+  #compareHash({ level, index, hash }: CompletedHash, kept: StoredHash | undefined): void {
+    const [which, expected] = [`the hash ${index} on level ${level} of the tree`, bytesToHex(hash)];
     if (kept === undefined) {
       const place = `tile ${level}/${index}`;
-      const message = `the hash ${index} on level ${level} of the tree is missing`;
-      this.#reading.report({ code: 'TILE_MISSING', place, message, expected: bytesToHex(hash) });
+      this.#reading.report({ code: 'TILE_MISSING', place, message: `${which} is missing`, expected });
     } else if (!equalHashes(kept.hash, hash)) {
-      this.#reading.report({
-        code: 'TILE_WRONG',
-        place: kept.place,
-        message: `the hash ${index} on level ${level} of the tree is not that of the events below it`,
-        expected: bytesToHex(hash),
-        found: bytesToHex(kept.hash),
-      });
+      const message = `${which} is not that of the events below it`;
+      this.#reading.report({ code: 'TILE_WRONG', place: kept.place, message, expected, found: bytesToHex(kept.hash) });
     }
   }
 

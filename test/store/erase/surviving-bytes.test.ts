@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -10,6 +11,7 @@ import { filesWith, newSecret } from '../../support/files-with.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { countingProjection } from '../../support/own-projections.js';
 import { rejection } from '../../support/rejection.js';
+import { failing, withCalls } from '../../support/replaced-calls.js';
 import { tarOf } from '../../support/tar-of.js';
 import { eventsOf } from '../../support/test-store.js';
 import { reopened, temporaryStore } from '../temporary-store.js';
@@ -71,6 +73,27 @@ for (const how of ['erase', 'prune'] as const) {
     t.deepEqual(await filesWith(store.directory, secret), []);
     t.false((await readdir(store.directory)).includes(DAMAGED));
     t.deepEqual(await store.verify(), []);
+  });
+}
+
+for (const how of ['erase', 'prune'] as const) {
+  test(`a damaged log that cannot be removed is said, and the other bytes go: ${how}`, async (t) => {
+    const { store, id, secret } = await salvagedStore(t);
+    const damaged = join(store.directory, DAMAGED);
+    const left = await filesWith(damaged, secret);
+    const before = store.log.head.seq;
+    const options = { removeDamagedLogs: true };
+    const rm = failing(fs.promises.rm, 'EACCES', (path) => path === damaged);
+    const error = await withCalls({ promises: { rm } }, () =>
+      rejection(t, 'STORE_NOT_WRITABLE', () =>
+        how === 'erase' ? store.erase(id, 'leaked', options) : store.prune({ before, ...options }),
+      ),
+    );
+    t.regex(error.message, /^cannot remove .*log\.damaged-1: not permitted/);
+    t.deepEqual(await filesWith(store.directory, secret), left);
+    t.true(store.erasures().has(id));
+    t.like(await store.prune({ before, ...options }), { damagedLogs: [DAMAGED] });
+    t.deepEqual(await filesWith(store.directory, secret), []);
   });
 }
 

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Level } from 'level';
+import { isStoreError } from '../../../src/errors.js';
 import type { Database } from '../../../src/log/log.js';
 import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
 import { rejection } from '../../support/rejection.js';
+import { fewDescriptors, withCalls } from '../../support/replaced-calls.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 type Row = readonly [key: string, value: string];
@@ -172,3 +174,34 @@ test('it cannot be written to', async (t) => {
   t.is(reader.getSync(row[0]), undefined);
   await reader.close();
 });
+
+/** Resolves with the error of an open that can have so many files of the database open at once. */
+async function openWithin(most: number, code: string, location: string): Promise<unknown> {
+  return withCalls(fewDescriptors(most, code, location), async () => {
+    try {
+      await (await openDatabaseReadOnly(location)).close();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  });
+}
+
+for (const code of ['EMFILE', 'ENFILE']) {
+  test(`that a process has no descriptor left is no damage: ${code}`, async (t) => {
+    const { location, level } = await manyRows(t);
+    await level.close();
+    for (const isInTables of [false, true]) {
+      // An open for writing leaves an empty write-ahead log, which a reader need not sync.
+      if (isInTables) await (await openLevel(location)).close();
+      const tables = (await readdir(location)).filter((name) => name.endsWith('.ldb')).length;
+      // One more is needed beside the tables, for a moment.
+      for (let most = 0; most <= tables; most++) {
+        const error = await openWithin(most, code, location);
+        t.true(isStoreError(error, 'IO_FAILED'), `${most} of ${tables}: ${String(error)}`);
+        t.regex(String(error), new RegExp(`${code}: failed by the test`));
+      }
+      t.is(await openWithin(tables + 1, code, location), undefined);
+    }
+  });
+}
