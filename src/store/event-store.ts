@@ -90,14 +90,13 @@ export interface EventStore
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
   ): Promise<void>;
   /**
-   * Removes a reference, and with `removeArtifacts` the artifacts that only it held, whose digests
-   * it returns. Images stay.
+   * Removes a reference, and with `removeArtifacts` the artifacts that only it held. Images stay.
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID
    */
   untag(
     reference: string,
     options?: WriteOptions & { readonly removeArtifacts?: boolean | undefined },
-  ): Promise<readonly Digest[]>;
+  ): Promise<void>;
   /**
    * Removes an artifact and those that only it held, and returns their digests. With `force` also
    * when a reference, an index or its subject holds it; references that point at it go too.

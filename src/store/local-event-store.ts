@@ -142,17 +142,16 @@ export class LocalEventStore extends ImageStore implements EventStore {
   async untag(
     reference: string,
     options: WriteOptions & { readonly removeArtifacts?: boolean | undefined } = {},
-  ): Promise<readonly Digest[]> {
+  ): Promise<void> {
     this.#context.checkOpen();
     mustBeString('reference', reference);
     const { removeArtifacts = false } = options;
     mustBeBoolean('removeArtifacts', removeArtifacts);
     const decide = decideUntag(canonicalReference(reference), removeArtifacts);
     if (!removeArtifacts) return this.#context.submit(decide, options);
-    return this.#makeRoom(async () => {
-      const removed = await this.#context.submit(decide, options);
+    await this.#makeRoom(async () => {
+      await this.#context.submit(decide, options);
       await this.#context.cleaner.settled();
-      return removed;
     });
   }
 

@@ -2,7 +2,7 @@ import { imagesOf, indexOf, type ReferenceEntry } from '../../../projections/ref
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import { StoreError } from '../../errors.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import type { EventBody } from '../../model/events.js';
+import type { ArtifactRemoved, ReferenceRemoved } from '../../model/events.js';
 import type { Decide, DecisionState } from './decision.js';
 
 /*
@@ -27,7 +27,7 @@ type Holder = string;
  * Returns the events that remove artifacts together with `leaving`: those named there, and those
  * that nothing else holds, however deep. Artifacts that hold each other in a circle go together.
  */
-export function removeArtifacts(state: DecisionState, leaving: Leaving): EventBody[] {
+export function removeArtifacts(state: DecisionState, leaving: Leaving): ArtifactRemoved[] {
   return artifactsLeaving(state, leaving).map(({ artifact, subject, blobs }) => ({
     type: 'ArtifactRemoved',
     artifact,
@@ -101,26 +101,19 @@ function* holdersOf(state: DecisionState, digest: Digest): Generator<Holder> {
   if (image !== undefined) yield image;
 }
 
-/** Artifacts removed by a command, in the order of its events. */
-type RemovedArtifacts = readonly Digest[];
-
-/** Returns the artifacts that `events` remove. */
-export function removedBy(events: readonly EventBody[]): RemovedArtifacts {
-  return events.flatMap((event) => (event.type === 'ArtifactRemoved' ? [event.artifact.digest] : []));
-}
-
 /**
  * Decides `deleteArtifact`: removes the artifact and those that only it held. With `force` also
  * when something holds it; references that point at it are removed then.
  * @throws {StoreError} as a decision: ARTIFACT_NOT_FOUND, ARTIFACT_IN_USE
  */
-export function decideDeleteArtifact(digest: Digest, force: boolean): Decide<RemovedArtifacts> {
+export function decideDeleteArtifact(digest: Digest, force: boolean): Decide<readonly Digest[]> {
   return (state) => {
     if (state.artifact(digest) === undefined) throw artifactNotFound(digest);
     if (!force) refuseHeld(state, digest);
     const references = state.referencesTo(digest).flatMap((name) => state.reference(name) ?? []);
     const removed = removeArtifacts(state, { artifacts: [digest], references });
-    return { events: [...references.map(referenceRemoved), ...removed], result: removedBy(removed) };
+    const result = removed.map(({ artifact }) => artifact.digest);
+    return { events: [...references.map(referenceRemoved), ...removed], result };
   };
 }
 
@@ -142,7 +135,7 @@ export function artifactNotFound(digest: string): StoreError {
 }
 
 /** Returns the event that removes a reference. */
-export function referenceRemoved({ reference, image, target, platforms }: ReferenceEntry): EventBody {
+export function referenceRemoved({ reference, image, target, platforms }: ReferenceEntry): ReferenceRemoved {
   const removed = { type: 'ReferenceRemoved', reference, image, platforms } as const;
   return image === undefined ? { ...removed, target: target?.digest } : removed;
 }

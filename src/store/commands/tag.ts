@@ -5,7 +5,7 @@ import type { Annotations, PlatformImage, ReferenceSet } from '../../model/event
 import type { Descriptor } from '../../model/digest.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
-import { pointsAt, referenceRemoved, removeArtifacts as artifactsRemoved, removedBy } from './artifacts.js';
+import { pointsAt, referenceRemoved, removeArtifacts } from './artifacts.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
 /** Reads the platform of an image of the store. */
@@ -126,15 +126,15 @@ export function annotationsOf({
 }
 
 /**
- * Decides `untag`. With `removeArtifacts` also removes what only the reference held, and returns
- * that. Throws REFERENCE_NOT_FOUND.
+ * Decides `untag`. With `withArtifacts` also removes those that only the reference held. Throws
+ * REFERENCE_NOT_FOUND.
  */
-export function decideUntag(reference: string, removeArtifacts: boolean): Decide<readonly Digest[]> {
+export function decideUntag(reference: string, withArtifacts: boolean): Decide<void> {
   return (state) => {
     const entry = state.reference(reference);
     if (entry === undefined) throw referenceNotFound(reference);
-    const removed = removeArtifacts ? artifactsRemoved(state, { references: [entry] }) : [];
-    return { events: [referenceRemoved(entry), ...removed], result: removedBy(removed) };
+    const removed = withArtifacts ? removeArtifacts(state, { references: [entry] }) : [];
+    return { events: [referenceRemoved(entry), ...removed], result: undefined };
   };
 }
 

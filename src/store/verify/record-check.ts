@@ -107,7 +107,7 @@ function removedArtifactFault(
   if (references.byTarget.has(digest)) return `removes the artifact ${digest}, which still has references`;
   return (
     differing('its subject', entry.subject?.digest, subject?.digest) ??
-    differing('its blobs', digestsText(entry.blobs), digestsText(blobs))
+    differing('the list of its blobs', digestsText(entry.blobs), digestsText(blobs))
   );
 }
 

@@ -146,7 +146,8 @@ test('history tells of an artifact, of what is about it, and of its names', asyn
   const store = await temporaryStore(t);
   const signature = signatureOf(sbom.descriptor);
   await loadArtifacts(store, [sbom, signature], { references: [{ reference: SIG, target: sbom.descriptor }] });
-  t.deepEqual(await store.untag(SIG, { removeArtifacts: true }), digestsOf([sbom, signature]));
+  await store.untag(SIG, { removeArtifacts: true });
+  t.deepEqual(store.artifacts(), []);
   const all = [
     'ArtifactAdded',
     'ArtifactAdded',
