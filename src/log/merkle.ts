@@ -281,17 +281,7 @@ export async function treeRoot(reader: TileReader, size: number): Promise<Uint8A
  */
 export async function proveInclusion(reader: TileReader, index: number, size: number): Promise<Uint8Array[]> {
   if (!(index >= 0 && index < size)) throw new RangeError(`a tree of ${size} leaves has no leaf ${index}`);
-  const subtrees = new SubtreeHashes(reader, size);
-  const path: Uint8Array[] = [];
-  let start = 0;
-  let end = size;
-  while (end - start > 1) {
-    const middle = start + splitOf(end - start);
-    const isLeft = index < middle;
-    path.push(await subtrees.of(isLeft ? { start: middle, end } : { start, end: middle }));
-    if (isLeft) end = middle;
-    else start = middle;
-  }
+  const { path } = await descend(new SubtreeHashes(reader, size), index, { start: 0, end: size });
   return path.reverse();
 }
 
@@ -304,19 +294,34 @@ export async function proveConsistency(reader: TileReader, from: number, size: n
   if (!(from >= 0 && from <= size)) throw new RangeError(`a tree of ${size} leaves does not begin with one of ${from}`);
   if (from === 0 || from === size) return [];
   const subtrees = new SubtreeHashes(reader, size);
-  const path: Uint8Array[] = [];
-  let start = 0;
-  let end = size;
-  // Verifiers know the root of `from` leaves: omit it while it is a subtree on the path.
-  while (end !== from) {
-    const middle = start + splitOf(end - start);
-    const isLeft = from <= middle;
-    path.push(await subtrees.of(isLeft ? { start: middle, end } : { start, end: middle }));
-    if (isLeft) end = middle;
-    else start = middle;
-  }
-  if (start > 0) path.push(await subtrees.of({ start, end }));
+  const { path, leaves } = await descend(subtrees, from - 1, { start: 0, end: size }, from);
+  // Verifiers know the root of `from` leaves: omit it when it is a subtree on the path.
+  if (leaves.start > 0) path.push(await subtrees.of(leaves));
   return path.reverse();
+}
+
+/**
+ * Resolves with the subtrees beside the path to `leaf`, from the top down, and the leaves where the
+ * path ends: `leaf` alone, or the first subtree that ends at `stop`.
+ */
+async function descend(
+  subtrees: SubtreeHashes,
+  leaf: number,
+  { start, end }: Leaves,
+  stop?: number,
+): Promise<{ readonly path: Uint8Array[]; readonly leaves: Leaves }> {
+  const path: Uint8Array[] = [];
+  let leaves = { start, end };
+  while (leaves.end - leaves.start > 1 && leaves.end !== stop) {
+    const middle = leaves.start + splitOf(leaves.end - leaves.start);
+    const [left, right] = [
+      { start: leaves.start, end: middle },
+      { start: middle, end: leaves.end },
+    ];
+    path.push(await subtrees.of(leaf < middle ? right : left));
+    leaves = leaf < middle ? left : right;
+  }
+  return { path, leaves };
 }
 
 /** Returns the largest power of two below `count`, which is at least 2: RFC 6962's split point. */
@@ -470,6 +475,7 @@ function needHashes(hashes: readonly Uint8Array[]): void {
   }
 }
 
-function rejected(why: string): StoreError {
-  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { data: { why } });
+/** Returns the error PROOF_REJECTED. */
+export function rejected(why: string, cause?: unknown): StoreError {
+  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { cause, data: { why } });
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '#sha256';
 import type { Database, LogPoint, LogSource, PageRange, WriteBatch } from './log.js';
-import { type KeyRange, rowsOfKind } from './stored-rows.js';
+import { type KeyRange, READ_AHEAD_BYTES, rowsOfKind } from './stored-rows.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
@@ -9,11 +9,9 @@ import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, 
 import { eventPages, missingEvent } from './event-pages.js';
 
 const CLEARED_AT_A_TIME = 10_000;
-/** Bytes of keys per LevelDB call; more than one batch has, so that a batch is one call. */
-const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Deletes a range in key order, in batches, by `write`; throws what the database throws. */
-export async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
+async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
   const keys = database.keys({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
   try {
     for (;;) {

@@ -1,5 +1,5 @@
-import type { ChainId, Descriptor, DiffId, Digest, ImageId } from './digest.js';
-import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readDescriptor } from './record-fields.js';
+import { type ChainId, type Descriptor, type DiffId, type Digest, hashFromDigest, type ImageId } from './digest.js';
+import { type FieldReader, packDescriptor, packOptionalDigest, readDescriptor } from './record-fields.js';
 
 /*
  * The events: what each tells, and in the table `eventFacts` everything about its type that does
@@ -19,7 +19,7 @@ import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readD
  * +     type: 'ImagePinned',
  * +     image: fields.digest<ImageId>('image'),
  * +   }),
- * +   write: ({ image }) => [packDigest(image)],
+ * +   write: ({ image }) => [hashFromDigest(image)],
  * +   images: ({ image }) => [image],
  * +   chains: none,
  * +   content: nothing,
@@ -242,7 +242,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       created: fields.optionalText('created'),
     }),
     write: ({ image, size, chainId, os, architecture, variant, created }) => [
-      packDigest(image),
+      hashFromDigest(image),
       size,
       packOptionalDigest(chainId),
       os,
@@ -268,7 +268,11 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       parent: fields.optionalDigest<ImageId>('parent'),
       chainId: fields.optionalDigest<ChainId>('chainId'),
     }),
-    write: ({ image, parent, chainId }) => [packDigest(image), packOptionalDigest(parent), packOptionalDigest(chainId)],
+    write: ({ image, parent, chainId }) => [
+      hashFromDigest(image),
+      packOptionalDigest(parent),
+      packOptionalDigest(chainId),
+    ],
     images: ({ image, parent }) => [image, parent],
     chains: ({ chainId }) => [chainId],
     content: nothing,
@@ -287,7 +291,11 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       parent: fields.digest<ImageId>('parent'),
       previous: fields.optionalDigest<ImageId>('previous'),
     }),
-    write: ({ image, parent, previous }) => [packDigest(image), packDigest(parent), packOptionalDigest(previous)],
+    write: ({ image, parent, previous }) => [
+      hashFromDigest(image),
+      hashFromDigest(parent),
+      packOptionalDigest(previous),
+    ],
     images: ({ image, parent, previous }) => [image, parent, previous],
     chains: none,
     content: nothing,
@@ -305,7 +313,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       image: fields.digest<ImageId>('image'),
       parent: fields.digest<ImageId>('parent'),
     }),
-    write: ({ image, parent }) => [packDigest(image), packDigest(parent)],
+    write: ({ image, parent }) => [hashFromDigest(image), hashFromDigest(parent)],
     images: ({ image, parent }) => [image, parent],
     chains: none,
     content: nothing,
@@ -324,7 +332,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       key: fields.text('key'),
       value: new Uint8Array(fields.bytes('value')),
     }),
-    write: ({ image, key, value }) => [packDigest(image), key, value],
+    write: ({ image, key, value }) => [hashFromDigest(image), key, value],
     images: ({ image }) => [image],
     chains: none,
     content: nothing,
@@ -342,7 +350,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       image: fields.digest<ImageId>('image'),
       key: fields.text('key'),
     }),
-    write: ({ image, key }) => [packDigest(image), key],
+    write: ({ image, key }) => [hashFromDigest(image), key],
     images: ({ image }) => [image],
     chains: none,
     content: nothing,
@@ -366,7 +374,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
       reference,
-      packDigest(image),
+      hashFromDigest(image),
       packOptionalDigest(previous),
       target === undefined ? null : packDescriptor(target),
       packPlatforms(platforms),
@@ -391,7 +399,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       image: fields.digest<ImageId>('image'),
       platforms: fields.optionalList('platforms', readPlatformImage),
     }),
-    write: ({ reference, image, platforms }) => [reference, packDigest(image), packPlatforms(platforms)],
+    write: ({ reference, image, platforms }) => [reference, hashFromDigest(image), packPlatforms(platforms)],
     images: ({ image, platforms }) => withPlatforms([image], platforms),
     chains: none,
     content: nothing,
@@ -410,7 +418,11 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       manifest: fields.descriptor('manifest'),
       layers: fields.list('layers', readDescriptor),
     }),
-    write: ({ image, manifest, layers }) => [packDigest(image), packDescriptor(manifest), layers.map(packDescriptor)],
+    write: ({ image, manifest, layers }) => [
+      hashFromDigest(image),
+      packDescriptor(manifest),
+      layers.map(packDescriptor),
+    ],
     images: ({ image }) => [image],
     chains: none,
     content: ({ manifest }) => manifest.digest,
@@ -430,7 +442,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       digest: fields.digest('digest'),
       size: fields.integer('size'),
     }),
-    write: ({ digest, size }) => [packDigest(digest), size],
+    write: ({ digest, size }) => [hashFromDigest(digest), size],
     // Any content may be an image: digests are looked up among images first.
     images: ({ digest }) => [digest as ImageId],
     chains: none,
@@ -463,7 +475,7 @@ function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown
 }
 
 function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {
-  return [packDigest(image), os, architecture, variant ?? null];
+  return [hashFromDigest(image), os, architecture, variant ?? null];
 }
 
 function readPlatformImage(fields: FieldReader): PlatformImage {
@@ -494,8 +506,8 @@ function layerFacts<Type extends string>(type: Type, code: number): EventFacts<L
       blob: fields.descriptor('blob'),
     }),
     write: ({ chainId, diffId, parent, size, diffSize, blob }) => [
-      packDigest(chainId),
-      packDigest(diffId),
+      hashFromDigest(chainId),
+      hashFromDigest(diffId),
       packOptionalDigest(parent),
       size,
       diffSize,

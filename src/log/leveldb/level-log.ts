@@ -34,7 +34,7 @@ import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { StoredEvent, Subject } from '../../model/events.js';
-import { openContentRows, StoredRows } from '../stored-rows.js';
+import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
 import {
   entryPages,
   eventPages,
@@ -187,10 +187,7 @@ export class LevelLog implements Log {
       throw new StoreError(
         'OUTCOME_UNKNOWN',
         `the append of ${entries.length} events after seq ${expectedHead} failed`,
-        {
-          cause,
-          data: { expectedHead, count: entries.length },
-        },
+        { cause, data: { expectedHead, count: entries.length } },
       );
     }
     if (last !== undefined) this.#standAt(last, tree);
@@ -357,9 +354,8 @@ export class LevelLog implements Log {
 
   async positions(): Promise<ReadonlyMap<string, ConsumerPosition>> {
     const { database, failure } = this.#source();
-    const range = { gte: Uint8Array.of(POSITION_PREFIX), lt: Uint8Array.of(POSITION_PREFIX + 1) };
     try {
-      const rows = await this.#reads.short(() => database.iterator(range).all());
+      const rows = await this.#reads.short(() => database.iterator(rowsOfKind(POSITION_PREFIX)).all());
       return new Map(rows.map(([key, row]) => [nameOfPositionKey(key), parsePosition(row)]));
     } catch (cause) {
       throw failure(cause);
