@@ -1,5 +1,4 @@
 import type { ContentErased, Envelope, StoredEvent } from '../src/model/events.js';
-import type { Descriptor } from '../src/model/digest.js';
 import {
   readList,
   readRows,
@@ -8,7 +7,7 @@ import {
   writeList,
   writeRows,
 } from './snapshot-format.js';
-import type { Digest, ImageId } from '../src/model/digest.js';
+import type { Descriptor, Digest, ImageId } from '../src/model/digest.js';
 import type { StoredProjection } from './projection.js';
 
 /** Writes a descriptor to a snapshot. */

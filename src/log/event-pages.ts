@@ -1,5 +1,6 @@
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
+import { READ_AHEAD_BYTES } from './stored-rows.js';
 import { eventKey, parseEntryRow, parseEventRow, seqOfKey } from './rows.js';
 import type { Database, LogPoint, LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
@@ -14,8 +15,6 @@ interface Rows {
 
 /** Default page size: about 200 KiB of records. */
 const PAGE_EVENTS = 1_000;
-/** Bytes per LevelDB call; more than a page, so that a page is one call. */
-const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Yields pages of events, each checked against its hash and for gaps. */
 export function eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {

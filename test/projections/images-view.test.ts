@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { childrenOf, hasChildren, headsOf, imagesProjection, parentOf, searchImage } from '../../projections/images.js';
-import { finished, ImagesView, packImages } from '../../projections/image-table.js';
+import { ImagesView, packImages } from '../../projections/image-table.js';
+import { finished } from '../../src/model/steps.js';
 import { isStoreError } from '../../src/errors.js';
 import { bytesToHex, type ChainId, type ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';

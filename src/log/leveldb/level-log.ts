@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { equalBytes } from '../../model/bytes.js';
 import { type Digest, HASH_BYTES } from '../../model/digest.js';
 import {
   contentKey,
@@ -27,13 +28,13 @@ import {
   type PageRange,
   type RenewOptions,
 } from '../log.js';
-import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
+import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
 import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { StoredEvent, Subject } from '../../model/events.js';
-import { openContentRows, StoredRows } from '../stored-rows.js';
+import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
 import {
   entryPages,
   eventPages,
@@ -186,10 +187,7 @@ export class LevelLog implements Log {
       throw new StoreError(
         'OUTCOME_UNKNOWN',
         `the append of ${entries.length} events after seq ${expectedHead} failed`,
-        {
-          cause,
-          data: { expectedHead, count: entries.length },
-        },
+        { cause, data: { expectedHead, count: entries.length } },
       );
     }
     if (last !== undefined) this.#standAt(last, tree);
@@ -260,7 +258,7 @@ export class LevelLog implements Log {
     const value = this.#row(key);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (equalHashes(sha256(bytes), key.subarray(1))) return bytes;
+    if (equalBytes(sha256(bytes), key.subarray(1))) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
@@ -356,9 +354,8 @@ export class LevelLog implements Log {
 
   async positions(): Promise<ReadonlyMap<string, ConsumerPosition>> {
     const { database, failure } = this.#source();
-    const range = { gte: Uint8Array.of(POSITION_PREFIX), lt: Uint8Array.of(POSITION_PREFIX + 1) };
     try {
-      const rows = await this.#reads.short(() => database.iterator(range).all());
+      const rows = await this.#reads.short(() => database.iterator(rowsOfKind(POSITION_PREFIX)).all());
       return new Map(rows.map(([key, row]) => [nameOfPositionKey(key), parsePosition(row)]));
     } catch (cause) {
       throw failure(cause);

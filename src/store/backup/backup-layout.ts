@@ -5,6 +5,7 @@ import type { StoreContext } from '../context.js';
 import { ioFailure, makeDurableDirectory, namesIn, systemCode, unless } from '../files/files.js';
 import { parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
@@ -188,7 +189,7 @@ export async function needTarget(target: string, store: BackedUpStore, own: Uint
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
   const { storeId: found } = parseSidecar(directory, sidecarBytes);
-  if (Buffer.compare(sidecarBytes, own) === 0) return directory;
+  if (equalBytes(sidecarBytes, own)) return directory;
   const { storeId: expected } = store.sidecar;
   const which = found === expected ? `${SIDECAR_FILE} differs` : `it is of the store ${found}`;
   const message = `cannot back up to ${directory}: it holds another backup, ${which}, expected the store ${expected}`;
