@@ -1,6 +1,16 @@
 import type { ChainId, DiffId, Digest, ImageId } from './digest.js';
 import { type FieldReader, packDescriptor, packDigest, packOptionalDigest, readDescriptor } from './record-fields.js';
 import type { Descriptor } from './digest.js';
+import {
+  type ChangedFact,
+  childrenOf,
+  distinct,
+  type NamedContent,
+  resolutionOf,
+  type SummaryFormat,
+  usesOf,
+  was,
+} from './event-facts.js';
 
 /*
  * The events: what each tells, and in the table `eventFacts` everything about its type that does
@@ -198,21 +208,50 @@ export interface EventFacts<Body extends EventBody> {
   readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
   /** Returns the type's fields in the same order, as in a record. */
   readonly write: (event: Body) => unknown[];
-  /** Images it is about, including former targets and parents; may repeat. */
+  /** Images it is about, its own first, including former targets and parents; may repeat. */
   readonly images: (event: Body) => readonly (ImageId | undefined)[];
-  /** Chains it is about, including the layer's parent. */
+  /** References it is about. */
+  readonly references: (event: Body) => readonly string[];
+  /** Chains it is about, its own first, including the layer's parent. */
   readonly chains: (event: Body) => readonly (ChainId | undefined)[];
   /** Content it names, which became durable with it or before. */
-  readonly content: (event: Body) => Digest | undefined;
+  readonly content: (event: Body) => NamedContent | undefined;
+  /** Layer files it names, which became durable before it. */
+  readonly blobs: (event: Body) => readonly Descriptor[];
+  /** Content or layer file whose bytes it removes. */
+  readonly erases: (event: Body) => Digest | undefined;
+  readonly effect: 'adds' | 'changes' | 'removes';
+  /** What it changes in the views, without what only the views know. */
+  readonly changes: (event: Body) => readonly ChangedFact[];
+  /** One line of text; contains texts of callers as they are. */
+  readonly summary: (event: Body, show: SummaryFormat) => string;
 }
 
 const NONE: readonly never[] = [];
 const none = (): readonly never[] => NONE;
 const nothing = (): undefined => undefined;
 
+/** What a type is not about and does not name. In each entry, so that all have one shape. */
+const NO_FACTS = { images: none, references: none, chains: none, content: nothing, blobs: none, erases: nothing };
+
+/** What both events of a layer have. */
+const LAYER_FACTS = {
+  ...NO_FACTS,
+  write: packLayerFacts,
+  chains: ({ chainId, parent }: LayerFacts) => [chainId, parent],
+  changes: ({ chainId, parent, blob }: LayerFacts): readonly ChangedFact[] => [
+    ['layer', chainId],
+    ['blob', blob.digest],
+    ...usesOf(chainId),
+    ...usesOf(parent),
+  ],
+  summary: ({ diffId, diffSize }: LayerFacts, show: SummaryFormat) => `${show.id(diffId)} ${show.bytes(diffSize)}`,
+};
+
 /** Facts of each type of event. */
 export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<EventBody, { readonly type: Type }>> } = {
   ImageCreated: {
+    ...NO_FACTS,
     code: 1,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -241,9 +280,16 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     images: ({ image }) => [image],
     chains: ({ chainId }) => [chainId],
-    content: ({ image }) => image,
+    content: ({ image, size }) => ({ digest: image, kind: 'config', size, image }),
+    effect: 'adds',
+    changes: ({ image, chainId }) => [['image', image], ['content', image], ...usesOf(chainId)],
+    summary: ({ image, os, architecture, variant = '' }, show) => {
+      const platform = [os, architecture, variant].filter((part) => part !== '').join('/');
+      return platform === '' ? show.id(image) : `${show.id(image)} ${platform}`;
+    },
   },
   ImageDeleted: {
+    ...NO_FACTS,
     code: 2,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -260,9 +306,19 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     write: ({ image, parent, chainId }) => [packDigest(image), packOptionalDigest(parent), packOptionalDigest(chainId)],
     images: ({ image, parent }) => [image, parent],
     chains: ({ chainId }) => [chainId],
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image, parent, chainId }) => [
+      ['image', image],
+      ['metadata', image],
+      ['manifests', image],
+      ['parent', image],
+      ...childrenOf(parent),
+      ...usesOf(chainId),
+    ],
+    summary: ({ image }, show) => show.id(image),
   },
   ParentSet: {
+    ...NO_FACTS,
     code: 3,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -278,10 +334,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, parent, previous }) => [packDigest(image), packDigest(parent), packOptionalDigest(previous)],
     images: ({ image, parent, previous }) => [image, parent, previous],
-    chains: none,
-    content: nothing,
+    effect: 'changes',
+    changes: ({ image, parent, previous }) => [['parent', image], ...childrenOf(parent), ...childrenOf(previous)],
+    summary: ({ image, parent, previous }, show) => `${show.id(image)} from ${show.id(parent)}${was(previous, show)}`,
   },
   ParentCleared: {
+    ...NO_FACTS,
     code: 4,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -296,10 +354,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, parent }) => [packDigest(image), packDigest(parent)],
     images: ({ image, parent }) => [image, parent],
-    chains: none,
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image, parent }) => [['parent', image], ...childrenOf(parent)],
+    summary: ({ image, parent }, show) => `${show.id(image)} no longer from ${show.id(parent)}`,
   },
   MetadataSet: {
+    ...NO_FACTS,
     code: 5,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -315,10 +375,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, key, value }) => [packDigest(image), key, value],
     images: ({ image }) => [image],
-    chains: none,
-    content: nothing,
+    effect: 'changes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key, value }, show) => `${show.id(image)} ${key} = ${show.value(value)}`,
   },
   MetadataCleared: {
+    ...NO_FACTS,
     code: 6,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -333,10 +395,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, key }) => [packDigest(image), key],
     images: ({ image }) => [image],
-    chains: none,
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key }, show) => `${show.id(image)} ${key}`,
   },
   ReferenceSet: {
+    ...NO_FACTS,
     code: 7,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -363,10 +427,22 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     images: ({ image, previous, platforms, previousPlatforms }) =>
       withPlatforms([image, previous], platforms, previousPlatforms),
-    chains: none,
-    content: ({ target }) => target?.digest,
+    references: ({ reference }) => [reference],
+    content: ({ target, platforms }) =>
+      target && { digest: target.digest, kind: platforms === undefined ? 'manifest' : 'index', size: target.size },
+    effect: 'changes',
+    changes: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
+      ...resolutionOf(reference, withPlatforms([image, previous], platforms, previousPlatforms)),
+      ...(target === undefined ? NONE : [['content', target.digest] as const]),
+    ],
+    summary: ({ reference, image, previous, platforms = NONE }, show) => {
+      const many = platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
+      const before = previous === image ? ', as before' : was(previous, show);
+      return `${show.reference(reference)} → ${show.id(image)}${many}${before}`;
+    },
   },
   ReferenceRemoved: {
+    ...NO_FACTS,
     code: 8,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -382,10 +458,13 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ reference, image, platforms }) => [reference, packDigest(image), packPlatforms(platforms)],
     images: ({ image, platforms }) => withPlatforms([image], platforms),
-    chains: none,
-    content: nothing,
+    references: ({ reference }) => [reference],
+    effect: 'removes',
+    changes: ({ reference, image, platforms }) => resolutionOf(reference, withPlatforms([image], platforms)),
+    summary: ({ reference, image }, show) => `${show.reference(reference)} was ${show.id(image)}`,
   },
   ManifestAdded: {
+    ...NO_FACTS,
     code: 12,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -401,10 +480,18 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, manifest, layers }) => [packDigest(image), packDescriptor(manifest), layers.map(packDescriptor)],
     images: ({ image }) => [image],
-    chains: none,
-    content: ({ manifest }) => manifest.digest,
+    content: ({ manifest: { digest, size }, image }) => ({ digest, kind: 'manifest', size, image }),
+    blobs: ({ layers }) => layers,
+    effect: 'adds',
+    changes: ({ image, manifest, layers }) => [
+      ['manifests', image],
+      ['content', manifest.digest],
+      ...layers.map(({ digest }) => ['blob', digest] as const),
+    ],
+    summary: ({ image, manifest }, show) => `${show.id(image)} manifest ${show.id(manifest.digest)}`,
   },
   LayerAdded: {
+    ...LAYER_FACTS,
     code: 9,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -421,12 +508,11 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       diffSize: fields.integer('diffSize'),
       blob: fields.descriptor('blob'),
     }),
-    write: packLayerFacts,
-    images: none,
-    chains: ({ chainId, parent }) => [chainId, parent],
-    content: nothing,
+    blobs: ({ blob }) => [blob],
+    effect: 'adds',
   },
   LayerRemoved: {
+    ...LAYER_FACTS,
     code: 10,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -443,12 +529,10 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       diffSize: fields.integer('diffSize'),
       blob: fields.descriptor('blob'),
     }),
-    write: packLayerFacts,
-    images: none,
-    chains: ({ chainId, parent }) => [chainId, parent],
-    content: nothing,
+    effect: 'removes',
   },
   ContentErased: {
+    ...NO_FACTS,
     code: 11,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -464,8 +548,13 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     write: ({ digest, size }) => [packDigest(digest), size],
     // Any content may be an image: digests are looked up among images first.
     images: ({ digest }) => [digest as ImageId],
-    chains: none,
-    content: nothing,
+    erases: ({ digest }) => digest,
+    effect: 'removes',
+    changes: ({ digest }) => [
+      ['content', digest],
+      ['blob', digest],
+    ],
+    summary: ({ digest, size }, show) => `${show.id(digest)} ${show.bytes(size)}`,
   },
 };
 
@@ -527,10 +616,10 @@ interface EventSubjects {
 
 /** Returns the subjects of `event`, from the facts of its type. */
 export function subjectsOf(event: StoredEvent): EventSubjects {
-  const { images, chains } = factsOf(event);
+  const { images, references, chains } = factsOf(event);
   return {
     images: distinct(images(event)),
-    references: 'reference' in event ? [event.reference] : [],
+    references: references(event),
     chains: distinct(chains(event)),
     actor: event.actor,
   };
@@ -539,13 +628,13 @@ export function subjectsOf(event: StoredEvent): EventSubjects {
 /** Whether `event` is about `subject`. */
 export function isAbout(event: StoredEvent, subject: Subject): boolean {
   if ('actor' in subject) return event.actor === subject.actor;
-  if ('reference' in subject) return 'reference' in event && event.reference === subject.reference;
+  if ('reference' in subject) return factsOf(event).references(event).includes(subject.reference);
   const { images, chains } = subjectsOf(event);
   return 'image' in subject ? images.includes(subject.image) : chains.includes(subject.chainId);
 }
 
-function distinct<Id>(ids: readonly (Id | undefined)[]): Id[] {
-  const [first] = ids;
-  if (ids.length < 2) return first === undefined ? [] : [first];
-  return [...new Set(ids)].filter((id): id is Id & {} => id !== undefined);
+/** Whether events of `type` can be about such a subject. */
+export function canBeAbout(type: EventType, kind: 'image' | 'reference' | 'chainId'): boolean {
+  const { images, references, chains } = eventFacts[type];
+  return { image: images, reference: references, chainId: chains }[kind] !== none;
 }

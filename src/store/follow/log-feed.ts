@@ -1,7 +1,7 @@
 import { mergeMap, type Observable } from 'rxjs';
 import type { Head, Log } from '../../log/log.js';
 import type { Page } from '../../../projections/projection.js';
-import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import { factsOf, type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
 import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
@@ -100,7 +100,7 @@ export class ParkedFollowers {
     chooseFrom(this.#all, event, woken);
     chooseFrom(this.#byType.at(event.type), event, woken);
     chooseFrom(this.#byActor.at(event.actor), event, woken);
-    if ('reference' in event) chooseFrom(this.#byReference.at(event.reference), event, woken);
+    for (const name of factsOf(event).references(event)) chooseFrom(this.#byReference.at(name), event, woken);
     if (this.#byImage.isEmpty && this.#byChain.isEmpty) return;
     const { images, chains } = subjectsOf(event);
     for (const image of images) chooseFrom(this.#byImage.at(image), event, woken);
