@@ -3,7 +3,8 @@ import type { Database, LogPoint, LogSource, PageRange, WriteBatch } from './log
 import { type KeyRange, rowsOfKind } from './stored-rows.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
-import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 

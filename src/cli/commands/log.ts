@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { eventTypes } from '../../model/events.js';
 import type { ChainId } from '../../model/digest.js';
-import type { EventType, StoredEvent, Subject } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { When } from '../../store/past/audit.js';
