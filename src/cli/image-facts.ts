@@ -47,15 +47,11 @@ export function allImageFacts(source: ImageSource): ImageFacts[] {
 
 /** Returns the facts of one image; `layers` is the source's table, shared across images. */
 export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
-  const id = image.id();
-  const children = source.children(id);
-  const chainId = chainOf(image);
+  const chainId = image.rootFS.chainID() || undefined;
   const { os, architecture, variant } = image.platform();
   return {
-    id,
-    references: source.references(id),
+    ...placeOf(source, image.id()),
     parent: image.parent === '' ? null : image.parent,
-    children,
     chainId: chainId ?? null,
     layers: image.rootFS.diffIds,
     size: chainId === undefined ? 0 : (layers.get(chainId)?.size ?? null),
@@ -63,17 +59,13 @@ export function imageFacts(source: ImageSource, image: Image, layers: LayerTable
     architecture,
     variant: variant ?? null,
     created: createdText(image),
-    head: children.length === 0,
   };
 }
 
 function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
-  const children = source.children(id);
   return {
-    id,
-    references: source.references(id),
+    ...placeOf(source, id),
     parent: parentOf(source, id),
-    children,
     chainId: null,
     layers: [],
     size: null,
@@ -81,9 +73,14 @@ function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
     architecture: '',
     variant: null,
     created: null,
-    head: children.length === 0,
     erased: true,
   };
+}
+
+/** Returns what the store knows of an image without its config. */
+function placeOf(source: ImageSource, id: ImageId): Pick<ImageFacts, 'id' | 'references' | 'children' | 'head'> {
+  const children = source.children(id);
+  return { id, references: source.references(id), children, head: children.length === 0 };
 }
 
 function parentOf(source: ImageSource, id: ImageId): ImageId | null {
@@ -95,14 +92,9 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-function chainOf(image: Image): ChainId | undefined {
-  return image.rootFS.chainID() || undefined;
-}
-
 /** Returns the creation time in the config, ms since the epoch; 0 if absent. */
 export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
-  const time = created === null ? Number.NaN : Date.parse(created);
-  return Number.isNaN(time) ? 0 : time;
+  return timeOf(created ?? undefined) ?? 0;
 }
 
 function createdText({ created }: Image): string | null {

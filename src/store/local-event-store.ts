@@ -94,9 +94,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   get layers(): LayerStore {
-    this.#context.checkOpen();
-    if (this.#context.layerPlace === 'own') return this.#layers;
-    throw layersUnavailable(this.#context);
+    this.#needLayers();
+    return this.#layers;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {

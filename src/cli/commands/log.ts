@@ -88,7 +88,7 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
   if (printer.head !== undefined) await context.out.line(printer.head);
   let remaining = limit ?? Number.POSITIVE_INFINITY;
-  for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
+  for await (const event of followEvents(context, selection.from - 1, selection.filter)) {
     await printer.event(event);
     remaining -= 1;
     if (remaining <= 0) return;

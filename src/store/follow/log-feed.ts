@@ -233,12 +233,17 @@ function pageAfter(page: Page, position: number): Stretch | undefined {
   return last === undefined ? undefined : { events, end: last.seq };
 }
 
-interface LiveSourceOptions {
+/** Validated options of `follow`. */
+interface CheckedFollowOptions {
+  readonly from: number;
+  readonly filter: CompiledFilter;
+  readonly signal: AbortSignal | undefined;
+  readonly watcher?: IterationWatcher | undefined;
+}
+
+interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'> {
   readonly log: Log;
   readonly feed: LogFeed;
-  readonly filter: CompiledFilter;
-  readonly from: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -407,14 +412,6 @@ class RangeSource implements StretchSource {
       this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
     this.#isNarrowed = true;
   }
-}
-
-/** Validated options of `follow`. */
-interface CheckedFollowOptions {
-  readonly from: number;
-  readonly filter: CompiledFilter;
-  readonly signal: AbortSignal | undefined;
-  readonly watcher?: IterationWatcher | undefined;
 }
 
 /** The read side of a store's log: pages from the database and live events. */

@@ -1,4 +1,5 @@
 import type { LogPoint } from '../../log/log.js';
+import { equalHashes } from '../../log/merkle.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import { factsOf, type LayerFacts, type PlatformImage, type StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
@@ -55,7 +56,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
     (before, after) => isSameTarget(targetOf(before), targetOf(after)),
   );
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
-  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
+  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalHashes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
   const touch = (event: StoredEvent): void => {
     for (const [kind, key] of factsOf(event).changes(event)) {
@@ -135,10 +136,6 @@ function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
 
 function targetOf({ image, target, platforms }: ReferenceEntry): ReferenceTarget {
   return { image, target: target?.digest, platforms };
-}
-
-function sameBytes(before: Uint8Array, after: Uint8Array): boolean {
-  return before.length === after.length && before.every((byte, at) => byte === after[at]);
 }
 
 function sameLayer(before: LayerFacts, after: LayerFacts): boolean {
