@@ -1,4 +1,5 @@
 import { loadCode, StoreError } from '../errors.js';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import {
   base64ToBytes,
@@ -12,7 +13,7 @@ import {
   parseVerifierKey,
   verifyNote,
 } from './note.js';
-import { checkInclusion, equalHashes, leafHash, type TreeHead } from './merkle.js';
+import { checkInclusion, leafHash, type TreeHead } from './merkle.js';
 import { MAX_PROOF_BYTES, MAX_PROOF_HASHES } from '../limits.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { StoredEvent } from '../model/events.js';
@@ -267,7 +268,7 @@ async function checkTree(found: ParsedCheckpoint, options: CheckProofOptions): P
   if (found.size !== trusted.size) {
     throw rejected(`it is made for a log of ${found.size} events, the checkpoint that is given is of ${trusted.size}`);
   }
-  if (!equalHashes(found.root, trusted.root))
+  if (!equalBytes(found.root, trusted.root))
     throw rejected('its checkpoint has another root than the one that is given');
   return verifier === undefined ? 'checkpoint' : 'key';
 }

@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 
@@ -34,13 +35,6 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 /** Returns the root of the empty tree: SHA-256 of no bytes. */
 export function emptyRoot(): Uint8Array {
   return sha256(new Uint8Array(0));
-}
-
-/** Compares byte by byte. */
-export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
-  return true;
 }
 
 /*
@@ -410,7 +404,7 @@ export function checkInclusion(
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
   if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the way to the root`);
-  if (!equalHashes(found, root)) throw rejected('it leads to another root');
+  if (!equalBytes(found, root)) throw rejected('it leads to another root');
 }
 
 /**
@@ -429,7 +423,7 @@ export function checkConsistency(
   needHashes(proof);
   if (from.size === to.size) {
     if (proof.length > 0) throw rejected(`it has ${proof.length} hashes, expected none`);
-    if (!equalHashes(from.root, to.root)) throw rejected('the roots of one size differ');
+    if (!equalBytes(from.root, to.root)) throw rejected('the roots of one size differ');
     return;
   }
   needHashes([from.root, to.root]);
@@ -437,8 +431,8 @@ export function checkConsistency(
   const [first, ...path] = isPerfect ? [from.root, ...proof] : proof;
   if (first === undefined || proof.length === 0) throw rejected('it has no hashes');
   const { oldRoot, newRoot } = foldConsistency({ from: from.size, to: to.size }, first, path);
-  if (!equalHashes(oldRoot, from.root)) throw rejected('it leads to another root of the smaller tree');
-  if (!equalHashes(newRoot, to.root)) throw rejected('it leads to another root of the larger tree');
+  if (!equalBytes(oldRoot, from.root)) throw rejected('it leads to another root of the smaller tree');
+  if (!equalBytes(newRoot, to.root)) throw rejected('it leads to another root of the larger tree');
 }
 
 function foldConsistency(

@@ -1,4 +1,5 @@
 import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
 import { missingEvent } from './event-pages.js';
@@ -7,7 +8,6 @@ import { readEnd } from './event-pages.js';
 import type { Batch, Head, LogSource, RenewOptions, WriteBatch } from './log.js';
 import {
   type CompletedHash,
-  equalHashes,
   Frontier,
   hashesOnLevel,
   hashInTile,
@@ -239,7 +239,7 @@ async function renewTreeRows(
     throwIfAborted(signal);
     for (const hash of completed) hashes.push(hash);
   });
-  if (!equalHashes(tree.root(), root)) {
+  if (!equalBytes(tree.root(), root)) {
     const message = `the events up to seq ${seq} are not those that were appended: their tree has another root`;
     throw new StoreError('LOG_CORRUPT', message, { data: { seq } });
   }

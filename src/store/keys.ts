@@ -24,6 +24,7 @@ import {
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/note.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { TreeHead } from '../log/merkle.js';
+import { equalBytes } from '../model/bytes.js';
 
 /** The last checkpoint a key signed, with its number in the memory. */
 interface Remembered {
@@ -164,7 +165,7 @@ async function withdrawn(
   try {
     const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
     // Another process may have created its own meanwhile.
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
+    if (found !== undefined && equalBytes(found, bytes)) await removeDurably(path);
     return error;
   } catch (cause) {
     if (!isStoreError(error) || cause instanceof NotAFile) return error;

@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { equalBytes } from '../../model/bytes.js';
 import { type Digest, HASH_BYTES } from '../../model/digest.js';
 import {
   contentKey,
@@ -27,7 +28,7 @@ import {
   type PageRange,
   type RenewOptions,
 } from '../log.js';
-import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
+import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
 import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
@@ -261,7 +262,7 @@ export class LevelLog implements Log {
     const value = this.#row(key);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (equalHashes(sha256(bytes), key.subarray(1))) return bytes;
+    if (equalBytes(sha256(bytes), key.subarray(1))) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });

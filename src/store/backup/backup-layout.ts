@@ -4,6 +4,7 @@ import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import { ioFailure, makeDurableDirectory, namesIn, systemCode } from '../files/files.js';
 import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
@@ -202,7 +203,7 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
 
 function needSameStore(directory: string, bytes: Uint8Array, { sidecar, sidecarBytes }: BackedUpStore): void {
   const found = parseSidecar(directory, bytes);
-  if (Buffer.compare(bytes, sidecarBytes) === 0) return;
+  if (equalBytes(bytes, sidecarBytes)) return;
   const which = found.storeId === sidecar.storeId ? `${SIDECAR_FILE} differs` : `it is of the store ${found.storeId}`;
   throw new StoreError(
     'BACKUP_FOREIGN',

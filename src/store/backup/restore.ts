@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { equalBytes } from '../../model/bytes.js';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
@@ -7,7 +8,7 @@ import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import type { LogEntry } from '../../log/log.js';
-import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
+import { TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
 import { factsOf } from '../../model/events.js';
@@ -99,7 +100,7 @@ class LogBuild {
     await this.#append();
     await this.#log.purge();
     const { head } = this.#log;
-    if (head.seq === size && equalHashes(head.root, root)) return this.#blobs;
+    if (head.seq === size && equalBytes(head.root, root)) return this.#blobs;
     throw changed(`its entries give another tree than its checkpoint says`);
   }
 

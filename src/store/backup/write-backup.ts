@@ -1,4 +1,5 @@
 import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { equalBytes } from '../../model/bytes.js';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import {
@@ -24,7 +25,7 @@ import {
   TILE_FOLDER,
 } from './backup-layout.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { equalHashes, parseTilePath, treeRoot } from '../../log/merkle.js';
+import { parseTilePath, treeRoot } from '../../log/merkle.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head, Log } from '../../log/log.js';
@@ -272,7 +273,7 @@ class BackupWriter {
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const found = await this.#folder.read(path, bytes.length);
     this.need(path);
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.#there.set(path, bytes.length);
+    if (found !== undefined && equalBytes(found, bytes)) this.#there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);
     this.advance(bytes.length);
   }
@@ -466,7 +467,7 @@ async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: 
     });
   if (origin !== sidecar.origin) throw forked(`its checkpoint is of the log ${origin}, expected ${sidecar.origin}`);
   if (size > head.seq) throw forked(`the backup has ${size} events, the log only ${head.seq}`);
-  if (equalHashes(await treeRoot(log, size), root)) return size;
+  if (equalBytes(await treeRoot(log, size), root)) return size;
   throw forked(`the ${size} events of the backup are not those that the log begins with`);
 }
 

@@ -1,9 +1,8 @@
-import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import { imagesOf, type ReferenceEntry, samePlatform, sameTarget } from '../../../projections/references.js';
 import { StoreError } from '../../errors.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
 import type { PlatformImage, ReferenceSet } from '../../model/events.js';
 import type { Descriptor } from '../../model/digest.js';
-import { formatPlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
@@ -92,23 +91,6 @@ export function keepsImages(entry: ReferenceEntry, wanted: ReferenceTarget): boo
 export function lostPlatforms(entry: ReferenceEntry, wanted: ReferenceTarget): readonly PlatformImage[] {
   const left = wanted.platforms ?? [];
   return (entry.platforms ?? []).filter((before) => !left.some((after) => samePlatform(before, after)));
-}
-
-function samePlatform(one: PlatformImage, other: PlatformImage): boolean {
-  return one.image === other.image && formatPlatform(one) === formatPlatform(other);
-}
-
-function sameTarget(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
-  if (entry.image !== wanted.image || entry.target?.digest !== wanted.target?.digest) return false;
-  const before = entry.platforms ?? [];
-  const after = wanted.platforms ?? [];
-  return (
-    before.length === after.length &&
-    before.every((platform, at) => {
-      const other = after[at];
-      return other !== undefined && samePlatform(platform, other);
-    })
-  );
 }
 
 // A tag keeps the manifest the image came with, so that its digest survives a save.

@@ -1,9 +1,9 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONSUMER_NAME_LENGTH, MAX_UNACKNOWLEDGED_EVENTS } from '../../limits.js';
+import { equalBytes } from '../../model/bytes.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { CompiledFilter, EventFilter } from '../follow/event-filter.js';
-import { equalHashes } from '../../log/merkle.js';
 import { encodeRecord } from '../../log/record.js';
 import type { LogFollower } from '../follow/log-feed.js';
 import type { StoreContext } from '../context.js';
@@ -374,7 +374,7 @@ export class LogConsumer implements Consumer {
 /** Whether two events have the same record. */
 function isSameEvent(event: StoredEvent, other: StoredEvent): boolean {
   try {
-    return equalHashes(encodeRecord(event), encodeRecord(other));
+    return equalBytes(encodeRecord(event), encodeRecord(other));
   } catch {
     // Not shaped like an event.
     return false;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { equalBytes } from '../../model/bytes.js';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
 import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
@@ -11,7 +12,7 @@ import {
   parseCheckpoint,
   type ParsedCheckpoint,
 } from '../../log/checkpoint.js';
-import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
+import { Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
 import { factsOf, type StoredEvent } from '../../model/events.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
@@ -237,7 +238,7 @@ export async function checkTreeTail(log: Log, size: number): Promise<void> {
     const leaves = await log.readTile(tile);
     for (let at = frontier.size % TILE_WIDTH; at < tile.width; at++) frontier.append(hashInTile(leaves, at));
   }
-  if (equalHashes(frontier.root(), root)) return;
+  if (equalBytes(frontier.root(), root)) return;
   throw new StoreError('LOG_CORRUPT', "the store is damaged: a row of the log's tree is not what the events give", {
     data: { from: size + 1, to: seq, remedy: 'rebuild' },
   });

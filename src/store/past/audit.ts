@@ -10,7 +10,8 @@ import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
 import { parseMoment } from '../../model/timestamp.js';
 import { lastSeqBy } from '../follow/log-feed.js';
-import { diffViews, isSameTarget, type StoreDiff } from './diff.js';
+import { diffViews, type StoreDiff } from './diff.js';
+import { sameTarget } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import { storedImage } from '../../model/stored-image.js';
 import { canonicalReference } from '../../model/reference.js';
@@ -203,8 +204,7 @@ function referenceIntervals(events: readonly StoredEvent[]): ReferenceInterval[]
 }
 
 function standsFor({ image, target, platforms }: ReferenceInterval, event: ReferenceSet): boolean {
-  const set = { image: event.image, target: event.target?.digest, platforms: event.platforms };
-  return isSameTarget({ image, target, platforms }, set);
+  return sameTarget({ image, target: target === undefined ? undefined : { digest: target }, platforms }, event);
 }
 
 function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {

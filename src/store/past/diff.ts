@@ -1,10 +1,11 @@
 import type { LogPoint } from '../../log/log.js';
-import { equalHashes } from '../../log/merkle.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
-import { factsOf, type LayerFacts, type PlatformImage, type StoredEvent } from '../../model/events.js';
+import type { ChainId, ImageId } from '../../model/digest.js';
+import { factsOf, type LayerFacts, type StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
+import { sameTarget } from '../../../projections/references.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
 import type { ReferenceEntry } from '../store.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** A changed value: `before` is absent if added, `after` if removed. */
 export interface Change<Value> {
@@ -26,22 +27,6 @@ export interface StoreDiff {
   readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
 }
 
-/** A reference's image, or one for each platform, and its manifest or index. */
-interface ReferenceTarget {
-  readonly image: ImageId;
-  readonly target: Digest | undefined;
-  readonly platforms: readonly PlatformImage[] | undefined;
-}
-
-/** Whether moving from one target to the other is no change. */
-export function isSameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
-  return one.image === other.image && one.target === other.target && idsOf(one) === idsOf(other);
-}
-
-function idsOf({ platforms = [] }: ReferenceTarget): string {
-  return platforms.map(({ image }) => image).join(' ');
-}
-
 type Changes = Omit<StoreDiff, 'from' | 'to'>;
 
 /**
@@ -51,12 +36,9 @@ type Changes = Omit<StoreDiff, 'from' | 'to'>;
 export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
   const { views } = viewSet;
   const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
-  const references = new Touched<string, ReferenceEntry>(
-    (name) => views.references.byName.get(name),
-    (before, after) => isSameTarget(targetOf(before), targetOf(after)),
-  );
+  const references = new Touched<string, ReferenceEntry>((name) => views.references.byName.get(name), sameTarget);
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
-  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalHashes);
+  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
   const touch = (event: StoredEvent): void => {
     for (const [kind, key] of factsOf(event).changes(event)) {
@@ -132,10 +114,6 @@ function splitKey(key: MetadataKey): { readonly image: ImageId; readonly key: st
 function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
   const { image, key } = splitKey(at);
   return views.metadata.get(image)?.get(key);
-}
-
-function targetOf({ image, target, platforms }: ReferenceEntry): ReferenceTarget {
-  return { image, target: target?.digest, platforms };
 }
 
 function sameLayer(before: LayerFacts, after: LayerFacts): boolean {

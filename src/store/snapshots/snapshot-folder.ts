@@ -20,6 +20,7 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/files.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /*
  * Snapshot file: a magic line, a line of JSON (the header), the encoded views, and the SHA-256 of
@@ -74,7 +75,7 @@ export function parseSnapshot(bytes: Uint8Array): Snapshot {
   if (end < MAGIC.length || latin1.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new SnapshotDamage('it is no snapshot, or of another version of the format');
   }
-  if (!Buffer.from(sha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
+  if (!equalBytes(sha256(bytes.subarray(0, end)), bytes.subarray(end))) {
     throw new SnapshotDamage('its bytes are not those that were written: the checksum differs');
   }
   const headerEnd = bytes.indexOf(LINE_END, MAGIC.length) + 1;

@@ -1,10 +1,10 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
+import { equalBytes } from '../../model/bytes.js';
 import { imagesOf } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
-import { equalHashes } from '../../log/merkle.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
@@ -173,7 +173,7 @@ export class RecordCheck {
   #parse(seq: number, record: Uint8Array, place: string): StoredEvent | undefined {
     try {
       const event = decodeRecord(record);
-      if (!equalHashes(encodeRecord(event), record)) {
+      if (!equalBytes(encodeRecord(event), record)) {
         this.#say('RECORD_NOT_CANONICAL', seq, `the record of event ${seq} is not written as it would be today`, place);
       }
       return event;

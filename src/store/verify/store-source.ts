@@ -36,6 +36,7 @@ import { ioFailure, namesIn, NotAFile, readRegularFile, systemCode } from '../fi
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import { damagedLogs } from '../files/log-folders.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /**
  * Resolves with the identity of a store or backup; undefined when its sidecar is missing or
@@ -52,7 +53,7 @@ export async function readIdentity(directory: string, report: Report): Promise<S
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (sidecar.version !== FORMAT_VERSION || Buffer.compare(bytes, Buffer.from(formatSidecar(sidecar))) !== 0) {
+    if (sidecar.version !== FORMAT_VERSION || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;

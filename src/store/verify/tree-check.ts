@@ -1,13 +1,6 @@
 import type { Reading, Report, StoredHash, StoredRecord, VerifySource, ViolationCode } from './verify-source.js';
-import {
-  emptyRoot,
-  equalHashes,
-  Frontier,
-  hashesOnLevel,
-  leafHash,
-  MAX_TILE_LEVEL,
-  TILE_WIDTH,
-} from '../../log/merkle.js';
+import { equalBytes } from '../../model/bytes.js';
+import { emptyRoot, Frontier, hashesOnLevel, leafHash, MAX_TILE_LEVEL, TILE_WIDTH } from '../../log/merkle.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 
 /** A set of seqs added in ascending order, as ranges. */
@@ -205,8 +198,8 @@ export class TreeCheck {
     let agreeing = 0;
     for (const leaf of leaves) {
       const [completed] = frontier.append(leaf);
-      if (completed !== undefined && above !== undefined && equalHashes(completed.hash, above.hash)) agreeing++;
-      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalHashes(root, frontier.root())).length;
+      if (completed !== undefined && above !== undefined && equalBytes(completed.hash, above.hash)) agreeing++;
+      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalBytes(root, frontier.root())).length;
     }
     return agreeing;
   }
@@ -216,7 +209,7 @@ export class TreeCheck {
   }
 
   #compareRoot({ size, root, place, code }: TreeClaim, made: Uint8Array): void {
-    if (equalHashes(root, made)) return;
+    if (equalBytes(root, made)) return;
     this.#reading.report({
       code,
       place,
@@ -235,7 +228,7 @@ export class TreeCheck {
       const place = `tile ${level}/${index}`;
       const message = `the hash ${index} on level ${level} of the tree is missing`;
       this.#reading.report({ code: 'TILE_MISSING', place, message, expected: bytesToHex(hash) });
-    } else if (!equalHashes(kept.hash, hash)) {
+    } else if (!equalBytes(kept.hash, hash)) {
       this.#reading.report({
         code: 'TILE_WRONG',
         place: kept.place,
@@ -258,7 +251,7 @@ export class TreeCheck {
 function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): LeafVerdict {
   if (kept === undefined && made === undefined) return 'missing';
   if (kept === undefined || made === undefined) return 'whole';
-  return equalHashes(kept, made) ? 'whole' : 'undecided';
+  return equalBytes(kept, made) ? 'whole' : 'undecided';
 }
 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../../src/log/checkpoint.js';
-import { equalHashes, leafHash } from '../../../src/log/merkle.js';
+import { equalBytes } from '../../../src/model/bytes.js';
+import { leafHash } from '../../../src/log/merkle.js';
 import type { BeginsWith } from '../../../src/store/keys.js';
 import { referenceRoot } from '../../log/merkle/reference-tree.js';
 import { bytesOf } from '../../support/text-bytes.js';
@@ -22,6 +23,6 @@ export function branchOf(name: string, forkedAt = 5): Branch {
     );
   return {
     checkpoint: (size) => ({ origin: ORIGIN, size, root: root(size), extensions: [] }),
-    beginsWith: (size) => async (earlier) => earlier.size <= size && equalHashes(earlier.root, root(earlier.size)),
+    beginsWith: (size) => async (earlier) => earlier.size <= size && equalBytes(earlier.root, root(earlier.size)),
   };
 }
