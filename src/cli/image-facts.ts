@@ -47,11 +47,15 @@ export function allImageFacts(source: ImageSource): ImageFacts[] {
 
 /** Returns the facts of one image; `layers` is the source's table, shared across images. */
 export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
+  const id = image.id();
+  const children = source.children(id);
   const chainId = image.rootFS.chainID() || undefined;
   const { os, architecture, variant } = image.platform();
   return {
-    ...placeOf(source, image.id()),
+    id,
+    references: source.references(id),
     parent: image.parent === '' ? null : image.parent,
+    children,
     chainId: chainId ?? null,
     layers: image.rootFS.diffIds,
     size: chainId === undefined ? 0 : (layers.get(chainId)?.size ?? null),
@@ -59,13 +63,17 @@ export function imageFacts(source: ImageSource, image: Image, layers: LayerTable
     architecture,
     variant: variant ?? null,
     created: createdText(image),
+    head: children.length === 0,
   };
 }
 
 function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
+  const children = source.children(id);
   return {
-    ...placeOf(source, id),
+    id,
+    references: source.references(id),
     parent: parentOf(source, id),
+    children,
     chainId: null,
     layers: [],
     size: null,
@@ -73,14 +81,9 @@ function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
     architecture: '',
     variant: null,
     created: null,
+    head: children.length === 0,
     erased: true,
   };
-}
-
-/** Returns what the store knows of an image without its config. */
-function placeOf(source: ImageSource, id: ImageId): Pick<ImageFacts, 'id' | 'references' | 'children' | 'head'> {
-  const children = source.children(id);
-  return { id, references: source.references(id), children, head: children.length === 0 };
 }
 
 function parentOf(source: ImageSource, id: ImageId): ImageId | null {
