@@ -13,7 +13,8 @@ export interface CommandEntry {
   readonly usage: string;
   readonly group: string;
   readonly summary: string;
-  readonly kind: CommandKind;
+  /** Default `reads`. */
+  readonly kind?: CommandKind;
   /** Whether it supports a past point in time. */
   readonly past?: boolean;
   readonly load: () => Promise<Grammar>;
@@ -63,7 +64,7 @@ export function addCommands(parent: Command, declaration: Declaration): void {
       .summary(entry.summary)
       .helpGroup(entry.group)
       .helpOption('-h, --help', 'show help');
-    addGlobalOptions(command, entry.kind);
+    addGlobalOptions(command, entry.kind ?? 'reads');
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }

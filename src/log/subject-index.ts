@@ -4,7 +4,8 @@ import { type KeyRange, READ_AHEAD_BYTES, rowsOfKind } from './stored-rows.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
-import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 

@@ -1,31 +1,38 @@
 import { type ChainId, type Descriptor, type DiffId, type Digest, hashFromDigest, type ImageId } from './digest.js';
 import { type FieldReader, packDescriptor, packOptionalDigest, readDescriptor } from './record-fields.js';
+import {
+  type ChangedFact,
+  childrenOf,
+  type NamedContent,
+  resolutionOf,
+  type SummaryFormat,
+  usesOf,
+  was,
+} from './event-facts.js';
 
 /*
  * The events: what each tells, and in the table `eventFacts` everything about its type that does
- * not depend on a view: its number and fields in a record, its subjects, the content it names.
- * Records, the subject index, filters, backups and the command line read the table. A new type is
- * its interface here, a case of EventBody, and one entry:
+ * not depend on a view: its fields in a record, its subjects, what it names and changes, its line
+ * of text. Records, index, filters, conflicts of commands, diff, prune, verify, backups and the
+ * command line read the table. A new type is its interface here, a case of EventBody, one entry:
  *
  * + ImagePinned: {
+ * +   ...NO_FACTS,
  * +   code: 13,
  * +   read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
- * +     seq,
- * +     time,
- * +     transaction,
- * +     actor,
- * +     reason,
- * +     requestId,
+ * +     seq, time, transaction, actor, reason, requestId,
  * +     type: 'ImagePinned',
  * +     image: fields.digest<ImageId>('image'),
  * +   }),
  * +   write: ({ image }) => [hashFromDigest(image)],
  * +   images: ({ image }) => [image],
- * +   chains: none,
- * +   content: nothing,
+ * +   effect: 'adds',
+ * +   changes: ({ image }) => [['pin', image]],
+ * +   summary: ({ image }, show) => show.id(image),
  * + },
  *
- * and then its fold (projections/) and the decision that makes it (src/store/commands/).
+ * and then its fold (projections/), the decision that makes it (src/store/commands/), and what
+ * verify checks of it against the views (src/store/verify/record-check.ts).
  */
 
 /** Image of one platform of a multi-platform reference. */
@@ -209,21 +216,36 @@ export interface EventFacts<Body> {
   readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
   /** Returns the type's fields in the same order, as in a record. */
   readonly write: (event: Body) => unknown[];
-  /** Images it is about, including former targets and parents; may repeat. */
+  /** Images it is about, its own first, including former targets and parents; may repeat. */
   readonly images: (event: Body) => readonly (ImageId | undefined)[];
-  /** Chains it is about, including the layer's parent. */
+  /** References it is about. */
+  readonly references: (event: Body) => readonly string[];
+  /** Chains it is about, its own first, including the layer's parent. */
   readonly chains: (event: Body) => readonly (ChainId | undefined)[];
   /** Content it names, which became durable with it or before. */
-  readonly content: (event: Body) => Digest | undefined;
+  readonly content: (event: Body) => NamedContent | undefined;
+  /** Layer files it names, which became durable before it. */
+  readonly blobs: (event: Body) => readonly Descriptor[];
+  /** Content or layer file whose bytes it removes. */
+  readonly erases: (event: Body) => Digest | undefined;
+  readonly effect: 'adds' | 'changes' | 'removes';
+  /** What it changes in the views, without what only the views know. */
+  readonly changes: (event: Body) => readonly ChangedFact[];
+  /** One line of text; contains texts of callers as they are. */
+  readonly summary: (event: Body, show: SummaryFormat) => string;
 }
 
 const NONE: readonly never[] = [];
 const none = (): readonly never[] => NONE;
 const nothing = (): undefined => undefined;
 
+/** What a type is not about and does not name. In each entry, so that all have one shape. */
+const NO_FACTS = { images: none, references: none, chains: none, content: nothing, blobs: none, erases: nothing };
+
 /** Facts of each type of event. */
 export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<EventBody, { readonly type: Type }>> } = {
   ImageCreated: {
+    ...NO_FACTS,
     code: 1,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -252,9 +274,16 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     images: ({ image }) => [image],
     chains: ({ chainId }) => [chainId],
-    content: ({ image }) => image,
+    content: ({ image, size }) => ({ digest: image, kind: 'config', size, image }),
+    effect: 'adds',
+    changes: ({ image, chainId }) => [['image', image], ['content', image], ...usesOf(chainId)],
+    summary: ({ image, os, architecture, variant = '' }, show) => {
+      const platform = [os, architecture, variant].filter((part) => part !== '').join('/');
+      return platform === '' ? show.id(image) : `${show.id(image)} ${platform}`;
+    },
   },
   ImageDeleted: {
+    ...NO_FACTS,
     code: 2,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -275,9 +304,19 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     images: ({ image, parent }) => [image, parent],
     chains: ({ chainId }) => [chainId],
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image, parent, chainId }) => [
+      ['image', image],
+      ['metadata', image],
+      ['manifests', image],
+      ['parent', image],
+      ...childrenOf(parent),
+      ...usesOf(chainId),
+    ],
+    summary: ({ image }, show) => show.id(image),
   },
   ParentSet: {
+    ...NO_FACTS,
     code: 3,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -297,10 +336,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       packOptionalDigest(previous),
     ],
     images: ({ image, parent, previous }) => [image, parent, previous],
-    chains: none,
-    content: nothing,
+    effect: 'changes',
+    changes: ({ image, parent, previous }) => [['parent', image], ...childrenOf(parent), ...childrenOf(previous)],
+    summary: ({ image, parent, previous }, show) => `${show.id(image)} from ${show.id(parent)}${was(previous, show)}`,
   },
   ParentCleared: {
+    ...NO_FACTS,
     code: 4,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -315,10 +356,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, parent }) => [hashFromDigest(image), hashFromDigest(parent)],
     images: ({ image, parent }) => [image, parent],
-    chains: none,
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image, parent }) => [['parent', image], ...childrenOf(parent)],
+    summary: ({ image, parent }, show) => `${show.id(image)} no longer from ${show.id(parent)}`,
   },
   MetadataSet: {
+    ...NO_FACTS,
     code: 5,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -334,10 +377,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, key, value }) => [hashFromDigest(image), key, value],
     images: ({ image }) => [image],
-    chains: none,
-    content: nothing,
+    effect: 'changes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key, value }, show) => `${show.id(image)} ${key} = ${show.value(value)}`,
   },
   MetadataCleared: {
+    ...NO_FACTS,
     code: 6,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -352,10 +397,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ image, key }) => [hashFromDigest(image), key],
     images: ({ image }) => [image],
-    chains: none,
-    content: nothing,
+    effect: 'removes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key }, show) => `${show.id(image)} ${key}`,
   },
   ReferenceSet: {
+    ...NO_FACTS,
     code: 7,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -382,10 +429,22 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     images: ({ image, previous, platforms, previousPlatforms }) =>
       withPlatforms([image, previous], platforms, previousPlatforms),
-    chains: none,
-    content: ({ target }) => target?.digest,
+    references: ({ reference }) => [reference],
+    content: ({ target, platforms }) =>
+      target && { digest: target.digest, kind: platforms === undefined ? 'manifest' : 'index', size: target.size },
+    effect: 'changes',
+    changes: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
+      ...resolutionOf(reference, withPlatforms([image, previous], platforms, previousPlatforms)),
+      ...(target === undefined ? NONE : [['content', target.digest] as const]),
+    ],
+    summary: ({ reference, image, previous, platforms = NONE }, show) => {
+      const many = platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
+      const before = previous === image ? ', as before' : was(previous, show);
+      return `${show.reference(reference)} → ${show.id(image)}${many}${before}`;
+    },
   },
   ReferenceRemoved: {
+    ...NO_FACTS,
     code: 8,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -401,10 +460,13 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     }),
     write: ({ reference, image, platforms }) => [reference, hashFromDigest(image), packPlatforms(platforms)],
     images: ({ image, platforms }) => withPlatforms([image], platforms),
-    chains: none,
-    content: nothing,
+    references: ({ reference }) => [reference],
+    effect: 'removes',
+    changes: ({ reference, image, platforms }) => resolutionOf(reference, withPlatforms([image], platforms)),
+    summary: ({ reference, image }, show) => `${show.reference(reference)} was ${show.id(image)}`,
   },
   ManifestAdded: {
+    ...NO_FACTS,
     code: 12,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -424,12 +486,20 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       layers.map(packDescriptor),
     ],
     images: ({ image }) => [image],
-    chains: none,
-    content: ({ manifest }) => manifest.digest,
+    content: ({ manifest: { digest, size }, image }) => ({ digest, kind: 'manifest', size, image }),
+    blobs: ({ layers }) => layers,
+    effect: 'adds',
+    changes: ({ image, manifest, layers }) => [
+      ['manifests', image],
+      ['content', manifest.digest],
+      ...layers.map(({ digest }) => ['blob', digest] as const),
+    ],
+    summary: ({ image, manifest }, show) => `${show.id(image)} manifest ${show.id(manifest.digest)}`,
   },
-  LayerAdded: layerFacts('LayerAdded', 9),
-  LayerRemoved: layerFacts('LayerRemoved', 10),
+  LayerAdded: layerFacts({ type: 'LayerAdded', code: 9, effect: 'adds', blobs: ({ blob }) => [blob] }),
+  LayerRemoved: layerFacts({ type: 'LayerRemoved', code: 10, effect: 'removes', blobs: none }),
   ContentErased: {
+    ...NO_FACTS,
     code: 11,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
@@ -445,8 +515,13 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     write: ({ digest, size }) => [hashFromDigest(digest), size],
     // Any content may be an image: digests are looked up among images first.
     images: ({ digest }) => [digest as ImageId],
-    chains: none,
-    content: nothing,
+    erases: ({ digest }) => digest,
+    effect: 'removes',
+    changes: ({ digest }) => [
+      ['content', digest],
+      ['blob', digest],
+    ],
+    summary: ({ digest, size }, show) => `${show.id(digest)} ${show.bytes(size)}`,
   },
 };
 
@@ -487,9 +562,15 @@ function readPlatformImage(fields: FieldReader): PlatformImage {
   };
 }
 
-function layerFacts<Type extends string>(type: Type, code: number): EventFacts<LayerFacts & { readonly type: Type }> {
+function layerFacts<Type extends string>({
+  type,
+  ...own
+}: Pick<EventFacts<LayerFacts>, 'code' | 'effect' | 'blobs'> & { readonly type: Type }): EventFacts<
+  LayerFacts & { readonly type: Type }
+> {
   return {
-    code,
+    ...NO_FACTS,
+    ...own,
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -513,48 +594,19 @@ function layerFacts<Type extends string>(type: Type, code: number): EventFacts<L
       diffSize,
       packDescriptor(blob),
     ],
-    images: none,
     chains: ({ chainId, parent }) => [chainId, parent],
-    content: nothing,
+    changes: ({ chainId, parent, blob }) => [
+      ['layer', chainId],
+      ['blob', blob.digest],
+      ...usesOf(chainId),
+      ...usesOf(parent),
+    ],
+    summary: ({ diffId, diffSize }, show) => `${show.id(diffId)} ${show.bytes(diffSize)}`,
   };
 }
 
-/** What an event is about: an image, a (canonical) reference, a chain of layers, or its actor. */
-export type Subject =
-  | { readonly image: ImageId }
-  | { readonly reference: string }
-  | { readonly chainId: ChainId }
-  | { readonly actor: string };
-
-/** Subjects of an event, by kind, without duplicates. */
-interface EventSubjects {
-  readonly images: readonly ImageId[];
-  readonly references: readonly string[];
-  readonly chains: readonly ChainId[];
-  readonly actor: string;
-}
-
-/** Returns the subjects of `event`, from the facts of its type. */
-export function subjectsOf(event: StoredEvent): EventSubjects {
-  const { images, chains } = factsOf(event);
-  return {
-    images: distinct(images(event)),
-    references: 'reference' in event ? [event.reference] : [],
-    chains: distinct(chains(event)),
-    actor: event.actor,
-  };
-}
-
-/** Whether `event` is about `subject`. */
-export function isAbout(event: StoredEvent, subject: Subject): boolean {
-  if ('actor' in subject) return event.actor === subject.actor;
-  if ('reference' in subject) return 'reference' in event && event.reference === subject.reference;
-  const { images, chains } = subjectsOf(event);
-  return 'image' in subject ? images.includes(subject.image) : chains.includes(subject.chainId);
-}
-
-function distinct<Id>(ids: readonly (Id | undefined)[]): Id[] {
-  const [first] = ids;
-  if (ids.length < 2) return first === undefined ? [] : [first];
-  return [...new Set(ids)].filter((id): id is Id & {} => id !== undefined);
+/** Whether events of `type` can be about such a subject. */
+export function canBeAbout(type: EventType, kind: 'image' | 'reference' | 'chainId'): boolean {
+  const { images, references, chains } = eventFacts[type];
+  return { image: images, reference: references, chainId: chains }[kind] !== none;
 }

@@ -5,7 +5,8 @@ import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import { type Digest, type ImageId, isDigest } from '../model/digest.js';
-import type { StoredEvent, Subject } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
 import {
@@ -95,9 +96,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   get layers(): LayerStore {
-    this.#context.checkOpen();
-    if (this.#context.layerPlace === 'own') return this.#layers;
-    throw layersUnavailable(this.#context);
+    this.#needLayers();
+    return this.#layers;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {

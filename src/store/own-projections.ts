@@ -436,7 +436,8 @@ export class OwnProjectionSet implements OwnProjections {
     const fold = new ProjectionFold(projection, await this.#states.startOf(projection));
     const keep = (): void => this.#states.keep(projection, fold);
     this.#keepers.set(projection.name, keep);
-    await this.#approach(fold, signal);
+    // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
+    while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
     const held: Page[] = [];
     const holding = folded$.subscribe((page) => held.push(page));
     try {
@@ -451,11 +452,6 @@ export class OwnProjectionSet implements OwnProjections {
     } finally {
       holding.unsubscribe();
     }
-  }
-
-  // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
-  async #approach<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
-    while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
   }
 
   /** Folds the log up to its current head. */

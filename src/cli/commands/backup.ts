@@ -1,6 +1,6 @@
 import type { BackupReport } from '../../store/backup/backup-layout.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext } from '../context.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { progressBar } from '../render/progress.js';
@@ -29,8 +29,7 @@ async function backup(context: CommandContext, directory: string): Promise<void>
   const report = await writeBackup(context, directory).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });
-  if (context.json) return await writeJson(context, report);
-  if (!context.quiet) await context.out.line(summary(directory, report));
+  await answer(context, report, summary(directory, report));
 }
 
 async function writeBackup(context: CommandContext, directory: string): Promise<BackupReport> {

@@ -2,12 +2,12 @@ import type { Option } from 'commander';
 import type { PrunedContent, PruneResult } from '../../store/erase.js';
 import type { When } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { shortId, sizeText, utcText } from '../render/text.js';
+import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
 interface EraseFlags {
   readonly removeDamagedLogs?: boolean;
@@ -41,12 +41,13 @@ async function erase(context: CommandContext, digest: string, flags: EraseFlags)
   await using store = await openFor(context, 'free');
   const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, ...flags });
   const chains = layers.map(({ chainId }) => chainId);
-  if (context.json) return await writeJson(context, { erased: digest, size, layers: chains, damagedLogs, seq });
-  if (context.quiet) return;
-  const removed =
-    chains.length === 0 ? '' : `, and ${chains.length} layer${chains.length === 1 ? '' : 's'} that nothing used`;
-  await context.out.line(`erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`);
-  for (const name of damagedLogs) await context.out.line(`removed ${name}`);
+  const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
+  await answer(
+    context,
+    { erased: digest, size, layers: chains, damagedLogs, seq },
+    `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`,
+    ...damagedLogs.map((name) => `removed ${name}`),
+  );
 }
 
 interface PruneFlags extends EraseFlags {

@@ -12,7 +12,7 @@ import { openFor } from '../open-for.js';
 import { option, platformName, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
-import { printable, shortId } from '../render/text.js';
+import { countText, printable, shortId } from '../render/text.js';
 
 interface LoadFlags {
   readonly platform?: string;
@@ -105,7 +105,7 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
     .filter(({ id }) => !named.has(id))
     .map((image) => ({ ...image, name: otherName(store, image) }));
   const created = images.filter((image) => image.created).length;
-  const counts = [`${count(images.length, 'image')} (${created} new)`, `${count(layersAdded, 'new layer')}`];
+  const counts = [`${countText(images.length, 'image')} (${created} new)`, `${countText(layersAdded, 'new layer')}`];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));
   const width = widest([...names, ...others.map(({ name }) => name)]);
   return [
@@ -138,8 +138,4 @@ function otherLine(
 
 function nameOf(source: string): string {
   return source === STDIN ? 'standard input' : basename(source);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { eventTypes } from '../../model/events.js';
 import type { ChainId } from '../../model/digest.js';
-import type { EventType, StoredEvent, Subject } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { When } from '../../store/past/audit.js';
@@ -87,7 +88,7 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
   if (printer.head !== undefined) await context.out.line(printer.head);
   let remaining = limit ?? Number.POSITIVE_INFINITY;
-  for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
+  for await (const event of followEvents(context, selection.from - 1, selection.filter)) {
     await printer.event(event);
     remaining -= 1;
     if (remaining <= 0) return;

@@ -5,7 +5,7 @@ import { type CheckedProof, checkProof, parseCheckpoint, parseProof } from '../.
 import { bytesToBase64 } from '../../log/note.js';
 import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { eventObject } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
@@ -71,10 +71,8 @@ async function prove(context: CommandContext, seq: number, flags: ProveFlags): P
   };
   await writeArchiveFile({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
   const { origin, size, signatures } = parseProof(text).checkpoint;
-  if (context.json)
-    return await writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });
-  if (context.quiet) return;
-  await context.out.line(`${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`);
+  const proves = `${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`;
+  await answer(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) }, proves);
 }
 
 interface CheckProofFlags {

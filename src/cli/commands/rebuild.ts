@@ -6,8 +6,8 @@ import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
-import { type Progress, progressBar } from '../render/progress.js';
-import { printable } from '../render/text.js';
+import { progressBar, StepBars } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
 
 /** `imagelog rebuild`: rebuilds everything derived from the events and reports it. */
 export const rebuildGrammar: Grammar = () => ({
@@ -32,7 +32,9 @@ const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
 async function rebuild(context: CommandContext): Promise<void> {
   const { directory, keyFile, signal, err, errColors } = context;
   const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
-  const bars = new StepBars(context);
+  const bars = new StepBars((what: RebuildProgress['what']) =>
+    progressBar(context, STEPS[what], what === 'copy' ? sizeText : String),
+  );
   let result: RebuildResult;
   try {
     const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
@@ -58,29 +60,4 @@ function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): s
   }
   for (const digest of lostContent) lines.push(`lost: the content ${digest}; load it again, or restore a backup`);
   return lines;
-}
-
-/** Shows consecutive bars for steps that count different things. */
-class StepBars {
-  readonly #context: CommandContext;
-  #what: RebuildProgress['what'] | undefined;
-  #bar: Progress | undefined;
-
-  constructor(context: CommandContext) {
-    this.#context = context;
-  }
-
-  show({ what, done, total }: RebuildProgress): void {
-    if (what !== this.#what) {
-      this.end();
-      this.#what = what;
-      this.#bar =
-        what === 'copy' ? progressBar(this.#context, STEPS[what]) : progressBar(this.#context, STEPS[what], String);
-    }
-    this.#bar?.update(done, total);
-  }
-
-  end(): void {
-    this.#bar?.end();
-  }
 }

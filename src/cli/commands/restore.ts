@@ -3,7 +3,7 @@ import type { RestoreReport } from '../../store/backup/backup-layout.js';
 import { restoreStore } from '../../store/on-demand.js';
 import type { Violation } from '../../store/verify/verify-source.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
 import { option, repeated } from '../option-values.js';
@@ -55,8 +55,7 @@ async function restore(context: CommandContext, source: string, { against, key }
   } finally {
     progress.end();
   }
-  if (context.json) return writeJson(context, report);
-  if (!context.quiet) await context.out.line(summary(report));
+  await answer(context, report, summary(report));
 }
 
 async function tellViolations({ err, errColors }: CommandContext, violations: unknown): Promise<void> {

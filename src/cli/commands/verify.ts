@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { whenUnlocked } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
-import { type Progress, progressBar } from '../render/progress.js';
+import { progressBar, StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
@@ -96,29 +96,22 @@ const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many
 
 /** Tracks what was checked: live progress, then a summary. */
 class Looked {
-  readonly #context: CommandContext;
+  readonly #bars: StepBars<VerifyProgress['what']>;
   readonly #done = new Map<VerifyProgress['what'], number>();
-  #shown: VerifyProgress['what'] | undefined;
-  #progress: Progress | undefined;
 
   constructor(context: CommandContext) {
-    this.#context = context;
+    this.#bars = new StepBars((what) =>
+      progressBar(context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number)),
+    );
   }
 
-  readonly note = ({ what, done, total }: VerifyProgress): void => {
-    if (what !== this.#shown) {
-      this.end();
-      this.#progress = progressBar(this.#context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number));
-      this.#shown = what;
-    }
-    this.#done.set(what, done);
-    this.#progress?.update(done, total);
+  readonly note = (step: VerifyProgress): void => {
+    this.#bars.show(step);
+    this.#done.set(step.what, step.done);
   };
 
   end(): void {
-    this.#progress?.end();
-    this.#progress = undefined;
-    this.#shown = undefined;
+    this.#bars.end();
   }
 
   summary(): string {

@@ -33,7 +33,8 @@ import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed
 import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { StoredEvent, Subject } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
 import {
   entryPages,

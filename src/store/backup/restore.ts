@@ -103,8 +103,10 @@ class LogBuild {
   async #add(record: Uint8Array): Promise<void> {
     const event = decodeRecord(record);
     blobsProjection.evolve(this.#blobs, event);
-    if (event.type === 'ContentErased') await this.#erase(event.digest);
-    const digest = factsOf(event).content(event);
+    const { content, erases } = factsOf(event);
+    const erased = erases(event);
+    if (erased !== undefined) await this.#erase(erased);
+    const digest = content(event)?.digest;
     const isNew = digest !== undefined && this.#absent.delete(digest);
     if (isNew && this.#contents.has(digest)) await this.#append();
     this.#entries.push({ event, record });

@@ -67,9 +67,7 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
       throw new StoreError(
         'DIGEST_INVALID',
         `the image config names the layer ${JSON.stringify(diffId)}, which is no digest`,
-        {
-          data: { diffId },
-        },
+        { data: { diffId } },
       );
     }
   }

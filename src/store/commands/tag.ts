@@ -104,8 +104,6 @@ function targetOf(state: DecisionState, reference: string, id: ImageId): Descrip
   throw new StoreError(
     'REFERENCE_INVALID',
     `cannot point ${reference} at ${id}: its digest is neither that image nor a manifest of it`,
-    {
-      data: { reference, image: id },
-    },
+    { data: { reference, image: id } },
   );
 }

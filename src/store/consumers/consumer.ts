@@ -1,5 +1,6 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONSUMER_NAME_LENGTH, MAX_UNACKNOWLEDGED_EVENTS } from '../../limits.js';
+import { equalBytes } from '../../model/bytes.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { CompiledFilter, EventFilter } from '../follow/event-filter.js';
@@ -372,13 +373,10 @@ export class LogConsumer implements Consumer {
 
 /** Whether two events have the same record. */
 function isSameEvent(event: StoredEvent, other: StoredEvent): boolean {
-  let record: Uint8Array;
   try {
-    record = encodeRecord(other);
+    return equalBytes(encodeRecord(event), encodeRecord(other));
   } catch {
     // Not shaped like an event.
     return false;
   }
-  const expected = encodeRecord(event);
-  return expected.length === record.length && expected.every((byte, at) => byte === record[at]);
 }

@@ -82,9 +82,7 @@ export class NamedConsumers implements Consumers {
       throw new StoreError(
         'TIME_OUT_OF_RANGE',
         `cannot reset the consumer ${name} to ${position}: the head is ${head}`,
-        {
-          data: { name, position, head },
-        },
+        { data: { name, position, head } },
       );
     });
   }

@@ -14,7 +14,7 @@ import {
 } from '../../log/checkpoint.js';
 import { Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
-import type { StoredEvent } from '../../model/events.js';
+import { factsOf, type StoredEvent } from '../../model/events.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
 /** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */
@@ -88,7 +88,7 @@ export class CheckpointKeeper {
    * blobs: if such events were lost unnoticed, an open would remove the blobs as garbage.
    */
   async note(events: readonly StoredEvent[]): Promise<void> {
-    const namesBlobs = events.some(({ type }) => type === 'LayerAdded' || type === 'ManifestAdded');
+    const namesBlobs = events.some((event) => factsOf(event).blobs(event).length > 0);
     if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 

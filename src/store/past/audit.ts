@@ -1,14 +1,8 @@
 import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import type {
-  LayerFacts,
-  PlatformImage,
-  ReferenceRemoved,
-  ReferenceSet,
-  StoredEvent,
-  Subject,
-} from '../../model/events.js';
+import type { LayerFacts, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';

@@ -1,6 +1,6 @@
 import type { LogPoint } from '../../log/log.js';
 import type { ChainId, ImageId } from '../../model/digest.js';
-import type { LayerFacts, StoredEvent } from '../../model/events.js';
+import { factsOf, type LayerFacts, type StoredEvent } from '../../model/events.js';
 import { parentOf } from '../../../projections/images.js';
 import { sameTarget } from '../../../projections/references.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
@@ -41,34 +41,15 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
   const touch = (event: StoredEvent): void => {
-    switch (event.type) {
-      case 'ImageCreated':
-        images.touch(event.image, event);
-        break;
-      case 'ImageDeleted':
-        images.touch(event.image, event);
-        parents.touch(event.image, event);
-        for (const key of views.metadata.get(event.image)?.keys() ?? []) metadata.touch(`${event.image} ${key}`, event);
-        break;
-      case 'ParentSet':
-      case 'ParentCleared':
-        parents.touch(event.image, event);
-        break;
-      case 'MetadataSet':
-      case 'MetadataCleared':
-        metadata.touch(`${event.image} ${event.key}`, event);
-        break;
-      case 'ReferenceSet':
-      case 'ReferenceRemoved':
-        references.touch(event.reference, event);
-        break;
-      case 'LayerAdded':
-      case 'LayerRemoved':
-        layers.touch(event.chainId, event);
-        break;
-      case 'ManifestAdded':
-      case 'ContentErased':
-        break;
+    for (const [kind, key] of factsOf(event).changes(event)) {
+      if (kind === 'image') images.touch(key, event);
+      else if (kind === 'parent') parents.touch(key, event);
+      else if (kind === 'reference') references.touch(key, event);
+      else if (kind === 'layer') layers.touch(key, event);
+      else if (kind === 'metadata') {
+        const names = 'key' in event ? [event.key] : (views.metadata.get(key)?.keys() ?? []);
+        for (const name of names) metadata.touch(`${key} ${name}`, event);
+      }
     }
   };
   for await (const page of pages) {

@@ -13,13 +13,15 @@ export class NamedContent {
   readonly #erased = new Set<Digest>();
 
   add(event: StoredEvent): void {
-    const named = factsOf(event).content(event);
-    if (named !== undefined) {
-      this.#named.add(named);
-      this.#erased.delete(named);
+    const { content, erases } = factsOf(event);
+    const digest = content(event)?.digest;
+    if (digest !== undefined) {
+      this.#named.add(digest);
+      this.#erased.delete(digest);
     }
+    const erased = erases(event);
     // Layers are erased too, and are no content.
-    if (event.type === 'ContentErased' && this.#named.delete(event.digest)) this.#erased.add(event.digest);
+    if (erased !== undefined && this.#named.delete(erased)) this.#erased.add(erased);
   }
 
   /** Amount of content that was erased and did not come back. */

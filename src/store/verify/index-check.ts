@@ -5,7 +5,8 @@ import type { Reading, VerifySource } from './verify-source.js';
 import { decodeRecord } from '../../log/record.js';
 import { type IndexRow, seqsOfRow, subjectPrefix, subjectRows } from '../../log/subject-index.js';
 import { bytesToHex } from '../../model/digest.js';
-import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { type Subject, subjectsOf } from '../../model/subjects.js';
 import type { SeqRanges } from './tree-check.js';
 
 /** Groups of subjects summed separately, which narrow down the search for a difference. */
