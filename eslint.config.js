@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint';
 
-/** Only what needs types, or a rule of our own, and Biome misses; everything else about style is Biome's. */
+/** Only what needs types, or a rule that Biome lacks; everything else about style is Biome's. */
 export default tseslint.config(
   { ignores: ['dist/**', 'coverage/**', 'docs/**', '.build/**', 'scripts/bench/peers/**', '**/*.js', '**/*.mjs'] },
   {

@@ -160,7 +160,7 @@ const upkeep: readonly Listed[] = [
   },
   {
     usage: 'prune',
-    summary: 'free what nothing needs any more',
+    summary: 'free what nothing needs',
     kind: 'writes',
     load: async () => (await import('./commands/erase.js')).pruneGrammar,
   },

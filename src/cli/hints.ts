@@ -44,7 +44,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   BLOB_MISSING: 'load an archive that has the layer, or restore a backup',
   BLOB_CORRUPT: 'load an archive that has the layer, or restore a backup',
   BACKUP_NOT_FOUND: '`imagelog backup DIR` makes a backup',
-  BACKUP_FOREIGN: 'each store needs a backup directory of its own',
+  BACKUP_FOREIGN: 'each store needs its own backup directory',
   BACKUP_INVALID: 'use another backup; `imagelog verify DIR` lists all that is wrong with this one',
   STORE_EXISTS: '`--store DIR` names another directory; a restore replaces nothing',
   SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
@@ -52,13 +52,13 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   KEY_INVALID: '`imagelog key FILE` makes a private key, `imagelog key --show FILE` prints its verifier key',
   KEY_FOREIGN: 'the name of a key is the origin of its log; `imagelog key FILE --store DIR` makes one for a store',
   ORIGIN_INVALID: 'a name is like example.com/images: no spaces, no plus',
-  FILE_EXISTS: 'name another file, or move this one away; a key that signed is needed for as long as its log goes on',
+  FILE_EXISTS: 'name another file, or move this one away; a key that signed is needed as long as its log is written',
   CHECKPOINT_INVALID:
     'a checkpoint is what `imagelog checkpoint` prints; the one in a store may be removed when `imagelog verify` finds no more',
   CHECKPOINT_FOREIGN: 'the first line of a checkpoint names its log; look whether this is the store that you mean',
   CHECKPOINT_FORKED:
     'this store is not, or is an older copy of, the one that the key signed: find that one, or make a new key',
-  SIGNATURE_INVALID: 'do not believe it; ask whoever keeps the log for its verifier key and a new checkpoint',
+  SIGNATURE_INVALID: 'do not believe it; ask the keeper of the log for its verifier key and a new checkpoint',
   PROOF_INVALID: 'a proof is the whole of what `imagelog prove SEQ` writes',
   PROOF_REJECTED: 'do not believe it; ask for a proof of the same event, made for the checkpoint that you trust',
 };
@@ -83,4 +83,4 @@ export const BACKUP_DAMAGE_HINT =
 
 /** Hint for damage in a store found by verification. */
 export const DAMAGE_HINT =
-  '`imagelog rebuild` makes again what follows from events; events, content and blobs come back from a backup only';
+  '`imagelog rebuild` rebuilds what is derived from events; lost events, content and blobs come back only from a backup';

@@ -65,7 +65,7 @@ function checked(text: string, parse: (text: string) => unknown): string {
   }
 }
 
-/** The end of the log, whatever the clock says. */
+/** The end of the log, even if the clock is behind it. */
 export const NOW = 'now';
 
 const UNIT_MS: Readonly<Record<string, number>> = {

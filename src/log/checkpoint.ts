@@ -101,7 +101,7 @@ function bodyOf({ origin, size, root, extensions }: Checkpoint): string {
 function parseSize(line: string): number {
   const size = /^(?:0|[1-9]\d{0,15})$/.test(line) ? Number(line) : Number.NaN;
   if (Number.isSafeInteger(size)) return size;
-  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is no size of a tree`);
+  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is not a size of a tree`);
 }
 
 function parseRoot(line: string): Uint8Array {
@@ -156,7 +156,7 @@ export function parseProof(input: Uint8Array | string): ParsedProof {
     throw noProof(`it has ${input.length} bytes, at most ${MAX_PROOF_BYTES} are allowed`);
   }
   const text = typeof input === 'string' ? input : decodeStrictUtf8(input);
-  if (text === undefined) throw noProof('it is no Unicode text');
+  if (text === undefined) throw noProof('it is not Unicode text');
   const end = text.indexOf('\n\n');
   if (end < 0) throw noProof('it has no checkpoint');
   const lines = text.slice(0, end).split('\n');
@@ -195,13 +195,13 @@ function parseIndex(line: string | undefined): number {
 function parseHash(line: string): Uint8Array {
   const hash = base64ToBytes(line);
   if (hash?.length === HASH_BYTES) return hash;
-  throw noProof(`${JSON.stringify(line.slice(0, 100))} is no hash`);
+  throw noProof(`${JSON.stringify(line.slice(0, 100))} is not a hash`);
 }
 
 function parseBytes(text = ''): Uint8Array {
   const bytes = base64ToBytes(text);
   if (bytes !== undefined) return bytes;
-  throw noProof('its extra data is no base64');
+  throw noProof('its extra data is not base64');
 }
 
 function noProof(why: string, cause?: unknown): StoreError {

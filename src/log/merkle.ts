@@ -274,7 +274,7 @@ interface Leaves {
   readonly end: number;
 }
 
-/** Root of the first `size` leaves. @throws whatever `reader` throws; so do the next two */
+/** Root of the first `size` leaves. @throws any error of `reader`; so do the next two */
 export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
   if (size === 0) return emptyRoot();
   return new SubtreeHashes(reader, size).of({ start: 0, end: size });

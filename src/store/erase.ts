@@ -180,7 +180,7 @@ function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<D
 }
 
 function blobHeld(digest: Digest): StoreError {
-  return new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: a load or a save under way has its file`, {
+  return new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: a load or a save in progress has its file`, {
     data: { digest, images: [], references: [], layers: [] },
   });
 }

@@ -121,7 +121,7 @@ export class SigningMemory {
       const path = this.#path(number);
       throw new StoreError(
         'CHECKPOINT_INVALID',
-        `cannot tell what the key signed last: ${path} is no checkpoint. Nothing is signed; make a new key`,
+        `cannot tell what the key signed last: ${path} is not a checkpoint. Nothing is signed; make a new key`,
         { cause, data: { path } },
       );
     }
@@ -179,7 +179,7 @@ async function isAnythingAt(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 
@@ -211,7 +211,7 @@ export async function readKeyText(path: string, kind: 'private' | 'any'): Promis
     return text;
   } catch (error) {
     if (error instanceof NotAFile) {
-      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { cause: error, data: { path } });
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is not a file`, { cause: error, data: { path } });
     }
     if (systemCode(error) === 'ENOENT') {
       throw new StoreError('FILE_NOT_FOUND', `no key in ${path}: the file is not there`, {
@@ -313,7 +313,7 @@ class KeyFileSigner implements CheckpointSigner {
       if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
       // A tree already signed, or a prefix of one, need not be recorded again.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
-      // Its writer may have failed or still be at work: its name may not be durable yet.
+      // Its writer may have failed or still be running: its name may not be durable yet.
       if (isRemembered) await this.#memory.sync();
       if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
     }

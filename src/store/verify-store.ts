@@ -70,7 +70,7 @@ async function* nothing(): AsyncGenerator<never> {
   // A log that cannot be opened yields nothing.
 }
 
-/** Verifies an open store at one moment while writes go on; `rebuilt` waits for rebuilds. */
+/** Verifies an open store at one moment while writes continue; `rebuilt` waits for rebuilds. */
 export async function verifyOpenStore(
   { directory, sidecar, log, views, blobs, reader }: StoreContext,
   rebuilt: () => Promise<void>,

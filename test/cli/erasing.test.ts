@@ -14,7 +14,7 @@ async function withRemoved({ done, wait }: Session): Promise<string> {
   return String(image?.['id']);
 }
 
-test('erase says what it removed, and whoever asks later is told when, by whom and why', async (t) => {
+test('erase says what it removed, and later reads say when, by whom and why', async (t) => {
   const session = await startSession(t);
   const { done, run } = session;
   const id = await withRemoved(session);
@@ -171,7 +171,7 @@ test('a damaged log that a rebuild put aside is named by all who look, and goes 
   t.is((await run('verify')).stderr, '');
 });
 
-test('a prune that is told to removes damaged logs, and says so', async (t) => {
+test('a prune removes damaged logs on request, and says so', async (t) => {
   const session = await startSession(t);
   await withRemoved(session);
   await rm(join(session.store, 'log', 'CURRENT'));

@@ -57,7 +57,7 @@ Upkeep:
   backup [options] <directory>        write the store to a directory of files
   restore [options] <directory>       make the store of a backup
   erase [options] <digest>            erase bytes that nothing needs
-  prune [options]                     free what nothing needs any more
+  prune [options]                     free what nothing needs
   rebuild [options]                   rebuild all that the events imply
 
 The past:
@@ -74,7 +74,7 @@ const tagHelp = `Usage: imagelog tag [options] <source> <reference>
 
 Point a reference at an image.
 
-A reference that points at another image moves, and is said to; the log keeps
+A reference that points at another image moves, and the command says so; the log keeps
 where it was.
 
 Arguments:

@@ -16,7 +16,7 @@ interface EraseFlags {
 /** `imagelog erase`: permanently removes the bytes of one digest and logs it. */
 export const eraseGrammar: Grammar = () => ({
   about:
-    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be read any more, also in ' +
+    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be recovered, also from ' +
     'the past; that they were there stays in the log and can be proved. --reason must be given. Refused while a damaged log is there that may hold the bytes too.',
   examples: [
     [
@@ -61,7 +61,7 @@ export const pruneGrammar: Grammar = ({ io }) => ({
     'erased, as `imagelog erase` does. What was needed after WHEN stays, so that the past from there on stays readable; by ' +
     `default all goes that is not needed now. ${WHEN_HELP}`,
   examples: [
-    ['imagelog prune', 'show what is not needed any more, and free nothing'],
+    ['imagelog prune', 'show what is no longer needed, and free nothing'],
     ['imagelog prune --before 30d --yes', 'free what nothing has needed for 30 days'],
     ['imagelog prune --json | jq -s "map(.size // 0) | add"', 'count the bytes'],
   ],

@@ -119,7 +119,7 @@ async function isLink(path: string): Promise<boolean> {
     return (await lstat(path)).isSymbolicLink();
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return false;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 
@@ -229,7 +229,7 @@ export async function realPathOf(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const above = dirname(path);
-    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`look at ${path}`, error);
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`inspect ${path}`, error);
     return join(await realPathOf(above), basename(path));
   }
 }
@@ -241,7 +241,7 @@ export async function danglingLink(path: string): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     if (['ENOTDIR', 'ELOOP'].includes(systemCode(error))) return undefined;
-    if (systemCode(error) !== 'ENOENT') throw ioFailure(`look at ${path}`, error);
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`inspect ${path}`, error);
     if (await isLink(path)) return `${path} is a link that leads nowhere`;
     return dirname(path) === path ? undefined : danglingLink(dirname(path));
   }
@@ -268,7 +268,7 @@ async function isFound(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes(systemCode(error))) return false;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 
@@ -277,14 +277,14 @@ export function namesBelow(directory: string): Promise<string[] | undefined> {
   return namesIn(directory, ['ENOENT', 'ENOTDIR']);
 }
 
-/** Whether `path`, or an ancestor of it, exists and is no directory. */
+/** Whether `path`, or an ancestor of it, exists and is not a directory. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return !(await stat(path)).isDirectory();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     if (systemCode(error) === 'ENOTDIR') return true;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 

@@ -125,7 +125,7 @@ export class BackupReader {
     return this.#reading(path, async () => {
       try {
         const stats = await lstat(join(this.directory, path));
-        if (!stats.isFile()) throw invalid(path, 'is no file');
+        if (!stats.isFile()) throw invalid(path, 'is not a file');
         return stats.size;
       } catch (error) {
         if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return undefined;
@@ -230,7 +230,7 @@ export class BackupSource implements VerifySource {
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
-  /** A run is under way or was interrupted: files of another state may exist too. */
+  /** A run is in progress or was interrupted: files of another state may exist too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
@@ -307,7 +307,7 @@ export class BackupSource implements VerifySource {
     for (const place of await this.reader.paths(TILE_FOLDER)) {
       const isOfTree = parseTilePath(place) !== undefined;
       if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
-      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
+      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is not the size of a log';
       report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
     }
   }

@@ -69,7 +69,7 @@ export class BackupFolder {
     });
   }
 
-  /** Lets other runs begin, whatever the outcome of this one. */
+  /** Lets other runs begin, regardless of the outcome of this one. */
   async release(): Promise<void> {
     await this.#release?.();
   }
@@ -89,7 +89,7 @@ export class BackupFolder {
     for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
       for (const path of await this.#filesBelow(folder)) {
         await looks.start(() =>
-          this.#try('look at', path, async () => {
+          this.#try('inspect', path, async () => {
             sizes.set(path, (await lstat(this.#path(path))).size);
           }),
         );
@@ -263,7 +263,7 @@ class BackupWriter {
     await this.#folder.sync();
   }
 
-  /** Resolves when all started work has ended, whatever its outcome. */
+  /** Resolves when all started work has ended, with success or failure. */
   async settle(): Promise<void> {
     await this.#work.settle();
   }

@@ -71,7 +71,7 @@ export async function lookAtDatabase(location: string, look = newestTables()): P
     const before = fingerprint(location);
     const report = await inspectDatabase(location, look).catch((error: unknown) => error);
     if (fingerprint(location) !== before) continue;
-    if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
+    if (report instanceof Error) throw ioFailure(`inspect the log ${location}`, report);
     return report as DatabaseReport;
   }
   return { faults: [], isTorn: false, lastEvent: 0 };

@@ -151,7 +151,7 @@ export async function makeLog(directory: string): Promise<void> {
 // LevelDB would turn anything here into an empty database, and write through links.
 async function needOwnFiles(location: string): Promise<void> {
   const names = await readdir(location).catch((error: unknown) => {
-    throw ioFailure(`look at the log ${location}`, error);
+    throw ioFailure(`inspect the log ${location}`, error);
   });
   for (const [name, { isFile, isShared }] of databaseFiles(location, names)) {
     if (isFile && !isShared) continue;
@@ -203,7 +203,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
         throw error;
       }
     } catch (error) {
-      // What another process replaced or signed meanwhile is no damage.
+      // What another process replaced or signed meanwhile is not damage.
       const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
       const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;

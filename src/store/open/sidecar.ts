@@ -60,7 +60,7 @@ export async function readSidecarBytes(directory: string): Promise<Uint8Array | 
   const limit = MAX_SIDECAR_BYTES;
   const bytes = await readRegularFile(path, { limitBytes: limit }).catch((cause: unknown) => {
     if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { cause, data: { path } });
+    throw new StoreError('SIDECAR_INVALID', `${path} is not a file`, { cause, data: { path } });
   });
   if (bytes === undefined || bytes.length <= limit) return bytes;
   const message = `${path} has more than ${limit} bytes, expected those of a sidecar`;
@@ -96,7 +96,7 @@ export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
   }
   // It is a line of every checkpoint.
   if (origin === '' || /\p{Cc}/u.test(origin)) {
-    throw new StoreError('SIDECAR_INVALID', `${path} has an origin that is no line of text`, { data: { path } });
+    throw new StoreError('SIDECAR_INVALID', `${path} has an origin that is not a line of text`, { data: { path } });
   }
   return { format, version, storeId, origin, created: String(created) };
 }

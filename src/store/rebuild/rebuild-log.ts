@@ -85,7 +85,7 @@ function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string 
 }
 
 function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>, cause?: unknown): StoreError {
-  return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`, {
+  return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} can no longer be read; restore a backup`, {
     cause,
     data: { ...data, remedy: 'restore' },
   });
@@ -303,7 +303,7 @@ async function expectedSize(directory: string): Promise<number> {
   const path = join(directory, CHECKPOINT_FILE);
   const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {
     if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is no file`, {
+    throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is not a file`, {
       cause,
       data: { path },
     });

@@ -243,7 +243,7 @@ export class StoreFiles {
 
   async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
     const path = join(this.#directory, file);
-    // What is no file is reported as a damaged one.
+    // What is not a file is reported as a damaged one.
     return readRegularFile(path, limitBytes === undefined ? {} : { limitBytes }).catch((error: unknown) => {
       if (error instanceof NotAFile) return new Uint8Array(0);
       throw error;

@@ -59,7 +59,7 @@ export const violationCodes = {
   FILE_UNKNOWN: 'A file stands where nobody writes one of its name.',
 
   RECORD_MISSING: 'An event is missing between others.',
-  RECORD_DAMAGED: 'A record is not what was hashed when it was written, or is no record.',
+  RECORD_DAMAGED: 'A record is not what was hashed when it was written, or is not a record.',
   RECORD_NOT_CANONICAL: 'A record holds an event in other bytes than this version would write.',
   SEQ_WRONG: 'A record stands at another place of the log than it says.',
   TIME_DECREASED: 'An event is older than the one before it.',
@@ -81,8 +81,8 @@ export const violationCodes = {
 
   INDEX_MISSING: 'The subject index lacks an event.',
   INDEX_SUPERFLUOUS: 'The subject index names an event that is not about the subject.',
-  INDEX_DAMAGED: 'A row of the subject index is none.',
-  POSITION_DAMAGED: 'The position of a consumer is none.',
+  INDEX_DAMAGED: 'A row of the subject index is malformed.',
+  POSITION_DAMAGED: 'The position of a consumer is malformed.',
   POSITION_AHEAD: 'The position of a consumer is after the end of the log.',
 
   CONTENT_MISSING: 'Content that an event names is missing.',
@@ -93,16 +93,16 @@ export const violationCodes = {
     'A damaged log that a rebuild put aside may hold content that was erased: remove its folder or move it away.',
   BLOB_MISSING: 'A layer blob that an event names, and none removed, is missing.',
   BLOB_SIZE_WRONG:
-    'A layer blob is of another size than its event says, or larger than any can be; its digest is not looked at.',
+    'A layer blob is of another size than its event says, or larger than any can be; its digest is not checked.',
   BLOB_WRONG: 'A layer blob has another digest than its name.',
   BLOB_UNNEEDED: 'There is a layer blob that nothing in the store needs.',
 
-  SNAPSHOT_DAMAGED: 'A snapshot is none, or not whole.',
+  SNAPSHOT_DAMAGED: 'A snapshot is malformed or incomplete.',
   SNAPSHOT_FOREIGN: 'A snapshot is of another store, or of another log than this.',
   SNAPSHOT_WRONG: 'The views of a snapshot are not what the events give.',
   VIEW_WRONG: 'The views of the open store are not what the events give.',
 
-  NOT_CHECKED: 'Something could not be checked, because of other damage that is said beside it.',
+  NOT_CHECKED: 'Something could not be checked, because of other damage that is reported with it.',
 } as const satisfies Record<string, string>;
 
 /** A code of the closed list above. */
