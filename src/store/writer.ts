@@ -212,8 +212,8 @@ export class Writer {
     group.resolveAll();
   }
 
-  // A failed append may still have happened. Reads the log to find out, tells the callers, and goes
-  // on only if the log is whole.
+  // A failed append may still have happened. Reads the log to find out, tells the callers, and
+  // continues only if the log is whole.
   async #settle(group: Group, error: unknown): Promise<void> {
     const { log, fold } = this.#options;
     try {

@@ -74,8 +74,8 @@ const tagHelp = `Usage: imagelog tag [options] <source> <reference>
 
 Point a reference at an image.
 
-A reference that points at another image moves, and the command says so; the log keeps
-where it was.
+A reference that points at another image moves, and the command says so; the log
+keeps where it was.
 
 Arguments:
   source             a reference, an id or the first digits of an id
