@@ -71,7 +71,7 @@ export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
     extensions: rest,
   };
   if (lines.slice(0, -1).includes('')) throw noCheckpoint('it has an empty line');
-  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not written as it must be');
+  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not in canonical form');
   return { ...checkpoint, ...note };
 }
 
@@ -168,7 +168,7 @@ export function parseProof(input: Uint8Array | string): ParsedProof {
   }
   const hashes = lines.map(parseHash);
   const checkpoint = text.slice(end + 2);
-  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not written as it must be');
+  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not in canonical form');
   return { index, hashes, extra, checkpoint: checkpointIn(checkpoint) };
 }
 

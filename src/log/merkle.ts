@@ -402,14 +402,14 @@ export function checkInclusion(
   let last = size - 1;
   let found = leafHash;
   for (const sibling of proof) {
-    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the way to the root`);
+    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the path to the root`);
     const isRight = node % 2 === 1 || node === last;
     found = isRight ? nodeHash(sibling, found) : nodeHash(found, sibling);
     // The last node of a level may lack a sibling: it moves up unchanged.
     if (isRight) while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the way to the root`);
+  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the path to the root`);
   if (!equalHashes(found, root)) throw rejected('it leads to another root');
 }
 
@@ -452,7 +452,7 @@ function foldConsistency(
   let oldRoot = first;
   let newRoot = first;
   for (const sibling of path) {
-    if (last === 0) throw rejected('it has more hashes than the way to the root');
+    if (last === 0) throw rejected('it has more hashes than the path to the root');
     if (node % 2 === 1 || node === last) {
       oldRoot = nodeHash(sibling, oldRoot);
       newRoot = nodeHash(sibling, newRoot);
@@ -462,7 +462,7 @@ function foldConsistency(
     }
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected('it has fewer hashes than the way to the root');
+  if (last !== 0) throw rejected('it has fewer hashes than the path to the root');
   return { oldRoot, newRoot };
 }
 

@@ -158,7 +158,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   const logs = damagedLogs.join(', ');
   throw new StoreError(
     'DAMAGED_LOG_KEPT',
-    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    `cannot erase ${what}: ${logs}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     { data: { digests, damagedLogs } },
   );
 }

@@ -12,7 +12,7 @@ Options:
 
 Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
-                                      the data directory of the user)
+                                      the user's data directory)
   --json                              one JSON object a line, times in UTC
   -q, --quiet                         say only what a script needs
   --no-color                          no colours ($NO_COLOR does the same)
@@ -67,7 +67,7 @@ The past:
 Help:
   help [command...]                   show help of a command, with examples
 
-The store is made by the first \`load\`. \`imagelog help load\` shows examples.
+The first \`load\` creates the store. \`imagelog help load\` shows examples.
 `;
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>

@@ -24,8 +24,8 @@ export const keyGrammar: Grammar = () => ({
   ],
   arguments: [['the file of the private key']],
   options: [
-    option('--name <origin>', 'the log that it signs for; the store is asked when absent', nonEmptyText),
-    option('--show', 'print the verifier key of the private key that is there'),
+    option('--name <origin>', 'the log that it signs for; by default that of the store', nonEmptyText),
+    option('--show', 'print the verifier key of an existing private key'),
   ],
   action: key,
 });

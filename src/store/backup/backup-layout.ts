@@ -178,7 +178,7 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   await refuseStoreItself(directory, store.directory);
   const names = await namesBelow(directory);
   if (names === undefined) {
-    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
+    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or below one');
     const obstacle = (await danglingLink(directory)) ?? (await enclosure(directory));
     if (obstacle !== undefined) throw targetTaken(directory, obstacle);
     await makeDurableDirectory(directory);

@@ -396,6 +396,6 @@ export async function verifyBackup(
 }
 
 function unfinished({ reader: { directory }, size }: BackupSource): string {
-  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  const state = `its complete state is that at ${size} events, and other files are ignored`;
   return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

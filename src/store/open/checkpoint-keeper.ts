@@ -212,7 +212,7 @@ function lost(path: string, { size }: TreeHead, head: number): StoreError {
   const what =
     size > head
       ? `the log ends at seq ${head}, and its checkpoint is of ${size} events: its end was lost, ${eventsFrom(head + 1, size)}. ` +
-        `Restore a backup or rebuild the store; without ${path} it opens and continues as if they had never been`
+        `Restore a backup or rebuild the store; without ${path} it opens as if they had never existed`
       : `the events up to ${size} are not those of its checkpoint ${path}. Restore a backup`;
   return new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
     data: size > head ? { seq: size, head, lost: { from: head + 1, to: size }, path } : { seq: size, head, path },

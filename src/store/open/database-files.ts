@@ -116,7 +116,7 @@ function listedFiles(location: string): ReadonlyMap<string, DatabaseFile> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       throw new DatabaseDamage('.', 'the directory of the log is missing, and every event with it');
-    if (systemCode(error) === 'ENOTDIR') throw new DatabaseDamage('.', 'a file stands in the place of the log');
+    if (systemCode(error) === 'ENOTDIR') throw new DatabaseDamage('.', 'a file is in the place of the log');
     throw ioFailure(`inspect the log ${location}`, error);
   }
 }
@@ -298,7 +298,7 @@ function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: 
     return [{ file: current, message }];
   }
   const broken = logs.flatMap(({ name: file, brokenAt }) => {
-    const message = `${file} is damaged at byte ${brokenAt}: what stands there is no batch`;
+    const message = `${file} is damaged at byte ${brokenAt}: the bytes there are not a batch`;
     return brokenAt === undefined ? [] : [{ file, message }];
   });
   const batches = logs.flatMap((log) => log.batches);

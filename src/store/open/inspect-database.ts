@@ -211,7 +211,7 @@ function told(file: string, table: Table, { message, isWholeTable, events }: Tab
 }
 
 function eventsText(events: EventRange | undefined): string {
-  if (events === undefined) return 'rows that are no events';
+  if (events === undefined) return 'rows that are not events';
   const { first, last } = events;
   if (last === Number.POSITIVE_INFINITY) return first === 1 ? 'events' : `events from ${first} on`;
   return first === last ? `event ${first}` : `events between ${first} and ${last}`;

@@ -155,7 +155,7 @@ async function needOwnFiles(location: string): Promise<void> {
   });
   for (const [name, { isFile, isShared }] of databaseFiles(location, names)) {
     if (isFile && !isShared) continue;
-    const text = `cannot make the log ${location}: ${name} in it is a link, or no file`;
+    const text = `cannot make the log ${location}: ${name} in it is a link, or not a file`;
     throw new StoreError('IO_FAILED', text, { data: { location } });
   }
 }

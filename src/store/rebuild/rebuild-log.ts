@@ -303,7 +303,7 @@ async function expectedSize(directory: string): Promise<number> {
   const path = join(directory, CHECKPOINT_FILE);
   const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {
     if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is not a file`, {
+    throw new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${path}: it is not a file`, {
       cause,
       data: { path },
     });

@@ -48,7 +48,7 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   try {
     const bytes = await readSidecarBytes(directory);
     if (bytes === undefined) {
-      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
+      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is cannot be told` });
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);

@@ -223,14 +223,14 @@ test(
     await writeFile(join(dir, 'log'), '');
   },
   'LOG_CORRUPT',
-  /a file stands in the place of the log/,
+  /a file is in the place of the log/,
 );
 test(
   'a pipe for the log',
   refused,
   (dir) => pipe(join(dir, 'log')),
   'LOG_CORRUPT',
-  /a file stands in the place of the log/,
+  /a file is in the place of the log/,
 );
 test('a link for the log, to where it was moved', harmless, async (dir) => {
   await rename(join(dir, 'log'), join(dir, 'moved'));

@@ -50,7 +50,7 @@ test('an erasure is refused while a damaged log is there that may hold the bytes
     const error = await rejection(t, 'DAMAGED_LOG_KEPT', refused);
     t.is(
       error.message,
-      `cannot erase ${id}: ${DAMAGED}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+      `cannot erase ${id}: ${DAMAGED}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     );
     t.deepEqual(error.data, { digests: [id], damagedLogs: [DAMAGED] });
   }
@@ -113,7 +113,7 @@ test('verify, stats and a notice name a damaged log, and erased content that may
   t.deepEqual(await store.verify({ onNotice }), []);
   t.deepEqual(await store.verify({ onNotice, fast: true }), []);
   t.is(notices.length, 2);
-  for (const notice of notices) t.regex(notice, /^log\.damaged-1 is a damaged log that a rebuild put aside: remove/);
+  for (const notice of notices) t.regex(notice, /^log\.damaged-1 is a damaged log that a rebuild set aside: remove/);
   const damaged = join(store.directory, DAMAGED);
   const elsewhere = join(store.directory, '..', 'elsewhere');
   await cp(damaged, elsewhere, { recursive: true });
