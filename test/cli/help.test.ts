@@ -3,8 +3,8 @@ import { commandNames, understand } from './grammar.js';
 
 const programHelp = `Usage: imagelog [options] [command]
 
-A container image store that never forgets: what it holds, and all that ever
-happened to it.
+A container image store that never forgets: its images, and all that ever
+happened to them.
 
 Options:
   -V, --version                       print the version
@@ -12,7 +12,7 @@ Options:
 
 Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
-                                      the user's data directory)
+                                      the user data directory)
   --json                              one JSON object a line, times in UTC
   -q, --quiet                         say only what a script needs
   --no-color                          no colours ($NO_COLOR does the same)
@@ -86,8 +86,8 @@ Options:
   -h, --help         show help
 
 Global options:
-  --store <dir>      where the store is ($IMAGELOG_STORE, else the data
-                     directory of the user)
+  --store <dir>      where the store is ($IMAGELOG_STORE, else the user data
+                     directory)
   --json             one JSON object a line, times in UTC
   -q, --quiet        say only what a script needs
   --no-color         no colours ($NO_COLOR does the same)

@@ -181,7 +181,7 @@ test('a malformed or future point in time is refused by name', async (t) => {
   const late = await rejection(t, 'TIME_OUT_OF_RANGE', store.at(2));
   t.deepEqual(late.data, { seq: 2, head: 1 });
   const coming = await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-02'));
-  t.regex(coming.message, /2026-11-02 is still to come/);
+  t.regex(coming.message, /2026-11-02 is in the future/);
   await rejection(t, 'TIME_OUT_OF_RANGE', store.at(new Date('2026-11-01T09:00:00.001Z')));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.diff(1, 0));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.resolve('x:1', { at: 2 }));

@@ -54,7 +54,7 @@ const quoting: readonly string[] = ['test/style/plain-words.ts', 'test/style/pla
  */
 export function datedPhrases({ path, text }: Text): Finding[] {
   if (quoting.includes(path)) return [];
-  const prose = path.endsWith('.ts') ? proseOf(path, text) : text;
+  const prose = /\.[jt]s$/.test(path) ? proseOf(path, text) : text;
   return patterns
     .flatMap(({ pattern, plainer }) =>
       [...prose.matchAll(pattern)].map(({ 0: found, index }) => ({

@@ -35,6 +35,7 @@ function projectTexts(): Text[] {
     'package.json',
     'tsconfig.json',
     '.ci/run',
+    ...readdirSync(projectRoot).filter((name) => name.endsWith('.config.js')),
   ];
   const paths = [...projectFiles(['src', 'projections', 'scripts', 'test']), ...documents, ...atRoot];
   return paths

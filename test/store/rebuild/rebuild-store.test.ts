@@ -183,7 +183,7 @@ test('a log that lost its end says which events those were', async (t) => {
     for (let seq = 570; seq <= 700; seq++) await database.del(eventKey(seq));
   });
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
-  t.regex(error.message, /events 570 to \d+ cannot be read/);
+  t.regex(error.message, /events 570 to \d+ can no longer be read/);
 });
 
 // Each of them is in the last block of the write-ahead log, and after the checkpoint: LevelDB that opens it says nothing, and has only those before.
