@@ -128,7 +128,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
 
   /**
    * Checks every record, row, file and view against a fresh fold of the events and resolves with
-   * the violations; empty when the store is sound. Reads everything; writes continue meanwhile. Skips
+   * the violations; empty when the store is sound. Reads everything, while writes continue. Skips
    * a subject index that a rebuild left unfinished: reads do not use it.
    * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for
    *   a checkpoint in the options; STORE_LOCKED when read-only and another process writes to the

@@ -22,7 +22,7 @@ type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
 /**
  * Returns the chunks of `stream`, the argument `name` of a call, checking that each is bytes: a
  * file accepts strings too, and would keep other bytes than those hashed.
- * @throws {TypeError} naming the argument: at once when it is not a stream, while reading when a chunk
+ * @throws {TypeError} naming the argument: at once if it is not a stream, while reading if a chunk
  *   is not a Uint8Array
  */
 export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -125,7 +125,7 @@ test('verify, stats and a notice name a damaged log, and erased content that may
   await store.close();
   for (const violations of [ofOpen, await verifyStore(store.directory)]) {
     t.like(violations, { length: 1, 0: { code: 'ERASED_KEPT', place: DAMAGED } });
-    t.regex(violations[0]?.message ?? '', /may still hold content that was erased \(1\): remove the folder/);
+    t.regex(violations[0]?.message ?? '', /may still contain erased content \(1\): remove the folder/);
   }
   await rm(damaged, { recursive: true });
 });

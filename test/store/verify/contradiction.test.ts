@@ -140,7 +140,12 @@ test('a layer is added', fits, { type: 'LayerAdded', ...layer('top', chain('high
 test('a layer is added again', contradicts, { type: 'LayerAdded', ...layer('low') }, /which is there/);
 test('a layer is added to nothing', contradicts, { type: 'LayerAdded', ...layer('x', chain('y')) }, /on top of/);
 test('an absent layer is removed', contradicts, { type: 'LayerRemoved', ...layer('x') }, /which is not there/);
-test('a layer is removed under others', contradicts, { type: 'LayerRemoved', ...layer('low') }, /other layers are based on/);
+test(
+  'a layer is removed under others',
+  contradicts,
+  { type: 'LayerRemoved', ...layer('low') },
+  /other layers are based on/,
+);
 test('a layer is removed under images', contradicts, { type: 'LayerRemoved', ...layer('high') }, /images need/);
 test('content is erased', fits, { type: 'ContentErased', digest: NEVER, size: 3 });
 test('the config of an image is erased', contradicts, { type: 'ContentErased', digest: A, size: 3 }, /in use/);
