@@ -109,7 +109,7 @@ test('check-proof needs no store, and says so when nobody vouches for the proof'
   const alone = await runIn(elsewhere, 'check-proof', path('p'));
   t.is(alone.code, 0);
   t.regex(alone.stdout, /, if its checkpoint is true\n/);
-  t.regex(alone.stderr, /notice: .* has a signature that was not checked: anybody can make such a proof/);
+  t.regex(alone.stderr, /notice: .* has a signature that was not checked: anyone can make such a proof/);
   const piped = await runIn({ ...elsewhere, stdin: Buffer.from(proof) }, 'check-proof', '-');
   t.is(piped.stdout, alone.stdout);
   await writeFile(path('c'), await done('checkpoint'));

@@ -16,8 +16,10 @@ interface EraseFlags {
 /** `imagelog erase`: permanently removes the bytes of one digest and logs it. */
 export const eraseGrammar: Grammar = () => ({
   about:
-    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be recovered, also from ' +
-    'the past; that they existed stays in the log and can be proved. Needs --reason. Refused while a damaged log exists that may contain the bytes too.',
+    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. ' +
+    'The bytes leave the disk and cannot be recovered, also from ' +
+    'the past; that they existed stays in the log and can be proved. Needs --reason. ' +
+    'Refused while a damaged log exists that may contain the bytes too.',
   examples: [
     [
       'imagelog erase --reason "leaked" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',

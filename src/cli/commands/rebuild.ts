@@ -13,7 +13,8 @@ import { printable } from '../render/text.js';
 export const rebuildGrammar: Grammar = () => ({
   about:
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
-    'each event is read from what is left of them and checked, and the damaged log is set aside as log.damaged-N: remove that folder when you no longer need it, since no content can be erased while it exists. When an event is ' +
+    'each event is read from what is left of them and checked, and the damaged log is set aside as ' +
+    'log.damaged-N: remove that folder when you no longer need it, since no content can be erased while it exists. When an event is ' +
     'lost permanently, nothing is changed. No other process may have the store open.',
   examples: [
     ['imagelog rebuild', 'repair the store'],
