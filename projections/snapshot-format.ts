@@ -87,7 +87,7 @@ export class SnapshotReader {
     try {
       return utf8Decoder.decode(bytes);
     } catch {
-      throw new SnapshotDamage('it has a text that is no UTF-8');
+      throw new SnapshotDamage('it has a text that is not UTF-8');
     }
   }
 

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-// Nested types have no export of their own: use `StoredEvent & { type: 'ImageCreated' }` or
+// Nested types are not exported by name: use `StoredEvent & { type: 'ImageCreated' }` or
 // `LoadResult['images']`.
 
 // Stores

@@ -143,7 +143,7 @@ export function nonEmptyText(text: string): string {
 
 function readingOptions(): Option[] {
   return [
-    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)').argParser(
+    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
       nonEmptyText,
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),

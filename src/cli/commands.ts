@@ -143,7 +143,7 @@ export const commands: readonly CommandEntry[] = [
     },
     {
       usage: 'prune',
-      summary: 'free what nothing needs any more',
+      summary: 'free what nothing needs',
       kind: 'writes',
       load: async () => (await import('./commands/erase.js')).pruneGrammar,
     },

@@ -35,7 +35,7 @@ export class UsageError extends Error {
 /** Exit codes; scripts rely on the numbers. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
 
-/** Errors about evidence that does not hold: damage to the checking user, whatever the cause. */
+/** Errors about evidence that does not verify: damage to the checking user, of any cause. */
 const damagedEvidence: ReadonlySet<ErrorCode> = new Set(['PROOF_INVALID', 'SIGNATURE_INVALID']);
 
 /** Maps a store error to its exit code. */

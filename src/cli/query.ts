@@ -160,7 +160,7 @@ function unlessMissing<Result>(find: () => Result): Result | undefined {
 function notFound(name: string): StoreError {
   return new StoreError(
     'IMAGE_NOT_FOUND',
-    `cannot find the image ${JSON.stringify(name)}: no reference is called so and no id begins so`,
+    `cannot find the image ${JSON.stringify(name)}: no reference has this name and no id this prefix`,
     { data: { name } },
   );
 }

@@ -67,7 +67,7 @@ export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
   if (lines.length < 4 || rest.pop() !== '') throw noCheckpoint('expected three lines or more, each with its end');
   const checkpoint = { origin, size: parseSize(size), root: parseRoot(root), extensions: rest };
   if (lines.slice(0, -1).includes('')) throw noCheckpoint('it has an empty line');
-  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not written as it must be');
+  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not in canonical form');
   return { ...checkpoint, ...note };
 }
 
@@ -97,7 +97,7 @@ function bodyOf({ origin, size, root, extensions }: Checkpoint): string {
 function parseSize(line: string): number {
   const size = /^(?:0|[1-9]\d{0,15})$/.test(line) ? Number(line) : Number.NaN;
   if (Number.isSafeInteger(size)) return size;
-  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is no size of a tree`);
+  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is not a size of a tree`);
 }
 
 function parseRoot(line: string): Uint8Array {
@@ -153,21 +153,21 @@ export function parseProof(input: Uint8Array | string): ParsedProof {
     throw noProof(`it has ${input.length} bytes, at most ${MAX_PROOF_BYTES} are allowed`);
   }
   const text = typeof input === 'string' ? input : decodeStrictUtf8(input);
-  if (text === undefined) throw noProof('it is no Unicode text');
+  if (text === undefined) throw noProof('it is not Unicode text');
   const end = text.indexOf('\n\n');
   if (end < 0) throw noProof('it has no checkpoint');
   const lines = text.slice(0, end).split('\n');
   if (lines.shift() !== HEADER) throw noProof(`it does not begin with ${HEADER}`);
   const hasExtra = lines[0]?.startsWith(EXTRA) === true;
   const extra = hasExtra ? base64ToBytes(lines.shift()?.slice(EXTRA.length) ?? '') : undefined;
-  if (hasExtra && extra === undefined) throw noProof('its extra data is no base64');
+  if (hasExtra && extra === undefined) throw noProof('its extra data is not base64');
   const index = parseIndex(lines.shift());
   if (lines.length > MAX_PROOF_HASHES) {
     throw noProof(`it has ${lines.length} hashes, at most ${MAX_PROOF_HASHES} are allowed`);
   }
   const hashes = lines.map(parseHash);
   const checkpoint = text.slice(end + 2);
-  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not written as it must be');
+  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not in canonical form');
   return { index, hashes, extra, checkpoint: checkpointIn(checkpoint) };
 }
 
@@ -194,7 +194,7 @@ function parseIndex(line: string | undefined): number {
 function parseHash(line: string): Uint8Array {
   const hash = base64ToBytes(line);
   if (hash?.length === HASH_BYTES) return hash;
-  throw noProof(`${JSON.stringify(line.slice(0, 100))} is no hash`);
+  throw noProof(`${JSON.stringify(line.slice(0, 100))} is not a hash`);
 }
 
 function noProof(why: string, cause?: unknown): StoreError {

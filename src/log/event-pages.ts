@@ -158,7 +158,7 @@ export class OpenReads {
     return reader;
   }
 
-  /** Resolves once no read holds an earlier snapshot; with false when waiting was given up. */
+  /** Resolves once no read holds an earlier snapshot; with false when waiting was aborted. */
   async letGo(): Promise<boolean> {
     // Later readers hold current rows; waiting for them too might never end.
     const before = [...this.#content];
@@ -175,7 +175,7 @@ export class OpenReads {
     await Promise.all([...this.#events].map((read) => read.interrupt()));
   }
 
-  /** Gives up all waiting, now and later. */
+  /** Aborts all waiting, now and later. */
   end(): void {
     this.#isEnded = true;
     this.#tell();

@@ -268,7 +268,7 @@ interface Leaves {
   readonly end: number;
 }
 
-/** Root of the first `size` leaves. @throws whatever `reader` throws; so do the next two */
+/** Root of the first `size` leaves. @throws any error of `reader`; so do the next two */
 export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
   if (size === 0) return emptyRoot();
   return new SubtreeHashes(reader, size).of({ start: 0, end: size });
@@ -401,14 +401,14 @@ export function checkInclusion(
   let last = size - 1;
   let found = leafHash;
   for (const sibling of proof) {
-    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the way to the root`);
+    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the path to the root`);
     const isRight = node % 2 === 1 || node === last;
     found = isRight ? nodeHash(sibling, found) : nodeHash(found, sibling);
     // The last node of a level may lack a sibling: it moves up unchanged.
     if (isRight) while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the way to the root`);
+  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the path to the root`);
   if (!equalBytes(found, root)) throw rejected('it leads to another root');
 }
 
@@ -451,7 +451,7 @@ function foldConsistency(
   let oldRoot = first;
   let newRoot = first;
   for (const sibling of path) {
-    if (last === 0) throw rejected('it has more hashes than the way to the root');
+    if (last === 0) throw rejected('it has more hashes than the path to the root');
     if (node % 2 === 1 || node === last) {
       oldRoot = nodeHash(sibling, oldRoot);
       newRoot = nodeHash(sibling, newRoot);
@@ -461,7 +461,7 @@ function foldConsistency(
     }
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected('it has fewer hashes than the way to the root');
+  if (last !== 0) throw rejected('it has fewer hashes than the path to the root');
   return { oldRoot, newRoot };
 }
 

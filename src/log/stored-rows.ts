@@ -2,7 +2,7 @@ import { CONTENT_PREFIX, EVENT_KEY_BYTES, eventKey, seqOfKey } from './rows.js';
 import type { ContentReader, LogSource, StoredContent } from './log.js';
 import { digestFromHash } from '../model/digest.js';
 
-/** Key and value of a row, each in a buffer of its own. */
+/** Key and value of a row, each in its own buffer. */
 export type StoredRow = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Keys from `gte` up to and without `lt`. */

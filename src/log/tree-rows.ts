@@ -19,7 +19,7 @@ import {
 
 /*
  * Rows of the Merkle tree. Leaf n is the record of seq n + 1; its hash is in the event's row. Each
- * hash of a higher tile level has a row of its own, written once, in the batch of the event that
+ * hash of a higher tile level has its own row, written once, in the batch of the event that
  * completes its subtree: no tile is ever rewritten as it fills.
  */
 
@@ -42,7 +42,7 @@ interface OpenTree {
  * recomputes it from the events and, unless read-only, writes the rows durably. A corrupt log stays
  * readable up to the damage.
  * @throws {StoreError} LOG_CORRUPT for a writable log, when an event or tree row is corrupt or
- *   missing; whatever the database throws at a write
+ *   missing; any error of a write
  */
 export async function openTree(source: LogSource, size: number, readOnly: boolean): Promise<OpenTree> {
   try {
@@ -127,7 +127,7 @@ async function hasTreeRows({ database, failure }: LogSource, size: number): Prom
 /**
  * Resolves with the tree of the first `size` events, computed from their leaf hashes alone. `take`
  * gets completed hashes above them, for some hundred events at a time.
- * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing; whatever `take` throws
+ * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing; any error of `take`
  */
 async function growTree(
   source: LogSource,
@@ -260,7 +260,7 @@ interface RenewedLog {
 
 /**
  * Rebuilds the rows derived from the events: the tree, and if it is right, the subject index.
- * @throws {StoreError} LOG_CORRUPT, ABORTED; whatever `write` throws
+ * @throws {StoreError} LOG_CORRUPT, ABORTED; any error of `write`
  */
 export async function renewRows(
   { source, head, write, withoutIndex }: RenewedLog,
@@ -274,7 +274,7 @@ export async function renewRows(
 /**
  * Durably marks the subject index and tree rows as incomplete, by deleting the last row of each:
  * the next open for writing rebuilds them.
- * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; whatever a write throws
+ * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; any error of a write
  */
 export async function forgetDerivedRows(source: LogSource): Promise<void> {
   const end = await readEnd(source);

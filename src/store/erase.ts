@@ -138,7 +138,7 @@ function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
       throw new StoreError('CONTENT_NOT_FOUND', message, { data: { digest } });
     }
     if (contentSize === undefined && kept.isBlobHeld()) {
-      const message = `cannot erase ${digest}: a load or a save under way has its file`;
+      const message = `cannot erase ${digest}: a load or a save in progress has its file`;
       throw new StoreError('CONTENT_IN_USE', message, { data: { digest, images: [], references: [], layers: [] } });
     }
     if (contentSize !== undefined) refuseDamagedLogs([digest], kept.damagedLogs);
@@ -165,7 +165,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   const logs = damagedLogs.join(', ');
   throw new StoreError(
     'DAMAGED_LOG_KEPT',
-    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    `cannot erase ${what}: ${logs}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     { data: { digests, damagedLogs } },
   );
 }

@@ -406,7 +406,7 @@ function parentIn(value: Uint8Array, id: ImageId): ImageId {
 
 function layersUnavailable({ directory, layerPlace }: StoreContext): StoreError {
   const why = layerPlace === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
-  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
+  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no own layers: ${why}`, {
     data: { directory },
   });
 }

@@ -132,7 +132,7 @@ interface ViewAt<View> {
 
 /**
  * The fold of a caller's projection, for replayed and live events alike. Stops when `evolve`
- * throws, but throws nothing itself, so that whatever feeds it goes on.
+ * throws, but throws nothing itself, so that its feed continues.
  */
 class ProjectionFold<View> {
   readonly #projection: OwnProjection<View>;
@@ -284,7 +284,7 @@ class KeptStates {
     try {
       return { view: decode(bytes), seq };
     } catch (error) {
-      this.#say(`the state of the projection ${name} at event ${seq} is passed over`, error);
+      this.#say(`the state of the projection ${name} at event ${seq} is skipped`, error);
       return undefined;
     }
   }

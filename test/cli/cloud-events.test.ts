@@ -29,7 +29,7 @@ function faults(event: Readonly<Record<string, unknown>>): string[] {
     ...(isCloudEvent.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`),
     ...Object.keys(attributes)
       .filter((name) => !/^[a-z0-9]{1,20}$/.test(name))
-      .map((name) => `${name} is no name of an attribute`),
+      .map((name) => `${name} is not a name of an attribute`),
     // Control characters, halves of surrogate pairs and noncharacters are not allowed in a String.
     ...Object.entries(attributes)
       .filter(([, value]) => typeof value !== 'string' || /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(value))

@@ -91,7 +91,7 @@ test('a record with a byte too many is damaged', (t) => {
   storeError(t, 'LOG_CORRUPT', () => decodeRecord(Uint8Array.of(...encodeRecord(created), 0)));
 });
 
-test('whatever bytes are decoded, nothing but a store error comes out, and the next record is read as ever', (t) => {
+test('any bytes decode or throw a StoreError, and the next record is read as before', (t) => {
   const record = new Uint8Array(encodeRecord(created));
   const decoded = decodeRecord(record);
   const bytes = fc.oneof(

@@ -10,7 +10,7 @@ import { printable, sizeText } from '../render/text.js';
 export const backupGrammar: Grammar = () => ({
   about:
     'The directory is a tlog-tiles log (C2SP), with content and layer files beside it, and any static web server can serve it. The next ' +
-    'run writes only what is new, and removes what was erased. Until a run is done, the backup before it stands.',
+    'run writes only what is new, and removes what was erased. Until a run is done, the previous backup stays valid.',
   examples: [
     ['imagelog backup /mnt/backup/images', 'make a backup, or bring it up to date'],
     ['imagelog backup /mnt/backup/images --key log.key', 'the same, with a checkpoint that is signed'],

@@ -21,7 +21,7 @@ export const consumersGrammar: Grammar = () => ({
 });
 
 const resetGrammar: Grammar = ({ io }) => ({
-  about: `It goes on with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
+  about: `It continues with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
   examples: [
     ['imagelog consumers reset mirror@1', 'give it everything again'],
     ['imagelog consumers reset mirror@1 --to 2h', 'give it the last two hours again'],
@@ -46,7 +46,7 @@ const BELOW: readonly CommandEntry[] = [
   {
     usage: 'reset <name>',
     group: 'Commands:',
-    summary: 'make a consumer go on from another place',
+    summary: 'make a consumer continue from another place',
     load: async () => resetGrammar,
   },
   { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', load: async () => rmGrammar },
@@ -91,7 +91,7 @@ async function resetConsumer(context: CommandContext, name: string, { to = 0 }: 
   await using store = await openFor(context, 'write');
   const position = await seqAt(store, to, context.signal);
   await store.resetConsumer(name, position);
-  await answer(context, { name, position }, `${printable(name)} goes on with event ${position + 1}`);
+  await answer(context, { name, position }, `${printable(name)} continues with event ${position + 1}`);
 }
 
 /** `imagelog consumers rm`: removes a consumer. */

@@ -13,11 +13,12 @@ import { printable, sizeText } from '../render/text.js';
 export const rebuildGrammar: Grammar = () => ({
   about:
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
-    'each event is read from what is left of them and checked, and the damaged log is put aside as log.damaged-N: remove that folder when nobody needs it, for nothing is erased while it is there. When an event is ' +
-    'lost for good, nothing is changed. Nobody else may have the store open.',
+    'each event is read from what is left of them and checked, and the damaged log is set aside as ' +
+    'log.damaged-N: remove that folder when you no longer need it, since no content can be erased while it exists. When an event is ' +
+    'lost permanently, nothing is changed. No other process may have the store open.',
   examples: [
     ['imagelog rebuild', 'repair the store'],
-    ['imagelog rebuild --json', 'the same, told to a script'],
+    ['imagelog rebuild --json', 'the same in a script'],
   ],
   action: rebuild,
 });
@@ -48,7 +49,7 @@ async function rebuild(context: CommandContext): Promise<void> {
   for (const name of damagedLogs(directory)) {
     const path = printable(join(directory, name));
     await context.out.line(
-      `${path} keeps content from being erased: remove the folder when nobody needs it, or move it out of the store`,
+      `${path} keeps content from being erased: remove the folder when you no longer need it, or move it out of the store`,
     );
   }
 }

@@ -26,7 +26,7 @@ export const saveGrammar: Grammar = () => ({
   ],
   arguments: [['references, ids or the first digits of ids']],
   options: [
-    option('-o, --output <file>', 'the archive; `-`, or none at all, is the standard output'),
+    option('-o, --output <file>', 'the archive; `-`, or none, is the standard output'),
     option('--format <format>', 'layout of the archive').choices(['docker', 'oci']).default('docker'),
   ],
   action: save,

@@ -8,7 +8,7 @@ import { printable, shortId } from '../render/text.js';
 
 /** `imagelog tag`: points a reference at an image and prints where it was. */
 export const tagGrammar: Grammar = () => ({
-  about: 'A reference that points at another image moves, and is said to; the log keeps where it was.',
+  about: 'A reference that points at another image moves, and the command says so; the log keeps where it was.',
   examples: [
     ['imagelog tag shop/app:1.0 shop/app:prod', 'give an image one more reference, or move it there'],
     ['imagelog tag --reason "rollback" cb4c372bec4c shop/app:prod', 'move a reference, and keep why'],

@@ -22,15 +22,15 @@ interface VerifyFlags {
 /** `imagelog verify`: reports all damage in a store or backup, and what was checked. */
 export const verifyGrammar: Grammar = () => ({
   about:
-    'Reads every record, row, file and snapshot, also of a store that does not open, and says all that is wrong. ' +
-    'The exit code is 4 when anything is. A checkpoint that somebody kept elsewhere tells whether the log was changed since.',
+    'Reads every record, row, file and snapshot, also of a store that does not open, and lists every violation. ' +
+    'The exit code is 4 when there is one. A checkpoint kept elsewhere shows whether the log was changed since.',
   examples: [
     ['imagelog verify', 'check the store'],
     ['imagelog verify --fast', 'check the Merkle tree and the checkpoint alone'],
     ['imagelog verify --against checkpoint-of-monday', 'check that the log still begins as it was on Monday'],
     ['imagelog verify --json | jq .code', 'name what is wrong, for a program'],
   ],
-  arguments: [['the directory of a store or of a backup; the store, when there is none']],
+  arguments: [['the directory of a store or of a backup; by default the store']],
   options: [
     option('--against <file>', 'a checkpoint that the log must contain; may be repeated', repeated),
     option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it', nonEmptyText),

@@ -402,7 +402,7 @@ export class LevelLog implements Log {
       this.#hasSubjectIndex = true;
     } catch (cause) {
       if (this.#failure === undefined) throw readFailure(cause, this.#isClosed);
-      throw new StoreError('LOG_FAILED', 'the rows of the log were not made anew: a write failed', { cause });
+      throw new StoreError('LOG_FAILED', 'the rows of the log were not rebuilt: a write failed', { cause });
     } finally {
       await held.close();
     }
@@ -429,7 +429,7 @@ export class LevelLog implements Log {
     return { database: this.#database, failure, opened: (rows) => rows };
   }
 
-  // Rebuilds whatever is missing or incomplete before the first append.
+  // Rebuilds rows that are missing or incomplete before the first append.
   async #begin(readOnly: boolean): Promise<void> {
     const source = this.#source();
     const end = await readEnd(source);

@@ -36,7 +36,7 @@ class RunCursor {
   }
 
   get place(): EntryPlace {
-    if (this.#block === undefined) throw new RangeError('the cursor stands at no entry');
+    if (this.#block === undefined) throw new RangeError('the cursor is at no entry');
     return { block: this.#block, at: this.#at };
   }
 

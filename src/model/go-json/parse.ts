@@ -17,7 +17,7 @@ export interface JsonObject {
 /** A JSON value, lossless but for white space and string escapes. */
 export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
 
-/** Error of malformed or unexpected JSON. Callers wrap it in a StoreError of their own code. */
+/** Error of malformed or unexpected JSON. Callers wrap it in their own StoreError code. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
   /** The message without the location. */

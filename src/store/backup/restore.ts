@@ -178,10 +178,10 @@ async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));
   if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
-  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
+  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it is inside the backup');
   const names = (await namesBelow(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
-  if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
+  if (await isFile(directory)) throw taken(directory, 'it is a file, or below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
   const around = await enclosure(directory);
   if (around !== undefined) throw taken(directory, around);

@@ -72,7 +72,7 @@ export class BackupFolder {
     });
   }
 
-  /** Lets other runs begin, whatever the outcome of this one. */
+  /** Lets other runs begin, regardless of the outcome of this one. */
   async release(): Promise<void> {
     await this.#release?.();
   }
@@ -92,7 +92,7 @@ export class BackupFolder {
     for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
       for (const path of await this.#filesBelow(folder)) {
         await looks.start(async () => {
-          const { size } = await this.#try('look at', path, () => lstat(this.#path(path)));
+          const { size } = await this.#try('inspect', path, () => lstat(this.#path(path)));
           sizes.set(path, size);
         });
       }
@@ -251,7 +251,7 @@ class BackupWriter {
     await this.#folder.sync();
   }
 
-  /** Resolves when all started work has ended, whatever its outcome. */
+  /** Resolves when all started work has ended, with success or failure. */
   settle(): Promise<void> {
     return this.#work.settle();
   }

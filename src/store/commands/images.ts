@@ -66,7 +66,7 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
     if (!isDigest(diffId)) {
       throw new StoreError(
         'DIGEST_INVALID',
-        `the image config names the layer ${JSON.stringify(diffId)}, which is no digest`,
+        `the image config names the layer ${JSON.stringify(diffId)}, which is not a digest`,
         { data: { diffId } },
       );
     }

@@ -32,12 +32,12 @@ interface CheckpointKeeperOptions {
 
 /**
  * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
- * @throws {StoreError} CHECKPOINT_INVALID when it is no file
+ * @throws {StoreError} CHECKPOINT_INVALID when it is not a file
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, CHECKPOINT_FILE);
   return readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
-    throw error instanceof NotAFile ? unbelievable(path, new Error('it is no file')) : error;
+    throw error instanceof NotAFile ? unbelievable(path, new Error('it is not a file')) : error;
   });
 }
 
@@ -213,7 +213,7 @@ function lost(path: string, { size }: TreeHead, head: number): StoreError {
   const what =
     size > head
       ? `the log ends at seq ${head}, and its checkpoint is of ${size} events: its end was lost, ${eventsFrom(head + 1, size)}. ` +
-        `Restore a backup or rebuild the store; without ${path} it opens and goes on as if they had never been`
+        `Restore a backup or rebuild the store; without ${path} it opens as if they had never existed`
       : `the events up to ${size} are not those of its checkpoint ${path}. Restore a backup`;
   return new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
     data: size > head ? { seq: size, head, lost: { from: head + 1, to: size }, path } : { seq: size, head, path },

@@ -70,7 +70,7 @@ function runsOf(location: string, { manifest, logs }: DatabaseFiles, opened: Dat
   return memory === undefined ? tables : [[memory], ...tables];
 }
 
-/** Opens the tables: each of level 0 is a run of its own, those of any other level form one. */
+/** Opens the tables: each of level 0 is a run by itself, those of any other level form one. */
 function tableRuns(location: string, { tables }: Manifest, opened: DatabaseFile[]): TableReader[][] {
   const cache = new BlockCache(MAX_KEPT_BLOCK_BYTES);
   const runs: TableReader[][] = [];

@@ -160,7 +160,7 @@ function momentOf(
   const present = Math.max(clock, head);
   if (first > present) {
     const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
-    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
+    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is in the future: it is ${new Date(present).toISOString()}`, {
       data: { when: text, now: present },
     });
   }
@@ -172,7 +172,7 @@ function momentOf(
 function parse(when: Date | string): { readonly first: number; readonly last: number } {
   if (when instanceof Date) {
     const time = when.getTime();
-    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is no point in time');
+    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is not a point in time');
     return { first: time, last: time };
   }
   if (typeof when !== 'string') throw new TypeError('when must be a seq, a Date or a string');
@@ -180,7 +180,7 @@ function parse(when: Date | string): { readonly first: number; readonly last: nu
   if (moment !== undefined) return moment;
   throw new StoreError(
     'TIME_INVALID',
-    `${JSON.stringify(when.slice(0, 100))} is no point in time: expected a seq, a date or RFC 3339`,
+    `${JSON.stringify(when.slice(0, 100))} is not a point in time: expected a seq, a date or RFC 3339`,
     { data: { when: when.slice(0, 100) } },
   );
 }

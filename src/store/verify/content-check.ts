@@ -90,10 +90,10 @@ export function checkDamagedLogs(
 ): void {
   const remedy = 'remove the folder, or move it out of the store to keep it';
   for (const place of damagedLogs) {
-    const what = `${place} is a damaged log that a rebuild put aside`;
+    const what = `${place} is a damaged log that a rebuild set aside`;
     if (erasedCount === 0) onNotice?.(`${what}: ${remedy}`);
     else {
-      const message = `${what}, and may still hold content that was erased (${erasedCount}): ${remedy}`;
+      const message = `${what}, and may still contain erased content (${erasedCount}): ${remedy}`;
       report({ code: 'ERASED_KEPT', place, message });
     }
   }

@@ -99,7 +99,7 @@ interface SubjectFault {
   readonly superfluous: number[];
 }
 
-/** Yields each pair of subject and event in index rows, as the key of a row of its own. */
+/** Yields each pair of subject and event in index rows, as the key of a row for that pair. */
 function* pairsOf(rows: Iterable<IndexRow>): Generator<Uint8Array> {
   for (const [key, value] of rows) {
     const prefix = key.subarray(0, PREFIX_BYTES);

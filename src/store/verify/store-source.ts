@@ -49,7 +49,7 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   try {
     const bytes = await readSidecarBytes(directory);
     if (bytes === undefined) {
-      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
+      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is cannot be told` });
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
@@ -228,7 +228,7 @@ export class StoreFiles {
   }
 
   async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
-    // What is no file is reported as a damaged one.
+    // What is not a file is reported as a damaged one.
     return readRegularFile(join(this.#directory, file), { limitBytes }).catch((error: unknown) => {
       if (error instanceof NotAFile) return new Uint8Array(0);
       throw error;

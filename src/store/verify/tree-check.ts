@@ -154,7 +154,7 @@ export class TreeCheck {
     if (this.#lostAt === undefined && unchecked.length === 0) return;
     const from = this.#lostAt === undefined ? '' : `from event ${this.#lostAt + 1} on, `;
     const what = unchecked.length === 0 ? 'the tree' : `the tree, and so the root of ${unchecked.join(', ')},`;
-    const message = `${from}${what} cannot be made anew: a leaf is missing`;
+    const message = `${from}${what} cannot be rebuilt: a leaf is missing`;
     this.#reading.report({ code: 'NOT_CHECKED', place: 'tree', message });
   }
 

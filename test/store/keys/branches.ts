@@ -8,7 +8,7 @@ import { bytesOf } from '../../support/text-bytes.js';
 /** The log that the branches are of. */
 export const ORIGIN = 'example.com/log';
 
-/** A log that has the same first leaves as others, and leaves of its own from `forkedAt` on. */
+/** A log that has the same first leaves as others, and other leaves from `forkedAt` on. */
 export interface Branch {
   readonly checkpoint: (size: number) => Checkpoint;
   /** What is asked of the log while it has `size` leaves. */

@@ -100,7 +100,7 @@ async function seqsOf(events: AsyncIterable<StoredEvent>): Promise<number[]> {
   return seqs;
 }
 
-test('reads with and without the index give what a plain look at every event gives', async (t) => {
+test('reads with and without the index give what a plain scan of every event gives', async (t) => {
   const root = await temporaryDirectory(t);
   let runs = 0;
   const property = fc.asyncProperty(
