@@ -1,4 +1,5 @@
-import { type ContentErased, type Envelope, factsOf, type StoredEvent } from '../src/model/events.js';
+import type { ContentErased, Envelope, StoredEvent } from '../src/model/events.js';
+import { factsOf } from '../src/model/event-table.js';
 import {
   readList,
   readRows,

@@ -1,5 +1,6 @@
 import type { SummaryFormat } from '../model/event-facts.js';
-import { factsOf, type StoredEvent } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
 import { subjectsOf } from '../model/subjects.js';
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';

@@ -1,6 +1,7 @@
 import type { ChainId, ImageId } from './digest.js';
 import { distinct } from './event-facts.js';
-import { factsOf, type StoredEvent } from './events.js';
+import type { StoredEvent } from './events.js';
+import { factsOf } from './event-table.js';
 
 /** What an event is about: an image, a (canonical) reference, a chain of layers, or its actor. */
 export type Subject =

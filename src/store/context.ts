@@ -4,7 +4,7 @@ import { StoreError } from '../errors.js';
 import { MAX_KEPT_CONFIG_BYTES } from '../limits.js';
 import type { Log } from '../log/log.js';
 import type { Digest, ImageId } from '../model/digest.js';
-import { factsOf } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
 import { StoredConfig } from '../model/stored-image.js';
 import { readClock } from '../model/timestamp.js';
 import type { ImagePolicy } from './commands/images.js';

@@ -1,14 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Descriptor, Digest } from '../../src/model/digest.js';
-import {
-  type EventBody,
-  type EventType,
-  eventFacts,
-  eventTypes,
-  factsOf,
-  type LayerFacts,
-} from '../../src/model/events.js';
+import type { EventBody, EventType, LayerFacts } from '../../src/model/events.js';
+import { eventFacts, eventTypes, factsOf } from '../../src/model/event-table.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
 
 /** Digests that are no subject: of layer files and of what is in them. */
@@ -57,7 +51,7 @@ test('the number of each type in a record is its own, and stays', (t) => {
   ]);
 });
 
-/** One event of each type, each field with an id of its own. */
+/** One event of each type, each field with its own id. */
 const samples: { readonly [Type in EventType]: Extract<EventBody, { readonly type: Type }> } = {
   ImageCreated: { type: 'ImageCreated', image: id('a'), chainId: id('c'), size: 5, os: 'linux', architecture: 'arm64' },
   ImageDeleted: { type: 'ImageDeleted', image: id('a'), parent: id('b'), chainId: id('c') },

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { eventTypes } from '../../model/events.js';
+import { eventTypes } from '../../model/event-table.js';
 import type { ChainId } from '../../model/digest.js';
 import type { EventType, StoredEvent } from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';

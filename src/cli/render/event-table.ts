@@ -1,4 +1,5 @@
-import { eventTypes, factsOf, type StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { eventTypes, factsOf } from '../../model/event-table.js';
 import { eventSummary } from '../events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { type Colors, localText, printable } from './text.js';

@@ -11,7 +11,7 @@ import type { LogEntry } from '../../log/log.js';
 import { TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
-import { factsOf } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder, checkedBlob } from './write-backup.js';

@@ -1,7 +1,8 @@
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { FactKind } from '../../model/event-facts.js';
-import { type EventBody, factsOf, type LayerFacts } from '../../model/events.js';
+import type { EventBody, LayerFacts } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import type { Erasure, ErasuresView, ManifestEntry } from '../../../projections/content.js';
 import type { ImageEntry } from '../../../projections/image-table.js';
 import type { ReferenceEntry } from '../../../projections/references.js';

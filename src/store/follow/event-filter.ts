@@ -1,7 +1,8 @@
 import type { Observable } from 'rxjs';
 import type { Head } from '../../log/log.js';
 import { type ChainId, type ImageId, parseDigest } from '../../model/digest.js';
-import { canBeAbout, type EventType, eventTypes, factsOf, type StoredEvent } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import { canBeAbout, eventTypes, factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { StoreError } from '../../errors.js';
 import { canonicalReference } from '../../model/reference.js';

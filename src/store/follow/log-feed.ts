@@ -1,7 +1,8 @@
 import { mergeMap, type Observable } from 'rxjs';
 import type { Head, Log } from '../../log/log.js';
 import type { Page } from '../../../projections/projection.js';
-import { factsOf, type StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import {

@@ -14,7 +14,8 @@ import {
 } from '../../log/checkpoint.js';
 import { Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
-import { factsOf, type StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
 /** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */

@@ -1,6 +1,7 @@
 import type { LogPoint } from '../../log/log.js';
 import type { ChainId, ImageId } from '../../model/digest.js';
-import { factsOf, type LayerFacts, type StoredEvent } from '../../model/events.js';
+import type { LayerFacts, StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { parentOf } from '../../../projections/images.js';
 import { sameTarget } from '../../../projections/references.js';
 import type { Views, ViewSet } from '../../../projections/views.js';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ErasuresView } from '../../../projections/content.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { factsOf, type StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import type { Reading, Report, StoredBlob, VerifySource } from './verify-source.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import { isStoreError, throwIfAborted } from '../../errors.js';

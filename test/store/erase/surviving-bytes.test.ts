@@ -77,7 +77,7 @@ for (const how of ['erase', 'prune'] as const) {
 }
 
 for (const how of ['erase', 'prune'] as const) {
-  test(`a damaged log that cannot be removed is said, and the other bytes go: ${how}`, async (t) => {
+  test(`a damaged log that cannot be removed is reported, and the other bytes are removed: ${how}`, async (t) => {
     const { store, id, secret } = await salvagedStore(t);
     const damaged = join(store.directory, DAMAGED);
     const left = await filesWith(damaged, secret);
