@@ -1,5 +1,8 @@
 import type { Digest, ImageId } from '../model/digest.js';
-import type { ArtifactAdded, ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../model/events.js';
+import { pointed, type SummaryFormat } from '../model/event-facts.js';
+import type { StoredEvent } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
+import { subjectsOf } from '../model/subjects.js';
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
 
@@ -26,7 +29,7 @@ export function eventObject(event: StoredEvent): EventObject {
 
 function ownFields(event: StoredEvent): EventObject {
   const { seq, time, type, actor, reason, requestId, transaction, ...own } = event;
-  return event.type === 'MetadataSet' ? { ...own, ...metadataFields(event.value) } : own;
+  return 'value' in own ? { ...own, ...metadataFields(own.value) } : own;
 }
 
 /** Returns a metadata value as `value`, plus `valueEncoding` if it is not text. */
@@ -46,71 +49,21 @@ export function metadataText(value: Uint8Array): string | undefined {
   }
 }
 
-/** Summarizes an event for a table cell. Not yet escaped by `printable`. */
-export function eventSummary(event: StoredEvent): string {
-  switch (event.type) {
-    case 'ImageCreated':
-      return imageCreated(event);
-    case 'ImageDeleted':
-      return shortId(event.image);
-    case 'ParentSet':
-      return `${shortId(event.image)} from ${shortId(event.parent)}${was(event.previous)}`;
-    case 'ParentCleared':
-      return `${shortId(event.image)} no longer from ${shortId(event.parent)}`;
-    case 'MetadataSet':
-      return metadataSet(event);
-    case 'MetadataCleared':
-      return `${shortId(event.image)} ${event.key}`;
-    case 'ReferenceSet':
-      return referenceSet(event);
-    case 'ReferenceRemoved':
-      return `${familiarReference(event.reference)} was ${pointedText(event.image, event.target)}`;
-    case 'ManifestAdded':
-      return `${shortId(event.image)} manifest ${shortId(event.manifest.digest)}`;
-    case 'LayerAdded':
-    case 'LayerRemoved':
-      return `${shortId(event.diffId)} ${sizeText(event.diffSize)}`;
-    case 'ContentErased':
-      return `${shortId(event.digest)} ${sizeText(event.size)}`;
-    case 'ArtifactAdded':
-      return artifactAdded(event);
-    case 'ArtifactRemoved':
-      return shortId(event.artifact.digest);
-  }
-}
-
-function artifactAdded({ artifact, artifactType, subject }: ArtifactAdded): string {
-  const about = subject === undefined ? '' : ` about ${shortId(subject.digest)}`;
-  return `${shortId(artifact.digest)} ${artifactType === '' ? artifact.mediaType : artifactType}${about}`;
-}
+const summaryFormat: SummaryFormat = {
+  id: shortId,
+  bytes: sizeText,
+  reference: familiarReference,
+  value: (bytes) => metadataText(bytes) ?? sizeText(bytes.length),
+};
 
 /** Returns what a reference points at: an image, or an artifact. */
 export function pointedText(image: ImageId | undefined, target: Digest | undefined): string {
-  if (image !== undefined) return shortId(image);
-  return target === undefined ? 'nothing' : `artifact ${shortId(target)}`;
+  return pointed(image, target, summaryFormat);
 }
 
-function imageCreated({ image, os, architecture, variant }: ImageCreated): string {
-  const platform = [os, architecture, variant].filter((part) => part !== undefined && part !== '').join('/');
-  return platform === '' ? shortId(image) : `${shortId(image)} ${platform}`;
-}
-
-function metadataSet({ image, key, value }: MetadataSet): string {
-  const text = metadataText(value) ?? sizeText(value.length);
-  return `${shortId(image)} ${key} = ${text}`;
-}
-
-function referenceSet(event: ReferenceSet): string {
-  const { reference, image, previous, platforms, target, previousTarget } = event;
-  const many = platforms === undefined || platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
-  const former = previous ?? previousTarget;
-  const isSame = former !== undefined && former === (image ?? target?.digest);
-  const formerText = former === undefined ? '' : `, was ${pointedText(previous, previousTarget)}`;
-  return `${familiarReference(reference)} → ${pointedText(image, target?.digest)}${many}${isSame ? ', as before' : formerText}`;
-}
-
-function was(previous: Parameters<typeof shortId>[0] | undefined): string {
-  return previous === undefined ? '' : `, was ${shortId(previous)}`;
+/** Summarizes an event for a table cell. Not yet escaped by `printable`. */
+export function eventSummary(event: StoredEvent): string {
+  return factsOf(event).summary(event, summaryFormat);
 }
 
 // The maximum seq, 2^53 - 1, has 16 digits.
@@ -129,33 +82,15 @@ export function cloudEvent(event: StoredEvent, storeId: string): EventObject {
     source: `/imagelog/${encodeURIComponent(storeId)}`,
     type: `dev.imagelog.${event.type}`,
     time: utcText(event.time),
-    subject: subjectOf(event),
+    subject: mainSubject(event),
     sequence: String(event.seq).padStart(SEQUENCE_DIGITS, '0'),
     datacontenttype: 'application/json',
     data,
   };
 }
 
-function subjectOf(event: StoredEvent): string {
-  switch (event.type) {
-    case 'ReferenceSet':
-    case 'ReferenceRemoved':
-      return event.reference;
-    case 'LayerAdded':
-    case 'LayerRemoved':
-      return event.chainId;
-    case 'ImageCreated':
-    case 'ImageDeleted':
-    case 'ParentSet':
-    case 'ParentCleared':
-    case 'MetadataSet':
-    case 'MetadataCleared':
-    case 'ManifestAdded':
-      return event.image;
-    case 'ContentErased':
-      return event.digest;
-    case 'ArtifactAdded':
-    case 'ArtifactRemoved':
-      return event.artifact.digest;
-  }
+/** Returns the reference, image or chain of layers that an event changes. */
+function mainSubject(event: StoredEvent): string | undefined {
+  const { references, images, chains } = subjectsOf(event);
+  return references[0] ?? images[0] ?? chains[0];
 }

@@ -4,14 +4,9 @@ import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
 import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
-import {
-  type ContentErased,
-  type EventBody,
-  factsOf,
-  type LayerRemoved,
-  type StoredEvent,
-  subjectsOf,
-} from '../model/events.js';
+import type { NamedContent } from '../model/event-facts.js';
+import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
 import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
 import { removeLayers } from './commands/layers.js';
@@ -144,7 +139,7 @@ function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
       throw new StoreError('CONTENT_NOT_FOUND', message, { data: { digest } });
     }
     if (contentSize === undefined && kept.isBlobHeld()) {
-      const message = `cannot erase ${digest}: a load or a save under way has its file`;
+      const message = `cannot erase ${digest}: a load or a save in progress has its file`;
       throw new StoreError('CONTENT_IN_USE', message, {
         data: { digest, images: [], references: [], layers: [], artifacts: [] },
       });
@@ -173,7 +168,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   const logs = damagedLogs.join(', ');
   throw new StoreError(
     'DAMAGED_LOG_KEPT',
-    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    `cannot erase ${what}: ${logs}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     { data: { digests, damagedLogs } },
   );
 }
@@ -258,30 +253,12 @@ class PruneScan {
   readonly chains = new Set<ChainId>();
 
   addBefore(event: StoredEvent): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.#name(event.image, { kind: 'config', size: event.size, image: event.image });
-        break;
-      case 'ManifestAdded': {
-        const { digest, size } = event.manifest;
-        this.#name(digest, { kind: 'manifest', size, image: event.image });
-        break;
-      }
-      case 'ReferenceSet': {
-        const { target, platforms } = event;
-        // The target of a single image is its manifest, which is listed already.
-        if (target === undefined || this.contents.has(target.digest)) break;
-        this.#name(target.digest, { kind: platforms === undefined ? 'manifest' : 'index', size: target.size });
-        break;
-      }
-      case 'ArtifactAdded':
-        this.#name(event.artifact.digest, { kind: 'artifact', size: event.artifact.size });
-        break;
-      case 'ContentErased':
-        this.contents.delete(event.digest);
-        break;
-      default:
-    }
+    const { content, erases } = factsOf(event);
+    const named = content(event);
+    // What is of no image is the target of a reference; if it has one image, it is its manifest.
+    if (named !== undefined && (named.image !== undefined || !this.contents.has(named.digest))) this.#name(named);
+    const erased = erases(event);
+    if (erased !== undefined) this.contents.delete(erased);
   }
 
   addViews({ images, layers, manifests, references, artifacts }: Views): void {
@@ -291,15 +268,16 @@ class PruneScan {
     }
   }
 
-  /** Takes a later event: what it names, or is about, was needed since. */
+  /** Takes a later event: what it names or changes was needed since. */
   addAfter(event: StoredEvent): void {
-    const digest = event.type === 'ContentErased' ? event.digest : factsOf(event).content(event);
-    if (digest !== undefined) this.contents.delete(digest);
-    for (const chainId of subjectsOf(event).chains) this.chains.delete(chainId);
+    for (const [kind, key] of factsOf(event).changes(event)) {
+      if (kind === 'content') this.contents.delete(key);
+      else if (kind === 'uses') this.chains.delete(key);
+    }
   }
 
   // Moves a digest added again to the end.
-  #name(digest: Digest, facts: Omit<PrunedContent, 'digest'>): void {
+  #name({ digest, ...facts }: NamedContent): void {
     this.contents.delete(digest);
     this.contents.set(digest, facts);
   }

@@ -236,6 +236,6 @@ export class StoreEvidence implements Evidence {
     for await (const [entry] of this.#context.log.entryPages({ from: seq, to: seq })) {
       if (entry !== undefined) return entry.record;
     }
-    throw new StoreError('INTERNAL', `event ${seq} was proved, and is not there`);
+    throw new StoreError('INTERNAL', `event ${seq} was proved, but the log does not have it`);
   }
 }

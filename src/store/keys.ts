@@ -26,6 +26,7 @@ import {
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/note.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { TreeHead } from '../log/merkle.js';
+import { equalBytes } from '../model/bytes.js';
 
 /** The last checkpoint a key signed, with its number in the memory. */
 interface Remembered {
@@ -114,7 +115,7 @@ export class SigningMemory {
       return parseCheckpoint(text);
     } catch (cause) {
       const path = this.#path(number);
-      const message = `cannot tell what the key signed last: ${path} is no checkpoint. Nothing is signed; make a new key`;
+      const message = `cannot tell what the key signed last: ${path} is not a checkpoint. Nothing is signed; make a new key`;
       throw new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
     }
   }
@@ -130,7 +131,7 @@ const OTHERS = 0o077;
 /** Implements `createKeyFile` of the library; see there. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
   const memory = memoryPathOf(path);
-  if ((await unless(['ENOENT'], `look at ${memory}`, () => lstat(memory))) !== undefined) throw taken(memory);
+  if ((await unless(['ENOENT'], `inspect ${memory}`, () => lstat(memory))) !== undefined) throw taken(memory);
   const text = await generatePrivateKey(origin);
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);
@@ -151,7 +152,7 @@ async function withdrawn(path: string, bytes: Uint8Array, verifierKey: string, e
   try {
     const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
     // Another process may have created its own meanwhile.
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
+    if (found !== undefined && equalBytes(found, bytes)) await removeDurably(path);
     return error;
   } catch (cause) {
     if (!isStoreError(error) || cause instanceof NotAFile) return error;
@@ -188,7 +189,7 @@ export async function readKeyText(path: string, kind: 'private' | 'any'): Promis
     return text;
   } catch (error) {
     if (error instanceof NotAFile) {
-      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { cause: error, data: { path } });
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is not a file`, { cause: error, data: { path } });
     }
     if (systemCode(error) === 'ENOENT') {
       const message = `no key in ${path}: the file is not there`;
@@ -281,7 +282,7 @@ class KeyFileSigner implements CheckpointSigner {
       const last = await this.#lastIn(beginsWith);
       // A tree already signed, or a prefix of one, need not be recorded again.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
-      // Its writer may have failed or still be at work: its name may not be durable yet.
+      // Its writer may have failed or still be running: its name may not be durable yet.
       if (isRemembered) await this.#memory.sync();
       if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
     }

@@ -5,7 +5,8 @@ import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import { type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
-import type { StoredEvent, Subject } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
 import { type ArtifactEntry, ArtifactReader, type Referrer, type ReferrersOptions } from './artifacts.js';
@@ -99,9 +100,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   get layers(): LayerStore {
-    this.#context.checkOpen();
-    if (this.#context.layerPlace === 'own') return this.#layers;
-    throw layersUnavailable(this.#context);
+    this.#needLayers();
+    return this.#layers;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
@@ -453,7 +453,7 @@ function parentIn(value: Uint8Array, id: ImageId): ImageId {
 
 function layersUnavailable({ directory, layerPlace }: StoreContext): StoreError {
   const why = layerPlace === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
-  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
+  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no own layers: ${why}`, {
     data: { directory },
   });
 }

@@ -56,7 +56,7 @@ async function verifyWithoutLog(
   return violations;
 }
 
-/** Verifies an open store at one moment while writes go on; `rebuilt` waits for rebuilds. */
+/** Verifies an open store at one moment while writes continue; `rebuilt` waits for rebuilds. */
 export async function verifyOpenStore(
   { directory, sidecar, log, views, blobs, reader, isBlobNeeded }: StoreContext,
   rebuilt: () => Promise<void>,

@@ -70,5 +70,5 @@ test('events that are lost are named, with the hint to restore', async (t) => {
   await tamper(join(session.store, 'log'), (database) => database.del(eventKey(1)));
   const { code, stderr } = await session.run('rebuild');
   t.is(code, 4);
-  t.regex(stderr, /event 1 cannot be read any more; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
+  t.regex(stderr, /event 1 can no longer be read; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
 });

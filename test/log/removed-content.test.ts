@@ -11,7 +11,7 @@ import { keep, remove, type SecretContent, secretContent } from '../support/secr
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { openTestLog, tamper } from '../support/test-log.js';
 
-/** A log in a directory of its own. */
+/** A log in its own directory. */
 async function newLog(t: ExecutionContext, options: Partial<LevelLogOptions> = {}): Promise<[LevelLog, string]> {
   const location = join(await temporaryDirectory(t), 'log');
   return [await openTestLog(t, location, options), location];
@@ -113,7 +113,7 @@ test('many removals at once leave the disk together', async (t) => {
   for (const { digest, bytes } of kept) t.deepEqual(log.content(digest), bytes);
 });
 
-test('whatever is written and removed in turn, what is removed is on no disk and what is kept is there', async (t) => {
+test('after any writes and removals, what is removed is on no disk and what is kept is there', async (t) => {
   const [log, location] = await newLog(t);
   const contents = Array.from({ length: 6 }, secretContent);
   const there = new Set<SecretContent>();
@@ -153,7 +153,7 @@ test('a removal that was cut short is finished by the next open for writing', as
   t.deepEqual(await marksIn(location), []);
 });
 
-test('a read of events that began before goes on where it was, and holds nothing back', async (t) => {
+test('a read of events that began before continues where it was, and holds nothing back', async (t) => {
   const [log, location] = await newLog(t);
   const removed = secretContent();
   await keep(log, removed, ...Array.from({ length: 9 }, secretContent));
@@ -293,7 +293,7 @@ for (const [what, fates, freeBytes, why] of unfinished) {
   });
 }
 
-test('a purge goes on in the database that a recovery opened under it', async (t) => {
+test('a purge continues in the database that a recovery opened under it', async (t) => {
   const databases = new FailingDatabases();
   const [log, location] = await newLog(t, { openDatabase: databases.open });
   const removed = secretContent();

@@ -193,9 +193,7 @@ function withTag(contents: ArchiveContents, tag: string): ArchiveReference[] {
   throw new StoreError(
     'REFERENCE_INVALID',
     `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
-    {
-      data: { reference: tag, images: images.length },
-    },
+    { data: { reference: tag, images: images.length } },
   );
 }
 

@@ -5,6 +5,7 @@ import type { StoreContext } from '../context.js';
 import { ioFailure, makeDurableDirectory, namesIn, systemCode, unless } from '../files/files.js';
 import { parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
@@ -169,7 +170,7 @@ export async function needTarget(target: string, store: BackedUpStore, own: Uint
   await refuseStoreItself(directory, store.directory);
   const names = await namesBelow(directory);
   if (names === undefined) {
-    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
+    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or below one');
     const obstacle = (await danglingLink(directory)) ?? (await enclosure(directory));
     if (obstacle !== undefined) throw targetTaken(directory, obstacle);
     await makeDurableDirectory(directory);
@@ -188,7 +189,7 @@ export async function needTarget(target: string, store: BackedUpStore, own: Uint
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
   const { storeId: found } = parseSidecar(directory, sidecarBytes);
-  if (Buffer.compare(sidecarBytes, own) === 0) return directory;
+  if (equalBytes(sidecarBytes, own)) return directory;
   const { storeId: expected } = store.sidecar;
   const which = found === expected ? `${SIDECAR_FILE} differs` : `it is of the store ${found}`;
   const message = `cannot back up to ${directory}: it holds another backup, ${which}, expected the store ${expected}`;
@@ -213,7 +214,7 @@ export async function realPathOf(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const above = dirname(path);
-    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`look at ${path}`, error);
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`inspect ${path}`, error);
     return join(await realPathOf(above), basename(path));
   }
 }
@@ -225,7 +226,7 @@ export async function danglingLink(path: string): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     if (['ENOTDIR', 'ELOOP'].includes(systemCode(error))) return undefined;
-    if (systemCode(error) !== 'ENOENT') throw ioFailure(`look at ${path}`, error);
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`inspect ${path}`, error);
     if (await isLink(path)) return `${path} is a link that leads nowhere`;
     return dirname(path) === path ? undefined : danglingLink(dirname(path));
   }
@@ -256,14 +257,14 @@ export function namesBelow(directory: string): Promise<string[] | undefined> {
   return namesIn(directory, ['ENOENT', 'ENOTDIR']);
 }
 
-/** Whether `path`, or an ancestor of it, exists and is no directory. */
+/** Whether `path`, or an ancestor of it, exists and is not a directory. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return !(await stat(path)).isDirectory();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     if (systemCode(error) === 'ENOTDIR') return true;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 

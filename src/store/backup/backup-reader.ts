@@ -118,7 +118,7 @@ export class BackupReader {
   async size(path: string): Promise<number | undefined> {
     const whole = join(this.directory, path);
     const found = await unless(MISSING, `read ${whole}`, () => lstat(whole));
-    if (found?.isFile() === false) throw invalid(path, 'is no file');
+    if (found?.isFile() === false) throw invalid(path, 'is not a file');
     return found?.size;
   }
 
@@ -200,7 +200,7 @@ export class BackupSource implements VerifySource {
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
-  /** A run is under way or was interrupted: files of another state may exist too. */
+  /** A run is in progress or was interrupted: files of another state may exist too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
@@ -269,7 +269,7 @@ export class BackupSource implements VerifySource {
     for (const place of await this.reader.paths(TILE_FOLDER)) {
       const isOfTree = parseTilePath(place) !== undefined;
       if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
-      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
+      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is not the size of a log';
       report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
     }
   }
@@ -358,6 +358,6 @@ export async function verifyBackup(
 }
 
 function unfinished({ reader: { directory }, size }: BackupSource): string {
-  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  const state = `its complete state is that at ${size} events, and other files are ignored`;
   return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

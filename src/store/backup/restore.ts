@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { equalBytes } from '../../model/bytes.js';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
@@ -7,10 +8,10 @@ import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import type { LogEntry } from '../../log/log.js';
-import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
+import { TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
-import { factsOf } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder, checkedBlob } from './write-backup.js';
@@ -95,15 +96,17 @@ class LogBuild {
     await this.#append();
     await this.#log.purge();
     const { head } = this.#log;
-    if (head.seq === size && equalHashes(head.root, root)) return this.#blobs;
+    if (head.seq === size && equalBytes(head.root, root)) return this.#blobs;
     throw changed(`its entries give another tree than its checkpoint says`);
   }
 
   async #add(record: Uint8Array): Promise<void> {
     const event = decodeRecord(record);
     blobsProjection.evolve(this.#blobs, event);
-    if (event.type === 'ContentErased') await this.#erase(event.digest);
-    const digest = factsOf(event).content(event);
+    const { content, erases } = factsOf(event);
+    const erased = erases(event);
+    if (erased !== undefined) await this.#erase(erased);
+    const digest = content(event)?.digest;
     const isNew = digest !== undefined && this.#absent.delete(digest);
     if (isNew && this.#contents.has(digest)) await this.#append();
     this.#entries.push({ event, record });
@@ -175,10 +178,10 @@ async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));
   if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
-  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
+  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it is inside the backup');
   const names = (await namesBelow(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
-  if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
+  if (await isFile(directory)) throw taken(directory, 'it is a file, or below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
   const around = await enclosure(directory);
   if (around !== undefined) throw taken(directory, around);

@@ -1,4 +1,5 @@
 import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { equalBytes } from '../../model/bytes.js';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import {
@@ -25,7 +26,7 @@ import {
   TILE_FOLDER,
 } from './backup-layout.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { equalHashes, parseTilePath, treeRoot } from '../../log/merkle.js';
+import { parseTilePath, treeRoot } from '../../log/merkle.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head } from '../../log/log.js';
@@ -71,7 +72,7 @@ export class BackupFolder {
     });
   }
 
-  /** Lets other runs begin, whatever the outcome of this one. */
+  /** Lets other runs begin, regardless of the outcome of this one. */
   async release(): Promise<void> {
     await this.#release?.();
   }
@@ -91,7 +92,7 @@ export class BackupFolder {
     for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
       for (const path of await this.#filesBelow(folder)) {
         await looks.start(async () => {
-          const { size } = await this.#try('look at', path, () => lstat(this.#path(path)));
+          const { size } = await this.#try('inspect', path, () => lstat(this.#path(path)));
           sizes.set(path, size);
         });
       }
@@ -250,7 +251,7 @@ class BackupWriter {
     await this.#folder.sync();
   }
 
-  /** Resolves when all started work has ended, whatever its outcome. */
+  /** Resolves when all started work has ended, with success or failure. */
   settle(): Promise<void> {
     return this.#work.settle();
   }
@@ -259,7 +260,7 @@ class BackupWriter {
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const found = await this.#folder.read(path, bytes.length);
     this.need(path);
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.there.set(path, bytes.length);
+    if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);
     this.advance(bytes.length);
   }
@@ -472,7 +473,7 @@ async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: 
     });
   if (origin !== sidecar.origin) throw forked(`its checkpoint is of the log ${origin}, expected ${sidecar.origin}`);
   if (size > head.seq) throw forked(`the backup has ${size} events, the log only ${head.seq}`);
-  if (equalHashes(await treeRoot(log, size), root)) return size;
+  if (equalBytes(await treeRoot(log, size), root)) return size;
   throw forked(`the ${size} events of the backup are not those that the log begins with`);
 }
 

@@ -1,9 +1,9 @@
-import type { ReferenceEntry } from '../../../projections/references.js';
+import { type ReferenceEntry, samePlatform, sameTarget } from '../../../projections/references.js';
 import { StoreError } from '../../errors.js';
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { Annotations, PlatformImage, ReferenceSet } from '../../model/events.js';
 import type { Descriptor } from '../../model/digest.js';
-import { formatPlatform, type Platform } from '../../model/platform.js';
+import type { Platform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
 import { pointsAt, referenceRemoved, removeArtifacts } from './artifacts.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
@@ -153,7 +153,7 @@ export function setReference(
 ): ReferenceSet | undefined {
   const entry = state.reference(wanted.reference);
   if (entry === undefined) return { type: 'ReferenceSet', ...wanted };
-  if (sameTarget(entry, wanted)) return undefined;
+  if (sameTarget(entry, wanted) && sameAnnotations(entry, wanted)) return undefined;
   if (!overwrite && !keepsImages(entry, wanted)) throw referenceExists(entry, wanted);
   const { image: previous, platforms: previousPlatforms, target } = entry;
   const event: ReferenceSet = { type: 'ReferenceSet', ...wanted, previous, previousPlatforms };
@@ -183,24 +183,6 @@ export function lostPlatforms(entry: ReferenceEntry, wanted: ReferenceTarget): r
   return (entry.platforms ?? []).filter((before) => !left.some((after) => samePlatform(before, after)));
 }
 
-function samePlatform(one: PlatformImage, other: PlatformImage): boolean {
-  return one.image === other.image && formatPlatform(one) === formatPlatform(other);
-}
-
-function sameTarget(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
-  if (entry.image !== wanted.image || entry.target?.digest !== wanted.target?.digest) return false;
-  if (!sameAnnotations(entry, wanted)) return false;
-  const before = entry.platforms ?? [];
-  const after = wanted.platforms ?? [];
-  return (
-    before.length === after.length &&
-    before.every((platform, at) => {
-      const other = after[at];
-      return other !== undefined && samePlatform(platform, other);
-    })
-  );
-}
-
 // What comes without annotations takes none away.
 function sameAnnotations(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
   return (['annotations', 'layoutAnnotations'] as const).every(
@@ -223,8 +205,6 @@ function targetOf(state: DecisionState, reference: string, id: ImageId): Descrip
   throw new StoreError(
     'REFERENCE_INVALID',
     `cannot point ${reference} at ${id}: its digest is neither that image nor a manifest of it`,
-    {
-      data: { reference, image: id },
-    },
+    { data: { reference, image: id } },
   );
 }

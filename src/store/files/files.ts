@@ -230,7 +230,7 @@ export async function isThere(path: string): Promise<boolean> {
     const code = systemCode(error);
     if (code === 'ENOENT') return false;
     if (code === 'ELOOP') return true;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 
@@ -247,7 +247,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Thrown when what must be a regular file is something else. */
 export class NotAFile extends StoreError {
   constructor(path: string) {
-    super('IO_FAILED', `cannot read ${path}: it is no file`, { data: { path } });
+    super('IO_FAILED', `cannot read ${path}: it is not a file`, { data: { path } });
   }
 }
 

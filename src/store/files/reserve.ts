@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { MAX_RESERVE_BYTES, RESERVE_BYTES } from '../../limits.js';
 import { temporaryPath } from './files.js';
 
-/** File in a store's directory that is given up on a full disk for commands that make room. */
+/** File in a store's directory that is released on a full disk for commands that make room. */
 const RESERVE_FILE = 'reserve';
-/** Multiples of the reserve: free space to create it, and below which it is given up. */
+/** Multiples of the reserve: free space to create it, and below which it is released. */
 const [PLENTY, LITTLE] = [3, 2];
 /** File system overhead beside the bytes of a file. */
 const BLOCK_BYTES = 64 * 1024;
@@ -35,7 +35,7 @@ export class Reserve {
     try {
       const wanted = this.#wantedBytes();
       if (sizeOf(this.#path) >= wanted) return;
-      // Space given up just now belongs to the store, whatever else competes for it.
+      // Space just released belongs to the store, not to what else competes for it.
       const free = this.#wasGivenUp ? wanted + BLOCK_BYTES : PLENTY * wanted;
       if (freeBytes(this.#directory) < free) return;
       const temporary = temporaryPath(this.#directory);
@@ -48,7 +48,7 @@ export class Reserve {
     }
   }
 
-  /** Gives the space up when the disk is low. Synchronous, like deciding a command. */
+  /** Releases the space when the disk is low. Synchronous, like deciding a command. */
   giveUpWhenLow(): void {
     try {
       const free = freeBytes(this.#directory);

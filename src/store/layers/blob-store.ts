@@ -25,8 +25,8 @@ type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
 /**
  * Returns the chunks of `stream`, the argument `name` of a call, checking that each is bytes: a
  * file accepts strings too, and would keep other bytes than those hashed.
- * @throws {TypeError} naming the argument: at once when it is no stream, while reading when a chunk
- *   is no Uint8Array
+ * @throws {TypeError} naming the argument: at once if it is not a stream, while reading if a chunk
+ *   is not a Uint8Array
  */
 export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterate = iteratorOf(stream);
@@ -168,7 +168,7 @@ export class BlobStore {
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
-  /** Syncs of staged files under way while others are still written. */
+  /** Syncs of staged files in progress while others are still written. */
   readonly #early = new Set<Promise<void>>();
   /** Running `isInOrder` checks, and whether their blob was in use meanwhile. */
   readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
@@ -234,7 +234,7 @@ export class BlobStore {
   /**
    * Streams a blob in chunks that the reader owns; with `nextBuffer` they are lent, each valid
    * until its buffer is given out again.
-   * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is no file, IO_FAILED
+   * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is not a file, IO_FAILED
    */
   async *read(digest: Digest, nextBuffer?: NextBuffer): AsyncGenerator<Uint8Array> {
     try {
@@ -373,7 +373,7 @@ function leaveForSweep(): void {
 
 function readFailure(digest: Digest, error: unknown): StoreError {
   if (error instanceof NotAFile) {
-    return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is no file`, { data: { digest } });
+    return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is not a file`, { data: { digest } });
   }
   if (systemCode(error) !== 'ENOENT') return ioFailure(`read the blob ${digest}`, error);
   return new StoreError('BLOB_MISSING', `the layer blob ${digest} is missing from the store`, {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { equalBytes } from '../../model/bytes.js';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
 import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
@@ -11,17 +12,16 @@ import {
   parseCheckpoint,
   type ParsedCheckpoint,
 } from '../../log/checkpoint.js';
-import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
+import { Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
-import type { EventType, StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
 /** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */
 export const CHECKPOINT_FILE = 'checkpoint';
 /** Events after which the checkpoint is rewritten. */
 const WRITTEN_EVERY = 1_000;
-/** Events that name blobs. */
-const NAMES_BLOBS: ReadonlySet<EventType> = new Set(['LayerAdded', 'ManifestAdded', 'ArtifactAdded']);
 
 interface CheckpointKeeperOptions {
   readonly directory: string;
@@ -33,12 +33,12 @@ interface CheckpointKeeperOptions {
 
 /**
  * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
- * @throws {StoreError} CHECKPOINT_INVALID when it is no file
+ * @throws {StoreError} CHECKPOINT_INVALID when it is not a file
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, CHECKPOINT_FILE);
   return readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
-    throw error instanceof NotAFile ? unbelievable(path, new Error('it is no file')) : error;
+    throw error instanceof NotAFile ? unbelievable(path, new Error('it is not a file')) : error;
   });
 }
 
@@ -89,8 +89,8 @@ export class CheckpointKeeper {
    * blobs: if such events were lost unnoticed, an open would remove the blobs as garbage.
    */
   async note(events: readonly StoredEvent[]): Promise<void> {
-    const needsFiles = events.some(({ type }) => NAMES_BLOBS.has(type));
-    if (needsFiles || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
+    const namesBlobs = events.some((event) => factsOf(event).blobs(event).length > 0);
+    if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 
   /** Writes a checkpoint of the head. Failures become notices: they only cost a check. */
@@ -214,7 +214,7 @@ function lost(path: string, { size }: TreeHead, head: number): StoreError {
   const what =
     size > head
       ? `the log ends at seq ${head}, and its checkpoint is of ${size} events: its end was lost, ${eventsFrom(head + 1, size)}. ` +
-        `Restore a backup or rebuild the store; without ${path} it opens and goes on as if they had never been`
+        `Restore a backup or rebuild the store; without ${path} it opens as if they had never existed`
       : `the events up to ${size} are not those of its checkpoint ${path}. Restore a backup`;
   return new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
     data: size > head ? { seq: size, head, lost: { from: head + 1, to: size }, path } : { seq: size, head, path },
@@ -239,7 +239,7 @@ export async function checkTreeTail(log: Log, size: number): Promise<void> {
     const leaves = await log.readTile(tile);
     for (let at = frontier.size % TILE_WIDTH; at < tile.width; at++) frontier.append(hashInTile(leaves, at));
   }
-  if (equalHashes(frontier.root(), root)) return;
+  if (equalBytes(frontier.root(), root)) return;
   throw new StoreError('LOG_CORRUPT', "the store is damaged: a row of the log's tree is not what the events give", {
     data: { from: size + 1, to: seq, remedy: 'rebuild' },
   });

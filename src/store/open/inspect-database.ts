@@ -68,7 +68,7 @@ export async function lookAtDatabase(location: string, look = newestTables()): P
     const before = fingerprint(location);
     const report = await inspectDatabase(location, look).catch((error: unknown) => error);
     if (fingerprint(location) !== before) continue;
-    if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
+    if (report instanceof Error) throw ioFailure(`inspect the log ${location}`, report);
     return report as DatabaseReport;
   }
   return { faults: [], isTorn: false, lastEvent: 0 };
@@ -203,7 +203,7 @@ function told(file: string, table: Table, { message, isWholeTable, events }: Tab
 }
 
 function eventsText(events: EventRange | undefined): string {
-  if (events === undefined) return 'rows that are no events';
+  if (events === undefined) return 'rows that are not events';
   const { first, last } = events;
   if (last === Number.POSITIVE_INFINITY) return first === 1 ? 'events' : `events from ${first} on`;
   return first === last ? `event ${first}` : `events between ${first} and ${last}`;

@@ -26,7 +26,7 @@ export async function processIdentity(pid: number): Promise<string | undefined> 
       readFile(`/proc/${pid}/stat`, 'latin1'),
     ]);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie holds no files any more.
+    // A zombie no longer holds files.
     if (fields[STATE_FIELD] === 'Z' || fields[STATE_FIELD] === 'X') return undefined;
     return [boot, namespace, fields[START_TIME_FIELD]].join(' ');
   } catch {

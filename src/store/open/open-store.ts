@@ -160,10 +160,10 @@ export async function makeLog(directory: string): Promise<void> {
 
 // LevelDB would turn anything here into an empty database, and write through links.
 async function needOwnFiles(location: string): Promise<void> {
-  const names = await inSystem(`look at the log ${location}`, () => readdir(location));
+  const names = await inSystem(`inspect the log ${location}`, () => readdir(location));
   for (const [name, { isFile, isShared }] of databaseFiles(location, names)) {
     if (isFile && !isShared) continue;
-    const text = `cannot make the log ${location}: ${name} in it is a link, or no file`;
+    const text = `cannot make the log ${location}: ${name} in it is a link, or not a file`;
     throw new StoreError('IO_FAILED', text, { data: { location } });
   }
 }
@@ -207,7 +207,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
         throw error;
       }
     } catch (error) {
-      // What another process replaced or signed meanwhile is no damage.
+      // What another process replaced or signed meanwhile is not damage.
       const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
       const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;

@@ -50,7 +50,7 @@ export async function readSidecarBytes(directory: string): Promise<Uint8Array | 
   const limit = MAX_SIDECAR_BYTES;
   const bytes = await readRegularFile(path, { limitBytes: limit }).catch((cause: unknown) => {
     if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { cause, data: { path } });
+    throw new StoreError('SIDECAR_INVALID', `${path} is not a file`, { cause, data: { path } });
   });
   if (bytes === undefined || bytes.length <= limit) return bytes;
   const message = `${path} has more than ${limit} bytes, expected those of a sidecar`;
@@ -82,6 +82,6 @@ export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
     throw invalid('lacks storeId, origin or created');
   }
   // It is a line of every checkpoint.
-  if (origin === '' || /\p{Cc}/u.test(origin)) throw invalid('has an origin that is no line of text');
+  if (origin === '' || /\p{Cc}/u.test(origin)) throw invalid('has an origin that is not a line of text');
   return { format, version, storeId, origin, created: String(created) };
 }

@@ -83,7 +83,7 @@ function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string 
 }
 
 function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>): StoreError {
-  const message = `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`;
+  const message = `cannot rebuild the store: ${lost} can no longer be read; restore a backup`;
   return new StoreError('LOG_CORRUPT', message, { data: { ...data, remedy: 'restore' } });
 }
 

@@ -21,6 +21,7 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/files.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /*
  * Snapshot file: a magic line, a line of JSON (the header), the encoded views, and the SHA-256 of
@@ -73,9 +74,9 @@ export function* formatSnapshot(header: SnapshotHeader, payload: Iterable<Uint8A
 export function parseSnapshot(bytes: Uint8Array): Snapshot {
   const end = bytes.length - HASH_BYTES;
   if (end < MAGIC.length || latin1.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
-    throw new SnapshotDamage('it is no snapshot, or of another version of the format');
+    throw new SnapshotDamage('it is not a snapshot, or of another version of the format');
   }
-  if (!Buffer.from(sha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
+  if (!equalBytes(sha256(bytes.subarray(0, end)), bytes.subarray(end))) {
     throw new SnapshotDamage('its bytes are not those that were written: the checksum differs');
   }
   const headerEnd = bytes.indexOf(LINE_END, MAGIC.length) + 1;
@@ -98,7 +99,7 @@ function parseHeader(line: string): SnapshotHeader {
   } catch {
     // Not JSON: falls through, as for any invalid header.
   }
-  throw new SnapshotDamage('its header is none');
+  throw new SnapshotDamage('its header is malformed');
 }
 
 function isHeader(value: unknown): value is SnapshotHeader {
@@ -118,7 +119,7 @@ function isHeader(value: unknown): value is SnapshotHeader {
 
 /**
  * Returns which of the ascending `seqs` to remove so that `most` remain, spread over the log:
- * removes whatever leaves the smallest gap, never the last.
+ * removes the one that leaves the smallest gap, never the last.
  */
 export function thinned(seqs: readonly number[], most: number): number[] {
   const kept = [...seqs];
@@ -287,7 +288,7 @@ export class SnapshotFolder {
       return isPast ? use(snapshot) : undefined;
     } catch (error) {
       if (error instanceof SnapshotDamage) this.#passOver(name, error.message);
-      else if (error instanceof NotAFile) this.#passOver(name, 'it is no file');
+      else if (error instanceof NotAFile) this.#passOver(name, 'it is not a file');
       else this.#options.onNotice(ioFailure(`read the snapshot ${name}`, error).message);
       return undefined;
     }
@@ -351,7 +352,7 @@ export class SnapshotFolder {
   #passOver(name: string, why: string): void {
     if (this.#bad.has(name)) return;
     if (VIEWS_FILE.test(name)) this.#bad.add(name);
-    this.#options.onNotice(`the snapshot ${name} is passed over: ${why}`);
+    this.#options.onNotice(`the snapshot ${name} is skipped: ${why}`);
   }
 }
 

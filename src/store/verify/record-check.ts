@@ -1,10 +1,10 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
+import { equalBytes } from '../../model/bytes.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
-import { equalHashes } from '../../log/merkle.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
@@ -124,7 +124,7 @@ function additionFault({ layers }: Views, { chainId, parent }: LayerFacts): stri
 function removalFault({ layers, images }: Views, { chainId, blob }: LayerFacts): string | undefined {
   const facts = layers.byChain.get(chainId);
   if (facts === undefined) return `removes the layer ${chainId}, which is not there`;
-  if (layers.childrenOf.has(chainId)) return `removes the layer ${chainId}, which others stand on`;
+  if (layers.childrenOf.has(chainId)) return `removes the layer ${chainId}, which other layers are based on`;
   if (images.usesOfChain(chainId) > 0) return `removes the layer ${chainId}, which images need`;
   return differing('the blob', facts.blob.digest, blob.digest);
 }
@@ -190,7 +190,7 @@ export class RecordCheck {
       const message = `the leaf hash of event ${seq} was changed: the tree holds that of its record`;
       this.#say('LEAF_WRONG', seq, message, leafPlace);
     } else if (verdict === 'undecided') {
-      const message = `event ${seq} and its leaf hash do not belong together, and nothing tells which of them was changed`;
+      const message = `event ${seq} and its leaf hash do not belong together, and which of them was changed cannot be told`;
       this.#say('LEAF_WRONG', seq, message, leafPlace);
       return undefined;
     } else if (verdict === 'record changed' || record.length === 0) {
@@ -200,7 +200,7 @@ export class RecordCheck {
     }
     const event = this.#parse(seq, record, place);
     if (event === undefined || event.seq === seq) return event;
-    const message = `the record that stands as event ${seq} says that it is event ${event.seq}`;
+    const message = `the record at event ${seq} says that it is event ${event.seq}`;
     this.#report({ code: 'SEQ_WRONG', place, seq, message, expected: seq, found: event.seq });
     return undefined;
   }
@@ -208,7 +208,7 @@ export class RecordCheck {
   #parse(seq: number, record: Uint8Array, place: string): StoredEvent | undefined {
     try {
       const event = decodeRecord(record);
-      if (!equalHashes(encodeRecord(event), record)) {
+      if (!equalBytes(encodeRecord(event), record)) {
         this.#say('RECORD_NOT_CANONICAL', seq, `the record of event ${seq} is not written as it would be today`, place);
       }
       return event;

@@ -36,6 +36,7 @@ import { namesIn, NotAFile, readRegularFile, unless } from '../files/files.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import { damagedLogs } from '../files/log-folders.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /**
  * Resolves with the identity of a store or backup; undefined when its sidecar is missing or
@@ -48,11 +49,11 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   try {
     const bytes = await readSidecarBytes(directory);
     if (bytes === undefined) {
-      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
+      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is cannot be told` });
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (sidecar.version !== FORMAT_VERSION || Buffer.compare(bytes, Buffer.from(formatSidecar(sidecar))) !== 0) {
+    if (sidecar.version !== FORMAT_VERSION || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;
@@ -227,7 +228,7 @@ export class StoreFiles {
   }
 
   async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
-    // What is no file is reported as a damaged one.
+    // What is not a file is reported as a damaged one.
     return readRegularFile(join(this.#directory, file), { limitBytes }).catch((error: unknown) => {
       if (error instanceof NotAFile) return new Uint8Array(0);
       throw error;

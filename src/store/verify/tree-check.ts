@@ -2,13 +2,13 @@ import type { Reading, Report, StoredHash, StoredRecord, VerifySource, Violation
 import {
   type CompletedHash,
   emptyRoot,
-  equalHashes,
   Frontier,
   hashesOnLevel,
   leafHash,
   MAX_TILE_LEVEL,
   TILE_WIDTH,
 } from '../../log/merkle.js';
+import { equalBytes } from '../../model/bytes.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 
 /** A set of seqs added in ascending order, as ranges. */
@@ -154,7 +154,7 @@ export class TreeCheck {
     if (this.#lostAt === undefined && unchecked.length === 0) return;
     const from = this.#lostAt === undefined ? '' : `from event ${this.#lostAt + 1} on, `;
     const what = unchecked.length === 0 ? 'the tree' : `the tree, and so the root of ${unchecked.join(', ')},`;
-    const message = `${from}${what} cannot be made anew: a leaf is missing`;
+    const message = `${from}${what} cannot be rebuilt: a leaf is missing`;
     this.#reading.report({ code: 'NOT_CHECKED', place: 'tree', message });
   }
 
@@ -206,8 +206,8 @@ export class TreeCheck {
     let agreeing = 0;
     for (const leaf of leaves) {
       const [completed] = frontier.append(leaf);
-      if (completed !== undefined && above !== undefined && equalHashes(completed.hash, above.hash)) agreeing++;
-      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalHashes(root, frontier.root())).length;
+      if (completed !== undefined && above !== undefined && equalBytes(completed.hash, above.hash)) agreeing++;
+      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalBytes(root, frontier.root())).length;
     }
     return agreeing;
   }
@@ -217,7 +217,7 @@ export class TreeCheck {
   }
 
   #compareRoot({ size, root, place, code }: TreeClaim, made: Uint8Array): void {
-    if (equalHashes(root, made)) return;
+    if (equalBytes(root, made)) return;
     const message = `${place} says another root of the first ${size} events than they have: they are not those that it was made of`;
     const [expected, found] = [bytesToHex(root), bytesToHex(made)];
     this.#reading.report({ code, place, message, seq: size, expected, found });
@@ -228,7 +228,7 @@ export class TreeCheck {
     if (kept === undefined) {
       const place = `tile ${level}/${index}`;
       this.#reading.report({ code: 'TILE_MISSING', place, message: `${which} is missing`, expected });
-    } else if (!equalHashes(kept.hash, hash)) {
+    } else if (!equalBytes(kept.hash, hash)) {
       const message = `${which} is not that of the events below it`;
       this.#reading.report({ code: 'TILE_WRONG', place: kept.place, message, expected, found: bytesToHex(kept.hash) });
     }
@@ -246,7 +246,7 @@ export class TreeCheck {
 function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): LeafVerdict {
   if (kept === undefined && made === undefined) return 'missing';
   if (kept === undefined || made === undefined) return 'whole';
-  return equalHashes(kept, made) ? 'whole' : 'undecided';
+  return equalBytes(kept, made) ? 'whole' : 'undecided';
 }
 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {

@@ -45,14 +45,14 @@ test('a write-ahead log that LevelDB fails to read, once, is put back, and nobod
   t.is(await eventsIn(directory), EVENTS);
 });
 
-test('a write-ahead log that LevelDB cannot read is said, and is there for the next opening', async (t) => {
+test('a write-ahead log that LevelDB cannot read is reported, and is there for the next opening', async (t) => {
   const { directory, location } = await closedLog(t);
   await rejection(t, 'IO_FAILED', openDatabase(location, false, blind(Number.POSITIVE_INFINITY)));
   t.is(await eventsIn(directory), EVENTS);
   t.is(await eventsIn(directory), EVENTS);
 });
 
-test('writes go on after a write-ahead log was put back', async (t) => {
+test('writes continue after a write-ahead log was put back', async (t) => {
   const { directory, location } = await closedLog(t);
   await (await openDatabase(location, false, blind(1))).close();
   {

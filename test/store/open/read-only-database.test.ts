@@ -34,7 +34,7 @@ async function rowsOf(database: Database, range: object): Promise<Row[]> {
   return rows.map(([rowKey, value]) => [hex(rowKey), hex(value)] as const);
 }
 
-/** Keys that are near one another, so that they are written again, deleted, and shared by tables. */
+/** Keys that are close together, so that they are written again, deleted, and shared by tables. */
 const keys = fc.uint8Array({ minLength: 1, maxLength: 3, max: 4 }).map((bytes) => hex(bytes));
 const write = fc.oneof(
   fc.record({ kind: fc.constant('put' as const), key: keys, size: fc.integer({ min: 0, max: 3_000 }) }),
@@ -113,7 +113,7 @@ async function manyRows(t: ExecutionContext): Promise<{ location: string; level:
   return { location, level, rows: await rowsOf(level, {}) };
 }
 
-test('it stays as it was, whatever a writer puts, deletes and compacts after', async (t) => {
+test('it stays as it was while a writer puts, deletes and compacts', async (t) => {
   const { location, level, rows } = await manyRows(t);
   const reader = await openDatabaseReadOnly(location);
   const before = await readdir(location);
@@ -129,7 +129,7 @@ test('it stays as it was, whatever a writer puts, deletes and compacts after', a
   await later.close();
 });
 
-test('a damaged block is an error of its own, and never a row', async (t) => {
+test('a damaged block is its own error, and never a row', async (t) => {
   const { location, level, rows } = await manyRows(t);
   await level.close();
   const table = (await readdir(location)).find((name) => name.endsWith('.ldb')) as string;
@@ -153,7 +153,7 @@ test('a missing table, MANIFEST or CURRENT, and a pipe in the place of one, are 
     t.regex(missing.message, new RegExp(`${name} is missing`));
     await mkdir(join(location, name));
     const misplaced = await rejection(t, 'LOG_CORRUPT', openDatabaseReadOnly(location));
-    t.regex(misplaced.message, new RegExp(`${name} is no file`));
+    t.regex(misplaced.message, new RegExp(`${name} is not a file`));
   }
 });
 
