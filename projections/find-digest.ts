@@ -7,35 +7,41 @@ import type { Views } from './views.js';
 
 type FoundViews = Pick<Views, 'images' | 'manifests' | 'references' | 'artifacts'>;
 
-/** What a digest names besides the config of an image. */
+/** What a digest names. */
 export interface FoundDigest {
-  readonly kind: 'manifest' | 'index' | 'artifact';
+  readonly kind: 'image' | 'manifest' | 'index' | 'artifact';
   readonly digest: Digest;
-  /** The image of the manifest, or the first of the index; absent for an index without images. */
+  /** The image itself, that of the manifest, or the first of the index; absent if it has none. */
   readonly image?: ImageId | undefined;
 }
 
 /**
- * Returns the image that `term` begins the id of, as `searchImage`; if none, that of the only
- * manifest, or the first of the only index, whose digest begins so.
+ * Returns the image that `term` begins the id of, as `searchImage`; if none, the only manifest,
+ * index or artifact whose digest begins so.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
-export function searchDigest(views: FoundViews, term: string): ImageId {
-  const [first, second] = views.images.index.findPrefix(term, 1).length > 0 ? [] : findDigests(views, term);
-  if (first === undefined) return searchImage(views.images, term);
-  if (second !== undefined) {
-    throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one digest`, {
-      data: { term, candidates: [first.digest, second.digest] },
-    });
+export function findDigest(views: FoundViews, term: string): FoundDigest {
+  const [first, second] = views.images.index.findPrefix(term, 1).length > 0 ? [] : findOthers(views, term);
+  if (first === undefined) {
+    const image = searchImage(views.images, term);
+    return { kind: 'image', digest: image, image };
   }
-  return first.image ?? searchImage(views.images, term);
+  if (second === undefined) return first;
+  throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one digest`, {
+    data: { term, candidates: [first.digest, second.digest] },
+  });
+}
+
+/** Returns the image of `findDigest`. @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS */
+export function searchDigest(views: FoundViews, term: string): ImageId {
+  return findDigest(views, term).image ?? searchImage(views.images, term);
 }
 
 /**
  * Returns the manifests, indexes and artifacts whose digest is `term` or begins with it, with or
  * without `sha256:`. Walks all of them; none for a term that is no such beginning.
  */
-export function findDigests(views: FoundViews, term: string): FoundDigest[] {
+function findOthers(views: FoundViews, term: string): FoundDigest[] {
   if (!/^(?:sha256:)?[0-9a-f]{1,64}$/.test(term)) return [];
   const prefix = term.startsWith('sha256:') ? term : `sha256:${term}`;
   const found = new Map<Digest, FoundDigest>();

@@ -46,7 +46,7 @@ export type { Consumer, ConsumerOptions, ConsumerState } from './store/consumers
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/follow/event-filter.js';
 
 export type { HistoryOptions, PastStore, ReferenceInterval, When } from './store/past/audit.js';
-export type { ArtifactEntry, Referrer, ReferrersOptions } from './store/artifacts.js';
+export type { ArtifactEntry, FoundDigest, Referrer, ReferrersOptions } from './store/artifacts.js';
 export type { StoreDiff } from './store/past/diff.js';
 export type { Change } from './store/past/diff.js';
 export type { Subject } from './model/subjects.js';

@@ -1,4 +1,5 @@
 import type { ArtifactEntry } from '../../projections/artifacts.js';
+import { type FoundDigest, findDigest } from '../../projections/find-digest.js';
 import type { Views } from '../../projections/views.js';
 import { StoreError } from '../errors.js';
 import { type Descriptor, type Digest, digestHex, type ImageId, parseDigest } from '../model/digest.js';
@@ -8,9 +9,10 @@ import { JsonError } from '../model/go-json/parse.js';
 import { formatReference, parseReference } from '../model/reference.js';
 import { mustBeObject, mustBeString, mustBeText } from './argument-types.js';
 import { artifactNotFound } from './commands/artifacts.js';
+import { refuseErased } from './commands/decision.js';
 import type { StoreContext } from './context.js';
 
-export type { ArtifactEntry };
+export type { ArtifactEntry, FoundDigest };
 
 /** What refers to a digest: a descriptor, as the referrers of OCI's distribution spec have it. */
 export interface Referrer extends Descriptor {
@@ -35,6 +37,17 @@ export interface ArtifactReads {
   /** Returns an artifact. @throws {StoreError} DIGEST_INVALID, ARTIFACT_NOT_FOUND */
   artifact(digest: string): ArtifactEntry;
   /**
+   * Returns the bytes of an artifact's manifest or index.
+   * @throws {StoreError} DIGEST_INVALID, ARTIFACT_NOT_FOUND, CONTENT_ERASED, CONTENT_CORRUPT
+   */
+  artifactManifest(digest: string): Uint8Array;
+  /**
+   * Returns what a digest, or its beginning with or without `sha256:`, names: an image by its id;
+   * if none, the only manifest of an image, index or artifact.
+   * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS, with two candidates
+   */
+  find(partial: string): FoundDigest;
+  /**
    * Returns the artifacts about a digest, of an image, manifest, index or artifact, which need not
    * be in the store: those whose `subject` it is (OCI 1.1), then what cosign's tags
    * `sha256-….sig`, `.att` and `.sbom` name in a repository where the digest has a name.
@@ -48,10 +61,10 @@ const TAG_ENDINGS = ['sig', 'att', 'sbom'] as const;
 
 /** Reads artifacts of the present or the past: only the views differ. */
 export class ArtifactReader implements ArtifactReads {
-  readonly #context: Pick<StoreContext, 'checkOpen' | 'log'>;
+  readonly #context: Pick<StoreContext, 'checkOpen' | 'log' | 'views'>;
   readonly #views: Views;
 
-  constructor(context: Pick<StoreContext, 'checkOpen' | 'log'>, views: Views) {
+  constructor(context: Pick<StoreContext, 'checkOpen' | 'log' | 'views'>, views: Views) {
     this.#context = context;
     this.#views = views;
   }
@@ -67,6 +80,22 @@ export class ArtifactReader implements ArtifactReads {
     const entry = this.#views.artifacts.byDigest.get(parseDigest(digest));
     if (entry === undefined) throw artifactNotFound(digest);
     return entry;
+  }
+
+  artifactManifest(digest: string): Uint8Array {
+    const { artifact } = this.artifact(digest);
+    const bytes = this.#context.log.content(artifact.digest);
+    if (bytes !== undefined) return bytes;
+    refuseErased(this.#context.views.erasures, artifact.digest);
+    throw new StoreError('CONTENT_CORRUPT', `the manifest ${artifact.digest} is missing from the store`, {
+      data: { digest: artifact.digest },
+    });
+  }
+
+  find(partial: string): FoundDigest {
+    this.#context.checkOpen();
+    mustBeString('partial', partial);
+    return findDigest(this.#views, partial);
   }
 
   referrers(digest: string, options: ReferrersOptions = {}): Referrer[] {

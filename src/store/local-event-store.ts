@@ -9,7 +9,13 @@ import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
-import { type ArtifactEntry, ArtifactReader, type Referrer, type ReferrersOptions } from './artifacts.js';
+import {
+  type ArtifactEntry,
+  ArtifactReader,
+  type FoundDigest,
+  type Referrer,
+  type ReferrersOptions,
+} from './artifacts.js';
 import {
   mustBeBoolean,
   mustBeFunction,
@@ -176,6 +182,14 @@ export class LocalEventStore extends ImageStore implements EventStore {
 
   artifact(digest: string): ArtifactEntry {
     return this.#artifacts.artifact(digest);
+  }
+
+  artifactManifest(digest: string): Uint8Array {
+    return this.#artifacts.artifactManifest(digest);
+  }
+
+  find(partial: string): FoundDigest {
+    return this.#artifacts.find(partial);
   }
 
   referrers(digest: string, options?: ReferrersOptions): Referrer[] {

@@ -21,6 +21,7 @@ import {
   type ArtifactEntry,
   ArtifactReader,
   type ArtifactReads,
+  type FoundDigest,
   type Referrer,
   type ReferrersOptions,
 } from '../artifacts.js';
@@ -401,6 +402,14 @@ export class ViewedPast extends StoreReader implements PastStore {
 
   artifact(digest: string): ArtifactEntry {
     return this.#artifacts.artifact(digest);
+  }
+
+  artifactManifest(digest: string): Uint8Array {
+    return this.#artifacts.artifactManifest(digest);
+  }
+
+  find(partial: string): FoundDigest {
+    return this.#artifacts.find(partial);
   }
 
   referrers(digest: string, options?: ReferrersOptions): Referrer[] {
