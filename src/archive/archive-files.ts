@@ -4,7 +4,7 @@ import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model
 import type { PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
-import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
+import { LayerMeter, type LayerMeterOptions, type Measurement } from './layer-meter.js';
 
 /** Holds archive bytes until their meaning is known. Implemented by the store. */
 export interface Staging {

@@ -8,9 +8,9 @@ import {
   MAX_PATH_LOOKUP_BYTES,
 } from '../limits.js';
 import { ArchiveFile, directoryOf, joinInside, normalizeEntryName, type Staging } from './archive-files.js';
-import { decompress, type ExpansionLimits } from '../tar/decompress.js';
-import type { LayerMeterOptions } from '../tar/layer-meter.js';
-import { readTar, type TarEntry, type TarReaderOptions } from '../tar/tar-scan.js';
+import { decompress, type ExpansionLimits } from './decompress.js';
+import type { LayerMeterOptions } from './layer-meter.js';
+import { readTar, type TarEntry, type TarReaderOptions } from './tar-scan.js';
 import { type Digest, digestHex } from '../model/digest.js';
 import type { Descriptor } from '../model/digest.js';
 

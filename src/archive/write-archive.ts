@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
-import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../tar/tar-header.js';
+import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from './tar-header.js';
 import { abortable, type Watch } from './archive-files.js';
 import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
 

@@ -4,7 +4,7 @@ import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import type { ReadArchiveOptions } from '../../src/archive/read-archive.js';
 import { fixturePath } from '../support/fixtures.js';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 import {
   blob,
   blobName,

@@ -12,7 +12,7 @@ import {
   MAX_LINK_DEPTH,
   MAX_REFERENCES_PER_ARCHIVE,
 } from '../../src/limits.js';
-import { type BuiltEntry, buildTar } from '../tar/build-tar.js';
+import { type BuiltEntry, buildTar } from '../support/build-tar.js';
 import {
   type BuiltImage,
   buildImage,

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { createChainId } from '../../src/model/rootfs.js';
 import { familiarReference } from '../../src/model/reference.js';
 import type { ChainId } from '../../src/model/digest.js';
-import { readTar } from '../../src/tar/tar-scan.js';
+import { readTar } from '../../src/archive/tar-scan.js';
 import { requires } from '../support/requires.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import { runProgram } from './run-program.js';
 import { extracted, savedFile } from './saved-archive.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { formatTarHeader, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../../src/tar/tar-header.js';
+import { formatTarHeader, parseTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../../src/archive/tar-header.js';
 
 const GIB = 1024 ** 3;
 const SIZES = [0, 1, 511, 512, 513, 1_000_000, 8 * GIB - 1, 8 * GIB, 5_000 * GIB + 7, Number.MAX_SAFE_INTEGER];

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { isStoreError, StoreError } from '../../src/errors.js';
-import { LayerMeter, type LayerMeterOptions, type Measurement, requireLayer } from '../../src/tar/layer-meter.js';
+import { LayerMeter, type LayerMeterOptions, type Measurement, requireLayer } from '../../src/archive/layer-meter.js';
 import { fixturePath } from '../support/fixtures.js';
-import { buildTar, inChunks } from './build-tar.js';
+import { buildTar, inChunks } from '../support/build-tar.js';
 
 async function measure(bytes: Uint8Array, chunkBytes = 4096, options?: LayerMeterOptions): Promise<Measurement> {
   const meter = new LayerMeter(options);

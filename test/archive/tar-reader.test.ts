@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { readTar, type TarReaderOptions } from '../../src/tar/tar-scan.js';
+import { readTar, type TarReaderOptions } from '../../src/archive/tar-scan.js';
 import { fixturePath } from '../support/fixtures.js';
-import { buildTar, collect, inChunks } from './build-tar.js';
+import { buildTar, collect, inChunks } from '../support/build-tar.js';
 
 async function readAll(bytes: Uint8Array, chunkBytes = 65_536, options?: TarReaderOptions): Promise<unknown[]> {
   const entries: unknown[] = [];

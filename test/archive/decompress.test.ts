@@ -4,9 +4,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ZSTD_WINDOW_BYTES } from '../../src/limits.js';
-import { decompress } from '../../src/tar/decompress.js';
+import { decompress } from '../../src/archive/decompress.js';
 import { fixturePath } from '../support/fixtures.js';
-import { collect, inChunks } from './build-tar.js';
+import { collect, inChunks } from '../support/build-tar.js';
 
 const plain = readFileSync(fixturePath('archives', 'oci-all.tar'));
 const EXTENSIONS = ['gz', 'zst', 'bz2', 'xz'] as const;

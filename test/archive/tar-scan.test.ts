@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { TarScan, type TarScanOptions } from '../../src/tar/tar-scan.js';
-import { buildTar } from './build-tar.js';
+import { TarScan, type TarScanOptions } from '../../src/archive/tar-scan.js';
+import { buildTar } from '../support/build-tar.js';
 
 function scan(bytes: Uint8Array, options?: TarScanOptions, chunkBytes = bytes.length || 1): TarScan {
   const tar = new TarScan(options);
