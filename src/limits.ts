@@ -79,6 +79,10 @@ export const MAX_LAYER_ENTRIES = 10_000_000;
 export const MAX_ARCHIVE_NAME_BYTES = 4_096;
 /** Extended headers (PAX or GNU long name) before one entry. */
 export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
+/** Pieces of data in a sparse file of an archive: a map of more is a text of over a megabyte. */
+export const MAX_SPARSE_RUNS = 65_536;
+/** Holes in all sparse files of an archive: they are written out as zeros while it is read. */
+export const MAX_SPARSE_HOLE_BYTES = 1024 ** 3;
 /** JSON file in an archive: manifest.json, index.json, manifests, repositories. */
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
 /** All configs, manifests and indexes of an archive, held in memory until written in one batch. */

@@ -1,8 +1,7 @@
-import { Duplex } from 'node:stream';
+import { Duplex, type Writable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { loadCode, StoreError } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
-import { drained } from './tar-scan.js';
 import type { PushDecoder } from './push-decoder.js';
 
 /** Limits for decompression, in decompressed bytes. Plain input passes through. */
@@ -253,6 +252,26 @@ async function feed(source: AsyncIterable<Uint8Array>, decoder: Duplex, guard: E
     if (!decoder.write(chunk)) await drained(decoder);
   }
   decoder.end();
+}
+
+type Sink = Pick<Writable, 'destroyed'> & {
+  on(event: 'drain' | 'close', listener: () => void): unknown;
+  off(event: 'drain' | 'close', listener: () => void): unknown;
+};
+
+/** Resolves once `sink` drains or is destroyed. Call after a write returned false. */
+export function drained(sink: Sink): Promise<void> {
+  // 'close' is emitted only once, so listening after destruction would wait forever.
+  if (sink.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      sink.off('drain', done);
+      sink.off('close', done);
+      resolve();
+    };
+    sink.on('drain', done);
+    sink.on('close', done);
+  });
 }
 
 async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
-import { readTar, type TarReaderOptions } from '../../src/archive/tar-scan.js';
+import { readTar, type TarReaderOptions } from '../../src/archive/tar-reader.js';
 import { fixturePath } from '../support/fixtures.js';
 import { buildTar, collect, inChunks } from '../support/build-tar.js';
 

@@ -7,7 +7,7 @@ import { isStoreError } from '../../src/errors.js';
 import { fixturePath } from '../support/fixtures.js';
 import { buildTar, inChunks } from '../support/build-tar.js';
 import { rejection } from '../support/rejection.js';
-import { readTar } from '../../src/archive/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { buildImage, dockerEntries } from './built-archives.js';
 import { readBytes } from './read-fixture.js';
 import { savedBytes, toSaved } from './saved-contents.js';
