@@ -111,6 +111,7 @@ class TarReader {
       this.#piece = EMPTY;
       this.#dataBytes = found.size;
       this.#checkName(found.name);
+      if (found.type === LABEL_TYPE) continue;
       return this.#entryOf(found);
     }
   }
@@ -136,10 +137,11 @@ class TarReader {
     try {
       return step();
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_INVALID') throw error;
-      const { isTar, offset } = this.#scan;
-      const after = this.#current === undefined ? '' : `, after the entry ${shown(this.#current.name)}`;
-      throw new StoreError('ARCHIVE_INVALID', `${error.message}, at byte ${offset}${after}`, {
+      if (!(error instanceof StoreError) || error.code === 'ARCHIVE_LIMIT_EXCEEDED') throw error;
+      const { isInData, isTar, offset } = this.#scan;
+      const where = isInData ? 'in' : 'after';
+      const entry = this.#current === undefined ? '' : `, ${where} the entry ${shown(this.#current.name)}`;
+      throw new StoreError(error.code, `${error.message}, at byte ${offset}${entry}`, {
         cause: error,
         data: { offset, isTar },
       });
@@ -201,7 +203,7 @@ class TarReader {
     if (fault !== undefined) return fault;
     const holeBytes = map.fileBytes - this.#dataBytes;
     if (holeBytes > this.#holeBytesLeft) {
-      return tooMuch(`holes of at most ${this.#holeBytesLeft} bytes in sparse files`, `one of ${holeBytes}`);
+      return tooMuch(`holes of at most ${this.#holeBytesLeft} bytes in sparse files`, `${holeBytes} bytes`);
     }
     this.#holeBytesLeft -= holeBytes;
     return map;
@@ -276,6 +278,9 @@ class TarReader {
   }
 }
 
+/** GNU's label of a volume: its name is no file's. */
+const LABEL_TYPE = 'V';
+
 const ENTRY_TYPES: Readonly<Record<string, Exclude<TarEntry['type'], 'other'>>> = {
   '0': 'file',
   '7': 'file',
@@ -298,14 +303,15 @@ const OTHER_TYPES: Readonly<Record<string, string>> = {
   '4': 'a device',
   '6': 'a pipe',
   M: 'a part of a file that spans volumes (GNU tar --multi-volume)',
-  V: 'the label of the tar',
 };
 
 function withFault(name: string, fault: TarFault): TarEntry {
   return { name, type: 'other', size: 0, target: '', body: nothing(), fault };
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array> {}
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  yield* zeros(0);
+}
 
 function* zeros(bytes: number): Generator<Uint8Array> {
   for (let left = bytes; left > 0; left -= ZEROS.length) yield ZEROS.subarray(0, left);

@@ -95,9 +95,10 @@ async function withNames(count: number): Promise<Buffer> {
 
 function withLinks(count: number): Promise<Buffer> {
   const links = Array.from({ length: count }, (_, at): BuiltEntry => {
-    return { name: `link${at}`, type: 'symlink', target: at === 0 ? 'manifest.json' : `link${at - 1}` };
+    const name = at === count - 1 ? 'manifest.json' : `link${at}`;
+    return { name, type: 'symlink', target: at === 0 ? 'list' : `link${at - 1}` };
   });
-  return buildTar([...links, EMPTY]);
+  return buildTar([...links, { ...EMPTY, name: 'list' }]);
 }
 
 const padded = (bytes: number): Promise<Buffer> =>
