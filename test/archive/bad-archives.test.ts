@@ -287,6 +287,25 @@ test(
   /at most 1 images/,
   limited({ maxImages: 1 }),
 );
+const sparse = (map: string): BuiltEntry => ({
+  ...file('s', 'abc'),
+  pax: { 'GNU.sparse.map': map, 'GNU.sparse.size': '1000' },
+});
+test(
+  refuses,
+  'a sparse layer whose map overlaps',
+  usesLayer('s', sparse('0,2,1,1')),
+  'ARCHIVE_INVALID',
+  /"s".*expected a sparse file, found a map whose pieces overlap/,
+);
+test(
+  refuses,
+  'a sparse layer of larger holes than allowed',
+  usesLayer('s', sparse('0,3')),
+  'ARCHIVE_LIMIT_EXCEEDED',
+  /"s".*holes of at most 996 bytes in sparse files, found 997 bytes/,
+  limited({ maxSparseHoleBytes: 996 }),
+);
 test('refuses an archive that expands like a bomb', async (t) => {
   const bomb = gzipSync(await buildTar([{ name: 'a', body: Buffer.alloc(5_000_000) }]));
   const expansion = { maxBytes: 1e9, maxRatio: 10, ratioFreeBytes: 1_000_000 };
