@@ -197,7 +197,8 @@ class TarReader {
   }
 
   async #sparseMap(member: TarMember): Promise<SparseMap | TarFault | undefined> {
-    const map = member.pax.sparse?.major === '1' ? await this.#mapInData(member) : mapInHeaders(member);
+    const isInData = member.oldSparse === undefined && member.pax.sparse?.major === '1';
+    const map = isInData ? await this.#mapInData(member) : mapInHeaders(member);
     if (map === undefined || 'found' in map) return map;
     const fault = faultOf(map, this.#dataBytes);
     if (fault !== undefined) return fault;
