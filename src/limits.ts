@@ -113,7 +113,7 @@ export const MAX_IMAGES_PER_ARCHIVE = 10_000;
 export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
 /** Decompressed per compressed byte of a layer; deflate cannot exceed 1,032. */
 export const MAX_COMPRESSION_RATIO = 1_100;
-/** Decompressed bytes a layer may have whatever its ratio. */
+/** Decompressed bytes a layer may have at any ratio. */
 export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;
 /** Zstd window: the default maximum of the zstd tool (`zstd --long`, 27 bits). */
 export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;

@@ -17,8 +17,8 @@ export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
 /**
  * Returns the canonical reference from the annotations of an index.json entry; undefined if none.
  * The OCI annotation counts only if it names a repository: a bare `1.0` is just a tag, and text
- * that is no reference belongs to another tool.
- * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is no reference
+ * that is not a reference belongs to another tool.
+ * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is not a reference
  */
 export function annotatedReference(annotations: ReadonlyMap<string, string>): string | undefined {
   const name = annotations.get(CONTAINERD_NAME);

@@ -91,7 +91,7 @@ async function addImage(
   const platform = config.image.platform();
   platforms.add(formatPlatform(platform));
   if (choice.platform !== undefined && !platformMatches(choice.platform, platform)) {
-    choice.notice(`passed over ${config.id}: it is for ${formatPlatform(platform)}`);
+    choice.notice(`skipped ${config.id}: it is for ${formatPlatform(platform)}`);
     return [];
   }
   const layers = (document.layers ?? []).map((name) => ({ name, file: findFile(archive.tree, name) }));

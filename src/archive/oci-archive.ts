@@ -68,7 +68,7 @@ async function addChild(contents: ContentsBuilder, child: OciChild, choice: Imag
     const what = reference ?? node.descriptor.digest;
     const why =
       choice.platform === undefined ? 'it holds no image' : `it has none for ${formatPlatform(choice.platform)}`;
-    choice.notice(`passed over ${what}: ${why}`);
+    choice.notice(`skipped ${what}: ${why}`);
     return;
   }
   for (const manifest of manifests) await contents.addManifest(manifest.node);

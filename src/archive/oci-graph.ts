@@ -275,7 +275,7 @@ export class OciGraph {
     const { platform } = document;
     const isAttestation = platform?.os === 'unknown' && platform.architecture === 'unknown';
     if (isAttestation || annotations.has('vnd.docker.reference.type')) {
-      this.#options.notice(`passed over ${descriptor.digest}: an attestation, not an image`);
+      this.#options.notice(`skipped ${descriptor.digest}: an attestation, not an image`);
       return undefined;
     }
     const node = await this.#node(descriptor, platform, depth);
@@ -291,9 +291,7 @@ export class OciGraph {
     const blob = findBlob(this.#tree, descriptor);
     if (this.#nodes.has(digest)) return this.#again(this.#nodes.get(digest), depth);
     if (!isIndexType(mediaType) && !isManifestType(mediaType)) {
-      this.#options.notice(
-        `passed over ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`,
-      );
+      this.#options.notice(`skipped ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`);
       return undefined;
     }
     if (blob === undefined) return this.#missing(digest, platform, depth);
@@ -325,7 +323,7 @@ export class OciGraph {
 
   #checkDepth(digest: Digest, depth: number): void {
     const limit = this.#options.limits.maxIndexDepth ?? MAX_INDEX_DEPTH;
-    if (depth > limit) throw exceeded(digest, `at most ${limit} indexes in one another`, depth);
+    if (depth > limit) throw exceeded(digest, `at most ${limit} nested indexes`, depth);
   }
 
   #count(descriptors: number, where: string): void {
@@ -345,7 +343,7 @@ export class OciGraph {
     const document = await this.#parse(bytes, manifestCodec, where);
     if (!isConfigType(document.config.mediaType)) {
       const found = JSON.stringify(document.config.mediaType.slice(0, 100));
-      this.#options.notice(`passed over ${descriptor.digest}: its config is of type ${found}, so it is no image`);
+      this.#options.notice(`skipped ${descriptor.digest}: its config is of type ${found}, so it is not an image`);
       return undefined;
     }
     const file = findBlob(this.#tree, toDescriptor(document.config, `${where}: config`));
@@ -368,7 +366,7 @@ export class OciGraph {
         },
       );
     }
-    notice(`passed over ${digest}${names}: the archive names it and does not hold it`);
+    notice(`skipped ${digest}${names}: the archive names it and does not hold it`);
     return undefined;
   }
 }

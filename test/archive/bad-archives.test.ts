@@ -117,7 +117,7 @@ test(
   'ARCHIVE_INVALID',
   /expected no data for an entry of type 2, found 4 bytes, at byte \d+, after the entry "manifest\.json"/,
 );
-// What is no archive at all.
+// What is not an archive at all.
 const isNot = test.macro({
   async exec(t, _: string, make: () => Promise<Uint8Array> | Uint8Array, found: RegExp) {
     t.regex(await expectCode(t, await make(), 'ARCHIVE_INVALID'), found);
@@ -157,7 +157,7 @@ const manifest =
   () => [file('manifest.json', body)];
 test(refuses, 'manifest.json that is null', manifest('null'), 'ARCHIVE_MANIFEST_INVALID', /found null/);
 test(refuses, 'manifest.json that is an object', manifest('{}'), 'ARCHIVE_MANIFEST_INVALID', /array/);
-test(refuses, 'manifest.json that is no JSON', manifest('[{'), 'ARCHIVE_MANIFEST_INVALID', /manifest\.json/);
+test(refuses, 'manifest.json that is not JSON', manifest('[{'), 'ARCHIVE_MANIFEST_INVALID', /manifest\.json/);
 test(refuses, 'a config that is not there', docker({ Config: 'no.json' }), 'ARCHIVE_FILE_MISSING', /no\.json/);
 test(
   refuses,
@@ -166,7 +166,7 @@ test(
   'ARCHIVE_FILE_MISSING',
   /"l"/,
 );
-test(refuses, 'a config that is no JSON', docker({ Config: '0.0.tar' }), 'CONFIG_INVALID', /./);
+test(refuses, 'a config that is not JSON', docker({ Config: '0.0.tar' }), 'CONFIG_INVALID', /./);
 test(refuses, 'a config name that leads out', docker({ Config: '../x' }), 'ARCHIVE_NAME_UNSAFE', /\.\.\/x/);
 test(
   refuses,
@@ -191,13 +191,13 @@ test(
 );
 test(
   refuses,
-  'a layer that is no tar',
+  'a layer that is not a tar',
   docker({ Layers: ['0.0.tar', 'config.0.json'] }),
   'LAYER_INVALID',
   /config\.0\.json/,
 );
-test(refuses, 'a tag that is no reference', docker({ RepoTags: ['Not A Tag'] }), 'REFERENCE_INVALID', /Not A Tag/);
-test(refuses, 'a parent that is no id', docker({ Parent: 'mother' }), 'ARCHIVE_MANIFEST_INVALID', /mother/);
+test(refuses, 'a tag that is not a reference', docker({ RepoTags: ['Not A Tag'] }), 'REFERENCE_INVALID', /Not A Tag/);
+test(refuses, 'a parent that is not an id', docker({ Parent: 'mother' }), 'ARCHIVE_MANIFEST_INVALID', /mother/);
 test(
   refuses,
   'a config under the digest of something else',
@@ -217,7 +217,7 @@ test(
 );
 test(
   refuses,
-  'a diff id that is no digest',
+  'a diff id that is not a digest',
   () => [
     file('c', '{"rootfs":{"type":"layers","diff_ids":["../../etc"]}}'),
     file('manifest.json', '[{"Config":"c","Layers":["x"]}]'),
@@ -373,14 +373,14 @@ test(
 );
 test(
   refuses,
-  'an index.json that is no JSON',
+  'an index.json that is not JSON',
   layout(() => [file('index.json', '{')]),
   'ARCHIVE_MANIFEST_INVALID',
   /index\.json/,
 );
 test(
   refuses,
-  "containerd's name when it is no reference",
+  "containerd's name when it is not a reference",
   layout((image, document) => [
     ...ociBlobs([image], [document]),
     index(manifestDescriptor(document, { annotations: { 'io.containerd.image.name': 'NO NAME' } })),

@@ -111,7 +111,7 @@ test(holds, 'bytes of an extended header', MAX_EXTENDED_HEADER_BYTES, withExtend
 test(holds, 'bytes of manifest.json', MAX_ARCHIVE_JSON_BYTES, padded, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'bytes of a config', MAX_CONFIG_BYTES, withConfigOf, 'CONFIG_TOO_LARGE');
 test(holds, 'images', MAX_IMAGES_PER_ARCHIVE, withImages, 'ARCHIVE_LIMIT_EXCEEDED');
-test(holds, 'indexes in one another', MAX_INDEX_DEPTH, withIndexDepth, 'ARCHIVE_LIMIT_EXCEEDED');
+test(holds, 'nested indexes', MAX_INDEX_DEPTH, withIndexDepth, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'names', MAX_REFERENCES_PER_ARCHIVE, withNames, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'layers of an image', MAX_LAYERS_PER_IMAGE, withLayers, 'ARCHIVE_LIMIT_EXCEEDED');
 test(holds, 'links one after another', MAX_LINK_DEPTH, withLinks, 'ARCHIVE_LINK_INVALID');

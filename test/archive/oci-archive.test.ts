@@ -133,7 +133,7 @@ test('a platform that the index names and the archive lacks is told, or refused 
   t.true(isStoreError(error, 'ARCHIVE_FILE_MISSING'));
 });
 
-test('attestations, artifacts and unknown types are passed over and said', async (t) => {
+test('attestations, artifacts and unknown types are skipped and reported', async (t) => {
   const artifact = JSON.stringify({
     schemaVersion: 2,
     config: descriptor('application/vnd.example+json', '{}'),

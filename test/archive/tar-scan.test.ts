@@ -35,7 +35,7 @@ test('the sizes of regular files are added up, however the bytes come', async (t
   }
 });
 
-test('what comes after the end is not looked at, and push tells where the end was', async (t) => {
+test('what comes after the end is not read, and push returns where the end was', async (t) => {
   const tar = await buildTar([{ name: 'a', body: 'x' }]);
   const tail = Buffer.from('anything');
   const result = new TarScan();
@@ -72,7 +72,7 @@ test('a sparse file counts with its holes', async (t) => {
   t.is(scan(pax).fileBytes, 5000);
 });
 
-test('the map of a sparse file may go on in blocks of its own', async (t) => {
+test('the map of a sparse file may continue in more blocks', async (t) => {
   const plain = patchHeader(
     await buildTar([
       { name: 'a', body: 'xyz' },
@@ -102,7 +102,7 @@ const refuses = test.macro({
 
 const oneFile = (): Promise<Buffer> => buildTar([{ name: 'a', body: 'xyz' }]);
 
-test(refuses, 'what is no tar', async () => Buffer.alloc(600, 'text '), 'ARCHIVE_INVALID');
+test(refuses, 'what is not a tar', async () => Buffer.alloc(600, 'text '), 'ARCHIVE_INVALID');
 test(refuses, 'a tar that stops in a header', async () => (await oneFile()).subarray(0, 300), 'ARCHIVE_TRUNCATED');
 test(refuses, 'a tar that stops in the data', async () => (await oneFile()).subarray(0, 514), 'ARCHIVE_TRUNCATED');
 test(
@@ -111,7 +111,12 @@ test(
   async () => (await buildTar([{ name: longName, body: 'x' }])).subarray(0, 1024),
   'ARCHIVE_TRUNCATED',
 );
-test(refuses, 'a size that is no number', async () => patchHeader(await oneFile(), 0, 124, 'abc'), 'ARCHIVE_INVALID');
+test(
+  refuses,
+  'a size that is not a number',
+  async () => patchHeader(await oneFile(), 0, 124, 'abc'),
+  'ARCHIVE_INVALID',
+);
 test(
   refuses,
   'a negative size',
@@ -138,7 +143,7 @@ test(
 );
 test(
   refuses,
-  'a PAX size that is no number',
+  'a PAX size that is not a number',
   () => buildTar([{ name: 'a', body: 'x', pax: { size: '-3' } }]),
   'ARCHIVE_INVALID',
 );

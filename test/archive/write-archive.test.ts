@@ -228,10 +228,10 @@ test(
   'RangeError',
 );
 
-/** Lets everything that is waiting go on. */
+/** Lets everything that is waiting continue. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('a save that is aborted or given up closes the layer it was reading', async (t) => {
+test('a save that is aborted or abandoned closes the layer it was reading', async (t) => {
   const saved = toSaved(await readFixture('docker25-untagged.tar'));
   for (const how of ['abort', 'return'] as const) {
     let isClosed = false;

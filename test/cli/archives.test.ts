@@ -174,25 +174,22 @@ test('a load that is interrupted while it waits for its pipe ends with 130 and l
   t.like(objectsOf(await done('stats', '--json'))[0], { events: 0, images: 0, blobs: 0 });
 });
 
-requires('mkfifo')(
-  'a save into a pipe goes to whoever reads it, and ends when interrupted while nobody does',
-  async (t) => {
-    const { folder, done, runIn } = await startSession(t);
-    await done('load', archive('skopeo-tiny-1.tar'));
-    const pipe = join(folder, 'pipe');
-    execFileSync('mkfifo', [pipe]);
-    const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const chunks: Buffer[] = [];
-    reader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    await Promise.all([once(reader, 'close'), done('save', 'tiny:1', '-o', pipe)]);
-    t.deepEqual(Buffer.concat(chunks), (await runIn({}, 'save', 'tiny:1')).bytes);
-    const controller = new AbortController();
-    const stream = (): Readable => {
-      // Asked for when the pipe is about to be opened.
-      setImmediate(() => controller.abort());
-      return Readable.from(['bytes']);
-    };
-    const content = { stream, writeTo: () => Promise.reject(new Error('it is no file')) };
-    await rejection(t, 'ABORTED', writeArchiveFile(content, pipe, controller.signal));
-  },
-);
+requires('mkfifo')('a save into a pipe goes to its reader, and ends when interrupted while nobody does', async (t) => {
+  const { folder, done, runIn } = await startSession(t);
+  await done('load', archive('skopeo-tiny-1.tar'));
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const chunks: Buffer[] = [];
+  reader.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await Promise.all([once(reader, 'close'), done('save', 'tiny:1', '-o', pipe)]);
+  t.deepEqual(Buffer.concat(chunks), (await runIn({}, 'save', 'tiny:1')).bytes);
+  const controller = new AbortController();
+  const stream = (): Readable => {
+    // Asked for when the pipe is about to be opened.
+    setImmediate(() => controller.abort());
+    return Readable.from(['bytes']);
+  };
+  const content = { stream, writeTo: () => Promise.reject(new Error('it is not a file')) };
+  await rejection(t, 'ABORTED', writeArchiveFile(content, pipe, controller.signal));
+});

@@ -74,7 +74,7 @@ test('a layer is read back as the tar that it is, however it came', async (t) =>
   t.is(store.layers.get(top.chainId).diffId, top.diffId);
 });
 
-test('a layer that is there is not added again, whatever its compression', async (t) => {
+test('a layer that is there is not added again, in any compression', async (t) => {
   const store = await openTestStore(t);
   const tar = await tarOf('a', 'x');
   const both = await Promise.all([store.layers.register(streamOf(tar)), store.layers.register(streamOf(tar))]);
@@ -137,7 +137,7 @@ test('an image needs its layers, and a layer its parent', async (t) => {
   t.is(store.log.head.seq, 0);
 });
 
-test('a stream that fails or is no layer leaves nothing behind', async (t) => {
+test('a stream that fails or is not a layer leaves nothing behind', async (t) => {
   const store = await openTestStore(t);
   const tar = await tarOf('a', 'x'.repeat(5_000));
   async function* failing(): AsyncGenerator<Uint8Array> {

@@ -142,7 +142,7 @@ test('docker25-all.tar is saved with the manifests, configs and layers that Dock
   t.deepEqual(JSON.parse(String(ours.get('repositories'))), JSON.parse(String(theirs.get('repositories'))));
 });
 
-test('progress of a save ends at the exact size that it told from the start', async (t) => {
+test('progress of a save ends at the exact size that it announced', async (t) => {
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-all.tar'));
   for (const format of ['docker', 'oci'] as const) {

@@ -171,8 +171,6 @@ function withTag({ images, references }: ArchiveContents, tag: string): ArchiveR
   throw new StoreError(
     'REFERENCE_INVALID',
     `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
-    {
-      data: { reference: tag, images: images.length },
-    },
+    { data: { reference: tag, images: images.length } },
   );
 }
