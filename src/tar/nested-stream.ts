@@ -6,6 +6,8 @@ export type OnTrailing = () => void;
 /** A stream that decompresses by one of Node's after another, with backpressure both ways. */
 export abstract class NestedStream extends Duplex {
   #inner: Duplex | undefined;
+  /** A callback would learn of the error before its listeners do. */
+  readonly #fail = (error: Error): void => void this.destroy(error);
 
   /** Decompresses `chunk`; resolves when the inner stream has used it. */
   protected abstract consume(chunk: Uint8Array): Promise<void>;
@@ -14,7 +16,7 @@ export abstract class NestedStream extends Duplex {
   protected abstract complete(): Promise<void>;
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.consume(chunk).then(() => callback(), callback);
+    this.consume(chunk).then(() => callback(), this.#fail);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -22,7 +24,7 @@ export abstract class NestedStream extends Duplex {
       this.push(null);
       callback();
     };
-    this.complete().then(end, callback);
+    this.complete().then(end, this.#fail);
   }
 
   override _read(): void {
@@ -41,7 +43,7 @@ export abstract class NestedStream extends Duplex {
       seen?.(piece);
       if (!this.push(piece)) inner.pause();
     });
-    inner.on('error', (error) => this.destroy(error));
+    inner.on('error', this.#fail);
   }
 
   /** Resolves when the inner stream has used `chunk`; never if it fails, which destroys this one. */
