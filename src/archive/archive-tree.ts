@@ -8,7 +8,8 @@ import {
   MAX_PATH_LOOKUP_BYTES,
 } from '../limits.js';
 import { ArchiveFile, directoryOf, joinInside, normalizeEntryName, type Staging } from './archive-files.js';
-import { decompress, type ExpansionLimits } from '../tar/decompress.js';
+import { type Compression, decompress, type ExpansionLimits } from '../tar/decompress.js';
+import { nameForeign } from '../tar/foreign-formats.js';
 import type { LayerMeterOptions } from '../tar/layer-meter.js';
 import { readTar, type TarEntry, type TarReaderOptions } from '../tar/tar-scan.js';
 import { type Digest, digestHex } from '../model/digest.js';
@@ -209,13 +210,16 @@ export async function scanArchive(
   source: AsyncIterable<Uint8Array>,
   staging: Staging,
   limits: ArchiveLimits = {},
+  notice: (text: string) => void = () => undefined,
 ): Promise<ArchiveTree> {
+  const onTrailing = (compression: Compression): void =>
+    notice(`other data after the end of the ${compression} data was ignored`);
   const tree = new ArchiveTree(limits);
   const keep = fileKeeper(staging, limits);
   const start: number[] = [];
   let entries = 0;
   try {
-    const bytes = noteStart(decompress(source, limits.expansion), start);
+    const bytes = noteStart(decompress(source, limits.expansion, onTrailing), start);
     for await (const entry of readTar(bytes, limits)) {
       entries += 1;
       await addEntry(tree, entry, keep);
@@ -298,6 +302,8 @@ function notAnArchive(error: unknown, start: readonly number[]): unknown {
 
 function describe(start: readonly number[]): string {
   if (start.length === 0) return 'an empty file';
+  const foreign = nameForeign(Uint8Array.from(start));
+  if (foreign !== undefined) return foreign;
   const isText = start.every(
     (byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09,
   );

@@ -38,8 +38,11 @@ export async function readArchive(
 ): Promise<ArchiveContents> {
   const tracked = new TrackedStaging(staging);
   try {
-    const tree = await scanArchive(abortable(source, options), tracked, options.limits);
-    const contents = await readLayout(tree, tracked, options);
+    const notices = new Set<string>();
+    const notice = (text: string): void => void notices.add(text);
+    const tree = await scanArchive(abortable(source, options), tracked, options.limits, notice);
+    const read = await readLayout(tree, tracked, options, notice);
+    const contents = { ...read, notices: [...notices] };
     await tracked.discard(stagedFiles(contents));
     return contents;
   } catch (error) {
@@ -52,10 +55,9 @@ async function readLayout(
   tree: ArchiveTree,
   staging: TrackedStaging,
   options: ReadArchiveOptions,
-): Promise<ArchiveContents> {
+  notice: (text: string) => void,
+): Promise<Omit<ArchiveContents, 'notices'>> {
   const limits = options.limits ?? {};
-  const notices = new Set<string>();
-  const notice = (text: string): void => void notices.add(text);
   const documents = new DocumentBudget(limits.maxDocumentBytes);
   const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
@@ -70,7 +72,7 @@ async function readLayout(
     const oci = isBoth ? await graph.read() : [];
     await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
   }
-  return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+  return { format, ...contents.build(), discard: () => staging.discard() };
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
