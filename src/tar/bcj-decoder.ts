@@ -94,7 +94,7 @@ function sparc(word: number, address: number): number {
   const high = word >>> 22;
   if (high !== 0x100 && high !== 0x1ff) return word;
   const target = word - (address >>> 2);
-  return 0x40000000 | ((target << 9) >> 9 & 0x3fffffff);
+  return 0x40000000 | (((target << 9) >> 9) & 0x3fffffff);
 }
 
 /** `bl`, and `adrp` of a place within 512 MiB. */
@@ -148,7 +148,7 @@ function restoreIa64(bytes: Uint8Array, bundle: number, firstBit: number, addres
   if (((word >> 37n) & 0xfn) !== 5n || ((word >> 9n) & 7n) !== 0n) return;
   const absolute = Number(((word >> 13n) & 0xfffffn) | (((word >> 36n) & 1n) << 20n));
   const target = BigInt((absolute - (address >>> 4)) & 0x1fffff);
-  const without = word & ~((0x8fffffn << 13n));
+  const without = word & ~(0x8fffffn << 13n);
   const restored = without | ((target & 0xfffffn) << 13n) | ((target >> 20n) << 36n);
   const result = (raw & ((1n << shift) - 1n)) | (restored << shift);
   view.setUint32(0, Number(result & 0xffffffffn), true);

@@ -280,7 +280,8 @@ class XzReader {
     const compressedBytes = (flags & 0x40) === 0 ? undefined : fields.number();
     const contentBytes = (flags & 0x80) === 0 ? undefined : fields.number();
     const filters: FilterStep[] = [];
-    for (let n = flags & 3; n > 0; n--) filters.unshift(new FilterStep(createXzFilter(fields.number(), fields.bytes())));
+    for (let n = flags & 3; n > 0; n--)
+      filters.unshift(new FilterStep(createXzFilter(fields.number(), fields.bytes())));
     const last = fields.number();
     if (last !== LZMA2) throw new Error(`the filter 0x${last.toString(16)} instead of LZMA2`);
     const dictionaryBytes = dictionarySize(fields.bytes());
