@@ -7,10 +7,12 @@ import { readBytes } from './read-fixture.js';
 const plain = readFileSync(fixturePath('archives', 'docker25-untagged.tar'));
 
 test('other data after a compressed archive is ignored with a notice', async (t) => {
-  const expected = await readBytes(plain);
+  const { contents: expected } = await readBytes(plain);
   for (const extension of ['gz', 'zst', 'bz2', 'xz']) {
     const bytes = readFileSync(fixturePath('compressed', `docker25-untagged.tar.${extension}`));
-    const { images, notices } = await readBytes(Buffer.concat([bytes, Buffer.from('rubbish\n')]));
+    const {
+      contents: { images, notices },
+    } = await readBytes(Buffer.concat([bytes, Buffer.from('rubbish\n')]));
     t.deepEqual(
       images.map(({ id }) => id),
       expected.images.map(({ id }) => id),
@@ -21,10 +23,12 @@ test('other data after a compressed archive is ignored with a notice', async (t)
 });
 
 test('archives by xz may have a check of SHA-256 or a filter', async (t) => {
-  const expected = await readBytes(plain);
+  const { contents: expected } = await readBytes(plain);
   for (const name of ['sha256', 'x86']) {
     const bytes = readFileSync(fixturePath('compressed', `docker25-untagged-${name}.tar.xz`));
-    const { images, notices } = await readBytes(bytes);
+    const {
+      contents: { images, notices },
+    } = await readBytes(bytes);
     t.deepEqual(
       images.map(({ id }) => id),
       expected.images.map(({ id }) => id),
