@@ -8,7 +8,8 @@ import {
   MAX_PATH_LOOKUP_BYTES,
 } from '../limits.js';
 import { ArchiveFile, directoryOf, entryPath, joinInside, normalizeEntryName, type Staging } from './archive-files.js';
-import { decompress, type ExpansionLimits } from './decompress.js';
+import { type Compression, decompress, type ExpansionLimits } from '../compression/decompress.js';
+import { nameForeign } from './foreign-formats.js';
 import type { LayerMeterOptions } from './layer-meter.js';
 import { readTar, type TarEntry, type TarFault, type TarReaderOptions } from './tar-reader.js';
 import { type Digest, digestHex } from '../model/digest.js';
@@ -94,7 +95,7 @@ export class ArchiveTree {
     }
     this.#hasLinks = true;
     const linked = kind === 'link' ? this.#nodes.get(path) : undefined;
-    // A hard link is to what the name stands for now, whatever replaces that later.
+    // A hard link is to what the name stands for now, not to a later one.
     this.#set(name, linked?.type === 'file' ? linked : { type: 'link', target: path });
   }
 
@@ -238,8 +239,8 @@ export interface ScannedArchive {
 
 /**
  * Reads a plain or compressed tar to the end and indexes it by name. Files go to memory or
- * `staging`; nothing is unpacked or interpreted. An entry that nothing uses does no harm, whatever
- * its name, type or link target.
+ * `staging`; nothing is unpacked or interpreted. An entry that nothing uses does no harm with any
+ * name, type or link target.
  * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
  *   ARCHIVE_LIMIT_EXCEEDED
  */
@@ -249,6 +250,8 @@ export async function scanArchive(
   limits: ArchiveLimits = {},
   notice: (text: string) => void = () => undefined,
 ): Promise<ScannedArchive> {
+  const onTrailing = (compression: Compression): void =>
+    notice(`other data after the end of the ${compression} data was ignored`);
   const tree = new ArchiveTree(limits);
   const keep = fileKeeper(staging, limits);
   const start: number[] = [];
@@ -258,7 +261,7 @@ export async function scanArchive(
     notice('the tar ends without its end blocks');
   };
   try {
-    const bytes = noteStart(decompress(source, limits.expansion), start);
+    const bytes = noteStart(decompress(source, limits.expansion, onTrailing), start);
     for await (const entry of readTar(bytes, limits, onUnended)) await addEntry(tree, entry, keep);
   } catch (error) {
     throw notAnArchive(error, start);
@@ -342,6 +345,8 @@ function notAnArchive(error: unknown, start: readonly number[]): unknown {
 
 function describe(start: readonly number[]): string {
   if (start.length === 0) return 'an empty file';
+  const foreign = nameForeign(Uint8Array.from(start));
+  if (foreign !== undefined) return foreign;
   const isText = start.every(
     (byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09,
   );

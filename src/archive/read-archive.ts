@@ -77,7 +77,7 @@ async function readLayout(
   return { format, ...contents.build(), discard: () => staging.discard() };
 }
 
-/** What a tar without end blocks lacks was probably cut off. */
+/** What a tar without its end blocks lacks was probably cut off. */
 function asTruncated(error: unknown): unknown {
   if (!(error instanceof StoreError) || !['ARCHIVE_INVALID', 'ARCHIVE_FILE_MISSING'].includes(error.code)) return error;
   const message = `${error.message}; the tar ends without its end blocks`;

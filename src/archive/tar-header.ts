@@ -25,7 +25,7 @@ interface OldSparse {
 /** Type flags of headers that only describe the next entry. */
 export const EXTENDED_TYPES: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K']);
 
-/** Type flags of entries without data, whatever size they claim (like Go's archive/tar). */
+/** Type flags of entries without data; any size that they claim is ignored (like Go's archive/tar). */
 export const DATALESS_TYPES: ReadonlySet<string> = new Set(['1', '2', '3', '4', '5', '6']);
 
 /** Type flags of regular files. */

@@ -279,7 +279,7 @@ class TarReader {
   }
 }
 
-/** GNU's label of a volume: its name is no file's. */
+/** GNU's label of a volume: its name names no data. */
 const LABEL_TYPE = 'V';
 
 const ENTRY_TYPES: Readonly<Record<string, Exclude<TarEntry['type'], 'other'>>> = {

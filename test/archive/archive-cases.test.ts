@@ -9,7 +9,7 @@ const UNENDED = 'the tar ends without its end blocks';
 const NOTHING_STAGED = { maxMemoryFileBytes: 1_000_000 };
 const STAGE_ALL = { maxMemoryFileBytes: 0 };
 
-/** What an archive holds: its names, or as many images without one; and what is said of it. */
+/** What an archive holds: its names, or as many images without one; and its notices. */
 interface Held {
   readonly names: readonly string[];
   readonly images?: number;

@@ -126,8 +126,8 @@ const isNot = test.macro({
 });
 
 test(isNot, 'an empty file', () => Buffer.alloc(0), /an empty file/);
-test(isNot, 'a page of HTML', () => Buffer.from(`<!DOCTYPE html>${'<p>no'.repeat(500)}`), /<!DOCTYPE html>/);
-test(isNot, 'a short page of HTML', () => Buffer.from('<!DOCTYPE html>'), /<!DOCTYPE html>/);
+test(isNot, 'a page of HTML', () => Buffer.from(`<!DOCTYPE html>${'<p>no'.repeat(500)}`), /an HTML page/);
+test(isNot, 'a short page of HTML', () => Buffer.from('<!DOCTYPE html>'), /an HTML page/);
 test(isNot, 'random bytes', () => Buffer.alloc(4000, Buffer.from('c0ffee01', 'hex')), /c0ffee01/);
 test(isNot, 'compressed text', () => gzipSync(Buffer.alloc(3000, 'text ')), /text text/);
 test(isNot, 'a tar of something else', () => buildTar([file('README.md'), file('src/a.c')]), /README\.md/);

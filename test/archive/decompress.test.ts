@@ -4,7 +4,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ZSTD_WINDOW_BYTES } from '../../src/limits.js';
-import { decompress } from '../../src/archive/decompress.js';
+import { decompress } from '../../src/compression/decompress.js';
 import { fixturePath } from '../support/fixtures.js';
 import { collect, inChunks } from '../support/build-tar.js';
 

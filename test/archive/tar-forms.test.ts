@@ -133,7 +133,7 @@ const inData = (map: string, data = 'abcde'): BuiltEntry => ({
 test(finds, 'old sparse files of GNU', entries(oldSparse(runs(0, 2, 5, 3, 10, 0))), [sparseFile]);
 test(
   finds,
-  'old sparse maps that go on in blocks',
+  'old sparse maps that continue in blocks',
   (() => {
     const [header = Buffer.alloc(0)] = entries(oldSparse(runs(0, 0, 0, 0, 0, 0, 0, 2), { 482: '\x01' }));
     const more = Buffer.alloc(512);
@@ -179,7 +179,7 @@ test(finds, 'a map of the form 1.0 of several blocks', entries(inData(`302\n0\n2
 test(finds, 'a file of nothing but a hole', entries(inData('0\n', '')), [plain('s', '\0'.repeat(10))]);
 test(
   finds,
-  'that a size of a sparse file without a map is none',
+  'a size of a sparse file without a map',
   entries({ name: 'a', body: 'xyz', pax: { 'GNU.sparse.realsize': '9' } }),
   [plain('a', 'xyz')],
 );

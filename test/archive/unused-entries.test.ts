@@ -19,7 +19,7 @@ const REPLACED = 'the last entry counts of names that differ when they come agai
 
 type Around = (image: BuiltImage) => { readonly before?: BuiltEntry[]; readonly after?: BuiltEntry[] };
 
-/** The image is loaded whatever stands around its entries; `notices` are all that is said. */
+/** The image is loaded with any entries around its own; `notices` are all of them. */
 const harmless = test.macro({
   async exec(t, _: string, around: Around, notices: readonly string[] = []) {
     const image = await buildImage(['a', 'b']);
@@ -73,7 +73,7 @@ test(harmless, 'a dumped directory', before({ ...file('./', 'Ymanifest.json\0\0'
 test(harmless, 'a label of the name of a file', (_image) => ({ after: [{ name: 'manifest.json', type: 'V' }] }));
 test(
   harmless,
-  'a sparse file that is none',
+  'a sparse file without a map',
   before({ ...file('s', 'abc'), pax: { 'GNU.sparse.map': 'x', 'GNU.sparse.size': '9' } }),
 );
 test(harmless, 'a folder with a size', before({ name: 'd/', type: 'directory', size: 4096 }));
@@ -146,7 +146,7 @@ test('in an OCI layout the last of a name counts too', async (t) => {
   t.deepEqual(contents.notices[0], `${REPLACED}"index.json"`);
 });
 
-test('what a tar without end blocks lacks was cut off', async (t) => {
+test('what a tar lacks that has no end blocks was cut off', async (t) => {
   const image = await buildImage(['a']);
   const entries = dockerEntries([image]);
   const whole = await buildTar(entries);
