@@ -49,7 +49,6 @@ export const errorKinds = {
   ARCHIVE_INVALID: 'InvalidParameter',
   ARCHIVE_TRUNCATED: 'InvalidParameter',
   ARCHIVE_NAME_UNSAFE: 'InvalidParameter',
-  ARCHIVE_NAME_DUPLICATE: 'InvalidParameter',
   ARCHIVE_LINK_INVALID: 'InvalidParameter',
   ARCHIVE_FILE_MISSING: 'InvalidParameter',
   ARCHIVE_MANIFEST_INVALID: 'InvalidParameter',

@@ -4,7 +4,7 @@ import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model
 import type { Annotations, PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
-import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
+import { LayerMeter, type LayerMeterOptions, type Measurement } from './layer-meter.js';
 
 /** Holds archive bytes until their meaning is known. Implemented by the store. */
 export interface Staging {
@@ -109,16 +109,19 @@ export interface ArchiveContents {
 }
 
 /**
- * Normalizes an entry name to a path from the archive root, without `./`, repeated or trailing
- * slashes. The root is the empty path.
- * @throws {StoreError} ARCHIVE_NAME_UNSAFE if absolute, outside the archive or with NUL
+ * Normalizes a name that is used to a path from the archive root, without `./`, leading, repeated
+ * or trailing slashes.
+ * @throws {StoreError} ARCHIVE_NAME_UNSAFE if outside the archive or with NUL
  */
 export function normalizeEntryName(name: string): string {
-  if (name.includes('\0')) throw unsafe(name, 'a NUL byte');
-  if (name.startsWith('/')) throw unsafe(name, 'an absolute name');
-  const path = joinInside('', name);
-  if (path === undefined) throw unsafe(name, 'one that leads out of the archive');
-  return path;
+  const path = entryPath(name);
+  if (path !== undefined) return path;
+  throw unsafe(name, name.includes('\0') ? 'a NUL byte' : 'one that leads out of the archive');
+}
+
+/** As `normalizeEntryName`; undefined if no use can lead there. The root is the empty path. */
+export function entryPath(name: string): string | undefined {
+  return name.includes('\0') ? undefined : joinInside('', name);
 }
 
 /** Resolves `path` against `directory`, from the archive root; undefined if it escapes. */

@@ -9,7 +9,7 @@ import {
 } from '../limits.js';
 import { EMPTY_LAYER_DIFF_ID, type Image, newFromJSON } from '../model/image.js';
 import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest } from '../model/digest.js';
-import { requireLayer } from '../tar/layer-meter.js';
+import { requireLayer } from './layer-meter.js';
 import { ArchiveFile, type StagedLayer, type Staging } from './archive-files.js';
 import {
   type DescriptorDocument,

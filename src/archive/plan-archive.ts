@@ -1,7 +1,7 @@
 import { type DiffId, type Digest, digestOf, type ImageId } from '../model/digest.js';
 import type { PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
-import { TAR_BLOCK_BYTES } from '../tar/tar-header.js';
+import { TAR_BLOCK_BYTES } from './tar-header.js';
 import { blobName } from './archive-tree.js';
 import type { Image } from '../model/image.js';
 import { StoreError } from '../errors.js';

@@ -27,7 +27,7 @@ export interface ReadArchiveOptions {
  * `discard` on the contents once the store has kept what it wants. Memory: small files and a few
  * chunks. Always closes the source; leaves nothing in `staging` on rejection.
  * @throws {StoreError} ARCHIVE_INVALID if it is neither, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
- *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
  *   ARCHIVE_MANIFEST_INVALID, ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID,
  *   CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH, REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
  */
@@ -38,8 +38,13 @@ export async function readArchive(
 ): Promise<ArchiveContents> {
   const tracked = new TrackedStaging(staging);
   try {
-    const tree = await scanArchive(abortable(source, options), tracked, options.limits);
-    const contents = await readLayout(tree, tracked, options);
+    const notices = new Set<string>();
+    const notice = (text: string): void => void notices.add(text);
+    const { tree, isEnded } = await scanArchive(abortable(source, options), tracked, options.limits, notice);
+    const read = await readLayout(tree, tracked, options, notice).catch((error: unknown) => {
+      throw isEnded ? error : asTruncated(error);
+    });
+    const contents = { ...read, notices: [...notices] };
     await tracked.discard(stagedFiles(contents));
     return contents;
   } catch (error) {
@@ -52,10 +57,9 @@ async function readLayout(
   tree: ArchiveTree,
   staging: TrackedStaging,
   options: ReadArchiveOptions,
-): Promise<ArchiveContents> {
+  notice: (text: string) => void,
+): Promise<Omit<ArchiveContents, 'notices'>> {
   const limits = options.limits ?? {};
-  const notices = new Set<string>();
-  const notice = (text: string): void => void notices.add(text);
   const documents = new DocumentBudget(limits.maxDocumentBytes);
   const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
@@ -70,7 +74,14 @@ async function readLayout(
     const oci = isBoth ? await graph.read() : [];
     await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
   }
-  return { format, ...contents.build(), artifacts: [], notices: [...notices], discard: () => staging.discard() };
+  return { format, ...contents.build(), artifacts: [], discard: () => staging.discard() };
+}
+
+/** What a tar without its end blocks lacks was probably cut off. */
+function asTruncated(error: unknown): unknown {
+  if (!(error instanceof StoreError) || !['ARCHIVE_INVALID', 'ARCHIVE_FILE_MISSING'].includes(error.code)) return error;
+  const message = `${error.message}; the tar ends without its end blocks`;
+  return new StoreError('ARCHIVE_TRUNCATED', message, { cause: error, data: error.data });
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {

@@ -1,6 +1,6 @@
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
-import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../tar/tar-header.js';
+import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from './tar-header.js';
 import { abortable, type Watch } from './archive-files.js';
 import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
 
@@ -38,7 +38,7 @@ async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): A
   for (const entry of entries) {
     const size = entrySize(entry);
     const type = entry.type === 'directory' ? 'directory' : 'file';
-    const header = await formatTarHeader({ type, name: entry.name, size });
+    const header = formatTarHeader({ type, name: entry.name, size });
     const padding = tarPadding(size);
     if (entry.type === 'blob') {
       yield header;

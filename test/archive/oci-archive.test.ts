@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { parsePlatform } from '../../src/model/platform.js';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 import {
   type BuiltDescriptor,
   type BuiltImage,

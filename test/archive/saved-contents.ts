@@ -2,7 +2,7 @@ import type { ArchiveContents, StagedFile } from '../../src/archive/archive-file
 import type { SavedArchive } from '../../src/archive/plan-archive.js';
 import { writeArchive, type WriteArchiveOptions } from '../../src/archive/write-archive.js';
 import type { Digest } from '../../src/model/digest.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 
 /** What was read, ready to be saved again; every layer must have been in the archive. */
 export function toSaved(contents: ArchiveContents): SavedArchive {

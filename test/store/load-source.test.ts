@@ -5,7 +5,7 @@ import { archiveFileSource } from '../../src/store/archives/load-archive.js';
 import { rejection } from '../support/rejection.js';
 import { requiresPermissions } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import { temporaryStore } from './temporary-store.js';
 
 test('options are checked before the file is opened', async (t) => {
