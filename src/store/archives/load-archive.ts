@@ -175,9 +175,15 @@ async function submitHolding(
   );
 }
 
-// The extra name stands for what the archive's only name does, for its only index, or for its only
-// image.
-function withTag(contents: ArchiveContents, tag: string): ArchiveReference[] {
+/**
+ * Returns the references with one more, `tag`. It stands for what the archive's only name does, for
+ * its only index, or for its only image.
+ * @throws {StoreError} REFERENCE_INVALID when there is more than one
+ */
+export function withTag(
+  contents: Pick<ArchiveContents, 'images' | 'references' | 'artifacts'>,
+  tag: string,
+): ArchiveReference[] {
   const { images, references } = contents;
   const [image] = images;
   const [named] = references;
@@ -202,7 +208,10 @@ function isSameThing(one: ArchiveReference, other: ArchiveReference): boolean {
 }
 
 /** Returns the only artifact that nothing in the archive holds, if it has all of its images. */
-function onlyIndex({ images, artifacts }: ArchiveContents): Omit<ArchiveReference, 'reference'> | undefined {
+function onlyIndex({
+  images,
+  artifacts,
+}: Pick<ArchiveContents, 'images' | 'artifacts'>): Omit<ArchiveReference, 'reference'> | undefined {
   const byDigest = new Map(artifacts.map((artifact) => [artifact.descriptor.digest, artifact]));
   const imageOf = new Map(
     images.flatMap((image) =>

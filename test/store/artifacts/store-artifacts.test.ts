@@ -92,7 +92,7 @@ test('a load is one transaction; what is there already, and the same twice, is a
   t.deepEqual(await footprint(store), before);
 });
 
-test('an artifact that lacks a file is not kept, nor a name that stands for it, and both are said', async (t) => {
+test('an artifact that lacks a file is not kept, nor a name that stands for it, and the load says both', async (t) => {
   const store = await temporaryStore(t);
   const lost = sbom.blobs[1]?.descriptor.digest as Digest;
   const references = [{ reference: SIG, target: sbom.descriptor }];
