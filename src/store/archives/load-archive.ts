@@ -228,13 +228,12 @@ function onlyIndex({
   const [top] = tops;
   if (top === undefined || tops.length > 1) return undefined;
   const found = new Map<ImageId, PlatformImage>();
-  const seen = new Set<Digest>();
-  const queue = [top.descriptor];
-  for (const { digest } of queue) {
+  const seen = new Set([top.descriptor.digest]);
+  // Grows while it is walked: each index adds what it contains.
+  for (const digest of seen) {
     const image = imageOf.get(digest);
     if (image !== undefined) found.set(image.id, { image: image.id, ...image.image.platform() });
-    else if (!seen.has(digest)) queue.push(...(byDigest.get(digest)?.contains ?? []));
-    seen.add(digest);
+    else for (const { digest: contained } of byDigest.get(digest)?.contains ?? []) seen.add(contained);
   }
   if (found.size < images.length) return undefined;
   const platforms = [...found.values()];
