@@ -49,6 +49,7 @@ export const errorKinds = {
   ARCHIVE_NAME_UNSAFE: 'InvalidParameter',
   ARCHIVE_NAME_DUPLICATE: 'InvalidParameter',
   ARCHIVE_LINK_INVALID: 'InvalidParameter',
+  ARCHIVE_EMPTY: 'InvalidParameter',
   ARCHIVE_FILE_MISSING: 'InvalidParameter',
   ARCHIVE_MANIFEST_INVALID: 'InvalidParameter',
   ARCHIVE_LIMIT_EXCEEDED: 'InvalidParameter',

@@ -312,6 +312,11 @@ export function blobName(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
+/** Whether `name` is the path of a blob. */
+export function isBlobName(name: string): boolean {
+  return BLOB_NAME.test(name);
+}
+
 /** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */
 export function findBlob(tree: ArchiveTree, descriptor: Descriptor): ArchiveFile | undefined {
   const file = findFile(tree, blobName(descriptor.digest));

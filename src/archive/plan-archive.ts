@@ -13,6 +13,7 @@ import {
   encodeDocument,
   fromDescriptor,
   indexCodec,
+  type IndexDocument,
   isIndexType,
   isManifestType,
   manifestCodec,
@@ -25,7 +26,7 @@ import {
   toDescriptor,
 } from './documents.js';
 import { familiarReference, parseReference } from '../model/reference.js';
-import { CONTAINERD_NAME, OCI_REF_NAME } from './contents-builder.js';
+import { CONTAINERD_NAME, OCI_REF_NAME } from './names.js';
 
 /** An entry of an archive to write. */
 export type PlannedEntry =
@@ -223,7 +224,7 @@ class ManifestChoice {
       parts.push(part);
       manifests.push(fromDescriptor(part.descriptor, { platform: toPlatformDocument(platform) }));
     }
-    const bytes = encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, indexCodec);
+    const bytes = encodeDocument(indexOf(manifests), indexCodec);
     return { descriptor: describe(bytes, OCI_INDEX), bytes, layers: [], parts };
   }
 
@@ -246,10 +247,17 @@ class ManifestChoice {
       mediaType: OCI_MANIFEST,
       config: fromDescriptor(config, { platform: toPlatformDocument(image.image.platform()) }),
       layers: layers.map((layer) => fromDescriptor(layer)),
+      artifactType: '',
+      blobs: null,
+      subject: undefined,
     };
     const bytes = encodeDocument(document, manifestCodec);
     return { descriptor: describe(bytes, OCI_MANIFEST), bytes, layers, parts: [] };
   }
+}
+
+function indexOf(manifests: readonly DescriptorDocument[]): IndexDocument {
+  return { schemaVersion: 2, mediaType: OCI_INDEX, artifactType: '', manifests, subject: undefined, annotations: null };
 }
 
 function toPlatformDocument(platform: Platform): PlatformDocument {
@@ -291,10 +299,7 @@ export function planArchive(saved: SavedArchive, format: ArchiveFormat): Archive
     addDocument(plan, manifest);
     return manifest.descriptor;
   });
-  plan.addFile(
-    'index.json',
-    encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }, indexCodec),
-  );
+  plan.addFile('index.json', encodeDocument(indexOf(entries), indexCodec));
   if (format === 'docker') addDockerFiles(plan, images, names, choice);
   plan.addFile('oci-layout', encoder.encode(LAYOUT));
   if (format === 'docker') addRepositories(plan, images, names);

@@ -1,19 +1,31 @@
 import { StoreError } from '../errors.js';
+import { MAX_LEGACY_CONFIG_BYTES } from '../limits.js';
+import type { Digest } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
-import { abortable, type ArchiveContents, type StagedFile, type Staging, TrackedStaging } from './archive-files.js';
-import { type ArchiveLimits, type ArchiveTree, scanArchive } from './archive-tree.js';
+import {
+  abortable,
+  type ArchiveContents,
+  type ArchiveFile,
+  type StagedFile,
+  type Staging,
+  TrackedStaging,
+} from './archive-files.js';
+import { type ArchiveLimits, type ArchiveTree, isBlobName, scanArchive } from './archive-tree.js';
 import { ContentsBuilder } from './contents-builder.js';
 import { addDockerImages } from './docker-archive.js';
 import { DocumentBudget } from './documents.js';
-import { ImageBuilder, OciGraph } from './oci-graph.js';
-import { addOciImages } from './oci-archive.js';
+import { ImageBuilder } from './image-builder.js';
+import { OciGraph } from './oci-graph.js';
+import { addUnion } from './union.js';
 
 /** Options for reading an archive. */
 export interface ReadArchiveOptions {
-  /** Keep only images of this platform; skipped ones become notices. */
-  readonly platform?: Platform | undefined;
+  /** Keep only images of these platforms, each of which must be there; others become notices. */
+  readonly platforms?: readonly Platform[] | undefined;
   /** Refuse an archive lacking a platform its index names; else skip it with a notice. */
   readonly allPlatforms?: boolean | undefined;
+  /** Repository for names in index.json that are only a tag. */
+  readonly repository?: string | undefined;
   /** Called with the running total of source bytes, before decompression. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -60,17 +72,50 @@ async function readLayout(
   const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
   const format = detectLayout(tree);
-  const choice = { platform: options.platform, maxImages: limits.maxImages, notice };
-  const complete = { top: format === 'oci', platforms: options.allPlatforms ?? false };
-  const graph = new OciGraph(tree, builder, { documents, limits, complete, notice });
-  if (format === 'oci') {
-    await addOciImages(contents, await graph.read(), choice);
-  } else {
-    const isBoth = tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined;
-    const oci = isBoth ? await graph.read() : [];
-    await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
-  }
+  const { platforms = [], allPlatforms = false, repository } = options;
+  const { maxImages, maxReferences } = limits;
+  const choice = { platforms, allPlatforms, repository, maxImages, maxReferences, notice };
+  const docker = await addDockerImages(contents, { tree, builder, documents, limits }, choice);
+  const complete = { top: format === 'oci', platforms: allPlatforms };
+  const graph = new OciGraph(tree, builder, { staging, documents, limits, complete, notice });
+  const root = isLayout(tree, format) ? await graph.read() : { children: [], annotations: {} };
+  await addUnion(contents, docker, root, documents, choice);
+  await noteUnreached(tree, new Set([...graph.reached, ...docker.flatMap(({ files }) => files)]), notice);
   return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+}
+
+/** A layout beside manifest.json counts only if it is whole. */
+function isLayout(tree: ArchiveTree, format: 'docker' | 'oci'): boolean {
+  return format === 'oci' || (tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined);
+}
+
+/** Blobs shown in the notice about those that nothing names. */
+const SHOWN_BLOBS = 3;
+
+async function noteUnreached(
+  tree: ArchiveTree,
+  reached: ReadonlySet<string>,
+  notice: (text: string) => void,
+): Promise<void> {
+  const left: Digest[] = [];
+  for (const name of tree.names()) {
+    if (!isBlobName(name)) continue;
+    const file = tree.file(name);
+    if (file !== undefined && !reached.has(file.digest) && !(await isLegacyConfig(file))) left.push(file.digest);
+  }
+  if (left.length === 0) return;
+  const shown = left.slice(0, SHOWN_BLOBS).join(', ');
+  const more = left.length > SHOWN_BLOBS ? ` and ${left.length - SHOWN_BLOBS} more` : '';
+  notice(
+    `passed over ${left.length} ${left.length === 1 ? 'blob' : 'blobs'} that nothing in the archive names: ${shown}${more}`,
+  );
+}
+
+/** Docker writes a config of its format before 1.10 for each layer, which nothing reads. */
+async function isLegacyConfig(file: ArchiveFile): Promise<boolean> {
+  if (file.size > MAX_LEGACY_CONFIG_BYTES) return false;
+  const text = Buffer.from(await file.read()).toString('utf8');
+  return text.startsWith('{') && text.includes('"container_config"') && !text.includes('"rootfs"');
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
@@ -92,6 +137,7 @@ function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
 
 function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
   const files = new Set<StagedFile>();
+  for (const { staged } of contents.artifacts) for (const file of staged) if (file !== undefined) files.add(file);
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) if (staged !== undefined) files.add(staged.file);
     for (const manifest of manifests)

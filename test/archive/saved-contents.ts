@@ -19,7 +19,9 @@ export function toSaved(contents: ArchiveContents): SavedArchive {
   });
   return {
     images,
-    references: contents.references,
+    references: contents.references.flatMap((each) =>
+      each.image === undefined ? [] : [{ ...each, image: each.image }],
+    ),
     content: (digest) => contents.content.get(digest),
     hasBlob: (digest) => blobs.has(digest),
     openBlob: (digest) => {

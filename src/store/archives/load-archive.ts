@@ -5,7 +5,7 @@ import { systemCode } from '../files/files.js';
 import type { ArchiveContents, ArchiveReference, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import { parsePlatform } from '../../model/platform.js';
+import { parsePlatform, type Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
@@ -69,16 +69,16 @@ export async function loadArchive(
   context.checkWritable();
   const origin = originOf(options, context.actor);
   checkOptions(options);
-  const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
+  const platforms = platformsOf(options.platform);
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
-  const { allPlatforms, onProgress, signal } = options;
+  const { allPlatforms, repository, onProgress, signal } = options;
   throwIfAborted(signal);
   const isPath = typeof source === 'string';
   const { bytes, total } = isPath
     ? await archiveFileSource(source)
     : { bytes: byteChunks('source', source), total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
-  const contents = await readArchive(bytes, context.blobs, { platform, allPlatforms, onBytes, signal });
+  const contents = await readArchive(bytes, context.blobs, { platforms, allPlatforms, repository, onBytes, signal });
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
@@ -94,7 +94,16 @@ export async function loadArchive(
   }
 }
 
-function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): void {
+/** One platform or several, as text or parsed. */
+function platformsOf(wanted: LoadOptions['platform']): readonly Platform[] {
+  if (wanted === undefined) return [];
+  const each = (platform: string | Platform): Platform =>
+    typeof platform === 'string' ? parsePlatform(platform) : platform;
+  return Array.isArray(wanted) ? wanted.map(each) : [each(wanted as string | Platform)];
+}
+
+function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {
+  mustBeText('repository', repository);
   mustBeBoolean('allPlatforms', allPlatforms);
   mustBeBoolean('overwrite', overwrite);
   mustBeText('tag', tag);
@@ -157,22 +166,19 @@ async function submitHolding(
   );
 }
 
-// The extra name stands for the archive's only image, or for the platforms of its only name.
-function withTag({ images, references }: ArchiveContents, tag: string): ArchiveReference[] {
-  const [image] = images;
-  const [named] = references;
+/** The extra name stands for what the only name stands for, or for the only thing in the archive. */
+function withTag({ references, targets }: ArchiveContents, tag: string): ArchiveReference[] {
   const others = references.filter(({ reference }) => reference !== tag);
-  if (named !== undefined && references.every(({ image: id }) => id === named.image)) {
-    return [...others, { ...named, reference: tag }];
-  }
-  if (image !== undefined && images.length === 1) {
-    return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
-  }
+  const [named] = references;
+  const isOne = references.every(({ image, target }) =>
+    image === undefined ? target?.digest === named?.target?.digest : image === named?.image,
+  );
+  if (named !== undefined && isOne) return [...others, { ...named, reference: tag }];
+  const [only, ...more] = targets;
+  if (only !== undefined && more.length === 0) return [...others, { ...only, reference: tag }];
   throw new StoreError(
     'REFERENCE_INVALID',
-    `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
-    {
-      data: { reference: tag, images: images.length },
-    },
+    `cannot tag ${tag}: the archive holds ${targets.length} images, expected one`,
+    { data: { reference: tag, images: targets.length } },
   );
 }

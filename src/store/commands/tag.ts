@@ -8,7 +8,7 @@ import { parseReference } from '../../model/reference.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
 /** The new target of a reference. */
-interface ReferenceTarget {
+export interface ReferenceTarget {
   /** Canonical. */
   readonly reference: string;
   readonly image: ImageId;
