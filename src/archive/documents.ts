@@ -93,6 +93,7 @@ export interface DescriptorDocument {
   /** The content itself in base64, for small blobs that need not be fetched. */
   readonly data: string;
   readonly platform: PlatformDocument | undefined;
+  readonly artifactType: string;
 }
 
 /** A manifest (manifest.md); Docker's schema 2 has the same fields. */
@@ -144,6 +145,7 @@ const descriptorCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocumen
   annotations: omitEmptyField('annotations', stringMap),
   data: omitEmptyField('data', stringCodec),
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
+  artifactType: omitEmptyField('artifactType', stringCodec),
 });
 
 /** manifest.json predates the OCI descriptor: Docker's own puts size before digest. */
@@ -154,6 +156,7 @@ const layerSourceCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocume
   annotations: omitEmptyField('annotations', stringMap),
   data: omitEmptyField('data', stringCodec),
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
+  artifactType: omitEmptyField('artifactType', stringCodec),
 });
 
 /** Manifest JSON, as Go encodes it. */
@@ -237,11 +240,15 @@ export function toDescriptor(document: DescriptorDocument, where: string): Descr
 
 /** Converts a descriptor to a document, with optional extra fields. */
 export function fromDescriptor(
-  descriptor: Descriptor,
-  more: { readonly annotations?: StringMap; readonly platform?: PlatformDocument | undefined } = {},
+  { mediaType, digest, size }: Descriptor,
+  more: {
+    readonly annotations?: StringMap;
+    readonly platform?: PlatformDocument | undefined;
+    readonly artifactType?: string | undefined;
+  } = {},
 ): DescriptorDocument {
-  const { mediaType, digest, size } = descriptor;
-  return { mediaType, digest, size, annotations: more.annotations ?? null, data: '', platform: more.platform };
+  const { annotations = null, platform, artifactType = '' } = more;
+  return { mediaType, digest, size, annotations, data: '', platform, artifactType };
 }
 
 function invalidDescriptor(where: string, expected: string, found: string): StoreError {

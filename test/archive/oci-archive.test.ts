@@ -127,7 +127,7 @@ test('a platform that the index names and the archive lacks is told, or refused 
     contents.images.map(({ id }) => id as string),
     [amd64.id],
   );
-  t.regex(contents.notices.join(), /linux\/arm64: the archive names it and does not contain it/);
+  t.regex(contents.notices.join(), /linux\/arm64\/v8: the archive names it and does not contain it/);
   t.true(contents.content.has(digest(index) as never));
   const error = await t.throwsAsync(read(entries, { allPlatforms: true }));
   t.true(isStoreError(error, 'ARCHIVE_FILE_MISSING'));
