@@ -119,17 +119,32 @@ async function isLegacyConfig(file: ArchiveFile): Promise<boolean> {
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
-  if (tree.file('manifest.json') !== undefined) return 'docker';
+  if (tree.file('manifest.json') !== undefined) {
+    if (tree.file('version') === undefined) return 'docker';
+    throw notAnArchive(
+      'the dir form of skopeo and podman: turn it into one with skopeo copy dir:FOLDER docker-archive:FILE',
+    );
+  }
   if (tree.file('index.json') !== undefined || tree.file('oci-layout') !== undefined) return 'oci';
-  const isOld = tree.file('repositories') !== undefined;
-  const shown = tree
-    .names()
-    .slice(0, 3)
-    .map((name) => JSON.stringify(name.slice(0, 80)));
-  const found = isOld
-    ? 'only repositories, as Docker before 1.10 wrote it'
-    : `a tar with ${shown.join(', ') || 'nothing in it'}`;
-  throw new StoreError(
+  throw notAnArchive(foundInstead(tree));
+}
+
+function foundInstead(tree: ArchiveTree): string {
+  if (tree.file('repositories') !== undefined) return 'only repositories, as Docker before 1.10 wrote it';
+  const names = tree.names();
+  const folder = names
+    .map((name) => /^([^/]+)\/(manifest\.json|oci-layout)$/.exec(name)?.[1])
+    .find((each) => each !== undefined);
+  if (folder !== undefined) {
+    const shown = JSON.stringify(folder.slice(0, 80));
+    return `its files inside the folder ${shown}: pack what is in it (tar -C ${shown} -cf FILE .)`;
+  }
+  const shown = names.slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
+  return `a tar with ${shown.join(', ') || 'nothing in it'}`;
+}
+
+function notAnArchive(found: string): StoreError {
+  return new StoreError(
     'ARCHIVE_INVALID',
     `cannot read the archive: expected manifest.json (docker save) or index.json (OCI image layout), found ${found}`,
   );

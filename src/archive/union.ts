@@ -43,7 +43,7 @@ interface Entry {
   readonly wanted: readonly PlatformManifest[];
   /** Canonical references that its annotations give. */
   readonly references: readonly string[];
-  /** Names of manifest.json that mean this entry, though its annotations do not say so. */
+  /** Names that mean this entry though its annotations do not say so: of manifest.json, or its tag. */
   readonly joined: string[];
   /** A name without a repository. */
   readonly tag: string | undefined;
@@ -133,7 +133,7 @@ class Union {
     );
   }
 
-  /** Finds the entry that each name of manifest.json means where no annotation says so. */
+  /** Finds the entry that each name of manifest.json means, and the names of bare tags. */
   join(names: readonly DockerName[]): void {
     for (const { reference, image } of names) {
       const entry = this.#byReference.get(reference);
@@ -149,6 +149,13 @@ class Union {
       if (only === undefined || others.length > 0) continue;
       only.joined.push(reference);
       this.#byReference.set(reference, only);
+    }
+    for (const entry of this.#entries) {
+      if (entry.references.length > 0 || entry.joined.length > 0 || entry.tag === undefined) continue;
+      const reference = bareReference(entry.tag, this.#choice);
+      if (reference === undefined) continue;
+      entry.joined.push(reference);
+      this.#byReference.set(reference, entry);
     }
   }
 
@@ -175,7 +182,7 @@ class Union {
     for (const entry of this.#entries) {
       if (isLeftOut(entry)) continue;
       const target = this.#targetOf(entry, undefined);
-      for (const reference of this.#referencesOf(entry)) {
+      for (const reference of [...entry.references, ...entry.joined]) {
         if (this.#byReference.get(reference) === entry && !this.#named.has(reference)) {
           this.#addReference(reference, target);
         }
@@ -217,19 +224,12 @@ class Union {
   /** An index of nothing but images is kept with the name that stands for it. */
   #isPlain(entry: Entry): boolean {
     const node = entry.child.node as IndexNode;
-    const isNamed = entry.joined.length > 0 || this.#referencesOf(entry).length > 0;
     return (
-      isNamed &&
+      entry.references.length + entry.joined.length > 0 &&
       entry.all.length > 0 &&
       node.blobs.length === 0 &&
       node.children.every((child) => child.node.kind === 'manifest')
     );
-  }
-
-  #referencesOf({ references, joined, tag }: Entry): readonly string[] {
-    if (references.length > 0 || joined.length > 0 || tag === undefined) return references;
-    const reference = bareReference(tag, this.#choice);
-    return reference === undefined ? [] : [reference];
   }
 
   #noteLeftOut({ child, all, references: [reference] }: Entry): void {
