@@ -7,7 +7,7 @@ const ROOM_BYTES = 2 ** 30;
 // The build puts the tests of a folder in one file; a test that is named on the command line runs alone.
 const isNamed = process.argv.slice(2).some((argument) => argument.includes('dist/test/'));
 
-/** The suite that a newcomer runs; what is slow or needs other tools has a config of its own. */
+/** The suite that a newcomer runs; what is slow or needs other tools has its own config. */
 export default {
   files: isNamed
     ? ['dist/test/**/*.test.js', '!dist/test/slow/**', '!dist/test/interop/**']

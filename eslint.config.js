@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint';
 
-/** Only what needs types, or a rule of our own, and Biome misses; everything else about style is Biome's. */
+/** Only what needs types, or a rule that Biome lacks; everything else about style is Biome's. */
 export default tseslint.config(
   { ignores: ['dist/**', 'coverage/**', 'docs/**', '.build/**', 'scripts/bench/peers/**', '**/*.js', '**/*.mjs'] },
   {
@@ -28,12 +28,13 @@ export default tseslint.config(
           // A rest parameter that is handed on as it came is called `args`.
           selector: ':matches(CallExpression, NewExpression) > SpreadElement:not([argument.name="args"])',
           message:
-            'Arguments go on the stack, which 120,000 of them overflow: use a loop, reduce, or an array literal instead. A rest parameter called args may be handed on.',
+            'Spread arguments are copied to the stack, which 120,000 of them overflow: use a loop, reduce, or an array literal instead. A rest parameter called args may be handed on.',
         },
         {
           selector:
             'CallExpression[callee.property.type="Identifier"][callee.property.name="apply"][arguments.length>1]:not([arguments.2.name="args"])',
-          message: 'Arguments go on the stack, which 120,000 of them overflow: use a loop or reduce instead.',
+          message:
+            'Spread arguments are copied to the stack, which 120,000 of them overflow: use a loop or reduce instead.',
         },
       ],
     },

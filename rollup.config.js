@@ -19,16 +19,26 @@ const command = join(root, 'dist/src/cli/main.js');
 // All that help needs: the entry loads it on demand, after the cache of compiled code is on.
 const grammar = join(root, 'dist/src/cli/run.js');
 const openStore = join(root, 'dist/src/store/open/open-store.js');
-const external = [/^node:/, 'level'];
 
 /**
  * Packages that give Node more than is of use: RxJS its CommonJS build, of which nothing can be left out, and msgpackr
  * an addon that decodes long strings, while records have a decoder of ours.
  */
 const leaner = { rxjs: 'rxjs/dist/esm/index.js', msgpackr: 'msgpackr/index.js' };
+/**
+ * Modules of Node that commander imports, as it finds them: it starts no programs of ours, and an import of all names
+ * of `process` opens the standard streams. Together they are a fifth of what help takes.
+ */
+const UNNEEDED = '\0unneeded:';
+const unneeded = { 'node:child_process': 'export default {};', 'node:process': 'export default globalThis.process;' };
+const isUnneeded = (id, importer = '') => Object.hasOwn(unneeded, id) && importer.includes('/commander/');
 const leanerPackages = {
   name: 'leaner-packages',
-  resolveId: (id) => (Object.hasOwn(leaner, id) ? join(root, 'node_modules', leaner[id]) : null),
+  resolveId(id, importer) {
+    if (Object.hasOwn(leaner, id)) return join(root, 'node_modules', leaner[id]);
+    return isUnneeded(id, importer) ? UNNEEDED + id : null;
+  },
+  load: (id) => (id.startsWith(UNNEEDED) ? unneeded[id.slice(UNNEEDED.length)] : null),
 };
 
 const finished = {
@@ -84,11 +94,11 @@ function onLog(level, log, handle) {
 export default [
   {
     input: { index: library, cli: command },
-    external,
+    external: (id, importer) => (id === 'level' || id.startsWith('node:')) && !isUnneeded(id, importer),
     plugins: [
       leanerPackages,
       nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
-      commonjs({ include: /node_modules/ }),
+      commonjs({ include: /node_modules/, requireReturnsDefault: (id) => id.startsWith(UNNEEDED) }),
       finished,
     ],
     onLog,
@@ -102,7 +112,7 @@ export default [
   },
   {
     input: join(root, 'dist/src/index.d.ts'),
-    external: [...external, 'rxjs'],
+    external: [/^node:/, 'level', 'rxjs'],
     plugins: [dts()],
     onLog,
     output: { file: join(root, 'dist/index.d.ts') },

@@ -1,5 +1,5 @@
 import type { ContentErased, Envelope, StoredEvent } from '../src/model/events.js';
-import type { Descriptor } from '../src/model/digest.js';
+import { factsOf } from '../src/model/event-table.js';
 import {
   readList,
   readRows,
@@ -8,7 +8,7 @@ import {
   writeList,
   writeRows,
 } from './snapshot-format.js';
-import type { Digest, ImageId } from '../src/model/digest.js';
+import type { Descriptor, Digest, ImageId } from '../src/model/digest.js';
 import type { StoredProjection } from './projection.js';
 
 /** Writes a descriptor to a snapshot. */
@@ -86,7 +86,10 @@ export const erasuresProjection: StoredProjection<ErasuresView> = {
       view.delete(event.digest);
       view.set(event.digest, erasureOf(event));
     } else if (view.size > 0) {
-      for (const digest of contentNamedBy(event)) view.delete(digest);
+      const { content, blobs } = factsOf(event);
+      const named = content(event);
+      if (named !== undefined) view.delete(named.digest);
+      for (const { digest } of blobs(event)) view.delete(digest);
     }
     return view;
   },
@@ -113,22 +116,6 @@ export const erasuresProjection: StoredProjection<ErasuresView> = {
     return view;
   },
 };
-
-/** Returns the content that an event needs: configs, manifests, indexes, layer blobs. */
-function contentNamedBy(event: StoredEvent): readonly Digest[] {
-  switch (event.type) {
-    case 'ImageCreated':
-      return [event.image];
-    case 'ManifestAdded':
-      return [event.manifest.digest, ...event.layers.map(({ digest }) => digest)];
-    case 'ReferenceSet':
-      return event.target === undefined ? [] : [event.target.digest];
-    case 'LayerAdded':
-      return [event.blob.digest];
-    default:
-      return [];
-  }
-}
 
 function erasureOf({ digest, size, seq, time, actor, reason }: StoredEvent & ContentErased): Erasure {
   return { digest, size, seq, time, actor, reason };

@@ -18,7 +18,7 @@ export function roomFor(rows: number): number {
 const SHA256 = 'sha256:';
 const KEY_DIGITS = 8;
 const DIGEST_LENGTH = SHA256.length + 2 * HASH_BYTES;
-/** Value of a character that is no hex digit: a bit no digit has. */
+/** Value of a character that is not a hex digit: a bit no digit has. */
 const NO_DIGIT = 0x10;
 const CODES = 128;
 const VALUE_OF_CODE = new Uint8Array(CODES).fill(NO_DIGIT);
@@ -220,7 +220,7 @@ const NEAR_SLOTS = 8;
  * slot follows from its first bits; it is in that slot or shortly after, behind all smaller ones
  * (linear probing; Amble and Knuth, "Ordered hash tables", 1974). A lookup, exact or by prefix,
  * touches one or two places in memory; nothing is ever sorted; and equal sets give equal tables,
- * whatever the insertion order.
+ * regardless of the insertion order.
  *
  * SHA-256 spreads digests evenly: at most two of three slots are taken, in short runs. An attacker
  * who aims at one of a million slots pays a million hashes per image; lookups among n such digests
@@ -345,7 +345,7 @@ export class DigestIndex {
 
   /**
    * Returns the first slot from the home slot on that is empty or not before the digest: where it
-   * is or belongs. All later slots qualify too: hence a galloping search.
+   * is or belongs. All later slots qualify too, so the search gallops.
    */
   #position(key: number, bytes: Uint8Array): number {
     let before = this.#home(key) - 1;

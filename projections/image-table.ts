@@ -60,14 +60,6 @@ export function* packImages({ digests, seqs, chainOf, parents, chains }: RawImag
   };
 }
 
-/** Runs a generator to its end and returns its result. */
-export function finished<Result>(steps: Generator<void, Result>): Result {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
-}
-
 /** New row numbers, from 1; 0 for a removed row. */
 interface Numbers {
   readonly ofRow: Uint32Array;

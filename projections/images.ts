@@ -1,4 +1,4 @@
-import { type DigestColumns, finished, type ImageIds, ImagesView, packImages } from './image-table.js';
+import { type DigestColumns, type ImageIds, ImagesView, packImages } from './image-table.js';
 import type { StoredProjection } from './projection.js';
 import {
   readFloats,
@@ -10,6 +10,7 @@ import {
 } from './snapshot-format.js';
 import { type ImageId, isDigest } from '../src/model/digest.js';
 import { NO_ROW } from './digest-index.js';
+import { finished } from '../src/model/steps.js';
 import { StoreError } from '../src/errors.js';
 
 /** Every image with its parent; also answers for children, heads and id prefixes. */

@@ -1,6 +1,5 @@
-import type { ChainId, Digest, ImageId } from '../src/model/digest.js';
+import type { ChainId, Descriptor, Digest, ImageId } from '../src/model/digest.js';
 import type { LayerFacts } from '../src/model/events.js';
-import type { Descriptor } from '../src/model/digest.js';
 import { readDescriptor, writeDescriptor } from './content.js';
 import type { StoredProjection } from './projection.js';
 import { readList, readRows, writeList, writeRows } from './snapshot-format.js';

@@ -1,6 +1,6 @@
-import type { ImageId } from '../src/model/digest.js';
+import type { Descriptor, ImageId } from '../src/model/digest.js';
 import type { PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
-import type { Descriptor } from '../src/model/digest.js';
+import { formatPlatform } from '../src/model/platform.js';
 import { readDescriptor, writeDescriptor } from './content.js';
 import type { StoredProjection } from './projection.js';
 import {
@@ -35,6 +35,26 @@ export interface ReferencesView {
 export function imagesOf(entry: Pick<ReferenceSet, 'image' | 'platforms'>): ImageId[] {
   const { image, platforms } = entry;
   return platforms === undefined ? [image] : [...new Set([image, ...platforms.map((platform) => platform.image)])];
+}
+
+/** What a reference resolves to: an image, or one for each platform, and their manifest or index. */
+type ReferenceTarget = Pick<ReferenceEntry, 'image' | 'platforms'> & {
+  readonly target?: Pick<Descriptor, 'digest'> | undefined;
+};
+
+/** Whether moving a reference from one target to the other is no change. */
+export function sameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
+  if (one.image !== other.image || one.target?.digest !== other.target?.digest) return false;
+  const { platforms: before = [] } = one;
+  const { platforms: after = [] } = other;
+  return (
+    before.length === after.length && before.every((platform, at) => samePlatform(platform, after[at] as PlatformImage))
+  );
+}
+
+/** Whether two entries name the same image for the same platform. */
+export function samePlatform(one: PlatformImage, other: PlatformImage): boolean {
+  return one.image === other.image && formatPlatform(one) === formatPlatform(other);
 }
 
 export const referencesProjection: StoredProjection<ReferencesView> = {

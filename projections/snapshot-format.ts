@@ -1,4 +1,5 @@
-import { type Digest, digestFromHash, HASH_BYTES } from '../src/model/digest.js';
+import { type Digest, digestFromHash, HASH_BYTES, putHash } from '../src/model/digest.js';
+import { ByteReader, putVarint } from '../src/model/bytes.js';
 
 /** Thrown for a malformed or truncated snapshot. Snapshots are disposable: callers do without. */
 export class SnapshotDamage extends Error {
@@ -54,33 +55,25 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * take no more memory than folded ones. Reads throw SnapshotDamage on bad bytes.
  */
 export class SnapshotReader {
-  readonly #bytes: Uint8Array;
+  readonly #reader: ByteReader;
   readonly #tables: SnapshotTables;
-  #at = 0;
 
   constructor(bytes: Uint8Array, tables: SnapshotTables) {
     // On a Buffer, `slice` does not copy and `subarray` is slow.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#reader = new ByteReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     this.#tables = tables;
   }
 
   uint(): number {
-    let value = 0;
-    for (let unit = 1; ; unit *= 0x80) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new SnapshotDamage('it ends in the middle of a number');
-      value += (byte & 0x7f) * unit;
-      if (byte < 0x80) break;
-      if (unit > 2 ** 48) throw new SnapshotDamage('it has a number that is too large');
-    }
-    if (value <= Number.MAX_SAFE_INTEGER) return value;
-    throw new SnapshotDamage('it has a number that is too large');
+    const value = this.#reader.number();
+    if (value === undefined) throw new SnapshotDamage('it has a number that is cut short or too large');
+    return value;
   }
 
   /** Reads a count of rows of at least a byte each: a corrupt one cannot allocate more. */
   count(): number {
     const count = this.uint();
-    if (count <= this.#bytes.length - this.#at) return count;
+    if (count <= this.#reader.left) return count;
     throw new SnapshotDamage(`it ends before ${count} rows`);
   }
 
@@ -94,7 +87,7 @@ export class SnapshotReader {
     try {
       return utf8Decoder.decode(bytes);
     } catch {
-      throw new SnapshotDamage('it has a text that is no UTF-8');
+      throw new SnapshotDamage('it has a text that is not UTF-8');
     }
   }
 
@@ -121,7 +114,7 @@ export class SnapshotReader {
 
   /** Throws if bytes are left. */
   end(): void {
-    if (this.#at < this.#bytes.length) throw new SnapshotDamage(`${this.#bytes.length - this.#at} bytes are left over`);
+    if (!this.#reader.isAtEnd) throw new SnapshotDamage(`${this.#reader.left} bytes are left over`);
   }
 
   /** Returns the next `count` rows of `length` bytes, as a view. */
@@ -130,22 +123,14 @@ export class SnapshotReader {
   }
 
   #next(length: number): Uint8Array {
-    const start = this.#skip(length);
-    return this.#bytes.subarray(start, start + length);
-  }
-
-  /** Skips `length` bytes, and returns their offset. */
-  #skip(length: number): number {
-    const start = this.#at;
-    if (length > this.#bytes.length - start) throw new SnapshotDamage('it ends in the middle of a value');
-    this.#at = start + length;
-    return start;
+    const bytes = this.#reader.take(length);
+    if (bytes === undefined) throw new SnapshotDamage('it ends in the middle of a value');
+    return bytes;
   }
 }
 
 /** Size to empty a writer at: worth a write to a file, at most some milliseconds of work. */
 const FULL_BYTES = 16 * 1024;
-const HASH_HEX_START = 'sha256:'.length;
 
 const utf8Encoder = new TextEncoder();
 
@@ -182,12 +167,7 @@ export class SnapshotWriter {
   /** Writes an integer, 0 to 2^53 - 1, as LEB128. */
   uint(value: number): void {
     this.#reserve(8);
-    let left = value;
-    while (left >= 0x80) {
-      this.#bytes[this.#length++] = (left % 0x80) | 0x80;
-      left = Math.floor(left / 0x80);
-    }
-    this.#bytes[this.#length++] = left;
+    this.#length = putVarint(this.#bytes, value, this.#length);
   }
 
   bytes(value: Uint8Array): void {
@@ -244,9 +224,8 @@ export class SnapshotWriter {
 
   #hash(digest: Digest): void {
     this.#reserve(HASH_BYTES);
-    for (let at = HASH_HEX_START; at < digest.length; at += 2) {
-      this.#bytes[this.#length++] = (digitValue(digest.charCodeAt(at)) << 4) | digitValue(digest.charCodeAt(at + 1));
-    }
+    putHash(digest, this.#bytes.subarray(this.#length, this.#length + HASH_BYTES));
+    this.#length += HASH_BYTES;
   }
 
   optional<Value>(value: Value | undefined, write: (value: Value) => void): void {
@@ -268,10 +247,6 @@ function numberOf<Value>(numbers: Map<Value, number>, value: Value): number {
   if (known !== undefined) return known;
   numbers.set(value, numbers.size + 1);
   return numbers.size;
-}
-
-function digitValue(code: number): number {
-  return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
 /** Writes the row count, and each row by `write`; yields when the writer is full. */

@@ -16,7 +16,7 @@ async function main(): Promise<number> {
   } catch (error) {
     return exitCodeOf(error);
   } finally {
-    // The story always closes its store, so nothing writes here any more.
+    // The story always closes its store, so nothing writes here after it.
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -31,7 +31,7 @@ function interruptions(): AbortSignal {
 }
 
 function exitCodeOf(error: unknown): number {
-  // `npm run demo | head` is no failure.
+  // `npm run demo | head` is not a failure.
   if (error instanceof OutputClosed) return 0;
   if (error instanceof Interruption) {
     console.error(`demo: ${error.message}; its folder is removed`);

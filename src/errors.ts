@@ -47,7 +47,6 @@ export const errorKinds = {
   ARCHIVE_INVALID: 'InvalidParameter',
   ARCHIVE_TRUNCATED: 'InvalidParameter',
   ARCHIVE_NAME_UNSAFE: 'InvalidParameter',
-  ARCHIVE_NAME_DUPLICATE: 'InvalidParameter',
   ARCHIVE_LINK_INVALID: 'InvalidParameter',
   ARCHIVE_EMPTY: 'InvalidParameter',
   ARCHIVE_FILE_MISSING: 'InvalidParameter',

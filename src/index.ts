@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-// Nested types have no export of their own: use `StoredEvent & { type: 'ImageCreated' }` or
+// Nested types are not exported by name: use `StoredEvent & { type: 'ImageCreated' }` or
 // `LoadResult['images']`.
 
 // Stores
@@ -47,7 +47,7 @@ export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from
 export type { HistoryOptions, PastStore, ReferenceInterval, When } from './store/past/audit.js';
 export type { StoreDiff } from './store/past/diff.js';
 export type { Change } from './store/past/diff.js';
-export type { Subject } from './model/events.js';
+export type { Subject } from './model/subjects.js';
 
 // Verification
 export { verifyStore } from './store/on-demand.js';

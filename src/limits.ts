@@ -79,6 +79,10 @@ export const MAX_LAYER_ENTRIES = 10_000_000;
 export const MAX_ARCHIVE_NAME_BYTES = 4_096;
 /** Extended headers (PAX or GNU long name) before one entry. */
 export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
+/** Pieces of data in a sparse file of an archive: a map of more is a text of over a megabyte. */
+export const MAX_SPARSE_RUNS = 65_536;
+/** Holes in all sparse files of an archive: they are written out as zeros while it is read. */
+export const MAX_SPARSE_HOLE_BYTES = 1024 ** 3;
 /** JSON file in an archive: manifest.json, index.json, manifests, repositories. */
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
 /** All configs, manifests and indexes of an archive, held in memory until written in one batch. */
@@ -113,10 +117,14 @@ export const MAX_IMAGES_PER_ARCHIVE = 10_000;
 export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
 /** Decompressed per compressed byte of a layer; deflate cannot exceed 1,032. */
 export const MAX_COMPRESSION_RATIO = 1_100;
-/** Decompressed bytes a layer may have whatever its ratio. */
+/** Decompressed bytes a layer may have at any ratio. */
 export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;
+/** Header of a gzip member: an extra field of 64 KiB, a name and a comment. */
+export const MAX_GZIP_HEADER_BYTES = 128 * 1024;
 /** Zstd window: the default maximum of the zstd tool (`zstd --long`, 27 bits). */
 export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
+/** Xz dictionary: as zstd's window; `xz -9` has 64 MiB. Decoding takes a quarter more. */
+export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
 /**
  * Output of one bzip2 decoder step. A 900 kB block can expand to 45 MB, and the decoder holds back
  * about one block of input: far above honest layers, far below a bomb.

@@ -52,7 +52,7 @@ ${OPTIONS_USAGE}
 
 ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`;
 
-/** Exit codes: a failed case, and wrong usage. A missed target is neither: this is no test. */
+/** Exit codes: a failed case, and wrong usage. A missed target is neither: this is not a test. */
 const FAILED = 1;
 const WRONG_USAGE = 2;
 

@@ -38,7 +38,7 @@ export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds,
   --fresh      make the stores again that an earlier run left in the folder for temporary files
   --json       one JSON object a line
   --svg FILE   draw the targets, and how things grow, into FILE
-  --rounds N   rounds that count, after one to warm up; 7 unless it is said, 3 in a quick look; below 7 nothing is judged
+  --rounds N   rounds that count, after one to warm up; 7 unless given, 3 in a quick run; below 7 nothing is judged
   --largest N  leave out stores of more than N images or events, where cases measure several sizes`;
 
 /**

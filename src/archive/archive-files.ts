@@ -59,7 +59,7 @@ export interface ArchiveImage {
   readonly parent?: ImageId | undefined;
   /** The image's manifests in the archive; the one a name points to directly comes first. */
   readonly manifests: readonly ArchiveManifest[];
-  /** One of several platforms: passed over if the archive and the store lack a layer of it. */
+  /** One of several platforms: skipped if the archive and the store lack a layer of it. */
   readonly isOptional: boolean;
 }
 
@@ -119,16 +119,19 @@ export interface ArchiveContents {
 }
 
 /**
- * Normalizes an entry name to a path from the archive root, without `./`, repeated or trailing
- * slashes. The root is the empty path.
- * @throws {StoreError} ARCHIVE_NAME_UNSAFE if absolute, outside the archive or with NUL
+ * Normalizes a name that is used to a path from the archive root, without `./`, leading, repeated
+ * or trailing slashes.
+ * @throws {StoreError} ARCHIVE_NAME_UNSAFE if outside the archive or with NUL
  */
 export function normalizeEntryName(name: string): string {
-  if (name.includes('\0')) throw unsafe(name, 'a NUL byte');
-  if (name.startsWith('/')) throw unsafe(name, 'an absolute name');
-  const path = joinInside('', name);
-  if (path === undefined) throw unsafe(name, 'one that leads out of the archive');
-  return path;
+  const path = entryPath(name);
+  if (path !== undefined) return path;
+  throw unsafe(name, name.includes('\0') ? 'a NUL byte' : 'one that leads out of the archive');
+}
+
+/** As `normalizeEntryName`; undefined if no use can lead there. The root is the empty path. */
+export function entryPath(name: string): string | undefined {
+  return name.includes('\0') ? undefined : joinInside('', name);
 }
 
 /** Resolves `path` against `directory`, from the archive root; undefined if it escapes. */

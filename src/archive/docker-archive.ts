@@ -81,7 +81,7 @@ async function addImage(
     const staged = await archive.builder.layers(config, layers, where);
     contents.addImage(config, { parent: parentOf(document, where), staged });
   } else {
-    choice.notice(`passed over ${config.id}: it is for ${formatPlatform(platform)}`);
+    choice.notice(`skipped ${config.id}: it is for ${formatPlatform(platform)}`);
   }
   return {
     image: config.id,

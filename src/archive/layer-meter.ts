@@ -11,7 +11,7 @@ import {
   detectCompression,
   ExpansionGuard,
   type ExpansionLimits,
-} from './decompress.js';
+} from '../compression/decompress.js';
 import { TarScan, type TarScanOptions } from './tar-scan.js';
 
 interface LayerMeasure {

@@ -32,8 +32,8 @@ export interface EntryName {
 
 /**
  * Returns the name in the annotations of an index.json entry. The OCI annotation counts only if it
- * names a repository: a bare `1.0` is a tag; text that is no reference gets a notice.
- * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is no reference
+ * names a repository: a bare `1.0` is a tag; text that is not a reference gets a notice.
+ * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is not a reference
  */
 export function annotatedName(
   annotations: ReadonlyMap<string, string>,
@@ -52,7 +52,7 @@ export function annotatedName(
     return { name: text };
   } catch (error) {
     if (!isStoreError(error, 'REFERENCE_INVALID')) throw error;
-    notice(`passed over the name ${JSON.stringify(text.slice(0, 200))}: ${error.message}`);
+    notice(`skipped the name ${JSON.stringify(text.slice(0, 200))}: ${error.message}`);
     return {};
   }
 }
@@ -60,7 +60,7 @@ export function annotatedName(
 /**
  * Returns the canonical references that `text` gives to what has one of `digests`: the tag, and the
  * digest if it is one of them. A false digest becomes a notice, never a name.
- * @throws {StoreError} REFERENCE_INVALID if it is no reference
+ * @throws {StoreError} REFERENCE_INVALID if it is not a reference
  */
 export function trueReferences(
   text: string,
@@ -71,7 +71,7 @@ export function trueReferences(
   if (digest === undefined) return [canonicalReference(text)];
   const names = tag === undefined ? [] : [formatReference({ domain, path, tag })];
   if (digests.has(digest)) return [...names, formatReference({ domain, path, digest })];
-  notice(`passed over the name ${JSON.stringify(text)}: its digest is not that of what it names`);
+  notice(`skipped the name ${JSON.stringify(text)}: its digest is not that of what it names`);
   return names;
 }
 
@@ -82,7 +82,7 @@ export function trueReferences(
 export function bareReference(tag: string, choice: ImageChoice): string | undefined {
   if (choice.repository !== undefined) return canonicalReference(`${choice.repository}:${tag}`);
   choice.notice(
-    `passed over the name ${JSON.stringify(tag.slice(0, 200))}: it has no repository (--repository NAME loads it as NAME:${tag.slice(0, 40)})`,
+    `skipped the name ${JSON.stringify(tag.slice(0, 200))}: it has no repository (--repository NAME loads it as NAME:${tag.slice(0, 40)})`,
   );
   return undefined;
 }

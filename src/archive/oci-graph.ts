@@ -131,7 +131,7 @@ export class OciGraph {
     const { children, blobs } = await this.#entries(index.manifests ?? [], 'index.json', 0);
     for (const { descriptor } of blobs) {
       const found = JSON.stringify(descriptor.mediaType.slice(0, 100));
-      this.#options.notice(`passed over ${descriptor.digest}: its media type ${found} is neither manifest nor index`);
+      this.#options.notice(`skipped ${descriptor.digest}: its media type ${found} is neither manifest nor index`);
     }
     return { children, annotations: index.annotations ?? {} };
   }
@@ -242,7 +242,7 @@ export class OciGraph {
 
   #checkDepth(digest: Digest, depth: number): void {
     const limit = this.#options.limits.maxIndexDepth ?? MAX_INDEX_DEPTH;
-    if (depth > limit) throw exceeded(digest, `at most ${limit} indexes in one another`, depth);
+    if (depth > limit) throw exceeded(digest, `at most ${limit} nested indexes`, depth);
   }
 
   #count(descriptors: number, where: string): void {
@@ -322,7 +322,7 @@ export class OciGraph {
         { data: { digest } },
       );
     }
-    notice(`passed over ${digest}${names}: the archive names it and does not contain it`);
+    notice(`skipped ${digest}${names}: the archive names it and does not contain it`);
     return undefined;
   }
 }
@@ -331,7 +331,7 @@ const OCTET_STREAM = 'application/octet-stream';
 
 /**
  * Whether a manifest may be of an image, by its descriptor and media types. Signatures, SBOMs and
- * encrypted images have the config of an image, and layers that are none.
+ * encrypted images have the config of an image, and layers that are not.
  */
 function mayBeImage(
   { platform, annotations }: DescriptorDocument,

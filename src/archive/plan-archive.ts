@@ -173,7 +173,7 @@ interface LayoutEntry {
 
 /**
  * Returns the entries of index.json: images by id with their names, then other names, then what has
- * no name. What an index contains is no entry of its own.
+ * no name. What an index contains has no own entry.
  */
 function indexEntries(
   { images, artifacts }: SavedArchive,

@@ -39,7 +39,7 @@ export interface ReadArchiveOptions {
  * `discard` on the contents once the store has kept what it wants. Memory: small files and a few
  * chunks. Always closes the source; leaves nothing in `staging` on rejection.
  * @throws {StoreError} ARCHIVE_INVALID if it is neither, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
- *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
  *   ARCHIVE_MANIFEST_INVALID, ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID,
  *   CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH, REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
  */
@@ -50,8 +50,13 @@ export async function readArchive(
 ): Promise<ArchiveContents> {
   const tracked = new TrackedStaging(staging);
   try {
-    const tree = await scanArchive(abortable(source, options), tracked, options.limits);
-    const contents = await readLayout(tree, tracked, options);
+    const notices = new Set<string>();
+    const notice = (text: string): void => void notices.add(text);
+    const { tree, isEnded } = await scanArchive(abortable(source, options), tracked, options.limits, notice);
+    const read = await readLayout(tree, tracked, options, notice).catch((error: unknown) => {
+      throw isEnded ? error : asTruncated(error);
+    });
+    const contents = { ...read, notices: [...notices] };
     await tracked.discard(stagedFiles(contents));
     return contents;
   } catch (error) {
@@ -64,10 +69,9 @@ async function readLayout(
   tree: ArchiveTree,
   staging: TrackedStaging,
   options: ReadArchiveOptions,
-): Promise<ArchiveContents> {
+  notice: (text: string) => void,
+): Promise<Omit<ArchiveContents, 'notices'>> {
   const limits = options.limits ?? {};
-  const notices = new Set<string>();
-  const notice = (text: string): void => void notices.add(text);
   const documents = new DocumentBudget(limits.maxDocumentBytes);
   const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
@@ -81,7 +85,14 @@ async function readLayout(
   const root = isLayout(tree, format) ? await graph.read() : { children: [], annotations: {} };
   await addUnion(contents, docker, root, documents, choice);
   await noteUnreached(tree, new Set([...graph.reached, ...docker.flatMap(({ files }) => files)]), notice);
-  return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+  return { format, ...contents.build(), discard: () => staging.discard() };
+}
+
+/** What a tar without its end blocks lacks was probably cut off. */
+function asTruncated(error: unknown): unknown {
+  if (!(error instanceof StoreError) || !['ARCHIVE_INVALID', 'ARCHIVE_FILE_MISSING'].includes(error.code)) return error;
+  const message = `${error.message}; the tar ends without its end blocks`;
+  return new StoreError('ARCHIVE_TRUNCATED', message, { cause: error, data: error.data });
 }
 
 /** A layout beside manifest.json counts only if it is whole. */
@@ -98,16 +109,14 @@ async function noteUnreached(
   notice: (text: string) => void,
 ): Promise<void> {
   const left: Digest[] = [];
-  for (const name of tree.names()) {
-    if (!isBlobName(name)) continue;
-    const file = tree.file(name);
-    if (file !== undefined && !reached.has(file.digest) && !(await isLegacyConfig(file))) left.push(file.digest);
+  for (const [name, file] of tree.files()) {
+    if (isBlobName(name) && !reached.has(file.digest) && !(await isLegacyConfig(file))) left.push(file.digest);
   }
   if (left.length === 0) return;
   const shown = left.slice(0, SHOWN_BLOBS).join(', ');
   const more = left.length > SHOWN_BLOBS ? ` and ${left.length - SHOWN_BLOBS} more` : '';
   notice(
-    `passed over ${left.length} ${left.length === 1 ? 'blob' : 'blobs'} that nothing in the archive names: ${shown}${more}`,
+    `skipped ${left.length} ${left.length === 1 ? 'blob' : 'blobs'} that nothing in the archive names: ${shown}${more}`,
   );
 }
 
@@ -140,7 +149,7 @@ function foundInstead(tree: ArchiveTree): string {
     return `its files inside the folder ${shown}: pack what is in it (tar -C ${shown} -cf FILE .)`;
   }
   const shown = names.slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
-  return `a tar with ${shown.join(', ') || 'nothing in it'}`;
+  return shown.length === 0 ? 'a tar with nothing in it' : `only ${shown.join(', ')}`;
 }
 
 function notAnArchive(found: string): StoreError {

@@ -1,23 +1,21 @@
-import type { Writable } from 'node:stream';
-import { type Extract, extract, type Header } from 'tar-stream';
 import { StoreError } from '../errors.js';
+import { MAX_EXTENDED_HEADER_BYTES, MAX_LAYER_ENTRIES, MAX_SPARSE_RUNS } from '../limits.js';
 import {
-  MAX_ARCHIVE_ENTRIES,
-  MAX_ARCHIVE_NAME_BYTES,
-  MAX_EXTENDED_HEADER_BYTES,
-  MAX_LAYER_ENTRIES,
-} from '../limits.js';
-import {
+  appendOldSparseRuns,
   DATALESS_TYPES,
   EXTENDED_TYPES,
   FILE_TYPES,
   invalidTar,
   isZeroBlock,
-  parsePaxSizes,
+  nameEndsInSlash,
+  parsePaxRecords,
   parseTarHeader,
-  type PaxSizes,
+  parseTarNames,
+  parseText,
+  type PaxRecords,
   sparseMapContinues,
   TAR_BLOCK_BYTES,
+  tarPaddingBytes,
   type TarHeader,
 } from './tar-header.js';
 
@@ -27,15 +25,40 @@ export interface TarScanOptions {
   readonly maxEntries?: number | undefined;
   /** Maximum bytes of extended headers before one entry. */
   readonly maxExtendedBytes?: number | undefined;
-  /** Refuse what readers disagree on: sparse files, data after links, devices, directories. */
-  readonly plainFilesOnly?: boolean | undefined;
+  /** Called when an entry's headers are complete, before its data. Without it, none is decoded. */
+  readonly onMember?: ((member: TarMember) => void) | undefined;
+  /** Refuse what readers disagree on: data after links, devices and names of directories. */
+  readonly strict?: boolean | undefined;
 }
 
-type Expecting = 'header' | 'second zero block' | 'sparse map' | 'records' | 'end';
+/** An entry as its headers describe it. */
+export interface TarMember {
+  /** Type flag; `0` for a regular file, `5` for a directory. */
+  readonly type: string;
+  /** As written. */
+  readonly name: string;
+  /** Link target as written; empty for what is no link. */
+  readonly target: string;
+  /** Bytes that follow in the tar, without padding. */
+  readonly size: number;
+  /** The PAX records for it, those of global headers included. */
+  readonly pax: PaxRecords;
+  /** Of the old GNU sparse format: more runs than MAX_SPARSE_RUNS are not kept. */
+  readonly oldSparse?: { readonly fileBytes: number; readonly runs: readonly number[] } | undefined;
+}
+
+type Expecting = 'header' | 'second zero block' | 'sparse map' | 'end';
+
+/** An extended header whose data is being collected. */
+interface Extended {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+  filled: number;
+}
 
 /**
  * Scans a tar as a stream: checks every header, sums regular file sizes, and keeps only one block
- * and one PAX header. Cost is per header, not per data byte.
+ * and the extended headers of one entry. Cost is per header, not per data byte.
  *
  * Two zero blocks end the tar, as in Go's archive/tar; anything after is ignored. A tar without
  * them ends with its last entry.
@@ -43,23 +66,33 @@ type Expecting = 'header' | 'second zero block' | 'sparse map' | 'records' | 'en
 export class TarScan {
   readonly #maxEntries: number;
   readonly #maxExtendedBytes: number;
-  readonly #plainFilesOnly: boolean;
+  readonly #onMember: TarScanOptions['onMember'];
+  readonly #strict: boolean;
   readonly #block = new Uint8Array(TAR_BLOCK_BYTES);
   #blockBytes = 0;
+  /** Where in the tar the current block begins. */
+  #offset = 0;
   #expecting: Expecting = 'header';
   /** Remaining data bytes of the entry, and of the padding after them. */
   #dataBytes = 0;
   #paddingBytes = 0;
   #extendedBytes = 0;
-  #records: { readonly type: string; readonly bytes: Uint8Array; filled: number } | undefined;
-  #pax: PaxSizes = {};
+  #extended: Extended | undefined;
+  #globalPax: PaxRecords = {};
+  #pax: PaxRecords = {};
+  #longName: Uint8Array | undefined;
+  #longTarget: Uint8Array | undefined;
+  /** The member whose sparse map is not complete yet. */
+  #pending: { readonly member: TarMember; readonly runs: number[] } | undefined;
+  #isTar = false;
   #entries = 0;
   #fileBytes = 0;
 
   constructor(options: TarScanOptions = {}) {
     this.#maxEntries = options.maxEntries ?? MAX_LAYER_ENTRIES;
     this.#maxExtendedBytes = options.maxExtendedBytes ?? MAX_EXTENDED_HEADER_BYTES;
-    this.#plainFilesOnly = options.plainFilesOnly ?? false;
+    this.#onMember = options.onMember;
+    this.#strict = options.strict ?? false;
   }
 
   /** Total bytes of regular files so far, including holes of sparse ones. */
@@ -72,98 +105,138 @@ export class TarScan {
     return this.#expecting === 'end';
   }
 
+  /** Byte offset of the block being read, or of the data and padding after it. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Whether the first block was a header or a zero block. */
+  get isTar(): boolean {
+    return this.#isTar;
+  }
+
+  /** Whether the next bytes are data of the member given last. */
+  get isInData(): boolean {
+    return this.#dataBytes > 0 && this.#extended === undefined && this.#expecting !== 'sparse map';
+  }
+
   /**
    * Consumes bytes; returns how many belong to the tar (fewer than given if it ends within them).
    * @throws {StoreError} ARCHIVE_INVALID for a bad header, ARCHIVE_LIMIT_EXCEEDED
    */
   push(chunk: Uint8Array): number {
     let at = 0;
-    while (at < chunk.length && this.#expecting !== 'end') {
-      // A sparse file's map precedes its data.
-      if (this.#expecting === 'sparse map') at += this.#fillBlock(chunk, at);
-      else if (this.#dataBytes > 0) at += this.#passData(chunk.subarray(at));
-      else if (this.#paddingBytes > 0) {
-        const passed = Math.min(this.#paddingBytes, chunk.length - at);
-        this.#paddingBytes -= passed;
-        at += passed;
-      } else at += this.#fillBlock(chunk, at);
-    }
+    while (at < chunk.length && !this.ended) at += this.advance(chunk, at);
     return at;
   }
 
   /**
-   * Ends the tar. Zero blocks and padding may be missing after the last entry.
-   * @throws {StoreError} ARCHIVE_TRUNCATED if it stops inside an entry or header
+   * Consumes bytes from `at` up to the end of a block, of an entry's data or of its padding, and
+   * returns how many. Throws as `push`.
    */
-  end(): void {
-    const complete = this.#dataBytes === 0 && this.#blockBytes === 0 && this.#extendedBytes === 0;
-    if (complete && this.#expecting !== 'sparse map' && this.#expecting !== 'records') return;
-    throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected the rest of an entry, found the end');
-  }
-
-  /** Skips data, keeping it if it holds PAX records. */
-  #passData(bytes: Uint8Array): number {
-    const passed = Math.min(this.#dataBytes, bytes.length);
-    if (this.#records !== undefined) {
-      this.#records.bytes.set(bytes.subarray(0, passed), this.#records.filled);
-      this.#records.filled += passed;
-    }
-    this.#dataBytes -= passed;
-    if (this.#dataBytes === 0) this.#finishRecords();
+  advance(chunk: Uint8Array, at: number): number {
+    // A sparse file's map precedes its data.
+    if (this.#expecting === 'sparse map') return this.#fillBlock(chunk, at);
+    if (this.#dataBytes > 0) return this.#passData(chunk, at);
+    if (this.#paddingBytes === 0) return this.#fillBlock(chunk, at);
+    const passed = Math.min(this.#paddingBytes, chunk.length - at);
+    this.#paddingBytes -= passed;
+    this.#offset += passed;
     return passed;
   }
 
-  #finishRecords(): void {
-    if (this.#records === undefined) return;
-    const { type, bytes } = this.#records;
-    this.#records = undefined;
-    this.#expecting = 'header';
-    const sizes = parsePaxSizes(bytes);
-    const sparse = sizes.fileBytes !== undefined;
-    if (type === 'g' && (sizes.size !== undefined || sparse)) {
+  /**
+   * Ends the tar. Zero blocks may be missing after the last entry; unless strict, padding too.
+   * @throws {StoreError} ARCHIVE_TRUNCATED if it stops inside an entry or header, ARCHIVE_INVALID
+   *   for a text shorter than a header
+   */
+  end(): void {
+    const start = this.#block.subarray(0, this.#blockBytes);
+    // Every header contains NUL bytes, so a short file without any is something else.
+    if (!this.#isTar && start.length > 0 && !start.includes(0)) {
+      throw invalidTar(`expected a header, found a file of ${start.length} bytes`);
+    }
+    const isInside = this.#dataBytes > 0 || start.length > 0 || this.#extendedBytes > 0;
+    const isCut = isInside || this.#expecting === 'sparse map' || (this.#strict && this.#paddingBytes > 0);
+    if (!isCut) return;
+    throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected the rest of an entry, found the end');
+  }
+
+  /** Skips data, keeping that of an extended header. */
+  #passData(chunk: Uint8Array, at: number): number {
+    const passed = Math.min(this.#dataBytes, chunk.length - at);
+    const extended = this.#extended;
+    if (extended !== undefined) {
+      extended.bytes.set(chunk.subarray(at, at + passed), extended.filled);
+      extended.filled += passed;
+    }
+    this.#dataBytes -= passed;
+    this.#offset += passed;
+    if (this.#dataBytes === 0 && extended !== undefined) this.#finishExtended(extended);
+    return passed;
+  }
+
+  #finishExtended({ type, bytes }: Extended): void {
+    this.#extended = undefined;
+    if (type === 'L') this.#longName = bytes;
+    else if (type === 'K') this.#longTarget = bytes;
+    else if (type === 'x') this.#pax = parsePaxRecords(bytes);
+    else this.#takeGlobal(parsePaxRecords(bytes));
+  }
+
+  /** Readers disagree on whether a global size counts, and so on where the next header is. */
+  #takeGlobal({ size, fileBytes, sparse: _, ...names }: PaxRecords): void {
+    if (size !== undefined || fileBytes !== undefined) {
       throw invalidTar('expected no size in a global header, found one');
     }
-    if (this.#plainFilesOnly && sparse) throw invalidTar('expected no sparse file, found one');
-    if (type === 'x') this.#pax = sizes;
+    this.#globalPax = { ...this.#globalPax, ...names };
   }
 
   #fillBlock(chunk: Uint8Array, at: number): number {
     const taken = Math.min(TAR_BLOCK_BYTES - this.#blockBytes, chunk.length - at);
     this.#block.set(chunk.subarray(at, at + taken), this.#blockBytes);
     this.#blockBytes += taken;
-    if (this.#blockBytes === TAR_BLOCK_BYTES) {
-      this.#blockBytes = 0;
-      this.#takeBlock();
-    }
+    if (this.#blockBytes < TAR_BLOCK_BYTES) return taken;
+    this.#takeBlock();
+    this.#blockBytes = 0;
+    this.#offset += TAR_BLOCK_BYTES;
     return taken;
   }
 
   #takeBlock(): void {
     if (this.#expecting === 'sparse map') {
-      if (!sparseMapContinues(this.#block)) this.#expecting = 'header';
+      this.#takeSparseMap();
       return;
     }
     if (isZeroBlock(this.#block)) {
+      this.#isTar = true;
       if (this.#extendedBytes > 0) throw invalidTar('expected an entry after an extended header, found the end');
       this.#expecting = this.#expecting === 'second zero block' ? 'end' : 'second zero block';
       return;
     }
     if (this.#expecting === 'second zero block') throw invalidTar('expected a second zero block, found something else');
     const header = parseTarHeader(this.#block);
+    this.#isTar = true;
     if (EXTENDED_TYPES.has(header.type)) this.#takeExtended(header);
     else this.#takeEntry(header);
   }
 
-  /** Checks the limit before any of an extended header is kept, here or by a later reader. */
+  #takeSparseMap(): void {
+    const runs = this.#pending?.runs;
+    if (runs !== undefined && runs.length <= 2 * MAX_SPARSE_RUNS) appendOldSparseRuns(this.#block, 'block', runs);
+    if (sparseMapContinues(this.#block)) return;
+    this.#expecting = 'header';
+    if (this.#pending !== undefined) this.#onMember?.(this.#pending.member);
+    this.#pending = undefined;
+  }
+
+  /** Checks the limit before any of an extended header is kept. */
   #takeExtended(header: TarHeader): void {
     this.#extendedBytes += TAR_BLOCK_BYTES + header.size;
     if (this.#extendedBytes > this.#maxExtendedBytes) {
       throw exceeded('extended header bytes before one entry', this.#maxExtendedBytes, this.#extendedBytes);
     }
-    if ((header.type === 'x' || header.type === 'g') && header.size > 0) {
-      this.#records = { type: header.type, bytes: new Uint8Array(header.size), filled: 0 };
-      this.#expecting = 'records';
-    }
+    if (header.size > 0) this.#extended = { type: header.type, bytes: new Uint8Array(header.size), filled: 0 };
     this.#expectData(header.size);
   }
 
@@ -171,27 +244,52 @@ export class TarScan {
     this.#entries += 1;
     if (this.#entries > this.#maxEntries) throw exceeded('entries', this.#maxEntries, this.#entries);
     const written = this.#pax.size ?? header.size;
-    if (this.#plainFilesOnly) refuseUnusual(header, written);
-    const isFile = FILE_TYPES.has(header.type);
-    const size = DATALESS_TYPES.has(header.type) ? 0 : written;
-    if (isFile) this.#fileBytes += header.sparse?.fileBytes ?? this.#pax.fileBytes ?? size;
+    // Pre-POSIX tars mark a directory as a file whose name ends in a slash.
+    const type = header.isOld && this.#endsInSlash() ? '5' : header.type;
+    if (this.#strict) this.#refuseUnusual(type, written);
+    const size = DATALESS_TYPES.has(type) ? 0 : written;
+    if (FILE_TYPES.has(type)) this.#fileBytes += header.sparse?.fileBytes ?? this.#pax.fileBytes ?? size;
     if (header.sparse?.extended) this.#expecting = 'sparse map';
+    if (this.#onMember !== undefined) this.#giveMember(type, size, header, this.#onMember);
     this.#pax = {};
+    this.#longName = undefined;
+    this.#longTarget = undefined;
     this.#extendedBytes = 0;
     this.#expectData(size);
   }
 
+  #giveMember(type: string, size: number, { sparse }: TarHeader, give: (member: TarMember) => void): void {
+    const names = parseTarNames(this.#block);
+    const pax = { ...this.#globalPax, ...this.#pax };
+    const name = this.#longName === undefined ? (pax.path ?? names.name) : parseText(this.#longName);
+    const target = this.#longTarget === undefined ? (pax.linkpath ?? names.target) : parseText(this.#longTarget);
+    if (sparse === undefined) {
+      give({ type, name, target, size, pax });
+      return;
+    }
+    const runs: number[] = [];
+    appendOldSparseRuns(this.#block, 'header', runs);
+    const member = { type, name, target, size, pax, oldSparse: { fileBytes: sparse.fileBytes, runs } };
+    if (sparse.extended) this.#pending = { member, runs };
+    else give(member);
+  }
+
+  #endsInSlash(): boolean {
+    if (this.#longName !== undefined) return parseText(this.#longName).endsWith('/');
+    return this.#pax.path?.endsWith('/') ?? nameEndsInSlash(this.#block);
+  }
+
+  /** Rejects entries after which readers disagree on where the next header is. */
+  #refuseUnusual(type: string, size: number): void {
+    if (size === 0 || type === '5') return;
+    if (!DATALESS_TYPES.has(type) && !(FILE_TYPES.has(type) && this.#endsInSlash())) return;
+    throw invalidTar(`expected no data for an entry of type ${type}, found ${size} bytes`);
+  }
+
   #expectData(size: number): void {
     this.#dataBytes = size;
-    this.#paddingBytes = (TAR_BLOCK_BYTES - (size % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES;
+    this.#paddingBytes = tarPaddingBytes(size);
   }
-}
-
-/** Rejects entries after which readers disagree on where the next header is. */
-function refuseUnusual(header: TarHeader, size: number): void {
-  if (header.sparse !== undefined) throw invalidTar('expected no sparse file, found one');
-  const bare = DATALESS_TYPES.has(header.type) ? header.type !== '5' : header.slash;
-  if (bare && size > 0) throw invalidTar(`expected no data for an entry of type ${header.type}, found ${size} bytes`);
 }
 
 function exceeded(what: string, limit: number, found: number): StoreError {
@@ -201,153 +299,5 @@ function exceeded(what: string, limit: number, found: number): StoreError {
     {
       data: { limit, found },
     },
-  );
-}
-
-type Sink = Pick<Writable, 'destroyed'> & {
-  on(event: 'drain' | 'close', listener: () => void): unknown;
-  off(event: 'drain' | 'close', listener: () => void): unknown;
-};
-
-/** Resolves once `sink` drains or is destroyed. Call after a write returned false. */
-export function drained(sink: Sink): Promise<void> {
-  // 'close' is emitted only once, so listening after destruction would wait forever.
-  if (sink.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      sink.off('drain', done);
-      sink.off('close', done);
-      resolve();
-    };
-    sink.on('drain', done);
-    sink.on('close', done);
-  });
-}
-
-/** Limits for one archive; defaults in limits.ts. */
-export interface TarReaderOptions {
-  readonly maxEntries?: number | undefined;
-  readonly maxNameBytes?: number | undefined;
-  readonly maxExtendedBytes?: number | undefined;
-}
-
-/** A tar entry. `other` is a device, a pipe or an unknown type. */
-export interface TarEntry {
-  /** As written in the archive. */
-  readonly name: string;
-  readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'other';
-  readonly size: number;
-  /** Link target as written in the archive; empty otherwise. */
-  readonly target: string;
-  /** The data. Anything unread when the next entry is requested is skipped. */
-  readonly body: AsyncIterable<Uint8Array>;
-}
-
-/**
- * Yields the entries of the tar in `source`, in order. Read each before requesting the next.
- * Memory: a few chunks and one extended header. Drops bytes after the end of the tar.
- *
- * tar-stream decodes names, links and bodies. A TarScan sees every byte first, because tar-stream
- * buffers whole extended headers before checking them, reads past the end, and accepts what other
- * readers refuse.
- * @throws {StoreError} ARCHIVE_INVALID if it is not a tar, ARCHIVE_TRUNCATED if it stops early or
- *   lacks the final zero blocks, ARCHIVE_LIMIT_EXCEEDED
- */
-export async function* readTar(
-  source: AsyncIterable<Uint8Array>,
-  options: TarReaderOptions = {},
-): AsyncGenerator<TarEntry> {
-  // Pre-POSIX headers have no format mark; the scan has verified their checksums.
-  const parser = extract({ allowUnknownFormat: true } as object);
-  const failure: Failure = { error: undefined };
-  const feeding = feed(source, parser, options);
-  feeding.catch((error: unknown) => {
-    failure.error = error;
-    parser.destroy(error as Error);
-  });
-  try {
-    for await (const entry of parser) {
-      yield toEntry(entry as unknown as ParsedEntry, failure, options.maxNameBytes ?? MAX_ARCHIVE_NAME_BYTES);
-      entry.resume();
-    }
-    await feeding;
-  } catch (error) {
-    if (failure.error !== undefined) throw failure.error;
-    throw isParserError(error) ? invalidTar(`found ${error.message}`) : error;
-  } finally {
-    parser.destroy(null);
-  }
-}
-
-/** Reads `source` to its end; feeds the tar to `parser` after the scan has checked it. */
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract, options: TarReaderOptions): Promise<void> {
-  const scan = new TarScan({
-    maxEntries: options.maxEntries ?? MAX_ARCHIVE_ENTRIES,
-    maxExtendedBytes: options.maxExtendedBytes ?? MAX_EXTENDED_HEADER_BYTES,
-    plainFilesOnly: true,
-  });
-  let bytes = 0;
-  let isText = true;
-  for await (const chunk of source) {
-    if (parser.destroyed) return;
-    if (bytes < TAR_BLOCK_BYTES) isText &&= !chunk.subarray(0, TAR_BLOCK_BYTES - bytes).includes(0);
-    bytes += chunk.length;
-    const length = scan.push(chunk);
-    if (length > 0 && !parser.write(chunk.subarray(0, length))) await drained(parser);
-  }
-  if (!scan.ended) {
-    // Every header contains NUL bytes, so a short file without any is something else.
-    if (bytes < TAR_BLOCK_BYTES && isText) throw invalidTar(`expected a header, found a file of ${bytes} bytes`);
-    scan.end();
-    throw new StoreError('ARCHIVE_TRUNCATED', 'cannot read the tar: expected two zero blocks at its end, found none');
-  }
-  parser.end(null);
-}
-
-/** An entry from tar-stream; null for an unknown type or a missing target. */
-type ParsedEntry = AsyncIterable<Uint8Array> & {
-  readonly header: Pick<Header, 'name' | 'size'> & { readonly type: string | null; readonly linkname: string | null };
-};
-
-function toEntry(entry: ParsedEntry, failure: Failure, maxNameBytes: number): TarEntry {
-  const { name, type, size } = entry.header;
-  const target = entry.header.linkname ?? '';
-  for (const text of [name, target]) {
-    const length = Buffer.byteLength(text);
-    if (length <= maxNameBytes) continue;
-    throw new StoreError(
-      'ARCHIVE_LIMIT_EXCEEDED',
-      `cannot read the tar: expected names of at most ${maxNameBytes} bytes, found one of ${length}: ${text.slice(0, 80)}…`,
-      { data: { limit: maxNameBytes, found: length } },
-    );
-  }
-  return { name, type: ENTRY_TYPES[type ?? 'other'] ?? 'other', size, target, body: bodyOf(entry, failure) };
-}
-
-interface Failure {
-  error: unknown;
-}
-
-/** Reports the real failure: a body abandoned by the parser only says that it was destroyed. */
-async function* bodyOf(entry: ParsedEntry, failure: Failure): AsyncGenerator<Uint8Array> {
-  try {
-    yield* entry;
-  } catch (error) {
-    throw failure.error ?? error;
-  }
-}
-
-const ENTRY_TYPES: Readonly<Record<string, TarEntry['type']>> = {
-  file: 'file',
-  'contiguous-file': 'file',
-  directory: 'directory',
-  symlink: 'symlink',
-  link: 'link',
-};
-
-/** Returns whether `error` originates in tar-stream rather than passing through it. */
-function isParserError(error: unknown): error is Error {
-  return (
-    error instanceof Error && /tar header|Invalid header|Unexpected end of data|Header exceeds/.test(error.message)
   );
 }

@@ -235,12 +235,12 @@ class Union {
   #noteLeftOut({ child, all, references: [reference] }: Entry): void {
     const what = reference ?? child.node.descriptor.digest;
     if (all.length === 0) {
-      this.#choice.notice(`passed over ${what}: the archive contains nothing of that index`);
+      this.#choice.notice(`skipped ${what}: the archive contains nothing of that index`);
       return;
     }
     const wanted = this.#choice.platforms.map(formatPlatform).join(', ');
     const found = all.map(({ platform }) => formatPlatform(platform)).join(', ');
-    this.#choice.notice(`passed over ${what}: it has no image for ${wanted}, only for ${found}`);
+    this.#choice.notice(`skipped ${what}: it has no image for ${wanted}, only for ${found}`);
   }
 
   #targetOf({ child, all, wanted }: Entry, image: ImageId | undefined): ArchiveTarget {
@@ -269,7 +269,7 @@ class Union {
     this.#contents.addReference({ reference, ...target });
   }
 
-  /** An image within an index is no target of its own; artifacts count where there is no image. */
+  /** An image within an index has no own target; artifacts count where there is no image. */
   #addTargets(docker: readonly DockerImage[]): void {
     const entries = this.#entries.filter((entry) => !isLeftOut(entry));
     const covered = new Set<ImageId>();

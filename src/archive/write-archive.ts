@@ -39,7 +39,7 @@ async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): A
   for (const entry of entries) {
     const size = entrySize(entry);
     const type = entry.type === 'directory' ? 'directory' : 'file';
-    const header = await formatTarHeader({ type, name: entry.name, size });
+    const header = formatTarHeader({ type, name: entry.name, size });
     const padding = tarPadding(size);
     if (entry.type === 'blob') {
       yield header;

@@ -13,7 +13,8 @@ export interface CommandEntry {
   readonly usage: string;
   readonly group: string;
   readonly summary: string;
-  readonly kind: CommandKind;
+  /** Default `reads`. */
+  readonly kind?: CommandKind;
   /** Whether it supports a past point in time. */
   readonly past?: boolean;
   readonly load: () => Promise<Grammar>;
@@ -63,7 +64,7 @@ export function addCommands(parent: Command, declaration: Declaration): void {
       .summary(entry.summary)
       .helpGroup(entry.group)
       .helpOption('-h, --help', 'show help');
-    addGlobalOptions(command, entry.kind);
+    addGlobalOptions(command, entry.kind ?? 'reads');
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }
@@ -142,7 +143,7 @@ export function nonEmptyText(text: string): string {
 
 function readingOptions(): Option[] {
   return [
-    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the data directory of the user)').argParser(
+    new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
       nonEmptyText,
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),

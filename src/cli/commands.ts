@@ -2,200 +2,170 @@ import type { CommandEntry } from './command.js';
 
 type Listed = Omit<CommandEntry, 'group'>;
 
-const archives: readonly Listed[] = [
-  {
-    usage: 'load [files...]',
-    summary: 'read images from archives',
-    kind: 'writes',
-    load: async () => (await import('./commands/load.js')).loadGrammar,
-  },
-  {
-    usage: 'save <names...>',
-    summary: 'write images to an archive',
-    kind: 'reads',
-    load: async () => (await import('./commands/save.js')).saveGrammar,
-  },
-];
-
-const images: readonly Listed[] = [
-  {
-    usage: 'images',
-    summary: 'list the images',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/images.js')).imagesGrammar,
-  },
-  {
-    usage: 'tree',
-    summary: 'draw which image was made from which',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/images.js')).treeGrammar,
-  },
-  {
-    usage: 'inspect <names...>',
-    summary: 'show all that is known of an image',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/inspect.js')).inspectGrammar,
-  },
-  {
-    usage: 'history <name>',
-    summary: 'show how an image was built',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/history.js')).historyGrammar,
-  },
-  {
-    usage: 'rm <names...>',
-    summary: 'remove references and images',
-    kind: 'writes',
-    load: async () => (await import('./commands/rm.js')).rmGrammar,
-  },
-];
-
-const references: readonly Listed[] = [
-  {
-    usage: 'tag <source> <reference>',
-    summary: 'point a reference at an image',
-    kind: 'writes',
-    load: async () => (await import('./commands/tags.js')).tagGrammar,
-  },
-  {
-    usage: 'untag <reference>',
-    summary: 'remove a reference and keep the image',
-    kind: 'writes',
-    load: async () => (await import('./commands/tags.js')).untagGrammar,
-  },
-  {
-    usage: 'resolve <reference>',
-    summary: 'print the id that a reference points at',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/tags.js')).resolveGrammar,
-  },
-  {
-    usage: 'refs <reference>',
-    summary: 'show all that a reference ever pointed at',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/refs.js')).refsGrammar,
-  },
-];
-
-const log: readonly Listed[] = [
-  {
-    usage: 'log',
-    summary: 'show what happened',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/log.js')).logGrammar,
-  },
-  {
-    usage: 'stats',
-    summary: 'count what is in the store',
-    kind: 'reads',
-    past: true,
-    load: async () => (await import('./commands/stats.js')).statsGrammar,
-  },
-  {
-    usage: 'consumers',
-    summary: 'list who follows the log, and how far',
-    kind: 'reads',
-    load: async () => (await import('./commands/consumers.js')).consumersGrammar,
-  },
-];
-
-const evidence: readonly Listed[] = [
-  {
-    usage: 'key <file>',
-    summary: 'make a key that signs checkpoints',
-    kind: 'reads',
-    load: async () => (await import('./commands/key.js')).keyGrammar,
-  },
-  {
-    usage: 'checkpoint',
-    summary: 'print what commits to the whole log',
-    kind: 'signs',
-    load: async () => (await import('./commands/proofs.js')).checkpointGrammar,
-  },
-  {
-    usage: 'prove <seq>',
-    summary: 'write a proof that an event is in the log',
-    kind: 'signs',
-    load: async () => (await import('./commands/proofs.js')).proveGrammar,
-  },
-  {
-    usage: 'check-proof <file>',
-    summary: 'check a proof, without the store',
-    kind: 'reads',
-    load: async () => (await import('./commands/proofs.js')).checkProofGrammar,
-  },
-  {
-    usage: 'verify [directory]',
-    summary: 'check all that is kept against the events',
-    kind: 'reads',
-    load: async () => (await import('./commands/verify.js')).verifyGrammar,
-  },
-];
-
-const upkeep: readonly Listed[] = [
-  {
-    usage: 'backup <directory>',
-    summary: 'write the store to a directory of files',
-    kind: 'signs',
-    load: async () => (await import('./commands/backup.js')).backupGrammar,
-  },
-  {
-    usage: 'restore <directory>',
-    summary: 'make the store of a backup',
-    kind: 'reads',
-    load: async () => (await import('./commands/restore.js')).restoreGrammar,
-  },
-  {
-    usage: 'erase <digest>',
-    summary: 'erase bytes that nothing needs',
-    kind: 'writes',
-    load: async () => (await import('./commands/erase.js')).eraseGrammar,
-  },
-  {
-    usage: 'prune',
-    summary: 'free what nothing needs any more',
-    kind: 'writes',
-    load: async () => (await import('./commands/erase.js')).pruneGrammar,
-  },
-  {
-    usage: 'rebuild',
-    summary: 'rebuild all that the events imply',
-    kind: 'signs',
-    load: async () => (await import('./commands/rebuild.js')).rebuildGrammar,
-  },
-];
-
-const past: readonly Listed[] = [
-  {
-    usage: 'diff <from> [to]',
-    summary: 'show what changed between two moments',
-    kind: 'reads',
-    load: async () => (await import('./commands/diff.js')).diffGrammar,
-  },
-  {
-    usage: 'at <when> <command...>',
-    summary: 'run a command that reads, in the past',
-    kind: 'reads',
-    load: async () => (await import('./commands/at.js')).atGrammar,
-  },
-];
-
 /** All commands except `help`, in help order. */
 export const commands: readonly CommandEntry[] = [
-  ...inGroup('Archives:', archives),
-  ...inGroup('Images:', images),
-  ...inGroup('References:', references),
-  ...inGroup('Log:', log),
-  ...inGroup('Evidence:', evidence),
-  ...inGroup('Upkeep:', upkeep),
-  ...inGroup('The past:', past),
+  ...inGroup('Archives:', [
+    {
+      usage: 'load [files...]',
+      summary: 'read images from archives',
+      kind: 'writes',
+      load: async () => (await import('./commands/load.js')).loadGrammar,
+    },
+    {
+      usage: 'save <names...>',
+      summary: 'write images to an archive',
+      load: async () => (await import('./commands/save.js')).saveGrammar,
+    },
+  ]),
+  ...inGroup('Images:', [
+    {
+      usage: 'images',
+      summary: 'list the images',
+      past: true,
+      load: async () => (await import('./commands/images.js')).imagesGrammar,
+    },
+    {
+      usage: 'tree',
+      summary: 'draw which image was made from which',
+      past: true,
+      load: async () => (await import('./commands/images.js')).treeGrammar,
+    },
+    {
+      usage: 'inspect <names...>',
+      summary: 'show all that is known of an image',
+      past: true,
+      load: async () => (await import('./commands/inspect.js')).inspectGrammar,
+    },
+    {
+      usage: 'history <name>',
+      summary: 'show how an image was built',
+      past: true,
+      load: async () => (await import('./commands/history.js')).historyGrammar,
+    },
+    {
+      usage: 'rm <names...>',
+      summary: 'remove references and images',
+      kind: 'writes',
+      load: async () => (await import('./commands/rm.js')).rmGrammar,
+    },
+  ]),
+  ...inGroup('References:', [
+    {
+      usage: 'tag <source> <reference>',
+      summary: 'point a reference at an image',
+      kind: 'writes',
+      load: async () => (await import('./commands/tags.js')).tagGrammar,
+    },
+    {
+      usage: 'untag <reference>',
+      summary: 'remove a reference and keep the image',
+      kind: 'writes',
+      load: async () => (await import('./commands/tags.js')).untagGrammar,
+    },
+    {
+      usage: 'resolve <reference>',
+      summary: 'print the id that a reference points at',
+      past: true,
+      load: async () => (await import('./commands/tags.js')).resolveGrammar,
+    },
+    {
+      usage: 'refs <reference>',
+      summary: 'show all that a reference ever pointed at',
+      past: true,
+      load: async () => (await import('./commands/refs.js')).refsGrammar,
+    },
+  ]),
+  ...inGroup('Log:', [
+    {
+      usage: 'log',
+      summary: 'show what happened',
+      past: true,
+      load: async () => (await import('./commands/log.js')).logGrammar,
+    },
+    {
+      usage: 'stats',
+      summary: 'count what is in the store',
+      past: true,
+      load: async () => (await import('./commands/stats.js')).statsGrammar,
+    },
+    {
+      usage: 'consumers',
+      summary: 'list who follows the log, and how far',
+      load: async () => (await import('./commands/consumers.js')).consumersGrammar,
+    },
+  ]),
+  ...inGroup('Evidence:', [
+    {
+      usage: 'key <file>',
+      summary: 'make a key that signs checkpoints',
+      load: async () => (await import('./commands/key.js')).keyGrammar,
+    },
+    {
+      usage: 'checkpoint',
+      summary: 'print what commits to the whole log',
+      kind: 'signs',
+      load: async () => (await import('./commands/proofs.js')).checkpointGrammar,
+    },
+    {
+      usage: 'prove <seq>',
+      summary: 'write a proof that an event is in the log',
+      kind: 'signs',
+      load: async () => (await import('./commands/proofs.js')).proveGrammar,
+    },
+    {
+      usage: 'check-proof <file>',
+      summary: 'check a proof, without the store',
+      load: async () => (await import('./commands/proofs.js')).checkProofGrammar,
+    },
+    {
+      usage: 'verify [directory]',
+      summary: 'check all that is kept against the events',
+      load: async () => (await import('./commands/verify.js')).verifyGrammar,
+    },
+  ]),
+  ...inGroup('Upkeep:', [
+    {
+      usage: 'backup <directory>',
+      summary: 'write the store to a directory of files',
+      kind: 'signs',
+      load: async () => (await import('./commands/backup.js')).backupGrammar,
+    },
+    {
+      usage: 'restore <directory>',
+      summary: 'make the store of a backup',
+      load: async () => (await import('./commands/restore.js')).restoreGrammar,
+    },
+    {
+      usage: 'erase <digest>',
+      summary: 'erase bytes that nothing needs',
+      kind: 'writes',
+      load: async () => (await import('./commands/erase.js')).eraseGrammar,
+    },
+    {
+      usage: 'prune',
+      summary: 'free what nothing needs',
+      kind: 'writes',
+      load: async () => (await import('./commands/erase.js')).pruneGrammar,
+    },
+    {
+      usage: 'rebuild',
+      summary: 'rebuild all that the events imply',
+      kind: 'signs',
+      load: async () => (await import('./commands/rebuild.js')).rebuildGrammar,
+    },
+  ]),
+  ...inGroup('The past:', [
+    {
+      usage: 'diff <from> [to]',
+      summary: 'show what changed between two moments',
+      load: async () => (await import('./commands/diff.js')).diffGrammar,
+    },
+    {
+      usage: 'at <when> <command...>',
+      summary: 'run a command that reads, in the past',
+      load: async () => (await import('./commands/at.js')).atGrammar,
+    },
+  ]),
 ];
 
 function inGroup(group: string, listed: readonly Listed[]): CommandEntry[] {

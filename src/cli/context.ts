@@ -85,6 +85,12 @@ export async function writeJson({ out }: CommandContext, value: unknown): Promis
   await out.line(jsonText(value));
 }
 
+/** Prints the result of a command: a line of JSON, or `lines` unless quiet. */
+export async function answer(context: CommandContext, result: unknown, ...lines: readonly string[]): Promise<void> {
+  if (context.json) await writeJson(context, result);
+  else if (!context.quiet) for (const line of lines) await context.out.line(line);
+}
+
 /** Returns whether a person reads the output and wants more detail than a script. */
 export function isForPeople({ out, json, quiet }: CommandContext): boolean {
   return out.isTerminal && !json && !quiet;

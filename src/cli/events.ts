@@ -1,4 +1,7 @@
-import type { ImageCreated, MetadataSet, ReferenceSet, StoredEvent } from '../model/events.js';
+import type { SummaryFormat } from '../model/event-facts.js';
+import type { StoredEvent } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
+import { subjectsOf } from '../model/subjects.js';
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
 
@@ -25,7 +28,7 @@ export function eventObject(event: StoredEvent): EventObject {
 
 function ownFields(event: StoredEvent): EventObject {
   const { seq, time, type, actor, reason, requestId, transaction, ...own } = event;
-  return event.type === 'MetadataSet' ? { ...own, ...metadataFields(event.value) } : own;
+  return 'value' in own ? { ...own, ...metadataFields(own.value) } : own;
 }
 
 /** Returns a metadata value as `value`, plus `valueEncoding` if it is not text. */
@@ -45,53 +48,16 @@ export function metadataText(value: Uint8Array): string | undefined {
   }
 }
 
+const summaryFormat: SummaryFormat = {
+  id: shortId,
+  bytes: sizeText,
+  reference: familiarReference,
+  value: (bytes) => metadataText(bytes) ?? sizeText(bytes.length),
+};
+
 /** Summarizes an event for a table cell. Not yet escaped by `printable`. */
 export function eventSummary(event: StoredEvent): string {
-  switch (event.type) {
-    case 'ImageCreated':
-      return imageCreated(event);
-    case 'ImageDeleted':
-      return shortId(event.image);
-    case 'ParentSet':
-      return `${shortId(event.image)} from ${shortId(event.parent)}${was(event.previous)}`;
-    case 'ParentCleared':
-      return `${shortId(event.image)} no longer from ${shortId(event.parent)}`;
-    case 'MetadataSet':
-      return metadataSet(event);
-    case 'MetadataCleared':
-      return `${shortId(event.image)} ${event.key}`;
-    case 'ReferenceSet':
-      return referenceSet(event);
-    case 'ReferenceRemoved':
-      return `${familiarReference(event.reference)} was ${shortId(event.image)}`;
-    case 'ManifestAdded':
-      return `${shortId(event.image)} manifest ${shortId(event.manifest.digest)}`;
-    case 'LayerAdded':
-    case 'LayerRemoved':
-      return `${shortId(event.diffId)} ${sizeText(event.diffSize)}`;
-    case 'ContentErased':
-      return `${shortId(event.digest)} ${sizeText(event.size)}`;
-  }
-}
-
-function imageCreated({ image, os, architecture, variant }: ImageCreated): string {
-  const platform = [os, architecture, variant].filter((part) => part !== undefined && part !== '').join('/');
-  return platform === '' ? shortId(image) : `${shortId(image)} ${platform}`;
-}
-
-function metadataSet({ image, key, value }: MetadataSet): string {
-  const text = metadataText(value) ?? sizeText(value.length);
-  return `${shortId(image)} ${key} = ${text}`;
-}
-
-function referenceSet({ reference, image, previous, platforms }: ReferenceSet): string {
-  const many = platforms === undefined || platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
-  const before = previous === image ? ', as before' : was(previous);
-  return `${familiarReference(reference)} → ${shortId(image)}${many}${before}`;
-}
-
-function was(previous: Parameters<typeof shortId>[0] | undefined): string {
-  return previous === undefined ? '' : `, was ${shortId(previous)}`;
+  return factsOf(event).summary(event, summaryFormat);
 }
 
 // The maximum seq, 2^53 - 1, has 16 digits.
@@ -110,30 +76,15 @@ export function cloudEvent(event: StoredEvent, storeId: string): EventObject {
     source: `/imagelog/${encodeURIComponent(storeId)}`,
     type: `dev.imagelog.${event.type}`,
     time: utcText(event.time),
-    subject: subjectOf(event),
+    subject: mainSubject(event),
     sequence: String(event.seq).padStart(SEQUENCE_DIGITS, '0'),
     datacontenttype: 'application/json',
     data,
   };
 }
 
-function subjectOf(event: StoredEvent): string {
-  switch (event.type) {
-    case 'ReferenceSet':
-    case 'ReferenceRemoved':
-      return event.reference;
-    case 'LayerAdded':
-    case 'LayerRemoved':
-      return event.chainId;
-    case 'ImageCreated':
-    case 'ImageDeleted':
-    case 'ParentSet':
-    case 'ParentCleared':
-    case 'MetadataSet':
-    case 'MetadataCleared':
-    case 'ManifestAdded':
-      return event.image;
-    case 'ContentErased':
-      return event.digest;
-  }
+/** Returns the reference, image or chain of layers that an event changes. */
+function mainSubject(event: StoredEvent): string | undefined {
+  const { references, images, chains } = subjectsOf(event);
+  return references[0] ?? images[0] ?? chains[0];
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorKind, errorKinds } from '../errors.js';
+import { type ErrorCode, errorKinds } from '../errors.js';
 
 /** Verification found damage, already printed; exit code 4. The message is one sentence. */
 export class DamageFound extends Error {
@@ -35,24 +35,12 @@ export class UsageError extends Error {
 /** Exit codes; scripts rely on the numbers. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
 
-/** Errors about evidence that does not hold: damage to the checking user, whatever the cause. */
+/** Errors about evidence that does not verify: damage to the checking user, of any cause. */
 const damagedEvidence: ReadonlySet<ErrorCode> = new Set(['PROOF_INVALID', 'SIGNATURE_INVALID']);
 
 /** Maps a store error to its exit code. */
 export function exitCodeOfError(code: ErrorCode): number {
-  return damagedEvidence.has(code) ? exitCodes.damage : exitCodeOfKind(errorKinds[code]);
-}
-
-function exitCodeOfKind(kind: ErrorKind): number {
-  switch (kind) {
-    case 'NotFound':
-      return exitCodes.notFound;
-    case 'Corrupt':
-      return exitCodes.damage;
-    case 'InvalidParameter':
-    case 'Conflict':
-    case 'Unavailable':
-    case 'Internal':
-      return exitCodes.failed;
-  }
+  const kind = damagedEvidence.has(code) ? 'Corrupt' : errorKinds[code];
+  if (kind === 'NotFound') return exitCodes.notFound;
+  return kind === 'Corrupt' ? exitCodes.damage : exitCodes.failed;
 }

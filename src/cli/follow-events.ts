@@ -12,12 +12,6 @@ const FOLLOW_INTERVAL_MS = 250;
 /** Maximum events read per opening of the store, which bounds a follower's memory. */
 const FOLLOW_PAGE_EVENTS = 10_000;
 
-interface Following {
-  /** Exclusive start. */
-  readonly after: number;
-  readonly filter: EventFilter;
-}
-
 /**
  * Yields the events after seq `after`, existing ones first, then those other processes write, until
  * the run is aborted. Opens the store only to read new events, because an open view never grows.
@@ -25,7 +19,8 @@ interface Following {
  */
 export async function* followEvents(
   context: CommandContext,
-  { after, filter }: Following,
+  after: number,
+  filter: EventFilter,
 ): AsyncGenerator<StoredEvent> {
   const { signal } = context;
   let seen = after;

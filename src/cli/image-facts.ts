@@ -49,7 +49,7 @@ export function allImageFacts(source: ImageSource): ImageFacts[] {
 export function imageFacts(source: ImageSource, image: Image, layers: LayerTable): ImageFacts {
   const id = image.id();
   const children = source.children(id);
-  const chainId = chainOf(image);
+  const chainId = image.rootFS.chainID() || undefined;
   const { os, architecture, variant } = image.platform();
   return {
     id,
@@ -95,14 +95,9 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-function chainOf(image: Image): ChainId | undefined {
-  return image.rootFS.chainID() || undefined;
-}
-
 /** Returns the creation time in the config, ms since the epoch; 0 if absent. */
 export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
-  const time = created === null ? Number.NaN : Date.parse(created);
-  return Number.isNaN(time) ? 0 : time;
+  return timeOf(created ?? undefined) ?? 0;
 }
 
 function createdText({ created }: Image): string | null {

@@ -70,7 +70,7 @@ function checked(text: string, parse: (text: string) => unknown): string {
   }
 }
 
-/** The end of the log, whatever the clock says. */
+/** The end of the log, even if the clock is behind it. */
 export const NOW = 'now';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -90,7 +90,7 @@ const WHEN_EXPECTED = 'It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z, now
 
 /** Help text for points in time. */
 export const WHEN_HELP =
-  'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now. ' +
+  'WHEN is an event (12 or #12), a time ago (2h, 1d12h), a date, RFC 3339, or now. ' +
   'A date is the end of that day. What has no zone is UTC.';
 
 /**

@@ -23,7 +23,7 @@ export interface CliIo {
 
 const USUAL_COLUMNS = 80;
 
-/** The output has no reader any more; the run ends quietly. */
+/** The output has lost its reader; the run ends quietly. */
 export class OutputClosed extends Error {
   override readonly name = 'OutputClosed';
 }

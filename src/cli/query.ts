@@ -135,9 +135,7 @@ export async function findImageEver(
   throw new StoreError(
     'ID_AMBIGUOUS',
     `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
-    {
-      data: { name, ids: [...ids] },
-    },
+    { data: { name, ids: [...ids] } },
   );
 }
 
@@ -162,27 +160,18 @@ function unlessMissing<Result>(find: () => Result): Result | undefined {
 function notFound(name: string): StoreError {
   return new StoreError(
     'IMAGE_NOT_FOUND',
-    `cannot find the image ${JSON.stringify(name)}: no reference is called so and no id begins so`,
-    {
-      data: { name },
-    },
+    `cannot find the image ${JSON.stringify(name)}: no reference has this name and no id this prefix`,
+    { data: { name } },
   );
 }
 
 /** A period in the life of a reference: pointing at one target, or removed. */
-export interface ReferencePeriod {
+export interface ReferencePeriod
+  extends Pick<ReferenceInterval, 'from' | 'until' | 'seq' | 'actor' | 'reason' | 'requestId'> {
   /** Absent while removed. */
   readonly image?: ImageId | undefined;
   /** Number of images for other platforms. */
   readonly others: number;
-  /** The event that started it; `from` is in milliseconds since the epoch. */
-  readonly from: number;
-  readonly seq: number;
-  readonly actor: string;
-  readonly reason?: string | undefined;
-  readonly requestId?: string | undefined;
-  /** Absent while it lasts. */
-  readonly until?: number | undefined;
 }
 
 /** Returns the full life of a reference as contiguous periods, oldest first. */

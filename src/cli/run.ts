@@ -51,7 +51,7 @@ function wantsColor(argv: readonly string[]): boolean {
 function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Command {
   // Options before the command name may belong to any command.
   const program = addGlobalOptions(new Command('imagelog'), 'writes')
-    .description('A container image store that never forgets: what it holds, and all that ever happened to it.')
+    .description('A container image store that never forgets: its images, and all that ever happened to them.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
@@ -63,7 +63,7 @@ function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Co
   configureText(program, io, color);
   addCommands(program, { io, outputs, act, commands });
   addHelp(program);
-  return program.addHelpText('after', '\nThe store is made by the first `load`. `imagelog help load` shows examples.');
+  return program.addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.');
 }
 
 // Commander's own help command answers an unknown name with the full help and no error.

@@ -1,4 +1,5 @@
-import { equalHashes, type TreeHead, treeRoot } from './merkle.js';
+import { type TreeHead, treeRoot } from './merkle.js';
+import { equalBytes } from '../model/bytes.js';
 import type { Log } from './log.js';
 
 /**
@@ -9,5 +10,5 @@ import type { Log } from './log.js';
 export async function beginsWith(log: Log, earlier: TreeHead): Promise<boolean> {
   const { seq, root } = log.head;
   if (earlier.size > seq) return false;
-  return equalHashes(earlier.root, earlier.size === seq ? root : await treeRoot(log, earlier.size));
+  return equalBytes(earlier.root, earlier.size === seq ? root : await treeRoot(log, earlier.size));
 }

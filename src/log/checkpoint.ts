@@ -1,4 +1,5 @@
 import { loadCode, StoreError } from '../errors.js';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import {
   base64ToBytes,
@@ -12,7 +13,7 @@ import {
   parseVerifierKey,
   verifyNote,
 } from './note.js';
-import { checkInclusion, equalHashes, leafHash, type TreeHead } from './merkle.js';
+import { checkInclusion, leafHash, rejected, type TreeHead } from './merkle.js';
 import { MAX_PROOF_BYTES, MAX_PROOF_HASHES } from '../limits.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { StoredEvent } from '../model/events.js';
@@ -39,8 +40,8 @@ export interface ParsedCheckpoint extends Checkpoint {
 }
 
 /** Encodes an unsigned checkpoint. @throws {StoreError} CHECKPOINT_INVALID for unencodable parts */
-export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
-  const text = bodyOf({ origin, size, root, extensions });
+export function formatCheckpoint(checkpoint: Checkpoint): string {
+  const text = bodyOf(checkpoint);
   parseCheckpoint(text);
   return text;
 }
@@ -64,14 +65,9 @@ export function parseCheckpoint(input: Uint8Array | string): ParsedCheckpoint {
   const [origin = '', size = '', root = '', ...rest] = lines;
   // The part after the last newline.
   if (lines.length < 4 || rest.pop() !== '') throw noCheckpoint('expected three lines or more, each with its end');
-  const checkpoint = {
-    origin,
-    size: parseSize(size),
-    root: parseRoot(root),
-    extensions: rest,
-  };
+  const checkpoint = { origin, size: parseSize(size), root: parseRoot(root), extensions: rest };
   if (lines.slice(0, -1).includes('')) throw noCheckpoint('it has an empty line');
-  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not written as it must be');
+  if (bodyOf(checkpoint) !== note.text) throw noCheckpoint('it is not in canonical form');
   return { ...checkpoint, ...note };
 }
 
@@ -101,7 +97,7 @@ function bodyOf({ origin, size, root, extensions }: Checkpoint): string {
 function parseSize(line: string): number {
   const size = /^(?:0|[1-9]\d{0,15})$/.test(line) ? Number(line) : Number.NaN;
   if (Number.isSafeInteger(size)) return size;
-  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is no size of a tree`);
+  throw noCheckpoint(`${JSON.stringify(line.slice(0, 100))} is not a size of a tree`);
 }
 
 function parseRoot(line: string): Uint8Array {
@@ -136,6 +132,7 @@ interface ParsedProof extends Omit<LogProof, 'checkpoint'> {
 }
 
 const HEADER = 'c2sp.org/tlog-proof@v1';
+const EXTRA = 'extra ';
 
 /**
  * Encodes a proof as the text of a `.tlog-proof` file.
@@ -156,24 +153,26 @@ export function parseProof(input: Uint8Array | string): ParsedProof {
     throw noProof(`it has ${input.length} bytes, at most ${MAX_PROOF_BYTES} are allowed`);
   }
   const text = typeof input === 'string' ? input : decodeStrictUtf8(input);
-  if (text === undefined) throw noProof('it is no Unicode text');
+  if (text === undefined) throw noProof('it is not Unicode text');
   const end = text.indexOf('\n\n');
   if (end < 0) throw noProof('it has no checkpoint');
   const lines = text.slice(0, end).split('\n');
   if (lines.shift() !== HEADER) throw noProof(`it does not begin with ${HEADER}`);
-  const extra = lines[0]?.startsWith('extra ') ? parseBytes(lines.shift()?.slice('extra '.length)) : undefined;
+  const hasExtra = lines[0]?.startsWith(EXTRA) === true;
+  const extra = hasExtra ? base64ToBytes(lines.shift()?.slice(EXTRA.length) ?? '') : undefined;
+  if (hasExtra && extra === undefined) throw noProof('its extra data is not base64');
   const index = parseIndex(lines.shift());
   if (lines.length > MAX_PROOF_HASHES) {
     throw noProof(`it has ${lines.length} hashes, at most ${MAX_PROOF_HASHES} are allowed`);
   }
   const hashes = lines.map(parseHash);
   const checkpoint = text.slice(end + 2);
-  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not written as it must be');
+  if (textOf({ index, hashes, checkpoint, extra }) !== text) throw noProof('it is not in canonical form');
   return { index, hashes, extra, checkpoint: checkpointIn(checkpoint) };
 }
 
 function textOf({ index, hashes, checkpoint, extra }: LogProof): string {
-  const lines = [HEADER, ...(extra === undefined ? [] : [`extra ${bytesToBase64(extra)}`]), `index ${index}`];
+  const lines = [HEADER, ...(extra === undefined ? [] : [`${EXTRA}${bytesToBase64(extra)}`]), `index ${index}`];
   return [...lines, ...hashes.map(bytesToBase64), '', checkpoint].join('\n');
 }
 
@@ -195,13 +194,7 @@ function parseIndex(line: string | undefined): number {
 function parseHash(line: string): Uint8Array {
   const hash = base64ToBytes(line);
   if (hash?.length === HASH_BYTES) return hash;
-  throw noProof(`${JSON.stringify(line.slice(0, 100))} is no hash`);
-}
-
-function parseBytes(text = ''): Uint8Array {
-  const bytes = base64ToBytes(text);
-  if (bytes !== undefined) return bytes;
-  throw noProof('its extra data is no base64');
+  throw noProof(`${JSON.stringify(line.slice(0, 100))} is not a hash`);
 }
 
 function noProof(why: string, cause?: unknown): StoreError {
@@ -267,7 +260,7 @@ async function checkTree(found: ParsedCheckpoint, options: CheckProofOptions): P
   if (found.size !== trusted.size) {
     throw rejected(`it is made for a log of ${found.size} events, the checkpoint that is given is of ${trusted.size}`);
   }
-  if (!equalHashes(found.root, trusted.root))
+  if (!equalBytes(found.root, trusted.root))
     throw rejected('its checkpoint has another root than the one that is given');
   return verifier === undefined ? 'checkpoint' : 'key';
 }
@@ -291,8 +284,4 @@ async function eventIn(record: Uint8Array): Promise<StoredEvent | undefined> {
     // Any bytes can be proved; these just cannot be decoded here.
     return undefined;
   }
-}
-
-function rejected(why: string, cause?: unknown): StoreError {
-  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { cause, data: { why } });
 }

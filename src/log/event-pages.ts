@@ -1,5 +1,6 @@
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
+import { READ_AHEAD_BYTES } from './stored-rows.js';
 import { eventKey, parseEntryRow, parseEventRow, seqOfKey } from './rows.js';
 import type { Database, LogPoint, LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
@@ -14,8 +15,6 @@ interface Rows {
 
 /** Default page size: about 200 KiB of records. */
 const PAGE_EVENTS = 1_000;
-/** Bytes per LevelDB call; more than a page, so that a page is one call. */
-const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Yields pages of events, each checked against its hash and for gaps. */
 export function eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
@@ -159,7 +158,7 @@ export class OpenReads {
     return reader;
   }
 
-  /** Resolves once no read holds an earlier snapshot; with false when waiting was given up. */
+  /** Resolves once no read holds an earlier snapshot; with false when waiting was aborted. */
   async letGo(): Promise<boolean> {
     // Later readers hold current rows; waiting for them too might never end.
     const before = [...this.#content];
@@ -176,7 +175,7 @@ export class OpenReads {
     await Promise.all([...this.#events].map((read) => read.interrupt()));
   }
 
-  /** Gives up all waiting, now and later. */
+  /** Aborts all waiting, now and later. */
   end(): void {
     this.#isEnded = true;
     this.#tell();

@@ -1,6 +1,7 @@
 import type { Level } from 'level';
 import type { Digest } from '../model/digest.js';
-import type { StoredEvent, Subject } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
 import type { Frontier, Tile, TileReader } from './merkle.js';
 import { StoreError } from '../errors.js';
 

@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 
@@ -34,13 +35,6 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 /** Returns the root of the empty tree: SHA-256 of no bytes. */
 export function emptyRoot(): Uint8Array {
   return sha256(new Uint8Array(0));
-}
-
-/** Compares byte by byte. */
-export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
-  return true;
 }
 
 /*
@@ -274,7 +268,7 @@ interface Leaves {
   readonly end: number;
 }
 
-/** Root of the first `size` leaves. @throws whatever `reader` throws; so do the next two */
+/** Root of the first `size` leaves. @throws any error of `reader`; so do the next two */
 export async function treeRoot(reader: TileReader, size: number): Promise<Uint8Array> {
   if (size === 0) return emptyRoot();
   return new SubtreeHashes(reader, size).of({ start: 0, end: size });
@@ -287,17 +281,7 @@ export async function treeRoot(reader: TileReader, size: number): Promise<Uint8A
  */
 export async function proveInclusion(reader: TileReader, index: number, size: number): Promise<Uint8Array[]> {
   if (!(index >= 0 && index < size)) throw new RangeError(`a tree of ${size} leaves has no leaf ${index}`);
-  const subtrees = new SubtreeHashes(reader, size);
-  const path: Uint8Array[] = [];
-  let start = 0;
-  let end = size;
-  while (end - start > 1) {
-    const middle = start + splitOf(end - start);
-    const isLeft = index < middle;
-    path.push(await subtrees.of(isLeft ? { start: middle, end } : { start, end: middle }));
-    if (isLeft) end = middle;
-    else start = middle;
-  }
+  const { path } = await descend(new SubtreeHashes(reader, size), index, { start: 0, end: size });
   return path.reverse();
 }
 
@@ -310,19 +294,34 @@ export async function proveConsistency(reader: TileReader, from: number, size: n
   if (!(from >= 0 && from <= size)) throw new RangeError(`a tree of ${size} leaves does not begin with one of ${from}`);
   if (from === 0 || from === size) return [];
   const subtrees = new SubtreeHashes(reader, size);
-  const path: Uint8Array[] = [];
-  let start = 0;
-  let end = size;
-  // Verifiers know the root of `from` leaves: omit it while it is a subtree on the path.
-  while (end !== from) {
-    const middle = start + splitOf(end - start);
-    const isLeft = from <= middle;
-    path.push(await subtrees.of(isLeft ? { start: middle, end } : { start, end: middle }));
-    if (isLeft) end = middle;
-    else start = middle;
-  }
-  if (start > 0) path.push(await subtrees.of({ start, end }));
+  const { path, leaves } = await descend(subtrees, from - 1, { start: 0, end: size }, from);
+  // Verifiers know the root of `from` leaves: omit it when it is a subtree on the path.
+  if (leaves.start > 0) path.push(await subtrees.of(leaves));
   return path.reverse();
+}
+
+/**
+ * Resolves with the subtrees beside the path to `leaf`, from the top down, and the leaves where the
+ * path ends: `leaf` alone, or the first subtree that ends at `stop`.
+ */
+async function descend(
+  subtrees: SubtreeHashes,
+  leaf: number,
+  { start, end }: Leaves,
+  stop?: number,
+): Promise<{ readonly path: Uint8Array[]; readonly leaves: Leaves }> {
+  const path: Uint8Array[] = [];
+  let leaves = { start, end };
+  while (leaves.end - leaves.start > 1 && leaves.end !== stop) {
+    const middle = leaves.start + splitOf(leaves.end - leaves.start);
+    const [left, right] = [
+      { start: leaves.start, end: middle },
+      { start: middle, end: leaves.end },
+    ];
+    path.push(await subtrees.of(leaf < middle ? right : left));
+    leaves = leaf < middle ? left : right;
+  }
+  return { path, leaves };
 }
 
 /** Returns the largest power of two below `count`, which is at least 2: RFC 6962's split point. */
@@ -402,15 +401,15 @@ export function checkInclusion(
   let last = size - 1;
   let found = leafHash;
   for (const sibling of proof) {
-    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the way to the root`);
+    if (last === 0) throw rejected(`it has ${proof.length} hashes, more than the path to the root`);
     const isRight = node % 2 === 1 || node === last;
     found = isRight ? nodeHash(sibling, found) : nodeHash(found, sibling);
     // The last node of a level may lack a sibling: it moves up unchanged.
     if (isRight) while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the way to the root`);
-  if (!equalHashes(found, root)) throw rejected('it leads to another root');
+  if (last !== 0) throw rejected(`it has ${proof.length} hashes, fewer than the path to the root`);
+  if (!equalBytes(found, root)) throw rejected('it leads to another root');
 }
 
 /**
@@ -429,7 +428,7 @@ export function checkConsistency(
   needHashes(proof);
   if (from.size === to.size) {
     if (proof.length > 0) throw rejected(`it has ${proof.length} hashes, expected none`);
-    if (!equalHashes(from.root, to.root)) throw rejected('the roots of one size differ');
+    if (!equalBytes(from.root, to.root)) throw rejected('the roots of one size differ');
     return;
   }
   needHashes([from.root, to.root]);
@@ -437,8 +436,8 @@ export function checkConsistency(
   const [first, ...path] = isPerfect ? [from.root, ...proof] : proof;
   if (first === undefined || proof.length === 0) throw rejected('it has no hashes');
   const { oldRoot, newRoot } = foldConsistency({ from: from.size, to: to.size }, first, path);
-  if (!equalHashes(oldRoot, from.root)) throw rejected('it leads to another root of the smaller tree');
-  if (!equalHashes(newRoot, to.root)) throw rejected('it leads to another root of the larger tree');
+  if (!equalBytes(oldRoot, from.root)) throw rejected('it leads to another root of the smaller tree');
+  if (!equalBytes(newRoot, to.root)) throw rejected('it leads to another root of the larger tree');
 }
 
 function foldConsistency(
@@ -452,7 +451,7 @@ function foldConsistency(
   let oldRoot = first;
   let newRoot = first;
   for (const sibling of path) {
-    if (last === 0) throw rejected('it has more hashes than the way to the root');
+    if (last === 0) throw rejected('it has more hashes than the path to the root');
     if (node % 2 === 1 || node === last) {
       oldRoot = nodeHash(sibling, oldRoot);
       newRoot = nodeHash(sibling, newRoot);
@@ -462,7 +461,7 @@ function foldConsistency(
     }
     [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
   }
-  if (last !== 0) throw rejected('it has fewer hashes than the way to the root');
+  if (last !== 0) throw rejected('it has fewer hashes than the path to the root');
   return { oldRoot, newRoot };
 }
 
@@ -476,6 +475,7 @@ function needHashes(hashes: readonly Uint8Array[]): void {
   }
 }
 
-function rejected(why: string): StoreError {
-  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { data: { why } });
+/** Returns the error PROOF_REJECTED. */
+export function rejected(why: string, cause?: unknown): StoreError {
+  return new StoreError('PROOF_REJECTED', `the proof does not hold: ${why}`, { cause, data: { why } });
 }

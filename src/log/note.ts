@@ -116,7 +116,7 @@ async function verifierOf(name: string, publicKey: Uint8Array): Promise<NoteVeri
   const verifying = await crypto.subtle
     .importKey('raw', publicKey.slice(), ALGORITHM, false, ['verify'])
     .catch((cause: unknown) => {
-      throw noKey('it is no public key of Ed25519', cause);
+      throw noKey('it is not a public key of Ed25519', cause);
     });
   return {
     name,
@@ -238,7 +238,7 @@ export function noteText(input: Uint8Array | string): string {
   }
   if (bytes.some((byte) => byte < SPACE && byte !== NEWLINE)) throw noNote('it has a control character');
   const text = typeof input === 'string' ? input : decodeStrictUtf8(input);
-  if (text === undefined || LONE_SURROGATE.test(text)) throw noNote('it is no Unicode text');
+  if (text === undefined || LONE_SURROGATE.test(text)) throw noNote('it is not Unicode text');
   return text;
 }
 
@@ -272,7 +272,7 @@ function parseSignature(line: string): NoteSignature {
   const bytes = base64ToBytes(base64);
   // \s does not match this Unicode space.
   if (name === '' || name.includes('\u0085') || bytes === undefined || bytes.length <= KEY_ID_BYTES) {
-    throw noNote(`${JSON.stringify(line.slice(0, 100))} is no signature line`);
+    throw noNote(`${JSON.stringify(line.slice(0, 100))} is not a signature line`);
   }
   const keyId = new DataView(bytes.buffer).getUint32(0);
   return { name, keyId, signature: bytes.slice(KEY_ID_BYTES) };

@@ -1,5 +1,6 @@
 import type { Digest } from '../model/digest.js';
 import { CONTENT_PREFIX, contentKey, contentKeyOfRemoved, REMOVED_PREFIX, removedKey } from './rows.js';
+import { rowsOfKind } from './stored-rows.js';
 import type { Batch, Database, WriteBatch } from './log.js';
 
 /*
@@ -20,7 +21,7 @@ export function removeContent(batch: Batch, digest: Digest, seq: number): void {
 
 /** Returns the keys of all removal marks. */
 export async function removalMarks(database: Database): Promise<readonly Uint8Array[]> {
-  return database.keys({ gte: Uint8Array.of(REMOVED_PREFIX), lt: Uint8Array.of(REMOVED_PREFIX + 1) }).all();
+  return database.keys(rowsOfKind(REMOVED_PREFIX)).all();
 }
 
 /** LevelDB's levels in a log of some GiB, and its table size (options.h). */
@@ -33,8 +34,8 @@ const MAX_COMPACTION_BYTES = 64 * 1024 * 1024;
  * writes new tables before deleting old ones, at most MAX_COMPACTION_BYTES at a time.
  */
 export async function purgeRoom(database: Database): Promise<number> {
-  const [first, end] = [Uint8Array.of(CONTENT_PREFIX), Uint8Array.of(CONTENT_PREFIX + 1)];
-  const bytes = (await database.approximateSize?.(first, end)) ?? 0;
+  const { gte, lt } = rowsOfKind(CONTENT_PREFIX);
+  const bytes = (await database.approximateSize?.(gte, lt)) ?? 0;
   const all = (await database.approximateSize?.(Uint8Array.of(0), Uint8Array.of(0xff))) ?? 0;
   // Tables are rewritten whole: up to two per level hold other rows too.
   return Math.min(bytes + LEVELS * 2 * TABLE_BYTES, all, MAX_COMPACTION_BYTES);

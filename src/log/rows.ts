@@ -1,6 +1,7 @@
 import { sha256 } from '#sha256';
 import { Packr } from 'msgpackr';
 import { type Digest, HASH_BYTES, hashFromDigest, putHash } from '../model/digest.js';
+import { startsWithBytes } from '../model/bytes.js';
 import { StoreError } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
 import { LEAF_PREFIX } from './merkle.js';
@@ -175,17 +176,12 @@ function checkedInput(row: Uint8Array, seq: number): Uint8Array {
   // LevelDB rows are Buffers, whose `subarray` takes three times as long.
   const input = new Uint8Array(row.buffer, row.byteOffset + HASH_BYTES, row.length - HASH_BYTES);
   if (input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is not a record');
-  if (!equalBytes(sha256(input), row)) throw corruptRow(seq, 'the record does not match its leaf hash');
+  if (!startsWithBytes(row, sha256(input))) throw corruptRow(seq, 'the record does not match its leaf hash');
   return input;
 }
 
 function corruptRow(seq: number, why: string): StoreError {
   return new StoreError('LOG_CORRUPT', `event ${seq} of the log is damaged: ${why}`, { data: { seq } });
-}
-
-function equalBytes(hash: Uint8Array, row: Uint8Array): boolean {
-  for (let at = 0; at < HASH_BYTES; at++) if (hash[at] !== row[at]) return false;
-  return true;
 }
 
 const POSITION_FORMAT = 1;

@@ -1,8 +1,8 @@
-import { CONTENT_PREFIX, eventKey, seqOfKey } from './rows.js';
+import { CONTENT_PREFIX, EVENT_KEY_BYTES, eventKey, seqOfKey } from './rows.js';
 import type { ContentReader, LogSource, StoredContent } from './log.js';
 import { digestFromHash } from '../model/digest.js';
 
-/** Key and value of a row, each in a buffer of its own. */
+/** Key and value of a row, each in its own buffer. */
 export type StoredRow = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Keys from `gte` up to and without `lt`. */
@@ -23,7 +23,8 @@ type RowRange = KeyRange | { readonly gt: Uint8Array; readonly lt: Uint8Array };
 
 /** Rows per page: about 200 KiB of records. */
 const PAGE_ROWS = 1_000;
-const READ_AHEAD_BYTES = 1024 * 1024;
+/** Bytes per LevelDB call; more than a page or a batch has, so that each is one call. */
+export const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Unchecked snapshot of all rows, to scan past damage. It stays on disk until `close`. */
 export class StoredRows {
@@ -35,7 +36,7 @@ export class StoredRows {
   constructor(source: RowSource, onClosed: () => Promise<void> = async () => undefined) {
     this.#source = source;
     this.#onClosed = onClosed;
-    this.#snapshot = snapshotOf(source);
+    this.#snapshot = makeOr(source.failure, () => source.database.snapshot());
   }
 
   /**
@@ -108,20 +109,12 @@ export class StoredRows {
 }
 
 function isEventKey(key: Uint8Array): boolean {
-  return key.length === eventKey(1).length;
-}
-
-function snapshotOf({ database, failure }: RowSource): Snapshot {
-  try {
-    return database.snapshot();
-  } catch (cause) {
-    throw failure(cause);
-  }
+  return key.length === EVENT_KEY_BYTES;
 }
 
 /** Opens a reader over a snapshot of the content rows, which LevelDB takes with the iterator. */
 export function openContentRows({ database, failure }: LogSource): ContentReader {
-  const range = { gte: Uint8Array.of(CONTENT_PREFIX), lt: Uint8Array.of(CONTENT_PREFIX + 1) };
+  const range = rowsOfKind(CONTENT_PREFIX);
   const rows = makeOr(failure, () => database.iterator({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES }));
   return {
     async *pages(): AsyncGenerator<readonly StoredContent[]> {

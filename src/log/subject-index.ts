@@ -1,18 +1,18 @@
 import { sha256 } from '#sha256';
 import type { Database, LogPoint, LogSource, PageRange, WriteBatch } from './log.js';
-import { type KeyRange, rowsOfKind } from './stored-rows.js';
+import { type KeyRange, READ_AHEAD_BYTES, rowsOfKind } from './stored-rows.js';
 import { StoreError, throwIfAborted } from '../errors.js';
+import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
-import { isAbout, type StoredEvent, type Subject, subjectsOf } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
 import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 
 const CLEARED_AT_A_TIME = 10_000;
-/** Bytes of keys per LevelDB call; more than one batch has, so that a batch is one call. */
-const READ_AHEAD_BYTES = 1024 * 1024;
 
 /** Deletes a range in key order, in batches, by `write`; throws what the database throws. */
-export async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
+async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
   const keys = database.keys({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
   try {
     for (;;) {
@@ -135,16 +135,10 @@ function rememberedNames(): (text: string) => string {
 /** Returns the ascending seqs of a row. @throws {StoreError} LOG_CORRUPT when it is malformed */
 export function seqsOfRow(key: Uint8Array, value: Uint8Array): number[] {
   const seqs = [seqOfKey(key)];
-  for (let at = 0; at < value.length; ) {
-    let distance = 0;
-    let factor = 1;
-    for (;;) {
-      const byte = value[at++];
-      if (byte === undefined || factor > Number.MAX_SAFE_INTEGER) throw damagedRow(key);
-      distance += (byte & 0x7f) * factor;
-      if (byte < 0x80) break;
-      factor *= 0x80;
-    }
+  const reader = new ByteReader(value);
+  while (!reader.isAtEnd) {
+    const distance = reader.number();
+    if (distance === undefined) throw damagedRow(key);
     const seq = (seqs[seqs.length - 1] as number) - distance;
     if (distance === 0 || seq < 1) throw damagedRow(key);
     seqs.push(seq);
@@ -164,9 +158,7 @@ function formatRow(key: Uint8Array, seqs: readonly number[]): IndexRow {
   if (seqs.length === 1) return [key, NO_DISTANCES];
   const value: number[] = [];
   for (let at = seqs.length - 1; at > 0; at--) {
-    let distance = (seqs[at] as number) - (seqs[at - 1] as number);
-    for (; distance >= 0x80; distance = Math.floor(distance / 0x80)) value.push((distance % 0x80) | 0x80);
-    value.push(distance);
+    putVarint(value, (seqs[at] as number) - (seqs[at - 1] as number), value.length);
   }
   return [key, Uint8Array.from(value)];
 }

@@ -1,13 +1,13 @@
 import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
+import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
-import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
-import { missingEvent } from './event-pages.js';
+import { indexSubjects, lastRowKey } from './subject-index.js';
 import { eventKey, leafHashOfRow, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
-import { readEnd } from './event-pages.js';
+import { missingEvent, readEnd } from './event-pages.js';
+import { rowsOfKind } from './stored-rows.js';
 import type { Batch, Head, LogSource, RenewOptions, WriteBatch } from './log.js';
 import {
   type CompletedHash,
-  equalHashes,
   Frontier,
   hashesOnLevel,
   hashInTile,
@@ -19,11 +19,11 @@ import {
 
 /*
  * Rows of the Merkle tree. Leaf n is the record of seq n + 1; its hash is in the event's row. Each
- * hash of a higher tile level has a row of its own, written once, in the batch of the event that
+ * hash of a higher tile level has its own row, written once, in the batch of the event that
  * completes its subtree: no tile is ever rewritten as it fills.
  */
 
-const TREE_ROWS = { gte: Uint8Array.of(TREE_PREFIX), lt: Uint8Array.of(TREE_PREFIX + 1) };
+const TREE_ROWS = rowsOfKind(TREE_PREFIX);
 /** Rows per read or write: those of a quarter of a million events. */
 const ROWS_AT_A_TIME = 1_000;
 
@@ -42,13 +42,18 @@ interface OpenTree {
  * recomputes it from the events and, unless read-only, writes the rows durably. A corrupt log stays
  * readable up to the damage.
  * @throws {StoreError} LOG_CORRUPT for a writable log, when an event or tree row is corrupt or
- *   missing; whatever the database throws at a write
+ *   missing; any error of a write
  */
 export async function openTree(source: LogSource, size: number, readOnly: boolean): Promise<OpenTree> {
   try {
     const reader: TileReader = { readTile: (tile) => readTileRows(source, tile) };
     if (await hasTreeRows(source, size)) return { tree: await Frontier.read(reader, size) };
-    return readOnly ? await computeTree(source, size) : { tree: await writeTreeRows(source, size) };
+    if (readOnly) return await computeTree(source, size);
+    const write: WriteBatch = (batch) => batch.write({ sync: true });
+    // First: without this row, a partial tree is recognized as incomplete.
+    const last = lastTreeRowKey(size);
+    if (last !== undefined) await write(source.database.batch().del(last));
+    return { tree: await writeTreeRows(source, size, { write }) };
   } catch (error) {
     if (readOnly && isStoreError(error, 'LOG_CORRUPT')) return { tree: error };
     throw error;
@@ -122,12 +127,12 @@ async function hasTreeRows({ database, failure }: LogSource, size: number): Prom
 /**
  * Resolves with the tree of the first `size` events, computed from their leaf hashes alone. `take`
  * gets completed hashes above them, for some hundred events at a time.
- * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing; whatever `take` throws
+ * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing; any error of `take`
  */
 async function growTree(
   source: LogSource,
   size: number,
-  take: (completed: readonly CompletedHash[]) => Promise<void> | void,
+  take: (completed: readonly CompletedHash[]) => void,
 ): Promise<Frontier> {
   const frontier = new Frontier();
   for (let index = 0; frontier.size < size; index++) {
@@ -137,36 +142,16 @@ async function growTree(
     for (let at = 0; at < tile.width; at++) {
       for (const hash of frontier.append(hashInTile(leaves, at))) completed.push(hash);
     }
-    if (completed.length > 0) await take(completed);
+    take(completed);
   }
   return frontier;
 }
 
-/**
- * Rewrites every row of the tree of the first `size` events, durably; throws what the database
- * throws at a write. A crash or failure leaves the tree incomplete, and the next open retries.
- */
-async function writeTreeRows(source: LogSource, size: number): Promise<Frontier> {
-  const { database } = source;
-  const writeBatch: WriteBatch = (batch) => batch.write({ sync: true });
-  // First: without this row, a partial tree is recognized as incomplete.
-  const last = lastTreeRowKey(size);
-  if (last !== undefined) await writeBatch(database.batch().del(last));
-  // Rows of a longer, earlier log would mix with the new ones.
-  await clearRows(database, TREE_ROWS, writeBatch);
-  let waiting: CompletedHash[] = [];
-  const write = async (): Promise<void> => {
-    const batch = database.batch();
-    putTreeRows(batch, waiting);
-    waiting = [];
-    await writeBatch(batch);
-  };
-  const frontier = await growTree(source, size, async (completed) => {
-    for (const hash of completed) waiting.push(hash);
-    if (waiting.length >= ROWS_AT_A_TIME) await write();
-  });
-  await write();
-  return frontier;
+interface TreeWriteOptions {
+  readonly write: WriteBatch;
+  /** What the events must give. */
+  readonly expected?: Head | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Yields the position of every hash above the leaves, in key order. */
@@ -224,31 +209,33 @@ function damagedRow(level: number, index: number): StoreError {
 }
 
 /**
- * Rewrites every tree row of a log in use, and removes stray ones; throws what `write` throws. Rows
- * are replaced in place: none is ever missing, and a crash makes nothing worse.
+ * Rewrites every row of the tree of the first `size` events, durably, removes stray ones, and
+ * resolves with the tree; throws what `write` throws. Rows are replaced in place: none that was
+ * there is ever missing, and a crash makes nothing worse.
  * @throws {StoreError} LOG_CORRUPT when an event is corrupt or missing, or the events do not give
- *   the root of `head`: nothing was written; ABORTED
+ *   `expected.root`: nothing was written; ABORTED
  */
-async function renewTreeRows(
+async function writeTreeRows(
   source: LogSource,
-  { seq, root }: Head,
-  { write, signal }: { readonly write: WriteBatch; readonly signal?: AbortSignal | undefined },
-): Promise<void> {
+  size: number,
+  { write, expected, signal }: TreeWriteOptions,
+): Promise<Frontier> {
   const hashes: CompletedHash[] = [];
-  const tree = await growTree(source, seq, (completed) => {
+  const tree = await growTree(source, size, (completed) => {
     throwIfAborted(signal);
     for (const hash of completed) hashes.push(hash);
   });
-  if (!equalHashes(tree.root(), root)) {
-    const message = `the events up to seq ${seq} are not those that were appended: their tree has another root`;
-    throw new StoreError('LOG_CORRUPT', message, { data: { seq } });
+  if (expected !== undefined && !equalBytes(tree.root(), expected.root)) {
+    const message = `the events up to seq ${size} are not those that were appended: their tree has another root`;
+    throw new StoreError('LOG_CORRUPT', message, { data: { seq: size } });
   }
   for (let at = 0; at < hashes.length; at += ROWS_AT_A_TIME) {
     const batch = source.database.batch();
     putTreeRows(batch, hashes.slice(at, at + ROWS_AT_A_TIME));
     await write(batch);
   }
-  await removeStrays(source, seq, write);
+  await removeStrays(source, size, write);
+  return tree;
 }
 
 async function removeStrays({ database }: LogSource, size: number, write: WriteBatch): Promise<void> {
@@ -273,13 +260,13 @@ interface RenewedLog {
 
 /**
  * Rebuilds the rows derived from the events: the tree, and if it is right, the subject index.
- * @throws {StoreError} LOG_CORRUPT, ABORTED; whatever `write` throws
+ * @throws {StoreError} LOG_CORRUPT, ABORTED; any error of `write`
  */
 export async function renewRows(
   { source, head, write, withoutIndex }: RenewedLog,
   { onProgress, signal }: RenewOptions,
 ): Promise<void> {
-  await renewTreeRows(source, head, { write, signal });
+  await writeTreeRows(source, head.seq, { write, expected: head, signal });
   await withoutIndex();
   await indexSubjects(source, head, { write, signal, onIndexed: (seq) => onProgress?.(seq, head.seq) });
 }
@@ -287,7 +274,7 @@ export async function renewRows(
 /**
  * Durably marks the subject index and tree rows as incomplete, by deleting the last row of each:
  * the next open for writing rebuilds them.
- * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; whatever a write throws
+ * @throws {StoreError} LOG_CORRUPT when the last event is corrupt; any error of a write
  */
 export async function forgetDerivedRows(source: LogSource): Promise<void> {
   const end = await readEnd(source);

@@ -128,30 +128,13 @@ const INCOMING: JsonLimits = { maxValues: MAX_CONFIG_VALUES };
 
 /**
  * Decodes a config.
- * @throws {StoreError} CONFIG_INVALID for no JSON object, a field of the wrong type, or no `rootfs`
+ * @throws {StoreError} CONFIG_INVALID for no JSON object, a field of the wrong type, no `rootfs`, or
+ *   more than `limits`
  */
-function decodeImageConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
-  return withRootFS(readImageConfig(bytes, STORED));
-}
-
-/**
- * Decodes a config in time bounded by MAX_CONFIG_VALUES.
- * @throws {StoreError} CONFIG_INVALID as `decodeImageConfig`, and for more than MAX_CONFIG_VALUES
- *   values, MAX_HISTORY_ENTRIES build steps, or MAX_JSON_NUMBER_LENGTH characters of a number
- */
-function decodeIncomingConfig(bytes: Uint8Array): ImageConfig & { readonly rootfs: RootFSConfig } {
-  const config = withRootFS(readImageConfig(bytes, INCOMING));
-  const found = config.history?.length ?? 0;
-  if (found > MAX_HISTORY_ENTRIES) {
-    throw invalid(`history: expected at most ${MAX_HISTORY_ENTRIES} build steps, found ${found}`);
-  }
+function decodeImageConfig(bytes: Uint8Array, limits: JsonLimits): ImageConfig {
+  const config = readImageConfig(bytes, limits);
+  if (config.rootfs === undefined) throw invalid('expected an object rootfs, found none');
   return config;
-}
-
-function withRootFS(config: ImageConfig): ImageConfig & { readonly rootfs: RootFSConfig } {
-  const { rootfs } = config;
-  if (rootfs === undefined) throw invalid('expected an object rootfs, found none');
-  return config as ImageConfig & { readonly rootfs: RootFSConfig };
 }
 
 function readImageConfig(bytes: Uint8Array, limits: JsonLimits): ImageConfig {
@@ -223,7 +206,8 @@ export interface Image {
 
 interface Parts {
   readonly config: ImageConfig;
-  readonly rootFS: RootFS;
+  /** Decoded already; default that of `config`. */
+  readonly rootFS?: RootFS | undefined;
   readonly id?: ImageId | undefined;
   readonly raw?: Uint8Array | undefined;
 }
@@ -266,7 +250,7 @@ class ConfiguredImage implements Image {
     this.variant = config.variant;
     this.os = config.os;
     this.size = config.size;
-    this.rootFS = parts.rootFS;
+    this.rootFS = parts.rootFS ?? rootFSOf(config);
     this.history = config.history ?? [];
     this.osVersion = config.osVersion;
     this.osFeatures = config.osFeatures ?? [];
@@ -324,12 +308,12 @@ class ConfiguredImage implements Image {
 
   /** Returns the image with another parent; shares decoded fields. */
   withParent(parent: ImageId | ''): Image {
-    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent } });
+    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, parent }, rootFS: this.rootFS });
   }
 
   /** Returns the image under another id, also in its config. */
   renamed(id: ImageId): Image {
-    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, id });
+    return new ConfiguredImage({ ...this.#parts, config: { ...this.#parts.config, id }, rootFS: this.rootFS, id });
   }
 }
 
@@ -341,8 +325,12 @@ class ConfiguredImage implements Image {
  *   steps, or MAX_JSON_NUMBER_LENGTH characters of a number
  */
 export function newFromJSON(bytes: Uint8Array): Image {
-  const config = decodeIncomingConfig(bytes);
-  return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes });
+  const config = decodeImageConfig(bytes, INCOMING);
+  const found = config.history?.length ?? 0;
+  if (found > MAX_HISTORY_ENTRIES) {
+    throw invalid(`history: expected at most ${MAX_HISTORY_ENTRIES} build steps, found ${found}`);
+  }
+  return new ConfiguredImage({ config, raw: bytes });
 }
 
 /**
@@ -350,8 +338,8 @@ export function newFromJSON(bytes: Uint8Array): Image {
  * @throws {StoreError} CONFIG_INVALID as `newFromJSON`
  */
 export function identifiedImage(bytes: Uint8Array, id: ImageId, parent: ImageId | undefined): Image {
-  const config = { ...decodeImageConfig(bytes), parent: parent ?? '' };
-  return new ConfiguredImage({ config, rootFS: rootFSOf(config), raw: bytes, id });
+  const config = { ...decodeImageConfig(bytes, STORED), parent: parent ?? '' };
+  return new ConfiguredImage({ config, raw: bytes, id });
 }
 
 /** Returns `image` with another parent, or none; shares decoded fields. */
@@ -362,13 +350,7 @@ export function withParent(image: Image, parent: ImageId | undefined): Image {
 
 /** Returns an image with the id `id` and no config. */
 export function newImage(id: ImageId): Image {
-  const config = imageConfigCodec.zero();
-  return new ConfiguredImage({ config, rootFS: rootFSOf(config), id });
-}
-
-function imageFromConfig(config: Partial<ImageConfig>): Image {
-  const whole = { ...imageConfigCodec.zero(), ...config };
-  return new ConfiguredImage({ config: whole, rootFS: rootFSOf(whole) });
+  return new ConfiguredImage({ config: imageConfigCodec.zero(), id });
 }
 
 /** Returns a copy of `image` with another id, also in its config: it marshals differently. */
@@ -420,7 +402,8 @@ export function newChildImage(image: Image, child: ChildConfig, os: string, opti
   const createdBy = (containerConfig.cmd ?? []).join(' ');
   const step = newHistory(child.author ?? '', child.comment ?? '', createdBy, isEmptyLayer, options.now);
   const { type, diffIds } = image.rootFS;
-  return imageFromConfig({
+  const config: ImageConfig = {
+    ...imageConfigCodec.zero(),
     dockerVersion: DOCKER_VERSION,
     config: child.config === undefined ? undefined : newContainerConfig(child.config),
     architecture: image.baseImgArch(options.hostArchitecture ?? hostArchitecture()),
@@ -434,7 +417,8 @@ export function newChildImage(image: Image, child: ChildConfig, os: string, opti
     history: [...image.history, step],
     osVersion: image.osVersion,
     osFeatures: image.osFeatures,
-  });
+  };
+  return new ConfiguredImage({ config });
 }
 
 /**

@@ -78,13 +78,13 @@ function parseSinglePart(text: string): Platform {
   if (SYSTEMS.has(os)) return { os, architecture: hostArchitecture() };
   const platform = normalizePlatform({ os: hostOs(), architecture: text });
   const { architecture, variant } = platform;
-  if (!ARCHITECTURES.has(architecture)) throw invalid(text, 'it is no operating system or architecture');
+  if (!ARCHITECTURES.has(architecture)) throw invalid(text, 'it is not an operating system or architecture');
   return architecture === 'arm' && variant === 'v7' ? { os: platform.os, architecture } : platform;
 }
 
 function invalid(text: string, found: string): StoreError {
   const shown = text.slice(0, 100);
-  const message = `${JSON.stringify(shown)} is no platform: expected os/architecture or os/architecture/variant; ${found}`;
+  const message = `${JSON.stringify(shown)} is not a platform: expected os/architecture or os/architecture/variant; ${found}`;
   return new StoreError('PLATFORM_INVALID', message, { data: { platform: shown } });
 }
 

@@ -1,6 +1,5 @@
-import { type Digest, digestFromHash, HASH_BYTES, hashFromDigest } from './digest.js';
+import { type Descriptor, type Digest, digestFromHash, HASH_BYTES, hashFromDigest } from './digest.js';
 import { StoreError } from '../errors.js';
-import type { Descriptor } from './digest.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -73,19 +72,14 @@ function isTextAt(text: string, bytes: Uint8Array, start: number, end: number): 
   return true;
 }
 
-/** Encodes a digest in a record: 32 bytes. */
-export function packDigest(digest: Digest): Uint8Array {
-  return hashFromDigest(digest);
-}
-
 /** Encodes an optional digest in a record: 32 bytes or nil. */
 export function packOptionalDigest(digest: Digest | undefined): Uint8Array | null {
-  return digest === undefined ? null : packDigest(digest);
+  return digest === undefined ? null : hashFromDigest(digest);
 }
 
 /** Encodes a descriptor in a record: digest, size, media type. */
 export function packDescriptor(descriptor: Descriptor): unknown[] {
-  return [packDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
+  return [hashFromDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
 }
 
 /** First bytes of the MessagePack types in records (github.com/msgpack/msgpack, spec.md). */

@@ -88,7 +88,7 @@ export function canonicalReference(text: string): string {
 /**
  * Returns the short form of a canonical reference: `tiny:1` for `docker.io/library/tiny:1`. Keeps a
  * name whose short form is ambiguous (`docker.io/a.b/c`).
- * @throws {StoreError} REFERENCE_INVALID when `canonical` is no reference
+ * @throws {StoreError} REFERENCE_INVALID when `canonical` is not a reference
  */
 export function familiarReference(canonical: string): string {
   const full = formatReference(parseReference(canonical));
@@ -109,7 +109,7 @@ function means(text: string, full: string): boolean {
 
 function invalid(text: string, problem: string): StoreError {
   const shown = text.slice(0, 100);
-  return new StoreError('REFERENCE_INVALID', `${JSON.stringify(shown)} is no reference: ${problem}`, {
+  return new StoreError('REFERENCE_INVALID', `${JSON.stringify(shown)} is not a reference: ${problem}`, {
     data: { reference: shown },
   });
 }

@@ -5,7 +5,7 @@ export const TypeLayers = 'layers';
 
 /** Layers of an image, bottom first. */
 export interface RootFS {
-  /** `layers`, or whatever the config has. */
+  /** `layers`, or any text the config has. */
   readonly type: string;
   /** From the config, unchecked: may be any text. */
   readonly diffIds: readonly DiffId[];

@@ -57,7 +57,7 @@ function freezeWhole(value: unknown): void {
 
 interface StoredIdentity {
   readonly id: ImageId;
-  /** As known to the store, whatever the config claims. */
+  /** As known to the store, which may differ from the config. */
   readonly parent: ImageId | undefined;
   /** Called once, on first access. */
   readonly details: (() => Details) | undefined;

@@ -32,7 +32,7 @@ export function parseTimestamp(text: string): Timestamp {
   const shown = text.slice(0, 100);
   throw new StoreError(
     'TIME_INVALID',
-    `${JSON.stringify(shown)} is no time: expected RFC 3339, like 2024-01-31T12:00:00Z`,
+    `${JSON.stringify(shown)} is not a time: expected RFC 3339, like 2024-01-31T12:00:00Z`,
     { data: { time: shown } },
   );
 }
@@ -105,7 +105,7 @@ function dayExists(year: number, month: number, day: number): boolean {
 
 /**
  * Returns whole milliseconds since the epoch from the caller's clock `now`.
- * @throws {TypeError} when `now` is no function or gives no number; RangeError when it is NaN or
+ * @throws {TypeError} when `now` is not a function or gives no number; RangeError when it is NaN or
  *   out of range
  */
 export function readClock(now: () => number): number {
@@ -129,7 +129,7 @@ export function timestampToDate(timestamp: Timestamp): Date {
   return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
 }
 
-/** Whether two timestamps are the same instant, to the nanosecond, whatever their offsets. */
+/** Whether two timestamps are the same instant, to the nanosecond, in any offsets. */
 export function sameInstant(a: Timestamp, b: Timestamp): boolean {
   return a === b || compareInstants(a, b) === 0;
 }

@@ -4,6 +4,7 @@ import { StoreError } from '../errors.js';
 import { MAX_KEPT_CONFIG_BYTES } from '../limits.js';
 import type { Log } from '../log/log.js';
 import type { Digest, ImageId } from '../model/digest.js';
+import { factsOf } from '../model/event-table.js';
 import { StoredConfig } from '../model/stored-image.js';
 import { readClock } from '../model/timestamp.js';
 import type { ImagePolicy } from './commands/images.js';
@@ -196,8 +197,9 @@ export class ConfigCache {
   /** Evicts what events removed: erased bytes must leave memory too. */
   forgetRemoved(page: Page): void {
     for (const event of page) {
-      if (event.type === 'ImageDeleted') this.#forget(event.image);
-      else if (event.type === 'ContentErased') this.#forget(event.digest);
+      const { effect, changes } = factsOf(event);
+      if (effect !== 'removes') continue;
+      for (const [kind, key] of changes(event)) if (kind === 'image' || kind === 'content') this.#forget(key);
     }
   }
 

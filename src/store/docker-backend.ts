@@ -8,6 +8,7 @@ import { imageNotFound, NotedState } from './commands/decision.js';
 import {
   ioFailure,
   makeDurableDirectory,
+  Mutex,
   readRegularFileSync,
   removeDurably,
   writeDurableFile,
@@ -49,19 +50,21 @@ class FilesystemBackend implements StoreBackend {
   }
 
   walk(visit: DigestWalkFunc): void {
-    for (const name of namesIn(this.#content)) {
-      const digest = `sha256:${name}`;
-      if (isDigest(digest)) visit(digest);
+    let names: readonly string[];
+    try {
+      names = readdirSync(this.#content);
+    } catch (error) {
+      throw ioFailure(`read ${this.#content}`, error);
     }
+    for (const digest of names.map((name) => `sha256:${name}`)) if (isDigest(digest)) visit(digest);
   }
 
   get(digest: Digest): Uint8Array {
     const bytes = readRegularFileSync(this.#contentFile(digest));
     if (bytes === undefined) throw imageNotFound(digest);
     if (digestOf(bytes) === digest) return bytes;
-    throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
-      data: { digest },
-    });
+    const message = `the content ${digest} is damaged: its bytes have another digest`;
+    throw new StoreError('CONTENT_CORRUPT', message, { data: { digest } });
   }
 
   async set(data: Uint8Array): Promise<Digest> {
@@ -118,14 +121,6 @@ function checkedDigest(digest: string): Digest {
   throw imageNotFound(digest);
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    throw ioFailure(`read ${directory}`, error);
-  }
-}
-
 /** Options of `newImageStore`. */
 export interface ImageStoreOptions {
   /** The operating system that images with layers must be for; default `host`, as in Docker. */
@@ -172,8 +167,8 @@ class BackendPort implements Pick<Writer, 'submit'> {
   readonly #backend: StoreBackend;
   readonly #viewSet: ViewSet;
   readonly #now: () => number;
+  readonly #mutex = new Mutex();
   #seq = 0;
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(backend: StoreBackend, viewSet: ViewSet, now: () => number) {
     this.#backend = backend;
@@ -182,10 +177,7 @@ class BackendPort implements Pick<Writer, 'submit'> {
   }
 
   submit<Result>(command: Command<Result>): Promise<Result> {
-    const done = this.#last.then(() => this.#run(command));
-    // The next command waits for this one even if it fails; its own caller gets the error.
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#mutex.run(() => this.#run(command));
   }
 
   /** Folds events describing what the backend already holds. */
@@ -250,7 +242,10 @@ async function restoreImages(
   const restored = new Set<ImageId>();
   for (const id of ids) {
     const config = backend.get(id);
-    const image = parsedOrUndefined(config);
+    const image = orUndefined(
+      () => newFromJSON(config),
+      ({ code }) => code === 'CONFIG_INVALID',
+    );
     if (image === undefined || !(await takeLayers(id, image, heldLayers, os))) continue;
     restored.add(id);
     fold([imageCreated({ id, config, image })]);
@@ -272,29 +267,23 @@ async function takeLayers(id: ImageId, image: Image, heldLayers: HeldLayers, os:
 }
 
 function isFor(image: Image, os: string): boolean {
-  try {
+  const isChecked = (): true => {
     checkOS(image.operatingSystem(), os);
     return true;
-  } catch (error) {
-    if (isStoreError(error, 'OS_UNSUPPORTED')) return false;
-    throw error;
-  }
-}
-
-function parsedOrUndefined(config: Uint8Array): Image | undefined {
-  try {
-    return newFromJSON(config);
-  } catch (error) {
-    if (isStoreError(error, 'CONFIG_INVALID')) return undefined;
-    throw error;
-  }
+  };
+  return orUndefined(isChecked, ({ code }) => code === 'OS_UNSUPPORTED') ?? false;
 }
 
 function unlessNotFound<Value>(read: () => Value): Value | undefined {
+  return orUndefined(read, ({ kind }) => kind === 'NotFound');
+}
+
+/** Returns what `read` returns; undefined when it throws an error that `isExpected`. */
+function orUndefined<Value>(read: () => Value, isExpected: (error: StoreError) => boolean): Value | undefined {
   try {
     return read();
   } catch (error) {
-    if (isStoreError(error) && error.kind === 'NotFound') return undefined;
+    if (isStoreError(error) && isExpected(error)) return undefined;
     throw error;
   }
 }

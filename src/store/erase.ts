@@ -4,7 +4,9 @@ import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
 import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
+import type { NamedContent } from '../model/event-facts.js';
 import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
+import { factsOf } from '../model/event-table.js';
 import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
 import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
 import { removeLayers } from './commands/layers.js';
@@ -132,8 +134,14 @@ function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
     if (erasure !== undefined) throw contentErased(erasure);
     const contentSize = kept.contentSize();
     const size = contentSize ?? kept.blobSize();
-    if (size === undefined) throw contentNotFound(digest);
-    if (contentSize === undefined && kept.isBlobHeld()) throw blobHeld(digest);
+    if (size === undefined) {
+      const message = `nothing of the digest ${digest} is in the store`;
+      throw new StoreError('CONTENT_NOT_FOUND', message, { data: { digest } });
+    }
+    if (contentSize === undefined && kept.isBlobHeld()) {
+      const message = `cannot erase ${digest}: a load or a save in progress has its file`;
+      throw new StoreError('CONTENT_IN_USE', message, { data: { digest, images: [], references: [], layers: [] } });
+    }
     if (contentSize !== undefined) refuseDamagedLogs([digest], kept.damagedLogs);
     const removed = removeLayers(
       state,
@@ -158,7 +166,7 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   const logs = damagedLogs.join(', ');
   throw new StoreError(
     'DAMAGED_LOG_KEPT',
-    `cannot erase ${what}: ${logs}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+    `cannot erase ${what}: ${logs}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     { data: { digests, damagedLogs } },
   );
 }
@@ -179,40 +187,20 @@ function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<D
   });
 }
 
-function blobHeld(digest: Digest): StoreError {
-  return new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: a load or a save under way has its file`, {
-    data: { digest, images: [], references: [], layers: [] },
-  });
-}
-
-function contentNotFound(digest: Digest): StoreError {
-  return new StoreError('CONTENT_NOT_FOUND', `nothing of the digest ${digest} is in the store`, { data: { digest } });
-}
-
-/** What the events up to the decision show to be unneeded since `before`. */
-interface PruneCandidates {
-  /** In the order added. */
-  readonly contents: ReadonlyMap<Digest, Omit<PrunedContent, 'digest'>>;
-  readonly chains: ReadonlySet<ChainId>;
-}
-
 interface PruneOutcome {
   readonly contents: readonly PrunedContent[];
   readonly layers: readonly LayerMetadata[];
 }
 
-interface PruneParts {
-  readonly candidates: () => PruneCandidates;
-  readonly contentSize: (digest: Digest) => number | undefined;
-  /** Names of damaged logs that may not be removed and so block erasing content. */
-  readonly damagedLogs: readonly string[];
-}
-
 /**
- * Decides `prune`: removes the candidates that exist and are unneeded now.
- * @throws {StoreError} as a decision: DAMAGED_LOG_KEPT
+ * Decides `prune`: removes the candidates that exist and are unneeded now. Throws DAMAGED_LOG_KEPT
+ * when it would erase content while there are `damagedLogs` that may not be removed.
  */
-function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Decide<PruneOutcome> {
+function decidePrune(
+  candidates: () => PruneScan,
+  contentSize: (digest: Digest) => number | undefined,
+  damagedLogs: readonly string[],
+): Decide<PruneOutcome> {
   return (state) => {
     const { contents, chains } = candidates();
     const removed = removeLayers(state, chains);
@@ -228,7 +216,7 @@ function decidePrune({ candidates, contentSize, damagedLogs }: PruneParts): Deci
 
 function* unneeded(
   state: DecisionState,
-  contents: PruneCandidates['contents'],
+  contents: PruneScan['contents'],
   contentSize: (digest: Digest) => number | undefined,
 ): Generator<PrunedContent> {
   const needed = state.needed(new Set(contents.keys()));
@@ -253,32 +241,18 @@ function* freedBlobs(state: DecisionState, removed: readonly LayerRemoved[]): Ge
  * Finds what nothing has needed since some event: named by earlier events, not needed by the store
  * then, not named since. Feed it the events up to that one, the views there, the events after.
  */
-class PruneScan implements PruneCandidates {
+class PruneScan {
+  /** In the order added. */
   readonly contents = new Map<Digest, Omit<PrunedContent, 'digest'>>();
   readonly chains = new Set<ChainId>();
 
   addBefore(event: StoredEvent): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.#name(event.image, { kind: 'config', size: event.size, image: event.image });
-        break;
-      case 'ManifestAdded': {
-        const { digest, size } = event.manifest;
-        this.#name(digest, { kind: 'manifest', size, image: event.image });
-        break;
-      }
-      case 'ReferenceSet': {
-        const { target, platforms } = event;
-        // The target of a single image is its manifest, which is listed already.
-        if (target === undefined || this.contents.has(target.digest)) break;
-        this.#name(target.digest, { kind: platforms === undefined ? 'manifest' : 'index', size: target.size });
-        break;
-      }
-      case 'ContentErased':
-        this.contents.delete(event.digest);
-        break;
-      default:
-    }
+    const { content, erases } = factsOf(event);
+    const named = content(event);
+    // What is of no image is the target of a reference; if it has one image, it is its manifest.
+    if (named !== undefined && (named.image !== undefined || !this.contents.has(named.digest))) this.#name(named);
+    const erased = erases(event);
+    if (erased !== undefined) this.contents.delete(erased);
   }
 
   addViews({ images, layers, manifests, references }: Views): void {
@@ -288,178 +262,156 @@ class PruneScan implements PruneCandidates {
     }
   }
 
-  /** Takes a later event: what it names was needed since. */
+  /** Takes a later event: what it names or changes was needed since. */
   addAfter(event: StoredEvent): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.contents.delete(event.image);
-        if (event.chainId !== undefined) this.chains.delete(event.chainId);
-        break;
-      case 'ManifestAdded':
-        this.contents.delete(event.manifest.digest);
-        break;
-      case 'ReferenceSet':
-        if (event.target !== undefined) this.contents.delete(event.target.digest);
-        break;
-      case 'ContentErased':
-        this.contents.delete(event.digest);
-        break;
-      case 'LayerAdded':
-        this.chains.delete(event.chainId);
-        if (event.parent !== undefined) this.chains.delete(event.parent);
-        break;
-      case 'LayerRemoved':
-        this.chains.delete(event.chainId);
-        break;
-      default:
+    for (const [kind, key] of factsOf(event).changes(event)) {
+      if (kind === 'content') this.contents.delete(key);
+      else if (kind === 'uses') this.chains.delete(key);
     }
   }
 
   // Moves a digest added again to the end.
-  #name(digest: Digest, facts: Omit<PrunedContent, 'digest'>): void {
+  #name({ digest, ...facts }: NamedContent): void {
     this.contents.delete(digest);
     this.contents.set(digest, facts);
   }
 }
 
-/** Erases content and blobs: first the event, then the bytes. */
-export class Eraser implements Pick<Erasing, 'erase' | 'prune'> {
-  readonly #context: StoreContext;
+/** Implements `Erasing.erase`: first the event, then the bytes. */
+export async function erase(
+  context: StoreContext,
+  digest: string,
+  reason: string,
+  options: EraseOptions = {},
+): Promise<ErasedContent> {
+  const { directory, log, blobs, actor } = context;
+  const { removeDamagedLogs = false } = options;
+  context.checkWritable();
+  mustBeString('digest', digest);
+  mustBeString('reason', reason);
+  mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
+  if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
+  const parsed = parseDigest(digest);
+  const origin = originOf({ ...options, reason }, actor);
+  const kept = {
+    contentSize: () => log.contentSize(parsed),
+    blobSize: () => blobs.size(parsed),
+    isBlobHeld: () => blobs.isPinned(parsed),
+    damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
+  };
+  const { outcome, seq } = await submit(context, decideErase(parsed, kept), origin);
+  // A crash from here on leaves unneeded bytes, which the next open removes, and damaged logs,
+  // which `verify` reports.
+  const removed = await removedLogs(context, [parsed], removeDamagedLogs);
+  return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
+}
 
-  constructor(context: StoreContext) {
-    this.#context = context;
+/** Implements `Erasing.prune`: first the events, then the bytes. */
+export async function prune(context: StoreContext, options: PruneOptions): Promise<PruneResult> {
+  mustBeObject('options', options);
+  const { before, dryRun = false, removeDamagedLogs = false, signal } = options;
+  mustBeBoolean('dryRun', dryRun);
+  mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
+  mustBeSignal('signal', signal);
+  const { directory, log, views, holds, actor } = context;
+  if (dryRun) context.checkOpen();
+  else context.checkWritable();
+  throwIfAborted(signal);
+  const seq = seqAt(before, context);
+  const point = { seq, time: log.event(seq)?.time ?? 0 };
+  const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
+  const origin = originOf({ ...options, reason }, actor);
+  const decide = await pruneDecision(context, seq, options);
+  if (dryRun) {
+    const { result } = decide(new NotedState(views, holds));
+    const concerned = removeDamagedLogs || result.contents.some(({ kind }) => kind !== 'blob');
+    const found = concerned ? damagedLogs(directory) : [];
+    return pruneResult(result, { dryRun, before: point, damagedLogs: found });
   }
+  const written = await submit(context, decide, origin);
+  const { contents } = written.outcome;
+  const blobs = contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
+  const removed = await removedLogs(context, contents.length > 0 ? blobs : undefined, removeDamagedLogs);
+  return { ...pruneResult(written.outcome, { dryRun, before: point, damagedLogs: removed }), seq: written.seq };
+}
 
-  async erase(digest: string, reason: string, options: EraseOptions = {}): Promise<ErasedContent> {
-    const { directory, log, blobs, actor } = this.#context;
-    const { removeDamagedLogs = false } = options;
-    this.#context.checkWritable();
-    mustBeString('digest', digest);
-    mustBeString('reason', reason);
-    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
-    if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
-    const parsed = parseDigest(digest);
-    const origin = originOf({ ...options, reason }, actor);
-    const kept = {
-      contentSize: () => log.contentSize(parsed),
-      blobSize: () => blobs.size(parsed),
-      isBlobHeld: () => blobs.isPinned(parsed),
-      damagedLogs: removeDamagedLogs ? [] : damagedLogs(directory),
-    };
-    const { outcome, seq } = await this.#submit(decideErase(parsed, kept), origin);
-    // A crash from here on leaves unneeded bytes, which the next open removes, and damaged logs,
-    // which `verify` reports.
-    const removed = await this.#removed([parsed], removeDamagedLogs);
-    return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
-  }
-
-  async prune(options: PruneOptions): Promise<PruneResult> {
-    mustBeObject('options', options);
-    const { before, dryRun = false, removeDamagedLogs = false, signal } = options;
-    mustBeBoolean('dryRun', dryRun);
-    mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
-    mustBeSignal('signal', signal);
-    const { directory, log, views, holds, actor } = this.#context;
-    if (dryRun) this.#context.checkOpen();
-    else this.#context.checkWritable();
-    throwIfAborted(signal);
-    const seq = seqAt(before, this.#context);
-    const point = { seq, time: log.event(seq)?.time ?? 0 };
-    const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
-    const origin = originOf({ ...options, reason }, actor);
-    const decide = await this.#decidePrune(seq, options);
-    if (dryRun) {
-      const { result } = decide(new NotedState(views, holds));
-      const concerned = removeDamagedLogs || result.contents.some(({ kind }) => kind !== 'blob');
-      const found = concerned ? damagedLogs(directory) : [];
-      return pruneResult(result, { dryRun, before: point, damagedLogs: found });
+async function pruneDecision(
+  { directory, log, snapshots }: StoreContext,
+  seq: number,
+  { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
+): Promise<Decide<PruneOutcome>> {
+  const scan = new PruneScan();
+  let seen = 0;
+  const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
+    for await (const page of log.pages({ from: seen + 1, to, signal })) {
+      for (const event of page) add(event);
+      seen = page.at(-1)?.seq ?? seen;
+      onProgress?.(seen, log.head.seq);
     }
-    const written = await this.#submit(decide, origin);
-    const { contents } = written.outcome;
-    const blobs = contents.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest);
-    const removed = await this.#removed(contents.length > 0 ? blobs : undefined, removeDamagedLogs);
-    return { ...pruneResult(written.outcome, { dryRun, before: point, damagedLogs: removed }), seq: written.seq };
-  }
+  };
+  await read(seq, (event) => scan.addBefore(event));
+  scan.addViews(await pastViewsAt({ log, snapshots }, seq, signal));
+  while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
+  const candidates = (): PruneScan => {
+    // Events that became durable while the command was queued.
+    for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
+    return scan;
+  };
+  const contentSize = (digest: Digest): number | undefined => log.contentSize(digest);
+  return decidePrune(candidates, contentSize, dryRun || removeDamagedLogs ? [] : damagedLogs(directory));
+}
 
-  async #decidePrune(
-    seq: number,
-    { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
-  ): Promise<Decide<PruneOutcome>> {
-    const { directory, log } = this.#context;
-    const scan = new PruneScan();
-    let seen = 0;
-    const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
-      for await (const page of log.pages({ from: seen + 1, to, signal })) {
-        for (const event of page) add(event);
-        seen = page.at(-1)?.seq ?? seen;
-        onProgress?.(seen, log.head.seq);
-      }
-    };
-    await read(seq, (event) => scan.addBefore(event));
-    scan.addViews(await pastViewsAt(this.#context, seq, signal));
-    while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
-    const candidates = (): PruneScan => {
-      // Events that became durable while the command was queued.
-      for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
-      return scan;
-    };
-    return decidePrune({
-      candidates,
-      contentSize: (digest) => log.contentSize(digest),
-      damagedLogs: dryRun || removeDamagedLogs ? [] : damagedLogs(directory),
-    });
-  }
+async function submit<Outcome extends PruneOutcome | ErasureOutcome>(
+  { holds, writer }: StoreContext,
+  decide: Decide<Outcome>,
+  origin: Origin,
+): Promise<{ readonly outcome: Outcome; readonly seq: number | undefined }> {
+  const removal = holds.removal();
+  let seq: number | undefined;
+  const outcome = await writer.submit({
+    decide,
+    origin,
+    accepted: ({ layers }) => removal.accepted?.(layers),
+    committed: (lastSeq) => {
+      seq = lastSeq;
+      removal.committed?.(lastSeq);
+    },
+    withdrawn: ({ layers }) => removal.withdrawn?.(layers),
+  });
+  return { outcome, seq };
+}
 
-  async #submit<Outcome extends { readonly layers: readonly LayerMetadata[] }>(
-    decide: Decide<Outcome>,
-    origin: Origin,
-  ): Promise<{ readonly outcome: Outcome; readonly seq: number | undefined }> {
-    const removal = this.#context.holds.removal();
-    let seq: number | undefined;
-    const outcome = await this.#context.writer.submit({
-      decide,
-      origin,
-      accepted: ({ layers }) => removal.accepted?.(layers),
-      committed: (lastSeq) => {
-        seq = lastSeq;
-        removal.committed?.(lastSeq);
-      },
-      withdrawn: ({ layers }) => removal.withdrawn?.(layers),
-    });
-    return { outcome, seq };
+/** Removes damaged logs, then the erased bytes even if that failed. Returns the logs' names. */
+async function removedLogs(
+  context: StoreContext,
+  digests: readonly Digest[] | undefined,
+  removeDamagedLogs: boolean,
+): Promise<readonly string[]> {
+  const { directory } = context;
+  const names = removeDamagedLogs ? damagedLogs(directory) : [];
+  try {
+    for (const name of names) await removeDurably(join(directory, name));
+  } finally {
+    if (digests !== undefined) await removeBytes(context, digests);
   }
+  return names;
+}
 
-  /** Removes damaged logs, then the erased bytes even if that failed. Returns the logs' names. */
-  async #removed(digests: readonly Digest[] | undefined, removeDamagedLogs: boolean): Promise<readonly string[]> {
-    const { directory } = this.#context;
-    const names = removeDamagedLogs ? damagedLogs(directory) : [];
-    try {
-      for (const name of names) await removeDurably(join(directory, name));
-    } finally {
-      if (digests !== undefined) await this.#removeBytes(digests);
-    }
-    return names;
+/** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
+async function removeBytes(
+  { directory, blobs, cleaner, log, isBlobNeeded }: StoreContext,
+  digests: readonly Digest[],
+): Promise<void> {
+  await cleaner.settled();
+  await blobs.removeUnneeded(digests, isBlobNeeded);
+  await log.purge();
+  for (const digest of digests) {
+    // One added again meanwhile is needed, or pinned by the call that adds it.
+    if (isBlobNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
+    const message = `${digest} is erased, but its file could not be removed: the next open tries again`;
+    throw new StoreError('IO_FAILED', message, { data: { digest } });
   }
-
-  /** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
-  async #removeBytes(digests: readonly Digest[]): Promise<void> {
-    const { directory, blobs, cleaner, log, isBlobNeeded } = this.#context;
-    await cleaner.settled();
-    await blobs.removeUnneeded(digests, isBlobNeeded);
-    await log.purge();
-    for (const digest of digests) {
-      // One added again meanwhile is needed, or pinned by the call that adds it.
-      if (isBlobNeeded(digest) || blobs.isPinned(digest) || blobs.size(digest) === undefined) continue;
-      throw new StoreError(
-        'IO_FAILED',
-        `${digest} is erased, but its file could not be removed: the next open tries again`,
-        {
-          data: { digest },
-        },
-      );
-    }
-    await removeLogCopies(directory);
-  }
+  await removeLogCopies(directory);
 }
 
 function pruneResult(

@@ -128,7 +128,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
 
   /**
    * Checks every record, row, file and view against a fresh fold of the events and resolves with
-   * the violations; empty when the store is sound. Reads everything; writes go on meanwhile. Skips
+   * the violations; empty when the store is sound. Reads everything, while writes continue. Skips
    * a subject index that a rebuild left unfinished: reads do not use it.
    * @throws {StoreError} KEY_INVALID; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN, SIGNATURE_INVALID for
    *   a checkpoint in the options; STORE_LOCKED when read-only and another process writes to the
@@ -142,7 +142,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    * fold of the events, and names them in the result. Removes saved states of the caller's
    * projections; live ones keep their view. Costs three reads of all events.
    *
-   * Writes and `close` wait until it is done. Reads go on; those of the past scan the log, and
+   * Writes and `close` wait until it is done. Reads continue; those of the past scan the log, and
    * after an abort or failure they do so until the next rebuild or open. For a store that does not
    * open, use `rebuildStore`.
    * @throws {StoreError} STORE_READ_ONLY; LOG_CORRUPT when an event is damaged or missing, or the
@@ -156,7 +156,7 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
    * Backs up the store at its head to a directory of immutable files, writing only what the
    * existing backup lacks; durable on return. Events form a tlog-tiles log (C2SP); content and
    * layer files are named by digest. The previous backup stays whole until the new one is. Writes
-   * go on meanwhile; backups of one store run one at a time.
+   * continue meanwhile; backups of one store run one at a time.
    * @throws {StoreError} BACKUP_FOREIGN when the directory holds another store's backup;
    *   CHECKPOINT_FORKED when it has events the log lacks; BACKUP_INVALID when its checkpoint is
    *   damaged; FILE_EXISTS when it is not a backup, lies in a store or another backup, or is behind

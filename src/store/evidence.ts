@@ -98,10 +98,7 @@ export interface Evidence extends TreeProofs {
 /** `TreeProofs.proveInclusion` for a log readable up to `head`. */
 async function inclusionProof(log: Log, head: Head, seq: number, size?: number): Promise<InclusionProof> {
   const last = size ?? Math.max(seq, head.seq);
-  mustBeSeq('seq', seq);
-  mustBeSeq('size', last);
-  needEvent(seq, head);
-  needEvent(last, head);
+  needEvents(head, { seq, size: last });
   if (seq > last) throw new RangeError(`size must be at least the seq of the event: ${last} is less than ${seq}`);
   const reader = readingOnce(log);
   return checked(async () => {
@@ -117,10 +114,7 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
 /** `TreeProofs.proveConsistency` for a log readable up to `head`. */
 async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
   const last = to ?? Math.max(from, head.seq);
-  mustBeSeq('from', from);
-  mustBeSeq('to', last);
-  needEvent(from, head);
-  needEvent(last, head);
+  needEvents(head, { from, to: last });
   if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
   const reader = readingOnce(log);
   return checked(async () => {
@@ -170,16 +164,15 @@ function readingOnce(reader: TileReader): TileReader {
   };
 }
 
-function mustBeSeq(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value >= 1) return;
-  throw new RangeError(`${name} must be a whole number from 1 up: ${value}`);
-}
-
-function needEvent(seq: number, head: Head): void {
-  if (seq <= head.seq) return;
-  throw new StoreError('EVENT_NOT_FOUND', `there is no event ${seq}: the log ends at seq ${head.seq}`, {
-    data: { seq, head: head.seq },
-  });
+/** Checks that arguments, by name, are seqs of events up to `head`. */
+function needEvents(head: Head, seqs: Readonly<Record<string, number>>): void {
+  for (const [name, seq] of Object.entries(seqs)) {
+    if (!Number.isSafeInteger(seq) || seq < 1) throw new RangeError(`${name} must be a whole number from 1 up: ${seq}`);
+  }
+  const beyond = Object.values(seqs).find((seq) => seq > head.seq);
+  if (beyond === undefined) return;
+  const message = `there is no event ${beyond}: the log ends at seq ${head.seq}`;
+  throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq: beyond, head: head.seq } });
 }
 
 /** Copies a Buffer, which Node's hash returns, to a plain Uint8Array. */
@@ -216,7 +209,10 @@ export class StoreEvidence implements Evidence {
     // Fail on an unprovable event before signing a checkpoint for it.
     if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));
-    if (seq > size) throw notIn(seq, size);
+    if (seq > size) {
+      const message = `the checkpoint is of ${size} events, and has no event ${seq}`;
+      throw new StoreError('EVENT_NOT_FOUND', message, { data: { seq, size } });
+    }
     const { index, hashes } = await this.#proveDurable(seq, size);
     return formatProof({ index, hashes, extra: await this.#record(seq), checkpoint: text });
   }
@@ -232,23 +228,14 @@ export class StoreEvidence implements Evidence {
     checkOriginOf(checkpoint, sidecar.origin);
     const { size } = checkpoint;
     if (await beginsWith(log, checkpoint)) return { text: noteText(given), size };
-    throw new StoreError(
-      'CHECKPOINT_FORKED',
-      `this log of ${log.head.seq} events does not begin with the ${size} events of the checkpoint`,
-      { data: { size, head: log.head.seq } },
-    );
+    const message = `this log of ${log.head.seq} events does not begin with the ${size} events of the checkpoint`;
+    throw new StoreError('CHECKPOINT_FORKED', message, { data: { size, head: log.head.seq } });
   }
 
   async #record(seq: number): Promise<Uint8Array> {
     for await (const [entry] of this.#context.log.entryPages({ from: seq, to: seq })) {
       if (entry !== undefined) return entry.record;
     }
-    throw new StoreError('INTERNAL', `event ${seq} was proved, and is not there`);
+    throw new StoreError('INTERNAL', `event ${seq} was proved, but the log does not have it`);
   }
-}
-
-function notIn(seq: number, size: number): StoreError {
-  return new StoreError('EVENT_NOT_FOUND', `the checkpoint is of ${size} events, and has no event ${seq}`, {
-    data: { seq, size },
-  });
 }

@@ -85,7 +85,7 @@ export class StoreReader implements ImageReads {
     if (!Number.isNaN(time.getTime())) return time;
     throw new StoreError(
       'CONTENT_CORRUPT',
-      `the image ${id} was last updated at ${JSON.stringify(text)}, which is no time`,
+      `the image ${id} was last updated at ${JSON.stringify(text)}, which is not a time`,
       { data: { image: id, value: text } },
     );
   }

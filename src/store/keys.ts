@@ -11,6 +11,7 @@ import {
 } from '../log/checkpoint.js';
 import {
   createDurableFile,
+  inSystem,
   ioFailure,
   isOwnDirectory,
   makeDurableDirectory,
@@ -20,10 +21,12 @@ import {
   removeDurably,
   syncDirectory,
   systemCode,
+  unless,
 } from './files/files.js';
 import { generatePrivateKey, type NoteSigner, parsePrivateKey } from '../log/note.js';
 import { decodeStrictUtf8 } from '../model/record-fields.js';
 import type { TreeHead } from '../log/merkle.js';
+import { equalBytes } from '../model/bytes.js';
 
 /** The last checkpoint a key signed, with its number in the memory. */
 interface Remembered {
@@ -52,7 +55,7 @@ export class SigningMemory {
   /**
    * Resolves with the newest checkpoint the key signed or was about to sign; undefined before the
    * first.
-   * @throws {StoreError} CHECKPOINT_INVALID when its file is damaged, STORE_NOT_WRITABLE, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_INVALID when its file is damaged
    */
   async last(): Promise<Remembered | undefined> {
     for (;;) {
@@ -67,7 +70,6 @@ export class SigningMemory {
   /**
    * Records `checkpoint` as the successor of `last`, durable on return. Resolves with false if
    * another was recorded since.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
    */
   async advance(last: Remembered | undefined, checkpoint: Checkpoint): Promise<boolean> {
     const number = (last?.number ?? 0) + 1;
@@ -88,11 +90,9 @@ export class SigningMemory {
     return true;
   }
 
-  /** Makes the result of `last` durable. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
-  async sync(): Promise<void> {
-    await syncDirectory(this.#directory).catch((error: unknown) => {
-      throw ioFailure(`sync ${this.#directory}`, error);
-    });
+  /** Makes the result of `last` durable. */
+  sync(): Promise<void> {
+    return inSystem(`sync ${this.#directory}`, () => syncDirectory(this.#directory));
   }
 
   #path(number: number): string {
@@ -100,13 +100,9 @@ export class SigningMemory {
   }
 
   async #numbers(): Promise<number[]> {
-    try {
-      if (!(await isOwnDirectory(this.#directory))) return [];
-      const names = await readdir(this.#directory);
-      return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
-    } catch (error) {
-      throw ioFailure(`read ${this.#directory}`, error);
-    }
+    if (!(await isOwnDirectory(this.#directory))) return [];
+    const names = await inSystem(`read ${this.#directory}`, () => readdir(this.#directory));
+    return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
   }
 
   async #read(number: number): Promise<string | undefined> {
@@ -119,18 +115,13 @@ export class SigningMemory {
       return parseCheckpoint(text);
     } catch (cause) {
       const path = this.#path(number);
-      throw new StoreError(
-        'CHECKPOINT_INVALID',
-        `cannot tell what the key signed last: ${path} is no checkpoint. Nothing is signed; make a new key`,
-        { cause, data: { path } },
-      );
+      const message = `cannot tell what the key signed last: ${path} is not a checkpoint. Nothing is signed; make a new key`;
+      throw new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
     }
   }
 
-  async #forget(number: number): Promise<void> {
-    await rm(this.#path(number), { force: true }).catch((error: unknown) => {
-      throw ioFailure(`remove ${this.#path(number)}`, error);
-    });
+  #forget(number: number): Promise<void> {
+    return inSystem(`remove ${this.#path(number)}`, () => rm(this.#path(number), { force: true }));
   }
 }
 
@@ -139,7 +130,8 @@ const OTHERS = 0o077;
 
 /** Implements `createKeyFile` of the library; see there. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
-  if (await isAnythingAt(memoryPathOf(path))) throw taken(memoryPathOf(path));
+  const memory = memoryPathOf(path);
+  if ((await unless(['ENOENT'], `inspect ${memory}`, () => lstat(memory))) !== undefined) throw taken(memory);
   const text = await generatePrivateKey(origin);
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);
@@ -147,7 +139,7 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
     // A crash before the end leaves no key or a whole one, whose verifier key `readKeyText` gives.
     if (await createDurableFile(path, bytes)) return verifierKey;
   } catch (error) {
-    throw await withdrawn(path, bytes, { verifierKey, error });
+    throw await withdrawn(path, bytes, verifierKey, error);
   }
   throw taken(path);
 }
@@ -156,15 +148,11 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
  * Removes the key `bytes` a failure left at `path`, as its verifier key was never returned.
  * Resolves with the error to throw.
  */
-async function withdrawn(
-  path: string,
-  bytes: Uint8Array,
-  { verifierKey, error }: { readonly verifierKey: string; readonly error: unknown },
-): Promise<unknown> {
+async function withdrawn(path: string, bytes: Uint8Array, verifierKey: string, error: unknown): Promise<unknown> {
   try {
     const found = await readRegularFile(path, { limitBytes: MAX_KEY_FILE_BYTES });
     // Another process may have created its own meanwhile.
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) await removeDurably(path);
+    if (found !== undefined && equalBytes(found, bytes)) await removeDurably(path);
     return error;
   } catch (cause) {
     if (!isStoreError(error) || cause instanceof NotAFile) return error;
@@ -173,20 +161,10 @@ async function withdrawn(
   }
 }
 
-async function isAnythingAt(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioFailure(`look at ${path}`, error);
-  }
-}
-
 /**
  * Resolves with the key in the file `path`.
  * @throws {StoreError} FILE_NOT_FOUND; KEY_EXPOSED when others than its owner may read or write it;
- *   KEY_INVALID; IO_FAILED
+ *   KEY_INVALID
  */
 export async function readKeyFile(path: string): Promise<NoteSigner> {
   return parsePrivateKey(await readKeyText(path, 'private'));
@@ -211,13 +189,11 @@ export async function readKeyText(path: string, kind: 'private' | 'any'): Promis
     return text;
   } catch (error) {
     if (error instanceof NotAFile) {
-      throw new StoreError('KEY_INVALID', `${path} holds no key: it is no file`, { cause: error, data: { path } });
+      throw new StoreError('KEY_INVALID', `${path} holds no key: it is not a file`, { cause: error, data: { path } });
     }
     if (systemCode(error) === 'ENOENT') {
-      throw new StoreError('FILE_NOT_FOUND', `no key in ${path}: the file is not there`, {
-        cause: error,
-        data: { path },
-      });
+      const message = `no key in ${path}: the file is not there`;
+      throw new StoreError('FILE_NOT_FOUND', message, { cause: error, data: { path } });
     }
     throw ioFailure(`read the key ${path}`, error);
   }
@@ -229,13 +205,8 @@ function taken(path: string): StoreError {
 
 function exposed(path: string, mode: number): StoreError {
   const found = `0${(mode & 0o777).toString(8)}`;
-  return new StoreError(
-    'KEY_EXPOSED',
-    `others can read or write the private key ${path}: mode ${found}, expected 0600`,
-    {
-      data: { path, mode: found },
-    },
-  );
+  const message = `others can read or write the private key ${path}: mode ${found}, expected 0600`;
+  return new StoreError('KEY_EXPOSED', message, { data: { path, mode: found } });
 }
 
 /**
@@ -302,18 +273,16 @@ class KeyFileSigner implements CheckpointSigner {
   }
 
   async check(beginsWith: BeginsWith): Promise<void> {
-    const last = await this.#memory.last();
-    if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+    await this.#lastIn(beginsWith);
   }
 
   async sign(checkpoint: Checkpoint, beginsWith: BeginsWith): Promise<string> {
     checkOriginOf(checkpoint, this.origin);
     for (;;) {
-      const last = await this.#memory.last();
-      if (last !== undefined) await this.#need(last.checkpoint, beginsWith);
+      const last = await this.#lastIn(beginsWith);
       // A tree already signed, or a prefix of one, need not be recorded again.
       const isRemembered = last !== undefined && last.checkpoint.size >= checkpoint.size;
-      // Its writer may have failed or still be at work: its name may not be durable yet.
+      // Its writer may have failed or still be running: its name may not be durable yet.
       if (isRemembered) await this.#memory.sync();
       if (isRemembered || (await this.#memory.advance(last, checkpoint))) break;
     }
@@ -321,13 +290,15 @@ class KeyFileSigner implements CheckpointSigner {
     return signCheckpoint(checkpoint, this.#key);
   }
 
-  async #need(earlier: Checkpoint, beginsWith: BeginsWith): Promise<void> {
-    checkOriginOf(earlier, this.origin);
-    if (await beginsWith(earlier)) return;
-    throw new StoreError(
-      'CHECKPOINT_FORKED',
-      `the key of ${this.origin} signed a log of ${earlier.size} events that this one does not begin with`,
-      { data: { origin: this.origin, size: earlier.size } },
-    );
+  /** Resolves with what the key signed last, with which the log must begin. */
+  async #lastIn(beginsWith: BeginsWith): Promise<Remembered | undefined> {
+    const last = await this.#memory.last();
+    if (last === undefined) return undefined;
+    const { origin } = this;
+    checkOriginOf(last.checkpoint, origin);
+    if (await beginsWith(last.checkpoint)) return last;
+    const { size } = last.checkpoint;
+    const message = `the key of ${origin} signed a log of ${size} events that this one does not begin with`;
+    throw new StoreError('CHECKPOINT_FORKED', message, { data: { origin, size } });
   }
 }

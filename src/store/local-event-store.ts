@@ -5,12 +5,19 @@ import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
 import { type Digest, type ImageId, isDigest } from '../model/digest.js';
-import type { StoredEvent, Subject } from '../model/events.js';
+import type { StoredEvent } from '../model/events.js';
+import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
-import { mustBeBoolean, mustBeObject, mustBeString } from './argument-types.js';
+import {
+  mustBeBoolean,
+  mustBeFunction,
+  mustBeObject,
+  mustBeSignal,
+  mustBeString,
+  mustBeText,
+} from './argument-types.js';
 import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
-import { StoreBackups } from './backup/store-backups.js';
 import { imageNotFound, refuseErased } from './commands/decision.js';
 import {
   checkMetadataKey,
@@ -23,9 +30,10 @@ import { decideTag, decideUntag } from './commands/tag.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
 import type { StoreContext } from './context.js';
-import { type ErasedContent, type EraseOptions, Eraser, type PruneOptions, type PruneResult } from './erase.js';
+import { type ErasedContent, erase, type EraseOptions, prune, type PruneOptions, type PruneResult } from './erase.js';
 import type { EventStore, StoreStats } from './event-store.js';
 import { type ConsistencyProof, type InclusionProof, type ProveOptions, StoreEvidence } from './evidence.js';
+import { Mutex } from './files/files.js';
 import { Reserve, unwrittenBytes } from './files/reserve.js';
 import type { StoreLog } from './follow/event-filter.js';
 import { findMetadata, ImageStore } from './images.js';
@@ -57,13 +65,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
   readonly #audit: AuditReader;
-  readonly #eraser: Eraser;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
-  readonly #evidence: StoreEvidence;
-  readonly #backups: StoreBackups;
-  readonly #rebuilds: StoreRebuild;
+  /** Two backups to one directory would race. */
+  readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: StoreContext) {
@@ -73,12 +80,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
     this.#audit = new AuditReader(context);
-    this.#eraser = new Eraser(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
-    this.#evidence = new StoreEvidence(context);
-    this.#backups = new StoreBackups(context);
-    this.#rebuilds = new StoreRebuild(context);
     this.#reserve = new Reserve(context.directory);
   }
 
@@ -93,9 +96,8 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   get layers(): LayerStore {
-    this.#context.checkOpen();
-    if (this.#context.layerPlace === 'own') return this.#layers;
-    throw layersUnavailable(this.#context);
+    this.#needLayers();
+    return this.#layers;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
@@ -184,11 +186,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
-    return this.#makeRoom(() => this.#eraser.erase(digest, reason, options));
+    return this.#makeRoom(() => erase(this.#context, digest, reason, options));
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
-    const run = (): Promise<PruneResult> => this.#eraser.prune(options);
+    const run = (): Promise<PruneResult> => prune(this.#context, options);
     return Object(options).dryRun === true ? run() : this.#makeRoom(run);
   }
 
@@ -213,19 +215,19 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async checkpoint(): Promise<string> {
-    return this.#evidence.checkpoint();
+    return new StoreEvidence(this.#context).checkpoint();
   }
 
   async prove(seq: number, options?: ProveOptions): Promise<string> {
-    return this.#evidence.prove(seq, options);
+    return new StoreEvidence(this.#context).prove(seq, options);
   }
 
   async proveInclusion(seq: number, size?: number): Promise<InclusionProof> {
-    return this.#evidence.proveInclusion(seq, size);
+    return new StoreEvidence(this.#context).proveInclusion(seq, size);
   }
 
   async proveConsistency(from: number, to?: number): Promise<ConsistencyProof> {
-    return this.#evidence.proveConsistency(from, to);
+    return new StoreEvidence(this.#context).proveConsistency(from, to);
   }
 
   async snapshot(): Promise<WrittenSnapshot> {
@@ -237,7 +239,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context.checkOpen();
     const { verifyOpenStore } = await loadCode('that verifies', import('./verify-store.js'));
     const verified = (): Promise<readonly Violation[]> =>
-      verifyOpenStore(this.#context, () => this.#rebuilds.settled(), options);
+      verifyOpenStore(this.#context, async () => this.#rebuilds?.settled(), options);
     const violations = await verified();
     const { openedState } = this.#context;
     if (violations.length === 0 || openedState === undefined) return violations;
@@ -247,12 +249,21 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async rebuild(options?: OpenRebuildOptions): Promise<RebuildResult> {
+    this.#rebuilds ??= new StoreRebuild(this.#context);
     return this.#rebuilds.rebuild(options);
   }
 
   async backup(target: string, options: BackupOptions = {}): Promise<BackupReport> {
     this.#context.checkOpen();
-    return this.#backups.write(target, options);
+    mustBeString('target', target);
+    mustBeText('target', target);
+    mustBeObject('options', options);
+    if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
+    mustBeSignal('signal', options.signal);
+    return this.#backingUp.run(async () => {
+      const { writeBackup } = await loadCode('that backs up', import('./backup/write-backup.js'));
+      return writeBackup(target, options, this.#context);
+    });
   }
 
   stats(): StoreStats {
@@ -303,7 +314,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     try {
       const consumersEnded = this.#consumers.end();
       // Backups read the log through the writer.
-      await this.#backups.settled();
+      await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
@@ -395,7 +406,7 @@ function parentIn(value: Uint8Array, id: ImageId): ImageId {
 
 function layersUnavailable({ directory, layerPlace }: StoreContext): StoreError {
   const why = layerPlace === 'none' ? 'it was opened without layers' : 'its layers are kept elsewhere';
-  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no layers of its own: ${why}`, {
+  return new StoreError('LAYERS_UNAVAILABLE', `the store ${directory} has no own layers: ${why}`, {
     data: { directory },
   });
 }

@@ -132,7 +132,7 @@ interface ViewAt<View> {
 
 /**
  * The fold of a caller's projection, for replayed and live events alike. Stops when `evolve`
- * throws, but throws nothing itself, so that whatever feeds it goes on.
+ * throws, but throws nothing itself, so that its feed continues.
  */
 class ProjectionFold<View> {
   readonly #projection: OwnProjection<View>;
@@ -284,7 +284,7 @@ class KeptStates {
     try {
       return { view: decode(bytes), seq };
     } catch (error) {
-      this.#say(`the state of the projection ${name} at event ${seq} is passed over`, error);
+      this.#say(`the state of the projection ${name} at event ${seq} is skipped`, error);
       return undefined;
     }
   }
@@ -436,7 +436,8 @@ export class OwnProjectionSet implements OwnProjections {
     const fold = new ProjectionFold(projection, await this.#states.startOf(projection));
     const keep = (): void => this.#states.keep(projection, fold);
     this.#keepers.set(projection.name, keep);
-    await this.#approach(fold, signal);
+    // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
+    while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
     const held: Page[] = [];
     const holding = folded$.subscribe((page) => held.push(page));
     try {
@@ -451,11 +452,6 @@ export class OwnProjectionSet implements OwnProjections {
     } finally {
       holding.unsubscribe();
     }
-  }
-
-  // Replay outpaces writes, so this gets near the head; meeting it exactly may never happen.
-  async #approach<View>(fold: ProjectionFold<View>, signal: AbortSignal | undefined): Promise<void> {
-    while (this.#context.reader.head.seq - fold.seq > JOIN_EVENTS) await this.#foldLog(fold, signal);
   }
 
   /** Folds the log up to its current head. */

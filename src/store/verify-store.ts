@@ -4,18 +4,12 @@ import { checkBlobs, checkDamagedLogs } from './verify/content-check.js';
 import { checkpointClaims, verifySource } from './verify/verify.js';
 import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
 import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
-import {
-  checkVerifyOptions,
-  type Reading,
-  type StoredSnapshot,
-  type VerifyOptions,
-  type VerifySource,
-  type Violation,
-} from './verify/verify-source.js';
+import { checkVerifyOptions, type Reading, type VerifyOptions, type Violation } from './verify/verify-source.js';
+import type { BlobsView } from '../../projections/layers.js';
 import type { Digest } from '../model/digest.js';
 import type { StoreContext } from './context.js';
 import { isStoreError, StoreError } from '../errors.js';
-import type { Database } from '../log/log.js';
+import type { Database, RowReads } from '../log/log.js';
 import { readFailure } from '../log/leveldb/open-level.js';
 import { StoredRows } from '../log/stored-rows.js';
 import { isBackup, verifyBackup } from './backup/backup-reader.js';
@@ -35,44 +29,36 @@ import type { DatabaseFiles } from './open/database-files.js';
 import { lookAtDatabase } from './open/inspect-database.js';
 import { openDatabaseReadOnly } from './open/read-only-database.js';
 
+/** Rows of a log that cannot be opened. Its size is unbounded: it is unknown how much is lost. */
+const NO_ROWS: RowReads = {
+  async *read() {
+    // Yields nothing.
+  },
+  lastSeq: async () => Number.MAX_SAFE_INTEGER,
+  close: async () => undefined,
+};
+
 /** Verifies what needs no log, which cannot be opened: checkpoint, snapshots and blobs. */
 async function verifyWithoutLog(
-  { identity, checkpoint, files, snapshots }: Omit<StoreSourceParts, 'rows'>,
-  options: VerifyOptions,
+  parts: Omit<StoreSourceParts, 'rows'>,
+  { fast, onProgress, ...options }: VerifyOptions,
 ): Promise<Violation[]> {
   const violations: Violation[] = [];
   const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
-  const source: VerifySource = {
-    identity,
-    checkpoint,
-    // Unbounded: it is unknown how much is lost.
-    size: Number.MAX_SAFE_INTEGER,
-    records: nothing,
-    hashes: nothing,
-    contents: nothing,
-    blobs: () => files.blobs(),
-    async *snapshots(): AsyncGenerator<StoredSnapshot> {
-      yield* snapshots;
-    },
-  };
+  const source = await storeSource({ ...parts, rows: NO_ROWS });
   await checkpointClaims(source, options, reading.report);
-  checkDamagedLogs(files.damagedLogs(), 0, { ...reading, onNotice: options.onNotice });
-  if (options.fast === true) return violations;
-  await snapshotClaims(source, reading, (done) => options.onProgress?.({ what: 'snapshots', done, total: undefined }));
-  await checkBlobs(source, { byDigest: new Map(), ofImage: new Map() }, reading, {
-    isWhole: false,
-    onLooked: (done) => options.onProgress?.({ what: 'blobs', done, total: undefined }),
-  });
+  checkDamagedLogs(source.damagedLogs ?? [], 0, { ...reading, onNotice: options.onNotice });
+  if (fast === true) return violations;
+  const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
+  await snapshotClaims(source, reading, counter('snapshots'));
+  const noBlobs: BlobsView = { byDigest: new Map(), ofImage: new Map() };
+  await checkBlobs(source, noBlobs, reading, { isWhole: false, onLooked: counter('blobs') });
   return violations;
 }
 
-async function* nothing(): AsyncGenerator<never> {
-  // A log that cannot be opened yields nothing.
-}
-
-/** Verifies an open store at one moment while writes go on; `rebuilt` waits for rebuilds. */
+/** Verifies an open store at one moment while writes continue; `rebuilt` waits for rebuilds. */
 export async function verifyOpenStore(
-  { directory, sidecar, log, views, blobs, reader }: StoreContext,
+  { directory, sidecar, log, views, blobs, reader, isBlobNeeded }: StoreContext,
   rebuilt: () => Promise<void>,
   options: VerifyOptions,
 ): Promise<readonly Violation[]> {
@@ -81,24 +67,15 @@ export async function verifyOpenStore(
   // Before the rows: a later checkpoint or snapshot may cover events not in them.
   const checkpoint = await files.checkpoint();
   const snapshots = await files.snapshots();
-  const needsBlob = (digest: Digest): boolean => views.blobs.byDigest.has(digest);
   await rebuilt();
   // No await, so nothing is folded meanwhile: rows and views match.
   const rows = log.storedRows();
-  const { hasSubjectIndex } = log;
   const liveViews = { seq: reader.head.seq, digests: viewDigestsOf(views) };
+  const { hasSubjectIndex } = log;
+  const isInFlight = (digest: Digest): Promise<boolean> => blobs.isInOrder(digest, isBlobNeeded);
   try {
-    const source = await storeSource({
-      identity: sidecar,
-      rows,
-      files,
-      checkpoint,
-      snapshots,
-      hasSubjectIndex,
-      liveViews,
-      isInFlight: (digest) => blobs.isInOrder(digest, needsBlob),
-    });
-    return await verifySource(source, options);
+    const parts = { identity: sidecar, files, checkpoint, snapshots, hasSubjectIndex, liveViews, isInFlight };
+    return await verifySource(await storeSource({ ...parts, rows }), options);
   } finally {
     await rows.close();
   }
@@ -149,19 +126,19 @@ async function verifyDatabase(
   parts: Omit<StoreSourceParts, 'rows'>,
   options: VerifyOptions,
 ): Promise<Violation[]> {
-  const database = await openDatabaseReadOnly(location, read).catch((error: unknown) => error);
-  if (database instanceof Error) {
-    if (!isStoreError(database, 'LOG_CORRUPT') && !isStoreError(database, 'LOG_FAILED')) throw database;
-    const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: database.message };
+  let database: Database;
+  try {
+    database = await openDatabaseReadOnly(location, read);
+  } catch (error) {
+    if (!isStoreError(error, 'LOG_CORRUPT') && !isStoreError(error, 'LOG_FAILED')) throw error;
+    const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: error.message };
     return [unopenable, ...(await verifyWithoutLog(parts, options))];
   }
-  const opened = database as Database;
   try {
     const failure = (cause: unknown): StoreError => readFailure(cause, false);
-    const source = await storeSource({ ...parts, rows: new StoredRows({ database: opened, failure }) });
-    return await verifySource(source, options);
+    return await verifySource(await storeSource({ ...parts, rows: new StoredRows({ database, failure }) }), options);
   } finally {
-    await opened.close();
+    await database.close();
   }
 }
 

@@ -42,7 +42,7 @@ function checkText(field: string, text: string | undefined, limit: number): void
   if (typeof text !== 'string') throw new TypeError(`${field} must be a string`);
   // UTF-8 cannot encode half a surrogate pair: a replay would differ from the live event.
   if (LONE_SURROGATE.test(text)) {
-    throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write is no Unicode text`, { data: { field } });
+    throw new StoreError('ENVELOPE_INVALID', `the ${field} of a write is not Unicode text`, { data: { field } });
   }
   // UTF-8 takes at most three bytes per string unit, so most texts need no encoding to be measured.
   if (text.length * 3 <= limit) return;
@@ -118,7 +118,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: (Waiting | LoneTask)[] = [];
   #draining: Promise<void> | undefined;
-  /** Why nothing can be written any more. */
+  /** Why writes are refused from now on. */
   #ended: StoreError | undefined;
 
   constructor(options: WriterOptions) {
@@ -212,8 +212,8 @@ export class Writer {
     group.resolveAll();
   }
 
-  // A failed append may still have happened. Reads the log to find out, tells the callers, and goes
-  // on only if the log is whole.
+  // A failed append may still have happened. Reads the log to find out, tells the callers, and
+  // continues only if the log is whole.
   async #settle(group: Group, error: unknown): Promise<void> {
     const { log, fold } = this.#options;
     try {

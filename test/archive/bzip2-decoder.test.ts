@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { MAX_BZIP2_STEP_BYTES } from '../../src/limits.js';
-import { createBzip2Decoder } from '../../src/archive/bzip2-decoder.js';
+import { createBzip2Decoder } from '../../src/compression/bzip2-decoder.js';
 import { fixturePath } from '../support/fixtures.js';
 
 const plain = readFileSync(fixturePath('archives', 'oci-all.tar'));

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Compression, detectCompression } from '../../src/archive/decompress.js';
+import { type Compression, detectCompression } from '../../src/compression/decompress.js';
 
 const detects = test.macro({
   exec(t, hex: string, expected: Compression) {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import test from 'ava';
-import { drained } from '../../src/archive/tar-scan.js';
+import { drained } from '../../src/compression/decompress.js';
 
 function slowSink(): { readonly sink: Writable; readonly take: () => void } {
   let take = (): void => undefined;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../../src/limits.js';
-import { ARCHIVE_EXPANSION, ExpansionGuard } from '../../src/archive/decompress.js';
+import { ARCHIVE_EXPANSION, ExpansionGuard } from '../../src/compression/decompress.js';
 
 const allows = test.macro({
   exec(t, fed: number, produced: number, guard: () => ExpansionGuard) {

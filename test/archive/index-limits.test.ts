@@ -46,7 +46,7 @@ test('indexes that were read already count as nested where they are named again'
   await t.notThrowsAsync(readBytes(await chainFromInside(MAX_INDEX_DEPTH)));
   const error = await t.throwsAsync(readBytes(await chainFromInside(MAX_INDEX_DEPTH + 1)));
   t.true(isStoreError(error, 'ARCHIVE_LIMIT_EXCEEDED'), String(error));
-  t.regex(String(error), new RegExp(`at most ${MAX_INDEX_DEPTH} indexes in one another, found ${MAX_INDEX_DEPTH + 1}`));
+  t.regex(String(error), new RegExp(`at most ${MAX_INDEX_DEPTH} nested indexes, found ${MAX_INDEX_DEPTH + 1}`));
 });
 
 test('descriptors are counted over all indexes, as often as they are reached', async (t) => {

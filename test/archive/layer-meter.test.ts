@@ -69,7 +69,7 @@ const fails = test.macro({
       );
     }
   },
-  title: (_, what) => `${what} is no layer, and its own digest is still told`,
+  title: (_, what) => `${what} is not a layer, and its own digest is still told`,
 });
 
 test(fails, 'JSON', async () => Buffer.from(`{"a": "${'x'.repeat(600)}"}`), 'LAYER_INVALID');

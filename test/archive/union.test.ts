@@ -3,10 +3,13 @@ import test, { type ExecutionContext } from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import type { ArchiveContents, ArchiveReference } from '../../src/archive/archive-files.js';
 import { type ReadArchiveOptions, readArchive } from '../../src/archive/read-archive.js';
+import { MAX_LEGACY_CONFIG_BYTES, MAX_MANIFEST_DATA_BYTES } from '../../src/limits.js';
 import { parsePlatform } from '../../src/model/platform.js';
 import { fixturePath } from '../support/fixtures.js';
 import {
+  blob,
   buildImage,
+  descriptor,
   digest,
   dockerEntries,
   indexOf,
@@ -15,6 +18,7 @@ import {
   manifestOf,
   named,
   ociBlobs,
+  ociEntries,
 } from './built-archives.js';
 import { MemoryStaging } from './memory-staging.js';
 import { readBytes } from './read-fixture.js';
@@ -59,24 +63,24 @@ const holds = test.macro({
   title: (_, name: string) => `${name}: images, names, artifacts and notices`,
 });
 
-test(holds, 'archives-cases/05-config-type-with-charset', 1, { 'br05/params:1': '793372' }, [], []);
-test(holds, 'archives-cases/05-empty-config-type', 1, { 'br05/empty:1': 'af6761' }, [], []);
-test(holds, 'archives-cases/05-octet-stream-both', 1, { 'br05/octet:1': '90a0f7' }, [], []);
-test(holds, 'archives-cases/05-octet-stream-oci', 1, { 'br05/octet:1': '90a0f7' }, [], []);
-test(holds, 'archives-cases/09-digest', 1, {}, [], [/name .*its digest is not/]);
-test(holds, 'archives-cases/09-tag-and-digest', 1, { 'br09/td:1': 'image' }, [], [/name .*its digest is not/]);
+test(holds, 'archives-unions/05-config-type-with-charset', 1, { 'br05/params:1': '793372' }, [], []);
+test(holds, 'archives-unions/05-empty-config-type', 1, { 'br05/empty:1': 'af6761' }, [], []);
+test(holds, 'archives-unions/05-octet-stream-both', 1, { 'br05/octet:1': '90a0f7' }, [], []);
+test(holds, 'archives-unions/05-octet-stream-oci', 1, { 'br05/octet:1': '90a0f7' }, [], []);
+test(holds, 'archives-unions/09-digest', 1, {}, [], [/name .*its digest is not/]);
+test(holds, 'archives-unions/09-tag-and-digest', 1, { 'br09/td:1': 'image' }, [], [/name .*its digest is not/]);
 test(
   holds,
-  'archives-cases/10-attestation-without-platform',
+  'archives-unions/10-attestation-without-platform',
   1,
   { 'br10/att:2': '1 of 4f120f' },
   ['application/vnd.in-toto+json', ''],
   [],
 );
-test(holds, 'archives-cases/10-bare-tag', 1, {}, [], [/"latest".*--repository/]);
+test(holds, 'archives-unions/10-bare-tag', 1, {}, [], [/"latest".*--repository/]);
 test(
   holds,
-  'archives-cases/10-buildx-attestation',
+  'archives-unions/10-buildx-attestation',
   1,
   { 'br10/att:1': '1 of add992' },
   ['application/vnd.in-toto+json', ''],
@@ -84,7 +88,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/10-cosign-signature-beside-image',
+  'archives-unions/10-cosign-signature-beside-image',
   1,
   {
     'br10/plain:1': '0abdb8',
@@ -93,11 +97,11 @@ test(
   ['application/vnd.dev.cosign.simplesigning.v1+json'],
   [],
 );
-test(holds, 'archives-cases/10-descriptor-without-mediaType', 0, {}, [], [/media type ""/, /3 blobs that nothing/]);
-test(holds, 'archives-cases/10-empty-index', 0, {}, [], []);
+test(holds, 'archives-unions/10-descriptor-without-mediaType', 0, {}, [], [/media type ""/, /3 blobs that nothing/]);
+test(holds, 'archives-unions/10-empty-index', 0, {}, [], []);
 test(
   holds,
-  'archives-cases/10-helm-beside-image',
+  'archives-unions/10-helm-beside-image',
   1,
   { 'br10/chart:1': 'artifact', 'br10/plain:1': '0abdb8' },
   ['application/vnd.cncf.helm.config.v1+json'],
@@ -105,45 +109,45 @@ test(
 );
 test(
   holds,
-  'archives-cases/10-helm-only',
+  'archives-unions/10-helm-only',
   0,
   { 'br10/chart:1': 'artifact' },
   ['application/vnd.cncf.helm.config.v1+json'],
   [],
 );
-test(holds, 'archives-cases/10-layer-of-other-platform-missing', 2, { 'br10/part:2': '2 of b1ab42' }, [], []);
-test(holds, 'archives-cases/10-manifest-json-empty-list', 1, { 'br10/v:1': '0abdb8' }, [], []);
+test(holds, 'archives-unions/10-layer-of-other-platform-missing', 2, { 'br10/part:2': '2 of b1ab42' }, [], []);
+test(holds, 'archives-unions/10-manifest-json-empty-list', 1, { 'br10/v:1': '0abdb8' }, [], []);
 test(
   holds,
-  'archives-cases/10-nested-index-and-its-manifest',
+  'archives-unions/10-nested-index-and-its-manifest',
   2,
   { 'br10/multi:2': '2 of b1ab42', 'br10/multi:2-amd64': '0abdb8' },
   [],
   [],
 );
-test(holds, 'archives-cases/10-nested-index-named', 2, { 'br10/multi:1': '2 of b1ab42' }, [], []);
+test(holds, 'archives-unions/10-nested-index-named', 2, { 'br10/multi:1': '2 of b1ab42' }, [], []);
 test(
   holds,
-  'archives-cases/10-nested-index-one-missing',
+  'archives-unions/10-nested-index-one-missing',
   1,
   { 'br10/part:1': '1 of b1ab42' },
   [],
   [/for linux\/arm64: the archive names it/],
 );
-test(holds, 'archives-cases/10-nested-index-unnamed', 2, {}, [''], []);
-test(holds, 'archives-cases/10-ref-with-scheme', 1, {}, [], [/"docker:\/\/br10\/x:1"/]);
+test(holds, 'archives-unions/10-nested-index-unnamed', 2, {}, [''], []);
+test(holds, 'archives-unions/10-ref-with-scheme', 1, {}, [], [/"docker:\/\/br10\/x:1"/]);
 test(
   holds,
-  'archives-cases/10-referrer-beside-image',
+  'archives-unions/10-referrer-beside-image',
   1,
   { 'br10/plain:1': '0abdb8' },
   ['application/vnd.dev.sigstore.bundle.v0.3+json'],
   [],
 );
-test(holds, 'archives-cases/10-same-twice-two-names', 1, { 'br10/a:1': '0abdb8', 'br10/a:2': '0abdb8' }, [], []);
+test(holds, 'archives-unions/10-same-twice-two-names', 1, { 'br10/a:1': '0abdb8', 'br10/a:2': '0abdb8' }, [], []);
 test(
   holds,
-  'archives-cases/10-sbom-beside-image',
+  'archives-unions/10-sbom-beside-image',
   1,
   {
     'br10/plain:1': '0abdb8',
@@ -152,11 +156,11 @@ test(
   ['text/spdx+json'],
   [],
 );
-test(holds, 'archives-cases/10-single-word', 1, {}, [], [/"myapp".*--repository/]);
-test(holds, 'archives-cases/10-two-same-name', 2, { 'br10/same:1': '0d9a4a' }, [], []);
+test(holds, 'archives-unions/10-single-word', 1, {}, [], [/"myapp".*--repository/]);
+test(holds, 'archives-unions/10-two-same-name', 2, { 'br10/same:1': '0d9a4a' }, [], []);
 test(
   holds,
-  'archives-cases/12-buildx-full',
+  'archives-unions/12-buildx-full',
   1,
   { 'br12/att:1': '1 of ea3fba' },
   ['application/vnd.in-toto+json', ''],
@@ -164,7 +168,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-buildx-neither',
+  'archives-unions/12-buildx-neither',
   1,
   { 'br12/att:1': '1 of 4f120f' },
   ['application/vnd.in-toto+json', ''],
@@ -172,7 +176,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-buildx-only-platform',
+  'archives-unions/12-buildx-only-platform',
   1,
   { 'br12/att:1': '1 of 746eb4' },
   ['application/vnd.in-toto+json', ''],
@@ -180,7 +184,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-cosign-save-atts',
+  'archives-unions/12-cosign-save-atts',
   1,
   { 'reg.example/br12/app:1': '0abdb8' },
   ['application/vnd.dsse.envelope.v1+json'],
@@ -188,7 +192,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-cosign-save-sigs',
+  'archives-unions/12-cosign-save-sigs',
   1,
   { 'reg.example/br12/app:1': '0abdb8' },
   ['application/vnd.dev.cosign.simplesigning.v1+json'],
@@ -196,7 +200,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-cosign-sig-tag',
+  'archives-unions/12-cosign-sig-tag',
   1,
   {
     'reg.example/br12/app:1': '0abdb8',
@@ -207,17 +211,17 @@ test(
 );
 test(
   holds,
-  'archives-cases/12-wasm-module',
+  'archives-unions/12-wasm-module',
   1,
   { 'reg.example/br12/app:1': '0abdb8', 'reg.example/br12/wasm:1': 'artifact' },
   ['application/vnd.wasm.content.layer.v1+wasm'],
   [],
 );
-test(holds, 'archives-cases/13-complete-both', 2, { 'br13/complete:1': '2 of 4f7aa4' }, [], []);
-test(holds, 'archives-cases/13-complete', 2, { 'br13/complete:1': '2 of 4f7aa4' }, [], []);
+test(holds, 'archives-unions/13-complete-both', 2, { 'br13/complete:1': '2 of 4f7aa4' }, [], []);
+test(holds, 'archives-unions/13-complete', 2, { 'br13/complete:1': '2 of 4f7aa4' }, [], []);
 test(
   holds,
-  'archives-cases/13-layers-only-both',
+  'archives-unions/13-layers-only-both',
   1,
   { 'br13/layers-only:1': '1 of 4f7aa4' },
   [],
@@ -225,17 +229,17 @@ test(
 );
 test(
   holds,
-  'archives-cases/13-layers-only',
+  'archives-unions/13-layers-only',
   1,
   { 'br13/layers-only:1': '1 of 4f7aa4' },
   [],
   [/for linux\/arm64: the archive names it/, /1 blob that nothing/],
 );
-test(holds, 'archives-cases/13-manifest-and-config-both', 2, { 'br13/manifest-and-config:1': '2 of 4f7aa4' }, [], []);
-test(holds, 'archives-cases/13-manifest-and-config', 2, { 'br13/manifest-and-config:1': '2 of 4f7aa4' }, [], []);
+test(holds, 'archives-unions/13-manifest-and-config-both', 2, { 'br13/manifest-and-config:1': '2 of 4f7aa4' }, [], []);
+test(holds, 'archives-unions/13-manifest-and-config', 2, { 'br13/manifest-and-config:1': '2 of 4f7aa4' }, [], []);
 test(
   holds,
-  'archives-cases/13-manifest-only-both',
+  'archives-unions/13-manifest-only-both',
   1,
   { 'br13/manifest-only:1': '1 of 4f7aa4' },
   [],
@@ -243,7 +247,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/13-manifest-only',
+  'archives-unions/13-manifest-only',
   1,
   { 'br13/manifest-only:1': '1 of 4f7aa4' },
   [],
@@ -251,7 +255,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/13-no-manifest-both',
+  'archives-unions/13-no-manifest-both',
   1,
   { 'br13/no-manifest:1': '1 of 4f7aa4' },
   [],
@@ -259,34 +263,34 @@ test(
 );
 test(
   holds,
-  'archives-cases/13-no-manifest',
+  'archives-unions/13-no-manifest',
   1,
   { 'br13/no-manifest:1': '1 of 4f7aa4' },
   [],
   [/for linux\/arm64: the archive names it/],
 );
-test(holds, 'archives-cases/16-multi-platform', 2, { 'br16/multi:1': '2 of 4f7aa4' }, [], []);
+test(holds, 'archives-unions/16-multi-platform', 2, { 'br16/multi:1': '2 of 4f7aa4' }, [], []);
 test(
   holds,
-  'archives-cases/16-second-image-only-in-index',
+  'archives-unions/16-second-image-only-in-index',
   2,
   { 'br16/amd:1': '0abdb8', 'br16/arm:1': 'cfe2e2' },
   [],
   [],
 );
-test(holds, 'archives-cases/17-docker-false', 1, {}, [], [/name .*its digest is not/]);
+test(holds, 'archives-unions/17-docker-false', 1, {}, [], [/name .*its digest is not/]);
 test(
   holds,
-  'archives-cases/17-docker-tag-and-digest-false',
+  'archives-unions/17-docker-tag-and-digest-false',
   1,
   { 'br17/app:1': 'image' },
   [],
   [/name .*its digest is not/],
 );
-test(holds, 'archives-cases/17-oci-containerd-false', 1, {}, [], [/name .*its digest is not/]);
+test(holds, 'archives-unions/17-oci-containerd-false', 1, {}, [], [/name .*its digest is not/]);
 test(
   holds,
-  'archives-cases/17-oci-containerd-true',
+  'archives-unions/17-oci-containerd-true',
   1,
   { 'br17/app@sha256:0abdb8005213e1226abf8e4798bef70f4cf96d3042f200d6a32f152ed36f122b': '0abdb8' },
   [],
@@ -294,7 +298,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/17-oci-tag-and-digest-false',
+  'archives-unions/17-oci-tag-and-digest-false',
   1,
   { 'br17/app:1': '0abdb8' },
   [],
@@ -302,7 +306,7 @@ test(
 );
 test(
   holds,
-  'archives-cases/17-oci-tag-and-digest-true',
+  'archives-unions/17-oci-tag-and-digest-true',
   1,
   {
     'br17/app:1': '0abdb8',
@@ -311,7 +315,7 @@ test(
   [],
   [],
 );
-test(holds, 'archives-cases/20-ctr-all-platforms', 3, { 'alc/multi:1': '3 of eae58d' }, [], []);
+test(holds, 'archives-unions/20-ctr-all-platforms', 3, { 'alc/multi:1': '3 of eae58d' }, [], []);
 test(holds, 'archives-new/bx-annot', 2, { 'nw/an:1': '2 of 822a41' }, [], []);
 test(
   holds,
@@ -507,6 +511,33 @@ test('the dir form of skopeo, and a layout inside a folder, are refused by name'
   const error = await t.throwsAsync(readEntries(inFolder));
   t.true(isStoreError(error, 'ARCHIVE_INVALID'));
   t.regex(error?.message ?? '', /inside the folder "save"/);
+});
+
+test('blobs that nothing names are reported, but not the configs of layers that Docker still writes', async (t) => {
+  const image = await buildImage(['a']);
+  const legacy = (bytes: number): string => `{"container_config":{},"os":"linux","pad":"${'x'.repeat(bytes)}"}`;
+  const entries = await ociEntries(image);
+  t.deepEqual((await readEntries([...entries, blob(legacy(100))])).notices, []);
+  const { notices } = await readEntries([...entries, blob(legacy(MAX_LEGACY_CONFIG_BYTES)), blob('other')]);
+  t.is(notices.length, 1);
+  t.regex(notices[0] ?? '', /^skipped 2 blobs that nothing in the archive names: sha256:/);
+});
+
+test('content that a descriptor has itself needs no blob, up to MAX_MANIFEST_DATA_BYTES', async (t) => {
+  for (const [body, isThere] of [
+    ['{}', true],
+    ['x'.repeat(MAX_MANIFEST_DATA_BYTES + 1), false],
+  ] as const) {
+    const config = {
+      ...descriptor('application/vnd.oci.empty.v1+json', body),
+      data: Buffer.from(body).toString('base64'),
+    };
+    const manifest = JSON.stringify({ schemaVersion: 2, artifactType: 'application/x.note', config, layers: [] });
+    const index = indexOf([manifestDescriptor(manifest, named('docker.io/library/note:1'))]);
+    const { artifacts } = await readEntries([LAYOUT, blob(manifest), { name: 'index.json', body: index }]);
+    t.is(artifacts.length, 1);
+    t.is(artifacts[0]?.staged[0] !== undefined, isThere);
+  }
 });
 
 async function readEntries(

@@ -7,7 +7,7 @@ import { isStoreError } from '../../src/errors.js';
 import { fixturePath } from '../support/fixtures.js';
 import { buildTar, inChunks } from '../support/build-tar.js';
 import { rejection } from '../support/rejection.js';
-import { readTar } from '../../src/archive/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { buildImage, dockerEntries } from './built-archives.js';
 import { readBytes } from './read-fixture.js';
 import { savedBytes, toSaved } from './saved-contents.js';
@@ -228,10 +228,10 @@ test(
   'RangeError',
 );
 
-/** Lets everything that is waiting go on. */
+/** Lets everything that is waiting continue. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('a save that is aborted or given up closes the layer it was reading', async (t) => {
+test('a save that is aborted or abandoned closes the layer it was reading', async (t) => {
   const saved = toSaved(await readFixture('docker25-untagged.tar'));
   for (const how of ['abort', 'return'] as const) {
     let isClosed = false;

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { cloudEvent } from '../../src/cli/events.js';
 import { jsonText } from '../../src/cli/render/text.js';
-import { type EventBody, type EventType, eventTypes, type StoredEvent } from '../../src/model/events.js';
+import type { EventBody, EventType, StoredEvent } from '../../src/model/events.js';
+import { eventTypes } from '../../src/model/event-table.js';
 import { anyEvent, bodyArbitraries } from '../support/event-arbitraries.js';
 import { fixturePath } from '../support/fixtures.js';
 import { archive, ids, objectsOf, startSession } from './session.js';
@@ -29,7 +30,7 @@ function faults(event: Readonly<Record<string, unknown>>): string[] {
     ...(isCloudEvent.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`),
     ...Object.keys(attributes)
       .filter((name) => !/^[a-z0-9]{1,20}$/.test(name))
-      .map((name) => `${name} is no name of an attribute`),
+      .map((name) => `${name} is not a name of an attribute`),
     // Control characters, halves of surrogate pairs and noncharacters are not allowed in a String.
     ...Object.entries(attributes)
       .filter(([, value]) => typeof value !== 'string' || /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(value))

@@ -46,18 +46,18 @@ test('a store without consumers has a table with nothing but its head', async (t
   t.is(await done('consumers', '--json'), '');
 });
 
-test('consumers reset makes one go on from the beginning, from an event, and from a moment', async (t) => {
+test('consumers reset makes one continue from the beginning, from an event, and from a moment', async (t) => {
   const session = await startSession(t);
   await followed(session);
   const { done, wait } = session;
   wait(HOUR_MS);
   await done('tag', '--quiet', 'tiny:1', 'a:1');
   const position = async (): Promise<unknown> => objectsOf(await done('consumers', '--json'))[0]?.['position'];
-  t.is(await done('consumers', 'reset', 'mirror@1'), 'mirror@1 goes on with event 1\n');
+  t.is(await done('consumers', 'reset', 'mirror@1'), 'mirror@1 continues with event 1\n');
   t.is(await position(), 0);
-  t.is(await done('consumers', 'reset', 'mirror@1', '--to', '#2'), 'mirror@1 goes on with event 3\n');
+  t.is(await done('consumers', 'reset', 'mirror@1', '--to', '#2'), 'mirror@1 continues with event 3\n');
   t.is(await position(), 2);
-  t.is(await done('consumers', 'reset', 'mirror@1', '--to', '30m'), 'mirror@1 goes on with event 4\n');
+  t.is(await done('consumers', 'reset', 'mirror@1', '--to', '30m'), 'mirror@1 continues with event 4\n');
   t.is(await position(), 3);
   t.deepEqual(objectsOf(await done('consumers', 'reset', '--json', 'mirror@1', '--to', 'now')), [
     { name: 'mirror@1', position: 4 },

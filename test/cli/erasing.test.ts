@@ -14,7 +14,7 @@ async function withRemoved({ done, wait }: Session): Promise<string> {
   return String(image?.['id']);
 }
 
-test('erase says what it removed, and whoever asks later is told when, by whom and why', async (t) => {
+test('erase says what it removed, and later reads say when, by whom and why', async (t) => {
   const session = await startSession(t);
   const { done, run } = session;
   const id = await withRemoved(session);
@@ -134,27 +134,27 @@ test('prune tells a program each thing, and the sum', async (t) => {
   t.like(freed.at(-1), { dryRun: false, seq: objectsOf(await done('log', '--json')).length });
 });
 
-test('a damaged log that a rebuild put aside is named by all who look, and goes with an erasure on request', async (t) => {
+test('a damaged log that a rebuild set aside is named by all who look, and goes with an erasure on request', async (t) => {
   const session = await startSession(t);
   const { done, run } = session;
   const id = await withRemoved(session);
   await rm(join(session.store, 'log', 'CURRENT'));
   t.regex(
     await done('rebuild'),
-    /log\.damaged-1 keeps content from being erased: remove the folder when nobody needs it/,
+    /log\.damaged-1 keeps content from being erased: remove the folder when you no longer need it/,
   );
   t.regex(await done('rebuild'), /log\.damaged-1 keeps content from being erased/);
-  t.regex(await done('stats'), /\ndamaged log +log\.damaged-1; remove the folder when nobody needs it\n/);
+  t.regex(await done('stats'), /\ndamaged log +log\.damaged-1; remove the folder when you no longer need it\n/);
   t.deepEqual(objectsOf(await done('stats', '--json'))[0]?.['damagedLogs'], ['log.damaged-1']);
   const verified = await run('verify');
   t.is(verified.code, 0);
   t.regex(
     verified.stderr,
-    /imagelog: notice: log\.damaged-1 is a damaged log that a rebuild put aside: remove the folder/,
+    /imagelog: notice: log\.damaged-1 is a damaged log that a rebuild set aside: remove the folder/,
   );
   t.regex(
     await done('prune'),
-    /\nlog\.damaged-1, which a rebuild put aside, may hold the same bytes: move it away, or add /,
+    /\nlog\.damaged-1, which a rebuild set aside, may contain the same bytes: move it away, or add /,
   );
   t.regex(await done('prune', '--remove-damaged-logs'), /\nwould remove log\.damaged-1\n$/);
   for (const argv of [
@@ -164,14 +164,14 @@ test('a damaged log that a rebuild put aside is named by all who look, and goes 
     const { code, stderr, stdout } = await run(...argv);
     t.is(code, 1);
     t.is(stdout, '');
-    t.regex(stderr, /log\.damaged-1, which a rebuild put aside, .*\(DAMAGED_LOG_KEPT\)\nhint: .*--remove-damaged-logs/);
+    t.regex(stderr, /log\.damaged-1, which a rebuild set aside, .*\(DAMAGED_LOG_KEPT\)\nhint: .*--remove-damaged-logs/);
   }
   t.regex(await done('erase', '--remove-damaged-logs', '--reason', 'r', id), /\nremoved log\.damaged-1\n$/);
   t.notRegex(await done('stats'), /damaged log/);
   t.is((await run('verify')).stderr, '');
 });
 
-test('a prune that is told to removes damaged logs, and says so', async (t) => {
+test('a prune removes damaged logs on request, and says so', async (t) => {
   const session = await startSession(t);
   await withRemoved(session);
   await rm(join(session.store, 'log', 'CURRENT'));

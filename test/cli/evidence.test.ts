@@ -39,7 +39,7 @@ test('key makes a key for its owner alone, prints what others verify with, and p
   t.is(again.stdout, '');
 });
 
-test('key takes the name of the store that is there, and asks for one where there is none', async (t) => {
+test('key takes the name of the store, and asks for one where there is no store', async (t) => {
   const { done, run, store, folder } = await startSession(t);
   const early = await run('key', join(folder, 'a.key'));
   t.is(early.code, 2);
@@ -109,7 +109,7 @@ test('check-proof needs no store, and says so when nobody vouches for the proof'
   const alone = await runIn(elsewhere, 'check-proof', path('p'));
   t.is(alone.code, 0);
   t.regex(alone.stdout, /, if its checkpoint is true\n/);
-  t.regex(alone.stderr, /notice: .* has a signature that was not checked: anybody can make such a proof/);
+  t.regex(alone.stderr, /notice: .* has a signature that was not checked: anyone can make such a proof/);
   const piped = await runIn({ ...elsewhere, stdin: Buffer.from(proof) }, 'check-proof', '-');
   t.is(piped.stdout, alone.stdout);
   await writeFile(path('c'), await done('checkpoint'));
@@ -168,7 +168,7 @@ test('a record is proved that is given beside the proof', async (t) => {
   t.is((await run('check-proof', path('p'), '--key', verifier, '--record', path('r'))).code, 4);
 });
 
-test('a key that others can read, that is none, or that is of another log is refused', async (t) => {
+test('a key that others can read, a malformed one, or one of another log is refused', async (t) => {
   const { run, done, key, path } = await startSigned(t);
   await chmod(key, 0o644);
   for (const argv of [

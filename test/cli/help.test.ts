@@ -3,8 +3,8 @@ import { commandNames, understand } from './grammar.js';
 
 const programHelp = `Usage: imagelog [options] [command]
 
-A container image store that never forgets: what it holds, and all that ever
-happened to it.
+A container image store that never forgets: its images, and all that ever
+happened to them.
 
 Options:
   -V, --version                       print the version
@@ -12,7 +12,7 @@ Options:
 
 Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
-                                      the data directory of the user)
+                                      the user data directory)
   --json                              one JSON object a line, times in UTC
   -q, --quiet                         say only what a script needs
   --no-color                          no colours ($NO_COLOR does the same)
@@ -57,7 +57,7 @@ Upkeep:
   backup [options] <directory>        write the store to a directory of files
   restore [options] <directory>       make the store of a backup
   erase [options] <digest>            erase bytes that nothing needs
-  prune [options]                     free what nothing needs any more
+  prune [options]                     free what nothing needs
   rebuild [options]                   rebuild all that the events imply
 
 The past:
@@ -67,15 +67,15 @@ The past:
 Help:
   help [command...]                   show help of a command, with examples
 
-The store is made by the first \`load\`. \`imagelog help load\` shows examples.
+The first \`load\` creates the store. \`imagelog help load\` shows examples.
 `;
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>
 
 Point a reference at an image.
 
-A reference that points at another image moves, and is said to; the log keeps
-where it was.
+A reference that points at another image moves, and the command says so; the log
+keeps where it was.
 
 Arguments:
   source             a reference, an id or the first digits of an id
@@ -86,8 +86,8 @@ Options:
   -h, --help         show help
 
 Global options:
-  --store <dir>      where the store is ($IMAGELOG_STORE, else the data
-                     directory of the user)
+  --store <dir>      where the store is ($IMAGELOG_STORE, else the user data
+                     directory)
   --json             one JSON object a line, times in UTC
   -q, --quiet        say only what a script needs
   --no-color         no colours ($NO_COLOR does the same)

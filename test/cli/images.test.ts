@@ -138,7 +138,7 @@ test('an empty store has tables with nothing but their heads', async (t) => {
   t.is(await done('images', '--json'), '');
 });
 
-test('the time of a config keeps its nanoseconds, whatever its offset and however long its fraction', async (t) => {
+test('the time of a config keeps its nanoseconds, with any offset and any length of fraction', async (t) => {
   const { runIn, done } = await startSession(t);
   const image = await buildImage(['a'], { created: '2024-01-01T01:30:00.1234567890123+01:30' });
   await runIn({ stdin: await buildTar(dockerEntries([image])) }, 'load');

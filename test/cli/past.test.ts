@@ -188,7 +188,7 @@ Layers
   );
 });
 
-test('diff has metadata and parents too, and a change that came and went is none', async (t) => {
+test('diff has metadata and parents too, and a change that was undone is not one', async (t) => {
   const { done, run, store: directory } = await started(t);
   const store = await openStore(directory, { actor: 'tester', now: () => SESSION_START + 4 * HOUR_MS });
   const [tiny, lib] = [store.search(ids.tiny), store.search(ids.tinyLib)];

@@ -14,7 +14,7 @@ import { archive, objectsOf } from './session.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
-/** Starts the command line as a process of its own over the store in `folder`. */
+/** Starts the command line as its own process over the store in `folder`. */
 function start(t: ExecutionContext, folder: string, ...argv: string[]): ChildProcessWithoutNullStreams {
   const env = { ...process.env, IMAGELOG_STORE: join(folder, 'store'), IMAGELOG_ACTOR: 'tester', NO_COLOR: '1' };
   const child = spawn(process.execPath, [main, ...argv], { env });
@@ -114,7 +114,7 @@ test('log --follow shows what another process writes, and Ctrl-C ends it', async
 
 const noFullDevice = existsSync('/dev/full') ? undefined : 'the system has no /dev/full';
 
-testOrSkip(noFullDevice)('a full output is said in a line, whatever the command still has open', async (t) => {
+testOrSkip(noFullDevice)('a full output is reported in a line, even if the command has files open', async (t) => {
   const folder = await temporaryDirectory(t);
   const store = await openStore(join(folder, 'store'));
   await store.load(archive('skopeo-tiny-1.tar'));

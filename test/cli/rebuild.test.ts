@@ -2,6 +2,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { eventKey, treeKey } from '../../src/log/rows.js';
+import { openStore } from '../../src/store/open/open-store.js';
+import { fewDescriptors, withCalls } from '../support/replaced-calls.js';
 import { tamper } from '../support/test-log.js';
 import { archive, startSession } from './session.js';
 
@@ -36,6 +38,20 @@ test('a log without its CURRENT file is refused with a hint that helps', async (
   t.true((await readdir(session.store)).includes('log.damaged-1'));
 });
 
+test('who has no descriptor left is told so, and not to rebuild', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  // All events are in a table then, and the write-ahead log is empty.
+  await (await openStore(session.store)).close();
+  for (let most = 0; ; most++) {
+    const few = fewDescriptors(most, 'EMFILE', join(session.store, 'log'));
+    const { code, stderr } = await withCalls(few, () => session.run('images'));
+    if (code === 0) break;
+    t.is(code, 1);
+    t.regex(stderr, /^imagelog: cannot (?:read|look at) .*: EMFILE: .* \(IO_FAILED\)\n$/, `${most}`);
+  }
+});
+
 test('a row of the tree that no event gives goes with the next open', async (t) => {
   const session = await startSession(t);
   await session.done('load', archive('docker20-all.tar'));
@@ -54,5 +70,5 @@ test('events that are lost are named, with the hint to restore', async (t) => {
   await tamper(join(session.store, 'log'), (database) => database.del(eventKey(1)));
   const { code, stderr } = await session.run('rebuild');
   t.is(code, 4);
-  t.regex(stderr, /event 1 cannot be read any more; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
+  t.regex(stderr, /event 1 can no longer be read; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
 });

@@ -159,7 +159,7 @@ test('stats counts, with times that stay in their zone', async (t) => {
   t.like(objectsOf(await done('stats', '--json'))[0], { events: 27, images: 5, createdAt: '2026-01-31T12:00:00.000Z' });
 });
 
-test('what the store noticed is said once on the standard error, and the command does its work', async (t) => {
+test('what the store noticed is reported once on the standard error, and the command does its work', async (t) => {
   const { done, run, runIn, store } = await startSession(t);
   await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
   await mkdir(join(store, 'snapshots'), { recursive: true });

@@ -20,13 +20,13 @@ test(refuses, ['inspect'], "missing required argument 'names'");
 test(
   refuses,
   ['load', '--platform', 'x'],
-  "option '--platform <platform>' argument 'x' is invalid. \"x\" is no platform: expected os/architecture or " +
-    'os/architecture/variant; it is no operating system or architecture.',
+  "option '--platform <platform>' argument 'x' is invalid. \"x\" is not a platform: expected os/architecture or " +
+    'os/architecture/variant; it is not an operating system or architecture.',
 );
 test(
   refuses,
   ['resolve', 'UPPER:x'],
-  "command-argument value 'UPPER:x' is invalid for argument 'reference'. \"UPPER:x\" is no reference: " +
+  "command-argument value 'UPPER:x' is invalid for argument 'reference'. \"UPPER:x\" is not a reference: " +
     'the repository "library/UPPER" must be lower case.',
 );
 test(

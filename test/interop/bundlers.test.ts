@@ -10,7 +10,7 @@ import { projectRoot } from '../support/fixtures.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { runProgram } from './run-program.js';
 
-/** Where the package is installed, beside its dependencies; each test has files of its own here. */
+/** Where the package is installed, beside its dependencies; each test has its own files here. */
 const folder = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
 
 /** Uses what loads code on demand: the database, archives, decoders of layers, verification. */

@@ -44,7 +44,7 @@ const inspects = async (t: ExecutionContext, fixture: string, format: Format): P
     const facts = JSON.parse(await skopeo('inspect', source)) as { Layers: string[]; Os: string; Digest: string };
     t.is(facts.Layers.length, saved.store.get(image).rootFS.diffIds.length);
     t.is(facts.Os, 'linux');
-    // In a docker archive skopeo makes a manifest of its own.
+    // In a docker archive skopeo makes its own manifest.
     if (format === 'oci' && target !== undefined) t.is(facts.Digest, target.digest);
   }
 };

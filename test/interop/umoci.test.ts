@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createChainId } from '../../src/model/rootfs.js';
 import { familiarReference } from '../../src/model/reference.js';
 import type { ChainId } from '../../src/model/digest.js';
-import { readTar } from '../../src/archive/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { requires } from '../support/requires.js';
 import { collect } from '../support/build-tar.js';
 import { runProgram } from './run-program.js';

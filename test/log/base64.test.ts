@@ -14,5 +14,5 @@ test('bytes are written as Node writes them, and read back', (t) => {
 });
 
 for (const text of ['AA', 'AA=', 'AB==', 'AAA', 'AA==\n', ' AA==', 'A A==', 'AA==AA==', '_w==', 'A', '=', 'é']) {
-  test(`${JSON.stringify(text)} is no canonical base64`, (t) => t.is(base64ToBytes(text), undefined));
+  test(`${JSON.stringify(text)} is not canonical base64`, (t) => t.is(base64ToBytes(text), undefined));
 }

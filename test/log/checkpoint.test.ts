@@ -103,7 +103,7 @@ test('a checkpoint that could not be read is not written', (t) => {
   }
 });
 
-test('a checkpoint of another log is foreign, whoever signed it', async (t) => {
+test('a checkpoint of another log is foreign, even if signed by our key', async (t) => {
   const checkpoint = parseCheckpoint(await signCheckpoint({ ...parseCheckpoint(SOFA), origin: 'other' }, signer));
   const error = await rejection(t, 'CHECKPOINT_FOREIGN', verifyCheckpoint(checkpoint, signer));
   t.like(error.data, { origin: 'other', expected: 'example.com/behind-the-sofa' });

@@ -43,7 +43,7 @@ test('a position is written with events or alone, read, replaced and forgotten',
   t.deepEqual([...(await again.positions()).keys()], ['über']);
 });
 
-test('a position of a newer version is refused, and a damaged one is said', async (t) => {
+test('a position of a newer version is refused, and a damaged one is reported', async (t) => {
   const packr = new Packr({ useRecords: false });
   t.deepEqual(parsePosition(formatPosition({ seq: 3, time: 4 })), { seq: 3, time: 4 });
   storeError(t, 'STORE_FORMAT_UNSUPPORTED', () => parsePosition(packr.pack([2, 3, 4])));

@@ -50,7 +50,7 @@ for (const [what, text, parse] of [
     }
   });
 
-  test(`a ${what} key with any of its letters changed is none`, async (t) => {
+  test(`a ${what} key with any of its letters changed is refused`, async (t) => {
     for (let at = 0; at < text.length; at++) {
       for (let bit = 0; bit < 7; bit++) {
         const letter = String.fromCharCode(text.charCodeAt(at) ^ (1 << bit));
@@ -72,7 +72,7 @@ for (const [what, text] of [
   });
 }
 
-test('a verifier key is no private key', async (t) => {
+test('a verifier key is not a private key', async (t) => {
   await rejection(t, 'KEY_INVALID', parsePrivateKey(VERIFIER));
   await rejection(t, 'KEY_INVALID', parsePrivateKey(`PRIVATE+KEY+${VERIFIER}`));
 });

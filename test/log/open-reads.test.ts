@@ -2,7 +2,7 @@ import test from 'ava';
 import type { OpenRows } from '../../src/log/log.js';
 import { OpenReads } from '../../src/log/event-pages.js';
 
-test('a read that was told to begin anew keeps no iterator: not one from before, nor one that it was about to make', async (t) => {
+test('a read that must restart keeps no iterator: not one from before, nor one that it was about to make', async (t) => {
   const reads = new OpenReads();
   const read = reads.beginEvents();
   const closed: string[] = [];

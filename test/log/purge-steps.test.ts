@@ -11,7 +11,7 @@ import { openTestLog } from '../support/test-log.js';
 /** Turns of the event loop that take longer than a purge of a small log. */
 const MANY_TURNS = 100_000;
 
-test('whatever step of a purge a crash falls on, the next open for writing finishes it', async (t) => {
+test('after a crash at any step of a purge, the next open for writing finishes it', async (t) => {
   const databases = new FailingDatabases();
   let isPurging = false;
   const place = await temporaryDirectory(t);
@@ -21,7 +21,7 @@ test('whatever step of a purge a crash falls on, the next open for writing finis
     if (!isPurging) return;
     const to = join(place, `crash ${copies.length}`);
     copies.push(to);
-    // In this process, a look at its lock would take it away.
+    // In this process, checking its lock would release it.
     await cp(location, to, { recursive: true, filter: (path) => basename(path) !== 'LOCK' });
   };
   databases.onWritten = copy;
@@ -51,7 +51,7 @@ test('whatever step of a purge a crash falls on, the next open for writing finis
   }
 });
 
-test('short reads of positions, tiles and histories that go on while tables are merged hold no old table back', async (t) => {
+test('short reads of positions, tiles and histories that continue while tables are merged hold no old table back', async (t) => {
   const databases = new FailingDatabases();
   const reads: Promise<unknown>[] = [];
   let isPurging = false;

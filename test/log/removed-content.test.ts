@@ -4,14 +4,14 @@ import fc from 'fast-check';
 import { REMOVED_PREFIX } from '../../src/log/rows.js';
 import { LevelLog, type LevelLogOptions } from '../../src/log/leveldb/level-log.js';
 import type { StoredEvent } from '../../src/model/events.js';
-import { FailingDatabases } from '../support/failing-database.js';
+import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { filesWith } from '../support/files-with.js';
 import { rejection } from '../support/rejection.js';
 import { keep, remove, type SecretContent, secretContent } from '../support/secret-content.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { openTestLog, tamper } from '../support/test-log.js';
 
-/** A log in a directory of its own. */
+/** A log in its own directory. */
 async function newLog(t: ExecutionContext, options: Partial<LevelLogOptions> = {}): Promise<[LevelLog, string]> {
   const location = join(await temporaryDirectory(t), 'log');
   return [await openTestLog(t, location, options), location];
@@ -113,7 +113,7 @@ test('many removals at once leave the disk together', async (t) => {
   for (const { digest, bytes } of kept) t.deepEqual(log.content(digest), bytes);
 });
 
-test('whatever is written and removed in turn, what is removed is on no disk and what is kept is there', async (t) => {
+test('after any writes and removals, what is removed is on no disk and what is kept is there', async (t) => {
   const [log, location] = await newLog(t);
   const contents = Array.from({ length: 6 }, secretContent);
   const there = new Set<SecretContent>();
@@ -153,7 +153,7 @@ test('a removal that was cut short is finished by the next open for writing', as
   t.deepEqual(await marksIn(location), []);
 });
 
-test('a read of events that began before goes on where it was, and holds nothing back', async (t) => {
+test('a read of events that began before continues where it was, and holds nothing back', async (t) => {
   const [log, location] = await newLog(t);
   const removed = secretContent();
   await keep(log, removed, ...Array.from({ length: 9 }, secretContent));
@@ -256,7 +256,44 @@ test('a purge whose write fails says so, no write follows it, and a recovery let
   t.deepEqual(log.content(later.digest), later.bytes);
 });
 
-test('a purge goes on in the database that a recovery opened under it', async (t) => {
+const unfinished: readonly (readonly [what: string, fates: readonly WriteFate[], freeBytes: number, why: RegExp])[] = [
+  ['its first write fails', ['lost'], Number.MAX_SAFE_INTEGER, /the test fails this write: lost$/],
+  ['its last write fails', ['written', 'lost'], Number.MAX_SAFE_INTEGER, /the test fails this write: lost$/],
+  ['there is no room', [], 0, /removed content leaves the disk when \d+ bytes more are free/],
+];
+
+for (const [what, fates, freeBytes, why] of unfinished) {
+  test(`a removal that an open cannot finish keeps no log from opening, and a later one finishes it: ${what}`, async (t) => {
+    const [log, location] = await newLog(t);
+    const [removed, later] = [secretContent(), secretContent()];
+    await keep(log, removed);
+    await remove(log, removed);
+    await log.close();
+    const databases = new FailingDatabases();
+    databases.fates.push(...fates);
+    const notices: string[] = [];
+    const again = await openTestLog(t, location, {
+      openDatabase: databases.open,
+      onNotice: (notice) => void notices.push(notice),
+      freeBytes: () => freeBytes,
+    });
+    t.is(notices.length, 1);
+    t.regex(notices[0] ?? '', /^removed content may be on the disk until the log is opened again: /);
+    t.regex(notices[0] ?? '', why);
+    await keep(again, later);
+    t.deepEqual(again.content(later.digest), later.bytes);
+    await again.close();
+    databases.verify();
+    t.is((await marksIn(location)).length, 1);
+    const last = await openTestLog(t, location);
+    t.deepEqual(await filesWith(location, removed.secret), []);
+    t.deepEqual(last.content(later.digest), later.bytes);
+    await last.close();
+    t.deepEqual(await marksIn(location), []);
+  });
+}
+
+test('a purge continues in the database that a recovery opened under it', async (t) => {
   const databases = new FailingDatabases();
   const [log, location] = await newLog(t, { openDatabase: databases.open });
   const removed = secretContent();

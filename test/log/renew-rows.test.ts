@@ -8,7 +8,8 @@ import { openLevel } from '../../src/log/leveldb/open-level.js';
 import { rowsOfKind } from '../../src/log/stored-rows.js';
 import { subjectPrefix } from '../../src/log/subject-index.js';
 import { bytesToHex } from '../../src/model/digest.js';
-import type { StoredEvent, Subject } from '../../src/model/events.js';
+import type { StoredEvent } from '../../src/model/events.js';
+import type { Subject } from '../../src/model/subjects.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
@@ -18,7 +19,7 @@ import { appendBodies, appendCreations, openTestLog, tamper } from '../support/t
 
 /** Events of the logs here: the index of them is written in two batches. */
 const EVENTS = 1_100;
-/** Writes that make the rows of such a log anew: the tree, then the index, whose last row, other rows and two pages are one each. */
+/** Writes that rebuild the rows of such a log: the tree, then the index, whose last row, other rows and two pages are one each. */
 const WRITES = 5;
 const subject: Subject = { image: idNamed('a') };
 /** Every eleventh event is about it. */
@@ -44,7 +45,7 @@ async function seqsOf(log: LevelLog, reverse = false): Promise<number[]> {
   return reverse ? seqs.reverse() : seqs;
 }
 
-/** Asserts that a log, opened anew, has its index and its tree, and reads what is expected. */
+/** Asserts that a log, opened again, has its index and its tree, and reads what is expected. */
 async function holdsAfterOpening(t: ExecutionContext, location: string, expected: readonly number[]): Promise<void> {
   const log = await openTestLog(t, location, { createIfMissing: false });
   t.true(log.hasSubjectIndex);
@@ -89,7 +90,7 @@ test('rows that are wrong, missing or strange are replaced by those that belong 
   t.deepEqual(await derivedRows(location), expected);
 });
 
-test('events that do not give the root of the open log are said, and nothing is changed', async (t) => {
+test('events that do not give the root of the open log are reported, and nothing is changed', async (t) => {
   const { log, location } = await failingLog(t);
   await log.close();
   // As a log is whose tree was read from a row that is wrong.
@@ -103,7 +104,7 @@ test('events that do not give the root of the open log are said, and nothing is 
   t.deepEqual(await derivedRows(location), before);
 });
 
-test('whoever reads meanwhile, from before or anew, sees every event and each once', async (t) => {
+test('reads that began before or during a rebuild see every event exactly once', async (t) => {
   const { log, databases } = await failingLog(t);
   const read: number[][] = [[], []];
   const readers = [false, true].map((reverse) =>
@@ -130,7 +131,7 @@ test('whoever reads meanwhile, from before or anew, sees every event and each on
   t.deepEqual(read, [SEQS, [...SEQS].reverse()]);
 });
 
-test('a read that was begun and has not looked at the index yet does not look at half of it', async (t) => {
+test('a read that began before its first access to the index does not use half of it', async (t) => {
   const { log, databases } = await failingLog(t);
   const pending: Promise<number[]>[] = [];
   // In the same turn as the index goes.
@@ -163,9 +164,9 @@ const failing = test.macro({
 });
 
 test('was lost', failing, 'lost');
-test('happened and is said to have failed', failing, 'unsure');
+test('happened and is reported as failed', failing, 'unsure');
 
-test('after it was given up, reads and appends go on, and it can be done again', async (t) => {
+test('after it was aborted, reads and appends continue, and it can be done again', async (t) => {
   for (let write = 0; write < WRITES - 1; write++) {
     const { log, databases, location } = await failingLog(t);
     const controller = new AbortController();
@@ -200,7 +201,7 @@ test('a crash after any of its writes leaves a log that the next opening complet
   for (const copy of copies) await holdsAfterOpening(t, copy, SEQS);
 });
 
-test('an event that is damaged is said, and nothing is changed', async (t) => {
+test('an event that is damaged is reported, and nothing is changed', async (t) => {
   const { log, location } = await failingLog(t);
   await log.close();
   const before = await derivedRows(location);

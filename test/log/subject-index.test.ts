@@ -6,7 +6,8 @@ import type { LevelLog } from '../../src/log/leveldb/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import { seqsOfRow, subjectPrefix, subjectRows } from '../../src/log/subject-index.js';
 import { bytesToHex, type ChainId, type Digest, type ImageId } from '../../src/model/digest.js';
-import { type EventBody, isAbout, type StoredEvent, type Subject, subjectsOf } from '../../src/model/events.js';
+import type { EventBody, StoredEvent } from '../../src/model/events.js';
+import { isAbout, type Subject, subjectsOf } from '../../src/model/subjects.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
 import { FailingDatabases } from '../support/failing-database.js';
 import { idNamed } from '../support/image-configs.js';
@@ -32,7 +33,7 @@ const anyBody: fc.Arbitrary<EventBody> = fc
   .tuple(fc.oneof(...Object.values(bodyArbitraries)), fc.nat(), fc.nat(), fc.nat())
   .map(([body, a, b, c]) => familiar(body, a, b, c));
 
-/** The body with subjects of the few names above in place of its own. */
+/** The body with subjects of the few names above instead. */
 function familiar(body: EventBody, a: number, b: number, c: number): EventBody {
   const image = images[a % images.length] as ImageId;
   const other = images[b % images.length] as ImageId;
@@ -77,7 +78,7 @@ async function seqsAbout(log: LevelLog, about: readonly Subject[], options?: Pag
   return seqs;
 }
 
-test('the index gives what a look at every event gives, in any range, direction and page size', async (t) => {
+test('the index gives what a scan of every event gives, in any range, direction and page size', async (t) => {
   const anyRange = fc.record({
     subjects: fc.uniqueArray(fc.constantFrom(...subjects), { minLength: 1, maxLength: 3 }),
     from: fc.integer({ min: 0, max: 90 }),
@@ -221,7 +222,7 @@ test('what is left of an index whose end is missing hides nothing of the one tha
   t.deepEqual(await seqsAbout(again, [{ actor: 'tester' }]), [1, 2, 3]);
 });
 
-test('a row of the index that is damaged is said, and not passed over', async (t) => {
+test('a row of the index that is damaged is reported, and not skipped', async (t) => {
   for (const value of [Uint8Array.of(0x80), Uint8Array.of(0), Uint8Array.of(5), new Uint8Array(20).fill(0xff)]) {
     const location = join(await temporaryDirectory(t), 'log');
     const log = await openTestLog(t, location);
@@ -235,7 +236,7 @@ test('a row of the index that is damaged is said, and not passed over', async (t
   }
 });
 
-test('a row that names an event which is not there is said', async (t) => {
+test('a row that names an event which is not there is reported', async (t) => {
   const location = join(await temporaryDirectory(t), 'log');
   const log = await openTestLog(t, location);
   await appendBodies(log, [creationOf('a')]);

@@ -107,7 +107,7 @@ test('a stored image has the parent that the store knows, and its bytes as they 
   t.is(textOf(known.rawJSON()), text);
 });
 
-test('an image without a given parent has none, whatever its config claims', (t) => {
+test('an image without a given parent has none, even if its config names one', (t) => {
   const known = storedImage(new StoredConfig(bytesOf(text)), { id, parent: undefined, details: undefined });
   t.is(known.parent, '');
   t.false(textOf(known.marshalJSON()).includes('"parent"'));

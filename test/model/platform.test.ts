@@ -49,7 +49,7 @@ const refuses = test.macro({
     const error = storeError(t, 'PLATFORM_INVALID', () => parsePlatform(text));
     t.true(error.message.includes(JSON.stringify(text)));
   },
-  title: (_, text) => `${JSON.stringify(text)} is no platform`,
+  title: (_, text) => `${JSON.stringify(text)} is not a platform`,
 });
 
 test(refuses, '');

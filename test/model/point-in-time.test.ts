@@ -53,7 +53,7 @@ for (const text of [
   ' 2026-01-31',
   '2026-01-31T12:00:00Z\n',
 ]) {
-  test(`${JSON.stringify(text)} is no point in time`, (t) => {
+  test(`${JSON.stringify(text)} is not a point in time`, (t) => {
     t.is(parseMoment(text), undefined);
   });
 }

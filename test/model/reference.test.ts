@@ -62,7 +62,7 @@ const refuses = test.macro({
     t.regex(error.message, reason);
     t.true(error.message.startsWith(JSON.stringify(text.slice(0, 100))));
   },
-  title: (_, text: string) => `${JSON.stringify(text.slice(0, 80))} is no reference`,
+  title: (_, text: string) => `${JSON.stringify(text.slice(0, 80))} is not a reference`,
 });
 
 test(refuses, '', /empty/);

@@ -92,7 +92,7 @@ test('what one image of a config gives cannot change another of the same config'
   t.deepEqual(answersOf(storedImage(config, { id, parent, details: undefined })), before);
 });
 
-test('a config is decoded once, whatever the parents it is asked for with', (t) => {
+test('a config is decoded once, for any parents it is read with', (t) => {
   const config = new StoredConfig(bytesOf('{"history":[{"author":"a"}],"rootfs":{"type":"layers"}}'));
   const [one, other] = [parent, undefined].map((each) => config.image(id, each));
   t.is(one?.history, other?.history);

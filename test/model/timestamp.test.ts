@@ -42,7 +42,7 @@ const refuses = test.macro({
     storeError(t, 'TIME_INVALID', () => parseTimestamp(text));
     t.throws(() => decodeJson(bytesOf(JSON.stringify(text)), timestampCodec), { instanceOf: JsonError });
   },
-  title: (_, text) => `${JSON.stringify(text)} is no time`,
+  title: (_, text) => `${JSON.stringify(text)} is not a time`,
 });
 
 test(refuses, '');
@@ -70,7 +70,7 @@ test(refuses, '12024-01-01T00:00:00Z');
 test(refuses, ' 2024-01-01T00:00:00Z');
 test(refuses, '2024-01-01T00:00:00Z\n');
 
-test('a number is no time in JSON, null leaves the time as it is', (t) => {
+test('a number is not a time in JSON, null leaves the time as it is', (t) => {
   t.throws(() => decodeJson(bytesOf('5'), timestampCodec), { instanceOf: JsonError, message: /RFC 3339.*number 5/ });
   t.is(decodeJson(bytesOf('null'), timestampCodec), timestampCodec.zero());
 });

@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { childrenOf, hasChildren, headsOf, imagesProjection, parentOf, searchImage } from '../../projections/images.js';
-import { finished, ImagesView, packImages } from '../../projections/image-table.js';
+import { ImagesView, packImages } from '../../projections/image-table.js';
+import { finished } from '../../src/model/steps.js';
 import { isStoreError } from '../../src/errors.js';
 import { bytesToHex, type ChainId, type ImageId } from '../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
@@ -112,7 +113,7 @@ test('a view of images answers as plain maps do, after any creations and deletio
   );
 });
 
-test('views that hold the same have the same columns, however they came to it', (t) => {
+test('views of the same content have the same columns, however they were built', (t) => {
   fc.assert(
     fc.property(pools, stepLists, (pool, steps) => {
       const { images, events } = play(pool, steps);
@@ -127,7 +128,7 @@ test('views that hold the same have the same columns, however they came to it', 
   );
 });
 
-test('ids of a moment stay what they were, whatever is created and deleted after', (t) => {
+test('ids of a moment stay what they were after later creations and deletions', (t) => {
   fc.assert(
     fc.property(pools, stepLists, fc.nat(1_500), (pool, steps, cut) => {
       const { events } = play(pool, steps);
@@ -160,7 +161,7 @@ test('deleted images leave no rows for ever', (t) => {
   t.is([...view.ids()].length, 100);
 });
 
-test('what is no digest is refused, and never found', (t) => {
+test('what is not a digest is refused, and never found', (t) => {
   const view = new ImagesView();
   const texts = [
     '',

@@ -43,7 +43,7 @@ test('each view of the past is made when it is first asked for, and once', (t) =
   t.deepEqual(decoded, ['references', 'images']);
 });
 
-test('a view that was damaged before its checksum was made is said when it is asked for, each time', (t) => {
+test('a view that was damaged before its checksum was made is reported when it is asked for, each time', (t) => {
   const broken: EncodedViews = {
     decode() {
       throw new SnapshotDamage('it names number 7, which is not in its tables');

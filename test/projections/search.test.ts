@@ -30,7 +30,7 @@ function answer(view: ImagesView, term: string): string {
   }
 }
 
-test('a search answers as a look at every id does', (t) => {
+test('a search answers as a scan of every id does', (t) => {
   const change = fc.record({ id: anyId, removes: fc.boolean() });
   const others = fc.oneof(
     fc.string({ maxLength: 6 }),

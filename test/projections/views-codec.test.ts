@@ -40,7 +40,7 @@ test('the same views are written in the same bytes, also when they were read', (
   );
 });
 
-test('views are written as they were when it began, whatever is folded meanwhile', (t) => {
+test('views are written as they were when it began, while events are folded', (t) => {
   fc.assert(
     fc.property(eventStreams, fc.nat(80), (events, cut) => {
       const viewSet = createViews();

@@ -28,7 +28,7 @@ interface RunOptions {
   readonly closesStdout?: boolean;
 }
 
-/** Runs the demo as a process of its own; neither the colours nor the temporary folder of the tests reach it. */
+/** Runs the demo as its own process; neither the colours nor the temporary folder of the tests reach it. */
 async function runDemo(
   t: ExecutionContext,
   { env = {}, before = '', closesStdout = false }: RunOptions = {},
@@ -134,7 +134,7 @@ test.serial('the demo says the same each time, in colours too', async (t) => {
   t.is(refused.stdout, plain.stdout);
 });
 
-/** A demo that does not come to its end still removes its folder, and ends with `code`. */
+/** A demo that does not finish still removes its folder, and ends with `code`. */
 const endsEarly = test.macro({
   exec: async (t, options: RunOptions, expected: { readonly code: number; readonly stderr: RegExp }) => {
     const { code, stdout, stderr, leftovers } = await runDemo(t, options);

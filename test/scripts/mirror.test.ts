@@ -28,7 +28,7 @@ async function fillStore(store: EventStore): Promise<void> {
   await store.setMetadata(idNamed('passing'), 'team', bytesOf('search'));
 }
 
-/** Takes images away, one of them for good, and changes what the others have. */
+/** Removes images, one of them permanently, and changes what the others have. */
 async function changeStore(store: EventStore): Promise<void> {
   const app = store.resolve('shop/app:1.0');
   await store.deleteMetadata(idNamed('passing'), 'team');
@@ -88,7 +88,7 @@ test('the mirror has the files of Docker, and an image store over it answers as 
   await checkMirror(t, changed, mirror);
 });
 
-test('a mirror that was taken away is made anew', async (t) => {
+test('a mirror that was removed is rebuilt', async (t) => {
   const mirror = await temporaryDirectory(t);
   const store = await openTestStore(t);
   await fillStore(store);

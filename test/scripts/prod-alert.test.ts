@@ -39,7 +39,7 @@ test('each change of a tag :prod is alerted once, with what it was and is, by wh
   );
 });
 
-// The child dies when its first line is out, and before the store hears that it was.
+// The child exits after its first line, before the store learns of it.
 const DIES_AFTER_A_LINE = `
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = (...args) => {

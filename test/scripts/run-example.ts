@@ -16,7 +16,7 @@ export interface ExampleOptions {
   readonly before?: string;
 }
 
-/** Runs an example of `scripts/examples` as a process of its own, to its end. */
+/** Runs an example of `scripts/examples` as its own process, to its end. */
 export async function runExample(
   name: string,
   args: readonly string[],

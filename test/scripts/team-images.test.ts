@@ -41,7 +41,7 @@ test('images per team over time are drawn a row a team, those deleted since with
   t.deepEqual(await runExample('team-images', [store.directory]), first);
 });
 
-test('a store without images has no chart, and what is no store is not made one', async (t) => {
+test('a store without images has no chart, and what is not a store is not made one', async (t) => {
   const store = await openTestStore(t);
   await store.close();
   t.deepEqual((await runExample('team-images', [store.directory])).lines, ['no image was ever in this store']);

@@ -51,7 +51,7 @@ async function goOn(store: EventStore, round: number): Promise<void> {
   await Promise.all(Array.from({ length: 90 }, () => store.setLastUpdated(idNamed('a'))));
 }
 
-test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run goes on`, async (t) => {
+test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run continues`, async (t) => {
   const random = seeded(t);
   const root = await temporaryDirectory(t);
   const [directory, target] = [join(root, 'store'), join(root, 'backup')];

@@ -33,7 +33,7 @@ async function quickLook(
 }
 
 test.serial(
-  'a quick look asks the past of a small log, judges nothing, and leaves only the log for the next run',
+  'a quick run asks the past of a small log, judges nothing, and leaves only the log for the next run',
   async (t) => {
     const { lines, leftovers, notes } = await quickLook(t, ['at']);
     t.deepEqual(

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A script of `children/` in a process of its own, and what it sends. */
+/** A script of `children/` in its own process, and what it sends. */
 export interface Child<Message> {
   readonly process: ChildProcess;
   /** What it sent so far, in order. */

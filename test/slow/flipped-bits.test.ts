@@ -28,7 +28,7 @@ const everyByte = test.macro({
       t.regex(outcome.error.message, message);
     }
   },
-  title: (given) => `a bit that flips in any byte of ${given} is said, and no file is touched`,
+  title: (given) => `a bit that flips in any byte of ${given} is reported, and no file is changed`,
 });
 
 test('CURRENT', everyByte, /^CURRENT$/, /CURRENT does not name a MANIFEST|MANIFEST-\d+ is missing/);
@@ -39,7 +39,7 @@ test(
   /MANIFEST-\d+ is damaged, so that no event can be found; none need be lost/,
 );
 
-test('a bit that flips anywhere in the write-ahead log is said with the events it costs, and no file is touched', async (t) => {
+test('a bit that flips anywhere in the write-ahead log is reported with the events it costs, and no file is changed', async (t) => {
   const { path, size } = await theFile(/\.log$/);
   const property = fc.asyncProperty(fc.nat(size - 1), fc.nat(7), async (byte, bit) => {
     const outcome = await flippedOutcome(t, whole, { path, byte, bit });
@@ -51,7 +51,7 @@ test('a bit that flips anywhere in the write-ahead log is said with the events i
   await fc.assert(property, { numRuns: 60 });
 });
 
-test('a bit that flips anywhere in a table is said with the events it can cost, and no file is touched', async (t) => {
+test('a bit that flips anywhere in a table is reported with the events it can cost, and no file is changed', async (t) => {
   const { path, size } = await theFile(/\.ldb$/);
   const said = new Set<string>();
   const property = fc.asyncProperty(fc.nat(size - 1), fc.nat(7), async (byte, bit) => {

@@ -109,7 +109,7 @@ test('with the files of two backups beside each other, it is that of its checkpo
   await isBackupOf(t, killed, store);
 });
 
-test('files that no state needs are neither read nor copied after a run was interrupted, whatever they are', async (t) => {
+test('files that no state needs are neither read nor copied after an interrupted run', async (t) => {
   const store = await openTestStore(t);
   await store.load(archivePath('docker25-all.tar'));
   const image = store.resolve('twice:1');

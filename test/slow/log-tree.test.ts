@@ -60,7 +60,7 @@ async function treeRowsOf(location: string): Promise<[string, string][]> {
   return rows;
 }
 
-test('a log has the tree of its records, whatever the batches, in this process and the next', async (t) => {
+test('a log has the tree of its records, for any batches, in this process and the next', async (t) => {
   const root = await temporaryDirectory(t);
   let run = 0;
   const size = fc.oneof(
@@ -96,7 +96,7 @@ test('the rows of the tree are one for each 256 leaves, named by level and index
   );
 });
 
-test('the root of a head is its own: whoever changes the bytes changes nothing else, and it stays when the log grows', async (t) => {
+test('the root of a head is a copy: changing its bytes changes nothing else, and it stays when the log grows', async (t) => {
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
   const leaves = await appendGroup(log, 3);
   const { head } = log;
@@ -165,7 +165,7 @@ test('the writing of a tree that is cut short anywhere is done again', async (t)
   }
 });
 
-test('an open looks at the last tile of each level only: a row that is gone before it is said by who reads it', async (t) => {
+test('an open reads only the last tile of each level: a row missing before it is reported when it is read', async (t) => {
   const { location, leaves } = await logOf(t, TILE_WIDTH ** 2 + TILE_WIDTH);
   await without(treeKey(1, 3))(location);
   const log = await openTestLog(t, location);
@@ -199,7 +199,7 @@ test('of a tree of two levels, too, the writing that is cut short is done again'
   t.deepEqual(await treeRowsOf(location), rows);
 });
 
-test('a row of the tree that is cut short is said, with what makes it again', async (t) => {
+test('a row of the tree that is cut short is reported, with what rebuilds it', async (t) => {
   const { location } = await logOf(t, 2 * TILE_WIDTH);
   await tamper(location, (database) => database.put(treeKey(1, 1), new Uint8Array(31)));
   const error = await rejection(t, 'LOG_CORRUPT', openTestLog(t, location));
@@ -257,8 +257,8 @@ const settles = test.macro({
 
 test('was lost', settles, 'lost', 2);
 test('was lost and would have completed a row', settles, 'lost', 10);
-test('happened all the same', settles, 'unsure', 2);
-test('happened all the same and completed a row', settles, 'unsure', 10);
+test('happened anyway', settles, 'unsure', 2);
+test('happened anyway and completed a row', settles, 'unsure', 10);
 
 test('a tile that is read while the log recovers is read from the database that it opens', async (t) => {
   const databases = new FailingDatabases();

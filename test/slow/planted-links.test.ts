@@ -60,7 +60,7 @@ async function isThere(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined)) !== undefined;
 }
 
-/** Names that a store does not have at every moment, or not any more. */
+/** Names that a store does not have at every moment, or no longer. */
 const PASSING = [
   'owner.json',
   'whole-tables.json',
@@ -114,7 +114,7 @@ async function tried(work: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Everything below a directory: bytes of files, and of what is no file that it is there. */
+/** Everything below a directory: bytes of files, and of what is not a file that it is there. */
 async function below(directory: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const name of await readdir(directory, { recursive: true })) {

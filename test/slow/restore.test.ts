@@ -79,7 +79,7 @@ test('a backup of which any file is missing, cut short or changed is refused, an
   await restoreStore(target, source);
 });
 
-test('of a backup of 160,000 events that lacks all leaf hashes, each is said', async (t) => {
+test('of a backup of 160,000 events that lacks all leaf hashes, each is reported', async (t) => {
   const events = 160_000;
   const source = join(await temporaryDirectory(t), 'backup');
   const origin = 'example.com/many';
@@ -98,7 +98,7 @@ test('of a backup of 160,000 events that lacks all leaf hashes, each is said', a
   await writeFile(join(source, 'imagelog.json'), formatSidecar(newSidecar(origin, 0)));
   const head = { origin, size: events, root: frontier.root(), extensions: [] };
   await writeFile(join(source, 'checkpoint'), formatCheckpoint(head));
-  // In processes of their own: a thread of the test runner has four times the stack.
+  // In separate processes: a thread of the test runner has four times the stack.
   for (const argv of [
     ['verify', source],
     ['restore', source, '--store', `${source}.new`],

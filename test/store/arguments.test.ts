@@ -58,7 +58,7 @@ test('load with overwrite: "false"', refuses, (s) => s.load(streamOf(), { overwr
 test('load with overwrite: null', refuses, (s) => s.load(streamOf(), { overwrite: wrong(null) }), /^overwrite /);
 test('load with allPlatforms: 1', refuses, (s) => s.load(streamOf(), { allPlatforms: wrong(1) }), /^allPlatforms /);
 test('load with tag: 42', refuses, (s) => s.load(streamOf(), { tag: wrong(42) }), /^tag /);
-test('load with a signal that is none', refuses, (s) => s.load(streamOf(), { signal: wrong({}) }), /^signal /);
+test('load with a signal that is not one', refuses, (s) => s.load(streamOf(), { signal: wrong({}) }), /^signal /);
 test('tag with overwrite: 0', refuses, (s) => s.tag('a', 'b', { overwrite: wrong(0) }), /^overwrite /);
 test('tag of 42', refuses, (s) => s.tag(wrong(42), 'b'), /^reference must be a string/);
 test('tag from 42', refuses, (s) => s.tag('a', wrong(42)), /^idOrReference must be a string/);
@@ -69,7 +69,7 @@ test('getParent of nothing', refuses, (s) => s.getParent(wrong(undefined)), /^id
 test('isBuiltLocally of null', refuses, (s) => s.isBuiltLocally(wrong(null)), /^id must be a string/);
 test('getLastUpdated of an object', refuses, (s) => s.getLastUpdated(wrong({})), /^id must be a string/);
 test('setMetadata of 42', refuses, (s) => s.setMetadata(wrong(42), 'k', new Uint8Array(1)), /^id must be a string/);
-test('a map has nothing that is no string', async (t) => {
+test('a map has nothing that is not a string', async (t) => {
   const store = await temporaryStore(t);
   await store.create(imageConfig('a'));
   for (const key of [undefined, null, 42, {}]) {
@@ -106,7 +106,7 @@ for (const way of ['read', 'follow'] as const) {
   row('an actor 42', { filter: { actor: [42] } }, /^actor must be a string/);
   row('since a text', { filter: { since: '2026' } }, /^since /);
   row('until NaN', { filter: { until: Number.NaN } }, /^until /);
-  row('a signal that is none', { signal: {} }, /^signal /);
+  row('a signal of another type', { signal: {} }, /^signal /);
 }
 test('read with reverse: 1', refuses, (s) => first(s.log.read({ reverse: wrong(1) })), /^reverse /);
 
@@ -183,7 +183,7 @@ for (const [given, message, kind] of [
   [new Date(5), /^now must give a number, and gave a value of type object$/, TypeError],
   [undefined, /^now must give a number, and gave a value of type undefined$/, TypeError],
 ] as const) {
-  test(`a clock that gives ${typeof given} ${String(given)} is named in whatever asks for the time`, async (t) => {
+  test(`a clock that gives ${typeof given} ${String(given)} is named by every call that needs the time`, async (t) => {
     const kept = await temporaryStore(t);
     await kept.create(imageConfig('a'));
     await kept.close();

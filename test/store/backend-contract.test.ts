@@ -143,7 +143,7 @@ for (const [name, make] of Object.entries(backends)) {
   for (const [promise, check] of Object.entries(contract)) test(`${name} ${promise}`, keeps, make, check);
 }
 
-test("the event store's backend takes nothing that is no image config, and no parent that is no id", async (t) => {
+test("the event store's backend takes nothing that is not an image config, and no parent that is not an id", async (t) => {
   const { backend } = await openTestStore(t);
   await rejection(t, 'CONFIG_INVALID', backend.set(bytesOf('text')));
   const id = await backend.set(imageConfig('a'));
@@ -153,7 +153,7 @@ test("the event store's backend takes nothing that is no image config, and no pa
   await rejection(t, 'METADATA_INVALID', backend.setMetadata(id, 'lastUpdated', bytesOf('yesterday')));
 });
 
-test('the filesystem backend takes any bytes, and the image store passes over what is no image', async (t) => {
+test('the filesystem backend takes any bytes, and the image store skips what is not an image', async (t) => {
   const backend = await newFSStoreBackend(await temporaryDirectory(t));
   const digest = await backend.set(bytesOf('text'));
   const store = await newImageStore(backend, new CountingLayers([]));

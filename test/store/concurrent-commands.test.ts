@@ -27,7 +27,7 @@ async function oneByOne(store: EventStore, operations: readonly Operation[]): Pr
   return outcomes;
 }
 
-test('commands of one turn come to the same as one after another', async (t) => {
+test('commands of one turn give the same as one after another', async (t) => {
   const together = await openTestStore(t);
   const apart = await openTestStore(t);
   const property = fc.asyncProperty(
@@ -108,7 +108,7 @@ test(
   ['done', [], 'REFERENCE_NOT_FOUND'],
 );
 test(
-  'a deleted child is no child of the next deletion',
+  'a deleted child is not a child of the next deletion',
   inOneTurn,
   [
     { op: 'setParent', image: 'b', parent: 'a' },

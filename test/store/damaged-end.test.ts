@@ -80,7 +80,7 @@ test('blobs whose events may be durable stay when the log can no longer be read'
   await rejection(t, 'LOG_FAILED', store.create(imageConfig('later')));
 });
 
-test('a reader goes on behind a write that failed and was settled', async (t) => {
+test('a reader continues behind a write that failed and was settled', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await Promise.all(Array.from({ length: 2_500 }, (_, at) => store.create(imageConfig(`first ${at}`))));
   const seqs: number[] = [];

@@ -26,7 +26,7 @@ test('a staged layer begins to be synced when it is written, and what that met i
   const file = await written(blobs);
   await rm(file.path);
   await file.finish(DIGEST);
-  // The same call as the one that is under way: it found no file.
+  // The same call as the one that is in progress: it found no file.
   await t.throwsAsync(file.sync(), { code: 'ENOENT' });
   await writeFile(file.path, BYTES);
   await rejection(t, 'IO_FAILED', blobs.keep([{ file, digest: DIGEST }]));

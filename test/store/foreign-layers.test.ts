@@ -12,7 +12,7 @@ import { openTestStore } from '../support/test-store.js';
 const chain = `sha256:${'ab'.repeat(32)}` as ChainId;
 const missing = `sha256:${'cd'.repeat(32)}`;
 
-test('without layers a store keeps configs whatever layers they name', async (t) => {
+test('without layers a store keeps configs with any layers', async (t) => {
   const store = await openTestStore(t, { layers: 'none' });
   const id = await store.create(imageConfig('a', [missing]));
   t.is(store.get(id).rootFS.chainID(), missing as ChainId);
@@ -20,7 +20,7 @@ test('without layers a store keeps configs whatever layers they name', async (t)
   storeError(t, 'LAYERS_UNAVAILABLE', () => store.layers);
 });
 
-test('each image holds its chain once, and gives it up when it is deleted', async (t) => {
+test('each image holds its chain once, and releases it when it is deleted', async (t) => {
   const layers = new CountingLayers([chain]);
   const store = await openTestStore(t, { layers });
   const [a, b] = await Promise.all([
@@ -52,7 +52,7 @@ test('a create that fails holds nothing', async (t) => {
   t.is(layers.counts.get(chain), 0);
 });
 
-test('whatever the layer store throws, the create answers LAYER_MISSING with it as the cause', async (t) => {
+test('anything the layer store throws becomes the cause of LAYER_MISSING', async (t) => {
   for (const thrown of [new Error('gone'), 'a text', undefined]) {
     const layers = {
       get: () => {

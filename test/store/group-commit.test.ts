@@ -30,7 +30,7 @@ test('a group ends at MAX_GROUP_BYTES of records and content', async (t) => {
   t.is(databases.batches, 2);
 });
 
-test('creates that come while a write is on its way wait for the next one together', async (t) => {
+test('creates that come during a write wait for the next one together', async (t) => {
   const { store, databases } = await openFailingStore(t);
   const first = store.create(imageConfig('first'));
   await Promise.resolve();
@@ -43,7 +43,7 @@ test('what is not durable is not seen', async (t) => {
   const { store } = await openFailingStore(t);
   const created = store.create(imageConfig('a'));
   t.is(store.len(), 0);
-  // Decided and on its way to the disk.
+  // Decided and being written.
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   t.is(store.len(), 0);
   t.is(store.log.head.seq, 0);
@@ -99,7 +99,7 @@ test('the events of a command share a transaction, and those of its neighbours i
   );
 });
 
-test('time never goes back, whatever the clock does', async (t) => {
+test('time never goes back, even if the clock does', async (t) => {
   const times = [5_000.7, 3_000, 9_000, 0, 0.4, 9_001];
   const { store } = await openFailingStore(t, () => times.shift() ?? 9_001);
   for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await store.create(imageConfig(name));
@@ -119,12 +119,12 @@ test('a clock that gives no time fails the command and not the store', async (t)
   t.is(store.log.head.seq, 1);
 });
 
-test('a lost write fails each command of its group with what survived, and those that waited go on', async (t) => {
+test('a lost write fails each command of its group with what survived, and those that waited continue', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await store.create(imageConfig('before'));
   databases.fates.push('lost');
   const doomed = ['a', 'b'].map((name) => store.create(imageConfig(name)));
-  // It looks at what the doomed group changes, so it waits for the next one.
+  // It reads what the doomed group changes, so it waits for the next one.
   const waiting = rejection(t, 'IMAGE_NOT_FOUND', store.delete(idNamed('a')));
   for (const create of doomed) {
     const error = await rejection(t, 'OUTCOME_UNKNOWN', create);
@@ -139,7 +139,7 @@ test('a lost write fails each command of its group with what survived, and those
   );
 });
 
-test('a write that happened all the same is said to have survived, and is seen', async (t) => {
+test('a write that happened anyway is reported as survived, and is seen', async (t) => {
   const { store, databases } = await openFailingStore(t);
   databases.fates.push('unsure');
   const seen: number[] = [];

@@ -50,7 +50,7 @@ test('an envelope has an actor, and texts of Unicode within their limits', async
   t.like((await eventsOf(store))[0], longest);
 });
 
-test('a config that is none is refused and leaves nothing', async (t) => {
+test('a malformed config is refused and leaves nothing', async (t) => {
   const store = await openTestStore(t);
   await t.throwsAsync(store.create('text' as unknown as Uint8Array), { instanceOf: TypeError });
   await rejection(t, 'CONFIG_INVALID', store.create(bytesOf('text')));
@@ -151,7 +151,7 @@ test('unknown images are told by every member that needs one, and not by those t
   t.deepEqual(store.references(nobody), []);
 });
 
-test('metadata is binary, replaced, deleted, and refused when it is none or too large', async (t) => {
+test('metadata is binary, replaced, deleted, and refused when it is of another type or too large', async (t) => {
   const store = await openTestStore(t, { now: () => Date.UTC(2024, 0, 31) });
   await store.create(imageConfig('a'));
   await store.setMetadata(a, 'k', Uint8Array.of(0, 255));

@@ -40,7 +40,7 @@ function depths(store: EventStore): number[] {
   });
 }
 
-test('a parent that descends from the image through another load is dropped and said', async (t) => {
+test('a parent that descends from the image through another load is dropped and reported', async (t) => {
   const images = await plainImages();
   const [p, q, x] = images.map(({ id }) => id as ImageId) as [ImageId, ImageId, ImageId];
   const store = await temporaryStore(t);
@@ -55,7 +55,7 @@ test('a parent that descends from the image through another load is dropped and 
   t.deepEqual(notices, [`the parent ${p} of ${x} was not kept: it descends from the image`]);
 });
 
-test('whatever parents the archives of a row of loads claim, none is its own ancestor', async (t) => {
+test('no image becomes its own ancestor, for any parents that a series of archives claims', async (t) => {
   const images = await plainImages();
   const edge = fc.tuple(fc.nat(IMAGES - 1), fc.nat(IMAGES - 1));
   const archive = fc.uniqueArray(edge, { minLength: 1, maxLength: IMAGES, selector: ([at]) => at });

@@ -114,7 +114,7 @@ test('an extra tag of a multi-platform archive resolves per platform, with the s
   t.is(new Set(store.referenceEntries().map(({ target }) => target?.digest)).size, 1);
 });
 
-test('an extra tag for several images is refused, and so is one that is no reference', async (t) => {
+test('an extra tag for several images is refused, and so is one that is not a reference', async (t) => {
   const store = await temporaryStore(t);
   await rejection(t, 'REFERENCE_INVALID', store.load(archivePath('docker25-all.tar'), { tag: 'one:1' }));
   await rejection(t, 'REFERENCE_INVALID', store.load(archivePath('skopeo-tiny-1.tar'), { tag: 'Not A Name' }));
@@ -191,7 +191,7 @@ test('a parent is kept when its steps begin those of the child, whether it comes
   t.is(apart.getParent(id(child)), id(base));
 });
 
-test('a parent that is absent, or whose steps are not those of the child, is dropped and said', async (t) => {
+test('a parent that is absent, or whose steps are not those of the child, is dropped and reported', async (t) => {
   const stranger = await buildImage(['z'], { history: [step('zero')] });
   const child = await buildImage(['a', 'b'], { history: [step('one'), step('two')] });
   const store = await temporaryStore(t);

@@ -45,7 +45,7 @@ async function changeSidecar(directory: string, change: Record<string, unknown>)
   await writeFile(sidecar(directory), JSON.stringify({ ...facts, ...change }));
 }
 
-test('a sidecar that is no JSON', refuses, (dir) => writeFile(sidecar(dir), 'garbage'), 'SIDECAR_INVALID');
+test('a sidecar that is not JSON', refuses, (dir) => writeFile(sidecar(dir), 'garbage'), 'SIDECAR_INVALID');
 test('a sidecar that is empty', refuses, (dir) => writeFile(sidecar(dir), ''), 'SIDECAR_INVALID');
 test('a sidecar of null', refuses, (dir) => writeFile(sidecar(dir), 'null'), 'SIDECAR_INVALID');
 test('a sidecar of another program', refuses, (dir) => changeSidecar(dir, { format: 'x' }), 'SIDECAR_INVALID');
@@ -91,14 +91,14 @@ test('a store that is missing is made, unless that is refused', async (t) => {
   t.like(facts, { format: 'imagelog', version: 1, origin: 'example.com/log', created: '1970-01-01T00:00:01.000Z' });
 });
 
-test('a directory without a store is none, unless one may be made', async (t) => {
+test('a directory without a store is refused, unless one may be created', async (t) => {
   const directory = await temporaryDirectory(t);
   await rejection(t, 'STORE_NOT_FOUND', openStore(directory, { create: false }));
   await rejection(t, 'STORE_NOT_FOUND', openStore(directory, { readOnly: true }));
   t.deepEqual(await readdir(directory), []);
 });
 
-test('a file is no store, nor is what lies below it', async (t) => {
+test('a file is not a store, nor is what lies below it', async (t) => {
   const file = join(await temporaryDirectory(t), 'file');
   await writeFile(file, 'text');
   await rejection(t, 'STORE_NOT_A_DIRECTORY', openStore(file));
@@ -106,7 +106,7 @@ test('a file is no store, nor is what lies below it', async (t) => {
   t.is(await readFile(file, 'utf8'), 'text');
 });
 
-requiresPermissions()('a directory that may not be written to is said to be so', async (t) => {
+requiresPermissions()('a directory that may not be written to is reported as such', async (t) => {
   const directory = await temporaryDirectory(t);
   await chmod(directory, 0o500);
   await rejection(t, 'STORE_NOT_WRITABLE', openStore(join(directory, 'store')));
@@ -138,7 +138,7 @@ async function tryElsewhere(directory: string): Promise<unknown> {
   return answer;
 }
 
-test('an open store is open for nobody else: not for this process, not for another, whatever was tried before', async (t) => {
+test('an open store cannot be opened again, by this process or another, after any earlier attempt', async (t) => {
   const directory = await closedStore(t);
   const store = await openTestStore(t, { directory });
   const link = join(await temporaryDirectory(t), 'link');

@@ -65,7 +65,7 @@ test('a store that is opened again folds only what came since', async (t) => {
   t.deepEqual(reopened.notices, []);
 });
 
-test('a projection that is closed before its store goes on where it was', async (t) => {
+test('a projection that is closed before its store continues where it was', async (t) => {
   const reopened = new Reopened(t);
   await reopened.with(async (store) => {
     await createImages(store, 'a', 'b');
@@ -116,7 +116,7 @@ test('without its state, or without encode, a projection is folded from the firs
   t.deepEqual(reopened.notices, []);
 });
 
-test('a version that went backwards is refused, a higher one folds anew and takes the place', async (t) => {
+test('a lower version is refused, a higher one rebuilds and takes the place', async (t) => {
   const reopened = new Reopened(t);
   await reopened.with(async (store) => {
     await createImages(store, 'a', 'b');
@@ -141,7 +141,7 @@ test('a version that went backwards is refused, a higher one folds anew and take
   t.deepEqual(reopened.notices, []);
 });
 
-test('a state that decode refuses is passed over, said, and replaced', async (t) => {
+test('a state that decode refuses is skipped, reported, and replaced', async (t) => {
   const reopened = new Reopened(t);
   await reopened.with(async (store) => {
     await createImages(store, 'a', 'b');
@@ -153,13 +153,13 @@ test('a state that decode refuses is passed over, said, and replaced', async (t)
   };
   t.is(await reopened.with(viewOf({ ...refusing.projection, decode })), 2);
   t.is(refusing.evolved(), 2);
-  t.deepEqual(reopened.notices, ['the state of the projection count at event 2 is passed over: no such form']);
+  t.deepEqual(reopened.notices, ['the state of the projection count at event 2 is skipped: no such form']);
   const again = countingProjection('count');
   t.is(await reopened.with(viewOf(again.projection)), 2);
   t.is(again.evolved(), 0);
 });
 
-test('a state that is damaged is passed over, said, and replaced', async (t) => {
+test('a state that is damaged is skipped, reported, and replaced', async (t) => {
   const reopened = new Reopened(t);
   await reopened.with(async (store) => {
     await createImages(store, 'a', 'b');
@@ -171,13 +171,13 @@ test('a state that is damaged is passed over, said, and replaced', async (t) => 
     const again = countingProjection('count');
     t.is(await reopened.with(viewOf(again.projection)), 2);
     t.is(again.evolved(), 2);
-    t.regex(reopened.notices.pop() ?? '', /^the snapshot count\.projection is passed over: /);
+    t.regex(reopened.notices.pop() ?? '', /^the snapshot count\.projection is skipped: /);
     t.deepEqual(await readFile(reopened.stateFile('count')), bytes);
   }
   t.deepEqual(reopened.notices, []);
 });
 
-test('an encode that throws, or gives no bytes, is said, and the projection goes on', async (t) => {
+test('an encode that throws, or gives no bytes, is reported, and the projection continues', async (t) => {
   const reopened = new Reopened(t);
   const encode = (): never => {
     throw new Error('no room');
@@ -218,7 +218,7 @@ test('a receiver of notices that throws fails neither the projection nor the sto
   t.deepEqual(reported, [broken]);
 });
 
-test('a state that cannot be written is said, and the store closes', async (t) => {
+test('a state that cannot be written is reported, and the store closes', async (t) => {
   const reopened = new Reopened(t);
   await reopened.with(async (store) => {
     await createImages(store, 'a');

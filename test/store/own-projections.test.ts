@@ -20,7 +20,7 @@ const countByType = defineProjection({
   evolve: (counts, { type }) => counts.set(type, (counts.get(type) ?? 0) + 1),
 });
 
-/** Writes `count` events, each a command of its own, waiting for each. */
+/** Writes `count` events, each its own command, waiting for each. */
 async function write(store: EventStore, writer: string, count: number): Promise<void> {
   for (let at = 0; at < count; at++) await store.create(imageConfig(`${writer} ${at}`));
 }
@@ -76,7 +76,7 @@ test('the view equals a plain reduce over all events, whenever it began and howe
   t.deepEqual((await store.project(countByType)).current, reduced);
 });
 
-/** A log of one event a page whose writer writes once more whenever a page is read, `writes` times. */
+/** A log of one event a page whose writer writes again whenever a page is read, `writes` times. */
 function busyLog(writes: number): { log: Log; folded$: Subject<Page>; head: () => { seq: number; time: number } } {
   const folded$ = new Subject<Page>();
   const events: StoredEvent[] = eventsFrom(
@@ -148,7 +148,7 @@ test('view$ ends with the store', async (t) => {
 test('a subscriber that throws hurts neither the others nor the writer', async (t) => {
   const reported: unknown[] = [];
   t.teardown(() => (config.onUnhandledError = null));
-  // RxJS reports what a subscriber throws in a turn of its own.
+  // RxJS reports what a subscriber throws in its own turn.
   const reports = new Promise<void>((resolve) => {
     config.onUnhandledError = (error) => {
       if (reported.push(error) === 2) resolve();
@@ -187,7 +187,7 @@ test('a name is taken until its projection is closed', async (t) => {
   await t.notThrowsAsync(store.project(seqsProjection('a')));
 });
 
-test('a projection that is given up while it catches up, or whose store is closed, leaves its name', async (t) => {
+test('a projection that is aborted while it catches up, or whose store is closed, frees its name', async (t) => {
   const store = await openTestStore(t);
   await store.create(imageConfig('a'));
   await rejection(t, 'ABORTED', store.project(seqsProjection('a'), { signal: AbortSignal.abort() }));

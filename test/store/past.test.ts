@@ -117,7 +117,7 @@ test('a time never cuts a transaction in half', async (t) => {
   t.deepEqual([inside.len(), inside.references(a), inside.get(b).parent], [2, ['docker.io/library/x:1'], '']);
 });
 
-test('a past store has every reading member, and keeps its answers while the store goes on', async (t) => {
+test('a past store has every reading member, and keeps its answers while the store continues', async (t) => {
   const store = await openTestStore(t, { now: () => Date.UTC(2026, 10, 1) });
   await store.create(imageConfig('a'));
   await store.create(imageConfig('b'));
@@ -174,14 +174,14 @@ test('the store before its first event is empty, and so is one without events', 
   });
 });
 
-test('a point in time that is none, or that nobody can know of, is refused by name', async (t) => {
+test('a malformed or future point in time is refused by name', async (t) => {
   const clock = clockAt('2026-11-01T09:00:00Z');
   const store = await openTestStore(t, { now: clock.now });
   await store.create(imageConfig('a'));
   const late = await rejection(t, 'TIME_OUT_OF_RANGE', store.at(2));
   t.deepEqual(late.data, { seq: 2, head: 1 });
   const coming = await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-02'));
-  t.regex(coming.message, /2026-11-02 is still to come/);
+  t.regex(coming.message, /2026-11-02 is in the future/);
   await rejection(t, 'TIME_OUT_OF_RANGE', store.at(new Date('2026-11-01T09:00:00.001Z')));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.diff(1, 0));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.resolve('x:1', { at: 2 }));
@@ -259,7 +259,7 @@ test('a subject of a wrong type is refused by name, and one that is two subjects
   await historyOf({ image, actor: undefined });
 });
 
-test('the history of each subject is what a look at every event gives, and pages both ways', async (t) => {
+test('the history of each subject is what a scan of every event gives, and pages both ways', async (t) => {
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-all.tar'), { actor: 'loader' });
   const image = store.resolve('shop/app:1.0');

@@ -7,7 +7,7 @@ import { anyOperation, outcomeOf } from '../support/store-operations.js';
 import { stateOf } from '../support/store-state.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-test('whatever is done, every read answers as the plain model does, and so after opening again', async (t) => {
+test('after any operations, every read answers as the plain model does, also when opened again', async (t) => {
   const root = await temporaryDirectory(t);
   let run = 0;
   const property = fc.asyncProperty(fc.array(anyOperation, { minLength: 10, maxLength: 40 }), async (operations) => {

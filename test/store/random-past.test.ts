@@ -80,7 +80,7 @@ test('at any past seq and moment, every answer is what the plain model said then
   await fc.assert(property, { numRuns: 15 });
 });
 
-/** What was said then, without the configs that were erased since: nobody can read them any more. */
+/** What was answered then, without the configs that were erased since: nobody can read them now. */
 function withoutErased(state: Record<string, unknown>, erased: readonly string[]): Record<string, unknown> {
   const images = Object.entries(state['images'] as object);
   return { ...state, images: Object.fromEntries(images.map(([id, was]) => [id, erased.includes(id) ? ERASED : was])) };
@@ -98,7 +98,7 @@ async function checkPast(
     t.is(past.seq, seq);
     t.is(past.time, time);
     t.deepEqual(pastStateOf(past), state);
-    // The clock went on by a second for each command.
+    // The clock advanced by a second for each command.
     if (seq > 0) t.deepEqual(pastStateOf(await store.at(new Date(time + 999))), state);
   }
   for (const name of ['docker.io/library/x:1', 'docker.io/library/y:2']) {

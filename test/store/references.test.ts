@@ -51,7 +51,7 @@ test('a moved tag says where it pointed before, and one that stands so already s
   );
 });
 
-test('a tag that may not be moved is not, and the same image is no move', async (t) => {
+test('a tag that may not be moved is not, and the same image is not a move', async (t) => {
   const store = await twoImages(t);
   await store.tag('x:1', a, { overwrite: false });
   await store.tag('x:1', a, { overwrite: false });
@@ -71,7 +71,7 @@ test('a reference by digest names the image itself or nothing', async (t) => {
   t.deepEqual(store.references(a), []);
 });
 
-test('what is not there is not found, and what is no reference is refused', async (t) => {
+test('what is not there is not found, and what is not a reference is refused', async (t) => {
   const store = await twoImages(t);
   await rejection(t, 'IMAGE_NOT_FOUND', store.tag('x:1', idNamed('nobody')));
   await rejection(t, 'REFERENCE_NOT_FOUND', store.untag('x:1'));

@@ -85,13 +85,13 @@ const refuses = test.macro(async (t, code: 'IMAGE_NOT_FOUND' | 'ID_AMBIGUOUS', n
 test('an unknown tag is refused', refuses, 'IMAGE_NOT_FOUND', 'shop/app:3.0');
 test('an unknown repository is refused', refuses, 'IMAGE_NOT_FOUND', 'shop/none');
 test('an unknown id is refused', refuses, 'IMAGE_NOT_FOUND', `sha256:${'0'.repeat(64)}`);
-test('what is no name is refused', refuses, 'IMAGE_NOT_FOUND', 'No Name!');
+test('what is not a name is refused', refuses, 'IMAGE_NOT_FOUND', 'No Name!');
 test('one unknown name among known ones refuses all', refuses, 'IMAGE_NOT_FOUND', ['tiny:1', 'tiny:9']);
 test('an empty name is refused', refuses, 'IMAGE_NOT_FOUND', '');
 // Two of the five ids begin with 6, two with b.
 test('the beginning of two ids is refused', refuses, 'ID_AMBIGUOUS', 'b');
 
-test('no name at all is a mistake of the caller', async (t) => {
+test("no name at all is the caller's mistake", async (t) => {
   const store = await filledStore(t);
   t.throws(() => store.save([]), { instanceOf: RangeError });
 });

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { SaveOptions } from '../../src/store/store.js';
-import { readTar } from '../../src/archive/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { rejection } from '../support/rejection.js';
 import { collect } from '../support/build-tar.js';
 import {
@@ -142,7 +142,7 @@ test('docker25-all.tar is saved with the manifests, configs and layers that Dock
   t.deepEqual(JSON.parse(String(ours.get('repositories'))), JSON.parse(String(theirs.get('repositories'))));
 });
 
-test('progress of a save ends at the exact size that it told from the start', async (t) => {
+test('progress of a save ends at the exact size that it announced', async (t) => {
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-all.tar'));
   for (const format of ['docker', 'oci'] as const) {

@@ -10,7 +10,7 @@ import type { ViolationCode } from '../../src/store/verify/verify-source.js';
 import { verifyStore } from '../../src/store/verify-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-/** A store that is closed and removed when the test ends, after a look that its files are those its log names. */
+/** A store that is closed and removed when the test ends, after a check that its files are those its log names. */
 export async function temporaryStore(t: ExecutionContext, options: OpenOptions = {}): Promise<EventStore> {
   const store = await openStore(join(await temporaryDirectory(t), 'store'), { actor: 'tester', ...options });
   closeAfter(t, store);
@@ -51,7 +51,7 @@ function closeAfter(t: ExecutionContext, store: EventStore): void {
   });
 }
 
-/** Files that a load has not kept and not discarded, which is no violation: the next writer removes them. */
+/** Files that a load has not kept and not discarded, which is not a violation: the next writer removes them. */
 function stagedFiles(directory: string): string[] {
   const staging = join(directory, 'blobs', 'staging');
   return existsSync(staging) ? readdirSync(staging) : [];
@@ -66,7 +66,7 @@ export interface BlobFile {
 
 /** Every file below `blobs/` of a store: kept blobs and what is staged. */
 export function blobFiles(directory: string): BlobFile[] {
-  // A store whose first open did not come to its end has none.
+  // A store whose first open did not finish has none.
   if (!existsSync(join(directory, 'blobs'))) return [];
   return readdirSync(join(directory, 'blobs'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

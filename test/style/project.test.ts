@@ -7,6 +7,7 @@ import { projectRoot } from '../support/fixtures.js';
 import { vagueExports } from './exports.js';
 import { wrongImports } from './layers.js';
 import { longFiles, longFunctions } from './lengths.js';
+import { datedPhrases } from './plain-words.js';
 import { deadFiles } from './reachable.js';
 import { type Register, undocumentedNames, untestedNames, unusedNames } from './register.js';
 import { type Finding, formatFindings, projectFiles, projectSources, type Source } from './sources.js';
@@ -25,11 +26,20 @@ function registerAt(path: string, names: readonly string[]): Register {
 
 /** Every text file that is ours: code, documents, configuration. */
 function projectTexts(): Text[] {
-  const documents = existsSync(join(projectRoot, 'docs')) ? projectFiles(['docs']) : [];
-  const atRoot = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'package.json', 'tsconfig.json', '.ci/run'];
+  const documents = existsSync(join(projectRoot, 'docs')) ? projectFiles(['docs', 'findings']) : [];
+  const atRoot = [
+    'README.md',
+    'CHANGELOG.md',
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    'package.json',
+    'tsconfig.json',
+    '.ci/run',
+    ...readdirSync(projectRoot).filter((name) => name.endsWith('.config.js')),
+  ];
   const paths = [...projectFiles(['src', 'projections', 'scripts', 'test']), ...documents, ...atRoot];
   return paths
-    .filter((path) => /\.(ts|js|json|md|txt)$|^\.ci\/run$/.test(path) && !path.startsWith('docs/api/'))
+    .filter((path) => /\.(ts|js|json|md|sh|txt)$|^\.ci\/run$/.test(path) && !path.startsWith('docs/api/'))
     .filter((path) => existsSync(join(projectRoot, path)))
     .map((path) => ({ path, text: readFileSync(join(projectRoot, path), 'utf8') }));
 }
@@ -78,6 +88,7 @@ test('every test file of the quick suite is in one suite', holds, wronglySuited)
 test('no catch is empty', holds, eachSource(emptyCatches));
 test('every file of the product is reached from an entry', holds, () => deadFiles(sources));
 test('no file has banned words', holds, () => texts.flatMap(bannedWords));
+test('prose has the plainer words', holds, () => texts.flatMap(datedPhrases));
 test('no file names the path of a machine', holds, () => texts.flatMap((text) => machinePaths(text)));
 test('every error code is thrown somewhere', holds, () => unusedNames(codes, sources));
 test('every error code is named in a test', holds, () => untestedNames(codes, texts));

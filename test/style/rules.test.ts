@@ -172,7 +172,7 @@ test('a file that only a test imports is dead', (t) => {
   );
 });
 
-test('a missing entry is said', (t) => {
+test('a missing entry is reported', (t) => {
   t.deepEqual(
     deadFiles([], ['src/index.ts']).map(({ path }) => path),
     ['src/index.ts'],

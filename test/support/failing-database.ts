@@ -1,18 +1,18 @@
 import { Level } from 'level';
 import type { Database } from '../../src/log/log.js';
 
-/** What becomes of a write: it happens, it fails before it happened, or it happens and is said to have failed. */
+/** What becomes of a write: it happens, it fails before it happened, or it happens and is reported as failed. */
 export type WriteFate = 'written' | 'lost' | 'unsure';
 
 /** Opens databases for a log that fail on demand, and watches that none is written to after it failed. */
 export class FailingDatabases {
-  /** Fates of the writes to come; when there are no more, they are written. */
+  /** Fates of the next writes; later ones are written. */
   readonly fates: WriteFate[] = [];
   /** How many times opening fails from now on. */
   failingOpens = 0;
   /** Batches that were written or tried. */
   batches = 0;
-  /** Called after each batch that was written, before whoever wrote it goes on. */
+  /** Called after each batch that was written, before its writer continues. */
   onWritten: () => Promise<void> = async () => undefined;
   /** Databases opened. */
   opened = 0;

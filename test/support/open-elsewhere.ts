@@ -1,6 +1,6 @@
 import { openStore } from '../../src/store/open/open-store.js';
 
-// Tries to open the store that the first argument names, and says how that went: run as a process of its own.
+// Tries to open the store that the first argument names, and says how that went: run as its own process.
 const directory = process.argv[2] ?? '';
 const answer = await openStore(directory, { create: false }).then(
   async (store) => {

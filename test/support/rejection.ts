@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import { type ErrorCode, StoreError } from '../../src/errors.js';
 
-/** Asserts that `work` rejects with a StoreError of this code, and returns it for a look at its message and data. */
+/** Asserts that `work` rejects with a StoreError of this code, and returns it, for checks of its message and data. */
 export async function rejection(
   t: ExecutionContext,
   code: ErrorCode,

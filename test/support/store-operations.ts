@@ -39,7 +39,7 @@ export const anyCommand: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant('erase'), image }) },
 );
 
-/** Any write of the small world: also a prune, which is no command but a look at the whole log and then one. */
+/** Any write of the small world: also a prune, which is not a command but a scan of the whole log and then one. */
 export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 26, arbitrary: anyCommand },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('prune') }) },

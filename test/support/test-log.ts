@@ -24,7 +24,7 @@ export async function appendBodies(log: LevelLog, bodies: readonly EventBody[]):
   return events;
 }
 
-/** Appends `count` creations, each a transaction of its own. */
+/** Appends `count` creations, each its own transaction. */
 export async function appendCreations(log: LevelLog, count: number): Promise<void> {
   for (let at = 0; at < count; at++) await appendBodies(log, [creationOf(`${log.head.seq + 1}`)]);
 }

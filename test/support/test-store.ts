@@ -39,7 +39,7 @@ export interface FailingStore {
   readonly databases: FailingDatabases;
   /** The store's own views. */
   readonly viewSet: ViewSet;
-  /** What the store said. */
+  /** The notices of the store. */
   readonly notices: readonly string[];
 }
 

@@ -56,7 +56,7 @@ async function checkRefusal(
     (thrown: unknown) => thrown,
   );
   if (!isStoreError(error)) return t.fail(`${where}: expected a StoreError of kind ${kind}, got ${String(error)}`);
-  // `Unknown` says only that it failed; here every failure has a code of its own.
+  // `Unknown` says only that it failed; here every failure has its own code.
   if (kind === 'Unknown') t.not(error.kind, 'Internal', where);
   else t.is(error.kind as string, kind, where);
 }

@@ -42,7 +42,7 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   });
   const unit = 's';
   const target = TARGETS.at;
-  // One number per round, whatever the number of moments.
+  // One number per round, for any number of moments.
   const median = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).median);
   const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).max);
   return [

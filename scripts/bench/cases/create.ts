@@ -105,7 +105,7 @@ function linesOf(
         name: 'level, chained batches of 64',
         values: rates.chained,
         settings:
-          'the same rows as one chained batch with sync: true, the other form, which can be faster, as we hand them over: what no work at all would come to',
+          'the same rows as one chained batch with sync: true, the other form, which can be faster, as we hand them over: the cost of no work at all',
       },
       beside: TARGETS.createTogetherToLevel,
     },

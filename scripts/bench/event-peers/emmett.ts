@@ -71,7 +71,7 @@ export async function openEmmett(directory: string): Promise<EventPeer> {
       subscribed = await connect();
     },
     subscribe: async (from, take) => {
-      if (subscribed === undefined) throw new RangeError('a subscription needs a connection of its own');
+      if (subscribed === undefined) throw new RangeError('a subscription needs its own connection');
       const consumer = subscribed.consumer();
       subscribed = undefined;
       const startFrom = from === 'start' ? 'BEGINNING' : { globalPosition };

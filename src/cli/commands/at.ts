@@ -8,11 +8,11 @@ import { pointInTime, WHEN_HELP } from '../option-values.js';
 export const atGrammar: Grammar = (declaration, command) => ({
   about:
     `Takes images, tree, inspect, history, resolve, refs, log and stats, with their options. ${WHEN_HELP} ` +
-    'Images that were deleted since are there.',
+    'Includes images that were deleted since.',
   examples: [
-    ['imagelog at 2026-01-31 images --tree', 'draw what was there at the end of that day'],
-    ['imagelog at 2h inspect shop/app:prod', 'show what ran two hours ago, also when it was deleted since'],
-    ['imagelog at "#1200" refs shop/app:prod --json', 'what was known of a name after event 1200'],
+    ['imagelog at 2026-01-31 images --tree', 'draw the images at the end of that day'],
+    ['imagelog at 2h inspect shop/app:prod', 'show the image of two hours ago, even if deleted since'],
+    ['imagelog at "#1200" refs shop/app:prod --json', 'show the periods of a name up to event 1200'],
     ['imagelog at 2026-01-31T14:05+01:00 resolve shop/app:prod', 'print what it was at that moment'],
   ],
   arguments: [['the point in time', pointInTime(declaration.io.now)], ['the command with its options']],

@@ -1,6 +1,6 @@
 import type { BackupReport } from '../../store/backup/backup-layout.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext } from '../context.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { progressBar } from '../render/progress.js';
@@ -10,7 +10,7 @@ import { printable, sizeText } from '../render/text.js';
 export const backupGrammar: Grammar = () => ({
   about:
     'The directory is a tlog-tiles log (C2SP), with content and layer files beside it, and any static web server can serve it. The next ' +
-    'run writes only what is new, and removes what was erased. Until a run is done, the backup before it stands.',
+    'run writes only what is new, and removes what was erased. Until a run is done, the previous backup stays valid.',
   examples: [
     ['imagelog backup /mnt/backup/images', 'make a backup, or bring it up to date'],
     ['imagelog backup /mnt/backup/images --key log.key', 'the same, with a checkpoint that is signed'],
@@ -29,8 +29,7 @@ async function backup(context: CommandContext, directory: string): Promise<void>
   const report = await writeBackup(context, directory).catch((error: unknown) => {
     throw withOwnHint(error, OWN_HINTS);
   });
-  if (context.json) return await writeJson(context, report);
-  if (!context.quiet) await context.out.line(summary(directory, report));
+  await answer(context, report, summary(directory, report));
 }
 
 async function writeBackup(context: CommandContext, directory: string): Promise<BackupReport> {

@@ -1,7 +1,7 @@
 import type { EventStore } from '../../store/event-store.js';
 import type { When } from '../../store/past/audit.js';
 import type { CommandEntry, Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
@@ -21,7 +21,7 @@ export const consumersGrammar: Grammar = () => ({
 });
 
 const resetGrammar: Grammar = ({ io }) => ({
-  about: `It goes on with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
+  about: `It continues with the first event after WHEN, by default from the beginning of the log. ${WHEN_HELP}`,
   examples: [
     ['imagelog consumers reset mirror@1', 'give it everything again'],
     ['imagelog consumers reset mirror@1 --to 2h', 'give it the last two hours again'],
@@ -46,11 +46,10 @@ const BELOW: readonly CommandEntry[] = [
   {
     usage: 'reset <name>',
     group: 'Commands:',
-    summary: 'make a consumer go on from another place',
-    kind: 'reads',
+    summary: 'make a consumer continue from another place',
     load: async () => resetGrammar,
   },
-  { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', kind: 'reads', load: async () => rmGrammar },
+  { usage: 'rm <name>', group: 'Commands:', summary: 'forget a consumer', load: async () => rmGrammar },
 ];
 
 async function consumers(context: CommandContext): Promise<void> {
@@ -92,16 +91,14 @@ async function resetConsumer(context: CommandContext, name: string, { to = 0 }: 
   await using store = await openFor(context, 'write');
   const position = await seqAt(store, to, context.signal);
   await store.resetConsumer(name, position);
-  if (context.json) return await writeJson(context, { name, position });
-  if (!context.quiet) await context.out.line(`${printable(name)} goes on with event ${position + 1}`);
+  await answer(context, { name, position }, `${printable(name)} continues with event ${position + 1}`);
 }
 
 /** `imagelog consumers rm`: removes a consumer. */
 async function removeConsumer(context: CommandContext, name: string): Promise<void> {
   await using store = await openFor(context, 'write');
   await store.removeConsumer(name);
-  if (context.json) return await writeJson(context, { removed: name });
-  if (!context.quiet) await context.out.line(`removed ${printable(name)}`);
+  await answer(context, { removed: name }, `removed ${printable(name)}`);
 }
 
 async function seqAt(store: EventStore, to: When, signal: AbortSignal): Promise<number> {

@@ -26,7 +26,7 @@ import {
 /** `imagelog diff`: changes between two points in time, by kind; `--json` prints one per line. */
 export const diffGrammar: Grammar = ({ io }) => ({
   about:
-    `What was added (+), removed (−) or changed (~), with the event that did it. What came and went in between is not shown. ` +
+    `What was added (+), removed (−) or changed (~), with the event that did it. Changes that were undone in between are not shown. ` +
     WHEN_HELP,
   examples: [
     ['imagelog diff 2h', 'what changed in the last two hours'],

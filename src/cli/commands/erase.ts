@@ -2,12 +2,12 @@ import type { Option } from 'commander';
 import type { PrunedContent, PruneResult } from '../../store/erase.js';
 import type { When } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { shortId, sizeText, utcText } from '../render/text.js';
+import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
 interface EraseFlags {
   readonly removeDamagedLogs?: boolean;
@@ -16,8 +16,10 @@ interface EraseFlags {
 /** `imagelog erase`: permanently removes the bytes of one digest and logs it. */
 export const eraseGrammar: Grammar = () => ({
   about:
-    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. The bytes leave the disk and cannot be read any more, also in ' +
-    'the past; that they were there stays in the log and can be proved. --reason must be given. Refused while a damaged log is there that may hold the bytes too.',
+    'Of a config, a manifest, an index or a layer that nothing in the store needs: remove its images first. ' +
+    'The bytes leave the disk and cannot be recovered, also from ' +
+    'the past; that they existed stays in the log and can be proved. Needs --reason. ' +
+    'Refused while a damaged log exists that may contain the bytes too.',
   examples: [
     [
       'imagelog erase --reason "leaked" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
@@ -25,7 +27,7 @@ export const eraseGrammar: Grammar = () => ({
     ],
     [
       'imagelog erase --actor ana --reason "ticket 7" sha256:6351c87e3f654b3b79dd7d970a728b2bdb406143e60999400ba4be02e1c0a16e',
-      'say who wants it; `imagelog log --type ContentErased` shows it',
+      'record who asked for it; `imagelog log --type ContentErased` shows it',
     ],
   ],
   arguments: [['the whole digest, with sha256:', digestText]],
@@ -36,17 +38,18 @@ export const eraseGrammar: Grammar = () => ({
 async function erase(context: CommandContext, digest: string, flags: EraseFlags): Promise<void> {
   const { reason, ...write } = context.write;
   if (reason === undefined || reason.trim() === '') {
-    throw new UsageError('erase needs --reason TEXT: it is what the log says in place of the bytes');
+    throw new UsageError('erase needs --reason TEXT: the log keeps it in place of the bytes');
   }
   await using store = await openFor(context, 'free');
   const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, ...flags });
   const chains = layers.map(({ chainId }) => chainId);
-  if (context.json) return await writeJson(context, { erased: digest, size, layers: chains, damagedLogs, seq });
-  if (context.quiet) return;
-  const removed =
-    chains.length === 0 ? '' : `, and ${chains.length} layer${chains.length === 1 ? '' : 's'} that nothing used`;
-  await context.out.line(`erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`);
-  for (const name of damagedLogs) await context.out.line(`removed ${name}`);
+  const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
+  await answer(
+    context,
+    { erased: digest, size, layers: chains, damagedLogs, seq },
+    `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`,
+    ...damagedLogs.map((name) => `removed ${name}`),
+  );
 }
 
 interface PruneFlags extends EraseFlags {
@@ -61,7 +64,7 @@ export const pruneGrammar: Grammar = ({ io }) => ({
     'erased, as `imagelog erase` does. What was needed after WHEN stays, so that the past from there on stays readable; by ' +
     `default all goes that is not needed now. ${WHEN_HELP}`,
   examples: [
-    ['imagelog prune', 'show what is not needed any more, and free nothing'],
+    ['imagelog prune', 'show what is no longer needed, and free nothing'],
     ['imagelog prune --before 30d --yes', 'free what nothing has needed for 30 days'],
     ['imagelog prune --json | jq -s "map(.size // 0) | add"', 'count the bytes'],
   ],
@@ -96,7 +99,7 @@ async function prune(context: CommandContext, { before = 'now', yes = false, ...
     const would =
       flags.removeDamagedLogs === true
         ? `would remove ${name}`
-        : `${name}, which a rebuild put aside, may hold the same bytes: move it away, or add --remove-damaged-logs`;
+        : `${name}, which a rebuild set aside, may contain the same bytes: move it away, or add --remove-damaged-logs`;
     await out.line(yes ? `removed ${name}` : would);
   }
 }
@@ -149,6 +152,6 @@ function row({ kind, digest, image, size }: PrunedContent): string[] {
 function removeDamagedLogs(): Option {
   return option(
     '--remove-damaged-logs',
-    'also remove damaged logs that `imagelog rebuild` put aside; they may hold the same bytes',
+    'also remove damaged logs that `imagelog rebuild` set aside; they may contain the same bytes',
   );
 }

@@ -16,13 +16,13 @@ interface ImagesFlags {
 export const imagesGrammar: Grammar = () => ({
   about:
     'Filters are KEY=VALUE. Keys: reference (a pattern with * ? [a-z]), dangling (true or false), os, architecture, ' +
-    'since and before (an image). Values of one key are alternatives, different keys must all hold.',
+    'since and before (an image). Values of one key are alternatives, different keys must all match.',
   examples: [
     ['imagelog images', 'list all images, the newest first'],
     ['imagelog images --tree', 'draw which image was made from which'],
     ["imagelog images --filter 'reference=shop/*' --filter os=linux", 'list the images of one name space'],
     ['imagelog images --filter dangling=true --quiet', 'list the ids of images that nothing names or uses'],
-    ['imagelog images --at 2026-01-31', 'list what was there at the end of that day'],
+    ['imagelog images --at 2026-01-31', 'list the images at the end of that day'],
     ['imagelog images --json | jq -r .id', 'give the ids to another program'],
   ],
   options: [option('--tree', 'draw parents and children'), ...imageOptions()],
@@ -59,6 +59,6 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
 function imageOptions(): Option[] {
   return [
     option('--heads', 'only images without children'),
-    option('-f, --filter <key=value>', 'only images that fit; may be repeated', repeated),
+    option('-f, --filter <key=value>', 'only images that match; may be repeated', repeated),
   ];
 }

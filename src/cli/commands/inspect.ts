@@ -13,8 +13,8 @@ import { jsonText, paintJson, utcText } from '../render/text.js';
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
-    'Prints a JSON array with the config and what follows from it; with --json one object a line. ' +
-    'In the past also of images that were deleted since.',
+    'Prints a JSON array with the config and the facts derived from it; with --json one object a line. ' +
+    'For a past point in time also of images deleted since.',
   examples: [
     ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
     ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],

@@ -19,13 +19,13 @@ export const keyGrammar: Grammar = () => ({
     'What the key signed is remembered in the folder FILE.signed, so that it never signs two histories: keep both together.',
   examples: [
     ['imagelog key /etc/imagelog/log.key', 'make a key for the store that is there'],
-    ['imagelog key log.key --name example.com/images', 'make a key for a store to come, which takes its name from it'],
+    ['imagelog key log.key --name example.com/images', 'make a key for a future store, which takes its name from it'],
     ['imagelog key --show log.key', 'print the verifier key of a private key again'],
   ],
   arguments: [['the file of the private key']],
   options: [
-    option('--name <origin>', 'the log that it signs for; the store is asked when absent', nonEmptyText),
-    option('--show', 'print the verifier key of the private key that is there'),
+    option('--name <origin>', 'the log that it signs for; by default that of the store', nonEmptyText),
+    option('--show', 'print the verifier key of an existing private key'),
   ],
   action: key,
 });

@@ -13,7 +13,7 @@ import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
-import { printable, shortId } from '../render/text.js';
+import { countText, printable, shortId } from '../render/text.js';
 
 interface LoadFlags {
   readonly platform?: readonly string[];
@@ -34,10 +34,13 @@ export const loadGrammar: Grammar = () => ({
     ['imagelog load shop.tar', 'load an archive; creates a missing store'],
     ['docker save shop/app:1.0 | imagelog load', 'load from a pipe'],
     ['imagelog load --platform linux/arm64 multi.tar', 'load one platform of a multi-platform archive'],
-    ['imagelog load --no-overwrite --reason "nightly build" shop.tar', 'fail instead of moving a tag, and keep why'],
+    [
+      'imagelog load --no-overwrite --reason "nightly build" shop.tar',
+      'fail instead of moving a tag, and record the reason',
+    ],
     ['imagelog load --tag shop/app:nightly build.tar', 'name the only image of an archive'],
   ],
-  arguments: [['archives; `-`, or none at all, is the standard input']],
+  arguments: [['archives; `-`, or none, is the standard input']],
   options: [
     option('--platform <platform>', 'only this platform of multi-platform images; repeatable', platformNames),
     option('--all-platforms', 'fail when the archive lacks a platform that it names'),
@@ -54,7 +57,7 @@ const STDIN = '-';
 async function load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void> {
   const sources = files.length === 0 ? [STDIN] : files;
   if (sources.includes(STDIN) && context.io.stdin.isTTY === true) {
-    throw new UsageError('the standard input is a terminal: name an archive, or give one through a pipe');
+    throw new UsageError('the standard input is a terminal: name an archive, or pipe one in');
   }
   if (sources.filter((source) => source === STDIN).length > 1) {
     throw new UsageError('the standard input can be read only once');
@@ -116,7 +119,7 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
     .filter(({ id }) => !named.has(id))
     .map((image) => ({ ...image, name: otherName(store, image) }));
   const created = images.filter((image) => image.created).length;
-  const counts = [`${count(images.length, 'image')} (${created} new)`, `${count(layersAdded, 'new layer')}`];
+  const counts = [`${countText(images.length, 'image')} (${created} new)`, `${countText(layersAdded, 'new layer')}`];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));
   const width = widest([...names, ...others.map(({ name }) => name)]);
   return [
@@ -149,8 +152,4 @@ function otherLine(
 
 function nameOf(source: string): string {
   return source === STDIN ? 'standard input' : basename(source);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

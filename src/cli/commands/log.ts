@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from 'commander';
-import { eventTypes } from '../../model/events.js';
+import { eventTypes } from '../../model/event-table.js';
 import type { ChainId } from '../../model/digest.js';
-import type { EventType, StoredEvent, Subject } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import { canonicalReference } from '../../model/reference.js';
 import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { When } from '../../store/past/audit.js';
@@ -34,24 +35,24 @@ interface LogFlags {
 /** `imagelog log`: matching events as a table, JSON or CloudEvents. */
 export const logGrammar: Grammar = ({ io }) => ({
   about:
-    'WHEN is an event (12 or #12), so long ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
-    'A date is its beginning as --since, its end as --until. ' +
-    '--follow gives what there is, then waits for what other processes write, until Ctrl-C or --limit.',
+    'WHEN is an event (12 or #12), a time ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
+    'A date means its start for --since, its end for --until. ' +
+    '--follow prints the events so far, then those that other processes write, until Ctrl-C or --limit.',
   examples: [
     ['imagelog log --since 2h', 'show the last two hours'],
     ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
     ['imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7', 'every tag that one actor set or removed'],
     ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
     ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
-    ['imagelog log --follow --from 1 --json', 'everything that ever happened, and then what does'],
-    ['imagelog log --follow --since now --format cloudevents', 'give what happens from now on to another service'],
+    ['imagelog log --follow --from 1 --json', 'print every event, and then new ones'],
+    ['imagelog log --follow --since now --format cloudevents', 'pass new events to another service'],
   ],
   options: [
     option('--image <name>', 'events of this image: a reference, an id or its first digits'),
     option('--reference <reference>', 'events of this reference', referenceName),
     option('--chain <id>', 'events of this chain of layers', digestText),
     option('--actor <name>', 'events by this actor', nonEmptyText),
-    option('--type <types>', 'events of these kinds, separated by commas', eventTypeNames),
+    option('--type <types>', 'events of these types, separated by commas', eventTypeNames),
     option('--since <when>', 'from this point in time on', pointInTime(io.now)),
     option('--until <when>', 'up to this point in time', pointInTime(io.now)),
     option('--from <seq>', 'from this position on', wholeNumber(1)),
@@ -87,7 +88,7 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
   if (printer.head !== undefined) await context.out.line(printer.head);
   let remaining = limit ?? Number.POSITIVE_INFINITY;
-  for await (const event of followEvents(context, { after: selection.from - 1, filter: selection.filter })) {
+  for await (const event of followEvents(context, selection.from - 1, selection.filter)) {
     await printer.event(event);
     remaining -= 1;
     if (remaining <= 0) return;
@@ -126,10 +127,10 @@ function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ..
     checkOrder('--since', momentsOf(since, io.now())?.first, '--until', momentsOf(until, io.now())?.last);
   }
   if (follow !== true) return;
-  if (reverse === true) throw new UsageError('--follow shows what comes, so it cannot go with --reverse');
-  if (at !== undefined) throw new UsageError('--follow shows what comes, which the past does not');
+  if (reverse === true) throw new UsageError('--follow shows new events, so it cannot be combined with --reverse');
+  if (at !== undefined) throw new UsageError('--follow shows new events, which the past does not have');
   if (to !== undefined || until !== undefined) {
-    throw new UsageError('--follow shows what comes, so it cannot go with --to or --until; --limit ends it');
+    throw new UsageError('--follow shows new events, so it cannot be combined with --to or --until; --limit ends it');
   }
 }
 

@@ -5,7 +5,7 @@ import { type CheckedProof, checkProof, parseCheckpoint, parseProof } from '../.
 import { bytesToBase64 } from '../../log/note.js';
 import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { eventObject } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
@@ -47,11 +47,11 @@ export const proveGrammar: Grammar = () => ({
     'checks it without the store.',
   examples: [
     ['imagelog prove 28 --key log.key -o release.tlog-proof', 'prove event 28'],
-    ['imagelog prove 28 --checkpoint monday.checkpoint', 'prove it to somebody who holds the checkpoint of Monday'],
+    ['imagelog prove 28 --checkpoint monday.checkpoint', 'prove it to someone who has the checkpoint of Monday'],
   ],
   arguments: [['the event', wholeNumber(1)]],
   options: [
-    option('-o, --output <file>', 'the proof; `-`, or none at all, is the standard output'),
+    option('-o, --output <file>', 'the proof; `-`, or none, is the standard output'),
     option('--checkpoint <file>', 'the checkpoint to prove it for; a new one when absent', nonEmptyText),
   ],
   action: prove,
@@ -71,10 +71,8 @@ async function prove(context: CommandContext, seq: number, flags: ProveFlags): P
   };
   await writeArchiveFile({ writeTo, stream: () => Readable.from([text]) }, output, context.signal);
   const { origin, size, signatures } = parseProof(text).checkpoint;
-  if (context.json)
-    return await writeJson(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) });
-  if (context.quiet) return;
-  await context.out.line(`${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`);
+  const proves = `${printable(output)} proves event ${seq} of ${printable(origin)}, of ${size} events`;
+  await answer(context, { file: output, seq, origin, size, signedBy: signatures.map(({ name }) => name) }, proves);
 }
 
 interface CheckProofFlags {
@@ -86,8 +84,8 @@ interface CheckProofFlags {
 /** `imagelog check-proof`: prints what a proof proves and who vouches for it. Opens no store. */
 export const checkProofGrammar: Grammar = () => ({
   about:
-    'Says which event it proves, and who vouches for it. Without --key and --checkpoint that is nobody: such a proof can be made ' +
-    'by anybody. The exit code is 4 when the proof does not hold.',
+    'Prints which event it proves, and who vouches for it. Without --key and --checkpoint nobody does: such a proof can be made ' +
+    'by anyone. The exit code is 4 when the proof does not verify.',
   examples: [
     [
       'imagelog check-proof release.tlog-proof --key example.com/images+33d7b496+AeHTu4Q3…',
@@ -95,7 +93,7 @@ export const checkProofGrammar: Grammar = () => ({
     ],
     [
       'imagelog check-proof release.tlog-proof --checkpoint monday.checkpoint',
-      'check it against a checkpoint you hold',
+      'check it against a checkpoint you kept',
     ],
   ],
   arguments: [['the proof; `-` is the standard input']],
@@ -139,5 +137,5 @@ async function tellPeople(context: CommandContext, proof: CheckedProof): Promise
 
 function nobodyVouches({ checkpoint }: CheckedProof): string {
   const signed = checkpoint.signatures.length === 0 ? 'has no signature' : 'has a signature that was not checked';
-  return `the proof leads to the checkpoint in it, which ${signed}: anybody can make such a proof. Give --key or --checkpoint`;
+  return `the proof leads to the checkpoint in it, which ${signed}: anyone can make such a proof. Give --key or --checkpoint`;
 }

@@ -6,18 +6,19 @@ import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
-import { type Progress, progressBar } from '../render/progress.js';
-import { printable } from '../render/text.js';
+import { progressBar, StepBars } from '../render/progress.js';
+import { printable, sizeText } from '../render/text.js';
 
 /** `imagelog rebuild`: rebuilds everything derived from the events and reports it. */
 export const rebuildGrammar: Grammar = () => ({
   about:
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
-    'each event is read from what is left of them and checked, and the damaged log is put aside as log.damaged-N: remove that folder when nobody needs it, for nothing is erased while it is there. When an event is ' +
-    'lost for good, nothing is changed. Nobody else may have the store open.',
+    'each event is read from what is left of them and checked, and the damaged log is set aside as ' +
+    'log.damaged-N: remove that folder when you no longer need it, since no content can be erased while it exists. When an event is ' +
+    'lost permanently, nothing is changed. No other process may have the store open.',
   examples: [
     ['imagelog rebuild', 'repair the store'],
-    ['imagelog rebuild --json', 'the same, told to a script'],
+    ['imagelog rebuild --json', 'the same in a script'],
   ],
   action: rebuild,
 });
@@ -32,7 +33,9 @@ const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
 async function rebuild(context: CommandContext): Promise<void> {
   const { directory, keyFile, signal, err, errColors } = context;
   const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
-  const bars = new StepBars(context);
+  const bars = new StepBars((what: RebuildProgress['what']) =>
+    progressBar(context, STEPS[what], what === 'copy' ? sizeText : String),
+  );
   let result: RebuildResult;
   try {
     const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
@@ -46,7 +49,7 @@ async function rebuild(context: CommandContext): Promise<void> {
   for (const name of damagedLogs(directory)) {
     const path = printable(join(directory, name));
     await context.out.line(
-      `${path} keeps content from being erased: remove the folder when nobody needs it, or move it out of the store`,
+      `${path} keeps content from being erased: remove the folder when you no longer need it, or move it out of the store`,
     );
   }
 }
@@ -58,29 +61,4 @@ function resultLines({ events, log, damagedLog, lostContent }: RebuildResult): s
   }
   for (const digest of lostContent) lines.push(`lost: the content ${digest}; load it again, or restore a backup`);
   return lines;
-}
-
-/** Shows consecutive bars for steps that count different things. */
-class StepBars {
-  readonly #context: CommandContext;
-  #what: RebuildProgress['what'] | undefined;
-  #bar: Progress | undefined;
-
-  constructor(context: CommandContext) {
-    this.#context = context;
-  }
-
-  show({ what, done, total }: RebuildProgress): void {
-    if (what !== this.#what) {
-      this.end();
-      this.#what = what;
-      this.#bar =
-        what === 'copy' ? progressBar(this.#context, STEPS[what]) : progressBar(this.#context, STEPS[what], String);
-    }
-    this.#bar?.update(done, total);
-  }
-
-  end(): void {
-    this.#bar?.end();
-  }
 }

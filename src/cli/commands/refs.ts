@@ -11,8 +11,8 @@ import { timelineLines } from '../render/timeline.js';
 /** `imagelog refs`: draws the life of a reference; `--json` prints its non-empty periods. */
 export const refsGrammar: Grammar = () => ({
   about:
-    'Says what it stands for, draws its life on a strip of time, and gives each period a row, the newest first. ' +
-    'With --json the oldest first: one object for each period in which it stood for an image.',
+    'Prints its image, draws its history on a strip of time, and gives each period a row, the newest first. ' +
+    'With --json the oldest first: one object for each period in which it pointed at an image.',
   examples: [
     ['imagelog refs shop/app:prod', 'draw what it pointed at, when, and by whom'],
     ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],

@@ -3,7 +3,7 @@ import type { RestoreReport } from '../../store/backup/backup-layout.js';
 import { restoreStore } from '../../store/on-demand.js';
 import type { Violation } from '../../store/verify/verify-source.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext } from '../context.js';
 import { noticeLine } from '../failure.js';
 import { withOwnHint } from '../hints.js';
 import { option, repeated } from '../option-values.js';
@@ -20,13 +20,13 @@ interface RestoreFlags {
 /** `imagelog restore`: creates a store from a verified backup. */
 export const restoreGrammar: Grammar = () => ({
   about:
-    'Verifies the whole backup, and then makes the store: the same events, images, names and layer files. The directory of the ' +
-    'store must not be there. Positions of consumers are not in a backup.',
+    'Verifies the whole backup, then creates the store: the same events, images, names and layer files. The directory of the ' +
+    'store must not exist. Positions of consumers are not in a backup.',
   examples: [
     ['imagelog restore /mnt/backup/images --store /srv/images', 'make the store again'],
     [
       'imagelog restore /mnt/backup/images --against monday.checkpoint',
-      'only if it holds what you kept a checkpoint of',
+      'only if it contains what your checkpoint commits to',
     ],
   ],
   arguments: [['the directory of the backup']],
@@ -51,12 +51,11 @@ async function restore(context: CommandContext, source: string, { against, key }
   } catch (error) {
     progress.end();
     if (isStoreError(error, 'BACKUP_INVALID')) await tellViolations(context, error.data['violations']);
-    throw withOwnHint(error, { FILE_EXISTS: '`--store DIR` names a directory that is empty, or not there' });
+    throw withOwnHint(error, { FILE_EXISTS: '`--store DIR` names a directory that is empty or does not exist' });
   } finally {
     progress.end();
   }
-  if (context.json) return writeJson(context, report);
-  if (!context.quiet) await context.out.line(summary(report));
+  await answer(context, report, summary(report));
 }
 
 async function tellViolations({ err, errColors }: CommandContext, violations: unknown): Promise<void> {

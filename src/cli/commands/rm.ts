@@ -7,7 +7,7 @@ import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { findImage, referenceEntry } from '../query.js';
-import { printable } from '../render/text.js';
+import { countText, printable } from '../render/text.js';
 
 /** `imagelog rm`: removes names independently, like `docker rmi`; fails with the first error. */
 export const rmGrammar: Grammar = () => ({
@@ -103,7 +103,7 @@ async function tell(context: CommandContext, removal: Removal): Promise<void> {
   }
   if (context.quiet) return await context.out.line(removal.deleted);
   const { length } = removal.layers;
-  const freed = length === 0 ? '' : `, and ${length} layer${length === 1 ? '' : 's'} that nothing else used`;
+  const freed = length === 0 ? '' : `, and ${countText(length, 'layer')} that nothing else used`;
   await context.out.line(`deleted ${context.colors.yellow(removal.deleted)}${freed}`);
 }
 

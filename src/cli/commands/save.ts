@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { type FileContent, writeArchiveFile } from '../archive-target.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
@@ -26,7 +26,7 @@ export const saveGrammar: Grammar = () => ({
   ],
   arguments: [['references, ids or the first digits of ids']],
   options: [
-    option('-o, --output <file>', 'the archive; `-`, or none at all, is the standard output'),
+    option('-o, --output <file>', 'the archive; `-`, or none, is the standard output'),
     option('--format <format>', 'layout of the archive').choices(['docker', 'oci']).default('docker'),
   ],
   action: save,
@@ -56,15 +56,7 @@ async function save(context: CommandContext, names: readonly string[], flags: Sa
   } finally {
     progress.end();
   }
-  if (output !== '-') await tell(context, names, { output, format, bytes: written });
-}
-
-async function tell(
-  context: CommandContext,
-  names: readonly string[],
-  { output, format, bytes }: { readonly output: string; readonly format: string; readonly bytes: number },
-): Promise<void> {
-  if (context.json) return await writeJson(context, { file: output, format, names, bytes });
-  if (!context.quiet)
-    await context.out.line(`saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(bytes)}`);
+  if (output === '-') return;
+  const saved = `saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(written)}`;
+  await answer(context, { file: output, format, names, bytes: written }, saved);
 }

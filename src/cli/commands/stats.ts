@@ -38,7 +38,8 @@ async function stats(context: CommandContext): Promise<void> {
     ['references', String(numbers.references)],
     ['layers', `${numbers.layers}${files}`],
   ];
-  for (const name of numbers.damagedLogs) rows.push(['damaged log', `${name}; remove the folder when nobody needs it`]);
+  for (const name of numbers.damagedLogs)
+    rows.push(['damaged log', `${name}; remove the folder when you no longer need it`]);
   const width = widest(rows.map(([name]) => name));
   for (const [name, value] of rows) await context.out.line(`${colors.bold(pad(name, width))}  ${value}`);
 }

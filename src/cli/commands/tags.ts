@@ -1,6 +1,6 @@
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { answer, type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option, platformName, referenceName, whenIn } from '../option-values.js';
 import { findImage, referenceEntry, referenceNotFound } from '../query.js';
@@ -8,7 +8,7 @@ import { printable, shortId } from '../render/text.js';
 
 /** `imagelog tag`: points a reference at an image and prints where it was. */
 export const tagGrammar: Grammar = () => ({
-  about: 'A reference that points at another image moves, and is said to; the log keeps where it was.',
+  about: 'A reference that points at another image moves, and the command says so; the log keeps where it was.',
   examples: [
     ['imagelog tag shop/app:1.0 shop/app:prod', 'give an image one more reference, or move it there'],
     ['imagelog tag --reason "rollback" cb4c372bec4c shop/app:prod', 'move a reference, and keep why'],
@@ -32,11 +32,10 @@ async function tag(
   const before = referenceEntry(store, reference)?.image;
   await store.tag(reference, sourceReference ?? id, { ...context.write, overwrite });
   const previous = before === id ? undefined : before;
-  if (context.json) return await writeJson(context, { reference, image: id, previous: previous ?? null });
-  if (context.quiet) return;
   const { colors } = context;
   const was = previous === undefined ? '' : `, was ${colors.yellow(shortId(previous))}`;
-  await context.out.line(`${printable(familiarReference(reference))} → ${colors.yellow(shortId(id))}${was}`);
+  const moved = `${printable(familiarReference(reference))} → ${colors.yellow(shortId(id))}${was}`;
+  await answer(context, { reference, image: id, previous: previous ?? null }, moved);
 }
 
 /** `imagelog untag`: removes a reference, never the image. */
@@ -55,10 +54,9 @@ async function untag(context: CommandContext, name: string): Promise<void> {
   const entry = referenceEntry(store, reference);
   if (entry === undefined) throw referenceNotFound('cannot untag', reference);
   await store.untag(reference, context.write);
-  if (context.json) return await writeJson(context, { untagged: reference, image: entry.image });
-  if (context.quiet) return;
-  const id = context.colors.yellow(shortId(entry.image));
-  await context.out.line(`untagged ${printable(familiarReference(reference))}, was ${id}`);
+  const was = context.colors.yellow(shortId(entry.image));
+  const untagged = `untagged ${printable(familiarReference(reference))}, was ${was}`;
+  await answer(context, { untagged: reference, image: entry.image }, untagged);
 }
 
 /** `imagelog resolve`: prints the id a reference points or pointed at. */

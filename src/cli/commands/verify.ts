@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { whenUnlocked } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
-import { type Progress, progressBar } from '../render/progress.js';
+import { progressBar, StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
@@ -22,15 +22,15 @@ interface VerifyFlags {
 /** `imagelog verify`: reports all damage in a store or backup, and what was checked. */
 export const verifyGrammar: Grammar = () => ({
   about:
-    'Reads every record, row, file and snapshot, also of a store that does not open, and says all that is wrong. ' +
-    'The exit code is 4 when anything is. A checkpoint that somebody kept elsewhere tells whether the log was changed since.',
+    'Reads every record, row, file and snapshot, also of a store that does not open, and lists every violation. ' +
+    'The exit code is 4 when there is one. A checkpoint kept elsewhere shows whether the log was changed since.',
   examples: [
     ['imagelog verify', 'check the store'],
     ['imagelog verify --fast', 'check the Merkle tree and the checkpoint alone'],
     ['imagelog verify --against checkpoint-of-monday', 'check that the log still begins as it was on Monday'],
     ['imagelog verify --json | jq .code', 'name what is wrong, for a program'],
   ],
-  arguments: [['the directory of a store or of a backup; the store, when there is none']],
+  arguments: [['the directory of a store or of a backup; by default the store']],
   options: [
     option('--against <file>', 'a checkpoint that the log must contain; may be repeated', repeated),
     option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it', nonEmptyText),
@@ -96,29 +96,22 @@ const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many
 
 /** Tracks what was checked: live progress, then a summary. */
 class Looked {
-  readonly #context: CommandContext;
+  readonly #bars: StepBars<VerifyProgress['what']>;
   readonly #done = new Map<VerifyProgress['what'], number>();
-  #shown: VerifyProgress['what'] | undefined;
-  #progress: Progress | undefined;
 
   constructor(context: CommandContext) {
-    this.#context = context;
+    this.#bars = new StepBars((what) =>
+      progressBar(context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number)),
+    );
   }
 
-  readonly note = ({ what, done, total }: VerifyProgress): void => {
-    if (what !== this.#shown) {
-      this.end();
-      this.#progress = progressBar(this.#context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number));
-      this.#shown = what;
-    }
-    this.#done.set(what, done);
-    this.#progress?.update(done, total);
+  readonly note = (step: VerifyProgress): void => {
+    this.#bars.show(step);
+    this.#done.set(step.what, step.done);
   };
 
   end(): void {
-    this.#progress?.end();
-    this.#progress = undefined;
-    this.#shown = undefined;
+    this.#bars.end();
   }
 
   summary(): string {

@@ -1,7 +1,8 @@
-import type { EventType, StoredEvent } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { eventTypes, factsOf } from '../../model/event-table.js';
 import { eventSummary } from '../events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, localText, type Paint, printable } from './text.js';
+import { type Colors, localText, printable } from './text.js';
 
 /** An event table printed line by line; its widths are fixed before any row is known. */
 export interface EventTable {
@@ -19,8 +20,9 @@ interface EventTableOptions {
 
 const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
 const SHORT_TIME_COLUMNS = '01-31 14:05'.length;
-const TYPE_COLUMNS = 'ReferenceRemoved'.length;
+const TYPE_COLUMNS = Math.max(...eventTypes.map(({ length }) => length));
 const ACTOR_COLUMNS = 14;
+const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
 const LEAST_SUMMARY_COLUMNS = 20;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
@@ -41,7 +43,7 @@ export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOp
       line(`${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(bracket(event))}`, [
         timeColumns === 0 ? '' : colors.dim(timeOf(event)),
         colors.cyan(fitted(printable(event.actor), actorColumns)),
-        paintOf(event.type, colors)(pad(event.type, TYPE_COLUMNS)),
+        colors[EFFECT_COLORS[factsOf(event).effect]](pad(event.type, TYPE_COLUMNS)),
         told(event, summaryColumns, colors),
       ]),
   };
@@ -88,24 +90,4 @@ function bracket({ seq, transaction: { first, count } }: StoredEvent): string {
   if (count === 1) return ' ';
   if (seq === first) return '┌';
   return seq === first + count - 1 ? '└' : '│';
-}
-
-function paintOf(type: EventType, colors: Colors): Paint {
-  switch (type) {
-    case 'ImageCreated':
-    case 'LayerAdded':
-    case 'ManifestAdded':
-      return colors.green;
-    case 'ReferenceSet':
-    case 'ParentSet':
-    case 'MetadataSet':
-      return colors.yellow;
-    case 'ImageDeleted':
-    case 'LayerRemoved':
-    case 'ReferenceRemoved':
-    case 'ParentCleared':
-    case 'MetadataCleared':
-    case 'ContentErased':
-      return colors.red;
-  }
 }

@@ -53,6 +53,39 @@ export function progressBar(
   };
 }
 
+/** Consecutive bars for steps that count different things. */
+export class StepBars<What extends string> {
+  readonly #barOf: (what: What) => Progress;
+  #what: What | undefined;
+  #bar: Progress | undefined;
+
+  constructor(barOf: (what: What) => Progress) {
+    this.#barOf = barOf;
+  }
+
+  show({
+    what,
+    done,
+    total,
+  }: {
+    readonly what: What;
+    readonly done: number;
+    readonly total?: number | undefined;
+  }): void {
+    if (what !== this.#what) {
+      this.end();
+      this.#bar = this.#barOf(what);
+      this.#what = what;
+    }
+    this.#bar?.update(done, total);
+  }
+
+  end(): void {
+    this.#bar?.end();
+    this.#what = undefined;
+  }
+}
+
 function stateText(
   done: number,
   total: number | undefined,

@@ -33,28 +33,14 @@ export function tableLines(
     natural: widest([column.title, ...cells.map((row) => row[at] ?? '')]),
   }));
   const shown = columnsThatFit(measured, width);
-  const natural = shown.map((column) => column.natural);
-  const widths = fitWidths(shown, natural, width);
-  const place = (
-    textOf: (column: MeasuredColumn) => string,
-    paintOf: (column: MeasuredColumn) => Paint | undefined,
-  ): string =>
+  const widths = fitWidths(shown, width);
+  const place = (row: readonly string[], paintOf: (column: Column) => Paint | undefined): string =>
     joinCells(
-      shown.map((column) => ({ text: textOf(column), align: column.align, paint: paintOf(column) })),
+      shown.map((column) => ({ text: row[column.at] ?? '', align: column.align, paint: paintOf(column) })),
       widths,
     );
-  return [
-    place(
-      ({ title }) => title,
-      () => colors.bold,
-    ),
-    ...cells.map((row) =>
-      place(
-        ({ at }) => row[at] ?? '',
-        ({ paint }) => paint,
-      ),
-    ),
-  ];
+  const titles = columns.map(({ title }) => title);
+  return [place(titles, () => colors.bold), ...cells.map((row) => place(row, ({ paint }) => paint))];
 }
 
 interface MeasuredColumn extends Column {
@@ -74,8 +60,8 @@ function columnsThatFit(columns: readonly MeasuredColumn[], width: number | unde
 }
 
 /** Fits all columns and gaps into `width`, shrinking the widest shrinkable column first. */
-function fitWidths(columns: readonly Column[], natural: readonly number[], width: number | undefined): number[] {
-  const widths = [...natural];
+function fitWidths(columns: readonly MeasuredColumn[], width: number | undefined): number[] {
+  const widths = columns.map(({ natural }) => natural);
   if (width === undefined) return widths;
   let excess = widths.reduce((sum, each) => sum + each, (columns.length - 1) * GAP.length) - width;
   while (excess > 0) {

@@ -68,6 +68,11 @@ export function sizeText(bytes: number): string {
   return `${digits} ${UNITS[unit]}`;
 }
 
+/** Formats a count: `1 layer`, `2 layers`. */
+export function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;

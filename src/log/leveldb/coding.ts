@@ -1,67 +1,7 @@
+import { ByteReader } from '../../model/bytes.js';
 /** Thrown for corrupt LevelDB bytes, with the code `level` uses for damage. */
 export class LevelDamage extends Error {
   readonly code = 'LEVEL_CORRUPTION';
-}
-
-/** Reads LevelDB's numbers and strings (util/coding.h); undefined if truncated or malformed. */
-export class ByteReader {
-  readonly #bytes: Uint8Array;
-  #at: number;
-
-  constructor(bytes: Uint8Array, at = 0) {
-    this.#bytes = bytes;
-    this.#at = at;
-  }
-
-  /** Offset of the next byte. */
-  get at(): number {
-    return this.#at;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at >= this.#bytes.length;
-  }
-
-  byte(): number | undefined {
-    return this.#bytes[this.#at++];
-  }
-
-  /** A varint up to 2^53 - 1. */
-  number(): number | undefined {
-    const first = this.#bytes[this.#at];
-    if (first !== undefined && first < 0x80) {
-      this.#at++;
-      return first;
-    }
-    let value = 0;
-    for (let factor = 1; factor <= 2 ** 49; factor *= 0x80) {
-      const byte = this.byte();
-      if (byte === undefined) return undefined;
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return Number.isSafeInteger(value) ? value : undefined;
-    }
-    return undefined;
-  }
-
-  /** Skips `length` bytes; false when there are fewer. */
-  skip(length: number): boolean {
-    if (this.#at + length > this.#bytes.length) return false;
-    this.#at += length;
-    return true;
-  }
-
-  /** Returns `length` bytes, as a view. */
-  take(length: number): Uint8Array | undefined {
-    if (this.#at + length > this.#bytes.length) return undefined;
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
-  }
-
-  /** Returns length-prefixed bytes, as a view. */
-  string(): Uint8Array | undefined {
-    const length = this.number();
-    return length === undefined ? undefined : this.take(length);
-  }
 }
 
 /** Castagnoli polynomial, bit-reversed: LevelDB's checksums. */
@@ -122,16 +62,19 @@ export function maskedCrc32c(bytes: Uint8Array): number {
   return (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0;
 }
 
+/** Bytes of a decompressed size, a varint of 32 bits. */
+const MAX_SIZE_BYTES = 5;
+
 /**
  * Decompresses a Snappy block (google/snappy, format_description.txt); undefined when it is
  * malformed or longer than `limit` bytes decompressed.
  */
 export function unsnappy(bytes: Uint8Array, limit: number): Uint8Array | undefined {
-  const header = parseSize(bytes);
-  if (header === undefined || header.size > limit) return undefined;
-  const { size } = header;
+  const reader = new ByteReader(bytes);
+  const size = reader.number();
+  if (size === undefined || reader.at > MAX_SIZE_BYTES || size > limit) return undefined;
   const output = new Uint8Array(size);
-  let from = header.end;
+  let from = reader.at;
   let to = 0;
   // One loop without objects: table reads spend half their time here.
   while (from < bytes.length) {
@@ -158,16 +101,4 @@ export function unsnappy(bytes: Uint8Array, limit: number): Uint8Array | undefin
     for (const end = to + length; to < end; to++) output[to] = output[to - offset] as number;
   }
   return to === size ? output : undefined;
-}
-
-/** Decompressed size: a 32-bit varint. */
-function parseSize(bytes: Uint8Array): { readonly size: number; readonly end: number } | undefined {
-  let size = 0;
-  for (let at = 0; at < 5; at++) {
-    const byte = bytes[at];
-    if (byte === undefined) return undefined;
-    size += (byte & 0x7f) * 2 ** (7 * at);
-    if (byte < 0x80) return { size, end: at + 1 };
-  }
-  return undefined;
 }

@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { equalBytes } from '../../model/bytes.js';
 import { type Digest, HASH_BYTES } from '../../model/digest.js';
 import {
   contentKey,
@@ -27,13 +28,14 @@ import {
   type PageRange,
   type RenewOptions,
 } from '../log.js';
-import { equalHashes, Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
+import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
 import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import type { StoredEvent, Subject } from '../../model/events.js';
-import { openContentRows, StoredRows } from '../stored-rows.js';
+import type { StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
+import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
 import {
   entryPages,
   eventPages,
@@ -186,10 +188,7 @@ export class LevelLog implements Log {
       throw new StoreError(
         'OUTCOME_UNKNOWN',
         `the append of ${entries.length} events after seq ${expectedHead} failed`,
-        {
-          cause,
-          data: { expectedHead, count: entries.length },
-        },
+        { cause, data: { expectedHead, count: entries.length } },
       );
     }
     if (last !== undefined) this.#standAt(last, tree);
@@ -260,7 +259,7 @@ export class LevelLog implements Log {
     const value = this.#row(key);
     if (value === undefined) return undefined;
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (equalHashes(sha256(bytes), key.subarray(1))) return bytes;
+    if (equalBytes(sha256(bytes), key.subarray(1))) return bytes;
     throw new StoreError('CONTENT_CORRUPT', `the content ${digest} is damaged: its bytes have another digest`, {
       data: { digest },
     });
@@ -356,9 +355,8 @@ export class LevelLog implements Log {
 
   async positions(): Promise<ReadonlyMap<string, ConsumerPosition>> {
     const { database, failure } = this.#source();
-    const range = { gte: Uint8Array.of(POSITION_PREFIX), lt: Uint8Array.of(POSITION_PREFIX + 1) };
     try {
-      const rows = await this.#reads.short(() => database.iterator(range).all());
+      const rows = await this.#reads.short(() => database.iterator(rowsOfKind(POSITION_PREFIX)).all());
       return new Map(rows.map(([key, row]) => [nameOfPositionKey(key), parsePosition(row)]));
     } catch (cause) {
       throw failure(cause);
@@ -404,7 +402,7 @@ export class LevelLog implements Log {
       this.#hasSubjectIndex = true;
     } catch (cause) {
       if (this.#failure === undefined) throw readFailure(cause, this.#isClosed);
-      throw new StoreError('LOG_FAILED', 'the rows of the log were not made anew: a write failed', { cause });
+      throw new StoreError('LOG_FAILED', 'the rows of the log were not rebuilt: a write failed', { cause });
     } finally {
       await held.close();
     }
@@ -431,7 +429,7 @@ export class LevelLog implements Log {
     return { database: this.#database, failure, opened: (rows) => rows };
   }
 
-  // Rebuilds whatever is missing or incomplete before the first append.
+  // Rebuilds rows that are missing or incomplete before the first append.
   async #begin(readOnly: boolean): Promise<void> {
     const source = this.#source();
     const end = await readEnd(source);

@@ -1,5 +1,6 @@
 import { EVENT_KEY_BYTES, EVENT_PREFIX, seqOfKey } from '../rows.js';
-import { ByteReader, maskedCrc32c } from './coding.js';
+import { ByteReader } from '../../model/bytes.js';
+import { maskedCrc32c } from './coding.js';
 import { MAX_SCANNED_BYTES } from '../../limits.js';
 
 /** Possible seqs of events; `last` may be infinite. */

@@ -1,5 +1,6 @@
 import { AbstractIterator, AbstractLevel, AbstractSnapshot } from 'abstract-level';
-import { type BlockEntries, compareKeys, lowerBound, type SortedTable } from './table.js';
+import { compareBytes } from '../../model/bytes.js';
+import { type BlockEntries, lowerBound, type SortedTable } from './table.js';
 import type { BatchEntry } from './log-files.js';
 import type { Database } from '../log.js';
 
@@ -35,13 +36,13 @@ class RunCursor {
   }
 
   get place(): EntryPlace {
-    if (this.#block === undefined) throw new RangeError('the cursor stands at no entry');
+    if (this.#block === undefined) throw new RangeError('the cursor is at no entry');
     return { block: this.#block, at: this.#at };
   }
 
   /** Seeks the first entry not before `from`. */
   seekUp(from: Uint8Array): void {
-    this.#table = this.#run.findIndex(({ largest }) => compareKeys(largest, from) >= 0);
+    this.#table = this.#run.findIndex(({ largest }) => compareBytes(largest, from) >= 0);
     if (this.#table < 0) this.#table = this.#run.length;
     const table = this.#run[this.#table];
     this.#load(table?.blockFrom(from) ?? 0);
@@ -51,7 +52,7 @@ class RunCursor {
 
   /** Seeks the last entry before `to`, or the very last. */
   seekDown(to: Uint8Array | undefined): void {
-    this.#table = this.#run.findLastIndex(({ smallest }) => to === undefined || compareKeys(smallest, to) < 0);
+    this.#table = this.#run.findLastIndex(({ smallest }) => to === undefined || compareBytes(smallest, to) < 0);
     const table = this.#run[this.#table];
     const last = (table?.blockCount ?? 0) - 1;
     this.#load(to === undefined ? last : Math.min(last, table?.blockFrom(to) ?? 0));
@@ -107,8 +108,8 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
   let newest = -1;
   let value: Uint8Array | undefined;
   for (const run of runs) {
-    const table = run.find(({ largest }) => compareKeys(largest, key) >= 0);
-    if (table === undefined || compareKeys(table.smallest, key) > 0) continue;
+    const table = run.find(({ largest }) => compareBytes(largest, key) >= 0);
+    if (table === undefined || compareBytes(table.smallest, key) > 0) continue;
     const number = table.blockFrom(key);
     if (number >= table.blockCount) continue;
     const block = table.block(number, true);
@@ -116,7 +117,7 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
     const at = lowerBound(block.keys, key);
     const found = block.keys[at];
     const sequence = block.sequences[at] as number;
-    if (found === undefined || compareKeys(found, key) !== 0 || sequence < newest) continue;
+    if (found === undefined || compareBytes(found, key) !== 0 || sequence < newest) continue;
     newest = sequence;
     value = entryValue({ block, at });
   }
@@ -150,7 +151,7 @@ class RowCursor {
       let newest = -1;
       let value: Uint8Array | undefined;
       for (const cursor of this.#cursors) {
-        while (cursor.key !== undefined && compareKeys(cursor.key, key) === 0) {
+        while (cursor.key !== undefined && compareBytes(cursor.key, key) === 0) {
           if (cursor.sequence > newest) {
             newest = cursor.sequence;
             value = entryValue(cursor.place);
@@ -166,13 +167,13 @@ class RowCursor {
     let best: Uint8Array | undefined;
     for (const { key } of this.#cursors) {
       if (key === undefined) continue;
-      const order = best === undefined ? 0 : compareKeys(key, best);
+      const order = best === undefined ? 0 : compareBytes(key, best);
       if (best === undefined || (this.#isReverse ? order > 0 : order < 0)) best = key;
     }
     if (best === undefined) return undefined;
     const isWithin = this.#isReverse
-      ? compareKeys(best, this.#from) >= 0
-      : this.#to === undefined || compareKeys(best, this.#to) < 0;
+      ? compareBytes(best, this.#from) >= 0
+      : this.#to === undefined || compareBytes(best, this.#to) < 0;
     return isWithin ? best : undefined;
   }
 }
@@ -186,7 +187,7 @@ function following(key: Uint8Array): Uint8Array {
 
 /** Sorts entries not yet in a table into one in memory; undefined when there are none. */
 export function tableInMemory(entries: readonly BatchEntry[]): SortedTable | undefined {
-  const sorted = entries.toSorted((a, b) => compareKeys(a.key, b.key) || b.sequence - a.sequence);
+  const sorted = entries.toSorted((a, b) => compareBytes(a.key, b.key) || b.sequence - a.sequence);
   const [first, last] = [sorted[0], sorted.at(-1)];
   if (first === undefined || last === undefined) return undefined;
   const bytes = new Uint8Array(sorted.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
@@ -212,7 +213,7 @@ export function tableInMemory(entries: readonly BatchEntry[]): SortedTable | und
     smallest: first.key,
     largest: last.key,
     blockCount: 1,
-    blockFrom: (key) => (compareKeys(key, last.key) <= 0 ? 0 : 1),
+    blockFrom: (key) => (compareBytes(key, last.key) <= 0 ? 0 : 1),
     block: () => block,
     close: () => undefined,
   };

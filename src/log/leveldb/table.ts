@@ -1,5 +1,6 @@
 import { MAX_TABLE_INDEX_BYTES } from '../../limits.js';
-import { ByteReader, LevelDamage, maskedCrc32c, unsnappy } from './coding.js';
+import { ByteReader, compareBytes, equalBytes } from '../../model/bytes.js';
+import { LevelDamage, maskedCrc32c, unsnappy } from './coding.js';
 import { type EventRange, eventsBetween } from './log-files.js';
 
 /*
@@ -76,7 +77,7 @@ function wholeTable(message: string): TableFault {
 /** Returns the locations of filters and index; undefined for a malformed footer. */
 function parseFooter(footer: Uint8Array): readonly [BlockHandle, BlockHandle] | undefined {
   if (footer.length !== FOOTER_BYTES) return undefined;
-  if (!MAGIC.every((byte, at) => footer[FOOTER_BYTES - MAGIC.length + at] === byte)) return undefined;
+  if (!equalBytes(footer.subarray(FOOTER_BYTES - MAGIC.length), MAGIC)) return undefined;
   const reader = new ByteReader(footer);
   const filters = parseHandle(reader);
   const index = parseHandle(reader);
@@ -317,18 +318,8 @@ export function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareKeys(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
+    if (compareBytes(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
-}
-
-/** LevelDB's default order: bytewise, a prefix first. */
-export function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const difference = (a[at] as number) - (b[at] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
 }

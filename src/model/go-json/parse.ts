@@ -1,4 +1,5 @@
 import { MAX_JSON_DEPTH, MAX_JSON_NUMBER_LENGTH, MAX_JSON_VALUES } from '../../limits.js';
+import { finished } from '../steps.js';
 
 /** A JSON number as text, to preserve 64-bit integers. */
 export interface JsonNumber {
@@ -16,7 +17,7 @@ export interface JsonObject {
 /** A JSON value, lossless but for white space and string escapes. */
 export type JsonValue = null | boolean | string | JsonNumber | JsonObject | readonly JsonValue[];
 
-/** Error of malformed or unexpected JSON. Callers wrap it in a StoreError of their own code. */
+/** Error of malformed or unexpected JSON. Callers wrap it in their own StoreError code. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
   /** The message without the location. */
@@ -147,11 +148,7 @@ const LONE_SURROGATES = /\p{Surrogate}/gu;
  * @throws {JsonLimitError} for nesting too deep, too many values, or a number too long
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
-  const steps = parseJsonSteps(bytes, limits);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
+  return finished(parseJsonSteps(bytes, limits));
 }
 
 /** Like `parseJson`, pausing every thousand values or so. */

@@ -8,6 +8,7 @@ import type { Digest, ImageId } from '../../model/digest.js';
 import { parsePlatform, type Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
+import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
 import { type Command, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
@@ -20,10 +21,9 @@ import type { LoadOptions, LoadResult } from '../store.js';
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Returns the archive file at `path`. It is opened on the first read and closed with the iterator;
- * reads throw the same errors.
- * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory,
- *   IO_FAILED when it cannot be read
+ * Returns the archive at `path`, a file or a directory. It is opened on the first read and closed
+ * with the iterator; reads throw the same errors.
+ * @throws {StoreError} FILE_NOT_FOUND when there is none, IO_FAILED when it cannot be read
  */
 export async function archiveFileSource(
   path: string,
@@ -32,8 +32,8 @@ export async function archiveFileSource(
     throw readFailure(path, error);
   });
   if (facts.isDirectory()) {
-    throw new StoreError('ARCHIVE_INVALID', `cannot read ${path}: expected an archive file, found a directory`, {
-      data: { path },
+    return directorySource(path).catch((error: unknown) => {
+      throw error instanceof StoreError ? error : readFailure(path, error);
     });
   }
   return { bytes: readFile(path), total: facts.size };

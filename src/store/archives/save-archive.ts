@@ -66,7 +66,7 @@ function imageOf(name: string, store: Pick<EventStore, 'search'>): ImageId {
     if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
     throw new StoreError(
       'IMAGE_NOT_FOUND',
-      `no image ${JSON.stringify(name)}: it is no reference and begins no image id`,
+      `no image ${JSON.stringify(name)}: it is not a reference and begins no image id`,
       {
         cause: error,
         data: { name },

@@ -1,9 +1,11 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
-import { ioFailure, makeDurableDirectory, namesIn, systemCode } from '../files/files.js';
-import { parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import type { StoreContext } from '../context.js';
+import { ioFailure, makeDurableDirectory, namesIn, systemCode, unless } from '../files/files.js';
+import { parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
@@ -105,7 +107,6 @@ const FIXED_PLACES = [
 /**
  * Resolves with every folder of a backup, and its sidecar, that is a symbolic link. A link's target
  * is not part of the backup: it may be gone when needed, or hold foreign files to be removed.
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function linksIn(directory: string): Promise<string[]> {
   const links: string[] = [];
@@ -113,14 +114,10 @@ export async function linksIn(directory: string): Promise<string[]> {
   return links;
 }
 
-/** Whether `path` is a link, dangling or not. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
+/** Whether `path` is a link, dangling or not. */
 async function isLink(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isSymbolicLink();
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return false;
-    throw ioFailure(`look at ${path}`, error);
-  }
+  const found = await unless(['ENOENT', 'ENOTDIR'], `look at ${path}`, () => lstat(path));
+  return found?.isSymbolicLink() === true;
 }
 
 /** Runs work concurrently, limited by the system's threads, and throws the first failure. */
@@ -160,25 +157,20 @@ export class ParallelWork {
 }
 
 /** The store to back up. */
-interface BackedUpStore {
-  readonly directory: string;
-  readonly sidecar: Sidecar;
-  /** Bytes of its sidecar. */
-  readonly sidecarBytes: Uint8Array;
-}
+type BackedUpStore = Pick<StoreContext, 'directory' | 'sidecar'>;
 
 /**
- * Resolves with the absolute path of the target directory, created when missing.
+ * Resolves with the absolute path of the target directory, created when missing. `own` are the
+ * bytes of the store's sidecar.
  * @throws {StoreError} BACKUP_FOREIGN when it holds a backup of another store; FILE_EXISTS when it
- *   holds something else, or lies in the store itself; SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED,
- *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ *   holds something else, or lies in the store itself; SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED
  */
-export async function needTarget(target: string, store: BackedUpStore): Promise<string> {
+export async function needTarget(target: string, store: BackedUpStore, own: Uint8Array): Promise<string> {
   const directory = resolve(target);
   await refuseStoreItself(directory, store.directory);
   const names = await namesBelow(directory);
   if (names === undefined) {
-    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or lies below one');
+    if (await isFile(directory)) throw targetTaken(directory, 'it is a file, or below one');
     const obstacle = (await danglingLink(directory)) ?? (await enclosure(directory));
     if (obstacle !== undefined) throw targetTaken(directory, obstacle);
     await makeDurableDirectory(directory);
@@ -196,19 +188,12 @@ export async function needTarget(target: string, store: BackedUpStore): Promise<
   if (names.includes('log')) throw targetTaken(directory, 'it is a store, not a backup');
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
-  needSameStore(directory, sidecarBytes, store);
-  return directory;
-}
-
-function needSameStore(directory: string, bytes: Uint8Array, { sidecar, sidecarBytes }: BackedUpStore): void {
-  const found = parseSidecar(directory, bytes);
-  if (Buffer.compare(bytes, sidecarBytes) === 0) return;
-  const which = found.storeId === sidecar.storeId ? `${SIDECAR_FILE} differs` : `it is of the store ${found.storeId}`;
-  throw new StoreError(
-    'BACKUP_FOREIGN',
-    `cannot back up to ${directory}: it holds another backup, ${which}, expected the store ${sidecar.storeId}`,
-    { data: { directory, found: found.storeId, expected: sidecar.storeId } },
-  );
+  const { storeId: found } = parseSidecar(directory, sidecarBytes);
+  if (equalBytes(sidecarBytes, own)) return directory;
+  const { storeId: expected } = store.sidecar;
+  const which = found === expected ? `${SIDECAR_FILE} differs` : `it is of the store ${found}`;
+  const message = `cannot back up to ${directory}: it holds another backup, ${which}, expected the store ${expected}`;
+  throw new StoreError('BACKUP_FOREIGN', message, { data: { directory, found, expected } });
 }
 
 // A backup in the store would be lost with it, and a store in the backup would pass for part of it.
@@ -229,7 +214,7 @@ export async function realPathOf(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const above = dirname(path);
-    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`look at ${path}`, error);
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`inspect ${path}`, error);
     return join(await realPathOf(above), basename(path));
   }
 }
@@ -241,7 +226,7 @@ export async function danglingLink(path: string): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     if (['ENOTDIR', 'ELOOP'].includes(systemCode(error))) return undefined;
-    if (systemCode(error) !== 'ENOENT') throw ioFailure(`look at ${path}`, error);
+    if (systemCode(error) !== 'ENOENT') throw ioFailure(`inspect ${path}`, error);
     if (await isLink(path)) return `${path} is a link that leads nowhere`;
     return dirname(path) === path ? undefined : danglingLink(dirname(path));
   }
@@ -263,13 +248,8 @@ export async function enclosure(directory: string): Promise<string | undefined> 
 
 // A folder without search permission, such as `/var/log`, does not count as part of a store.
 async function isFound(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes(systemCode(error))) return false;
-    throw ioFailure(`look at ${path}`, error);
-  }
+  const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'];
+  return (await unless(absent, `look at ${path}`, () => stat(path))) !== undefined;
 }
 
 /** Resolves with the names in a directory; undefined when it does not exist. */
@@ -277,14 +257,14 @@ export function namesBelow(directory: string): Promise<string[] | undefined> {
   return namesIn(directory, ['ENOENT', 'ENOTDIR']);
 }
 
-/** Whether `path`, or an ancestor of it, exists and is no directory. */
+/** Whether `path`, or an ancestor of it, exists and is not a directory. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return !(await stat(path)).isDirectory();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     if (systemCode(error) === 'ENOTDIR') return true;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 

@@ -15,7 +15,7 @@ import {
   tilePath,
 } from '../../log/merkle.js';
 import { type Digest, HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, openRegularFile, readRegularFile, systemCode } from '../files/files.js';
+import { ioFailure, openRegularFile, readRegularFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
@@ -47,6 +47,8 @@ import { verifySource } from '../verify/verify.js';
 
 /** Read size for blobs. */
 const READ_CHUNK_BYTES = 256 * 1024;
+/** Codes of the system for what is not there. */
+const MISSING = ['ENOENT', 'ENOTDIR'];
 const MAX_BUNDLE_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_RECORD_BYTES);
 
 /** Reads the files of a backup. They are untrusted: none is read beyond its maximum size. */
@@ -62,8 +64,7 @@ export class BackupReader {
 
   /**
    * Reads a file of at most `limit` bytes.
-   * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger; IO_FAILED,
-   *   STORE_NOT_WRITABLE
+   * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger
    */
   async file(path: string, limit: number): Promise<Uint8Array> {
     const size = await this.size(path);
@@ -76,10 +77,7 @@ export class BackupReader {
     return bytes;
   }
 
-  /**
-   * Reads the hashes of a tile.
-   * @throws {StoreError} BACKUP_INVALID when its file is missing or of another size; IO_FAILED
-   */
+  /** Reads the hashes of a tile. @throws {StoreError} BACKUP_INVALID as `file`, and for another size */
   async tile(tile: Tile): Promise<Uint8Array> {
     const path = tilePath(tile);
     const size = tile.width * HASH_BYTES;
@@ -88,10 +86,7 @@ export class BackupReader {
     return bytes;
   }
 
-  /**
-   * Reads the records of a bundle, as many as it has.
-   * @throws {StoreError} BACKUP_INVALID when its file is missing, cut short or too large; IO_FAILED
-   */
+  /** Reads the records of a bundle, as many as it has. @throws {StoreError} BACKUP_INVALID */
   async records(index: number, width: number): Promise<Uint8Array[]> {
     const path = entriesPath(index, width);
     const bytes = await this.file(path, MAX_BUNDLE_BYTES);
@@ -102,13 +97,12 @@ export class BackupReader {
     }
   }
 
-  /** Streams a file unchecked. @throws {StoreError} IO_FAILED */
+  /** Streams a file unchecked. */
   async *chunks(path: string): AsyncGenerator<Uint8Array> {
     try {
       const file = await openRegularFile(join(this.directory, path));
-      for await (const chunk of file.createReadStream({
-        highWaterMark: READ_CHUNK_BYTES,
-      }) as AsyncIterable<Uint8Array>) {
+      const chunks: AsyncIterable<Uint8Array> = file.createReadStream({ highWaterMark: READ_CHUNK_BYTES });
+      for await (const chunk of chunks) {
         this.#onBytes(chunk.length);
         yield chunk;
       }
@@ -118,46 +112,23 @@ export class BackupReader {
   }
 
   /**
-   * Resolves with the size of a file; undefined when missing or a link (not part of the backup).
-   * @throws {StoreError} BACKUP_INVALID when something else has its name; IO_FAILED
+   * Resolves with the size of a file; undefined when missing.
+   * @throws {StoreError} BACKUP_INVALID when something else has its name
    */
   async size(path: string): Promise<number | undefined> {
-    return this.#reading(path, async () => {
-      try {
-        const stats = await lstat(join(this.directory, path));
-        if (!stats.isFile()) throw invalid(path, 'is no file');
-        return stats.size;
-      } catch (error) {
-        if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return undefined;
-        throw error;
-      }
-    });
+    const whole = join(this.directory, path);
+    const found = await unless(MISSING, `read ${whole}`, () => lstat(whole));
+    if (found?.isFile() === false) throw invalid(path, 'is not a file');
+    return found?.size;
   }
 
   /** Resolves with the sorted paths of all non-directories below a folder, which may be missing. */
   async paths(folder: string): Promise<string[]> {
-    return this.#reading(folder, async () => {
-      try {
-        const entries = await readdir(join(this.directory, folder), { recursive: true, withFileTypes: true });
-        const files = entries.filter((entry) => !entry.isDirectory());
-        return files.map((entry) => this.#pathOf(join(entry.parentPath, entry.name))).sort();
-      } catch (error) {
-        if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return [];
-        throw error;
-      }
-    });
-  }
-
-  #pathOf(whole: string): string {
-    return relative(this.directory, whole).split(sep).join('/');
-  }
-
-  async #reading<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
-    try {
-      return await work();
-    } catch (error) {
-      throw ioFailure(`read ${join(this.directory, path)}`, error);
-    }
+    const whole = join(this.directory, folder);
+    const list = () => readdir(whole, { recursive: true, withFileTypes: true });
+    const files = ((await unless(MISSING, `read ${whole}`, list)) ?? []).filter((entry) => !entry.isDirectory());
+    const pathOf = (file: string): string => relative(this.directory, file).split(sep).join('/');
+    return files.map(({ parentPath, name }) => pathOf(join(parentPath, name))).sort();
   }
 }
 
@@ -180,8 +151,7 @@ export async function isBackup(directory: string): Promise<boolean> {
 /**
  * Opens the backup in `directory` as a verification source. Faults of its checkpoint and sidecar
  * are reported at once; `onBytes` is called with the size of each read.
- * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished;
- *   IO_FAILED
+ * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished
  */
 async function openBackupSource(
   directory: string,
@@ -206,7 +176,7 @@ async function openBackupSource(
   const identity = await readIdentity(directory, report);
   const size = sizeClaimed(await reader.paths(TILE_FOLDER), found?.size);
   const checkpoint = found && { text: found.text, place: CHECKPOINT_PATH };
-  return new BackupSource(reader, { identity, size, checkpoint, isUnfinished });
+  return new BackupSource({ reader, identity, size, checkpoint, isUnfinished });
 }
 
 /**
@@ -230,24 +200,16 @@ export class BackupSource implements VerifySource {
   readonly identity: SourceIdentity | undefined;
   readonly size: number;
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
-  /** A run is under way or was interrupted: files of another state may exist too. */
+  /** A run is in progress or was interrupted: files of another state may exist too. */
   readonly isUnfinished: boolean;
   readonly #content = new Set<Digest>();
 
-  constructor(
-    reader: BackupReader,
-    {
-      identity,
-      size,
-      checkpoint,
-      isUnfinished,
-    }: Pick<BackupSource, 'identity' | 'size' | 'checkpoint' | 'isUnfinished'>,
-  ) {
-    this.reader = reader;
-    this.identity = identity;
-    this.size = size;
-    this.checkpoint = checkpoint;
-    this.isUnfinished = isUnfinished;
+  constructor(found: Pick<BackupSource, 'reader' | 'identity' | 'size' | 'checkpoint' | 'isUnfinished'>) {
+    this.reader = found.reader;
+    this.identity = found.identity;
+    this.size = found.size;
+    this.checkpoint = found.checkpoint;
+    this.isUnfinished = found.isUnfinished;
   }
 
   /** The last result of `contents`: exactly the content of the checkpoint's state. */
@@ -307,7 +269,7 @@ export class BackupSource implements VerifySource {
     for (const place of await this.reader.paths(TILE_FOLDER)) {
       const isOfTree = parseTilePath(place) !== undefined;
       if (needed.has(place) || (isOfTree && this.isUnfinished)) continue;
-      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is none of a log';
+      const why = isOfTree ? `is of a tree of another size than ${this.size}` : 'is not the size of a log';
       report({ code: 'FILE_UNKNOWN', place, message: `the file ${place} ${why}` });
     }
   }
@@ -396,6 +358,6 @@ export async function verifyBackup(
 }
 
 function unfinished({ reader: { directory }, size }: BackupSource): string {
-  const state = `what is whole is its state at ${size} events, and other files are ignored`;
+  const state = `its complete state is that at ${size} events, and other files are ignored`;
   return `a backup to ${directory} was interrupted, or is still running: ${state}; run the backup again to tidy up`;
 }

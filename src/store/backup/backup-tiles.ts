@@ -1,8 +1,8 @@
 import { StoreError } from '../../errors.js';
+import { equalBytes } from '../../model/bytes.js';
 import type { Head, Log, LogEntry } from '../../log/log.js';
 import {
   entriesPath,
-  equalHashes,
   formatEntries,
   Frontier,
   hashInTile,
@@ -52,7 +52,7 @@ export async function* treeFiles(
     yield { path: entriesPath(index, tile.width), bytes: formatEntries(records) };
     yield { path: tilePath(tile), bytes: leaves };
   }
-  if (!equalHashes(frontier.root(), head.root)) throw wrongHash('the root of its tree');
+  if (!equalBytes(frontier.root(), head.root)) throw wrongHash('the root of its tree');
   for (const tile of tilesOfTree(head.seq)) {
     if (tile.level === 0 || hasTile(options, tile)) continue;
     const bytes = await log.readTile(tile);
@@ -117,7 +117,7 @@ function checkGrown(tile: Tile, bytes: Uint8Array, grown: ReadonlyMap<string, Ui
   for (let at = 0; at < tile.width; at++) {
     const index = tile.index * TILE_WIDTH + at;
     const expected = grown.get(`${tile.level}/${index}`);
-    if (expected === undefined || equalHashes(expected, hashInTile(bytes, at))) continue;
+    if (expected === undefined || equalBytes(expected, hashInTile(bytes, at))) continue;
     throw wrongHash(`hash ${index} on level ${tile.level} of its tree`);
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { equalBytes } from '../../model/bytes.js';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
@@ -7,10 +8,10 @@ import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import type { LogEntry } from '../../log/log.js';
-import { equalHashes, TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
+import { TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
 import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
-import { factsOf } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { BackupFolder, checkedBlob } from './write-backup.js';
@@ -46,13 +47,9 @@ interface BuildOptions {
 /**
  * Builds a store in the empty directory `place` from a verified backup; durable on return.
  * Everything read is checked again, as it may have changed since.
- * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; DISK_FULL,
- *   IO_FAILED, ABORTED
+ * @throws {StoreError} BACKUP_INVALID when it is not what its checkpoint says; ABORTED
  */
-export async function buildStore(
-  place: string,
-  options: BuildOptions,
-): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
+async function buildStore(place: string, options: BuildOptions): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const { reader, checkpoint } = options;
   const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true });
   let blobs: BlobsView;
@@ -99,15 +96,17 @@ class LogBuild {
     await this.#append();
     await this.#log.purge();
     const { head } = this.#log;
-    if (head.seq === size && equalHashes(head.root, root)) return this.#blobs;
+    if (head.seq === size && equalBytes(head.root, root)) return this.#blobs;
     throw changed(`its entries give another tree than its checkpoint says`);
   }
 
   async #add(record: Uint8Array): Promise<void> {
     const event = decodeRecord(record);
     blobsProjection.evolve(this.#blobs, event);
-    if (event.type === 'ContentErased') await this.#erase(event.digest);
-    const digest = factsOf(event).content(event);
+    const { content, erases } = factsOf(event);
+    const erased = erases(event);
+    if (erased !== undefined) await this.#erase(erased);
+    const digest = content(event)?.digest;
     const isNew = digest !== undefined && this.#absent.delete(digest);
     if (isNew && this.#contents.has(digest)) await this.#append();
     this.#entries.push({ event, record });
@@ -173,16 +172,16 @@ const building = new Set<string>();
 /**
  * Resolves with the absolute path of the target, which must be missing or an empty directory.
  * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there,
- *   or it lies in a store or a backup; IO_FAILED
+ *   or it lies in a store or a backup
  */
 async function needVacancy(target: string, source: string): Promise<string> {
   const link = await danglingLink(resolve(target));
   if (link !== undefined) throw taken(resolve(target), link);
   const directory = await realPathOf(resolve(target));
-  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it lies in the backup');
+  if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it is inside the backup');
   const names = (await namesBelow(directory)) ?? [];
   if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
-  if (await isFile(directory)) throw taken(directory, 'it is a file, or lies below one');
+  if (await isFile(directory)) throw taken(directory, 'it is a file, or below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
   const around = await enclosure(directory);
   if (around !== undefined) throw taken(directory, around);
@@ -192,8 +191,7 @@ async function needVacancy(target: string, source: string): Promise<string> {
 /**
  * Runs `build` in a directory beside `directory`, then renames it into place: atomic. Removes
  * leftovers of killed builds first.
- * @throws {StoreError} STORE_EXISTS when a store appeared there meanwhile; what `build` throws;
- *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
+ * @throws {StoreError} STORE_EXISTS when a store appeared there meanwhile; what `build` throws
  */
 async function buildBeside<Result>(directory: string, build: (place: string) => Promise<Result>): Promise<Result> {
   const parent = dirname(directory);
@@ -282,11 +280,16 @@ export async function restoreStore(
   source: string,
   options: RestoreOptions = {},
 ): Promise<RestoreReport> {
-  checkArguments(directory, source, options);
-  throwIfAborted(options.signal);
+  mustBeString('directory', directory);
+  mustBeText('directory', directory);
+  mustBeString('source', source);
+  mustBeText('source', source);
+  const { against, key, onProgress, onNotice, signal } = options;
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+  checkVerifyOptions({ against, key, onNotice, signal });
+  throwIfAborted(signal);
   const target = await needVacancy(directory, source);
-  const progress = new ReadProgress(options.onProgress);
-  const { against, key, onNotice, signal } = options;
+  const progress = new ReadProgress(onProgress);
   const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
   const verified = await verifyBackup(source, { against, key, onNotice, signal }, { onOpen, onBytes: progress.read });
   const { identity, checkpoint } = wholeBackup(verified);
@@ -297,36 +300,20 @@ export async function restoreStore(
   return { directory: target, ...identity, events, checkpoint, ...built };
 }
 
-function wholeBackup({
-  source: {
-    identity,
-    checkpoint,
-    reader: { directory },
-  },
-  violations,
-}: VerifiedBackup): { readonly identity: NonNullable<BackupSource['identity']>; readonly checkpoint: string } {
+function wholeBackup({ source, violations }: VerifiedBackup): {
+  readonly identity: NonNullable<BackupSource['identity']>;
+  readonly checkpoint: string;
+} {
+  const { identity, checkpoint, reader } = source;
   if (violations.length === 0 && identity !== undefined && checkpoint !== undefined) {
     return { identity, checkpoint: checkpoint.text };
   }
   const said = violations.slice(0, SAID_VIOLATIONS).map(({ message }) => message);
   const more = violations.length - said.length;
   const what = more > 0 ? `${said.join('; ')}; and ${more} more` : said.join('; ');
-  throw new StoreError('BACKUP_INVALID', `the backup in ${directory} does not verify: ${what}`, {
-    data: { directory, violations },
-  });
-}
-
-function checkArguments(
-  directory: string,
-  source: string,
-  { against, key, onProgress, onNotice, signal }: RestoreOptions,
-): void {
-  mustBeString('directory', directory);
-  mustBeText('directory', directory);
-  mustBeString('source', source);
-  mustBeText('source', source);
-  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
-  checkVerifyOptions({ against, key, onNotice, signal });
+  const { directory } = reader;
+  const message = `the backup in ${directory} does not verify: ${what}`;
+  throw new StoreError('BACKUP_INVALID', message, { data: { directory, violations } });
 }
 
 /** Counts bytes read, once to verify and once to write. */

@@ -1,13 +1,15 @@
 import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { equalBytes } from '../../model/bytes.js';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import {
-  ioFailure,
+  inSystem,
   makeDurableDirectory,
   NotAFile,
   readRegularFile,
   syncDirectory,
   systemCode,
+  unless,
 } from '../files/files.js';
 import {
   type BackupOptions,
@@ -24,13 +26,14 @@ import {
   TILE_FOLDER,
 } from './backup-layout.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { equalHashes, parseTilePath, treeRoot } from '../../log/merkle.js';
+import { parseTilePath, treeRoot } from '../../log/merkle.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
-import type { ContentReader, Head, Log } from '../../log/log.js';
+import type { ContentReader, Head } from '../../log/log.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import type { StoreContext } from '../context.js';
 import { claimFolder, OWNER_FILE } from '../open/lock.js';
-import { readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 
 /** Files checked concurrently. */
@@ -69,7 +72,7 @@ export class BackupFolder {
     });
   }
 
-  /** Lets other runs begin, whatever the outcome of this one. */
+  /** Lets other runs begin, regardless of the outcome of this one. */
   async release(): Promise<void> {
     await this.#release?.();
   }
@@ -88,11 +91,10 @@ export class BackupFolder {
     const looks = new ParallelWork(LOOKS_AT_ONCE);
     for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
       for (const path of await this.#filesBelow(folder)) {
-        await looks.start(() =>
-          this.#try('look at', path, async () => {
-            sizes.set(path, (await lstat(this.#path(path))).size);
-          }),
-        );
+        await looks.start(async () => {
+          const { size } = await this.#try('inspect', path, () => lstat(this.#path(path)));
+          sizes.set(path, size);
+        });
       }
     }
     await looks.finish();
@@ -149,19 +151,13 @@ export class BackupFolder {
   }
 
   async #filesBelow(folder: string): Promise<string[]> {
-    return this.#try('read', folder, async () => {
-      try {
-        const root = this.#path(folder);
-        const entries = await readdir(root, { recursive: true, withFileTypes: true });
-        const below = (parent: string): string => parent.slice(root.length).replaceAll('\\', '/');
-        return entries
-          .filter((entry) => entry.isFile())
-          .map((entry) => `${folder}${below(entry.parentPath)}/${entry.name}`);
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return [];
-        throw error;
-      }
-    });
+    const root = this.#path(folder);
+    const list = () => readdir(root, { recursive: true, withFileTypes: true });
+    const entries = (await unless(['ENOENT'], `read ${root}`, list)) ?? [];
+    const below = (parent: string): string => parent.slice(root.length).replaceAll('\\', '/');
+    return entries
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => `${folder}${below(parentPath)}/${name}`);
   }
 
   async #makeFolder(folder: string): Promise<void> {
@@ -174,12 +170,8 @@ export class BackupFolder {
     return join(this.directory, path);
   }
 
-  async #try<Result>(action: string, path: string, work: () => Promise<Result>): Promise<Result> {
-    try {
-      return await work();
-    } catch (error) {
-      throw ioFailure(`${action} ${this.#path(path)}`, error);
-    }
+  #try<Result>(action: string, path: string, work: () => Promise<Result>): Promise<Result> {
+    return inSystem(`${action} ${this.#path(path)}`, work);
   }
 }
 
@@ -211,7 +203,8 @@ class BackupWriter {
   readonly #folder: BackupFolder;
   readonly #options: BackupOptions;
   readonly #work = new ParallelWork(WRITES_AT_ONCE);
-  readonly #there: Map<string, number>;
+  /** Sizes of the existing files, by path. */
+  readonly there: Map<string, number>;
   readonly #needed = new Set<string>();
   readonly #written = { files: 0, bytes: 0 };
   readonly #progress = { done: 0, total: 0 };
@@ -219,13 +212,8 @@ class BackupWriter {
 
   constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
     this.#folder = folder;
-    this.#there = there;
+    this.there = there;
     this.#options = options;
-  }
-
-  /** Sizes of the existing files, by path. */
-  get there(): ReadonlyMap<string, number> {
-    return this.#there;
   }
 
   /** Marks a path as part of the finished backup. */
@@ -263,26 +251,26 @@ class BackupWriter {
     await this.#folder.sync();
   }
 
-  /** Resolves when all started work has ended, whatever its outcome. */
-  async settle(): Promise<void> {
-    await this.#work.settle();
+  /** Resolves when all started work has ended, with success or failure. */
+  settle(): Promise<void> {
+    return this.#work.settle();
   }
 
   /** Writes a file as `start` does, and resolves when its bytes are durable. */
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const found = await this.#folder.read(path, bytes.length);
     this.need(path);
-    if (found !== undefined && Buffer.compare(found, bytes) === 0) this.#there.set(path, bytes.length);
+    if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);
     this.advance(bytes.length);
   }
 
   /** Removes files that the backup does not need; foreign files stay. */
   async removeUnneeded(): Promise<void> {
-    for (const path of [...this.#there.keys()]) {
+    for (const path of [...this.there.keys()]) {
       if (this.#needed.has(path) || !isBackupPath(path)) continue;
       await this.#folder.remove(path);
-      this.#there.delete(path);
+      this.there.delete(path);
       this.#removed += 1;
     }
     await this.#folder.sync();
@@ -290,7 +278,7 @@ class BackupWriter {
 
   numbers(): Pick<BackupReport, 'filesWritten' | 'bytesWritten' | 'filesRemoved' | 'files' | 'bytes'> {
     let bytes = 0;
-    for (const path of this.#needed) bytes += this.#there.get(path) ?? 0;
+    for (const path of this.#needed) bytes += this.there.get(path) ?? 0;
     return {
       filesWritten: this.#written.files,
       bytesWritten: this.#written.bytes,
@@ -302,7 +290,7 @@ class BackupWriter {
 
   async #write(path: string, bytes: BackupBytes, size: number): Promise<void> {
     await this.#folder.write(path, bytes);
-    this.#there.set(path, size);
+    this.there.set(path, size);
     this.#written.files += 1;
     this.#written.bytes += size;
   }
@@ -316,49 +304,63 @@ function isBackupPath(path: string): boolean {
 }
 
 /** Snapshot of a store at one head. What it names stays readable until released. */
-export interface FixedStore {
+interface FixedStore {
   readonly head: Head;
   readonly content: ContentReader;
   /** Layer files that the store needs, with their sizes. */
   readonly blobs: ReadonlyMap<Digest, number>;
 }
 
-/** The parts of a store that a backup reads. */
-interface BackupParts {
-  readonly directory: string;
-  readonly sidecar: Sidecar;
-  readonly log: Log;
-  /** Takes the snapshot at a moment when no write is in progress. */
-  readonly fix: () => Promise<FixedStore>;
-  readonly release: (fixed: FixedStore) => Promise<void>;
-  readonly readBlob: (digest: Digest) => AsyncIterable<Uint8Array>;
-  /** Resolves with the text of a checkpoint of this head. */
-  readonly checkpointAt: (head: Head) => Promise<string>;
+// In one turn: head, content and blobs are of one moment, and stay for the backup.
+function fixedNow({ log, views, blobs }: StoreContext): FixedStore {
+  const needed = new Map([...views.blobs.byDigest].map(([digest, { size }]) => [digest, size]));
+  const content = log.openContent();
+  for (const digest of needed.keys()) blobs.pin(digest);
+  return { head: log.head, content, blobs: needed };
+}
+
+// A command is decided after all earlier appends are folded, and before any later one.
+async function fixedWhenStill(context: StoreContext): Promise<FixedStore> {
+  if (context.readOnly) return fixedNow(context);
+  return context.submit(() => ({ events: [], result: fixedNow(context) }));
+}
+
+async function release({ content, blobs: needed }: FixedStore, { blobs, isBlobNeeded }: StoreContext): Promise<void> {
+  try {
+    await content.close();
+  } finally {
+    for (const digest of needed.keys()) blobs.unpin(digest);
+    await blobs.removeUnneeded(needed.keys(), isBlobNeeded);
+  }
 }
 
 /**
  * Writes what the store has at its head and the backup in `target` lacks. Throws BACKUP_FOREIGN,
  * FILE_EXISTS, CHECKPOINT_FORKED and BACKUP_INVALID for a target that must not be written to, and
- * the errors of reading the store.
+ * the errors of reading the store. Only one backup of a store may run at a time.
  */
-export async function writeBackup(target: string, options: BackupOptions, parts: BackupParts): Promise<BackupReport> {
+export async function writeBackup(
+  target: string,
+  options: BackupOptions,
+  context: StoreContext,
+): Promise<BackupReport> {
   throwIfAborted(options.signal);
-  const { directory, sidecar } = parts;
+  const { directory, sidecar, checkpoints, readOnly } = context;
   const sidecarBytes = await readOwnSidecar(directory);
-  const folder = new BackupFolder(await needTarget(target, { directory, sidecar, sidecarBytes }));
-  const fixed = await parts.fix();
+  const folder = new BackupFolder(await needTarget(target, context, sidecarBytes));
+  const fixed = await fixedWhenStill(context);
   try {
     const { head } = fixed;
-    const checkpoint = await parts.checkpointAt(head);
-    await sizeOfFormer(folder, head, parts);
+    const checkpoint = readOnly ? checkpoints.unwritten() : await checkpoints.at(head);
+    await sizeOfFormer(folder, head, context);
     await folder.begin();
     // Another run may have ended since: from here on this is the only one.
-    const knownSize = await sizeOfFormer(folder, head, parts);
+    const knownSize = await sizeOfFormer(folder, head, context);
     const writer = new BackupWriter(folder, await folder.files(), options);
     // The sidecar comes first: it marks the directory as a backup of this store.
     await writer.put(SIDECAR_FILE, sidecarBytes);
     await writer.finish();
-    await writeData(writer, fixed, { ...options, ...parts, knownSize });
+    await writeData(writer, fixed, { knownSize, context, signal: options.signal });
     throwIfAborted(options.signal);
     // A crash up to here leaves the former backup, with extra files that the next run takes over.
     // The checkpoint commits to everything there now: once its name is durable, this backup counts.
@@ -370,17 +372,22 @@ export async function writeBackup(target: string, options: BackupOptions, parts:
     return { directory: folder.directory, storeId: sidecar.storeId, events: head.seq, checkpoint, ...writer.numbers() };
   } finally {
     await folder.release();
-    await parts.release(fixed);
+    await release(fixed, context);
   }
 }
 
-interface DataOptions extends BackupOptions, BackupParts {
+interface DataOptions {
   readonly knownSize: number;
+  readonly context: StoreContext;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Writes everything that the checkpoint will commit to; durable on return. */
-async function writeData(writer: BackupWriter, fixed: FixedStore, options: DataOptions): Promise<void> {
-  const { log, knownSize, signal } = options;
+async function writeData(
+  writer: BackupWriter,
+  fixed: FixedStore,
+  { knownSize, context: { log, blobs }, signal }: DataOptions,
+): Promise<void> {
   const { head } = fixed;
   try {
     const missing = [...fixed.blobs].filter(([digest, size]) => writer.there.get(blobPath(digest)) !== size);
@@ -394,7 +401,7 @@ async function writeData(writer: BackupWriter, fixed: FixedStore, options: DataO
     for (const [digest, size] of missing) {
       const onBytes = (bytes: number): void => writer.advance(bytes);
       const failure = (found: number): StoreError => blobCorrupt(digest, size, found);
-      const blob = checkedBlob(options.readBlob(digest), { digest, size, signal, onBytes, failure });
+      const blob = checkedBlob(blobs.read(digest), { digest, size, signal, onBytes, failure });
       await writer.startCopy(blobPath(digest), blob, size);
     }
     await writer.finish();
@@ -455,7 +462,7 @@ function blobCorrupt(digest: Digest, size: number, found: number): StoreError {
 }
 
 /** Resolves with the tree size of the existing backup, with which the log must begin. */
-async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: BackupParts): Promise<number> {
+async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: StoreContext): Promise<number> {
   const { directory } = folder;
   const bytes = await folder.read(CHECKPOINT_PATH, MAX_NOTE_BYTES);
   if (bytes === undefined) return 0;
@@ -466,7 +473,7 @@ async function sizeOfFormer(folder: BackupFolder, head: Head, { log, sidecar }: 
     });
   if (origin !== sidecar.origin) throw forked(`its checkpoint is of the log ${origin}, expected ${sidecar.origin}`);
   if (size > head.seq) throw forked(`the backup has ${size} events, the log only ${head.seq}`);
-  if (equalHashes(await treeRoot(log, size), root)) return size;
+  if (equalBytes(await treeRoot(log, size), root)) return size;
   throw forked(`the ${size} events of the backup are not those that the log begins with`);
 }
 

@@ -1,9 +1,11 @@
 import type { Views } from '../../../projections/views.js';
 import type { ChainId, Digest, ImageId } from '../../model/digest.js';
-import type { EventBody, LayerFacts, ReferenceSet } from '../../model/events.js';
+import type { FactKind } from '../../model/event-facts.js';
+import type { EventBody, LayerFacts } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import type { Erasure, ErasuresView, ManifestEntry } from '../../../projections/content.js';
 import type { ImageEntry } from '../../../projections/image-table.js';
-import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import type { ReferenceEntry } from '../../../projections/references.js';
 import type { ConsumerPosition } from '../../log/log.js';
 import { StoreError } from '../../errors.js';
 import { childrenOf, hasChildren, parentOf } from '../../../projections/images.js';
@@ -125,20 +127,6 @@ export function contentErased({ digest, size, seq, time, actor, reason }: Erasur
  * changes. So each read notes a key, each event yields the keys it changes, and a command whose
  * notes meet those keys waits for the next group.
  */
-
-/** The kind of a fact a command can read or change; an id, name or digest identifies it. */
-type FactKind =
-  | 'image'
-  | 'parent'
-  | 'children'
-  | 'metadata'
-  | 'reference'
-  | 'references'
-  | 'manifests'
-  | 'layer'
-  | 'blob'
-  | 'uses'
-  | 'content';
 
 /** One noted read. */
 type Note = readonly [kind: FactKind, key: string];
@@ -286,66 +274,11 @@ export class ChangedFacts {
 
   /** Adds what `event` changes. */
   add(event: EventBody): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.#facts.add('image', event.image);
-        this.#facts.add('content', event.image);
-        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
-        break;
-      case 'ImageDeleted':
-        this.#facts.add('image', event.image);
-        this.#facts.add('metadata', event.image);
-        this.#facts.add('manifests', event.image);
-        this.#facts.add('parent', event.image);
-        if (event.parent !== undefined) this.#facts.add('children', event.parent);
-        if (event.chainId !== undefined) this.#facts.add('uses', event.chainId);
-        for (const { digest } of this.#views.blobs.ofImage.get(event.image) ?? []) this.#facts.add('blob', digest);
-        break;
-      case 'ParentSet':
-        this.#facts.add('parent', event.image);
-        this.#facts.add('children', event.parent);
-        if (event.previous !== undefined) this.#facts.add('children', event.previous);
-        break;
-      case 'ParentCleared':
-        this.#facts.add('parent', event.image);
-        this.#facts.add('children', event.parent);
-        break;
-      case 'MetadataSet':
-      case 'MetadataCleared':
-        this.#facts.add('metadata', event.image);
-        break;
-      case 'ReferenceSet':
-        this.#changeReference(event.reference, event);
-        if (event.target !== undefined) this.#facts.add('content', event.target.digest);
-        if (event.previous !== undefined) {
-          this.#changeReference(event.reference, { image: event.previous, platforms: event.previousPlatforms });
-        }
-        break;
-      case 'ReferenceRemoved':
-        this.#changeReference(event.reference, event);
-        break;
-      case 'ManifestAdded':
-        this.#facts.add('manifests', event.image);
-        this.#facts.add('content', event.manifest.digest);
-        for (const { digest } of event.layers) this.#facts.add('blob', digest);
-        break;
-      case 'LayerAdded':
-      case 'LayerRemoved':
-        this.#facts.add('layer', event.chainId);
-        this.#facts.add('uses', event.chainId);
-        this.#facts.add('blob', event.blob.digest);
-        if (event.parent !== undefined) this.#facts.add('uses', event.parent);
-        break;
-      case 'ContentErased':
-        this.#facts.add('content', event.digest);
-        this.#facts.add('blob', event.digest);
-        break;
+    for (const [kind, key] of factsOf(event).changes(event)) {
+      this.#facts.add(kind, key);
+      // With an image go its manifests, and with them its blobs.
+      if (kind !== 'image') continue;
+      for (const { digest } of this.#views.blobs.ofImage.get(key) ?? []) this.#facts.add('blob', digest);
     }
-  }
-
-  /** Adds the reference, and the names of each image it resolved to or will. */
-  #changeReference(reference: string, resolved: Pick<ReferenceSet, 'image' | 'platforms'>): void {
-    this.#facts.add('reference', reference);
-    for (const image of imagesOf(resolved)) this.#facts.add('references', image);
   }
 }

@@ -66,10 +66,8 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
     if (!isDigest(diffId)) {
       throw new StoreError(
         'DIGEST_INVALID',
-        `the image config names the layer ${JSON.stringify(diffId)}, which is no digest`,
-        {
-          data: { diffId },
-        },
+        `the image config names the layer ${JSON.stringify(diffId)}, which is not a digest`,
+        { data: { diffId } },
       );
     }
   }

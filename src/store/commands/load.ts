@@ -65,7 +65,7 @@ class LoadPlan {
   readonly #content = new Map<Digest, Uint8Array>();
   readonly #newChains = new Map<ChainId, LayerFacts>();
   readonly #created = new Set<ImageId>();
-  /** Platforms that were passed over because a layer is missing. */
+  /** Platforms that were skipped because a layer is missing. */
   readonly #passedOver = new Map<ImageId, StoreError>();
   readonly #parents = new Map<ImageId, ImageId>();
   readonly #namedParents = new Set<ImageId>();
@@ -87,7 +87,7 @@ class LoadPlan {
       const missing = arriving.isOptional ? this.#missingLayer(arriving) : undefined;
       if (missing !== undefined) {
         this.#passedOver.set(id, missing);
-        this.#notices.push(`passed over ${id} for ${formatPlatform(image.platform())}: ${missing.message}`);
+        this.#notices.push(`skipped ${id} for ${formatPlatform(image.platform())}: ${missing.message}`);
         return;
       }
       this.#addLayers(arriving);
@@ -147,7 +147,7 @@ class LoadPlan {
   }
 
   /**
-   * Leaves out platforms that were passed over, and adds those that the name already has of the
+   * Leaves out platforms that were skipped, and adds those that the name already has of the
    * same index: a second load of one platform adds, and does not move the name.
    */
   #withWholePlatforms(arriving: ArchiveReference): ArchiveReference {

@@ -1,9 +1,8 @@
-import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import { imagesOf, type ReferenceEntry, samePlatform, sameTarget } from '../../../projections/references.js';
 import { StoreError } from '../../errors.js';
 import { type ImageId, isDigest } from '../../model/digest.js';
 import type { PlatformImage, ReferenceSet } from '../../model/events.js';
 import type { Descriptor } from '../../model/digest.js';
-import { formatPlatform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
@@ -94,23 +93,6 @@ export function lostPlatforms(entry: ReferenceEntry, wanted: ReferenceTarget): r
   return (entry.platforms ?? []).filter((before) => !left.some((after) => samePlatform(before, after)));
 }
 
-function samePlatform(one: PlatformImage, other: PlatformImage): boolean {
-  return one.image === other.image && formatPlatform(one) === formatPlatform(other);
-}
-
-function sameTarget(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
-  if (entry.image !== wanted.image || entry.target?.digest !== wanted.target?.digest) return false;
-  const before = entry.platforms ?? [];
-  const after = wanted.platforms ?? [];
-  return (
-    before.length === after.length &&
-    before.every((platform, at) => {
-      const other = after[at];
-      return other !== undefined && samePlatform(platform, other);
-    })
-  );
-}
-
 // A tag keeps the manifest the image came with, so that its digest survives a save.
 function targetOf(state: DecisionState, reference: string, id: ImageId): Descriptor | undefined {
   const { digest } = parseReference(reference);
@@ -122,8 +104,6 @@ function targetOf(state: DecisionState, reference: string, id: ImageId): Descrip
   throw new StoreError(
     'REFERENCE_INVALID',
     `cannot point ${reference} at ${id}: its digest is neither that image nor a manifest of it`,
-    {
-      data: { reference, image: id },
-    },
+    { data: { reference, image: id } },
   );
 }

@@ -1,5 +1,6 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONSUMER_NAME_LENGTH, MAX_UNACKNOWLEDGED_EVENTS } from '../../limits.js';
+import { equalBytes } from '../../model/bytes.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { CompiledFilter, EventFilter } from '../follow/event-filter.js';
@@ -21,7 +22,7 @@ export function checkConsumerName(name: string): void {
   const shown = JSON.stringify(name.slice(0, MAX_CONSUMER_NAME_LENGTH + 1));
   throw new StoreError(
     'CONSUMER_INVALID',
-    `${shown} is no name of a consumer: expected 1 to ${MAX_CONSUMER_NAME_LENGTH} letters, digits, dots, dashes and underscores, with @ and a whole number at the end for a version`,
+    `${shown} is not a name of a consumer: expected 1 to ${MAX_CONSUMER_NAME_LENGTH} letters, digits, dots, dashes and underscores, with @ and a whole number at the end for a version`,
     { data: { name: name.slice(0, MAX_CONSUMER_NAME_LENGTH + 1), limit: MAX_CONSUMER_NAME_LENGTH } },
   );
 }
@@ -57,7 +58,7 @@ export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
   /**
    * Acknowledges `event`; resolves once durable. Events must be acknowledged in delivery order,
    * without gaps; concurrent calls share one sync. If the write fails, retry it; `close` also
-   * writes the position once more.
+   * writes the position again.
    * @throws {StoreError} ACK_OUT_OF_ORDER unless it is the oldest unacknowledged event; ACK_FOREIGN
    *   for an event this consumer did not deliver; CONSUMER_CLOSED; those of every write
    */
@@ -372,13 +373,10 @@ export class LogConsumer implements Consumer {
 
 /** Whether two events have the same record. */
 function isSameEvent(event: StoredEvent, other: StoredEvent): boolean {
-  let record: Uint8Array;
   try {
-    record = encodeRecord(other);
+    return equalBytes(encodeRecord(event), encodeRecord(other));
   } catch {
     // Not shaped like an event.
     return false;
   }
-  const expected = encodeRecord(event);
-  return expected.length === record.length && expected.every((byte, at) => byte === record[at]);
 }

@@ -82,9 +82,7 @@ export class NamedConsumers implements Consumers {
       throw new StoreError(
         'TIME_OUT_OF_RANGE',
         `cannot reset the consumer ${name} to ${position}: the head is ${head}`,
-        {
-          data: { name, position, head },
-        },
+        { data: { name, position, head } },
       );
     });
   }
@@ -142,7 +140,7 @@ export class NamedConsumers implements Consumers {
 
   #checkFree(name: string): void {
     if (!this.#held.has(name) && !this.#changing.has(name)) return;
-    const why = this.#changing.has(name) ? 'it is being reset or removed' : 'somebody holds it';
+    const why = this.#changing.has(name) ? 'it is being reset or removed' : 'it is in use';
     throw new StoreError('CONSUMER_TAKEN', `the consumer ${name} is taken: ${why}`, { data: { name } });
   }
 

@@ -4,6 +4,11 @@ import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, w
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../../errors.js';
 
+/*
+ * Unless they say otherwise, functions here throw StoreErrors for failures of the system: DISK_FULL,
+ * STORE_NOT_WRITABLE or IO_FAILED.
+ */
+
 /** Prefix of files that a crash may leave behind. */
 const TEMPORARY_PREFIX = '.tmp-';
 
@@ -12,33 +17,27 @@ type FileBytes = Uint8Array | Iterable<Uint8Array>;
 
 /**
  * Replaces a file atomically, durable on return: after a crash too, readers see old or new bytes.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function writeDurableFile(path: string, bytes: FileBytes): Promise<void> {
-  try {
+  await inSystem(`write ${path}`, async () => {
     // A crash before the rename leaves the old file and an unused one; after it, the new one.
     await withTemporaryFile(path, bytes, (temporary) => rename(temporary, path));
     await syncDirectory(dirname(path));
-  } catch (error) {
-    throw ioFailure(`write ${path}`, error);
-  }
+  });
 }
 
 /**
  * Creates the file atomically, durable on return. Resolves with false, a no-op, when `path` exists:
  * of two racing processes, one succeeds.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function createDurableFile(path: string, bytes: FileBytes): Promise<boolean> {
-  try {
+  const create = async (): Promise<true> => {
     // A crash before the link leaves an unused file; after it, a second name of the new one.
     await withTemporaryFile(path, bytes, (temporary) => link(temporary, path));
     await syncDirectory(dirname(path));
     return true;
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    throw ioFailure(`write ${path}`, error);
-  }
+  };
+  return (await unless(['EEXIST'], `write ${path}`, create)) ?? false;
 }
 
 /**
@@ -91,12 +90,11 @@ export function temporaryPath(directory: string): string {
 /**
  * Creates `root`, its parents, and `below` it (a path with slashes) where missing; names are
  * durable on return. Directories down to `root` may be links of the user, to another disk; those
- * below must be real, because files in them are written and removed.
- * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE; IO_FAILED, also for a non-directory below
+ * below must be real (else IO_FAILED), because files in them are written and removed.
  */
 export async function makeDurableDirectory(root: string, below = ''): Promise<void> {
   const path = join(root, below);
-  try {
+  await inSystem(`make the directory ${path}`, async () => {
     let at = root;
     for (const name of below.split('/').filter((each) => each !== '')) {
       at = join(at, name);
@@ -107,42 +105,28 @@ export async function makeDurableDirectory(root: string, below = ''): Promise<vo
     if (first === undefined) return;
     // Each new name is in its parent directory.
     for (let made = whole; made !== dirname(first); made = dirname(made)) await syncDirectory(dirname(made));
-  } catch (error) {
-    throw ioFailure(`make the directory ${path}`, error);
-  }
+  });
 }
 
 /**
- * Resolves with whether `path` is a directory; false when nothing is there.
- * @throws {StoreError} IO_FAILED when it is something else, also a link to a directory, whose
- *   target may hold foreign files that would be lost; STORE_NOT_WRITABLE
+ * Resolves with whether `path` is a directory; false when nothing is there. Throws IO_FAILED when
+ * it is something else, also a link to a directory: foreign files in its target would be lost.
  */
 export async function isOwnDirectory(path: string): Promise<boolean> {
-  try {
-    const found = await lstat(path);
-    if (found.isDirectory()) return true;
-    const what = found.isSymbolicLink()
-      ? 'a link; mount another disk there, or link the whole directory above it'
-      : 'a file';
-    throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, found ${what}`, { data: { path } });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw ioFailure(`look at ${path}`, error);
-  }
+  const found = await unless(['ENOENT'], `look at ${path}`, () => lstat(path));
+  if (found === undefined || found.isDirectory()) return found !== undefined;
+  const what = found.isSymbolicLink()
+    ? 'a link; mount another disk there, or link the whole directory above it'
+    : 'a file';
+  throw new StoreError('IO_FAILED', `cannot use ${path}: expected a directory, found ${what}`, { data: { path } });
 }
 
-/**
- * Removes what is at `path`, durable on return; a no-op when nothing is there.
- * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
- */
+/** Removes what is at `path`, durable on return; a no-op when nothing is there. */
 export async function removeDurably(path: string): Promise<void> {
-  try {
+  await unless(['ENOENT'], `remove ${path}`, async () => {
     await rm(path, { recursive: true, force: true });
     await syncDirectory(dirname(path));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
-    throw ioFailure(`remove ${path}`, error);
-  }
+  });
 }
 
 /** Copies of the log that version 0.1 made before opening it; a crash left them. */
@@ -150,23 +134,17 @@ const OLD_REHEARSAL_PREFIX = 'log.rehearsal';
 
 /** Removes temporary files in `directory` that a crash left. */
 export async function removeTemporaryFiles(directory: string): Promise<void> {
-  try {
+  await inSystem(`tidy ${directory}`, async () => {
     const left = (await readdir(directory)).filter(
       (name) => name.startsWith(TEMPORARY_PREFIX) || name.startsWith(OLD_REHEARSAL_PREFIX),
     );
     for (const name of left) await rm(join(directory, name), { recursive: true, force: true });
-  } catch (error) {
-    throw ioFailure(`tidy ${directory}`, error);
-  }
+  });
 }
 
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, constants.O_RDWR);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+/** Makes a file that exists durable. Throws Node's errors, as do the next two. */
+export function syncFile(path: string): Promise<void> {
+  return syncOpened(path, constants.O_RDWR);
 }
 
 /** Makes the files in a directory, and their names, durable. */
@@ -177,28 +155,43 @@ export async function syncFiles(path: string): Promise<void> {
 
 /** Makes the names in a directory durable, where the system can (Windows cannot). */
 export async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, constants.O_RDONLY);
+  if (process.platform !== 'win32') await syncOpened(path, constants.O_RDONLY);
+}
+
+async function syncOpened(path: string, flags: number): Promise<void> {
+  const file = await open(path, flags);
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
 
-/**
- * Resolves with the names in a directory; undefined when it fails with a code in `missing`.
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
- */
-export async function namesIn(
-  directory: string,
-  missing: readonly string[] = ['ENOENT'],
-): Promise<string[] | undefined> {
+/** Resolves with the names in a directory; undefined when it fails with a code in `missing`. */
+export function namesIn(directory: string, missing: readonly string[] = ['ENOENT']): Promise<string[] | undefined> {
+  return unless(missing, `read ${directory}`, () => readdir(directory));
+}
+
+/** Resolves with what `work` does. Its failures say that this `action` failed. */
+export async function inSystem<Result>(action: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await readdir(directory);
+    return await work();
   } catch (error) {
-    if (missing.includes(systemCode(error))) return undefined;
-    throw ioFailure(`read ${directory}`, error);
+    throw ioFailure(action, error);
+  }
+}
+
+/** As `inSystem`; resolves with undefined when `work` fails with one of the system's `codes`. */
+export async function unless<Result>(
+  codes: readonly string[],
+  action: string,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (codes.includes(systemCode(error))) return undefined;
+    throw ioFailure(action, error);
   }
 }
 
@@ -228,7 +221,6 @@ export function systemCode(error: unknown): string {
 /**
  * Whether something is at `path`. Follows links: a dangling one is nothing, and a loop (ELOOP)
  * exists, as opening it would report.
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
 export async function isThere(path: string): Promise<boolean> {
   try {
@@ -238,7 +230,7 @@ export async function isThere(path: string): Promise<boolean> {
     const code = systemCode(error);
     if (code === 'ENOENT') return false;
     if (code === 'ELOOP') return true;
-    throw ioFailure(`look at ${path}`, error);
+    throw ioFailure(`inspect ${path}`, error);
   }
 }
 
@@ -255,18 +247,13 @@ const CHUNK_BYTES = 64 * 1024;
 /** Thrown when what must be a regular file is something else. */
 export class NotAFile extends StoreError {
   constructor(path: string) {
-    super('IO_FAILED', `cannot read ${path}: it is no file`, { data: { path } });
+    super('IO_FAILED', `cannot read ${path}: it is not a file`, { data: { path } });
   }
 }
 
 interface OpenFileOptions {
   /** `followed` for a path given by the user: a link to a file is then accepted. */
   readonly links?: 'refused' | 'followed';
-}
-
-interface ReadFileOptions extends OpenFileOptions {
-  /** Of a larger file, one byte more than this is read, so that its parser refuses it. */
-  readonly limitBytes?: number;
 }
 
 // Windows has neither flag: there, the check before opening must do.
@@ -293,18 +280,18 @@ export async function openRegularFile(path: string, { links = 'refused' }: OpenF
 }
 
 /**
- * Resolves with the bytes of the file at `path`, or undefined when nothing is there.
+ * Resolves with the bytes of the file at `path`, or undefined when nothing is there; of one larger
+ * than `limitBytes` with one byte more than that, so that its parser refuses it.
  * @throws {NotAFile} when it is something else
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
-export async function readRegularFile(path: string, options: ReadFileOptions = {}): Promise<Uint8Array | undefined> {
-  try {
-    await using file = await openRegularFile(path, options);
-    return options.limitBytes === undefined ? await file.readFile() : await readAtMost(file, options.limitBytes + 1);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioFailure(`read ${path}`, error);
-  }
+export function readRegularFile(
+  path: string,
+  { limitBytes }: { readonly limitBytes?: number | undefined } = {},
+): Promise<Uint8Array | undefined> {
+  return unless(['ENOENT'], `read ${path}`, async () => {
+    await using file = await openRegularFile(path);
+    return limitBytes === undefined ? await file.readFile() : await readAtMost(file, limitBytes + 1);
+  });
 }
 
 /** Synchronous `readRegularFile`. */
@@ -328,16 +315,12 @@ export function readRegularFileSync(path: string): Uint8Array | undefined {
  * Resolves with the first `size` bytes of a file, fewer when it is shorter, or undefined when
  * nothing is there. One read, where `readFile` takes half a MiB at a time and yields in between.
  * @throws {NotAFile} when it is something else
- * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
  */
-export async function readWholeFile(path: string, size: number): Promise<Uint8Array | undefined> {
-  try {
+export function readWholeFile(path: string, size: number): Promise<Uint8Array | undefined> {
+  return unless(['ENOENT'], `read ${path}`, async () => {
     await using file = await openRegularFile(path);
     return await readAtMost(file, size, size);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw ioFailure(`read ${path}`, error);
-  }
+  });
 }
 
 /** Reads at most `limit` bytes of `file`, which may be a pipe. Throws Node's errors. */

@@ -2,7 +2,7 @@ import { constants, readdirSync } from 'node:fs';
 import { copyFile, lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted } from '../../errors.js';
-import { ioFailure, makeDurableDirectory, namesIn, removeDurably, syncDirectory } from './files.js';
+import { inSystem, ioFailure, makeDurableDirectory, namesIn, removeDurably, syncDirectory } from './files.js';
 
 /*
  * A log is replaced by renames only. `log.rebuilding` is scratch, `log.rebuilt` whole and checked.
@@ -45,14 +45,10 @@ export async function takeUpRebuild(folders: LogFolders): Promise<void> {
     await removeDurably(folders.log);
     await renameDurably(folders.rebuilt, folders.log, folders.directory);
   }
-  await removeDurably(folders.rebuilt);
-  await removeDurably(folders.working);
+  await removeLogCopies(folders.directory);
 }
 
-/**
- * Returns the names of the damaged logs that rebuilds set aside in a store's directory.
- * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
- */
+/** Returns the names of the damaged logs that rebuilds set aside in a store's directory. */
 export function damagedLogs(directory: string): string[] {
   try {
     return readdirSync(directory)
@@ -65,8 +61,7 @@ export function damagedLogs(directory: string): string[] {
 
 /**
  * Removes log copies of an interrupted rebuild, which hold what was erased since. Only for the
- * owner of an open store.
- * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
+ * owner of an open store, or of a claimed one.
  */
 export async function removeLogCopies(directory: string): Promise<void> {
   const { rebuilt, working } = logFolders(directory);
@@ -82,7 +77,7 @@ export async function copyLog(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await makeDurableDirectory(to);
-  try {
+  await inSystem(`copy the log ${from}`, async () => {
     let done = 0;
     for (const name of await rowFilesIn(from)) {
       throwIfAborted(signal);
@@ -95,9 +90,7 @@ export async function copyLog(
       done += found.size;
       onCopied(done);
     }
-  } catch (error) {
-    throw ioFailure(`copy the log ${from}`, error);
-  }
+  });
 }
 
 /** Swaps in the log at `fresh`, whole and closed. Returns the new path of the old one. */
@@ -118,12 +111,10 @@ async function rowFilesIn(folder: string): Promise<string[]> {
 }
 
 async function renameDurably(from: string, to: string, directory: string): Promise<void> {
-  try {
+  await inSystem(`rename ${from} to ${to}`, async () => {
     await rename(from, to);
     await syncDirectory(directory);
-  } catch (error) {
-    throw ioFailure(`rename ${from} to ${to}`, error);
-  }
+  });
 }
 
 async function freeName(directory: string): Promise<string> {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { MAX_RESERVE_BYTES, RESERVE_BYTES } from '../../limits.js';
 import { temporaryPath } from './files.js';
 
-/** File in a store's directory that is given up on a full disk for commands that make room. */
+/** File in a store's directory that is released on a full disk for commands that make room. */
 const RESERVE_FILE = 'reserve';
-/** Multiples of the reserve: free space to create it, and below which it is given up. */
+/** Multiples of the reserve: free space to create it, and below which it is released. */
 const [PLENTY, LITTLE] = [3, 2];
 /** File system overhead beside the bytes of a file. */
 const BLOCK_BYTES = 64 * 1024;
@@ -34,11 +34,10 @@ export class Reserve {
   async keep(): Promise<void> {
     try {
       const wanted = this.#wantedBytes();
-      const found = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
-      if (found >= wanted) return;
-      // Space given up just now belongs to the store, whatever else competes for it.
+      if (sizeOf(this.#path) >= wanted) return;
+      // Space just released belongs to the store, not to what else competes for it.
       const free = this.#wasGivenUp ? wanted + BLOCK_BYTES : PLENTY * wanted;
-      if (this.#freeBytes() < free) return;
+      if (freeBytes(this.#directory) < free) return;
       const temporary = temporaryPath(this.#directory);
       // Random, because some file systems allocate nothing for zeros.
       await writeFile(temporary, randomBytes(wanted), { flag: 'wx', mode: 0o600 });
@@ -49,12 +48,12 @@ export class Reserve {
     }
   }
 
-  /** Gives the space up when the disk is low. Synchronous, like deciding a command. */
+  /** Releases the space when the disk is low. Synchronous, like deciding a command. */
   giveUpWhenLow(): void {
     try {
-      const free = this.#freeBytes();
+      const free = freeBytes(this.#directory);
       if (free >= LITTLE * this.#wantedBytes()) return;
-      const reserved = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+      const reserved = sizeOf(this.#path);
       // After a crash LevelDB may have more to write into a table than fits without the reserve.
       if (free + reserved < unwrittenBytes(join(this.#directory, 'log'))) return;
       this.#wasGivenUp ||= reserved > 0;
@@ -66,26 +65,26 @@ export class Reserve {
 
   /** Powers of two, so that it is rarely recreated. */
   #wantedBytes(): number {
-    const log = join(this.#directory, 'log');
-    const tables = readdirSync(log).filter((name) => name.endsWith('.ldb'));
-    const bytes = tables.reduce(
-      (sum, name) => sum + (statSync(join(log, name), { throwIfNoEntry: false })?.size ?? 0),
-      0,
-    );
+    const bytes = bytesOf(join(this.#directory, 'log'), '.ldb');
     const steps = Math.floor(Math.log2(1 + bytes / RESERVE_BYTES));
     return Math.min(RESERVE_BYTES * 2 ** steps, MAX_RESERVE_BYTES);
   }
-
-  #freeBytes(): number {
-    return freeBytes(this.#directory);
-  }
 }
 
-/** Returns the bytes of the write-ahead log in `log` that LevelDB has yet to put into a table; 0 when they cannot be read. */
+/** Returns the sum of the sizes of the files in `directory` with this ending. Throws Node's errors. */
+function bytesOf(directory: string, ending: string): number {
+  const names = readdirSync(directory).filter((name) => name.endsWith(ending));
+  return names.reduce((sum, name) => sum + sizeOf(join(directory, name)), 0);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Returns the bytes in `log` that LevelDB has yet to put into a table; 0 when they cannot be read. */
 export function unwrittenBytes(log: string): number {
   try {
-    const names = readdirSync(log).filter((name) => name.endsWith('.log'));
-    return names.reduce((sum, name) => sum + (statSync(join(log, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+    return bytesOf(log, '.log');
   } catch {
     // Only a hint: what needs room meets the disk itself.
     return 0;

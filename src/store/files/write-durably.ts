@@ -31,7 +31,8 @@ export async function writeDurably(file: FileHandle, chunks: AsyncIterable<Uint8
   }
 }
 
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
+/** Writes all of `chunk` at the position of `file`. Throws Node's errors. */
+export async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let written = 0; written < chunk.length; ) {
     written += (await file.write(chunk, written)).bytesWritten;
   }

@@ -1,7 +1,9 @@
 import type { Observable } from 'rxjs';
 import type { Head } from '../../log/log.js';
 import { type ChainId, type ImageId, parseDigest } from '../../model/digest.js';
-import { type EventType, eventTypes, type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import type { EventType, StoredEvent } from '../../model/events.js';
+import { canBeAbout, eventTypes, factsOf } from '../../model/event-table.js';
+import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { StoreError } from '../../errors.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
@@ -115,22 +117,6 @@ const NO_FILTER: CompiledFilter = {
 /** The kinds of subject besides the actor, which every event has. */
 type SubjectKind = 'image' | 'reference' | 'chainId';
 
-/** The kinds of subject that events of each type can have. */
-const SUBJECT_KINDS: Readonly<Record<EventType, readonly SubjectKind[]>> = {
-  ImageCreated: ['image', 'chainId'],
-  ImageDeleted: ['image', 'chainId'],
-  ParentSet: ['image'],
-  ParentCleared: ['image'],
-  MetadataSet: ['image'],
-  MetadataCleared: ['image'],
-  ReferenceSet: ['image', 'reference'],
-  ReferenceRemoved: ['image', 'reference'],
-  ManifestAdded: ['image'],
-  LayerAdded: ['chainId'],
-  LayerRemoved: ['chainId'],
-  ContentErased: ['image'],
-};
-
 /**
  * Validates and compiles `filter`; an absent filter passes all.
  * @throws {StoreError} FILTER_INVALID when no event can pass; DIGEST_INVALID, REFERENCE_INVALID for
@@ -153,7 +139,12 @@ export function compileFilter(filter: EventFilter | undefined): CompiledFilter {
   if (until !== undefined) tests.push((event) => event.time <= until);
   if (types !== undefined) tests.push((event) => types.has(event.type));
   if (actors !== undefined) tests.push((event) => actors.has(event.actor));
-  if (references !== undefined) tests.push((event) => 'reference' in event && references.has(event.reference));
+  if (references !== undefined)
+    tests.push((event) =>
+      factsOf(event)
+        .references(event)
+        .some((name) => references.has(name)),
+    );
   if (images !== undefined) tests.push((event) => subjectsOf(event).images.some((image) => images.has(image)));
   if (chains !== undefined) tests.push((event) => subjectsOf(event).chains.some((chain) => chains.has(chain)));
   return { passes: all(tests), subjects: subjectsNamed({ references, images, chains, actors }), types, since, until };
@@ -225,7 +216,7 @@ function checkTypes(
 ): void {
   const kinds = (['image', 'reference', 'chainId'] as const).filter((kind) => subjects[kind] !== undefined);
   const candidates = [...(types ?? eventTypes)];
-  if (candidates.some((type) => kinds.every((kind) => SUBJECT_KINDS[type].includes(kind)))) return;
+  if (candidates.some((type) => kinds.every((kind) => canBeAbout(type, kind)))) return;
   const what = types === undefined ? 'no event' : `no ${candidates.join(' or ')}`;
   throw impossible(`${what} has ${kinds.join(' and ')}`, { types: candidates, subjects: kinds });
 }

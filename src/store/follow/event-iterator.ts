@@ -1,6 +1,7 @@
 import type { Page } from '../../../projections/projection.js';
 import type { Log } from '../../log/log.js';
-import type { StoredEvent, Subject } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import { aborted, StoreError } from '../../errors.js';
 
 /** Callbacks to run when a signal aborts. */

@@ -1,7 +1,9 @@
 import { mergeMap, type Observable } from 'rxjs';
 import type { Head, Log } from '../../log/log.js';
 import type { Page } from '../../../projections/projection.js';
-import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
+import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
@@ -100,7 +102,7 @@ export class ParkedFollowers {
     chooseFrom(this.#all, event, woken);
     chooseFrom(this.#byType.at(event.type), event, woken);
     chooseFrom(this.#byActor.at(event.actor), event, woken);
-    if ('reference' in event) chooseFrom(this.#byReference.at(event.reference), event, woken);
+    for (const name of factsOf(event).references(event)) chooseFrom(this.#byReference.at(name), event, woken);
     if (this.#byImage.isEmpty && this.#byChain.isEmpty) return;
     const { images, chains } = subjectsOf(event);
     for (const image of images) chooseFrom(this.#byImage.at(image), event, woken);
@@ -232,12 +234,17 @@ function pageAfter(page: Page, position: number): Stretch | undefined {
   return last === undefined ? undefined : { events, end: last.seq };
 }
 
-interface LiveSourceOptions {
+/** Validated options of `follow`. */
+interface CheckedFollowOptions {
+  readonly from: number;
+  readonly filter: CompiledFilter;
+  readonly signal: AbortSignal | undefined;
+  readonly watcher?: IterationWatcher | undefined;
+}
+
+interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'> {
   readonly log: Log;
   readonly feed: LogFeed;
-  readonly filter: CompiledFilter;
-  readonly from: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -406,14 +413,6 @@ class RangeSource implements StretchSource {
       this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
     this.#isNarrowed = true;
   }
-}
-
-/** Validated options of `follow`. */
-interface CheckedFollowOptions {
-  readonly from: number;
-  readonly filter: CompiledFilter;
-  readonly signal: AbortSignal | undefined;
-  readonly watcher?: IterationWatcher | undefined;
 }
 
 /** The read side of a store's log: pages from the database and live events. */

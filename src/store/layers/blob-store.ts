@@ -4,16 +4,19 @@ import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import {
+  inSystem,
   ioFailure,
   makeDurableDirectory,
   Mutex,
   NotAFile,
   openRegularFile,
   syncDirectory,
+  syncFile,
   systemCode,
+  unless,
 } from '../files/files.js';
 import { StoreError } from '../../errors.js';
-import { lentChunks, type NextBuffer } from '../files/write-durably.js';
+import { lentChunks, type NextBuffer, writeWhole } from '../files/write-durably.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import type { Page } from '../../../projections/projection.js';
 
@@ -22,8 +25,8 @@ type AnyIterator = Iterator<unknown, unknown> | AsyncIterator<unknown, unknown>;
 /**
  * Returns the chunks of `stream`, the argument `name` of a call, checking that each is bytes: a
  * file accepts strings too, and would keep other bytes than those hashed.
- * @throws {TypeError} naming the argument: at once when it is no stream, while reading when a chunk
- *   is no Uint8Array
+ * @throws {TypeError} naming the argument: at once if it is not a stream, while reading if a chunk
+ *   is not a Uint8Array
  */
 export function byteChunks(name: string, stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterate = iteratorOf(stream);
@@ -60,49 +63,43 @@ function iteratorOf(value: unknown): (() => AnyIterator) | undefined {
 /** Read size for staged files. */
 const STAGED_CHUNK_BYTES = 256 * 1024;
 
+/** Actions that errors name. */
+const [STAGE, KEEP] = ['stage a layer', 'keep a layer blob'];
+
 /** Called once a staged file is written, with its digest. Never rejects. */
 type OnStaged = (file: StagedBlob, digest: Digest) => Promise<void>;
 
 /** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
 export class StagedBlob {
   readonly path: string;
-  readonly #onStaged: OnStaged | undefined;
+  readonly #onStaged: OnStaged;
   #handle: FileHandle | undefined;
   #synced: Promise<void> | undefined;
   #isHere = true;
 
-  private constructor(path: string, handle: FileHandle, onStaged: OnStaged | undefined) {
+  private constructor(path: string, handle: FileHandle, onStaged: OnStaged) {
     this.path = path;
     this.#handle = handle;
     this.#onStaged = onStaged;
   }
 
-  /** Creates an empty file. @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED */
-  static async create(path: string, onStaged?: OnStaged): Promise<StagedBlob> {
-    try {
-      return new StagedBlob(path, await open(path, 'wx'), onStaged);
-    } catch (error) {
-      throw ioFailure('stage a layer', error);
-    }
+  /** Creates an empty file. */
+  static async create(path: string, onStaged: OnStaged): Promise<StagedBlob> {
+    return new StagedBlob(path, await inSystem(STAGE, () => open(path, 'wx')), onStaged);
   }
 
   /** Appends `chunk`; resolves when the system has it. */
   async write(chunk: Uint8Array): Promise<void> {
-    try {
-      let written = 0;
-      while (written < chunk.length) {
-        const { bytesWritten } = await this.#open().write(chunk, written);
-        written += bytesWritten;
-      }
-    } catch (error) {
-      throw ioFailure('stage a layer', error);
-    }
+    await inSystem(STAGE, async () => {
+      if (this.#handle === undefined) throw new TypeError('the staged file is closed');
+      await writeWhole(this.#handle, chunk);
+    });
   }
 
   /** Ends writing, closes the file (an archive may stage thousands) and announces `digest`. */
   async finish(digest?: Digest): Promise<void> {
     await this.#close();
-    if (digest !== undefined) await this.#onStaged?.(this, digest);
+    if (digest !== undefined) await this.#onStaged(this, digest);
   }
 
   read(): AsyncIterable<Uint8Array> {
@@ -114,7 +111,7 @@ export class StagedBlob {
    * once, so every call shares one outcome.
    */
   sync(): Promise<void> {
-    this.#synced ??= this.#sync();
+    this.#synced ??= syncFile(this.path);
     return this.#synced;
   }
 
@@ -138,25 +135,7 @@ export class StagedBlob {
   async #close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
-    try {
-      await handle?.close();
-    } catch (error) {
-      throw ioFailure('stage a layer', error);
-    }
-  }
-
-  async #sync(): Promise<void> {
-    const handle = await open(this.path, 'r+');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-
-  #open(): FileHandle {
-    if (this.#handle === undefined) throw new TypeError('the staged file is closed');
-    return this.#handle;
+    await inSystem(STAGE, async () => handle?.close());
   }
 }
 
@@ -189,7 +168,7 @@ export class BlobStore {
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
-  /** Syncs of staged files under way while others are still written. */
+  /** Syncs of staged files in progress while others are still written. */
   readonly #early = new Set<Promise<void>>();
   /** Running `isInOrder` checks, and whether their blob was in use meanwhile. */
   readonly #looks = new Set<{ readonly digest: Digest; isInFlight: boolean }>();
@@ -207,7 +186,6 @@ export class BlobStore {
   /**
    * Creates the directories, durable on return. None may be a link: `sweep` removes what this store
    * does not need, and a folder shared by two stores has no lock.
-   * @throws {StoreError} STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED
    */
   async makeDirectories(): Promise<void> {
     const [above, blobs] = [dirname(this.#directory), basename(this.#directory)];
@@ -230,10 +208,7 @@ export class BlobStore {
     });
   }
 
-  /**
-   * Opens a new staged file; archive readers stage through this.
-   * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
-   */
+  /** Opens a new staged file; archive readers stage through this. @throws {StoreError} STORE_CLOSED */
   async create(): Promise<StagedBlob> {
     this.#checkOpen();
     const path = join(this.#staging, randomBytes(12).toString('hex'));
@@ -243,27 +218,23 @@ export class BlobStore {
   /**
    * Makes staged files durable blobs; discards those that exist already. Pin the digests first, so
    * that none is removed before its event is durable.
-   * @throws {StoreError} STORE_CLOSED, DISK_FULL, IO_FAILED
+   * @throws {StoreError} STORE_CLOSED
    */
   async keep(blobs: readonly KeptBlob[]): Promise<void> {
     if (blobs.length === 0) return;
-    await this.#mutex.run(async () => {
+    const keepAll = async (): Promise<void> => {
       this.#checkOpen();
-      try {
-        for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE)
-          await this.#keepSome(blobs.slice(at, at + KEPT_AT_ONCE));
-        // A crash before this line may lose the names; nothing names these blobs yet.
-        await syncDirectory(this.#kept);
-      } catch (error) {
-        throw ioFailure('keep a layer blob', error);
-      }
-    });
+      for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE) await this.#keepSome(blobs.slice(at, at + KEPT_AT_ONCE));
+      // A crash before this line may lose the names; nothing names these blobs yet.
+      await syncDirectory(this.#kept);
+    };
+    await this.#mutex.run(() => inSystem(KEEP, keepAll));
   }
 
   /**
    * Streams a blob in chunks that the reader owns; with `nextBuffer` they are lent, each valid
    * until its buffer is given out again.
-   * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is no file, IO_FAILED
+   * @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT when it is not a file, IO_FAILED
    */
   async *read(digest: Digest, nextBuffer?: NextBuffer): AsyncGenerator<Uint8Array> {
     try {
@@ -284,10 +255,7 @@ export class BlobStore {
     this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
   }
 
-  /**
-   * Returns the size in bytes of a blob's file; undefined when missing or a link.
-   * @throws {StoreError} IO_FAILED
-   */
+  /** Returns the size in bytes of a blob's file; undefined when missing or a link. */
   size(digest: Digest): number | undefined {
     try {
       const found = lstatSync(this.#path(digest), { throwIfNoEntry: false });
@@ -310,18 +278,16 @@ export class BlobStore {
   /**
    * Resolves with whether the file of `digest` exists exactly when it is needed, or changed during
    * the check. Checks after all removals requested so far.
-   * @throws {StoreError} IO_FAILED
    */
   async isInOrder(digest: Digest, isNeeded: (digest: Digest) => boolean): Promise<boolean> {
     const wasNeeded = isNeeded(digest);
     const look = { digest, isInFlight: this.#pins.has(digest) };
     this.#looks.add(look);
     try {
-      const isThere = await this.#mutex.run(async () => (await sizeOf(this.#path(digest))) !== undefined);
+      const isThere =
+        (await this.#mutex.run(() => sizeOf(`look for the blob ${digest}`, this.#path(digest)))) !== undefined;
       // A blob unpinned or freed since the request has its removal queued behind this check.
       return look.isInFlight || wasNeeded !== isNeeded(digest) || isThere === wasNeeded;
-    } catch (error) {
-      throw ioFailure(`look for the blob ${digest}`, error);
     } finally {
       this.#looks.delete(look);
     }
@@ -340,24 +306,19 @@ export class BlobStore {
   /** Removes a crash's staged files and unneeded blobs. Returns the number of blobs. */
   async sweep(isNeeded: (digest: Digest) => boolean): Promise<number> {
     await this.discardStaged();
-    try {
-      const digests = (await readdir(this.#kept)).map((name) => `sha256:${name}`).filter(isDigest);
-      const garbage = digests.filter((digest) => !isNeeded(digest));
-      await this.removeUnneeded(garbage, isNeeded);
-      return garbage.length;
-    } catch (error) {
-      throw ioFailure(`sweep ${this.#kept}`, error);
-    }
+    const names = await inSystem(`sweep ${this.#kept}`, () => readdir(this.#kept));
+    const digests = names.map((name) => `sha256:${name}`).filter(isDigest);
+    const garbage = digests.filter((digest) => !isNeeded(digest));
+    await this.removeUnneeded(garbage, isNeeded);
+    return garbage.length;
   }
 
-  /** Removes every staged file. @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED */
+  /** Removes every staged file. */
   async discardStaged(): Promise<void> {
-    try {
+    await inSystem(`sweep ${this.#staging}`, async () => {
       for (const name of await readdir(this.#staging))
         await rm(join(this.#staging, name), { recursive: true, force: true });
-    } catch (error) {
-      throw ioFailure(`sweep ${this.#staging}`, error);
-    }
+    });
   }
 
   /**
@@ -366,7 +327,7 @@ export class BlobStore {
    * exists already costs no disk write.
    */
   async #syncEarly(file: StagedBlob, digest: Digest): Promise<void> {
-    if ((await sizeOf(this.#path(digest)).catch(() => undefined)) !== undefined) return;
+    if ((await sizeOf(KEEP, this.#path(digest)).catch(() => undefined)) !== undefined) return;
     while (this.#early.size >= EARLY_SYNCS_AT_ONCE) await Promise.race(this.#early);
     const ended = file.sync().then(
       () => void this.#early.delete(ended),
@@ -384,11 +345,8 @@ export class BlobStore {
 
   async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
     // A file of another size is a damaged blob: replace it.
-    const there = await sizeOf(this.#path(digest));
-    if (there !== undefined && there === (await sizeOf(file.path))) {
-      await file.discard();
-      return;
-    }
+    const there = await sizeOf(KEEP, this.#path(digest));
+    if (there !== undefined && there === (await sizeOf(KEEP, file.path))) return file.discard();
     await file.sync();
     await rename(file.path, this.#path(digest));
     file.moved();
@@ -403,27 +361,20 @@ export class BlobStore {
   }
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    const found = await lstat(path);
-    // The target of a link may go, and the blob with it: replace it.
-    return found.isSymbolicLink() ? undefined : found.size;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+async function sizeOf(action: string, path: string): Promise<number | undefined> {
+  const found = await unless(['ENOENT'], action, () => lstat(path));
+  // The target of a link may go, and the blob with it: replace it.
+  return found?.isSymbolicLink() === true ? undefined : found?.size;
 }
 
 function leaveForSweep(): void {
   // The blob is garbage already: the next open's sweep retries.
 }
 
-function notAFile(digest: Digest): StoreError {
-  return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is no file`, { data: { digest } });
-}
-
 function readFailure(digest: Digest, error: unknown): StoreError {
-  if (error instanceof NotAFile) return notAFile(digest);
+  if (error instanceof NotAFile) {
+    return new StoreError('BLOB_CORRUPT', `the layer blob ${digest} is not a file`, { data: { digest } });
+  }
   if (systemCode(error) !== 'ENOENT') return ioFailure(`read the blob ${digest}`, error);
   return new StoreError('BLOB_MISSING', `the layer blob ${digest} is missing from the store`, {
     cause: error,

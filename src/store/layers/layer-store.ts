@@ -7,7 +7,7 @@ import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions }
 import { isStoreError, StoreError } from '../../errors.js';
 import type { LayerFacts } from '../../model/events.js';
 import type { Views } from '../../../projections/views.js';
-import { decompress } from '../../archive/decompress.js';
+import { decompress } from '../../compression/decompress.js';
 import { LayerMeter, requireLayer } from '../../archive/layer-meter.js';
 import { type BlobStore, byteChunks, type StagedBlob } from './blob-store.js';
 import { chainOnTop, decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/layers.js';
@@ -80,35 +80,24 @@ export class HeldLayers {
    * Takes a hold on a chain, not yet for an image.
    * @throws {StoreError} LAYER_MISSING, with the layer store's error as its cause
    */
-  async take(chainId: ChainId): Promise<Layer> {
+  async #take(chainId: ChainId): Promise<Layer> {
     try {
       return await this.#layers.get(chainId);
     } catch (cause) {
-      throw new StoreError(
-        'LAYER_MISSING',
-        `the image needs the layer chain ${chainId}, which the layer store does not give`,
-        {
-          cause,
-          data: { chainId },
-        },
-      );
+      const message = `the image needs the layer chain ${chainId}, which the layer store does not give`;
+      throw new StoreError('LAYER_MISSING', message, { cause, data: { chainId } });
     }
   }
 
   /** Takes the image's hold on a chain; false when the layer store lacks it. */
   async tryTake(id: ImageId, chainId: ChainId): Promise<boolean> {
     try {
-      this.assign(id, await this.take(chainId));
+      this.#held.set(id, await this.#take(chainId));
       return true;
     } catch (error) {
       if (isStoreError(error, 'LAYER_MISSING')) return false;
       throw error;
     }
-  }
-
-  /** Assigns a hold to the image. */
-  assign(id: ImageId, layer: Layer): void {
-    this.#held.set(id, layer);
   }
 
   /**
@@ -144,7 +133,7 @@ export class HeldLayers {
     for (;;) {
       const answer = await submit((decide) => decideHolding(images, taken, decide));
       if ('result' in answer) return answer.result;
-      for (const { id, chainId } of answer.lacking) taken.set(id, await this.take(chainId));
+      for (const { id, chainId } of answer.lacking) taken.set(id, await this.#take(chainId));
     }
   }
 
@@ -152,7 +141,7 @@ export class HeldLayers {
   async #settle(taken: ReadonlyMap<ImageId, Layer>, hasImage: (id: ImageId) => boolean): Promise<void> {
     const spare: Layer[] = [];
     for (const [id, layer] of taken) {
-      if (hasImage(id) && !this.#held.has(id)) this.assign(id, layer);
+      if (hasImage(id) && !this.#held.has(id)) this.#held.set(id, layer);
       else spare.push(layer);
     }
     const outcomes = await Promise.allSettled(spare.map(async (layer) => this.#layers.release(layer)));
@@ -238,13 +227,8 @@ export class LocalLayers implements LayerStore {
     this.#context.checkOpen();
     const origin = originOf(options, actor);
     if (!(layer instanceof LocalLayer) || !this.#held.delete(layer)) {
-      throw new StoreError(
-        'LAYER_NOT_HELD',
-        `the layer ${layer.chainId} is not held: it was released, or comes from a map`,
-        {
-          data: { chainId: layer.chainId },
-        },
-      );
+      const message = `the layer ${layer.chainId} is not held: it was released, or comes from a map`;
+      throw new StoreError('LAYER_NOT_HELD', message, { data: { chainId: layer.chainId } });
     }
     const { chainId } = layer;
     const removal = holds.removal();
@@ -329,28 +313,20 @@ async function stageLayer(
 class LocalLayer implements Layer {
   readonly facts: LayerFacts;
   readonly parent: Layer | undefined;
+  readonly chainId: ChainId;
+  readonly diffId: DiffId;
+  readonly size: number;
+  readonly diffSize: number;
   readonly #blobs: BlobStore;
 
   constructor(facts: LayerFacts, parent: Layer | undefined, blobs: BlobStore) {
     this.facts = facts;
     this.parent = parent;
+    this.chainId = facts.chainId;
+    this.diffId = facts.diffId;
+    this.size = facts.size;
+    this.diffSize = facts.diffSize;
     this.#blobs = blobs;
-  }
-
-  get chainId(): ChainId {
-    return this.facts.chainId;
-  }
-
-  get diffId(): DiffId {
-    return this.facts.diffId;
-  }
-
-  get size(): number {
-    return this.facts.size;
-  }
-
-  get diffSize(): number {
-    return this.facts.diffSize;
   }
 
   tarStream(): Readable {
@@ -376,10 +352,7 @@ async function* checkedLayer(
     const found = digestFromHash(hash.digest());
     if (found !== diffId) throw blobCorrupt(digest, { expected: diffId, found });
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'COMPRESSION_INVALID') {
-      throw blobCorrupt(digest, { cause: error });
-    }
-    throw error;
+    throw isStoreError(error, 'COMPRESSION_INVALID') ? blobCorrupt(digest, { cause: error }) : error;
   }
 }
 

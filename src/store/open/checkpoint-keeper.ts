@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { equalBytes } from '../../model/bytes.js';
 import { StoreError } from '../../errors.js';
 import type { Head, Log } from '../../log/log.js';
 import { Mutex, NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
@@ -11,9 +12,10 @@ import {
   parseCheckpoint,
   type ParsedCheckpoint,
 } from '../../log/checkpoint.js';
-import { equalHashes, Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
+import { Frontier, hashInTile, TILE_WIDTH, tileOfTree, type TreeHead } from '../../log/merkle.js';
 import { parseVerifierKey, verifyNote } from '../../log/note.js';
 import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { checkKeyName, type CheckpointSigner } from '../keys.js';
 
 /** The newest checkpoint in a store's directory. Deleting it costs one check at the next open. */
@@ -31,12 +33,12 @@ interface CheckpointKeeperOptions {
 
 /**
  * Reads a store's checkpoint file, at most MAX_NOTE_BYTES + 1 bytes; undefined when missing.
- * @throws {StoreError} CHECKPOINT_INVALID when it is no file; STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} CHECKPOINT_INVALID when it is not a file
  */
 export async function readCheckpointFile(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, CHECKPOINT_FILE);
   return readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((error: unknown) => {
-    throw error instanceof NotAFile ? unbelievable(path, new Error('it is no file')) : error;
+    throw error instanceof NotAFile ? unbelievable(path, new Error('it is not a file')) : error;
   });
 }
 
@@ -63,7 +65,7 @@ export class CheckpointKeeper {
    * `read` of the file before the log was opened, if it was.
    * @throws {StoreError} LOG_CORRUPT when it does not; CHECKPOINT_INVALID, CHECKPOINT_FOREIGN or
    *   SIGNATURE_INVALID for a file that cannot be trusted; KEY_FOREIGN; CHECKPOINT_FORKED when the
-   *   key signed what is not in this log; IO_FAILED
+   *   key signed what is not in this log
    */
   async check(...read: readonly [(Uint8Array | undefined)?]): Promise<void> {
     const { origin, log, signer, directory } = this.#options;
@@ -87,7 +89,7 @@ export class CheckpointKeeper {
    * blobs: if such events were lost unnoticed, an open would remove the blobs as garbage.
    */
   async note(events: readonly StoredEvent[]): Promise<void> {
-    const namesBlobs = events.some(({ type }) => type === 'LayerAdded' || type === 'ManifestAdded');
+    const namesBlobs = events.some((event) => factsOf(event).blobs(event).length > 0);
     if (namesBlobs || this.#options.log.head.seq - (this.#written?.size ?? 0) >= WRITTEN_EVERY) await this.write();
   }
 
@@ -103,7 +105,7 @@ export class CheckpointKeeper {
 
   /**
    * Writes a durable checkpoint of the head, signed if there is a signer; resolves with its text.
-   * @throws {StoreError} CHECKPOINT_FORKED, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   newest(): Promise<string> {
     return this.#writing.run(() => this.#writeNewest());
@@ -124,43 +126,45 @@ export class CheckpointKeeper {
 
   /** Returns the text of a checkpoint of the head without writing it; the file's if current. */
   unwritten(): string {
-    return this.#isNewest() ? this.#text : formatCheckpoint(this.#head());
+    const { head } = this.#options.log;
+    return this.#written?.size === head.seq ? this.#text : formatCheckpoint(this.#checkpointOf(head));
   }
 
   /**
    * Resolves with the text of a checkpoint of `head`, past or present, signed if there is a signer.
    * Leaves the file alone.
-   * @throws {StoreError} CHECKPOINT_FORKED, IO_FAILED
+   * @throws {StoreError} CHECKPOINT_FORKED
    */
   async at(head: Head): Promise<string> {
-    const { signer } = this.#options;
-    // Read now: a newer checkpoint may replace them while the signature is checked.
-    const [written, text] = [this.#written, this.#text];
-    const isWritten = written?.size === head.seq;
-    if (isWritten && (signer === undefined || (await isSignedBy(written, signer)))) return text;
-    return this.#textOf(this.#head(head));
+    return (await this.#writtenAt(head)) ?? this.#textAt(head);
   }
 
   async #writeNewest(): Promise<string> {
-    const { signer } = this.#options;
-    if (this.#isNewest() && (signer === undefined || (await isSignedBy(this.#written, signer)))) return this.#text;
-    const text = await this.#textOf(this.#head());
+    const written = await this.#writtenAt(this.#options.log.head);
+    if (written !== undefined) return written;
+    const text = await this.#textAt(this.#options.log.head);
     await writeDurableFile(this.#path, new TextEncoder().encode(text));
     this.#take(parseCheckpoint(text), text);
     return text;
   }
 
-  async #textOf(checkpoint: Checkpoint): Promise<string> {
+  /** Resolves with the text of the file if that is of `head`, and signed if there is a signer. */
+  async #writtenAt({ seq }: Head): Promise<string | undefined> {
     const { signer } = this.#options;
+    // Read now: a newer checkpoint may replace them while the signature is checked.
+    const [written, text] = [this.#written, this.#text];
+    if (written?.size !== seq) return undefined;
+    return signer === undefined || (await isSignedBy(written, signer)) ? text : undefined;
+  }
+
+  async #textAt(head: Head): Promise<string> {
+    const { signer } = this.#options;
+    const checkpoint = this.#checkpointOf(head);
     return signer ? signer.sign(checkpoint, (earlier) => this.#logBeginsWith(earlier)) : formatCheckpoint(checkpoint);
   }
 
-  #head({ seq, root }: Head = this.#options.log.head): Checkpoint {
+  #checkpointOf({ seq, root }: Head): Checkpoint {
     return { origin: this.#options.origin, size: seq, root, extensions: [] };
-  }
-
-  #isNewest(): boolean {
-    return this.#written?.size === this.#options.log.head.seq;
   }
 
   #take(checkpoint: ParsedCheckpoint, text: string): void {
@@ -191,28 +195,26 @@ export class CheckpointKeeper {
  * Whether the signer's key signed the checkpoint.
  * @throws {StoreError} SIGNATURE_INVALID when it has a signature of the key that does not verify
  */
-async function isSignedBy(checkpoint: ParsedCheckpoint | undefined, signer: CheckpointSigner): Promise<boolean> {
+async function isSignedBy(checkpoint: ParsedCheckpoint, signer: CheckpointSigner): Promise<boolean> {
   const verifier = await parseVerifierKey(signer.verifierKey);
-  const isNamed = checkpoint?.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
+  const isNamed = checkpoint.signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
   // It may be unsigned, or signed by a replaced key or a witness.
-  if (checkpoint === undefined || isNamed !== true) return false;
+  if (!isNamed) return false;
   await verifyNote(checkpoint, [verifier]);
   return true;
 }
 
 function unbelievable(path: string, cause: unknown): StoreError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError('CHECKPOINT_INVALID', `cannot check the log against ${path}: ${why}`, {
-    cause,
-    data: { path },
-  });
+  const message = `cannot check the log against ${path}: ${why}`;
+  return new StoreError('CHECKPOINT_INVALID', message, { cause, data: { path } });
 }
 
 function lost(path: string, { size }: TreeHead, head: number): StoreError {
   const what =
     size > head
       ? `the log ends at seq ${head}, and its checkpoint is of ${size} events: its end was lost, ${eventsFrom(head + 1, size)}. ` +
-        `Restore a backup or rebuild the store; without ${path} it opens and goes on as if they had never been`
+        `Restore a backup or rebuild the store; without ${path} it opens as if they had never existed`
       : `the events up to ${size} are not those of its checkpoint ${path}. Restore a backup`;
   return new StoreError('LOG_CORRUPT', `the store is damaged: ${what}`, {
     data: size > head ? { seq: size, head, lost: { from: head + 1, to: size }, path } : { seq: size, head, path },
@@ -237,7 +239,7 @@ export async function checkTreeTail(log: Log, size: number): Promise<void> {
     const leaves = await log.readTile(tile);
     for (let at = frontier.size % TILE_WIDTH; at < tile.width; at++) frontier.append(hashInTile(leaves, at));
   }
-  if (equalHashes(frontier.root(), root)) return;
+  if (equalBytes(frontier.root(), root)) return;
   throw new StoreError('LOG_CORRUPT', "the store is damaged: a row of the log's tree is not what the events give", {
     data: { from: size + 1, to: seq, remedy: 'rebuild' },
   });

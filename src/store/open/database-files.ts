@@ -56,7 +56,7 @@ export interface WriteAheadLog {
   /** Seq of the last event in a whole batch; undefined when there is none. */
   readonly lastEvent: number | undefined;
   readonly batches: readonly PlacedBatch[];
-  /** Offset of the first record that is no batch; reading stops there. */
+  /** Offset of the first record that is not a batch; reading stops there. */
   readonly brokenAt: number | undefined;
   /** Whether it ends in an unfinished write. */
   readonly isTorn: boolean;
@@ -93,16 +93,15 @@ export class DatabaseDamage extends LevelDamage {
 
 /**
  * Reads CURRENT, the MANIFEST and the write-ahead logs of the database at `location`. Changes
- * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read.
- * @throws {StoreError} IO_FAILED when a file cannot be read, or was removed meanwhile;
- *   STORE_NOT_WRITABLE
+ * nothing. Throws DatabaseDamage when CURRENT or the MANIFEST cannot be read; IO_FAILED also when a
+ * file was removed meanwhile.
  */
 export function readDatabaseFiles(location: string): DatabaseFiles {
   const state = databaseState(location);
   const files = listedFiles(location);
   for (const [name, { isFile }] of files) {
     if (!isFile)
-      throw lost(name, 'is no file, so that the log cannot be opened; no event need be lost but those in it');
+      throw lost(name, 'is not a file, so that the log cannot be opened; no event need be lost but those in it');
   }
   const name = manifestName(location);
   const manifest = readManifest(location, name);
@@ -116,8 +115,8 @@ function listedFiles(location: string): ReadonlyMap<string, DatabaseFile> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       throw new DatabaseDamage('.', 'the directory of the log is missing, and every event with it');
-    if (systemCode(error) === 'ENOTDIR') throw new DatabaseDamage('.', 'a file stands in the place of the log');
-    throw ioFailure(`look at the log ${location}`, error);
+    if (systemCode(error) === 'ENOTDIR') throw new DatabaseDamage('.', 'a file is in the place of the log');
+    throw ioFailure(`inspect the log ${location}`, error);
   }
 }
 
@@ -147,22 +146,23 @@ export function databaseState(location: string): string {
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
+    const code = systemCode(error instanceof StoreError ? error.cause : error);
     // Exhausted resources of this process say nothing about the files.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) throw error;
-    return systemCode(error);
+    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error;
+    return code;
   }
 }
 
 /**
  * Opens a file of the database; it stays readable after its name is removed. Throws the errors of
- * `open`, and DatabaseDamage when it is no file.
+ * `open`, and DatabaseDamage when it is not a file.
  */
 export function openDatabaseFile(location: string, name: string): OpenFile {
   const descriptor = openDescriptor(location, name);
   const found = fstatSync(descriptor);
   if (!found.isFile()) {
     closeSync(descriptor);
-    throw new DatabaseDamage(name, `${name} is no file`);
+    throw new DatabaseDamage(name, `${name} is not a file`);
   }
   let isOpen = true;
   return {
@@ -183,7 +183,7 @@ export function openDescriptor(location: string, name: string): number {
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
     return openSync(join(location, name), flags);
   } catch (error) {
-    throw systemCode(error) === 'ELOOP' ? new DatabaseDamage(name, `${name} is no file`) : error;
+    throw systemCode(error) === 'ELOOP' ? new DatabaseDamage(name, `${name} is not a file`) : error;
   }
 }
 
@@ -219,7 +219,7 @@ function readManifest(location: string, name: string): Manifest {
   const [stretch] = damaged;
   const manifest = stretch === undefined ? parseManifest(records.map(({ bytes }) => bytes)) : undefined;
   if (manifest !== undefined) return manifest;
-  const end = tornAt === undefined ? 'it is none' : `it ends at byte ${tornAt}`;
+  const end = tornAt === undefined ? 'it has no whole edit' : `it ends at byte ${tornAt}`;
   const why = stretch === undefined ? end : `bytes ${stretch.offset} to ${stretch.end} are damaged`;
   throw lost(name, `is damaged, so that no event can be found; none need be lost: ${why}`);
 }
@@ -245,7 +245,6 @@ function lost(name: string, why: string): DatabaseDamage {
 /**
  * Returns the write-ahead logs among `files` in LevelDB's order: those that it would replay by
  * `manifest`, or all without one.
- * @throws {StoreError} IO_FAILED when one cannot be read, or was removed meanwhile
  */
 export function readLogs(
   location: string,
@@ -298,7 +297,7 @@ function logFaults(logs: readonly WriteAheadLog[], { logNumber, lastSequence }: 
     return [{ file: current, message }];
   }
   const broken = logs.flatMap(({ name: file, brokenAt }) => {
-    const message = `${file} is damaged at byte ${brokenAt}: what stands there is no batch`;
+    const message = `${file} is damaged at byte ${brokenAt}: the bytes there are not a batch`;
     return brokenAt === undefined ? [] : [{ file, message }];
   });
   const batches = logs.flatMap((log) => log.batches);

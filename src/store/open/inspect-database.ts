@@ -45,23 +45,20 @@ export function newestTables(wholeTables?: WholeTables): TableLook {
 
 /**
  * Resolves with the report of `lookAtDatabase`, which has no faults.
- * @throws {StoreError} LOG_CORRUPT with each faulty file and the events it costs;
- *   STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} LOG_CORRUPT with each faulty file and the events it costs
  */
 export async function checkDatabase(location: string, look: TableLook): Promise<DatabaseReport> {
   const report = await lookAtDatabase(location, look);
   const { faults } = report;
   if (faults.length === 0) return report;
   const found = faults.map(({ message }) => message).join('; ');
-  throw new StoreError('LOG_CORRUPT', `the log ${location} is damaged, and left as it is: ${found}`, {
-    data: { location, faults },
-  });
+  const message = `the log ${location} is damaged, and left as it is: ${found}`;
+  throw new StoreError('LOG_CORRUPT', message, { data: { location, faults } });
 }
 
 /**
  * Inspects the database at `location`, retrying while another process changes it: such files are in
  * use, not damaged, and LevelDB's lock then decides.
- * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
  */
 export async function lookAtDatabase(location: string, look = newestTables()): Promise<DatabaseReport> {
   const first = await inspectDatabase(location, look).catch(() => undefined);
@@ -71,7 +68,7 @@ export async function lookAtDatabase(location: string, look = newestTables()): P
     const before = fingerprint(location);
     const report = await inspectDatabase(location, look).catch((error: unknown) => error);
     if (fingerprint(location) !== before) continue;
-    if (report instanceof Error) throw ioFailure(`look at the log ${location}`, report);
+    if (report instanceof Error) throw ioFailure(`inspect the log ${location}`, report);
     return report as DatabaseReport;
   }
   return { faults: [], isTorn: false, lastEvent: 0 };
@@ -88,7 +85,6 @@ function fingerprint(location: string): string {
 /**
  * Inspects the database at `location` once, and changes nothing: reads CURRENT, the MANIFEST and
  * every write-ahead log, and of the tables their sizes and what `look` selects.
- * @throws {StoreError} IO_FAILED when a file cannot be read, or goes meanwhile; STORE_NOT_WRITABLE
  */
 export async function inspectDatabase(location: string, look = EVERY_TABLE): Promise<DatabaseReport> {
   try {
@@ -113,12 +109,10 @@ export async function inspectDatabase(location: string, look = EVERY_TABLE): Pro
 function sharedSpares({ files, manifest, manifestName }: DatabaseFiles): DatabaseFault[] {
   const isSpare = (name: string): boolean =>
     name.endsWith('.dbtmp') || (name.startsWith('MANIFEST-') && name !== manifestName) || isSpareTable(name, manifest);
-  return [...files]
-    .filter(([name, { isShared }]) => isShared && isSpare(name))
-    .map(([file]) => ({
-      file,
-      message: `${file} is not used, and LevelDB may write over it, which a hard link has elsewhere too; no event is lost without it`,
-    }));
+  const why =
+    'is not used, and LevelDB may write over it, which a hard link has elsewhere too; no event is lost without it';
+  const spares = [...files].filter(([name, { isShared }]) => isShared && isSpare(name));
+  return spares.map(([file]) => ({ file, message: `${file} ${why}` }));
 }
 
 function isSpareTable(name: string, { tables }: Manifest): boolean {
@@ -204,14 +198,12 @@ function bytesOfTable(location: string, file: TableFile | undefined): Promise<Ui
 }
 
 function told(file: string, table: Table, { message, isWholeTable, events }: TableFault): DatabaseFault {
-  return {
-    file,
-    message: `the table ${file} ${message}, and with it ${eventsText(isWholeTable ? table.events : events)}`,
-  };
+  const lost = eventsText(isWholeTable ? table.events : events);
+  return { file, message: `the table ${file} ${message}, and with it ${lost}` };
 }
 
 function eventsText(events: EventRange | undefined): string {
-  if (events === undefined) return 'rows that are no events';
+  if (events === undefined) return 'rows that are not events';
   const { first, last } = events;
   if (last === Number.POSITIVE_INFINITY) return first === 1 ? 'events' : `events from ${first} on`;
   return first === last ? `event ${first}` : `events between ${first} and ${last}`;

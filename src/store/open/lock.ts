@@ -3,18 +3,14 @@ import { dirname, join } from 'node:path';
 import { hostname } from 'node:os';
 import { checkUnlocked } from '../../log/leveldb/open-level.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import { ioFailure, readRegularFile, replaceHint, systemCode, temporaryPath } from '../files/files.js';
+import { inSystem, ioFailure, readRegularFile, replaceHint, systemCode, temporaryPath } from '../files/files.js';
 
 /** Fields of /proc/PID/stat after the program's name, which may hold anything (proc(5)). */
 const STATE_FIELD = 0;
 const START_TIME_FIELD = 19;
 
-/** Resolves with an identifier of this boot of the machine; undefined where the system has none. */
-export async function bootIdentity(): Promise<string | undefined> {
-  return readBootId().catch(() => undefined);
-}
-
-async function readBootId(): Promise<string> {
+/** Resolves with an identifier of this boot of the machine. Throws where the system has none. */
+export async function bootIdentity(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
@@ -25,12 +21,12 @@ async function readBootId(): Promise<string> {
 export async function processIdentity(pid: number): Promise<string | undefined> {
   try {
     const [boot, namespace, stat] = await Promise.all([
-      readBootId(),
+      bootIdentity(),
       readlink('/proc/self/ns/pid'),
       readFile(`/proc/${pid}/stat`, 'latin1'),
     ]);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie holds no files any more.
+    // A zombie no longer holds files.
     if (fields[STATE_FIELD] === 'Z' || fields[STATE_FIELD] === 'X') return undefined;
     return [boot, namespace, fields[START_TIME_FIELD]].join(' ');
   } catch {
@@ -101,10 +97,15 @@ interface Owner {
   readonly process?: string | undefined;
 }
 
+/** The text of the file that names this process. */
+async function ownText(): Promise<string> {
+  const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
+  return `${JSON.stringify(owner)}\n`;
+}
+
 /** Records this process as the owner, if the file can be written. The lock must be held. */
 export async function writeOwner(directory: string): Promise<void> {
-  const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
-  await replaceHint(join(directory, OWNER_FILE), `${JSON.stringify(owner)}\n`).catch(doWithout);
+  await replaceHint(join(directory, OWNER_FILE), await ownText()).catch(doWithout);
 }
 
 /** Removes the owner record, if the file can be removed. The lock must still be held. */
@@ -126,15 +127,9 @@ export async function refuseSecondOwner(directory: string): Promise<{ readonly w
   // This process tracks its own open stores.
   if (owner !== undefined && owner.pid !== process.pid && (await isRunning(owner)))
     throw lockedBy(directory, owner, undefined);
-  return { wasClosed: await isGone(join(directory, OWNER_FILE)) };
-}
-
-// Any leftover, even the empty file of a crash, was not removed by a close.
-async function isGone(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => false,
-    (error: unknown) => systemCode(error) === 'ENOENT',
-  );
+  // Any leftover, even the empty file of a crash, was not removed by a close.
+  const code = await lstat(join(directory, OWNER_FILE)).then(() => '', systemCode);
+  return { wasClosed: code === 'ENOENT' };
 }
 
 /** Resolves with a value that changes with every write to the store: each reaches its log first. */
@@ -165,21 +160,19 @@ export async function withOwner(directory: string, error: unknown): Promise<unkn
   if (owner !== undefined && (await isRunning(owner))) return lockedBy(directory, owner, error);
   // A reader holds the lock too, and writes no file.
   const pid = await lockHolder(join(directory, 'log', 'LOCK'));
-  if (pid !== undefined) return lockedBy(directory, { pid, host: hostname() }, error);
-  return lockedBy(directory, undefined, error);
+  return lockedBy(directory, pid === undefined ? undefined : { pid, host: hostname() }, error);
 }
 
 /**
  * Claims `folder` for one writer on this machine; returns the release. Claims end with the process.
- * @throws {StoreError} STORE_LOCKED, where `what` says what cannot be done; DISK_FULL,
- *   STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} STORE_LOCKED, where `what` says what cannot be done
  */
 export async function claimFolder(folder: string, what: string): Promise<() => Promise<void>> {
   const path = join(folder, OWNER_FILE);
   const temporary = temporaryPath(folder);
-  const owner: Owner = { pid: process.pid, host: hostname(), process: await processIdentity(process.pid) };
+  const text = await ownText();
   try {
-    await writeFile(temporary, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600 });
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
     // A link appears atomically, so a half-written owner is never read.
     while (!(await isLinked(temporary, path))) {
       const other = await readOwner(folder);
@@ -247,25 +240,12 @@ const claimed = new Set<string>();
  * @throws {StoreError} STORE_LOCKED when this process has it open already
  */
 export async function claimDirectory(directory: string): Promise<() => void> {
-  const key = await identityOf(directory);
-  if (claimed.has(key)) throw claimedHere(directory);
+  const { dev, ino } = await inSystem(`open the store ${directory}`, () => stat(directory, { bigint: true }));
+  const key = `${dev}:${ino}`;
+  if (claimed.has(key)) {
+    const message = `cannot open the store ${directory}: it is open in this process (pid ${process.pid})`;
+    throw new StoreError('STORE_LOCKED', message, { data: { directory, pid: process.pid } });
+  }
   claimed.add(key);
   return () => void claimed.delete(key);
-}
-
-function claimedHere(directory: string): StoreError {
-  return new StoreError(
-    'STORE_LOCKED',
-    `cannot open the store ${directory}: it is open in this process (pid ${process.pid})`,
-    { data: { directory, pid: process.pid } },
-  );
-}
-
-async function identityOf(directory: string): Promise<string> {
-  try {
-    const { dev, ino } = await stat(directory, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    throw ioFailure(`open the store ${directory}`, error);
-  }
 }

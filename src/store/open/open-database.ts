@@ -49,7 +49,7 @@ function filesIn(location: string): ReturnType<typeof databaseFiles> {
   try {
     return databaseFiles(location);
   } catch (error) {
-    throw ioFailure(`look at the log ${location}`, error);
+    throw ioFailure(`inspect the log ${location}`, error);
   }
 }
 

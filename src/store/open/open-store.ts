@@ -2,7 +2,14 @@ import { hostname, userInfo } from 'node:os';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Subject } from 'rxjs';
-import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import {
+  mustBeBoolean,
+  mustBeFunction,
+  mustBeObject,
+  mustBeSignal,
+  mustBeString,
+  mustBeText,
+} from '../argument-types.js';
 import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
@@ -12,6 +19,7 @@ import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import { openLevel } from '../../log/leveldb/open-level.js';
 import {
+  inSystem,
   ioFailure,
   isThere,
   makeDurableDirectory,
@@ -21,6 +29,7 @@ import {
   syncFiles,
   systemCode,
   temporaryPath,
+  writeDurableFile,
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
@@ -36,7 +45,7 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, writeSidecar } from './sidecar.js';
+import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
@@ -73,11 +82,11 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   if (!isSigner(signer)) throw new TypeError('signer must be what readSigner gives');
   if (origin !== undefined && signer !== undefined) checkKeyName(signer.origin, origin);
   if (!areLayers(layers)) throw new TypeError("layers must be 'none' or an object with get and release");
-  if (now !== undefined && typeof now !== 'function') throw new TypeError('now must be a function');
+  if (now !== undefined) mustBeFunction('now', now);
   if (!Number.isSafeInteger(snapshotEvery) || snapshotEvery < 0) {
     throw new TypeError('snapshotEvery must be a whole number, 0 or more');
   }
-  if (onNotice !== undefined && typeof onNotice !== 'function') throw new TypeError('onNotice must be a function');
+  if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
   mustBeSignal('signal', signal);
   return {
     ...options,
@@ -141,7 +150,8 @@ export async function makeLog(directory: string): Promise<void> {
     await rename(making, location);
     await syncDirectory(directory);
   } catch (error) {
-    await rm(making, { recursive: true, force: true }).catch(leaveForNextOpening);
+    // Report the first error; the next open for writing removes the rest.
+    await rm(making, { recursive: true, force: true }).catch(() => undefined);
     // Two processes may race to create a store; the open that follows decides.
     if (await isThere(location)) return;
     throw ioFailure(`make the log of the store ${directory}`, error);
@@ -150,18 +160,12 @@ export async function makeLog(directory: string): Promise<void> {
 
 // LevelDB would turn anything here into an empty database, and write through links.
 async function needOwnFiles(location: string): Promise<void> {
-  const names = await readdir(location).catch((error: unknown) => {
-    throw ioFailure(`look at the log ${location}`, error);
-  });
+  const names = await inSystem(`inspect the log ${location}`, () => readdir(location));
   for (const [name, { isFile, isShared }] of databaseFiles(location, names)) {
     if (isFile && !isShared) continue;
-    const text = `cannot make the log ${location}: ${name} in it is a link, or no file`;
+    const text = `cannot make the log ${location}: ${name} in it is a link, or not a file`;
     throw new StoreError('IO_FAILED', text, { data: { location } });
   }
-}
-
-function leaveForNextOpening(): void {
-  // Report the first error; the next open for writing removes the rest.
 }
 
 /** Retries of a reader on a store that is being written, before it reports damage. */
@@ -203,7 +207,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
         throw error;
       }
     } catch (error) {
-      // What another process replaced or signed meanwhile is no damage.
+      // What another process replaced or signed meanwhile is not damage.
       const isDamage = isStoreError(error) && (error.kind === 'Corrupt' || error.code === 'CHECKPOINT_FORKED');
       const isRace = isDamage && (await writtenState(path)) !== before;
       if (!isRace || tries >= MAX_TRIES_BESIDE_A_WRITER) throw error;
@@ -285,13 +289,8 @@ async function openParts(opening: {
   const checkpoints = new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer, onNotice });
   await (reading === undefined ? checkpoints.check() : checkpoints.check(reading.checkpoint));
   await checkTreeTail(log, checkpoints.size);
-  const snapshots = new SnapshotFolder({
-    directory,
-    storeId: sidecar.storeId,
-    log,
-    readOnly: reading !== undefined,
-    onNotice,
-  });
+  const { storeId } = sidecar;
+  const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
   const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
@@ -391,11 +390,9 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
   const sidecar = newSidecar(options.origin ?? options.signer?.origin, readClock(options.now ?? Date.now));
   // LevelDB does not sync the directory after naming its first files.
-  await syncDirectory(join(directory, 'log')).catch((error: unknown) => {
-    throw ioFailure(`make the log of the store ${directory}`, error);
-  });
+  await inSystem(`make the log of the store ${directory}`, () => syncDirectory(join(directory, 'log')));
   // A crash before this leaves an empty log that the next open takes over; after it, a store.
-  await writeSidecar(directory, sidecar);
+  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
   return sidecar;
 }
 
@@ -410,32 +407,22 @@ async function refuseHalfAStore(directory: string): Promise<void> {
   }
 }
 
-function noStore(directory: string): StoreError {
-  return new StoreError('STORE_NOT_FOUND', `no store in ${directory}: it has no ${SIDECAR_FILE}`, {
-    data: { directory },
-  });
+/** Returns the error for a directory that lacks a store's sidecar. */
+export function noStore(directory: string): StoreError {
+  const message = `no store in ${directory}: it has no ${SIDECAR_FILE}`;
+  return new StoreError('STORE_NOT_FOUND', message, { data: { directory } });
 }
 
 // LevelDB would create an empty folder where the log belongs.
 async function refuseHalfRebuilt(directory: string): Promise<void> {
   if (!(await isHalfRebuilt(logFolders(directory)))) return;
-  throw new StoreError(
-    'LOG_CORRUPT',
-    `the store ${directory} has no log yet: a rebuild was cut short before its last step`,
-    {
-      data: { directory, remedy: 'rebuild' },
-    },
-  );
+  const message = `the store ${directory} has no log yet: a rebuild was cut short before its last step`;
+  throw new StoreError('LOG_CORRUPT', message, { data: { directory, remedy: 'rebuild' } });
 }
 
 function lostSidecar(directory: string, found: string): StoreError {
-  return new StoreError(
-    'SIDECAR_INVALID',
-    `the store ${directory} has no ${SIDECAR_FILE}, expected one beside ${found}`,
-    {
-      data: { directory },
-    },
-  );
+  const message = `the store ${directory} has no ${SIDECAR_FILE}, expected one beside ${found}`;
+  return new StoreError('SIDECAR_INVALID', message, { data: { directory } });
 }
 
 async function needDirectory(path: string, mayCreate: boolean): Promise<void> {

@@ -1,9 +1,10 @@
 import { closeSync, fdatasyncSync } from 'node:fs';
+import { compareBytes } from '../../model/bytes.js';
 import { MAX_KEPT_BLOCK_BYTES } from '../../limits.js';
 import { LevelDamage } from '../../log/leveldb/coding.js';
 import { type BatchEntry, type Manifest, readWriteBatch } from '../../log/leveldb/log-files.js';
 import { asDatabase, ReadOnlyLevel, type Runs, tableInMemory } from '../../log/leveldb/read-only-level.js';
-import { BlockCache, compareKeys, type DatabaseFile, TableReader } from '../../log/leveldb/table.js';
+import { BlockCache, type DatabaseFile, TableReader } from '../../log/leveldb/table.js';
 import type { Database } from '../../log/log.js';
 import { openFailure } from '../../log/leveldb/open-level.js';
 import { ioFailure, systemCode } from '../files/files.js';
@@ -69,7 +70,7 @@ function runsOf(location: string, { manifest, logs }: DatabaseFiles, opened: Dat
   return memory === undefined ? tables : [[memory], ...tables];
 }
 
-/** Opens the tables: each of level 0 is a run of its own, those of any other level form one. */
+/** Opens the tables: each of level 0 is a run by itself, those of any other level form one. */
 function tableRuns(location: string, { tables }: Manifest, opened: DatabaseFile[]): TableReader[][] {
   const cache = new BlockCache(MAX_KEPT_BLOCK_BYTES);
   const runs: TableReader[][] = [];
@@ -83,7 +84,7 @@ function tableRuns(location: string, { tables }: Manifest, opened: DatabaseFile[
     if (table.level === 0) runs.push(run);
     else levels.set(table.level, run);
   }
-  for (const run of levels.values()) runs.push(run.sort((a, b) => compareKeys(a.smallest, b.smallest)));
+  for (const run of levels.values()) runs.push(run.sort((a, b) => compareBytes(a.smallest, b.smallest)));
   return runs;
 }
 

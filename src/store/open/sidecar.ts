@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { MAX_SIDECAR_BYTES } from '../../limits.js';
-import { NotAFile, readRegularFile, writeDurableFile } from '../files/files.js';
+import { NotAFile, readRegularFile } from '../files/files.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
@@ -30,21 +30,12 @@ export function newSidecar(origin: string | undefined, now: number): Sidecar {
   return { format: 'imagelog', version: FORMAT_VERSION, storeId, origin: origin ?? `imagelog/${storeId}`, created };
 }
 
-/** Writes the sidecar, durable on return. */
-export async function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
-  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
-}
-
 /** Returns the text of a sidecar's file. */
 export function formatSidecar({ format, version, storeId, origin, created }: Sidecar): string {
   return `${JSON.stringify({ format, version, storeId, origin, created }, null, 2)}\n`;
 }
 
-/**
- * Reads a store's sidecar; undefined when missing.
- * @throws {StoreError} SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED when a newer version wrote it,
- *   STORE_NOT_WRITABLE, IO_FAILED
- */
+/** Reads a store's sidecar; undefined when missing. @throws as `readSidecarBytes`, `parseSidecar` */
 export async function readSidecar(directory: string): Promise<Sidecar | undefined> {
   const bytes = await readSidecarBytes(directory);
   return bytes === undefined ? undefined : parseSidecar(directory, bytes);
@@ -52,15 +43,14 @@ export async function readSidecar(directory: string): Promise<Sidecar | undefine
 
 /**
  * Reads the bytes of a sidecar; undefined when missing.
- * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES;
- *   STORE_NOT_WRITABLE, IO_FAILED
+ * @throws {StoreError} SIDECAR_INVALID when it is not a file or has more than MAX_SIDECAR_BYTES
  */
 export async function readSidecarBytes(directory: string): Promise<Uint8Array | undefined> {
   const path = join(directory, SIDECAR_FILE);
   const limit = MAX_SIDECAR_BYTES;
   const bytes = await readRegularFile(path, { limitBytes: limit }).catch((cause: unknown) => {
     if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('SIDECAR_INVALID', `${path} is no file`, { cause, data: { path } });
+    throw new StoreError('SIDECAR_INVALID', `${path} is not a file`, { cause, data: { path } });
   });
   if (bytes === undefined || bytes.length <= limit) return bytes;
   const message = `${path} has more than ${limit} bytes, expected those of a sidecar`;
@@ -74,29 +64,24 @@ export async function readSidecarBytes(directory: string): Promise<Uint8Array | 
 export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
   const path = join(directory, SIDECAR_FILE);
   const text = new TextDecoder().decode(bytes);
+  const invalid = (why: string, cause?: unknown): StoreError =>
+    new StoreError('SIDECAR_INVALID', `${path} ${why}`, { cause, data: { path } });
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new StoreError('SIDECAR_INVALID', `${path} is not JSON`, { cause, data: { path } });
+    throw invalid('is not JSON', cause);
   }
   const { format, version, storeId, origin, created } = Object(value) as Record<string, unknown>;
-  if (format !== 'imagelog' || typeof version !== 'number') {
-    throw new StoreError('SIDECAR_INVALID', `${path} does not describe an imagelog store`, { data: { path } });
-  }
+  if (format !== 'imagelog' || typeof version !== 'number') throw invalid('does not describe an imagelog store');
   if (version > FORMAT_VERSION) {
-    throw new StoreError(
-      'STORE_FORMAT_UNSUPPORTED',
-      `the store has format ${version}; this version of imagelog reads up to ${FORMAT_VERSION}`,
-      { data: { path, version, supported: FORMAT_VERSION } },
-    );
+    const message = `the store has format ${version}; this version of imagelog reads up to ${FORMAT_VERSION}`;
+    throw new StoreError('STORE_FORMAT_UNSUPPORTED', message, { data: { path, version, supported: FORMAT_VERSION } });
   }
   if (typeof storeId !== 'string' || typeof origin !== 'string' || Number.isNaN(Date.parse(String(created)))) {
-    throw new StoreError('SIDECAR_INVALID', `${path} lacks storeId, origin or created`, { data: { path } });
+    throw invalid('lacks storeId, origin or created');
   }
   // It is a line of every checkpoint.
-  if (origin === '' || /\p{Cc}/u.test(origin)) {
-    throw new StoreError('SIDECAR_INVALID', `${path} has an origin that is no line of text`, { data: { path } });
-  }
+  if (origin === '' || /\p{Cc}/u.test(origin)) throw invalid('has an origin that is not a line of text');
   return { format, version, storeId, origin, created: String(created) };
 }

@@ -15,14 +15,6 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** A table's version when it was read, and when, in milliseconds of Unix time. */
 type Reading = readonly [version: string, readAt: number];
 
-/** Contents of the file. */
-interface Remembered {
-  /** Boot of the machine when they were read; null where the system does not say. */
-  readonly boot: string | null;
-  /** By table name. */
-  readonly tables: Readonly<Record<string, Reading>>;
-}
-
 /**
  * Tables that a recent open read and found whole, so that the next one can skip them: LevelDB never
  * changes a table once written. Only a hint. Reread are tables that changed in any way that the
@@ -32,6 +24,7 @@ interface Remembered {
  */
 export class WholeTables {
   readonly #path: string;
+  /** Boot of the machine; null where the system does not say. */
   readonly #boot: string | null;
   readonly #now: number;
   readonly #readings: Map<string, Reading>;
@@ -51,7 +44,7 @@ export class WholeTables {
    */
   static async read(directory: string, wasClosed: boolean, now = Date.now()): Promise<WholeTables> {
     const path = join(directory, WHOLE_TABLES_FILE);
-    const boot = (await bootIdentity()) ?? null;
+    const boot = await bootIdentity().catch(() => null);
     return new WholeTables(path, boot, wasClosed ? await readings(path, boot) : new Map(), now);
   }
 
@@ -78,7 +71,7 @@ export class WholeTables {
   /** Saves what this open used or read, if new and writable. The store's lock must be held. */
   async write(): Promise<void> {
     if (!this.#isChanged) return;
-    const remembered: Remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
+    const remembered = { boot: this.#boot, tables: Object.fromEntries(this.#used) };
     // Not synced: power loss leaves invalid JSON, and costs nothing.
     await replaceHint(this.#path, `${JSON.stringify(remembered)}\n`).catch(doWithout);
   }
@@ -97,9 +90,9 @@ async function readings(path: string, boot: string | null): Promise<Map<string, 
   try {
     const bytes = await readRegularFile(path, { limitBytes: MAX_FILE_BYTES });
     if (bytes === undefined || bytes.length > MAX_FILE_BYTES) return new Map();
-    const remembered = Object(JSON.parse(new TextDecoder().decode(bytes))) as Partial<Remembered>;
-    if (remembered.boot !== boot) return new Map();
-    const tables = Object.entries(Object(remembered.tables) as Record<string, unknown>);
+    const remembered = Object(JSON.parse(new TextDecoder().decode(bytes))) as Record<string, unknown>;
+    if (remembered['boot'] !== boot) return new Map();
+    const tables = Object.entries(Object(remembered['tables']) as Record<string, unknown>);
     return new Map(tables.filter((entry): entry is [string, Reading] => isReading(entry[1])));
   } catch {
     return new Map();

@@ -1,14 +1,8 @@
 import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import type {
-  LayerFacts,
-  PlatformImage,
-  ReferenceRemoved,
-  ReferenceSet,
-  StoredEvent,
-  Subject,
-} from '../../model/events.js';
+import type { LayerFacts, PlatformImage, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
+import type { Subject } from '../../model/subjects.js';
 import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
@@ -16,7 +10,8 @@ import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
 import { parseMoment } from '../../model/timestamp.js';
 import { lastSeqBy } from '../follow/log-feed.js';
-import { diffViews, isSameTarget, type StoreDiff } from './diff.js';
+import { diffViews, type StoreDiff } from './diff.js';
+import { sameTarget } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import { storedImage } from '../../model/stored-image.js';
 import { canonicalReference } from '../../model/reference.js';
@@ -165,7 +160,7 @@ function momentOf(
   const present = Math.max(clock, head);
   if (first > present) {
     const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
-    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is still to come: it is ${new Date(present).toISOString()}`, {
+    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is in the future: it is ${new Date(present).toISOString()}`, {
       data: { when: text, now: present },
     });
   }
@@ -177,7 +172,7 @@ function momentOf(
 function parse(when: Date | string): { readonly first: number; readonly last: number } {
   if (when instanceof Date) {
     const time = when.getTime();
-    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is no point in time');
+    if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is not a point in time');
     return { first: time, last: time };
   }
   if (typeof when !== 'string') throw new TypeError('when must be a seq, a Date or a string');
@@ -185,7 +180,7 @@ function parse(when: Date | string): { readonly first: number; readonly last: nu
   if (moment !== undefined) return moment;
   throw new StoreError(
     'TIME_INVALID',
-    `${JSON.stringify(when.slice(0, 100))} is no point in time: expected a seq, a date or RFC 3339`,
+    `${JSON.stringify(when.slice(0, 100))} is not a point in time: expected a seq, a date or RFC 3339`,
     { data: { when: when.slice(0, 100) } },
   );
 }
@@ -209,8 +204,7 @@ function referenceIntervals(events: readonly StoredEvent[]): ReferenceInterval[]
 }
 
 function standsFor({ image, target, platforms }: ReferenceInterval, event: ReferenceSet): boolean {
-  const set = { image: event.image, target: event.target?.digest, platforms: event.platforms };
-  return isSameTarget({ image, target, platforms }, set);
+  return sameTarget({ image, target: target === undefined ? undefined : { digest: target }, platforms }, event);
 }
 
 function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {

@@ -1,9 +1,12 @@
 import type { LogPoint } from '../../log/log.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
-import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
+import type { ChainId, ImageId } from '../../model/digest.js';
+import type { LayerFacts, StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import { parentOf } from '../../../projections/images.js';
+import { sameTarget } from '../../../projections/references.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
 import type { ReferenceEntry } from '../store.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /** A changed value: `before` is absent if added, `after` if removed. */
 export interface Change<Value> {
@@ -25,22 +28,6 @@ export interface StoreDiff {
   readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
 }
 
-/** A reference's image, or one for each platform, and its manifest or index. */
-interface ReferenceTarget {
-  readonly image: ImageId;
-  readonly target: Digest | undefined;
-  readonly platforms: readonly PlatformImage[] | undefined;
-}
-
-/** Whether moving from one target to the other is no change. */
-export function isSameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
-  return one.image === other.image && one.target === other.target && idsOf(one) === idsOf(other);
-}
-
-function idsOf({ platforms = [] }: ReferenceTarget): string {
-  return platforms.map(({ image }) => image).join(' ');
-}
-
 type Changes = Omit<StoreDiff, 'from' | 'to'>;
 
 /**
@@ -50,42 +37,20 @@ type Changes = Omit<StoreDiff, 'from' | 'to'>;
 export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
   const { views } = viewSet;
   const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
-  const references = new Touched<string, ReferenceEntry>(
-    (name) => views.references.byName.get(name),
-    (before, after) => isSameTarget(targetOf(before), targetOf(after)),
-  );
+  const references = new Touched<string, ReferenceEntry>((name) => views.references.byName.get(name), sameTarget);
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
-  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), sameBytes);
+  const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
   const touch = (event: StoredEvent): void => {
-    switch (event.type) {
-      case 'ImageCreated':
-        images.touch(event.image, event);
-        break;
-      case 'ImageDeleted':
-        images.touch(event.image, event);
-        parents.touch(event.image, event);
-        for (const key of views.metadata.get(event.image)?.keys() ?? []) metadata.touch(`${event.image} ${key}`, event);
-        break;
-      case 'ParentSet':
-      case 'ParentCleared':
-        parents.touch(event.image, event);
-        break;
-      case 'MetadataSet':
-      case 'MetadataCleared':
-        metadata.touch(`${event.image} ${event.key}`, event);
-        break;
-      case 'ReferenceSet':
-      case 'ReferenceRemoved':
-        references.touch(event.reference, event);
-        break;
-      case 'LayerAdded':
-      case 'LayerRemoved':
-        layers.touch(event.chainId, event);
-        break;
-      case 'ManifestAdded':
-      case 'ContentErased':
-        break;
+    for (const [kind, key] of factsOf(event).changes(event)) {
+      if (kind === 'image') images.touch(key, event);
+      else if (kind === 'parent') parents.touch(key, event);
+      else if (kind === 'reference') references.touch(key, event);
+      else if (kind === 'layer') layers.touch(key, event);
+      else if (kind === 'metadata') {
+        const names = 'key' in event ? [event.key] : (views.metadata.get(key)?.keys() ?? []);
+        for (const name of names) metadata.touch(`${key} ${name}`, event);
+      }
     }
   };
   for await (const page of pages) {
@@ -150,14 +115,6 @@ function splitKey(key: MetadataKey): { readonly image: ImageId; readonly key: st
 function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
   const { image, key } = splitKey(at);
   return views.metadata.get(image)?.get(key);
-}
-
-function targetOf({ image, target, platforms }: ReferenceEntry): ReferenceTarget {
-  return { image, target: target?.digest, platforms };
-}
-
-function sameBytes(before: Uint8Array, after: Uint8Array): boolean {
-  return before.length === after.length && before.every((byte, at) => byte === after[at]);
 }
 
 function sameLayer(before: LayerFacts, after: LayerFacts): boolean {

@@ -16,17 +16,16 @@ import type { StoredEvent } from '../../model/events.js';
 import { NamedContent } from '../verify/content-check.js';
 import type { RebuildOptions } from './rebuild.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { MAX_NOTE_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/tree-rows.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
-import { CHECKPOINT_FILE, CheckpointKeeper } from '../open/checkpoint-keeper.js';
+import { CheckpointKeeper, readCheckpointFile } from '../open/checkpoint-keeper.js';
 import { checkFree } from '../open/lock.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
-import { NotAFile, readRegularFile, removeDurably } from '../files/files.js';
+import { removeDurably } from '../files/files.js';
 import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
 
 /** Findings on a database's events, each checked separately. */
@@ -77,22 +76,15 @@ function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string 
   const goal = Math.max(expected, end);
   const all = goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
   if (all.length === 0) return undefined;
-  const texts = all
-    .slice(0, NAMED_RANGES)
-    .map((range) => (range.first === range.last ? `${range.first}` : rangeText(range)));
+  const named = all.slice(0, NAMED_RANGES);
+  const texts = named.map(({ first, last: to }) => (first === to ? `${first}` : `${first} to ${to}`));
   if (all.length > NAMED_RANGES) texts.push(`and ${all.length - NAMED_RANGES} more ranges`);
   return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
 }
 
-function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>, cause?: unknown): StoreError {
-  return new StoreError('LOG_CORRUPT', `cannot rebuild the store: ${lost} cannot be read any more; restore a backup`, {
-    cause,
-    data: { ...data, remedy: 'restore' },
-  });
-}
-
-function rangeText({ first, last }: SeqRange): string {
-  return `${first} to ${last}`;
+function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>): StoreError {
+  const message = `cannot rebuild the store: ${lost} can no longer be read; restore a backup`;
+  return new StoreError('LOG_CORRUPT', message, { data: { ...data, remedy: 'restore' } });
 }
 
 /** Yields the events whose records match their leaf hash and seq. */
@@ -252,7 +244,8 @@ async function salvageLog(
   await repairLevel(copy);
   const lostContent = await withDatabase(copy, async (database) => {
     const examined = await examineLog(database, options);
-    needEvents(examined, expected);
+    const lost = lostEvents(examined, expected);
+    if (lost !== undefined) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
     return salvageRows(database, fresh, examined, options);
   });
   await renewRows(fresh, folders.directory, sidecar, options);
@@ -260,11 +253,6 @@ async function salvageLog(
   // Another process may have opened the store since: it must not continue in the old log.
   await checkFree(folders.log);
   return { damagedLog: await swapLog(folders, fresh), lostContent };
-}
-
-function needEvents(examined: ExaminedLog, expected: number): void {
-  const lost = lostEvents(examined, expected);
-  if (lost !== undefined) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
 }
 
 /** Rewrites the rows derived from the events, and checks the log against its checkpoint. */
@@ -300,13 +288,6 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
 
 /** The least number of events that the checkpoint proves. */
 async function expectedSize(directory: string): Promise<number> {
-  const path = join(directory, CHECKPOINT_FILE);
-  const bytes = await readRegularFile(path, { limitBytes: MAX_NOTE_BYTES }).catch((cause: unknown) => {
-    if (!(cause instanceof NotAFile)) throw cause;
-    throw new StoreError('CHECKPOINT_INVALID', `cannot hold the log against ${path}: it is no file`, {
-      cause,
-      data: { path },
-    });
-  });
+  const bytes = await readCheckpointFile(directory);
   return bytes === undefined ? 0 : parseCheckpoint(bytes).size;
 }

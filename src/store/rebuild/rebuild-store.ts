@@ -1,10 +1,9 @@
 import { join, resolve } from 'node:path';
-import { StoreError } from '../../errors.js';
 import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
 import { removeDurably } from '../files/files.js';
 import { claimDirectory, withOwner } from '../open/lock.js';
-import { openStore } from '../open/open-store.js';
-import { readSidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { noStore, openStore } from '../open/open-store.js';
+import { readSidecar } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from '../files/log-folders.js';
 import type { RebuildOptions, RebuildResult } from './rebuild.js';
@@ -20,17 +19,12 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
     if (options[name] !== undefined) mustBeFunction(name, options[name]);
   }
   const path = resolve(directory);
-  const rebuilt = await rebuildClosed(path, options);
-  return reopened(path, rebuilt, options);
+  return reopened(path, await rebuildClosed(path, options), options);
 }
 
 async function rebuildClosed(path: string, options: RebuildOptions): Promise<RebuiltLog> {
   const sidecar = await readSidecar(path);
-  if (sidecar === undefined) {
-    throw new StoreError('STORE_NOT_FOUND', `no store in ${path}: it has no ${SIDECAR_FILE}`, {
-      data: { directory: path },
-    });
-  }
+  if (sidecar === undefined) throw noStore(path);
   const release = await claimDirectory(path);
   try {
     const folders = logFolders(path);

@@ -20,17 +20,12 @@ export interface RebuildProgress {
 export interface OpenRebuildOptions {
   /** Called as events are read. */
   readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
-  /** Aborts, until snapshots and checkpoint are written. */
+  /** Aborts, until snapshots and checkpoint are written, or a new log replaces that of a closed store. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Options for rebuilding a closed store. */
-export interface RebuildOptions extends Pick<OpenOptions, 'signer' | 'onNotice'> {
-  /** Called as events are read. */
-  readonly onProgress?: ((progress: RebuildProgress) => void) | undefined;
-  /** Aborts, until the new log replaces the old one. */
-  readonly signal?: AbortSignal | undefined;
-}
+export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice'> {}
 
 /** Result of a rebuild. Subject index, tree, snapshots and checkpoint are always rewritten. */
 export interface RebuildResult {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { sha256 } from '#sha256';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { MAX_SNAPSHOT_HEADER_BYTES, MAX_SNAPSHOTS } from '../../limits.js';
@@ -10,6 +10,7 @@ import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import { treeRoot } from '../../log/merkle.js';
 import {
+  inSystem,
   ioFailure,
   isOwnDirectory,
   makeDurableDirectory,
@@ -20,6 +21,7 @@ import {
   systemCode,
   writeDurableFile,
 } from '../files/files.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /*
  * Snapshot file: a magic line, a line of JSON (the header), the encoded views, and the SHA-256 of
@@ -72,9 +74,9 @@ export function* formatSnapshot(header: SnapshotHeader, payload: Iterable<Uint8A
 export function parseSnapshot(bytes: Uint8Array): Snapshot {
   const end = bytes.length - HASH_BYTES;
   if (end < MAGIC.length || latin1.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
-    throw new SnapshotDamage('it is no snapshot, or of another version of the format');
+    throw new SnapshotDamage('it is not a snapshot, or of another version of the format');
   }
-  if (!Buffer.from(sha256(bytes.subarray(0, end))).equals(bytes.subarray(end))) {
+  if (!equalBytes(sha256(bytes.subarray(0, end)), bytes.subarray(end))) {
     throw new SnapshotDamage('its bytes are not those that were written: the checksum differs');
   }
   const headerEnd = bytes.indexOf(LINE_END, MAGIC.length) + 1;
@@ -97,7 +99,7 @@ function parseHeader(line: string): SnapshotHeader {
   } catch {
     // Not JSON: falls through, as for any invalid header.
   }
-  throw new SnapshotDamage('its header is none');
+  throw new SnapshotDamage('its header is malformed');
 }
 
 function isHeader(value: unknown): value is SnapshotHeader {
@@ -117,7 +119,7 @@ function isHeader(value: unknown): value is SnapshotHeader {
 
 /**
  * Returns which of the ascending `seqs` to remove so that `most` remain, spread over the log:
- * removes whatever leaves the smallest gap, never the last.
+ * removes the one that leaves the smallest gap, never the last.
  */
 export function thinned(seqs: readonly number[], most: number): number[] {
   const kept = [...seqs];
@@ -153,12 +155,6 @@ interface SnapshotFolderOptions {
   readonly onNotice: (notice: string) => void;
 }
 
-/** The store's views after an event, decoded; owned by the caller. */
-interface ViewsSnapshot<Decoded> {
-  readonly seq: number;
-  readonly views: Decoded;
-}
-
 /** The view of a caller's projection, as encoded by it. */
 export interface ProjectionState {
   readonly version: number;
@@ -170,21 +166,15 @@ export interface ProjectionState {
 
 /** Saved views, which shorten replay. Each is checked, and tied to the log by a tree root. */
 export class SnapshotFolder {
+  readonly #options: SnapshotFolderOptions;
   readonly #path: string;
-  readonly #storeId: string;
-  readonly #log: Log;
-  readonly #readOnly: boolean;
-  readonly #onNotice: (notice: string) => void;
   /** Skipped snapshots of the store's views; removed when the next one is written. */
   readonly #bad = new Set<string>();
   #newest = 0;
 
-  constructor({ directory, storeId, log, readOnly = false, onNotice }: SnapshotFolderOptions) {
-    this.#readOnly = readOnly;
-    this.#path = join(directory, SNAPSHOT_FOLDER);
-    this.#storeId = storeId;
-    this.#log = log;
-    this.#onNotice = onNotice;
+  constructor(options: SnapshotFolderOptions) {
+    this.#options = options;
+    this.#path = join(options.directory, SNAPSHOT_FOLDER);
   }
 
   /** Seq of the newest snapshot of the store's views read or written; 0 without one. */
@@ -199,13 +189,14 @@ export class SnapshotFolder {
   async nearest<Decoded>(
     seq: number,
     decode: (bytes: Uint8Array) => Decoded,
-  ): Promise<ViewsSnapshot<Decoded> | undefined> {
+  ): Promise<{ readonly seq: number; readonly views: Decoded } | undefined> {
     const listed = await this.#listed();
     // After listing: a snapshot written meanwhile may be of a newer event.
-    const head = this.#log.head.seq;
+    const head = this.#options.log.head.seq;
     for (const found of listed.reverse()) {
       const name = viewsName(found);
-      if (found > head && !this.#readOnly) this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
+      if (found > head && this.#options.readOnly !== true)
+        this.#passOver(name, `it is of event ${found}, and the log ends at ${head}`);
       if (found > seq || this.#bad.has(name)) continue;
       const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
         if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);
@@ -221,7 +212,7 @@ export class SnapshotFolder {
   /**
    * Saves the views after event `seq`, and removes surplus and bad snapshots. Returns the file's
    * bytes; durable on return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
+   * @throws {StoreError} INTERNAL without an event `seq`
    */
   async writeViews(seq: number, pieces: Iterable<Uint8Array>): Promise<number> {
     const name = viewsName(seq);
@@ -235,7 +226,7 @@ export class SnapshotFolder {
   /**
    * Saves the view of a caller's projection after event `seq`, replacing the last; durable on
    * return.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED; INTERNAL without an event `seq`
+   * @throws {StoreError} INTERNAL without an event `seq`
    */
   async writeProjectionState(name: string, version: number, seq: number, bytes: Uint8Array): Promise<void> {
     const header = await this.#headerOf('projection', { [name]: version }, seq);
@@ -251,19 +242,14 @@ export class SnapshotFolder {
     });
   }
 
-  /**
-   * Removes all snapshots, of the store's views and of projections, durably.
-   * @throws {StoreError} STORE_NOT_WRITABLE, IO_FAILED
-   */
+  /** Removes all snapshots, of the store's views and of projections, durably. */
   async removeAll(): Promise<void> {
-    try {
+    await inSystem(`remove the snapshots in ${this.#path}`, async () => {
       if (!(await isOwnDirectory(this.#path))) return;
       const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
       for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
       await syncDirectory(this.#path);
-    } catch (error) {
-      throw ioFailure(`remove the snapshots in ${this.#path}`, error);
-    }
+    });
     this.#bad.clear();
     this.#newest = 0;
   }
@@ -273,7 +259,7 @@ export class SnapshotFolder {
     try {
       if (await isOwnDirectory(this.#path)) await removeTemporaryFiles(this.#path);
     } catch (error) {
-      this.#onNotice(ioFailure(`tidy ${this.#path}`, error).message);
+      this.#options.onNotice(ioFailure(`tidy ${this.#path}`, error).message);
     }
   }
 
@@ -283,12 +269,12 @@ export class SnapshotFolder {
       const names = (await readdir(this.#path)).sort();
       return names.flatMap((name) => VIEWS_FILE.exec(name)?.slice(1).map(Number) ?? []).filter(Number.isSafeInteger);
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') this.#onNotice(ioFailure(`read ${this.#path}`, error).message);
+      if (systemCode(error) !== 'ENOENT') this.#options.onNotice(ioFailure(`read ${this.#path}`, error).message);
       return [];
     }
   }
 
-  /** Returns `use` of a good snapshot of this log; else undefined, with a notice. */
+  /** Returns `use` of a good snapshot of this log; else undefined, with a notice if it is bad. */
   async #readGood<Use>(
     name: string,
     kind: SnapshotHeader['kind'],
@@ -298,27 +284,31 @@ export class SnapshotFolder {
       const bytes = await readRegularFile(join(this.#path, name));
       if (bytes === undefined) return undefined;
       const snapshot = parseSnapshot(bytes);
-      await this.#checkHeader(snapshot.header, kind);
-      return use(snapshot);
+      const isPast = await this.#checkHeader(snapshot.header, kind);
+      return isPast ? use(snapshot) : undefined;
     } catch (error) {
       if (error instanceof SnapshotDamage) this.#passOver(name, error.message);
-      else if (error instanceof NotAFile) this.#passOver(name, 'it is no file');
-      else this.#onNotice(ioFailure(`read the snapshot ${name}`, error).message);
+      else if (error instanceof NotAFile) this.#passOver(name, 'it is not a file');
+      else this.#options.onNotice(ioFailure(`read the snapshot ${name}`, error).message);
       return undefined;
     }
   }
 
-  async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<void> {
-    if (store !== this.#storeId) throw new SnapshotDamage('it is of another store');
+  /** Resolves with false for a projection's state written since this log was opened for reading. */
+  async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<boolean> {
+    if (store !== this.#options.storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);
     if (kind === 'views' && JSON.stringify(versions) !== JSON.stringify(viewVersions)) {
       throw new SnapshotDamage('its views are of other versions of the projections');
     }
     const found = await this.#rootAt(seq);
     if (found === undefined) {
-      throw new SnapshotDamage(`it is of event ${seq}, and the log ends at ${this.#log.head.seq}`);
+      // The names of views have their seq, and later ones were skipped by it.
+      if (this.#options.readOnly && kind === 'projection') return false;
+      throw new SnapshotDamage(`it is of event ${seq}, and the log ends at ${this.#options.log.head.seq}`);
     }
     if (found !== root) throw new SnapshotDamage(`the log up to event ${seq} is not the one it was made from`);
+    return true;
   }
 
   async #headerOf(
@@ -328,19 +318,19 @@ export class SnapshotFolder {
   ): Promise<SnapshotHeader> {
     const root = await this.#rootAt(seq);
     if (root === undefined) throw new StoreError('INTERNAL', `cannot write a snapshot: there is no event ${seq}`);
-    return { store: this.#storeId, kind, versions, seq, root };
+    return { store: this.#options.storeId, kind, versions, seq, root };
   }
 
   /** Returns the root of the log's tree at `seq`, in hex; undefined if the log is shorter. */
   async #rootAt(seq: number): Promise<string | undefined> {
-    const { head } = this.#log;
+    const { head } = this.#options.log;
     if (seq > head.seq) return undefined;
-    return bytesToHex(seq === head.seq ? head.root : await treeRoot(this.#log, seq));
+    return bytesToHex(seq === head.seq ? head.root : await treeRoot(this.#options.log, seq));
   }
 
   async #write(name: string, header: SnapshotHeader, pieces: Iterable<Uint8Array>): Promise<number> {
     const path = join(this.#path, name);
-    await makeDurableDirectory(dirname(this.#path), SNAPSHOT_FOLDER);
+    await makeDurableDirectory(this.#options.directory, SNAPSHOT_FOLDER);
     await writeDurableFile(path, formatSnapshot(header, pieces));
     return (await stat(path)).size;
   }
@@ -354,7 +344,7 @@ export class SnapshotFolder {
         await rm(join(this.#path, name), { force: true });
         this.#bad.delete(name);
       } catch (error) {
-        this.#onNotice(ioFailure(`remove the snapshot ${name}`, error).message);
+        this.#options.onNotice(ioFailure(`remove the snapshot ${name}`, error).message);
       }
     }
   }
@@ -362,7 +352,7 @@ export class SnapshotFolder {
   #passOver(name: string, why: string): void {
     if (this.#bad.has(name)) return;
     if (VIEWS_FILE.test(name)) this.#bad.add(name);
-    this.#onNotice(`the snapshot ${name} is passed over: ${why}`);
+    this.#options.onNotice(`the snapshot ${name} is skipped: ${why}`);
   }
 }
 

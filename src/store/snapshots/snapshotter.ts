@@ -3,6 +3,7 @@ import type { Page } from '../../../projections/projection.js';
 import { decodeViews, encodeViews, openViews } from '../../../projections/views-codec.js';
 import type { SnapshotFolder } from './snapshot-folder.js';
 import { throwIfAborted } from '../../errors.js';
+import { Mutex } from '../files/files.js';
 import type { Log } from '../../log/log.js';
 
 /** A snapshot that was written. */
@@ -36,7 +37,7 @@ export class Snapshotter {
   #seq: number;
   /** The last event at which one was started, successfully or not. */
   #begun: number;
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Mutex();
   /** Requests not yet done. */
   #waiting = 0;
   #writeBeside: () => Promise<void> = async () => undefined;
@@ -53,18 +54,12 @@ export class Snapshotter {
     this.#writeBeside = writeBeside;
   }
 
-  /**
-   * Writes a snapshot of the current views, after those requested before.
-   * @throws {StoreError} DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
-   */
+  /** Writes a snapshot of the current views, after those requested before. */
   write(): Promise<WrittenSnapshot> {
     return this.#queue(() => this.#write());
   }
 
-  /**
-   * Removes all snapshots, then writes one of the current views.
-   * @throws {StoreError} as `write`
-   */
+  /** Removes all snapshots, then writes one of the current views. */
   renew(): Promise<WrittenSnapshot> {
     return this.#queue(async () => {
       await this.#options.snapshots.removeAll();
@@ -74,13 +69,11 @@ export class Snapshotter {
 
   #queue(write: () => Promise<WrittenSnapshot>): Promise<WrittenSnapshot> {
     this.#waiting++;
-    const writing = this.#running.then(write).finally(() => this.#waiting--);
-    this.#running = writing.catch(() => undefined);
-    return writing;
+    return this.#writing.run(write).finally(() => this.#waiting--);
   }
 
-  async settled(): Promise<void> {
-    await this.#running;
+  settled(): Promise<void> {
+    return this.#writing.settled();
   }
 
   /** Writes a snapshot for the next open if worth its bytes. Failures become notices. */

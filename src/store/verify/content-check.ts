@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ErasuresView } from '../../../projections/content.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import type { StoredEvent } from '../../model/events.js';
+import { factsOf } from '../../model/event-table.js';
 import type { Reading, Report, StoredBlob, VerifySource } from './verify-source.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import { isStoreError, throwIfAborted } from '../../errors.js';
@@ -13,22 +14,15 @@ export class NamedContent {
   readonly #erased = new Set<Digest>();
 
   add(event: StoredEvent): void {
-    switch (event.type) {
-      case 'ImageCreated':
-        this.#name(event.image);
-        break;
-      case 'ManifestAdded':
-        this.#name(event.manifest.digest);
-        break;
-      case 'ReferenceSet':
-        if (event.target !== undefined) this.#name(event.target.digest);
-        break;
-      case 'ContentErased':
-        // Layers are erased too, and are no content.
-        if (this.#named.delete(event.digest)) this.#erased.add(event.digest);
-        break;
-      default:
+    const { content, erases } = factsOf(event);
+    const digest = content(event)?.digest;
+    if (digest !== undefined) {
+      this.#named.add(digest);
+      this.#erased.delete(digest);
     }
+    const erased = erases(event);
+    // Layers are erased too, and are no content.
+    if (erased !== undefined && this.#named.delete(erased)) this.#erased.add(erased);
   }
 
   /** Amount of content that was erased and did not come back. */
@@ -48,11 +42,6 @@ export class NamedContent {
   /** Yields named content that was not taken. */
   left(): Iterable<Digest> {
     return this.#named;
-  }
-
-  #name(digest: Digest): void {
-    this.#named.add(digest);
-    this.#erased.delete(digest);
   }
 }
 
@@ -102,10 +91,10 @@ export function checkDamagedLogs(
 ): void {
   const remedy = 'remove the folder, or move it out of the store to keep it';
   for (const place of damagedLogs) {
-    const what = `${place} is a damaged log that a rebuild put aside`;
+    const what = `${place} is a damaged log that a rebuild set aside`;
     if (erasedCount === 0) onNotice?.(`${what}: ${remedy}`);
     else {
-      const message = `${what}, and may still hold content that was erased (${erasedCount}): ${remedy}`;
+      const message = `${what}, and may still contain erased content (${erasedCount}): ${remedy}`;
       report({ code: 'ERASED_KEPT', place, message });
     }
   }

@@ -115,7 +115,7 @@ export class FoldCheck {
     const beside = claims.length === 0 ? '' : `, nor ${claims.join(', ')}`;
     const message =
       `event ${this.#lostAt} cannot be believed: whether later events follow from it, and whether content or blobs are ` +
-      `superfluous, was not looked at${beside}`;
+      `superfluous, was not checked${beside}`;
     this.#report({ code: 'NOT_CHECKED', place: 'views', message, seq: this.#lostAt });
   }
 }

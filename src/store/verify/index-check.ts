@@ -5,7 +5,8 @@ import type { Reading, VerifySource } from './verify-source.js';
 import { decodeRecord } from '../../log/record.js';
 import { type IndexRow, seqsOfRow, subjectPrefix, subjectRows } from '../../log/subject-index.js';
 import { bytesToHex } from '../../model/digest.js';
-import { type StoredEvent, type Subject, subjectsOf } from '../../model/events.js';
+import type { StoredEvent } from '../../model/events.js';
+import { type Subject, subjectsOf } from '../../model/subjects.js';
 import type { SeqRanges } from './tree-check.js';
 
 /** Groups of subjects summed separately, which narrow down the search for a difference. */
@@ -98,7 +99,7 @@ interface SubjectFault {
   readonly superfluous: number[];
 }
 
-/** Yields each pair of subject and event in index rows, as the key of a row of its own. */
+/** Yields each pair of subject and event in index rows, as the key of a row for that pair. */
 function* pairsOf(rows: Iterable<IndexRow>): Generator<Uint8Array> {
   for (const [key, value] of rows) {
     const prefix = key.subarray(0, PREFIX_BYTES);

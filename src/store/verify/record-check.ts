@@ -1,10 +1,10 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
+import { equalBytes } from '../../model/bytes.js';
 import { imagesOf } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
-import { equalHashes } from '../../log/merkle.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
@@ -61,10 +61,8 @@ function deletionFault(
 }
 
 function referenceFault(views: Views, event: StoredEvent & { type: 'ReferenceSet' }): string | undefined {
-  for (const image of imagesOf(event)) {
-    const fault = lacking(views, image);
-    if (fault !== undefined) return fault;
-  }
+  const absent = imagesOf(event).find((image) => !views.images.has(image));
+  if (absent !== undefined) return lacking(views, absent);
   const before = views.references.byName.get(event.reference);
   return (
     differing('the image before', before?.image, event.previous) ??
@@ -81,7 +79,7 @@ function additionFault({ layers }: Views, { chainId, parent }: LayerFacts): stri
 function removalFault({ layers, images }: Views, { chainId, blob }: LayerFacts): string | undefined {
   const facts = layers.byChain.get(chainId);
   if (facts === undefined) return `removes the layer ${chainId}, which is not there`;
-  if (layers.childrenOf.has(chainId)) return `removes the layer ${chainId}, which others stand on`;
+  if (layers.childrenOf.has(chainId)) return `removes the layer ${chainId}, which other layers are based on`;
   if (images.usesOfChain(chainId) > 0) return `removes the layer ${chainId}, which images need`;
   return differing('the blob', facts.blob.digest, blob.digest);
 }
@@ -144,28 +142,20 @@ export class RecordCheck {
     if (leafHash === undefined && record.length > 0)
       this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, leafPlace);
     if (verdict === 'hash changed') {
-      this.#say(
-        'LEAF_WRONG',
-        seq,
-        `the leaf hash of event ${seq} was changed: the tree holds that of its record`,
-        leafPlace,
-      );
+      const message = `the leaf hash of event ${seq} was changed: the tree holds that of its record`;
+      this.#say('LEAF_WRONG', seq, message, leafPlace);
     } else if (verdict === 'undecided') {
-      const message = `event ${seq} and its leaf hash do not belong together, and nothing tells which of them was changed`;
+      const message = `event ${seq} and its leaf hash do not belong together, and which of them was changed cannot be told`;
       this.#say('LEAF_WRONG', seq, message, leafPlace);
       return undefined;
     } else if (verdict === 'record changed' || record.length === 0) {
-      this.#say(
-        'RECORD_DAMAGED',
-        seq,
-        `the record of event ${seq} is not what was written: its hash is another`,
-        place,
-      );
+      const message = `the record of event ${seq} is not what was written: its hash is another`;
+      this.#say('RECORD_DAMAGED', seq, message, place);
       return undefined;
     }
     const event = this.#parse(seq, record, place);
     if (event === undefined || event.seq === seq) return event;
-    const message = `the record that stands as event ${seq} says that it is event ${event.seq}`;
+    const message = `the record at event ${seq} says that it is event ${event.seq}`;
     this.#report({ code: 'SEQ_WRONG', place, seq, message, expected: seq, found: event.seq });
     return undefined;
   }
@@ -173,7 +163,7 @@ export class RecordCheck {
   #parse(seq: number, record: Uint8Array, place: string): StoredEvent | undefined {
     try {
       const event = decodeRecord(record);
-      if (!equalHashes(encodeRecord(event), record)) {
+      if (!equalBytes(encodeRecord(event), record)) {
         this.#say('RECORD_NOT_CANONICAL', seq, `the record of event ${seq} is not written as it would be today`, place);
       }
       return event;
@@ -196,12 +186,8 @@ export class RecordCheck {
     if (this.#before === undefined) return;
     const end = this.#before.transaction.first + this.#before.transaction.count;
     if (begins && end !== seq) {
-      this.#say(
-        'TRANSACTION_BROKEN',
-        seq,
-        `event ${seq} begins a transaction inside one that ends at event ${end - 1}`,
-        place,
-      );
+      const message = `event ${seq} begins a transaction inside one that ends at event ${end - 1}`;
+      this.#say('TRANSACTION_BROKEN', seq, message, place);
     } else if (!begins && !isSameCommand(this.#before, event)) {
       this.#say('TRANSACTION_BROKEN', seq, `event ${seq} is not of the transaction that it is in the middle of`, place);
     }
@@ -222,12 +208,7 @@ export class RecordCheck {
 
 /** Whether two events are of one command, by their envelopes. */
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
-  return (
-    one.transaction.first === other.transaction.first &&
-    one.transaction.count === other.transaction.count &&
-    one.time === other.time &&
-    one.actor === other.actor &&
-    one.reason === other.reason &&
-    one.requestId === other.requestId
-  );
+  const { first, count } = one.transaction;
+  if (first !== other.transaction.first || count !== other.transaction.count) return false;
+  return (['time', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
 }

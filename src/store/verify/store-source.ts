@@ -30,12 +30,13 @@ import { LEAF_PREFIX, MAX_TILE_LEVEL } from '../../log/merkle.js';
 import { type KeyRange, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
 import type { RowReads } from '../../log/log.js';
 import type { IndexRow } from '../../log/subject-index.js';
-import { bytesToHex, type Digest, digestFromHash, digestHex, HASH_BYTES, isDigest } from '../../model/digest.js';
+import { bytesToHex, type Digest, digestFromHash, HASH_BYTES, isDigest } from '../../model/digest.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
-import { ioFailure, namesIn, NotAFile, readRegularFile, systemCode } from '../files/files.js';
+import { namesIn, NotAFile, readRegularFile, unless } from '../files/files.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
 import { damagedLogs } from '../files/log-folders.js';
+import { equalBytes } from '../../model/bytes.js';
 
 /**
  * Resolves with the identity of a store or backup; undefined when its sidecar is missing or
@@ -48,11 +49,11 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   try {
     const bytes = await readSidecarBytes(directory);
     if (bytes === undefined) {
-      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is nobody can tell` });
+      report({ code: 'SIDECAR_MISSING', place, message: `${place} is missing: which store this is cannot be told` });
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (sidecar.version !== FORMAT_VERSION || Buffer.compare(bytes, Buffer.from(formatSidecar(sidecar))) !== 0) {
+    if (sidecar.version !== FORMAT_VERSION || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;
@@ -183,19 +184,13 @@ export class StoreFiles {
     this.#blobs = new BlobStore(join(directory, 'blobs'));
   }
 
-  /**
-   * Resolves with the stored checkpoint, if any.
-   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
-   */
+  /** Resolves with the stored checkpoint, if any. */
   async checkpoint(): Promise<StoredCheckpoint | undefined> {
     const text = await this.#read(CHECKPOINT_FILE, MAX_NOTE_BYTES);
     return text === undefined ? undefined : { text, place: CHECKPOINT_FILE };
   }
 
-  /**
-   * Resolves with the snapshots existing now.
-   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
-   */
+  /** Resolves with the snapshots existing now. */
   async snapshots(): Promise<StoredSnapshot[]> {
     const names = await this.#namesIn(SNAPSHOTS);
     return names
@@ -203,57 +198,42 @@ export class StoreFiles {
       .map((name) => ({ name, read: () => this.#read(join(SNAPSHOTS, name)) }));
   }
 
-  /**
-   * Returns the names of the damaged logs set aside by rebuilds.
-   * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
-   */
+  /** Returns the names of the damaged logs set aside by rebuilds. */
   damagedLogs(): string[] {
     return damagedLogs(this.#directory);
   }
 
-  /** Yields the blobs. @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE */
   async *blobs(): AsyncGenerator<StoredBlob> {
     for (const name of await this.#namesIn(BLOBS)) {
       const digest = `sha256:${name}`;
       if (!isDigest(digest)) continue;
-      const size = await this.#sizeOf(digest);
-      if (size === undefined) continue;
-      yield { digest, size, place: `blobs/sha256/${name}`, read: () => this.#blobs.read(digest) };
+      const path = join(this.#directory, BLOBS, name);
+      const found = await unless(['ENOENT'], `read ${path}`, () => lstat(path));
+      if (found === undefined) continue;
+      yield { digest, size: found.size, place: `blobs/sha256/${name}`, read: () => this.#blobs.read(digest) };
     }
   }
 
   /** Reports files whose names are not those of blobs. */
   async reportStrays({ report }: Reading): Promise<void> {
-    for (const name of await this.#namesIn(BLOBS)) if (!isDigest(`sha256:${name}`)) reportStray(name, report);
+    for (const name of await this.#namesIn(BLOBS)) {
+      const place = `blobs/sha256/${name}`;
+      if (isDigest(`sha256:${name}`)) continue;
+      report({ code: 'FILE_UNKNOWN', place, message: `no blob has the name of the file ${place}` });
+    }
   }
 
   async #namesIn(folder: string): Promise<string[]> {
     return ((await namesIn(join(this.#directory, folder))) ?? []).sort();
   }
 
-  async #sizeOf(digest: Digest): Promise<number | undefined> {
-    const path = join(this.#directory, BLOBS, digestHex(digest));
-    try {
-      return (await lstat(path)).size;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw ioFailure(`read ${path}`, error);
-    }
-  }
-
   async #read(file: string, limitBytes?: number): Promise<Uint8Array | undefined> {
-    const path = join(this.#directory, file);
-    // What is no file is reported as a damaged one.
-    return readRegularFile(path, limitBytes === undefined ? {} : { limitBytes }).catch((error: unknown) => {
+    // What is not a file is reported as a damaged one.
+    return readRegularFile(join(this.#directory, file), { limitBytes }).catch((error: unknown) => {
       if (error instanceof NotAFile) return new Uint8Array(0);
       throw error;
     });
   }
-}
-
-function reportStray(name: string, report: Report): void {
-  const place = `blobs/sha256/${name}`;
-  report({ code: 'FILE_UNKNOWN', place, message: `no blob has the name of the file ${place}` });
 }
 
 /** What a store is verified from. */

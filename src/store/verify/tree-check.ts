@@ -1,13 +1,14 @@
 import type { Reading, Report, StoredHash, StoredRecord, VerifySource, ViolationCode } from './verify-source.js';
 import {
+  type CompletedHash,
   emptyRoot,
-  equalHashes,
   Frontier,
   hashesOnLevel,
   leafHash,
   MAX_TILE_LEVEL,
   TILE_WIDTH,
 } from '../../log/merkle.js';
+import { equalBytes } from '../../model/bytes.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
 
 /** A set of seqs added in ascending order, as ranges. */
@@ -153,15 +154,15 @@ export class TreeCheck {
     if (this.#lostAt === undefined && unchecked.length === 0) return;
     const from = this.#lostAt === undefined ? '' : `from event ${this.#lostAt + 1} on, `;
     const what = unchecked.length === 0 ? 'the tree' : `the tree, and so the root of ${unchecked.join(', ')},`;
-    const message = `${from}${what} cannot be made anew: a leaf is missing`;
+    const message = `${from}${what} cannot be rebuilt: a leaf is missing`;
     this.#reading.report({ code: 'NOT_CHECKED', place: 'tree', message });
   }
 
   async #append(leaves: readonly Uint8Array[], above: StoredHash | undefined): Promise<void> {
     for (const leaf of leaves) {
-      for (const { level, index, hash } of this.#frontier.append(leaf)) {
-        const kept = level === 1 ? above : await this.#cursor(level).take(index);
-        this.#compareHash({ level, index, hash }, kept);
+      for (const made of this.#frontier.append(leaf)) {
+        const kept = made.level === 1 ? above : await this.#cursor(made.level).take(made.index);
+        this.#compareHash(made, kept);
       }
       for (const claim of this.#claimsAt(this.#frontier.size)) this.#compareRoot(claim, this.#frontier.root());
     }
@@ -171,8 +172,8 @@ export class TreeCheck {
     const first = tile.index * TILE_WIDTH;
     const end = first + TILE_WIDTH;
     for (const claim of this.#claims) if (claim.size > first && claim.size < end) this.#unchecked.push(claim);
-    for (const { level, index, hash } of this.#frontier.appendTile(above.hash)) {
-      this.#compareHash({ level, index, hash }, await this.#cursor(level).take(index));
+    for (const made of this.#frontier.appendTile(above.hash)) {
+      this.#compareHash(made, await this.#cursor(made.level).take(made.index));
     }
     for (const claim of this.#claimsAt(end)) this.#compareRoot(claim, this.#frontier.root());
   }
@@ -205,8 +206,8 @@ export class TreeCheck {
     let agreeing = 0;
     for (const leaf of leaves) {
       const [completed] = frontier.append(leaf);
-      if (completed !== undefined && above !== undefined && equalHashes(completed.hash, above.hash)) agreeing++;
-      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalHashes(root, frontier.root())).length;
+      if (completed !== undefined && above !== undefined && equalBytes(completed.hash, above.hash)) agreeing++;
+      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalBytes(root, frontier.root())).length;
     }
     return agreeing;
   }
@@ -216,33 +217,20 @@ export class TreeCheck {
   }
 
   #compareRoot({ size, root, place, code }: TreeClaim, made: Uint8Array): void {
-    if (equalHashes(root, made)) return;
-    this.#reading.report({
-      code,
-      place,
-      message: `${place} says another root of the first ${size} events than they have: they are not those that it was made of`,
-      seq: size,
-      expected: bytesToHex(root),
-      found: bytesToHex(made),
-    });
+    if (equalBytes(root, made)) return;
+    const message = `${place} says another root of the first ${size} events than they have: they are not those that it was made of`;
+    const [expected, found] = [bytesToHex(root), bytesToHex(made)];
+    this.#reading.report({ code, place, message, seq: size, expected, found });
   }
 
-  #compareHash(
-    { level, index, hash }: { readonly level: number; readonly index: number; readonly hash: Uint8Array },
-    kept: StoredHash | undefined,
-  ): void {
+  #compareHash({ level, index, hash }: CompletedHash, kept: StoredHash | undefined): void {
+    const [which, expected] = [`the hash ${index} on level ${level} of the tree`, bytesToHex(hash)];
     if (kept === undefined) {
       const place = `tile ${level}/${index}`;
-      const message = `the hash ${index} on level ${level} of the tree is missing`;
-      this.#reading.report({ code: 'TILE_MISSING', place, message, expected: bytesToHex(hash) });
-    } else if (!equalHashes(kept.hash, hash)) {
-      this.#reading.report({
-        code: 'TILE_WRONG',
-        place: kept.place,
-        message: `the hash ${index} on level ${level} of the tree is not that of the events below it`,
-        expected: bytesToHex(hash),
-        found: bytesToHex(kept.hash),
-      });
+      this.#reading.report({ code: 'TILE_MISSING', place, message: `${which} is missing`, expected });
+    } else if (!equalBytes(kept.hash, hash)) {
+      const message = `${which} is not that of the events below it`;
+      this.#reading.report({ code: 'TILE_WRONG', place: kept.place, message, expected, found: bytesToHex(kept.hash) });
     }
   }
 
@@ -258,7 +246,7 @@ export class TreeCheck {
 function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): LeafVerdict {
   if (kept === undefined && made === undefined) return 'missing';
   if (kept === undefined || made === undefined) return 'whole';
-  return equalHashes(kept, made) ? 'whole' : 'undecided';
+  return equalBytes(kept, made) ? 'whole' : 'undecided';
 }
 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {

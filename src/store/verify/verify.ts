@@ -1,6 +1,6 @@
 import { checkOriginOf, parseCheckpoint, type ParsedCheckpoint, verifyCheckpoint } from '../../log/checkpoint.js';
 import { type NoteVerifier, parseVerifierKey } from '../../log/note.js';
-import { isStoreError, throwIfAborted } from '../../errors.js';
+import { type ErrorCode, isStoreError, throwIfAborted } from '../../errors.js';
 import {
   leafTiles,
   type LeafVerdict,
@@ -18,6 +18,7 @@ import type {
   VerifyProgress,
   VerifySource,
   Violation,
+  ViolationCode,
 } from './verify-source.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Belief, checkBlobs, checkContent, checkDamagedLogs, NamedContent } from './content-check.js';
@@ -40,33 +41,44 @@ export async function checkpointClaims(
   const verifier = key === undefined ? undefined : await parseVerifierKey(key);
   const claims: (TreeClaim | undefined)[] = [];
   for (const [at, text] of (typeof against === 'string' ? [against] : against).entries()) {
-    const checkpoint = parseCheckpoint(text);
-    if (source.identity !== undefined) checkOriginOf(checkpoint, source.identity.origin);
-    if (verifier !== undefined) await verifyCheckpoint(checkpoint, verifier);
+    const checkpoint = await trusted(text, source, verifier);
     claims.push(claimOf(checkpoint, `checkpoint given ${at + 1}`, source.size, report));
   }
   if (source.checkpoint !== undefined) claims.push(await ownClaim(source, source.checkpoint, verifier, report));
   return claims.filter((claim) => claim !== undefined);
 }
 
+async function trusted(
+  text: Uint8Array | string,
+  { identity }: VerifySource,
+  verifier: NoteVerifier | undefined,
+): Promise<ParsedCheckpoint> {
+  const checkpoint = parseCheckpoint(text);
+  if (identity !== undefined) checkOriginOf(checkpoint, identity.origin);
+  if (verifier !== undefined) await verifyCheckpoint(checkpoint, verifier);
+  return checkpoint;
+}
+
+/** What errors are, of the checkpoint beside the log. */
+const OWN_FAULTS: Partial<Record<ErrorCode, ViolationCode>> = {
+  CHECKPOINT_INVALID: 'CHECKPOINT_DAMAGED',
+  CHECKPOINT_FOREIGN: 'CHECKPOINT_FOREIGN',
+  SIGNATURE_INVALID: 'SIGNATURE_WRONG',
+};
+
 async function ownClaim(
-  { identity, size }: VerifySource,
+  source: VerifySource,
   { text, place }: StoredCheckpoint,
   verifier: NoteVerifier | undefined,
   report: Report,
 ): Promise<TreeClaim | undefined> {
   try {
-    const checkpoint = parseCheckpoint(text);
-    if (identity !== undefined) checkOriginOf(checkpoint, identity.origin);
-    if (verifier !== undefined) await verifyCheckpoint(checkpoint, verifier);
-    return claimOf(checkpoint, place, size, report);
+    return claimOf(await trusted(text, source, verifier), place, source.size, report);
   } catch (error) {
     if (!isStoreError(error)) throw error;
-    const { code, message } = error;
-    if (code === 'CHECKPOINT_INVALID') report({ code: 'CHECKPOINT_DAMAGED', place, message });
-    else if (code === 'CHECKPOINT_FOREIGN') report({ code: 'CHECKPOINT_FOREIGN', place, message });
-    else if (code === 'SIGNATURE_INVALID') report({ code: 'SIGNATURE_WRONG', place, message });
-    else throw error;
+    const code = OWN_FAULTS[error.code];
+    if (code === undefined) throw error;
+    report({ code, place, message: error.message });
     return undefined;
   }
 }

@@ -52,8 +52,8 @@ const settles = test.macro({
   title: (given) => `a write that ${given}`,
 });
 
-test('was lost is settled as not there, and the log goes on', settles, 'lost', []);
-test('happened all the same is settled as there, and the log goes on after it', settles, 'unsure', [3]);
+test('was lost is settled as not there, and the log continues', settles, 'lost', []);
+test('happened anyway is settled as there, and the log continues after it', settles, 'unsure', [3]);
 
 test('a log that cannot be reopened stays failed and says so to readers', async (t) => {
   const { log, databases } = await failingLog(t, 'unsure');

@@ -131,7 +131,7 @@ test('content is there with the events of its batch, and is the same when it is 
   t.deepEqual(Buffer.from(log.content(digestOf(bytes)) ?? []), Buffer.from(bytes));
 });
 
-test('a reader sees the log as it was when it began, whatever is appended meanwhile', async (t) => {
+test('a reader sees the log as it was when it began, unchanged by later appends', async (t) => {
   const log = await openTestLog(t, await newLocation(t));
   await appendCreations(log, 6);
   const seqs: number[] = [];
@@ -167,7 +167,7 @@ test('an aborted reader ends with ABORTED and its reason, before the first page 
   await rejection(t, 'ABORTED', pages.next());
 });
 
-test('a second handle on the same log is refused, and the first goes on', async (t) => {
+test('a second handle on the same log is refused, and the first continues', async (t) => {
   const location = await newLocation(t);
   const log = await openTestLog(t, location);
   const error = await rejection(t, 'STORE_LOCKED', LevelLog.open(location, { createIfMissing: false }));

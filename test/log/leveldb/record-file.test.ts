@@ -89,7 +89,7 @@ test('any bytes are read to their end, and give no record', (t) => {
   fc.assert(property, { numRuns: 150 });
 });
 
-test('bytes that look like headers everywhere are given up after MAX_SCANNED_BYTES', (t) => {
+test('bytes that look like headers everywhere are refused after MAX_SCANNED_BYTES', (t) => {
   // At each of them a record of 257 bytes seems to begin.
   const bytes = new Uint8Array(MAX_SCANNED_BYTES / 64).fill(1);
   t.like(parseRecordFile(bytes), { records: [], damaged: [], tornAt: 0 });

@@ -54,7 +54,7 @@ for (const compression of [true, false]) {
   });
 }
 
-test('a table that is cut anywhere, and any bytes, are no whole table', async (t) => {
+test('a table that is cut anywhere, and any bytes, are not a whole table', async (t) => {
   const table = await tableOf(t, 500, true);
   for (let length = 0; length < table.length; length += 97) {
     t.true(tableFaults(table.subarray(0, length)).every(({ isWholeTable }) => isWholeTable));

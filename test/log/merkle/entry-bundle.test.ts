@@ -45,7 +45,7 @@ test('a bundle that is cut anywhere but between two records is refused', (t) => 
   }
 });
 
-test('whatever bytes are parsed, they are a bundle of what comes out, or refused', (t) => {
+test('any bytes are either refused or format back from what was parsed', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
       try {

@@ -79,7 +79,7 @@ test('a tile is named by its path alone, and nothing else has that name', (t) =>
   );
 });
 
-test('whatever text is parsed, what it names has that text for its path', (t) => {
+test('any text is either refused or the path of what was parsed', (t) => {
   const part = fc.constantFrom('tile', 'entries', '0', '1', '6', '7', 'x001', 'x000', '067', '000', '.p', '1', '256');
   const text = fc.oneof(
     fc.array(part, { maxLength: 7 }).map((parts) => parts.join('/').replace('/.p', '.p')),

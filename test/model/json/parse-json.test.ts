@@ -53,7 +53,7 @@ test('an unclosed string', refused, '"abc');
 test('a string that ends in a backslash', refused, '"abc\\');
 test('a cut escape', refused, '"\\u12');
 test('an escape with a sign', refused, '"\\u+123"');
-test('an escape that is none', refused, '"\\x41"');
+test('an unknown escape', refused, '"\\x41"');
 test('an escaped single quote', refused, `"\\'"`);
 test('a line feed in a string', refused, '"a\nb"');
 test('a line feed after an escape in a string', refused, '"\\t\n"');
@@ -68,7 +68,7 @@ test('a comment', refused, '1 // one');
 test('a no-break space', refused, '\u00a01');
 test('a vertical tab', refused, '\u000b1');
 test('a word with a wrong letter', refused, 'nulL');
-test('a byte that is no UTF-8 outside a string', refused, Uint8Array.of(0x31, 0xff));
+test('a byte that is not UTF-8 outside a string', refused, Uint8Array.of(0x31, 0xff));
 
 test('an error says where and what', (t) => {
   const error = t.throws(() => parseJson(bytesOf('{"a" 1}')), { instanceOf: JsonError });

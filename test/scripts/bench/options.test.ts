@@ -7,7 +7,7 @@ test('seven rounds count unless another number is asked for', (t) => {
   t.deepEqual(parseOptions(['--quick', '--rounds', '21']).sizes.rounds, { warmUp: 1, counted: 21 });
 });
 
-test('a quick look and fewer than seven rounds are not judged', (t) => {
+test('a quick run and fewer than seven rounds are not judged', (t) => {
   t.true(parseOptions([]).isJudged);
   t.true(parseOptions(['--rounds', '9']).isJudged);
   t.false(parseOptions(['--rounds', '6']).isJudged);
@@ -28,6 +28,6 @@ test('names and the rest are taken as they are', (t) => {
 });
 
 for (const text of ['0', '-1', '1.5', 'x', ''])
-  test(`'${text}' is no number of rounds`, (t) => {
+  test(`'${text}' is not a number of rounds`, (t) => {
     t.throws(() => parseOptions([`--rounds=${text}`]), { instanceOf: RangeError, message: /--rounds/ });
   });

@@ -64,7 +64,7 @@ test('growth is a row for each name and a column for each size', (t) => {
   );
 });
 
-test('what grows by images has a table of its own', (t) => {
+test('what grows by images has its own table', (t) => {
   const byImages = [1_000, 10_000].map((size) => atSize(size, [1], { name: 'open', sizeOf: 'images' }));
   const headings = formatGrowth([...byImages, atSize(10, [1]), atSize(20, [1])]).filter((row) => /^growth/.test(row));
   t.deepEqual(

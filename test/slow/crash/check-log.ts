@@ -61,8 +61,8 @@ export function wrongAnswers(events: readonly StoredEvent[], { done, failed }: R
 function wrongFailure({ code, events: tried, survived }: Failure, found: readonly StoredEvent[]): string[] {
   if (!(code in errorKinds) || code === 'INTERNAL') return [`failed without a code to act on: ${code}`];
   if (code === 'OUTCOME_UNKNOWN') {
-    if (survived === 0 && found.length > 0) return ['was said to be lost, and is there'];
-    return survived !== undefined && survived === tried && found.length === 0 ? ['was said to be there'] : [];
+    if (survived === 0 && found.length > 0) return ['was reported lost, and is there'];
+    return survived !== undefined && survived === tried && found.length === 0 ? ['was reported to be there'] : [];
   }
   // An erasure whose event is durable fails when its bytes do not leave the disk: the next open removes them.
   const isErasure = found.some(({ type }) => type === 'ContentErased');

@@ -24,7 +24,7 @@ export interface CrashedStore {
   readonly recorded: Recorded;
 }
 
-/** What a look at a crashed store found. */
+/** What the check of a crashed store found. */
 export interface CheckedStore {
   /** Everything that is not as it must be; empty when all is well. */
   readonly wrong: readonly string[];
@@ -33,7 +33,7 @@ export interface CheckedStore {
 }
 
 /**
- * Looks at the whole of a store that a crash or a fault left, after reading the journal; afterwards it is closed in order. All
+ * Checks the whole of a store that a crash or a fault left, after reading the journal; afterwards it is closed in order. All
  * that was acknowledged or seen is there bit for bit and at its place, nothing is there that nobody asked for,
  * transactions are whole, files are those of the log, views are those of a fresh fold, and the store can be
  * written to and closed.

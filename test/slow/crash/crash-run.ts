@@ -63,7 +63,7 @@ export class CrashRun {
     this.#t.log(...what);
   }
 
-  /** Ends the run; the files of one that found something stay for a look at them. */
+  /** Ends the run; the files of one that found something are kept. */
   end(): void {
     if (this.wrong.length === 0) rmSync(this.#root, { recursive: true, force: true });
     else this.#t.log(`CRASH_SEED=${SEED} CRASH_ROUNDS=${ROUNDS}; what was found lies in ${this.#root}`);

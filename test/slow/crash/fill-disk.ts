@@ -31,7 +31,7 @@ export async function fillSmallDisk(run: CrashRun): Promise<void> {
   }
 }
 
-/** The same where no file may become larger than so many KiB: it needs no disk of its own. */
+/** The same where no file may become larger than so many KiB: it needs no separate disk. */
 export async function limitFileSize(run: CrashRun): Promise<void> {
   await eachRound(run, LARGEST_FILE_KIB, async (kib) => {
     const store = run.newStore();

@@ -19,10 +19,10 @@ import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
 
 const KIB = 1_024;
 
-/** Declares tests that need a disk of their own; skipped, with the reason, where none can be mounted. */
+/** Declares tests that need their own disk; skipped, with the reason, where none can be mounted. */
 const withSmallDisk = testOrSkip(whyNoDisk());
 
-withSmallDisk('a disk that fills up during a load fails it, and the store is as before and goes on', async (t) => {
+withSmallDisk('a disk that fills up during a load fails it, and the store is as before and continues', async (t) => {
   const disk = smallDisk(t, 16);
   const directory = join(disk, 'store');
   const archive = await numberedArchive(1);
@@ -85,32 +85,29 @@ withSmallDisk(
   },
 );
 
-withSmallDisk(
-  'a store cannot be made on a full disk, whatever is left of it, and can be when there is room again',
-  async (t) => {
-    const disk = smallDisk(t, 8);
-    const directory = join(disk, 'store');
-    let refused = 0;
-    // Making a store takes some files of one block each: with each amount of room another of them is the first without.
-    for (let leaveKib = 0; leaveKib <= 64; leaveKib += 4) {
-      const empty = await fillDisk(disk, leaveKib * KIB);
-      const error = await openStore(directory).then(
-        (store) => store.close(),
-        (thrown: unknown) => thrown,
-      );
-      if (error !== undefined) {
-        t.true(isStoreError(error, 'DISK_FULL'), `${leaveKib} KiB left: ${String(error)}`);
-        refused += 1;
-      }
-      empty();
-      rmSync(directory, { recursive: true, force: true });
+withSmallDisk('a store cannot be created on a full disk, and can be when there is room again', async (t) => {
+  const disk = smallDisk(t, 8);
+  const directory = join(disk, 'store');
+  let refused = 0;
+  // Making a store takes some files of one block each: with each amount of room another of them is the first without.
+  for (let leaveKib = 0; leaveKib <= 64; leaveKib += 4) {
+    const empty = await fillDisk(disk, leaveKib * KIB);
+    const error = await openStore(directory).then(
+      (store) => store.close(),
+      (thrown: unknown) => thrown,
+    );
+    if (error !== undefined) {
+      t.true(isStoreError(error, 'DISK_FULL'), `${leaveKib} KiB left: ${String(error)}`);
+      refused += 1;
     }
-    t.true(refused > 2);
-    await using store = await openStore(directory);
-    await store.load(archivePath('skopeo-tiny-1.tar'));
-    t.is(store.len(), 1);
-  },
-);
+    empty();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  t.true(refused > 2);
+  await using store = await openStore(directory);
+  await store.load(archivePath('skopeo-tiny-1.tar'));
+  t.is(store.len(), 1);
+});
 
 function run(store: string, args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
   const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
@@ -151,7 +148,7 @@ withSmallDisk('without a byte free, rm, prune and erase work and make room; what
   empty();
 });
 
-withSmallDisk('erased content that cannot be compacted away for want of room goes when there is some', async (t) => {
+withSmallDisk('erased content that a full disk keeps from being compacted away goes when there is room', async (t) => {
   const disk = smallDisk(t, 48);
   const directory = join(disk, 'store');
   const setUp = await openStore(directory);

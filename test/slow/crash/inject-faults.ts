@@ -9,7 +9,7 @@ const SCRIPT = fileURLToPath(new URL('./children/scripted-run.js', import.meta.u
 const SHARE = 1;
 const AT_ONCE = 2;
 
-/** Faults by their name, as the report of a finding gives it: all of them, unless it is said which. */
+/** Faults by their name, as the report of a finding gives it: all of them, unless some are named. */
 const ONLY = new RegExp(process.env.CRASH_ONLY ?? '');
 
 interface Injection {

@@ -31,7 +31,7 @@ export function recordHash(event: StoredEvent): string {
 /**
  * What a process that may be killed at any moment tells: requests that it makes, events that its store shows it, and
  * requests that were acknowledged. The file lies outside the store. Each line is handed to the system before the
- * process goes on, so that a kill loses none.
+ * process continues, so that a kill loses none.
  */
 export class Journal {
   readonly #path: string;

@@ -82,7 +82,7 @@ function toldOf(directory: string): Told {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Told) : { signed: [] };
 }
 
-test('a key that was not made is not there, whatever failed, and one that is there is whole and known', async (t) => {
+test('after any failure, a key that was not made is not there, and one that is there is whole and known', async (t) => {
   await underEveryFault(t, 'make', async ({ directory, told, how }, name) => {
     const path = join(directory, 'log.key');
     const known = `${told.verifierKey} ${told.failure}`;
@@ -103,7 +103,7 @@ test('a key that was not made is not there, whatever failed, and one that is the
   });
 });
 
-test('no signature is given that the memory of the key does not hold, whatever failed', async (t) => {
+test('after any failure, every signature given is in the memory of the key', async (t) => {
   await underEveryFault(t, 'sign', async ({ directory, told }, name) => {
     const memory = join(directory, 'log.key.signed');
     const texts = existsSync(memory)

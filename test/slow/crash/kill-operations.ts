@@ -24,9 +24,9 @@ interface Operation {
   readonly name: string;
   /** Called once with the empty place of the store. */
   readonly prepare?: (store: CrashedStore) => Promise<void>;
-  /** Called after each kill, before the store is looked at; returns what is wrong beside the store. */
+  /** Called after each kill, before the store is checked; returns what is wrong beside the store. */
   readonly settle?: (store: CrashedStore) => Promise<string[]>;
-  /** Called at the end, when no kill comes any more. */
+  /** Called at the end, after the last kill. */
   readonly finish?: (store: CrashedStore) => Promise<string[]>;
 }
 

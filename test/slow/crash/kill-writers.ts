@@ -15,7 +15,7 @@ const REQUESTS = 150;
 const LATER_MS = 10;
 
 /**
- * A process that writes to a store in every way, in 1 to 64 lanes, is killed at a random moment; then another goes on
+ * A process that writes to a store in every way, in 1 to 64 lanes, is killed at a random moment; then another continues
  * in the same store. Every few rounds somebody looks in between.
  */
 export async function killWriters(run: CrashRun): Promise<void> {

@@ -42,7 +42,7 @@ async function goDark(
   const place = run.newStore().directory;
   disk.writeTo(place, leftOver);
   const journal = join(place, 'journal');
-  // What was told was told, whatever became of the disk.
+  // What was told stays told: the disk may have lost it.
   disk.writeFile('journal', journal);
   const recorded = new Recorded(journal);
   const { wrong } = await checkStore({ directory: join(place, 'store'), journal, recorded });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { isInstalled } from '../../support/requires.js';
 
-/** An empty file system of its own. */
+/** A separate, empty file system. */
 export interface SmallDisk {
   readonly path: string;
   unmount(): void;

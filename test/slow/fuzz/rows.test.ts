@@ -34,7 +34,7 @@ test('a row of the subject index has seqs from 1 that ascend to that of its key,
   });
 });
 
-test('files of LevelDB are read to their end whatever is in them', async (t) => {
+test('files of LevelDB are read to their end with any bytes in them', async (t) => {
   await fuzz(t, fc.uint8Array({ maxLength: 2_000, size: 'max' }), (bytes) => {
     parseRecordFile(bytes);
     tableFaults(bytes);

@@ -22,7 +22,7 @@ async function identities(directory: string): Promise<Map<string, string>> {
   return found;
 }
 
-test('after whatever was done, the next run writes what is new and touches nothing else', async (t) => {
+test('after any operations, the next run writes what is new and touches nothing else', async (t) => {
   const root = await temporaryDirectory(t);
   let run = 0;
   const property = fc.asyncProperty(fc.array(anyOperation, { minLength: 3, maxLength: 12 }), async (operations) => {
@@ -105,7 +105,7 @@ test('content that was erased and came again is restored', async (t) => {
   await isBackupOf(t, await newBackup(t, store), store);
 });
 
-test('a backup while writers go on is the store at one head', async (t) => {
+test('a backup while writers continue is the store at one head', async (t) => {
   const store = await openTestStore(t);
   // A slow machine must not let the log grow faster than it is verified: the writers end by themselves.
   let isDone = false;

@@ -37,7 +37,7 @@ for (const what of ['checkpoint', 'imagelog.json', 'tile', 'tile/0', 'content', 
   });
 }
 
-test('a file of a backup that is a link is no file of it, and the next run writes it again', async (t) => {
+test('a file of a backup that is a link is not a file of it, and the next run writes it again', async (t) => {
   const store = await openTestStore(t);
   await store.create(imageConfig('a'));
   const source = await newBackup(t, store);

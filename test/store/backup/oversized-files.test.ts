@@ -121,7 +121,7 @@ for (const [place, code, opened] of ofStore) {
   });
 }
 
-test('at its limit a sidecar is read, and beyond it a sidecar and CURRENT are said to be none', async (t) => {
+test('at its limit a sidecar is read, and beyond it a sidecar and CURRENT are refused', async (t) => {
   const directory = join(await temporaryDirectory(t), 'store');
   await (await openStore(directory)).close();
   const [sidecar, current] = [join(directory, 'imagelog.json'), join(directory, 'log', 'CURRENT')];
@@ -136,7 +136,7 @@ test('at its limit a sidecar is read, and beyond it a sidecar and CURRENT are sa
   t.like(await verifyStore(directory), [{ code: 'LOG_FILE_DAMAGED', place: 'log/CURRENT' }]);
 });
 
-test('the end of a backup is looked for tile by tile up to its limit, and said to be lost beyond it', async (t) => {
+test('the end of a backup is searched tile by tile up to its limit, and reported lost beyond it', async (t) => {
   const source = await backupOf(t);
   const text = await readFile(join(source, 'checkpoint'), 'utf8');
   const isAhead = async (events: number): Promise<boolean> => {

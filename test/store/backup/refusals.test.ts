@@ -70,6 +70,11 @@ test('a restore replaces nothing, and needs a backup', async (t) => {
   for (const nothing of [folder, join(folder, 'none'), join(folder, 'file')]) {
     await rejection(t, 'BACKUP_NOT_FOUND', restoreStore(join(await temporaryDirectory(t), 'new'), nothing));
   }
+  const other = await openTestStore(t);
+  for (const { directory } of [store, other]) {
+    const error = await rejection(t, 'BACKUP_NOT_FOUND', restoreStore(join(folder, 'new'), directory));
+    t.is(error.message, `no backup in ${directory}: it is a store`);
+  }
   for (const wrong of [{ onNotice: 1 }, { onProgress: 1 }, { signal: 1 }]) {
     await t.throwsAsync(restoreStore(join(folder, 'new'), source, wrong as object), { instanceOf: TypeError });
   }

@@ -27,7 +27,7 @@ test('a name is letters, digits, dots, dashes and underscores, and may end with 
   await t.notThrowsAsync(store.consumer('c').close());
 });
 
-test('a new version of a name begins anew, and the old one keeps its position', async (t) => {
+test('a new version of a name starts from the beginning, and the old one keeps its position', async (t) => {
   const store = await openTestStore(t);
   for (const name of ['a', 'b', 'c']) await store.create(imageConfig(name));
   t.deepEqual(await handle(store.consumer('mirror'), 2), [1, 2]);

@@ -70,7 +70,7 @@ test('a consumer whose filter matches nothing moves on, and that is written ever
   t.is(store.consumer('c').position, 2 * PASSED_EVENTS_PER_WRITE + 2);
 });
 
-test('a consumer that passes over a long past writes its position on the way', async (t) => {
+test('a consumer that skips a long past writes its position on the way', async (t) => {
   const store = await temporaryStore(t, { layers: 'none' });
   await create(store, 2 * PASSED_EVENTS_PER_WRITE);
   await store.create(imageConfig('last'), { actor: 'wanted' });
@@ -79,7 +79,7 @@ test('a consumer that passes over a long past writes its position on the way', a
   t.is(consumer.position, wanted.seq - 1);
   const waiting = take(consumer, 1);
   await consumer.caughtUp();
-  // The event that waits holds the position back, whatever is passed over after it.
+  // The event that waits holds the position back, with any number skipped after it.
   await create(store, 2 * PASSED_EVENTS_PER_WRITE, 'x');
   t.is(consumer.position, wanted.seq - 1);
   await store.close();
@@ -87,7 +87,7 @@ test('a consumer that passes over a long past writes its position on the way', a
   t.is(await writtenOf(store, 'c'), wanted.seq - 1);
 });
 
-test('what was passed over after the last acknowledged event is written when the store is closed', async (t) => {
+test('what was skipped after the last acknowledged event is written when the store is closed', async (t) => {
   const store = await temporaryStore(t);
   await store.create(imageConfig('a'), { actor: 'wanted' });
   const consumer = store.consumer('c', { filter: { actor: 'wanted' } });
@@ -121,7 +121,7 @@ test('an acknowledgement that fails leaves the event waiting, and the position w
   }
 });
 
-test('the name of a consumer whose position cannot be written is free all the same', async (t) => {
+test('the name of a consumer whose position cannot be written is free again', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await create(store, 2);
   const consumer = store.consumer('c', { filter: { actor: 'nobody' } });
@@ -237,7 +237,7 @@ test('a position beyond the head is damage, and a reset repairs it', async (t) =
   t.deepEqual(await handle(store.consumer('c'), 1), [2]);
 });
 
-test('a row that is no position is damage', async (t) => {
+test('a row that is not a position is damage', async (t) => {
   const store = await withPosition(t, Uint8Array.of(0xc1));
   storeError(t, 'LOG_CORRUPT', () => store.consumer('c'));
   await rejection(t, 'LOG_CORRUPT', store.consumers());

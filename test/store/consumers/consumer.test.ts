@@ -18,7 +18,7 @@ async function storeOf(t: ExecutionContext, count: number): Promise<EventStore> 
 
 const last = (events: readonly StoredEvent[]): StoredEvent => events.at(-1) as StoredEvent;
 
-test('a consumer goes on where the one before it of the name acknowledged, in this process and in the next', async (t) => {
+test('a consumer continues where the one before it of the name acknowledged, in this process and in the next', async (t) => {
   const store = await temporaryStore(t);
   for (const name of ['a', 'b', 'c', 'd', 'e']) await store.create(imageConfig(name));
   const first = store.consumer('mirror');
@@ -61,7 +61,7 @@ test('a consumer of the future begins there, and has no position before', async 
   t.deepEqual(seqsOf(await taken), [3]);
 });
 
-test('an iteration that ends neither acknowledges nor gives the name up, and the next one goes on after it', async (t) => {
+test('an iteration that ends neither acknowledges nor releases the name, and the next one continues after it', async (t) => {
   const store = await storeOf(t, 4);
   const consumer = store.consumer('c');
   for await (const { seq } of consumer) if (seq === 2) break;
@@ -116,7 +116,7 @@ test('an event that the consumer did not give is refused, and a copy of one that
   t.is(consumer.position, 2);
 });
 
-test('an event that the filter passed over was not given', async (t) => {
+test('an event that the filter skipped was not given', async (t) => {
   const store = await openTestStore(t);
   await store.create(imageConfig('a'), { actor: 'ann' });
   await store.create(imageConfig('b'), { actor: 'ben' });
@@ -129,7 +129,7 @@ test('an event that the filter passed over was not given', async (t) => {
   t.is(consumer.position, 2);
 });
 
-test(`a consumer that was given ${MAX_UNACKNOWLEDGED_EVENTS} events without an ack is told so, and goes on after one`, async (t) => {
+test(`a consumer that was given ${MAX_UNACKNOWLEDGED_EVENTS} events without an ack is told so, and continues after one`, async (t) => {
   t.is(MAX_UNACKNOWLEDGED_EVENTS, 10_000);
   const store = await openTestStore(t);
   const id = await store.create(imageConfig('a'));
@@ -188,7 +188,7 @@ test('a closed consumer gives and takes nothing more, and closing it again is th
   t.deepEqual(await take(consumer, 1), []);
 });
 
-test('acks that are under way when the consumer is closed become durable', async (t) => {
+test('acks that are in progress when the consumer is closed become durable', async (t) => {
   const store = await storeOf(t, 3);
   const consumer = store.consumer('c');
   const taken = await take(consumer, 3);

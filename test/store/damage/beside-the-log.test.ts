@@ -30,7 +30,7 @@ const refused = test.macro({
     t.is(outcome.error.code, code);
     t.regex(outcome.error.message, message);
   },
-  title: (given) => `${given}: it is said`,
+  title: (given) => `${given}: it is reported`,
 });
 
 const harmless = test.macro({
@@ -89,7 +89,7 @@ test(
   refused,
   (dir) => pipeAt(checkpoint(dir)),
   'CHECKPOINT_INVALID',
-  /checkpoint: it is no file/,
+  /checkpoint: it is not a file/,
 );
 test('the checkpoint missing', harmless, (dir) => rm(checkpoint(dir)));
 test(
@@ -105,7 +105,7 @@ test(
 );
 
 for (const name of ['checkpoint', 'imagelog.json']) {
-  test(`a bit that flips in any byte of ${name} is said, or changes no answer`, async (t) => {
+  test(`a bit that flips in any byte of ${name} is reported, or changes no answer`, async (t) => {
     const { size } = await stat(join(whole.directory, name));
     for (let byte = 0; byte < size; byte += 3) {
       const outcome = await flippedOutcome(t, whole, { path: name, byte, bit: byte % 7 }, { mayChange: /^log\// });

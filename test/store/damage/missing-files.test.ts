@@ -34,7 +34,7 @@ const refused = test.macro({
     t.is(outcome.error.code, code);
     t.regex(outcome.error.message, message);
   },
-  title: (given) => `${given}: it is said, and no file is touched`,
+  title: (given) => `${given}: it is reported, and no file is changed`,
 });
 
 // A write-ahead log that ends where a batch ends looks whole: LevelDB moves it into a table before the end can be compared.
@@ -45,7 +45,7 @@ const refusedByTheEnd = test.macro({
     t.is(outcome.error.code, code);
     t.regex(outcome.error.message, message);
   },
-  title: (given) => `${given}: it is said`,
+  title: (given) => `${given}: it is reported`,
 });
 
 const harmless = test.macro({
@@ -171,7 +171,7 @@ test(
   harmless,
   toLogFile(WAL, async (path) => truncate(path, (await stat(path)).size + 40_000)),
 );
-test('what a crash left of a copy that was looked at', harmless, async (dir) => {
+test('what a crash left of a copy that was read', harmless, async (dir) => {
   await mkdir(join(dir, 'log.rehearsal'));
   await writeFile(join(dir, 'log.rehearsal', 'CURRENT'), '');
   await toLogFile(WAL, async (path) => truncate(path, (await stat(path)).size + 10))(dir);
@@ -181,18 +181,18 @@ test('LOG missing', harmless, (dir) => rm(log(dir, 'LOG')));
 test('snapshots missing', harmless, (dir) => rm(join(dir, 'snapshots'), { recursive: true }));
 
 for (const [kind, make] of Object.entries({ pipe, directory })) {
-  test(`a ${kind} for CURRENT`, refused, toLogFile(/^CURRENT$/, make), 'LOG_CORRUPT', /CURRENT is no file/);
-  test(`a ${kind} for the MANIFEST`, refused, toLogFile(MANIFEST, make), 'LOG_CORRUPT', /MANIFEST-\d+ is no file/);
-  test(`a ${kind} for the write-ahead log`, refused, toLogFile(WAL, make), 'LOG_CORRUPT', /\.log is no file/);
-  test(`a ${kind} for a table`, refused, toLogFile(TABLE, make), 'LOG_CORRUPT', /\.ldb is no file/);
+  test(`a ${kind} for CURRENT`, refused, toLogFile(/^CURRENT$/, make), 'LOG_CORRUPT', /CURRENT is not a file/);
+  test(`a ${kind} for the MANIFEST`, refused, toLogFile(MANIFEST, make), 'LOG_CORRUPT', /MANIFEST-\d+ is not a file/);
+  test(`a ${kind} for the write-ahead log`, refused, toLogFile(WAL, make), 'LOG_CORRUPT', /\.log is not a file/);
+  test(`a ${kind} for a table`, refused, toLogFile(TABLE, make), 'LOG_CORRUPT', /\.ldb is not a file/);
   test(
     `a ${kind} for imagelog.json`,
     refused,
     (dir) => make(join(dir, 'imagelog.json')),
     'SIDECAR_INVALID',
-    /imagelog\.json is no file/,
+    /imagelog\.json is not a file/,
   );
-  test(`a ${kind} for LOCK`, refused, toLogFile(/^LOCK$/, make), 'LOG_CORRUPT', /LOCK is no file/);
+  test(`a ${kind} for LOCK`, refused, toLogFile(/^LOCK$/, make), 'LOG_CORRUPT', /LOCK is not a file/);
   test(`a ${kind} for owner.json`, harmless, async (dir) => {
     await writeFile(join(dir, 'owner.json'), '');
     await make(join(dir, 'owner.json'));
@@ -203,10 +203,10 @@ for (const [kind, make] of Object.entries({ pipe, directory })) {
   });
 }
 for (const [kind, make] of Object.entries({ 'link to nothing': deadLink, 'link to itself': circle })) {
-  test(`a ${kind} for CURRENT`, refused, toLogFile(/^CURRENT$/, make), 'LOG_CORRUPT', /CURRENT is no file/);
-  test(`a ${kind} for the MANIFEST`, refused, toLogFile(MANIFEST, make), 'LOG_CORRUPT', /is no file/);
-  test(`a ${kind} for the write-ahead log`, refused, toLogFile(WAL, make), 'LOG_CORRUPT', /is no file/);
-  test(`a ${kind} for a table`, refused, toLogFile(TABLE, make), 'LOG_CORRUPT', /is no file/);
+  test(`a ${kind} for CURRENT`, refused, toLogFile(/^CURRENT$/, make), 'LOG_CORRUPT', /CURRENT is not a file/);
+  test(`a ${kind} for the MANIFEST`, refused, toLogFile(MANIFEST, make), 'LOG_CORRUPT', /is not a file/);
+  test(`a ${kind} for the write-ahead log`, refused, toLogFile(WAL, make), 'LOG_CORRUPT', /is not a file/);
+  test(`a ${kind} for a table`, refused, toLogFile(TABLE, make), 'LOG_CORRUPT', /is not a file/);
   test(
     `a ${kind} for imagelog.json`,
     refused,
@@ -223,14 +223,14 @@ test(
     await writeFile(join(dir, 'log'), '');
   },
   'LOG_CORRUPT',
-  /a file stands in the place of the log/,
+  /a file is in the place of the log/,
 );
 test(
   'a pipe for the log',
   refused,
   (dir) => pipe(join(dir, 'log')),
   'LOG_CORRUPT',
-  /a file stands in the place of the log/,
+  /a file is in the place of the log/,
 );
 test('a link for the log, to where it was moved', harmless, async (dir) => {
   await rename(join(dir, 'log'), join(dir, 'moved'));

@@ -16,7 +16,7 @@ export interface OutcomeOptions extends OpenOptions {
 }
 
 /**
- * Opens a damaged store and asks it everything. Throws when an answer is another than that of the whole store, when an error is none of
+ * Opens a damaged store and asks it everything. Throws when an answer is another than that of the whole store, when an error is not one of
  * the store's, or when an open that was refused changed a file.
  */
 export async function outcomeOf(

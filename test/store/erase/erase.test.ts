@@ -150,7 +150,7 @@ test('the blob of a layer that nothing uses goes with the layer, and what only t
   t.deepEqual(await again.verify(), []);
 });
 
-test('a blob that a save under way reads is not erased, and is gone after it', async (t) => {
+test('a blob that a save in progress reads is not erased, and is gone after it', async (t) => {
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-untagged.tar'));
   const [id] = store.map().keys();

@@ -52,7 +52,7 @@ test('what was deleted, or came again, after the point in time stays', async (t)
   t.is(store.erasures().get(b)?.reason, `prune of what nothing needed since ${since}`);
 });
 
-test('whatever was done, a prune leaves every moment from its point in time on as it was', async (t) => {
+test('after any operations, a prune leaves every moment from its point in time on as it was', async (t) => {
   const store = await temporaryStore(t, { snapshotEvery: 5 });
   const property = fc.asyncProperty(
     fc.array(anyCommand, { minLength: 8, maxLength: 25 }),
@@ -138,7 +138,7 @@ test('what becomes needed while a prune reads the log stays', async (t) => {
   t.is(store.get(a).id(), a);
 });
 
-test('a prune tells how far it is, ends when it is told to, and refuses by name', async (t) => {
+test('a prune reports progress, stops when aborted, and refuses by name', async (t) => {
   const store = await temporaryStore(t);
   for (const name of ['a', 'b', 'c']) await store.create(imageConfig(name));
   const told: number[][] = [];

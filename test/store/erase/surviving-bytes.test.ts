@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -10,6 +11,7 @@ import { filesWith, newSecret } from '../../support/files-with.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { countingProjection } from '../../support/own-projections.js';
 import { rejection } from '../../support/rejection.js';
+import { failing, withCalls } from '../../support/replaced-calls.js';
 import { tarOf } from '../../support/tar-of.js';
 import { eventsOf } from '../../support/test-store.js';
 import { reopened, temporaryStore } from '../temporary-store.js';
@@ -50,7 +52,7 @@ test('an erasure is refused while a damaged log is there that may hold the bytes
     const error = await rejection(t, 'DAMAGED_LOG_KEPT', refused);
     t.is(
       error.message,
-      `cannot erase ${id}: ${DAMAGED}, which a rebuild put aside, may hold the same bytes; move it away or have it removed`,
+      `cannot erase ${id}: ${DAMAGED}, which a rebuild set aside, may contain the same bytes; move it away or have it removed`,
     );
     t.deepEqual(error.data, { digests: [id], damagedLogs: [DAMAGED] });
   }
@@ -74,6 +76,27 @@ for (const how of ['erase', 'prune'] as const) {
   });
 }
 
+for (const how of ['erase', 'prune'] as const) {
+  test(`a damaged log that cannot be removed is reported, and the other bytes are removed: ${how}`, async (t) => {
+    const { store, id, secret } = await salvagedStore(t);
+    const damaged = join(store.directory, DAMAGED);
+    const left = await filesWith(damaged, secret);
+    const before = store.log.head.seq;
+    const options = { removeDamagedLogs: true };
+    const rm = failing(fs.promises.rm, 'EACCES', (path) => path === damaged);
+    const error = await withCalls({ promises: { rm } }, () =>
+      rejection(t, 'STORE_NOT_WRITABLE', () =>
+        how === 'erase' ? store.erase(id, 'leaked', options) : store.prune({ before, ...options }),
+      ),
+    );
+    t.regex(error.message, /^cannot remove .*log\.damaged-1: not permitted/);
+    t.deepEqual(await filesWith(store.directory, secret), left);
+    t.true(store.erasures().has(id));
+    t.like(await store.prune({ before, ...options }), { damagedLogs: [DAMAGED] });
+    t.deepEqual(await filesWith(store.directory, secret), []);
+  });
+}
+
 test('a damaged log that was moved away hinders nobody', async (t) => {
   const { store, id, secret } = await salvagedStore(t);
   await rm(join(store.directory, DAMAGED), { recursive: true });
@@ -92,7 +115,7 @@ test('a damaged log holds no layers: it hinders no erasure of one', async (t) =>
   t.deepEqual(await again.verify(), []);
 });
 
-test('a dry run changes nothing, whatever it is told, and a prune of nothing removes damaged logs on request', async (t) => {
+test('a dry run changes nothing, with any options, and a prune of nothing removes damaged logs on request', async (t) => {
   const { store } = await salvagedStore(t);
   const options = { before: 0, removeDamagedLogs: true };
   t.like(await store.prune({ ...options, dryRun: true }), { contents: [], damagedLogs: [DAMAGED] });
@@ -113,7 +136,7 @@ test('verify, stats and a notice name a damaged log, and erased content that may
   t.deepEqual(await store.verify({ onNotice }), []);
   t.deepEqual(await store.verify({ onNotice, fast: true }), []);
   t.is(notices.length, 2);
-  for (const notice of notices) t.regex(notice, /^log\.damaged-1 is a damaged log that a rebuild put aside: remove/);
+  for (const notice of notices) t.regex(notice, /^log\.damaged-1 is a damaged log that a rebuild set aside: remove/);
   const damaged = join(store.directory, DAMAGED);
   const elsewhere = join(store.directory, '..', 'elsewhere');
   await cp(damaged, elsewhere, { recursive: true });
@@ -125,20 +148,20 @@ test('verify, stats and a notice name a damaged log, and erased content that may
   await store.close();
   for (const violations of [ofOpen, await verifyStore(store.directory)]) {
     t.like(violations, { length: 1, 0: { code: 'ERASED_KEPT', place: DAMAGED } });
-    t.regex(violations[0]?.message ?? '', /may still hold content that was erased \(1\): remove the folder/);
+    t.regex(violations[0]?.message ?? '', /may still contain erased content \(1\): remove the folder/);
   }
   await rm(damaged, { recursive: true });
 });
 
-// What a crash leaves is there when the store is opened; what an erasure is told to remove must not be in it any more.
+// What a crash leaves is there when the store is opened; what an erasure removes must no longer be in it.
 const LEFTOVERS: readonly (readonly [what: string, folder: string])[] = [
   ['the work of a rebuild', 'log.rebuilding/copy'],
   ['the repaired log of a rebuild', 'log.rebuilding/repaired'],
   ['the result of a rebuild', 'log.rebuilt'],
-  ['a copy that version 0.1 looked at', 'log.rehearsal-4194305-0123456789abcdef-01234567'],
-  ['a write-ahead log on its way back', 'log/.tmp-0123456789abcdef01234567'],
-  ['a file on its way into the store', '.tmp-0123456789abcdef01234567'],
-  ['a snapshot on its way', 'snapshots/.tmp-0123456789abcdef01234567'],
+  ['a copy that version 0.1 read', 'log.rehearsal-4194305-0123456789abcdef-01234567'],
+  ['a write-ahead log being put back', 'log/.tmp-0123456789abcdef01234567'],
+  ['a file being added to the store', '.tmp-0123456789abcdef01234567'],
+  ['a snapshot being written', 'snapshots/.tmp-0123456789abcdef01234567'],
   ['a file that a load staged', 'blobs/staging/0123456789abcdef01234567'],
 ];
 

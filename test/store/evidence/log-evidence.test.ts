@@ -22,7 +22,7 @@ interface Proving {
   readonly leaves: readonly Uint8Array[];
 }
 
-/** A log of `size` events that can be proved, over a database at hand. */
+/** A log of `size` events that can be proved, over a given database. */
 async function provingLog(t: ExecutionContext, size: number): Promise<Proving> {
   const opened: Database[] = [];
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'), {
@@ -94,7 +94,7 @@ test('without a size, a proof is of the log of this moment', async (t) => {
   t.deepEqual((await evidence.proveInclusion(8)).root, log.head.root);
 });
 
-test('an event that is not there, and a size that the log does not have, are said', async (t) => {
+test('an event that is not there, and a size that the log does not have, are reported', async (t) => {
   const { evidence } = await provingLog(t, 5);
   const found = await rejection(t, 'EVENT_NOT_FOUND', evidence.proveInclusion(6));
   t.deepEqual(found.data, { seq: 6, head: 5 });
@@ -105,7 +105,7 @@ test('an event that is not there, and a size that the log does not have, are sai
   await rejection(t, 'EVENT_NOT_FOUND', empty.evidence.proveInclusion(1));
 });
 
-test('what is no seq is refused as such', async (t) => {
+test('what is not a seq is refused as such', async (t) => {
   const { evidence } = await provingLog(t, 5);
   for (const wrong of [0, -1, 1.5, Number.NaN, '1' as never, null as never]) {
     await t.throwsAsync(evidence.proveInclusion(wrong), { instanceOf: RangeError });
@@ -129,7 +129,7 @@ test('no proof is given that a flipped bit in a row of the tree makes wrong', as
   t.is((await evidence.proveInclusion(1)).size, 1_030);
 });
 
-test('a missing row of the tree is said when a proof needs it', async (t) => {
+test('a missing row of the tree is reported when a proof needs it', async (t) => {
   const { evidence, database } = await provingLog(t, 600);
   await database.del(treeKey(1, 0));
   const error = await rejection(t, 'LOG_CORRUPT', evidence.proveInclusion(300));

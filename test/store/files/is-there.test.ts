@@ -7,7 +7,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
-test('what is there is there, a link that leads nowhere is not, and what cannot be looked at is said', async (t) => {
+test('what is there is there, a link that leads nowhere is not, and what cannot be inspected is reported', async (t) => {
   const place = await temporaryDirectory(t);
   const path = (name: string): string => join(place, name);
   await writeFile(path('file'), '');

@@ -15,7 +15,7 @@ test('a file is read up to one byte more than the limit, which its parser then r
   t.deepEqual(await readRegularFile(path, { limitBytes: 200_000 }), bytes);
 });
 
-test('a file that is not there has no bytes, and one that cannot be read is said', async (t) => {
+test('a file that is not there has no bytes, and one that cannot be read is reported', async (t) => {
   const directory = await temporaryDirectory(t);
   t.is(await readRegularFile(join(directory, 'none'), { limitBytes: 10 }), undefined);
   await rejection(t, 'IO_FAILED', readRegularFile(directory, { limitBytes: 10 }));

@@ -53,7 +53,7 @@ class MemoryFile {
 
 const asHandle = (file: MemoryFile): FileHandle => file as unknown as FileHandle;
 
-/** Gives `count` chunks of a MiB, each of its own number, in two buffers; `ended` tells how it was closed. */
+/** Gives `count` chunks of a MiB, each of another number, in two buffers; `ended` tells how it was closed. */
 function lent(count: number, failAt?: number): { chunks: AsyncGenerator<Uint8Array>; isClosed: () => boolean } {
   let isClosed = false;
   async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -97,10 +97,10 @@ const fails = test.macro({
     const file = new MemoryFile(MIB, what);
     const { chunks, isClosed } = lent(40, what === 'source' ? 20 : undefined);
     await t.throwsAsync(writeDurably(asHandle(file), chunks), { message: `${what} failed` });
-    t.true(file.isQuiet, 'nothing goes on in the file');
+    t.true(file.isQuiet, 'nothing continues in the file');
     t.true(isClosed(), 'the source is closed');
   },
-  title: (_, what) => `what ${what} fails with is thrown when all has come to rest`,
+  title: (_, what) => `what ${what} fails with is thrown when all has settled`,
 });
 
 // A failed datasync is told although the sync after it succeeds.

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../../src/log/checkpoint.js';
-import { equalHashes, leafHash } from '../../../src/log/merkle.js';
+import { equalBytes } from '../../../src/model/bytes.js';
+import { leafHash } from '../../../src/log/merkle.js';
 import type { BeginsWith } from '../../../src/store/keys.js';
 import { referenceRoot } from '../../log/merkle/reference-tree.js';
 import { bytesOf } from '../../support/text-bytes.js';
@@ -7,7 +8,7 @@ import { bytesOf } from '../../support/text-bytes.js';
 /** The log that the branches are of. */
 export const ORIGIN = 'example.com/log';
 
-/** A log that has the same first leaves as others, and leaves of its own from `forkedAt` on. */
+/** A log that has the same first leaves as others, and other leaves from `forkedAt` on. */
 export interface Branch {
   readonly checkpoint: (size: number) => Checkpoint;
   /** What is asked of the log while it has `size` leaves. */
@@ -22,6 +23,6 @@ export function branchOf(name: string, forkedAt = 5): Branch {
     );
   return {
     checkpoint: (size) => ({ origin: ORIGIN, size, root: root(size), extensions: [] }),
-    beginsWith: (size) => async (earlier) => earlier.size <= size && equalHashes(earlier.root, root(earlier.size)),
+    beginsWith: (size) => async (earlier) => earlier.size <= size && equalBytes(earlier.root, root(earlier.size)),
   };
 }

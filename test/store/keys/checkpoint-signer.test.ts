@@ -79,7 +79,7 @@ test('nothing is signed that could not be remembered', async (t) => {
   t.regex(String(error), /log\.key\.signed/);
 });
 
-test('whoever remembers second is told so, also after the numbers that it saw are gone', async (t) => {
+test('the second to remember learns so, even after the numbers that it saw are gone', async (t) => {
   const { path } = await newKey(t);
   const [slow, quick] = [new SigningMemory(path), new SigningMemory(path)];
   t.true(await slow.advance(undefined, main.checkpoint(1)));
@@ -92,7 +92,7 @@ test('whoever remembers second is told so, also after the numbers that it saw ar
   t.false(await slow.advance(undefined, main.checkpoint(20)));
 });
 
-test('what a killed signer left is passed over', async (t) => {
+test('what a killed signer left is skipped', async (t) => {
   const { path, signer } = await newKey(t);
   await signer.sign(main.checkpoint(3), main.beginsWith(3));
   await writeFile(join(`${path}.signed`, '.tmp-1234'), 'half');

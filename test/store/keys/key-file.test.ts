@@ -65,7 +65,7 @@ test('a private key is read through a link, and without its line end', async (t)
   t.is((await readKeyFile(join(directory, 'link'))).name, 'a');
 });
 
-test('a verifier key may be read by everybody, and is no private key', async (t) => {
+test('a verifier key may be read by everybody, and is not a private key', async (t) => {
   const directory = await temporaryDirectory(t);
   const path = join(directory, 'log.pub');
   const verifierKey = await createKeyFile(join(directory, 'log.key'), 'a');
@@ -75,7 +75,7 @@ test('a verifier key may be read by everybody, and is no private key', async (t)
   await rejection(t, 'KEY_INVALID', readKeyFile(path));
 });
 
-test('what is no key is refused by name', async (t) => {
+test('what is not a key is refused by name', async (t) => {
   const directory = await temporaryDirectory(t);
   await rejection(t, 'FILE_NOT_FOUND', readKeyFile(join(directory, 'none')));
   await rejection(t, 'KEY_INVALID', readKeyFile(directory));

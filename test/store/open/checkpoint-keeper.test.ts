@@ -133,21 +133,21 @@ test('a key of another log is refused before anything is made', async (t) => {
 });
 
 for (const origin of ['a b', 'a+b', 'x'.repeat(256)]) {
-  test(`${origin.slice(0, 5)} is no origin`, async (t) => {
+  test(`${origin.slice(0, 5)} is not an origin`, async (t) => {
     const directory = join(await temporaryDirectory(t), 'store');
     await rejection(t, 'ORIGIN_INVALID', openStore(directory, { origin }));
     await t.throwsAsync(readdir(directory), { code: 'ENOENT' });
   });
 }
 
-test('a signer that is none is refused', async (t) => {
+test('a signer of another type is refused', async (t) => {
   const place = await storeOf(t, 0);
   for (const signer of [null, 'key', {}, { origin: ORIGIN, verifierKey: 'x' }]) {
     await t.throwsAsync(openAt(place, { signer: signer as never }), { instanceOf: TypeError });
   }
 });
 
-test('a log that is shorter than its checkpoint is refused, and what is lost is said', async (t) => {
+test('a log that is shorter than its checkpoint is refused, and what is lost is reported', async (t) => {
   const place = await storeOf(t, 2);
   await cp(place.directory, `${place.directory}-before`, { recursive: true });
   await grow(place, 'later', 3);
@@ -171,7 +171,7 @@ test('a log of other events than those of its checkpoint is refused', async (t) 
   t.regex(error.message, /the events up to 3 are not those of its checkpoint/);
 });
 
-test('an older checkpoint of the same log is no damage', async (t) => {
+test('an older checkpoint of the same log is not damage', async (t) => {
   const place = await storeOf(t, 300);
   const old = await textOf(place);
   await grow(place, 'later', 20);
@@ -193,7 +193,7 @@ for (const [what, content] of [
   ['zeros', '\0'.repeat(100)],
   ['too much', 'x'.repeat(1_000_001)],
 ] as const) {
-  test(`a checkpoint file of ${what} is said, and may be removed`, async (t) => {
+  test(`a checkpoint file of ${what} is reported, and may be removed`, async (t) => {
     const place = await storeOf(t, 1);
     await writeFile(place.checkpoint, content);
     const error = await rejection(t, 'CHECKPOINT_INVALID', openAt(place));
@@ -205,7 +205,7 @@ for (const [what, content] of [
   });
 }
 
-test('with the key, a signature by it that is forged is refused; one by another key is passed over', async (t) => {
+test('with the key, a signature by it that is forged is refused; one by another key is skipped', async (t) => {
   const place = await storeOf(t, 2);
   await (await openAt(place, { signer: place.signer })).close();
   const text = await textOf(place);
@@ -250,7 +250,7 @@ test('a copy of a store that lost its end is not opened with the key that signed
   await (await openAt(copy)).close();
 });
 
-test('of a store and its copy that both go on with one key, one is signed', async (t) => {
+test('of a store and its copy that both continue with one key, one is signed', async (t) => {
   const place = await storeOf(t, 2);
   const copy = {
     ...place,

@@ -15,7 +15,7 @@ test('the log of a whole store has no fault and no torn end', async (t) => {
   t.like(await inspectDatabase(join(whole.directory, 'log')), { faults: [], isTorn: false });
 });
 
-test('blocks of tables are looked at as far as they were asked for: an open asks for MAX_TABLE_BYTES_AT_OPEN', async (t) => {
+test('blocks of tables are checked as far as requested: an open asks for MAX_TABLE_BYTES_AT_OPEN', async (t) => {
   const location = join(await copyOf(t, whole), 'log');
   const [name = ''] = await logFiles(whole.directory, /\.ldb$/);
   const bytes = await readFile(join(location, name));

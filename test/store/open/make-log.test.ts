@@ -18,7 +18,7 @@ test('a log is made whole or not at all, and one that is there stays as it is', 
   await log.close();
 });
 
-test('power that goes while a log is made leaves something that the next opening makes anew', async (t) => {
+test('power that goes while a log is made leaves what the next open replaces', async (t) => {
   const directory = await temporaryDirectory(t);
   // As LevelDB leaves it: its files are named, and have no bytes yet.
   const left = join(directory, '.tmp-0123456789abcdef01234567');
@@ -33,7 +33,7 @@ test('power that goes while a log is made leaves something that the next opening
   );
 });
 
-test('a log that cannot be made is said, and nothing is left', async (t) => {
+test('a log that cannot be made is reported, and nothing is left', async (t) => {
   const directory = await temporaryDirectory(t);
   await writeFile(join(directory, 'file'), '');
   await rejection(t, 'IO_FAILED', makeLog(join(directory, 'file')));

@@ -1,5 +1,4 @@
 import fs, { readdirSync, truncateSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../../src/log/log.js';
@@ -8,6 +7,7 @@ import { openDatabase } from '../../../src/store/open/open-database.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
+import { withCalls } from '../../support/replaced-calls.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const EVENTS = 20;
@@ -45,14 +45,14 @@ test('a write-ahead log that LevelDB fails to read, once, is put back, and nobod
   t.is(await eventsIn(directory), EVENTS);
 });
 
-test('a write-ahead log that LevelDB cannot read is said, and is there for the next opening', async (t) => {
+test('a write-ahead log that LevelDB cannot read is reported, and is there for the next opening', async (t) => {
   const { directory, location } = await closedLog(t);
   await rejection(t, 'IO_FAILED', openDatabase(location, false, blind(Number.POSITIVE_INFINITY)));
   t.is(await eventsIn(directory), EVENTS);
   t.is(await eventsIn(directory), EVENTS);
 });
 
-test('writes go on after a write-ahead log was put back', async (t) => {
+test('writes continue after a write-ahead log was put back', async (t) => {
   const { directory, location } = await closedLog(t);
   await (await openDatabase(location, false, blind(1))).close();
   {
@@ -75,16 +75,7 @@ async function opened(location: string, run: () => Promise<unknown>): Promise<Re
       return call(path, ...rest);
     };
   };
-  Object.assign(fs, { openSync: noting(openSync) });
-  Object.assign(fs.promises, { open: noting(open) });
-  syncBuiltinESMExports();
-  try {
-    await run();
-  } finally {
-    Object.assign(fs, { openSync });
-    Object.assign(fs.promises, { open });
-    syncBuiltinESMExports();
-  }
+  await withCalls({ sync: { openSync: noting(openSync) }, promises: { open: noting(open) } }, run);
   return counts;
 }
 

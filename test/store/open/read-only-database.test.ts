@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Level } from 'level';
+import { isStoreError } from '../../../src/errors.js';
 import type { Database } from '../../../src/log/log.js';
 import { openDatabaseReadOnly } from '../../../src/store/open/read-only-database.js';
 import { rejection } from '../../support/rejection.js';
+import { fewDescriptors, withCalls } from '../../support/replaced-calls.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 type Row = readonly [key: string, value: string];
@@ -32,7 +34,7 @@ async function rowsOf(database: Database, range: object): Promise<Row[]> {
   return rows.map(([rowKey, value]) => [hex(rowKey), hex(value)] as const);
 }
 
-/** Keys that are near one another, so that they are written again, deleted, and shared by tables. */
+/** Keys that are close together, so that they are written again, deleted, and shared by tables. */
 const keys = fc.uint8Array({ minLength: 1, maxLength: 3, max: 4 }).map((bytes) => hex(bytes));
 const write = fc.oneof(
   fc.record({ kind: fc.constant('put' as const), key: keys, size: fc.integer({ min: 0, max: 3_000 }) }),
@@ -111,7 +113,7 @@ async function manyRows(t: ExecutionContext): Promise<{ location: string; level:
   return { location, level, rows: await rowsOf(level, {}) };
 }
 
-test('it stays as it was, whatever a writer puts, deletes and compacts after', async (t) => {
+test('it stays as it was while a writer puts, deletes and compacts', async (t) => {
   const { location, level, rows } = await manyRows(t);
   const reader = await openDatabaseReadOnly(location);
   const before = await readdir(location);
@@ -127,7 +129,7 @@ test('it stays as it was, whatever a writer puts, deletes and compacts after', a
   await later.close();
 });
 
-test('a damaged block is an error of its own, and never a row', async (t) => {
+test('a damaged block is its own error, and never a row', async (t) => {
   const { location, level, rows } = await manyRows(t);
   await level.close();
   const table = (await readdir(location)).find((name) => name.endsWith('.ldb')) as string;
@@ -151,7 +153,7 @@ test('a missing table, MANIFEST or CURRENT, and a pipe in the place of one, are 
     t.regex(missing.message, new RegExp(`${name} is missing`));
     await mkdir(join(location, name));
     const misplaced = await rejection(t, 'LOG_CORRUPT', openDatabaseReadOnly(location));
-    t.regex(misplaced.message, new RegExp(`${name} is no file`));
+    t.regex(misplaced.message, new RegExp(`${name} is not a file`));
   }
 });
 
@@ -172,3 +174,34 @@ test('it cannot be written to', async (t) => {
   t.is(reader.getSync(row[0]), undefined);
   await reader.close();
 });
+
+/** Resolves with the error of an open that can have so many files of the database open at once. */
+async function openWithin(most: number, code: string, location: string): Promise<unknown> {
+  return withCalls(fewDescriptors(most, code, location), async () => {
+    try {
+      await (await openDatabaseReadOnly(location)).close();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  });
+}
+
+for (const code of ['EMFILE', 'ENFILE']) {
+  test(`that a process has no descriptor left is no damage: ${code}`, async (t) => {
+    const { location, level } = await manyRows(t);
+    await level.close();
+    for (const isInTables of [false, true]) {
+      // An open for writing leaves an empty write-ahead log, which a reader need not sync.
+      if (isInTables) await (await openLevel(location)).close();
+      const tables = (await readdir(location)).filter((name) => name.endsWith('.ldb')).length;
+      // One more is needed beside the tables, for a moment.
+      for (let most = 0; most <= tables; most++) {
+        const error = await openWithin(most, code, location);
+        t.true(isStoreError(error, 'IO_FAILED'), `${most} of ${tables}: ${String(error)}`);
+        t.regex(String(error), new RegExp(`${code}: failed by the test`));
+      }
+      t.is(await openWithin(tables + 1, code, location), undefined);
+    }
+  });
+}

@@ -1,12 +1,16 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import fs, { readdirSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { EventStore } from '../../../src/store/event-store.js';
+import { type CheckpointSigner, createKeyFile, readSigner } from '../../../src/store/keys.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
+import { countingProjection } from '../../support/own-projections.js';
 import { rejection } from '../../support/rejection.js';
+import { withCalls } from '../../support/replaced-calls.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { archivePath } from '../fixture-archives.js';
 import { temporaryStore } from '../temporary-store.js';
 
@@ -175,4 +179,66 @@ test('a verification that a writer runs beside is refused, not taken for damage'
   t.is(error.kind, 'Unavailable');
   await reader.close();
   t.deepEqual(await verifyStore(store.directory), []);
+});
+
+test('a checkpoint that is newer than what a reader sees is no error', async (t) => {
+  const store = await temporaryStore(t);
+  await createAll(store, ['a']);
+  await store.checkpoint();
+  const { open } = fs.promises;
+  let written = 0;
+  // The writer is there just before the reader takes the checkpoint, however often that tries.
+  const openLate = async (...[path, ...rest]: Parameters<typeof open>): ReturnType<typeof open> => {
+    if (path === join(store.directory, 'checkpoint')) {
+      await createAll(store, [`later ${written++}`]);
+      await store.checkpoint();
+    }
+    return open(path, ...rest);
+  };
+  const reader = await withCalls({ promises: { open: openLate } }, () =>
+    openStore(store.directory, { readOnly: true }),
+  );
+  t.deepEqual([reader.log.head.seq, written], [2, 1], 'one try is enough');
+  await reader.close();
+});
+
+test('what the key signed since a reader began to look is no error', async (t) => {
+  const key = join(await temporaryDirectory(t), 'log.key');
+  await createKeyFile(key, 'example.com/log');
+  const store = await temporaryStore(t, { signer: await readSigner(key) });
+  await createAll(store, ['a']);
+  await store.checkpoint();
+  const signer = await readSigner(key);
+  let looks = 0;
+  const late: CheckpointSigner = {
+    origin: signer.origin,
+    verifierKey: signer.verifierKey,
+    sign: (...args) => signer.sign(...args),
+    check: async (beginsWith) => {
+      if (looks++ === 0) {
+        await createAll(store, ['b']);
+        await store.checkpoint();
+      }
+      return signer.check(beginsWith);
+    },
+  };
+  await using reader = await openStore(store.directory, { readOnly: true, signer: late });
+  t.deepEqual([reader.log.head.seq, looks], [2, 2]);
+});
+
+test('a reader says nothing of snapshots and states of projections that are newer than what it sees', async (t) => {
+  const { projection } = countingProjection('count');
+  const store = await temporaryStore(t);
+  await createAll(store, ['a', 'b']);
+  await store.project(projection);
+  const notices: string[] = [];
+  const onNotice = (notice: string): void => void notices.push(notice);
+  await using reader = await openStore(store.directory, { readOnly: true, onNotice });
+  await createAll(store, ['c']);
+  await store.snapshot();
+  const names = await readdir(join(store.directory, 'snapshots'));
+  t.deepEqual(names.sort(), ['0000000000000003.views', 'count.projection']);
+  t.is((await reader.at(1)).len(), 1);
+  t.is((await reader.project(projection)).current, 2);
+  t.deepEqual(notices, []);
 });

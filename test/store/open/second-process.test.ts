@@ -64,7 +64,7 @@ test('also through a copy by hard links, which shares the lock', async (t) => {
   t.is((await openElsewhere(copy)).code, 'STORE_LOCKED');
 });
 
-test('what a killed owner left locks nobody out, whoever has its pid now', async (t) => {
+test('what a killed owner left locks nobody out, even if its pid is in use again', async (t) => {
   const directory = join(await temporaryDirectory(t), 'store');
   await (await openStore(directory)).close();
   const host = hostname();
@@ -85,7 +85,7 @@ test('what a killed owner left locks nobody out, whoever has its pid now', async
   }
 });
 
-test('a process is told from others by when it began, and one that ended is none', async (t) => {
+test('a process is recognized by its start time, and one that ended is gone', async (t) => {
   const identity = await processIdentity(process.pid);
   t.truthy(identity);
   t.is(await processIdentity(process.pid), identity);

@@ -9,7 +9,7 @@ import { verifyStore } from '../../../src/store/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { copyOf, logFiles, makeWholeStore, removeWholeStore, type WholeStore } from '../damage/whole-store.js';
 
-/** Whatever opens the database of a closed store. */
+/** The calls that open the database of a closed store. */
 const openers: { readonly [name: string]: (directory: string) => Promise<unknown> } = {
   openStore: async (directory) => (await openStore(directory, { create: false })).close(),
   rebuildStore: async (directory) => rebuildStore(directory),

@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { type ErrorCode, isStoreError } from '../../../src/errors.js';
-import { eventTypes, subjectsOf } from '../../../src/model/events.js';
+import { eventTypes } from '../../../src/model/event-table.js';
+import { subjectsOf } from '../../../src/model/subjects.js';
 import type { ChainId } from '../../../src/model/digest.js';
 import { compileFilter, type EventFilter } from '../../../src/store/follow/event-filter.js';
 import { anyEvent } from '../../support/event-arbitraries.js';

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import type { ChainId, ImageId } from '../../../src/model/digest.js';
-import { type EventBody, isAbout, type StoredEvent, type Subject } from '../../../src/model/events.js';
+import type { EventBody, StoredEvent } from '../../../src/model/events.js';
+import { isAbout, type Subject } from '../../../src/model/subjects.js';
 import type { EventFilter } from '../../../src/store/follow/event-filter.js';
 import { idNamed } from '../../support/image-configs.js';
 import { entriesOf, eventsFrom } from '../../support/stored-event.js';
@@ -99,7 +100,7 @@ async function seqsOf(events: AsyncIterable<StoredEvent>): Promise<number[]> {
   return seqs;
 }
 
-test('reads with and without the index give what a plain look at every event gives', async (t) => {
+test('reads with and without the index give what a plain scan of every event gives', async (t) => {
   const root = await temporaryDirectory(t);
   let runs = 0;
   const property = fc.asyncProperty(

@@ -62,7 +62,7 @@ test('a follower learns when it was given all that was there', async (t) => {
     if (seq === 4) break;
   }
   await caughtUp;
-  // Given first, then said.
+  // Yielded first, then reported.
   t.deepEqual(said, ['given 2', 'given 3', 'given 4', 'caught up']);
   const waiting = follower.next();
   await follower.caughtUp();
@@ -70,7 +70,7 @@ test('a follower learns when it was given all that was there', async (t) => {
   t.is(await seqOf(waiting), 5);
 });
 
-test('a follower has caught up when its filter passed over the rest', async (t) => {
+test('a follower has caught up when its filter skipped the rest', async (t) => {
   const { reader, append } = await liveLog(t);
   await append(tagX, creationOf('a'), creationOf('b'));
   for (const filter of [{ type: 'ReferenceSet' }, { reference: 'x:1' }, { actor: 'nobody' }] as const) {
@@ -87,7 +87,7 @@ test('a follower has caught up when its filter passed over the rest', async (t) 
   }
 });
 
-test('the position of a follower that waits moves on with what it passes over', async (t) => {
+test('the position of a follower that waits moves on with what it skips', async (t) => {
   const { reader, append } = await liveLog(t);
   const follower = reader.follow({ filter: { reference: 'x:1' } });
   const waiting = follower.next();
@@ -127,13 +127,13 @@ test('an abort ends a follower with ABORTED: the oldest call that waits, and the
   t.is((error.cause as Error).message, 'enough');
   t.deepEqual(await calls[1], { value: undefined, done: true });
   await caughtUp;
-  // What it had read ahead is not given any more.
+  // What it had read ahead is dropped.
   await rejection(t, 'ABORTED', busy.next());
   t.deepEqual(await busy.next(), { value: undefined, done: true });
   await rejection(t, 'ABORTED', reader.follow({ signal: controller.signal }).next());
 });
 
-test('a follower that is iterated twice goes on where it is', async (t) => {
+test('a follower that is iterated twice continues where it is', async (t) => {
   const { reader, append } = await liveLog(t);
   await append(creationOf('a'), creationOf('b'));
   const follower = reader.follow({ from: 1 });
@@ -142,7 +142,7 @@ test('a follower that is iterated twice goes on where it is', async (t) => {
   t.is(await seqOf(second.next()), 2);
 });
 
-test('a follower that is behind when the store is closed ends, whatever it had read ahead', async (t) => {
+test('a follower that is behind when the store is closed ends, even with events read ahead', async (t) => {
   const { reader, append, close } = await liveLog(t);
   await append(...creations(10));
   const [slow, waiting] = [reader.follow({ from: 1 }), reader.follow()];

@@ -31,7 +31,7 @@ export interface LiveLog {
   close(): Promise<void>;
 }
 
-/** Opens a new log that counts what is read; without its index when that is said. */
+/** Opens a new log that counts what is read; optionally without its index. */
 export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?: boolean } = {}): Promise<LiveLog> {
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
   return readerOf(log, options);

@@ -1,4 +1,5 @@
-import { isAbout, type StoredEvent } from '../../../src/model/events.js';
+import type { StoredEvent } from '../../../src/model/events.js';
+import { isAbout } from '../../../src/model/subjects.js';
 import type { EventFilter } from '../../../src/store/follow/event-filter.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';

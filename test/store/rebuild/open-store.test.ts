@@ -56,7 +56,7 @@ test('a store without any event is rebuilt too', async (t) => {
   t.deepEqual(await store.verify(), []);
 });
 
-test('index rows, snapshots and a checkpoint that are wrong or missing are made anew', async (t) => {
+test('index rows, snapshots and a checkpoint that are wrong or missing are rebuilt', async (t) => {
   const directory = join(await temporaryDirectory(t), 'store');
   await using first = await openStore(directory);
   await fill(first);
@@ -82,7 +82,7 @@ test('index rows, snapshots and a checkpoint that are wrong or missing are made 
   t.regex(await readFile(join(directory, 'checkpoint'), 'utf8'), new RegExp(`\n${store.log.head.seq}\n`));
 });
 
-test('a live view that differs from a fresh fold is replaced, and named, and goes on', async (t) => {
+test('a live view that differs from a fresh fold is replaced, and named, and continues', async (t) => {
   const { store, viewSet, notices } = await openFailingStore(t);
   const ids = await fill(store);
   viewSet.views.images.remove(ids[5] as ImageId);
@@ -103,7 +103,7 @@ test('a live view that differs from a fresh fold is replaced, and named, and goe
   t.deepEqual(await store.verify(), []);
 });
 
-test('writers wait, in order, and readers and followers go on', async (t) => {
+test('writers wait, in order, and readers and followers continue', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await fill(store);
   const history = await historyOf(store);
@@ -132,7 +132,7 @@ test('writers wait, in order, and readers and followers go on', async (t) => {
   t.is(store.log.head.seq, head + 2);
   await store.create(imageConfig('last'));
   await follower;
-  t.deepEqual(await verified, [], 'a verification does not look at half an index');
+  t.deepEqual(await verified, [], 'a verification does not read half an index');
   t.deepEqual(
     followed,
     Array.from({ length: head + 3 }, (_, at) => at + 1),
@@ -153,7 +153,7 @@ const failing = test.macro({
       await (write < 3 ? waiting : rejection(t, 'OUTCOME_UNKNOWN', waiting));
       t.is(databases.opened, 2);
       t.deepEqual(await historyOf(store), history);
-      await store.create(imageConfig('goes on'));
+      await store.create(imageConfig('continues'));
       await store.rebuild();
       t.deepEqual(await store.verify(), []);
     }
@@ -162,13 +162,13 @@ const failing = test.macro({
 });
 
 test('was lost', failing, 'lost');
-test('happened all the same', failing, 'unsure');
+test('happened anyway', failing, 'unsure');
 
 test('a rebuild that loses the disk leaves a store that says so', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await fill(store);
   databases.fates.push('lost');
-  // The log is looked at after the rebuild, and again before the next write.
+  // The log is checked after the rebuild, and again before the next write.
   databases.failingOpens = 2;
   await rejection(t, 'LOG_FAILED', store.rebuild());
   await rejection(t, 'OUTCOME_UNKNOWN', store.create(imageConfig('a')));
@@ -176,7 +176,7 @@ test('a rebuild that loses the disk leaves a store that says so', async (t) => {
   await rejection(t, 'LOG_FAILED', store.rebuild());
 });
 
-test('a rebuild is given up with nothing changed, and refuses by name', async (t) => {
+test('an aborted rebuild changes nothing, and a rebuild refuses by name', async (t) => {
   const store = await temporaryStore(t);
   await fill(store);
   const controller = new AbortController();
@@ -193,7 +193,7 @@ test('a rebuild is given up with nothing changed, and refuses by name', async (t
   await rejection(t, 'STORE_READ_ONLY', reading.rebuild());
 });
 
-test('what the caller throws while rows are made anew comes through as it is, and the store goes on', async (t) => {
+test('what the caller throws while rows are rebuilt comes through as it is, and the store continues', async (t) => {
   const store = await temporaryStore(t);
   await fill(store);
   const mine = new RangeError('mine');

@@ -94,7 +94,7 @@ const derived = test.macro({
       ['log'],
     );
   },
-  title: (given) => `a rebuild makes anew what follows from the events: ${given}`,
+  title: (given) => `a rebuild replaces what is derived from the events: ${given}`,
 });
 
 test('nothing is damaged', derived, async () => undefined);
@@ -114,7 +114,7 @@ test('rows of the subject index that are wrong', derived, ({ log }) =>
     }
   }),
 );
-test('snapshots that are none', derived, async ({ directory }) => {
+test('malformed snapshots', derived, async ({ directory }) => {
   for (const path of await filesOf(join(directory, 'snapshots'), /views$/)) await writeFile(path, 'none');
 });
 test('no snapshots, and no checkpoint', derived, async ({ directory }) => {
@@ -172,7 +172,7 @@ test('a rebuild that cannot have all events names those that are lost, and chang
   });
   const before = await readdir(directory);
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
-  t.regex(error.message, /events 40 to 42, 100, 300 cannot be read any more; restore a backup/);
+  t.regex(error.message, /events 40 to 42, 100, 300 can no longer be read; restore a backup/);
   t.is(error.data['remedy'], 'restore');
   t.deepEqual(await readdir(directory), before);
 });
@@ -183,7 +183,7 @@ test('a log that lost its end says which events those were', async (t) => {
     for (let seq = 570; seq <= 700; seq++) await database.del(eventKey(seq));
   });
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
-  t.regex(error.message, /events 570 to \d+ cannot be read/);
+  t.regex(error.message, /events 570 to \d+ can no longer be read/);
 });
 
 // Each of them is in the last block of the write-ahead log, and after the checkpoint: LevelDB that opens it says nothing, and has only those before.
@@ -205,7 +205,7 @@ for (const [what, at] of [
     bytes[offset + at] = (bytes[offset + at] as number) ^ 1;
     await writeFile(path, bytes);
     const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
-    t.regex(error.message, /(?:event 6|events [67] to 12) cannot be read any more; restore a backup/);
+    t.regex(error.message, /(?:event 6|events [67] to 12) can no longer be read; restore a backup/);
     t.true((await readFile(path)).equals(bytes));
   });
 }
@@ -282,15 +282,15 @@ test('a rebuild that was cut short is finished, or begun again', async (t) => {
   t.deepEqual(await answersAgain(directory), answers);
 });
 
-test('a checkpoint that is no file is not waited for', async (t) => {
+test('a checkpoint that is not a file is not waited for', async (t) => {
   const { directory } = await closedStore(t);
   await rm(join(directory, 'checkpoint'));
   await mkdir(join(directory, 'checkpoint'));
   const error = await rejection(t, 'CHECKPOINT_INVALID', rebuildStore(directory));
-  t.regex(error.message, /it is no file/);
+  t.regex(error.message, /it is not a file/);
 });
 
-test('what stands in the place of CURRENT and is no file keeps no event from a rebuild', async (t) => {
+test('what stands in the place of CURRENT and is not a file keeps no event from a rebuild', async (t) => {
   const { directory, answers, log } = await closedStore(t);
   await rm(join(log, 'CURRENT'));
   await mkdir(join(log, 'CURRENT'));
@@ -298,7 +298,7 @@ test('what stands in the place of CURRENT and is no file keeps no event from a r
   t.deepEqual(await answersAgain(directory), answers);
 });
 
-test('an open store is not rebuilt from outside, and what is no store is not made one', async (t) => {
+test('an open store is not rebuilt from outside, and what is not a store is not made one', async (t) => {
   const { directory } = await closedStore(t);
   const store = await openStore(directory);
   await rejection(t, 'STORE_LOCKED', rebuildStore(directory));
@@ -308,7 +308,7 @@ test('an open store is not rebuilt from outside, and what is no store is not mad
   await t.throwsAsync(rebuildStore(directory, { onProgress: 1 as never }), { instanceOf: TypeError });
 });
 
-test('a rebuild tells how far it is, and is given up with nothing changed', async (t) => {
+test('a rebuild reports progress, and changes nothing when aborted', async (t) => {
   const { directory, answers, log } = await closedStore(t);
   await rm(join(log, 'CURRENT'));
   const controller = new AbortController();

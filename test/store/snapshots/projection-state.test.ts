@@ -40,7 +40,7 @@ test('the view of a caller is given back as it was written, and replaced as a wh
   t.deepEqual(notices, []);
 });
 
-test('a view of another projection, another store or another log is passed over, and said', async (t) => {
+test('a view of another projection, another store or another log is skipped, and reported', async (t) => {
   const { snapshots, log, directory, notices } = await folderOf(t);
   await snapshots.writeProjectionState('teams', 1, 5, bytesOf('view'));
   const bytes = await readFile(path(directory, 'teams'));
@@ -57,9 +57,9 @@ test('a view of another projection, another store or another log is passed over,
   const ofShorterLog = new SnapshotFolder({ directory, storeId: 'a', log: shorter, onNotice });
   t.is(await ofShorterLog.readProjectionState('teams'), undefined);
   t.deepEqual(notices, [
-    'the snapshot other.projection is passed over: it is of another projection',
-    'the snapshot teams.projection is passed over: it is of another store',
-    'the snapshot teams.projection is passed over: it is of event 5, and the log ends at 4',
+    'the snapshot other.projection is skipped: it is of another projection',
+    'the snapshot teams.projection is skipped: it is of another store',
+    'the snapshot teams.projection is skipped: it is of event 5, and the log ends at 4',
   ]);
 });
 

@@ -15,7 +15,7 @@ const header: SnapshotHeader = {
 const payload = Uint8Array.of(1, 0x0a, 3);
 const file = (): Buffer => Buffer.concat([...formatSnapshot(header, [payload.subarray(0, 1), payload.subarray(1)])]);
 
-/** A file with a right checksum, whatever its lines are. */
+/** A file with a right checksum over any lines. */
 function withLines(lines: string): Buffer {
   const start = bytesOf(lines);
   return Buffer.concat([start, createHash('sha256').update(start).digest()]);
@@ -49,7 +49,7 @@ test('a snapshot with any bit of any byte flipped is damaged', (t) => {
 });
 
 const isNone = test.macro({
-  title: (what) => `${what} is no header, even with a right checksum`,
+  title: (what) => `${what} is not a header, even with a right checksum`,
   exec(t, line: string) {
     t.throws(() => parseSnapshot(withLines(`imagelog snapshot 2\n${line}`)), { instanceOf: SnapshotDamage });
   },
@@ -72,7 +72,7 @@ test('a field too few', isNone, line({ store: undefined }));
 test('a line with a space too many', isNone, line({}).replace(':', ': '));
 test('a line over MAX_SNAPSHOT_HEADER_BYTES', isNone, line({ store: 'a'.repeat(MAX_SNAPSHOT_HEADER_BYTES) }));
 
-test('another version of the format is told from damage', (t) => {
+test('another version of the format is distinguished from damage', (t) => {
   const other = withLines(`imagelog snapshot 1\n${line({})}`);
   t.throws(() => parseSnapshot(other), { instanceOf: SnapshotDamage, message: /another version/ });
 });

@@ -16,7 +16,7 @@ import { requires, requiresPermissions } from '../../support/requires.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { appendCreations, openTestLog } from '../../support/test-log.js';
 
-/** The snapshots of a log of ten images, each created by an event of its own. */
+/** The snapshots of a log of ten images, each created by its own event. */
 interface World {
   readonly log: LevelLog;
   readonly snapshots: SnapshotFolder;
@@ -49,7 +49,7 @@ async function writeAt({ log, snapshots }: World, ...seqs: number[]): Promise<vo
 
 const nameOf = (seq: number): string => `${String(seq).padStart(16, '0')}.views`;
 
-test('the nearest snapshot is the newest at or before the seq, and has the views of its own', async (t) => {
+test('the nearest snapshot is the newest at or before the seq, and has its own views', async (t) => {
   const world = await worldOf(t);
   const { log, snapshots, path, notices } = world;
   t.is(await snapshots.nearest(10, decodeViews), undefined);
@@ -98,7 +98,7 @@ test('views that a caller got are its own', async (t) => {
   t.is((await viewsAt(world, 7)).views.images.size, 7);
 });
 
-test('a snapshot that is cut or edited anywhere is passed over for an older one, said once, and goes with the next', async (t) => {
+test('a snapshot that is cut or edited anywhere is skipped for an older one, reported once, and goes with the next', async (t) => {
   const world = await worldOf(t);
   const { snapshots, path, notices } = world;
   await writeAt(world, 2, 6);
@@ -111,13 +111,13 @@ test('a snapshot that is cut or edited anywhere is passed over for an older one,
     t.is((await fresh.nearest(8, decodeViews))?.seq, 2);
   }
   t.is(notices.length, changes.length);
-  for (const notice of notices) t.true(notice.startsWith(`the snapshot ${nameOf(6)} is passed over: it`), notice);
+  for (const notice of notices) t.true(notice.startsWith(`the snapshot ${nameOf(6)} is skipped: it`), notice);
   await snapshots.nearest(8, decodeViews);
   await writeAt(world, 9);
   t.deepEqual((await readdir(path)).sort(), [nameOf(2), nameOf(9)]);
 });
 
-test('a snapshot whose name, store, kind, versions, event or length of the log are not ours is passed over', async (t) => {
+test('a snapshot whose name, store, kind, versions, event or length of the log are not ours is skipped', async (t) => {
   const world = await worldOf(t);
   const { log, path, notices } = world;
   const { views } = await foldedTo(log, 5);
@@ -148,13 +148,13 @@ test('a snapshot whose name, store, kind, versions, event or length of the log a
     notices.length = 0;
     const fresh = folder(join(path, '..'), log, notices);
     t.is(await fresh.nearest(10, decodeViews), undefined);
-    t.deepEqual(notices, [`the snapshot ${nameOf(named)} is passed over: ${why}`]);
+    t.deepEqual(notices, [`the snapshot ${nameOf(named)} is skipped: ${why}`]);
     t.deepEqual(plainViews((await viewsAt({ log, snapshots: fresh }, 5)).views), plainViews(views));
     await rm(join(path, nameOf(named)));
   }
 });
 
-test('views that cannot be decoded are passed over, though the checksum is right', async (t) => {
+test('views that cannot be decoded are skipped, though the checksum is right', async (t) => {
   const world = await worldOf(t);
   const { log, snapshots, path, notices } = world;
   await snapshots.writeViews(5, [Uint8Array.of(9, 9, 9)]);
@@ -179,20 +179,20 @@ test('what else is in the folder is left alone', async (t) => {
   t.deepEqual(notices, []);
 });
 
-test('a folder in the place of a snapshot is passed over', async (t) => {
+test('a folder in the place of a snapshot is skipped', async (t) => {
   const world = await worldOf(t);
   await writeAt(world, 4);
   await mkdir(join(world.path, nameOf(5)));
   t.is((await world.snapshots.nearest(10, decodeViews))?.seq, 4);
-  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
+  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is skipped: it is not a file`]);
 });
 
-requires('mkfifo')('a pipe in the place of a snapshot is passed over, and not waited for', async (t) => {
+requires('mkfifo')('a pipe in the place of a snapshot is skipped, and not waited for', async (t) => {
   const world = await worldOf(t);
   await writeAt(world, 4);
   execFileSync('mkfifo', [join(world.path, nameOf(5))]);
   t.is((await world.snapshots.nearest(10, decodeViews))?.seq, 4);
-  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is passed over: it is no file`]);
+  t.deepEqual(world.notices, [`the snapshot ${nameOf(5)} is skipped: it is not a file`]);
   await writeAt(world, 6);
   t.deepEqual((await readdir(world.path)).sort(), [nameOf(4), nameOf(6)]);
 });
@@ -221,7 +221,7 @@ test('what a crash left of a snapshot is removed, and a missing folder is nothin
 });
 
 requiresPermissions()(
-  'a folder that may not be read or written to is said, and nothing is taken from it',
+  'a folder that may not be read or written to is reported, and nothing is taken from it',
   async (t) => {
     const world = await worldOf(t);
     const { snapshots, path, notices } = world;

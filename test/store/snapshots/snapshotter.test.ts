@@ -67,7 +67,7 @@ test('a snapshot is written at close, and the next open begins with it', async (
   await createMany(store, 0, 5);
   await store.close();
   t.deepEqual(await seqsIn(store.directory), [5]);
-  // Whatever stands before the snapshot is not read: that is what makes it fast.
+  // What precedes the snapshot is not read: that is what makes it fast.
   const again = await openStore(store.directory);
   t.is(again.len(), 5);
   await again.close();
@@ -145,7 +145,7 @@ test('a notice is a warning of the process when nobody asked for it', async (t) 
   const warned = new Promise<Error>((resolve) => {
     process.on(
       'warning',
-      (warning) => /^the snapshot 0+1\.views is passed over: /.test(warning.message) && resolve(warning),
+      (warning) => /^the snapshot 0+1\.views is skipped: /.test(warning.message) && resolve(warning),
     );
   });
   const again = await openStore(store.directory);

@@ -8,7 +8,7 @@ import { creationOf } from '../../support/stored-event.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { appendBodies, openTestLog } from '../../support/test-log.js';
 
-test('a look into the past that is too far from a snapshot to keep its events folds them at once, to the same views', async (t) => {
+test('a read of the past that is too far from a snapshot to keep its events folds them at once, to the same views', async (t) => {
   const directory = await temporaryDirectory(t);
   const log = await openTestLog(t, join(directory, 'log'));
   const page = Array.from({ length: 10_001 }, (_, at) => creationOf(`${at % 50}`));

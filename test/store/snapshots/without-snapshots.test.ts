@@ -22,7 +22,7 @@ async function answers(store: EventStore): Promise<unknown> {
   return { state: stateOf(store), footprint: await footprint(store), past };
 }
 
-test('whatever was done, a store without its snapshots answers as with them', async (t) => {
+test('after any operations, a store without its snapshots answers as with them', async (t) => {
   const root = await temporaryDirectory(t);
   let run = 0;
   const operations = fc.array(anyOperation, { minLength: 5, maxLength: 40 });

@@ -50,7 +50,7 @@ test('a checkpoint of the empty log holds, and one with another root does not', 
   t.deepEqual(briefly(await damaged.verify({ against: empty, fast: true })), ['CHECKPOINT_FORKED checkpoint given 1']);
 });
 
-test('a checkpoint file that is none, or of another log, is said', async (t) => {
+test('a malformed checkpoint file, or one of another log, is reported', async (t) => {
   const damaged = await store(t);
   const text = await checkpointOf(damaged);
   await writeFile(damaged.path('checkpoint'), text.slice(0, -2));
@@ -79,7 +79,7 @@ test('a key that is given must have signed the checkpoint', async (t) => {
   t.deepEqual(briefly(await damaged.verify({ key, fast: true })), ['SIGNATURE_WRONG checkpoint']);
 });
 
-test('what a caller gives and is no checkpoint of this log is refused by name', async (t) => {
+test('what a caller gives and is not a checkpoint of this log is refused by name', async (t) => {
   const damaged = await store(t);
   const text = await checkpointOf(damaged);
   const signer = await parsePrivateKey(await generatePrivateKey(ORIGIN));

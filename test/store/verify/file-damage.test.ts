@@ -30,7 +30,7 @@ const flip =
   async (path: string): Promise<void> =>
     writeFile(path, flipped(await readFile(path), at));
 
-/** Writes a snapshot anew, as somebody would who knows the format. */
+/** Writes a snapshot again, as somebody would who knows the format. */
 const forge =
   (change: (header: SnapshotHeader) => SnapshotHeader, payload?: Uint8Array) =>
   async (path: string): Promise<void> => {
@@ -50,7 +50,13 @@ test(
   `BLOB_UNNEEDED ${BLOBS}/${'0'.repeat(64)}`,
   `BLOB_WRONG ${BLOBS}/${'0'.repeat(64)}`,
 );
-test('a file that is no blob', gives, BLOBS, (path) => writeFile(`${path}.part`, ''), `FILE_UNKNOWN ${BLOBS}/*.part`);
+test(
+  'a file that is not a blob',
+  gives,
+  BLOBS,
+  (path) => writeFile(`${path}.part`, ''),
+  `FILE_UNKNOWN ${BLOBS}/*.part`,
+);
 
 test('a snapshot that was changed', gives, 'snapshots', flip(-40), 'SNAPSHOT_DAMAGED snapshots/*');
 test(
@@ -82,7 +88,7 @@ test(
   'SNAPSHOT_DAMAGED snapshots/0000000000000007.views',
 );
 test(
-  'a file that is no snapshot',
+  'a file that is not a snapshot',
   gives,
   'snapshots',
   (path) => writeFile(`${path}x`, ''),
@@ -100,7 +106,7 @@ test(
   'SIDECAR_MISSING imagelog.json',
 );
 test(
-  'a sidecar that is none',
+  'a malformed sidecar',
   gives,
   '.',
   (_, { directory }) => writeFile(`${directory}/imagelog.json`, '{}'),

@@ -24,7 +24,7 @@ test('an empty store has nothing wrong', async (t) => {
   t.deepEqual(await store.verify({ fast: true }), []);
 });
 
-test('options of other types are refused: no check that was asked for is passed over', async (t) => {
+test('options of other types are refused: no check that was asked for is skipped', async (t) => {
   const store = await temporaryStore(t);
   const wrong = [
     5,
@@ -74,7 +74,7 @@ test('loads that bring nothing new leave no blob behind that a verification woul
   await Promise.all(loads);
 });
 
-test('what is missing beside an open store is said', async (t) => {
+test('what is missing beside an open store is reported', async (t) => {
   const damaged = await damagedStore(t);
   await using store = await openStore(damaged.directory);
   const [name = ''] = await readdir(join(damaged.directory, 'blobs', 'sha256'));
@@ -91,7 +91,7 @@ test('a search sorts the live views, and they are the same', async (t) => {
   t.deepEqual(await store.verify(), []);
 });
 
-test('live views that are not those of the events are said, by name', async (t) => {
+test('live views that are not those of the events are reported, by name', async (t) => {
   const damaged = await damagedStore(t);
   const database = await openLevel(damaged.path('log'), false);
   t.teardown(() => database.close());

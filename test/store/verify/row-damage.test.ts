@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  'a position that is none',
+  'a malformed position',
   gives,
   put(positionKey('mirror@1'), Uint8Array.of(1)),
   'POSITION_DAMAGED consumer mirror@1',

@@ -19,7 +19,7 @@ async function bytesOf({ directory }: DamagedStore, isLeftOut: (path: string) =>
   return files.map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')]);
 }
 
-test('a directory that is no store is refused, and left as it is', async (t) => {
+test('a directory that is not a store is refused, and left as it is', async (t) => {
   const directory = await temporaryDirectory(t);
   await rejection(t, 'STORE_NOT_FOUND', verifyStore(directory));
   await rejection(t, 'STORE_NOT_FOUND', verifyStore(join(directory, 'none')));
@@ -78,7 +78,7 @@ test('without a log that opens, what stands beside it is still checked', async (
   t.deepEqual(briefly(await damaged.verify({ fast: true })), ['CHECKPOINT_DAMAGED checkpoint', ...ofTheLog]);
 });
 
-test('a store without the directory of its log is said to have lost it', async (t) => {
+test('a store without the directory of its log is reported', async (t) => {
   const damaged = await store(t);
   await rm(damaged.path('log'), { recursive: true });
   await rm(damaged.path('snapshots'), { recursive: true });
@@ -87,7 +87,7 @@ test('a store without the directory of its log is said to have lost it', async (
   t.false((await readdir(damaged.directory)).includes('log'));
 });
 
-test('a table with a damaged block is said, and never opened', async (t) => {
+test('a table with a damaged block is reported, and never opened', async (t) => {
   const damaged = await store(t);
   await damaged.compact();
   const tables = (await readdir(damaged.path('log'))).filter((name) => name.endsWith('.ldb'));
@@ -99,7 +99,7 @@ test('a table with a damaged block is said, and never opened', async (t) => {
   t.deepEqual(briefly(await damaged.verify()), [`LOG_FILE_DAMAGED log/${table}`]);
 });
 
-test('in a fast look a missing leaf is said, and no record is looked at', async (t) => {
+test('a fast verify reports a missing leaf, and reads no record', async (t) => {
   const damaged = await store(t);
   await damaged.rows((rows) => rows.del(eventKey(100)));
   await damaged.row(eventKey(101), (row) => flipped(row, -1));
@@ -123,7 +123,7 @@ test('progress says how far each part is, and an abort ends it', async (t) => {
   t.deepEqual(await damaged.verify(), []);
 });
 
-test('several damages at once are all said', async (t) => {
+test('several damages at once are all reported', async (t) => {
   const damaged = await store(t);
   await damaged.row(eventKey(100), (row) => flipped(row, -1));
   await damaged.row(eventKey(600), (row) => flipped(row, 0));

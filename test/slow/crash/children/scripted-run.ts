@@ -11,7 +11,7 @@ import { Journal } from '../journal.js';
 
 /*
  * Does everything that writes, once, in the same order and with the same bytes and file names every time, so that the
- * n-th call of the system is the same call in every run. A request that fails is told, and the script goes on: after
+ * n-th call of the system is the same call in every run. A request that fails is told, and the script continues: after
  * a failure of the log, as its documentation says, in a store that is opened again.
  */
 

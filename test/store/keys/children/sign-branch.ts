@@ -2,8 +2,8 @@ import { isStoreError } from '../../../../src/errors.js';
 import { readSigner } from '../../../../src/store/keys.js';
 import { branchOf } from '../branches.js';
 
-// Signs a branch at every size with the key that the first argument names, and says which sizes it got to sign: run as a process of
-// its own.
+// Signs a branch at every size with the key that the first argument names, and prints the sizes that it signed. Runs as a
+// separate process.
 const [path = '', name = ''] = process.argv.slice(2);
 const signer = await readSigner(path);
 const branch = branchOf(name);

@@ -1,10 +1,13 @@
 import unbzip2 from 'unbzip2-stream';
 import { MAX_BZIP2_STEP_BYTES } from '../limits.js';
-import type { PushDecoder } from './push-decoder.js';
+import { type PushDecoder, TrailingData } from './push-decoder.js';
+
+/** What the library says where it expects another stream. */
+const NO_MAGIC = 'No magic number found';
 
 /**
  * Creates a bzip2 decompressor. Checks the CRC of every block and stream, accepts concatenated
- * streams, and throws on trailing data or when one step yields over `maxStepBytes`.
+ * streams, and throws when one step yields over `maxStepBytes`.
  */
 export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDecoder {
   const decoder = unbzip2() as unknown as EventfulDecoder;
@@ -19,15 +22,16 @@ export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDec
   });
   // The library throws function-style errors, or a TypeError when it overruns its input.
   decoder.on('error', (error: Error) => {
-    failure ??= new Error(error.message);
+    // The first stream has its magic number, or it would not be taken for bzip2.
+    failure ??= error.message === NO_MAGIC ? new TrailingData('bzip2') : new Error(error.message);
   });
-  const step = (work: () => void): Uint8Array[] => {
+  const step = function* (work: () => void): Generator<Uint8Array> {
     work();
     const ready = pieces;
     pieces = [];
     pieceBytes = 0;
+    if (failure === undefined || failure instanceof TrailingData) yield* ready;
     if (failure !== undefined) throw failure;
-    return ready;
   };
   return {
     // The decoder retains unused input, but the chunk belongs to the caller.

@@ -1,6 +1,4 @@
-import { Decompress } from 'fzstd';
 import { MAX_ZSTD_WINDOW_BYTES } from '../limits.js';
-import type { PushDecoder } from './push-decoder.js';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
@@ -12,27 +10,56 @@ const RLE_BLOCK = 1;
 
 type Part = 'magic' | 'skippable size' | 'descriptor' | 'header' | 'block';
 
-/** Rejects oversized windows, up to gigabytes, before decoding. Source: RFC 8878 section 3.1. */
-class ZstdFrames {
+/**
+ * Finds the frames before they are decoded: rejects oversized windows, up to gigabytes, and tells
+ * where other data follows. Source: RFC 8878 section 3.1.
+ */
+export class ZstdFrames {
   readonly #bytes = new DataView(new ArrayBuffer(14));
   #part: Part = 'magic';
   #filled = 0;
   #needed = 4;
   #skip = 0;
   #descriptor = 0;
+  #frames = 0;
+  #isPast = false;
+  /** The start of what may be a magic number. */
+  #held: Uint8Array = new Uint8Array(0);
 
-  /** Scans bytes. @throws {Error} if a frame is malformed or its window too large */
-  push(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; ) {
-      const skipped = Math.min(this.#skip, chunk.length - at);
+  /** Whether other data follows the frames. */
+  get isPast(): boolean {
+    return this.#isPast;
+  }
+
+  /** Returns what of the input so far belongs to frames. @throws {Error} if malformed or its window too large */
+  push(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    let at = this.#held.length;
+    let frameBytes = 0;
+    while (at < bytes.length && !this.#isPast) {
+      const skipped = Math.min(this.#skip, bytes.length - at);
       this.#skip -= skipped;
       at += skipped;
-      if (at === chunk.length) return;
-      this.#bytes.setUint8(this.#filled, chunk[at] ?? 0);
-      this.#filled += 1;
-      at += 1;
-      if (this.#filled === this.#needed) this.#take();
+      if (at < bytes.length) {
+        this.#bytes.setUint8(this.#filled, bytes[at] ?? 0);
+        this.#filled += 1;
+        at += 1;
+        if (this.#filled === this.#needed) this.#take();
+      }
+      if (this.#part !== 'magic' || this.#skip > 0) frameBytes = at;
+      else frameBytes = at - this.#filled;
     }
+    this.#held = this.#isPast ? new Uint8Array(0) : new Uint8Array(bytes.subarray(frameBytes));
+    return bytes.subarray(0, frameBytes);
+  }
+
+  /** Ends the input. @throws {Error} if it ends inside a frame */
+  end(): void {
+    if (this.#isPast || (this.#part === 'magic' && this.#filled === 0 && this.#skip === 0)) return;
+    const [first = 0] = this.#held;
+    const isMagic = first === (FRAME_MAGIC & 0xff) || first >> 4 === (SKIPPABLE_MAGIC & 0xff) >> 4;
+    if (this.#part === 'magic' && this.#skip === 0 && !isMagic) this.#isPast = true;
+    else throw new Error('the zstd data stops in the middle');
   }
 
   #take(): void {
@@ -61,7 +88,9 @@ class ZstdFrames {
   #takeMagic(magic: number): void {
     if (magic === FRAME_MAGIC) this.#expect('descriptor', 1);
     else if ((magic & 0xfffffff0) === SKIPPABLE_MAGIC) this.#expect('skippable size', 4);
-    else throw new Error('found something else than a zstd frame');
+    else if (this.#frames === 0) throw new Error('found something else than a zstd frame');
+    else this.#isPast = true;
+    this.#frames += 1;
   }
 
   #takeDescriptor(descriptor: number): void {
@@ -119,40 +148,4 @@ class ZstdFrames {
     this.#part = part;
     this.#needed = bytes;
   }
-}
-
-/** Input slice size: every 4 bytes of input can expand to 128 KiB. */
-const SLICE_BYTES = 1024;
-
-/**
- * Creates a zstd decompressor. Accepts concatenated and skippable frames. Does not check frame
- * checksums; the digest of the output covers them. Node's own decoder (22.15+) is faster but
- * silently stops after the first frame, and multi-frame layers are common (zstd:chunked, pzstd).
- */
-export function createZstdDecoder(): PushDecoder {
-  const frames = new ZstdFrames();
-  let pieces: Uint8Array[] = [];
-  // Copied: the bytes are the decoder's window, overwritten by the next block.
-  const decoder = new Decompress((piece) => void pieces.push(new Uint8Array(piece)));
-  const take = (): Uint8Array[] => {
-    const ready = pieces;
-    pieces = [];
-    return ready;
-  };
-  return {
-    *push(chunk) {
-      // The decoder retains unused input, but the chunk belongs to the caller.
-      const owned = new Uint8Array(chunk);
-      for (let at = 0; at < owned.length; at += SLICE_BYTES) {
-        const slice = owned.subarray(at, at + SLICE_BYTES);
-        frames.push(slice);
-        decoder.push(slice);
-        yield* take();
-      }
-    },
-    *end() {
-      decoder.push(new Uint8Array(0), true);
-      yield* take();
-    },
-  };
 }

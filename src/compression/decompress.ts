@@ -1,9 +1,13 @@
-import { Duplex } from 'node:stream';
+import { Duplex, type Writable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { loadCode, StoreError } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
-import { drained } from './tar-scan.js';
-import type { PushDecoder } from './push-decoder.js';
+import { GzipStream } from './gzip-stream.js';
+import type { OnTrailing } from './nested-stream.js';
+import { type PushDecoder, TrailingData } from './push-decoder.js';
+import { createNativeZstd } from './zstd-stream.js';
+
+const ZLIB_CHUNK_BYTES = 256 * 1024;
 
 /** Limits for decompression, in decompressed bytes. Plain input passes through. */
 export interface ExpansionLimits {
@@ -99,14 +103,18 @@ class PushDecoderStream extends Duplex {
   readonly #decoder: PushDecoder;
   #pieces: Iterator<Uint8Array> | undefined;
   #afterPieces: Callback | undefined;
+  readonly #onTrailing: OnTrailing | undefined;
+  #hasTrailed = false;
 
-  constructor(decoder: PushDecoder) {
+  constructor(decoder: PushDecoder, onTrailing: OnTrailing | undefined) {
     super({ readableHighWaterMark: 1, writableHighWaterMark: 1 });
     this.#decoder = decoder;
+    this.#onTrailing = onTrailing;
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
-    this.#start(() => this.#decoder.push(chunk), callback);
+    if (this.#hasTrailed) callback();
+    else this.#start(() => this.#decoder.push(chunk), callback);
   }
 
   override _final(callback: Callback): void {
@@ -114,7 +122,8 @@ class PushDecoderStream extends Duplex {
       if (!error) this.push(null);
       callback(error);
     };
-    this.#start(() => this.#decoder.end(), finish);
+    if (this.#hasTrailed) finish();
+    else this.#start(() => this.#decoder.end(), finish);
   }
 
   override _read(): void {
@@ -150,39 +159,53 @@ class PushDecoderStream extends Duplex {
     const callback = this.#afterPieces;
     this.#pieces = undefined;
     this.#afterPieces = undefined;
-    callback?.(error);
+    if (error instanceof TrailingData && this.#onTrailing !== undefined) {
+      this.#hasTrailed = true;
+      this.#onTrailing();
+      callback?.();
+    } else callback?.(error);
   }
 }
 
-/** zlib output size: larger pieces mean fewer round trips to its threads. */
-const ZLIB_CHUNK_BYTES = 256 * 1024;
-
 /**
  * Creates a decompression stream with backpressure both ways. Corrupt or truncated input fails with
- * the decoder's own error. Destroy it when stopping early.
+ * the decoder's own error, and so does other data after it, unless `onTrailing` is given: then that
+ * data is ignored. Destroy the stream when stopping early.
  */
-export async function createDecoder(compression: Exclude<Compression, 'none'>): Promise<Duplex> {
+export async function createDecoder(
+  compression: Exclude<Compression, 'none'>,
+  onTrailing?: OnTrailing,
+): Promise<Duplex> {
+  // Node's own reads thousands of small members, as of eStargz layers, five times as fast.
+  if (compression === 'gzip') {
+    return onTrailing === undefined ? createGunzip({ chunkSize: ZLIB_CHUNK_BYTES }) : new GzipStream(onTrailing);
+  }
+  const native = compression === 'zstd' ? await createNativeZstd(onTrailing) : undefined;
+  return native ?? new PushDecoderStream(await loadDecoder(compression), onTrailing);
+}
+
+async function loadDecoder(compression: Exclude<Compression, 'none' | 'gzip'>): Promise<PushDecoder> {
   switch (compression) {
-    case 'gzip':
-      return createGunzip({ chunkSize: ZLIB_CHUNK_BYTES });
     case 'zstd':
-      return new PushDecoderStream((await loadCode('of zstd', import('./zstd-decoder.js'))).createZstdDecoder());
+      return (await loadCode('of zstd', import('./zstd-decoder.js'))).createZstdDecoder();
     case 'bzip2':
-      return new PushDecoderStream((await loadCode('of bzip2', import('./bzip2-decoder.js'))).createBzip2Decoder());
+      return (await loadCode('of bzip2', import('./bzip2-decoder.js'))).createBzip2Decoder();
     case 'xz':
-      return new PushDecoderStream(await (await loadCode('of xz', import('./xz-decoder.js'))).createXzDecoder());
+      return (await loadCode('of xz', import('./xz-decoder.js'))).createXzDecoder();
   }
 }
 
 /**
  * Decompresses `source`, detecting the format; plain input passes through. Memory: a few chunks.
- * Closes the source on early stop or failure.
+ * Closes the source on early stop or failure. Other data after the compressed data is an error, or
+ * ignored and reported by `onTrailing`, once.
  * @throws {StoreError} COMPRESSION_INVALID if corrupt or truncated
  * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`, even if plain
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   limits: ExpansionLimits = ARCHIVE_EXPANSION,
+  onTrailing?: (compression: Compression) => void,
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -190,7 +213,8 @@ export async function* decompress(
     const compression = detectCompression(start);
     const whole = joined(start, iterator);
     const guard = new ExpansionGuard(limits);
-    yield* compression === 'none' ? passOn(whole, guard) : decode(whole, compression, guard);
+    if (compression === 'none') yield* passOn(whole, guard);
+    else yield* decode(whole, compression, guard, onTrailing && (() => onTrailing(compression)));
   } finally {
     await iterator.return?.();
   }
@@ -222,8 +246,9 @@ async function* decode(
   source: AsyncIterable<Uint8Array>,
   compression: Exclude<Compression, 'none'>,
   guard: ExpansionGuard,
+  onTrailing: OnTrailing | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const decoder = await createDecoder(compression);
+  const decoder = await createDecoder(compression, onTrailing);
   // Not awaited: it may hang on a stalled source, and all its errors reach the decoder.
   const feeding = feed(source, decoder, guard);
   feeding.catch((error: unknown) => decoder.destroy(new SourceFailure(error)));
@@ -253,6 +278,26 @@ async function feed(source: AsyncIterable<Uint8Array>, decoder: Duplex, guard: E
     if (!decoder.write(chunk)) await drained(decoder);
   }
   decoder.end();
+}
+
+type Sink = Pick<Writable, 'destroyed'> & {
+  on(event: 'drain' | 'close', listener: () => void): unknown;
+  off(event: 'drain' | 'close', listener: () => void): unknown;
+};
+
+/** Resolves once `sink` drains or is destroyed. Call after a write returned false. */
+export function drained(sink: Sink): Promise<void> {
+  // 'close' is emitted only once, so listening after destruction would wait forever.
+  if (sink.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      sink.off('drain', done);
+      sink.off('close', done);
+      resolve();
+    };
+    sink.on('drain', done);
+    sink.on('close', done);
+  });
 }
 
 async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {

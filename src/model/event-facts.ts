@@ -1,0 +1,67 @@
+import type { ChainId, Digest, ImageId } from './digest.js';
+
+/* What the table of events says of an event besides its fields. */
+
+/** A config, manifest or index that an event names. */
+export interface NamedContent {
+  readonly digest: Digest;
+  readonly kind: 'config' | 'manifest' | 'index';
+  /** Bytes. */
+  readonly size: number;
+  /** The image whose config or manifest it is. */
+  readonly image?: ImageId | undefined;
+}
+
+/** Keys of the facts that events change and commands read, by kind. */
+interface FactKeys {
+  readonly image: ImageId;
+  readonly parent: ImageId;
+  readonly children: ImageId;
+  readonly metadata: ImageId;
+  readonly manifests: ImageId;
+  readonly reference: string;
+  /** Names of an image. */
+  readonly references: ImageId;
+  readonly layer: ChainId;
+  /** Number of images and layers on a chain. */
+  readonly uses: ChainId;
+  readonly content: Digest;
+  readonly blob: Digest;
+}
+
+export type FactKind = keyof FactKeys;
+
+/** A fact that an event changes. */
+export type ChangedFact = { [Kind in FactKind]: readonly [kind: Kind, key: FactKeys[Kind]] }[FactKind];
+
+/** How a summary shows what an event names. */
+export interface SummaryFormat {
+  readonly id: (digest: Digest) => string;
+  readonly bytes: (size: number) => string;
+  readonly reference: (canonical: string) => string;
+  readonly value: (metadata: Uint8Array) => string;
+}
+
+export function usesOf(chainId: ChainId | undefined): readonly ChangedFact[] {
+  return chainId === undefined ? [] : [['uses', chainId]];
+}
+
+export function childrenOf(parent: ImageId | undefined): readonly ChangedFact[] {
+  return parent === undefined ? [] : [['children', parent]];
+}
+
+/** The reference changes, and the names of each image it resolved to or will. */
+export function resolutionOf(reference: string, images: readonly (ImageId | undefined)[]): readonly ChangedFact[] {
+  return [['reference', reference], ...distinct(images).map((image) => ['references', image] as const)];
+}
+
+export function was(previous: Digest | undefined, show: SummaryFormat): string {
+  return previous === undefined ? '' : `, was ${show.id(previous)}`;
+}
+
+/** Returns the ids that are there, each once. */
+export function distinct<Id>(ids: readonly (Id | undefined)[]): Id[] {
+  const [first] = ids;
+  if (ids.length < 2) return first === undefined ? [] : [first];
+  return [...new Set(ids)].filter((id): id is Id & {} => id !== undefined);
+}

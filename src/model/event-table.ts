@@ -1,0 +1,443 @@
+import { type ChainId, type Descriptor, type DiffId, type Digest, hashFromDigest, type ImageId } from './digest.js';
+import { type FieldReader, packDescriptor, packOptionalDigest, readDescriptor } from './record-fields.js';
+import {
+  type ChangedFact,
+  childrenOf,
+  type NamedContent,
+  resolutionOf,
+  type SummaryFormat,
+  usesOf,
+  was,
+} from './event-facts.js';
+import type { Envelope, EventBody, EventType, LayerFacts, PlatformImage } from './events.js';
+
+/*
+ * The table `eventFacts`: everything about a type of event that does not depend on a view: its
+ * fields in a record, its subjects, what it names and changes, its line of text. Records, index,
+ * filters, conflicts of commands, diff, prune, verify, backups and the command line read it. A new
+ * type is its interface and a case of EventBody in events.ts, and one entry here:
+ *
+ * + ImagePinned: {
+ * +   ...NO_FACTS,
+ * +   code: 13,
+ * +   read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+ * +     seq, time, transaction, actor, reason, requestId,
+ * +     type: 'ImagePinned',
+ * +     image: fields.digest<ImageId>('image'),
+ * +   }),
+ * +   write: ({ image }) => [hashFromDigest(image)],
+ * +   images: ({ image }) => [image],
+ * +   effect: 'adds',
+ * +   changes: ({ image }) => [['pin', image]],
+ * +   summary: ({ image }, show) => show.id(image),
+ * + },
+ *
+ * and then its fold (projections/), the decision that makes it (src/store/commands/), and what
+ * verify checks of it against the views (src/store/verify/record-check.ts).
+ */
+
+/** Everything about one type of event. */
+export interface EventFacts<Body> {
+  /** Number of the type in a record; never reused. */
+  readonly code: number;
+  /**
+   * Reads the type's fields in the order of src/log/README.md. Builds every event as one object
+   * literal: merging them later takes a seventh longer, by a spread twenty times as long.
+   */
+  readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
+  /** Returns the type's fields in the same order, as in a record. */
+  readonly write: (event: Body) => unknown[];
+  /** Images it is about, its own first, including former targets and parents; may repeat. */
+  readonly images: (event: Body) => readonly (ImageId | undefined)[];
+  /** References it is about. */
+  readonly references: (event: Body) => readonly string[];
+  /** Chains it is about, its own first, including the layer's parent. */
+  readonly chains: (event: Body) => readonly (ChainId | undefined)[];
+  /** Content it names, which became durable with it or before. */
+  readonly content: (event: Body) => NamedContent | undefined;
+  /** Layer files it names, which became durable before it. */
+  readonly blobs: (event: Body) => readonly Descriptor[];
+  /** Content or layer file whose bytes it removes. */
+  readonly erases: (event: Body) => Digest | undefined;
+  readonly effect: 'adds' | 'changes' | 'removes';
+  /** What it changes in the views, without what only the views know. */
+  readonly changes: (event: Body) => readonly ChangedFact[];
+  /** One line of text; contains texts of callers as they are. */
+  readonly summary: (event: Body, show: SummaryFormat) => string;
+}
+
+const NONE: readonly never[] = [];
+const none = (): readonly never[] => NONE;
+const nothing = (): undefined => undefined;
+
+/** What a type is not about and does not name. In each entry, so that all have one shape. */
+const NO_FACTS = { images: none, references: none, chains: none, content: nothing, blobs: none, erases: nothing };
+
+/** Facts of each type of event. */
+export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<EventBody, { readonly type: Type }>> } = {
+  ImageCreated: {
+    ...NO_FACTS,
+    code: 1,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ImageCreated',
+      image: fields.digest<ImageId>('image'),
+      size: fields.integer('size'),
+      chainId: fields.optionalDigest<ChainId>('chainId'),
+      os: fields.text('os'),
+      architecture: fields.text('architecture'),
+      variant: fields.optionalText('variant'),
+      created: fields.optionalText('created'),
+    }),
+    write: ({ image, size, chainId, os, architecture, variant, created }) => [
+      hashFromDigest(image),
+      size,
+      packOptionalDigest(chainId),
+      os,
+      architecture,
+      variant ?? null,
+      created ?? null,
+    ],
+    images: ({ image }) => [image],
+    chains: ({ chainId }) => [chainId],
+    content: ({ image, size }) => ({ digest: image, kind: 'config', size, image }),
+    effect: 'adds',
+    changes: ({ image, chainId }) => [['image', image], ['content', image], ...usesOf(chainId)],
+    summary: ({ image, os, architecture, variant = '' }, show) => {
+      const platform = [os, architecture, variant].filter((part) => part !== '').join('/');
+      return platform === '' ? show.id(image) : `${show.id(image)} ${platform}`;
+    },
+  },
+  ImageDeleted: {
+    ...NO_FACTS,
+    code: 2,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ImageDeleted',
+      image: fields.digest<ImageId>('image'),
+      parent: fields.optionalDigest<ImageId>('parent'),
+      chainId: fields.optionalDigest<ChainId>('chainId'),
+    }),
+    write: ({ image, parent, chainId }) => [
+      hashFromDigest(image),
+      packOptionalDigest(parent),
+      packOptionalDigest(chainId),
+    ],
+    images: ({ image, parent }) => [image, parent],
+    chains: ({ chainId }) => [chainId],
+    effect: 'removes',
+    changes: ({ image, parent, chainId }) => [
+      ['image', image],
+      ['metadata', image],
+      ['manifests', image],
+      ['parent', image],
+      ...childrenOf(parent),
+      ...usesOf(chainId),
+    ],
+    summary: ({ image }, show) => show.id(image),
+  },
+  ParentSet: {
+    ...NO_FACTS,
+    code: 3,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ParentSet',
+      image: fields.digest<ImageId>('image'),
+      parent: fields.digest<ImageId>('parent'),
+      previous: fields.optionalDigest<ImageId>('previous'),
+    }),
+    write: ({ image, parent, previous }) => [
+      hashFromDigest(image),
+      hashFromDigest(parent),
+      packOptionalDigest(previous),
+    ],
+    images: ({ image, parent, previous }) => [image, parent, previous],
+    effect: 'changes',
+    changes: ({ image, parent, previous }) => [['parent', image], ...childrenOf(parent), ...childrenOf(previous)],
+    summary: ({ image, parent, previous }, show) => `${show.id(image)} from ${show.id(parent)}${was(previous, show)}`,
+  },
+  ParentCleared: {
+    ...NO_FACTS,
+    code: 4,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ParentCleared',
+      image: fields.digest<ImageId>('image'),
+      parent: fields.digest<ImageId>('parent'),
+    }),
+    write: ({ image, parent }) => [hashFromDigest(image), hashFromDigest(parent)],
+    images: ({ image, parent }) => [image, parent],
+    effect: 'removes',
+    changes: ({ image, parent }) => [['parent', image], ...childrenOf(parent)],
+    summary: ({ image, parent }, show) => `${show.id(image)} no longer from ${show.id(parent)}`,
+  },
+  MetadataSet: {
+    ...NO_FACTS,
+    code: 5,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'MetadataSet',
+      image: fields.digest<ImageId>('image'),
+      key: fields.text('key'),
+      value: new Uint8Array(fields.bytes('value')),
+    }),
+    write: ({ image, key, value }) => [hashFromDigest(image), key, value],
+    images: ({ image }) => [image],
+    effect: 'changes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key, value }, show) => `${show.id(image)} ${key} = ${show.value(value)}`,
+  },
+  MetadataCleared: {
+    ...NO_FACTS,
+    code: 6,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'MetadataCleared',
+      image: fields.digest<ImageId>('image'),
+      key: fields.text('key'),
+    }),
+    write: ({ image, key }) => [hashFromDigest(image), key],
+    images: ({ image }) => [image],
+    effect: 'removes',
+    changes: ({ image }) => [['metadata', image]],
+    summary: ({ image, key }, show) => `${show.id(image)} ${key}`,
+  },
+  ReferenceSet: {
+    ...NO_FACTS,
+    code: 7,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ReferenceSet',
+      reference: fields.text('reference'),
+      image: fields.digest<ImageId>('image'),
+      previous: fields.optionalDigest<ImageId>('previous'),
+      target: fields.optionalDescriptor('target'),
+      platforms: fields.optionalList('platforms', readPlatformImage),
+      previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
+    }),
+    write: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
+      reference,
+      hashFromDigest(image),
+      packOptionalDigest(previous),
+      target === undefined ? null : packDescriptor(target),
+      packPlatforms(platforms),
+      packPlatforms(previousPlatforms),
+    ],
+    images: ({ image, previous, platforms, previousPlatforms }) =>
+      withPlatforms([image, previous], platforms, previousPlatforms),
+    references: ({ reference }) => [reference],
+    content: ({ target, platforms }) =>
+      target && { digest: target.digest, kind: platforms === undefined ? 'manifest' : 'index', size: target.size },
+    effect: 'changes',
+    changes: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
+      ...resolutionOf(reference, withPlatforms([image, previous], platforms, previousPlatforms)),
+      ...(target === undefined ? NONE : [['content', target.digest] as const]),
+    ],
+    summary: ({ reference, image, previous, platforms = NONE }, show) => {
+      const many = platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
+      const before = previous === image ? ', as before' : was(previous, show);
+      return `${show.reference(reference)} → ${show.id(image)}${many}${before}`;
+    },
+  },
+  ReferenceRemoved: {
+    ...NO_FACTS,
+    code: 8,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ReferenceRemoved',
+      reference: fields.text('reference'),
+      image: fields.digest<ImageId>('image'),
+      platforms: fields.optionalList('platforms', readPlatformImage),
+    }),
+    write: ({ reference, image, platforms }) => [reference, hashFromDigest(image), packPlatforms(platforms)],
+    images: ({ image, platforms }) => withPlatforms([image], platforms),
+    references: ({ reference }) => [reference],
+    effect: 'removes',
+    changes: ({ reference, image, platforms }) => resolutionOf(reference, withPlatforms([image], platforms)),
+    summary: ({ reference, image }, show) => `${show.reference(reference)} was ${show.id(image)}`,
+  },
+  ManifestAdded: {
+    ...NO_FACTS,
+    code: 12,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ManifestAdded',
+      image: fields.digest<ImageId>('image'),
+      manifest: fields.descriptor('manifest'),
+      layers: fields.list('layers', readDescriptor),
+    }),
+    write: ({ image, manifest, layers }) => [
+      hashFromDigest(image),
+      packDescriptor(manifest),
+      layers.map(packDescriptor),
+    ],
+    images: ({ image }) => [image],
+    content: ({ manifest: { digest, size }, image }) => ({ digest, kind: 'manifest', size, image }),
+    blobs: ({ layers }) => layers,
+    effect: 'adds',
+    changes: ({ image, manifest, layers }) => [
+      ['manifests', image],
+      ['content', manifest.digest],
+      ...layers.map(({ digest }) => ['blob', digest] as const),
+    ],
+    summary: ({ image, manifest }, show) => `${show.id(image)} manifest ${show.id(manifest.digest)}`,
+  },
+  LayerAdded: layerFacts({ type: 'LayerAdded', code: 9, effect: 'adds', blobs: ({ blob }) => [blob] }),
+  LayerRemoved: layerFacts({ type: 'LayerRemoved', code: 10, effect: 'removes', blobs: none }),
+  ContentErased: {
+    ...NO_FACTS,
+    code: 11,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ContentErased',
+      digest: fields.digest('digest'),
+      size: fields.integer('size'),
+    }),
+    write: ({ digest, size }) => [hashFromDigest(digest), size],
+    // Any content may be an image: digests are looked up among images first.
+    images: ({ digest }) => [digest as ImageId],
+    erases: ({ digest }) => digest,
+    effect: 'removes',
+    changes: ({ digest }) => [
+      ['content', digest],
+      ['blob', digest],
+    ],
+    summary: ({ digest, size }, show) => `${show.id(digest)} ${show.bytes(size)}`,
+  },
+};
+
+/** Every type of event, by number. */
+export const eventTypes = (Object.keys(eventFacts) as EventType[]).sort(
+  (a, b) => eventFacts[a].code - eventFacts[b].code,
+);
+
+/** Returns the facts of an event's type. */
+export function factsOf(event: EventBody): EventFacts<EventBody> {
+  return eventFacts[event.type] as EventFacts<EventBody>;
+}
+
+function withPlatforms(
+  images: (ImageId | undefined)[],
+  platforms: readonly PlatformImage[] = NONE,
+  previousPlatforms: readonly PlatformImage[] = NONE,
+): readonly (ImageId | undefined)[] {
+  for (const { image } of platforms) images.push(image);
+  for (const { image } of previousPlatforms) images.push(image);
+  return images;
+}
+
+function packPlatforms(platforms: readonly PlatformImage[] | undefined): unknown[] | null {
+  return platforms === undefined ? null : platforms.map(packPlatformImage);
+}
+
+function packPlatformImage({ image, os, architecture, variant }: PlatformImage): unknown[] {
+  return [hashFromDigest(image), os, architecture, variant ?? null];
+}
+
+function readPlatformImage(fields: FieldReader): PlatformImage {
+  return {
+    image: fields.digest<ImageId>('image'),
+    os: fields.text('os'),
+    architecture: fields.text('architecture'),
+    variant: fields.optionalText('variant'),
+  };
+}
+
+function layerFacts<Type extends string>({
+  type,
+  ...own
+}: Pick<EventFacts<LayerFacts>, 'code' | 'effect' | 'blobs'> & { readonly type: Type }): EventFacts<
+  LayerFacts & { readonly type: Type }
+> {
+  return {
+    ...NO_FACTS,
+    ...own,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type,
+      chainId: fields.digest<ChainId>('chainId'),
+      diffId: fields.digest<DiffId>('diffId'),
+      parent: fields.optionalDigest<ChainId>('parent'),
+      size: fields.integer('size'),
+      diffSize: fields.integer('diffSize'),
+      blob: fields.descriptor('blob'),
+    }),
+    write: ({ chainId, diffId, parent, size, diffSize, blob }) => [
+      hashFromDigest(chainId),
+      hashFromDigest(diffId),
+      packOptionalDigest(parent),
+      size,
+      diffSize,
+      packDescriptor(blob),
+    ],
+    chains: ({ chainId, parent }) => [chainId, parent],
+    changes: ({ chainId, parent, blob }) => [
+      ['layer', chainId],
+      ['blob', blob.digest],
+      ...usesOf(chainId),
+      ...usesOf(parent),
+    ],
+    summary: ({ diffId, diffSize }, show) => `${show.id(diffId)} ${show.bytes(diffSize)}`,
+  };
+}
+
+/** Whether events of `type` can be about such a subject. */
+export function canBeAbout(type: EventType, kind: 'image' | 'reference' | 'chainId'): boolean {
+  const { images, references, chains } = eventFacts[type];
+  return { image: images, reference: references, chainId: chains }[kind] !== none;
+}
