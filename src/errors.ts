@@ -50,6 +50,7 @@ export const errorKinds = {
   ARCHIVE_TRUNCATED: 'InvalidParameter',
   ARCHIVE_NAME_UNSAFE: 'InvalidParameter',
   ARCHIVE_LINK_INVALID: 'InvalidParameter',
+  ARCHIVE_EMPTY: 'InvalidParameter',
   ARCHIVE_FILE_MISSING: 'InvalidParameter',
   ARCHIVE_MANIFEST_INVALID: 'InvalidParameter',
   ARCHIVE_LIMIT_EXCEEDED: 'InvalidParameter',

@@ -103,6 +103,10 @@ export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
  * index.json down to the images.
  */
 export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
+/** Content in a descriptor itself (`data`); OCI image spec, manifest.md, suggests manifests below 4 MiB. */
+export const MAX_MANIFEST_DATA_BYTES = 4 * 1024 * 1024;
+/** A config in the format before Docker 1.10, which Docker still writes beside each layer. */
+export const MAX_LEGACY_CONFIG_BYTES = 64 * 1024;
 /** Nesting of indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
 /** Names per archive, written in one batch; no registry has as many tags of a repository. */

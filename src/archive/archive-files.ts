@@ -59,6 +59,8 @@ export interface ArchiveImage {
   readonly parent?: ImageId | undefined;
   /** The image's manifests in the archive; the one a name points to directly comes first. */
   readonly manifests: readonly ArchiveManifest[];
+  /** One of several platforms: skipped if the archive and the store lack a layer of it. */
+  readonly isOptional: boolean;
 }
 
 /** A manifest or index kept as it came, because it is no image. */
@@ -70,24 +72,30 @@ export interface ArchiveArtifact {
   readonly subject?: Descriptor | undefined;
   /** Manifests of an index, in order; empty for a manifest. */
   readonly contains: readonly Descriptor[];
-  /** Config and layers of a manifest, in order; empty for an index. */
+  /** Config and layers of a manifest, in order; of an index, what it names besides manifests. */
   readonly blobs: readonly Descriptor[];
   /** The file for each of `blobs`; undefined where missing from the archive. */
   readonly staged: readonly (StagedFile | undefined)[];
 }
 
-/** A name in the archive and its target. */
-export interface ArchiveReference {
-  /** Canonical. */
-  readonly reference: string;
-  /** Absent if `target` is an artifact or an index without images. */
+/** What a name of the archive points at. */
+export interface ArchiveTarget {
+  /** The image, or the default one of several platforms; absent if there is none. */
   readonly image?: ImageId | undefined;
   readonly target?: Descriptor | undefined;
   readonly platforms?: readonly PlatformImage[] | undefined;
-  /** Annotations of its descriptor in index.json. */
+  /** Every platform of the index in the archive, also those that were not wanted, in its order. */
+  readonly allPlatforms?: readonly PlatformImage[] | undefined;
+  /** Annotations of the entry in index.json, without those that name it. */
   readonly annotations?: Annotations | undefined;
-  /** Annotations of index.json. */
+  /** Annotations of index.json itself. */
   readonly layoutAnnotations?: Annotations | undefined;
+}
+
+/** A name in the archive and its target. */
+export interface ArchiveReference extends ArchiveTarget {
+  /** Canonical. */
+  readonly reference: string;
 }
 
 /** Everything the archive holds, complete after its last byte was read. */
@@ -96,10 +104,12 @@ export interface ArchiveContents {
   readonly format: 'docker' | 'oci';
   /** In archive order, unique by id. */
   readonly images: readonly ArchiveImage[];
-  /** In archive order, unique by digest. */
+  /** In archive order, unique by digest; each after what it contains. */
   readonly artifacts: readonly ArchiveArtifact[];
   /** In archive order, unique by reference: the last one wins, as with Docker. */
   readonly references: readonly ArchiveReference[];
+  /** What a name given by the caller may stand for: each image, index or artifact, once. */
+  readonly targets: readonly ArchiveTarget[];
   /** Manifests and indexes to keep, by digest. */
   readonly content: ReadonlyMap<Digest, Uint8Array>;
   /** What was skipped and why, as human-readable sentences. */

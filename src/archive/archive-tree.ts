@@ -62,6 +62,11 @@ export class ArchiveTree {
     return [...this.#nodes.keys()];
   }
 
+  /** Yields the files by name, in archive order; links and what cannot be used are no files. */
+  *files(): Generator<readonly [name: string, file: ArchiveFile]> {
+    for (const [name, node] of this.#nodes) if (node.type === 'file') yield [name, node.file];
+  }
+
   /** Returns the names that came more than once and not the same each time. */
   replacedNames(): string[] {
     return [...this.#replaced];
@@ -359,6 +364,11 @@ const BLOB_NAME = /^blobs\/sha256\/([0-9a-f]{64})$/;
 /** Returns the path of a blob in an OCI image layout (image-layout.md, blobs). */
 export function blobName(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
+}
+
+/** Whether `name` is the path of a blob. */
+export function isBlobName(name: string): boolean {
+  return BLOB_NAME.test(name);
 }
 
 /** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */

@@ -245,6 +245,11 @@ const NAME = /^[\x20-\x7e]{1,100}$/;
 /** Digits in a size field, with the space behind them. */
 const SIZE_DIGITS = 11;
 
+/** Whether `name` fits into a header block. */
+export function isTarName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /**
  * Builds the header block of an entry in the ustar format: epoch time, owner 0, world-readable.
  * A size of more than 11 octal digits is written in base 256.
@@ -252,7 +257,7 @@ const SIZE_DIGITS = 11;
  */
 export function formatTarHeader({ type, name, size }: FormattedEntry): Uint8Array {
   // A longer name would need an extra header block.
-  if (!NAME.test(name)) throw new RangeError(`name must be ASCII, at most 100 bytes: ${JSON.stringify(name)}`);
+  if (!isTarName(name)) throw new RangeError(`name must be ASCII, at most 100 bytes: ${JSON.stringify(name)}`);
   const { mode, flag } = FORMATTED[type];
   const block = Buffer.alloc(TAR_BLOCK_BYTES);
   block.write(name, 0, 'latin1');

@@ -2,13 +2,14 @@ import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
 import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from './tar-header.js';
 import { abortable, type Watch } from './archive-files.js';
-import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
+import { entrySize, planArchive, type PlannedEntry, type PlanOptions } from './plan-archive.js';
+import type { SavedArchive } from './saved-documents.js';
 
-/** Options for writing an archive. */
-export interface WriteArchiveOptions extends Watch {
-  /** `docker`: as Docker 25 writes, readable by every version; `oci`: a pure OCI layout. */
-  readonly format: ArchiveFormat;
-}
+/**
+ * Options for writing an archive. Format `docker`: as Docker 25 writes, readable by every version;
+ * `oci`: a pure OCI layout.
+ */
+export type WriteArchiveOptions = Watch & PlanOptions;
 
 /** An archive ready to be written. */
 export interface WrittenArchive {
@@ -30,7 +31,7 @@ export interface WrittenArchive {
  *   if a layer has the wrong length, with ABORTED, and with what `openBlob` throws
  */
 export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions): WrittenArchive {
-  const plan = planArchive(saved, options.format);
+  const plan = planArchive(saved, options);
   return { size: plan.size(), chunks: abortable(packed(plan.entries(), saved), options) };
 }
 

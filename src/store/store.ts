@@ -164,14 +164,16 @@ export interface StoreBackend {
 
 /** Options of `load`. */
 export interface LoadOptions extends WriteOptions {
-  /** Load only images for this Platform or `os/arch[/variant]`; skip others with a notice. */
-  readonly platform?: Platform | string | undefined;
+  /** Load only images for these, each a Platform or `os/arch[/variant]`; skip others with a notice. */
+  readonly platform?: Platform | string | readonly (Platform | string)[] | undefined;
   /** Refuse an archive that lacks a platform its index names; default: skip with a notice. */
   readonly allPlatforms?: boolean | undefined;
   /** `false` refuses a load that would move a reference; default true. */
   readonly overwrite?: boolean | undefined;
-  /** Another reference to set, for an archive with a single image. */
+  /** Another reference to set, for an archive with a single image, index or artifact. */
   readonly tag?: string | undefined;
+  /** Repository of names that are only a tag, as oras, umoci, podman and skopeo write them. */
+  readonly repository?: string | undefined;
   /** Called as bytes of the archive are read. `total` is known for files only. */
   readonly onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
+import { StoreError } from '../../errors.js';
 import { formatPlatform } from '../../model/platform.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -10,13 +11,15 @@ import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
 import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { option, platformName, referenceName } from '../option-values.js';
+import { option, platformNames, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
 import { countText, printable, shortId } from '../render/text.js';
 
 interface LoadFlags {
-  readonly platform?: string;
+  readonly platform?: readonly string[];
+  readonly allowEmpty?: boolean;
+  readonly repository?: string;
   readonly allPlatforms?: boolean;
   /** False with `--no-overwrite`. */
   readonly overwrite: boolean;
@@ -40,10 +43,12 @@ export const loadGrammar: Grammar = () => ({
   ],
   arguments: [['archives; `-`, or none, is the standard input']],
   options: [
-    option('--platform <platform>', 'only this platform of multi-platform images', platformName),
+    option('--platform <platform>', 'only this platform of multi-platform images; repeatable', platformNames),
     option('--all-platforms', 'fail when the archive lacks a platform that it names'),
     option('--no-overwrite', 'fail when a reference would move to another image'),
-    option('--tag <reference>', 'one more reference for the only image', referenceName),
+    option('--tag <reference>', 'one more reference for the only image, index or artifact', referenceName),
+    option('--repository <name>', 'repository of names that are only a tag', referenceName),
+    option('--allow-empty', 'succeed even if an archive holds nothing to load'),
   ],
   action: load,
 });
@@ -62,14 +67,19 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   for (const source of sources) {
     const result = await loadOne(context, store, source, flags);
     await tell(context, store, source, result);
+    if (result.images.length === 0 && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
+}
+
+function nothingLoaded(name: string): StoreError {
+  return new StoreError('ARCHIVE_EMPTY', `loaded nothing from ${name} (--allow-empty accepts that)`);
 }
 
 async function loadOne(
   context: CommandContext,
   store: EventStore,
   source: string,
-  { platform, allPlatforms, overwrite, tag }: LoadFlags,
+  { platform, allPlatforms, overwrite, tag, repository }: LoadFlags,
 ): Promise<LoadResult> {
   const progress = progressBar(context, printable(nameOf(source)));
   const options: LoadOptions = {
@@ -78,6 +88,7 @@ async function loadOne(
     allPlatforms,
     overwrite,
     tag,
+    repository,
     signal: context.signal,
     onProgress: progress.update,
   };

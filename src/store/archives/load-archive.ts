@@ -5,10 +5,10 @@ import { systemCode } from '../files/files.js';
 import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import type { PlatformImage } from '../../model/events.js';
-import { parsePlatform } from '../../model/platform.js';
+import { parsePlatform, type Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
+import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
 import { type Command, type Origin, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
@@ -21,10 +21,9 @@ import type { LoadOptions, LoadResult } from '../store.js';
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Returns the archive file at `path`. It is opened on the first read and closed with the iterator;
- * reads throw the same errors.
- * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory,
- *   IO_FAILED when it cannot be read
+ * Returns the archive at `path`, a file or a directory. It is opened on the first read and closed
+ * with the iterator; reads throw the same errors.
+ * @throws {StoreError} FILE_NOT_FOUND when there is none, IO_FAILED when it cannot be read
  */
 export async function archiveFileSource(
   path: string,
@@ -33,8 +32,8 @@ export async function archiveFileSource(
     throw readFailure(path, error);
   });
   if (facts.isDirectory()) {
-    throw new StoreError('ARCHIVE_INVALID', `cannot read ${path}: expected an archive file, found a directory`, {
-      data: { path },
+    return directorySource(path).catch((error: unknown) => {
+      throw error instanceof StoreError ? error : readFailure(path, error);
     });
   }
   return { bytes: readFile(path), total: facts.size };
@@ -70,16 +69,16 @@ export async function loadArchive(
   context.checkWritable();
   const origin = originOf(options, context.actor);
   checkOptions(options);
-  const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
+  const platforms = platformsOf(options.platform);
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
-  const { allPlatforms, onProgress, signal } = options;
+  const { allPlatforms, repository, onProgress, signal } = options;
   throwIfAborted(signal);
   const isPath = typeof source === 'string';
   const { bytes, total } = isPath
     ? await archiveFileSource(source)
     : { bytes: byteChunks('source', source), total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
-  const contents = await readArchive(bytes, context.blobs, { platform, allPlatforms, onBytes, signal });
+  const contents = await readArchive(bytes, context.blobs, { platforms, allPlatforms, repository, onBytes, signal });
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
@@ -104,7 +103,16 @@ export async function loadContents(
   return commit(contents, { decide, origin }, context);
 }
 
-function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): void {
+/** One platform or several, as text or parsed. */
+function platformsOf(wanted: LoadOptions['platform']): readonly Platform[] {
+  if (wanted === undefined) return [];
+  const each = (platform: string | Platform): Platform =>
+    typeof platform === 'string' ? parsePlatform(platform) : platform;
+  return Array.isArray(wanted) ? wanted.map(each) : [each(wanted as string | Platform)];
+}
+
+function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {
+  mustBeText('repository', repository);
   mustBeBoolean('allPlatforms', allPlatforms);
   mustBeBoolean('overwrite', overwrite);
   mustBeText('tag', tag);
@@ -175,68 +183,19 @@ async function submitHolding(
   );
 }
 
-/**
- * Returns the references with one more, `tag`. It stands for what the archive's only name does, for
- * its only index, or for its only image.
- * @throws {StoreError} REFERENCE_INVALID when there is more than one
- */
-export function withTag(
-  contents: Pick<ArchiveContents, 'images' | 'references' | 'artifacts'>,
-  tag: string,
-): ArchiveReference[] {
-  const { images, references } = contents;
-  const [image] = images;
-  const [named] = references;
+/** The extra name stands for what the only name stands for, or for the only thing in the archive. */
+function withTag({ references, targets }: ArchiveContents, tag: string): ArchiveReference[] {
   const others = references.filter(({ reference }) => reference !== tag);
-  if (named !== undefined && references.every((other) => isSameThing(named, other))) {
-    return [...others, { ...named, reference: tag }];
-  }
-  const index = named === undefined ? onlyIndex(contents) : undefined;
-  if (index !== undefined) return [{ ...index, reference: tag }];
-  if (image !== undefined && images.length === 1) {
-    return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
-  }
+  const [named] = references;
+  const isOne = references.every(({ image, target }) =>
+    image === undefined ? target?.digest === named?.target?.digest : image === named?.image,
+  );
+  if (named !== undefined && isOne) return [...others, { ...named, reference: tag }];
+  const [only, ...more] = targets;
+  if (only !== undefined && more.length === 0) return [...others, { ...only, reference: tag }];
   throw new StoreError(
     'REFERENCE_INVALID',
-    `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
-    { data: { reference: tag, images: images.length } },
+    `cannot tag ${tag}: the archive holds ${targets.length} images, expected one`,
+    { data: { reference: tag, images: targets.length } },
   );
-}
-
-function isSameThing(one: ArchiveReference, other: ArchiveReference): boolean {
-  return one.image === other.image && (one.image !== undefined || one.target?.digest === other.target?.digest);
-}
-
-/** Returns the only artifact that nothing in the archive holds, if it has all of its images. */
-function onlyIndex({
-  images,
-  artifacts,
-}: Pick<ArchiveContents, 'images' | 'artifacts'>): Omit<ArchiveReference, 'reference'> | undefined {
-  const byDigest = new Map(artifacts.map((artifact) => [artifact.descriptor.digest, artifact]));
-  const imageOf = new Map(
-    images.flatMap((image) =>
-      [image.id, ...image.manifests.map(({ descriptor }) => descriptor.digest)].map(
-        (digest) => [digest, image] as const,
-      ),
-    ),
-  );
-  const contained = new Set(artifacts.flatMap(({ contains }) => contains.map(({ digest }) => digest)));
-  const tops = artifacts.filter(({ descriptor: { digest }, subject }) => {
-    const isAbout = subject !== undefined && (byDigest.has(subject.digest) || imageOf.has(subject.digest));
-    return !contained.has(digest) && !isAbout;
-  });
-  const [top] = tops;
-  if (top === undefined || tops.length > 1) return undefined;
-  const found = new Map<ImageId, PlatformImage>();
-  const seen = new Set([top.descriptor.digest]);
-  // Grows while it is walked: each index adds what it contains.
-  for (const digest of seen) {
-    const image = imageOf.get(digest);
-    if (image !== undefined) found.set(image.id, { image: image.id, ...image.image.platform() });
-    else for (const { digest: contained } of byDigest.get(digest)?.contains ?? []) seen.add(contained);
-  }
-  if (found.size < images.length) return undefined;
-  const platforms = [...found.values()];
-  const target = top.descriptor;
-  return platforms.length === 0 ? { target } : { image: platforms[0]?.image, target, platforms };
 }

@@ -10,7 +10,7 @@ import { mustBeString } from '../argument-types.js';
 import type { EventStore } from '../event-store.js';
 import type { SaveOptions } from '../store.js';
 import { parentOf } from '../../../projections/images.js';
-import type { SavedArchive, SavedImage, SavedLayer, SavedReference } from '../../archive/plan-archive.js';
+import type { SavedArchive, SavedImage, SavedLayer, SavedReference } from '../../archive/saved-documents.js';
 import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
 import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
 import { referenceNotImage } from '../commands/artifacts.js';
@@ -130,6 +130,9 @@ function pinnedArchive(
   const saved: SavedArchive = {
     images: [...images].map((id) => savedImage(id, context)),
     references: [...references.values()],
+    artifacts: [],
+    artifact: () => undefined,
+    referrers: () => [],
     content: (digest) => log.content(digest),
     hasBlob: (digest) => views.blobs.byDigest.has(digest),
     openBlob: (digest) => blobs.read(digest, nextBuffer),

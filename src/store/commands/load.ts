@@ -8,7 +8,7 @@ import type {
 } from '../../archive/archive-files.js';
 import { StoreError } from '../../errors.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
-import type { EventBody, LayerFacts } from '../../model/events.js';
+import type { EventBody, LayerFacts, PlatformImage } from '../../model/events.js';
 import { type Image, isValidParent } from '../../model/image.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
 import type { LoadedArtifact, LoadedReference, LoadResult } from '../store.js';
@@ -16,7 +16,7 @@ import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
-import { keepsImages, lostPlatforms, setReference } from './tag.js';
+import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
 
 interface LoadPolicy {
   readonly images: ImagePolicy;
@@ -42,6 +42,7 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
   return (state) => {
     const plan = new LoadPlan(state, contents, policy, chains);
     for (const image of contents.images) plan.addImage(image);
+    plan.refuseNothing();
     for (const image of contents.images) plan.addParent(image);
     for (const artifact of contents.artifacts) plan.addArtifact(artifact);
     for (const reference of contents.references) plan.addReference(reference);
@@ -71,6 +72,8 @@ class LoadPlan {
   readonly #content = new Map<Digest, Uint8Array>();
   readonly #newChains = new Map<ChainId, LayerFacts>();
   readonly #created = new Set<ImageId>();
+  /** Platforms that were skipped because a layer is missing. */
+  readonly #passedOver = new Map<ImageId, StoreError>();
   readonly #parents = new Map<ImageId, ImageId>();
   readonly #namedParents = new Set<ImageId>();
   readonly #manifests = new Set<Digest>();
@@ -88,7 +91,15 @@ class LoadPlan {
 
   addImage(arriving: ArchiveImage): void {
     const { id, config, image } = arriving;
-    if (this.#policy.keepsLayers) this.#addLayers(arriving);
+    if (this.#policy.keepsLayers) {
+      const missing = arriving.isOptional ? this.#missingLayer(arriving) : undefined;
+      if (missing !== undefined) {
+        this.#passedOver.set(id, missing);
+        this.#notices.push(`skipped ${id} for ${formatPlatform(image.platform())}: ${missing.message}`);
+        return;
+      }
+      this.#addLayers(arriving);
+    }
     if (this.#state.image(id) === undefined) {
       this.#created.add(id);
       this.#events.push(imageCreated({ id, config, image }));
@@ -97,9 +108,15 @@ class LoadPlan {
     if (this.#policy.keepsLayers) for (const manifest of arriving.manifests) this.#addManifest(arriving, manifest);
   }
 
+  /** Throws LAYER_MISSING if a layer of every image is missing. */
+  refuseNothing(): void {
+    const [first] = this.#passedOver.values();
+    if (first !== undefined && this.#passedOver.size === this.#contents.images.length) throw first;
+  }
+
   addParent({ id, image, parent }: ArchiveImage): void {
     const previous = this.#state.parent(id);
-    if (parent === undefined || parent === previous) return;
+    if (parent === undefined || parent === previous || this.#passedOver.has(id)) return;
     const parentImage = this.#imageOf(parent);
     const refusal =
       parentImage === undefined
@@ -141,7 +158,8 @@ class LoadPlan {
     return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}`;
   }
 
-  addReference(wanted: ArchiveReference): void {
+  addReference(arriving: ArchiveReference): void {
+    const wanted = this.#withWholePlatforms(arriving);
     if (wanted.image === undefined) this.#nameArtifact(wanted);
     else this.#nameImage(wanted, wanted.image);
   }
@@ -153,7 +171,8 @@ class LoadPlan {
       return;
     }
     const before = this.#state.reference(reference);
-    const event = setReference(this.#state, wanted, this.#policy.overwrite);
+    const next = { reference, target, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
     this.#references.push({ reference, artifact: target.digest, ...formerly(before, wanted) });
   }
@@ -167,20 +186,42 @@ class LoadPlan {
       this.#references.push({ reference, image });
       return;
     }
-    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
+    const next = { reference, image, target, platforms: wanted.platforms, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    this.#references.push({ reference, image, previous: undefined, ...formerly(before, wanted) });
-    if (before !== undefined && !keepsImages(before, wanted)) this.#noteLost(before, wanted);
+    this.#references.push({ reference, image, previous: undefined, ...formerly(before, next) });
+    if (before !== undefined && !keepsImages(before, next)) this.#noteLost(before, next);
   }
 
-  #noteLost(before: ReferenceEntry, wanted: ArchiveReference): void {
+  /**
+   * Leaves out platforms that were skipped, and adds those that the name already has of the
+   * same index: a second load of one platform adds, and does not move the name.
+   */
+  #withWholePlatforms(arriving: ArchiveReference): ArchiveReference {
+    if (arriving.platforms === undefined) return arriving;
+    const before = this.#state.reference(arriving.reference);
+    const isSame = before?.target !== undefined && before.target.digest === arriving.target?.digest;
+    const known = isSame ? (before.platforms ?? []) : [];
+    const whole = arriving.platforms.filter((platform) => !this.#passedOver.has(platform.image));
+    const has = ({ image }: PlatformImage): boolean => [...whole, ...known].some((each) => each.image === image);
+    const platforms = (arriving.allPlatforms ?? arriving.platforms).filter(has);
+    const [first] = platforms;
+    const missing = arriving.image === undefined ? undefined : this.#passedOver.get(arriving.image);
+    if (first === undefined && missing !== undefined) throw missing;
+    const image =
+      isSame && before.image !== undefined ? before.image : missing === undefined ? arriving.image : first?.image;
+    return { ...arriving, image, platforms };
+  }
+
+  #noteLost(before: ReferenceEntry, wanted: ReferenceTarget): void {
     const lost = lostPlatforms(before, wanted).filter((platform) => !hasPlatform(wanted, platform));
     if (lost.length === 0) return;
     this.#notices.push(`${wanted.reference} no longer has an image for ${lost.map(formatPlatform).join(', ')}`);
   }
 
   decision(): { events: EventBody[]; content: ReadonlyMap<Digest, Uint8Array>; result: LoadOutcome } {
-    const images = this.#contents.images.map(({ id, image, manifests }) => ({
+    const loaded = this.#contents.images.filter(({ id }) => !this.#passedOver.has(id));
+    const images = loaded.map(({ id, image, manifests }) => ({
       id,
       created: this.#created.has(id),
       parent: this.#parents.get(id) ?? this.#state.parent(id),
@@ -213,6 +254,17 @@ class LoadPlan {
       }
       below = facts;
     }
+  }
+
+  /** The error for the first layer that neither the archive nor the store has. */
+  #missingLayer({ id, layers }: ArchiveImage): StoreError | undefined {
+    let parent: ChainId | undefined;
+    for (const [position, { diffId, staged }] of layers.entries()) {
+      parent = this.#chains.onTop(parent, diffId);
+      if (staged !== undefined || this.#newChains.has(parent) || this.#state.layer(parent) !== undefined) continue;
+      return layerMissing(id, diffId, position);
+    }
+    return undefined;
   }
 
   #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
@@ -261,13 +313,13 @@ class LoadPlan {
 /** Returns what a reference stood for, if a load takes it away. */
 function formerly(
   before: ReferenceEntry | undefined,
-  wanted: ArchiveReference,
+  wanted: ReferenceTarget,
 ): Pick<LoadedReference, 'previous' | 'previousArtifact'> {
   if (before === undefined || keepsImages(before, wanted)) return {};
   return before.image === undefined ? { previousArtifact: before.target?.digest } : { previous: before.image };
 }
 
-function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boolean {
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 

@@ -12,7 +12,7 @@ import { type Decide, type DecisionState, needImage, unchanged } from './decisio
 type PlatformOf = (image: ImageId) => Platform;
 
 /** The new target of a reference. */
-interface ReferenceTarget {
+export interface ReferenceTarget {
   /** Canonical. */
   readonly reference: string;
   /** Absent if `target` is an artifact or an index without images. */

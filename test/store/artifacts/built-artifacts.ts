@@ -105,6 +105,7 @@ export async function loadArtifacts(
     images,
     artifacts: staged,
     references,
+    targets: [],
     content: new Map(artifacts.map(({ descriptor, bytes }) => [descriptor.digest, bytes])),
     notices: [],
     discard: async () => {
