@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Image } from '../model/image.js';
 import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model/digest.js';
-import type { PlatformImage } from '../model/events.js';
+import type { Annotations, PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
 import { LayerMeter, type LayerMeterOptions, type Measurement } from './layer-meter.js';
@@ -87,9 +87,9 @@ export interface ArchiveTarget {
   /** Every platform of the index in the archive, also those that were not wanted, in its order. */
   readonly allPlatforms?: readonly PlatformImage[] | undefined;
   /** Annotations of the entry in index.json, without those that name it. */
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Annotations | undefined;
   /** Annotations of index.json itself. */
-  readonly layoutAnnotations?: Readonly<Record<string, string>> | undefined;
+  readonly layoutAnnotations?: Annotations | undefined;
 }
 
 /** A name in the archive and its target. */

@@ -167,6 +167,7 @@ function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
     for (const manifest of manifests)
       for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
   }
+  for (const { staged } of contents.artifacts) for (const file of staged) if (file !== undefined) files.add(file);
   return files;
 }
 

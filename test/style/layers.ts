@@ -63,6 +63,7 @@ const storePlaces: readonly string[] = [
   'images.ts',
   'docker-backend.ts',
   'context.ts',
+  'artifacts.ts',
   'evidence.ts',
   'own-projections.ts',
   'consumers/',

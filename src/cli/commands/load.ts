@@ -9,6 +9,7 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
+import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
@@ -66,7 +67,7 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   for (const source of sources) {
     const result = await loadOne(context, store, source, flags);
     await tell(context, store, source, result);
-    if (result.images.length === 0 && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
+    if (result.images.length + result.artifacts.length === 0 && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
 }
 
@@ -113,13 +114,18 @@ async function tell(context: CommandContext, store: EventStore, source: string, 
 }
 
 function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
-  const { images, references, layersAdded, format } = result;
+  const { images, references, artifacts, layersAdded, format } = result;
   const named = new Set(references.map(({ image }) => image));
   const others = images
     .filter(({ id }) => !named.has(id))
     .map((image) => ({ ...image, name: otherName(store, image) }));
   const created = images.filter((image) => image.created).length;
-  const counts = [`${countText(images.length, 'image')} (${created} new)`, `${countText(layersAdded, 'new layer')}`];
+  const addedArtifacts = artifacts.filter((artifact) => artifact.created).length;
+  const counts = [
+    `${countText(images.length, 'image')} (${created} new)`,
+    `${countText(layersAdded, 'new layer')}`,
+    ...(artifacts.length === 0 ? [] : [`${countText(artifacts.length, 'artifact')} (${addedArtifacts} new)`]),
+  ];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));
   const width = widest([...names, ...others.map(({ name }) => name)]);
   return [
@@ -129,10 +135,14 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
   ];
 }
 
-function referenceLine({ image, previous }: LoadedReference, name: string, colors: CommandContext['colors']): string {
-  const id = colors.yellow(shortId(image));
-  if (previous === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
-  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(shortId(previous))}`;
+function referenceLine(
+  { image, previous, artifact, previousArtifact }: LoadedReference,
+  name: string,
+  colors: CommandContext['colors'],
+): string {
+  const id = colors.yellow(pointedText(image, artifact));
+  if (previous === undefined && previousArtifact === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
+  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(pointedText(previous, previousArtifact))}`;
 }
 
 // Images of further platforms share the first one's reference; those of unnamed archives have none.

@@ -2,15 +2,14 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { StoreError, throwIfAborted } from '../../errors.js';
 import { systemCode } from '../files/files.js';
-import type { ArchiveContents, ArchiveReference, StagedLayer } from '../../archive/archive-files.js';
+import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import { parsePlatform, type Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
-import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
+import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
 import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
-import { type Command, originOf } from '../writer.js';
+import { type Command, type Origin, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
 import { decideLoad } from '../commands/load.js';
 import type { StoreContext } from '../context.js';
@@ -82,24 +81,25 @@ export async function loadArchive(
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
-    const decide = decideLoad(named, {
-      images: context.policy,
-      keepsLayers: context.layerPlace === 'own',
-      overwrite: options.overwrite ?? true,
-      readImage: (id) => new StoreReader(context).get(id),
-    });
-    return await commit(named, { decide, origin }, context);
+    return await loadContents(named, { origin, overwrite: options.overwrite ?? true }, context);
   } finally {
     await contents.discard();
   }
 }
 
-/** One platform or several, as text or parsed. */
-function platformsOf(wanted: LoadOptions['platform']): readonly Platform[] {
-  if (wanted === undefined) return [];
-  const each = (platform: string | Platform): Platform =>
-    typeof platform === 'string' ? parsePlatform(platform) : platform;
-  return Array.isArray(wanted) ? wanted.map(each) : [each(wanted as string | Platform)];
+/** Loads what was read of an archive, in one atomic transaction. Its files are the blob store's. */
+export async function loadContents(
+  contents: ArchiveContents,
+  { origin, overwrite }: { readonly origin: Origin; readonly overwrite: boolean },
+  context: StoreContext,
+): Promise<LoadResult> {
+  const decide = decideLoad(contents, {
+    images: context.policy,
+    keepsLayers: context.layerPlace === 'own',
+    overwrite,
+    readImage: (id) => new StoreReader(context).get(id),
+  });
+  return commit(contents, { decide, origin }, context);
 }
 
 function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {
@@ -133,20 +133,28 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
 function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
   const keep = (staged: StagedLayer | undefined): void => {
-    if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
+    if (staged === undefined) return;
+    const { digest } = staged.blob;
+    byDigest.set(digest, { file: ownFile(staged.file, digest), digest });
   };
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) keep(staged);
     // Another manifest of an image may have the same layers in another compression.
     for (const { staged } of manifests) staged.forEach(keep);
   }
+  for (const { blobs, staged } of contents.artifacts) {
+    for (const [at, { digest }] of blobs.entries()) {
+      const file = staged[at];
+      if (file !== undefined) byDigest.set(digest, { file: ownFile(file, digest), digest });
+    }
+  }
   return [...byDigest.values()];
 }
 
 // The archive reader returns the very files that the blob store opened for it.
-function ownFile({ file, blob }: StagedLayer): StagedBlob {
+function ownFile(file: StagedFile, digest: Digest): StagedBlob {
   if (file instanceof StagedBlob) return file;
-  throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
+  throw new StoreError('INTERNAL', `the blob ${digest} was staged elsewhere`);
 }
 
 /** Submits the load, holding the layers of each new image where layers are external. */

@@ -1,11 +1,17 @@
 import type { ReferenceEntry } from '../../../projections/references.js';
-import type { ArchiveContents, ArchiveImage, ArchiveManifest, ArchiveReference } from '../../archive/archive-files.js';
+import type {
+  ArchiveArtifact,
+  ArchiveContents,
+  ArchiveImage,
+  ArchiveManifest,
+  ArchiveReference,
+} from '../../archive/archive-files.js';
 import { StoreError } from '../../errors.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, PlatformImage } from '../../model/events.js';
 import { type Image, isValidParent } from '../../model/image.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
-import type { LoadedReference, LoadResult } from '../store.js';
+import type { LoadedArtifact, LoadedReference, LoadResult } from '../store.js';
 import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
@@ -26,8 +32,8 @@ interface LoadPolicy {
 type LoadOutcome = Omit<LoadResult, 'seq'>;
 
 /**
- * Decides `load`: adds the layers, images, manifests, parents and references the store lacks, in
- * one transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the
+ * Decides `load`: adds the layers, images, manifests, parents, artifacts and references the store
+ * lacks, in one transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the
  * archive nor in the store, REFERENCE_EXISTS.
  */
 export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decide<LoadOutcome> {
@@ -38,6 +44,7 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
     for (const image of contents.images) plan.addImage(image);
     plan.refuseNothing();
     for (const image of contents.images) plan.addParent(image);
+    for (const artifact of contents.artifacts) plan.addArtifact(artifact);
     for (const reference of contents.references) plan.addReference(reference);
     return plan.decision();
   };
@@ -70,6 +77,7 @@ class LoadPlan {
   readonly #parents = new Map<ImageId, ImageId>();
   readonly #namedParents = new Set<ImageId>();
   readonly #manifests = new Set<Digest>();
+  readonly #artifacts = new Map<Digest, LoadedArtifact>();
   readonly #references: LoadedReference[] = [];
   readonly #notices: string[] = [];
 
@@ -127,10 +135,49 @@ class LoadPlan {
     this.#events.push({ type: 'ParentSet', image: id, parent, previous });
   }
 
+  addArtifact(artifact: ArchiveArtifact): void {
+    const { descriptor, artifactType, subject, contains, blobs } = artifact;
+    const { digest } = descriptor;
+    if (this.#artifacts.has(digest)) return;
+    const known = this.#state.artifact(digest) !== undefined;
+    const refusal = known ? undefined : this.#artifactRefusal(artifact);
+    if (refusal !== undefined) {
+      this.#notices.push(`the artifact ${digest} (${artifactType}) was not kept: ${refusal}`);
+      return;
+    }
+    this.#artifacts.set(digest, { digest, artifactType, subject: subject?.digest, created: !known });
+    if (known) return;
+    this.#keepContent(digest);
+    this.#events.push({ type: 'ArtifactAdded', artifact: descriptor, artifactType, subject, contains, blobs });
+  }
+
+  #artifactRefusal({ descriptor, blobs, staged: files }: ArchiveArtifact): string | undefined {
+    if (!this.#policy.keepsLayers) return 'this store keeps no files';
+    if (!this.#contents.content.has(descriptor.digest)) return 'the archive lacks it';
+    const missing = blobs.find(({ digest }, at) => files[at] === undefined && !this.#state.hasBlob(digest));
+    return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}`;
+  }
+
   addReference(arriving: ArchiveReference): void {
     const wanted = this.#withWholePlatforms(arriving);
-    const { reference, image } = wanted;
-    if (image === undefined) return;
+    if (wanted.image === undefined) this.#nameArtifact(wanted);
+    else this.#nameImage(wanted, wanted.image);
+  }
+
+  #nameArtifact(wanted: ArchiveReference): void {
+    const { reference, target } = wanted;
+    if (target === undefined || !this.#artifacts.has(target.digest)) {
+      this.#notices.push(`the name ${reference} was not set: the artifact ${target?.digest} was not kept`);
+      return;
+    }
+    const before = this.#state.reference(reference);
+    const event = setReference(this.#state, wanted, this.#policy.overwrite);
+    if (event !== undefined) this.#events.push(event);
+    this.#references.push({ reference, artifact: target.digest, ...formerly(before, wanted) });
+  }
+
+  #nameImage(wanted: ArchiveReference, image: ImageId): void {
+    const { reference } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
     const before = this.#state.reference(reference);
     // An archive without manifests knows no target: keep the reference's if the image is the same.
@@ -138,12 +185,10 @@ class LoadPlan {
       this.#references.push({ reference, image });
       return;
     }
-    const next = { reference, image, target, platforms: wanted.platforms };
-    const event = setReference(this.#state, next, this.#policy.overwrite);
+    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    const moves = before !== undefined && !keepsImages(before, next);
-    this.#references.push({ reference, image, previous: moves ? before.image : undefined });
-    if (moves) this.#noteLost(before, next);
+    this.#references.push({ reference, image, previous: undefined, ...formerly(before, wanted) });
+    if (before !== undefined && !keepsImages(before, wanted)) this.#noteLost(before, wanted);
   }
 
   /**
@@ -184,6 +229,7 @@ class LoadPlan {
       format: this.#contents.format,
       images,
       references: this.#references,
+      artifacts: [...this.#artifacts.values()],
       layersAdded: this.#newChains.size,
       notices: [...this.#contents.notices, ...this.#notices],
     };
@@ -261,7 +307,16 @@ class LoadPlan {
   }
 }
 
-function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boolean {
+/** Returns what a reference stood for, if a load takes it away. */
+function formerly(
+  before: ReferenceEntry | undefined,
+  wanted: ArchiveReference,
+): Pick<LoadedReference, 'previous' | 'previousArtifact'> {
+  if (before === undefined || keepsImages(before, wanted)) return {};
+  return before.image === undefined ? { previousArtifact: before.target?.digest } : { previous: before.image };
+}
+
+function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 
