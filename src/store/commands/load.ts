@@ -207,7 +207,8 @@ class LoadPlan {
     const missing = arriving.image === undefined ? undefined : this.#passedOver.get(arriving.image);
     if (first === undefined && missing !== undefined) throw missing;
     const image = isSame ? before.image : missing === undefined ? arriving.image : first?.image;
-    return { ...arriving, image, platforms };
+    const { allPlatforms: _, ...wanted } = arriving;
+    return { ...wanted, image, platforms };
   }
 
   #noteLost(before: ReferenceEntry, wanted: ReferenceTarget): void {
