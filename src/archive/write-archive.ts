@@ -15,6 +15,8 @@ export type WriteArchiveOptions = Watch & PlanOptions;
 export interface WrittenArchive {
   /** Exact byte count of `chunks`. */
   readonly size: number;
+  /** Blobs that `chunks` opens. */
+  readonly blobs: ReadonlySet<Digest>;
   /** The tar. Opens layer files one at a time; passes chunks through. `return()` stops it. */
   readonly chunks: AsyncGenerator<Uint8Array>;
 }
@@ -32,7 +34,9 @@ export interface WrittenArchive {
  */
 export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions): WrittenArchive {
   const plan = planArchive(saved, options);
-  return { size: plan.size(), chunks: abortable(packed(plan.entries(), saved), options) };
+  const entries = plan.entries();
+  const blobs = new Set(entries.flatMap((entry) => (entry.type === 'blob' ? [entry.blob.digest] : [])));
+  return { size: plan.size(), blobs, chunks: abortable(packed(entries, saved), options) };
 }
 
 async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): AsyncGenerator<Uint8Array> {

@@ -230,6 +230,10 @@ export interface LoadedArtifact {
 /** Options of `save`. */
 export interface SaveOptions {
   readonly format?: 'docker' | 'oci' | undefined;
+  /** Save only images for these, with a smaller index; each a Platform or `os/arch[/variant]`. */
+  readonly platform?: Platform | string | readonly (Platform | string)[] | undefined;
+  /** Called with a sentence for each part that is not saved as it came. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   /** Called as bytes of the archive are produced. `total` is exact. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

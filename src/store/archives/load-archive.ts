@@ -5,9 +5,8 @@ import { systemCode } from '../files/files.js';
 import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import { parsePlatform, type Platform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
-import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
+import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
 import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
 import { type Command, type Origin, originOf } from '../writer.js';
@@ -101,14 +100,6 @@ export async function loadContents(
     readImage: (id) => new StoreReader(context).get(id),
   });
   return commit(contents, { decide, origin }, context);
-}
-
-/** One platform or several, as text or parsed. */
-function platformsOf(wanted: LoadOptions['platform']): readonly Platform[] {
-  if (wanted === undefined) return [];
-  const each = (platform: string | Platform): Platform =>
-    typeof platform === 'string' ? parsePlatform(platform) : platform;
-  return Array.isArray(wanted) ? wanted.map(each) : [each(wanted as string | Platform)];
 }
 
 function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {

@@ -214,7 +214,9 @@ class LoadPlan {
   }
 
   #noteLost(before: ReferenceEntry, wanted: ReferenceTarget): void {
-    const lost = lostPlatforms(before, wanted).filter((platform) => !hasPlatform(wanted, platform));
+    const lost = lostPlatforms(before, wanted).filter(
+      (platform) => platform.image !== wanted.image && !hasPlatform(wanted, platform),
+    );
     if (lost.length === 0) return;
     this.#notices.push(`${wanted.reference} no longer has an image for ${lost.map(formatPlatform).join(', ')}`);
   }

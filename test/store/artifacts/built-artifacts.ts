@@ -105,9 +105,9 @@ export async function loadArtifacts(
     images,
     artifacts: staged,
     references,
-    targets: [],
     content: new Map(artifacts.map(({ descriptor, bytes }) => [descriptor.digest, bytes])),
     notices: [],
+    targets: [],
     discard: async () => {
       for (const file of files) await file.discard();
     },

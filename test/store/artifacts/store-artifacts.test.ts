@@ -129,7 +129,6 @@ test('a name of an artifact is no image, now and in the past, and says what it i
   for (const error of [
     storeError(t, 'REFERENCE_NOT_IMAGE', () => store.resolve(SIG)),
     await rejection(t, 'REFERENCE_NOT_IMAGE', store.resolve(SIG, { at: 2 })),
-    storeError(t, 'REFERENCE_NOT_IMAGE', () => store.save(SIG)),
   ]) {
     t.like(error.data, { reference: SIG, artifact: digest });
     t.true(error.message.includes(`${SIG} is no image: it is the artifact ${digest} (`));
