@@ -32,6 +32,8 @@ export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENG
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Milliseconds before the clock's time that count as now, in a log that ends in the future. */
 export const PRESENT_MS = 1_000;
+/** Milliseconds the clock may be behind the last event; beyond, its own time is reported and recorded. */
+export const MAX_CLOCK_BEHIND_MS = 60_000;
 /** Metadata key, UTF-8: a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 /** `imagelog.json`: some 250 bytes are written. */

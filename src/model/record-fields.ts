@@ -91,6 +91,7 @@ const UINT_8 = 0xcc;
 const UINT_32 = 0xce;
 const STR_8 = 0xd9;
 const STR_32 = 0xdb;
+const PAIR = 0x92;
 const ARRAY_16 = 0xdc;
 const ARRAY_32 = 0xdd;
 const MAX_UINT_32 = 0xffff_ffff;
@@ -135,6 +136,16 @@ export class FieldReader {
       if (value > MAX_UINT_32 && Number.isSafeInteger(value)) return value;
     }
     throw this.fault(field, 'is not a whole number');
+  }
+
+  /** Whether the next value is an array of two. */
+  get isAtPair(): boolean {
+    return this.#bytes[this.#at] === PAIR;
+  }
+
+  /** Reads an array of two integers, each 0 to 2^53 - 1. */
+  pair(field: string): [number, number] {
+    return this.#inArray(field, () => [this.integer(field), this.integer(field)]);
   }
 
   text(field: string): string {

@@ -210,5 +210,5 @@ export class RecordCheck {
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
   const { first, count } = one.transaction;
   if (first !== other.transaction.first || count !== other.transaction.count) return false;
-  return (['time', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
+  return (['time', 'clock', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
 }
