@@ -302,7 +302,7 @@ class Group {
 
   #encode(decision: Decision<unknown>, { command }: Waiting): LogEntry[] {
     const first = this.first + this.entries.length;
-    // No event, no time: nothing is said about the clock.
+    // No event, no time: no notice of the clock.
     if (decision.events.length === 0) return [];
     this.#times ??= this.#options.clock.after(this.#options.log.head);
     const events = stampEvents(decision.events, command.origin, { first, ...this.#times });

@@ -22,7 +22,7 @@ test('events after a start far in the future have the time of the clock too, and
   await store.create(imageConfig('b'));
   clock += 5;
   await store.tag('x:1', idNamed('b'));
-  t.is(notices.length, 1, 'it is said once');
+  t.is(notices.length, 1, 'one notice');
   t.regex(
     notices[0] ?? '',
     /^the clock says 2026-11-29T12:00:00.000Z, and the last event, 1, .* 2036-02-07T06:28:16.000Z/,

@@ -53,6 +53,7 @@ const storePlaces: readonly string[] = [
   'snapshots/',
   'open/',
   'commands/',
+  'event-clock.ts',
   'writer.ts',
   'layers/',
   'images.ts',
