@@ -62,6 +62,10 @@ export const MAX_PAGE_EVENTS = 1_000;
 export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
 /** Characters of a consumer's name, including its version. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
+/** Filter of a consumer kept with its position, JSON in UTF-8; a reference takes some 60 bytes. */
+export const MAX_KEPT_FILTER_BYTES = 16 * 1024;
+/** Events read to count those that a consumer waits for; beyond, the count is a lower bound. */
+export const MAX_COUNTED_EVENTS = 10_000;
 /** Events delivered to a consumer but not acknowledged; beyond, it forgot to acknowledge. */
 export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
 /** Characters of a custom projection's name, which is part of a file name. */

@@ -76,8 +76,10 @@ export interface ConsumerState {
   readonly name: string;
   /** Every event up to here is done with. */
   readonly position: number;
-  /** Number of events after its position, whether or not they pass its filter. */
+  /** Number of events after its position that pass its filter, or the one it had when it was open last. */
   readonly behind: number;
+  /** Set when `behind` is a lower bound: MAX_COUNTED_EVENTS events were read to count it. */
+  readonly atLeast?: true | undefined;
   /** When its position was last written, milliseconds since the epoch; undefined if never. */
   readonly updatedAt: number | undefined;
   /** Whether it is open in this process. */
@@ -242,6 +244,10 @@ export class LogConsumer implements Consumer {
     this.#options = options;
     this.#written = options.written;
     this.#follower = this.#follow(options.start + 1);
+  }
+
+  get filter(): CompiledFilter {
+    return this.#options.filter;
   }
 
   get position(): number {
