@@ -1,6 +1,6 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
 import { equalBytes } from '../../model/bytes.js';
-import { imagesOf } from '../../../projections/references.js';
+import { imagesOf, samePlatforms } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
@@ -37,7 +37,7 @@ export function contradictionOf(views: Views, event: StoredEvent): string | unde
     case 'ReferenceSet':
       return referenceFault(views, event);
     case 'ReferenceRemoved':
-      return differing('the image of the reference', views.references.byName.get(event.reference)?.image, event.image);
+      return nameRemovalFault(views, event);
     case 'LayerAdded':
       return additionFault(views, event);
     case 'LayerRemoved':
@@ -66,7 +66,18 @@ function referenceFault(views: Views, event: StoredEvent & { type: 'ReferenceSet
   const before = views.references.byName.get(event.reference);
   return (
     differing('the image before', before?.image, event.previous) ??
-    differing('the platforms before', platformsText(before?.platforms), platformsText(event.previousPlatforms))
+    differingPlatforms('the list of platforms before', before?.platforms, event.previousPlatforms)
+  );
+}
+
+function nameRemovalFault(
+  { references }: Views,
+  event: StoredEvent & { type: 'ReferenceRemoved' },
+): string | undefined {
+  const entry = references.byName.get(event.reference);
+  return (
+    differing('the image of the reference', entry?.image, event.image) ??
+    differingPlatforms('the list of platforms of the reference', entry?.platforms, event.platforms)
   );
 }
 
@@ -96,8 +107,21 @@ function differing(what: string, is: string | undefined, said: string | undefine
   return is === said ? undefined : `says that ${what} is ${said ?? 'none'}, and it is ${is ?? 'none'}`;
 }
 
-function platformsText(platforms: readonly PlatformImage[] | undefined): string | undefined {
-  return platforms?.map(({ image }) => image).join(', ');
+function differingPlatforms(
+  what: string,
+  is: readonly PlatformImage[] | undefined,
+  said: readonly PlatformImage[] | undefined,
+): string | undefined {
+  return samePlatforms(is, said) ? undefined : differing(what, platformsText(is), platformsText(said));
+}
+
+// Quoted: an empty part of a platform differs from any name.
+function platformsText(platforms: readonly PlatformImage[] = []): string {
+  const texts = platforms.map(({ image, os, architecture, variant }) => {
+    const platform = [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
+    return `${image} for ${JSON.stringify(platform)}`;
+  });
+  return texts.length === 0 ? 'none' : texts.join(', ');
 }
 
 /** Checks each record alone and against its neighbours: seqs, times and transactions. */
