@@ -3,17 +3,18 @@ import type { ImageId } from '../../model/digest.js';
 import type { Descriptor } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import type { CommandContext } from '../context.js';
 import { imageFacts } from '../image-facts.js';
 import { openReading, type Reading } from '../open-for.js';
 import { findImage, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
-import { jsonText, paintJson, utcText } from '../render/text.js';
+import { RawJson, rawJsonText } from '../render/raw-json.js';
+import { paintJson, utcText } from '../render/text.js';
 
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
-    'Prints a JSON array with the config and the facts derived from it; with --json one object a line. ' +
+    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; with --json one object a line. ' +
     'For a past point in time also of images deleted since.',
   examples: [
     ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
@@ -35,10 +36,10 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
     images.push(await inspected(reading, source.get(id), layers, context.signal));
   }
   if (context.json) {
-    for (const image of images) await writeJson(context, image);
+    for (const image of images) await context.out.line(rawJsonText(image));
     return;
   }
-  await context.out.line(paintJson(jsonText(images, 2), context.colors));
+  await context.out.line(paintJson(rawJsonText(images, 2), context.colors));
 }
 
 async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<unknown> {
@@ -56,7 +57,7 @@ async function inspected(reading: Reading, image: Image, layers: LayerTable, sig
     lastUpdated: lastUpdated === undefined ? null : utcText(lastUpdated.getTime()),
     builtLocally: source.isBuiltLocally(id),
     manifests: await manifestsOf(reading, id, signal),
-    config: parsedConfig(image),
+    config: rawConfig(image),
   };
 }
 
@@ -68,9 +69,12 @@ async function manifestsOf({ store, seq }: Reading, image: ImageId, signal: Abor
   return [...manifests.values()];
 }
 
-function parsedConfig(image: Image): unknown {
+// Its numbers may be beyond what JavaScript can hold, as Go's int64 is.
+function rawConfig(image: Image): RawJson {
+  const text = new TextDecoder().decode(image.rawJSON());
   try {
-    return JSON.parse(new TextDecoder().decode(image.rawJSON()));
+    JSON.parse(text);
+    return new RawJson(text);
   } catch (error) {
     throw new StoreError('CONTENT_CORRUPT', `cannot show the config of ${image.imageID()}: it is not JSON`, {
       cause: error,
