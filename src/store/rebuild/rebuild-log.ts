@@ -14,6 +14,7 @@ import { openFailure, openLevel, readFailure, repairLevel } from '../../log/leve
 import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
 import type { StoredEvent } from '../../model/events.js';
 import { NamedContent } from '../verify/content-check.js';
+import { eventsText, type SeqRange } from '../verify/lost-events.js';
 import type { RebuildOptions } from './rebuild.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
@@ -39,14 +40,6 @@ interface ExaminedLog {
   readonly named: NamedContent;
 }
 
-interface SeqRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** Ranges of lost events that a message names. */
-const NAMED_RANGES = 20;
-
 /** Checks every event of a database, past any damage. Changes nothing. */
 async function examineLog(database: Database, { onProgress, signal }: RebuildOptions): Promise<ExaminedLog> {
   const rows = new StoredRows({ database, failure: (cause) => readFailure(cause, false) });
@@ -71,19 +64,14 @@ async function examineLog(database: Database, { onProgress, signal }: RebuildOpt
 
 const PROGRESS_EVENTS = 1_000;
 
-/** Describes the lost events; undefined when the log is whole and has at least `expected`. */
-function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string | undefined {
+/** Returns the ranges of lost events; none when the log is whole and has at least `expected`. */
+function lostEvents({ lost, last, end }: ExaminedLog, expected: number): readonly SeqRange[] {
   const goal = Math.max(expected, end);
-  const all = goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
-  if (all.length === 0) return undefined;
-  const named = all.slice(0, NAMED_RANGES);
-  const texts = named.map(({ first, last: to }) => (first === to ? `${first}` : `${first} to ${to}`));
-  if (all.length > NAMED_RANGES) texts.push(`and ${all.length - NAMED_RANGES} more ranges`);
-  return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
+  return goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
 }
 
-function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>): StoreError {
-  const message = `cannot rebuild the store: ${lost} can no longer be read; restore a backup`;
+function beyondRepair(lost: readonly SeqRange[], data: Readonly<Record<string, unknown>>): StoreError {
+  const message = `cannot rebuild the store: ${eventsText(lost)} can no longer be read; restore a backup`;
   return new StoreError('LOG_CORRUPT', message, { data: { ...data, remedy: 'restore' } });
 }
 
@@ -218,7 +206,7 @@ async function isWholeCopy(folders: LogFolders, expected: number, options: Rebui
   await copyLog(folders.log, copy, copyProgress(options), options.signal);
   try {
     const examined = await withDatabase(copy, (database) => examineLog(database, options));
-    return lostEvents(examined, expected) === undefined;
+    return lostEvents(examined, expected).length === 0;
   } catch (error) {
     // A disk failure on the copy says nothing about the log.
     if (isStoreError(error, 'LOG_CORRUPT')) return false;
@@ -245,7 +233,7 @@ async function salvageLog(
   const lostContent = await withDatabase(copy, async (database) => {
     const examined = await examineLog(database, options);
     const lost = lostEvents(examined, expected);
-    if (lost !== undefined) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
+    if (lost.length > 0) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
     return salvageRows(database, fresh, examined, options);
   });
   await renewRows(fresh, folders.directory, sidecar, options);
