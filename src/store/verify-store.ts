@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkBlobs, checkDamagedLogs } from './verify/content-check.js';
+import { checkBlobs, checkSetAside } from './verify/content-check.js';
 import { checkpointClaims, verifySource } from './verify/verify.js';
 import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
 import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
@@ -63,7 +63,7 @@ async function verifyWithoutLog(
   const [first, ...others] = unreadable;
   const forecast = fast === true ? '' : `; ${await salvageForecast(location, provedEvents(source), options.signal)}`;
   violations.unshift({ ...first, message: first.message + forecast }, ...others);
-  checkDamagedLogs(source.damagedLogs ?? [], 0, { ...reading, onNotice: options.onNotice });
+  checkSetAside(source, 0, { ...reading, onNotice: options.onNotice });
   if (fast === true) return violations;
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
   await snapshotClaims(source, reading, counter('snapshots'));
