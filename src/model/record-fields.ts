@@ -89,7 +89,7 @@ export function packOptionalDescriptor(descriptor: Descriptor | undefined): unkn
 
 /** Encodes texts by key in a record: pairs of key and text, in the order of the keys. */
 export function packTexts(texts: Readonly<Record<string, string>>): unknown[] {
-  // One order for each order that callers use: the same fact has the same bytes.
+  // One order, as the same fact has the same bytes.
   return Object.keys(texts)
     .sort()
     .map((key) => [key, texts[key]]);

@@ -67,8 +67,8 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   for (const source of sources) {
     const result = await loadOne(context, store, source, flags);
     await tell(context, store, source, result);
-    if (result.images.length + result.artifacts.length === 0 && flags.allowEmpty !== true)
-      throw nothingLoaded(nameOf(source));
+    const isEmpty = result.images.length + result.artifacts.length === 0;
+    if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
 }
 

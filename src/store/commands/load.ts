@@ -16,7 +16,7 @@ import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
-import { keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
+import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
 
 interface LoadPolicy {
   readonly images: ImagePolicy;
@@ -171,7 +171,8 @@ class LoadPlan {
       return;
     }
     const before = this.#state.reference(reference);
-    const event = setReference(this.#state, wanted, this.#policy.overwrite);
+    const next = { reference, target, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
     this.#references.push({ reference, artifact: target.digest, ...formerly(before, wanted) });
   }
@@ -185,10 +186,11 @@ class LoadPlan {
       this.#references.push({ reference, image });
       return;
     }
-    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
+    const next = { reference, image, target, platforms: wanted.platforms, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    this.#references.push({ reference, image, previous: undefined, ...formerly(before, wanted) });
-    if (before !== undefined && !keepsImages(before, wanted)) this.#noteLost(before, wanted);
+    this.#references.push({ reference, image, previous: undefined, ...formerly(before, next) });
+    if (before !== undefined && !keepsImages(before, next)) this.#noteLost(before, next);
   }
 
   /**
@@ -206,7 +208,8 @@ class LoadPlan {
     const [first] = platforms;
     const missing = arriving.image === undefined ? undefined : this.#passedOver.get(arriving.image);
     if (first === undefined && missing !== undefined) throw missing;
-    const image = isSame ? before.image : missing === undefined ? arriving.image : first?.image;
+    const image =
+      isSame && before.image !== undefined ? before.image : missing === undefined ? arriving.image : first?.image;
     return { ...arriving, image, platforms };
   }
 
@@ -312,13 +315,13 @@ class LoadPlan {
 /** Returns what a reference stood for, if a load takes it away. */
 function formerly(
   before: ReferenceEntry | undefined,
-  wanted: ArchiveReference,
+  wanted: ReferenceTarget,
 ): Pick<LoadedReference, 'previous' | 'previousArtifact'> {
   if (before === undefined || keepsImages(before, wanted)) return {};
   return before.image === undefined ? { previousArtifact: before.target?.digest } : { previous: before.image };
 }
 
-function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boolean {
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 
