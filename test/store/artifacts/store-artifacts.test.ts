@@ -474,7 +474,7 @@ test('a past artifact tells when its manifest was erased', async (t) => {
   storeError(t, 'CONTENT_ERASED', () => past.artifactManifest(sbom.descriptor.digest));
 });
 
-test('a manifest that is no JSON is damage where its annotations are asked for', async (t) => {
+test('a manifest that is not JSON is damage where its annotations are asked for', async (t) => {
   const { store, manifest } = await withImage(t);
   const signature = signatureOf(manifest);
   const bytes = Buffer.from('[]');
