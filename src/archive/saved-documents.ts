@@ -220,7 +220,10 @@ export class SavedDocuments {
       const attested = document.annotations?.['vnd.docker.reference.digest'];
       const part = attested === undefined || kept.has(attested) ? this.document(child) : undefined;
       if (part === undefined) {
-        left.push(document.platform === undefined ? child.digest : nameOf(document.platform));
+        const { platform } = document;
+        // The platform of an attestation is unknown/unknown.
+        const name = platform === undefined ? child.digest : nameOf(platform);
+        left.push(attested === undefined ? name : 'attestations');
       } else {
         parts.push(part);
         kept.add(child.digest);

@@ -112,8 +112,10 @@ function compare(a: string, b: string): number {
 }
 
 /** A parsed `images --filter`. */
-interface ImageFilter {
+export interface ImageFilter {
   readonly fits: (facts: ImageFacts) => boolean;
+  /** Whether an artifact of these references matches: by patterns alone, the other keys are of images. */
+  readonly fitsArtifact: (references: readonly string[]) => boolean;
   /** Whether a canonical reference matches the patterns; true without patterns. */
   readonly showsReference: (reference: string) => boolean;
 }
@@ -137,9 +139,12 @@ export function imageFilter(filters: readonly string[], source: ImageSource): Im
       key === 'reference' ? anyReference(patterns) : testOf(key, value, source),
     ]);
   }
+  const isNamed = (reference: string): boolean => patterns.some((pattern) => pattern(reference));
+  const areOfImages = [...tests.keys()].some((key) => key !== 'reference');
   return {
     fits: (facts) => [...tests.values()].every((alternatives) => alternatives.some((test) => test(facts))),
-    showsReference: (reference) => patterns.length === 0 || patterns.some((pattern) => pattern(reference)),
+    fitsArtifact: (references) => !areOfImages && (patterns.length === 0 || references.some(isNamed)),
+    showsReference: (reference) => patterns.length === 0 || isNamed(reference),
   };
 }
 

@@ -1,5 +1,6 @@
 import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
+import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts } from '../model/events.js';
 import { subjectsOf } from '../model/subjects.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
@@ -111,13 +112,18 @@ interface FoundArtifact {
 /**
  * Resolves `name` in Docker's order: full id, reference, id prefix; then to the image of the
  * manifest or index whose digest it is.
- * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name of an artifact;
+ * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name or digest of an artifact;
  *   ID_AMBIGUOUS if several ids match
  */
 export function findImage(source: ImageSource, name: string): FoundImage {
   const found = findNamed(source, name, { throwsNotImage: true });
   if (found.entry === undefined) return found;
-  throw notFound(name);
+  const { artifact } = found.entry;
+  const data = { name, artifact: artifact.digest };
+  const type = artifactTypeText(found.entry);
+  throw new StoreError('REFERENCE_NOT_IMAGE', `${name} is no image: it is the artifact ${artifact.digest} (${type})`, {
+    data,
+  });
 }
 
 /**
@@ -181,9 +187,9 @@ export async function findImageEver(
     const [removed] = subjectsOf(event).images;
     if (removed !== undefined && digestHex(removed).startsWith(hex)) ids.add(removed);
   }
-  const [id, second] = ids;
-  if (id === undefined) throw notFound(name);
-  if (second === undefined) return id;
+  const [only, second] = ids;
+  if (only === undefined) throw notFound(name);
+  if (second === undefined) return only;
   throw new StoreError(
     'ID_AMBIGUOUS',
     `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,

@@ -10,6 +10,7 @@ import {
 } from './record-fields.js';
 import {
   artifactChanges,
+  artifactTypeText,
   type ChangedFact,
   childrenOf,
   type NamedContent,
@@ -425,9 +426,10 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       ['content', event.artifact.digest],
       ...event.contains.map(({ digest }) => ['indexes', digest] as const),
     ],
-    summary: ({ artifact, artifactType, subject }, show) => {
+    summary: (event, show) => {
+      const { artifact, subject } = event;
       const about = subject === undefined ? '' : ` about ${show.id(subject.digest)}`;
-      return `${show.id(artifact.digest)} ${artifactType === '' ? artifact.mediaType : artifactType}${about}`;
+      return `${show.id(artifact.digest)} ${artifactTypeText(event)}${about}`;
     },
   },
   ArtifactRemoved: {

@@ -62,7 +62,8 @@ async function verifyWithoutLog(
   await checkpointClaims(source, options, reading.report);
   const [first, ...others] = unreadable;
   const forecast = fast === true ? '' : `; ${await salvageForecast(location, provedEvents(source), options.signal)}`;
-  violations.unshift({ ...first, message: first.message + forecast }, ...others);
+  const causes = [{ ...first, message: first.message + forecast }, ...others];
+  for (const cause of causes.reverse()) violations.unshift(cause);
   checkSetAside(source, 0, { ...reading, onNotice: options.onNotice });
   if (fast === true) return violations;
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });

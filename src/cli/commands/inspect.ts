@@ -16,8 +16,9 @@ import { paintJson, utcText } from '../render/text.js';
 export const inspectGrammar: Grammar = () => ({
   about:
     'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; with --json one object a line. ' +
-    'For a past point in time also of images deleted since. The digest of a manifest or index gives its image, ' +
-    'and says so in `via`; that of an artifact gives the artifact.',
+    'For a past point in time also of images deleted since. A reference gives in `target` the manifest or index that ' +
+    'it stands for. The digest of a manifest or index gives its image, and says so in `via`; that of an artifact ' +
+    'gives the artifact.',
   examples: [
     ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
     ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],
@@ -35,11 +36,12 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
   // Resolve all names before printing anything: a partial answer helps no script.
   for (const name of names) {
     const found = findNamed(source, name);
-    images.push(
-      found.entry === undefined
-        ? { ...(await inspected(reading, source.get(found.id), layers, context.signal)), ...viaFacts(found.via) }
-        : inspectedArtifact(source, found.entry),
-    );
+    if (found.entry === undefined) {
+      const facts = await inspected(reading, source.get(found.id), layers, context.signal);
+      images.push({ ...facts, ...targetFacts(source, found.reference), ...viaFacts(found.via) });
+    } else {
+      images.push(inspectedArtifact(source, found.entry));
+    }
   }
   if (context.json) {
     for (const image of images) await context.out.line(rawJsonText(image));
@@ -67,6 +69,13 @@ async function inspected(reading: Reading, image: Image, layers: LayerTable, sig
     artifacts: relatedArtifacts(source, id, manifests),
     config: rawConfig(image),
   };
+}
+
+/** The manifest or index that a reference stands for: what docker and registries show as its digest. */
+function targetFacts(source: ImageSource, reference: string | undefined): object {
+  if (reference === undefined) return {};
+  const target = source.referenceEntries().find((entry) => entry.reference === reference)?.target;
+  return target === undefined ? {} : { target };
 }
 
 /** What led to the image, where that was not its id or a reference. */
