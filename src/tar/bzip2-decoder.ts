@@ -4,7 +4,7 @@ import type { PushDecoder } from './push-decoder.js';
 
 /**
  * Creates a bzip2 decompressor. Checks the CRC of every block and stream, accepts concatenated
- * streams, and throws on trailing data or when one step yields over `maxStepBytes`.
+ * streams, and throws on trailing data, or when one step yields over `maxStepBytes`.
  */
 export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDecoder {
   const decoder = unbzip2() as unknown as EventfulDecoder;
@@ -19,7 +19,7 @@ export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDec
   });
   // The library throws function-style errors, or a TypeError when it overruns its input.
   decoder.on('error', (error: Error) => {
-    failure ??= new Error(error.message);
+    failure ??= new Error(error instanceof TypeError ? 'input stream ended prematurely' : error.message);
   });
   const step = (work: () => void): Uint8Array[] => {
     work();

@@ -33,9 +33,6 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
 
 const HERE = 'test/style/layers.ts';
 
-/** Of the ground, these build on another: on the errors. */
-const onErrors: readonly string[] = ['src/abort.ts', 'src/load-code.ts'];
-
 /** Where store and archive meet: the commands that load and save. */
 const meetsArchive = /^(load|save).*\.ts$/;
 
@@ -90,7 +87,7 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
   const to = layerOf(imported.path);
   if (to === undefined) return [findingAt(source, imported.node, `imports ${imported.path}, which is in no layer`)];
   if (to === 'store' && from === 'store') return judgeInStore(source, imported.node, imported.path);
-  if (to === from && (from !== 'ground' || onErrors.includes(source.path))) return [];
+  if (to === from && from !== 'ground') return [];
   if (mayImport[from].includes(to)) return [];
   if (from === 'store' && to === 'archive') {
     if (meetsArchive.test(posix.basename(source.path))) return [];
@@ -121,7 +118,7 @@ function placeOf(path: string): string | undefined {
 }
 
 function layerOf(path: string): Layer | undefined {
-  if (['src/errors.ts', 'src/limits.ts', ...onErrors].includes(path)) return 'ground';
+  if (['src/errors.ts', 'src/limits.ts'].includes(path)) return 'ground';
   if (path === 'src/index.ts') return 'index';
   const [first, second] = path.split('/');
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;
