@@ -114,7 +114,7 @@ interface BlobEntry {
   readonly uses: number;
 }
 
-/** Layer files in use by a layer or by a manifest of an image. */
+/** Files in use by a layer, by a manifest of an image, or by an artifact. */
 export interface BlobsView {
   readonly byDigest: Map<Digest, BlobEntry>;
   /** Blobs named by an image's manifests, repeated for each naming. */
@@ -140,6 +140,12 @@ export const blobsProjection: StoredProjection<BlobsView> = {
       case 'ImageDeleted':
         for (const blob of view.ofImage.get(event.image) ?? []) drop(view, blob);
         view.ofImage.delete(event.image);
+        break;
+      case 'ArtifactAdded':
+        for (const blob of event.blobs) use(view, blob);
+        break;
+      case 'ArtifactRemoved':
+        for (const blob of event.blobs) drop(view, blob);
         break;
       default:
     }

@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Observable, scan, Subject } from 'rxjs';
 import type { Page, Projection, StoredProjection } from './projection.js';
 import { SnapshotDamage } from './snapshot-format.js';
+import { artifactsProjection } from './artifacts.js';
 import { blobsProjection, layersProjection } from './layers.js';
 import { erasuresProjection, manifestsProjection } from './content.js';
 import { imagesProjection } from './images.js';
@@ -22,6 +23,7 @@ const projections = {
   blobs: blobsProjection,
   metadata: metadataProjection,
   erasures: erasuresProjection,
+  artifacts: artifactsProjection,
 };
 
 /** Name of a view of the store. */

@@ -85,6 +85,10 @@ export const MAX_LAYER_ENTRIES = 10_000_000;
 export const MAX_ARCHIVE_NAME_BYTES = 4_096;
 /** Extended headers (PAX or GNU long name) before one entry. */
 export const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
+/** Pieces of data in a sparse file of an archive: a map of more is a text of over a megabyte. */
+export const MAX_SPARSE_RUNS = 65_536;
+/** Holes in all sparse files of an archive: they are written out as zeros while it is read. */
+export const MAX_SPARSE_HOLE_BYTES = 1024 ** 3;
 /** JSON file in an archive: manifest.json, index.json, manifests, repositories. */
 export const MAX_ARCHIVE_JSON_BYTES = 20 * 1024 * 1024;
 /** All configs, manifests and indexes of an archive, held in memory until written in one batch. */
@@ -105,6 +109,10 @@ export const MAX_PATH_LOOKUP_BYTES = 256 * 1024 * 1024;
  * index.json down to the images.
  */
 export const MAX_ARCHIVE_DESCRIPTORS = 100_000;
+/** Content in a descriptor itself (`data`); OCI image spec, manifest.md, suggests manifests below 4 MiB. */
+export const MAX_MANIFEST_DATA_BYTES = 4 * 1024 * 1024;
+/** A config in the format before Docker 1.10, which Docker still writes beside each layer. */
+export const MAX_LEGACY_CONFIG_BYTES = 64 * 1024;
 /** Nesting of indexes in an OCI layout. */
 export const MAX_INDEX_DEPTH = 4;
 /** Names per archive, written in one batch; no registry has as many tags of a repository. */
@@ -117,8 +125,12 @@ export const MAX_LAYER_BYTES = 256 * 1024 ** 3;
 export const MAX_COMPRESSION_RATIO = 1_100;
 /** Decompressed bytes a layer may have at any ratio. */
 export const COMPRESSION_RATIO_FREE_BYTES = 64 * 1024 * 1024;
+/** Header of a gzip member: an extra field of 64 KiB, a name and a comment. */
+export const MAX_GZIP_HEADER_BYTES = 128 * 1024;
 /** Zstd window: the default maximum of the zstd tool (`zstd --long`, 27 bits). */
 export const MAX_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024;
+/** Xz dictionary: as zstd's window; `xz -9` has 64 MiB. Decoding takes a quarter more. */
+export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
 /**
  * Output of one bzip2 decoder step. A 900 kB block can expand to 45 MB, and the decoder holds back
  * about one block of input: far above honest layers, far below a bomb.

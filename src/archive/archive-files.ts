@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Image } from '../model/image.js';
 import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model/digest.js';
-import type { PlatformImage } from '../model/events.js';
+import type { Annotations, PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
-import { LayerMeter, type LayerMeterOptions, type Measurement } from '../tar/layer-meter.js';
+import { LayerMeter, type LayerMeterOptions, type Measurement } from './layer-meter.js';
 
 /** Holds archive bytes until their meaning is known. Implemented by the store. */
 export interface Staging {
@@ -59,15 +59,43 @@ export interface ArchiveImage {
   readonly parent?: ImageId | undefined;
   /** The image's manifests in the archive; the one a name points to directly comes first. */
   readonly manifests: readonly ArchiveManifest[];
+  /** One of several platforms: skipped if the archive and the store lack a layer of it. */
+  readonly isOptional: boolean;
+}
+
+/** A manifest or index kept as it came, because it is no image. */
+export interface ArchiveArtifact {
+  /** Of the manifest or index; its bytes are in `ArchiveContents.content`. */
+  readonly descriptor: Descriptor;
+  /** `artifactType`, else the config's media type; empty when neither says. */
+  readonly artifactType: string;
+  readonly subject?: Descriptor | undefined;
+  /** Manifests of an index, in order; empty for a manifest. */
+  readonly contains: readonly Descriptor[];
+  /** Config and layers of a manifest, in order; of an index, what it names besides manifests. */
+  readonly blobs: readonly Descriptor[];
+  /** The file for each of `blobs`; undefined where missing from the archive. */
+  readonly staged: readonly (StagedFile | undefined)[];
+}
+
+/** What a name of the archive points at. */
+export interface ArchiveTarget {
+  /** The image, or the default one of several platforms; absent if there is none. */
+  readonly image?: ImageId | undefined;
+  readonly target?: Descriptor | undefined;
+  readonly platforms?: readonly PlatformImage[] | undefined;
+  /** Every platform of the index in the archive, also those that were not wanted, in its order. */
+  readonly allPlatforms?: readonly PlatformImage[] | undefined;
+  /** Annotations of the entry in index.json, without those that name it. */
+  readonly annotations?: Annotations | undefined;
+  /** Annotations of index.json itself. */
+  readonly layoutAnnotations?: Annotations | undefined;
 }
 
 /** A name in the archive and its target. */
-export interface ArchiveReference {
+export interface ArchiveReference extends ArchiveTarget {
   /** Canonical. */
   readonly reference: string;
-  readonly image: ImageId;
-  readonly target?: Descriptor | undefined;
-  readonly platforms?: readonly PlatformImage[] | undefined;
 }
 
 /** Everything the archive holds, complete after its last byte was read. */
@@ -76,8 +104,12 @@ export interface ArchiveContents {
   readonly format: 'docker' | 'oci';
   /** In archive order, unique by id. */
   readonly images: readonly ArchiveImage[];
+  /** In archive order, unique by digest; each after what it contains. */
+  readonly artifacts: readonly ArchiveArtifact[];
   /** In archive order, unique by reference: the last one wins, as with Docker. */
   readonly references: readonly ArchiveReference[];
+  /** What a name given by the caller may stand for: each image, index or artifact, once. */
+  readonly targets: readonly ArchiveTarget[];
   /** Manifests and indexes to keep, by digest. */
   readonly content: ReadonlyMap<Digest, Uint8Array>;
   /** What was skipped and why, as human-readable sentences. */
@@ -87,16 +119,19 @@ export interface ArchiveContents {
 }
 
 /**
- * Normalizes an entry name to a path from the archive root, without `./`, repeated or trailing
- * slashes. The root is the empty path.
- * @throws {StoreError} ARCHIVE_NAME_UNSAFE if absolute, outside the archive or with NUL
+ * Normalizes a name that is used to a path from the archive root, without `./`, leading, repeated
+ * or trailing slashes.
+ * @throws {StoreError} ARCHIVE_NAME_UNSAFE if outside the archive or with NUL
  */
 export function normalizeEntryName(name: string): string {
-  if (name.includes('\0')) throw unsafe(name, 'a NUL byte');
-  if (name.startsWith('/')) throw unsafe(name, 'an absolute name');
-  const path = joinInside('', name);
-  if (path === undefined) throw unsafe(name, 'one that leads out of the archive');
-  return path;
+  const path = entryPath(name);
+  if (path !== undefined) return path;
+  throw unsafe(name, name.includes('\0') ? 'a NUL byte' : 'one that leads out of the archive');
+}
+
+/** As `normalizeEntryName`; undefined if no use can lead there. The root is the empty path. */
+export function entryPath(name: string): string | undefined {
+  return name.includes('\0') ? undefined : joinInside('', name);
 }
 
 /** Resolves `path` against `directory`, from the archive root; undefined if it escapes. */

@@ -7,10 +7,11 @@ import {
   MAX_MEMORY_FILE_BYTES,
   MAX_PATH_LOOKUP_BYTES,
 } from '../limits.js';
-import { ArchiveFile, directoryOf, joinInside, normalizeEntryName, type Staging } from './archive-files.js';
-import { decompress, type ExpansionLimits } from '../tar/decompress.js';
-import type { LayerMeterOptions } from '../tar/layer-meter.js';
-import { readTar, type TarEntry, type TarReaderOptions } from '../tar/tar-scan.js';
+import { ArchiveFile, directoryOf, entryPath, joinInside, normalizeEntryName, type Staging } from './archive-files.js';
+import { type Compression, decompress, type ExpansionLimits } from '../compression/decompress.js';
+import { nameForeign } from './foreign-formats.js';
+import type { LayerMeterOptions } from './layer-meter.js';
+import { readTar, type TarEntry, type TarFault, type TarReaderOptions } from './tar-reader.js';
 import { type Digest, digestHex } from '../model/digest.js';
 import type { Descriptor } from '../model/digest.js';
 
@@ -18,7 +19,11 @@ type Node =
   | { readonly type: 'file'; readonly file: ArchiveFile }
   | { readonly type: 'directory' }
   /** `target` is a path from the archive root. */
-  | { readonly type: 'link'; readonly target: string };
+  | { readonly type: 'link'; readonly target: string }
+  /** An error for those who use it. */
+  | { readonly type: 'unusable'; readonly problem: Problem };
+
+type Problem = TarFault | (Omit<TarFault, 'code'> & { readonly code: 'ARCHIVE_LINK_INVALID' });
 
 /** Limits for following links; defaults in limits.ts. */
 export interface LinkLimits {
@@ -39,6 +44,7 @@ interface Resolved {
 export class ArchiveTree {
   readonly #nodes = new Map<string, Node>();
   readonly #resolved = new Map<string, Resolved>();
+  readonly #replaced = new Set<string>();
   readonly #maxNameBytes: number;
   readonly #maxLinkDepth: number;
   readonly #maxLookupBytes: number;
@@ -56,45 +62,66 @@ export class ArchiveTree {
     return [...this.#nodes.keys()];
   }
 
-  /** Adds `file` under its own name. @throws {StoreError} ARCHIVE_NAME_DUPLICATE */
+  /** Yields the files by name, in archive order; links and what cannot be used are no files. */
+  *files(): Generator<readonly [name: string, file: ArchiveFile]> {
+    for (const [name, node] of this.#nodes) if (node.type === 'file') yield [name, node.file];
+  }
+
+  /** Returns the names that came more than once and not the same each time. */
+  replacedNames(): string[] {
+    return [...this.#replaced];
+  }
+
+  /** Adds `file` under its own name. As with all that is added, the last of a name counts. */
   addFile(file: ArchiveFile): void {
-    this.#add(file.name, { type: 'file', file });
+    this.#set(file.name, { type: 'file', file });
   }
 
-  /**
-   * Adds a directory; no-op if already present.
-   * @throws {StoreError} ARCHIVE_NAME_DUPLICATE if the name is not a directory
-   */
+  /** Adds a directory. */
   addDirectory(name: string): void {
-    if (name !== '' && this.#nodes.get(name)?.type !== 'directory') this.#add(name, { type: 'directory' });
+    this.#set(name, { type: 'directory' });
   }
 
   /**
-   * Adds a link. Symbolic links resolve from their directory, hard links from the archive root.
-   * @throws {StoreError} ARCHIVE_LINK_INVALID if it escapes the archive; ARCHIVE_NAME_DUPLICATE
+   * Adds a link. Symbolic links resolve from their directory, hard links and absolute targets from
+   * the archive root. A target outside the archive or too long is an error when the link is used.
    */
   addLink(name: string, target: string, kind: 'symlink' | 'link'): void {
-    const base = kind === 'symlink' ? directoryOf(name) : '';
-    const path = target.startsWith('/') || target.includes('\0') ? undefined : joinInside(base, target);
-    if (path === undefined)
-      throw invalidLink(name, 'a target inside the archive', JSON.stringify(target.slice(0, 200)));
-    this.#add(name, { type: 'link', target: path });
+    const base = kind === 'symlink' && !target.startsWith('/') ? directoryOf(name) : '';
+    const length = Buffer.byteLength(target);
+    if (length > this.#maxNameBytes) {
+      this.#addUnusableLink(name, `a target of at most ${this.#maxNameBytes} bytes`, `one of ${length}`);
+      return;
+    }
+    const path = target.includes('\0') ? undefined : joinInside(base, target);
+    if (path === undefined) {
+      this.#addUnusableLink(name, 'a target inside the archive', JSON.stringify(target.slice(0, 200)));
+      return;
+    }
     this.#hasLinks = true;
+    const linked = kind === 'link' ? this.#nodes.get(path) : undefined;
+    // A hard link is to what the name stands for now, not to a later one.
+    this.#set(name, linked?.type === 'file' ? linked : { type: 'link', target: path });
+  }
+
+  /** Adds an entry that is an error when it is used. */
+  addUnusable(name: string, problem: Problem): void {
+    this.#hasLinks = true;
+    this.#set(name, { type: 'unusable', problem });
+  }
+
+  #addUnusableLink(name: string, expected: string, found: string): void {
+    this.addUnusable(name, { code: 'ARCHIVE_LINK_INVALID', expected, found });
   }
 
   /**
-   * Resolves every link once; a missing target is allowed. Call after all names are added:
+   * Finds a file by name, following links; undefined if absent. Call after all names are added:
    * resolutions are cached.
-   * @throws {StoreError} ARCHIVE_LINK_INVALID for a loop, too many links or an overlong path
+   * @throws {StoreError} ARCHIVE_NAME_UNSAFE if the name escapes the archive
+   * @throws {StoreError} ARCHIVE_LINK_INVALID for a link out of the archive, a loop, too many links
+   *   or an overlong path
+   * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_LIMIT_EXCEEDED for an entry that cannot be read
    * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if resolving exceeds the lookup budget
-   */
-  checkLinks(): void {
-    for (const [name, node] of this.#nodes) if (node.type === 'link') this.#resolve(name);
-  }
-
-  /**
-   * Finds a file by name, following links; undefined if absent.
-   * @throws {StoreError} ARCHIVE_NAME_UNSAFE if the name escapes the archive, and as `checkLinks`
    */
   file(name: string): ArchiveFile | undefined {
     const path = normalizeEntryName(name);
@@ -104,16 +131,10 @@ export class ArchiveTree {
     return node?.type === 'file' ? node.file : undefined;
   }
 
-  #add(name: string, node: Node): void {
-    if (!this.#nodes.has(name)) {
-      this.#nodes.set(name, node);
-      return;
-    }
-    throw new StoreError(
-      'ARCHIVE_NAME_DUPLICATE',
-      `cannot read the archive: expected each name once, found ${JSON.stringify(name.slice(0, 200))} again`,
-      { data: { name } },
-    );
+  #set(name: string, node: Node): void {
+    const known = this.#nodes.get(name);
+    if (known !== undefined && !isSame(known, node)) this.#replaced.add(name);
+    this.#nodes.set(name, node);
   }
 
   /** Follows links at the end of `path` and in every directory on the way; cached per path. */
@@ -148,6 +169,7 @@ export class ArchiveTree {
       const part = end === -1 ? path : path.slice(0, end);
       this.#countLookup(part);
       const node = this.#nodes.get(part);
+      if (node?.type === 'unusable') throw unusable(part, node.problem);
       if (node?.type === 'link') return end === -1 ? node.target : `${node.target}${path.slice(end)}`;
       if (end === -1) return undefined;
     }
@@ -162,6 +184,20 @@ export class ArchiveTree {
       { data: { limit: this.#maxLookupBytes } },
     );
   }
+}
+
+function isSame(a: Node, b: Node): boolean {
+  if (a.type === 'file' && b.type === 'file') return a.file.digest === b.file.digest;
+  if (a.type === 'link' && b.type === 'link') return a.target === b.target;
+  return a.type === 'directory' && b.type === 'directory';
+}
+
+function unusable(name: string, { code, expected, found }: Problem): StoreError {
+  if (code === 'ARCHIVE_LINK_INVALID') return invalidLink(name, expected, found);
+  const shown = JSON.stringify(name.slice(0, 200));
+  return new StoreError(code, `cannot read ${shown} of the archive: expected ${expected}, found ${found}`, {
+    data: { name },
+  });
 }
 
 function invalidLink(name: string, expected: string, found: string): StoreError {
@@ -199,32 +235,54 @@ export interface ArchiveLimits extends TarReaderOptions {
 /** Leading bytes shown in the error for a file that is not an archive. */
 const SHOWN_START_BYTES = 24;
 
+/** A tar that was read to its end. */
+export interface ScannedArchive {
+  readonly tree: ArchiveTree;
+  /** Whether the tar has its end blocks. Without, it may have lost entries. */
+  readonly isEnded: boolean;
+}
+
 /**
  * Reads a plain or compressed tar to the end and indexes it by name. Files go to memory or
- * `staging`; nothing is unpacked or interpreted.
+ * `staging`; nothing is unpacked or interpreted. An entry that nothing uses does no harm with any
+ * name, type or link target.
  * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
- *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_LIMIT_EXCEEDED
+ *   ARCHIVE_LIMIT_EXCEEDED
  */
 export async function scanArchive(
   source: AsyncIterable<Uint8Array>,
   staging: Staging,
   limits: ArchiveLimits = {},
-): Promise<ArchiveTree> {
+  notice: (text: string) => void = () => undefined,
+): Promise<ScannedArchive> {
+  const onTrailing = (compression: Compression): void =>
+    notice(`other data after the end of the ${compression} data was ignored`);
   const tree = new ArchiveTree(limits);
   const keep = fileKeeper(staging, limits);
   const start: number[] = [];
-  let entries = 0;
+  let isEnded = true;
+  const onUnended = (): void => {
+    isEnded = false;
+    notice('the tar ends without its end blocks');
+  };
   try {
-    const bytes = noteStart(decompress(source, limits.expansion), start);
-    for await (const entry of readTar(bytes, limits)) {
-      entries += 1;
-      await addEntry(tree, entry, keep);
-    }
+    const bytes = noteStart(decompress(source, limits.expansion, onTrailing), start);
+    for await (const entry of readTar(bytes, limits, onUnended)) await addEntry(tree, entry, keep);
   } catch (error) {
-    throw entries === 0 ? notAnArchive(error, start) : error;
+    throw notAnArchive(error, start);
   }
-  tree.checkLinks();
-  return tree;
+  noticeReplaced(tree.replacedNames(), notice);
+  return { tree, isEnded };
+}
+
+/** Names shown of those that came more than once. */
+const SHOWN_NAMES = 5;
+
+function noticeReplaced(names: readonly string[], notice: (text: string) => void): void {
+  if (names.length === 0) return;
+  const shown = names.slice(0, SHOWN_NAMES).map((name) => JSON.stringify(name.slice(0, 80)));
+  const more = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : '';
+  notice(`the last entry counts of names that differ when they come again: ${shown.join(', ')}${more}`);
 }
 
 type KeepFile = (name: string, entry: TarEntry) => Promise<ArchiveFile>;
@@ -255,19 +313,13 @@ function refuseLargeJson(name: string, size: number, limit: number): void {
 }
 
 async function addEntry(tree: ArchiveTree, entry: TarEntry, keep: KeepFile): Promise<void> {
-  const name = normalizeEntryName(entry.name);
-  switch (entry.type) {
-    case 'file':
-      if (name === '')
-        throw new StoreError('ARCHIVE_NAME_UNSAFE', 'cannot read the archive: found a file without a name');
-      return tree.addFile(await keep(name, entry));
-    case 'directory':
-      return tree.addDirectory(name);
-    case 'symlink':
-    case 'link':
-      return tree.addLink(name, entry.target, entry.type);
-    case 'other':
-  }
+  const name = entryPath(entry.name);
+  // Nothing can refer to what lies outside, nor to the root as a file.
+  if (name === undefined || name === '') return;
+  if (entry.type === 'file') tree.addFile(await keep(name, entry));
+  else if (entry.type === 'directory') tree.addDirectory(name);
+  else if (entry.type !== 'other') tree.addLink(name, entry.target, entry.type);
+  else if (entry.fault !== undefined) tree.addUnusable(name, entry.fault);
 }
 
 async function readAll(entry: TarEntry): Promise<Uint8Array> {
@@ -288,7 +340,7 @@ async function* noteStart(source: AsyncIterable<Uint8Array>, start: number[]): A
 }
 
 function notAnArchive(error: unknown, start: readonly number[]): unknown {
-  if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_INVALID') return error;
+  if (!(error instanceof StoreError) || error.code !== 'ARCHIVE_INVALID' || error.data['isTar'] !== false) return error;
   return new StoreError(
     'ARCHIVE_INVALID',
     `cannot read the archive: expected a tar written by docker save or in the OCI image layout, found ${describe(start)}`,
@@ -298,6 +350,8 @@ function notAnArchive(error: unknown, start: readonly number[]): unknown {
 
 function describe(start: readonly number[]): string {
   if (start.length === 0) return 'an empty file';
+  const foreign = nameForeign(Uint8Array.from(start));
+  if (foreign !== undefined) return foreign;
   const isText = start.every(
     (byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09,
   );
@@ -310,6 +364,11 @@ const BLOB_NAME = /^blobs\/sha256\/([0-9a-f]{64})$/;
 /** Returns the path of a blob in an OCI image layout (image-layout.md, blobs). */
 export function blobName(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
+}
+
+/** Whether `name` is the path of a blob. */
+export function isBlobName(name: string): boolean {
+  return BLOB_NAME.test(name);
 }
 
 /** Finds the blob for `descriptor`. @throws {StoreError} BLOB_MISMATCH if digest or size differ */

@@ -1,40 +1,23 @@
-import { StoreError } from '../errors.js';
-import { canonicalReference } from '../model/reference.js';
-import type { Digest, ImageId } from '../model/digest.js';
+import type { Descriptor, Digest, ImageId } from '../model/digest.js';
 import type { PlatformImage } from '../model/events.js';
-import type { Descriptor } from '../model/digest.js';
 import { type Platform, platformMatches } from '../model/platform.js';
-import type { ArchiveImage, ArchiveManifest, ArchiveReference, StagedLayer } from './archive-files.js';
+import type {
+  ArchiveArtifact,
+  ArchiveContents,
+  ArchiveImage,
+  ArchiveManifest,
+  ArchiveReference,
+  ArchiveTarget,
+  StagedFile,
+  StagedLayer,
+} from './archive-files.js';
 import { type ArchiveTree, findBlob } from './archive-tree.js';
 import type { PlatformDocument } from './documents.js';
-import type { ArchiveConfig, ImageBuilder, IndexNode, ManifestNode } from './oci-graph.js';
-
-/** Annotation with the full image name, set by containerd and Docker. */
-export const CONTAINERD_NAME = 'io.containerd.image.name';
-/** Annotation with the name within a layout (OCI image spec, annotations.md). */
-export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
-
-/**
- * Returns the canonical reference from the annotations of an index.json entry; undefined if none.
- * The OCI annotation counts only if it names a repository: a bare `1.0` is just a tag, and text
- * that is not a reference belongs to another tool.
- * @throws {StoreError} REFERENCE_INVALID if containerd's annotation is not a reference
- */
-export function annotatedReference(annotations: ReadonlyMap<string, string>): string | undefined {
-  const name = annotations.get(CONTAINERD_NAME);
-  if (name !== undefined && name !== '') return canonicalReference(name);
-  const text = annotations.get(OCI_REF_NAME) ?? '';
-  if (!/[:/@]/.test(text)) return undefined;
-  try {
-    return canonicalReference(text);
-  } catch (error) {
-    if (error instanceof StoreError) return undefined;
-    throw error;
-  }
-}
+import type { ArchiveConfig, ImageBuilder } from './image-builder.js';
+import type { ArtifactNode, IndexNode, ManifestNode, OciNode } from './oci-graph.js';
 
 /** A manifest reached through an index, with its platform there. */
-interface PlatformManifest {
+export interface PlatformManifest {
   readonly node: ManifestNode;
   readonly platform: Platform;
 }
@@ -45,14 +28,26 @@ interface ImageParts {
   staged: readonly (StagedLayer | undefined)[] | undefined;
   readonly manifests: Map<Digest, ArchiveManifest>;
   preferred: Digest | undefined;
+  isOptional: boolean;
 }
 
-/** Collects the images, names and documents of an archive, deduplicated, in archive order. */
+/** How an image was found. */
+interface ImageOrigin {
+  readonly parent?: ImageId | undefined;
+  /** Its layers, unless a manifest of this layout names them. */
+  readonly staged?: readonly (StagedLayer | undefined)[];
+  /** Whether it is one of several platforms. */
+  readonly isOptional?: boolean;
+}
+
+/** Collects the images, artifacts, names and documents of an archive, once each, in archive order. */
 export class ContentsBuilder {
   readonly #tree: ArchiveTree;
   readonly #builder: ImageBuilder;
   readonly #images = new Map<ImageId, ImageParts>();
+  readonly #artifacts = new Map<Digest, ArchiveArtifact>();
   readonly #references = new Map<string, ArchiveReference>();
+  readonly #targets = new Map<Digest, ArchiveTarget>();
   readonly #content = new Map<Digest, Uint8Array>();
 
   constructor(tree: ArchiveTree, builder: ImageBuilder) {
@@ -68,15 +63,19 @@ export class ContentsBuilder {
     return this.#images.size;
   }
 
-  /** Adds an image; `staged` are its layers unless a manifest of this layout names them. */
-  addImage(
-    config: ArchiveConfig,
-    more: { readonly parent?: ImageId | undefined; readonly staged?: readonly (StagedLayer | undefined)[] } = {},
-  ): void {
-    const known = this.#images.get(config.id);
-    const parts = known ?? { config, parent: undefined, staged: undefined, manifests: new Map(), preferred: undefined };
-    parts.parent ??= more.parent;
-    parts.staged ??= more.staged;
+  /** Adds an image; it is optional only if each place that names it says so. */
+  addImage(config: ArchiveConfig, { parent, staged, isOptional = false }: ImageOrigin = {}): void {
+    const parts = this.#images.get(config.id) ?? {
+      config,
+      parent: undefined,
+      staged: undefined,
+      manifests: new Map(),
+      preferred: undefined,
+      isOptional,
+    };
+    parts.parent ??= parent;
+    parts.staged ??= staged;
+    parts.isOptional &&= isOptional;
     this.#images.set(config.id, parts);
   }
 
@@ -84,9 +83,9 @@ export class ContentsBuilder {
    * Adds a manifest and its image.
    * @throws {StoreError} ARCHIVE_MANIFEST_INVALID, BLOB_MISMATCH, LAYER_MISMATCH, layer errors
    */
-  async addManifest(node: ManifestNode): Promise<void> {
+  async addManifest(node: ManifestNode, isOptional: boolean): Promise<void> {
     const { descriptor, config, layers, bytes } = node;
-    this.addImage(config);
+    this.addImage(config, { isOptional });
     const { manifests } = this.#part(config.id);
     if (manifests.has(descriptor.digest)) return;
     const named = layers.map((layer) => ({ name: layer.digest, file: findBlob(this.#tree, layer) }));
@@ -95,17 +94,32 @@ export class ContentsBuilder {
     this.#content.set(descriptor.digest, bytes);
   }
 
-  /** Adds the bytes of an index and its nested indexes. */
+  /** Keeps the bytes of an index of images, which a reference stands for. */
   addIndex(node: IndexNode): void {
-    if (this.#content.has(node.descriptor.digest)) return;
     this.#content.set(node.descriptor.digest, node.bytes);
-    for (const child of node.children) if (child.node.kind === 'index') this.addIndex(child.node);
+  }
+
+  /** Adds a manifest or index that is kept as it came. */
+  async addArtifact(node: ArtifactNode | IndexNode): Promise<void> {
+    const { descriptor, artifactType, subject, bytes, blobs } = node;
+    if (this.#artifacts.has(descriptor.digest)) return;
+    const staged: (StagedFile | undefined)[] = [];
+    for (const { file } of blobs) staged.push(await file?.staged());
+    const contains = node.kind === 'index' ? node.contains : [];
+    const named = blobs.map((blob) => blob.descriptor);
+    this.#artifacts.set(descriptor.digest, { descriptor, artifactType, subject, contains, blobs: named, staged });
+    this.#content.set(descriptor.digest, bytes);
   }
 
   /** Adds a name; the last one wins. */
   addReference(reference: ArchiveReference): void {
     this.#references.delete(reference.reference);
     this.#references.set(reference.reference, reference);
+  }
+
+  /** Adds what a name may stand for; the first of its digest wins. */
+  addTarget(digest: Digest, target: ArchiveTarget): void {
+    if (!this.#targets.has(digest)) this.#targets.set(digest, target);
   }
 
   /** Lists the manifest of a name before the image's others; the first call wins. */
@@ -117,13 +131,14 @@ export class ContentsBuilder {
     return [...(this.#images.get(id)?.manifests.values() ?? [])];
   }
 
-  build(): {
-    readonly images: readonly ArchiveImage[];
-    readonly references: readonly ArchiveReference[];
-    readonly content: ReadonlyMap<Digest, Uint8Array>;
-  } {
-    const images = [...this.#images.values()].map(toImage);
-    return { images, references: [...this.#references.values()], content: this.#content };
+  build(): Pick<ArchiveContents, 'images' | 'artifacts' | 'references' | 'targets' | 'content'> {
+    return {
+      images: [...this.#images.values()].map(toImage),
+      artifacts: [...this.#artifacts.values()],
+      references: [...this.#references.values()],
+      targets: [...this.#targets.values()],
+      content: this.#content,
+    };
   }
 
   #part(id: ImageId): ImageParts {
@@ -134,7 +149,7 @@ export class ContentsBuilder {
 }
 
 function toImage(parts: ImageParts): ArchiveImage {
-  const { config, parent, preferred } = parts;
+  const { config, parent, preferred, isOptional } = parts;
   const all = [...parts.manifests.values()];
   const first = all.filter(({ descriptor }) => descriptor.digest === preferred);
   const manifests = [...first, ...all.filter(({ descriptor }) => descriptor.digest !== preferred)];
@@ -143,19 +158,19 @@ function toImage(parts: ImageParts): ArchiveImage {
     const candidates = [parts.staged, ...manifests.map(({ staged }) => staged)];
     return { diffId, staged: candidates.map((staged) => staged?.[at]).find((staged) => staged !== undefined) };
   });
-  return { id: config.id, config: config.bytes, image: config.image, layers, parent, manifests };
+  return { id: config.id, config: config.bytes, image: config.image, layers, parent, manifests, isOptional };
 }
 
 /** Returns the distinct manifests under `node`, in order, with platforms of the index or config. */
-export function platformManifests(
-  node: ManifestNode | IndexNode,
-  wanted?: Platform,
-  platform?: PlatformDocument,
-): readonly PlatformManifest[] {
+export function platformManifests(node: OciNode, platform?: PlatformDocument): readonly PlatformManifest[] {
   const found = new Map<Digest, PlatformManifest>();
   collect(node, platform, found, new Set());
-  const all = [...found.values()];
-  return wanted === undefined ? all : all.filter((manifest) => platformMatches(wanted, manifest.platform));
+  return [...found.values()];
+}
+
+/** Whether an image for `found` is wanted; every one is if `wanted` is empty. */
+export function isWanted(wanted: readonly Platform[], found: Platform): boolean {
+  return wanted.length === 0 || wanted.some((platform) => platformMatches(platform, found));
 }
 
 /** Converts `manifests` to the form stored with a reference. */
@@ -169,7 +184,7 @@ export function toPlatformImages(manifests: readonly PlatformManifest[]): readon
 }
 
 function collect(
-  node: ManifestNode | IndexNode,
+  node: OciNode,
   platform: PlatformDocument | undefined,
   found: Map<Digest, PlatformManifest>,
   seen: Set<Digest>,
@@ -178,7 +193,7 @@ function collect(
   if (seen.has(digest)) return;
   seen.add(digest);
   if (node.kind === 'manifest') found.set(digest, { node, platform: platformOf(node, platform) });
-  else for (const child of node.children) collect(child.node, child.platform, found, seen);
+  if (node.kind === 'index') for (const child of node.children) collect(child.node, child.platform, found, seen);
 }
 
 function platformOf(node: ManifestNode, platform: PlatformDocument | undefined): Platform {

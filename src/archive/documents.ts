@@ -30,19 +30,47 @@ const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json'
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 
+/** Artifact manifest of ORAS and of release candidates of OCI 1.1: `blobs` instead of `layers`. */
+const ARTIFACT_MANIFESTS: ReadonlySet<string> = new Set([
+  'application/vnd.oci.artifact.manifest.v1+json',
+  'application/vnd.cncf.oras.artifact.manifest.v1+json',
+]);
+
+/**
+ * Layers by media type: OCI image spec, layer.md; Docker image manifest version 2, schema 2, with
+ * foreign layers; the types of plain archives, which old and hand-made manifests use.
+ */
+const LAYER_TYPE =
+  /^(application\/vnd\.oci\.image\.layer\.(nondistributable\.)?v1\.tar([+.](gzip|zstd))?|application\/vnd\.docker\.image\.rootfs\.(foreign\.)?diff\.tar([+.](gzip|zstd))?|application\/(octet-stream|x-tar|tar|gzip|x-gzip|zstd)|)$/;
+
+/** Returns `mediaType` in lower case, without parameters such as `; charset=utf-8`. */
+export function bareType(mediaType: string): string {
+  return (mediaType.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
 /** Returns whether `mediaType` is an index. */
 export function isIndexType(mediaType: string): boolean {
-  return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
+  const type = bareType(mediaType);
+  return type === OCI_INDEX || type === DOCKER_INDEX;
 }
 
-/** Returns whether `mediaType` is a manifest. */
+/** Returns whether `mediaType` is a manifest, of an image or an artifact. */
 export function isManifestType(mediaType: string): boolean {
-  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+  const type = bareType(mediaType);
+  return type === OCI_MANIFEST || type === DOCKER_MANIFEST || ARTIFACT_MANIFESTS.has(type);
 }
 
-/** Returns whether `mediaType` is an image config; artifacts use others. */
+/**
+ * Returns whether a config of `mediaType` may be an image config: its own types, and those that say
+ * nothing (`application/octet-stream` by Docker 1.10, none).
+ */
 export function isConfigType(mediaType: string): boolean {
-  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+  return [OCI_CONFIG, DOCKER_CONFIG, 'application/octet-stream', ''].includes(bareType(mediaType));
+}
+
+/** Returns whether `mediaType` is a filesystem layer; encrypted ones and payloads are not. */
+export function isLayerType(mediaType: string): boolean {
+  return LAYER_TYPE.test(bareType(mediaType));
 }
 
 /** A platform in OCI documents (image-index.md). */
@@ -62,22 +90,32 @@ export interface DescriptorDocument {
   readonly digest: string;
   readonly size: Int64;
   readonly annotations: StringMap;
+  /** The content itself in base64, for small blobs that need not be fetched. */
+  readonly data: string;
   readonly platform: PlatformDocument | undefined;
+  readonly artifactType: string;
 }
 
 /** A manifest (manifest.md); Docker's schema 2 has the same fields. */
-interface ManifestDocument {
+export interface ManifestDocument {
   readonly schemaVersion: Int64;
   readonly mediaType: string;
+  readonly artifactType: string;
   readonly config: DescriptorDocument;
   readonly layers: readonly DescriptorDocument[] | null;
+  /** Layers of an ORAS artifact manifest. */
+  readonly blobs: readonly DescriptorDocument[] | null;
+  readonly subject: DescriptorDocument | undefined;
 }
 
 /** An index (image-index.md); Docker's manifest list has the same fields. */
-interface IndexDocument {
+export interface IndexDocument {
   readonly schemaVersion: Int64;
   readonly mediaType: string;
+  readonly artifactType: string;
   readonly manifests: readonly DescriptorDocument[] | null;
+  readonly subject: DescriptorDocument | undefined;
+  readonly annotations: StringMap;
 }
 
 /** An image in manifest.json, the format of `docker save` since Docker 1.10. */
@@ -105,7 +143,9 @@ const descriptorCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocumen
   digest: field('digest', stringCodec),
   size: field('size', int64Codec),
   annotations: omitEmptyField('annotations', stringMap),
+  data: omitEmptyField('data', stringCodec),
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
+  artifactType: omitEmptyField('artifactType', stringCodec),
 });
 
 /** manifest.json predates the OCI descriptor: Docker's own puts size before digest. */
@@ -114,22 +154,30 @@ const layerSourceCodec: Codec<DescriptorDocument> = structCodec<DescriptorDocume
   size: omitEmptyField('size', int64Codec),
   digest: omitEmptyField('digest', stringCodec),
   annotations: omitEmptyField('annotations', stringMap),
+  data: omitEmptyField('data', stringCodec),
   platform: omitEmptyField('platform', pointerCodec(platformCodec)),
+  artifactType: omitEmptyField('artifactType', stringCodec),
 });
 
 /** Manifest JSON, as Go encodes it. */
 export const manifestCodec: Codec<ManifestDocument> = structCodec<ManifestDocument>({
   schemaVersion: field('schemaVersion', int64Codec),
   mediaType: omitEmptyField('mediaType', stringCodec),
+  artifactType: omitEmptyField('artifactType', stringCodec),
   config: field('config', descriptorCodec),
   layers: field('layers', sliceCodec(descriptorCodec)),
+  blobs: omitEmptyField('blobs', sliceCodec(descriptorCodec)),
+  subject: omitEmptyField('subject', pointerCodec(descriptorCodec)),
 });
 
 /** Index JSON, as Go encodes it. */
 export const indexCodec: Codec<IndexDocument> = structCodec<IndexDocument>({
   schemaVersion: field('schemaVersion', int64Codec),
   mediaType: omitEmptyField('mediaType', stringCodec),
+  artifactType: omitEmptyField('artifactType', stringCodec),
   manifests: field('manifests', sliceCodec(descriptorCodec)),
+  subject: omitEmptyField('subject', pointerCodec(descriptorCodec)),
+  annotations: omitEmptyField('annotations', stringMap),
 });
 
 /** manifest.json, as Docker encodes it; null if the file contains null. */
@@ -192,11 +240,15 @@ export function toDescriptor(document: DescriptorDocument, where: string): Descr
 
 /** Converts a descriptor to a document, with optional extra fields. */
 export function fromDescriptor(
-  descriptor: Descriptor,
-  more: { readonly annotations?: StringMap; readonly platform?: PlatformDocument | undefined } = {},
+  { mediaType, digest, size }: Descriptor,
+  more: {
+    readonly annotations?: StringMap;
+    readonly platform?: PlatformDocument | undefined;
+    readonly artifactType?: string | undefined;
+  } = {},
 ): DescriptorDocument {
-  const { mediaType, digest, size } = descriptor;
-  return { mediaType, digest, size, annotations: more.annotations ?? null, platform: more.platform };
+  const { annotations = null, platform, artifactType = '' } = more;
+  return { mediaType, digest, size, annotations, data: '', platform, artifactType };
 }
 
 function invalidDescriptor(where: string, expected: string, found: string): StoreError {

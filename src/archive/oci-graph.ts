@@ -1,180 +1,72 @@
-import { StoreError } from '../errors.js';
+import { isStoreError, StoreError } from '../errors.js';
 import {
   MAX_ARCHIVE_DESCRIPTORS,
   MAX_ARCHIVE_JSON_BYTES,
-  MAX_CONFIG_BYTES,
   MAX_IMAGES_PER_ARCHIVE,
   MAX_INDEX_DEPTH,
-  MAX_LAYERS_PER_IMAGE,
+  MAX_MANIFEST_DATA_BYTES,
 } from '../limits.js';
-import { EMPTY_LAYER_DIFF_ID, type Image, newFromJSON } from '../model/image.js';
-import { type DiffId, type Digest, idFromDigest, type ImageId, isDigest } from '../model/digest.js';
-import { requireLayer } from '../tar/layer-meter.js';
-import { ArchiveFile, type StagedLayer, type Staging } from './archive-files.js';
+import type { Descriptor, Digest } from '../model/digest.js';
+import type { Codec } from '../model/go-json/codecs.js';
+import { formatPlatform } from '../model/platform.js';
+import { ArchiveFile, type Staging } from './archive-files.js';
+import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.js';
 import {
+  bareType,
   type DescriptorDocument,
   type DocumentBudget,
   indexCodec,
   isConfigType,
   isIndexType,
+  isLayerType,
   isManifestType,
   layoutCodec,
+  type ManifestDocument,
   manifestCodec,
+  OCI_CONFIG,
   type PlatformDocument,
   toDescriptor,
 } from './documents.js';
-import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.js';
-import type { Descriptor } from '../model/digest.js';
-import type { Codec } from '../model/go-json/codecs.js';
+import type { ArchiveConfig, ImageBuilder } from './image-builder.js';
 
-/** A parsed image config of the archive. */
-export interface ArchiveConfig {
-  readonly id: ImageId;
-  readonly bytes: Uint8Array;
-  readonly image: Image;
-  readonly diffIds: readonly DiffId[];
-}
-
-/** A layer named by a manifest; `file` is undefined if missing from the archive. */
-interface NamedLayer {
-  readonly name: string;
+/** A blob that a document names; `file` is undefined where the archive lacks it. */
+export interface NamedBlob {
+  readonly descriptor: Descriptor;
   readonly file: ArchiveFile | undefined;
 }
 
-/** Cost of an already measured layer: lookups by name and digest. */
-const STEPS_PER_LAYER = 4;
-/** Zero bytes of an empty tar; a layer file of no bytes is treated as one. */
-const EMPTY_TAR_BYTES = 1024;
-
-/** Turns archive files into configs and layers; checks each file only once. */
-export class ImageBuilder {
-  readonly #staging: Staging;
-  readonly #documents: DocumentBudget;
-  readonly #limits: ArchiveLimits;
-  readonly #configs = new Map<Digest, ArchiveConfig>();
-  readonly #layers = new Map<string, StagedLayer>();
-
-  constructor(staging: Staging, documents: DocumentBudget, limits: ArchiveLimits) {
-    this.#staging = staging;
-    this.#documents = documents;
-    this.#limits = limits;
-  }
-
-  /**
-   * Parses the config in `file`.
-   * @throws {StoreError} CONFIG_TOO_LARGE, CONFIG_INVALID, ARCHIVE_LIMIT_EXCEEDED
-   */
-  async config(file: ArchiveFile): Promise<ArchiveConfig> {
-    const known = this.#configs.get(file.digest);
-    if (known !== undefined) return known;
-    const bytes = await this.#documents.read(file, this.#limits.maxConfigBytes ?? MAX_CONFIG_BYTES, 'CONFIG_TOO_LARGE');
-    const image = newFromJSON(bytes);
-    const diffIds = checkedDiffIds(file.digest, image);
-    const limit = this.#limits.maxLayersPerImage ?? MAX_LAYERS_PER_IMAGE;
-    if (diffIds.length > limit) {
-      throw new StoreError(
-        'ARCHIVE_LIMIT_EXCEEDED',
-        `cannot read image ${file.digest}: expected at most ${limit} layers, found ${diffIds.length}`,
-        { data: { image: file.digest, limit, found: diffIds.length } },
-      );
-    }
-    // Computed now and cached in the image, so deciding on all images later does not hash them all
-    // at once.
-    await this.#documents.spend(STEPS_PER_LAYER * diffIds.length);
-    image.rootFS.chainID();
-    const config = { id: idFromDigest(file.digest), bytes, image, diffIds };
-    this.#configs.set(file.digest, config);
-    return config;
-  }
-
-  /**
-   * Returns the staged layers of `config`, bottom to top; undefined where the archive lacks the
-   * file. `where` names the manifest in messages.
-   * @throws {StoreError} ARCHIVE_MANIFEST_INVALID if layer and diff id counts differ
-   * @throws {StoreError} LAYER_MISMATCH, LAYER_INVALID, COMPRESSION_INVALID or
-   *   ARCHIVE_LIMIT_EXCEEDED if a file is not its expected layer
-   */
-  async layers(
-    config: ArchiveConfig,
-    layers: readonly NamedLayer[],
-    where: string,
-  ): Promise<readonly (StagedLayer | undefined)[]> {
-    const { id, diffIds } = config;
-    if (layers.length !== diffIds.length) {
-      throw new StoreError(
-        'ARCHIVE_MANIFEST_INVALID',
-        `cannot read ${where}: expected ${diffIds.length} layers as in the config ${id}, found ${layers.length}`,
-        { data: { image: id, expected: diffIds.length, found: layers.length } },
-      );
-    }
-    await this.#documents.spend(STEPS_PER_LAYER * layers.length);
-    const staged: (StagedLayer | undefined)[] = [];
-    for (const [at, diffId] of diffIds.entries()) {
-      const layer = layers[at];
-      staged.push(layer?.file === undefined ? undefined : await this.#layer(layer.name, layer.file, diffId));
-    }
-    return staged;
-  }
-
-  async #layer(name: string, file: ArchiveFile, diffId: DiffId): Promise<StagedLayer> {
-    const key = `${file.digest} ${diffId}`;
-    const known = this.#layers.get(key);
-    if (known !== undefined) return known;
-    const actual = file.size === 0 && diffId === EMPTY_LAYER_DIFF_ID ? this.#emptyTar(name) : file;
-    const layer = await checkLayer(name, actual, diffId);
-    this.#layers.set(key, layer);
-    return layer;
-  }
-
-  #emptyTar(name: string): ArchiveFile {
-    return ArchiveFile.inMemory(name, new Uint8Array(EMPTY_TAR_BYTES), this.#staging);
-  }
-}
-
-/** Diff ids become file names, but a config may contain any text, so validate them here. */
-function checkedDiffIds(id: Digest, image: Image): readonly DiffId[] {
-  const { diffIds } = image.rootFS;
-  const at = diffIds.findIndex((diffId) => !isDigest(diffId));
-  if (at === -1) return diffIds;
-  const found = JSON.stringify(diffIds[at]?.slice(0, 100));
-  throw new StoreError(
-    'CONFIG_INVALID',
-    `cannot use config ${id}: expected a digest at rootfs.diff_ids[${at}], found ${found}`,
-    {
-      data: { image: id },
-    },
-  );
-}
-
-async function checkLayer(name: string, file: ArchiveFile, diffId: DiffId): Promise<StagedLayer> {
-  const measurement = await file.measure();
-  if (measurement.layer instanceof StoreError) {
-    const { code, message, data } = measurement.layer;
-    throw new StoreError(code, `cannot read layer ${name}: ${message}`, { cause: measurement.layer, data });
-  }
-  const { diffId: found, diffSize } = requireLayer(measurement);
-  if (found !== diffId) {
-    throw new StoreError('LAYER_MISMATCH', `cannot use layer ${name}: expected diff id ${diffId}, found ${found}`, {
-      data: { layer: name, expected: diffId, found },
-    });
-  }
-  return { file: await file.staged(), blob: measurement.blob, diffSize };
+/** Common to all documents of the graph. */
+interface Document {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
 }
 
 /** A manifest whose image config is in the archive. */
-export interface ManifestNode {
+export interface ManifestNode extends Document {
   readonly kind: 'manifest';
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
   readonly config: ArchiveConfig;
   readonly layers: readonly Descriptor[];
 }
 
+/** A manifest that is no image: a signature, an attestation, a chart. */
+export interface ArtifactNode extends Document {
+  readonly kind: 'artifact';
+  readonly artifactType: string;
+  readonly subject: Descriptor | undefined;
+  /** Its config and layers, in order. */
+  readonly blobs: readonly NamedBlob[];
+}
+
 /** An index of manifests and nested indexes. */
-export interface IndexNode {
+export interface IndexNode extends Document {
   readonly kind: 'index';
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
+  readonly artifactType: string;
+  readonly subject: Descriptor | undefined;
+  /** Manifests and indexes it names, whether or not the archive has them. */
+  readonly contains: readonly Descriptor[];
+  /** What it names and is neither: a build cache lists its layers so. */
+  readonly blobs: readonly NamedBlob[];
+  /** Those of `contains` that the archive has. */
   readonly children: readonly OciChild[];
   /** Nesting depth of indexes, including this one. */
   readonly height: number;
@@ -182,14 +74,23 @@ export interface IndexNode {
   readonly reach: number;
 }
 
+export type OciNode = ManifestNode | ArtifactNode | IndexNode;
+
 /** An index entry: its target and the descriptor's own platform and annotations. */
 export interface OciChild {
-  readonly node: ManifestNode | IndexNode;
+  readonly node: OciNode;
   readonly platform: PlatformDocument | undefined;
   readonly annotations: ReadonlyMap<string, string>;
 }
 
+/** The entries of index.json, and its own annotations. */
+export interface OciRoot {
+  readonly children: readonly OciChild[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 interface OciGraphOptions {
+  readonly staging: Staging;
   readonly documents: DocumentBudget;
   readonly limits: ArchiveLimits;
   /** Whether manifests named by index.json (`top`) or by an index (`platforms`) must be present. */
@@ -201,13 +102,16 @@ interface OciGraphOptions {
 /** Cost of a descriptor whose blob was already read. */
 const STEPS_PER_DESCRIPTOR = 5;
 const LAYOUT_VERSION = '1.0.0';
+/** Annotation of BuildKit that marks an attestation. */
+const ATTESTATION = 'vnd.docker.reference.type';
 
 /** Reads the indexes and manifests of an OCI image layout; each blob once, however often named. */
 export class OciGraph {
   readonly #tree: ArchiveTree;
   readonly #builder: ImageBuilder;
   readonly #options: OciGraphOptions;
-  readonly #nodes = new Map<Digest, ManifestNode | IndexNode | undefined>();
+  readonly #nodes = new Map<Digest, OciNode | undefined>();
+  readonly #reached = new Set<string>();
   #descriptors = 0;
 
   constructor(tree: ArchiveTree, builder: ImageBuilder, options: OciGraphOptions) {
@@ -217,13 +121,24 @@ export class OciGraph {
   }
 
   /**
-   * Returns the entries of index.json in order, skipping non-images.
+   * Returns the entries of index.json in order, skipping those that the archive lacks.
    * @throws {StoreError} ARCHIVE_INVALID, ARCHIVE_MANIFEST_INVALID, ARCHIVE_FILE_MISSING,
    *   BLOB_MISMATCH, ARCHIVE_LIMIT_EXCEEDED, CONFIG_INVALID, CONFIG_TOO_LARGE
    */
-  async read(): Promise<readonly OciChild[]> {
+  async read(): Promise<OciRoot> {
     await this.#checkLayout();
-    return this.#children(await this.#readNamed('index.json'), 'index.json', 0);
+    const index = await this.#parse(await this.#readNamed('index.json'), indexCodec, 'index.json');
+    const { children, blobs } = await this.#entries(index.manifests ?? [], 'index.json', 0);
+    for (const { descriptor } of blobs) {
+      const found = JSON.stringify(descriptor.mediaType.slice(0, 100));
+      this.#options.notice(`skipped ${descriptor.digest}: its media type ${found} is neither manifest nor index`);
+    }
+    return { children, annotations: index.annotations ?? {} };
+  }
+
+  /** Every digest that the documents read so far name. */
+  get reached(): ReadonlySet<string> {
+    return this.#reached;
   }
 
   async #checkLayout(): Promise<void> {
@@ -255,56 +170,50 @@ export class OciGraph {
     return documents.parse(bytes, codec, where, { maxValues: limits.maxJsonValues });
   }
 
-  async #children(bytes: Uint8Array, where: string, depth: number): Promise<readonly OciChild[]> {
-    const descriptors = (await this.#parse(bytes, indexCodec, where)).manifests ?? [];
-    const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
-    if (descriptors.length > limit) throw exceeded(where, `at most ${limit} manifests`, descriptors.length);
-    this.#count(descriptors.length, where);
-    const children: OciChild[] = [];
-    for (const [at, document] of descriptors.entries()) {
-      await this.#options.documents.spend(STEPS_PER_DESCRIPTOR);
-      const child = await this.#child(document, `${where}: manifests[${at}]`, depth);
-      if (child !== undefined) children.push(child);
-    }
-    return children;
-  }
-
-  async #child(document: DescriptorDocument, where: string, depth: number): Promise<OciChild | undefined> {
-    const descriptor = toDescriptor(document, where);
-    const annotations = new Map(Object.entries(document.annotations ?? {}));
-    const { platform } = document;
-    const isAttestation = platform?.os === 'unknown' && platform.architecture === 'unknown';
-    if (isAttestation || annotations.has('vnd.docker.reference.type')) {
-      this.#options.notice(`skipped ${descriptor.digest}: an attestation, not an image`);
-      return undefined;
-    }
-    const node = await this.#node(descriptor, platform, depth);
-    return node && { node, platform, annotations };
-  }
-
-  async #node(
-    descriptor: Descriptor,
-    platform: PlatformDocument | undefined,
+  async #entries(
+    documents: readonly DescriptorDocument[],
+    where: string,
     depth: number,
-  ): Promise<ManifestNode | IndexNode | undefined> {
-    const { digest, mediaType } = descriptor;
-    const blob = findBlob(this.#tree, descriptor);
-    if (this.#nodes.has(digest)) return this.#again(this.#nodes.get(digest), depth);
-    if (!isIndexType(mediaType) && !isManifestType(mediaType)) {
-      this.#options.notice(`skipped ${digest}: of the unknown media type ${JSON.stringify(mediaType.slice(0, 100))}`);
-      return undefined;
+  ): Promise<Pick<IndexNode, 'contains' | 'children' | 'blobs'>> {
+    const limit = this.#options.limits.maxImages ?? MAX_IMAGES_PER_ARCHIVE;
+    if (documents.length > limit) throw exceeded(where, `at most ${limit} manifests`, documents.length);
+    this.#count(documents.length, where);
+    const [contains, children, blobs]: [Descriptor[], OciChild[], NamedBlob[]] = [[], [], []];
+    for (const [at, document] of documents.entries()) {
+      await this.#options.documents.spend(STEPS_PER_DESCRIPTOR);
+      const descriptor = toDescriptor(document, `${where}: manifests[${at}]`);
+      this.#reached.add(descriptor.digest);
+      if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) {
+        blobs.push({ descriptor, file: this.#file(document, descriptor) });
+        continue;
+      }
+      contains.push(descriptor);
+      const { platform, annotations } = document;
+      const node = await this.#node(document, descriptor, depth);
+      if (node !== undefined)
+        children.push({ node, platform, annotations: new Map(Object.entries(annotations ?? {})) });
     }
-    if (blob === undefined) return this.#missing(digest, platform, depth);
+    return { contains, children, blobs };
+  }
+
+  async #node(document: DescriptorDocument, descriptor: Descriptor, depth: number): Promise<OciNode | undefined> {
+    const { digest, mediaType } = descriptor;
+    if (this.#nodes.has(digest)) {
+      findBlob(this.#tree, descriptor);
+      return this.#again(this.#nodes.get(digest), depth);
+    }
+    const blob = this.#file(document, descriptor);
+    if (blob === undefined) return this.#missing(digest, document.platform, depth);
     const bytes = await this.#read(blob);
     const node = isIndexType(mediaType)
       ? await this.#index(descriptor, bytes, depth + 1)
-      : await this.#manifest(descriptor, bytes, platform, depth);
+      : await this.#manifest(descriptor, bytes, document, depth);
     this.#nodes.set(digest, node);
     return node;
   }
 
   /** Re-checks limits for a node reached again: graph walks revisit everything below it. */
-  #again<Node extends ManifestNode | IndexNode | undefined>(node: Node, depth: number): Node {
+  #again<Node extends OciNode | undefined>(node: Node, depth: number): Node {
     if (node?.kind === 'index') {
       this.#checkDepth(node.descriptor.digest, depth + node.height);
       this.#count(node.reach, `index ${node.descriptor.digest}`);
@@ -315,10 +224,20 @@ export class OciGraph {
   async #index(descriptor: Descriptor, bytes: Uint8Array, depth: number): Promise<IndexNode> {
     this.#checkDepth(descriptor.digest, depth);
     const before = this.#descriptors;
-    const children = await this.#children(bytes, `index ${descriptor.digest}`, depth);
-    const heights = children.map(({ node }) => (node.kind === 'index' ? node.height : 0));
-    const height = heights.reduce((most, each) => Math.max(most, each), 0) + 1;
-    return { kind: 'index', descriptor, bytes, children, height, reach: this.#descriptors - before };
+    const where = `index ${descriptor.digest}`;
+    const { manifests, artifactType, subject } = await this.#parse(bytes, indexCodec, where);
+    const entries = await this.#entries(manifests ?? [], where, depth);
+    const heights = entries.children.map(({ node }) => (node.kind === 'index' ? node.height : 0));
+    return {
+      kind: 'index',
+      descriptor,
+      bytes,
+      artifactType,
+      subject: subject && toDescriptor(subject, `${where}: subject`),
+      ...entries,
+      height: heights.reduce((most, each) => Math.max(most, each), 0) + 1,
+      reach: this.#descriptors - before,
+    };
   }
 
   #checkDepth(digest: Digest, depth: number): void {
@@ -336,39 +255,100 @@ export class OciGraph {
   async #manifest(
     descriptor: Descriptor,
     bytes: Uint8Array,
-    platform: PlatformDocument | undefined,
+    entry: DescriptorDocument,
     depth: number,
-  ): Promise<ManifestNode | undefined> {
+  ): Promise<OciNode | undefined> {
     const where = `manifest ${descriptor.digest}`;
     const document = await this.#parse(bytes, manifestCodec, where);
-    if (!isConfigType(document.config.mediaType)) {
-      const found = JSON.stringify(document.config.mediaType.slice(0, 100));
-      this.#options.notice(`skipped ${descriptor.digest}: its config is of type ${found}, so it is not an image`);
-      return undefined;
-    }
-    const file = findBlob(this.#tree, toDescriptor(document.config, `${where}: config`));
-    if (file === undefined) return this.#missing(document.config.digest, platform, depth);
-    const config = await this.#builder.config(file);
+    const { config: named, layers: below, blobs } = document;
+    for (const { digest } of [named, ...(below ?? []), ...(blobs ?? [])]) this.#reached.add(digest);
+    if (!mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
+    const file = this.#file(document.config, toDescriptor(document.config, `${where}: config`));
+    if (file === undefined) return this.#missing(document.config.digest, entry.platform, depth);
+    const config = await this.#imageConfig(file, document.config.mediaType);
+    if (config === undefined) return this.#artifact(descriptor, bytes, document);
     const layers = (document.layers ?? []).map((layer, at) => toDescriptor(layer, `${where}: layers[${at}]`));
     return { kind: 'manifest', descriptor, bytes, config, layers };
+  }
+
+  /** Undefined if its media type says nothing and the JSON is no image config. */
+  async #imageConfig(file: ArchiveFile, mediaType: string): Promise<ArchiveConfig | undefined> {
+    const isTyped = ![OCTET_STREAM, ''].includes(bareType(mediaType));
+    try {
+      return await this.#builder.config(file);
+    } catch (error) {
+      if (isTyped || !isStoreError(error, 'CONFIG_INVALID')) throw error;
+      return undefined;
+    }
+  }
+
+  #artifact(descriptor: Descriptor, bytes: Uint8Array, document: ManifestDocument): ArtifactNode {
+    const where = `manifest ${descriptor.digest}`;
+    const { config, layers, blobs, subject, artifactType } = document;
+    // A manifest of ORAS has no config.
+    const parts = [...(config.digest === '' ? [] : [config]), ...(layers ?? []), ...(blobs ?? [])];
+    this.#count(parts.length, where);
+    return {
+      kind: 'artifact',
+      descriptor,
+      bytes,
+      artifactType: artifactType || typeOf(config.mediaType, layers ?? []),
+      subject: subject && toDescriptor(subject, `${where}: subject`),
+      blobs: parts.map((part, at) => {
+        const blob = toDescriptor(part, `${where}: blob ${at}`);
+        return { descriptor: blob, file: this.#file(part, blob) };
+      }),
+    };
+  }
+
+  /** Finds a blob in the archive, or in its descriptor (`data`, OCI image spec, descriptor.md). */
+  #file(document: DescriptorDocument, descriptor: Descriptor): ArchiveFile | undefined {
+    const found = findBlob(this.#tree, descriptor);
+    if (found !== undefined || document.data === '' || descriptor.size > MAX_MANIFEST_DATA_BYTES) return found;
+    const bytes = Buffer.from(document.data, 'base64');
+    const { staging, limits } = this.#options;
+    const file = ArchiveFile.inMemory(`data of ${descriptor.digest}`, bytes, staging, limits.layer);
+    return file.digest === descriptor.digest ? file : undefined;
   }
 
   /** Single-platform archives keep the whole index, so its targets may be absent. */
   #missing(digest: string, platform: PlatformDocument | undefined, depth: number): undefined {
     const { complete, notice } = this.#options;
-    const names = platform === undefined ? '' : ` for ${platform.os}/${platform.architecture}`;
+    const names = platform === undefined ? '' : ` for ${formatPlatform({ ...platform, osFeatures: undefined })}`;
     if (depth === 0 ? complete.top : complete.platforms) {
       throw new StoreError(
         'ARCHIVE_FILE_MISSING',
         `cannot read the archive: expected ${digest}${names}, found no such blob`,
-        {
-          data: { digest },
-        },
+        { data: { digest } },
       );
     }
-    notice(`skipped ${digest}${names}: the archive names it and does not hold it`);
+    notice(`skipped ${digest}${names}: the archive names it and does not contain it`);
     return undefined;
   }
+}
+
+const OCTET_STREAM = 'application/octet-stream';
+
+/**
+ * Whether a manifest may be of an image, by its descriptor and media types. Signatures, SBOMs and
+ * encrypted images have the config of an image, and layers that are not.
+ */
+function mayBeImage(
+  { platform, annotations }: DescriptorDocument,
+  { artifactType, config, layers, subject }: ManifestDocument,
+): boolean {
+  const isAttestation = platform?.os === 'unknown' && platform.architecture === 'unknown';
+  if (isAttestation || (annotations !== null && ATTESTATION in annotations)) return false;
+  if (subject !== undefined || (artifactType !== '' && artifactType !== OCI_CONFIG)) return false;
+  return isConfigType(config.mediaType) && (layers ?? []).every(({ mediaType }) => isLayerType(mediaType));
+}
+
+/**
+ * The type of an artifact that does not say it: its config's media type (OCI image spec, manifest.md,
+ * guidelines), or its first layer's where the config is that of an image, as cosign and BuildKit do.
+ */
+function typeOf(configType: string, layers: readonly DescriptorDocument[]): string {
+  return isConfigType(configType) ? (layers[0]?.mediaType ?? configType) : configType;
 }
 
 function exceeded(where: string, expected: string, found: number): StoreError {

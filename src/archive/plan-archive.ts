@@ -1,11 +1,7 @@
-import { type DiffId, type Digest, digestOf, type ImageId } from '../model/digest.js';
-import type { PlatformImage } from '../model/events.js';
-import type { Descriptor } from '../model/digest.js';
-import { TAR_BLOCK_BYTES } from '../tar/tar-header.js';
+import type { Descriptor, Digest, ImageId } from '../model/digest.js';
+import { hostArchitecture, hostOs, type Platform, platformMatches } from '../model/platform.js';
+import { familiarReference, parseReference } from '../model/reference.js';
 import { blobName } from './archive-tree.js';
-import type { Image } from '../model/image.js';
-import { StoreError } from '../errors.js';
-import type { Platform } from '../model/platform.js';
 import {
   type DescriptorDocument,
   type DockerImageDocument,
@@ -14,18 +10,19 @@ import {
   fromDescriptor,
   indexCodec,
   isIndexType,
-  isManifestType,
-  manifestCodec,
-  OCI_CONFIG,
-  OCI_INDEX,
-  OCI_MANIFEST,
-  parseDocument,
-  type PlatformDocument,
   repositoriesCodec,
-  toDescriptor,
 } from './documents.js';
-import { familiarReference, parseReference } from '../model/reference.js';
-import { CONTAINERD_NAME, OCI_REF_NAME } from './contents-builder.js';
+import { CONTAINERD_NAME, OCI_REF_NAME } from './names.js';
+import {
+  indexOf,
+  type SavedArchive,
+  SavedDocuments,
+  type SavedImage,
+  type SavedReference,
+  toPlatformDocument,
+  type WrittenDocument,
+} from './saved-documents.js';
+import { TAR_BLOCK_BYTES } from './tar-header.js';
 
 /** An entry of an archive to write. */
 export type PlannedEntry =
@@ -41,6 +38,10 @@ class ArchivePlan {
   addBytes(digest: Digest, bytes: Uint8Array): void {
     const name = blobName(digest);
     this.#blobs.set(name, { type: 'bytes', name, bytes });
+  }
+
+  has(digest: Digest): boolean {
+    return this.#blobs.has(blobName(digest));
   }
 
   /** Plans a blob that is opened when its turn comes. */
@@ -83,190 +84,22 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / TAR_BLOCK_BYTES) * TAR_BLOCK_BYTES;
 }
 
-/** One layer of an image to save. */
-export interface SavedLayer {
-  readonly diffId: DiffId;
-  /** The file as received, compressed or not. */
-  readonly blob: Descriptor;
-}
-
-interface SavedManifest {
-  readonly descriptor: Descriptor;
-  /** Bottom to top. */
-  readonly layers: readonly Descriptor[];
-}
-
-/** An image to save. */
-export interface SavedImage {
-  readonly id: ImageId;
-  readonly config: Uint8Array;
-  readonly image: Image;
-  /** Bottom to top; one per diff id of the config. */
-  readonly layers: readonly SavedLayer[];
-  /** Written only if it is also saved. */
-  readonly parent?: ImageId | undefined;
-  /** Known manifests, preferred first; one is generated if empty. */
-  readonly manifests: readonly SavedManifest[];
-}
-
-interface SavedReference {
-  /** Canonical. */
-  readonly reference: string;
-  readonly image: ImageId;
-  /** The manifest or index the name came with, if any. */
-  readonly target?: Descriptor | undefined;
-  /** The image per platform if `target` is an index. */
-  readonly platforms?: readonly PlatformImage[] | undefined;
-}
-
-/** The images and names to save, with access to their bytes. */
-export interface SavedArchive {
-  /** Unique by id, in any order. */
-  readonly images: readonly SavedImage[];
-  /** Unique, in any order; narrowed or dropped if not all their images are saved. */
-  readonly references: readonly SavedReference[];
-  /** Returns the bytes of a manifest or index; undefined if absent. */
-  content(digest: Digest): Uint8Array | undefined;
-  /** Returns whether `openBlob` can open this layer file. */
-  hasBlob(digest: Digest): boolean;
-  /** Streams a layer file. Called once per file, in turn; its chunks reach the reader uncopied. */
-  openBlob(digest: Digest): AsyncIterable<Uint8Array>;
-}
-
-/** A manifest or index to write, with its dependencies. */
-interface WrittenDocument {
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
-  /** Layer files, bottom to top; empty for an index, whose parts have them. */
-  readonly layers: readonly Descriptor[];
-  /** Targets of an index; empty for a manifest. */
-  readonly parts: readonly WrittenDocument[];
-}
-
-class ManifestChoice {
-  readonly #saved: SavedArchive;
-  readonly #images: ReadonlyMap<ImageId, SavedImage>;
-  readonly #made = new Map<ImageId, WrittenDocument>();
-
-  constructor(saved: SavedArchive) {
-    this.#saved = saved;
-    this.#images = new Map(saved.images.map((image) => [image.id, image]));
-  }
-
-  /**
-   * Returns the manifest of `image`: `wanted` if known, else the first known with all its layers,
-   * else a generated one over the layers as received.
-   * @throws {StoreError} BLOB_MISSING if a layer is absent
-   */
-  manifest(image: SavedImage, wanted?: Digest): WrittenDocument {
-    const ordered = [...image.manifests].sort(
-      (a, b) => Number(b.descriptor.digest === wanted) - Number(a.descriptor.digest === wanted),
-    );
-    for (const { descriptor, layers } of ordered) {
-      const bytes = this.#saved.content(descriptor.digest);
-      const isComplete = layers.every(({ digest }) => this.#saved.hasBlob(digest));
-      if (bytes !== undefined && isComplete) return { descriptor, bytes, layers, parts: [] };
-    }
-    const made = this.#made.get(image.id) ?? this.#make(image);
-    this.#made.set(image.id, made);
-    return made;
-  }
-
-  /**
-   * One platform: its manifest. Several: the original index if all it names is saved, else a new
-   * one. Undefined if no image is saved.
-   */
-  target(reference: SavedReference): WrittenDocument | undefined {
-    const { target } = reference;
-    if (target !== undefined && isIndexType(target.mediaType)) {
-      const whole = this.#wholeIndex(target);
-      if (whole !== undefined) return whole;
-    }
-    const platforms = (reference.platforms ?? []).filter(({ image }) => this.#images.has(image));
-    if (platforms.length > 1) return this.#newIndex(platforms);
-    const image = this.#images.get(platforms[0]?.image ?? reference.image);
-    return image && this.manifest(image, target?.digest);
-  }
-
-  /** Returns the index with all its parts; undefined if a part is not saved. */
-  #wholeIndex(descriptor: Descriptor): WrittenDocument | undefined {
-    const bytes = this.#saved.content(descriptor.digest);
-    if (bytes === undefined) return undefined;
-    const where = `index ${descriptor.digest}`;
-    const parts: WrittenDocument[] = [];
-    for (const document of parseDocument(bytes, indexCodec, where).manifests ?? []) {
-      const child = toDescriptor(document, where);
-      const part = isIndexType(child.mediaType) ? this.#wholeIndex(child) : this.#knownManifest(child);
-      if (part === undefined) return undefined;
-      parts.push(part);
-    }
-    return { descriptor, bytes, layers: [], parts };
-  }
-
-  #knownManifest(descriptor: Descriptor): WrittenDocument | undefined {
-    if (!isManifestType(descriptor.mediaType)) return undefined;
-    for (const image of this.#images.values()) {
-      if (!image.manifests.some((manifest) => manifest.descriptor.digest === descriptor.digest)) continue;
-      const chosen = this.manifest(image, descriptor.digest);
-      return chosen.descriptor.digest === descriptor.digest ? chosen : undefined;
-    }
-    return undefined;
-  }
-
-  #newIndex(platforms: readonly (Platform & { readonly image: ImageId })[]): WrittenDocument {
-    const parts: WrittenDocument[] = [];
-    const manifests: DescriptorDocument[] = [];
-    for (const platform of platforms) {
-      const image = this.#images.get(platform.image);
-      if (image === undefined) continue;
-      const part = this.manifest(image);
-      parts.push(part);
-      manifests.push(fromDescriptor(part.descriptor, { platform: toPlatformDocument(platform) }));
-    }
-    const bytes = encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, indexCodec);
-    return { descriptor: describe(bytes, OCI_INDEX), bytes, layers: [], parts };
-  }
-
-  /** Matches Docker 25 byte for byte, so that its archives keep their manifest digests. */
-  #make(image: SavedImage): WrittenDocument {
-    const layers = image.layers.map(({ blob }) => blob);
-    const missing = layers.find(({ digest }) => !this.#saved.hasBlob(digest));
-    if (missing !== undefined) {
-      throw new StoreError(
-        'BLOB_MISSING',
-        `cannot save ${image.id}: expected the layer file ${missing.digest}, found none`,
-        {
-          data: { image: image.id, blob: missing.digest },
-        },
-      );
-    }
-    const config = { digest: image.id, size: image.config.length, mediaType: OCI_CONFIG };
-    const document = {
-      schemaVersion: 2,
-      mediaType: OCI_MANIFEST,
-      config: fromDescriptor(config, { platform: toPlatformDocument(image.image.platform()) }),
-      layers: layers.map((layer) => fromDescriptor(layer)),
-    };
-    const bytes = encodeDocument(document, manifestCodec);
-    return { descriptor: describe(bytes, OCI_MANIFEST), bytes, layers, parts: [] };
-  }
-}
-
-function toPlatformDocument(platform: Platform): PlatformDocument {
-  const { os, architecture, variant = '', osVersion = '', osFeatures = null } = platform;
-  return { architecture, os, osVersion, osFeatures, variant };
-}
-
-function describe(bytes: Uint8Array, mediaType: string): Descriptor {
-  return { digest: digestOf(bytes), size: bytes.length, mediaType };
-}
-
 /** The archive layout. */
 export type ArchiveFormat = 'docker' | 'oci';
 
+/** How to plan an archive. */
+export interface PlanOptions {
+  readonly format: ArchiveFormat;
+  /** The platform that manifest.json has of a name of several; default: Linux on this host. */
+  readonly platform?: Platform | undefined;
+  /** Receives a sentence for each part that is not saved as it came. */
+  readonly onNotice?: ((text: string) => void) | undefined;
+}
+
 interface NamedTarget {
   readonly reference: SavedReference;
-  readonly image: ImageId;
+  /** The image that manifest.json has of it. */
+  readonly image: ImageId | undefined;
   readonly document: WrittenDocument;
 }
 
@@ -279,113 +112,195 @@ const encoder = new TextEncoder();
  * Plans an archive of `saved`. The plan does not depend on the order of images and names.
  * @throws {StoreError} BLOB_MISSING if a layer of an image is absent
  */
-export function planArchive(saved: SavedArchive, format: ArchiveFormat): ArchivePlan {
+export function planArchive(saved: SavedArchive, options: PlanOptions): ArchivePlan {
+  const { format, onNotice = () => undefined } = options;
   const plan = new ArchivePlan();
-  const choice = new ManifestChoice(saved);
+  const documents = new SavedDocuments(saved, onNotice);
   const images = [...saved.images].sort((a, b) => compare(a.id, b.id));
-  const names = nameTargets(saved, choice);
+  const names = nameTargets(saved, documents, options.platform ?? hostPlatform());
   for (const image of images) plan.addBytes(image.id, image.config);
   for (const { document } of names) addDocument(plan, document);
-  const entries = indexEntries(images, names, format, (image) => {
-    const manifest = choice.manifest(image);
-    addDocument(plan, manifest);
-    return manifest.descriptor;
-  });
+  const entries = indexEntries(saved, names, documents);
+  for (const { document } of entries) addDocument(plan, document);
+  const annotations = layoutAnnotations(saved.references, onNotice);
   plan.addFile(
     'index.json',
-    encodeDocument({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }, indexCodec),
+    encodeDocument(
+      indexOf(
+        entries.map((entry) => entry.descriptor),
+        annotations,
+      ),
+      indexCodec,
+    ),
   );
-  if (format === 'docker') addDockerFiles(plan, images, names, choice);
+  if (format === 'docker') addDockerFiles(plan, images, names, documents);
   plan.addFile('oci-layout', encoder.encode(LAYOUT));
   if (format === 'docker') addRepositories(plan, images, names);
   return plan;
 }
 
-function nameTargets(saved: SavedArchive, choice: ManifestChoice): readonly NamedTarget[] {
+/** Docker runs Linux images on every host but Windows. */
+function hostPlatform(): Platform {
+  return { os: hostOs() === 'windows' ? 'windows' : 'linux', architecture: hostArchitecture() };
+}
+
+function nameTargets(saved: SavedArchive, documents: SavedDocuments, platform: Platform): readonly NamedTarget[] {
   const ids = new Set(saved.images.map(({ id }) => id));
   const names: NamedTarget[] = [];
   for (const reference of [...saved.references].sort((a, b) => compare(a.reference, b.reference))) {
-    const image = [reference.image, ...(reference.platforms ?? []).map((platform) => platform.image)].find((id) =>
-      ids.has(id),
-    );
-    const document = choice.target(reference);
-    if (image !== undefined && document !== undefined) names.push({ reference, image, document });
+    const { image, platforms = [] } = reference;
+    const host = platforms.find((each) => ids.has(each.image) && platformMatches(platform, each));
+    const candidates = [host?.image, image, ...platforms.map((each) => each.image)];
+    const chosen = candidates.find((id) => id !== undefined && ids.has(id));
+    const document = documents.target(reference);
+    if (document !== undefined) names.push({ reference, image: chosen, document });
   }
   return names;
 }
 
 function addDocument(plan: ArchivePlan, document: WrittenDocument): void {
+  if (plan.has(document.descriptor.digest)) return;
   plan.addBytes(document.descriptor.digest, document.bytes);
-  for (const layer of document.layers) plan.addBlob(layer);
+  for (const blob of document.blobs) plan.addBlob(blob);
   for (const part of document.parts) addDocument(plan, part);
 }
 
-/** Returns index.json entries by image id and name; unnamed images only if no index has them. */
-function indexEntries(
-  images: readonly SavedImage[],
-  names: readonly NamedTarget[],
-  format: ArchiveFormat,
-  manifestOf: (image: SavedImage) => Descriptor,
-): readonly DescriptorDocument[] {
-  const inIndexes = new Set(names.flatMap(({ reference, document }) => platformIds(reference, document)));
-  return images.flatMap((image) => {
-    const platform = toPlatformDocument(image.image.platform());
-    const own = names.filter((name) => name.image === image.id);
-    if (own.length === 0) return inIndexes.has(image.id) ? [] : [fromDescriptor(manifestOf(image), { platform })];
-    return own.map(({ reference, document: { descriptor } }) => {
-      const annotations = annotationsOf(reference.reference, format);
-      return fromDescriptor(
-        descriptor,
-        isIndexType(descriptor.mediaType) ? { annotations } : { annotations, platform },
-      );
-    });
-  });
-}
-
-function platformIds(reference: SavedReference, document: WrittenDocument): readonly ImageId[] {
-  return isIndexType(document.descriptor.mediaType) ? (reference.platforms ?? []).map(({ image }) => image) : [];
+/** An entry of index.json. */
+interface LayoutEntry {
+  readonly descriptor: DescriptorDocument;
+  readonly document: WrittenDocument;
 }
 
 /**
- * containerd and Docker read the first annotation. The second is Docker's bare tag, or in pure OCI
- * the short name that skopeo (`oci-archive:FILE:tiny:1`) and umoci match verbatim.
+ * Returns the entries of index.json: images by id with their names, then other names, then what has
+ * no name. What an index contains has no own entry.
  */
-function annotationsOf(canonical: string, format: ArchiveFormat): Readonly<Record<string, string>> {
-  const { tag, digest } = parseReference(canonical);
-  const name = format === 'oci' ? familiarReference(canonical) : (tag ?? digest ?? '');
-  return { [CONTAINERD_NAME]: canonical, [OCI_REF_NAME]: name };
+function indexEntries(
+  { images, artifacts }: SavedArchive,
+  names: readonly NamedTarget[],
+  documents: SavedDocuments,
+): readonly LayoutEntry[] {
+  const contained = new Set<Digest | ImageId>();
+  for (const { document } of names) addContained(document, contained);
+  const entries: LayoutEntry[] = [];
+  for (const image of [...images].sort((a, b) => compare(a.id, b.id))) {
+    const own = names.filter((name) => name.image === image.id);
+    entries.push(...own.map((name) => namedEntry(name, image)));
+    if (own.length > 0 || contained.has(image.id)) continue;
+    const document = documents.manifest(image);
+    const platform = toPlatformDocument(image.image.platform());
+    entries.push({ descriptor: fromDescriptor(document.descriptor, { platform }), document });
+  }
+  for (const name of names) if (name.image === undefined) entries.push(namedEntry(name, undefined));
+  const unnamed = artifacts.flatMap(({ descriptor }) => documents.document(descriptor) ?? []);
+  for (const document of unnamed) addContained(document, contained);
+  const written = new Set(entries.map(({ document }) => document.descriptor.digest));
+  const rest = [
+    ...unnamed,
+    ...[...entries.map((entry) => entry.document), ...unnamed].flatMap((each) => documents.referrers(each)),
+  ];
+  for (const document of rest.sort((a, b) => compare(a.descriptor.digest, b.descriptor.digest))) {
+    const { digest } = document.descriptor;
+    if (written.has(digest) || contained.has(digest)) continue;
+    written.add(digest);
+    entries.push({ descriptor: fromDescriptor(document.descriptor, document), document });
+  }
+  return entries;
 }
 
+/** Adds the digests and images of all parts of `document`. */
+function addContained(document: WrittenDocument, contained: Set<Digest | ImageId>): void {
+  for (const part of document.parts) {
+    if (contained.has(part.descriptor.digest)) continue;
+    contained.add(part.descriptor.digest);
+    if (part.image !== undefined) contained.add(part.image);
+    addContained(part, contained);
+  }
+}
+
+function namedEntry({ reference, document }: NamedTarget, image: SavedImage | undefined): LayoutEntry {
+  const { descriptor } = document;
+  const annotations = { ...reference.annotations, ...nameAnnotations(reference.reference) };
+  const isImage = image !== undefined && !isIndexType(descriptor.mediaType);
+  const platform = isImage ? toPlatformDocument(image.image.platform()) : undefined;
+  const { artifactType } = document;
+  return { descriptor: fromDescriptor(descriptor, { annotations, platform, artifactType }), document };
+}
+
+/**
+ * The full name for containerd and Docker, and the tag alone, which skopeo, umoci and oras match:
+ * as Docker and BuildKit write both.
+ */
+function nameAnnotations(canonical: string): Readonly<Record<string, string>> {
+  const { tag, digest } = parseReference(canonical);
+  return { [CONTAINERD_NAME]: canonical, [OCI_REF_NAME]: tag ?? digest ?? '' };
+}
+
+/** The annotations of the index.json files that the names came with; the first of a key counts. */
+function layoutAnnotations(
+  references: readonly SavedReference[],
+  notice: (text: string) => void,
+): Readonly<Record<string, string>> | null {
+  const annotations = new Map<string, string>();
+  for (const { reference, layoutAnnotations: own = {} } of references) {
+    for (const [key, value] of Object.entries(own)) {
+      const known = annotations.get(key);
+      if (known === undefined) annotations.set(key, value);
+      else if (known !== value)
+        notice(`the annotation ${key} of the layout of ${reference} is not saved: another name has another`);
+    }
+  }
+  return annotations.size === 0 ? null : Object.fromEntries(annotations);
+}
+
+/** One entry a name: skopeo and crane refuse two, and every Docker loads the image of its host. */
 function addDockerFiles(
   plan: ArchivePlan,
   images: readonly SavedImage[],
   names: readonly NamedTarget[],
-  choice: ManifestChoice,
+  documents: SavedDocuments,
 ): void {
-  const ids = new Set(images.map(({ id }) => id));
-  const documents = images.map((image): DockerImageDocument => {
+  const contained = new Set<Digest | ImageId>();
+  for (const { document } of names) addContained(document, contained);
+  const listed = images.filter(({ id }) => names.some((name) => name.image === id) || !contained.has(id));
+  const ids = new Set(listed.map(({ id }) => id));
+  const entries = listed.map((image): DockerImageDocument => {
     const own = names.filter((name) => name.image === image.id);
     // docker load rejects a digest in RepoTags, so such names go in index.json only.
     const tags = own
       .map(({ reference }) => reference.reference)
       .filter((name) => parseReference(name).digest === undefined);
-    const layers = choice.manifest(
-      image,
-      own.find(({ document }) => document.parts.length === 0)?.document.descriptor.digest,
-    );
-    for (const layer of layers.layers) plan.addBlob(layer);
-    const sources = image.layers.map(({ diffId }, at) => [diffId, layers.layers[at]] as const);
+    const { blobs } = manifestIn(own, image) ?? documents.manifest(image);
+    for (const layer of blobs) plan.addBlob(layer);
+    const sources = image.layers.map(({ diffId }, at) => [diffId, blobs[at]] as const);
     return {
       config: blobName(image.id),
       repoTags: tags.length === 0 ? null : tags.map(familiarReference),
-      layers: layers.layers.map(({ digest }) => blobName(digest)),
+      layers: blobs.map(({ digest }) => blobName(digest)),
       parent: image.parent !== undefined && ids.has(image.parent) ? image.parent : '',
       layerSources: Object.fromEntries(
         sources.flatMap(([diffId, blob]) => (blob ? [[diffId, fromDescriptor(blob)]] : [])),
       ),
     };
   });
-  plan.addFile('manifest.json', encoder.encode(`${dockerManifestCodec.encode(documents)}\n`));
+  plan.addFile('manifest.json', encoder.encode(`${dockerManifestCodec.encode(entries)}\n`));
+}
+
+/** Finds the manifest of `image` among what its names are written as. */
+function manifestIn(names: readonly NamedTarget[], image: SavedImage): WrittenDocument | undefined {
+  const find = (document: WrittenDocument): WrittenDocument | undefined => {
+    if (document.image === image.id) return document;
+    for (const part of document.parts) {
+      const found = find(part);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  for (const { document } of names) {
+    const found = find(document);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Adds the file read by Docker before 1.10: the top layer id of each tag. */
@@ -394,7 +309,7 @@ function addRepositories(plan: ArchivePlan, images: readonly SavedImage[], names
   const repositories = new Map<string, Record<string, string>>();
   for (const { reference, image } of names) {
     const { tag } = parseReference(reference.reference);
-    if (tag === undefined) continue;
+    if (tag === undefined || image === undefined) continue;
     const repository = familiarReference(reference.reference).slice(0, -tag.length - 1);
     const top = byId.get(image)?.layers.at(-1)?.diffId ?? image;
     const tags = repositories.get(repository) ?? {};

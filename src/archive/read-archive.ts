@@ -1,19 +1,31 @@
 import { StoreError } from '../errors.js';
+import { MAX_LEGACY_CONFIG_BYTES } from '../limits.js';
+import type { Digest } from '../model/digest.js';
 import type { Platform } from '../model/platform.js';
-import { abortable, type ArchiveContents, type StagedFile, type Staging, TrackedStaging } from './archive-files.js';
-import { type ArchiveLimits, type ArchiveTree, scanArchive } from './archive-tree.js';
+import {
+  abortable,
+  type ArchiveContents,
+  type ArchiveFile,
+  type StagedFile,
+  type Staging,
+  TrackedStaging,
+} from './archive-files.js';
+import { type ArchiveLimits, type ArchiveTree, isBlobName, scanArchive } from './archive-tree.js';
 import { ContentsBuilder } from './contents-builder.js';
 import { addDockerImages } from './docker-archive.js';
 import { DocumentBudget } from './documents.js';
-import { ImageBuilder, OciGraph } from './oci-graph.js';
-import { addOciImages } from './oci-archive.js';
+import { ImageBuilder } from './image-builder.js';
+import { OciGraph } from './oci-graph.js';
+import { addUnion } from './union.js';
 
 /** Options for reading an archive. */
 export interface ReadArchiveOptions {
-  /** Keep only images of this platform; skipped ones become notices. */
-  readonly platform?: Platform | undefined;
+  /** Keep only images of these platforms, each of which must be there; others become notices. */
+  readonly platforms?: readonly Platform[] | undefined;
   /** Refuse an archive lacking a platform its index names; else skip it with a notice. */
   readonly allPlatforms?: boolean | undefined;
+  /** Repository for names in index.json that are only a tag. */
+  readonly repository?: string | undefined;
   /** Called with the running total of source bytes, before decompression. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -27,7 +39,7 @@ export interface ReadArchiveOptions {
  * `discard` on the contents once the store has kept what it wants. Memory: small files and a few
  * chunks. Always closes the source; leaves nothing in `staging` on rejection.
  * @throws {StoreError} ARCHIVE_INVALID if it is neither, ARCHIVE_TRUNCATED, COMPRESSION_INVALID,
- *   ARCHIVE_NAME_UNSAFE, ARCHIVE_NAME_DUPLICATE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
+ *   ARCHIVE_NAME_UNSAFE, ARCHIVE_LINK_INVALID, ARCHIVE_FILE_MISSING,
  *   ARCHIVE_MANIFEST_INVALID, ARCHIVE_LIMIT_EXCEEDED, BLOB_MISMATCH, CONFIG_INVALID,
  *   CONFIG_TOO_LARGE, LAYER_INVALID, LAYER_MISMATCH, REFERENCE_INVALID, PLATFORM_NOT_FOUND, ABORTED
  */
@@ -38,8 +50,13 @@ export async function readArchive(
 ): Promise<ArchiveContents> {
   const tracked = new TrackedStaging(staging);
   try {
-    const tree = await scanArchive(abortable(source, options), tracked, options.limits);
-    const contents = await readLayout(tree, tracked, options);
+    const notices = new Set<string>();
+    const notice = (text: string): void => void notices.add(text);
+    const { tree, isEnded } = await scanArchive(abortable(source, options), tracked, options.limits, notice);
+    const read = await readLayout(tree, tracked, options, notice).catch((error: unknown) => {
+      throw isEnded ? error : asTruncated(error);
+    });
+    const contents = { ...read, notices: [...notices] };
     await tracked.discard(stagedFiles(contents));
     return contents;
   } catch (error) {
@@ -52,39 +69,91 @@ async function readLayout(
   tree: ArchiveTree,
   staging: TrackedStaging,
   options: ReadArchiveOptions,
-): Promise<ArchiveContents> {
+  notice: (text: string) => void,
+): Promise<Omit<ArchiveContents, 'notices'>> {
   const limits = options.limits ?? {};
-  const notices = new Set<string>();
-  const notice = (text: string): void => void notices.add(text);
   const documents = new DocumentBudget(limits.maxDocumentBytes);
   const builder = new ImageBuilder(staging, documents, limits);
   const contents = new ContentsBuilder(tree, builder);
   const format = detectLayout(tree);
-  const choice = { platform: options.platform, maxImages: limits.maxImages, notice };
-  const complete = { top: format === 'oci', platforms: options.allPlatforms ?? false };
-  const graph = new OciGraph(tree, builder, { documents, limits, complete, notice });
-  if (format === 'oci') {
-    await addOciImages(contents, await graph.read(), choice);
-  } else {
-    const isBoth = tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined;
-    const oci = isBoth ? await graph.read() : [];
-    await addDockerImages(contents, { tree, builder, documents, limits, oci }, choice);
+  const { platforms = [], allPlatforms = false, repository } = options;
+  const { maxImages, maxReferences } = limits;
+  const choice = { platforms, allPlatforms, repository, maxImages, maxReferences, notice };
+  const docker = await addDockerImages(contents, { tree, builder, documents, limits }, choice);
+  const complete = { top: format === 'oci', platforms: allPlatforms };
+  const graph = new OciGraph(tree, builder, { staging, documents, limits, complete, notice });
+  const root = isLayout(tree, format) ? await graph.read() : { children: [], annotations: {} };
+  await addUnion(contents, docker, root, documents, choice);
+  await noteUnreached(tree, new Set([...graph.reached, ...docker.flatMap(({ files }) => files)]), notice);
+  return { format, ...contents.build(), discard: () => staging.discard() };
+}
+
+/** What a tar without its end blocks lacks was probably cut off. */
+function asTruncated(error: unknown): unknown {
+  if (!(error instanceof StoreError) || !['ARCHIVE_INVALID', 'ARCHIVE_FILE_MISSING'].includes(error.code)) return error;
+  const message = `${error.message}; the tar ends without its end blocks`;
+  return new StoreError('ARCHIVE_TRUNCATED', message, { cause: error, data: error.data });
+}
+
+/** A layout beside manifest.json counts only if it is whole. */
+function isLayout(tree: ArchiveTree, format: 'docker' | 'oci'): boolean {
+  return format === 'oci' || (tree.file('index.json') !== undefined && tree.file('oci-layout') !== undefined);
+}
+
+/** Blobs shown in the notice about those that nothing names. */
+const SHOWN_BLOBS = 3;
+
+async function noteUnreached(
+  tree: ArchiveTree,
+  reached: ReadonlySet<string>,
+  notice: (text: string) => void,
+): Promise<void> {
+  const left: Digest[] = [];
+  for (const [name, file] of tree.files()) {
+    if (isBlobName(name) && !reached.has(file.digest) && !(await isLegacyConfig(file))) left.push(file.digest);
   }
-  return { format, ...contents.build(), notices: [...notices], discard: () => staging.discard() };
+  if (left.length === 0) return;
+  const shown = left.slice(0, SHOWN_BLOBS).join(', ');
+  const more = left.length > SHOWN_BLOBS ? ` and ${left.length - SHOWN_BLOBS} more` : '';
+  notice(
+    `skipped ${left.length} ${left.length === 1 ? 'blob' : 'blobs'} that nothing in the archive names: ${shown}${more}`,
+  );
+}
+
+/** Docker writes a config of its format before 1.10 for each layer, which nothing reads. */
+async function isLegacyConfig(file: ArchiveFile): Promise<boolean> {
+  if (file.size > MAX_LEGACY_CONFIG_BYTES) return false;
+  const text = Buffer.from(await file.read()).toString('utf8');
+  return text.startsWith('{') && text.includes('"container_config"') && !text.includes('"rootfs"');
 }
 
 function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
-  if (tree.file('manifest.json') !== undefined) return 'docker';
+  if (tree.file('manifest.json') !== undefined) {
+    if (tree.file('version') === undefined) return 'docker';
+    throw notAnArchive(
+      'the dir form of skopeo and podman: turn it into one with skopeo copy dir:FOLDER docker-archive:FILE',
+    );
+  }
   if (tree.file('index.json') !== undefined || tree.file('oci-layout') !== undefined) return 'oci';
-  const isOld = tree.file('repositories') !== undefined;
-  const shown = tree
-    .names()
-    .slice(0, 3)
-    .map((name) => JSON.stringify(name.slice(0, 80)));
-  const found = isOld
-    ? 'only repositories, as Docker before 1.10 wrote it'
-    : `a tar with ${shown.join(', ') || 'nothing in it'}`;
-  throw new StoreError(
+  throw notAnArchive(foundInstead(tree));
+}
+
+function foundInstead(tree: ArchiveTree): string {
+  if (tree.file('repositories') !== undefined) return 'only repositories, as Docker before 1.10 wrote it';
+  const names = tree.names();
+  const folder = names
+    .map((name) => /^([^/]+)\/(manifest\.json|oci-layout)$/.exec(name)?.[1])
+    .find((each) => each !== undefined);
+  if (folder !== undefined) {
+    const shown = JSON.stringify(folder.slice(0, 80));
+    return `its files inside the folder ${shown}: pack what is in it (tar -C ${shown} -cf FILE .)`;
+  }
+  const shown = names.slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
+  return shown.length === 0 ? 'a tar with nothing in it' : `only ${shown.join(', ')}`;
+}
+
+function notAnArchive(found: string): StoreError {
+  return new StoreError(
     'ARCHIVE_INVALID',
     `cannot read the archive: expected manifest.json (docker save) or index.json (OCI image layout), found ${found}`,
   );
@@ -92,11 +161,13 @@ function detectLayout(tree: ArchiveTree): 'docker' | 'oci' {
 
 function stagedFiles(contents: ArchiveContents): ReadonlySet<StagedFile> {
   const files = new Set<StagedFile>();
+  for (const { staged } of contents.artifacts) for (const file of staged) if (file !== undefined) files.add(file);
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) if (staged !== undefined) files.add(staged.file);
     for (const manifest of manifests)
       for (const staged of manifest.staged) if (staged !== undefined) files.add(staged.file);
   }
+  for (const { staged } of contents.artifacts) for (const file of staged) if (file !== undefined) files.add(file);
   return files;
 }
 

@@ -1,19 +1,22 @@
 import { StoreError } from '../errors.js';
 import type { Digest } from '../model/digest.js';
-import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from '../tar/tar-header.js';
+import { formatTarHeader, TAR_BLOCK_BYTES, tarPadding } from './tar-header.js';
 import { abortable, type Watch } from './archive-files.js';
-import { type ArchiveFormat, entrySize, planArchive, type PlannedEntry, type SavedArchive } from './plan-archive.js';
+import { entrySize, planArchive, type PlannedEntry, type PlanOptions } from './plan-archive.js';
+import type { SavedArchive } from './saved-documents.js';
 
-/** Options for writing an archive. */
-export interface WriteArchiveOptions extends Watch {
-  /** `docker`: as Docker 25 writes, readable by every version; `oci`: a pure OCI layout. */
-  readonly format: ArchiveFormat;
-}
+/**
+ * Options for writing an archive. Format `docker`: as Docker 25 writes, readable by every version;
+ * `oci`: a pure OCI layout.
+ */
+export type WriteArchiveOptions = Watch & PlanOptions;
 
 /** An archive ready to be written. */
 export interface WrittenArchive {
   /** Exact byte count of `chunks`. */
   readonly size: number;
+  /** Blobs that `chunks` opens. */
+  readonly blobs: ReadonlySet<Digest>;
   /** The tar. Opens layer files one at a time; passes chunks through. `return()` stops it. */
   readonly chunks: AsyncGenerator<Uint8Array>;
 }
@@ -30,15 +33,17 @@ export interface WrittenArchive {
  *   if a layer has the wrong length, with ABORTED, and with what `openBlob` throws
  */
 export function writeArchive(saved: SavedArchive, options: WriteArchiveOptions): WrittenArchive {
-  const plan = planArchive(saved, options.format);
-  return { size: plan.size(), chunks: abortable(packed(plan.entries(), saved), options) };
+  const plan = planArchive(saved, options);
+  const entries = plan.entries();
+  const blobs = new Set(entries.flatMap((entry) => (entry.type === 'blob' ? [entry.blob.digest] : [])));
+  return { size: plan.size(), blobs, chunks: abortable(packed(entries, saved), options) };
 }
 
 async function* packed(entries: readonly PlannedEntry[], saved: SavedArchive): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
     const size = entrySize(entry);
     const type = entry.type === 'directory' ? 'directory' : 'file';
-    const header = await formatTarHeader({ type, name: entry.name, size });
+    const header = formatTarHeader({ type, name: entry.name, size });
     const padding = tarPadding(size);
     if (entry.type === 'blob') {
       yield header;

@@ -43,8 +43,14 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/history.js')).historyGrammar,
     },
     {
+      usage: 'referrers <name>',
+      summary: 'list what is about an image',
+      past: true,
+      load: async () => (await import('./commands/referrers.js')).referrersGrammar,
+    },
+    {
       usage: 'rm <names...>',
-      summary: 'remove references and images',
+      summary: 'remove references, images and artifacts',
       kind: 'writes',
       load: async () => (await import('./commands/rm.js')).rmGrammar,
     },
@@ -52,7 +58,7 @@ export const commands: readonly CommandEntry[] = [
   ...inGroup('References:', [
     {
       usage: 'tag <source> <reference>',
-      summary: 'point a reference at an image',
+      summary: 'point a reference at an image or artifact',
       kind: 'writes',
       load: async () => (await import('./commands/tags.js')).tagGrammar,
     },

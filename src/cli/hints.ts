@@ -4,6 +4,8 @@ import { type ErrorCode, StoreError } from '../errors.js';
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   IMAGE_NOT_FOUND: '`imagelog images` lists the images, `imagelog log --type ImageDeleted` the deleted ones',
   REFERENCE_NOT_FOUND: '`imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before',
+  REFERENCE_NOT_IMAGE: '`imagelog inspect REFERENCE` shows what it is',
+  ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',
   PLATFORM_NOT_FOUND: 'name a platform that exists, or leave out --platform',
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
@@ -21,6 +23,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   REFERENCE_INVALID: 'a reference is a name and a tag, like shop/app:1.0 or registry.example.com:5000/shop/app:1.0',
   PLATFORM_INVALID: 'a platform is os/architecture or os/architecture/variant, like linux/arm64',
   IMAGE_IN_USE: 'remove what uses it first, or add --force',
+  ARTIFACT_IN_USE: 'remove what holds it first, or add --force',
   OS_UNSUPPORTED: 'the store was opened for images of one operating system only',
   SUBJECT_NOT_FOUND: '`imagelog log` shows the events, `imagelog log --reverse --limit 20` the last ones',
   FILTER_INVALID: 'leave out an option: no event can fit all of them',

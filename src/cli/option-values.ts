@@ -45,6 +45,11 @@ export function platformName(text: string): string {
   return checked(text, parsePlatform);
 }
 
+/** Validates and collects platforms of a repeatable option. */
+export function platformNames(text: string, before: readonly string[] = []): string[] {
+  return [...before, platformName(text)];
+}
+
 /** Validates a reference. */
 export function referenceName(text: string): string {
   return checked(text, parseReference);

@@ -4,9 +4,10 @@ import type { LayerFacts } from '../model/events.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
+import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, ReferenceEntry } from '../store/store.js';
-import { canonicalReference } from '../model/reference.js';
+import { canonicalReference, parseReference } from '../model/reference.js';
 
 /**
  * Compiles a pattern of Go's path.Match (Docker's `reference` filter) to a full-text matcher: `*`
@@ -47,7 +48,10 @@ function escapeSet(set: string): string {
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
 
 /** What reading commands query: the current store or a past one. */
-export interface ImageSource extends ImageReads, Pick<PastStore, 'resolve' | 'references' | 'referenceEntries'> {
+export interface ImageSource
+  extends ImageReads,
+    ArtifactReads,
+    Pick<PastStore, 'resolve' | 'references' | 'referenceEntries'> {
   readonly layers: { map(): LayerTable };
 }
 
@@ -92,22 +96,66 @@ interface FoundImage {
   readonly id: ImageId;
   /** Canonical; present if the name was a reference. */
   readonly reference?: string | undefined;
+  /** The manifest or index of the image that the name was the digest of. */
+  readonly via?: Pick<FoundDigest, 'kind' | 'digest'> | undefined;
+  readonly entry?: undefined;
+}
+
+interface FoundArtifact {
+  readonly entry: ArtifactEntry;
+  /** Canonical; present if the name was a reference. */
+  readonly reference?: string | undefined;
 }
 
 /**
- * Resolves `name` in Docker's order: full id, reference, id prefix.
- * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS if several ids match
+ * Resolves `name` in Docker's order: full id, reference, id prefix; then to the image of the
+ * manifest or index whose digest it is.
+ * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name of an artifact;
+ *   ID_AMBIGUOUS if several ids match
  */
 export function findImage(source: ImageSource, name: string): FoundImage {
-  if (isDigest(name)) return { id: source.get(name as ImageId).id() };
+  const found = findNamed(source, name, { throwsNotImage: true });
+  if (found.entry === undefined) return found;
+  throw notFound(name);
+}
+
+/**
+ * Resolves `name` as `findImage`, or to the artifact that a reference, a digest or its first digits
+ * name.
+ * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS if several ids match
+ */
+export function findNamed(
+  source: ImageSource,
+  name: string,
+  { throwsNotImage = false } = {},
+): FoundImage | FoundArtifact {
+  const isId = isDigest(name) && unlessMissing(() => source.get(name as ImageId)) !== undefined;
+  if (isId) return { id: name as ImageId };
   const reference = asReference(name);
   if (reference !== undefined) {
+    const artifact = throwsNotImage ? undefined : namedArtifact(source, reference);
+    if (artifact !== undefined) return { entry: artifact, reference };
     const id = unlessMissing(() => source.resolve(reference));
-    if (id !== undefined) return { id, reference };
+    if (id !== undefined) return referenced(source, reference, id);
   }
-  const id = unlessMissing(() => source.search(name));
-  if (id !== undefined) return { id };
-  throw notFound(name);
+  const found = unlessMissing(() => source.find(name));
+  if (found === undefined) throw notFound(name);
+  const { kind, digest, image } = found;
+  if (image === undefined) return { entry: source.artifact(digest) };
+  return kind === 'image' ? { id: image } : { id: image, via: { kind, digest } };
+}
+
+function namedArtifact(source: ImageSource, reference: string): ArtifactEntry | undefined {
+  const entry = source.referenceEntries().find((each) => each.reference === reference);
+  if (entry === undefined || entry.image !== undefined || entry.target === undefined) return undefined;
+  return source.artifact(entry.target.digest);
+}
+
+// A reference by digest may name a manifest of its repository without being there itself.
+function referenced(source: ImageSource, reference: string, id: ImageId): FoundImage {
+  const { digest } = parseReference(reference);
+  if (digest === undefined || !isDigest(digest) || source.references(id).includes(reference)) return { id, reference };
+  return digest === id ? { id } : { id, via: { kind: source.find(digest).kind, digest } };
 }
 
 /**
@@ -168,8 +216,9 @@ function notFound(name: string): StoreError {
 /** A period in the life of a reference: pointing at one target, or removed. */
 export interface ReferencePeriod
   extends Pick<ReferenceInterval, 'from' | 'until' | 'seq' | 'actor' | 'reason' | 'requestId'> {
-  /** Absent while removed. */
   readonly image?: ImageId | undefined;
+  /** The artifact it pointed at; like the image absent while removed. */
+  readonly artifact?: Digest | undefined;
   /** Number of images for other platforms. */
   readonly others: number;
 }
@@ -184,6 +233,7 @@ export function referencePeriods(intervals: readonly ReferenceInterval[]): Refer
 
 function standing({
   image,
+  target,
   platforms,
   from,
   until,
@@ -192,7 +242,9 @@ function standing({
   reason,
   requestId,
 }: ReferenceInterval): ReferencePeriod {
-  return { image, others: Math.max(0, (platforms?.length ?? 1) - 1), from, until, seq, actor, reason, requestId };
+  const artifact = image === undefined ? target : undefined;
+  const others = Math.max(0, (platforms?.length ?? 1) - 1);
+  return { image, artifact, others, from, until, seq, actor, reason, requestId };
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {

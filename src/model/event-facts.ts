@@ -1,11 +1,12 @@
-import type { ChainId, Digest, ImageId } from './digest.js';
+import type { ChainId, Descriptor, Digest, ImageId } from './digest.js';
+import type { ArtifactFacts } from './events.js';
 
 /* What the table of events says of an event besides its fields. */
 
 /** A config, manifest or index that an event names. */
 export interface NamedContent {
   readonly digest: Digest;
-  readonly kind: 'config' | 'manifest' | 'index';
+  readonly kind: 'config' | 'manifest' | 'index' | 'artifact';
   /** Bytes. */
   readonly size: number;
   /** The image whose config or manifest it is. */
@@ -27,6 +28,13 @@ interface FactKeys {
   readonly uses: ChainId;
   readonly content: Digest;
   readonly blob: Digest;
+  readonly artifact: Digest;
+  /** Artifacts whose subject it is. */
+  readonly about: Digest;
+  /** Indexes, kept as artifacts, that contain it. */
+  readonly indexes: Digest;
+  /** References that point at the index or artifact. */
+  readonly target: Digest;
 }
 
 export type FactKind = keyof FactKeys;
@@ -53,6 +61,35 @@ export function childrenOf(parent: ImageId | undefined): readonly ChangedFact[] 
 /** The reference changes, and the names of each image it resolved to or will. */
 export function resolutionOf(reference: string, images: readonly (ImageId | undefined)[]): readonly ChangedFact[] {
   return [['reference', reference], ...distinct(images).map((image) => ['references', image] as const)];
+}
+
+/** Digests of content and artifacts are looked up where those of images are. */
+export function namedId(digest: Digest | undefined): ImageId | undefined {
+  return digest as ImageId | undefined;
+}
+
+/** Shows what a reference points at: an image, or else an artifact. */
+export function pointed(
+  image: ImageId | undefined,
+  target: Digest | undefined,
+  show: Pick<SummaryFormat, 'id'>,
+): string {
+  if (image !== undefined) return show.id(image);
+  return target === undefined ? 'nothing' : `artifact ${show.id(target)}`;
+}
+
+/** The content and the target of references that a reference names. */
+export function targetFacts(target: Descriptor | undefined): readonly ChangedFact[] {
+  if (target === undefined) return [];
+  return [
+    ['content', target.digest],
+    ['target', target.digest],
+  ];
+}
+
+export function artifactChanges({ artifact, subject, blobs }: ArtifactFacts): readonly ChangedFact[] {
+  const about: readonly ChangedFact[] = subject === undefined ? [] : [['about', subject.digest]];
+  return [['artifact', artifact.digest], ...about, ...blobs.map(({ digest }) => ['blob', digest] as const)];
 }
 
 export function was(previous: Digest | undefined, show: SummaryFormat): string {

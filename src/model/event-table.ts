@@ -1,15 +1,35 @@
 import { type ChainId, type Descriptor, type DiffId, type Digest, hashFromDigest, type ImageId } from './digest.js';
-import { type FieldReader, packDescriptor, packOptionalDigest, readDescriptor } from './record-fields.js';
 import {
+  type FieldReader,
+  packDescriptor,
+  packOptionalDescriptor,
+  packOptionalDigest,
+  packOptionalTexts,
+  packTexts,
+  readDescriptor,
+} from './record-fields.js';
+import {
+  artifactChanges,
   type ChangedFact,
   childrenOf,
   type NamedContent,
+  namedId,
+  pointed,
   resolutionOf,
   type SummaryFormat,
+  targetFacts,
   usesOf,
   was,
 } from './event-facts.js';
-import type { Envelope, EventBody, EventType, LayerFacts, PlatformImage } from './events.js';
+import type {
+  Envelope,
+  EventBody,
+  EventType,
+  LayerFacts,
+  PlatformImage,
+  ReferenceRemoved,
+  ReferenceSet,
+} from './events.js';
 
 /*
  * The table `eventFacts`: everything about a type of event that does not depend on a view: its
@@ -19,7 +39,7 @@ import type { Envelope, EventBody, EventType, LayerFacts, PlatformImage } from '
  *
  * + ImagePinned: {
  * +   ...NO_FACTS,
- * +   code: 13,
+ * +   code: 15,
  * +   read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
  * +     seq, time, transaction, actor, reason, requestId,
  * +     type: 'ImagePinned',
@@ -235,66 +255,85 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ReferenceSet: {
     ...NO_FACTS,
     code: 7,
-    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
-      seq,
-      time,
-      transaction,
-      actor,
-      reason,
-      requestId,
-      type: 'ReferenceSet',
-      reference: fields.text('reference'),
-      image: fields.digest<ImageId>('image'),
-      previous: fields.optionalDigest<ImageId>('previous'),
-      target: fields.optionalDescriptor('target'),
-      platforms: fields.optionalList('platforms', readPlatformImage),
-      previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
-    }),
-    write: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
-      reference,
-      hashFromDigest(image),
-      packOptionalDigest(previous),
-      target === undefined ? null : packDescriptor(target),
-      packPlatforms(platforms),
-      packPlatforms(previousPlatforms),
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
+      const event: Envelope & ReferenceSet = {
+        seq,
+        time,
+        transaction,
+        actor,
+        reason,
+        requestId,
+        type: 'ReferenceSet',
+        reference: fields.text('reference'),
+        image: fields.optionalDigest<ImageId>('image'),
+        previous: fields.optionalDigest<ImageId>('previous'),
+        target: fields.optionalDescriptor('target'),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+        previousPlatforms: fields.optionalList('previousPlatforms', readPlatformImage),
+      };
+      if (event.image === undefined && event.target === undefined) throw fields.fault('target', 'is missing');
+      return fields.hasMore ? { ...event, ...readLaterFields(fields) } : event;
+    },
+    write: (event) => [
+      event.reference,
+      packOptionalDigest(event.image),
+      packOptionalDigest(event.previous),
+      packOptionalDescriptor(event.target),
+      packPlatforms(event.platforms),
+      packPlatforms(event.previousPlatforms),
+      ...packLaterFields(event),
     ],
-    images: ({ image, previous, platforms, previousPlatforms }) =>
-      withPlatforms([image, previous], platforms, previousPlatforms),
+    images: ({ image, previous, target, platforms, previousPlatforms, previousTarget }) => {
+      const images = [image ?? namedId(target?.digest), previous, namedId(previousTarget)];
+      return withPlatforms(images, platforms, previousPlatforms);
+    },
     references: ({ reference }) => [reference],
     content: ({ target, platforms }) =>
       target && { digest: target.digest, kind: platforms === undefined ? 'manifest' : 'index', size: target.size },
     effect: 'changes',
     changes: ({ reference, image, previous, target, platforms, previousPlatforms }) => [
       ...resolutionOf(reference, withPlatforms([image, previous], platforms, previousPlatforms)),
-      ...(target === undefined ? NONE : [['content', target.digest] as const]),
+      ...targetFacts(target),
     ],
-    summary: ({ reference, image, previous, platforms = NONE }, show) => {
+    summary: ({ reference, image, previous, target, platforms = NONE, previousTarget }, show) => {
       const many = platforms.length < 2 ? '' : ` and ${platforms.length - 1} more`;
-      const before = previous === image ? ', as before' : was(previous, show);
-      return `${show.reference(reference)} → ${show.id(image)}${many}${before}`;
+      const former = pointed(previous, previousTarget, show);
+      const now = pointed(image, target?.digest, show);
+      const isNew = previous === undefined && previousTarget === undefined;
+      const before = isNew ? '' : former === now ? ', as before' : `, was ${former}`;
+      return `${show.reference(reference)} → ${now}${many}${before}`;
     },
   },
   ReferenceRemoved: {
     ...NO_FACTS,
     code: 8,
-    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
-      seq,
-      time,
-      transaction,
-      actor,
-      reason,
-      requestId,
-      type: 'ReferenceRemoved',
-      reference: fields.text('reference'),
-      image: fields.digest<ImageId>('image'),
-      platforms: fields.optionalList('platforms', readPlatformImage),
-    }),
-    write: ({ reference, image, platforms }) => [reference, hashFromDigest(image), packPlatforms(platforms)],
-    images: ({ image, platforms }) => withPlatforms([image], platforms),
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
+      const event: Envelope & ReferenceRemoved = {
+        seq,
+        time,
+        transaction,
+        actor,
+        reason,
+        requestId,
+        type: 'ReferenceRemoved',
+        reference: fields.text('reference'),
+        image: fields.optionalDigest<ImageId>('image'),
+        platforms: fields.optionalList('platforms', readPlatformImage),
+      };
+      if (event.image !== undefined && !fields.hasMore) return event;
+      return { ...event, target: fields.digest('target') };
+    },
+    write: ({ reference, image, platforms, target }) => [
+      reference,
+      packOptionalDigest(image),
+      packPlatforms(platforms),
+      ...(target === undefined ? [] : [hashFromDigest(target)]),
+    ],
+    images: ({ image, platforms, target }) => withPlatforms([image, namedId(target)], platforms),
     references: ({ reference }) => [reference],
     effect: 'removes',
     changes: ({ reference, image, platforms }) => resolutionOf(reference, withPlatforms([image], platforms)),
-    summary: ({ reference, image }, show) => `${show.reference(reference)} was ${show.id(image)}`,
+    summary: ({ reference, image, target }, show) => `${show.reference(reference)} was ${pointed(image, target, show)}`,
   },
   ManifestAdded: {
     ...NO_FACTS,
@@ -344,8 +383,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       size: fields.integer('size'),
     }),
     write: ({ digest, size }) => [hashFromDigest(digest), size],
-    // Any content may be an image: digests are looked up among images first.
-    images: ({ digest }) => [digest as ImageId],
+    images: ({ digest }) => [namedId(digest)],
     erases: ({ digest }) => digest,
     effect: 'removes',
     changes: ({ digest }) => [
@@ -354,7 +392,91 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     summary: ({ digest, size }, show) => `${show.id(digest)} ${show.bytes(size)}`,
   },
+  ArtifactAdded: {
+    ...NO_FACTS,
+    code: 13,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ArtifactAdded',
+      artifact: fields.descriptor('artifact'),
+      artifactType: fields.text('artifactType'),
+      subject: fields.optionalDescriptor('subject'),
+      contains: fields.list('contains', readDescriptor),
+      blobs: fields.list('blobs', readDescriptor),
+    }),
+    write: ({ artifact, artifactType, subject, contains, blobs }) => [
+      packDescriptor(artifact),
+      artifactType,
+      packOptionalDescriptor(subject),
+      contains.map(packDescriptor),
+      blobs.map(packDescriptor),
+    ],
+    images: ({ artifact, subject }) => [namedId(artifact.digest), namedId(subject?.digest)],
+    content: ({ artifact: { digest, size } }) => ({ digest, kind: 'artifact', size }),
+    blobs: ({ blobs }) => blobs,
+    effect: 'adds',
+    changes: (event) => [
+      ...artifactChanges(event),
+      ['content', event.artifact.digest],
+      ...event.contains.map(({ digest }) => ['indexes', digest] as const),
+    ],
+    summary: ({ artifact, artifactType, subject }, show) => {
+      const about = subject === undefined ? '' : ` about ${show.id(subject.digest)}`;
+      return `${show.id(artifact.digest)} ${artifactType === '' ? artifact.mediaType : artifactType}${about}`;
+    },
+  },
+  ArtifactRemoved: {
+    ...NO_FACTS,
+    code: 14,
+    read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
+      seq,
+      time,
+      transaction,
+      actor,
+      reason,
+      requestId,
+      type: 'ArtifactRemoved',
+      artifact: fields.descriptor('artifact'),
+      subject: fields.optionalDescriptor('subject'),
+      blobs: fields.list('blobs', readDescriptor),
+    }),
+    write: ({ artifact, subject, blobs }) => [
+      packDescriptor(artifact),
+      packOptionalDescriptor(subject),
+      blobs.map(packDescriptor),
+    ],
+    images: ({ artifact, subject }) => [namedId(artifact.digest), namedId(subject?.digest)],
+    effect: 'removes',
+    changes: artifactChanges,
+    summary: ({ artifact }, show) => show.id(artifact.digest),
+  },
 };
+
+type LaterReferenceFields = Pick<ReferenceSet, 'annotations' | 'layoutAnnotations' | 'previousTarget'>;
+
+/** Packs fields that older records lack: those at the end that are absent are not written. */
+function packLaterFields({ annotations, layoutAnnotations, previousTarget }: LaterReferenceFields): unknown[] {
+  if (previousTarget !== undefined) {
+    return [packOptionalTexts(annotations), packOptionalTexts(layoutAnnotations), hashFromDigest(previousTarget)];
+  }
+  if (layoutAnnotations !== undefined) return [packOptionalTexts(annotations), packTexts(layoutAnnotations)];
+  return annotations === undefined ? [] : [packTexts(annotations)];
+}
+
+function readLaterFields(fields: FieldReader): LaterReferenceFields {
+  const annotations = fields.optionalTexts('annotations');
+  const layoutAnnotations = fields.hasMore ? fields.optionalTexts('layoutAnnotations') : undefined;
+  return {
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(layoutAnnotations === undefined ? {} : { layoutAnnotations }),
+    ...(fields.hasMore ? { previousTarget: fields.digest('previousTarget') } : {}),
+  };
+}
 
 /** Every type of event, by number. */
 export const eventTypes = (Object.keys(eventFacts) as EventType[]).sort(

@@ -88,20 +88,30 @@ interface MetadataCleared {
   readonly key: string;
 }
 
-/** A reference was pointed at an image. */
+/** Texts by key, as descriptors, manifests and indexes have them (OCI image spec, annotations.md). */
+export type Annotations = Readonly<Record<string, string>>;
+
+/** A reference was pointed at an image, or at an artifact or an index without images. */
 export interface ReferenceSet {
   readonly type: 'ReferenceSet';
   /** Canonical: domain, path, and a tag or digest. */
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent if `target` is an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   /** The image it pointed at before. */
   readonly previous?: ImageId | undefined;
-  /** The manifest or index of the name, if it came with one. */
+  /** The manifest, index or artifact of the name, if it came with one. */
   readonly target?: Descriptor | undefined;
   /** Image of each platform, in the index's order, if `target` is an index. */
   readonly platforms?: readonly PlatformImage[] | undefined;
   /** Former image of each platform, if there were several. */
   readonly previousPlatforms?: readonly PlatformImage[] | undefined;
+  /** Annotations of the name's descriptor in index.json. */
+  readonly annotations?: Annotations | undefined;
+  /** Annotations of the index.json that the name came with. */
+  readonly layoutAnnotations?: Annotations | undefined;
+  /** The artifact or index without images that it pointed at before. */
+  readonly previousTarget?: Digest | undefined;
 }
 
 /** A reference was removed. */
@@ -109,9 +119,11 @@ export interface ReferenceRemoved {
   readonly type: 'ReferenceRemoved';
   readonly reference: string;
   /** The image it pointed at. */
-  readonly image: ImageId;
+  readonly image?: ImageId | undefined;
   /** Image of each platform, if there were several. */
   readonly platforms?: readonly PlatformImage[] | undefined;
+  /** The artifact or index it pointed at, if there was no image. */
+  readonly target?: Digest | undefined;
 }
 
 /** An OCI manifest of an image was added; its bytes are content, its layers are blobs. */
@@ -121,6 +133,30 @@ interface ManifestAdded {
   readonly manifest: Descriptor;
   /** Layer blobs of the manifest, bottom first. */
   readonly layers: readonly Descriptor[];
+}
+
+/** What stays of an artifact when it is removed: enough to undo what its addition did. */
+export interface ArtifactFacts {
+  /** The manifest or index; its bytes are content. */
+  readonly artifact: Descriptor;
+  /** What it is about (OCI image spec, manifest.md, `subject`). */
+  readonly subject?: Descriptor | undefined;
+  /** Config and layers of a manifest, in order; empty for an index. They are blobs. */
+  readonly blobs: readonly Descriptor[];
+}
+
+/** A manifest or index was added that is kept as it came, because it is no image. */
+export interface ArtifactAdded extends ArtifactFacts {
+  readonly type: 'ArtifactAdded';
+  /** `artifactType`, else the media type of its config; empty if neither says. */
+  readonly artifactType: string;
+  /** Manifests of an index, in order; empty for a manifest. */
+  readonly contains: readonly Descriptor[];
+}
+
+/** An artifact was removed. Its manifest stays readable in the past until it is erased. */
+export interface ArtifactRemoved extends ArtifactFacts {
+  readonly type: 'ArtifactRemoved';
 }
 
 /** A layer on top of a chain, as in its event and as returned to callers. */
@@ -169,7 +205,9 @@ export type EventBody =
   | ManifestAdded
   | LayerAdded
   | LayerRemoved
-  | ContentErased;
+  | ContentErased
+  | ArtifactAdded
+  | ArtifactRemoved;
 
 /** Name of a type of event. */
 export type EventType = EventBody['type'];

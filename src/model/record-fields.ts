@@ -82,6 +82,24 @@ export function packDescriptor(descriptor: Descriptor): unknown[] {
   return [hashFromDigest(descriptor.digest), descriptor.size, descriptor.mediaType];
 }
 
+/** Encodes an optional descriptor in a record: an array or nil. */
+export function packOptionalDescriptor(descriptor: Descriptor | undefined): unknown[] | null {
+  return descriptor === undefined ? null : packDescriptor(descriptor);
+}
+
+/** Encodes texts by key in a record: pairs of key and text, in the order of the keys. */
+export function packTexts(texts: Readonly<Record<string, string>>): unknown[] {
+  // One order, as the same fact has the same bytes.
+  return Object.keys(texts)
+    .sort()
+    .map((key) => [key, texts[key]]);
+}
+
+/** Encodes optional texts in a record: pairs or nil. */
+export function packOptionalTexts(texts: Readonly<Record<string, string>> | undefined): unknown[] | null {
+  return texts === undefined ? null : packTexts(texts);
+}
+
 /** First bytes of the MessagePack types in records (github.com/msgpack/msgpack, spec.md). */
 const NIL = 0xc0;
 const BIN_8 = 0xc4;
@@ -136,11 +154,6 @@ export class FieldReader {
       if (value > MAX_UINT_32 && Number.isSafeInteger(value)) return value;
     }
     throw this.fault(field, 'is not a whole number');
-  }
-
-  /** Whether the current array has another value. */
-  get hasMore(): boolean {
-    return this.#taken < this.#length;
   }
 
   /** Whether the next value is an array of two. */
@@ -214,6 +227,17 @@ export class FieldReader {
 
   optionalDescriptor(field: string): Descriptor | undefined {
     return this.#absent() ? undefined : this.descriptor(field);
+  }
+
+  /** Reads texts by key. */
+  optionalTexts(field: string): Readonly<Record<string, string>> | undefined {
+    const pairs = this.optionalList(field, (pair): [string, string] => [pair.text('key'), pair.text('text')]);
+    return pairs === undefined ? undefined : Object.fromEntries(pairs);
+  }
+
+  /** Whether the current array has another value. */
+  get hasMore(): boolean {
+    return this.#taken < this.#length;
   }
 
   /** Rejects unread values and trailing bytes. */

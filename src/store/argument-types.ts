@@ -1,3 +1,5 @@
+import { parsePlatform, type Platform } from '../model/platform.js';
+
 /** @throws {TypeError} naming the argument, unless it is a string */
 export function mustBeString(name: string, value: unknown): void {
   if (typeof value !== 'string') throw new TypeError(`${name} must be a string`);
@@ -39,4 +41,12 @@ export function mustBeFunction(name: string, value: unknown): void {
 export function mustBeCount(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
   throw new RangeError(`${name} must be a whole number from 0 up: ${value}`);
+}
+
+/** One platform or several, as text or parsed; none for undefined. @throws {StoreError} PLATFORM_INVALID */
+export function platformsOf(
+  wanted: Platform | string | readonly (Platform | string)[] | undefined,
+): readonly Platform[] {
+  const all = wanted === undefined ? [] : [wanted].flat();
+  return all.map((platform) => (typeof platform === 'string' ? parsePlatform(platform) : platform));
 }

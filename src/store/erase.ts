@@ -59,7 +59,7 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions {
 /** An item removed by a prune. */
 export interface PrunedContent {
   readonly digest: Digest;
-  readonly kind: 'config' | 'manifest' | 'index' | 'blob';
+  readonly kind: 'config' | 'manifest' | 'index' | 'artifact' | 'blob';
   /** Bytes. */
   readonly size: number;
   /** The image whose config or manifest it was. */
@@ -140,7 +140,9 @@ function decideErase(digest: Digest, kept: KeptBytes): Decide<ErasureOutcome> {
     }
     if (contentSize === undefined && kept.isBlobHeld()) {
       const message = `cannot erase ${digest}: a load or a save in progress has its file`;
-      throw new StoreError('CONTENT_IN_USE', message, { data: { digest, images: [], references: [], layers: [] } });
+      throw new StoreError('CONTENT_IN_USE', message, {
+        data: { digest, images: [], references: [], layers: [], artifacts: [] },
+      });
     }
     if (contentSize !== undefined) refuseDamagedLogs([digest], kept.damagedLogs);
     const removed = removeLayers(
@@ -171,19 +173,23 @@ function refuseDamagedLogs(digests: readonly Digest[], damagedLogs: readonly str
   );
 }
 
-function refuseUsed(digest: Digest, { images, references, layers }: ReturnType<DecisionState['usersOf']>): void {
+function refuseUsed(
+  digest: Digest,
+  { images, references, layers, artifacts }: ReturnType<DecisionState['usersOf']>,
+): void {
   const chains = layers.map(({ chainId }) => chainId);
   const users = [
     ...images.map((image) => `the image ${image}`),
     ...references.map((reference) => `the reference ${reference}`),
     ...chains.map((chainId) => `the layer chain ${chainId}`),
+    ...artifacts.map((artifact) => `the artifact ${artifact}`),
   ];
   const [first] = users;
   if (first === undefined) return;
   const more = users.length === 1 ? '' : ` and ${users.length - 1} more`;
   const verb = users.length === 1 ? 'needs' : 'need';
   throw new StoreError('CONTENT_IN_USE', `cannot erase ${digest}: ${first}${more} ${verb} it`, {
-    data: { digest, images, references, layers: chains },
+    data: { digest, images, references, layers: chains, artifacts },
   });
 }
 
@@ -255,8 +261,8 @@ class PruneScan {
     if (erased !== undefined) this.contents.delete(erased);
   }
 
-  addViews({ images, layers, manifests, references }: Views): void {
-    for (const digest of neededContent({ images, manifests, references })) this.contents.delete(digest);
+  addViews({ images, layers, manifests, references, artifacts }: Views): void {
+    for (const digest of neededContent({ images, manifests, references, artifacts })) this.contents.delete(digest);
     for (const chainId of layers.byChain.keys()) {
       if (images.usesOfChain(chainId) === 0 && !layers.childrenOf.has(chainId)) this.chains.add(chainId);
     }

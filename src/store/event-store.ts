@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { ImageId } from '../model/digest.js';
+import type { Digest, ImageId } from '../model/digest.js';
+import type { ArtifactReads } from './artifacts.js';
 import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
 import type { Consumers } from './consumers/consumer.js';
 import type { Erasing } from './erase.js';
@@ -29,6 +30,7 @@ export interface StoreStats {
   readonly images: number;
   readonly heads: number;
   readonly references: number;
+  readonly artifacts: number;
   readonly layers: number;
   /** Total of the compressed layer files, each counted once. */
   readonly blobBytes: number;
@@ -43,7 +45,15 @@ export interface StoreStats {
 }
 
 /** An image store over an event log in a directory; returned by `openStore`. */
-export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evidence, OwnProjections, AsyncDisposable {
+export interface EventStore
+  extends Store,
+    ArtifactReads,
+    AuditReads,
+    Consumers,
+    Erasing,
+    Evidence,
+    OwnProjections,
+    AsyncDisposable {
   readonly directory: string;
   /** The event log, for reading. @throws {StoreError} STORE_CLOSED, as do `backend` and `layers` */
   readonly log: StoreLog;
@@ -69,7 +79,8 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
   /**
-   * Points `reference` at an image. A reference as the source is copied with all its platforms.
+   * Points `reference` at an image, or at an artifact, by its digest: an index stands for its
+   * images. A reference as the source is copied with all its platforms.
    * @throws {StoreError} IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND (the source), REFERENCE_INVALID;
    *   REFERENCE_EXISTS when `overwrite` is false and an image it resolves to would be lost
    */
@@ -78,11 +89,25 @@ export interface EventStore extends Store, AuditReads, Consumers, Erasing, Evide
     idOrReference: string,
     options?: WriteOptions & { readonly overwrite?: boolean | undefined },
   ): Promise<void>;
-  /** Removes a reference only. @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID */
-  untag(reference: string, options?: WriteOptions): Promise<void>;
   /**
-   * Returns the image `reference` points at, for `platform` if given.
+   * Removes a reference, and with `removeArtifacts` the artifacts that only it held. Images stay.
+   * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID
+   */
+  untag(reference: string, options?: WriteOptions & { readonly removeArtifacts?: boolean | undefined }): Promise<void>;
+  /**
+   * Removes an artifact and those that only it held, and returns their digests. With `force` also
+   * when a reference, an index or its subject holds it; references that point at it go too.
+   * @throws {StoreError} ARTIFACT_NOT_FOUND, ARTIFACT_IN_USE, DIGEST_INVALID
+   */
+  deleteArtifact(
+    digest: string,
+    options?: WriteOptions & { readonly force?: boolean | undefined },
+  ): Promise<readonly Digest[]>;
+  /**
+   * Returns the image `reference` points at, for `platform` if given. A reference by digest may
+   * also name a manifest or index of its repository.
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_INVALID;
+   *   REFERENCE_NOT_IMAGE when it points at an artifact or at an index without images;
    *   PLATFORM_NOT_FOUND when it has no image for the platform
    */
   resolve(reference: string, options?: ResolveOptions): ImageId;

@@ -1,4 +1,5 @@
-import { childrenOf, headsOf, parentOf, searchImage } from '../../projections/images.js';
+import { findByDigest, searchDigest } from '../../projections/find-digest.js';
+import { childrenOf, headsOf, parentOf } from '../../projections/images.js';
 import type { ImageIds } from '../../projections/image-table.js';
 import type { Erasure } from '../../projections/content.js';
 import type { Views } from '../../projections/views.js';
@@ -22,6 +23,7 @@ import {
   noParent,
   PARENT_KEY,
 } from './commands/metadata.js';
+import { referenceNotImage } from './commands/artifacts.js';
 import { referenceNotFound } from './commands/tag.js';
 import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
 import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
@@ -64,9 +66,9 @@ export class StoreReader implements ImageReads {
   }
 
   search(partial: string): ImageId {
-    const { images } = this.#views;
+    const views = this.#views;
     mustBeString('partial', partial);
-    return searchImage(images, partial);
+    return searchDigest(views, partial);
   }
 
   getParent(id: ImageId): ImageId {
@@ -127,9 +129,11 @@ export class StoreReader implements ImageReads {
     const { references } = this.#views;
     mustBeString('reference', reference);
     const name = canonicalReference(reference);
-    const entry = references.byName.get(name);
+    const entry = references.byName.get(name) ?? findByDigest(this.#allViews, name);
     if (entry === undefined) throw referenceNotFound(name);
-    return chosenImage(entry, platform, (id) => this.get(id).platform());
+    const { image, platforms } = entry;
+    if (image === undefined) throw referenceNotImage(entry, artifactTypeOf(this.#allViews, entry));
+    return chosenImage({ reference: name, image, platforms }, platform, (id) => this.get(id).platform());
   }
 
   references(id: ImageId): string[] {
@@ -296,12 +300,16 @@ class LazyImageMap implements ReadonlyMap<ImageId, Image> {
   }
 }
 
+function artifactTypeOf({ artifacts }: Views, { target }: ReferenceEntry): string {
+  return target === undefined ? '' : (artifacts.byDigest.get(target.digest)?.artifactType ?? '');
+}
+
 /**
  * Returns the image a reference has for `platform`, or its first if none is given.
  * @throws {StoreError} PLATFORM_NOT_FOUND, PLATFORM_INVALID
  */
 export function chosenImage(
-  entry: Pick<ReferenceEntry, 'reference' | 'image' | 'platforms'>,
+  entry: Pick<ReferenceEntry, 'reference' | 'platforms'> & { readonly image: ImageId },
   platform: Platform | string | undefined,
   platformOf: (id: ImageId) => Platform,
 ): ImageId {

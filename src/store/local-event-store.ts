@@ -4,11 +4,18 @@ import type { Readable } from 'node:stream';
 import { headsOf } from '../../projections/images.js';
 import { loadCode, StoreError } from '../errors.js';
 import { MAX_LOG_BYTES_AT_CLOSE } from '../limits.js';
-import { type Digest, type ImageId, isDigest } from '../model/digest.js';
+import { type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
 import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import {
+  type ArtifactEntry,
+  ArtifactReader,
+  type FoundDigest,
+  type Referrer,
+  type ReferrersOptions,
+} from './artifacts.js';
 import {
   mustBeBoolean,
   mustBeFunction,
@@ -26,6 +33,7 @@ import {
   decideSetMetadata,
   PARENT_KEY,
 } from './commands/metadata.js';
+import { decideDeleteArtifact } from './commands/artifacts.js';
 import { decideTag, decideUntag } from './commands/tag.js';
 import type { Consumer, ConsumerOptions, ConsumerState } from './consumers/consumer.js';
 import { NamedConsumers } from './consumers/named-consumers.js';
@@ -64,6 +72,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #context: StoreContext;
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
+  readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
@@ -79,6 +88,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
+    this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
@@ -127,13 +137,63 @@ export class LocalEventStore extends ImageStore implements EventStore {
     mustBeString('idOrReference', idOrReference);
     mustBeBoolean('overwrite', options.overwrite);
     const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
-    await this.#context.submit(decideTag(canonicalReference(reference), source, options.overwrite ?? true), options);
+    const { overwrite = true } = options;
+    const decide = decideTag(canonicalReference(reference), source, {
+      overwrite,
+      platformOf: (id) => this.get(id).platform(),
+    });
+    await this.#context.submit(decide, options);
   }
 
-  async untag(reference: string, options?: WriteOptions): Promise<void> {
+  async untag(
+    reference: string,
+    options: WriteOptions & { readonly removeArtifacts?: boolean | undefined } = {},
+  ): Promise<void> {
     this.#context.checkOpen();
     mustBeString('reference', reference);
-    await this.#context.submit(decideUntag(canonicalReference(reference)), options);
+    const { removeArtifacts = false } = options;
+    mustBeBoolean('removeArtifacts', removeArtifacts);
+    const decide = decideUntag(canonicalReference(reference), removeArtifacts);
+    if (!removeArtifacts) return this.#context.submit(decide, options);
+    await this.#makeRoom(async () => {
+      await this.#context.submit(decide, options);
+      await this.#context.cleaner.settled();
+    });
+  }
+
+  async deleteArtifact(
+    digest: string,
+    options: WriteOptions & { readonly force?: boolean | undefined } = {},
+  ): Promise<readonly Digest[]> {
+    this.#context.checkOpen();
+    mustBeString('digest', digest);
+    const { force = false } = options;
+    mustBeBoolean('force', force);
+    return this.#makeRoom(async () => {
+      const removed = await this.#context.submit(decideDeleteArtifact(parseDigest(digest), force), options);
+      await this.#context.cleaner.settled();
+      return removed;
+    });
+  }
+
+  artifacts(): ArtifactEntry[] {
+    return this.#artifacts.artifacts();
+  }
+
+  artifact(digest: string): ArtifactEntry {
+    return this.#artifacts.artifact(digest);
+  }
+
+  artifactManifest(digest: string): Uint8Array {
+    return this.#artifacts.artifactManifest(digest);
+  }
+
+  find(partial: string): FoundDigest {
+    return this.#artifacts.find(partial);
+  }
+
+  referrers(digest: string, options?: ReferrersOptions): Referrer[] {
+    return this.#artifacts.referrers(digest, options);
   }
 
   override resolve(reference: string, options?: ResolveOptions): ImageId;
@@ -269,7 +329,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   stats(): StoreStats {
     this.#context.checkOpen();
     const { directory, views, sidecar, reader } = this.#context;
-    const { images, references, layers, blobs } = views;
+    const { images, references, artifacts, layers, blobs } = views;
     let blobBytes = 0;
     for (const { size } of blobs.byDigest.values()) blobBytes += size;
     return {
@@ -277,6 +337,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
       images: images.size,
       heads: headsOf(images).size,
       references: references.byName.size,
+      artifacts: artifacts.byDigest.size,
       layers: layers.byChain.size,
       blobs: blobs.byDigest.size,
       blobBytes,

@@ -132,10 +132,5 @@ export async function readSigner(path: string): Promise<CheckpointSigner> {
 
 /** Loads early what an open store needs later, when file descriptors may have run out. */
 function laterCode(): readonly Promise<unknown>[] {
-  return [
-    import('./archives/load-archive.js'),
-    import('./verify-store.js'),
-    import('./backup/write-backup.js'),
-    import('tar-stream'),
-  ];
+  return [import('./archives/load-archive.js'), import('./verify-store.js'), import('./backup/write-backup.js')];
 }

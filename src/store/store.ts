@@ -79,14 +79,15 @@ export interface Store {
    */
   get(id: ImageId): Image;
   /**
-   * Deletes an image in one transaction: clears the parent of its children, removes its references
-   * and the layers nothing else uses, and returns those layers. Reads of the past still see the
+   * Deletes an image in one transaction: clears the parent of its children, removes its references,
+   * the artifacts only it held and the layers nothing else uses, and returns those layers. Reads of the past still see the
    * config.
    * @throws {StoreError} IMAGE_NOT_FOUND
    */
   delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]>;
   /**
-   * Returns the only id that equals or starts with `partial`, with or without `sha256:`.
+   * Returns the only id that equals or starts with `partial`, with or without `sha256:`; if none
+   * does, the image of the only manifest, or the first of the only index, whose digest does.
    * @throws {StoreError} IMAGE_NOT_FOUND, also without any digits; ID_AMBIGUOUS, with two
    *   candidates
    */
@@ -163,14 +164,16 @@ export interface StoreBackend {
 
 /** Options of `load`. */
 export interface LoadOptions extends WriteOptions {
-  /** Load only images for this Platform or `os/arch[/variant]`; skip others with a notice. */
-  readonly platform?: Platform | string | undefined;
+  /** Load only images for these, each a Platform or `os/arch[/variant]`; skip others with a notice. */
+  readonly platform?: Platform | string | readonly (Platform | string)[] | undefined;
   /** Refuse an archive that lacks a platform its index names; default: skip with a notice. */
   readonly allPlatforms?: boolean | undefined;
   /** `false` refuses a load that would move a reference; default true. */
   readonly overwrite?: boolean | undefined;
-  /** Another reference to set, for an archive with a single image. */
+  /** Another reference to set, for an archive with a single image, index or artifact. */
   readonly tag?: string | undefined;
+  /** Repository of names that are only a tag, as oras, umoci, podman and skopeo write them. */
+  readonly repository?: string | undefined;
   /** Called as bytes of the archive are read. `total` is known for files only. */
   readonly onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -181,6 +184,7 @@ export interface LoadResult {
   readonly format: 'docker' | 'oci';
   readonly images: readonly LoadedImage[];
   readonly references: readonly LoadedReference[];
+  readonly artifacts: readonly LoadedArtifact[];
   /** Number of layers the store did not have. */
   readonly layersAdded: number;
   readonly notices: readonly string[];
@@ -202,14 +206,34 @@ export interface LoadedImage {
 /** A reference in a loaded archive. */
 export interface LoadedReference {
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent for an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   /** The image it resolved to before, if the load changed that image or one of its platforms. */
   readonly previous?: ImageId | undefined;
+  /** The artifact or index without images that it stands for. */
+  readonly artifact?: Digest | undefined;
+  /** The artifact or index without images that it stood for before, if the load changed that. */
+  readonly previousArtifact?: Digest | undefined;
+}
+
+/** An artifact in a loaded archive. */
+export interface LoadedArtifact {
+  readonly digest: Digest;
+  /** `artifactType`, else the media type of its config; empty if neither says. */
+  readonly artifactType: string;
+  /** Digest of what it is about. */
+  readonly subject?: Digest | undefined;
+  /** False when the store already had it. */
+  readonly created: boolean;
 }
 
 /** Options of `save`. */
 export interface SaveOptions {
   readonly format?: 'docker' | 'oci' | undefined;
+  /** Save only images for these, with a smaller index; each a Platform or `os/arch[/variant]`. */
+  readonly platform?: Platform | string | readonly (Platform | string)[] | undefined;
+  /** Called with a sentence for each part that is not saved as it came. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   /** Called as bytes of the archive are produced. `total` is exact. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

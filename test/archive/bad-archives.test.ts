@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
+import { MAX_ARCHIVE_NAME_BYTES } from '../../src/limits.js';
 import type { ReadArchiveOptions } from '../../src/archive/read-archive.js';
 import { fixturePath } from '../support/fixtures.js';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 import {
   blob,
   blobName,
@@ -51,34 +52,70 @@ const refuses = test.macro({
 });
 
 const file = (name: string, body = 'x'): BuiltEntry => ({ name, body });
-const directory = (name: string): BuiltEntry => ({ name, type: 'directory' });
 const link = (name: string, target: string): BuiltEntry => ({ name, type: 'symlink', target });
 const hardLink = (name: string, target: string): BuiltEntry => ({ name, type: 'link', target });
 
-// Names and links.
-test(refuses, 'an absolute name', () => [file('/etc/passwd')], 'ARCHIVE_NAME_UNSAFE', /absolute/);
-test(refuses, 'a name that leads out', () => [file('a/../../b')], 'ARCHIVE_NAME_UNSAFE', /leads out/);
-test(refuses, 'a name with NUL', () => [{ name: 'a', body: 'x', pax: { path: 'a\0b' } }], 'ARCHIVE_NAME_UNSAFE', /NUL/);
-test(refuses, 'a file without a name', () => [file('./.')], 'ARCHIVE_NAME_UNSAFE', /without a name/);
-test(refuses, 'a name that stands twice', () => [file('a'), file('./a')], 'ARCHIVE_NAME_DUPLICATE', /"a" again/);
-test(refuses, 'a file and a link of one name', () => [file('a'), link('a', 'b')], 'ARCHIVE_NAME_DUPLICATE', /"a"/);
+// Names and links that are used.
+const usesLayer =
+  (name: string, ...more: readonly BuiltEntry[]): Make =>
+  (image) => [...more, ...dockerEntries([image], [{ Layers: ['0.0.tar', name] }])];
+test(refuses, 'a layer name with NUL', usesLayer('a\0b'), 'ARCHIVE_NAME_UNSAFE', /NUL/);
+test(refuses, 'a layer name that leads out', usesLayer('a/../../b', file('../b')), 'ARCHIVE_NAME_UNSAFE', /leads out/);
+test(refuses, 'a link that leads out', usesLayer('a/b', link('a/b', '../../c')), 'ARCHIVE_LINK_INVALID', /inside/);
 test(
   refuses,
-  'a directory and a file of one name',
-  () => [directory('a/'), file('a')],
-  'ARCHIVE_NAME_DUPLICATE',
-  /"a"/,
+  'a hard link that leads out',
+  usesLayer('a/b', hardLink('a/b', '../c')),
+  'ARCHIVE_LINK_INVALID',
+  /inside/,
 );
-test(refuses, 'a link that leads out', () => [link('a/b', '../../c')], 'ARCHIVE_LINK_INVALID', /inside/);
-test(refuses, 'a link to an absolute path', () => [link('a', '/etc/passwd')], 'ARCHIVE_LINK_INVALID', /inside/);
-test(refuses, 'a hard link that leads out', () => [hardLink('a/b', '../c')], 'ARCHIVE_LINK_INVALID', /inside/);
-test(refuses, 'a link to itself', () => [link('a', 'a')], 'ARCHIVE_LINK_INVALID', /loop/);
+test(refuses, 'a link to itself', usesLayer('a', link('a', 'a')), 'ARCHIVE_LINK_INVALID', /loop/);
+test(
+  refuses,
+  'a folder that is a link that leads out',
+  usesLayer('a/b', link('a', '../x')),
+  'ARCHIVE_LINK_INVALID',
+  /"a".*inside/,
+);
 test(
   refuses,
   'links in a circle',
-  () => [link('a', 'b'), link('b', 'c/x'), link('c', 'a')],
+  usesLayer('b/y', link('a', 'b'), link('b', 'c/x'), link('c', 'a')),
   'ARCHIVE_LINK_INVALID',
   /loop/,
+);
+test(
+  refuses,
+  'a link whose target is too long',
+  usesLayer('a', link('a', 'x'.repeat(MAX_ARCHIVE_NAME_BYTES + 1))),
+  'ARCHIVE_LINK_INVALID',
+  /found one of 4097/,
+);
+test(
+  refuses,
+  'a link to an absolute path that is not there',
+  (image) => [...dockerEntries([image], [{ Config: 'a' }]), link('a', '/etc/passwd')],
+  'ARCHIVE_FILE_MISSING',
+  /"a"/,
+);
+const typed = (type: string): Make => usesLayer('a', { name: 'a', type });
+test(refuses, 'a device as a layer', typed('3'), 'ARCHIVE_INVALID', /expected a file, found a device/);
+test(refuses, 'a pipe as a layer', typed('6'), 'ARCHIVE_INVALID', /found a pipe/);
+test(refuses, 'a part of a volume as a layer', typed('M'), 'ARCHIVE_INVALID', /spans volumes/);
+test(refuses, 'an unknown type as a layer', typed('Q'), 'ARCHIVE_INVALID', /unknown type "Q"/);
+test(
+  refuses,
+  'a pipe that replaces a layer',
+  (image) => [...dockerEntries([image]), { name: '0.1.tar', type: 'fifo' }],
+  'ARCHIVE_INVALID',
+  /"0\.1\.tar".*found a pipe/,
+);
+test(
+  refuses,
+  'data after a link, used or not',
+  (image) => [...dockerEntries([image]), { name: 'l', type: 'symlink', target: 'x', body: 'data' }],
+  'ARCHIVE_INVALID',
+  /expected no data for an entry of type 2, found 4 bytes, at byte \d+, after the entry "manifest\.json"/,
 );
 // What is not an archive at all.
 const isNot = test.macro({
@@ -89,8 +126,8 @@ const isNot = test.macro({
 });
 
 test(isNot, 'an empty file', () => Buffer.alloc(0), /an empty file/);
-test(isNot, 'a page of HTML', () => Buffer.from(`<!DOCTYPE html>${'<p>no'.repeat(500)}`), /<!DOCTYPE html>/);
-test(isNot, 'a short page of HTML', () => Buffer.from('<!DOCTYPE html>'), /<!DOCTYPE html>/);
+test(isNot, 'a page of HTML', () => Buffer.from(`<!DOCTYPE html>${'<p>no'.repeat(500)}`), /an HTML page/);
+test(isNot, 'a short page of HTML', () => Buffer.from('<!DOCTYPE html>'), /an HTML page/);
 test(isNot, 'random bytes', () => Buffer.alloc(4000, Buffer.from('c0ffee01', 'hex')), /c0ffee01/);
 test(isNot, 'compressed text', () => gzipSync(Buffer.alloc(3000, 'text ')), /text text/);
 test(isNot, 'a tar of something else', () => buildTar([file('README.md'), file('src/a.c')]), /README\.md/);
@@ -249,6 +286,25 @@ test(
   'ARCHIVE_LIMIT_EXCEEDED',
   /at most 1 images/,
   limited({ maxImages: 1 }),
+);
+const sparse = (map: string): BuiltEntry => ({
+  ...file('s', 'abc'),
+  pax: { 'GNU.sparse.map': map, 'GNU.sparse.size': '1000' },
+});
+test(
+  refuses,
+  'a sparse layer whose map overlaps',
+  usesLayer('s', sparse('0,2,1,1')),
+  'ARCHIVE_INVALID',
+  /"s".*expected a sparse file, found a map whose pieces overlap/,
+);
+test(
+  refuses,
+  'a sparse layer of larger holes than allowed',
+  usesLayer('s', sparse('0,3')),
+  'ARCHIVE_LIMIT_EXCEEDED',
+  /"s".*holes of at most 996 bytes in sparse files, found 997 bytes/,
+  limited({ maxSparseHoleBytes: 996 }),
 );
 test('refuses an archive that expands like a bomb', async (t) => {
   const bomb = gzipSync(await buildTar([{ name: 'a', body: Buffer.alloc(5_000_000) }]));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 
 /** One image for a test's archive, made of one file for each layer. */
 export interface BuiltImage {

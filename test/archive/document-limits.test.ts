@@ -3,7 +3,7 @@ import { ArchiveFile } from '../../src/archive/archive-files.js';
 import { dockerManifestCodec, DocumentBudget, parseDocument } from '../../src/archive/documents.js';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ARCHIVE_DOCUMENT_BYTES, MAX_JSON_VALUES } from '../../src/limits.js';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 import {
   buildImage,
   type BuiltImage,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_ARCHIVE_DESCRIPTORS, MAX_INDEX_DEPTH } from '../../src/limits.js';
-import { buildTar } from '../tar/build-tar.js';
+import { buildTar } from '../support/build-tar.js';
 import {
   type BuiltDescriptor,
   type BuiltImage,

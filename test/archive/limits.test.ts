@@ -12,7 +12,7 @@ import {
   MAX_LINK_DEPTH,
   MAX_REFERENCES_PER_ARCHIVE,
 } from '../../src/limits.js';
-import { type BuiltEntry, buildTar } from '../tar/build-tar.js';
+import { type BuiltEntry, buildTar } from '../support/build-tar.js';
 import {
   type BuiltImage,
   buildImage,
@@ -49,8 +49,7 @@ async function withDirectories(count: number): Promise<Buffer> {
 
 /** An extended header and its records make `bytes` together. */
 async function withExtendedHeader(bytes: number): Promise<Buffer> {
-  // tar-stream writes the name into the records too.
-  const record = bytes - 512 - '9 path=a\n'.length;
+  const record = bytes - 512;
   const key = ' comment=';
   const value = 'x'.repeat(record - String(record).length - key.length - 1);
   return buildTar([EMPTY, { name: 'a', pax: { comment: value } }]);
@@ -96,9 +95,10 @@ async function withNames(count: number): Promise<Buffer> {
 
 function withLinks(count: number): Promise<Buffer> {
   const links = Array.from({ length: count }, (_, at): BuiltEntry => {
-    return { name: `link${at}`, type: 'symlink', target: at === 0 ? 'manifest.json' : `link${at - 1}` };
+    const name = at === count - 1 ? 'manifest.json' : `link${at}`;
+    return { name, type: 'symlink', target: at === 0 ? 'list' : `link${at - 1}` };
   });
-  return buildTar([...links, EMPTY]);
+  return buildTar([...links, { ...EMPTY, name: 'list' }]);
 }
 
 const padded = (bytes: number): Promise<Buffer> =>

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { scanArchive } from '../../src/archive/archive-tree.js';
 import { MAX_MEMORY_BYTES, MAX_MEMORY_FILE_BYTES } from '../../src/limits.js';
-import { buildTar, inChunks } from '../tar/build-tar.js';
+import { buildTar, inChunks } from '../support/build-tar.js';
 import { MemoryStaging } from './memory-staging.js';
 
 async function stagedFiles(sizes: readonly number[]): Promise<number> {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { parsePlatform } from '../../src/model/platform.js';
-import { buildTar, type BuiltEntry } from '../tar/build-tar.js';
+import { buildTar, type BuiltEntry } from '../support/build-tar.js';
 import {
   type BuiltDescriptor,
   type BuiltImage,
@@ -84,7 +84,7 @@ test(names, {}, []);
 test('a platform narrows a name of several to the images for it', async (t) => {
   const { amd64, arm64, index } = await buildPlatforms();
   const entries = layoutOf([amd64, arm64], [index], [indexDescriptor(index)]);
-  const contents = await read(entries, { platform: parsePlatform('linux/arm64') });
+  const contents = await read(entries, { platforms: [parsePlatform('linux/arm64')] });
   t.deepEqual(
     contents.images.map(({ id }) => id as string),
     [arm64.id],
@@ -99,7 +99,7 @@ test('a platform narrows a name of several to the images for it', async (t) => {
 test('a platform that is not there is refused with those that are', async (t) => {
   const { amd64, arm64, index } = await buildPlatforms();
   for (const entries of [layoutOf([amd64, arm64], [index], [indexDescriptor(index)]), dockerEntries([amd64, arm64])]) {
-    const error = await t.throwsAsync(read(entries, { platform: parsePlatform('linux/s390x') }));
+    const error = await t.throwsAsync(read(entries, { platforms: [parsePlatform('linux/s390x')] }));
     t.true(isStoreError(error, 'PLATFORM_NOT_FOUND'));
     t.regex(error?.message ?? '', /linux\/s390x.*linux\/amd64, linux\/arm64/);
   }
@@ -107,7 +107,7 @@ test('a platform that is not there is refused with those that are', async (t) =>
 
 test('a platform chooses among the images of a docker archive too', async (t) => {
   const { amd64, arm64 } = await buildPlatforms();
-  const contents = await read(dockerEntries([amd64, arm64]), { platform: parsePlatform('linux/arm64') });
+  const contents = await read(dockerEntries([amd64, arm64]), { platforms: [parsePlatform('linux/arm64')] });
   t.deepEqual(
     contents.images.map(({ id }) => id as string),
     [arm64.id],
@@ -127,13 +127,13 @@ test('a platform that the index names and the archive lacks is told, or refused 
     contents.images.map(({ id }) => id as string),
     [amd64.id],
   );
-  t.regex(contents.notices.join(), /linux\/arm64: the archive names it and does not hold it/);
+  t.regex(contents.notices.join(), /linux\/arm64\/v8: the archive names it and does not contain it/);
   t.true(contents.content.has(digest(index) as never));
   const error = await t.throwsAsync(read(entries, { allPlatforms: true }));
   t.true(isStoreError(error, 'ARCHIVE_FILE_MISSING'));
 });
 
-test('attestations, artifacts and unknown types are skipped and reported', async (t) => {
+test('attestations, artifacts and unknown types in an index are kept with it', async (t) => {
   const artifact = JSON.stringify({
     schemaVersion: 2,
     config: descriptor('application/vnd.example+json', '{}'),
@@ -148,7 +148,19 @@ test('attestations, artifacts and unknown types are skipped and reported', async
   const contents = await read(layoutOf([amd64, arm64], [index, artifact], [indexDescriptor(index)]));
   t.is(contents.images.length, 2);
   t.is(contents.references[0]?.platforms?.length, 2);
-  t.is(contents.notices.length, 4);
+  t.deepEqual(
+    contents.artifacts.map(({ descriptor: { digest: each }, contains, blobs }) => [
+      each,
+      contains.length,
+      blobs.length,
+    ]),
+    [
+      [digest(artifact), 0, 1],
+      [digest(index), 5, 1],
+    ] as never,
+  );
+  t.is(contents.references[0]?.target?.digest as string, digest(index));
+  t.is(contents.notices.length, 2);
 });
 
 test("Docker's own media types are read as the OCI ones", async (t) => {

@@ -1,6 +1,6 @@
 import type { ArchiveContents } from '../../src/archive/archive-files.js';
 import { readArchive, type ReadArchiveOptions } from '../../src/archive/read-archive.js';
-import { inChunks } from '../tar/build-tar.js';
+import { inChunks } from '../support/build-tar.js';
 import { MemoryStaging } from './memory-staging.js';
 
 /** What was read, and the staging area it waits in. */

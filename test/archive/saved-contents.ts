@@ -1,8 +1,8 @@
 import type { ArchiveContents, StagedFile } from '../../src/archive/archive-files.js';
-import type { SavedArchive } from '../../src/archive/plan-archive.js';
+import type { SavedArchive } from '../../src/archive/saved-documents.js';
 import { writeArchive, type WriteArchiveOptions } from '../../src/archive/write-archive.js';
 import type { Digest } from '../../src/model/digest.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 
 /** What was read, ready to be saved again; every layer must have been in the archive. */
 export function toSaved(contents: ArchiveContents): SavedArchive {
@@ -17,9 +17,18 @@ export function toSaved(contents: ArchiveContents): SavedArchive {
     });
     return { ...image, layers };
   });
+  for (const { blobs: named, staged } of contents.artifacts) {
+    for (const [at, { digest }] of named.entries()) {
+      const file = staged[at];
+      if (file !== undefined) blobs.set(digest, file);
+    }
+  }
   return {
     images,
     references: contents.references,
+    artifacts: contents.artifacts,
+    artifact: (digest) => contents.artifacts.find(({ descriptor }) => descriptor.digest === digest),
+    referrers: (digest) => contents.artifacts.filter(({ subject }) => subject?.digest === digest),
     content: (digest) => contents.content.get(digest),
     hasBlob: (digest) => blobs.has(digest),
     openBlob: (digest) => {

@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
 import { rejection } from '../support/rejection.js';
+import { fixturePath } from '../support/fixtures.js';
 import { requires } from '../support/requires.js';
 import { writeArchiveFile } from '../../src/cli/archive-target.js';
 import { Interruption } from '../../src/cli/exit-codes.js';
@@ -49,6 +50,47 @@ test('load refuses a keyboard and a standard input named twice', async (t) => {
   t.is((await run('stats')).code, 3, 'no store was made');
 });
 
+const union = (name: string): string => fixturePath('archives-unions', `${name}.tar.gz`);
+
+test('load of nothing is ARCHIVE_EMPTY, unless that is allowed', async (t) => {
+  const { run } = await startSession(t);
+  const { code, stderr } = await run('load', union('10-empty-index'));
+  t.is(code, 1);
+  t.regex(stderr, /loaded nothing from .*10-empty-index.*--allow-empty/);
+  t.like(await run('load', '--allow-empty', union('10-empty-index')), { code: 0 });
+  t.regex(stderr, /\(ARCHIVE_EMPTY\)/);
+});
+
+test('load takes platforms one after another, and each adds to the name', async (t) => {
+  const { done } = await startSession(t);
+  const file = union('20-ctr-all-platforms');
+  await done('load', '--platform', 'linux/amd64', file);
+  const before = await done('resolve', 'alc/multi:1');
+  await done('load', '--platform', 'linux/arm64', '--platform', 'linux/arm/v7', file);
+  t.is(await done('resolve', 'alc/multi:1'), before);
+  t.is((await done('images', '-q')).trim().split('\n').length, 3);
+  t.not(await done('resolve', '--platform', 'linux/arm64', 'alc/multi:1'), before);
+});
+
+test('load makes names of bare tags with --repository, and quotes them without', async (t) => {
+  const { done, run } = await startSession(t);
+  t.regex((await run('load', union('10-bare-tag'))).stderr, /"latest".*--repository/);
+  t.regex(await done('load', '--repository', 'shop/app', union('10-bare-tag')), /loaded {2}shop\/app:latest/);
+});
+
+test('load reads a layout in a directory, through links in it, and not what is outside', async (t) => {
+  const { done, run, folder } = await startSession(t);
+  const layout = join(folder, 'layout');
+  await mkdir(layout);
+  execFileSync('tar', ['-xf', archive('oci-zstd.tar'), '-C', layout]);
+  t.regex(await done('load', layout), /1 image \(1 new\)/);
+  await rename(join(layout, 'index.json'), join(folder, 'index.json'));
+  await symlink(join(folder, 'index.json'), join(layout, 'index.json'));
+  t.regex((await run('load', layout)).stderr, /found no index\.json/);
+  await mkdir(join(folder, 'other'));
+  t.regex((await run('load', join(folder, 'other'))).stderr, /nothing in it/);
+});
+
 test('load --json gives an object for each archive', async (t) => {
   const { done } = await startSession(t);
   const [first, second, ...rest] = objectsOf(
@@ -62,16 +104,22 @@ test('load --json gives an object for each archive', async (t) => {
 test('load says which tag moved, and --no-overwrite refuses and leaves all as it was', async (t) => {
   const { done, run } = await startSession(t);
   await done('load', '--quiet', archive('docker25-all.tar'));
-  await done('load', '--platform', 'linux/arm64', archive('oci-multi-platform.tar'));
+  await done('tag', 'tiny-lib:1', 'tiny:1');
   const before = await done('log', '--json');
-  const refused = await run('load', '--no-overwrite', archive('oci-multi-platform.tar'));
+  const refused = await run('load', '--no-overwrite', archive('docker25-all.tar'));
   t.is(refused.code, 1);
-  t.regex(refused.stderr, /tiny:multi.*\(REFERENCE_EXISTS\)\nhint: leave out --no-overwrite to move it\n$/);
+  t.regex(refused.stderr, /tiny:1.*\(REFERENCE_EXISTS\)\nhint: leave out --no-overwrite to move it\n$/);
   t.is(await done('log', '--json'), before);
-  t.regex(
-    await done('load', archive('oci-multi-platform.tar')),
-    / {2}moved {3}tiny:multi .* bd10de19d2be, was ea3aeee65415\n/,
-  );
+  t.regex(await done('load', archive('docker25-all.tar')), / {2}moved {3}tiny:1 .* bd10de19d2be, was 612786da9e60\n/);
+});
+
+test('the rest of an index is added to a name, and does not move it', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--platform', 'linux/arm64', archive('oci-multi-platform.tar'));
+  const arm = await done('resolve', 'tiny:multi');
+  t.regex(await done('load', '--no-overwrite', archive('oci-multi-platform.tar')), / {2}loaded {2}tiny:multi/);
+  t.is(await done('resolve', 'tiny:multi'), arm);
+  t.not(await done('resolve', '--platform', 'linux/amd64', 'tiny:multi'), arm);
 });
 
 test('load --tag gives the only image one more name, and --platform takes one platform', async (t) => {

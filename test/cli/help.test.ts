@@ -33,10 +33,11 @@ Images:
   tree [options]                      draw which image was made from which
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
-  rm [options] <names...>             remove references and images
+  referrers [options] <name>          list what is about an image
+  rm [options] <names...>             remove references, images and artifacts
 
 References:
-  tag [options] <source> <reference>  point a reference at an image
+  tag [options] <source> <reference>  point a reference at an image or artifact
   untag [options] <reference>         remove a reference and keep the image
   resolve [options] <reference>       print the id that a reference points at
   refs [options] <reference>          show all that a reference ever pointed at
@@ -72,13 +73,13 @@ The first \`load\` creates the store. \`imagelog help load\` shows examples.
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>
 
-Point a reference at an image.
+Point a reference at an image or artifact.
 
 A reference that points at another image moves, and the command says so; the log
 keeps where it was.
 
 Arguments:
-  source             a reference, an id or the first digits of an id
+  source             a reference, an id, or the first digits of an id or digest
   reference          the reference to set
 
 Options:

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { buildImage, dockerEntries } from '../archive/built-archives.js';
-import { buildTar } from '../tar/build-tar.js';
+import { buildTar } from '../support/build-tar.js';
 import { archive, ids, objectsOf, startSession } from './session.js';
 
 const TABLE = `REFERENCE                                  IMAGE ID      PLATFORM     CREATED             SIZE

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { RawJson, rawJsonText } from '../../src/cli/render/raw-json.js';
 import { jsonText } from '../../src/cli/render/text.js';
-import { buildTar } from '../tar/build-tar.js';
+import { buildTar } from '../support/build-tar.js';
 import { archive, startSession } from './session.js';
 
 test('raw JSON with any space is laid out as any other', (t) => {

@@ -45,7 +45,7 @@ test(
   ['log', '--type', 'Foo'],
   "option '--type <types>' argument 'Foo' is invalid. The kinds of events are ImageCreated, ImageDeleted, ParentSet, " +
     'ParentCleared, MetadataSet, MetadataCleared, ReferenceSet, ReferenceRemoved, LayerAdded, LayerRemoved, ' +
-    'ContentErased, ManifestAdded.',
+    'ContentErased, ManifestAdded, ArtifactAdded, ArtifactRemoved.',
 );
 test(refuses, ['log', '--actor', ''], "option '--actor <name>' argument '' is invalid. It must not be empty.");
 test(refuses, ['--store', '', 'images'], "option '--store <dir>' argument '' is invalid. It must not be empty.");

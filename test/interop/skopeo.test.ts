@@ -3,6 +3,7 @@ import type { ExecutionContext } from 'ava';
 import { digestOf } from '../../src/model/digest.js';
 import { familiarReference } from '../../src/model/reference.js';
 import type { ReferenceEntry } from '../../src/store/store.js';
+import { imageEntries } from '../support/image-entries.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
 import { requires } from '../support/requires.js';
@@ -26,8 +27,8 @@ const FORMATS = ['docker', 'oci'] as const;
 type Format = (typeof FORMATS)[number];
 
 /** The names of one image each. */
-function singles({ store }: SavedFile): ReferenceEntry[] {
-  return store.referenceEntries().filter(({ platforms }) => platforms === undefined);
+function singles({ store }: SavedFile): ReturnType<typeof imageEntries> {
+  return imageEntries(store).filter(({ platforms }) => platforms === undefined);
 }
 
 function sourceOf({ path }: SavedFile, format: Format, reference: string): string {
@@ -154,7 +155,7 @@ withSkopeo('the archives of the fixtures are, for skopeo, the images that they a
   for (const fixture of ['docker25-all.tar', 'docker20-all.tar', 'crane-app.tar']) {
     const store = await temporaryStore(t);
     await store.load(archivePath(fixture));
-    for (const { reference, image } of store.referenceEntries()) {
+    for (const { reference, image } of imageEntries(store)) {
       const source = `docker-archive:${archivePath(fixture)}:${familiarReference(reference)}`;
       t.is(digestOf(bytesOf(await skopeo('inspect', '--config', '--raw', source))) as string, image);
     }

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { createChainId } from '../../src/model/rootfs.js';
 import { familiarReference } from '../../src/model/reference.js';
 import type { ChainId } from '../../src/model/digest.js';
-import { readTar } from '../../src/tar/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { requires } from '../support/requires.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
+import { imageEntries } from '../support/image-entries.js';
 import { runProgram } from './run-program.js';
 import { extracted, savedFile } from './saved-archive.js';
 
@@ -27,7 +28,7 @@ withUmoci('umoci lists the names of a layout that we saved', async (t) => {
 withUmoci('umoci tells the build steps of each image', async (t) => {
   const saved = await savedFile(t, 'docker25-all.tar', 'oci');
   const layout = await extracted(saved);
-  for (const { reference, image } of saved.store.referenceEntries()) {
+  for (const { reference, image } of imageEntries(saved.store)) {
     const source = `${layout}:${familiarReference(reference)}`;
     const { history } = JSON.parse(await runProgram('umoci', 'stat', '--json', '--image', source)) as {
       history: { created_by: string }[];
@@ -60,7 +61,7 @@ withUmoci('umoci unpacks every image of one platform: diff ids and blobs are as 
   for (const fixture of ['docker25-all.tar', 'docker20-all.tar', 'crane-app.tar']) {
     const saved = await savedFile(t, fixture, 'oci');
     const layout = await extracted(saved);
-    for (const { reference, image } of saved.store.referenceEntries()) {
+    for (const { reference, image } of imageEntries(saved.store)) {
       const bundle = join(saved.directory, `bundle-${reference.replaceAll(/\W/g, '-')}`);
       await runProgram('umoci', 'unpack', '--rootless', '--image', `${layout}:${familiarReference(reference)}`, bundle);
       const config = await readFile(join(bundle, 'config.json'), 'utf8');

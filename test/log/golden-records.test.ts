@@ -134,6 +134,49 @@ test(
   { type: 'ReferenceRemoved', reference, image: digest('aa'), platforms: undefined },
   `${head('9c', '08')}${referenceHex}${bin('aa')}c0`,
 );
+const noPlatforms = { platforms: undefined, previousPlatforms: undefined };
+test(
+  'that moves to an artifact',
+  staysSo,
+  { type: 'ReferenceSet', reference, image: undefined, previous: digest('bb'), target: blob, ...noPlatforms },
+  `${head('9f', '07')}${referenceHex}c0${bin('bb')}${blobHex}c0c0`,
+);
+test(
+  'with annotations, of its descriptor and of index.json, that moves from an artifact',
+  staysSo,
+  {
+    type: 'ReferenceSet',
+    reference,
+    image: digest('aa'),
+    previous: undefined,
+    target: undefined,
+    ...noPlatforms,
+    annotations: { b: '2', a: '1' },
+    layoutAnnotations: {},
+    previousTarget: digest('cc'),
+  },
+  `${head('dc0012', '07')}${referenceHex}${bin('aa')}c0c0c0c09292a161a13192a162a13290${bin('cc')}`,
+);
+test(
+  'with annotations of index.json only',
+  staysSo,
+  {
+    type: 'ReferenceSet',
+    reference,
+    image: digest('aa'),
+    previous: undefined,
+    target: undefined,
+    ...noPlatforms,
+    layoutAnnotations: { a: '' },
+  },
+  `${head('dc0011', '07')}${referenceHex}${bin('aa')}c0c0c0c0c09192a161a0`,
+);
+test(
+  'of an artifact',
+  staysSo,
+  { type: 'ReferenceRemoved', reference, image: undefined, platforms: undefined, target: digest('cc') },
+  `${head('9d', '08')}${referenceHex}c0c0${bin('cc')}`,
+);
 test(
   'of several platforms',
   staysSo,
@@ -177,3 +220,19 @@ test(
   `${head('9c', '0c')}${bin('aa')}${blobHex}91${blobHex}`,
 );
 test(staysSo, { type: 'ContentErased', digest: digest('aa'), size: 300 }, `${head('9b', '0b')}${bin('aa')}cd012c`);
+test(
+  staysSo,
+  { type: 'ArtifactAdded', artifact: blob, artifactType: 'a/b', subject: blob, contains: [], blobs: [blob, blob] },
+  `${head('9e', '0d')}${blobHex}a3612f62${blobHex}9092${blobHex}${blobHex}`,
+);
+test(
+  'of an index',
+  staysSo,
+  { type: 'ArtifactAdded', artifact: blob, artifactType: '', subject: undefined, contains: [blob], blobs: [] },
+  `${head('9e', '0d')}${blobHex}a0c091${blobHex}90`,
+);
+test(
+  staysSo,
+  { type: 'ArtifactRemoved', artifact: blob, subject: blob, blobs: [blob] },
+  `${head('9c', '0e')}${blobHex}${blobHex}91${blobHex}`,
+);

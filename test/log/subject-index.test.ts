@@ -57,6 +57,13 @@ function familiar(body: EventBody, a: number, b: number, c: number): EventBody {
       return { ...body, chainId, parent: body.parent && (chains[c % chains.length] as ChainId) };
     case 'ContentErased':
       return { ...body, digest: image };
+    case 'ArtifactAdded':
+    case 'ArtifactRemoved':
+      return {
+        ...body,
+        artifact: { ...body.artifact, digest: image },
+        subject: body.subject && { ...body.subject, digest: other },
+      };
     default:
       return { ...body, image };
   }

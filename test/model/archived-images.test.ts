@@ -1,9 +1,8 @@
-import { createReadStream, readFileSync } from 'node:fs';
-import { buffer } from 'node:stream/consumers';
+import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { extract } from 'tar-stream';
 import { checkHistory, type Image, isValidParent, newFromJSON } from '../../src/model/image.js';
 import { canonicalReference } from '../../src/model/reference.js';
+import { filesOfArchive } from '../support/docker-layers.js';
 import { fixturePath } from '../support/fixtures.js';
 import { textOf } from '../support/text-bytes.js';
 
@@ -21,10 +20,7 @@ interface Archived {
 type Expectations = Readonly<Record<string, readonly { readonly id: string }[]>>;
 
 const readArchive = async (name: string): Promise<ReadonlyMap<string, Archived>> => {
-  const files = new Map<string, Uint8Array>();
-  for await (const entry of createReadStream(fixturePath('archives', name)).pipe(extract())) {
-    files.set(entry.header.name, await buffer(entry));
-  }
+  const files = await filesOfArchive(name);
   const bytesAt = (path: string): Uint8Array => files.get(path) ?? new Uint8Array();
   const entries = JSON.parse(textOf(bytesAt('manifest.json'))) as ManifestEntry[];
   return new Map(

@@ -1,12 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Descriptor, Digest } from '../../src/model/digest.js';
-import type { EventBody, EventType, LayerFacts } from '../../src/model/events.js';
+import type { ArtifactFacts, EventBody, EventType, LayerFacts } from '../../src/model/events.js';
 import { eventFacts, eventTypes, factsOf } from '../../src/model/event-table.js';
 import { bodyArbitraries } from '../support/event-arbitraries.js';
 
-/** Digests that are no subject: of layer files and of what is in them. */
-const OF_LAYERS = ['diffId', 'blob', 'layers'];
+/** Digests that are no subject: of layer files and of what is in them, and what an index lists. */
+const OF_LAYERS = ['diffId', 'blob', 'layers', 'blobs', 'contains'];
 
 function digestsIn(value: unknown): string[] {
   if (typeof value === 'string') return /^sha256:[0-9a-f]{64}$/.test(value) ? [value] : [];
@@ -48,6 +48,8 @@ test('the number of each type in a record is its own, and stays', (t) => {
     '9 LayerAdded',
     '10 LayerRemoved',
     '11 ContentErased',
+    '13 ArtifactAdded',
+    '14 ArtifactRemoved',
   ]);
 });
 
@@ -65,6 +67,8 @@ const samples: { readonly [Type in EventType]: Extract<EventBody, { readonly typ
   LayerAdded: { type: 'LayerAdded', ...layer() },
   LayerRemoved: { type: 'LayerRemoved', ...layer() },
   ContentErased: { type: 'ContentErased', digest: id('e'), size: 7 },
+  ArtifactAdded: { type: 'ArtifactAdded', ...artifact(), artifactType: 't', contains: [descriptor('c')] },
+  ArtifactRemoved: { type: 'ArtifactRemoved', ...artifact() },
 };
 
 function id<Id extends Digest>(digit: string): Id {
@@ -77,6 +81,10 @@ function descriptor(digit: string): Descriptor {
 
 function layer(): LayerFacts {
   return { chainId: id('c'), parent: id('b'), diffId: id('d'), size: 3, diffSize: 2, blob: descriptor('f') };
+}
+
+function artifact(): ArtifactFacts {
+  return { artifact: descriptor('a'), subject: descriptor('b'), blobs: [descriptor('f')] };
 }
 
 /** What the table says of a sample in one line: the first digits of ids. */
@@ -102,11 +110,13 @@ test('each type says what it changes, names and erases', (t) => {
     'ParentCleared removes, parent a, children b',
     'MetadataSet changes, metadata a',
     'MetadataCleared removes, metadata a',
-    'ReferenceSet changes, reference r, references a, references b, content e, names manifest e',
+    'ReferenceSet changes, reference r, references a, references b, content e, target e, names manifest e',
     'ReferenceRemoved removes, reference r, references a',
     'LayerAdded adds, layer c, blob f, uses c, uses b, needs f',
     'LayerRemoved removes, layer c, blob f, uses c, uses b',
     'ContentErased removes, content e, blob e, erases e',
     'ManifestAdded adds, manifests a, content e, blob f, names manifest e, needs f',
+    'ArtifactAdded adds, artifact a, about b, blob f, content a, indexes c, names artifact a, needs f',
+    'ArtifactRemoved removes, artifact a, about b, blob f',
   ]);
 });

@@ -31,6 +31,8 @@ const comesAgain = test.macro<[EventBody]>({
 
 const layer = { chainId: digest('01'), diffId: digest('02'), size: 5, diffSize: 5 };
 
+const about = (subject: string) => ({ artifact: descriptor('bb'), subject: descriptor(subject), blobs: [] });
+
 test(comesAgain, { type: 'ImageCreated', image: digest('ee'), size: 7, os: 'linux', architecture: 'amd64' });
 test(' as its bytes', comesAgain, {
   type: 'ManifestAdded',
@@ -47,11 +49,28 @@ test(' as a layer', comesAgain, {
 test(comesAgain, { type: 'ReferenceSet', reference: 'r', image: digest('aa'), target: descriptor('ee') });
 test(comesAgain, { type: 'LayerAdded', ...layer, blob: descriptor('ee') });
 
+test(' as its manifest', comesAgain, {
+  type: 'ArtifactAdded',
+  artifact: descriptor('ee'),
+  artifactType: '',
+  contains: [],
+  blobs: [],
+});
+test(' as its blob', comesAgain, {
+  type: 'ArtifactAdded',
+  artifact: descriptor('bb'),
+  artifactType: '',
+  contains: [],
+  blobs: [descriptor('ee')],
+});
+
 test('events that only speak of a digest bring nothing back', (t) => {
   const bodies: readonly EventBody[] = [
     { type: 'ImageDeleted', image: digest('ee') },
     { type: 'ReferenceSet', reference: 'r', image: digest('ee') },
     { type: 'LayerRemoved', ...layer, blob: descriptor('ee') },
+    { type: 'ArtifactAdded', ...about('ee'), artifactType: '', contains: [descriptor('ee')] },
+    { type: 'ArtifactRemoved', ...about('ee') },
   ];
   t.is(erasuresAfter([erased, ...bodies]).length, 1);
 });

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { MAX_LAYER_ENTRIES } from '../../src/limits.js';
-import { TarScan } from '../../src/tar/tar-scan.js';
-import { buildTar } from '../tar/build-tar.js';
+import { TarScan } from '../../src/archive/tar-scan.js';
+import { buildTar } from '../support/build-tar.js';
 
 test('a layer may have MAX_LAYER_ENTRIES entries, and not one more', async (t) => {
   const header = (await buildTar([{ name: 'd/', type: 'directory' }])).subarray(0, 512);

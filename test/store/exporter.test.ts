@@ -2,7 +2,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import test from 'ava';
 import { createExporter } from '../../src/store/archives/save-archive.js';
 import { rejection } from '../support/rejection.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives } from './fixture-archives.js';
 import { temporaryStore } from './temporary-store.js';
 

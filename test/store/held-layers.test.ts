@@ -6,7 +6,7 @@ import { HeldLayers, type HoldingAnswer } from '../../src/store/layers/layer-sto
 import type { Layer, LayerMetadata } from '../../src/store/store.js';
 import { buildImage, type BuiltImage, digest, dockerEntries } from '../archive/built-archives.js';
 import { CountingLayers } from '../support/counting-layers.js';
-import { buildTar } from '../tar/build-tar.js';
+import { buildTar } from '../support/build-tar.js';
 import { temporaryStore } from './temporary-store.js';
 
 const images = ['aa', 'bb', 'cc'].map((byte) => ({

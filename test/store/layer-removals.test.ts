@@ -8,7 +8,7 @@ import type { EventStore } from '../../src/store/event-store.js';
 import type { Layer } from '../../src/store/store.js';
 import { imageConfig } from '../support/image-configs.js';
 import { openFailingStore } from '../support/test-store.js';
-import { buildTar, collect } from '../tar/build-tar.js';
+import { buildTar, collect } from '../support/build-tar.js';
 import { temporaryStore } from './temporary-store.js';
 
 const TICKS = 30;

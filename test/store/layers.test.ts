@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
-import { pack } from 'tar-stream';
 import type { ChainId, Digest, ImageId } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { Layer } from '../../src/store/store.js';
+import { buildTar } from '../support/build-tar.js';
 import { imagesOfArchive } from '../support/docker-layers.js';
 import { fixturePath } from '../support/fixtures.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -15,11 +15,8 @@ import { storeError } from '../support/store-error.js';
 import { openTestStore } from '../support/test-store.js';
 
 /** A tar of one file. */
-async function tarOf(name: string, text: string): Promise<Uint8Array> {
-  const tar = pack();
-  tar.entry({ name, mtime: new Date(0) }, text);
-  tar.finalize();
-  return bytesOfStream(tar);
+function tarOf(name: string, text: string): Promise<Uint8Array> {
+  return buildTar([{ name, body: text }]);
 }
 
 async function bytesOfStream(stream: AsyncIterable<unknown>): Promise<Uint8Array> {

@@ -5,7 +5,7 @@ import { isStoreError } from '../../src/errors.js';
 import { digestOf } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { rejection } from '../support/rejection.js';
-import { inChunks } from '../tar/build-tar.js';
+import { inChunks } from '../support/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives } from './fixture-archives.js';
 import { footprint, reopened, temporaryStore } from './temporary-store.js';
 

@@ -6,7 +6,7 @@ import type { EventStore } from '../../src/store/event-store.js';
 import type { LoadResult } from '../../src/store/store.js';
 import { buildImage, type BuiltImage, dockerEntries } from '../archive/built-archives.js';
 import { storeError } from '../support/store-error.js';
-import { buildTar } from '../tar/build-tar.js';
+import { buildTar } from '../support/build-tar.js';
 import { descendsFrom } from '../../src/store/commands/metadata.js';
 import { temporaryStore } from './temporary-store.js';
 

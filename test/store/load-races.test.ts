@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ImageId } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
-import { buildTar, collect } from '../tar/build-tar.js';
+import { buildTar, collect } from '../support/build-tar.js';
 import { archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';
 import { temporaryStore, wrongFiles } from './temporary-store.js';
 

@@ -7,7 +7,7 @@ import type { LoadOptions, LoadResult } from '../../src/store/store.js';
 import { type BuiltImage, buildImage, dockerEntries } from '../archive/built-archives.js';
 import { CountingLayers } from '../support/counting-layers.js';
 import { rejection } from '../support/rejection.js';
-import { type BuiltEntry, buildTar, collect } from '../tar/build-tar.js';
+import { type BuiltEntry, buildTar, collect } from '../support/build-tar.js';
 import { archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';
 import { footprint, reopened, temporaryStore } from './temporary-store.js';
 

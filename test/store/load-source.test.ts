@@ -5,7 +5,7 @@ import { archiveFileSource } from '../../src/store/archives/load-archive.js';
 import { rejection } from '../support/rejection.js';
 import { requiresPermissions } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import { temporaryStore } from './temporary-store.js';
 
 test('options are checked before the file is opened', async (t) => {
@@ -25,9 +25,14 @@ test('a file gives its bytes and its size', async (t) => {
   t.deepEqual(await collect(bytes), Buffer.alloc(3_000_000, 7));
 });
 
-test('a directory is not an archive', async (t) => {
+test('a directory is read as a tar of its files, which may not change meanwhile', async (t) => {
   const directory = await temporaryDirectory(t);
-  await rejection(t, 'ARCHIVE_INVALID', archiveFileSource(directory));
+  await writeFile(join(directory, 'a'), 'body');
+  const { bytes, total } = await archiveFileSource(directory);
+  t.is((await collect(bytes)).length, total);
+  const again = await archiveFileSource(directory);
+  await writeFile(join(directory, 'a'), 'longer body');
+  await rejection(t, 'ARCHIVE_TRUNCATED', collect(again.bytes));
 });
 
 test('a file that goes before it is read is not found', async (t) => {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import type { LoadResult } from '../../src/store/store.js';
 import { rejection } from '../support/rejection.js';
-import { inChunks } from '../tar/build-tar.js';
+import { inChunks } from '../support/build-tar.js';
 import { archiveBytes, archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';
 import { reopened, temporaryStore } from './temporary-store.js';
 

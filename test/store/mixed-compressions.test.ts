@@ -18,7 +18,7 @@ import {
   OCI,
   ociBlobs,
 } from '../archive/built-archives.js';
-import { type BuiltEntry, buildTar, collect } from '../tar/build-tar.js';
+import { type BuiltEntry, buildTar, collect } from '../support/build-tar.js';
 import { archivePath, expectedArchives, manifestsIn } from './fixture-archives.js';
 import { blobFiles, temporaryStore } from './temporary-store.js';
 

@@ -161,7 +161,7 @@ function checkDiff(t: ExecutionContext, diff: StoreDiff, a: Moment, b: Moment): 
     found(
       diff.references,
       ({ reference }) => reference,
-      (entry) => entry.image,
+      (entry) => entry.image ?? '',
     ),
     changesOf(a.names, b.names),
   );

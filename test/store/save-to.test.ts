@@ -6,7 +6,7 @@ import type { SaveOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import { archivePath } from './fixture-archives.js';
 import { temporaryStore } from './temporary-store.js';
 

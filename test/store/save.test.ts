@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { SaveOptions } from '../../src/store/store.js';
-import { readTar } from '../../src/tar/tar-scan.js';
+import { readTar } from '../../src/archive/tar-reader.js';
 import { rejection } from '../support/rejection.js';
-import { collect } from '../tar/build-tar.js';
+import { collect } from '../support/build-tar.js';
 import {
   archiveBytes,
   archivePath,

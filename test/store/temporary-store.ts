@@ -103,7 +103,10 @@ async function neededBlobs(directory: string): Promise<Map<string, number>> {
     if (event.type === 'LayerAdded') owners.set(event.chainId, new Map([[event.blob.digest, event.blob.size]]));
     else if (event.type === 'LayerRemoved') owners.delete(event.chainId);
     else if (event.type === 'ImageDeleted') owners.delete(event.image);
-    else if (event.type === 'ManifestAdded') {
+    else if (event.type === 'ArtifactRemoved') owners.delete(event.artifact.digest);
+    else if (event.type === 'ArtifactAdded') {
+      owners.set(event.artifact.digest, new Map(event.blobs.map(({ digest, size }) => [digest, size])));
+    } else if (event.type === 'ManifestAdded') {
       const blobs = owners.get(event.image) ?? new Map<string, number>();
       for (const { digest, size } of event.layers) blobs.set(digest, size);
       owners.set(event.image, blobs);
@@ -122,6 +125,7 @@ export async function footprint(store: EventStore): Promise<unknown> {
     images: [...store.map().keys()].sort(),
     heads: [...store.heads().keys()].sort(),
     references: store.referenceEntries(),
+    artifacts: store.artifacts(),
     layers: [...store.layers.map().keys()].sort(),
     stats: store.stats(),
     files: blobFiles(store.directory),

@@ -44,8 +44,9 @@ test('model may not import log', objects, wrongImports, 'src/model/a.ts', import
 test('log may not import projections', objects, wrongImports, 'src/log/a.ts', imports('../../projections/b.js'), 1);
 test('projections may import log', accepts, wrongImports, 'projections/a.ts', imports('../src/log/b.js'));
 test('projections may not import store', objects, wrongImports, 'projections/a.ts', imports('../src/store/b.js'), 1);
-test('tar may not import archive', objects, wrongImports, 'src/tar/a.ts', imports('../archive/b.js'), 1);
-test('archive may import tar', accepts, wrongImports, 'src/archive/a.ts', imports('../tar/b.js'));
+test('tar may not import archive', objects, wrongImports, 'src/archive/tar-a.ts', imports('./b.js'), 1);
+test('archive may import tar', accepts, wrongImports, 'src/archive/a.ts', imports('./tar-b.js'));
+test('store may import tar', accepts, wrongImports, 'src/store/a.ts', imports('../archive/tar-b.js'));
 test('archive may not import log', objects, wrongImports, 'src/archive/a.ts', imports('../log/b.js'), 1);
 test('store may not import archive', objects, wrongImports, 'src/store/a.ts', imports('../archive/b.js'), 1);
 test('load may import archive', accepts, wrongImports, 'src/store/loadImages.ts', imports('../archive/b.js'));

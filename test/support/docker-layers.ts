@@ -1,17 +1,15 @@
 import { createReadStream } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { extract } from 'tar-stream';
+import { readTar } from '../../src/archive/tar-reader.js';
 import type { ImageId } from '../../src/model/digest.js';
+import { collect } from './build-tar.js';
 import { fixturePath } from './fixtures.js';
 
 /** Every file of a tar archive of the fixtures, by name. */
-async function filesOfArchive(name: string): Promise<ReadonlyMap<string, Uint8Array>> {
+export async function filesOfArchive(name: string): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  const entries = createReadStream(fixturePath('archives', name)).pipe(extract());
-  for await (const entry of entries) {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of entry) chunks.push(chunk as Uint8Array);
-    if (entry.header.type === 'file') files.set(entry.header.name, Buffer.concat(chunks));
+  for await (const entry of readTar(createReadStream(fixturePath('archives', name)))) {
+    if (entry.type === 'file') files.set(entry.name, await collect(entry.body));
   }
   return files;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { bytesToHex, type Digest } from '../../src/model/digest.js';
-import type { EventBody, PlatformImage, StoredEvent } from '../../src/model/events.js';
+import type { EventBody, PlatformImage, ReferenceSet, StoredEvent } from '../../src/model/events.js';
 import type { Descriptor } from '../../src/model/digest.js';
 
 /** Any SHA-256 digest, branded as the caller's field has it. */
@@ -64,21 +64,7 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
       value: fc.uint8Array({ maxLength: 300 }),
     }),
     MetadataCleared: fc.record({ type: fc.constant('MetadataCleared'), image: digest, key: name }),
-    ReferenceSet: fc.record({
-      type: fc.constant('ReferenceSet'),
-      reference: name,
-      image: digest,
-      previous: orAbsent(digest),
-      target: orAbsent(descriptor),
-      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-      previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-    }),
-    ReferenceRemoved: fc.record({
-      type: fc.constant('ReferenceRemoved'),
-      reference: name,
-      image: digest,
-      platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
-    }),
+    ...referenceBodies({ digest, name, descriptor, platform }),
     ManifestAdded: fc.record({
       type: fc.constant('ManifestAdded'),
       image: digest,
@@ -88,6 +74,84 @@ export function bodiesOver(digest: fc.Arbitrary<never>, name: fc.Arbitrary<strin
     LayerAdded: fc.record({ type: fc.constant('LayerAdded'), ...layer }),
     LayerRemoved: fc.record({ type: fc.constant('LayerRemoved'), ...layer }),
     ContentErased: fc.record({ type: fc.constant('ContentErased'), digest, size }),
+    ...artifactBodies(descriptor),
+  };
+}
+
+interface Parts {
+  readonly digest: fc.Arbitrary<never>;
+  readonly name: fc.Arbitrary<string>;
+  readonly descriptor: fc.Arbitrary<Descriptor>;
+  readonly platform: fc.Arbitrary<PlatformImage>;
+}
+
+function referenceBodies(parts: Parts): Pick<BodyArbitraries, 'ReferenceSet' | 'ReferenceRemoved'> {
+  const { digest, name, platform } = parts;
+  return {
+    ReferenceSet: fc
+      .record({
+        type: fc.constant('ReferenceSet'),
+        reference: name,
+        image: digest,
+        previous: orAbsent(digest),
+        target: orAbsent(parts.descriptor),
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+        previousPlatforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+      })
+      .chain((event) => withLaterFields(event, parts)),
+    ReferenceRemoved: fc.oneof(
+      fc.record({
+        type: fc.constant('ReferenceRemoved'),
+        reference: name,
+        image: digest,
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+      }),
+      fc.record({
+        type: fc.constant('ReferenceRemoved'),
+        reference: name,
+        image: orAbsent(digest),
+        platforms: orAbsent(fc.array(platform, { maxLength: 4 })),
+        target: digest,
+      }),
+    ),
+  };
+}
+
+const texts = fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true });
+
+/** The same without an image, and with fields that older records lack: absent, not undefined. */
+function withLaterFields(event: ReferenceSet, { digest, descriptor }: Parts): fc.Arbitrary<ReferenceSet> {
+  const later = {
+    image: fc.constant(undefined),
+    target: descriptor,
+    annotations: texts,
+    layoutAnnotations: texts,
+    previousTarget: digest,
+  };
+  return fc.record(later, { requiredKeys: [] }).map((fields) => {
+    const pointsAtNothing = 'image' in fields && !('target' in fields) && event.target === undefined;
+    return pointsAtNothing ? event : { ...event, ...fields };
+  });
+}
+
+function artifactBodies(
+  descriptor: fc.Arbitrary<Descriptor>,
+): Pick<BodyArbitraries, 'ArtifactAdded' | 'ArtifactRemoved'> {
+  return {
+    ArtifactAdded: fc.record({
+      type: fc.constant('ArtifactAdded'),
+      artifact: descriptor,
+      artifactType: text,
+      subject: orAbsent(descriptor),
+      contains: fc.array(descriptor, { maxLength: 4 }),
+      blobs: fc.array(descriptor, { maxLength: 4 }),
+    }),
+    ArtifactRemoved: fc.record({
+      type: fc.constant('ArtifactRemoved'),
+      artifact: descriptor,
+      subject: orAbsent(descriptor),
+      blobs: fc.array(descriptor, { maxLength: 4 }),
+    }),
   };
 }
 

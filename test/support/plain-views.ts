@@ -5,7 +5,16 @@ import { isStoreError } from '../../src/errors.js';
 import type { ImageId } from '../../src/model/digest.js';
 
 /** Views as plain values that can be compared, each Map in its own order. */
-export function plainViews({ images, references, layers, manifests, blobs, metadata, erasures }: Views): unknown {
+export function plainViews({
+  images,
+  references,
+  layers,
+  manifests,
+  blobs,
+  metadata,
+  erasures,
+  artifacts,
+}: Views): unknown {
   const ids = [...images.ids()];
   return {
     images: [...images],
@@ -23,7 +32,18 @@ export function plainViews({ images, references, layers, manifests, blobs, metad
     blobsOf: [...blobs.ofImage],
     metadata: [...metadata].map(([id, values]) => [id, [...values]]),
     erasures: [...erasures],
+    targets: sorted(references.byTarget),
+    artifacts: [...artifacts.byDigest],
+    about: sorted(artifacts.bySubject),
+    contained: sorted(artifacts.indexesOf),
   };
+}
+
+/** Sets by digest; which was first pointed at, and then by others, no view keeps. */
+function sorted(sets: ReadonlyMap<string, ReadonlySet<string>>): unknown[] {
+  return [...sets]
+    .map(([key, values]) => [key, [...values].sort()])
+    .sort(([one], [other]) => (String(one) < String(other) ? -1 : 1));
 }
 
 /** What a search finds for the whole id, and for some of its first digits. */

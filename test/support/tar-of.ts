@@ -1,9 +1,6 @@
-import { pack } from 'tar-stream';
+import { buildTar } from './build-tar.js';
 
 /** A tar of one file that holds `text`. */
-export function tarOf(text: string): AsyncIterable<Uint8Array> {
-  const tar = pack();
-  tar.entry({ name: 'f', mtime: new Date(0) }, text);
-  tar.finalize();
-  return tar as AsyncIterable<Uint8Array>;
+export async function* tarOf(text: string): AsyncGenerator<Uint8Array> {
+  yield await buildTar([{ name: 'f', body: text }]);
 }

@@ -6,7 +6,7 @@ import type { StoreDiff } from '../../store/past/diff.js';
 import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
-import { metadataFields, metadataText } from '../events.js';
+import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
 import { truncate } from '../render/display-width.js';
@@ -75,7 +75,7 @@ function changeObject({ kind, change, key, before, after, event }: StoreChange):
 }
 
 /** Kinds of changes, in print order. */
-const changeKinds = ['reference', 'image', 'parent', 'metadata', 'layer'] as const;
+const changeKinds = ['reference', 'image', 'artifact', 'parent', 'metadata', 'layer'] as const;
 
 /** One side of a change, for programs (`value`) and people (`text`). */
 interface ChangeSide {
@@ -86,7 +86,7 @@ interface ChangeSide {
 interface StoreChange {
   readonly kind: (typeof changeKinds)[number];
   readonly change: Change<unknown>['change'];
-  /** Unique within its kind: a reference, an image id, `<image id>/<metadata key>`, a chain id. */
+  /** Unique within its kind: a reference, an image id, the digest of an artifact, `<image id>/<metadata key>`, a chain id. */
   readonly key: string;
   readonly name: string;
   readonly before?: ChangeSide | undefined;
@@ -95,7 +95,7 @@ interface StoreChange {
   readonly event: StoredEvent;
 }
 
-function changesOf({ references, images, parents, metadata, layers }: StoreDiff): StoreChange[] {
+function changesOf({ references, images, artifacts, parents, metadata, layers }: StoreDiff): StoreChange[] {
   return [
     ...references.map((change) =>
       told('reference', change, change.reference, familiarReference(change.reference), referenceSide),
@@ -105,6 +105,12 @@ function changesOf({ references, images, parents, metadata, layers }: StoreDiff)
       const platform = event.type === 'ImageCreated' ? platformText({ ...event, variant: event.variant ?? null }) : '';
       return told('image', change, change.image, shortId(change.image), (value) => ({ value, text: platform }));
     }),
+    ...artifacts.map((change) =>
+      told('artifact', change, change.artifact, shortId(change.artifact), ({ artifact, artifactType, subject }) => ({
+        value: { ...artifact, artifactType, subject: subject?.digest ?? null },
+        text: artifactType === '' ? artifact.mediaType : artifactType,
+      })),
+    ),
     ...parents.map((change) =>
       told('parent', change, change.image, shortId(change.image), (value) => ({ value, text: shortId(value) })),
     ),
@@ -137,8 +143,8 @@ function told<Value>(
 function referenceSide({ image, target, platforms }: ReferenceEntry): ChangeSide {
   const others = platforms === undefined || platforms.length < 2 ? '' : ` +${platforms.length - 1}`;
   return {
-    value: { image, target: target?.digest ?? null, platforms: platforms ?? null },
-    text: `${shortId(image)}${others}`,
+    value: { image: image ?? null, target: target?.digest ?? null, platforms: platforms ?? null },
+    text: `${pointedText(image, target?.digest)}${others}`,
   };
 }
 
@@ -158,6 +164,7 @@ const MOST_SIDE_COLUMNS = 28;
 const TITLES: Readonly<Record<StoreChange['kind'], string>> = {
   reference: 'References',
   image: 'Images',
+  artifact: 'Artifacts',
   parent: 'Parents',
   metadata: 'Metadata',
   layer: 'Layers',

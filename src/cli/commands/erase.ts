@@ -60,7 +60,7 @@ interface PruneFlags extends EraseFlags {
 /** `imagelog prune`: lists unneeded content; `--yes` erases it. */
 export const pruneGrammar: Grammar = ({ io }) => ({
   about:
-    'Shows the configs, manifests and indexes of images that were removed, and layers that nothing uses. Only with --yes are they ' +
+    'Shows the configs, manifests and indexes of images and artifacts that were removed, and layers that nothing uses. Only with --yes are they ' +
     'erased, as `imagelog erase` does. What was needed after WHEN stays, so that the past from there on stays readable; by ' +
     `default all goes that is not needed now. ${WHEN_HELP}`,
   examples: [
@@ -80,6 +80,7 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
   config: 'configs',
   manifest: 'manifests',
   index: 'indexes',
+  artifact: 'artifacts',
   blob: 'blobs',
 };
 

@@ -1,14 +1,16 @@
 import type { Option } from 'commander';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { allArtifactFacts } from '../artifact-facts.js';
 import { allImageFacts, imageFilter } from '../image-facts.js';
 import { openReading } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
-import { imageTableLines, imageTreeLines } from '../render/image-table.js';
+import { artifactTableLines, imageTableLines, imageTreeLines } from '../render/image-table.js';
 
 interface ImagesFlags {
   readonly tree?: boolean;
   readonly heads?: boolean;
+  readonly all?: boolean;
   readonly filter?: readonly string[];
 }
 
@@ -22,10 +24,15 @@ export const imagesGrammar: Grammar = () => ({
     ['imagelog images --tree', 'draw which image was made from which'],
     ["imagelog images --filter 'reference=shop/*' --filter os=linux", 'list the images of one name space'],
     ['imagelog images --filter dangling=true --quiet', 'list the ids of images that nothing names or uses'],
+    ['imagelog images --all', 'list signatures, SBOMs and other artifacts too'],
     ['imagelog images --at 2026-01-31', 'list the images at the end of that day'],
     ['imagelog images --json | jq -r .id', 'give the ids to another program'],
   ],
-  options: [option('--tree', 'draw parents and children'), ...imageOptions()],
+  options: [
+    option('--tree', 'draw parents and children'),
+    option('-a, --all', 'also artifacts and unnamed indexes, by digest; with --json each object has a kind'),
+    ...imageOptions(),
+  ],
   action: images,
 });
 
@@ -45,14 +52,20 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
   const { images: source } = reading;
   const filter = imageFilter(flags.filter ?? [], source);
   const shown = allImageFacts(source).filter((facts) => filter.fits(facts) && (facts.head || flags.heads !== true));
+  const artifacts = flags.all === true ? allArtifactFacts(source) : undefined;
   if (context.json) {
-    for (const facts of shown) await writeJson(context, facts);
+    const kind = artifacts === undefined ? {} : { kind: 'image' };
+    for (const facts of shown) await writeJson(context, { ...kind, ...facts });
+    for (const facts of artifacts ?? []) await writeJson(context, facts);
   } else if (context.quiet) {
     for (const { id } of shown) await context.out.line(id);
+    for (const { digest } of artifacts ?? []) await context.out.line(digest);
   } else {
     const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
     const lines = flags.tree === true ? imageTreeLines(shown, options) : imageTableLines(shown, filter, options);
     for (const line of lines) await context.out.line(line);
+    if (artifacts === undefined || artifacts.length === 0) return;
+    for (const line of ['', ...artifactTableLines(artifacts, options)]) await context.out.line(line);
   }
 }
 

@@ -1,12 +1,13 @@
 import { StoreError } from '../../errors.js';
-import type { ImageId } from '../../model/digest.js';
-import type { Descriptor } from '../../model/digest.js';
+import type { Digest } from '../../model/digest.js';
 import type { Image } from '../../model/image.js';
+import type { ArtifactEntry } from '../../store/artifacts.js';
+import { artifactFactsOf, manifestsOf, referringTo, relatedArtifacts } from '../artifact-facts.js';
 import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { imageFacts } from '../image-facts.js';
 import { openReading, type Reading } from '../open-for.js';
-import { findImage, layerChain, type LayerTable } from '../query.js';
+import { findNamed, type ImageSource, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
 import { RawJson, rawJsonText } from '../render/raw-json.js';
 import { paintJson, utcText } from '../render/text.js';
@@ -14,14 +15,16 @@ import { paintJson, utcText } from '../render/text.js';
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
-    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; with --json one object a line. ' +
-    'For a past point in time also of images deleted since.',
+    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; ' +
+    'with --json one object a line. ' +
+    'For a past point in time also of images deleted since. The digest of a manifest or index gives its image, ' +
+    'and says so in `via`; that of an artifact gives the artifact.',
   examples: [
     ['imagelog inspect shop/app:1.0', 'show the config, layers, parent, children and references'],
     ['imagelog inspect cb4c372bec4c', 'ask by the first digits of an id'],
     ['imagelog inspect --json shop/app:1.0 | jq .config.config.Env', 'take one thing out of it'],
   ],
-  arguments: [['references, ids or the first digits of ids']],
+  arguments: [['references, ids, or the first digits of ids or digests']],
   action: inspect,
 });
 
@@ -32,8 +35,12 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
   const images: unknown[] = [];
   // Resolve all names before printing anything: a partial answer helps no script.
   for (const name of names) {
-    const { id } = findImage(source, name);
-    images.push(await inspected(reading, source.get(id), layers, context.signal));
+    const found = findNamed(source, name);
+    images.push(
+      found.entry === undefined
+        ? { ...(await inspected(reading, source.get(found.id), layers, context.signal)), ...viaFacts(found.via) }
+        : inspectedArtifact(source, found.entry),
+    );
   }
   if (context.json) {
     for (const image of images) await context.out.line(rawJsonText(image));
@@ -42,11 +49,12 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
   await context.out.line(paintJson(rawJsonText(images, 2), context.colors));
 }
 
-async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<unknown> {
+async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<object> {
   const { images: source } = reading;
   const id = image.id();
   const { layers: diffIds, ...facts } = imageFacts(source, image, layers);
   const lastUpdated = source.getLastUpdated(id);
+  const manifests = await manifestsOf(reading, id, signal);
   return {
     ...facts,
     platform: platformText(facts),
@@ -56,17 +64,36 @@ async function inspected(reading: Reading, image: Image, layers: LayerTable, sig
     }),
     lastUpdated: lastUpdated === undefined ? null : utcText(lastUpdated.getTime()),
     builtLocally: source.isBuiltLocally(id),
-    manifests: await manifestsOf(reading, id, signal),
+    manifests,
+    artifacts: relatedArtifacts(source, id, manifests),
     config: rawConfig(image),
   };
 }
 
-async function manifestsOf({ store, seq }: Reading, image: ImageId, signal: AbortSignal): Promise<Descriptor[]> {
-  const manifests = new Map<string, Descriptor>();
-  for await (const event of store.history({ image }, { type: 'ManifestAdded', to: seq, signal })) {
-    if (event.type === 'ManifestAdded') manifests.set(event.manifest.digest, event.manifest);
+/** What led to the image, where that was not its id or a reference. */
+function viaFacts(via: object | undefined): object {
+  return via === undefined ? {} : { via };
+}
+
+function inspectedArtifact(source: ImageSource, entry: ArtifactEntry): object {
+  const { digest } = entry.artifact;
+  return {
+    ...artifactFactsOf(source, entry),
+    contains: entry.contains,
+    blobs: entry.blobs,
+    artifacts: referringTo(source, [digest]),
+    manifest: rawManifest(source.artifactManifest(digest), digest),
+  };
+}
+
+function rawManifest(bytes: Uint8Array, digest: Digest): RawJson {
+  const text = new TextDecoder().decode(bytes);
+  try {
+    JSON.parse(text);
+    return new RawJson(text);
+  } catch (cause) {
+    throw new StoreError('CONTENT_CORRUPT', `cannot show the artifact ${digest}: it is not JSON`, { cause });
   }
-  return [...manifests.values()];
 }
 
 // Its numbers may be beyond what JavaScript can hold, as Go's int64 is.

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
+import { StoreError } from '../../errors.js';
 import { formatPlatform } from '../../model/platform.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
@@ -8,14 +9,17 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
+import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { option, platformName, referenceName } from '../option-values.js';
+import { option, platformNames, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
 import { countText, printable, shortId } from '../render/text.js';
 
 interface LoadFlags {
-  readonly platform?: string;
+  readonly platform?: readonly string[];
+  readonly allowEmpty?: boolean;
+  readonly repository?: string;
   readonly allPlatforms?: boolean;
   /** False with `--no-overwrite`. */
   readonly overwrite: boolean;
@@ -39,10 +43,12 @@ export const loadGrammar: Grammar = () => ({
   ],
   arguments: [['archives; `-`, or none, is the standard input']],
   options: [
-    option('--platform <platform>', 'only this platform of multi-platform images', platformName),
+    option('--platform <platform>', 'only this platform of multi-platform images; repeatable', platformNames),
     option('--all-platforms', 'fail when the archive lacks a platform that it names'),
     option('--no-overwrite', 'fail when a reference would move to another image'),
-    option('--tag <reference>', 'one more reference for the only image', referenceName),
+    option('--tag <reference>', 'one more reference for the only image, index or artifact', referenceName),
+    option('--repository <name>', 'repository of names that are only a tag', referenceName),
+    option('--allow-empty', 'succeed even if an archive holds nothing to load'),
   ],
   action: load,
 });
@@ -61,14 +67,20 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   for (const source of sources) {
     const result = await loadOne(context, store, source, flags);
     await tell(context, store, source, result);
+    const isEmpty = result.images.length + result.artifacts.length === 0;
+    if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
+}
+
+function nothingLoaded(name: string): StoreError {
+  return new StoreError('ARCHIVE_EMPTY', `loaded nothing from ${name} (--allow-empty accepts that)`);
 }
 
 async function loadOne(
   context: CommandContext,
   store: EventStore,
   source: string,
-  { platform, allPlatforms, overwrite, tag }: LoadFlags,
+  { platform, allPlatforms, overwrite, tag, repository }: LoadFlags,
 ): Promise<LoadResult> {
   const progress = progressBar(context, printable(nameOf(source)));
   const options: LoadOptions = {
@@ -77,6 +89,7 @@ async function loadOne(
     allPlatforms,
     overwrite,
     tag,
+    repository,
     signal: context.signal,
     onProgress: progress.update,
   };
@@ -102,13 +115,18 @@ async function tell(context: CommandContext, store: EventStore, source: string, 
 }
 
 function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
-  const { images, references, layersAdded, format } = result;
+  const { images, references, artifacts, layersAdded, format } = result;
   const named = new Set(references.map(({ image }) => image));
   const others = images
     .filter(({ id }) => !named.has(id))
     .map((image) => ({ ...image, name: otherName(store, image) }));
   const created = images.filter((image) => image.created).length;
-  const counts = [`${countText(images.length, 'image')} (${created} new)`, `${countText(layersAdded, 'new layer')}`];
+  const addedArtifacts = artifacts.filter((artifact) => artifact.created).length;
+  const counts = [
+    `${countText(images.length, 'image')} (${created} new)`,
+    `${countText(layersAdded, 'new layer')}`,
+    ...(artifacts.length === 0 ? [] : [`${countText(artifacts.length, 'artifact')} (${addedArtifacts} new)`]),
+  ];
   const names = references.map(({ reference }) => printable(familiarReference(reference)));
   const width = widest([...names, ...others.map(({ name }) => name)]);
   return [
@@ -118,10 +136,14 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
   ];
 }
 
-function referenceLine({ image, previous }: LoadedReference, name: string, colors: CommandContext['colors']): string {
-  const id = colors.yellow(shortId(image));
-  if (previous === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
-  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(shortId(previous))}`;
+function referenceLine(
+  { image, previous, artifact, previousArtifact }: LoadedReference,
+  name: string,
+  colors: CommandContext['colors'],
+): string {
+  const id = colors.yellow(pointedText(image, artifact));
+  if (previous === undefined && previousArtifact === undefined) return `${colors.green('loaded')}  ${name}  ${id}`;
+  return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(pointedText(previous, previousArtifact))}`;
 }
 
 // Images of further platforms share the first one's reference; those of unnamed archives have none.

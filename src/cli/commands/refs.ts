@@ -36,12 +36,13 @@ async function refs(context: CommandContext, name: string): Promise<void> {
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const { reference, image, previous, target, platforms, from, until, seq, untilSeq } = interval;
+  const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq } = interval;
   const { actor, reason, requestId, removedBy, removedReason } = interval;
   return {
     reference,
-    image,
+    image: image ?? null,
     previous: previous ?? null,
+    ...(previousTarget === undefined ? {} : { previousTarget }),
     target: target ?? null,
     platforms: platforms ?? null,
     from: utcText(from),

@@ -1,12 +1,12 @@
 import { StoreError } from '../../errors.js';
-import type { ChainId, ImageId } from '../../model/digest.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
-import { findImage, referenceEntry } from '../query.js';
+import { findNamed, referenceEntry } from '../query.js';
 import { countText, printable } from '../render/text.js';
 
 /** `imagelog rm`: removes names independently, like `docker rmi`; fails with the first error. */
@@ -14,6 +14,7 @@ export const rmGrammar: Grammar = () => ({
   about:
     'By reference: removes the reference, and the image when that was its last one and it has no children. ' +
     'By id: removes the image and its reference; refused when it has children or several references, unless --force. ' +
+    'What nothing else holds of the artifacts goes along; by digest an artifact that nothing holds, or with --force. ' +
     'The log keeps what was there.',
   examples: [
     ['imagelog rm shop/app:1.0', 'remove a reference, and the image that only it named'],
@@ -27,7 +28,8 @@ export const rmGrammar: Grammar = () => ({
 });
 
 type Removal =
-  | { readonly untagged: string; readonly image: ImageId }
+  | { readonly untagged: string; readonly image: ImageId | null; readonly artifact?: Digest | undefined }
+  | { readonly removed: Digest; readonly artifactType: string | null }
   | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
 
 async function rm(
@@ -50,9 +52,33 @@ async function rm(
 }
 
 async function remove(context: CommandContext, store: EventStore, name: string, force: boolean): Promise<void> {
-  const { id, reference } = findImage(store, name);
-  if (reference === undefined) await removeById(context, store, id, force);
-  else await removeReference(context, store, reference, force);
+  const found = findNamed(store, name);
+  const { reference } = found;
+  const before = store.artifacts();
+  // The digest of an index stands for the index, not for its images.
+  const digest = found.entry === undefined ? found.via?.digest : found.entry.artifact.digest;
+  if (reference !== undefined) await removeReference(context, store, reference, force);
+  else if (digest !== undefined && before.some(({ artifact }) => artifact.digest === digest)) {
+    await removeArtifact(context, store, digest, force);
+  } else if (found.entry === undefined) await removeById(context, store, found.id, force);
+  const left = new Set(store.artifacts().map(({ artifact }) => artifact.digest));
+  for (const { artifact, artifactType } of before) {
+    if (left.has(artifact.digest)) continue;
+    await tell(context, { removed: artifact.digest, artifactType: artifactType === '' ? null : artifactType });
+  }
+}
+
+async function removeArtifact(
+  context: CommandContext,
+  store: EventStore,
+  digest: Digest,
+  force: boolean,
+): Promise<void> {
+  const names = store.referenceEntries().filter(({ target }) => target?.digest === digest);
+  await store.deleteArtifact(digest, { ...context.write, force });
+  for (const { reference, image = null } of names) {
+    await tell(context, { untagged: reference, image, ...(image === null ? { artifact: digest } : {}) });
+  }
 }
 
 async function removeById(context: CommandContext, store: EventStore, id: ImageId, force: boolean): Promise<void> {
@@ -73,7 +99,7 @@ async function removeReference(
 ): Promise<void> {
   const entry = referenceEntry(store, reference);
   const images = new Set((entry?.platforms ?? []).map(({ image }) => image));
-  if (entry !== undefined) images.add(entry.image);
+  if (entry?.image !== undefined) images.add(entry.image);
   const isLast = (id: ImageId): boolean => store.references(id).every((each) => each === reference);
   const orphans = [...images].filter((id) => isLast(id) && (force || store.children(id).length === 0));
   const [only] = orphans;
@@ -82,9 +108,9 @@ async function removeReference(
     await deleteImage(context, store, only);
     return;
   }
-  const image = entry?.image ?? store.resolve(reference);
-  await store.untag(reference, context.write);
-  await tell(context, { untagged: reference, image });
+  await store.untag(reference, { ...context.write, removeArtifacts: true });
+  const { image = null, target } = entry ?? {};
+  await tell(context, { untagged: reference, image, ...(image === null ? { artifact: target?.digest } : {}) });
   for (const id of orphans) await deleteImage(context, store, id);
 }
 
@@ -100,6 +126,12 @@ async function tell(context: CommandContext, removal: Removal): Promise<void> {
   if ('untagged' in removal) {
     if (!context.quiet) await context.out.line(`untagged ${printable(familiarReference(removal.untagged))}`);
     return;
+  }
+  if ('removed' in removal) {
+    const { removed, artifactType } = removal;
+    if (context.quiet) return await context.out.line(removed);
+    const type = artifactType === null ? '' : ` (${printable(artifactType)})`;
+    return await context.out.line(`removed the artifact ${context.colors.yellow(removed)}${type}`);
   }
   if (context.quiet) return await context.out.line(removal.deleted);
   const { length } = removal.layers;

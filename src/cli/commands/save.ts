@@ -3,14 +3,16 @@ import { type FileContent, writeArchiveFile } from '../archive-target.js';
 import type { Grammar } from '../command.js';
 import { answer, type CommandContext } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
-import { option } from '../option-values.js';
+import { option, platformNames } from '../option-values.js';
 import { type Progress, progressBar } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 
 interface SaveFlags {
   readonly output?: string;
   readonly format: 'docker' | 'oci';
+  readonly platform?: readonly string[];
 }
 
 /** `imagelog save`: writes an archive to a file (atomically) or standard output. */
@@ -28,25 +30,28 @@ export const saveGrammar: Grammar = () => ({
   options: [
     option('-o, --output <file>', 'the archive; `-`, or none, is the standard output'),
     option('--format <format>', 'layout of the archive').choices(['docker', 'oci']).default('docker'),
+    option('--platform <platform>', 'only this platform of multi-platform images; repeatable', platformNames),
   ],
   action: save,
 });
 
 async function save(context: CommandContext, names: readonly string[], flags: SaveFlags): Promise<void> {
-  const { output = '-', format } = flags;
+  const { output = '-', format, platform } = flags;
   if (output === '-' && context.out.isTerminal) {
     throw new UsageError('an archive is not for a terminal: name a file with -o, or give it to a program');
   }
   await using store = await openFor(context, 'read');
   const progress = progressBar(context, output === '-' ? 'saving' : printable(output));
   let written = 0;
+  const notices: string[] = [];
   const count: Progress['update'] = (bytes, total) => {
     written = bytes;
     progress.update(bytes, total);
   };
   try {
     const { signal } = context;
-    const options = { format, onProgress: count, signal };
+    const onNotice = (notice: string): void => void notices.push(notice);
+    const options = { format, platform, onProgress: count, onNotice, signal };
     const archive: FileContent = {
       writeTo: (file) => store.saveTo(file, names, options),
       stream: () => store.save(names, options),
@@ -56,6 +61,7 @@ async function save(context: CommandContext, names: readonly string[], flags: Sa
   } finally {
     progress.end();
   }
+  for (const notice of notices) await context.err.line(noticeLine(notice, context.errColors));
   if (output === '-') return;
   const saved = `saved ${names.map(printable).join(', ')} to ${printable(output)}, ${sizeText(written)}`;
   await answer(context, { file: output, format, names, bytes: written }, saved);

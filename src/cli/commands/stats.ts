@@ -36,6 +36,7 @@ async function stats(context: CommandContext): Promise<void> {
     ['events', String(numbers.events)],
     ['images', `${numbers.images}, ${numbers.heads} of them without children`],
     ['references', String(numbers.references)],
+    ['artifacts', String(numbers.artifacts)],
     ['layers', `${numbers.layers}${files}`],
   ];
   for (const name of numbers.damagedLogs)
@@ -59,6 +60,7 @@ function statsOf({ store, images, seq, eventTime, isPast }: Reading): PastStats 
     images: images.len(),
     heads: images.heads().size,
     references: images.referenceEntries().length,
+    artifacts: images.artifacts().length,
     layers: images.layers.map().size,
     blobBytes: null,
     blobs: null,

@@ -1,10 +1,14 @@
+import { type Digest, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
-import { answer, type CommandContext, writeJson } from '../context.js';
-import { openFor } from '../open-for.js';
+import { pointedText } from '../events.js';
+import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';
+import { openFor, openReading } from '../open-for.js';
 import { option, platformName, referenceName, whenIn } from '../option-values.js';
-import { findImage, referenceEntry, referenceNotFound } from '../query.js';
-import { printable, shortId } from '../render/text.js';
+import { findImage, findNamed, referenceEntry, referenceNotFound } from '../query.js';
+import { printable } from '../render/text.js';
 
 /** `imagelog tag`: points a reference at an image and prints where it was. */
 export const tagGrammar: Grammar = () => ({
@@ -14,7 +18,7 @@ export const tagGrammar: Grammar = () => ({
     ['imagelog tag --reason "rollback" cb4c372bec4c shop/app:prod', 'move a reference, and keep why'],
     ['imagelog tag --no-overwrite shop/app:1.0 shop/app:stable', 'fail when the reference is another image'],
   ],
-  arguments: [['a reference, an id or the first digits of an id'], ['the reference to set', referenceName]],
+  arguments: [['a reference, an id, or the first digits of an id or digest'], ['the reference to set', referenceName]],
   options: [option('--no-overwrite', 'fail when the reference points at another image')],
   action: tag,
 });
@@ -26,16 +30,34 @@ async function tag(
   { overwrite }: { readonly overwrite: boolean },
 ): Promise<void> {
   await using store = await openFor(context, 'write');
-  // A name carries all its platforms, an id only its image.
-  const { id, reference: sourceReference } = findImage(store, source);
+  // A name carries all its platforms, an id only its image; an index stands for its images.
+  const found = findNamed(store, source);
   const reference = canonicalReference(name);
-  const before = referenceEntry(store, reference)?.image;
-  await store.tag(reference, sourceReference ?? id, { ...context.write, overwrite });
-  const previous = before === id ? undefined : before;
+  const before = referenceEntry(store, reference);
+  await store.tag(reference, found.reference ?? digestOf(store, found), { ...context.write, overwrite });
+  const { image, target } = referenceEntry(store, reference) ?? {};
+  const point = pointOf({ image, target });
+  const previous = before === undefined || pointOf(before) === point ? undefined : before;
   const { colors } = context;
-  const was = previous === undefined ? '' : `, was ${colors.yellow(shortId(previous))}`;
-  const moved = `${printable(familiarReference(reference))} → ${colors.yellow(shortId(id))}${was}`;
-  await answer(context, { reference, image: id, previous: previous ?? null }, moved);
+  const formerly = previous && colors.yellow(pointedText(previous.image, previous.target?.digest));
+  const was = formerly === undefined ? '' : `, was ${formerly}`;
+  const now = colors.yellow(pointedText(image, target?.digest));
+  const moved = `${printable(familiarReference(reference))} → ${now}${was}`;
+  const artifacts = {
+    ...(image === undefined ? { artifact: point } : {}),
+    ...(previous !== undefined && previous.image === undefined ? { previousArtifact: pointOf(previous) } : {}),
+  };
+  await answer(context, { reference, image: image ?? null, previous: previous?.image ?? null, ...artifacts }, moved);
+}
+
+function digestOf(store: EventStore, found: ReturnType<typeof findNamed>): Digest {
+  if (found.entry !== undefined) return found.entry.artifact.digest;
+  const { id, via } = found;
+  return store.artifacts().some(({ artifact }) => artifact.digest === via?.digest) ? (via?.digest ?? id) : id;
+}
+
+function pointOf({ image, target }: Pick<ReferenceEntry, 'image' | 'target'>): Digest | undefined {
+  return image ?? target?.digest;
 }
 
 /** `imagelog untag`: removes a reference, never the image. */
@@ -54,9 +76,11 @@ async function untag(context: CommandContext, name: string): Promise<void> {
   const entry = referenceEntry(store, reference);
   if (entry === undefined) throw referenceNotFound('cannot untag', reference);
   await store.untag(reference, context.write);
-  const was = context.colors.yellow(shortId(entry.image));
+  const { image, target } = entry;
+  const artifact = image === undefined ? { artifact: target?.digest } : {};
+  const was = context.colors.yellow(pointedText(image, target?.digest));
   const untagged = `untagged ${printable(familiarReference(reference))}, was ${was}`;
-  await answer(context, { untagged: reference, image: entry.image }, untagged);
+  await answer(context, { untagged: reference, image: image ?? null, ...artifact }, untagged);
 }
 
 /** `imagelog resolve`: prints the id a reference points or pointed at. */
@@ -67,7 +91,7 @@ export const resolveGrammar: Grammar = () => ({
     ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
     ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
   ],
-  arguments: [['the reference', referenceName]],
+  arguments: [['the reference, or the digest of a manifest or index', referenceName]],
   options: [option('--platform <platform>', 'the platform of a multi-platform reference', platformName)],
   action: resolve,
 });
@@ -77,6 +101,7 @@ async function resolve(
   name: string,
   { platform }: { readonly platform?: string },
 ): Promise<void> {
+  if (isDigest(name)) return resolveDigest(context, name);
   await using store = await openFor(context, 'read');
   const reference = canonicalReference(name);
   const { at } = context;
@@ -87,4 +112,16 @@ async function resolve(
       : await store.resolve(reference, { platform, at: whenIn(store, at) });
   if (context.json) return await writeJson(context, { reference, image });
   await context.out.line(image);
+}
+
+/** Prints the image of a manifest or index, and which of them it was. */
+async function resolveDigest(context: CommandContext, name: string): Promise<void> {
+  await using reading = await openReading(context);
+  const { id, via } = findImage(reading.images, name);
+  if (context.json)
+    return await writeJson(context, { reference: null, image: id, ...(via === undefined ? {} : { via }) });
+  await context.out.line(id);
+  if (via !== undefined && isForPeople(context)) {
+    await context.err.line(context.errColors.dim(`via ${via.kind} ${via.digest}`));
+  }
 }

@@ -1,3 +1,4 @@
+import type { ArtifactFacts } from '../artifact-facts.js';
 import type { BuildStep, ImageFacts } from '../image-facts.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
@@ -40,6 +41,26 @@ export function imageTableLines(
       imageSizeText(facts),
     ];
     return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
+  });
+  return tableLines(columns, rows, { width, colors });
+}
+
+/** Returns a table with a row per reference of an artifact, and per unnamed one. */
+export function artifactTableLines(
+  artifacts: readonly ArtifactFacts[],
+  { colors, width }: Omit<ImageDrawing, 'timeZone'>,
+): string[] {
+  const columns: Column[] = [
+    { title: 'REFERENCE', shrinksTo: 12 },
+    { title: 'ARTIFACT', paint: colors.yellow },
+    { title: 'TYPE', shrinksTo: 16 },
+    { title: 'ABOUT', paint: colors.yellow, goes: 1 },
+    { title: 'SIZE', align: 'right' },
+  ];
+  const rows = artifacts.flatMap(({ digest, kind, mediaType, artifactType, subject, references, totalSize }) => {
+    const type = printable(artifactType ?? (kind === 'index' ? kind : mediaType));
+    const others = [shortId(digest), type, subject === null ? '' : shortId(subject), sizeText(totalSize)];
+    return (references.length === 0 ? [NONE] : references.map(familiarReference)).map((name) => [name, ...others]);
   });
   return tableLines(columns, rows, { width, colors });
 }

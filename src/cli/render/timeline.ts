@@ -1,7 +1,8 @@
-import type { ImageId } from '../../model/digest.js';
+import type { Digest } from '../../model/digest.js';
+import { pointedText } from '../events.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, durationText, localMinuteText, localText, type Paint, printable, shortId } from './text.js';
+import { type Colors, durationText, localMinuteText, localText, type Paint, printable } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
 
@@ -27,25 +28,36 @@ function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): Perio
     paint,
     fill: OTHER_FILLS[at] ?? '',
   }));
-  const looks = new Map<ImageId, PeriodLook>();
-  const current = periods.at(-1)?.image;
-  if (current !== undefined) looks.set(current, { name: shortId(current), fill: CURRENT_FILL, paint: colors.green });
+  const looks = new Map<Digest, PeriodLook>();
+  const last = periods.at(-1);
+  const current = pointOf(last);
+  if (current !== undefined) looks.set(current, { name: nameOf(last), fill: CURRENT_FILL, paint: colors.green });
   let next = 0;
   let before: PeriodLook | undefined;
-  return periods.map(({ image }) => {
-    if (image === undefined) return gap;
-    const known = looks.get(image);
+  return periods.map((period) => {
+    const point = pointOf(period);
+    if (point === undefined) return gap;
+    const known = looks.get(point);
     if (known !== undefined) {
       before = known;
       return known;
     }
     if (others[next % others.length]?.fill === before?.fill) next += 1;
     const style = others[next++ % others.length] ?? gap;
-    const look = { ...style, name: shortId(image) };
-    looks.set(image, look);
+    const look = { ...style, name: nameOf(period) };
+    looks.set(point, look);
     before = look;
     return look;
   });
+}
+
+/** Returns the image or artifact a reference pointed at. */
+function pointOf(period: ReferencePeriod | undefined): Digest | undefined {
+  return period?.image ?? period?.artifact;
+}
+
+function nameOf(period: ReferencePeriod | undefined): string {
+  return pointedText(period?.image, period?.artifact);
 }
 
 interface StripPiece {
@@ -153,7 +165,7 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
   const last = periods.at(-1);
   const look = looks.at(-1);
   if (last === undefined || look === undefined) return [colors.bold(truncate(name, width))];
-  const stands = ` → ${last.image === undefined ? 'nothing' : look.name}`;
+  const stands = ` → ${pointOf(last) === undefined ? 'nothing' : look.name}`;
   const lasts = `, for ${durationText(Math.max(0, end - last.from))}`;
   const shown = truncate(name, Math.max(1, width - displayWidth(stands + lasts)));
   const why = whyText(last);
@@ -167,9 +179,9 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
 
 function stripLines(periods: readonly ReferencePeriod[], { width, looks, end, ...drawing }: Drawing): string[] {
   const columns = Math.min(width ?? USUAL_STRIP_COLUMNS, MOST_STRIP_COLUMNS);
-  const pieces = periods.map(({ from, until, image }, at) => ({
-    durationMs: Math.max(0, (until ?? end) - from),
-    label: image === undefined ? '' : (looks[at]?.name ?? ''),
+  const pieces = periods.map((period, at) => ({
+    durationMs: Math.max(0, (period.until ?? end) - period.from),
+    label: pointOf(period) === undefined ? '' : (looks[at]?.name ?? ''),
   }));
   const { places, labels } = layOutStrip(pieces, columns);
   const painted = (text: string, at: number): string => (text === '' ? '' : (looks[at]?.paint ?? same)(text));

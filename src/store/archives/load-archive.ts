@@ -2,14 +2,14 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { StoreError, throwIfAborted } from '../../errors.js';
 import { systemCode } from '../files/files.js';
-import type { ArchiveContents, ArchiveReference, StagedLayer } from '../../archive/archive-files.js';
+import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import { parsePlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
-import { mustBeBoolean, mustBeSignal, mustBeText } from '../argument-types.js';
+import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
+import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
-import { type Command, originOf } from '../writer.js';
+import { type Command, type Origin, originOf } from '../writer.js';
 import { chainOf } from '../commands/images.js';
 import { decideLoad } from '../commands/load.js';
 import type { StoreContext } from '../context.js';
@@ -20,10 +20,9 @@ import type { LoadOptions, LoadResult } from '../store.js';
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Returns the archive file at `path`. It is opened on the first read and closed with the iterator;
- * reads throw the same errors.
- * @throws {StoreError} FILE_NOT_FOUND when there is none, ARCHIVE_INVALID when it is a directory,
- *   IO_FAILED when it cannot be read
+ * Returns the archive at `path`, a file or a directory. It is opened on the first read and closed
+ * with the iterator; reads throw the same errors.
+ * @throws {StoreError} FILE_NOT_FOUND when there is none, IO_FAILED when it cannot be read
  */
 export async function archiveFileSource(
   path: string,
@@ -32,8 +31,8 @@ export async function archiveFileSource(
     throw readFailure(path, error);
   });
   if (facts.isDirectory()) {
-    throw new StoreError('ARCHIVE_INVALID', `cannot read ${path}: expected an archive file, found a directory`, {
-      data: { path },
+    return directorySource(path).catch((error: unknown) => {
+      throw error instanceof StoreError ? error : readFailure(path, error);
     });
   }
   return { bytes: readFile(path), total: facts.size };
@@ -69,32 +68,42 @@ export async function loadArchive(
   context.checkWritable();
   const origin = originOf(options, context.actor);
   checkOptions(options);
-  const platform = typeof options.platform === 'string' ? parsePlatform(options.platform) : options.platform;
+  const platforms = platformsOf(options.platform);
   const tag = options.tag === undefined ? undefined : canonicalReference(options.tag);
-  const { allPlatforms, onProgress, signal } = options;
+  const { allPlatforms, repository, onProgress, signal } = options;
   throwIfAborted(signal);
   const isPath = typeof source === 'string';
   const { bytes, total } = isPath
     ? await archiveFileSource(source)
     : { bytes: byteChunks('source', source), total: undefined };
   const onBytes = onProgress === undefined ? undefined : (count: number) => onProgress(count, total);
-  const contents = await readArchive(bytes, context.blobs, { platform, allPlatforms, onBytes, signal });
+  const contents = await readArchive(bytes, context.blobs, { platforms, allPlatforms, repository, onBytes, signal });
   try {
     const named = tag === undefined ? contents : { ...contents, references: withTag(contents, tag) };
     throwIfAborted(signal);
-    const decide = decideLoad(named, {
-      images: context.policy,
-      keepsLayers: context.layerPlace === 'own',
-      overwrite: options.overwrite ?? true,
-      readImage: (id) => new StoreReader(context).get(id),
-    });
-    return await commit(named, { decide, origin }, context);
+    return await loadContents(named, { origin, overwrite: options.overwrite ?? true }, context);
   } finally {
     await contents.discard();
   }
 }
 
-function checkOptions({ allPlatforms, overwrite, tag, signal }: LoadOptions): void {
+/** Loads what was read of an archive, in one atomic transaction. Its files are the blob store's. */
+export async function loadContents(
+  contents: ArchiveContents,
+  { origin, overwrite }: { readonly origin: Origin; readonly overwrite: boolean },
+  context: StoreContext,
+): Promise<LoadResult> {
+  const decide = decideLoad(contents, {
+    images: context.policy,
+    keepsLayers: context.layerPlace === 'own',
+    overwrite,
+    readImage: (id) => new StoreReader(context).get(id),
+  });
+  return commit(contents, { decide, origin }, context);
+}
+
+function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {
+  mustBeText('repository', repository);
   mustBeBoolean('allPlatforms', allPlatforms);
   mustBeBoolean('overwrite', overwrite);
   mustBeText('tag', tag);
@@ -124,20 +133,28 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
 function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
   const keep = (staged: StagedLayer | undefined): void => {
-    if (staged !== undefined) byDigest.set(staged.blob.digest, { file: ownFile(staged), digest: staged.blob.digest });
+    if (staged === undefined) return;
+    const { digest } = staged.blob;
+    byDigest.set(digest, { file: ownFile(staged.file, digest), digest });
   };
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) keep(staged);
     // Another manifest of an image may have the same layers in another compression.
     for (const { staged } of manifests) staged.forEach(keep);
   }
+  for (const { blobs, staged } of contents.artifacts) {
+    for (const [at, { digest }] of blobs.entries()) {
+      const file = staged[at];
+      if (file !== undefined) byDigest.set(digest, { file: ownFile(file, digest), digest });
+    }
+  }
   return [...byDigest.values()];
 }
 
 // The archive reader returns the very files that the blob store opened for it.
-function ownFile({ file, blob }: StagedLayer): StagedBlob {
+function ownFile(file: StagedFile, digest: Digest): StagedBlob {
   if (file instanceof StagedBlob) return file;
-  throw new StoreError('INTERNAL', `the layer ${blob.digest} was staged elsewhere`);
+  throw new StoreError('INTERNAL', `the blob ${digest} was staged elsewhere`);
 }
 
 /** Submits the load, holding the layers of each new image where layers are external. */
@@ -157,20 +174,19 @@ async function submitHolding(
   );
 }
 
-// The extra name stands for the archive's only image, or for the platforms of its only name.
-function withTag({ images, references }: ArchiveContents, tag: string): ArchiveReference[] {
-  const [image] = images;
-  const [named] = references;
+/** The extra name stands for what the only name stands for, or for the only thing in the archive. */
+function withTag({ references, targets }: ArchiveContents, tag: string): ArchiveReference[] {
   const others = references.filter(({ reference }) => reference !== tag);
-  if (named !== undefined && references.every(({ image: id }) => id === named.image)) {
-    return [...others, { ...named, reference: tag }];
-  }
-  if (image !== undefined && images.length === 1) {
-    return [...others, { reference: tag, image: image.id, target: image.manifests[0]?.descriptor }];
-  }
+  const [named] = references;
+  const isOne = references.every(({ image, target }) =>
+    image === undefined ? target?.digest === named?.target?.digest : image === named?.image,
+  );
+  if (named !== undefined && isOne) return [...others, { ...named, reference: tag }];
+  const [only, ...more] = targets;
+  if (only !== undefined && more.length === 0) return [...others, { ...only, reference: tag }];
   throw new StoreError(
     'REFERENCE_INVALID',
-    `cannot tag ${tag}: the archive holds ${images.length} images, expected one`,
-    { data: { reference: tag, images: images.length } },
+    `cannot tag ${tag}: the archive holds ${targets.length} images, expected one`,
+    { data: { reference: tag, images: targets.length } },
   );
 }

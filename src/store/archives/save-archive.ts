@@ -1,88 +1,20 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { Views } from '../../../projections/views.js';
-import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import { canonicalReference, familiarReference, parseReference } from '../../model/reference.js';
-import { mustBeString } from '../argument-types.js';
+import { StoreError, throwIfAborted } from '../../errors.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../event-store.js';
 import type { SaveOptions } from '../store.js';
 import { parentOf } from '../../../projections/images.js';
-import type { SavedArchive, SavedImage, SavedLayer } from '../../archive/plan-archive.js';
+import type { SavedArchive, SavedArtifact, SavedImage, SavedLayer } from '../../archive/saved-documents.js';
 import { writeArchive, type WrittenArchive } from '../../archive/write-archive.js';
 import { type NextBuffer, twoBuffers, writeDurably } from '../files/write-durably.js';
 import type { StoreContext } from '../context.js';
 import { StoreReader } from '../images.js';
-
-/** Resolved images, and the references to write with them. */
-interface NamedImages {
-  readonly images: ReadonlySet<ImageId>;
-  readonly references: ReadonlyMap<string, ReferenceEntry>;
-}
-
-/**
- * Resolves `names` as Docker does: a full id, a reference, a repository without a tag (all its
- * tags), or an id prefix. Names by id bring no references.
- * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
- */
-function namedImages(names: readonly string[], store: Pick<EventStore, 'search'>, views: Views): NamedImages {
-  if (!Array.isArray(names)) throw new TypeError('names must be a string or an array of strings');
-  for (const name of names) mustBeString('each of names', name);
-  if (names.length === 0) throw new RangeError('names must not be empty');
-  const images = new Set<ImageId>();
-  const references = new Map<string, ReferenceEntry>();
-  for (const name of names) {
-    const entries = isDigest(name) ? [] : entriesOf(name, views);
-    for (const entry of entries) {
-      references.set(entry.reference, entry);
-      for (const image of imagesOf(entry)) images.add(image);
-    }
-    if (entries.length === 0) images.add(imageOf(name, store));
-  }
-  return { images, references };
-}
-
-function entriesOf(name: string, views: Views): ReferenceEntry[] {
-  const parsed = parsedOrUndefined(name);
-  if (parsed === undefined) return [];
-  const { byName } = views.references;
-  if (parsed.tag !== undefined || parsed.digest !== undefined) {
-    const entry = byName.get(canonicalReference(name));
-    return entry === undefined ? [] : [entry];
-  }
-  const { domain, path } = parsed;
-  return [...byName.values()].filter(({ reference }) => {
-    const other = parseReference(reference);
-    return other.domain === domain && other.path === path;
-  });
-}
-
-function imageOf(name: string, store: Pick<EventStore, 'search'>): ImageId {
-  try {
-    return store.search(name);
-  } catch (error) {
-    if (!isStoreError(error, 'IMAGE_NOT_FOUND')) throw error;
-    throw new StoreError(
-      'IMAGE_NOT_FOUND',
-      `no image ${JSON.stringify(name)}: it is not a reference and begins no image id`,
-      {
-        cause: error,
-        data: { name },
-      },
-    );
-  }
-}
-
-function parsedOrUndefined(name: string): ReturnType<typeof parseReference> | undefined {
-  try {
-    return parseReference(name);
-  } catch (error) {
-    if (isStoreError(error, 'REFERENCE_INVALID')) return undefined;
-    throw error;
-  }
-}
+import { selectForSave } from './save-selection.js';
 
 /** Read-ahead: without it, reads and writes to a stream alternate. */
 const READ_AHEAD_BYTES = 1024 * 1024;
@@ -119,23 +51,33 @@ function pinnedArchive(
   context: StoreContext,
   nextBuffer?: NextBuffer,
 ): WrittenArchive & { readonly unpin: () => void } {
-  const { format = 'docker', onProgress, signal } = options;
+  const { format = 'docker', onNotice, onProgress, signal } = options;
   if (format !== 'docker' && format !== 'oci') throw new RangeError(`format must be docker or oci: ${String(format)}`);
   throwIfAborted(signal);
   const { views, blobs, log } = context;
-  const { images, references } = namedImages(names, new StoreReader(context), views);
+  const { images, references, artifacts } = selectForSave(names, options.platform, views, (id) =>
+    new StoreReader(context).get(id).platform(),
+  );
+  const artifact = (digest: Digest): SavedArtifact | undefined => savedArtifact(views.artifacts.byDigest.get(digest));
   const saved: SavedArchive = {
     images: [...images].map((id) => savedImage(id, context)),
     references: [...references.values()],
+    artifacts: [...artifacts.values()],
+    artifact,
+    referrers: (digest) => [...(views.artifacts.bySubject.get(digest) ?? [])].flatMap((each) => artifact(each) ?? []),
     content: (digest) => log.content(digest),
     hasBlob: (digest) => views.blobs.byDigest.has(digest),
     openBlob: (digest) => blobs.read(digest, nextBuffer),
   };
   let size = 0;
   const onBytes = onProgress === undefined ? undefined : (bytes: number) => onProgress(bytes, size);
-  const written = writeArchive(saved, { format, onBytes, signal });
+  const written = writeArchive(saved, { format, onBytes, onNotice, signal });
   size = written.size;
-  return { ...written, unpin: pin(blobsOf(saved.images), context) };
+  return { ...written, unpin: pin(written.blobs, context) };
+}
+
+function savedArtifact(entry: ArtifactEntry | undefined): SavedArtifact | undefined {
+  return entry && { ...entry, descriptor: entry.artifact };
 }
 
 function savedImage(id: ImageId, context: StoreContext): SavedImage {
@@ -166,15 +108,6 @@ function layersOf(id: ImageId, chainId: ChainId, views: Views): SavedLayer[] {
     at = facts.parent;
   }
   return layers;
-}
-
-function blobsOf(images: readonly SavedImage[]): Set<Digest> {
-  const digests = new Set<Digest>();
-  for (const { layers, manifests } of images) {
-    for (const { blob } of layers) digests.add(blob.digest);
-    for (const manifest of manifests) for (const { digest } of manifest.layers) digests.add(digest);
-  }
-  return digests;
 }
 
 /** Pins blobs; returns the function that unpins them. */

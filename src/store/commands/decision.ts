@@ -1,5 +1,6 @@
 import type { Views } from '../../../projections/views.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { ArtifactEntry } from '../../../projections/artifacts.js';
+import type { ChainId, Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { FactKind } from '../../model/event-facts.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
@@ -18,10 +19,12 @@ interface ContentUsers {
   readonly references: readonly string[];
   /** Layers whose blob it is. */
   readonly layers: readonly LayerFacts[];
+  /** Artifacts whose manifest, config or layer it is. */
+  readonly artifacts: readonly Digest[];
 }
 
-/** Returns what needs `digest`. Walks manifests, references and layers. */
-function usersOf({ images, manifests, references, layers }: Views, digest: Digest): ContentUsers {
+/** Returns what needs `digest`. Walks manifests, references, layers and artifacts. */
+function usersOf({ images, manifests, references, layers, artifacts }: Views, digest: Digest): ContentUsers {
   const users = new Set<ImageId>();
   if (images.has(digest as ImageId)) users.add(digest as ImageId);
   for (const [image, entries] of manifests) {
@@ -37,14 +40,20 @@ function usersOf({ images, manifests, references, layers }: Views, digest: Diges
       .map(({ reference }) => reference)
       .sort(),
     layers: [...layers.byChain.values()].filter(({ blob }) => blob.digest === digest),
+    artifacts: [...artifacts.byDigest.values()]
+      .filter(({ artifact, blobs }) => artifact.digest === digest || blobs.some((blob) => blob.digest === digest))
+      .map(({ artifact }) => artifact.digest),
   };
 }
 
+type ContentViews = Pick<Views, 'images' | 'manifests' | 'references' | 'artifacts'>;
+
 /** Yields the configs, manifests and indexes these views need; some more than once. */
-export function* neededContent({ images, manifests, references }: Pick<Views, 'images' | 'manifests' | 'references'>) {
+export function* neededContent({ images, manifests, references, artifacts }: ContentViews) {
   yield* images.ids() as Iterable<Digest>;
   for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
   for (const { target } of references.byName.values()) if (target !== undefined) yield target.digest;
+  yield* artifacts.byDigest.keys();
 }
 
 /**
@@ -61,10 +70,19 @@ export interface DecisionState {
   /** References that resolve to the image, sorted. */
   referencesOf(id: ImageId): string[];
   manifests(id: ImageId): readonly ManifestEntry[];
+  /** The image whose config or manifest it is. Walks the manifests, once a decision. */
+  imageOf(digest: Digest): ImageId | undefined;
+  artifact(digest: Digest): ArtifactEntry | undefined;
+  /** Artifacts whose subject it is, in the order they were added. */
+  artifactsAbout(digest: Digest): readonly Digest[];
+  /** Indexes, kept as artifacts, that contain it. */
+  indexesOf(digest: Digest): readonly Digest[];
+  /** References that point at the index or artifact, sorted. */
+  referencesTo(digest: Digest): string[];
   layer(chainId: ChainId): LayerFacts | undefined;
-  /** Whether a layer or manifest needs the blob, so that its file exists. */
+  /** Whether a layer, manifest or artifact needs the blob, so that its file exists. */
   hasBlob(digest: Digest): boolean;
-  /** Number of layers and manifests that need the blob. */
+  /** Number of layers, manifests and artifacts that need the blob. */
   usesOfBlob(digest: Digest): number;
   /** Number of images, layers and callers that need the chain. */
   usesOf(chainId: ChainId): number;
@@ -160,6 +178,7 @@ export class NotedState implements DecisionState {
   readonly #views: Views;
   readonly #holds: HoldCounts;
   readonly #notes: Note[] = [];
+  #imageOfManifest: Map<Digest, ImageId> | undefined;
 
   constructor(views: Views, holds: HoldCounts) {
     this.#views = views;
@@ -211,6 +230,34 @@ export class NotedState implements DecisionState {
     return this.#views.manifests.get(id) ?? [];
   }
 
+  imageOf(digest: Digest): ImageId | undefined {
+    this.#note('content', digest);
+    const id = this.#views.images.has(digest as ImageId) ? (digest as ImageId) : this.#imageWith(digest);
+    // A new one changes the first fact; a lost one, its own.
+    if (id !== undefined) this.#note('image', id);
+    return id;
+  }
+
+  artifact(digest: Digest): ArtifactEntry | undefined {
+    this.#note('artifact', digest);
+    return this.#views.artifacts.byDigest.get(digest);
+  }
+
+  artifactsAbout(digest: Digest): readonly Digest[] {
+    this.#note('about', digest);
+    return [...(this.#views.artifacts.bySubject.get(digest) ?? [])];
+  }
+
+  indexesOf(digest: Digest): readonly Digest[] {
+    this.#note('indexes', digest);
+    return [...(this.#views.artifacts.indexesOf.get(digest) ?? [])];
+  }
+
+  referencesTo(digest: Digest): string[] {
+    this.#note('target', digest);
+    return [...(this.#views.references.byTarget.get(digest) ?? [])].sort();
+  }
+
   layer(chainId: ChainId): LayerFacts | undefined {
     this.#note('layer', chainId);
     return this.#views.layers.byChain.get(chainId);
@@ -239,6 +286,7 @@ export class NotedState implements DecisionState {
     for (const image of users.images) this.#note('image', image);
     for (const reference of users.references) this.#note('reference', reference);
     for (const { chainId } of users.layers) this.#note('layer', chainId);
+    for (const artifact of users.artifacts) this.#note('artifact', artifact);
     return users;
   }
 
@@ -254,9 +302,20 @@ export class NotedState implements DecisionState {
     return images + layers + this.#holds.holdsOf(chainId);
   }
 
+  #imageWith(manifest: Digest): ImageId | undefined {
+    this.#imageOfManifest ??= imagesByManifest(this.#views.manifests);
+    return this.#imageOfManifest.get(manifest);
+  }
+
   #note(kind: FactKind, key: string): void {
     this.#notes.push([kind, key]);
   }
+}
+
+function imagesByManifest(manifests: Views['manifests']): Map<Digest, ImageId> {
+  const images = new Map<Digest, ImageId>();
+  for (const [image, entries] of manifests) for (const { manifest } of entries) images.set(manifest.digest, image);
+  return images;
 }
 
 /** Facts that the events of a group change, relative to the views before it. */
@@ -276,9 +335,20 @@ export class ChangedFacts {
   add(event: EventBody): void {
     for (const [kind, key] of factsOf(event).changes(event)) {
       this.#facts.add(kind, key);
-      // With an image go its manifests, and with them its blobs.
-      if (kind !== 'image') continue;
-      for (const { digest } of this.#views.blobs.ofImage.get(key) ?? []) this.#facts.add('blob', digest);
+      if (kind === 'image') this.#addAll('blob', this.#views.blobs.ofImage.get(key));
+      else if (kind === 'artifact') this.#addAll('indexes', this.#views.artifacts.byDigest.get(key)?.contains);
+      else if (kind === 'reference') this.#addTarget(key);
     }
+  }
+
+  // With an image go its manifests, and with them its blobs; with an index, what it contains.
+  #addAll(kind: FactKind, descriptors: readonly Descriptor[] = []): void {
+    for (const { digest } of descriptors) this.#facts.add(kind, digest);
+  }
+
+  // A reference leaves what it pointed at.
+  #addTarget(reference: string): void {
+    const { target } = this.#views.references.byName.get(reference) ?? {};
+    if (target !== undefined) this.#facts.add('target', target.digest);
   }
 }

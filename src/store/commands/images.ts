@@ -1,10 +1,12 @@
 import { StoreError } from '../../errors.js';
 import { MAX_CONFIG_BYTES, MAX_LAYERS_PER_IMAGE } from '../../limits.js';
 import { type ChainId, type ImageId, isDigest } from '../../model/digest.js';
-import type { EventBody } from '../../model/events.js';
+import type { EventBody, ReferenceRemoved, ReferenceSet } from '../../model/events.js';
 import { checkHistory, checkOS, type Image } from '../../model/image.js';
 import type { LayerMetadata } from '../store.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
+import { removeArtifacts } from './artifacts.js';
+import { annotationsOf } from './tag.js';
 import { removeUnusedLayers } from './layers.js';
 
 /** Which images a store accepts. */
@@ -108,10 +110,17 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
   return (state) => {
     const { chainId } = needImage(state, id);
     const parent = state.parent(id);
-    const events: EventBody[] = [];
-    for (const child of state.children(id).sort()) events.push({ type: 'ParentCleared', image: child, parent: id });
-    for (const reference of state.referencesOf(id)) events.push(withoutImage(state, reference, id));
-    events.push({ type: 'ImageDeleted', image: id, parent, chainId });
+    const cleared = state
+      .children(id)
+      .sort()
+      .map((child): EventBody => ({ type: 'ParentCleared', image: child, parent: id }));
+    const named = state.referencesOf(id).map((reference) => withoutImage(state, reference, id));
+    const references = named.flatMap((event) =>
+      event.type === 'ReferenceRemoved' ? (state.reference(event.reference) ?? []) : [],
+    );
+    const artifacts = removeArtifacts(state, { images: [id], references });
+    const deleted: EventBody = { type: 'ImageDeleted', image: id, parent, chainId };
+    const events = [...cleared, ...named, deleted, ...artifacts];
     if (chainId === undefined) return { events, result: [] };
     const removed = removeUnusedLayers(state, chainId);
     return { events: [...events, ...removed.events], result: removed.layers };
@@ -119,7 +128,7 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
 }
 
 // A multi-platform reference may lose one platform and keep the others.
-function withoutImage(state: DecisionState, reference: string, id: ImageId): EventBody {
+function withoutImage(state: DecisionState, reference: string, id: ImageId): ReferenceSet | ReferenceRemoved {
   const entry = state.reference(reference);
   const left = entry?.platforms?.filter(({ image }) => image !== id) ?? [];
   const next = left[0];
@@ -134,5 +143,6 @@ function withoutImage(state: DecisionState, reference: string, id: ImageId): Eve
     target: entry.target,
     platforms: left,
     previousPlatforms: entry.platforms,
+    ...annotationsOf(entry),
   };
 }

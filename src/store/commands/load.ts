@@ -1,16 +1,22 @@
 import type { ReferenceEntry } from '../../../projections/references.js';
-import type { ArchiveContents, ArchiveImage, ArchiveManifest, ArchiveReference } from '../../archive/archive-files.js';
+import type {
+  ArchiveArtifact,
+  ArchiveContents,
+  ArchiveImage,
+  ArchiveManifest,
+  ArchiveReference,
+} from '../../archive/archive-files.js';
 import { StoreError } from '../../errors.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
-import type { EventBody, LayerFacts } from '../../model/events.js';
+import type { EventBody, LayerFacts, PlatformImage } from '../../model/events.js';
 import { type Image, isValidParent } from '../../model/image.js';
 import { formatPlatform, type Platform } from '../../model/platform.js';
-import type { LoadedReference, LoadResult } from '../store.js';
+import type { LoadedArtifact, LoadedReference, LoadResult } from '../store.js';
 import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
-import { keepsImages, lostPlatforms, setReference } from './tag.js';
+import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
 
 interface LoadPolicy {
   readonly images: ImagePolicy;
@@ -26,8 +32,8 @@ interface LoadPolicy {
 type LoadOutcome = Omit<LoadResult, 'seq'>;
 
 /**
- * Decides `load`: adds the layers, images, manifests, parents and references the store lacks, in
- * one transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the
+ * Decides `load`: adds the layers, images, manifests, parents, artifacts and references the store
+ * lacks, in one transaction. Throws what `checkImage` throws, LAYER_MISSING when a layer is neither in the
  * archive nor in the store, REFERENCE_EXISTS.
  */
 export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decide<LoadOutcome> {
@@ -36,7 +42,9 @@ export function decideLoad(contents: ArchiveContents, policy: LoadPolicy): Decid
   return (state) => {
     const plan = new LoadPlan(state, contents, policy, chains);
     for (const image of contents.images) plan.addImage(image);
+    plan.refuseNothing();
     for (const image of contents.images) plan.addParent(image);
+    for (const artifact of contents.artifacts) plan.addArtifact(artifact);
     for (const reference of contents.references) plan.addReference(reference);
     return plan.decision();
   };
@@ -64,9 +72,12 @@ class LoadPlan {
   readonly #content = new Map<Digest, Uint8Array>();
   readonly #newChains = new Map<ChainId, LayerFacts>();
   readonly #created = new Set<ImageId>();
+  /** Platforms that were skipped because a layer is missing. */
+  readonly #passedOver = new Map<ImageId, StoreError>();
   readonly #parents = new Map<ImageId, ImageId>();
   readonly #namedParents = new Set<ImageId>();
   readonly #manifests = new Set<Digest>();
+  readonly #artifacts = new Map<Digest, LoadedArtifact>();
   readonly #references: LoadedReference[] = [];
   readonly #notices: string[] = [];
 
@@ -80,7 +91,15 @@ class LoadPlan {
 
   addImage(arriving: ArchiveImage): void {
     const { id, config, image } = arriving;
-    if (this.#policy.keepsLayers) this.#addLayers(arriving);
+    if (this.#policy.keepsLayers) {
+      const missing = arriving.isOptional ? this.#missingLayer(arriving) : undefined;
+      if (missing !== undefined) {
+        this.#passedOver.set(id, missing);
+        this.#notices.push(`skipped ${id} for ${formatPlatform(image.platform())}: ${missing.message}`);
+        return;
+      }
+      this.#addLayers(arriving);
+    }
     if (this.#state.image(id) === undefined) {
       this.#created.add(id);
       this.#events.push(imageCreated({ id, config, image }));
@@ -89,9 +108,15 @@ class LoadPlan {
     if (this.#policy.keepsLayers) for (const manifest of arriving.manifests) this.#addManifest(arriving, manifest);
   }
 
+  /** Throws LAYER_MISSING if a layer of every image is missing. */
+  refuseNothing(): void {
+    const [first] = this.#passedOver.values();
+    if (first !== undefined && this.#passedOver.size === this.#contents.images.length) throw first;
+  }
+
   addParent({ id, image, parent }: ArchiveImage): void {
     const previous = this.#state.parent(id);
-    if (parent === undefined || parent === previous) return;
+    if (parent === undefined || parent === previous || this.#passedOver.has(id)) return;
     const parentImage = this.#imageOf(parent);
     const refusal =
       parentImage === undefined
@@ -110,8 +135,50 @@ class LoadPlan {
     this.#events.push({ type: 'ParentSet', image: id, parent, previous });
   }
 
-  addReference(wanted: ArchiveReference): void {
-    const { reference, image } = wanted;
+  addArtifact(artifact: ArchiveArtifact): void {
+    const { descriptor, artifactType, subject, contains, blobs } = artifact;
+    const { digest } = descriptor;
+    if (this.#artifacts.has(digest)) return;
+    const known = this.#state.artifact(digest) !== undefined;
+    const refusal = known ? undefined : this.#artifactRefusal(artifact);
+    if (refusal !== undefined) {
+      this.#notices.push(`the artifact ${digest} (${artifactType}) was not kept: ${refusal}`);
+      return;
+    }
+    this.#artifacts.set(digest, { digest, artifactType, subject: subject?.digest, created: !known });
+    if (known) return;
+    this.#keepContent(digest);
+    this.#events.push({ type: 'ArtifactAdded', artifact: descriptor, artifactType, subject, contains, blobs });
+  }
+
+  #artifactRefusal({ descriptor, blobs, staged: files }: ArchiveArtifact): string | undefined {
+    if (!this.#policy.keepsLayers) return 'this store keeps no files';
+    if (!this.#contents.content.has(descriptor.digest)) return 'the archive lacks it';
+    const missing = blobs.find(({ digest }, at) => files[at] === undefined && !this.#state.hasBlob(digest));
+    return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}`;
+  }
+
+  addReference(arriving: ArchiveReference): void {
+    const wanted = this.#withWholePlatforms(arriving);
+    if (wanted.image === undefined) this.#nameArtifact(wanted);
+    else this.#nameImage(wanted, wanted.image);
+  }
+
+  #nameArtifact(wanted: ArchiveReference): void {
+    const { reference, target } = wanted;
+    if (target === undefined || !this.#artifacts.has(target.digest)) {
+      this.#notices.push(`the name ${reference} was not set: the artifact ${target?.digest} was not kept`);
+      return;
+    }
+    const before = this.#state.reference(reference);
+    const next = { reference, target, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
+    if (event !== undefined) this.#events.push(event);
+    this.#references.push({ reference, artifact: target.digest, ...formerly(before, wanted) });
+  }
+
+  #nameImage(wanted: ArchiveReference, image: ImageId): void {
+    const { reference } = wanted;
     const target = wanted.target !== undefined && this.#keepsTarget(wanted) ? wanted.target : undefined;
     const before = this.#state.reference(reference);
     // An archive without manifests knows no target: keep the reference's if the image is the same.
@@ -119,21 +186,44 @@ class LoadPlan {
       this.#references.push({ reference, image });
       return;
     }
-    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
+    const next = { reference, image, target, platforms: wanted.platforms, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    const moves = before !== undefined && !keepsImages(before, wanted);
-    this.#references.push({ reference, image, previous: moves ? before.image : undefined });
-    if (moves) this.#noteLost(before, wanted);
+    this.#references.push({ reference, image, previous: undefined, ...formerly(before, next) });
+    if (before !== undefined && !keepsImages(before, next)) this.#noteLost(before, next);
   }
 
-  #noteLost(before: ReferenceEntry, wanted: ArchiveReference): void {
-    const lost = lostPlatforms(before, wanted).filter((platform) => !hasPlatform(wanted, platform));
+  /**
+   * Leaves out platforms that were skipped, and adds those that the name already has of the
+   * same index: a second load of one platform adds, and does not move the name.
+   */
+  #withWholePlatforms(arriving: ArchiveReference): ArchiveReference {
+    if (arriving.platforms === undefined) return arriving;
+    const before = this.#state.reference(arriving.reference);
+    const isSame = before?.target !== undefined && before.target.digest === arriving.target?.digest;
+    const known = isSame ? (before.platforms ?? []) : [];
+    const whole = arriving.platforms.filter((platform) => !this.#passedOver.has(platform.image));
+    const has = ({ image }: PlatformImage): boolean => [...whole, ...known].some((each) => each.image === image);
+    const platforms = (arriving.allPlatforms ?? arriving.platforms).filter(has);
+    const [first] = platforms;
+    const missing = arriving.image === undefined ? undefined : this.#passedOver.get(arriving.image);
+    if (first === undefined && missing !== undefined) throw missing;
+    const image =
+      isSame && before.image !== undefined ? before.image : missing === undefined ? arriving.image : first?.image;
+    return { ...arriving, image, platforms };
+  }
+
+  #noteLost(before: ReferenceEntry, wanted: ReferenceTarget): void {
+    const lost = lostPlatforms(before, wanted).filter(
+      (platform) => platform.image !== wanted.image && !hasPlatform(wanted, platform),
+    );
     if (lost.length === 0) return;
     this.#notices.push(`${wanted.reference} no longer has an image for ${lost.map(formatPlatform).join(', ')}`);
   }
 
   decision(): { events: EventBody[]; content: ReadonlyMap<Digest, Uint8Array>; result: LoadOutcome } {
-    const images = this.#contents.images.map(({ id, image, manifests }) => ({
+    const loaded = this.#contents.images.filter(({ id }) => !this.#passedOver.has(id));
+    const images = loaded.map(({ id, image, manifests }) => ({
       id,
       created: this.#created.has(id),
       parent: this.#parents.get(id) ?? this.#state.parent(id),
@@ -144,6 +234,7 @@ class LoadPlan {
       format: this.#contents.format,
       images,
       references: this.#references,
+      artifacts: [...this.#artifacts.values()],
       layersAdded: this.#newChains.size,
       notices: [...this.#contents.notices, ...this.#notices],
     };
@@ -165,6 +256,17 @@ class LoadPlan {
       }
       below = facts;
     }
+  }
+
+  /** The error for the first layer that neither the archive nor the store has. */
+  #missingLayer({ id, layers }: ArchiveImage): StoreError | undefined {
+    let parent: ChainId | undefined;
+    for (const [position, { diffId, staged }] of layers.entries()) {
+      parent = this.#chains.onTop(parent, diffId);
+      if (staged !== undefined || this.#newChains.has(parent) || this.#state.layer(parent) !== undefined) continue;
+      return layerMissing(id, diffId, position);
+    }
+    return undefined;
   }
 
   #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
@@ -210,7 +312,16 @@ class LoadPlan {
   }
 }
 
-function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+/** Returns what a reference stood for, if a load takes it away. */
+function formerly(
+  before: ReferenceEntry | undefined,
+  wanted: ReferenceTarget,
+): Pick<LoadedReference, 'previous' | 'previousArtifact'> {
+  if (before === undefined || keepsImages(before, wanted)) return {};
+  return before.image === undefined ? { previousArtifact: before.target?.digest } : { previous: before.image };
+}
+
+function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boolean {
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 

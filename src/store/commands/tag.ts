@@ -1,32 +1,44 @@
-import { imagesOf, type ReferenceEntry, samePlatform, sameTarget } from '../../../projections/references.js';
+import { type ReferenceEntry, samePlatform, sameTarget } from '../../../projections/references.js';
 import { StoreError } from '../../errors.js';
-import { type ImageId, isDigest } from '../../model/digest.js';
-import type { PlatformImage, ReferenceSet } from '../../model/events.js';
+import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import type { Annotations, PlatformImage, ReferenceSet } from '../../model/events.js';
 import type { Descriptor } from '../../model/digest.js';
+import type { Platform } from '../../model/platform.js';
 import { parseReference } from '../../model/reference.js';
+import { pointsAt, referenceRemoved, removeArtifacts } from './artifacts.js';
 import { type Decide, type DecisionState, needImage, unchanged } from './decision.js';
 
+/** Reads the platform of an image of the store. */
+type PlatformOf = (image: ImageId) => Platform;
+
 /** The new target of a reference. */
-interface ReferenceTarget {
+export interface ReferenceTarget {
   /** Canonical. */
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent if `target` is an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   readonly target?: Descriptor | undefined;
   readonly platforms?: readonly PlatformImage[] | undefined;
+  readonly annotations?: Annotations | undefined;
+  readonly layoutAnnotations?: Annotations | undefined;
 }
 
 /**
- * Decides `tag`. `source` is an image id or a canonical reference, whose target and platforms are
- * copied. A reference with a digest must name the image, one of its manifests, or the index it is
- * copied from.
+ * Decides `tag`. `source` is the id of an image, the digest of an artifact, or a canonical
+ * reference, of which all but the name is copied. A reference with a digest must name the image,
+ * one of its manifests, or the index or artifact it is copied from.
  * @throws {StoreError} as a decision: IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND for a missing source,
  *   REFERENCE_EXISTS when `overwrite` is false and an image of it would change, REFERENCE_INVALID
  */
-export function decideTag(reference: string, source: string, overwrite: boolean): Decide<void> {
+export function decideTag(
+  reference: string,
+  source: string,
+  { overwrite, platformOf }: { readonly overwrite: boolean; readonly platformOf: PlatformOf },
+): Decide<void> {
   return (state) => {
     const wanted = isDigest(source)
-      ? imageTarget(state, reference, source as ImageId)
-      : copiedTarget(state, reference, source);
+      ? digestTarget(state, reference, source, platformOf)
+      : copiedTarget(state, reference, source, platformOf);
     const event = setReference(state, wanted, overwrite);
     return event === undefined ? unchanged(undefined) : { events: [event], result: undefined };
   };
@@ -37,22 +49,92 @@ function imageTarget(state: DecisionState, reference: string, image: ImageId): R
   return { reference, image, target: targetOf(state, reference, image) };
 }
 
-function copiedTarget(state: DecisionState, reference: string, source: string): ReferenceTarget {
+function digestTarget(
+  state: DecisionState,
+  reference: string,
+  source: Digest,
+  platformOf: PlatformOf,
+): ReferenceTarget {
+  const artifact = state.image(source as ImageId) === undefined ? state.artifact(source) : undefined;
+  if (artifact === undefined) return imageTarget(state, reference, source as ImageId);
+  return artifactTarget(state, reference, artifact.artifact, platformOf);
+}
+
+function copiedTarget(
+  state: DecisionState,
+  reference: string,
+  source: string,
+  platformOf: PlatformOf,
+): ReferenceTarget {
   const entry = state.reference(source);
   if (entry === undefined) throw referenceNotFound(source);
   const { image, target, platforms } = entry;
   const { digest } = parseReference(reference);
-  if (digest === undefined || digest === target?.digest) return { reference, image, target, platforms };
-  return imageTarget(state, reference, image);
+  if (digest === undefined || digest === target?.digest) {
+    return { reference, image, target, platforms, ...annotationsOf(entry) };
+  }
+  if (image !== undefined) return imageTarget(state, reference, image);
+  if (target !== undefined) return artifactTarget(state, reference, target, platformOf);
+  throw new StoreError('INTERNAL', `${source} points at nothing`, { data: { reference: source } });
 }
 
-/** Decides `untag`. Throws REFERENCE_NOT_FOUND. */
-export function decideUntag(reference: string): Decide<void> {
+// An index with images stands for them.
+function artifactTarget(
+  state: DecisionState,
+  reference: string,
+  target: Descriptor,
+  platformOf: PlatformOf,
+): ReferenceTarget {
+  const { digest } = parseReference(reference);
+  if (digest === undefined || digest === target.digest) {
+    const platforms = imagesIn(state, target.digest).map((image) => platformImage(image, platformOf(image)));
+    return platforms.length === 0
+      ? { reference, target }
+      : { reference, image: platforms[0]?.image, target, platforms };
+  }
+  throw new StoreError('REFERENCE_INVALID', `cannot point ${reference} at ${target.digest}: its digest is another`, {
+    data: { reference, artifact: target.digest },
+  });
+}
+
+/** Returns the images of an index, and of those below it, in order. */
+function imagesIn(state: DecisionState, index: Digest, seen = new Set<Digest>()): ImageId[] {
+  if (seen.has(index)) return [];
+  seen.add(index);
+  return (state.artifact(index)?.contains ?? []).flatMap(({ digest }) => {
+    const image = state.imageOf(digest);
+    return image === undefined ? imagesIn(state, digest, seen) : [image];
+  });
+}
+
+function platformImage(image: ImageId, { os, architecture, variant }: Platform): PlatformImage {
+  return { image, os, architecture, variant };
+}
+
+/** Returns the annotations of a reference, without those that are absent. */
+export function annotationsOf({
+  annotations,
+  layoutAnnotations,
+}: Pick<ReferenceTarget, 'annotations' | 'layoutAnnotations'>): Pick<
+  ReferenceTarget,
+  'annotations' | 'layoutAnnotations'
+> {
+  return {
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(layoutAnnotations === undefined ? {} : { layoutAnnotations }),
+  };
+}
+
+/**
+ * Decides `untag`. With `withArtifacts` also removes those that only the reference held. Throws
+ * REFERENCE_NOT_FOUND.
+ */
+export function decideUntag(reference: string, withArtifacts: boolean): Decide<void> {
   return (state) => {
     const entry = state.reference(reference);
     if (entry === undefined) throw referenceNotFound(reference);
-    const { image, platforms } = entry;
-    return { events: [{ type: 'ReferenceRemoved', reference, image, platforms }], result: undefined };
+    const removed = withArtifacts ? removeArtifacts(state, { references: [entry] }) : [];
+    return { events: [referenceRemoved(entry), ...removed], result: undefined };
   };
 }
 
@@ -71,19 +153,27 @@ export function setReference(
 ): ReferenceSet | undefined {
   const entry = state.reference(wanted.reference);
   if (entry === undefined) return { type: 'ReferenceSet', ...wanted };
-  if (sameTarget(entry, wanted)) return undefined;
-  if (!overwrite && !keepsImages(entry, wanted)) {
-    const others = imagesOf(entry).length - 1;
-    const images = others === 0 ? entry.image : `${entry.image} and ${others} more`;
-    throw new StoreError('REFERENCE_EXISTS', `${wanted.reference} points at ${images} already`, {
-      data: { reference: wanted.reference, image: entry.image, wanted: wanted.image },
-    });
-  }
-  return { type: 'ReferenceSet', ...wanted, previous: entry.image, previousPlatforms: entry.platforms };
+  if (sameTarget(entry, wanted) && sameAnnotations(entry, wanted)) return undefined;
+  if (!overwrite && !keepsImages(entry, wanted)) throw referenceExists(entry, wanted);
+  const { image: previous, platforms: previousPlatforms, target } = entry;
+  const event: ReferenceSet = { type: 'ReferenceSet', ...wanted, previous, previousPlatforms };
+  return previous === undefined ? { ...event, previousTarget: target?.digest } : event;
 }
 
-/** Whether a reference set to `wanted` keeps its images: the default one and each platform's. */
+function referenceExists(entry: ReferenceEntry, wanted: ReferenceTarget): StoreError {
+  const [first, ...others] = pointsAt(entry);
+  const there = others.length === 0 ? first : `${first} and ${others.length} more`;
+  return new StoreError('REFERENCE_EXISTS', `${wanted.reference} points at ${there} already`, {
+    data: { reference: wanted.reference, image: entry.image, wanted: wanted.image },
+  });
+}
+
+/**
+ * Whether a reference set to `wanted` keeps its images, the default one and each platform's, or its
+ * artifact.
+ */
 export function keepsImages(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
+  if (entry.image === undefined) return entry.target?.digest === wanted.target?.digest;
   return entry.image === wanted.image && lostPlatforms(entry, wanted).length === 0;
 }
 
@@ -91,6 +181,17 @@ export function keepsImages(entry: ReferenceEntry, wanted: ReferenceTarget): boo
 export function lostPlatforms(entry: ReferenceEntry, wanted: ReferenceTarget): readonly PlatformImage[] {
   const left = wanted.platforms ?? [];
   return (entry.platforms ?? []).filter((before) => !left.some((after) => samePlatform(before, after)));
+}
+
+// What comes without annotations takes none away.
+function sameAnnotations(entry: ReferenceEntry, wanted: ReferenceTarget): boolean {
+  return (['annotations', 'layoutAnnotations'] as const).every(
+    (field) => wanted[field] === undefined || textsKey(wanted[field]) === textsKey(entry[field]),
+  );
+}
+
+function textsKey(texts: Annotations | undefined): string {
+  return JSON.stringify(Object.entries(texts ?? {}).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 // A tag keeps the manifest the image came with, so that its digest survives a save.

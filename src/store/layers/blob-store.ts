@@ -417,6 +417,7 @@ export class BlobCleaner {
     const freed = new Set<Digest>();
     for (const event of page) {
       if (event.type === 'LayerRemoved') freed.add(event.blob.digest);
+      else if (event.type === 'ArtifactRemoved') for (const { digest } of event.blobs) freed.add(digest);
       if (event.type !== 'ImageDeleted') continue;
       for (const { digest } of this.#view().ofImage.get(event.image) ?? []) freed.add(digest);
     }

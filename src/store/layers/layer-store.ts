@@ -7,8 +7,8 @@ import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions }
 import { isStoreError, StoreError } from '../../errors.js';
 import type { LayerFacts } from '../../model/events.js';
 import type { Views } from '../../../projections/views.js';
-import { decompress } from '../../tar/decompress.js';
-import { LayerMeter, requireLayer } from '../../tar/layer-meter.js';
+import { decompress } from '../../compression/decompress.js';
+import { LayerMeter, requireLayer } from '../../archive/layer-meter.js';
 import { type BlobStore, byteChunks, type StagedBlob } from './blob-store.js';
 import { chainOnTop, decideRegister, decideRelease, layerNotFound, type NewLayer } from '../commands/layers.js';
 

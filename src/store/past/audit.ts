@@ -15,7 +15,16 @@ import { sameTarget } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import { storedImage } from '../../model/stored-image.js';
 import { canonicalReference } from '../../model/reference.js';
+import { referenceNotImage } from '../commands/artifacts.js';
 import { referenceNotFound } from '../commands/tag.js';
+import {
+  type ArtifactEntry,
+  ArtifactReader,
+  type ArtifactReads,
+  type FoundDigest,
+  type Referrer,
+  type ReferrersOptions,
+} from '../artifacts.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, StoreReader } from '../images.js';
@@ -32,11 +41,11 @@ export type When = number | Date | string;
 
 /**
  * The store as it was after one event; later writes do not change it. Views are built on first use,
- * at the cost of opening a store with a few of its seven views. Deleted images are present while
+ * at the cost of opening a store with a few of its views. Deleted images are present while
  * their content is: reading a config erased since throws CONTENT_ERASED. Any member may also throw
  * CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
  */
-export interface PastStore extends ImageReads {
+export interface PastStore extends ImageReads, ArtifactReads {
   /** The last event included; 0 before the first. */
   readonly seq: number;
   /** Time of that event, milliseconds since the epoch; 0 for seq 0. */
@@ -68,10 +77,13 @@ export interface PastStore extends ImageReads {
 /** A period in which a reference kept one target; excludes the event that ended it. */
 export interface ReferenceInterval {
   readonly reference: string;
-  readonly image: ImageId;
+  /** Absent if it pointed at an artifact or an index without images. */
+  readonly image?: ImageId | undefined;
   /** The image it pointed at just before, if any. */
   readonly previous?: ImageId | undefined;
-  /** Digest of the manifest or index it pointed at, if any. */
+  /** The artifact or index without images it pointed at just before, if any. */
+  readonly previousTarget?: Digest | undefined;
+  /** Digest of the manifest, index or artifact it pointed at, if any. */
   readonly target?: Digest | undefined;
   /** The image of each platform, for a multi-platform reference. */
   readonly platforms?: readonly PlatformImage[] | undefined;
@@ -208,8 +220,11 @@ function standsFor({ image, target, platforms }: ReferenceInterval, event: Refer
 }
 
 function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
-  const { reference, image, previous, target, platforms, time, seq, actor, reason, requestId } = event;
-  return { reference, image, previous, target: target?.digest, platforms, from: time, seq, actor, reason, requestId };
+  const { reference, image, previous, previousTarget, target, platforms, time, seq } = event;
+  const { actor, reason, requestId } = event;
+  const interval = { reference, image, previous, target: target?.digest, platforms, from: time, seq };
+  const before = previousTarget === undefined ? {} : { previousTarget };
+  return { ...interval, ...before, actor, reason, requestId };
 }
 
 function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
@@ -261,7 +276,11 @@ export class AuditReader implements AuditReads {
     const seq = this.#seqAt(when);
     const pages = this.#context.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
     for await (const [event] of pages) {
-      if (event?.type === 'ReferenceSet') return chosenImage(event, platform, (id) => this.#platformOf(id));
+      if (event?.type === 'ReferenceSet') {
+        const { image, platforms } = event;
+        if (image === undefined) throw referenceNotImage(event, await this.#artifactType(event));
+        return chosenImage({ reference: name, image, platforms }, platform, (id) => this.#platformOf(id));
+      }
       break;
     }
     const then = seq === 0 ? 'nothing had happened yet' : `after event ${seq}`;
@@ -312,6 +331,16 @@ export class AuditReader implements AuditReads {
     return storedImage(config, { id, parent: undefined, details: undefined }).platform();
   }
 
+  /** Returns the type of the artifact that a reference was pointed at, by the index. */
+  async #artifactType({ target, seq }: StoredEvent & ReferenceSet): Promise<string> {
+    const image = target?.digest as ImageId;
+    const pages = this.#context.log.subjectPages([{ image }], { to: seq, reverse: true });
+    for await (const page of pages) {
+      for (const event of page) if (event.type === 'ArtifactAdded') return event.artifactType;
+    }
+    return '';
+  }
+
   #pointAt(when: When): LogPoint {
     const seq = this.#seqAt(when);
     return { seq, time: this.#context.log.event(seq)?.time ?? 0 };
@@ -344,12 +373,14 @@ export class ViewedPast extends StoreReader implements PastStore {
   readonly seq: number;
   readonly time: number;
   readonly layers: PastStore['layers'];
+  readonly #artifacts: ArtifactReader;
 
   /** `views` are as of event `seq` and are no longer folded. */
   constructor(context: StoreContext, seq: number, views: Views) {
     super(context, views);
     this.seq = seq;
     this.time = context.log.event(seq)?.time ?? 0;
+    this.#artifacts = new ArtifactReader(context, views);
     this.layers = {
       get: (chainId) => {
         context.checkOpen();
@@ -363,5 +394,25 @@ export class ViewedPast extends StoreReader implements PastStore {
         return new Map(views.layers.byChain);
       },
     };
+  }
+
+  artifacts(): ArtifactEntry[] {
+    return this.#artifacts.artifacts();
+  }
+
+  artifact(digest: string): ArtifactEntry {
+    return this.#artifacts.artifact(digest);
+  }
+
+  artifactManifest(digest: string): Uint8Array {
+    return this.#artifacts.artifactManifest(digest);
+  }
+
+  find(partial: string): FoundDigest {
+    return this.#artifacts.find(partial);
+  }
+
+  referrers(digest: string, options?: ReferrersOptions): Referrer[] {
+    return this.#artifacts.referrers(digest, options);
   }
 }

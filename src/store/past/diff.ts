@@ -1,10 +1,11 @@
 import type { LogPoint } from '../../log/log.js';
-import type { ChainId, ImageId } from '../../model/digest.js';
+import type { ChainId, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { parentOf } from '../../../projections/images.js';
 import { sameTarget } from '../../../projections/references.js';
 import type { Views, ViewSet } from '../../../projections/views.js';
+import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { ReferenceEntry } from '../store.js';
 import { equalBytes } from '../../model/bytes.js';
 
@@ -26,6 +27,7 @@ export interface StoreDiff {
   readonly parents: readonly (Change<ImageId> & { readonly image: ImageId })[];
   readonly metadata: readonly (Change<Uint8Array> & { readonly image: ImageId; readonly key: string })[];
   readonly layers: readonly (Change<LayerFacts> & { readonly chainId: ChainId })[];
+  readonly artifacts: readonly (Change<ArtifactEntry> & { readonly artifact: Digest })[];
 }
 
 type Changes = Omit<StoreDiff, 'from' | 'to'>;
@@ -41,12 +43,18 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
   const metadata = new Touched<MetadataKey, Uint8Array>((key) => metadataAt(views, key), equalBytes);
   const layers = new Touched<ChainId, LayerFacts>((chainId) => views.layers.byChain.get(chainId), sameLayer);
+  const artifacts = new Touched<Digest, ArtifactEntry>(
+    (digest) => views.artifacts.byDigest.get(digest),
+    // The digest says what it is.
+    () => true,
+  );
   const touch = (event: StoredEvent): void => {
     for (const [kind, key] of factsOf(event).changes(event)) {
       if (kind === 'image') images.touch(key, event);
       else if (kind === 'parent') parents.touch(key, event);
       else if (kind === 'reference') references.touch(key, event);
       else if (kind === 'layer') layers.touch(key, event);
+      else if (kind === 'artifact') artifacts.touch(key, event);
       else if (kind === 'metadata') {
         const names = 'key' in event ? [event.key] : (views.metadata.get(key)?.keys() ?? []);
         for (const name of names) metadata.touch(`${key} ${name}`, event);
@@ -66,6 +74,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
     parents: parents.changes((image) => ({ image })),
     metadata: metadata.changes(splitKey),
     layers: layers.changes((chainId) => ({ chainId })),
+    artifacts: artifacts.changes((artifact) => ({ artifact })),
   };
 }
 

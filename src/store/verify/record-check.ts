@@ -1,8 +1,8 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
 import { equalBytes } from '../../model/bytes.js';
-import { imagesOf, samePlatforms } from '../../../projections/references.js';
+import { imagesOf, type ReferenceEntry, samePlatforms } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
-import type { Digest, ImageId } from '../../model/digest.js';
+import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
 import type { LeafVerdict } from './tree-check.js';
@@ -37,13 +37,19 @@ export function contradictionOf(views: Views, event: StoredEvent): string | unde
     case 'ReferenceSet':
       return referenceFault(views, event);
     case 'ReferenceRemoved':
-      return nameRemovalFault(views, event);
+      return removedReferenceFault(views, event);
     case 'LayerAdded':
       return additionFault(views, event);
     case 'LayerRemoved':
       return removalFault(views, event);
     case 'ContentErased':
       return isInUse(views, event.digest) ? `erases ${event.digest}, which is in use` : undefined;
+    case 'ArtifactAdded':
+      return views.artifacts.byDigest.has(event.artifact.digest)
+        ? `adds the artifact ${event.artifact.digest}, which is there`
+        : undefined;
+    case 'ArtifactRemoved':
+      return removedArtifactFault(views, event);
   }
 }
 
@@ -63,22 +69,51 @@ function deletionFault(
 function referenceFault(views: Views, event: StoredEvent & { type: 'ReferenceSet' }): string | undefined {
   const absent = imagesOf(event).find((image) => !views.images.has(image));
   if (absent !== undefined) return lacking(views, absent);
+  const { image, target } = event;
+  if (image === undefined && target !== undefined && !views.artifacts.byDigest.has(target.digest)) {
+    return `is about the artifact ${target.digest}, which is not there`;
+  }
   const before = views.references.byName.get(event.reference);
   return (
     differing('the image before', before?.image, event.previous) ??
+    differing('the artifact before', artifactOf(before), event.previousTarget) ??
     differingPlatforms('the list of platforms before', before?.platforms, event.previousPlatforms)
   );
 }
 
-function nameRemovalFault(
+function removedReferenceFault(
   { references }: Views,
-  event: StoredEvent & { type: 'ReferenceRemoved' },
+  { reference, image, target, platforms }: StoredEvent & { type: 'ReferenceRemoved' },
 ): string | undefined {
-  const entry = references.byName.get(event.reference);
+  const entry = references.byName.get(reference);
   return (
-    differing('the image of the reference', entry?.image, event.image) ??
-    differingPlatforms('the list of platforms of the reference', entry?.platforms, event.platforms)
+    differing('the image of the reference', entry?.image, image) ??
+    differing('the artifact of the reference', artifactOf(entry), target) ??
+    differingPlatforms('the list of platforms of the reference', entry?.platforms, platforms)
   );
+}
+
+/** Returns the artifact of a reference that has no image. */
+function artifactOf(entry: ReferenceEntry | undefined): Digest | undefined {
+  return entry?.image === undefined ? entry?.target?.digest : undefined;
+}
+
+function removedArtifactFault(
+  { artifacts, references }: Views,
+  { artifact, subject, blobs }: StoredEvent & { type: 'ArtifactRemoved' },
+): string | undefined {
+  const { digest } = artifact;
+  const entry = artifacts.byDigest.get(digest);
+  if (entry === undefined) return `removes the artifact ${digest}, which is not there`;
+  if (references.byTarget.has(digest)) return `removes the artifact ${digest}, which still has references`;
+  return (
+    differing('its subject', entry.subject?.digest, subject?.digest) ??
+    differing('the list of its blobs', digestsText(entry.blobs), digestsText(blobs))
+  );
+}
+
+function digestsText(descriptors: readonly Descriptor[]): string {
+  return descriptors.map(({ digest }) => digest).join(', ');
 }
 
 function additionFault({ layers }: Views, { chainId, parent }: LayerFacts): string | undefined {
@@ -95,8 +130,8 @@ function removalFault({ layers, images }: Views, { chainId, blob }: LayerFacts):
   return differing('the blob', facts.blob.digest, blob.digest);
 }
 
-function isInUse({ images, blobs }: Views, digest: Digest): boolean {
-  return images.has(digest as ImageId) || blobs.byDigest.has(digest);
+function isInUse({ images, blobs, artifacts }: Views, digest: Digest): boolean {
+  return images.has(digest as ImageId) || blobs.byDigest.has(digest) || artifacts.byDigest.has(digest);
 }
 
 function lacking({ images }: Views, image: ImageId): string | undefined {

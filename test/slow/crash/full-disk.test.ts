@@ -13,7 +13,7 @@ import { footprint, wrongFiles } from '../../store/temporary-store.js';
 import { idOf, imageConfig } from '../../support/image-configs.js';
 import { testOrSkip } from '../../support/requires.js';
 import { rejection } from '../../support/rejection.js';
-import { inChunks } from '../../tar/build-tar.js';
+import { inChunks } from '../../support/build-tar.js';
 import { numberedArchive } from './numbered-archive.js';
 import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
 

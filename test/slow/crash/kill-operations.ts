@@ -6,7 +6,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
-import { inChunks } from '../../tar/build-tar.js';
+import { inChunks } from '../../support/build-tar.js';
 import { startChild } from '../child.js';
 import { checkStore, type CrashedStore } from './check-store.js';
 import type { CrashRun } from './crash-run.js';

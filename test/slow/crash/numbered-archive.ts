@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import type { ImageId } from '../../../src/model/digest.js';
 import { digest, dockerEntries } from '../../archive/built-archives.js';
-import { buildTar } from '../../tar/build-tar.js';
+import { buildTar } from '../../support/build-tar.js';
 
 /** Bytes of a layer, unless the caller says otherwise: too many to be kept in memory while the archive is read. */
 const LAYER_BYTES = 300_000;

@@ -14,6 +14,10 @@ const archives = [
   'oci-zstd.tar',
   'docker25-untagged.tar',
   'oci-multi-platform.tar',
+  '../compressed/docker25-untagged.tar.xz',
+  '../compressed/docker25-untagged.tar.zst',
+  '../compressed/docker25-untagged-sha256.tar.xz',
+  '../compressed/docker25-untagged-x86.tar.xz',
 ].map((name) => new Uint8Array(readFileSync(fixturePath('archives', name))));
 
 test('an archive is loaded whole, or refused by what is wrong with it and the store is as it was', async (t) => {

@@ -95,7 +95,7 @@ test('erase refuses by name', async (t) => {
   await rejection(t, 'ENVELOPE_INVALID', store.erase(a, ' '));
   await t.throwsAsync(store.erase(a, undefined as never), { instanceOf: TypeError });
   const error = await rejection(t, 'CONTENT_IN_USE', store.erase(a, 'r'));
-  t.deepEqual(error.data, { digest: a, images: [a], references: [], layers: [] });
+  t.deepEqual(error.data, { digest: a, images: [a], references: [], layers: [], artifacts: [] });
   await store.delete(a);
   await store.erase(a, 'r');
   await rejection(t, 'CONTENT_ERASED', store.erase(a, 'r'));

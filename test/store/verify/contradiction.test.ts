@@ -10,6 +10,7 @@ import { bytesOf } from '../../support/text-bytes.js';
 
 const [A, B, C, NEVER] = [idNamed('a'), idNamed('b'), idNamed('c'), idNamed('never')];
 const NAME = 'example.com/a:1';
+const ARTIFACT_NAME = 'example.com/a:sig';
 
 const chain = (name: string): ChainId => digestOf(bytesOf(name)) as ChainId;
 const blob = (text: string): Descriptor => ({ digest: digestOf(bytesOf(text)), size: text.length, mediaType: 'tar' });
@@ -22,7 +23,14 @@ const layer = (name: string, parent?: ChainId, file = name): LayerFacts => ({
   blob: blob(file),
 });
 
-/** Two layers, three images, of which b has the parent a, the reference and the upper layer. */
+const artifact = (name: string, more: { subject?: Descriptor; blobs?: readonly Descriptor[] } = {}) => ({
+  artifact: blob(name),
+  subject: blob('subject'),
+  blobs: [blob('config')],
+  ...more,
+});
+
+/** Two artifacts, one with a name; two layers, three images, of which b has the parent a, the reference and the upper layer. */
 const before: readonly EventBody[] = [
   { type: 'LayerAdded', ...layer('low') },
   { type: 'LayerAdded', ...layer('high', chain('low')) },
@@ -32,6 +40,9 @@ const before: readonly EventBody[] = [
   { type: 'ParentSet', image: B, parent: A },
   { type: 'ReferenceSet', reference: NAME, image: B },
   { type: 'MetadataSet', image: C, key: 'k', value: Uint8Array.of(1) },
+  { type: 'ArtifactAdded', ...artifact('named'), artifactType: 't', contains: [] },
+  { type: 'ArtifactAdded', ...artifact('free'), artifactType: 't', contains: [] },
+  { type: 'ReferenceSet', reference: ARTIFACT_NAME, target: blob('named') },
 ];
 
 function contradiction(body: EventBody): string | undefined {
@@ -178,4 +189,84 @@ test(
   contradicts,
   { type: 'ContentErased', digest: blob('low').digest, size: 3 },
   /in use/,
+);
+test('an artifact is added', fits, { type: 'ArtifactAdded', ...artifact('new'), artifactType: '', contains: [] });
+test(
+  'an artifact is added again',
+  contradicts,
+  { type: 'ArtifactAdded', ...artifact('free'), artifactType: '', contains: [] },
+  /adds the artifact .* which is there/,
+);
+test('an artifact is removed', fits, { type: 'ArtifactRemoved', ...artifact('free') });
+test(
+  'an artifact is removed that is not there',
+  contradicts,
+  { type: 'ArtifactRemoved', ...artifact('new') },
+  /removes the artifact .* which is not there/,
+);
+test(
+  'an artifact is removed that has references',
+  contradicts,
+  { type: 'ArtifactRemoved', ...artifact('named') },
+  /still has references/,
+);
+test(
+  'an artifact is removed with another subject',
+  contradicts,
+  { type: 'ArtifactRemoved', ...artifact('free', { subject: blob('other') }) },
+  /its subject is/,
+);
+test(
+  'an artifact is removed with other blobs',
+  contradicts,
+  { type: 'ArtifactRemoved', ...artifact('free', { blobs: [] }) },
+  /the list of its blobs is/,
+);
+test(
+  'the manifest of an artifact is erased',
+  contradicts,
+  { type: 'ContentErased', digest: blob('free').digest, size: 3 },
+  /in use/,
+);
+test(
+  'a blob that an artifact needs is erased',
+  contradicts,
+  { type: 'ContentErased', digest: blob('config').digest, size: 3 },
+  /in use/,
+);
+test('a reference is set to an artifact', fits, { type: 'ReferenceSet', reference: 'r', target: blob('free') });
+test(
+  'a reference is set to an artifact that is not there',
+  contradicts,
+  { type: 'ReferenceSet', reference: 'r', target: blob('new') },
+  /is about the artifact .* which is not there/,
+);
+test('a reference is moved from an artifact', fits, {
+  type: 'ReferenceSet',
+  reference: ARTIFACT_NAME,
+  image: A,
+  previousTarget: blob('named').digest,
+});
+test(
+  'a reference is moved from another artifact',
+  contradicts,
+  { type: 'ReferenceSet', reference: ARTIFACT_NAME, image: A, previousTarget: blob('free').digest },
+  /the artifact before/,
+);
+test(
+  'a reference to an image is moved from an artifact',
+  contradicts,
+  { type: 'ReferenceSet', reference: NAME, image: A, previous: B, previousTarget: blob('free').digest },
+  /the artifact before/,
+);
+test('a reference to an artifact is removed', fits, {
+  type: 'ReferenceRemoved',
+  reference: ARTIFACT_NAME,
+  target: blob('named').digest,
+});
+test(
+  'a reference to another artifact is removed',
+  contradicts,
+  { type: 'ReferenceRemoved', reference: ARTIFACT_NAME, target: blob('free').digest },
+  /the artifact of the reference/,
 );

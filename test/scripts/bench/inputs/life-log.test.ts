@@ -22,7 +22,7 @@ function faultOf(
   event: StoredEvent,
   { images, references, metadata }: ReturnType<typeof createViews>['views'],
 ): string | undefined {
-  const isThere = 'image' in event && images.has(event.image);
+  const isThere = 'image' in event && event.image !== undefined && images.has(event.image);
   switch (event.type) {
     case 'ImageCreated':
       return isThere ? 'it is there already' : undefined;

@@ -4,7 +4,7 @@ import type { WriteOptions } from '../../../../src/store/store.js';
 import { openStore } from '../../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../../src/store/rebuild/rebuild-store.js';
 import { imageConfig } from '../../../support/image-configs.js';
-import { inChunks } from '../../../tar/build-tar.js';
+import { inChunks } from '../../../support/build-tar.js';
 import { tellParent } from '../../child.js';
 import { Journal } from '../journal.js';
 import { numberedArchive } from '../numbered-archive.js';

@@ -5,7 +5,7 @@ import type { EventStore } from '../../../../src/store/event-store.js';
 import type { WriteOptions } from '../../../../src/store/store.js';
 import { idNamed, imageConfig } from '../../../support/image-configs.js';
 import { bytesOf } from '../../../support/text-bytes.js';
-import { buildTar, inChunks } from '../../../tar/build-tar.js';
+import { buildTar, inChunks } from '../../../support/build-tar.js';
 import { numberedArchive } from '../numbered-archive.js';
 import { Journal } from '../journal.js';
 

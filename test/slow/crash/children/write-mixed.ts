@@ -3,7 +3,7 @@ import type { ImageId } from '../../../../src/model/digest.js';
 import type { WriteOptions } from '../../../../src/store/store.js';
 import { imageConfig } from '../../../support/image-configs.js';
 import { bytesOf } from '../../../support/text-bytes.js';
-import { buildTar, inChunks } from '../../../tar/build-tar.js';
+import { buildTar, inChunks } from '../../../support/build-tar.js';
 import { tellParent } from '../../child.js';
 import { numberedArchive } from '../numbered-archive.js';
 import { CONSUMER } from '../check-store.js';

@@ -1,0 +1,66 @@
+import { Duplex } from 'node:stream';
+
+/** Called once if other data follows the compressed data; the rest of the input is then ignored. */
+export type OnTrailing = () => void;
+
+/** A stream that decompresses by one of Node's after another, with backpressure both ways. */
+export abstract class NestedStream extends Duplex {
+  #inner: Duplex | undefined;
+  /** A callback would learn of the error before its listeners do. */
+  readonly #fail = (error: Error): void => void this.destroy(error);
+
+  /** Decompresses `chunk`; resolves when the inner stream has used it. */
+  protected abstract consume(chunk: Uint8Array): Promise<void>;
+
+  /** Checks that the input is complete, and resolves when all output was passed on. */
+  protected abstract complete(): Promise<void>;
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.consume(chunk).then(() => callback(), this.#fail);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    const end = (): void => {
+      this.push(null);
+      callback();
+    };
+    this.complete().then(end, this.#fail);
+  }
+
+  override _read(): void {
+    this.#inner?.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#inner?.destroy();
+    callback(error);
+  }
+
+  /** Passes on the output of `inner`; `seen` is called with each piece before. */
+  protected nest(inner: Duplex, seen?: (piece: Uint8Array) => void): void {
+    this.#inner = inner;
+    inner.on('data', (piece: Uint8Array) => {
+      seen?.(piece);
+      if (!this.push(piece)) inner.pause();
+    });
+    inner.on('error', this.#fail);
+  }
+
+  /** Resolves when the inner stream has used `chunk`; never if it fails, which destroys this one. */
+  protected feed(chunk: Uint8Array): Promise<void> {
+    return new Promise((resolve) => void this.#inner?.write(chunk, () => resolve()));
+  }
+
+  /** Resolves when all output of the inner stream, which has ended, was passed on. */
+  protected ended(): Promise<void> {
+    return new Promise((resolve) => {
+      const inner = this.#inner;
+      const done = (): void => {
+        inner?.destroy();
+        resolve();
+      };
+      if (inner === undefined || inner.readableEnded) done();
+      else inner.once('end', done);
+    });
+  }
+}
