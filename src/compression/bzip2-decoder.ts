@@ -23,7 +23,8 @@ export function createBzip2Decoder(maxStepBytes = MAX_BZIP2_STEP_BYTES): PushDec
   // The library throws function-style errors, or a TypeError when it overruns its input.
   decoder.on('error', (error: Error) => {
     // The first stream has its magic number, or it would not be taken for bzip2.
-    failure ??= error.message === NO_MAGIC ? new TrailingData('bzip2') : new Error(error.message);
+    if (error.message === NO_MAGIC) failure ??= new TrailingData('bzip2');
+    else failure ??= new Error(error instanceof TypeError ? 'input stream ended prematurely' : error.message);
   });
   const step = function* (work: () => void): Generator<Uint8Array> {
     work();

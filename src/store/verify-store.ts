@@ -62,15 +62,14 @@ async function verifyWithoutLog(
   await checkpointClaims(source, options, reading.report);
   const [first, ...others] = unreadable;
   const forecast = fast === true ? '' : `; ${await salvageForecast(location, provedEvents(source), options.signal)}`;
-  const causes = [{ ...first, message: first.message + forecast }, ...others];
-  for (const cause of causes.reverse()) violations.unshift(cause);
+  const explained = [{ ...first, message: first.message + forecast }, ...others];
   checkSetAside(source, 0, { ...reading, onNotice: options.onNotice });
-  if (fast === true) return violations;
+  if (fast === true) return explained.concat(violations);
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
   await snapshotClaims(source, reading, counter('snapshots'));
   const noBlobs: BlobsView = { byDigest: new Map(), ofImage: new Map() };
   await checkBlobs(source, noBlobs, reading, { isWhole: false, onLooked: counter('blobs') });
-  return violations;
+  return explained.concat(violations);
 }
 
 /** The number of events that the checkpoint beside the log proves; 0 without a valid one. */

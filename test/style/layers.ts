@@ -35,9 +35,6 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
 
 const HERE = 'test/style/layers.ts';
 
-/** Of the ground, these build on another: on the errors. */
-const onErrors: readonly string[] = ['src/abort.ts', 'src/load-code.ts'];
-
 /** What reads a tar, in src/archive: it knows nothing of images, and the store of layers uses it alone. */
 const tarFiles = /^src\/archive\/(tar-\w+|layer-meter)\.ts$/;
 
@@ -96,7 +93,7 @@ function judge(source: Source, from: Layer, imported: Import): Finding[] {
   const to = layerOf(imported.path);
   if (to === undefined) return [findingAt(source, imported.node, `imports ${imported.path}, which is in no layer`)];
   if (to === 'store' && from === 'store') return judgeInStore(source, imported.node, imported.path);
-  if (to === from && (from !== 'ground' || onErrors.includes(source.path))) return [];
+  if (to === from && from !== 'ground') return [];
   if (mayImport[from].includes(to)) return [];
   if (from === 'store' && to === 'archive') {
     if (meetsArchive.test(posix.basename(source.path))) return [];
@@ -127,7 +124,7 @@ function placeOf(path: string): string | undefined {
 }
 
 function layerOf(path: string): Layer | undefined {
-  if (['src/errors.ts', 'src/limits.ts', ...onErrors].includes(path)) return 'ground';
+  if (['src/errors.ts', 'src/limits.ts'].includes(path)) return 'ground';
   if (path === 'src/index.ts') return 'index';
   const [first, second] = path.split('/');
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;

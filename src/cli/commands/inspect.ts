@@ -15,7 +15,8 @@ import { paintJson, utcText } from '../render/text.js';
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
-    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; with --json one object a line. ' +
+    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; ' +
+    'with --json one object a line. ' +
     'For a past point in time also of images deleted since. A reference gives in `target` the manifest or index that ' +
     'it stands for. The digest of a manifest or index gives its image, and says so in `via`; that of an artifact ' +
     'gives the artifact.',
@@ -90,13 +91,15 @@ function inspectedArtifact(source: ImageSource, entry: ArtifactEntry): object {
     contains: entry.contains,
     blobs: entry.blobs,
     artifacts: referringTo(source, [digest]),
-    manifest: parsedManifest(source.artifactManifest(digest), digest),
+    manifest: rawManifest(source.artifactManifest(digest), digest),
   };
 }
 
-function parsedManifest(bytes: Uint8Array, digest: Digest): unknown {
+function rawManifest(bytes: Uint8Array, digest: Digest): RawJson {
+  const text = new TextDecoder().decode(bytes);
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    JSON.parse(text);
+    return new RawJson(text);
   } catch (cause) {
     throw new StoreError('CONTENT_CORRUPT', `cannot show the artifact ${digest}: it is not JSON`, { cause });
   }

@@ -141,8 +141,9 @@ function handlesIn(
  * Decodes a decompressed block; undefined when malformed. Keys are stored as the length shared with
  * the previous key, and the rest.
  * @param tagBytes 8, or 0 for keys without tags
+ * @param isLoose whether to return the entries before a malformed one
  */
-function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | undefined {
+function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES, isLoose = false): BlockEntries | undefined {
   if (block.length < 4) return undefined;
   const restarts = new DataView(block.buffer, block.byteOffset + block.length - 4, 4).getUint32(0, true);
   const end = block.length - 4 * (restarts + 1);
@@ -153,6 +154,8 @@ function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | u
   const areDeleted: boolean[] = [];
   const valueStarts: number[] = [];
   const valueEnds: number[] = [];
+  const entries = { bytes: block, keys, sequences, areDeleted, valueStarts, valueEnds };
+  const malformed = isLoose ? entries : undefined;
   // The key of the last entry, with its tag. Scans spend their time here: one new array for each key.
   let key: Uint8Array = new Uint8Array(64);
   let length = 0;
@@ -160,11 +163,11 @@ function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | u
     const shared = reader.number();
     const rest = reader.number();
     const size = reader.number();
-    if (shared === undefined || rest === undefined || size === undefined || shared > length) return undefined;
+    if (shared === undefined || rest === undefined || size === undefined || shared > length) return malformed;
     const suffixAt = reader.at;
-    if (!reader.skip(rest) || shared + rest < tagBytes) return undefined;
+    if (!reader.skip(rest) || shared + rest < tagBytes) return malformed;
     const start = reader.at;
-    if (!reader.skip(size)) return undefined;
+    if (!reader.skip(size)) return malformed;
     length = shared + rest;
     if (length > key.length) key = grown(key, length * 2);
     for (let at = 0; at < rest; at++) key[shared + at] = block[suffixAt + at] as number;
@@ -175,7 +178,7 @@ function blockEntries(block: Uint8Array, tagBytes = TAG_BYTES): BlockEntries | u
     valueStarts.push(start);
     valueEnds.push(start + size);
   }
-  return { bytes: block, keys, sequences, areDeleted, valueStarts, valueEnds };
+  return entries;
 }
 
 function grown(bytes: Uint8Array, size: number): Uint8Array {
@@ -327,7 +330,7 @@ export class TableReader implements SortedTable {
   #readLoosely({ offset, size }: BlockHandle): BlockEntries | undefined {
     if (offset + size + TRAILER_BYTES > this.#file.sizeBytes) return undefined;
     const contents = decompressed(this.#file.read(offset, size + TRAILER_BYTES));
-    return contents === undefined ? undefined : blockEntries(contents);
+    return contents === undefined ? undefined : blockEntries(contents, TAG_BYTES, true);
   }
 
   #damage(what: string): LevelDamage {

@@ -15,7 +15,7 @@ import {
   tilePath,
 } from '../../log/merkle.js';
 import { type Digest, HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, openRegularFile, readRegularFile, unless } from '../files/files.js';
+import { ioFailure, isExhaustion, openRegularFile, readRegularFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
@@ -325,7 +325,7 @@ async function readCheckpoint(
 }
 
 function violation(code: ViolationCode, place: string, error: unknown): Violation {
-  if (!(error instanceof StoreError)) throw error;
+  if (!(error instanceof StoreError) || isExhaustion(error)) throw error;
   return { code, place, message: error.message };
 }
 

@@ -219,6 +219,14 @@ export function systemCode(error: unknown): string {
 }
 
 /**
+ * Whether an operation failed because this process or the system has no descriptors or memory left,
+ * which says nothing about the file.
+ */
+export function isExhaustion(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error instanceof StoreError ? error.cause : error));
+}
+
+/**
  * Whether something is at `path`. Follows links: a dangling one is nothing, and a loop (ELOOP)
  * exists, as opening it would report.
  */

@@ -12,7 +12,7 @@ import {
   type WriteBatch,
 } from '../../log/leveldb/log-files.js';
 import type { DatabaseFile as OpenFile } from '../../log/leveldb/table.js';
-import { ioFailure, systemCode } from '../files/files.js';
+import { ioFailure, isExhaustion, systemCode } from '../files/files.js';
 
 /*
  * CURRENT, the MANIFEST and the write-ahead logs of a database. LevelDB silently drops what it
@@ -146,10 +146,8 @@ export function databaseState(location: string): string {
     const name = Buffer.from(bytes).toString('latin1').trim();
     return `${name} ${statSync(join(location, name)).size}`;
   } catch (error) {
-    const code = systemCode(error instanceof StoreError ? error.cause : error);
-    // Exhausted resources of this process say nothing about the files.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error;
-    return code;
+    if (isExhaustion(error)) throw error;
+    return systemCode(error instanceof StoreError ? error.cause : error);
   }
 }
 

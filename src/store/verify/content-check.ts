@@ -6,6 +6,7 @@ import { factsOf } from '../../model/event-table.js';
 import type { Reading, Report, StoredBlob, VerifySource } from './verify-source.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import { isStoreError, throwIfAborted } from '../../errors.js';
+import { isExhaustion } from '../files/files.js';
 import { MAX_LAYER_BYTES } from '../../limits.js';
 
 /** Content that events name and that was not erased since. */
@@ -164,7 +165,7 @@ async function digestOfBlob(
     }
     return digestFromHash(hash.digest());
   } catch (error) {
-    if (isStoreError(error, 'ABORTED')) throw error;
+    if (isStoreError(error, 'ABORTED') || isExhaustion(error)) throw error;
     // A concurrent writer removed it after it was listed.
     if (isStoreError(error, 'BLOB_MISSING') && (await isInFlight(source, digest))) return undefined;
     const why = error instanceof Error ? error.message : String(error);
