@@ -1,35 +1,33 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createChainId } from '../../src/model/rootfs.js';
-import { familiarReference } from '../../src/model/reference.js';
 import type { ChainId } from '../../src/model/digest.js';
 import { readTar } from '../../src/archive/tar-reader.js';
 import { requires } from '../support/requires.js';
 import { collect } from '../support/build-tar.js';
 import { imageEntries } from '../support/image-entries.js';
 import { runProgram } from './run-program.js';
-import { extracted, savedFile } from './saved-archive.js';
+import { extracted, nameInLayout, savedFile, savedName } from './saved-archive.js';
 
 const withUmoci = requires('umoci', 'tar');
 
 withUmoci('umoci lists the names of a layout that we saved', async (t) => {
   const saved = await savedFile(t, 'docker25-all.tar', 'oci');
-  const layout = await extracted(saved);
+  const layout = await extracted(saved.path);
   const names = (await runProgram('umoci', 'list', '--layout', layout)).trim().split('\n').sort();
   t.deepEqual(
     names,
     saved.store
       .referenceEntries()
-      .map(({ reference }) => familiarReference(reference))
+      .map(({ reference }) => nameInLayout(reference))
       .sort(),
   );
 });
 
 withUmoci('umoci tells the build steps of each image', async (t) => {
   const saved = await savedFile(t, 'docker25-all.tar', 'oci');
-  const layout = await extracted(saved);
   for (const { reference, image } of imageEntries(saved.store)) {
-    const source = `${layout}:${familiarReference(reference)}`;
+    const source = `${await extracted(await savedName(saved, reference))}:${nameInLayout(reference)}`;
     const { history } = JSON.parse(await runProgram('umoci', 'stat', '--json', '--image', source)) as {
       history: { created_by: string }[];
     };
@@ -42,9 +40,9 @@ withUmoci('umoci tells the build steps of each image', async (t) => {
 
 withUmoci('umoci unpacks an image, and its files are those of the layers', async (t) => {
   const saved = await savedFile(t, 'oci-all.tar', 'oci');
-  const layout = await extracted(saved);
+  const layout = await extracted(await savedName(saved, 'tiny:1'));
   const bundle = join(saved.directory, 'bundle');
-  await runProgram('umoci', 'unpack', '--rootless', '--image', `${layout}:tiny:1`, bundle);
+  await runProgram('umoci', 'unpack', '--rootless', '--image', `${layout}:1`, bundle);
   const { diffIds } = saved.store.get(saved.store.resolve('tiny:1')).rootFS;
   const layer = saved.store.layers.get(createChainId(diffIds) as ChainId);
   let files = 0;
@@ -60,10 +58,10 @@ withUmoci('umoci unpacks an image, and its files are those of the layers', async
 withUmoci('umoci unpacks every image of one platform: diff ids and blobs are as the documents say', async (t) => {
   for (const fixture of ['docker25-all.tar', 'docker20-all.tar', 'crane-app.tar']) {
     const saved = await savedFile(t, fixture, 'oci');
-    const layout = await extracted(saved);
     for (const { reference, image } of imageEntries(saved.store)) {
+      const layout = await extracted(await savedName(saved, reference));
       const bundle = join(saved.directory, `bundle-${reference.replaceAll(/\W/g, '-')}`);
-      await runProgram('umoci', 'unpack', '--rootless', '--image', `${layout}:${familiarReference(reference)}`, bundle);
+      await runProgram('umoci', 'unpack', '--rootless', '--image', `${layout}:${nameInLayout(reference)}`, bundle);
       const config = await readFile(join(bundle, 'config.json'), 'utf8');
       t.true(config.includes('"ociVersion"'), image);
     }
