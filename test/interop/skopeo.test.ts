@@ -6,8 +6,10 @@ import type { ReferenceEntry } from '../../src/store/store.js';
 import { imageEntries } from '../support/image-entries.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { requires } from '../support/requires.js';
 import { bytesOf } from '../support/text-bytes.js';
+import { loaded, nameFacts, NEW_ARCHIVES, newArchive, saved } from './round-trip.js';
 import { skopeo } from './run-program.js';
 import { extracted, nameInLayout, type SavedFile, savedFile, savedName } from './saved-archive.js';
 
@@ -162,3 +164,26 @@ withSkopeo('the archives of the fixtures are, for skopeo, the images that they a
     }
   }
 });
+
+const readsNew = async (t: ExecutionContext, archive: string): Promise<void> => {
+  const store = await loaded(t, newArchive(archive));
+  const facts = nameFacts(store);
+  t.true(facts.length > 0);
+  for (const { name, id, digest } of facts) {
+    const docker = `docker-archive:${await saved(t, store, 'docker', [name])}:${name}`;
+    t.is(digestOf(bytesOf(await skopeo('inspect', '--config', '--raw', docker))) as string, id);
+    const oci = `oci-archive:${await saved(t, store, 'oci', [name])}:${nameInLayout(name)}`;
+    t.is(digestOf(bytesOf(await skopeo('inspect', '--raw', oci))) as string | undefined, digest);
+    const copy = join(await temporaryDirectory(t), 'copy.tar');
+    await skopeo('copy', '--all', '--preserve-digests', oci, `oci-archive:${copy}:${name}`);
+    const back = await loaded(t, copy);
+    t.deepEqual(
+      nameFacts(back),
+      facts.filter((fact) => fact.name === name),
+    );
+  }
+};
+
+for (const archive of NEW_ARCHIVES) {
+  withSkopeo(`skopeo reads ${archive} as we save it, and a copy of all platforms has its digests`, readsNew, archive);
+}
