@@ -1,12 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { archivePath } from '../store/fixture-archives.js';
 import { isInstalled } from '../support/requires.js';
-
-const run = promisify(execFile);
+import { runProgram, whyItFails } from './run-program.js';
 
 const START_MS = 30_000;
 /** A daemon outlives neither its tests nor this. */
@@ -24,8 +23,10 @@ interface Program {
   readonly others: readonly string[];
   /** Arguments of the daemon; may write files below its folder. */
   args(folder: string, socket: string): readonly string[];
-  /** A command that succeeds once the daemon answers. */
-  ready(socket: string): readonly [program: string, ...args: string[]];
+  /** The client, and how it reaches the daemon. */
+  client(socket: string): readonly [program: string, ...args: string[]];
+  /** Arguments of the client that load an archive, which a daemon without privileges cannot. */
+  load(path: string): readonly string[];
 }
 
 /** Docker's daemon, without a network. */
@@ -43,7 +44,8 @@ export function startDocker(): Promise<Started> {
         ...['--pidfile', join(folder, 'pid'), '--config-file', config, '-H', `unix://${socket}`],
       ];
     },
-    ready: (socket) => ['docker', '-H', `unix://${socket}`, 'version'],
+    client: (socket) => ['docker', '-H', `unix://${socket}`],
+    load: (path) => ['load', '--input', path],
   });
 }
 
@@ -65,11 +67,12 @@ export function startContainerd(): Promise<Started> {
       writeFileSync(config, lines.join('\n'));
       return ['--config', config];
     },
-    ready: (socket) => ['ctr', '--address', socket, 'version'],
+    client: (socket) => ['ctr', '--address', socket],
+    load: (path) => ['images', 'import', path],
   });
 }
 
-async function start({ program, others, args, ready }: Program): Promise<Started> {
+async function start({ program, others, args, client, load }: Program): Promise<Started> {
   const missing = [program, ...others, 'timeout'].filter((each) => !isInstalled(each));
   if (missing.length > 0) return { reason: `${missing.join(' and ')} not installed` };
   if (process.getuid?.() !== 0) return { reason: `${program} needs root` };
@@ -92,21 +95,25 @@ async function start({ program, others, args, ready }: Program): Promise<Started
     process.off('exit', kill);
     rmSync(folder, { recursive: true, force: true });
   };
-  if (await answers(child, ready(socket))) return { reason: undefined, socket, stop };
-  const lines = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+  const [name, ...reach] = client(socket);
+  const run = (...more: readonly string[]): Promise<string> => runProgram(name, ...reach, ...more);
+  let reason: string | undefined;
+  if (await answers(child, run)) {
+    const failure = await whyItFails(() => run(...load(archivePath('skopeo-tiny-1.tar'))));
+    reason = failure && `${program} cannot load: ${failure}`;
+  } else {
+    reason = `${program} did not start: ${readFileSync(log, 'utf8').trim().split('\n').at(-1) ?? ''}`;
+  }
+  if (reason === undefined) return { reason, socket, stop };
   await stop();
-  return { reason: `${program} did not start: ${lines.at(-1) ?? 'it printed nothing'}` };
+  return { reason };
 }
 
-async function answers(child: ChildProcess, [program, ...args]: readonly [string, ...string[]]): Promise<boolean> {
+async function answers(child: ChildProcess, run: (command: string) => Promise<string>): Promise<boolean> {
   const until = Date.now() + START_MS;
   while (isRunning(child) && Date.now() < until) {
-    try {
-      await run(program, args, { timeout: START_MS });
-      return true;
-    } catch {
-      await sleep(100);
-    }
+    if ((await whyItFails(() => run('version'))) === undefined) return true;
+    await sleep(100);
   }
   return false;
 }

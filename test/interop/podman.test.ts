@@ -1,10 +1,12 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { isStoreError } from '../../src/errors.js';
 import { parseReference } from '../../src/model/reference.js';
 import type { EventStore } from '../../src/store/event-store.js';
-import { type DeclareTest, isInstalled, testOrSkip } from '../support/requires.js';
+import { archivePath } from '../store/fixture-archives.js';
+import { isInstalled, testOrSkip } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
   FORMATS,
@@ -16,17 +18,31 @@ import {
   newArchive,
   saved,
 } from './round-trip.js';
-import { runProgram, skopeo } from './run-program.js';
+import { runProgram, skopeo, whyItFails } from './run-program.js';
 
-const withPodman = requiresRoot('podman');
-const withBuildah = requiresRoot('podman', 'buildah');
-const withSkopeo = requiresRoot('podman', 'buildah', 'skopeo');
+const withPodman = testOrSkip(await whyNot(['podman'], loadTiny));
+const withBuildah = testOrSkip(await whyNot(['podman', 'buildah'], madeIn));
+const withSkopeo = testOrSkip(await whyNot(['podman', 'buildah', 'skopeo'], madeIn));
 
-/** Storage of its own needs mounts, or a range of user ids. */
-function requiresRoot(...programs: readonly string[]): DeclareTest {
+/** Why programs are not there or cannot do what the tests need: storage takes privileges. */
+async function whyNot(
+  programs: readonly string[],
+  work: (storage: Storage, folder: string) => Promise<unknown>,
+): Promise<string | undefined> {
   const missing = programs.filter((program) => !isInstalled(program));
-  if (missing.length > 0) return testOrSkip(`${missing.join(' and ')} not installed`);
-  return testOrSkip(process.getuid?.() === 0 ? undefined : `${programs.join(' and ')} need root`);
+  if (missing.length > 0) return `${missing.join(' and ')} not installed`;
+  if (process.getuid?.() !== 0) return `${programs.join(' and ')} need root`;
+  const folder = await mkdtemp(join(tmpdir(), 'imagelog-test-'));
+  try {
+    const failure = await whyItFails(() => work(storageIn(folder), folder));
+    return failure && `${programs.join(' and ')} do not work here: ${failure}`;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function loadTiny({ podman }: Storage): Promise<string> {
+  return podman('load', '--quiet', '--input', archivePath('skopeo-tiny-1.tar'));
 }
 
 interface Storage {
@@ -35,8 +51,7 @@ interface Storage {
 }
 
 /** Storage without images, which podman and buildah share. */
-async function emptyStorage(t: ExecutionContext): Promise<Storage> {
-  const folder = await temporaryDirectory(t);
+function storageIn(folder: string): Storage {
   const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
   const libpod = ['--tmpdir', join(folder, 'tmp'), '--events-backend', 'none', '--log-level', 'error'];
   return {
@@ -55,7 +70,7 @@ interface Inspected {
 
 /** What podman has once it loaded files, and pulled what names its transport. */
 async function podmanReads(t: ExecutionContext, ...sources: readonly string[]): Promise<Inspected[]> {
-  const { podman } = await emptyStorage(t);
+  const { podman } = storageIn(await temporaryDirectory(t));
   for (const source of sources) {
     if (source.startsWith('oci-archive:')) await podman('pull', '--quiet', source);
     else await podman('load', '--quiet', '--input', source);
@@ -123,9 +138,13 @@ for (const archive of NEW_ARCHIVES) {
 
 /** Makes an image in the format of OCI, one in that of Docker, and a list of both. */
 async function madeImages(t: ExecutionContext): Promise<Storage> {
-  const storage = await emptyStorage(t);
+  const folder = await temporaryDirectory(t);
+  return madeIn(storageIn(folder), folder);
+}
+
+async function madeIn(storage: Storage, folder: string): Promise<Storage> {
   const { buildah } = storage;
-  const file = join(await temporaryDirectory(t), 'file');
+  const file = join(folder, 'file');
   await writeFile(file, 'made by buildah');
   const container = (await buildah('from', 'scratch')).trim();
   await buildah('copy', container, file, '/file');
