@@ -142,8 +142,9 @@ export class SavedDocuments {
   }
 
   /**
-   * Returns what `reference` is written as: its artifact, its index as it came if all that it names
-   * is saved, else a smaller index, or the manifest of its image. Undefined if nothing is saved.
+   * Returns what `reference` is written as: its artifact, its index as it came if all that the store
+   * has of it is saved, else a smaller index, or the manifest of its image. Undefined if nothing is
+   * saved.
    */
   target(reference: SavedReference): WrittenDocument | undefined {
     const { target } = reference;
@@ -158,7 +159,11 @@ export class SavedDocuments {
     return image && this.manifest(image, target?.digest);
   }
 
-  /** Returns a manifest or index of the store as it came; undefined if a part of it is not saved. */
+  /**
+   * Returns a manifest or index of the store as it came; undefined if a part of it is in the store
+   * and not saved. An index may come without some of its platforms, as Docker and containerd export
+   * the host's alone: it keeps its digest.
+   */
   document(descriptor: Descriptor): WrittenDocument | undefined {
     const { digest } = descriptor;
     // Indexes may share parts, so a walk without memory could take exponential time.
@@ -167,27 +172,33 @@ export class SavedDocuments {
   }
 
   #document(descriptor: Descriptor): WrittenDocument | undefined {
-    const image = this.#byManifest.get(descriptor.digest);
+    const { digest } = descriptor;
+    const image = this.#byManifest.get(digest);
     if (image !== undefined) {
-      const chosen = this.manifest(image, descriptor.digest);
-      return chosen.descriptor.digest === descriptor.digest ? chosen : undefined;
+      const chosen = this.manifest(image, digest);
+      return chosen.descriptor.digest === digest ? chosen : undefined;
     }
-    const bytes = this.#saved.content(descriptor.digest);
+    const bytes = this.#saved.content(digest);
     if (bytes === undefined) return undefined;
-    const artifact = this.#saved.artifact(descriptor.digest);
+    const artifact = this.#saved.artifact(digest);
     const blobs = artifact?.blobs ?? [];
     if (!blobs.every(({ digest }) => this.#saved.hasBlob(digest))) return undefined;
     if (!isIndexType(descriptor.mediaType)) {
       return artifact && { descriptor, bytes, blobs, parts: [], artifactType: artifact.artifactType };
     }
     const named = new Set(blobs.map(({ digest }) => digest));
-    const parts: WrittenDocument[] = [];
-    for (const { child } of entriesOf(descriptor, bytes)) {
-      if (named.has(child.digest)) continue;
-      const part = this.document(child);
-      if (part === undefined) return undefined;
-      parts.push(part);
+    const [parts, absent]: [WrittenDocument[], string[]] = [[], []];
+    for (const entry of entriesOf(descriptor, bytes)) {
+      if (named.has(entry.child.digest)) continue;
+      const part = this.document(entry.child);
+      if (part !== undefined) parts.push(part);
+      // Left out by the caller: that is another index.
+      else if (this.#saved.content(entry.child.digest) !== undefined) return undefined;
+      else absent.push(shownEntry(entry));
     }
+    if (absent.length === 0) return { descriptor, bytes, blobs, parts };
+    if (parts.length === 0) return undefined;
+    this.#notice(`the index ${digest} is saved as it came, without what the store lacks: ${listed(absent)}`);
     return { descriptor, bytes, blobs, parts };
   }
 
@@ -216,21 +227,20 @@ export class SavedDocuments {
     if (bytes === undefined) return undefined;
     const [parts, left]: [WrittenDocument[], string[]] = [[], []];
     const kept = new Set<string>();
-    for (const { child, document } of entriesOf(descriptor, bytes)) {
+    for (const entry of entriesOf(descriptor, bytes)) {
+      const { child, document } = entry;
       const attested = document.annotations?.['vnd.docker.reference.digest'];
       const part = attested === undefined || kept.has(attested) ? this.document(child) : undefined;
       if (part === undefined) {
-        const { platform } = document;
         // The platform of an attestation is unknown/unknown.
-        const name = platform === undefined ? child.digest : nameOf(platform);
-        left.push(attested === undefined ? name : 'attestations');
+        left.push(attested === undefined ? shownEntry(entry) : 'attestations');
       } else {
         parts.push(part);
         kept.add(child.digest);
       }
     }
     if (parts.length < 2) return undefined;
-    this.#notice(`${reference} is saved with a smaller index, without ${[...new Set(left)].join(', ')}`);
+    this.#notice(`${reference} is saved with a smaller index, without ${listed(left)}`);
     const index = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: { readonly digest: string }[] };
     index.manifests = index.manifests.filter(({ digest }) => kept.has(digest));
     const smaller = new TextEncoder().encode(JSON.stringify(index));
@@ -288,8 +298,12 @@ function entriesOf(descriptor: Descriptor, bytes: Uint8Array): readonly IndexEnt
   return documents.map((document) => ({ child: toDescriptor(document, where), document }));
 }
 
-function nameOf(platform: PlatformDocument): string {
-  return formatPlatform({ ...platform, osFeatures: undefined });
+function shownEntry({ child, document: { platform } }: IndexEntry): string {
+  return platform === undefined ? child.digest : formatPlatform({ ...platform, osFeatures: undefined });
+}
+
+function listed(entries: readonly string[]): string {
+  return [...new Set(entries)].join(', ');
 }
 
 /** Returns an index of `manifests`, as Docker writes it. */

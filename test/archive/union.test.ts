@@ -455,6 +455,18 @@ test(survives, 'archives-new/p-list2-addz');
 test(survives, 'archives-new/p-list2z');
 test(survives, 'archives-new/p-reg-zstdchunked');
 
+test('an index without some of its platforms, as Docker and containerd export it, keeps its digest', async (t) => {
+  const before = await readNamed('archives-new/cs-multi', { platforms: [parsePlatform('linux/amd64')] });
+  for (const format of ['docker', 'oci'] as const) {
+    const notices: string[] = [];
+    const onNotice = (text: string): number => notices.push(text);
+    const { contents } = await readBytes(await savedBytes(toSaved(before), { format, onNotice }));
+    t.deepEqual(shownNames(contents), { 'nw/multi:1': '1 of 553eaf' });
+    t.is(contents.images.length, 1);
+    t.regex(notices.join('\n'), /^the index sha256:553eaf\w+ is saved as it came, .*lacks: linux\/arm64, unknown/);
+  }
+});
+
 test('a name of manifest.json that index.json points elsewhere is refused', async (t) => {
   const [one, other] = [await buildImage(['a']), await buildImage(['b'])];
   const manifest = manifestOf(other);

@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdtemp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ExecutionContext } from 'ava';
+import { parseReference } from '../../src/model/reference.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
@@ -28,10 +29,21 @@ export async function savedFile(t: ExecutionContext, fixture: string, format: 'd
   return { store, path, directory };
 }
 
+/** Saves one name as an OCI layout, in which its tag is the only one. */
+export async function savedName({ store, directory }: SavedFile, reference: string): Promise<string> {
+  const path = join(await mkdtemp(join(directory, 'name-')), 'oci.tar');
+  await pipeline(store.save(reference, { format: 'oci' }), createWriteStream(path));
+  return path;
+}
+
+/** The name in a layout of a reference with a tag: the tag. */
+export function nameInLayout(reference: string): string {
+  return parseReference(reference).tag ?? '';
+}
+
 /** Unpacks an OCI layout from its tar and returns where it is. */
-export async function extracted({ path, directory }: SavedFile): Promise<string> {
-  const layout = join(directory, 'layout');
-  await mkdir(layout);
+export async function extracted(path: string): Promise<string> {
+  const layout = await mkdtemp(join(dirname(path), 'layout-'));
   await runProgram('tar', '-xf', path, '-C', layout);
   return layout;
 }

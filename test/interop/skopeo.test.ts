@@ -6,10 +6,12 @@ import type { ReferenceEntry } from '../../src/store/store.js';
 import { imageEntries } from '../support/image-entries.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { requires } from '../support/requires.js';
 import { bytesOf } from '../support/text-bytes.js';
+import { loaded, nameFacts, NEW_ARCHIVES, newArchive, saved } from './round-trip.js';
 import { skopeo } from './run-program.js';
-import { extracted, type SavedFile, savedFile } from './saved-archive.js';
+import { extracted, nameInLayout, type SavedFile, savedFile, savedName } from './saved-archive.js';
 
 const withSkopeo = requires('skopeo');
 const withTar = requires('skopeo', 'tar');
@@ -31,15 +33,17 @@ function singles({ store }: SavedFile): ReturnType<typeof imageEntries> {
   return imageEntries(store).filter(({ platforms }) => platforms === undefined);
 }
 
-function sourceOf({ path }: SavedFile, format: Format, reference: string): string {
-  return `${format}-archive:${path}:${familiarReference(reference)}`;
+/** A layout of several names may have a tag twice, and skopeo takes the first: each name is saved by itself. */
+async function sourceOf(saved: SavedFile, format: Format, reference: string): Promise<string> {
+  if (format === 'docker') return `docker-archive:${saved.path}:${familiarReference(reference)}`;
+  return `oci-archive:${await savedName(saved, reference)}:${nameInLayout(reference)}`;
 }
 
 const inspects = async (t: ExecutionContext, fixture: string, format: Format): Promise<void> => {
   const saved = await savedFile(t, fixture, format);
   t.true(singles(saved).length > 0);
   for (const { reference, image, target } of singles(saved)) {
-    const source = sourceOf(saved, format, reference);
+    const source = await sourceOf(saved, format, reference);
     const config = await skopeo('inspect', '--config', '--raw', source);
     t.is(digestOf(bytesOf(config)) as string, image);
     const facts = JSON.parse(await skopeo('inspect', source)) as { Layers: string[]; Os: string; Digest: string };
@@ -56,7 +60,7 @@ const copies = async (t: ExecutionContext, fixture: string, from: Format, to: Fo
   const store = await temporaryStore(t);
   for (const [at, { reference, image }] of singles(saved).entries()) {
     const copy = `${to}-archive:${join(saved.directory, `copy-${at}.tar`)}:${familiarReference(reference)}`;
-    await skopeo('copy', sourceOf(saved, from, reference), copy);
+    await skopeo('copy', await sourceOf(saved, from, reference), copy);
     const { images, references, notices } = await store.load(join(saved.directory, `copy-${at}.tar`));
     t.deepEqual(notices, []);
     t.deepEqual(
@@ -86,9 +90,8 @@ for (const fixture of FIXTURES) {
 
 withTar('skopeo reads an extracted OCI layout, every name, and its blobs have their digests', async (t) => {
   const saved = await savedFile(t, 'oci-all.tar', 'oci');
-  const layout = await extracted(saved);
   for (const { reference, image, target } of singles(saved)) {
-    const source = `oci:${layout}:${familiarReference(reference)}`;
+    const source = `oci:${await extracted(await savedName(saved, reference))}:${nameInLayout(reference)}`;
     t.is(digestOf(bytesOf(await skopeo('inspect', '--config', '--raw', source))) as string, image);
     t.is(digestOf(bytesOf(await skopeo('inspect', '--raw', source))), target?.digest as never);
     await skopeo('copy', source, `dir:${join(saved.directory, image.slice(7, 19))}`);
@@ -98,7 +101,7 @@ withTar('skopeo reads an extracted OCI layout, every name, and its blobs have th
 withSkopeo('skopeo finds the index of a name of several platforms, byte for byte', async (t) => {
   const saved = await savedFile(t, 'oci-multi-platform.tar', 'oci');
   const [entry] = saved.store.referenceEntries();
-  const raw = await skopeo('inspect', '--raw', sourceOf(saved, 'oci', 'docker.io/library/tiny:multi'));
+  const raw = await skopeo('inspect', '--raw', await sourceOf(saved, 'oci', 'docker.io/library/tiny:multi'));
   t.is(digestOf(bytesOf(raw)), entry?.target?.digest as never);
   const { manifests } = JSON.parse(raw) as { manifests: { platform: { architecture: string } }[] };
   t.deepEqual(
@@ -110,7 +113,7 @@ withSkopeo('skopeo finds the index of a name of several platforms, byte for byte
 withSkopeo('skopeo copies all platforms, and the copy loads to the same images, names and index', async (t) => {
   const saved = await savedFile(t, 'oci-multi-platform.tar', 'oci');
   const path = join(saved.directory, 'all.tar');
-  const source = sourceOf(saved, 'oci', 'docker.io/library/tiny:multi');
+  const source = await sourceOf(saved, 'oci', 'docker.io/library/tiny:multi');
   await skopeo('copy', '--all', source, `oci-archive:${path}:tiny:multi`);
   const store = await temporaryStore(t);
   await store.load(path);
@@ -128,7 +131,7 @@ for (const format of ['zstd', 'gzip'] as const) {
   withSkopeo(`layers that skopeo compressed by ${format} keep their manifest through load and save`, async (t) => {
     const saved = await savedFile(t, 'docker25-all.tar', 'oci');
     const path = join(saved.directory, 'compressed.tar');
-    const source = sourceOf(saved, 'oci', 'docker.io/shop/app:2.0');
+    const source = await sourceOf(saved, 'oci', 'docker.io/shop/app:2.0');
     await skopeo(
       'copy',
       '--format',
@@ -161,3 +164,26 @@ withSkopeo('the archives of the fixtures are, for skopeo, the images that they a
     }
   }
 });
+
+const readsNew = async (t: ExecutionContext, archive: string): Promise<void> => {
+  const store = await loaded(t, newArchive(archive));
+  const facts = nameFacts(store);
+  t.true(facts.length > 0);
+  for (const { name, id, digest } of facts) {
+    const docker = `docker-archive:${await saved(t, store, 'docker', [name])}:${name}`;
+    t.is(digestOf(bytesOf(await skopeo('inspect', '--config', '--raw', docker))) as string, id);
+    const oci = `oci-archive:${await saved(t, store, 'oci', [name])}:${nameInLayout(name)}`;
+    t.is(digestOf(bytesOf(await skopeo('inspect', '--raw', oci))) as string | undefined, digest);
+    const copy = join(await temporaryDirectory(t), 'copy.tar');
+    await skopeo('copy', '--all', '--preserve-digests', oci, `oci-archive:${copy}:${name}`);
+    const back = await loaded(t, copy);
+    t.deepEqual(
+      nameFacts(back),
+      facts.filter((fact) => fact.name === name),
+    );
+  }
+};
+
+for (const archive of NEW_ARCHIVES) {
+  withSkopeo(`skopeo reads ${archive} as we save it, and a copy of all platforms has its digests`, readsNew, archive);
+}
