@@ -170,10 +170,12 @@ export class SavedDocuments {
     const image = this.#byManifest.get(descriptor.digest);
     if (image !== undefined) {
       const chosen = this.manifest(image, descriptor.digest);
-      return chosen.descriptor.digest === descriptor.digest ? chosen : undefined;
+      const isSame = chosen.descriptor.digest === descriptor.digest && chosen.descriptor.size === descriptor.size;
+      return isSame ? chosen : undefined;
     }
     const bytes = this.#saved.content(descriptor.digest);
-    if (bytes === undefined) return undefined;
+    // An index that came without what it names may give it a false size: no reader takes that.
+    if (bytes?.length !== descriptor.size) return undefined;
     const artifact = this.#saved.artifact(descriptor.digest);
     const blobs = artifact?.blobs ?? [];
     if (!blobs.every(({ digest }) => this.#saved.hasBlob(digest))) return undefined;
@@ -191,22 +193,20 @@ export class SavedDocuments {
     return { descriptor, bytes, blobs, parts };
   }
 
-  /** Returns the documents that refer to `document` or to a part of it, and to those in turn. */
-  referrers(document: WrittenDocument): readonly WrittenDocument[] {
+  /** Returns the documents that refer to `documents` or to parts of them, and to those in turn. */
+  referrers(documents: readonly WrittenDocument[]): readonly WrittenDocument[] {
     const found = new Map<Digest, WrittenDocument>();
-    const seen = new Set<WrittenDocument>();
-    const visit = (each: WrittenDocument): void => {
-      if (seen.has(each)) return;
-      seen.add(each);
-      for (const { descriptor } of this.#saved.referrers(each.descriptor.digest)) {
+    // A chain of subjects may be longer than the stack is deep.
+    const seen = new Map(documents.map((document) => [document.descriptor.digest, document]));
+    for (const [digest, { parts }] of seen) {
+      for (const part of parts) if (!seen.has(part.descriptor.digest)) seen.set(part.descriptor.digest, part);
+      for (const { descriptor } of this.#saved.referrers(digest)) {
         const referrer = found.has(descriptor.digest) ? undefined : this.document(descriptor);
         if (referrer === undefined) continue;
         found.set(descriptor.digest, referrer);
-        visit(referrer);
+        if (!seen.has(descriptor.digest)) seen.set(descriptor.digest, referrer);
       }
-      for (const part of each.parts) visit(part);
-    };
-    visit(document);
+    }
     return [...found.values()];
   }
 
