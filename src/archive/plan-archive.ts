@@ -192,7 +192,7 @@ function indexEntries(
     entries.push({ descriptor: fromDescriptor(document.descriptor, { platform }), document });
   }
   for (const name of names) if (name.image === undefined) entries.push(namedEntry(name, undefined));
-  const unnamed = artifacts.flatMap(({ descriptor }) => documents.document(descriptor) ?? []);
+  const unnamed = artifacts.flatMap((artifact) => documents.artifact(artifact) ?? []);
   for (const document of unnamed) addContained(document, contained);
   const written = new Set(entries.map(({ document }) => document.descriptor.digest));
   const rest = [...unnamed, ...documents.referrers([...entries.map((entry) => entry.document), ...unnamed])];

@@ -144,18 +144,40 @@ export class SavedDocuments {
   /**
    * Returns what `reference` is written as: its artifact, its index as it came if all that it names
    * is saved, else a smaller index, or the manifest of its image. Undefined if nothing is saved.
+   * A notice says what is not written as it came.
    */
   target(reference: SavedReference): WrittenDocument | undefined {
     const { target } = reference;
     const kept = target && this.document(target);
     if (kept !== undefined) return kept;
-    const platforms = (reference.platforms ?? []).filter(({ image }) => this.#images.has(image));
-    const smaller = target && this.#smallerIndex(reference, target);
+    // One image is saved as its manifest.
+    const least = reference.image === undefined ? 1 : 2;
+    const smaller = target && this.#smallerIndex(reference.reference, target, least);
     if (smaller !== undefined) return smaller;
-    if (platforms.length > 1) return this.#newIndex(platforms);
-    const id = platforms[0]?.image ?? reference.image;
-    const image = id && this.#images.get(id);
-    return image && this.manifest(image, target?.digest);
+    const other = this.#other(reference);
+    if (target !== undefined) this.#noteOther(reference.reference, target, other);
+    return other;
+  }
+
+  /** Returns what an artifact without a name is written as, as `target` does. */
+  artifact({ descriptor }: SavedArtifact): WrittenDocument | undefined {
+    const kept = this.document(descriptor) ?? this.#smallerIndex(descriptor.digest, descriptor, 1);
+    if (kept === undefined) this.#noteOther('an artifact', descriptor, undefined);
+    return kept;
+  }
+
+  #noteOther(name: string, { digest }: Descriptor, other: WrittenDocument | undefined): void {
+    const instead = other === undefined ? 'is not saved' : `is saved as ${other.descriptor.digest}`;
+    this.#notice(`${name} ${instead}: ${digest} is not there whole`);
+  }
+
+  /** A manifest or index of the images of a name that are saved. */
+  #other({ image, platforms = [], target }: SavedReference): WrittenDocument | undefined {
+    const saved = platforms.filter((platform) => this.#images.has(platform.image));
+    if (saved.length > 1) return this.#newIndex(saved);
+    const id = saved[0]?.image ?? image;
+    const only = id && this.#images.get(id);
+    return only && this.manifest(only, target?.digest);
   }
 
   /** Returns a manifest or index of the store as it came; undefined if a part of it is not saved. */
@@ -201,8 +223,12 @@ export class SavedDocuments {
     for (const [digest, { parts }] of seen) {
       for (const part of parts) if (!seen.has(part.descriptor.digest)) seen.set(part.descriptor.digest, part);
       for (const { descriptor } of this.#saved.referrers(digest)) {
-        const referrer = found.has(descriptor.digest) ? undefined : this.document(descriptor);
-        if (referrer === undefined) continue;
+        if (found.has(descriptor.digest)) continue;
+        const referrer = this.document(descriptor);
+        if (referrer === undefined) {
+          this.#noteOther(`what is about ${digest}`, descriptor, undefined);
+          continue;
+        }
         found.set(descriptor.digest, referrer);
         if (!seen.has(descriptor.digest)) seen.set(descriptor.digest, referrer);
       }
@@ -210,8 +236,8 @@ export class SavedDocuments {
     return [...found.values()];
   }
 
-  /** The index of a name with those of its entries that are saved; undefined for fewer than two. */
-  #smallerIndex({ reference }: SavedReference, descriptor: Descriptor): WrittenDocument | undefined {
+  /** An index with those of its entries that are saved; undefined for fewer than `least`. */
+  #smallerIndex(name: string, descriptor: Descriptor, least: number): WrittenDocument | undefined {
     const bytes = isIndexType(descriptor.mediaType) ? this.#saved.content(descriptor.digest) : undefined;
     if (bytes === undefined) return undefined;
     const [parts, left]: [WrittenDocument[], string[]] = [[], []];
@@ -226,8 +252,8 @@ export class SavedDocuments {
         kept.add(child.digest);
       }
     }
-    if (parts.length < 2) return undefined;
-    this.#notice(`${reference} is saved with a smaller index, without ${[...new Set(left)].join(', ')}`);
+    if (parts.length < least) return undefined;
+    this.#notice(`${name} is saved with a smaller index, without ${[...new Set(left)].join(', ')}`);
     const index = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: { readonly digest: string }[] };
     index.manifests = index.manifests.filter(({ digest }) => kept.has(digest));
     const smaller = new TextEncoder().encode(JSON.stringify(index));

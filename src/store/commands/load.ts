@@ -155,7 +155,7 @@ class LoadPlan {
     if (!this.#policy.keepsLayers) return 'this store keeps no files';
     if (!this.#contents.content.has(descriptor.digest)) return 'the archive lacks it';
     const missing = blobs.find((blob, at) => files[at] === undefined && !this.#state.hasBlob(blob));
-    return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}, of ${missing.size} bytes`;
+    return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}`;
   }
 
   addReference(arriving: ArchiveReference): void {
