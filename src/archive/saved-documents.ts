@@ -111,7 +111,7 @@ export class SavedDocuments {
   /** Images by the digests of their known manifests. */
   readonly #byManifest = new Map<Digest, SavedImage>();
   readonly #made = new Map<ImageId, WrittenDocument>();
-  readonly #documents = new Map<Digest, WrittenDocument | undefined>();
+  readonly #documents = new Map<string, WrittenDocument | undefined>();
 
   constructor(saved: SavedArchive, notice: (text: string) => void) {
     this.#saved = saved;
@@ -182,10 +182,11 @@ export class SavedDocuments {
 
   /** Returns a manifest or index of the store as it came; undefined if a part of it is not saved. */
   document(descriptor: Descriptor): WrittenDocument | undefined {
-    const { digest } = descriptor;
-    // Indexes may share parts, so a walk without memory could take exponential time.
-    if (!this.#documents.has(digest)) this.#documents.set(digest, this.#document(descriptor));
-    return this.#documents.get(digest);
+    // Indexes may share parts, so a walk without memory could take exponential time; one of them
+    // may give a false size or type.
+    const key = JSON.stringify([descriptor.digest, descriptor.size, descriptor.mediaType]);
+    if (!this.#documents.has(key)) this.#documents.set(key, this.#document(descriptor));
+    return this.#documents.get(key);
   }
 
   #document(descriptor: Descriptor): WrittenDocument | undefined {
@@ -196,9 +197,11 @@ export class SavedDocuments {
       return isSame ? chosen : undefined;
     }
     const bytes = this.#saved.content(descriptor.digest);
-    // An index that came without what it names may give it a false size: no reader takes that.
+    // An index that came without what it names may give it a false size or type: no reader takes that.
     if (bytes?.length !== descriptor.size) return undefined;
     const artifact = this.#saved.artifact(descriptor.digest);
+    const { mediaType } = artifact?.descriptor ?? descriptor;
+    if (isIndexType(mediaType) !== isIndexType(descriptor.mediaType)) return undefined;
     const blobs = artifact?.blobs ?? [];
     if (!blobs.every(({ digest }) => this.#saved.hasBlob(digest))) return undefined;
     if (!isIndexType(descriptor.mediaType)) {

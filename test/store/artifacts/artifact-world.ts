@@ -67,8 +67,15 @@ export async function artifactWorld(): Promise<ArtifactWorld> {
   const sbom = artifact('sbom', { subject: manifestDescriptor(ma) });
   // A layer of an image is a blob of an artifact.
   const layer = a.layers[0] as Buffer;
-  const shared = artifact('shared', { layers: [descriptor('application/x-copy', layer)], subject: descriptor(EMPTY, a.config) });
-  const attested = indexOf([manifestDescriptor(ma), manifestDescriptor(mb), manifestDescriptor(attestation, attestationOf(ma))]);
+  const shared = artifact('shared', {
+    layers: [descriptor('application/x-copy', layer)],
+    subject: descriptor(EMPTY, a.config),
+  });
+  const attested = indexOf([
+    manifestDescriptor(ma),
+    manifestDescriptor(mb),
+    manifestDescriptor(attestation, attestationOf(ma)),
+  ]);
   const other = indexOf([manifestDescriptor(ma), manifestDescriptor(attestation, attestationOf(ma))]);
   const plain = indexOf([manifestDescriptor(ma), manifestDescriptor(mb)]);
   const charts = indexOf([manifestDescriptor(chart), manifestDescriptor(attestation)]);
@@ -82,7 +89,11 @@ export async function artifactWorld(): Promise<ArtifactWorld> {
     ...[attested, other, plain, charts, outer, signature, countersignature],
   ];
   const archive = (entries: readonly BuiltDescriptor[]): Promise<Buffer> =>
-    buildTar([LAYOUT, ...new Map(bytes.map(blob).map((each) => [each.name, each])).values(), { name: 'index.json', body: indexOf(entries) }]);
+    buildTar([
+      LAYOUT,
+      ...new Map(bytes.map(blob).map((each) => [each.name, each])).values(),
+      { name: 'index.json', body: indexOf(entries) },
+    ]);
   const entries: Record<string, readonly BuiltDescriptor[]> = {
     attested: [indexDescriptor(attested, x), manifestDescriptor(signature), manifestDescriptor(countersignature)],
     other: [indexDescriptor(other, y), manifestDescriptor(sbom)],
@@ -110,7 +121,12 @@ export const NAMES = ['docker.io/library/x:1', 'docker.io/library/y:2'] as const
 
 /** One write, as plain values. */
 export type ArtifactOperation =
-  | { readonly op: 'load'; readonly archive: string; readonly platform: string | undefined; readonly overwrite: boolean }
+  | {
+      readonly op: 'load';
+      readonly archive: string;
+      readonly platform: string | undefined;
+      readonly overwrite: boolean;
+    }
   | { readonly op: 'tag'; readonly source: string; readonly name: string; readonly overwrite: boolean }
   | { readonly op: 'untag'; readonly name: string; readonly removeArtifacts: boolean }
   | { readonly op: 'delete'; readonly image: ImageId }
@@ -192,8 +208,11 @@ export async function* bytesIn(...chunks: readonly (Uint8Array | undefined)[]): 
 }
 
 /** All that a store answers of the world, without what is gone from the past when it is erased: configs, annotations. */
-export function worldStateOf(store: EventStore | PastStore, { digests, images }: ArtifactWorld): Record<string, unknown> {
-  return {
+export function worldStateOf(
+  store: EventStore | PastStore,
+  { digests, images }: ArtifactWorld,
+): Record<string, unknown> {
+  const state = {
     ids: [...store.map().keys()],
     layers: [...store.layers.map().keys()],
     erased: [...store.erasures().keys()],
@@ -204,6 +223,8 @@ export function worldStateOf(store: EventStore | PastStore, { digests, images }:
     found: [...digests, ...images].map((digest) => answerOf(() => store.find(digest))),
     resolved: NAMES.map((name) => answerOf(() => (store as PastStore).resolve(name))),
   };
+  // A field that is undefined is one that is absent.
+  return JSON.parse(JSON.stringify(state)) as Record<string, unknown>;
 }
 
 function answerOf(ask: () => unknown): unknown {
