@@ -200,7 +200,12 @@ export class OciGraph {
     const { digest, mediaType } = descriptor;
     if (this.#nodes.has(digest)) {
       findBlob(this.#tree, descriptor);
-      return this.#again(this.#nodes.get(digest), depth);
+      const known = this.#nodes.get(digest);
+      // One that lay in its descriptor (`data`) has no file that the size is compared with.
+      if (known !== undefined && known.descriptor.size !== descriptor.size) {
+        return this.#missing(digest, document.platform, depth);
+      }
+      return this.#again(known, depth);
     }
     const blob = this.#file(document, descriptor);
     if (blob === undefined) return this.#missing(digest, document.platform, depth);
@@ -225,7 +230,8 @@ export class OciGraph {
     this.#checkDepth(descriptor.digest, depth);
     const before = this.#descriptors;
     const where = `index ${descriptor.digest}`;
-    const { manifests, artifactType, subject } = await this.#parse(bytes, indexCodec, where);
+    const { mediaType, manifests, artifactType, subject } = await this.#parse(bytes, indexCodec, where);
+    if (isManifestType(mediaType)) throw otherType(where, 'an index', mediaType);
     const entries = await this.#entries(manifests ?? [], where, depth);
     const heights = entries.children.map(({ node }) => (node.kind === 'index' ? node.height : 0));
     return {
@@ -260,6 +266,7 @@ export class OciGraph {
   ): Promise<OciNode | undefined> {
     const where = `manifest ${descriptor.digest}`;
     const document = await this.#parse(bytes, manifestCodec, where);
+    if (isIndexType(document.mediaType)) throw otherType(where, 'a manifest', document.mediaType);
     const { config: named, layers: below, blobs } = document;
     for (const { digest } of [named, ...(below ?? []), ...(blobs ?? [])]) this.#reached.add(digest);
     if (!mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
@@ -308,7 +315,7 @@ export class OciGraph {
     const bytes = Buffer.from(document.data, 'base64');
     const { staging, limits } = this.#options;
     const file = ArchiveFile.inMemory(`data of ${descriptor.digest}`, bytes, staging, limits.layer);
-    return file.digest === descriptor.digest ? file : undefined;
+    return file.digest === descriptor.digest && file.size === descriptor.size ? file : undefined;
   }
 
   /** Single-platform archives keep the whole index, so its targets may be absent. */
@@ -351,6 +358,16 @@ function mayBeImage(
  */
 function typeOf(configType: string, layers: readonly DescriptorDocument[]): string {
   return isConfigType(configType) ? (layers[0]?.mediaType ?? configType) : configType;
+}
+
+/** A document that one descriptor calls a manifest and another an index would be both. */
+function otherType(where: string, expected: string, found: string): StoreError {
+  const shown = JSON.stringify(found.slice(0, 100));
+  return new StoreError(
+    'ARCHIVE_MANIFEST_INVALID',
+    `cannot read ${where}: expected ${expected} as its descriptor says, found the media type ${shown}`,
+    { data: { where } },
+  );
 }
 
 function exceeded(where: string, expected: string, found: number): StoreError {

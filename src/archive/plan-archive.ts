@@ -192,13 +192,10 @@ function indexEntries(
     entries.push({ descriptor: fromDescriptor(document.descriptor, { platform }), document });
   }
   for (const name of names) if (name.image === undefined) entries.push(namedEntry(name, undefined));
-  const unnamed = artifacts.flatMap(({ descriptor }) => documents.document(descriptor) ?? []);
+  const unnamed = artifacts.flatMap((artifact) => documents.artifact(artifact) ?? []);
   for (const document of unnamed) addContained(document, contained);
   const written = new Set(entries.map(({ document }) => document.descriptor.digest));
-  const rest = [
-    ...unnamed,
-    ...[...entries.map((entry) => entry.document), ...unnamed].flatMap((each) => documents.referrers(each)),
-  ];
+  const rest = [...unnamed, ...documents.referrers([...entries.map((entry) => entry.document), ...unnamed])];
   for (const document of rest.sort((a, b) => compare(a.descriptor.digest, b.descriptor.digest))) {
     const { digest } = document.descriptor;
     if (written.has(digest) || contained.has(digest)) continue;
@@ -288,17 +285,11 @@ function addDockerFiles(
 
 /** Finds the manifest of `image` among what its names are written as. */
 function manifestIn(names: readonly NamedTarget[], image: SavedImage): WrittenDocument | undefined {
-  const find = (document: WrittenDocument): WrittenDocument | undefined => {
+  // Indexes may share parts: each is looked into once. A set is walked as it grows.
+  const seen = new Set(names.map(({ document }) => document));
+  for (const document of seen) {
     if (document.image === image.id) return document;
-    for (const part of document.parts) {
-      const found = find(part);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  };
-  for (const { document } of names) {
-    const found = find(document);
-    if (found !== undefined) return found;
+    for (const part of document.parts) seen.add(part);
   }
   return undefined;
 }
@@ -306,18 +297,19 @@ function manifestIn(names: readonly NamedTarget[], image: SavedImage): WrittenDo
 /** Adds the file read by Docker before 1.10: the top layer id of each tag. */
 function addRepositories(plan: ArchivePlan, images: readonly SavedImage[], names: readonly NamedTarget[]): void {
   const byId = new Map(images.map((image) => [image.id, image]));
-  const repositories = new Map<string, Record<string, string>>();
+  const repositories = new Map<string, Map<string, string>>();
   for (const { reference, image } of names) {
     const { tag } = parseReference(reference.reference);
     if (tag === undefined || image === undefined) continue;
     const repository = familiarReference(reference.reference).slice(0, -tag.length - 1);
     const top = byId.get(image)?.layers.at(-1)?.diffId ?? image;
-    const tags = repositories.get(repository) ?? {};
-    tags[tag] = top.slice('sha256:'.length);
-    repositories.set(repository, tags);
+    // A tag may be `__proto__`, which an object does not take by assignment.
+    const tags = repositories.get(repository) ?? new Map<string, string>();
+    repositories.set(repository, tags.set(tag, top.slice('sha256:'.length)));
   }
   if (repositories.size === 0) return;
-  plan.addFile('repositories', encoder.encode(`${repositoriesCodec.encode(Object.fromEntries(repositories))}\n`));
+  const named = Object.fromEntries([...repositories].map(([name, tags]) => [name, Object.fromEntries(tags)]));
+  plan.addFile('repositories', encoder.encode(`${repositoriesCodec.encode(named)}\n`));
 }
 
 function compare(a: string, b: string): number {

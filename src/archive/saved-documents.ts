@@ -111,7 +111,7 @@ export class SavedDocuments {
   /** Images by the digests of their known manifests. */
   readonly #byManifest = new Map<Digest, SavedImage>();
   readonly #made = new Map<ImageId, WrittenDocument>();
-  readonly #documents = new Map<Digest, WrittenDocument | undefined>();
+  readonly #documents = new Map<string, WrittenDocument | undefined>();
 
   constructor(saved: SavedArchive, notice: (text: string) => void) {
     this.#saved = saved;
@@ -144,19 +144,40 @@ export class SavedDocuments {
   /**
    * Returns what `reference` is written as: its artifact, its index as it came if all that the store
    * has of it is saved, else a smaller index, or the manifest of its image. Undefined if nothing is
-   * saved.
+   * saved. A notice says what is not written as it came.
    */
   target(reference: SavedReference): WrittenDocument | undefined {
     const { target } = reference;
     const kept = target && this.document(target);
     if (kept !== undefined) return kept;
-    const platforms = (reference.platforms ?? []).filter(({ image }) => this.#images.has(image));
-    const smaller = target && this.#smallerIndex(reference, target);
+    // One image is saved as its manifest.
+    const least = reference.image === undefined ? 1 : 2;
+    const smaller = target && this.#smallerIndex(reference.reference, target, least);
     if (smaller !== undefined) return smaller;
-    if (platforms.length > 1) return this.#newIndex(platforms);
-    const id = platforms[0]?.image ?? reference.image;
-    const image = id && this.#images.get(id);
-    return image && this.manifest(image, target?.digest);
+    const other = this.#other(reference);
+    if (target !== undefined) this.#noteOther(reference.reference, target, other);
+    return other;
+  }
+
+  /** Returns what an artifact without a name is written as, as `target` does. */
+  artifact({ descriptor }: SavedArtifact): WrittenDocument | undefined {
+    const kept = this.document(descriptor) ?? this.#smallerIndex(descriptor.digest, descriptor, 1);
+    if (kept === undefined) this.#noteOther('an artifact', descriptor, undefined);
+    return kept;
+  }
+
+  #noteOther(name: string, { digest }: Descriptor, other: WrittenDocument | undefined): void {
+    const instead = other === undefined ? 'is not saved' : `is saved as ${other.descriptor.digest}`;
+    this.#notice(`${name} ${instead}: ${digest} is not there whole`);
+  }
+
+  /** A manifest or index of the images of a name that are saved. */
+  #other({ image, platforms = [], target }: SavedReference): WrittenDocument | undefined {
+    const saved = platforms.filter((platform) => this.#images.has(platform.image));
+    if (saved.length > 1) return this.#newIndex(saved);
+    const id = saved[0]?.image ?? image;
+    const only = id && this.#images.get(id);
+    return only && this.manifest(only, target?.digest);
   }
 
   /**
@@ -165,10 +186,11 @@ export class SavedDocuments {
    * the host's alone: it keeps its digest.
    */
   document(descriptor: Descriptor): WrittenDocument | undefined {
-    const { digest } = descriptor;
-    // Indexes may share parts, so a walk without memory could take exponential time.
-    if (!this.#documents.has(digest)) this.#documents.set(digest, this.#document(descriptor));
-    return this.#documents.get(digest);
+    // Indexes may share parts, so a walk without memory could take exponential time; one of them
+    // may give a false size or type.
+    const key = JSON.stringify([descriptor.digest, descriptor.size, descriptor.mediaType]);
+    if (!this.#documents.has(key)) this.#documents.set(key, this.#document(descriptor));
+    return this.#documents.get(key);
   }
 
   #document(descriptor: Descriptor): WrittenDocument | undefined {
@@ -176,11 +198,15 @@ export class SavedDocuments {
     const image = this.#byManifest.get(digest);
     if (image !== undefined) {
       const chosen = this.manifest(image, digest);
-      return chosen.descriptor.digest === digest ? chosen : undefined;
+      const isSame = chosen.descriptor.digest === digest && chosen.descriptor.size === descriptor.size;
+      return isSame ? chosen : undefined;
     }
     const bytes = this.#saved.content(digest);
-    if (bytes === undefined) return undefined;
+    // An index that came without what it names may give it a false size or type: no reader takes that.
+    if (bytes?.length !== descriptor.size) return undefined;
     const artifact = this.#saved.artifact(digest);
+    const { mediaType } = artifact?.descriptor ?? descriptor;
+    if (isIndexType(mediaType) !== isIndexType(descriptor.mediaType)) return undefined;
     const blobs = artifact?.blobs ?? [];
     if (!blobs.every(({ digest }) => this.#saved.hasBlob(digest))) return undefined;
     if (!isIndexType(descriptor.mediaType)) {
@@ -202,27 +228,29 @@ export class SavedDocuments {
     return { descriptor, bytes, blobs, parts };
   }
 
-  /** Returns the documents that refer to `document` or to a part of it, and to those in turn. */
-  referrers(document: WrittenDocument): readonly WrittenDocument[] {
+  /** Returns the documents that refer to `documents` or to parts of them, and to those in turn. */
+  referrers(documents: readonly WrittenDocument[]): readonly WrittenDocument[] {
     const found = new Map<Digest, WrittenDocument>();
-    const seen = new Set<WrittenDocument>();
-    const visit = (each: WrittenDocument): void => {
-      if (seen.has(each)) return;
-      seen.add(each);
-      for (const { descriptor } of this.#saved.referrers(each.descriptor.digest)) {
-        const referrer = found.has(descriptor.digest) ? undefined : this.document(descriptor);
-        if (referrer === undefined) continue;
+    // A chain of subjects may be longer than the stack is deep.
+    const seen = new Map(documents.map((document) => [document.descriptor.digest, document]));
+    for (const [digest, { parts }] of seen) {
+      for (const part of parts) if (!seen.has(part.descriptor.digest)) seen.set(part.descriptor.digest, part);
+      for (const { descriptor } of this.#saved.referrers(digest)) {
+        if (found.has(descriptor.digest)) continue;
+        const referrer = this.document(descriptor);
+        if (referrer === undefined) {
+          this.#noteOther(`what is about ${digest}`, descriptor, undefined);
+          continue;
+        }
         found.set(descriptor.digest, referrer);
-        visit(referrer);
+        if (!seen.has(descriptor.digest)) seen.set(descriptor.digest, referrer);
       }
-      for (const part of each.parts) visit(part);
-    };
-    visit(document);
+    }
     return [...found.values()];
   }
 
-  /** The index of a name with those of its entries that are saved; undefined for fewer than two. */
-  #smallerIndex({ reference }: SavedReference, descriptor: Descriptor): WrittenDocument | undefined {
+  /** An index with those of its entries that are saved; undefined for fewer than `least`. */
+  #smallerIndex(name: string, descriptor: Descriptor, least: number): WrittenDocument | undefined {
     const bytes = isIndexType(descriptor.mediaType) ? this.#saved.content(descriptor.digest) : undefined;
     if (bytes === undefined) return undefined;
     const [parts, left]: [WrittenDocument[], string[]] = [[], []];
@@ -239,8 +267,8 @@ export class SavedDocuments {
         kept.add(child.digest);
       }
     }
-    if (parts.length < 2) return undefined;
-    this.#notice(`${reference} is saved with a smaller index, without ${listed(left)}`);
+    if (parts.length < least) return undefined;
+    this.#notice(`${name} is saved with a smaller index, without ${listed(left)}`);
     const index = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: { readonly digest: string }[] };
     index.manifests = index.manifests.filter(({ digest }) => kept.has(digest));
     const smaller = new TextEncoder().encode(JSON.stringify(index));

@@ -156,6 +156,11 @@ export class FieldReader {
     throw this.fault(field, 'is not a whole number');
   }
 
+  /** Whether the current array has another value. */
+  get hasMore(): boolean {
+    return this.#taken < this.#length;
+  }
+
   /** Whether the next value is an array of two. */
   get isAtPair(): boolean {
     return this.#bytes[this.#at] === PAIR;

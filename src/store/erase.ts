@@ -228,8 +228,9 @@ function* unneeded(
   const needed = state.needed(new Set(contents.keys()));
   for (const [digest, facts] of contents) {
     const size = contentSize(digest);
-    // Missing content is for `verify` to report; an event must not claim it was erased.
-    if (size === undefined || needed.has(digest)) continue;
+    // Missing content is for `verify` to report; an event must not claim it was erased. The config
+    // of an image may be a blob of an artifact too.
+    if (size === undefined || needed.has(digest) || state.usesOfBlob(digest) > 0) continue;
     yield { digest, ...facts, size };
   }
 }

@@ -80,8 +80,8 @@ export interface DecisionState {
   /** References that point at the index or artifact, sorted. */
   referencesTo(digest: Digest): string[];
   layer(chainId: ChainId): LayerFacts | undefined;
-  /** Whether a layer, manifest or artifact needs the blob, so that its file exists. */
-  hasBlob(digest: Digest): boolean;
+  /** Whether a layer, manifest or artifact needs the blob, so that its file exists, and it has that size. */
+  hasBlob(blob: Descriptor): boolean;
   /** Number of layers, manifests and artifacts that need the blob. */
   usesOfBlob(digest: Digest): number;
   /** Number of images, layers and callers that need the chain. */
@@ -263,9 +263,9 @@ export class NotedState implements DecisionState {
     return this.#views.layers.byChain.get(chainId);
   }
 
-  hasBlob(digest: Digest): boolean {
+  hasBlob({ digest, size }: Descriptor): boolean {
     this.#note('blob', digest);
-    return this.#views.blobs.byDigest.has(digest);
+    return this.#views.blobs.byDigest.get(digest)?.size === size;
   }
 
   usesOfBlob(digest: Digest): number {

@@ -154,7 +154,7 @@ class LoadPlan {
   #artifactRefusal({ descriptor, blobs, staged: files }: ArchiveArtifact): string | undefined {
     if (!this.#policy.keepsLayers) return 'this store keeps no files';
     if (!this.#contents.content.has(descriptor.digest)) return 'the archive lacks it';
-    const missing = blobs.find(({ digest }, at) => files[at] === undefined && !this.#state.hasBlob(digest));
+    const missing = blobs.find((blob, at) => files[at] === undefined && !this.#state.hasBlob(blob));
     return missing === undefined ? undefined : `the archive lacks its blob ${missing.digest}`;
   }
 
@@ -272,7 +272,7 @@ class LoadPlan {
   #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
     const known = this.#state.manifests(id).some(({ manifest }) => manifest.digest === descriptor.digest);
     const staged = new Set(files.map((file) => file?.blob.digest));
-    const missing = blobs.find(({ digest }) => !staged.has(digest) && !this.#state.hasBlob(digest));
+    const missing = blobs.find((blob) => !staged.has(blob.digest) && !this.#state.hasBlob(blob));
     if (missing !== undefined && !known) {
       this.#notices.push(
         `the manifest ${descriptor.digest} of ${id} was not kept: the archive lacks its layer ${missing.digest}`,

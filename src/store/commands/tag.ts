@@ -98,13 +98,19 @@ function artifactTarget(
 }
 
 /** Returns the images of an index, and of those below it, in order. */
-function imagesIn(state: DecisionState, index: Digest, seen = new Set<Digest>()): ImageId[] {
-  if (seen.has(index)) return [];
-  seen.add(index);
-  return (state.artifact(index)?.contains ?? []).flatMap(({ digest }) => {
-    const image = state.imageOf(digest);
-    return image === undefined ? imagesIn(state, digest, seen) : [image];
-  });
+function imagesIn(state: DecisionState, index: Digest): ImageId[] {
+  const images: ImageId[] = [];
+  const seen = new Set<Digest>();
+  // Archives that name indexes of each other nest them deeper than one may, so no recursion.
+  const left = [index];
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    if (seen.has(at)) continue;
+    seen.add(at);
+    const image = at === index ? undefined : state.imageOf(at);
+    if (image !== undefined) images.push(image);
+    else for (const { digest } of [...(state.artifact(at)?.contains ?? [])].reverse()) left.push(digest);
+  }
+  return images;
 }
 
 function platformImage(image: ImageId, { os, architecture, variant }: Platform): PlatformImage {
