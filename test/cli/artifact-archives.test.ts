@@ -71,10 +71,7 @@ test('images --all filters artifacts by reference, and leaves out an empty table
   const { done, runIn } = await startSession(t);
   await done('load', added('p-art'));
   t.regex(await done('images', '--all'), /^REFERENCE +ARTIFACT .*\np\/art:1 /);
-  t.regex(
-    (await runIn({ columns: 100 }, 'images')).stderr,
-    /1 artifact: `imagelog images --all` lists artifacts too/,
-  );
+  t.regex((await runIn({ columns: 100 }, 'images')).stderr, /1 artifact: `imagelog images --all` lists artifacts too/);
   await done('load', added('bx-oci-multi'));
   const named = await done('images', '--all', '--filter', 'reference=nw/*');
   t.regex(named, /\nnw\/bxm:1 +6e08a1bfc80f {2}index/);
