@@ -275,14 +275,14 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       if (event.image === undefined && event.target === undefined) throw fields.fault('target', 'is missing');
       return fields.hasMore ? { ...event, ...readLaterFields(fields) } : event;
     },
-    write: ({ reference, image, previous, target, platforms, previousPlatforms, ...later }) => [
-      reference,
-      packOptionalDigest(image),
-      packOptionalDigest(previous),
-      packOptionalDescriptor(target),
-      packPlatforms(platforms),
-      packPlatforms(previousPlatforms),
-      ...packLaterFields(later),
+    write: (event) => [
+      event.reference,
+      packOptionalDigest(event.image),
+      packOptionalDigest(event.previous),
+      packOptionalDescriptor(event.target),
+      packPlatforms(event.platforms),
+      packPlatforms(event.previousPlatforms),
+      ...packLaterFields(event),
     ],
     images: ({ image, previous, target, platforms, previousPlatforms, previousTarget }) => {
       const images = [image ?? namedId(target?.digest), previous, namedId(previousTarget)];

@@ -20,7 +20,7 @@ interface EventTableOptions {
 
 const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
 const SHORT_TIME_COLUMNS = '01-31 14:05'.length;
-const TYPE_COLUMNS = Math.max(...eventTypes.map(({ length }) => length));
+const TYPE_COLUMNS = eventTypes.reduce((most, { length }) => Math.max(most, length), 0);
 const ACTOR_COLUMNS = 14;
 const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
 const LEAST_SUMMARY_COLUMNS = 20;
