@@ -1,6 +1,6 @@
 import type { Descriptor, Digest, ImageId } from '../model/digest.js';
 import type { PlatformImage } from '../model/events.js';
-import { type Platform, platformMatches } from '../model/platform.js';
+import type { Platform } from '../model/platform.js';
 import type {
   ArchiveArtifact,
   ArchiveContents,
@@ -166,11 +166,6 @@ export function platformManifests(node: OciNode, platform?: PlatformDocument): r
   const found = new Map<Digest, PlatformManifest>();
   collect(node, platform, found, new Set());
   return [...found.values()];
-}
-
-/** Whether an image for `found` is wanted; every one is if `wanted` is empty. */
-export function isWanted(wanted: readonly Platform[], found: Platform): boolean {
-  return wanted.length === 0 || wanted.some((platform) => platformMatches(platform, found));
 }
 
 /** Converts `manifests` to the form stored with a reference. */

@@ -1,9 +1,9 @@
 import { StoreError } from '../errors.js';
 import { MAX_ARCHIVE_JSON_BYTES } from '../limits.js';
 import { type Digest, type ImageId, isDigest } from '../model/digest.js';
-import { formatPlatform, type Platform } from '../model/platform.js';
+import { formatPlatform, isWanted, type Platform } from '../model/platform.js';
 import { type ArchiveLimits, type ArchiveTree, findFile } from './archive-tree.js';
-import { type ContentsBuilder, isWanted } from './contents-builder.js';
+import type { ContentsBuilder } from './contents-builder.js';
 import { type DockerImageDocument, dockerManifestCodec, type DocumentBudget } from './documents.js';
 import type { ImageBuilder } from './image-builder.js';
 import { checkImageCount, checkNameCount, type ImageChoice } from './names.js';

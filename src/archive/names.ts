@@ -1,8 +1,7 @@
 import { isStoreError, StoreError } from '../errors.js';
 import { MAX_IMAGES_PER_ARCHIVE, MAX_REFERENCES_PER_ARCHIVE } from '../limits.js';
-import { formatPlatform, type Platform } from '../model/platform.js';
+import { formatPlatform, isWanted, type Platform } from '../model/platform.js';
 import { canonicalReference, formatReference, parseReference } from '../model/reference.js';
-import { isWanted } from './contents-builder.js';
 
 /** Selects the images of an archive, and says what becomes of their names. */
 export interface ImageChoice {

@@ -181,17 +181,23 @@ function indexEntries(
   documents: SavedDocuments,
 ): readonly LayoutEntry[] {
   const contained = new Set<Digest | ImageId>();
-  for (const { document } of names) addContained(document, contained);
+  const namesOf = new Map<ImageId | undefined, NamedTarget[]>();
+  for (const name of names) {
+    addContained(name.document, contained);
+    const own = namesOf.get(name.image);
+    if (own === undefined) namesOf.set(name.image, [name]);
+    else own.push(name);
+  }
   const entries: LayoutEntry[] = [];
   for (const image of [...images].sort((a, b) => compare(a.id, b.id))) {
-    const own = names.filter((name) => name.image === image.id);
+    const own = namesOf.get(image.id) ?? [];
     for (const name of own) entries.push(namedEntry(name, image));
     if (own.length > 0 || contained.has(image.id)) continue;
     const document = documents.manifest(image);
     const platform = toPlatformDocument(image.image.platform());
     entries.push({ descriptor: fromDescriptor(document.descriptor, { platform }), document });
   }
-  for (const name of names) if (name.image === undefined) entries.push(namedEntry(name, undefined));
+  for (const name of namesOf.get(undefined) ?? []) entries.push(namedEntry(name, undefined));
   const unnamed = artifacts.flatMap((artifact) => documents.artifact(artifact) ?? []);
   for (const document of unnamed) addContained(document, contained);
   const written = new Set(entries.map(({ document }) => document.descriptor.digest));

@@ -82,7 +82,9 @@ async function readLayout(
   const docker = await addDockerImages(contents, { tree, builder, documents, limits }, choice);
   const complete = { top: format === 'oci', platforms: allPlatforms };
   const graph = new OciGraph(tree, builder, { staging, documents, limits, complete, notice });
-  const root = isLayout(tree, format) ? await graph.read() : { children: [], annotations: {} };
+  const hasLayout = isLayout(tree, format);
+  if (!hasLayout && tree.file('index.json') !== undefined) notice('skipped index.json: the archive has no oci-layout');
+  const root = hasLayout ? await graph.read() : { children: [], annotations: {} };
   await addUnion(contents, docker, root, documents, choice);
   await noteUnreached(tree, new Set([...graph.reached, ...docker.flatMap(({ files }) => files)]), notice);
   return { format, ...contents.build(), discard: () => staging.discard() };

@@ -1,11 +1,10 @@
 import { StoreError } from '../errors.js';
 import type { Digest, ImageId } from '../model/digest.js';
-import { formatPlatform, type Platform } from '../model/platform.js';
+import { formatPlatform, isWanted, type Platform } from '../model/platform.js';
 import { parseReference } from '../model/reference.js';
 import type { ArchiveTarget } from './archive-files.js';
 import {
   type ContentsBuilder,
-  isWanted,
   type PlatformManifest,
   platformManifests,
   toPlatformImages,
@@ -113,12 +112,21 @@ class Union {
     const references = name === undefined ? [] : trueReferences(name, digestsOf(child.node, all), this.#choice.notice);
     const entry = { child, all, wanted, references, joined: [], tag };
     this.#entries.push(entry);
-    for (const reference of references) this.#byReference.set(reference, entry);
+    for (const reference of references) this.#setName(reference, entry);
     for (const image of new Set(all.map(({ node }) => node.config.id))) {
       const known = this.#byImage.get(image);
       if (known === undefined) this.#byImage.set(image, [entry]);
       else known.push(entry);
     }
+  }
+
+  /** The last entry of a name counts. */
+  #setName(reference: string, entry: Entry): void {
+    const before = this.#byReference.get(reference)?.child.node.descriptor.digest;
+    if (before !== undefined && before !== entry.child.node.descriptor.digest) {
+      this.#choice.notice(`skipped the name ${reference} of ${before}: a later entry of index.json has it`);
+    }
+    this.#byReference.set(reference, entry);
   }
 
   dockerNames(image: DockerImage): DockerName[] {
@@ -201,7 +209,12 @@ class Union {
     const isOptional = !this.#choice.allPlatforms && all.length > 1;
     for (const { node } of wanted) await this.#contents.addManifest(node, isOptional);
     const { node } = child;
-    const left = new Set(all.filter((each) => !wanted.includes(each)).map((each) => each.node.descriptor.digest));
+    const left = new Set<Digest>();
+    for (const each of all) {
+      if (wanted.includes(each)) continue;
+      left.add(each.node.descriptor.digest);
+      this.#choice.notice(`skipped ${each.node.config.id}: it is for ${formatPlatform(each.platform)}`);
+    }
     if (node.kind === 'manifest') {
       if (entry.references.length > 0) this.#contents.prefer(node.config.id, node.descriptor);
     } else if (node.kind === 'index' && this.#isPlain(entry)) {
@@ -216,7 +229,10 @@ class Union {
     if (node.kind === 'manifest' || seen.has(node)) return;
     seen.add(node);
     const attested = annotations.get('vnd.docker.reference.digest') ?? node.subject?.digest;
-    if (attested !== undefined && left.has(attested as Digest)) return;
+    if (attested !== undefined && left.has(attested as Digest)) {
+      this.#choice.notice(`skipped ${node.descriptor.digest}: it is about ${attested}, which is for another platform`);
+      return;
+    }
     if (node.kind === 'index') for (const child of node.children) await this.#addArtifacts(child, left, seen);
     await this.#contents.addArtifact(node);
   }

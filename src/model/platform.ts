@@ -111,6 +111,11 @@ export function platformMatches(wanted: Platform, found: Platform): boolean {
   );
 }
 
+/** Whether an image for `found` is wanted; every one is if `wanted` is empty. */
+export function isWanted(wanted: readonly Platform[], found: Platform): boolean {
+  return wanted.length === 0 || wanted.some((platform) => platformMatches(platform, found));
+}
+
 function versionMatches(wanted: string | undefined, found: string | undefined): boolean {
   return !wanted || wanted === found || found?.startsWith(`${wanted}.`) === true;
 }

@@ -157,7 +157,14 @@ test(
   [],
 );
 test(holds, 'archives-unions/10-single-word', 1, {}, [], [/"myapp".*--repository/]);
-test(holds, 'archives-unions/10-two-same-name', 2, { 'br10/same:1': '0d9a4a' }, [], []);
+test(
+  holds,
+  'archives-unions/10-two-same-name',
+  2,
+  { 'br10/same:1': '0d9a4a' },
+  [],
+  [/^skipped the name .*br10\/same:1 of sha256:0abdb8[0-9a-f]+: a later entry of index\.json has it$/],
+);
 test(
   holds,
   'archives-unions/12-buildx-full',
@@ -504,15 +511,25 @@ test('a bare tag gets the repository that the caller names', async (t) => {
 
 test('platforms are asked of both parts of an archive, and each must be there', async (t) => {
   const arm = { platforms: [parsePlatform('linux/arm64')] };
-  const { images, references, artifacts } = await readNamed('archives-new/cs-multi', arm);
+  const { images, references, artifacts, notices } = await readNamed('archives-new/cs-multi', arm);
   t.is(images.length, 1);
   t.is(references[0]?.platforms?.length, 1);
   // The index, and the attestation of the platform that is wanted.
   t.is(artifacts.length, 2);
+  t.is(notices.length, 2);
+  t.regex(notices[0] ?? '', /^skipped sha256:7bd2327f[0-9a-f]+: it is for linux\/amd64$/);
+  t.regex(notices[1] ?? '', /^skipped sha256:[0-9a-f]+: it is about sha256:[0-9a-f]+, which is for another platform$/);
   const both = { platforms: ['linux/arm64', 'linux/amd64'].map(parsePlatform) };
   t.is((await readNamed('archives-new/cs-multi', both)).images.length, 2);
   const missing = { platforms: ['linux/arm64', 'linux/s390x'].map(parsePlatform) };
   t.true(isStoreError(await t.throwsAsync(readNamed('archives-new/cs-multi', missing)), 'PLATFORM_NOT_FOUND'));
+});
+
+test('index.json without oci-layout does not count beside manifest.json, with a notice', async (t) => {
+  const entries = [...dockerEntries([await buildImage(['a'])]), { name: 'index.json', body: '{}' }];
+  const { images, notices } = await readEntries(entries);
+  t.is(images.length, 1);
+  t.deepEqual([...notices], ['skipped index.json: the archive has no oci-layout']);
 });
 
 test('the dir form of skopeo, and a layout inside a folder, are refused by name', async (t) => {

@@ -1,11 +1,10 @@
 import { type FoundDigest, findDigest } from '../../../projections/find-digest.js';
 import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
-import { isWanted } from '../../archive/contents-builder.js';
 import type { SavedArtifact, SavedReference } from '../../archive/saved-documents.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import { formatPlatform, type Platform } from '../../model/platform.js';
+import { formatPlatform, isWanted, type Platform } from '../../model/platform.js';
 import { canonicalReference, parseReference } from '../../model/reference.js';
 import { mustBeString, platformsOf } from '../argument-types.js';
 import type { SaveOptions } from '../store.js';
