@@ -11,7 +11,7 @@ import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
 import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { option, platformNames, referenceName } from '../option-values.js';
+import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
 import { countText, printable, shortId } from '../render/text.js';
@@ -47,7 +47,7 @@ export const loadGrammar: Grammar = () => ({
     option('--all-platforms', 'fail when the archive lacks a platform that it names'),
     option('--no-overwrite', 'fail when a reference would move to another image'),
     option('--tag <reference>', 'one more reference for the only image, index or artifact', referenceName),
-    option('--repository <name>', 'repository of names that are only a tag', referenceName),
+    option('--repository <name>', 'repository of names that are only a tag', repositoryName),
     option('--allow-empty', 'succeed even if an archive holds nothing to load'),
   ],
   action: load,
