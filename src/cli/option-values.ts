@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { StoreError } from '../errors.js';
 import { parseDigest } from '../model/digest.js';
 import { parsePlatform } from '../model/platform.js';
-import { parseReference } from '../model/reference.js';
+import { parseReference, parseRepository } from '../model/reference.js';
 import { parseMoment } from '../model/timestamp.js';
 import type { When } from '../store/past/audit.js';
 import type { EventStore } from '../store/event-store.js';
@@ -53,6 +53,10 @@ export function platformNames(text: string, before: readonly string[] = []): str
 /** Validates a reference. */
 export function referenceName(text: string): string {
   return checked(text, parseReference);
+}
+
+export function repositoryName(text: string): string {
+  return checked(text, parseRepository);
 }
 
 /** Collects the values of a repeatable option. */

@@ -113,3 +113,15 @@ function invalid(text: string, problem: string): StoreError {
     data: { reference: shown },
   });
 }
+
+/**
+ * Returns `text` if it is the name of a repository.
+ * @throws {StoreError} REFERENCE_INVALID, also if it has a tag or a digest
+ */
+export function parseRepository(text: string): string {
+  const { tag, digest } = parseReference(text);
+  if (tag === undefined && digest === undefined) return text;
+  throw new StoreError('REFERENCE_INVALID', `${JSON.stringify(text)} is no repository: it has a tag or a digest`, {
+    data: { reference: text },
+  });
+}

@@ -76,6 +76,9 @@ test('load makes names of bare tags with --repository, and quotes them without',
   const { done, run } = await startSession(t);
   t.regex((await run('load', union('10-bare-tag'))).stderr, /"latest".*--repository/);
   t.regex(await done('load', '--repository', 'shop/app', union('10-bare-tag')), /loaded {2}shop\/app:latest/);
+  for (const name of ['shop/app:1', `shop/app@sha256:${'a'.repeat(64)}`, 'Shop']) {
+    t.is((await run('load', '--repository', name, union('10-bare-tag'))).code, 2, name);
+  }
 });
 
 test('load reads a layout in a directory, through links in it, and not what is outside', async (t) => {

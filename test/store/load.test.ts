@@ -1,10 +1,15 @@
+import { appendFileSync, rmSync, truncateSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
+import type { ErrorCode } from '../../src/errors.js';
 import type { LoadResult } from '../../src/store/store.js';
 import { rejection } from '../support/rejection.js';
 import { inChunks } from '../support/build-tar.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { archiveBytes, archivePath, expectedArchives, imagesIn, withoutManifests } from './fixture-archives.js';
-import { reopened, temporaryStore } from './temporary-store.js';
+import { footprint, reopened, temporaryStore } from './temporary-store.js';
 
 type Source = (name: string) => Readable | string;
 
@@ -108,4 +113,28 @@ test('all the archives together in one store give the union of what they hold, i
     const parents = new Map((expectedArchives['docker25-all.tar'] ?? []).map(({ id, parent }) => [id, parent]));
     for (const { id, parent } of images) t.is(parent, parents.get(id) ?? '');
   }
+});
+
+test('a file of a directory that goes away or changes while it is read is named, and nothing is kept', async (t) => {
+  const store = await temporaryStore(t);
+  const directory = await temporaryDirectory(t);
+  const text = Buffer.alloc(2 ** 22, 'x');
+  await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+  await writeFile(join(directory, 'index.json'), '{"manifests":[]}');
+  await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  const changes: readonly (readonly [code: ErrorCode, change: (file: string) => void])[] = [
+    ['ARCHIVE_TRUNCATED', (file) => truncateSync(file, 100)],
+    ['ARCHIVE_TRUNCATED', (file) => appendFileSync(file, 'more')],
+    ['FILE_NOT_FOUND', (file) => rmSync(file, { force: true })],
+  ];
+  const before = JSON.stringify(await footprint(store));
+  for (const [code, change] of changes) {
+    // The last file that is read.
+    const file = join(directory, 'z');
+    await writeFile(file, text);
+    const { message } = await rejection(t, code, store.load(directory, { onProgress: () => change(file) }));
+    t.true(message.includes(file), message);
+    t.is(JSON.stringify(await footprint(store)), before);
+  }
+  await rejection(t, 'REFERENCE_INVALID', store.load(directory, { repository: 'shop/app:1' }));
 });

@@ -13,7 +13,7 @@ import { noticeLine } from '../failure.js';
 import { pointedText } from '../events.js';
 import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
-import { option, platformNames, referenceName } from '../option-values.js';
+import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { progressBar } from '../render/progress.js';
 import { countText, printable, shortId } from '../render/text.js';
@@ -55,7 +55,7 @@ export const loadGrammar: Grammar = () => ({
     option(
       '--repository <name>',
       'repository for names that are only a tag, as oras and umoci write them',
-      referenceName,
+      repositoryName,
     ),
     option('--allow-empty', 'succeed even if an archive holds nothing to load'),
   ],

@@ -5,7 +5,7 @@ import { systemCode } from '../files/files.js';
 import type { ArchiveContents, ArchiveReference, StagedFile, StagedLayer } from '../../archive/archive-files.js';
 import { readArchive } from '../../archive/read-archive.js';
 import type { Digest, ImageId } from '../../model/digest.js';
-import { canonicalReference } from '../../model/reference.js';
+import { canonicalReference, parseRepository } from '../../model/reference.js';
 import { mustBeBoolean, mustBeSignal, mustBeText, platformsOf } from '../argument-types.js';
 import { directorySource } from './load-directory.js';
 import { byteChunks, type KeptBlob, StagedBlob } from '../layers/blob-store.js';
@@ -31,29 +31,37 @@ export async function archiveFileSource(
     throw readFailure(path, error);
   });
   if (facts.isDirectory()) {
-    return directorySource(path).catch((error: unknown) => {
-      throw error instanceof StoreError ? error : readFailure(path, error);
+    const { bytes, total } = await directorySource(path).catch((error: unknown) => {
+      throw readFailure(path, error);
     });
+    return { bytes: readable(path, () => bytes), total };
   }
-  return { bytes: readFile(path), total: facts.size };
+  const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
+  return { bytes: readable(path, open), total: facts.size };
 }
 
-async function* readFile(path: string): AsyncGenerator<Uint8Array> {
-  const stream = createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
+async function* readable(path: string, open: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* stream as AsyncIterable<Uint8Array>;
+    yield* open();
   } catch (error) {
     throw readFailure(path, error);
   }
 }
 
 /** The archive is the caller's file: a permission error says nothing about the store. */
-function readFailure(path: string, error: unknown): StoreError {
+function readFailure(archive: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
   const code = systemCode(error);
+  const path = pathIn(error) ?? archive;
   const options = { cause: error, data: { path, systemCode: code } };
   if (code === 'ENOENT') return new StoreError('FILE_NOT_FOUND', `cannot read ${path}: no such file`, options);
   const found = error instanceof Error ? error.message : String(error);
   return new StoreError('IO_FAILED', `cannot read ${path}: ${found}`, options);
+}
+
+/** The file of a directory that could not be read. */
+function pathIn(error: unknown): string | undefined {
+  return error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
 }
 
 type LoadOutcome = Omit<LoadResult, 'seq'>;
@@ -104,6 +112,7 @@ export async function loadContents(
 
 function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: LoadOptions): void {
   mustBeText('repository', repository);
+  if (repository !== undefined) parseRepository(repository);
   mustBeBoolean('allPlatforms', allPlatforms);
   mustBeBoolean('overwrite', overwrite);
   mustBeText('tag', tag);

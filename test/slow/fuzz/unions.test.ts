@@ -89,10 +89,10 @@ const anyChange: fc.Arbitrary<Change> = fc.record({
 
 /** Every place of a value in a JSON document, as its holder and key. */
 function placesIn(json: Json, places: [holder: Json[] | { [key: string]: Json }, key: string | number][] = []) {
-  if (Array.isArray(json)) {
-    json.forEach((value, at) => placesIn(value, (places.push([json, at]), places)));
-  } else if (typeof json === 'object' && json !== null) {
-    for (const [key, value] of Object.entries(json)) placesIn(value, (places.push([json, key]), places));
+  if (typeof json !== 'object' || json === null) return places;
+  for (const [key, value] of Object.entries(json)) {
+    places.push(Array.isArray(json) ? [json, Number(key)] : [json, key]);
+    placesIn(value, places);
   }
   return places;
 }
