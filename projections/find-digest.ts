@@ -103,7 +103,7 @@ export function findByDigest(
 }
 
 /** Whether a canonical reference is of `repository`, its domain and path. */
-export function isIn(repository: string, reference: string): boolean {
+function isIn(repository: string, reference: string): boolean {
   const rest = reference.startsWith(repository) ? reference.charAt(repository.length) : '';
   return rest === ':' || rest === '@';
 }

@@ -314,7 +314,9 @@ export class OciGraph {
   /** Single-platform archives keep the whole index, so its targets may be absent. */
   #missing(digest: string, platform: PlatformDocument | undefined, depth: number): undefined {
     const { complete, notice } = this.#options;
-    const names = platform === undefined ? '' : ` for ${formatPlatform({ ...platform, osFeatures: undefined })}`;
+    // An attestation has the platform unknown/unknown.
+    const isKnown = platform !== undefined && platform.os !== 'unknown';
+    const names = isKnown ? ` for ${formatPlatform({ ...platform, osFeatures: undefined })}` : '';
     if (depth === 0 ? complete.top : complete.platforms) {
       throw new StoreError(
         'ARCHIVE_FILE_MISSING',

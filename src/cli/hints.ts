@@ -2,7 +2,8 @@ import { type ErrorCode, StoreError } from '../errors.js';
 
 /** Hints per error code, where the user can act. One sentence, no period. */
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
-  IMAGE_NOT_FOUND: '`imagelog images` lists the images, `imagelog log --type ImageDeleted` the deleted ones',
+  IMAGE_NOT_FOUND:
+    '`imagelog images --all` lists images and artifacts, `imagelog log --type ImageDeleted` deleted images',
   REFERENCE_NOT_FOUND: '`imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before',
   REFERENCE_NOT_IMAGE: '`imagelog inspect REFERENCE` shows what it is',
   ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',
@@ -34,10 +35,12 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONTENT_IN_USE: 'remove the images that need it first, with `imagelog rm`',
   DAMAGED_LOG_KEPT:
     'to keep it as evidence move the folder out of the store, or add --remove-damaged-logs; nothing was erased',
+  LOSS_MISMATCH: 'nothing was changed; give --accept-loss the number that the message names, if any event is lost',
   CONTENT_NOT_FOUND: 'give the whole digest of a config, a manifest, an index or a layer blob that is in the store',
   CONTENT_ERASED: '`imagelog log --type ContentErased` shows what was erased, when, by whom and why',
   ARCHIVE_TRUNCATED: 'copy or download the archive again; nothing was loaded',
-  ARCHIVE_INVALID: 'an archive is what `docker save` writes or an OCI image layout in a tar; nothing was loaded',
+  ARCHIVE_INVALID:
+    'an archive is what `docker save` writes, or an OCI image layout in a tar or a directory; nothing was loaded',
   ARCHIVE_LIMIT_EXCEEDED: 'the archive is larger than any real image; nothing was loaded',
   LAYER_MISSING: 'the archive lacks a layer that the store does not have either; save the image again, whole',
   ENVELOPE_INVALID: 'give an actor, and shorten --actor, --reason or --request-id',

@@ -1,6 +1,8 @@
 import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
+import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts } from '../model/events.js';
+import { subjectsOf } from '../model/subjects.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
@@ -110,13 +112,18 @@ interface FoundArtifact {
 /**
  * Resolves `name` in Docker's order: full id, reference, id prefix; then to the image of the
  * manifest or index whose digest it is.
- * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name of an artifact;
+ * @throws {StoreError} IMAGE_NOT_FOUND; REFERENCE_NOT_IMAGE for the name or digest of an artifact;
  *   ID_AMBIGUOUS if several ids match
  */
 export function findImage(source: ImageSource, name: string): FoundImage {
   const found = findNamed(source, name, { throwsNotImage: true });
   if (found.entry === undefined) return found;
-  throw notFound(name);
+  const { artifact } = found.entry;
+  const data = { name, artifact: artifact.digest };
+  const type = artifactTypeText(found.entry);
+  throw new StoreError('REFERENCE_NOT_IMAGE', `${name} is no image: it is the artifact ${artifact.digest} (${type})`, {
+    data,
+  });
 }
 
 /**
@@ -160,7 +167,8 @@ function referenced(source: ImageSource, reference: string, id: ImageId): FoundI
 
 /**
  * Resolves `name`, including deleted images: a full id as is, even if it never existed; else as
- * `findImage`; else the id prefix of a deleted image, at the cost of one pass over the log.
+ * `findNamed`; else the id prefix of a deleted image or artifact, at the cost of one pass over the
+ * log.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
@@ -169,22 +177,31 @@ export async function findImageEver(
   signal: AbortSignal,
 ): Promise<ImageId> {
   if (isDigest(name)) return name as ImageId;
-  const alive = unlessMissing(() => findImage(images, name));
-  if (alive !== undefined) return alive.id;
+  const alive = unlessMissing(() => findNamed(images, name));
+  if (alive !== undefined) return subjectId(images, alive);
   const hex = name.replace(/^sha256:/, '');
   if (!/^[0-9a-f]{1,64}$/.test(hex)) throw notFound(name);
   const ids = new Set<ImageId>();
-  for await (const event of store.log.read({ to: seq, filter: { type: 'ImageDeleted' }, signal })) {
-    if (event.type === 'ImageDeleted' && digestHex(event.image).startsWith(hex)) ids.add(event.image);
+  const removals = { type: ['ImageDeleted', 'ArtifactRemoved'] } as const;
+  for await (const event of store.log.read({ to: seq, filter: removals, signal })) {
+    const [removed] = subjectsOf(event).images;
+    if (removed !== undefined && digestHex(removed).startsWith(hex)) ids.add(removed);
   }
-  const [id, second] = ids;
-  if (id === undefined) throw notFound(name);
-  if (second === undefined) return id;
+  const [only, second] = ids;
+  if (only === undefined) throw notFound(name);
+  if (second === undefined) return only;
   throw new StoreError(
     'ID_AMBIGUOUS',
     `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
     { data: { name, ids: [...ids] } },
   );
+}
+
+// Events are about indexes that are artifacts, and about the images of manifests.
+function subjectId(source: ImageSource, found: FoundImage | FoundArtifact): ImageId {
+  const digest = found.entry === undefined ? found.via?.digest : found.entry.artifact.digest;
+  const artifact = source.artifacts().find(({ artifact: { digest: own } }) => own === digest);
+  return found.entry === undefined && artifact === undefined ? found.id : (digest as ImageId);
 }
 
 function asReference(name: string): string | undefined {

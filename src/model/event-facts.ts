@@ -1,5 +1,5 @@
 import type { ChainId, Descriptor, Digest, ImageId } from './digest.js';
-import type { ArtifactFacts } from './events.js';
+import type { ArtifactAdded, ArtifactFacts } from './events.js';
 
 /* What the table of events says of an event besides its fields. */
 
@@ -76,6 +76,16 @@ export function pointed(
 ): string {
   if (image !== undefined) return show.id(image);
   return target === undefined ? 'nothing' : `artifact ${show.id(target)}`;
+}
+
+/** Names the type of an artifact: its own, `index`, or else the media type of its manifest. */
+export function artifactTypeText({
+  artifact,
+  artifactType,
+  contains,
+}: Pick<ArtifactAdded, 'artifact' | 'artifactType' | 'contains'>): string {
+  if (artifactType !== '') return artifactType;
+  return contains.length > 0 ? 'index' : artifact.mediaType;
 }
 
 /** The content and the target of references that a reference names. */

@@ -10,6 +10,7 @@ import {
 } from './record-fields.js';
 import {
   artifactChanges,
+  artifactTypeText,
   type ChangedFact,
   childrenOf,
   type NamedContent,
@@ -274,14 +275,14 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       if (event.image === undefined && event.target === undefined) throw fields.fault('target', 'is missing');
       return fields.hasMore ? { ...event, ...readLaterFields(fields) } : event;
     },
-    write: ({ reference, image, previous, target, platforms, previousPlatforms, ...later }) => [
-      reference,
-      packOptionalDigest(image),
-      packOptionalDigest(previous),
-      packOptionalDescriptor(target),
-      packPlatforms(platforms),
-      packPlatforms(previousPlatforms),
-      ...packLaterFields(later),
+    write: (event) => [
+      event.reference,
+      packOptionalDigest(event.image),
+      packOptionalDigest(event.previous),
+      packOptionalDescriptor(event.target),
+      packPlatforms(event.platforms),
+      packPlatforms(event.previousPlatforms),
+      ...packLaterFields(event),
     ],
     images: ({ image, previous, target, platforms, previousPlatforms, previousTarget }) => {
       const images = [image ?? namedId(target?.digest), previous, namedId(previousTarget)];
@@ -425,9 +426,10 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       ['content', event.artifact.digest],
       ...event.contains.map(({ digest }) => ['indexes', digest] as const),
     ],
-    summary: ({ artifact, artifactType, subject }, show) => {
+    summary: (event, show) => {
+      const { artifact, subject } = event;
       const about = subject === undefined ? '' : ` about ${show.id(subject.digest)}`;
-      return `${show.id(artifact.digest)} ${artifactType === '' ? artifact.mediaType : artifactType}${about}`;
+      return `${show.id(artifact.digest)} ${artifactTypeText(event)}${about}`;
     },
   },
   ArtifactRemoved: {

@@ -100,11 +100,13 @@ test('inspect shows the artifacts of an image, and by manifest or index says whi
     },
   ]);
   t.false('via' in (byName ?? {}));
+  const { target, ...facts } = byName ?? {};
+  t.like(target, { digest: manifest });
   for (const [kind, digest] of [
     ['manifest', manifest],
     ['index', index.descriptor.digest],
   ] as const) {
-    t.deepEqual(await inspected(digest), { ...byName, via: { kind, digest } });
+    t.deepEqual(await inspected(digest), { ...facts, via: { kind, digest } });
     t.like(await inspected(digest.slice(0, 20)), { id: image, via: { kind, digest } });
   }
 });
@@ -149,26 +151,41 @@ test('resolve gives the image of a manifest and of an index, and says to people 
     { reference: null, image, via: { kind: 'manifest', digest: manifest } },
   ]);
   t.true((await runIn({ columns: 200 }, 'resolve', manifest)).stderr.includes(`via manifest ${manifest}`));
-  t.is((await run('resolve', bill.descriptor.digest)).code, 3);
+  const refused = await run('resolve', bill.descriptor.digest);
+  t.is(refused.code, 3);
+  t.regex(refused.stderr, /is no image: it is the artifact .* \(application\/spdx\+json\) \(REFERENCE_NOT_IMAGE\)/);
 });
 
 test('rm removes an artifact that nothing holds, and with --force one that something holds', async (t) => {
   const { done, run, signature, index } = await withArtifacts(t);
   const refused = await run('rm', signature.descriptor.digest);
   t.is(refused.code, 1);
-  t.regex(refused.stderr, /\(ARTIFACT_IN_USE\)\nhint: remove what holds it first, or add --force\n$/);
+  t.regex(
+    refused.stderr,
+    /it is held by sha256:[0-9a-f]+ \(ARTIFACT_IN_USE\)\nhint: remove what holds it first, or add --force\n$/,
+  );
   t.is(
     await done('rm', '--force', short(signature)),
     `removed the artifact ${signature.descriptor.digest} (application/x-sig)\n`,
   );
   t.is((await run('rm', bill.descriptor.digest)).code, 1);
-  t.is(await done('rm', '--quiet', index.descriptor.digest), `${index.descriptor.digest}\n`);
+  t.is(await done('rm', index.descriptor.digest), `removed the index ${index.descriptor.digest}\n`);
   t.deepEqual(objectsOf(await done('rm', '--json', SIG)), [
     { untagged: SIG, image: null, artifact: bill.descriptor.digest },
     { removed: bill.descriptor.digest, artifactType: 'application/spdx+json' },
   ]);
   t.is((await run('rm', bill.descriptor.digest)).code, 3);
   t.is(await done('verify', '--quiet'), '');
+});
+
+test('log --image finds an artifact by its first digits, also one that was removed', async (t) => {
+  const { done, index, run } = await withArtifacts(t);
+  const types = async (term: string) => objectsOf(await done('log', '--json', '--image', term)).map(({ type }) => type);
+  t.deepEqual(await types(short(index)), ['ArtifactAdded']);
+  t.deepEqual(await types(SIG), ['ArtifactAdded', 'ReferenceSet']);
+  await done('rm', short(index));
+  t.deepEqual(await types(short(index)), ['ArtifactAdded', 'ArtifactRemoved']);
+  t.is((await run('log', '--image', '0'.repeat(20))).code, 3);
 });
 
 test('rm of an image tells which artifacts went along', async (t) => {

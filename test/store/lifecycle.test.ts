@@ -10,11 +10,13 @@ import { seqsProjection } from '../support/own-projections.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { builtArtifact, loadArtifacts } from './artifacts/built-artifacts.js';
 import { openTestStore } from '../support/test-store.js';
 import { bytesOf } from '../support/text-bytes.js';
 
 const id = idNamed('a');
 const anotherId = idNamed('b');
+const artifact = builtArtifact({ artifactType: 'a/b' });
 const nothing = (): Readable => Readable.from([]);
 
 /** Every member that reads, each called in a way that an open store answers. */
@@ -35,6 +37,11 @@ const reads: { readonly [member: string]: (store: EventStore) => unknown } = {
   save: (store) => store.save('x:1').destroy(),
   stats: (store) => store.stats(),
   erasures: (store) => store.erasures(),
+  artifacts: (store) => store.artifacts(),
+  artifact: (store) => store.artifact(artifact.descriptor.digest),
+  artifactManifest: (store) => store.artifactManifest(artifact.descriptor.digest),
+  referrers: (store) => store.referrers(id),
+  find: (store) => store.find(id),
   log: (store) => store.log,
   backend: (store) => store.backend,
   layers: (store) => store.layers,
@@ -70,6 +77,7 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   deleteMetadata: (store) => store.deleteMetadata(id, 'k'),
   tag: (store) => store.tag('y:1', id),
   untag: (store) => store.untag('x:1'),
+  deleteArtifact: (store) => store.deleteArtifact(artifact.descriptor.digest),
   delete: (store) => store.delete(anotherId),
   erase: (store) => store.erase(idNamed('deleted'), 'no longer allowed'),
   prune: (store) => store.prune({ before: 0 }),
@@ -87,6 +95,7 @@ async function preparedStore(t: ExecutionContext, directory?: string): Promise<E
   await store.setParent(anotherId, id);
   await store.setMetadata(id, 'k', bytesOf('v'));
   await store.tag('x:1', id);
+  await loadArtifacts(store, [artifact]);
   await store.delete(await store.create(imageConfig('deleted')));
   return store;
 }

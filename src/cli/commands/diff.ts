@@ -6,6 +6,7 @@ import type { StoreDiff } from '../../store/past/diff.js';
 import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
+import { artifactTypeText } from '../../model/event-facts.js';
 import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
@@ -106,9 +107,9 @@ function changesOf({ references, images, artifacts, parents, metadata, layers }:
       return told('image', change, change.image, shortId(change.image), (value) => ({ value, text: platform }));
     }),
     ...artifacts.map((change) =>
-      told('artifact', change, change.artifact, shortId(change.artifact), ({ artifact, artifactType, subject }) => ({
-        value: { ...artifact, artifactType, subject: subject?.digest ?? null },
-        text: artifactType === '' ? artifact.mediaType : artifactType,
+      told('artifact', change, change.artifact, shortId(change.artifact), (entry) => ({
+        value: { ...entry.artifact, artifactType: entry.artifactType, subject: entry.subject?.digest ?? null },
+        text: artifactTypeText(entry),
       })),
     ),
     ...parents.map((change) =>

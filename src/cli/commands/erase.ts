@@ -44,12 +44,9 @@ async function erase(context: CommandContext, digest: string, flags: EraseFlags)
   const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, ...flags });
   const chains = layers.map(({ chainId }) => chainId);
   const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
-  await answer(
-    context,
-    { erased: digest, size, layers: chains, damagedLogs, seq },
-    `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`,
-    ...damagedLogs.map((name) => `removed ${name}`),
-  );
+  const erased = `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`;
+  const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)];
+  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines.join('\n'));
 }
 
 interface PruneFlags extends EraseFlags {

@@ -1,11 +1,13 @@
 import type { Option } from 'commander';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { allArtifactFacts } from '../artifact-facts.js';
 import { allImageFacts, imageFilter } from '../image-facts.js';
 import { openReading } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
+import type { ImageSource } from '../query.js';
 import { artifactTableLines, imageTableLines, imageTreeLines } from '../render/image-table.js';
+import { countText } from '../render/text.js';
 
 interface ImagesFlags {
   readonly tree?: boolean;
@@ -18,7 +20,8 @@ interface ImagesFlags {
 export const imagesGrammar: Grammar = () => ({
   about:
     'Filters are KEY=VALUE. Keys: reference (a pattern with * ? [a-z]), dangling (true or false), os, architecture, ' +
-    'since and before (an image). Values of one key are alternatives, different keys must all match.',
+    'since and before (an image). Values of one key are alternatives, different keys must all match. Artifacts match ' +
+    'by reference only.',
   examples: [
     ['imagelog images', 'list all images, the newest first'],
     ['imagelog images --tree', 'draw which image was made from which'],
@@ -30,7 +33,7 @@ export const imagesGrammar: Grammar = () => ({
   ],
   options: [
     option('--tree', 'draw parents and children'),
-    option('-a, --all', 'also artifacts and unnamed indexes, by digest; with --json each object has a kind'),
+    option('-a, --all', 'also artifacts and indexes, by digest; with --json each object has a kind'),
     ...imageOptions(),
   ],
   action: images,
@@ -52,7 +55,10 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
   const { images: source } = reading;
   const filter = imageFilter(flags.filter ?? [], source);
   const shown = allImageFacts(source).filter((facts) => filter.fits(facts) && (facts.head || flags.heads !== true));
-  const artifacts = flags.all === true ? allArtifactFacts(source) : undefined;
+  const artifacts =
+    flags.all === true
+      ? allArtifactFacts(source).filter(({ references }) => filter.fitsArtifact(references))
+      : undefined;
   if (context.json) {
     const kind = artifacts === undefined ? {} : { kind: 'image' };
     for (const facts of shown) await writeJson(context, { ...kind, ...facts });
@@ -62,11 +68,21 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
     for (const { digest } of artifacts ?? []) await context.out.line(digest);
   } else {
     const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+    const hasArtifacts = artifacts !== undefined && artifacts.length > 0;
     const lines = flags.tree === true ? imageTreeLines(shown, options) : imageTableLines(shown, filter, options);
-    for (const line of lines) await context.out.line(line);
-    if (artifacts === undefined || artifacts.length === 0) return;
-    for (const line of ['', ...artifactTableLines(artifacts, options)]) await context.out.line(line);
+    for (const line of shown.length === 0 && hasArtifacts ? [] : lines) await context.out.line(line);
+    if (shown.length > 0 && hasArtifacts) await context.out.line('');
+    for (const line of hasArtifacts ? artifactTableLines(artifacts, filter, options) : []) await context.out.line(line);
+    if (shown.length === 0 && artifacts === undefined) await hintAtArtifacts(context, source);
   }
+}
+
+/** A store of artifacts alone looks empty without it. */
+async function hintAtArtifacts(context: CommandContext, source: ImageSource): Promise<void> {
+  const { length } = source.artifacts();
+  if (length === 0 || !isForPeople(context)) return;
+  const { err, errColors } = context;
+  await err.line(errColors.dim(`${countText(length, 'artifact')}: \`imagelog images --all\` lists artifacts too`));
 }
 
 function imageOptions(): Option[] {

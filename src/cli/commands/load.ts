@@ -1,15 +1,17 @@
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../errors.js';
+import type { Digest } from '../../model/digest.js';
 import { formatPlatform } from '../../model/platform.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
-import type { LoadedImage, LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
+import type { LoadedReference, LoadOptions, LoadResult } from '../../store/store.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { noticeLine } from '../failure.js';
 import { pointedText } from '../events.js';
+import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
@@ -29,31 +31,40 @@ interface LoadFlags {
 /** `imagelog load`: loads each archive in one transaction and prints what was added and moved. */
 export const loadGrammar: Grammar = () => ({
   about:
-    'Reads what `docker save`, podman, skopeo or crane write, and OCI image layouts in a tar, ' +
-    'plain or compressed. Each archive is one transaction: it is loaded whole or not at all.',
+    'Reads what Docker, buildx, containerd, podman, skopeo, crane, oras and cosign write: docker archives, and OCI ' +
+    'image layouts in a tar or a directory, plain or compressed. Indexes, attestations, signatures and other ' +
+    'artifacts are kept as they came. Each archive is one transaction: it is loaded whole or not at all.',
   examples: [
     ['imagelog load shop.tar', 'load an archive; creates a missing store'],
     ['docker save shop/app:1.0 | imagelog load', 'load from a pipe'],
+    ['imagelog load ./layout', 'load an OCI image layout from its directory'],
     ['imagelog load --platform linux/arm64 multi.tar', 'load one platform of a multi-platform archive'],
+    ['imagelog load --repository shop/app layout.tar', 'load the bare tag v1 as shop/app:v1'],
     [
       'imagelog load --no-overwrite --reason "nightly build" shop.tar',
       'fail instead of moving a tag, and record the reason',
     ],
     ['imagelog load --tag shop/app:nightly build.tar', 'name the only image of an archive'],
   ],
-  arguments: [['archives; `-`, or none, is the standard input']],
+  arguments: [['archives, or directories of OCI layouts; `-`, or none, is the standard input']],
   options: [
     option('--platform <platform>', 'only this platform of multi-platform images; repeatable', platformNames),
     option('--all-platforms', 'fail when the archive lacks a platform that it names'),
     option('--no-overwrite', 'fail when a reference would move to another image'),
     option('--tag <reference>', 'one more reference for the only image, index or artifact', referenceName),
-    option('--repository <name>', 'repository of names that are only a tag', referenceName),
+    option(
+      '--repository <name>',
+      'repository for names that are only a tag, as oras and umoci write them',
+      referenceName,
+    ),
     option('--allow-empty', 'succeed even if an archive holds nothing to load'),
   ],
   action: load,
 });
 
 const STDIN = '-';
+const TAG_HINT =
+  '--tag names the only image, index or artifact; of several load all, then `imagelog tag DIGEST REFERENCE` names each';
 
 async function load(context: CommandContext, files: readonly string[], flags: LoadFlags): Promise<void> {
   const sources = files.length === 0 ? [STDIN] : files;
@@ -67,8 +78,8 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   for (const source of sources) {
     const result = await loadOne(context, store, source, flags);
     await tell(context, store, source, result);
-    if (result.images.length + result.artifacts.length === 0 && flags.allowEmpty !== true)
-      throw nothingLoaded(nameOf(source));
+    const isEmpty = result.images.length + result.artifacts.length === 0;
+    if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
 }
 
@@ -97,6 +108,8 @@ async function loadOne(
     if (source !== STDIN) return await store.load(source, options);
     // Lets an abort end a read that waits for a slow writer.
     return await store.load(addAbortSignal(context.signal, context.io.stdin), options);
+  } catch (error) {
+    throw tag === undefined ? error : withOwnHint(error, { REFERENCE_INVALID: TAG_HINT });
   } finally {
     progress.end();
   }
@@ -114,12 +127,16 @@ async function tell(context: CommandContext, store: EventStore, source: string, 
   }
 }
 
+/** What an archive holds beside the targets of its names. */
+interface LoadedOther {
+  readonly name: string;
+  readonly created: boolean;
+  readonly text: string;
+}
+
 function resultLines({ colors }: CommandContext, store: EventStore, source: string, result: LoadResult): string[] {
   const { images, references, artifacts, layersAdded, format } = result;
-  const named = new Set(references.map(({ image }) => image));
-  const others = images
-    .filter(({ id }) => !named.has(id))
-    .map((image) => ({ ...image, name: otherName(store, image) }));
+  const others = [...otherImages(store, result), ...unnamedArtifacts(store, result)];
   const created = images.filter((image) => image.created).length;
   const addedArtifacts = artifacts.filter((artifact) => artifact.created).length;
   const counts = [
@@ -132,7 +149,7 @@ function resultLines({ colors }: CommandContext, store: EventStore, source: stri
   return [
     `${colors.bold(printable(nameOf(source)))}: ${format} archive, ${counts.join(', ')}`,
     ...references.map((reference, at) => `  ${referenceLine(reference, pad(names[at] ?? '', width), colors)}`),
-    ...others.map((image) => `  ${otherLine(image, width, colors)}`),
+    ...others.map((other) => `  ${otherLine(other, width, colors)}`),
   ];
 }
 
@@ -146,19 +163,42 @@ function referenceLine(
   return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(pointedText(previous, previousArtifact))}`;
 }
 
-// Images of further platforms share the first one's reference; those of unnamed archives have none.
-function otherName(store: EventStore, { id, platform }: LoadedImage): string {
-  const [reference] = store.references(id);
-  return reference === undefined ? '<none>' : printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);
+const UNNAMED = '<none>';
+
+// Images of further platforms share the first one's reference; those of unnamed archives may have one
+// of an earlier load.
+function otherImages(store: EventStore, { images, references }: LoadResult): LoadedOther[] {
+  const first = new Set(references.map(({ image }) => image));
+  const loaded = new Set(references.map(({ reference }) => reference));
+  return images
+    .filter(({ id }) => !first.has(id))
+    .map(({ id, created, platform }) => {
+      const known = store.references(id);
+      const reference = known.find((each) => loaded.has(each)) ?? known[0];
+      const name = reference && printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);
+      return { name: name ?? UNNAMED, created, text: shortId(id) };
+    });
 }
 
-function otherLine(
-  { id, created, name }: LoadedImage & { readonly name: string },
-  width: number,
-  colors: CommandContext['colors'],
-): string {
+/** Artifacts and indexes that only their digest finds; those in an index or about something are not listed. */
+function unnamedArtifacts(store: EventStore, { artifacts }: LoadResult): LoadedOther[] {
+  if (artifacts.length === 0) return [];
+  const held = new Set(store.referenceEntries().map(({ target }) => target?.digest));
+  const indexes = new Set<Digest>();
+  for (const { artifact, contains } of store.artifacts()) {
+    if (contains.length > 0) indexes.add(artifact.digest);
+    for (const { digest } of contains) held.add(digest);
+  }
+  return artifacts
+    .filter(({ digest, subject }) => !held.has(digest) && subject === undefined)
+    .map(({ digest, created }) => {
+      return { name: UNNAMED, created, text: `${indexes.has(digest) ? 'index' : 'artifact'} ${shortId(digest)}` };
+    });
+}
+
+function otherLine({ created, name, text }: LoadedOther, width: number, colors: CommandContext['colors']): string {
   const verb = created ? colors.green('loaded') : colors.dim('known ');
-  return `${verb}  ${colors.dim(pad(name, width))}  ${colors.yellow(shortId(id))}`;
+  return `${verb}  ${colors.dim(pad(name, width))}  ${colors.yellow(text)}`;
 }
 
 function nameOf(source: string): string {

@@ -48,7 +48,7 @@ export const logGrammar: Grammar = ({ io }) => ({
     ['imagelog log --follow --since now --format cloudevents', 'pass new events to another service'],
   ],
   options: [
-    option('--image <name>', 'events of this image: a reference, an id or its first digits'),
+    option('--image <name>', 'events of this image or artifact: a reference, or the first digits of an id or digest'),
     option('--reference <reference>', 'events of this reference', referenceName),
     option('--chain <id>', 'events of this chain of layers', digestText),
     option('--actor <name>', 'events by this actor', nonEmptyText),

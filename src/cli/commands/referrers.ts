@@ -12,8 +12,9 @@ import { printable, shortId, sizeText } from '../render/text.js';
 /** `imagelog referrers`: a table, or JSON lines. */
 export const referrersGrammar: Grammar = () => ({
   about:
-    'Signatures, SBOMs, attestations and all else about an image: about its config, its manifests or its index. ' +
-    'What says so is the `subject` of their manifest, or a tag as cosign makes it.',
+    'Signatures, SBOMs and all else that is about an image: its config, its manifests or its index. What says so is ' +
+    'the `subject` of their manifest, or a tag as cosign makes it. Attestations that an index of buildx only ' +
+    'contains are among the `artifacts` of `imagelog inspect`.',
   examples: [
     ['imagelog referrers shop/app:1.0', 'list what is about an image'],
     ['imagelog referrers --artifact-type application/spdx+json shop/app:1.0', 'list its SBOMs'],

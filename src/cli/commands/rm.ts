@@ -14,7 +14,8 @@ export const rmGrammar: Grammar = () => ({
   about:
     'By reference: removes the reference, and the image when that was its last one and it has no children. ' +
     'By id: removes the image and its reference; refused when it has children or several references, unless --force. ' +
-    'What nothing else holds of the artifacts goes along; by digest an artifact that nothing holds, or with --force. ' +
+    'Artifacts that nothing else holds go with it. By digest: removes an artifact or index; refused when something ' +
+    'holds it, unless --force. ' +
     'The log keeps what was there.',
   examples: [
     ['imagelog rm shop/app:1.0', 'remove a reference, and the image that only it named'],
@@ -22,8 +23,8 @@ export const rmGrammar: Grammar = () => ({
     ['imagelog rm --force cb4c372bec4c', 'remove an image that others were made from'],
     ['imagelog rm $(imagelog images --quiet --filter dangling=true)', 'remove what nothing names or uses'],
   ],
-  arguments: [['references, ids or the first digits of ids']],
-  options: [option('--force', 'also when it has children or other references')],
+  arguments: [['references, ids, or the first digits of ids or digests']],
+  options: [option('--force', 'also when it has children or other references, or is held')],
   action: rm,
 });
 
@@ -62,9 +63,10 @@ async function remove(context: CommandContext, store: EventStore, name: string, 
     await removeArtifact(context, store, digest, force);
   } else if (found.entry === undefined) await removeById(context, store, found.id, force);
   const left = new Set(store.artifacts().map(({ artifact }) => artifact.digest));
-  for (const { artifact, artifactType } of before) {
+  for (const { artifact, artifactType, contains } of before) {
     if (left.has(artifact.digest)) continue;
-    await tell(context, { removed: artifact.digest, artifactType: artifactType === '' ? null : artifactType });
+    const kind = contains.length > 0 ? 'index' : 'artifact';
+    await tell(context, { removed: artifact.digest, artifactType: artifactType === '' ? null : artifactType }, kind);
   }
 }
 
@@ -121,7 +123,7 @@ async function deleteImage(context: CommandContext, store: EventStore, id: Image
   await tell(context, { deleted: id, layers: layers.map(({ chainId }) => chainId) });
 }
 
-async function tell(context: CommandContext, removal: Removal): Promise<void> {
+async function tell(context: CommandContext, removal: Removal, kind: 'artifact' | 'index' = 'artifact'): Promise<void> {
   if (context.json) return await writeJson(context, removal);
   if ('untagged' in removal) {
     if (!context.quiet) await context.out.line(`untagged ${printable(familiarReference(removal.untagged))}`);
@@ -131,7 +133,7 @@ async function tell(context: CommandContext, removal: Removal): Promise<void> {
     const { removed, artifactType } = removal;
     if (context.quiet) return await context.out.line(removed);
     const type = artifactType === null ? '' : ` (${printable(artifactType)})`;
-    return await context.out.line(`removed the artifact ${context.colors.yellow(removed)}${type}`);
+    return await context.out.line(`removed the ${kind} ${context.colors.yellow(removed)}${type}`);
   }
   if (context.quiet) return await context.out.line(removal.deleted);
   const { length } = removal.layers;

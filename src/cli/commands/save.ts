@@ -18,15 +18,16 @@ interface SaveFlags {
 /** `imagelog save`: writes an archive to a file (atomically) or standard output. */
 export const saveGrammar: Grammar = () => ({
   about:
-    'The same images give the same bytes. A file appears whole or not at all. ' +
-    'A name without a tag saves all of its tags.',
+    'The same images give the same bytes. A file appears whole or not at all. A name without a tag saves all of its ' +
+    'tags. A name is saved with its index, attestations, signatures and other artifacts, and keeps its digest.',
   examples: [
     ['imagelog save shop/app:1.0 -o app.tar', 'save one image'],
     ['imagelog save shop/app shop/db:3 -o shop.tar', 'save every tag of one name, and one of another'],
     ['imagelog save --format oci shop/app:1.0 -o app-oci.tar', 'save as an OCI image layout'],
+    ['imagelog save --platform linux/arm64 shop/app:1.0 -o arm64.tar', 'save one platform, with a smaller index'],
     ['imagelog save shop/app:1.0 | docker load', 'give it to Docker'],
   ],
-  arguments: [['references, ids or the first digits of ids']],
+  arguments: [['references, ids, or the first digits of ids or digests']],
   options: [
     option('-o, --output <file>', 'the archive; `-`, or none, is the standard output'),
     option('--format <format>', 'layout of the archive').choices(['docker', 'oci']).default('docker'),

@@ -91,7 +91,7 @@ export const resolveGrammar: Grammar = () => ({
     ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
     ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
   ],
-  arguments: [['the reference, or the digest of a manifest or index', referenceName]],
+  arguments: [['the reference, or the whole digest of a manifest or index', referenceName]],
   options: [option('--platform <platform>', 'the platform of a multi-platform reference', platformName)],
   action: resolve,
 });

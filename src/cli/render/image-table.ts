@@ -1,8 +1,9 @@
 import type { ArtifactFacts } from '../artifact-facts.js';
-import { type BuildStep, createdMs, type ImageFacts } from '../image-facts.js';
+import type { BuildStep, ImageFacts, ImageFilter } from '../image-facts.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
+import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
 import type { ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
@@ -21,7 +22,7 @@ const ERASED = 'erased';
 /** Returns a table with a row per reference shown by `filter` and per unnamed image. */
 export function imageTableLines(
   images: readonly ImageFacts[],
-  filter: { readonly showsReference: (reference: string) => boolean },
+  filter: Pick<ImageFilter, 'showsReference'>,
   { colors, width, timeZone }: ImageDrawing,
 ): string[] {
   const columns: Column[] = [
@@ -44,9 +45,10 @@ export function imageTableLines(
   return tableLines(columns, rows, { width, colors });
 }
 
-/** Returns a table with a row per reference of an artifact, and per unnamed one. */
+/** Returns a table with a row per reference of an artifact shown by `filter`, and per unnamed one. */
 export function artifactTableLines(
   artifacts: readonly ArtifactFacts[],
+  filter: Pick<ImageFilter, 'showsReference'>,
   { colors, width }: Omit<ImageDrawing, 'timeZone'>,
 ): string[] {
   const columns: Column[] = [
@@ -59,7 +61,8 @@ export function artifactTableLines(
   const rows = artifacts.flatMap(({ digest, kind, mediaType, artifactType, subject, references, totalSize }) => {
     const type = printable(artifactType ?? (kind === 'index' ? kind : mediaType));
     const others = [shortId(digest), type, subject === null ? '' : shortId(subject), sizeText(totalSize)];
-    return (references.length === 0 ? [NONE] : references.map(familiarReference)).map((name) => [name, ...others]);
+    const names = references.filter(filter.showsReference).map(familiarReference);
+    return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
   });
   return tableLines(columns, rows, { width, colors });
 }
@@ -77,8 +80,8 @@ function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
 
-function createdText(facts: ImageFacts, timeZone: string | undefined): string {
-  return facts.created === null ? NONE : localMinuteText(createdMs(facts), timeZone);
+function createdText({ created }: Pick<BuildStep, 'created'>, timeZone: string | undefined): string {
+  return created === null ? NONE : localMinuteText(timestampToDate(created).getTime(), timeZone);
 }
 
 // Deeper branches are cut to leave room for names.
@@ -128,7 +131,7 @@ export function historyTableLines(steps: readonly BuildStep[], { colors, width, 
     ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
   ];
   const rows = steps.map((step) => [
-    step.created === null ? '<none>' : localMinuteText(step.created, timeZone),
+    createdText(step, timeZone),
     commandText(step.createdBy),
     imageSizeText(step),
     total === 0 ? '' : bar((step.size ?? 0) / total, BAR_COLUMNS),

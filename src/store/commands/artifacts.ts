@@ -124,7 +124,7 @@ function refuseHeld(state: DecisionState, digest: Digest): void {
   const [first] = holders;
   if (first === undefined) return;
   const more = holders.length === 1 ? '' : ` and ${holders.length - 1} more`;
-  throw new StoreError('ARTIFACT_IN_USE', `cannot remove the artifact ${digest}: ${first}${more} holds it`, {
+  throw new StoreError('ARTIFACT_IN_USE', `cannot remove the artifact ${digest}: it is held by ${first}${more}`, {
     data: { artifact: digest, holders },
   });
 }

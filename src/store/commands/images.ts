@@ -110,14 +110,17 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
   return (state) => {
     const { chainId } = needImage(state, id);
     const parent = state.parent(id);
-    const events: EventBody[] = [];
-    for (const child of state.children(id).sort()) events.push({ type: 'ParentCleared', image: child, parent: id });
+    const cleared = state
+      .children(id)
+      .sort()
+      .map((child): EventBody => ({ type: 'ParentCleared', image: child, parent: id }));
     const named = state.referencesOf(id).map((reference) => withoutImage(state, reference, id));
-    events.push(...named, { type: 'ImageDeleted', image: id, parent, chainId });
     const references = named.flatMap((event) =>
       event.type === 'ReferenceRemoved' ? (state.reference(event.reference) ?? []) : [],
     );
-    events.push(...removeArtifacts(state, { images: [id], references }));
+    const artifacts = removeArtifacts(state, { images: [id], references });
+    const deleted: EventBody = { type: 'ImageDeleted', image: id, parent, chainId };
+    const events = [...cleared, ...named, deleted, ...artifacts];
     if (chainId === undefined) return { events, result: [] };
     const removed = removeUnusedLayers(state, chainId);
     return { events: [...events, ...removed.events], result: removed.layers };

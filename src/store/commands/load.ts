@@ -16,7 +16,7 @@ import { checkImage, imageCreated, type ImagePolicy } from './images.js';
 import { chainOnTop } from './layers.js';
 import type { Decide, DecisionState } from './decision.js';
 import { descendsFrom } from './metadata.js';
-import { keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
+import { annotationsOf, keepsImages, lostPlatforms, type ReferenceTarget, setReference } from './tag.js';
 
 interface LoadPolicy {
   readonly images: ImagePolicy;
@@ -73,7 +73,7 @@ class LoadPlan {
   readonly #newChains = new Map<ChainId, LayerFacts>();
   readonly #created = new Set<ImageId>();
   /** Platforms that were skipped because a layer is missing. */
-  readonly #passedOver = new Map<ImageId, StoreError>();
+  readonly #skipped = new Map<ImageId, StoreError>();
   readonly #parents = new Map<ImageId, ImageId>();
   readonly #namedParents = new Set<ImageId>();
   readonly #manifests = new Set<Digest>();
@@ -94,7 +94,7 @@ class LoadPlan {
     if (this.#policy.keepsLayers) {
       const missing = arriving.isOptional ? this.#missingLayer(arriving) : undefined;
       if (missing !== undefined) {
-        this.#passedOver.set(id, missing);
+        this.#skipped.set(id, missing);
         this.#notices.push(`skipped ${id} for ${formatPlatform(image.platform())}: ${missing.message}`);
         return;
       }
@@ -110,13 +110,13 @@ class LoadPlan {
 
   /** Throws LAYER_MISSING if a layer of every image is missing. */
   refuseNothing(): void {
-    const [first] = this.#passedOver.values();
-    if (first !== undefined && this.#passedOver.size === this.#contents.images.length) throw first;
+    const [first] = this.#skipped.values();
+    if (first !== undefined && this.#skipped.size === this.#contents.images.length) throw first;
   }
 
   addParent({ id, image, parent }: ArchiveImage): void {
     const previous = this.#state.parent(id);
-    if (parent === undefined || parent === previous || this.#passedOver.has(id)) return;
+    if (parent === undefined || parent === previous || this.#skipped.has(id)) return;
     const parentImage = this.#imageOf(parent);
     const refusal =
       parentImage === undefined
@@ -171,7 +171,8 @@ class LoadPlan {
       return;
     }
     const before = this.#state.reference(reference);
-    const event = setReference(this.#state, wanted, this.#policy.overwrite);
+    const next = { reference, target, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
     this.#references.push({ reference, artifact: target.digest, ...formerly(before, wanted) });
   }
@@ -185,10 +186,11 @@ class LoadPlan {
       this.#references.push({ reference, image });
       return;
     }
-    const event = setReference(this.#state, { ...wanted, target }, this.#policy.overwrite);
+    const next = { reference, image, target, platforms: wanted.platforms, ...annotationsOf(wanted) };
+    const event = setReference(this.#state, next, this.#policy.overwrite);
     if (event !== undefined) this.#events.push(event);
-    this.#references.push({ reference, image, previous: undefined, ...formerly(before, wanted) });
-    if (before !== undefined && !keepsImages(before, wanted)) this.#noteLost(before, wanted);
+    this.#references.push({ reference, image, previous: undefined, ...formerly(before, next) });
+    if (before !== undefined && !keepsImages(before, next)) this.#noteLost(before, next);
   }
 
   /**
@@ -200,13 +202,14 @@ class LoadPlan {
     const before = this.#state.reference(arriving.reference);
     const isSame = before?.target !== undefined && before.target.digest === arriving.target?.digest;
     const known = isSame ? (before.platforms ?? []) : [];
-    const whole = arriving.platforms.filter((platform) => !this.#passedOver.has(platform.image));
+    const whole = arriving.platforms.filter((platform) => !this.#skipped.has(platform.image));
     const has = ({ image }: PlatformImage): boolean => [...whole, ...known].some((each) => each.image === image);
     const platforms = (arriving.allPlatforms ?? arriving.platforms).filter(has);
     const [first] = platforms;
-    const missing = arriving.image === undefined ? undefined : this.#passedOver.get(arriving.image);
+    const missing = arriving.image === undefined ? undefined : this.#skipped.get(arriving.image);
     if (first === undefined && missing !== undefined) throw missing;
-    const image = isSame ? before.image : missing === undefined ? arriving.image : first?.image;
+    const image =
+      isSame && before.image !== undefined ? before.image : missing === undefined ? arriving.image : first?.image;
     return { ...arriving, image, platforms };
   }
 
@@ -219,7 +222,7 @@ class LoadPlan {
   }
 
   decision(): { events: EventBody[]; content: ReadonlyMap<Digest, Uint8Array>; result: LoadOutcome } {
-    const loaded = this.#contents.images.filter(({ id }) => !this.#passedOver.has(id));
+    const loaded = this.#contents.images.filter(({ id }) => !this.#skipped.has(id));
     const images = loaded.map(({ id, image, manifests }) => ({
       id,
       created: this.#created.has(id),
@@ -312,13 +315,13 @@ class LoadPlan {
 /** Returns what a reference stood for, if a load takes it away. */
 function formerly(
   before: ReferenceEntry | undefined,
-  wanted: ArchiveReference,
+  wanted: ReferenceTarget,
 ): Pick<LoadedReference, 'previous' | 'previousArtifact'> {
   if (before === undefined || keepsImages(before, wanted)) return {};
   return before.image === undefined ? { previousArtifact: before.target?.digest } : { previous: before.image };
 }
 
-function hasPlatform({ platforms = [] }: ArchiveReference, wanted: Platform): boolean {
+function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boolean {
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 

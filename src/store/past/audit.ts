@@ -41,7 +41,7 @@ export type When = number | Date | string;
 
 /**
  * The store as it was after one event; later writes do not change it. Views are built on first use,
- * at the cost of opening a store with a few of its nine views. Deleted images are present while
+ * at the cost of opening a store with a few of its views. Deleted images are present while
  * their content is: reading a config erased since throws CONTENT_ERASED. Any member may also throw
  * CONTENT_CORRUPT for a damaged snapshot, and STORE_CLOSED.
  */

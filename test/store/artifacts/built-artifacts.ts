@@ -53,7 +53,7 @@ export function builtArtifact(parts: Parts): BuiltArtifact {
 }
 
 /** The context of an open store, which every call passes through. */
-export function contextOf(store: EventStore): StoreContext {
+function contextOf(store: EventStore): StoreContext {
   const { checkOpen } = StoreContext.prototype;
   let found: StoreContext | undefined;
   StoreContext.prototype.checkOpen = function (this: StoreContext) {

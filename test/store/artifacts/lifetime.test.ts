@@ -117,7 +117,7 @@ test(
   rmName('app'),
   '-app, -b1, -c1',
 );
-test('what has its own name stays', goes, [...built, named('att', 'a1')], rmName('app'), '-app, -b1, -c1');
+test('what another name points at stays', goes, [...built, named('att', 'a1')], rmName('app'), '-app, -b1, -c1');
 test(
   'what stays keeps what it holds',
   goes,

@@ -1,16 +1,20 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Descriptor, Digest, ImageId } from '../../../src/model/digest.js';
+import { contentKey } from '../../../src/log/rows.js';
+import { type Descriptor, type Digest, digestOf, type ImageId } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import type { LoadResult } from '../../../src/store/store.js';
+import { verifyStore } from '../../../src/store/verify-store.js';
 import { rejection } from '../../support/rejection.js';
 import { storeError } from '../../support/store-error.js';
+import { tamper } from '../../support/test-log.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { isBackupOf, newBackup } from '../backup/restored-store.js';
 import { archivePath, manifestsIn } from '../fixture-archives.js';
-import { blobFiles, footprint, reopened, temporaryStore } from '../temporary-store.js';
+import { blobFiles, footprint, leaveDamaged, reopened, temporaryStore } from '../temporary-store.js';
 import { type BuiltArtifact, builtArtifact, loadArtifacts } from './built-artifacts.js';
 
 const SIG = 'docker.io/shop/app:sig';
@@ -92,7 +96,7 @@ test('a load is one transaction; what is there already, and the same twice, is a
   t.deepEqual(await footprint(store), before);
 });
 
-test('an artifact that lacks a file is not kept, nor a name that stands for it, and both are reported', async (t) => {
+test('an artifact that lacks a file is not kept, nor a name that stands for it, and the load says both', async (t) => {
   const store = await temporaryStore(t);
   const lost = sbom.blobs[1]?.descriptor.digest as Digest;
   const references = [{ reference: SIG, target: sbom.descriptor }];
@@ -419,4 +423,62 @@ test('a load that was cut short leaves no artifact, and its files go with the ne
   await again.close();
   storeError(t, 'STORE_CLOSED', () => again.artifacts());
   storeError(t, 'STORE_CLOSED', () => again.referrers(sbom.descriptor.digest));
+});
+
+test('loads at once that share files, and a removal between them, leave every artifact whole', async (t) => {
+  const store = await temporaryStore(t);
+  const all = Array.from({ length: 6 }, (_, at) =>
+    builtArtifact({ artifactType: `type ${at}`, blobs: ['{}', `part ${at % 2}`, `own ${at}`] }),
+  );
+  await Promise.all(all.map((artifact) => loadArtifacts(store, [artifact, sbom])));
+  t.is(store.artifacts().length, 7);
+  await Promise.all([
+    store.deleteArtifact(all[0]?.descriptor.digest ?? ''),
+    loadArtifacts(store, [builtArtifact({ blobs: ['{}', 'part 0'] })]),
+    store.deleteArtifact(all[2]?.descriptor.digest ?? ''),
+    store.deleteArtifact(all[4]?.descriptor.digest ?? ''),
+  ]);
+  const needed = store.artifacts().flatMap(({ blobs }) => blobs.map(({ digest }) => digest));
+  t.deepEqual(filesOf(store), [...new Set(needed)].sort() as string[]);
+  t.deepEqual(await store.verify(), []);
+});
+
+test('verify misses the manifest and the files of an artifact by name', async (t) => {
+  const store = await temporaryStore(t);
+  await loadArtifacts(store, [sbom]);
+  await store.close();
+  const blob = sbom.blobs[1]?.descriptor.digest as Digest;
+  await rm(join(store.directory, 'blobs', 'sha256', blob.slice('sha256:'.length)));
+  await tamper(join(store.directory, 'log'), async (rows) => rows.del(contentKey(sbom.descriptor.digest)));
+  const violations = await verifyStore(store.directory);
+  t.deepEqual(violations.map(({ code, digest }) => [code, digest]).sort(), [
+    ['BLOB_MISSING', blob],
+    ['CONTENT_MISSING', sbom.descriptor.digest],
+  ]);
+  const again = await reopened(t, store);
+  storeError(t, 'CONTENT_CORRUPT', () => again.artifactManifest(sbom.descriptor.digest));
+  // A load brings a lost file back, not what an event says is there.
+  await loadArtifacts(again, [sbom]);
+  t.deepEqual(filesOf(again), blobsOf([sbom]));
+  leaveDamaged(again, 'CONTENT_MISSING');
+});
+
+test('a past artifact tells when its manifest was erased', async (t) => {
+  const store = await temporaryStore(t);
+  const { seq } = await loadArtifacts(store, [sbom]);
+  t.deepEqual(Buffer.from(store.artifactManifest(sbom.descriptor.digest)), Buffer.from(sbom.bytes));
+  await store.deleteArtifact(sbom.descriptor.digest);
+  const past = await store.at(seq);
+  t.deepEqual(Buffer.from(past.artifactManifest(sbom.descriptor.digest)), Buffer.from(sbom.bytes));
+  await store.erase(sbom.descriptor.digest, 'why');
+  storeError(t, 'CONTENT_ERASED', () => past.artifactManifest(sbom.descriptor.digest));
+});
+
+test('a manifest that is not JSON is damage where its annotations are asked for', async (t) => {
+  const { store, manifest } = await withImage(t);
+  const signature = signatureOf(manifest);
+  const bytes = Buffer.from('[]');
+  const descriptor = { ...signature.descriptor, digest: digestOf(bytes), size: bytes.length };
+  await loadArtifacts(store, [{ ...signature, bytes, descriptor }]);
+  storeError(t, 'CONTENT_CORRUPT', () => store.referrers(manifest.digest));
 });
