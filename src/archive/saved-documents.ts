@@ -257,7 +257,7 @@ export class SavedDocuments {
     const kept = new Set<string>();
     for (const entry of entriesOf(descriptor, bytes)) {
       const { child, document } = entry;
-      const attested = document.annotations?.['vnd.docker.reference.digest'];
+      const attested = document.annotations?.[ATTESTED];
       const part = attested === undefined || kept.has(attested) ? this.document(child) : undefined;
       if (part === undefined) {
         // The platform of an attestation is unknown/unknown.
@@ -315,6 +315,9 @@ export class SavedDocuments {
   }
 }
 
+/** Annotation of BuildKit: the manifest that an attestation is about. */
+const ATTESTED = 'vnd.docker.reference.digest';
+
 interface IndexEntry {
   readonly child: Descriptor;
   readonly document: DescriptorDocument;
@@ -326,7 +329,9 @@ function entriesOf(descriptor: Descriptor, bytes: Uint8Array): readonly IndexEnt
   return documents.map((document) => ({ child: toDescriptor(document, where), document }));
 }
 
-function shownEntry({ child, document: { platform } }: IndexEntry): string {
+function shownEntry({ child, document: { annotations, platform } }: IndexEntry): string {
+  // The platform of an attestation is unknown/unknown.
+  if (annotations?.[ATTESTED] !== undefined) return 'attestations';
   return platform === undefined ? child.digest : formatPlatform({ ...platform, osFeatures: undefined });
 }
 
