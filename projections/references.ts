@@ -1,6 +1,5 @@
 import type { Descriptor, Digest, ImageId } from '../src/model/digest.js';
 import type { Annotations, PlatformImage, ReferenceSet, StoredEvent } from '../src/model/events.js';
-import { formatPlatform } from '../src/model/platform.js';
 import { readDescriptor, writeDescriptor } from './content.js';
 import type { StoredProjection } from './projection.js';
 import {
@@ -52,16 +51,24 @@ type ReferenceTarget = Pick<ReferenceEntry, 'image' | 'platforms'> & {
 /** Whether moving a reference from one target to the other is no change. */
 export function sameTarget(one: ReferenceTarget, other: ReferenceTarget): boolean {
   if (one.image !== other.image || one.target?.digest !== other.target?.digest) return false;
-  const { platforms: before = [] } = one;
-  const { platforms: after = [] } = other;
+  return samePlatforms(one.platforms, other.platforms);
+}
+
+/** Whether two lists name the same images for the same platforms in the same order; absent is empty. */
+export function samePlatforms(before: readonly PlatformImage[] = [], after: readonly PlatformImage[] = []): boolean {
   return (
     before.length === after.length && before.every((platform, at) => samePlatform(platform, after[at] as PlatformImage))
   );
 }
 
-/** Whether two entries name the same image for the same platform. */
+/** Whether two entries name the same image for the same platform, by its name and not by what is compatible. */
 export function samePlatform(one: PlatformImage, other: PlatformImage): boolean {
-  return one.image === other.image && formatPlatform(one) === formatPlatform(other);
+  return (
+    one.image === other.image &&
+    one.os === other.os &&
+    one.architecture === other.architecture &&
+    (one.variant ?? '') === (other.variant ?? '')
+  );
 }
 
 export const referencesProjection: StoredProjection<ReferencesView> = {

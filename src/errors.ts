@@ -78,6 +78,7 @@ export const errorKinds = {
   PROJECTION_OUTDATED: 'Conflict',
   CONTENT_IN_USE: 'Conflict',
   DAMAGED_LOG_KEPT: 'Conflict',
+  LOSS_MISMATCH: 'Conflict',
   CHECKPOINT_FORKED: 'Conflict',
   FILE_EXISTS: 'Conflict',
   STORE_EXISTS: 'Conflict',

@@ -32,6 +32,8 @@ export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENG
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Milliseconds before the clock's time that count as now, in a log that ends in the future. */
 export const PRESENT_MS = 1_000;
+/** Milliseconds the clock may be behind the last event; beyond, its own time is reported and recorded. */
+export const MAX_CLOCK_BEHIND_MS = 60_000;
 /** Metadata key, UTF-8: a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 /** `imagelog.json`: some 250 bytes are written. */
@@ -60,6 +62,10 @@ export const MAX_PAGE_EVENTS = 1_000;
 export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
 /** Characters of a consumer's name, including its version. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
+/** Filter of a consumer kept with its position, JSON in UTF-8; a reference takes some 60 bytes. */
+export const MAX_KEPT_FILTER_BYTES = 16 * 1024;
+/** Events read to count those that a consumer waits for; beyond, the count is a lower bound. */
+export const MAX_COUNTED_EVENTS = 10_000;
 /** Events delivered to a consumer but not acknowledged; beyond, it forgot to acknowledge. */
 export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
 /** Characters of a custom projection's name, which is part of a file name. */

@@ -9,12 +9,12 @@ import { familiarReference } from '../model/reference.js';
 type EventObject = Readonly<Record<string, unknown>>;
 
 /**
- * Returns an event as a JSON object: `seq, time, type, actor, reason, requestId, transaction`, then
- * its own fields if set. Of the common fields only reason and requestId can be null. Metadata
+ * Returns an event as a JSON object: `seq, time, type, actor, reason, requestId, transaction`,
+ * `clock` if the clock was behind, then its own fields if set. Of the common fields only reason and requestId can be null. Metadata
  * values are text if printable UTF-8, else base64 with `valueEncoding: "base64"`.
  */
 export function eventObject(event: StoredEvent): EventObject {
-  const { seq, time, type, actor, reason, requestId, transaction } = event;
+  const { seq, time, clock, type, actor, reason, requestId, transaction } = event;
   return {
     seq,
     time: utcText(time),
@@ -23,12 +23,13 @@ export function eventObject(event: StoredEvent): EventObject {
     reason: reason ?? null,
     requestId: requestId ?? null,
     transaction,
+    ...(clock === undefined ? {} : { clock: utcText(clock) }),
     ...ownFields(event),
   };
 }
 
 function ownFields(event: StoredEvent): EventObject {
-  const { seq, time, type, actor, reason, requestId, transaction, ...own } = event;
+  const { seq, time, clock, type, actor, reason, requestId, transaction, ...own } = event;
   return 'value' in own ? { ...own, ...metadataFields(own.value) } : own;
 }
 

@@ -35,6 +35,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONTENT_IN_USE: 'remove the images that need it first, with `imagelog rm`',
   DAMAGED_LOG_KEPT:
     'to keep it as evidence move the folder out of the store, or add --remove-damaged-logs; nothing was erased',
+  LOSS_MISMATCH: 'nothing was changed; give --accept-loss the number that the message names, if any event is lost',
   CONTENT_NOT_FOUND: 'give the whole digest of a config, a manifest, an index or a layer blob that is in the store',
   CONTENT_ERASED: '`imagelog log --type ContentErased` shows what was erased, when, by whom and why',
   ARCHIVE_TRUNCATED: 'copy or download the archive again; nothing was loaded',

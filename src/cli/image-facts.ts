@@ -3,6 +3,7 @@ import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable } from './query.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
+import { compareInstants, sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
 import { UsageError } from './exit-codes.js';
 
 /** An image in `images --json`: one object per line, missing facts null. */
@@ -20,16 +21,13 @@ export interface ImageFacts {
   readonly os: string;
   readonly architecture: string;
   readonly variant: string | null;
-  /** RFC 3339 in UTC, from the config. */
-  readonly created: string | null;
+  /** In UTC, from the config. */
+  readonly created: Timestamp | null;
   /** Whether the image has no children. */
   readonly head: boolean;
   /** Set for a past image whose config was erased since; its config facts are unknown. */
   readonly erased?: true;
 }
-
-// Go's zero time.
-const ZERO_TIME = '0001-01-01T00:00:00Z';
 
 /** Returns the facts of every image: newest first, then by reference and id (a stable order). */
 export function allImageFacts(source: ImageSource): ImageFacts[] {
@@ -42,7 +40,7 @@ export function allImageFacts(source: ImageSource): ImageFacts[] {
       throw error;
     }
   });
-  return facts.sort((a, b) => createdMs(b) - createdMs(a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
+  return facts.sort((a, b) => compareCreated(b, a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
 }
 
 /** Returns the facts of one image; `layers` is the source's table, shared across images. */
@@ -95,18 +93,14 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-/** Returns the creation time in the config, ms since the epoch; 0 if absent. */
-export function createdMs({ created }: Pick<ImageFacts, 'created'>): number {
-  return timeOf(created ?? undefined) ?? 0;
+/** Compares by the creation time in the config, to the nanosecond; images without one are the oldest. */
+function compareCreated(a: Pick<ImageFacts, 'created'>, b: Pick<ImageFacts, 'created'>): number {
+  return compareInstants(a.created ?? ZERO_TIMESTAMP, b.created ?? ZERO_TIMESTAMP);
 }
 
-function createdText({ created }: Image): string | null {
-  if (created === undefined || created === ZERO_TIME) return null;
-  if (created.endsWith('Z')) return created;
-  // The config has nanoseconds, which a Date lacks.
-  const fraction = /\.\d+/.exec(created)?.[0] ?? '';
-  const seconds = new Date(created.replace(fraction, '')).toISOString().slice(0, -'.000Z'.length);
-  return `${seconds}${fraction}Z`;
+/** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */
+function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
+  return created === undefined || sameInstant(created, ZERO_TIMESTAMP) ? null : utcTimestamp(created);
 }
 
 function sortName({ references }: ImageFacts): string {
@@ -174,12 +168,12 @@ function testOf(key: Exclude<Key, 'reference'>, value: string, source: ImageSour
     case 'architecture':
       return ({ architecture }) => architecture === value;
     case 'since': {
-      const time = createdOf(value, source);
-      return (facts) => createdMs(facts) > time;
+      const than = createdOf(value, source);
+      return (facts) => compareCreated(facts, than) > 0;
     }
     case 'before': {
-      const time = createdOf(value, source);
-      return (facts) => createdMs(facts) < time;
+      const than = createdOf(value, source);
+      return (facts) => compareCreated(facts, than) < 0;
     }
   }
 }
@@ -199,8 +193,8 @@ function referencePattern(pattern: string): (reference: string) => boolean {
   };
 }
 
-function createdOf(name: string, source: ImageSource): number {
-  return createdMs({ created: source.get(findImage(source, name).id).created ?? null });
+function createdOf(name: string, source: ImageSource): Pick<ImageFacts, 'created'> {
+  return { created: createdText(source.get(findImage(source, name).id)) };
 }
 
 function truth(value: string): boolean {
@@ -211,8 +205,8 @@ function truth(value: string): boolean {
 
 /** One build step of an image. */
 export interface BuildStep {
-  /** Milliseconds since the epoch; null if the config omits it. */
-  readonly created: number | null;
+  /** In UTC; null if the config omits it. */
+  readonly created: Timestamp | null;
   readonly createdBy: string;
   readonly comment: string;
   /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
@@ -226,10 +220,10 @@ export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
   const chain = layerChain(image.rootFS.diffIds);
   const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));
   const steps: BuildStep[] = [];
-  for (const { created, createdBy, comment, emptyLayer } of image.history) {
+  for (const { createdBy, comment, emptyLayer, ...step } of image.history) {
     const layer = emptyLayer ? undefined : sized.shift();
     steps.push({
-      created: timeOf(created),
+      created: createdText(step),
       createdBy,
       comment,
       size: emptyLayer ? 0 : (layer?.size ?? null),
@@ -237,9 +231,4 @@ export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
     });
   }
   return [...steps, ...sized.map((layer) => ({ created: null, createdBy: '', comment: '', ...layer }))];
-}
-
-function timeOf(created: string | undefined): number | null {
-  const time = created === undefined ? Number.NaN : Date.parse(created);
-  return Number.isNaN(time) ? null : time;
 }

@@ -1,7 +1,8 @@
 import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
-import { artifactTypeText, namedId } from '../model/event-facts.js';
+import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts } from '../model/events.js';
+import { subjectsOf } from '../model/subjects.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
@@ -166,7 +167,8 @@ function referenced(source: ImageSource, reference: string, id: ImageId): FoundI
 
 /**
  * Resolves `name`, including deleted images: a full id as is, even if it never existed; else as
- * `findNamed`, artifacts by their digest; else the id prefix of a deleted image, at the cost of one pass over the log.
+ * `findNamed`; else the id prefix of a deleted image or artifact, at the cost of one pass over the
+ * log.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
@@ -176,13 +178,14 @@ export async function findImageEver(
 ): Promise<ImageId> {
   if (isDigest(name)) return name as ImageId;
   const alive = unlessMissing(() => findNamed(images, name));
-  const id = alive?.entry === undefined ? alive?.id : namedId(alive.entry.artifact.digest);
-  if (id !== undefined) return id;
+  if (alive !== undefined) return subjectId(images, alive);
   const hex = name.replace(/^sha256:/, '');
   if (!/^[0-9a-f]{1,64}$/.test(hex)) throw notFound(name);
   const ids = new Set<ImageId>();
-  for await (const event of store.log.read({ to: seq, filter: { type: 'ImageDeleted' }, signal })) {
-    if (event.type === 'ImageDeleted' && digestHex(event.image).startsWith(hex)) ids.add(event.image);
+  const removals = { type: ['ImageDeleted', 'ArtifactRemoved'] } as const;
+  for await (const event of store.log.read({ to: seq, filter: removals, signal })) {
+    const [removed] = subjectsOf(event).images;
+    if (removed !== undefined && digestHex(removed).startsWith(hex)) ids.add(removed);
   }
   const [only, second] = ids;
   if (only === undefined) throw notFound(name);
@@ -192,6 +195,13 @@ export async function findImageEver(
     `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
     { data: { name, ids: [...ids] } },
   );
+}
+
+// Events are about indexes that are artifacts, and about the images of manifests.
+function subjectId(source: ImageSource, found: FoundImage | FoundArtifact): ImageId {
+  const digest = found.entry === undefined ? found.via?.digest : found.entry.artifact.digest;
+  const artifact = source.artifacts().find(({ artifact: { digest: own } }) => own === digest);
+  return found.entry === undefined && artifact === undefined ? found.id : (digest as ImageId);
 }
 
 function asReference(name: string): string | undefined {

@@ -32,8 +32,10 @@ export interface LogEntry {
 export interface ConsumerPosition {
   /** Last acknowledged event; 0 before the first. */
   readonly seq: number;
-  /** When that event was written, milliseconds since the epoch. */
+  /** When the position was written, milliseconds since the epoch. */
   readonly time: number;
+  /** JSON of the filter it has, if any; only read to count the events that it waits for. */
+  readonly filter?: string | undefined;
 }
 
 /** One atomic append. */

@@ -188,9 +188,9 @@ const POSITION_FORMAT = 1;
 
 const packr = new Packr({ useRecords: false });
 
-/** Encodes a consumer position: a MessagePack array of format, seq and time. */
-export function formatPosition({ seq, time }: ConsumerPosition): Uint8Array {
-  return new Uint8Array(packr.pack([POSITION_FORMAT, seq, time]));
+/** Encodes a consumer position: a MessagePack array of format, seq, time, and the filter if it has one. */
+export function formatPosition({ seq, time, filter }: ConsumerPosition): Uint8Array {
+  return new Uint8Array(packr.pack([POSITION_FORMAT, seq, time, ...(filter === undefined ? [] : [filter])]));
 }
 
 /**
@@ -208,6 +208,7 @@ export function parsePosition(row: Uint8Array): ConsumerPosition {
     );
   }
   const position = { seq: fields.integer('seq'), time: fields.integer('time') };
+  const filter = fields.hasMore ? { filter: fields.text('filter') } : {};
   fields.end();
-  return position;
+  return { ...position, ...filter };
 }

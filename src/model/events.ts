@@ -22,6 +22,11 @@ export interface Envelope {
   readonly seq: number;
   /** Milliseconds since the epoch, never decreasing. */
   readonly time: number;
+  /**
+   * What the clock gave, milliseconds since the epoch; only when it was behind `time`, that of an
+   * earlier event, by more than MAX_CLOCK_BEHIND_MS.
+   */
+  readonly clock?: number | undefined;
   readonly transaction: Transaction;
   readonly actor: string;
   readonly reason?: string | undefined;

@@ -109,6 +109,7 @@ const UINT_8 = 0xcc;
 const UINT_32 = 0xce;
 const STR_8 = 0xd9;
 const STR_32 = 0xdb;
+const PAIR = 0x92;
 const ARRAY_16 = 0xdc;
 const ARRAY_32 = 0xdd;
 const MAX_UINT_32 = 0xffff_ffff;
@@ -153,6 +154,21 @@ export class FieldReader {
       if (value > MAX_UINT_32 && Number.isSafeInteger(value)) return value;
     }
     throw this.fault(field, 'is not a whole number');
+  }
+
+  /** Whether the current array has another value. */
+  get hasMore(): boolean {
+    return this.#taken < this.#length;
+  }
+
+  /** Whether the next value is an array of two. */
+  get isAtPair(): boolean {
+    return this.#bytes[this.#at] === PAIR;
+  }
+
+  /** Reads an array of two integers, each 0 to 2^53 - 1. */
+  pair(field: string): [number, number] {
+    return this.#inArray(field, () => [this.integer(field), this.integer(field)]);
   }
 
   text(field: string): string {
@@ -222,11 +238,6 @@ export class FieldReader {
   optionalTexts(field: string): Readonly<Record<string, string>> | undefined {
     const pairs = this.optionalList(field, (pair): [string, string] => [pair.text('key'), pair.text('text')]);
     return pairs === undefined ? undefined : Object.fromEntries(pairs);
-  }
-
-  /** Whether the current array has another value. */
-  get hasMore(): boolean {
-    return this.#taken < this.#length;
   }
 
   /** Rejects unread values and trailing bytes. */

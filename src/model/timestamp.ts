@@ -19,7 +19,7 @@ const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
 const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /** Go's zero time. */
-const ZERO = '0001-01-01T00:00:00Z' as Timestamp;
+export const ZERO_TIMESTAMP = '0001-01-01T00:00:00Z' as Timestamp;
 
 /**
  * Parses RFC 3339 with capital `T` and `Z` and no leap second, like Go since 1.20; truncates the
@@ -129,6 +129,18 @@ export function timestampToDate(timestamp: Timestamp): Date {
   return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
 }
 
+/**
+ * Converts to UTC, to the nanosecond. Unchanged when its year in UTC is not one of 0 to 9999, which
+ * RFC 3339 cannot write.
+ */
+export function utcTimestamp(timestamp: Timestamp): Timestamp {
+  if (timestamp.endsWith('Z')) return timestamp;
+  const { seconds } = instantOf(timestamp);
+  const utc = new Date(seconds * 1_000).toISOString().slice(0, -'.000Z'.length);
+  const fraction = /\.\d+/.exec(timestamp)?.[0] ?? '';
+  return readTimestamp(`${utc}${fraction}Z`) ?? timestamp;
+}
+
 /** Whether two timestamps are the same instant, to the nanosecond, in any offsets. */
 export function sameInstant(a: Timestamp, b: Timestamp): boolean {
   return a === b || compareInstants(a, b) === 0;
@@ -149,7 +161,7 @@ function instantOf(timestamp: Timestamp): { seconds: number; nanoseconds: number
 
 /** Go's `time.Time`. */
 export const timestampCodec: Codec<Timestamp> = {
-  zero: () => ZERO,
+  zero: () => ZERO_TIMESTAMP,
   decode(value, before) {
     if (value === null) return before;
     if (typeof value !== 'string') throw mismatch('an RFC 3339 time', value);

@@ -9,6 +9,7 @@ import { StoredConfig } from '../model/stored-image.js';
 import { readClock } from '../model/timestamp.js';
 import type { ImagePolicy } from './commands/images.js';
 import { type Decide, refuseErased } from './commands/decision.js';
+import { EventClock } from './event-clock.js';
 import { EventReader } from './follow/log-feed.js';
 import { BlobCleaner, type BlobStore } from './layers/blob-store.js';
 import { type HeldLayers, LayerHolds } from './layers/layer-store.js';
@@ -100,7 +101,7 @@ export class StoreContext implements OpenedStore {
       log,
       views: viewSet.views,
       holds: this.holds,
-      now: this.now,
+      clock: new EventClock({ now: this.now, onNotice: opened.onNotice }),
       sealed: (page) => checkpoints.note(page),
       fold: (page) => cleaner.cleanAfter(page, (durable) => viewSet.fold(durable)),
       lost: () => blobs.removeNothing(),

@@ -35,10 +35,11 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
  * Rebuilds everything derived from events, content and blobs (subject index, tree, snapshots,
  * checkpoint), even if the store no longer opens. If LevelDB lost its own files, runs its repair on
  * a copy, checks every event, and moves the damaged log to `log.damaged-N`. Needs space for two
- * more logs. After a crash, call it again to finish. Does not touch blobs.
+ * more logs. After a crash, call it again to finish. Does not touch blobs. Lost events are refused,
+ * unless `acceptLoss` names the event after which they are lost.
  *
  * @throws {StoreError} LOG_CORRUPT naming the lost events, or when the log does not match its
- *   checkpoint; STORE_NOT_FOUND, STORE_LOCKED, SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED,
+ *   checkpoint; LOSS_MISMATCH for another `acceptLoss`; STORE_NOT_FOUND, STORE_LOCKED, SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED,
  *   STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED, ABORTED; key and checkpoint errors as `openStore`
  */
 export async function rebuildStore(directory: string, options: RebuildOptions = {}): Promise<RebuildResult> {

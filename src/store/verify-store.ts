@@ -1,10 +1,18 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkBlobs, checkDamagedLogs } from './verify/content-check.js';
+import { checkBlobs, checkSetAside } from './verify/content-check.js';
 import { checkpointClaims, verifySource } from './verify/verify.js';
 import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
 import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
-import { checkVerifyOptions, type Reading, type VerifyOptions, type Violation } from './verify/verify-source.js';
+import {
+  checkVerifyOptions,
+  type Reading,
+  type VerifyOptions,
+  type VerifySource,
+  type Violation,
+} from './verify/verify-source.js';
+import { salvageForecast } from './verify/salvage-forecast.js';
+import { parseCheckpoint } from '../log/checkpoint.js';
 import type { BlobsView } from '../../projections/layers.js';
 import type { Digest } from '../model/digest.js';
 import type { StoreContext } from './context.js';
@@ -38,22 +46,42 @@ const NO_ROWS: RowReads = {
   close: async () => undefined,
 };
 
-/** Verifies what needs no log, which cannot be opened: checkpoint, snapshots and blobs. */
+/**
+ * Verifies what needs no log, which cannot be opened because of what is `unreadable`: checkpoint,
+ * snapshots and blobs. The first of these says what a rebuild can bring back.
+ */
 async function verifyWithoutLog(
   parts: Omit<StoreSourceParts, 'rows'>,
   { fast, onProgress, ...options }: VerifyOptions,
+  unreadable: readonly [Violation, ...Violation[]],
+  location: string,
 ): Promise<Violation[]> {
   const violations: Violation[] = [];
   const reading: Reading = { report: (violation) => violations.push(violation), signal: options.signal };
   const source = await storeSource({ ...parts, rows: NO_ROWS });
   await checkpointClaims(source, options, reading.report);
-  checkDamagedLogs(source.damagedLogs ?? [], 0, { ...reading, onNotice: options.onNotice });
+  const [first, ...others] = unreadable;
+  const forecast = fast === true ? '' : `; ${await salvageForecast(location, provedEvents(source), options.signal)}`;
+  const causes = [{ ...first, message: first.message + forecast }, ...others];
+  for (const cause of causes.reverse()) violations.unshift(cause);
+  checkSetAside(source, 0, { ...reading, onNotice: options.onNotice });
   if (fast === true) return violations;
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
   await snapshotClaims(source, reading, counter('snapshots'));
   const noBlobs: BlobsView = { byDigest: new Map(), ofImage: new Map() };
   await checkBlobs(source, noBlobs, reading, { isWhole: false, onLooked: counter('blobs') });
   return violations;
+}
+
+/** The number of events that the checkpoint beside the log proves; 0 without a valid one. */
+function provedEvents({ checkpoint }: VerifySource): number {
+  try {
+    return checkpoint === undefined ? 0 : parseCheckpoint(checkpoint.text).size;
+  } catch (error) {
+    // Reported with the checkpoints.
+    if (isStoreError(error, 'CHECKPOINT_INVALID')) return 0;
+    throw error;
+  }
 }
 
 /** Verifies an open store at one moment while writes continue; `rebuilt` waits for rebuilds. */
@@ -111,12 +139,15 @@ async function verifyClaimed(path: string, options: VerifyOptions): Promise<read
     location,
     options.fast === true ? undefined : { maxTableBytes: Number.POSITIVE_INFINITY },
   );
-  for (const { file, message } of faults) violations.push({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message });
+  const damaged = faults.map(
+    ({ file, message }): Violation => ({ code: 'LOG_FILE_DAMAGED', place: `log/${file}`, message }),
+  );
+  const [first, ...others] = damaged;
   // LevelDB may abort the process on a damaged table block, and needs all its other files.
-  if (faults.some(({ file }) => !file.endsWith('.log'))) {
-    return violations.concat(await verifyWithoutLog(parts, options));
+  if (first !== undefined && faults.some(({ file }) => !file.endsWith('.log'))) {
+    return violations.concat(await verifyWithoutLog(parts, options, [first, ...others], location));
   }
-  return violations.concat(await verifyDatabase(location, read, parts, options));
+  return [...violations, ...damaged, ...(await verifyDatabase(location, read, parts, options))];
 }
 
 // Does not open LevelDB, which would replay its write-ahead log and drop damaged parts of it.
@@ -132,7 +163,7 @@ async function verifyDatabase(
   } catch (error) {
     if (!isStoreError(error, 'LOG_CORRUPT') && !isStoreError(error, 'LOG_FAILED')) throw error;
     const unopenable: Violation = { code: 'LOG_UNOPENABLE', place: 'log', message: error.message };
-    return [unopenable, ...(await verifyWithoutLog(parts, options))];
+    return verifyWithoutLog(parts, options, [unopenable], location);
   }
   try {
     const failure = (cause: unknown): StoreError => readFailure(cause, false);

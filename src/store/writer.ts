@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { StoreError } from '../errors.js';
 import { MAX_ACTOR_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_REASON_BYTES } from '../limits.js';
-import type { EventBody, StoredEvent } from '../model/events.js';
+import type { Envelope, EventBody, StoredEvent } from '../model/events.js';
+import type { EventClock } from './event-clock.js';
 import type { WriteOptions } from './store.js';
 import { ChangedFacts, type Decide, type Decision, type HoldCounts, NotedState } from './commands/decision.js';
 import type { Views } from '../../projections/views.js';
@@ -16,6 +17,8 @@ export interface Origin {
   readonly reason: string | undefined;
   readonly requestId: string | undefined;
 }
+
+type EventTimes = Pick<Envelope, 'time' | 'clock'>;
 
 const utf8 = new TextEncoder();
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -57,10 +60,10 @@ function checkText(field: string, text: string | undefined, limit: number): void
 export function stampEvents(
   bodies: readonly EventBody[],
   origin: Origin,
-  at: { readonly first: number; readonly time: number },
+  { first, ...times }: EventTimes & { readonly first: number },
 ): StoredEvent[] {
-  const transaction = { first: at.first, count: bodies.length };
-  return bodies.map((body, index) => ({ seq: at.first + index, time: at.time, transaction, ...origin, ...body }));
+  const transaction = { first, count: bodies.length };
+  return bodies.map((body, index) => ({ seq: first + index, ...times, transaction, ...origin, ...body }));
 }
 
 /** A change requested by a caller. */
@@ -102,7 +105,7 @@ interface WriterOptions {
   readonly log: Log;
   readonly views: Views;
   readonly holds: HoldCounts;
-  readonly now: () => number;
+  readonly clock: EventClock;
   /** Called with durable events before they are folded. Must not throw. */
   readonly sealed: (page: Page) => Promise<void>;
   readonly fold: (page: Page) => void;
@@ -244,7 +247,7 @@ class Group {
   readonly #changed: ChangedFacts;
   readonly #accepted: Accepted[] = [];
   #bytes = 0;
-  #time: number | undefined;
+  #times: EventTimes | undefined;
   readonly first: number;
   readonly entries: LogEntry[] = [];
   readonly content = new Map<Digest, Uint8Array | undefined>();
@@ -299,8 +302,10 @@ class Group {
 
   #encode(decision: Decision<unknown>, { command }: Waiting): LogEntry[] {
     const first = this.first + this.entries.length;
-    this.#time ??= timeAfter(this.#options);
-    const events = stampEvents(decision.events, command.origin, { first, time: this.#time });
+    // No event, no time: no notice of the clock.
+    if (decision.events.length === 0) return [];
+    this.#times ??= this.#options.clock.after(this.#options.log.head);
+    const events = stampEvents(decision.events, command.origin, { first, ...this.#times });
     return events.map((event) => ({ event, record: encodeRecord(event) }));
   }
 
@@ -327,11 +332,6 @@ class Group {
     for (const [name, position] of positions) this.positions.set(name, position);
     this.#accepted.push({ waiting, result, lastSeq: this.first + this.entries.length - 1 });
   }
-}
-
-/** Returns the clock's time, or the head's if the clock went back. Fails if the clock does. */
-function timeAfter({ log, now }: WriterOptions): number {
-  return Math.max(log.head.time, now());
 }
 
 function outcome(

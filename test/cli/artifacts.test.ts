@@ -178,6 +178,16 @@ test('rm removes an artifact that nothing holds, and with --force one that somet
   t.is(await done('verify', '--quiet'), '');
 });
 
+test('log --image finds an artifact by its first digits, also one that was removed', async (t) => {
+  const { done, index, run } = await withArtifacts(t);
+  const types = async (term: string) => objectsOf(await done('log', '--json', '--image', term)).map(({ type }) => type);
+  t.deepEqual(await types(short(index)), ['ArtifactAdded']);
+  t.deepEqual(await types(SIG), ['ArtifactAdded', 'ReferenceSet']);
+  await done('rm', short(index));
+  t.deepEqual(await types(short(index)), ['ArtifactAdded', 'ArtifactRemoved']);
+  t.is((await run('log', '--image', '0'.repeat(20))).code, 3);
+});
+
 test('rm of an image tells which artifacts went along', async (t) => {
   const { done, signature, image, name } = await withArtifacts(t);
   const removed = objectsOf(await done('rm', '--json', name));

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { MAX_COUNTED_EVENTS } from '../../src/limits.js';
+import type { ImageId } from '../../src/model/digest.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { understand } from './grammar.js';
 import { archive, objectsOf, SESSION_START, type Session, startSession } from './session.js';
@@ -37,6 +39,24 @@ test('consumers lists who follows the log and how far each is', async (t) => {
     const { stdout } = await session.runIn({ columns, env: { NO_COLOR: '1' } }, 'consumers');
     t.true(stdout.split('\n').every((line) => line.length <= Math.max(columns, 'CONSUMER  POSITION  BEHIND'.length)));
   }
+});
+
+test('a count that is a lower bound says so', async (t) => {
+  const { done, store: directory } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const store = await openStore(directory);
+  const [id] = [...store.map().keys()] as [ImageId];
+  const consumer = store.consumer('names', { filter: { type: 'ReferenceSet' } });
+  for await (const event of consumer) {
+    await consumer.ack(event);
+    break;
+  }
+  await consumer.close();
+  const values = Array.from({ length: MAX_COUNTED_EVENTS + 1 }, () => store.setMetadata(id, 'k', new Uint8Array(1)));
+  await Promise.all(values);
+  await store.close();
+  t.regex(await done('consumers'), /\nnames +3 +at least 0 /);
+  t.like(objectsOf(await done('consumers', '--json')), [{ behind: 0, atLeast: true }]);
 });
 
 test('a store without consumers has a table with nothing but its head', async (t) => {

@@ -279,3 +279,17 @@ test('what cannot be seen in an actor, a reason or an argument is shown escaped 
     t.regex(stdout + stderr, /a\\u00ad\\u034f/, argv.join(' '));
   }
 });
+
+test('a clock behind the last event is a notice, and stands beside the time of each event', async (t) => {
+  const { done, run, wait } = await startSession(t);
+  await done('load', archive('docker25-all.tar'));
+  wait(-10 * 365 * 24 * 3_600_000);
+  const { code, stderr } = await run('tag', 'tiny:1', 'x:1', '--reason', 'why');
+  t.is(code, 0);
+  t.regex(stderr, /notice: the clock says 2016-.*, and the last event, \d+, was written at 2026-01-31T12:00:00.000Z/);
+  const [event] = objectsOf(await done('log', '--json', '--reference', 'x:1'));
+  t.like(event, { time: '2026-01-31T12:00:00.000Z', clock: '2016-02-03T12:00:00.000Z' });
+  t.regex(await done('log', '--reference', 'x:1'), / x:1 → bd10de19d2be {2}clock 2016-02-03 12:00:00 {2}“why”\n/);
+  const [cloud] = objectsOf(await done('log', '--format', 'cloudevents', '--reference', 'x:1'));
+  t.like(cloud, { time: '2026-01-31T12:00:00.000Z', data: { clock: '2016-02-03T12:00:00.000Z' } });
+});

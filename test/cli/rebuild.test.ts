@@ -70,5 +70,30 @@ test('events that are lost are named, with the hint to restore', async (t) => {
   await tamper(join(session.store, 'log'), (database) => database.del(eventKey(1)));
   const { code, stderr } = await session.run('rebuild');
   t.is(code, 4);
-  t.regex(stderr, /event 1 can no longer be read; restore a backup \(LOG_CORRUPT\)\nhint: restore a backup/);
+  t.regex(
+    stderr,
+    /event 1 can no longer be read; restore a backup\. Without one, .* \(LOG_CORRUPT\)\nhint: restore a backup/,
+  );
+});
+
+test('a lost last event is accepted by the number that the error names', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker20-all.tar'));
+  const { seq } = (JSON.parse((await session.done('log', '--json', '--reverse', '--limit', '1')).trim()) ?? {}) as {
+    readonly seq: number;
+  };
+  await session.done('tag', 'tiny:1', 'x:1');
+  await tamper(join(session.store, 'log'), (database) => database.del(eventKey(seq + 1)));
+  const refused = await session.run('rebuild');
+  t.is(refused.code, 4);
+  t.regex(refused.stderr, new RegExp(`event ${seq + 1} can no longer be read; .*--accept-loss ${seq}`));
+  const wrong = await session.run('rebuild', '--accept-loss', '1');
+  t.is(wrong.code, 1);
+  t.regex(wrong.stderr, /\(LOSS_MISMATCH\)\nhint: nothing was changed/);
+  const { code, stdout, stderr } = await session.run('rebuild', '--accept-loss', String(seq));
+  t.is(code, 0, stderr);
+  t.regex(stderr, new RegExp(`notice: the store continues without event ${seq + 1}: .*checkpoint.lost-after-${seq}`));
+  t.regex(stdout, new RegExp(`^rebuilt from ${seq} events`));
+  t.regex((await session.run('verify')).stderr, /notice: checkpoint.lost-after-\d+ proves events that were lost/);
+  t.is((await session.run('resolve', 'x:1')).code, 3);
 });

@@ -46,10 +46,13 @@ test('a position is written with events or alone, read, replaced and forgotten',
 test('a position of a newer version is refused, and a damaged one is reported', async (t) => {
   const packr = new Packr({ useRecords: false });
   t.deepEqual(parsePosition(formatPosition({ seq: 3, time: 4 })), { seq: 3, time: 4 });
+  t.deepEqual([...formatPosition({ seq: 3, time: 4 })], [...packr.pack([1, 3, 4])], 'as it was without a filter');
+  t.deepEqual(parsePosition(formatPosition({ seq: 3, time: 4, filter: '{}' })), { seq: 3, time: 4, filter: '{}' });
   storeError(t, 'STORE_FORMAT_UNSUPPORTED', () => parsePosition(packr.pack([2, 3, 4])));
   for (const bad of [
     packr.pack([1, 3]),
     packr.pack([1, 3, 4, 5]),
+    packr.pack([1, 3, 4, '{}', 5]),
     packr.pack([1, -1, 4]),
     packr.pack('x'),
     new Uint8Array(),

@@ -18,9 +18,11 @@ function bin(byte: string): string {
   return `c420${byte.repeat(32)}`;
 }
 
+const TIME_HEX = 'cb4278bcfe5687b000';
+
 /** An array of so many values that begins with format 1, seq 3, the time as float64, type, transaction 2 and 3, `ci`, nil, `r-1`. */
 function head(array: string, type: string): string {
-  return `${array}0103cb4278bcfe5687b000${type}0203a26369c0a3722d31`;
+  return `${array}0103${TIME_HEX}${type}0203a26369c0a3722d31`;
 }
 
 const blob = { digest: digest('dd'), size: 70_000, mediaType: 'm/l' };
@@ -36,6 +38,11 @@ const staysSo = test.macro<[EventBody, string]>({
     const event: StoredEvent = { ...envelope, ...body };
     t.is(bytesToHex(encodeRecord(event)), hex);
     t.deepEqual(decodeRecord(hexToBytes(hex)), event);
+    // The time alone becomes an array of it and the clock's.
+    const behind = { ...event, clock: 5 };
+    const behindHex = hex.replace(TIME_HEX, `92${TIME_HEX}05`);
+    t.is(bytesToHex(encodeRecord(behind)), behindHex);
+    t.deepEqual(decodeRecord(hexToBytes(behindHex)), behind);
   },
   title: (given, { type }) => `the bytes of ${type}${given === undefined ? '' : ` ${given}`} stay as they are`,
 });

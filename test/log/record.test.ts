@@ -68,6 +68,16 @@ test('a seq that is a fraction', refuses, changed(1, 1.5), 'LOG_CORRUPT', /field
 test('a negative seq', refuses, changed(1, -1), 'LOG_CORRUPT', /field seq/);
 test('a seq beyond 2^53', refuses, changed(1, 2n ** 60n), 'LOG_CORRUPT', /field seq/);
 test('a time that is not a number', refuses, changed(2, Number.NaN), 'LOG_CORRUPT', /field time/);
+test(
+  'a clock that is not behind the time',
+  refuses,
+  changed(2, [1_000, 1_000]),
+  'LOG_CORRUPT',
+  /field time has a clock/,
+);
+test('a time of one value', refuses, changed(2, [1_000]), 'LOG_CORRUPT', /field time/);
+test('a time of three values', refuses, changed(2, [1_000, 1, 1]), 'LOG_CORRUPT', /field time|length/);
+test('a clock of text', refuses, changed(2, [1_000, '1']), 'LOG_CORRUPT', /field time/);
 test('a transaction after its own event', refuses, changed(4, 6), 'LOG_CORRUPT', /field transaction/);
 test('a transaction before its own event', refuses, changed(5, 0), 'LOG_CORRUPT', /field transaction/);
 test('a transaction from seq 0', refuses, changed(4, 0), 'LOG_CORRUPT', /field transaction/);

@@ -9,6 +9,7 @@ import {
   timestampCodec,
   timestampFromMs,
   timestampToDate,
+  utcTimestamp,
 } from '../../src/model/timestamp.js';
 import { storeError } from '../support/store-error.js';
 import { bytesOf } from '../support/text-bytes.js';
@@ -99,4 +100,13 @@ test('moments are compared to the nanosecond and across offsets', (t) => {
   t.true(compareInstants(at('2024-01-01T00:00:00.000000001Z'), at('2024-01-01T00:00:00.000000002Z')) < 0);
   t.true(compareInstants(at('2024-01-01T00:00:00+01:00'), at('2024-01-01T00:00:00Z')) < 0);
   t.true(compareInstants(at('1970-01-01T00:00:00Z'), at('1969-12-31T23:59:59.999999999Z')) > 0);
+});
+
+test('a time in UTC keeps its nanoseconds, and its text where UTC has no year for it', (t) => {
+  const utc = (text: string): string => utcTimestamp(parseTimestamp(text));
+  t.is(utc('2020-01-02T03:04:05.123456789+02:00'), '2020-01-02T01:04:05.123456789Z');
+  t.is(utc('2020-01-01T00:00:00.5+00:30'), '2019-12-31T23:30:00.5Z');
+  t.is(utc('2020-01-02T03:04:05.1Z'), '2020-01-02T03:04:05.1Z');
+  t.is(utc('0000-01-01T00:00:00.1+01:00'), '0000-01-01T00:00:00.1+01:00');
+  t.is(utc('9999-12-31T23:59:59.1-01:00'), '9999-12-31T23:59:59.1-01:00');
 });

@@ -5,9 +5,10 @@ import { SUBJECT_PREFIX } from '../../src/log/rows.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { storeError } from '../support/store-error.js';
+import { entriesOf, eventsFrom } from '../support/stored-event.js';
 import { pastStateOf } from '../support/store-state.js';
 import { eventsOf, openTestStore } from '../support/test-store.js';
-import { tamper } from '../support/test-log.js';
+import { openTestLog, tamper } from '../support/test-log.js';
 import { bytesOf } from '../support/text-bytes.js';
 import { archivePath } from './fixture-archives.js';
 import { leaveDamaged, reopened, temporaryStore } from './temporary-store.js';
@@ -302,6 +303,45 @@ test('the history of each subject is what a scan of every event gives, and pages
   await rejection(t, 'REFERENCE_INVALID', seqsOf('Not A Reference'));
   await rejection(t, 'REFERENCE_NOT_FOUND', store.referenceHistory('never/seen:1'));
   await t.throwsAsync(seqsOf(image, { signal: AbortSignal.abort() }), { code: 'ABORTED' });
+});
+
+test('a reference set to what differs in the label of a platform alone begins a period, and is a difference', async (t) => {
+  const written = await temporaryStore(t);
+  await written.create(imageConfig('a'));
+  await written.close();
+  const reference = 'docker.io/library/x:1';
+  const labels = [
+    { os: 'linux', architecture: 'arm', variant: 'v6' },
+    { os: 'linux', architecture: 'arm', variant: 'v7' },
+    { os: 'linux', architecture: 'arm', variant: 'v7' },
+    { os: 'linux', architecture: 'arm' },
+    { os: '', architecture: 'arm' },
+    { os: 'unknown', architecture: 'arm' },
+  ];
+  const targets = labels.map((label) => [{ image: a, ...label }]);
+  const events = targets.flatMap((platforms, at) => {
+    const before = targets[at - 1];
+    const previous = before === undefined ? {} : { previous: a, previousPlatforms: before };
+    return eventsFrom(at + 2, [{ type: 'ReferenceSet', reference, image: a, platforms, ...previous }], Date.now());
+  });
+  const log = await openTestLog(t, join(written.directory, 'log'));
+  await log.append({ expectedHead: 1, entries: entriesOf(events), content: new Map() });
+  await log.close();
+  const store = await reopened(t, written);
+  const intervals = await store.referenceHistory('x:1');
+  t.deepEqual(
+    intervals.map(({ seq, untilSeq, platforms }) => [seq, untilSeq, platforms?.[0]?.variant]),
+    [
+      [2, 3, 'v6'],
+      [3, 5, 'v7'],
+      [5, 6, undefined],
+      [6, 7, undefined],
+      [7, undefined, undefined],
+    ],
+  );
+  t.like(await store.diff(2, 3), { references: [{ reference, change: 'changed', event: { seq: 3 } }] });
+  t.deepEqual((await store.diff(3, 4)).references, []);
+  t.deepEqual(await store.verify(), []);
 });
 
 test('what was just written is there now, also when the clock ran ahead once and was set right', async (t) => {

@@ -58,6 +58,7 @@ const storePlaces: readonly string[] = [
   'snapshots/',
   'open/',
   'commands/',
+  'event-clock.ts',
   'writer.ts',
   'layers/',
   'images.ts',

@@ -164,12 +164,15 @@ const envelope = fc
     before: fc.nat({ max: 1_000 }),
     after: fc.integer({ min: 1, max: 1_000 }),
     time: fc.maxSafeNat(),
+    clock: fc.option(fc.nat({ max: 2 ** 30 })),
     actor: text,
     reason: orAbsent(text),
     requestId: orAbsent(text),
   })
-  .map(({ first, before, after, ...rest }) => ({
+  .map(({ first, before, after, clock, ...rest }) => ({
     ...rest,
+    // Absent and not undefined, as in a decoded event.
+    ...(clock === null || clock >= rest.time ? {} : { clock }),
     seq: first + before,
     transaction: { first, count: before + after },
   }));

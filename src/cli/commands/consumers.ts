@@ -10,8 +10,8 @@ import { localText, printable, utcText } from '../render/text.js';
 /** `imagelog consumers`: lists named subscribers and their positions. */
 export const consumersGrammar: Grammar = () => ({
   about:
-    'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it, ' +
-    'whether or not it wants them.',
+    'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it ' +
+    'that pass its filter.',
   examples: [
     ['imagelog consumers', 'list them with their positions'],
     ["imagelog consumers --json | jq 'select(.behind > 1000).name'", 'name those that are far behind'],
@@ -57,11 +57,12 @@ async function consumers(context: CommandContext): Promise<void> {
   const { out, colors, io, json, quiet } = context;
   const states = await store.consumers();
   if (json) {
-    for (const { name, position, behind, updatedAt } of states) {
+    for (const { name, position, behind, atLeast, updatedAt } of states) {
       await writeJson(context, {
         name,
         position,
         behind,
+        atLeast,
         updatedAt: updatedAt === undefined ? null : utcText(updatedAt),
       });
     }
@@ -77,10 +78,10 @@ async function consumers(context: CommandContext): Promise<void> {
     { title: 'BEHIND', align: 'right' },
     { title: 'UPDATED', goes: 1, paint: colors.dim },
   ];
-  const rows = states.map(({ name, position, behind, updatedAt }) => [
+  const rows = states.map(({ name, position, behind, atLeast, updatedAt }) => [
     name,
     String(position),
-    String(behind),
+    atLeast === true ? `at least ${behind}` : String(behind),
     updatedAt === undefined ? '-' : localText(updatedAt, io.timeZone),
   ]);
   for (const line of tableLines(columns, rows, { colors, width: out.columns })) await out.line(line);

@@ -45,8 +45,8 @@ async function erase(context: CommandContext, digest: string, flags: EraseFlags)
   const chains = layers.map(({ chainId }) => chainId);
   const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
   const erased = `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`;
-  const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)].join('\n');
-  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines);
+  const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)];
+  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines.join('\n'));
 }
 
 interface PruneFlags extends EraseFlags {

@@ -4,7 +4,6 @@ import { buildSteps } from '../image-facts.js';
 import { openReading } from '../open-for.js';
 import { findImage } from '../query.js';
 import { historyTableLines } from '../render/image-table.js';
-import { utcText } from '../render/text.js';
 
 /** `imagelog history`: build steps of an image, last first. */
 export const historyGrammar: Grammar = () => ({
@@ -22,9 +21,7 @@ async function history(context: CommandContext, name: string): Promise<void> {
   const { images } = reading;
   const steps = buildSteps(images.get(findImage(images, name).id), images.layers.map()).reverse();
   if (context.json) {
-    for (const { created, ...step } of steps) {
-      await writeJson(context, { created: created === null ? null : utcText(created), ...step });
-    }
+    for (const step of steps) await writeJson(context, step);
     return;
   }
   const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };

@@ -4,17 +4,18 @@ import type { Image } from '../../model/image.js';
 import type { ArtifactEntry } from '../../store/artifacts.js';
 import { artifactFactsOf, manifestsOf, referringTo, relatedArtifacts } from '../artifact-facts.js';
 import type { Grammar } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
+import type { CommandContext } from '../context.js';
 import { imageFacts } from '../image-facts.js';
 import { openReading, type Reading } from '../open-for.js';
 import { findNamed, type ImageSource, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
-import { jsonText, paintJson, utcText } from '../render/text.js';
+import { RawJson, rawJsonText } from '../render/raw-json.js';
+import { paintJson, utcText } from '../render/text.js';
 
 /** `imagelog inspect`: an indented JSON array, colored on a terminal; `--json`: one per line. */
 export const inspectGrammar: Grammar = () => ({
   about:
-    'Prints a JSON array with the config and the facts derived from it; with --json one object a line. ' +
+    'Prints a JSON array with the config, its numbers as they are in it, and the facts derived from it; with --json one object a line. ' +
     'For a past point in time also of images deleted since. A reference gives in `target` the manifest or index that ' +
     'it stands for. The digest of a manifest or index gives its image, and says so in `via`; that of an artifact ' +
     'gives the artifact.',
@@ -43,10 +44,10 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
     }
   }
   if (context.json) {
-    for (const image of images) await writeJson(context, image);
+    for (const image of images) await context.out.line(rawJsonText(image));
     return;
   }
-  await context.out.line(paintJson(jsonText(images, 2), context.colors));
+  await context.out.line(paintJson(rawJsonText(images, 2), context.colors));
 }
 
 async function inspected(reading: Reading, image: Image, layers: LayerTable, signal: AbortSignal): Promise<object> {
@@ -66,7 +67,7 @@ async function inspected(reading: Reading, image: Image, layers: LayerTable, sig
     builtLocally: source.isBuiltLocally(id),
     manifests,
     artifacts: relatedArtifacts(source, id, manifests),
-    config: parsedConfig(image),
+    config: rawConfig(image),
   };
 }
 
@@ -101,9 +102,12 @@ function parsedManifest(bytes: Uint8Array, digest: Digest): unknown {
   }
 }
 
-function parsedConfig(image: Image): unknown {
+// Its numbers may be beyond what JavaScript can hold, as Go's int64 is.
+function rawConfig(image: Image): RawJson {
+  const text = new TextDecoder().decode(image.rawJSON());
   try {
-    return JSON.parse(new TextDecoder().decode(image.rawJSON()));
+    JSON.parse(text);
+    return new RawJson(text);
   } catch (error) {
     throw new StoreError('CONTENT_CORRUPT', `cannot show the config of ${image.imageID()}: it is not JSON`, {
       cause: error,

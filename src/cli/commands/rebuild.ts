@@ -6,6 +6,7 @@ import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
+import { option, wholeNumber } from '../option-values.js';
 import { progressBar, StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 
@@ -15,10 +16,16 @@ export const rebuildGrammar: Grammar = () => ({
     'Subject index, Merkle tree, snapshots and checkpoint are written again from the events. Where LevelDB lost its own files, ' +
     'each event is read from what is left of them and checked, and the damaged log is set aside as ' +
     'log.damaged-N: remove that folder when you no longer need it, since no content can be erased while it exists. When an event is ' +
-    'lost permanently, nothing is changed. No other process may have the store open.',
+    'lost permanently, nothing is changed, and the error names the number for --accept-loss: the store then continues without the ' +
+    'events after it, and without layer files that only these name. The checkpoint that proves them is kept as ' +
+    'checkpoint.lost-after-SEQ, and a key that signed them signs no more. No other process may have the store open.',
+  options: [
+    option('--accept-loss <seq>', 'continue without the events after this one, which are lost', wholeNumber(0)),
+  ],
   examples: [
     ['imagelog rebuild', 'repair the store'],
     ['imagelog rebuild --json', 'the same in a script'],
+    ['imagelog rebuild --accept-loss 582', 'without a backup, continue from event 582'],
   ],
   action: rebuild,
 });
@@ -30,7 +37,11 @@ const STEPS: Readonly<Record<RebuildProgress['what'], string>> = {
   views: 'folding events',
 };
 
-async function rebuild(context: CommandContext): Promise<void> {
+interface RebuildFlags {
+  readonly acceptLoss?: number;
+}
+
+async function rebuild(context: CommandContext, { acceptLoss }: RebuildFlags): Promise<void> {
   const { directory, keyFile, signal, err, errColors } = context;
   const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
   const bars = new StepBars((what: RebuildProgress['what']) =>
@@ -39,7 +50,13 @@ async function rebuild(context: CommandContext): Promise<void> {
   let result: RebuildResult;
   try {
     const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
-    result = await rebuildStore(directory, { signer, signal, onNotice, onProgress: (step) => bars.show(step) });
+    result = await rebuildStore(directory, {
+      signer,
+      signal,
+      acceptLoss,
+      onNotice,
+      onProgress: (step) => bars.show(step),
+    });
   } finally {
     bars.end();
   }

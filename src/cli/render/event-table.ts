@@ -2,7 +2,7 @@ import type { StoredEvent } from '../../model/events.js';
 import { eventTypes, factsOf } from '../../model/event-table.js';
 import { eventSummary } from '../events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, localText, printable } from './text.js';
+import { type Colors, localText, type Paint, printable } from './text.js';
 
 /** An event table printed line by line; its widths are fixed before any row is known. */
 export interface EventTable {
@@ -24,6 +24,7 @@ const TYPE_COLUMNS = eventTypes.reduce((most, { length }) => Math.max(most, leng
 const ACTOR_COLUMNS = 14;
 const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
 const LEAST_SUMMARY_COLUMNS = 20;
+const GAP_COLUMNS = 2;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
 export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOptions): EventTable {
@@ -44,7 +45,7 @@ export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOp
         timeColumns === 0 ? '' : colors.dim(timeOf(event)),
         colors.cyan(fitted(printable(event.actor), actorColumns)),
         colors[EFFECT_COLORS[factsOf(event).effect]](pad(event.type, TYPE_COLUMNS)),
-        told(event, summaryColumns, colors),
+        told(event, summaryColumns, { colors, timeZone }),
       ]),
   };
 }
@@ -79,11 +80,24 @@ function fitted(text: string, columns: number): string {
   return pad(truncate(text, columns), columns);
 }
 
-function told(event: StoredEvent, columns: number, colors: Colors): string {
-  const summary = truncate(printable(eventSummary(event)), columns);
-  if (event.reason === undefined) return summary;
-  const reason = truncate(`“${printable(event.reason)}”`, columns - displayWidth(summary) - 2);
-  return reason.length < 2 ? summary : `${summary}  ${colors.dim(reason)}`;
+/** Returns the summary, then what fits of the clock's own time and the reason. */
+function told(
+  event: StoredEvent,
+  columns: number,
+  { colors, timeZone }: Pick<EventTableOptions, 'colors' | 'timeZone'>,
+): string {
+  const { clock, reason } = event;
+  let shown = truncate(printable(eventSummary(event)), columns);
+  let left = columns - displayWidth(shown);
+  const add = (text: string, paint: Paint): void => {
+    const part = truncate(text, left - GAP_COLUMNS);
+    if (part.length < 2) return;
+    shown += ' '.repeat(GAP_COLUMNS) + paint(part);
+    left -= GAP_COLUMNS + displayWidth(part);
+  };
+  if (clock !== undefined) add(`clock ${localText(clock, timeZone)}`, colors.yellow);
+  if (reason !== undefined) add(`“${printable(reason)}”`, colors.dim);
+  return shown;
 }
 
 function bracket({ seq, transaction: { first, count } }: StoredEvent): string {

@@ -1,8 +1,9 @@
 import type { ArtifactFacts } from '../artifact-facts.js';
-import { type BuildStep, createdMs, type ImageFacts, type ImageFilter } from '../image-facts.js';
+import type { BuildStep, ImageFacts, ImageFilter } from '../image-facts.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
+import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
 import type { ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
@@ -79,8 +80,8 @@ function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
 
-function createdText(facts: ImageFacts, timeZone: string | undefined): string {
-  return facts.created === null ? NONE : localMinuteText(createdMs(facts), timeZone);
+function createdText({ created }: Pick<BuildStep, 'created'>, timeZone: string | undefined): string {
+  return created === null ? NONE : localMinuteText(timestampToDate(created).getTime(), timeZone);
 }
 
 // Deeper branches are cut to leave room for names.
@@ -130,7 +131,7 @@ export function historyTableLines(steps: readonly BuildStep[], { colors, width, 
     ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
   ];
   const rows = steps.map((step) => [
-    step.created === null ? '<none>' : localMinuteText(step.created, timeZone),
+    createdText(step, timeZone),
     commandText(step.createdBy),
     imageSizeText(step),
     total === 0 ? '' : bar((step.size ?? 0) / total, BAR_COLUMNS),

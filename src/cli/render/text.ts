@@ -197,7 +197,8 @@ function paintString(text: string, start: number, end: number, colors: Colors): 
   return COLON.test(text) ? colors.cyan(string) : colors.green(string);
 }
 
-function endOfString(text: string, start: number): number {
+/** Returns where the JSON string that starts at `start` ends, after its quote. */
+export function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const character = text[at];
     if (character === '\\') at++;

@@ -112,7 +112,12 @@ function blockIn(table: Uint8Array, { offset, size }: BlockHandle): Uint8Array |
 /** Decompresses a block followed by its trailer; undefined when it is corrupt. */
 function blockContents(block: Uint8Array): Uint8Array | undefined {
   const size = block.length - TRAILER_BYTES;
-  if (size < 0 || !isWholeBlock(block, size)) return undefined;
+  return size < 0 || !isWholeBlock(block, size) ? undefined : decompressed(block);
+}
+
+/** Decompresses a block followed by its trailer; undefined when it is malformed. */
+function decompressed(block: Uint8Array): Uint8Array | undefined {
+  const size = block.length - TRAILER_BYTES;
   const bytes = block.subarray(0, size);
   return block[size] === SNAPPY ? unsnappy(bytes, MAX_TABLE_INDEX_BYTES) : bytes;
 }
@@ -284,6 +289,18 @@ export class TableReader implements SortedTable {
     return block;
   }
 
+  /** Yields the blocks that can be decoded, checksum or not, like LevelDB: callers must check every row. */
+  *looseBlocks(): Generator<BlockEntries> {
+    const { sizeBytes } = this.#file;
+    const handles = parseFooter(this.#file.read(Math.max(0, sizeBytes - FOOTER_BYTES), FOOTER_BYTES));
+    const index = handles === undefined ? undefined : this.#readLoosely(handles[1]);
+    for (let at = 0; index !== undefined && at < index.keys.length; at++) {
+      const handle = handleAt(index, at);
+      const block = handle === undefined ? undefined : this.#readLoosely(handle);
+      if (block !== undefined) yield block;
+    }
+  }
+
   close(): void {
     this.#file.close();
   }
@@ -305,6 +322,12 @@ export class TableReader implements SortedTable {
     const entries = block === undefined ? undefined : blockEntries(block);
     if (entries === undefined) throw this.#damage(`is damaged between byte ${offset} and ${end}`);
     return entries;
+  }
+
+  #readLoosely({ offset, size }: BlockHandle): BlockEntries | undefined {
+    if (offset + size + TRAILER_BYTES > this.#file.sizeBytes) return undefined;
+    const contents = decompressed(this.#file.read(offset, size + TRAILER_BYTES));
+    return contents === undefined ? undefined : blockEntries(contents);
   }
 
   #damage(what: string): LevelDamage {

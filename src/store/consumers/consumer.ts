@@ -37,10 +37,10 @@ export interface ConsumerOptions {
 
 /**
  * A named subscriber with a durable position. Delivers every event that passes the filter at least
- * once, in order; unacknowledged events are delivered again to the next consumer of that name. A
- * new iteration resumes where the previous one ended. Iteration ends when the store closes, fails
- * with ACKS_MISSING once MAX_UNACKNOWLEDGED_EVENTS are unacknowledged, and otherwise fails as a
- * follower does.
+ * once, in order. An iteration that was left, as by an error in its body, leaves events
+ * unacknowledged: the next iteration begins at the first of them, and so does the next consumer of
+ * that name. Iteration ends when the store closes, fails with ACKS_MISSING once
+ * MAX_UNACKNOWLEDGED_EVENTS are unacknowledged, and otherwise fails as a follower does.
  */
 export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
   readonly name: string;
@@ -76,8 +76,10 @@ export interface ConsumerState {
   readonly name: string;
   /** Every event up to here is done with. */
   readonly position: number;
-  /** Number of events after its position, whether or not they pass its filter. */
+  /** Number of events after its position that pass its filter, or the one it had when it was open last. */
   readonly behind: number;
+  /** Set when `behind` is a lower bound: MAX_COUNTED_EVENTS events were read to count it. */
+  readonly atLeast?: true | undefined;
   /** When its position was last written, milliseconds since the epoch; undefined if never. */
   readonly updatedAt: number | undefined;
   /** Whether it is open in this process. */
@@ -114,12 +116,14 @@ export class Unacknowledged {
   readonly #waiting = new Set<number>();
   /** Acknowledged, not yet durable. */
   readonly #writing = new Set<number>();
+  /** Those of the waiting that an iteration which was left delivered, and this one did not yet. */
+  readonly #again = new Set<number>();
   /** Waiting to be put back, unordered: many writes fail together and are sorted once. */
   #restored: number[] = [];
 
-  /** Number of unacknowledged events. */
+  /** Number of unacknowledged events, without those still to be delivered again. */
   get count(): number {
-    return this.#waiting.size + this.#restored.length;
+    return this.#waiting.size + this.#restored.length - this.#again.size;
   }
 
   /** The event to acknowledge next. */
@@ -135,21 +139,33 @@ export class Unacknowledged {
     return waiting === undefined || writing === undefined ? (waiting ?? writing) : Math.min(waiting, writing);
   }
 
-  /** Adds a delivered event; seqs must ascend. */
+  /** Adds a delivered event; seqs must ascend, except of those delivered again. */
   give(seq: number): void {
-    this.#waiting.add(seq);
+    if (!this.#again.delete(seq)) this.#waiting.add(seq);
+  }
+
+  /** Has all that wait delivered again. */
+  giveAgain(): void {
+    this.#putInOrder();
+    for (const seq of this.#waiting) this.#again.add(seq);
+  }
+
+  /** Whether an event waits to be delivered again. */
+  isToGiveAgain(seq: number): boolean {
+    return this.#again.has(seq);
   }
 
   /** Marks the oldest event as acknowledged and being written. */
   acknowledge(seq: number): void {
     this.#waiting.delete(seq);
+    this.#again.delete(seq);
     this.#writing.add(seq);
   }
 
   /** Removes every event up to `position`, which is durable. */
   settle(position: number): void {
     this.#putInOrder();
-    for (const seqs of [this.#writing, this.#waiting]) {
+    for (const seqs of [this.#writing, this.#waiting, this.#again]) {
       for (const seq of seqs) {
         if (seq > position) break;
         seqs.delete(seq);
@@ -208,6 +224,10 @@ export class LogConsumer implements Consumer {
   /** The delivered objects themselves: saves comparing an event that is one of them. */
   readonly #given = new WeakSet<StoredEvent>();
   #lastGiven = 0;
+  /** Events of this iteration that were acknowledged since it began to deliver them again. */
+  readonly #skipped = new WeakSet<StoredEvent>();
+  /** Every event up to here was delivered or filtered out by an earlier iteration. */
+  #passed = 0;
   /** The newest acknowledged event, durable or not: nothing up to it is delivered again. */
   #acknowledged = 0;
   /** Number of pending `next` calls. */
@@ -226,9 +246,13 @@ export class LogConsumer implements Consumer {
     this.#follower = this.#follow(options.start + 1);
   }
 
+  get filter(): CompiledFilter {
+    return this.#options.filter;
+  }
+
   get position(): number {
     const oldest = this.#unacknowledged.oldestUndurable;
-    return oldest === undefined ? this.#follower.position : oldest - 1;
+    return oldest === undefined ? this.#reached : oldest - 1;
   }
 
   caughtUp(): Promise<void> {
@@ -272,7 +296,7 @@ export class LogConsumer implements Consumer {
   /** Writes the position if many events were filtered out since and none is unacknowledged. */
   notePassed(): void {
     if (this.#isWriting || this.#closing !== undefined || this.#unacknowledged.oldestUndurable !== undefined) return;
-    if (this.#follower.position - (this.#written ?? this.#options.start) < PASSED_EVENTS_PER_WRITE) return;
+    if (this.#reached - (this.#written ?? this.#options.start) < PASSED_EVENTS_PER_WRITE) return;
     this.#isWriting = true;
     // Not awaited: if it fails, the next consumer of this name filters the same events again.
     this.#write()
@@ -292,19 +316,31 @@ export class LogConsumer implements Consumer {
     }
   }
 
-  /** Starts a new iteration where the previous one ended. */
+  /** Every event up to here was delivered or filtered out. */
+  get #reached(): number {
+    return Math.max(this.#follower.position, this.#passed);
+  }
+
+  /** Starts a new iteration at the oldest unacknowledged event, else where the previous one ended. */
   #goOn(): void {
     if (!this.#follower.isOver || this.#closing !== undefined) return;
-    this.#follower = this.#follow(this.#follower.position + 1);
+    this.#passed = this.#reached;
+    this.#unacknowledged.giveAgain();
+    this.#follower = this.#follow(this.#unacknowledged.oldest ?? this.#passed + 1);
   }
 
   #follow(from: number): LogFollower {
     const { filter, signal } = this.#options;
     const watcher = {
       giving: (event: StoredEvent) => {
-        this.#unacknowledged.give(event.seq);
+        const { seq } = event;
+        if (seq <= this.#lastGiven && !this.#unacknowledged.isToGiveAgain(seq)) {
+          this.#skipped.add(event);
+          return;
+        }
+        this.#unacknowledged.give(seq);
         this.#given.add(event);
-        this.#lastGiven = event.seq;
+        this.#lastGiven = Math.max(this.#lastGiven, seq);
       },
       usedUp: () => this.notePassed(),
     };
@@ -315,13 +351,16 @@ export class LogConsumer implements Consumer {
     if (this.#unacknowledged.count + this.#asking >= MAX_UNACKNOWLEDGED_EVENTS) {
       throw new StoreError(
         'ACKS_MISSING',
-        `the consumer ${this.name} was given ${MAX_UNACKNOWLEDGED_EVENTS} events that it did not acknowledge, from seq ${this.#unacknowledged.oldest} on`,
+        `the consumer ${this.name} was given ${MAX_UNACKNOWLEDGED_EVENTS} events that it did not acknowledge, from event ${this.#unacknowledged.oldest} on`,
         { data: { name: this.name, limit: MAX_UNACKNOWLEDGED_EVENTS, oldest: this.#unacknowledged.oldest } },
       );
     }
     this.#asking++;
     try {
-      return await follower.next();
+      for (;;) {
+        const result = await follower.next();
+        if (result.done === true || !this.#skipped.delete(result.value)) return result;
+      }
     } finally {
       this.#asking--;
     }
@@ -334,7 +373,8 @@ export class LogConsumer implements Consumer {
       throw new StoreError('ACK_FOREIGN', `the consumer ${this.name} did not give this event ${event.seq}`, { data });
     }
     if (event.seq === oldest) return;
-    const why = oldest === undefined || event.seq < oldest ? 'it is acknowledged already' : `${oldest} comes first`;
+    const isDone = oldest === undefined || event.seq < oldest;
+    const why = isDone ? 'it is acknowledged already' : unhandled(oldest);
     throw new StoreError(
       'ACK_OUT_OF_ORDER',
       `the consumer ${this.name} cannot acknowledge event ${event.seq}: ${why}`,
@@ -356,7 +396,7 @@ export class LogConsumer implements Consumer {
   /** Returns the seq up to which all is acknowledged, durably or not, or filtered out. */
   #done(): number {
     const { oldest } = this.#unacknowledged;
-    const done = oldest === undefined ? this.#follower.position : oldest - 1;
+    const done = oldest === undefined ? this.#reached : oldest - 1;
     return Math.max(done, this.#acknowledged);
   }
 
@@ -369,6 +409,14 @@ export class LogConsumer implements Consumer {
   #closedError(): StoreError {
     return new StoreError('CONSUMER_CLOSED', `the consumer ${this.name} is closed`, { data: { name: this.name } });
   }
+}
+
+/** Says what to do about an event that was delivered and not acknowledged. */
+function unhandled(seq: number): string {
+  return (
+    `event ${seq} was delivered before and is not acknowledged, as after an error in the code that handles it. ` +
+    `A new iteration begins at event ${seq}`
+  );
 }
 
 /** Whether two events have the same record. */

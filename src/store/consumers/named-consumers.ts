@@ -5,6 +5,7 @@ import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from '../follow/event-filter.js';
 import type { StoreContext } from '../context.js';
+import { countBehind, keptFilter, readKeptFilter } from './kept-filter.js';
 import type { Origin } from '../writer.js';
 import {
   checkConsumerName,
@@ -42,6 +43,7 @@ export class NamedConsumers implements Consumers {
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
     const filter = compileFilter(options.filter);
+    const kept = keptFilter(name, options.filter, this.#context.onNotice);
     this.#checkFree(name);
     const written = log.position(name);
     if (written !== undefined) this.#checkPosition(name, written);
@@ -51,7 +53,7 @@ export class NamedConsumers implements Consumers {
       signal,
       written: written?.seq,
       start: written?.seq ?? Math.max(0, from - 1),
-      write: (seq) => this.#write(name, seq),
+      write: (seq) => this.#write(name, seq, kept),
       notWritten: (error) => this.#noteNotWritten(name, error),
       onClosed: () => this.#held.delete(name),
     });
@@ -65,13 +67,17 @@ export class NamedConsumers implements Consumers {
     this.#context.checkOpen();
     const written = await log.positions();
     const names = [...new Set([...written.keys(), ...this.#held.keys()])].sort();
-    return names.map((name) => {
+    const states: ConsumerState[] = [];
+    for (const name of names) {
       const kept = written.get(name);
       if (kept !== undefined) this.#checkPosition(name, kept);
-      const position = this.#held.get(name)?.position ?? kept?.seq ?? 0;
-      const behind = Math.max(0, reader.head.seq - position);
-      return { name, position, behind, updatedAt: kept?.time, held: this.#held.has(name) };
-    });
+      const held = this.#held.get(name);
+      const position = held?.position ?? kept?.seq ?? 0;
+      const filter = held?.filter ?? readKeptFilter(name, kept?.filter);
+      const behind = await countBehind(log, filter, position, reader.head.seq);
+      states.push({ name, position, ...behind, updatedAt: kept?.time, held: held !== undefined });
+    }
+    return states;
   }
 
   async resetConsumer(name: string, position: number): Promise<void> {
@@ -107,24 +113,25 @@ export class NamedConsumers implements Consumers {
     this.#context.checkWritable();
     checkConsumerName(name);
     this.#checkFree(name);
-    if (log.position(name) === undefined) {
+    const written = log.position(name);
+    if (written === undefined) {
       throw new StoreError('CONSUMER_NOT_FOUND', `there is no consumer ${name}`, { data: { name } });
     }
     const position = decide();
     this.#changing.add(name);
     try {
-      await this.#write(name, () => position);
+      await this.#write(name, () => position, written.filter);
     } finally {
       this.#changing.delete(name);
     }
   }
 
-  #write<Seq extends number | undefined>(name: string, seqNow: () => Seq): Promise<Seq> {
+  #write<Seq extends number | undefined>(name: string, seqNow: () => Seq, filter: string | undefined): Promise<Seq> {
     return this.#context.writer.submit({
       origin: ORIGIN,
       decide: () => {
         const seq = seqNow();
-        const position = seq === undefined ? undefined : { seq, time: this.#context.now() };
+        const position = seq === undefined ? undefined : { seq, time: this.#context.now(), filter };
         return { events: [], positions: new Map([[name, position]]), result: seq };
       },
     });

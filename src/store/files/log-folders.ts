@@ -105,6 +105,29 @@ export async function swapLog(folders: LogFolders, fresh: string): Promise<strin
   return damaged;
 }
 
+const LOST_CHECKPOINT = /^checkpoint\.lost-after-\d+(?:-\d+)?$/;
+
+/** Returns the names of the checkpoints of events that rebuilds accepted as lost. */
+export function lostCheckpoints(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => LOST_CHECKPOINT.test(name))
+      .sort();
+  } catch (error) {
+    throw ioFailure(`read ${directory}`, error);
+  }
+}
+
+/** Renames the checkpoint `file` of a log that lost its events after `seq`; returns its new path. */
+export async function setCheckpointAside(directory: string, file: string, seq: number): Promise<string> {
+  const names = new Set(await readdir(directory));
+  const name = `checkpoint.lost-after-${seq}`;
+  let free = name;
+  for (let number = 2; names.has(free); number++) free = `${name}-${number}`;
+  await renameDurably(join(directory, file), join(directory, free), directory);
+  return join(directory, free);
+}
+
 /** Names of the files of a log that hold rows; none when the folder is missing. */
 async function rowFilesIn(folder: string): Promise<string[]> {
   return ((await namesIn(folder)) ?? []).filter((name) => !NOT_ROWS.test(name));

@@ -3,35 +3,41 @@ import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import {
   CONTENT_PREFIX,
   EVENT_PREFIX,
-  eventKey,
+  EVENT_KEY_BYTES,
+  formatPosition,
   parseEventRow,
   parsePosition,
   POSITION_PREFIX,
   seqOfKey,
 } from '../../log/rows.js';
-import type { Database } from '../../log/log.js';
+import type { ConsumerPosition, Database } from '../../log/log.js';
 import { openFailure, openLevel, readFailure, repairLevel } from '../../log/leveldb/open-level.js';
 import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
 import type { StoredEvent } from '../../model/events.js';
 import { NamedContent } from '../verify/content-check.js';
+import { eventsText, type SeqRange } from '../verify/lost-events.js';
 import type { RebuildOptions } from './rebuild.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
-import { parseCheckpoint } from '../../log/checkpoint.js';
+import { checkOriginOf, parseCheckpoint } from '../../log/checkpoint.js';
 import { forgetDerivedRows } from '../../log/tree-rows.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
-import { CheckpointKeeper, readCheckpointFile } from '../open/checkpoint-keeper.js';
+import { CHECKPOINT_FILE, CheckpointKeeper, readCheckpointFile } from '../open/checkpoint-keeper.js';
 import { checkFree } from '../open/lock.js';
 import { inspectDatabase } from '../open/inspect-database.js';
 import { openDatabase } from '../open/open-database.js';
 import type { Sidecar } from '../open/sidecar.js';
 import { WholeTables } from '../open/whole-tables.js';
 import { removeDurably } from '../files/files.js';
-import { copyLog, type LogFolders, swapLog } from '../files/log-folders.js';
+import { copyLog, type LogFolders, setCheckpointAside, swapLog } from '../files/log-folders.js';
 
 /** Findings on a database's events, each checked separately. */
 interface ExaminedLog {
   /** Seq of the last whole event. */
   readonly last: number;
+  /** Seq of the last event that has a row, whole or not. */
+  readonly lastRow: number;
+  /** Seq up to which every transaction is whole. */
+  readonly whole: number;
   /** Ranges of missing or damaged events up to `last`. */
   readonly lost: readonly SeqRange[];
   /** Seq of the event that must end the last event's transaction. */
@@ -39,64 +45,81 @@ interface ExaminedLog {
   readonly named: NamedContent;
 }
 
-interface SeqRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** Ranges of lost events that a message names. */
-const NAMED_RANGES = 20;
-
-/** Checks every event of a database, past any damage. Changes nothing. */
-async function examineLog(database: Database, { onProgress, signal }: RebuildOptions): Promise<ExaminedLog> {
+/** Checks every event of a database up to `limit`, past any damage. Changes nothing. */
+async function examineLog(
+  database: Database,
+  { onProgress, signal }: RebuildOptions,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<ExaminedLog> {
   const rows = new StoredRows({ database, failure: (cause) => readFailure(cause, false) });
   const named = new NamedContent();
   const lost: SeqRange[] = [];
-  let last = 0;
-  let end = 0;
+  let [last, lastRow, whole, end] = [0, 0, 0, 0];
   try {
-    for await (const event of wholeEvents(rows)) {
+    for await (const row of eventRows(rows)) {
       throwIfAborted(signal);
-      if (event.seq > last + 1) lost.push({ first: last + 1, last: event.seq - 1 });
-      last = event.seq;
+      const seq = seqOfKey(row[0]);
+      if (seq > limit) break;
+      lastRow = seq;
+      const event = wholeEvent(row);
+      if (event === undefined) continue;
+      if (seq > last + 1) lost.push({ first: last + 1, last: seq - 1 });
+      last = seq;
       end = event.transaction.first + event.transaction.count - 1;
+      if (lost.length === 0 && end === seq) whole = seq;
       named.add(event);
       if (last % PROGRESS_EVENTS === 0) onProgress?.({ what: 'events', done: last, total: undefined });
     }
   } finally {
     await rows.close();
   }
-  return { last, lost, end, named };
+  return { last, lastRow, whole, lost, end, named };
 }
 
 const PROGRESS_EVENTS = 1_000;
 
-/** Describes the lost events; undefined when the log is whole and has at least `expected`. */
-function lostEvents({ lost, last, end }: ExaminedLog, expected: number): string | undefined {
-  const goal = Math.max(expected, end);
-  const all = goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
-  if (all.length === 0) return undefined;
-  const named = all.slice(0, NAMED_RANGES);
-  const texts = named.map(({ first, last: to }) => (first === to ? `${first}` : `${first} to ${to}`));
-  if (all.length > NAMED_RANGES) texts.push(`and ${all.length - NAMED_RANGES} more ranges`);
-  return `${all.length === 1 && all[0]?.first === all[0]?.last ? 'event' : 'events'} ${texts.join(', ')}`;
+/** Returns the ranges of lost events; none when the log is whole and has at least `expected`. */
+function lostEvents({ lost, last, lastRow, end }: ExaminedLog, expected: number): readonly SeqRange[] {
+  const goal = Math.max(expected, end, lastRow);
+  return goal > last ? [...lost, { first: last + 1, last: goal }] : lost;
 }
 
-function beyondRepair(lost: string, data: Readonly<Record<string, unknown>>): StoreError {
-  const message = `cannot rebuild the store: ${lost} can no longer be read; restore a backup`;
-  return new StoreError('LOG_CORRUPT', message, { data: { ...data, remedy: 'restore' } });
+/**
+ * Returns the events that a rebuild continues without, as the caller accepts; undefined when none is lost.
+ * @throws {StoreError} LOG_CORRUPT for lost events without `acceptLoss`, LOSS_MISMATCH for another one
+ */
+function acceptedLoss(examined: ExaminedLog, expected: number, acceptLoss: number | undefined): SeqRange | undefined {
+  const lost = lostEvents(examined, expected);
+  const { whole, last } = examined;
+  const end = lost.at(-1)?.last;
+  if (end === undefined) {
+    if (acceptLoss === undefined) return undefined;
+    const message = `cannot rebuild the store with a loss after event ${acceptLoss}: no event is lost`;
+    throw new StoreError('LOSS_MISMATCH', message, { data: { given: acceptLoss } });
+  }
+  const loss = { first: whole + 1, last: Math.max(end, last) };
+  if (acceptLoss === whole) return loss;
+  const kept = whole === 0 ? 'keeps no event' : `keeps ${eventsText([{ first: 1, last: whole }])}`;
+  const choice = `a rebuild that accepts the loss after event ${whole} ${kept}, and loses ${eventsText([loss])} permanently`;
+  const unread = `cannot rebuild the store: ${eventsText(lost)} can no longer be read`;
+  const data = { lost, last, expected, acceptLoss: whole, loss };
+  if (acceptLoss !== undefined) {
+    const message = `${unread}, so the loss is not after event ${acceptLoss}: ${choice}`;
+    throw new StoreError('LOSS_MISMATCH', message, { data: { ...data, given: acceptLoss } });
+  }
+  const message = `${unread}; restore a backup. Without one, ${choice} (\`rebuild --accept-loss ${whole}\`)`;
+  throw new StoreError('LOG_CORRUPT', message, { data: { ...data, remedy: 'restore' } });
 }
 
-/** Yields the events whose records match their leaf hash and seq. */
-async function* wholeEvents(rows: StoredRows): AsyncGenerator<StoredEvent> {
+/** Yields the rows that have the key of an event. */
+async function* eventRows(rows: StoredRows): AsyncGenerator<StoredRow> {
   for await (const row of rows.read(rowsOfKind(EVENT_PREFIX), () => undefined)) {
-    const event = wholeEvent(row);
-    if (event !== undefined) yield event;
+    if (row[0].length === EVENT_KEY_BYTES) yield row;
   }
 }
 
+/** Returns the event of a row whose record matches its leaf hash and seq. */
 function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
-  if (key.length !== eventKey(0).length) return undefined;
   try {
     return parseEventRow(row, seqOfKey(key));
   } catch (error) {
@@ -110,7 +133,7 @@ function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Copies from `from`, whose events are whole, into a new database at `to`: events, named content
+ * Copies from `from`, whose events up to the last one are whole, into a new database at `to`: events, named content
  * that has its digest, and consumer positions. Erased content that reappears from LevelDB's old
  * files is dropped. Returns the lost content. Durable on return.
  */
@@ -125,7 +148,8 @@ async function salvageRows(
   try {
     const writer = new RowWriter(fresh, options.signal);
     let done = 0;
-    for await (const row of rows.read(rowsOfKind(EVENT_PREFIX), () => undefined)) {
+    for await (const row of eventRows(rows)) {
+      if (seqOfKey(row[0]) > last) break;
       await writer.put(row);
       options.onProgress?.({ what: 'log', done: ++done, total: last });
     }
@@ -133,8 +157,12 @@ async function salvageRows(
       const digest = digestFromHash(row[0], 1);
       if (digestOf(row[1]) === digest && named.take(digest)) await writer.put(row);
     }
-    for await (const row of rows.read(rowsOfKind(POSITION_PREFIX), () => undefined)) {
-      if (isPosition(row, last)) await writer.put(row);
+    for await (const [key, row] of rows.read(rowsOfKind(POSITION_PREFIX), () => undefined)) {
+      const position = positionOf(row);
+      if (position === undefined) continue;
+      // Behind lost events, the next one that is written is new to the consumer.
+      const seq = options.acceptLoss === undefined ? position.seq : Math.min(position.seq, last);
+      if (seq <= last) await writer.put([key, formatPosition({ ...position, seq })]);
     }
     await writer.end();
     return [...named.left()];
@@ -145,11 +173,11 @@ async function salvageRows(
 }
 
 // A consumer whose position is lost restarts, which it must tolerate anyway.
-function isPosition([, value]: StoredRow, last: number): boolean {
+function positionOf(row: Uint8Array): ConsumerPosition | undefined {
   try {
-    return parsePosition(value).seq <= last;
+    return parsePosition(row);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -185,6 +213,8 @@ export interface RebuiltLog {
   /** Path of the damaged log, when it was replaced. */
   readonly damagedLog: string | undefined;
   readonly lostContent: readonly Digest[];
+  readonly acceptedLoss?: SeqRange | undefined;
+  readonly lostCheckpoint?: string | undefined;
 }
 
 /**
@@ -192,7 +222,7 @@ export interface RebuiltLog {
  * LevelDB no longer has all events, the whole database is. The log is inspected in a copy, since
  * LevelDB removes unknown files when it opens a damaged one.
  * @throws {StoreError} LOG_CORRUPT when events are lost, or the log does not match its checkpoint;
- *   nothing was changed then
+ *   LOSS_MISMATCH; nothing was changed then
  */
 export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options: RebuildOptions): Promise<RebuiltLog> {
   await checkFree(folders.log);
@@ -202,7 +232,8 @@ export async function rebuildLog(folders: LogFolders, sidecar: Sidecar, options:
   const { faults, lastEvent } = await inspectDatabase(folders.log);
   const expected = Math.max(await expectedSize(folders.directory), lastEvent);
   try {
-    if (faults.length === 0 && (await isWholeCopy(folders, expected, options))) {
+    const { acceptLoss } = options;
+    if (acceptLoss === undefined && faults.length === 0 && (await isWholeCopy(folders, expected, options))) {
       await renewRows(folders.log, folders.directory, sidecar, options);
       return { damagedLog: undefined, lostContent: [] };
     }
@@ -218,7 +249,7 @@ async function isWholeCopy(folders: LogFolders, expected: number, options: Rebui
   await copyLog(folders.log, copy, copyProgress(options), options.signal);
   try {
     const examined = await withDatabase(copy, (database) => examineLog(database, options));
-    return lostEvents(examined, expected) === undefined;
+    return lostEvents(examined, expected).length === 0;
   } catch (error) {
     // A disk failure on the copy says nothing about the log.
     if (isStoreError(error, 'LOG_CORRUPT')) return false;
@@ -242,25 +273,45 @@ async function salvageLog(
   const fresh = join(folders.working, 'log');
   await copyLog(folders.log, copy, copyProgress(options), options.signal);
   await repairLevel(copy);
-  const lostContent = await withDatabase(copy, async (database) => {
+  const { loss, lostContent } = await withDatabase(copy, async (database) => {
     const examined = await examineLog(database, options);
-    const lost = lostEvents(examined, expected);
-    if (lost !== undefined) throw beyondRepair(lost, { lost: examined.lost, last: examined.last, expected });
-    return salvageRows(database, fresh, examined, options);
+    const accepted = acceptedLoss(examined, expected, options.acceptLoss);
+    const kept = accepted === undefined ? examined : await examineLog(database, options, accepted.first - 1);
+    return { loss: accepted, lostContent: await salvageRows(database, fresh, kept, options) };
   });
-  await renewRows(fresh, folders.directory, sidecar, options);
+  const isAhead = loss !== undefined && (await provenSize(folders.directory, sidecar)) >= loss.first;
+  await renewRows(fresh, folders.directory, sidecar, { ...options, isAhead });
   throwIfAborted(options.signal);
   // Another process may have opened the store since: it must not continue in the old log.
   await checkFree(folders.log);
-  return { damagedLog: await swapLog(folders, fresh), lostContent };
+  const damagedLog = await swapLog(folders, fresh);
+  if (loss === undefined) return { damagedLog, lostContent };
+  // After the log: a crash before leaves a store that is refused as before.
+  const lostCheckpoint = isAhead
+    ? await setCheckpointAside(folders.directory, CHECKPOINT_FILE, loss.first - 1)
+    : undefined;
+  noteLoss({ damagedLog, loss, lostCheckpoint }, options);
+  return { damagedLog, lostContent, acceptedLoss: loss, lostCheckpoint };
 }
 
-/** Rewrites the rows derived from the events, and checks the log against its checkpoint. */
+function noteLoss(
+  { damagedLog, loss, lostCheckpoint }: { damagedLog: string; loss: SeqRange; lostCheckpoint: string | undefined },
+  { onNotice }: RebuildOptions,
+): void {
+  const proof =
+    lostCheckpoint === undefined ? '' : `, and the checkpoint that proves them is kept in ${lostCheckpoint}`;
+  onNotice?.(`the store continues without ${eventsText([loss])}: what is left of the log is in ${damagedLog}${proof}`);
+}
+
+/**
+ * Rewrites the rows derived from the events, and checks the log against its checkpoint, unless that is
+ * ahead of it, and against what the key signed.
+ */
 async function renewRows(
   location: string,
   directory: string,
   { origin }: Sidecar,
-  { signer, onNotice = () => undefined }: RebuildOptions,
+  { signer, onNotice = () => undefined, isAhead = false }: RebuildOptions & { readonly isAhead?: boolean },
 ): Promise<void> {
   await withDatabase(location, async (database) => {
     const failure = (cause: unknown) => readFailure(cause, false);
@@ -268,7 +319,8 @@ async function renewRows(
   });
   const log = await LevelLog.open(location, { createIfMissing: false, openDatabase });
   try {
-    await new CheckpointKeeper({ directory, origin, log, signer, onNotice }).check();
+    const keeper = new CheckpointKeeper({ directory, origin, log, signer, onNotice });
+    await (isAhead ? keeper.check(undefined) : keeper.check());
   } finally {
     await log.close();
   }
@@ -290,4 +342,13 @@ async function withDatabase<Result>(location: string, use: (database: Database) 
 async function expectedSize(directory: string): Promise<number> {
   const bytes = await readCheckpointFile(directory);
   return bytes === undefined ? 0 : parseCheckpoint(bytes).size;
+}
+
+/** As `expectedSize`. @throws {StoreError} CHECKPOINT_FOREIGN for the checkpoint of another log */
+async function provenSize(directory: string, { origin }: Sidecar): Promise<number> {
+  const bytes = await readCheckpointFile(directory);
+  if (bytes === undefined) return 0;
+  const checkpoint = parseCheckpoint(bytes);
+  checkOriginOf(checkpoint, origin);
+  return checkpoint.size;
 }

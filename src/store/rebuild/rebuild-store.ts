@@ -1,5 +1,12 @@
 import { join, resolve } from 'node:path';
-import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString, mustBeText } from '../argument-types.js';
+import {
+  mustBeCount,
+  mustBeFunction,
+  mustBeObject,
+  mustBeSignal,
+  mustBeString,
+  mustBeText,
+} from '../argument-types.js';
 import { removeDurably } from '../files/files.js';
 import { claimDirectory, withOwner } from '../open/lock.js';
 import { noStore, openStore } from '../open/open-store.js';
@@ -15,6 +22,7 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
   mustBeText('directory', directory);
   mustBeObject('options', options);
   mustBeSignal('signal', options.signal);
+  if (options.acceptLoss !== undefined) mustBeCount('acceptLoss', options.acceptLoss);
   for (const name of ['onProgress', 'onNotice'] as const) {
     if (options[name] !== undefined) mustBeFunction(name, options[name]);
   }
@@ -42,7 +50,7 @@ async function rebuildClosed(path: string, options: RebuildOptions): Promise<Reb
 /** Opens the store normally, which checks it again; writes its snapshot and checkpoint. */
 async function reopened(
   path: string,
-  { damagedLog, lostContent }: RebuiltLog,
+  { damagedLog, ...rebuilt }: RebuiltLog,
   { signer, onNotice, signal, onProgress }: RebuildOptions,
 ): Promise<RebuildResult> {
   const store = await openStore(path, { create: false, signer, onNotice, signal });
@@ -52,7 +60,7 @@ async function reopened(
     await store.checkpoint();
     onProgress?.({ what: 'views', done: seq, total: seq });
     const what = damagedLog === undefined ? 'kept' : 'salvaged';
-    return { events: seq, root, log: what, damagedLog, lostContent, replacedViews: [] };
+    return { events: seq, root, log: what, damagedLog, ...rebuilt, replacedViews: [] };
   } finally {
     await store.close();
   }

@@ -25,11 +25,17 @@ export interface OpenRebuildOptions {
 }
 
 /** Options for rebuilding a closed store. */
-export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice'> {}
+export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice'> {
+  /**
+   * Continue without the events after this seq: those that are lost, and what is left behind them. It must be the seq that the error of a rebuild without it names. Layer files that only
+   * they name are removed. The damaged log and the checkpoint that proves more events are kept.
+   */
+  readonly acceptLoss?: number | undefined;
+}
 
 /** Result of a rebuild. Subject index, tree, snapshots and checkpoint are always rewritten. */
 export interface RebuildResult {
-  /** Events of the log: all that ever existed. */
+  /** Events of the log: all that ever existed, but for those accepted as lost. */
   readonly events: number;
   /** Root of their tree. */
   readonly root: Uint8Array;
@@ -39,6 +45,10 @@ export interface RebuildResult {
   readonly damagedLog?: string | undefined;
   /** Named content lost from a salvaged log: load it again, or restore a backup. */
   readonly lostContent: readonly Digest[];
+  /** First and last event that `acceptLoss` continued without. */
+  readonly acceptedLoss?: { readonly first: number; readonly last: number } | undefined;
+  /** Path of the checkpoint that proves them, kept as evidence; no check trusts it. */
+  readonly lostCheckpoint?: string | undefined;
   /** Live views of an open store that differed from its events, and were replaced. */
   readonly replacedViews: readonly ViewName[];
 }

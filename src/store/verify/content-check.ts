@@ -83,13 +83,20 @@ export async function checkContent(
   }
 }
 
-/** Reports damaged logs set aside: a violation if they may hold erased content, else a notice. */
-export function checkDamagedLogs(
-  damagedLogs: readonly string[],
+/**
+ * Reports what rebuilds set aside. Damaged logs: a violation if they may hold erased content, else a
+ * notice. Checkpoints of lost events: a notice.
+ */
+export function checkSetAside(
+  { damagedLogs = [], lostCheckpoints = [] }: Pick<VerifySource, 'damagedLogs' | 'lostCheckpoints'>,
   erasedCount: number,
   { report, onNotice }: { readonly report: Report; readonly onNotice?: ((notice: string) => void) | undefined },
 ): void {
   const remedy = 'remove the folder, or move it out of the store to keep it';
+  for (const place of lostCheckpoints) {
+    const what = 'proves events that were lost, and that a rebuild was asked to continue without';
+    onNotice?.(`${place} ${what}: the log does not contain them`);
+  }
   for (const place of damagedLogs) {
     const what = `${place} is a damaged log that a rebuild set aside`;
     if (erasedCount === 0) onNotice?.(`${what}: ${remedy}`);

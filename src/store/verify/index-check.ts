@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isStoreError } from '../../errors.js';
+import { readKeptFilter } from '../consumers/kept-filter.js';
 import { keyAt, parsePosition, seqOfKey } from '../../log/rows.js';
 import type { Reading, VerifySource } from './verify-source.js';
 import { decodeRecord } from '../../log/record.js';
@@ -76,7 +77,8 @@ export async function checkPositions(source: VerifySource, reading: Reading): Pr
   for await (const { name, row } of source.positions?.(reading) ?? []) {
     const place = `consumer ${name}`;
     try {
-      const { seq } = parsePosition(row);
+      const { seq, filter } = parsePosition(row);
+      readKeptFilter(name, filter);
       if (seq >= 0 && seq <= source.size) continue;
       const message = `the position of the consumer ${name} is ${seq}, and the log ends at ${source.size}`;
       report({ code: 'POSITION_AHEAD', place, message, seq, expected: source.size, found: seq });

@@ -1,6 +1,6 @@
 import { hasChildren, parentOf } from '../../../projections/images.js';
 import { equalBytes } from '../../model/bytes.js';
-import { imagesOf, type ReferenceEntry } from '../../../projections/references.js';
+import { imagesOf, type ReferenceEntry, samePlatforms } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
@@ -77,18 +77,19 @@ function referenceFault(views: Views, event: StoredEvent & { type: 'ReferenceSet
   return (
     differing('the image before', before?.image, event.previous) ??
     differing('the artifact before', artifactOf(before), event.previousTarget) ??
-    differing('the platforms before', platformsText(before?.platforms), platformsText(event.previousPlatforms))
+    differingPlatforms('the list of platforms before', before?.platforms, event.previousPlatforms)
   );
 }
 
 function removedReferenceFault(
   { references }: Views,
-  { reference, image, target }: StoredEvent & { type: 'ReferenceRemoved' },
+  { reference, image, target, platforms }: StoredEvent & { type: 'ReferenceRemoved' },
 ): string | undefined {
   const entry = references.byName.get(reference);
   return (
     differing('the image of the reference', entry?.image, image) ??
-    differing('the artifact of the reference', artifactOf(entry), target)
+    differing('the artifact of the reference', artifactOf(entry), target) ??
+    differingPlatforms('the list of platforms of the reference', entry?.platforms, platforms)
   );
 }
 
@@ -141,8 +142,21 @@ function differing(what: string, is: string | undefined, said: string | undefine
   return is === said ? undefined : `says that ${what} is ${said ?? 'none'}, and it is ${is ?? 'none'}`;
 }
 
-function platformsText(platforms: readonly PlatformImage[] | undefined): string | undefined {
-  return platforms?.map(({ image }) => image).join(', ');
+function differingPlatforms(
+  what: string,
+  is: readonly PlatformImage[] | undefined,
+  said: readonly PlatformImage[] | undefined,
+): string | undefined {
+  return samePlatforms(is, said) ? undefined : differing(what, platformsText(is), platformsText(said));
+}
+
+// Quoted: an empty part of a platform differs from any name.
+function platformsText(platforms: readonly PlatformImage[] = []): string {
+  const texts = platforms.map(({ image, os, architecture, variant }) => {
+    const platform = [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
+    return `${image} for ${JSON.stringify(platform)}`;
+  });
+  return texts.length === 0 ? 'none' : texts.join(', ');
 }
 
 /** Checks each record alone and against its neighbours: seqs, times and transactions. */
@@ -255,5 +269,5 @@ export class RecordCheck {
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
   const { first, count } = one.transaction;
   if (first !== other.transaction.first || count !== other.transaction.count) return false;
-  return (['time', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
+  return (['time', 'clock', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
 }

@@ -35,7 +35,7 @@ import { MAX_NOTE_BYTES } from '../../limits.js';
 import { namesIn, NotAFile, readRegularFile, unless } from '../files/files.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { CHECKPOINT_FILE } from '../open/checkpoint-keeper.js';
-import { damagedLogs } from '../files/log-folders.js';
+import { damagedLogs, lostCheckpoints } from '../files/log-folders.js';
 import { equalBytes } from '../../model/bytes.js';
 
 /**
@@ -203,6 +203,11 @@ export class StoreFiles {
     return damagedLogs(this.#directory);
   }
 
+  /** Returns the names of the checkpoints of events that rebuilds accepted as lost. */
+  lostCheckpoints(): string[] {
+    return lostCheckpoints(this.#directory);
+  }
+
   async *blobs(): AsyncGenerator<StoredBlob> {
     for (const name of await this.#namesIn(BLOBS)) {
       const digest = `sha256:${name}`;
@@ -259,6 +264,7 @@ export async function storeSource(parts: StoreSourceParts): Promise<VerifySource
     ...rest,
     size: await rows.lastSeq(),
     damagedLogs: files.damagedLogs(),
+    lostCheckpoints: files.lostCheckpoints(),
     records: (reading) => log.records(reading),
     hashes: (level, reading) => log.hashes(level, reading),
     contents: (reading) => log.contents(reading),

@@ -25,7 +25,7 @@ export interface VerifyOptions {
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are checked. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-  /** Called for harmless findings: an interrupted backup, a damaged log set aside by a rebuild. */
+  /** Called for harmless findings: an interrupted backup, what a rebuild set aside. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -247,6 +247,8 @@ export interface VerifySource {
 
   /** Names of the damaged logs set aside by rebuilds; absent where there are none. */
   readonly damagedLogs?: readonly string[] | undefined;
+  /** Names of the checkpoints of events that rebuilds accepted as lost; absent where there are none. */
+  readonly lostCheckpoints?: readonly string[] | undefined;
 
   /**
    * Whether a blob is missing or unneeded only because of a write after the source's moment. Absent

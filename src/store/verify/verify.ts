@@ -21,7 +21,7 @@ import type {
   ViolationCode,
 } from './verify-source.js';
 import type { StoredEvent } from '../../model/events.js';
-import { type Belief, checkBlobs, checkContent, checkDamagedLogs, NamedContent } from './content-check.js';
+import { type Belief, checkBlobs, checkContent, checkSetAside, NamedContent } from './content-check.js';
 import { FoldCheck, snapshotClaims, type ViewClaim } from './fold-check.js';
 import { checkPositions, IndexCheck } from './index-check.js';
 import { RecordCheck } from './record-check.js';
@@ -111,7 +111,7 @@ export async function verifySource(source: VerifySource, options: VerifyOptions 
   let erasedCount = 0;
   if (options.fast === true) await verifyTree(source, claims, reading, options);
   else erasedCount = await new Verification(source, reading, options).run(claims);
-  checkDamagedLogs(source.damagedLogs ?? [], erasedCount, { ...reading, onNotice: options.onNotice });
+  checkSetAside(source, erasedCount, { ...reading, onNotice: options.onNotice });
   return violations;
 }
 

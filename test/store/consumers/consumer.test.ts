@@ -61,19 +61,61 @@ test('a consumer of the future begins there, and has no position before', async 
   t.deepEqual(seqsOf(await taken), [3]);
 });
 
-test('an iteration that ends neither acknowledges nor releases the name, and the next one continues after it', async (t) => {
+test('an iteration that ends neither acknowledges nor releases the name, and the next one delivers its events again', async (t) => {
   const store = await storeOf(t, 4);
   const consumer = store.consumer('c');
   for await (const { seq } of consumer) if (seq === 2) break;
   storeError(t, 'CONSUMER_TAKEN', () => store.consumer('c'));
   t.is(consumer.position, 0);
   const events: StoredEvent[] = [];
-  for await (const event of consumer) if (events.push(event) === 2) break;
-  t.deepEqual(seqsOf(events), [3, 4]);
-  // What the first iteration gave still waits, and comes first.
-  await rejection(t, 'ACK_OUT_OF_ORDER', consumer.ack(events[0] as StoredEvent));
-  for (const event of await eventsOf(store)) await consumer.ack(event);
+  for await (const event of consumer) if (events.push(event) === 4) break;
+  t.deepEqual(seqsOf(events), [1, 2, 3, 4]);
+  for (const event of events) await consumer.ack(event);
   t.is(consumer.position, 4);
+});
+
+test('after an error in a handler a new iteration begins at the event, and the error of a later ack names it', async (t) => {
+  const store = await storeOf(t, 6);
+  const consumer = store.consumer('deployer');
+  const handling = async (): Promise<void> => {
+    for await (const event of consumer) {
+      if (event.seq === 3) throw new Error('handler');
+      await consumer.ack(event);
+    }
+  };
+  await t.throwsAsync(handling(), { message: 'handler' });
+  const four = (await eventsOf(store))[3] as StoredEvent;
+  await rejection(t, 'ACK_FOREIGN', consumer.ack(four));
+  const again = await take(consumer, 2);
+  t.deepEqual(seqsOf(again), [3, 4]);
+  const error = await rejection(t, 'ACK_OUT_OF_ORDER', consumer.ack(four));
+  t.is(
+    error.message,
+    'the consumer deployer cannot acknowledge event 4: event 3 was delivered before and is not acknowledged, ' +
+      'as after an error in the code that handles it. A new iteration begins at event 3',
+  );
+  t.like(error.data, { name: 'deployer', seq: 4, expected: 3 });
+  for (const event of again) await consumer.ack(event);
+  t.deepEqual(await handle(consumer, 2), [5, 6]);
+  t.is(consumer.position, 6);
+});
+
+test('what is acknowledged while it is delivered again is skipped, and the position never goes back', async (t) => {
+  const store = await storeOf(t, 6);
+  const consumer = store.consumer('c', { filter: { type: 'ImageCreated' } });
+  const first: StoredEvent[] = [];
+  for await (const event of consumer) if (first.push(event) === 4) break;
+  const events = consumer[Symbol.asyncIterator]();
+  t.is((await events.next()).value?.seq, 1);
+  for (const event of first.slice(0, 3)) await consumer.ack(event);
+  t.is(consumer.position, 3);
+  t.is((await events.next()).value?.seq, 4, 'events 2 and 3 were acknowledged meanwhile');
+  await events.return?.();
+  await consumer.ack(first[3] as StoredEvent);
+  t.is(consumer.position, 4);
+  t.deepEqual(await handle(consumer, 2), [5, 6]);
+  await consumer.close();
+  t.is(store.consumer('c').position, 6);
 });
 
 test('events are acknowledged in the order in which they were given, none left out and none twice', async (t) => {
@@ -81,7 +123,7 @@ test('events are acknowledged in the order in which they were given, none left o
   const consumer = store.consumer('c');
   const [one, two, three] = (await take(consumer, 3)) as [StoredEvent, StoredEvent, StoredEvent];
   const error = await rejection(t, 'ACK_OUT_OF_ORDER', consumer.ack(two));
-  t.regex(error.message, /event 2: 1 comes first/);
+  t.regex(error.message, /event 2: event 1 was delivered before and is not acknowledged/);
   await consumer.ack(one);
   t.regex((await rejection(t, 'ACK_OUT_OF_ORDER', consumer.ack(one))).message, /event 1: it is acknowledged already/);
   const acks = [consumer.ack(two), rejection(t, 'ACK_OUT_OF_ORDER', consumer.ack(two)), consumer.ack(three)];

@@ -136,8 +136,32 @@ test(
     previous: B,
     previousPlatforms: [{ image: B, os: 'linux', architecture: 'arm64' }],
   },
-  /the platforms before/,
+  /the list of platforms before/,
 );
+const labelled = (variant?: string): EventBody => ({
+  type: 'ReferenceSet',
+  reference: 'x/y:1',
+  image: A,
+  platforms: [{ image: A, os: 'linux', architecture: 'arm', variant }],
+});
+test('platforms before that differ in a label alone are another target', (t) => {
+  const viewSet = createViews();
+  viewSet.fold(eventsFrom(1, [creationOf('a'), labelled('v7')]));
+  const said = (variant?: string): (string | undefined)[] => {
+    const platforms = [{ image: A, os: 'linux', architecture: 'arm', variant }];
+    const [set, removed] = eventsFrom(3, [
+      { ...labelled(), previous: A, previousPlatforms: platforms } as EventBody,
+      { type: 'ReferenceRemoved', reference: 'x/y:1', image: A, platforms },
+    ]) as [StoredEvent, StoredEvent];
+    return [contradictionOf(viewSet.views, set), contradictionOf(viewSet.views, removed)];
+  };
+  t.deepEqual(said('v7'), [undefined, undefined]);
+  for (const variant of ['v6', '', undefined]) {
+    const [set = '', removed = ''] = said(variant);
+    t.regex(set, /^says that the list of platforms before is .*for "linux\/arm.*, and it is .*for "linux\/arm\/v7"$/);
+    t.regex(removed, /^says that the list of platforms of the reference is .*for "linux\/arm\/v7"$/);
+  }
+});
 test('a reference is removed', fits, { type: 'ReferenceRemoved', reference: NAME, image: B });
 test('another reference is removed', contradicts, { type: 'ReferenceRemoved', reference: NAME, image: A }, /image of/);
 test('a manifest is added', fits, { type: 'ManifestAdded', image: A, manifest: blob('m'), layers: [] });

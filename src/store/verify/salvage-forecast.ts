@@ -1,0 +1,139 @@
+import { setImmediate } from 'node:timers/promises';
+import { StoreError, throwIfAborted } from '../../errors.js';
+import { CONTENT_PREFIX, EVENT_KEY_BYTES, EVENT_PREFIX, parseEventRow, seqOfKey } from '../../log/rows.js';
+import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../../model/digest.js';
+import { factsOf } from '../../model/event-table.js';
+import type { StoredEvent } from '../../model/events.js';
+import { looseRows } from '../open/loose-rows.js';
+import { eventsText, type SeqRange } from './lost-events.js';
+
+/** Pieces of lost content that a message names. */
+const NAMED_CONTENT = 5;
+
+/**
+ * Resolves with what a rebuild can bring back of a log that LevelDB cannot open, and what not, for a
+ * message. Reads every file of it and changes nothing; a rebuild has LevelDB salvage a copy.
+ * @param expected events that a checkpoint proves; 0 without one
+ */
+export async function salvageForecast(
+  location: string,
+  expected: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const found = new FoundRows();
+  for (const page of looseRows(location)) {
+    for (const { key, value } of page) found.take(key, value);
+    await setImmediate();
+    throwIfAborted(signal);
+  }
+  const lost = found.lostEvents(expected);
+  if (found.count === 0) return 'no event is left in the files of the log: restore a backup';
+  if (lost.length === 0)
+    return `\`rebuild\` can bring back all ${found.count} events${contentText(found.lostContent())}`;
+  const whole = lost[0] === undefined ? found.count : lost[0].first - 1;
+  return (
+    `\`rebuild\` cannot bring back ${eventsText(lost)}, and changes nothing: restore a backup; ` +
+    (whole === 0 ? 'no event before them is left' : `${eventsText([{ first: 1, last: whole }])} can be read`)
+  );
+}
+
+function contentText(lost: readonly Digest[]): string {
+  if (lost.length === 0) return ' and all content';
+  const named = lost.slice(0, NAMED_CONTENT).join(', ');
+  const more = lost.length > NAMED_CONTENT ? ` and ${lost.length - NAMED_CONTENT} more` : '';
+  return `, and not the content ${named}${more}, which must be loaded again or come from a backup`;
+}
+
+/** Seqs of the last events that name and erase a content; 0 for none. */
+interface NamedAt {
+  named: number;
+  erased: number;
+}
+
+/** Whole events and content, found in any order, each any number of times. */
+class FoundRows {
+  /** A bit for each seq that was found. */
+  #found = new Uint8Array(1_024);
+  #last = 0;
+  /** Where the transaction of the last event ends. */
+  #end = 0;
+  count = 0;
+  readonly #names = new Map<Digest, NamedAt>();
+  readonly #contents = new Set<Digest>();
+
+  take(key: Uint8Array, value: Uint8Array): void {
+    if (key[0] === EVENT_PREFIX && key.length === EVENT_KEY_BYTES) {
+      const event = wholeEvent(value, seqOfKey(key));
+      if (event !== undefined) this.#takeEvent(event);
+    } else if (key[0] === CONTENT_PREFIX && key.length === 1 + HASH_BYTES) {
+      const digest = digestFromHash(key, 1);
+      if (!this.#contents.has(digest) && digestOf(value) === digest) this.#contents.add(digest);
+    }
+  }
+
+  /** Returns the ranges of events that were not found, up to `expected` or the end of the last transaction. */
+  lostEvents(expected: number): SeqRange[] {
+    const goal = Math.max(expected, this.#end);
+    const lost: SeqRange[] = [];
+    let first = 0;
+    for (let seq = 1; seq <= goal + 1; seq++) {
+      const isLost = seq <= goal && !this.#has(seq);
+      if (isLost && first === 0) first = seq;
+      if (isLost || first === 0) continue;
+      lost.push({ first, last: seq - 1 });
+      first = 0;
+    }
+    return lost;
+  }
+
+  /** Returns the content that events name and that was not found. */
+  lostContent(): Digest[] {
+    return [...this.#names]
+      .filter(([digest, { named, erased }]) => named > erased && !this.#contents.has(digest))
+      .map(([digest]) => digest);
+  }
+
+  #takeEvent(event: StoredEvent): void {
+    const { seq, transaction } = event;
+    if (this.#has(seq)) return;
+    this.#mark(seq);
+    if (seq > this.#last) {
+      this.#last = seq;
+      this.#end = transaction.first + transaction.count - 1;
+    }
+    const { content, erases } = factsOf(event);
+    const [named, erased] = [content(event)?.digest, erases(event)];
+    if (named !== undefined) this.#at(named).named = Math.max(this.#at(named).named, seq);
+    if (erased !== undefined) this.#at(erased).erased = Math.max(this.#at(erased).erased, seq);
+  }
+
+  #at(digest: Digest): NamedAt {
+    const known = this.#names.get(digest) ?? { named: 0, erased: 0 };
+    this.#names.set(digest, known);
+    return known;
+  }
+
+  #has(seq: number): boolean {
+    return ((this.#found[seq >>> 3] ?? 0) & (1 << (seq & 7))) !== 0;
+  }
+
+  #mark(seq: number): void {
+    const at = seq >>> 3;
+    if (at >= this.#found.length) {
+      const larger = new Uint8Array(2 * (at + 1));
+      larger.set(this.#found);
+      this.#found = larger;
+    }
+    this.#found[at] = (this.#found[at] as number) | (1 << (seq & 7));
+    this.count += 1;
+  }
+}
+
+function wholeEvent(row: Uint8Array, seq: number): StoredEvent | undefined {
+  try {
+    return parseEventRow(row, seq);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
+    throw error;
+  }
+}
