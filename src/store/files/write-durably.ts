@@ -108,7 +108,11 @@ export async function* lentChunks(path: string, nextBuffer: NextBuffer): AsyncGe
   await using file = await openRegularFile(path);
   for (;;) {
     const { bytesRead, buffer } = await file.read(nextBuffer());
-    if (bytesRead === 0) return;
+    if (bytesRead === 0) {
+      // Gives its turn back: the other buffer may still be written when the next file is read.
+      nextBuffer();
+      return;
+    }
     yield buffer.subarray(0, bytesRead);
   }
 }

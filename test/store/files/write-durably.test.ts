@@ -126,3 +126,17 @@ test('files of any size are copied through lent chunks, one after another', asyn
   await file.close();
   t.true(Buffer.concat(parts).equals(await readFile(copy)));
 });
+
+test('the first chunk of a file is not read into the buffer that the last of another lent', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const nextBuffer = twoBuffers();
+  const chunks: Uint8Array[] = [];
+  for (const name of ['a', 'b']) {
+    await writeFile(join(directory, name), name);
+    for await (const chunk of lentChunks(join(directory, name), nextBuffer)) chunks.push(chunk);
+  }
+  t.deepEqual(
+    chunks.map((chunk) => Buffer.from(chunk).toString()),
+    ['a', 'b'],
+  );
+});
