@@ -108,7 +108,7 @@ async function savedForPodman(t: ExecutionContext, store: EventStore, format: Fo
   return sources;
 }
 
-/** Whether artifacts are about an image without being in its index: they have own entries. */
+/** Whether artifacts are about an image without being in its index: each has an entry. */
 function hasReferrers(store: EventStore): boolean {
   const contained = new Set(store.artifacts().flatMap(({ contains }) => contains.map(({ digest }) => digest)));
   return store.artifacts().some(({ artifact, subject }) => subject !== undefined && !contained.has(artifact.digest));
@@ -123,7 +123,7 @@ const readsNew = async (t: ExecutionContext, archive: string, format: Format): P
     images.flatMap(({ id, names }) => names.map((name) => [name, id])).sort(),
     facts.map(({ name, id }) => [shortName(name), id]).sort(),
   );
-  // Of several entries podman reads manifest.json, and makes its own manifest.
+  // Of several entries podman reads manifest.json, and makes another manifest.
   if (format === 'docker' && (facts.length > 1 || hasReferrers(store))) return;
   // Names of one image with several indexes are one image of podman, with the digest of one of them.
   const digests = new Set(facts.map(({ digest }) => digest));
