@@ -185,7 +185,7 @@ function indexEntries(
   const entries: LayoutEntry[] = [];
   for (const image of [...images].sort((a, b) => compare(a.id, b.id))) {
     const own = names.filter((name) => name.image === image.id);
-    entries.push(...own.map((name) => namedEntry(name, image)));
+    for (const name of own) entries.push(namedEntry(name, image));
     if (own.length > 0 || contained.has(image.id)) continue;
     const document = documents.manifest(image);
     const platform = toPlatformDocument(image.image.platform());

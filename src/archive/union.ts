@@ -76,7 +76,7 @@ export async function addUnion(
   const names: DockerName[] = [];
   for (const image of docker) {
     await documents.spend(STEPS_PER_NAME * image.tags.length);
-    names.push(...union.dockerNames(image));
+    for (const name of union.dockerNames(image)) names.push(name);
   }
   union.join(names);
   await union.addContents();

@@ -110,14 +110,14 @@ export function decideDelete(id: ImageId): Decide<readonly LayerMetadata[]> {
   return (state) => {
     const { chainId } = needImage(state, id);
     const parent = state.parent(id);
-    const events: EventBody[] = [];
-    for (const child of state.children(id).sort()) events.push({ type: 'ParentCleared', image: child, parent: id });
+    const children = state.children(id).sort();
+    const cleared = children.map((image): EventBody => ({ type: 'ParentCleared', image, parent: id }));
     const named = state.referencesOf(id).map((reference) => withoutImage(state, reference, id));
-    events.push(...named, { type: 'ImageDeleted', image: id, parent, chainId });
     const references = named.flatMap((event) =>
       event.type === 'ReferenceRemoved' ? (state.reference(event.reference) ?? []) : [],
     );
-    events.push(...removeArtifacts(state, { images: [id], references }));
+    const deleted: EventBody = { type: 'ImageDeleted', image: id, parent, chainId };
+    const events = [...cleared, ...named, deleted, ...removeArtifacts(state, { images: [id], references })];
     if (chainId === undefined) return { events, result: [] };
     const removed = removeUnusedLayers(state, chainId);
     return { events: [...events, ...removed.events], result: removed.layers };
