@@ -11,6 +11,7 @@ import {
   type BuiltDescriptor,
   buildImage,
   descriptor,
+  dockerEntries,
   indexOf,
   LAYOUT,
   manifestDescriptor,
@@ -79,6 +80,13 @@ test('names, tags and annotations that are words of JavaScript are kept', async 
     t.deepEqual(Object.entries(references[0]?.layoutAnnotations ?? {}), [['__proto__', 'c']]);
   }
   t.regex(Buffer.from(saved).toString('latin1'), /\{"x":\{"__proto__":"[0-9a-f]{64}"\}\}/);
+});
+
+test('an image with more names than a call has arguments is refused by their number', async (t) => {
+  const image = await buildImage(['a']);
+  const tags = Array.from({ length: 150_000 }, (_, at) => `x:${at}`);
+  const tar = await buildTar(dockerEntries([image], [{ RepoTags: tags }]));
+  await rejection(t, 'ARCHIVE_LIMIT_EXCEEDED', readBytes(tar));
 });
 
 /** An archive of artifacts in memory that counts what it is asked. */

@@ -87,14 +87,15 @@ const anyChange: fc.Arbitrary<Change> = fc.record({
   other: fc.nat(10_000),
 });
 
+type Place = readonly [holder: Json[] | { [key: string]: Json }, key: string | number];
+
 /** Every place of a value in a JSON document, as its holder and key. */
-function placesIn(json: Json, places: [holder: Json[] | { [key: string]: Json }, key: string | number][] = []) {
-  if (typeof json !== 'object' || json === null) return places;
-  for (const [key, value] of Object.entries(json)) {
-    places.push(Array.isArray(json) ? [json, Number(key)] : [json, key]);
-    placesIn(value, places);
-  }
-  return places;
+function placesIn(json: Json): Place[] {
+  if (typeof json !== 'object' || json === null) return [];
+  const own: Place[] = Array.isArray(json)
+    ? json.map((_, at) => [json, at])
+    : Object.keys(json).map((key) => [json, key]);
+  return [...own, ...Object.values(json).flatMap(placesIn)];
 }
 
 function changed({ documents }: Parts, { document, value, kind, other }: Change): void {

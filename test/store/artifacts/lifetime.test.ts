@@ -262,6 +262,17 @@ test('a chain of a hundred thousand goes without a deep stack', (t) => {
   t.is(events.length, 100_000);
 });
 
+test('an image goes with more artifacts about it than a call has arguments', (t) => {
+  const about = Array.from({ length: 130_000 }, (_, at): EventBody => {
+    const own = `sha256:${(at + 1).toString(16).padStart(64, '0')}` as Digest;
+    const described = { digest: own, size: 1, mediaType: 'm' };
+    return { type: 'ArtifactAdded', artifact: described, artifactType: '', subject: of('21'), contains: [], blobs: [] };
+  });
+  const viewSet = createViews();
+  viewSet.fold(eventsFrom(1, [...image('11', '21'), ...about]));
+  t.is(rmImage('11')(new NotedState(viewSet.views, { holdsOf: () => 0 })).events.length, 130_001);
+});
+
 const platformOf = () => ({ os: 'linux', architecture: 'arm' });
 const tagged = (source: string, overwrite = true): Decide<unknown> =>
   decideTag('new', source, { overwrite, platformOf });

@@ -21,7 +21,7 @@ import {
 
 type Moments = ReadonlyMap<number, Record<string, unknown>>;
 
-test('after random loads, names, removals and erasures the store is whole, and its past and copies are the same', async (t) => {
+test('after loads, names, removals and erasures in any order the store is whole, and its past and copies are the same', async (t) => {
   const root = await temporaryDirectory(t);
   const world = await artifactWorld();
   let run = 0;
