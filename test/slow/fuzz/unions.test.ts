@@ -105,7 +105,8 @@ function changed({ documents }: Parts, { document, value, kind, other }: Change)
   const [holder, key] = places[value % Math.max(places.length, 1)] ?? [];
   if (holder === undefined || key === undefined) return;
   const at = holder as Record<string | number, Json>;
-  if (kind === 'remove') delete at[key];
+  if (kind === 'remove' && Array.isArray(holder)) holder.splice(Number(key), 1);
+  else if (kind === 'remove') delete at[key];
   else if (kind === 'replace') at[key] = structuredClone(HOSTILE[other % HOSTILE.length] as Json);
   else if (kind === 'twice' && Array.isArray(holder)) holder.push(structuredClone(at[key] as Json));
   else {
