@@ -12,7 +12,7 @@ import { eventPages, missingEvent } from './event-pages.js';
 const CLEARED_AT_A_TIME = 10_000;
 
 /** Deletes a range in key order, in batches, by `write`; throws what the database throws. */
-async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
+export async function clearRows(database: Database, range: KeyRange, write: WriteBatch): Promise<void> {
   const keys = database.keys({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
   try {
     for (;;) {

@@ -1,7 +1,7 @@
 import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
 import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
-import { indexSubjects, lastRowKey } from './subject-index.js';
+import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
 import { eventKey, leafHashOfRow, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
 import { missingEvent, readEnd } from './event-pages.js';
 import { rowsOfKind } from './stored-rows.js';
@@ -53,6 +53,8 @@ export async function openTree(source: LogSource, size: number, readOnly: boolea
     // First: without this row, a partial tree is recognized as incomplete.
     const last = lastTreeRowKey(size);
     if (last !== undefined) await write(source.database.batch().del(last));
+    // Rows of a longer, earlier log would mix with the new ones.
+    await clearRows(source.database, TREE_ROWS, write);
     return { tree: await writeTreeRows(source, size, { write }) };
   } catch (error) {
     if (readOnly && isStoreError(error, 'LOG_CORRUPT')) return { tree: error };
