@@ -14,7 +14,6 @@ export type { ImageStoreOptions } from './store/docker-backend.js';
 export { createExporter, type Exporter } from './store/archives/save-archive.js';
 export type { EventStore, StoreStats } from './store/event-store.js';
 export type {
-  LoadedArtifact,
   LoadedImage,
   LoadedReference,
   LoadOptions,
@@ -46,7 +45,7 @@ export type { Consumer, ConsumerOptions, ConsumerState } from './store/consumers
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/follow/event-filter.js';
 
 export type { HistoryOptions, PastStore, ReferenceInterval, When } from './store/past/audit.js';
-export type { ArtifactEntry, FoundDigest, Referrer, ReferrersOptions } from './store/artifacts.js';
+export type { ArtifactEntry } from './store/artifacts.js';
 export type { StoreDiff } from './store/past/diff.js';
 export type { Change } from './store/past/diff.js';
 export type { Subject } from './model/subjects.js';
@@ -100,5 +99,5 @@ export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootf
 export type { Timestamp } from './model/timestamp.js';
 
 // Events
-export type { Annotations, EventBody, EventType, StoredEvent } from './model/events.js';
+export type { EventBody, EventType, StoredEvent } from './model/events.js';
 export type { Descriptor } from './model/digest.js';
