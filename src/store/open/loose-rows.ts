@@ -1,5 +1,5 @@
 import { readWriteBatch } from '../../log/leveldb/log-files.js';
-import { BlockCache, TableReader } from '../../log/leveldb/table.js';
+import { BlockCache, tableFaults, TableReader } from '../../log/leveldb/table.js';
 import { systemCode } from '../files/files.js';
 import { databaseFiles, openDatabaseFile, readLogs } from './database-files.js';
 
@@ -33,6 +33,23 @@ export function* looseRows(location: string): Generator<readonly LooseRow[]> {
     }
     yield rows;
   }
+}
+
+/**
+ * Whether a block of a table does not match its checksum. `looseRows` yields what it can decode of
+ * it, and LevelDB may still not find it: by a key of the index, or for a kind it does not know.
+ */
+export function hasDamagedTable(location: string): boolean {
+  for (const [name, { isFile }] of filesIn(location)) {
+    if (!isFile || !TABLE_FILE.test(name)) continue;
+    const file = openDatabaseFile(location, name);
+    try {
+      if (tableFaults(file.read(0, file.sizeBytes)).length > 0) return true;
+    } finally {
+      file.close();
+    }
+  }
+  return false;
 }
 
 function filesIn(location: string): ReturnType<typeof databaseFiles> {

@@ -4,7 +4,7 @@ import { CONTENT_PREFIX, EVENT_KEY_BYTES, EVENT_PREFIX, parseEventRow, seqOfKey 
 import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
-import { looseRows } from '../open/loose-rows.js';
+import { hasDamagedTable, looseRows } from '../open/loose-rows.js';
 import { eventsText, type SeqRange } from './lost-events.js';
 
 /** Pieces of lost content that a message names. */
@@ -28,12 +28,14 @@ export async function salvageForecast(
   }
   const lost = found.lostEvents(expected);
   if (found.count === 0) return 'no event is left in the files of the log: restore a backup';
-  if (lost.length === 0)
-    return `\`rebuild\` can bring back all ${found.count} events${contentText(found.lostContent())}`;
+  const less = hasDamagedTable(location) ? '; a table is damaged, so it may be less' : '';
+  if (lost.length === 0) {
+    return `\`rebuild\` can bring back all ${found.count} events${contentText(found.lostContent())}${less}`;
+  }
   const whole = lost[0] === undefined ? found.count : lost[0].first - 1;
   return (
     `\`rebuild\` cannot bring back ${eventsText(lost)}, and changes nothing: restore a backup; ` +
-    (whole === 0 ? 'no event before them is left' : `${eventsText([{ first: 1, last: whole }])} can be read`)
+    (whole === 0 ? 'no event before them is left' : `${eventsText([{ first: 1, last: whole }])} can be read${less}`)
   );
 }
 

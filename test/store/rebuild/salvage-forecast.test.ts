@@ -107,7 +107,7 @@ test('verify names the content that a rebuild cannot bring back', async (t) => {
   t.is(lostContent.length, 7);
 });
 
-test('a table with a flipped bit loses events when a rebuild loses some', async (t) => {
+test('a table with a flipped bit loses events when a rebuild loses some, or may lose them', async (t) => {
   const { directory, log } = await closedStore(t, true);
   const [table = ''] = await filesOf(log, /ldb$/);
   const bytes = await readFile(table);
@@ -122,8 +122,8 @@ test('a table with a flipped bit loses events when a rebuild loses some', async 
     const outcome = await rebuildStore(copy).catch((error: Error) => error.message);
     if (typeof outcome === 'string') {
       refused++;
-      t.regex(message, /cannot bring back event/, outcome);
-    } else t.regex(message, outcome.lostContent.length === 0 ? /and all content$/ : /and not the content/);
+      t.regex(message, /cannot bring back event|so it may be less$/, outcome);
+    } else t.regex(message, outcome.lostContent.length === 0 ? /and all content/ : /and not the content|may be less$/);
   }
   t.true(refused > 0);
 });
