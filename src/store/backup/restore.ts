@@ -180,12 +180,20 @@ async function needVacancy(target: string, source: string): Promise<string> {
   const directory = await realPathOf(resolve(target));
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it is inside the backup');
   const names = (await namesBelow(directory)) ?? [];
-  if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
+  if (names.includes('log')) throw storeExists(directory);
+  if (names.includes(SIDECAR_FILE)) throw taken(directory, await backupThere(source));
   if (await isFile(directory)) throw taken(directory, 'it is a file, or below one');
   if (names.length > 0) throw taken(directory, 'the directory is not empty');
   const around = await enclosure(directory);
   if (around !== undefined) throw taken(directory, around);
   return directory;
+}
+
+/** Resolves with why a backup is no place for a store; says so when the two arguments look reversed. */
+async function backupThere(source: string): Promise<string> {
+  const names = (await namesBelow(resolve(source))) ?? [];
+  if (names.includes(SIDECAR_FILE) && !names.includes('log')) return 'it is a backup';
+  return `it is a backup, and ${source} is not: are the two reversed?`;
 }
 
 /**
