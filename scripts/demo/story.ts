@@ -92,7 +92,7 @@ async function loadArchives({ stage, clock, store, shown }: Scene): Promise<void
 async function setTag({ stage, clock, store, shown }: Scene): Promise<void> {
   clock.pass(25);
   stage.act('Release 1.0: set a tag, and say why', clock);
-  await shown.tag(TAG, store.resolve('shop/app:1.0'), { reason: 'release 1.0' });
+  await shown.tag({ source: store.resolve('shop/app:1.0'), target: TAG }, { reason: 'release 1.0' });
   stage.result(`${TAG} is ${shortId(store.resolve(TAG))}`);
 }
 
@@ -100,7 +100,10 @@ async function moveTag({ stage, clock, store, shown }: Scene): Promise<void> {
   clock.pass(52);
   stage.act('Release 2.0: a pipeline moves the tag', clock);
   const before = store.resolve(TAG);
-  await shown.tag(TAG, store.resolve('shop/app:2.0'), { actor: 'ci@build-7', reason: 'release 2.0' });
+  await shown.tag(
+    { source: store.resolve('shop/app:2.0'), target: TAG },
+    { actor: 'ci@build-7', reason: 'release 2.0' },
+  );
   stage.result(`${TAG} is ${shortId(store.resolve(TAG))}, was ${shortId(before)}`);
 }
 

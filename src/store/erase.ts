@@ -3,7 +3,7 @@ import type { Erasure } from '../../projections/content.js';
 import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
-import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
+import { type ChainId, type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { NamedContent } from '../model/event-facts.js';
 import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
 import { factsOf } from '../model/event-table.js';
@@ -298,6 +298,7 @@ export async function erase(
   mustBeString('reason', reason);
   mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
   if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
+  refuseReversed(digest, reason);
   const parsed = parseDigest(digest);
   const origin = originOf({ ...options, reason }, actor);
   const kept = {
@@ -311,6 +312,12 @@ export async function erase(
   // which `verify` reports.
   const removed = await removedLogs(context, [parsed], removeDamagedLogs);
   return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
+}
+
+function refuseReversed(digest: string, reason: string): void {
+  if (isDigest(digest) || !isDigest(reason)) return;
+  const message = `the reason ${reason} is a digest, and the digest is not: the digest comes first, then the reason`;
+  throw new StoreError('DIGEST_INVALID', message, { data: { digest: digest.slice(0, 100), reason } });
 }
 
 /** Implements `Erasing.prune`: first the events, then the bytes. */

@@ -115,7 +115,7 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
 async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
   const last = to ?? Math.max(from, head.seq);
   needEvents(head, { from, to: last });
-  if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
+  if (from > last) throw new RangeError(`from must be at most to: ${from} is more than ${last}`);
   const reader = readingOnce(log);
   return checked(async () => {
     const larger: TreeHead = { size: last, root: await rootAt(reader, last, head) };

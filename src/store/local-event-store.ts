@@ -64,6 +64,7 @@ import type {
   StoreBackend,
   WriteOptions,
 } from './store.js';
+import { checkedTag, type TagRequest } from './tag-arguments.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
 /** The event store: an image store plus one member object per concern, sharing one context. */
@@ -128,17 +129,14 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async tag(
-    reference: string,
-    idOrReference: string,
+    request: TagRequest,
     options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
   ): Promise<void> {
     this.#context.checkOpen();
-    mustBeString('reference', reference);
-    mustBeString('idOrReference', idOrReference);
-    mustBeBoolean('overwrite', options.overwrite);
-    const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
+    const { source, target } = checkedTag(request, options);
     const { overwrite = true } = options;
-    const decide = decideTag(canonicalReference(reference), source, {
+    mustBeBoolean('overwrite', overwrite);
+    const decide = decideTag(target, source, {
       overwrite,
       platformOf: (id) => this.get(id).platform(),
     });

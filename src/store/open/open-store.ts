@@ -49,6 +49,7 @@ import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } fr
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
+import { refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
 
 /** Validated options, with an actor and a notice callback. */
@@ -242,6 +243,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   if (sidecar === undefined) {
     await refuseHalfAStore(path);
     if (!mayCreate(options)) throw noStore(path);
+    await refuseOtherFiles(path);
     await makeLog(path);
   }
   await refuseHalfRebuilt(path);
@@ -401,7 +403,7 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
 async function refuseHalfAStore(directory: string): Promise<void> {
   const location = join(directory, 'log');
   for (const name of (await namesIn(location)) ?? []) {
-    if (!/\.(?:ldb|sst|log)$/.test(name)) continue;
+    if (!/^\d+\.(?:ldb|sst|log)$/.test(name)) continue;
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
   }
