@@ -1,3 +1,5 @@
+import { mustBeOptions } from './argument-types.js';
+import type { OptionNames } from '../model/option-names.js';
 import {
   checkConsistency,
   checkInclusion,
@@ -45,6 +47,8 @@ export interface ProveOptions {
   /** The checkpoint the verifier trusts, as text or UTF-8; default a new one of the head. */
   readonly checkpoint?: Uint8Array | string | undefined;
 }
+
+const proveOptionNames: OptionNames<ProveOptions> = { checkpoint: true };
 
 /** Proofs from the log's Merkle tree. The caller owns all bytes. */
 export interface TreeProofs {
@@ -204,8 +208,10 @@ export class StoreEvidence implements Evidence {
     return readOnly ? checkpoints.unwritten() : checkpoints.newest();
   }
 
-  async prove(seq: number, { checkpoint }: ProveOptions = {}): Promise<string> {
+  async prove(seq: number, options: ProveOptions = {}): Promise<string> {
     this.#context.checkOpen();
+    mustBeOptions(options, proveOptionNames);
+    const { checkpoint } = options;
     // Fail on an unprovable event before signing a checkpoint for it.
     if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));

@@ -1,3 +1,4 @@
+import { type OptionNames, refuseUnknown } from '../model/option-names.js';
 import { StoreError } from '../errors.js';
 import { isDigest } from '../model/digest.js';
 import { canonicalReference } from '../model/reference.js';
@@ -11,6 +12,8 @@ export interface TagRequest {
   readonly target: string;
 }
 
+const tagRequestNames: OptionNames<TagRequest> = { source: true, target: true };
+
 /**
  * Returns a request with canonical references. `second` is what the caller passed after it: text
  * there is a call with two names in a row, whose order only the caller knows.
@@ -20,6 +23,7 @@ export interface TagRequest {
 export function checkedTag(request: TagRequest, second: unknown): TagRequest {
   if (typeof request === 'string') throw namesInARow(request, second);
   mustBeObject('tag', request);
+  refuseUnknown(request, tagRequestNames, 'name in a tag');
   const { source, target } = request;
   mustBeString('source', source);
   mustBeString('target', target);

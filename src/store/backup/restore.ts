@@ -29,12 +29,13 @@ import {
   namesBelow,
   realPathOf,
   type RestoreOptions,
+  restoreOptionNames,
   type RestoreReport,
   TILE_FOLDER,
 } from './backup-layout.js';
 import { type BackupReader, type BackupSource, type VerifiedBackup, verifyBackup } from './backup-reader.js';
 import { checkVerifyOptions } from '../verify/verify-source.js';
-import { mustBeFunction, mustBeString, mustBeText } from '../argument-types.js';
+import { mustBeFunction, mustBeOptions, mustBeString, mustBeText } from '../argument-types.js';
 
 interface BuildOptions {
   readonly reader: BackupReader;
@@ -293,6 +294,7 @@ export async function restoreStore(
   mustBeText('directory', directory);
   mustBeString('source', source);
   mustBeText('source', source);
+  mustBeOptions(options, restoreOptionNames);
   const { against, key, onProgress, onNotice, signal } = options;
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
   checkVerifyOptions({ against, key, onNotice, signal });

@@ -5,7 +5,7 @@ import { Subject } from 'rxjs';
 import {
   mustBeBoolean,
   mustBeFunction,
-  mustBeObject,
+  mustBeOptions,
   mustBeSignal,
   mustBeString,
   mustBeText,
@@ -14,7 +14,7 @@ import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
 import type { EventStore } from '../event-store.js';
-import type { LayerGetReleaser, OpenOptions } from '../store.js';
+import { type LayerGetReleaser, type OpenOptions, openOptionNames } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import { openLevel } from '../../log/leveldb/open-level.js';
@@ -71,7 +71,7 @@ const SNAPSHOT_EVERY = 50_000;
 function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptions {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
-  mustBeObject('options', options);
+  mustBeOptions(options, openOptionNames);
   const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);

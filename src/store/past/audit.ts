@@ -1,3 +1,4 @@
+import type { OptionNames } from '../../model/option-names.js';
 import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
@@ -25,7 +26,7 @@ import {
   type Referrer,
   type ReferrersOptions,
 } from '../artifacts.js';
-import { mustBeObject, mustBeString } from '../argument-types.js';
+import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
@@ -103,6 +104,15 @@ export interface ReferenceInterval {
 
 /** Selects events of a subject's history. */
 export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
+
+const historyOptionNames: OptionNames<HistoryOptions> = {
+  from: true,
+  to: true,
+  reverse: true,
+  limit: true,
+  signal: true,
+  type: true,
+};
 
 /** Reads of the past. */
 export interface AuditReads {
@@ -238,6 +248,8 @@ interface Abortable {
   readonly signal?: AbortSignal | undefined;
 }
 
+const abortableNames: OptionNames<Abortable> = { signal: true };
+
 /** Answers reads of the past: for a single subject from the index, else from past views. */
 export class AuditReader implements AuditReads {
   readonly #context: StoreContext;
@@ -247,7 +259,7 @@ export class AuditReader implements AuditReads {
   }
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
-    mustBeObject('options', options);
+    mustBeOptions(options, historyOptionNames);
     const { type, ...range } = options;
     const known = await this.#known(subject);
     yield* this.#context.reader.read({ ...range, filter: { ...known, type } });
@@ -289,12 +301,16 @@ export class AuditReader implements AuditReads {
     });
   }
 
-  async at(when: When, { signal }: Abortable = {}): Promise<PastStore> {
+  async at(when: When, options: Abortable = {}): Promise<PastStore> {
+    mustBeOptions(options, abortableNames);
+    const { signal } = options;
     const seq = this.#seqAt(when);
     return new ViewedPast(this.#context, seq, await pastViewsAt(this.#context, seq, signal));
   }
 
-  async diff(from: When, to: When, { signal }: Abortable = {}): Promise<StoreDiff> {
+  async diff(from: When, to: When, options: Abortable = {}): Promise<StoreDiff> {
+    mustBeOptions(options, abortableNames);
+    const { signal } = options;
     const first = this.#pointAt(from);
     const last = this.#pointAt(to);
     if (last.seq < first.seq) {
