@@ -95,7 +95,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   if (entry.past === true && at === undefined) {
     const { pointInTime } = await loadCode('of points in time', import('./option-values.js'));
     command.addOption(
-      new Option('--at <when>', 'as it was then; `imagelog help at` says how').argParser(pointInTime(io.now)),
+      new Option('--at <when>', 'as it was then; `imagelog help at` says how').argParser(pointInTime(io)),
     );
   }
   for (const option of words.options ?? []) command.addOption(option);
@@ -147,6 +147,7 @@ function readingOptions(): Option[] {
       nonEmptyText,
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
+    new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
   ];

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { systemTimeZone, UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
@@ -32,6 +33,7 @@ interface GlobalOptions {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
+  readonly utc: boolean;
 }
 
 /** Everything an action needs: its I/O and the evaluated global options. */
@@ -47,6 +49,8 @@ export interface CommandContext {
   readonly directory: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** IANA time zone of times typed and printed. */
+  readonly timeZone: string;
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
@@ -73,6 +77,10 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     directory: storeDirectory(options.store, io.env),
     json: options.json,
     quiet: options.quiet,
+    // Lazy: the first use of Intl costs milliseconds.
+    get timeZone() {
+      return options.utc ? UTC : (io.timeZone ?? systemTimeZone());
+    },
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
@@ -115,6 +123,7 @@ function globalOptionsOf(command: Command): GlobalOptions {
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),
+    utc: levels.some(({ utc }) => utc),
   };
 }
 

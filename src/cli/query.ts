@@ -1,7 +1,7 @@
 import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
 import { artifactTypeText } from '../model/event-facts.js';
-import type { LayerFacts } from '../model/events.js';
+import type { LayerFacts, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import { subjectsOf } from '../model/subjects.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
@@ -9,6 +9,7 @@ import { isStoreError, StoreError } from '../errors.js';
 import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, ReferenceEntry } from '../store/store.js';
+import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
 
 /**
@@ -228,6 +229,30 @@ function notFound(name: string): StoreError {
     `cannot find the image ${JSON.stringify(name)}: no reference has this name and no id this prefix`,
     { data: { name } },
   );
+}
+
+/**
+ * Returns the event that made a reference what it was after event `seq`; undefined when it was never
+ * set. An event that set it to its target once more decided nothing.
+ */
+export async function decidingEvent(
+  store: EventStore,
+  reference: string,
+  seq: number,
+  signal: AbortSignal,
+): Promise<(StoredEvent & (ReferenceSet | ReferenceRemoved)) | undefined> {
+  if (seq === 0) return undefined;
+  const filter = { reference, type: ['ReferenceSet', 'ReferenceRemoved'] } as const;
+  let deciding: (StoredEvent & (ReferenceSet | ReferenceRemoved)) | undefined;
+  for await (const event of store.log.read({ to: seq, reverse: true, filter, signal })) {
+    if (event.type !== 'ReferenceSet' && event.type !== 'ReferenceRemoved') continue;
+    const isEarlier =
+      deciding?.type === 'ReferenceSet' && (event.type !== 'ReferenceSet' || !sameTarget(event, deciding));
+    if (isEarlier) break;
+    deciding = event;
+    if (event.type === 'ReferenceRemoved') break;
+  }
+  return deciding;
 }
 
 /** A period in the life of a reference: pointing at one target, or removed. */

@@ -174,39 +174,3 @@ export const timestampCodec: Codec<Timestamp> = {
   encode: (value) => `"${value}"`,
   isEmpty: () => false,
 };
-
-/** First and last millisecond since the epoch of an RFC 3339 text. */
-interface Moment {
-  readonly first: number;
-  readonly last: number;
-}
-
-const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
-const DAY_MS = 86_400_000;
-/** Leap second; epoch milliseconds lack it: it counts as the end of the second before. */
-const LEAP_SECOND = '60';
-
-/**
- * Parses a date (all of that day), or a date and time with optional seconds and zone (RFC 3339,
- * section 5.6). The default zone is UTC. Truncates fractions to milliseconds, the precision of
- * events. Undefined for anything else.
- */
-export function parseMoment(text: string): Moment | undefined {
-  const match = MOMENT.exec(text);
-  if (match === null) return undefined;
-  const [, date = '', minute, second = '00', fraction = '', zone = 'Z'] = match;
-  if (!isCalendarDate(date)) return undefined;
-  if (minute === undefined) {
-    const first = Date.parse(`${date}T00:00:00.000Z`);
-    return { first, last: first + DAY_MS - 1 };
-  }
-  const seconds = second === LEAP_SECOND ? '59.999' : second + fraction.slice(0, '.123'.length);
-  const time = Date.parse(`${date}T${minute}:${seconds}${zone.toUpperCase()}`);
-  return Number.isNaN(time) ? undefined : { first: time, last: time };
-}
-
-// Date.parse accepts 30 February as 2 March.
-function isCalendarDate(date: string): boolean {
-  const time = Date.parse(`${date}T00:00:00Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(date);
-}

@@ -14,7 +14,7 @@ import { removeLayers } from './commands/layers.js';
 import type { StoreContext } from './context.js';
 import { removeDurably } from './files/files.js';
 import { damagedLogs, removeLogCopies } from './files/log-folders.js';
-import { seqAt, type When } from './past/audit.js';
+import { seqAt, type When, type WhenOptions } from './past/audit.js';
 import { pastViewsAt } from './snapshots/snapshotter.js';
 import { type LayerMetadata, type WriteOptions, writeOptionNames } from './store.js';
 import { type Origin, originOf } from './writer.js';
@@ -49,7 +49,7 @@ export interface ErasedContent {
 }
 
 /** Options of `prune`. */
-export interface PruneOptions extends WriteOptions, DamagedLogOptions {
+export interface PruneOptions extends WriteOptions, DamagedLogOptions, WhenOptions {
   /** Prune only what nothing has needed at or since this point in time. */
   readonly before: When;
   /** Remove nothing, only report what would be removed; default false. */
@@ -62,6 +62,7 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions {
 const pruneOptionNames: OptionNames<PruneOptions> = {
   ...writeOptionNames,
   before: true,
+  timeZone: true,
   removeDamagedLogs: true,
   dryRun: true,
   onProgress: true,
@@ -344,7 +345,7 @@ export async function prune(context: StoreContext, options: PruneOptions): Promi
   if (dryRun) context.checkOpen();
   else context.checkWritable();
   throwIfAborted(signal);
-  const seq = seqAt(before, context);
+  const seq = seqAt(before, context, options);
   const point = { seq, time: log.event(seq)?.time ?? 0 };
   const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
   const origin = originOf({ ...options, reason }, actor);

@@ -8,7 +8,7 @@ import type { Erasing } from './erase.js';
 import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
 import type { OwnProjections } from './own-projections.js';
-import type { AuditReads, When } from './past/audit.js';
+import type { AuditReads, When, WhenOptions } from './past/audit.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {
@@ -113,7 +113,7 @@ export interface EventStore
    * Resolves `reference` as of a point in time, using only the index.
    * @throws {StoreError} as without `at`; TIME_INVALID, TIME_OUT_OF_RANGE
    */
-  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  resolve(reference: string, options: ResolveOptions & WhenOptions & { readonly at: When }): Promise<ImageId>;
   /** Returns the canonical references of an image, sorted. */
   references(id: ImageId): string[];
   /** Returns every reference, sorted by name. */

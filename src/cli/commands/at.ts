@@ -15,7 +15,7 @@ export const atGrammar: Grammar = (declaration, command) => ({
     ['imagelog at "#1200" refs shop/app:prod --json', 'show the periods of a name up to event 1200'],
     ['imagelog at 2026-01-31T14:05+01:00 resolve shop/app:prod', 'print what it was at that moment'],
   ],
-  arguments: [['the point in time', pointInTime(declaration.io.now)], ['the command with its options']],
+  arguments: [['the point in time', pointInTime(declaration.io)], ['the command with its options']],
   passThrough: true,
   action: async (_: CommandContext, at: When, words: readonly string[]) => {
     const program = addGlobalOptions(new Command('WHEN'), 'reads').copyInheritedSettings(command).helpCommand(false);

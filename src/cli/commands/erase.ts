@@ -5,7 +5,7 @@ import type { Grammar } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
-import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { digestText, option, pointInTime, WHEN_HELP } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -66,7 +66,7 @@ export const pruneGrammar: Grammar = ({ io }) => ({
     ['imagelog prune --json | jq -s "map(.size // 0) | add"', 'count the bytes'],
   ],
   options: [
-    option('--before <when>', 'what was needed after this point in time stays', pointInTime(io.now)),
+    option('--before <when>', 'what was needed after this point in time stays', pointInTime(io)),
     option('--yes', 'do it'),
     removeDamagedLogs(),
   ],
@@ -83,8 +83,8 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
 
 async function prune(context: CommandContext, { before = 'now', yes = false, ...flags }: PruneFlags): Promise<void> {
   await using store = await openFor(context, yes ? 'free' : 'read');
-  const { write, signal } = context;
-  const result = await store.prune({ ...write, ...flags, before: whenIn(store, before), dryRun: !yes, signal });
+  const { write, signal, timeZone } = context;
+  const result = await store.prune({ ...write, ...flags, before, timeZone, dryRun: !yes, signal });
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);

@@ -67,7 +67,7 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
     for (const { id } of shown) await context.out.line(id);
     for (const { digest } of artifacts ?? []) await context.out.line(digest);
   } else {
-    const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+    const options = { colors: context.colors, width: context.out.columns, timeZone: context.timeZone };
     const hasArtifacts = artifacts !== undefined && artifacts.length > 0;
     const lines = flags.tree === true ? imageTreeLines(shown, options) : imageTableLines(shown, filter, options);
     for (const line of shown.length === 0 && hasArtifacts ? [] : lines) await context.out.line(line);

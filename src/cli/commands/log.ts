@@ -12,9 +12,19 @@ import { cloudEvent, eventObject } from '../events.js';
 import { UsageError } from '../exit-codes.js';
 import { followEvents } from '../follow-events.js';
 import { openReading, type Reading } from '../open-for.js';
-import { digestText, momentsOf, NOW, option, pointInTime, referenceName, wholeNumber } from '../option-values.js';
+import {
+  digestText,
+  momentsOf,
+  NOW,
+  option,
+  pointInTime,
+  referenceName,
+  WHEN_HELP,
+  wholeNumber,
+} from '../option-values.js';
 import { findImageEver } from '../query.js';
 import { type EventTable, eventTable } from '../render/event-table.js';
+import { timesBetween } from '../render/times.js';
 
 interface LogFlags {
   readonly image?: string;
@@ -35,8 +45,7 @@ interface LogFlags {
 /** `imagelog log`: matching events as a table, JSON or CloudEvents. */
 export const logGrammar: Grammar = ({ io }) => ({
   about:
-    'WHEN is an event (12 or #12), a time ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
-    'A date means its start for --since, its end for --until. ' +
+    `${WHEN_HELP} --since begins at the start of a date, a minute or a second. ` +
     '--follow prints the events so far, then those that other processes write, until Ctrl-C or --limit.',
   examples: [
     ['imagelog log --since 2h', 'show the last two hours'],
@@ -53,8 +62,8 @@ export const logGrammar: Grammar = ({ io }) => ({
     option('--chain <id>', 'events of this chain of layers', digestText),
     option('--actor <name>', 'events by this actor', nonEmptyText),
     option('--type <types>', 'events of these types, separated by commas', eventTypeNames),
-    option('--since <when>', 'from this point in time on', pointInTime(io.now)),
-    option('--until <when>', 'up to this point in time', pointInTime(io.now)),
+    option('--since <when>', 'from this point in time on', pointInTime(io)),
+    option('--until <when>', 'up to this point in time', pointInTime(io)),
     option('--from <seq>', 'from this position on', wholeNumber(1)),
     option('--to <seq>', 'up to this position', wholeNumber(1)),
     option('--reverse', 'the newest first'),
@@ -78,7 +87,7 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   let selection: Selection;
   try {
     selection = await selectionOf(reading, flags, context);
-    printer = eventPrinter(context, reading, flags);
+    printer = eventPrinter(context, reading, selection.filter, flags);
     if (follow !== true) {
       await printAll(reading.store.log.read({ ...selection, reverse, limit, signal }), printer, context);
       return;
@@ -119,16 +128,16 @@ async function printAll(
   await begin();
 }
 
-function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
+function checkFlags(context: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
   checkOrder('--from', flags.from, '--to', to);
   if (flags.since !== undefined && until !== undefined) {
     const { since } = flags;
     checkOrder('--since', seqOf(since), '--until', seqOf(until));
-    checkOrder('--since', momentsOf(since, io.now())?.first, '--until', momentsOf(until, io.now())?.last);
+    checkOrder('--since', momentsOf(since, context)?.first, '--until', momentsOf(until, context)?.last);
   }
   if (follow !== true) return;
   if (reverse === true) throw new UsageError('--follow shows new events, so it cannot be combined with --reverse');
-  if (at !== undefined) throw new UsageError('--follow shows new events, which the past does not have');
+  if (context.at !== undefined) throw new UsageError('--follow shows new events, which the past does not have');
   if (to !== undefined || until !== undefined) {
     throw new UsageError('--follow shows new events, so it cannot be combined with --to or --until; --limit ends it');
   }
@@ -149,7 +158,8 @@ interface Selection {
  * @throws {StoreError} SUBJECT_NOT_FOUND if no event ever mentions a name; IMAGE_NOT_FOUND,
  *   ID_AMBIGUOUS
  */
-async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: CommandContext): Promise<Selection> {
+async function selectionOf(reading: Reading, flags: LogFlags, context: CommandContext): Promise<Selection> {
+  const { signal } = context;
   const { actor, chain, type, since, until, follow } = flags;
   const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
   const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
@@ -169,9 +179,9 @@ async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: Co
       chainId: chain,
       actor,
       type,
-      since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
+      since: since === undefined ? undefined : momentsOf(since, context)?.first,
       // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
-      until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
+      until: until === undefined || until === NOW ? undefined : momentsOf(until, context)?.last,
     },
   };
 }
@@ -185,22 +195,36 @@ async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> 
   for await (const _ of store.history(subject, { limit: 1 })) return;
 }
 
-function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): EventPrinter {
+function eventPrinter(
+  context: CommandContext,
+  { store }: Reading,
+  { since, until }: EventFilter,
+  flags: LogFlags,
+): EventPrinter {
   const format = flags.format ?? (context.json ? 'json' : 'table');
-  const { storeId } = store.stats();
+  const { storeId, createdAt } = store.stats();
   switch (format) {
     case 'json':
       return { event: (event) => writeJson(context, eventObject(event)) };
     case 'cloudevents':
       return { event: (event) => writeJson(context, cloudEvent(event, storeId)) };
     case 'table':
-      return tablePrinter(context, store.log.head.seq);
+      return tablePrinter(context, {
+        largestSeq: store.log.head.seq,
+        times: timesBetween(
+          Math.max(createdAt, since ?? 0),
+          Math.min(store.log.head.time, until ?? Number.POSITIVE_INFINITY),
+        ),
+      });
   }
 }
 
-function tablePrinter(context: CommandContext, largestSeq: number): EventPrinter {
-  const { io, out, colors, quiet } = context;
-  const table: EventTable = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq });
+function tablePrinter(
+  context: CommandContext,
+  extent: { readonly largestSeq: number; readonly times: Iterable<number> },
+): EventPrinter {
+  const { out, colors, quiet, timeZone } = context;
+  const table: EventTable = eventTable({ colors, width: out.columns, timeZone, ...extent });
   return { head: quiet ? undefined : table.head, event: (event) => out.line(table.row(event)) };
 }
 

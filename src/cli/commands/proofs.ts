@@ -121,7 +121,7 @@ function tellPrograms(context: CommandContext, { seq, event, checkpoint, vouched
 }
 
 async function tellPeople(context: CommandContext, proof: CheckedProof): Promise<void> {
-  const { out, err, colors, errColors, io, quiet } = context;
+  const { out, err, colors, errColors, timeZone, quiet } = context;
   const { seq, event, checkpoint, vouchedBy } = proof;
   if (vouchedBy === 'nothing') await err.line(noticeLine(nobodyVouches(proof), errColors));
   if (quiet) return;
@@ -130,7 +130,7 @@ async function tellPeople(context: CommandContext, proof: CheckedProof): Promise
     `event ${seq} is in the log ${printable(checkpoint.origin)} of ${checkpoint.size} events, ${vouched[vouchedBy]}`,
   );
   if (event === undefined) return;
-  const table = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq: seq });
+  const table = eventTable({ colors, width: out.columns, timeZone, times: [event.time], largestSeq: seq });
   await out.line(table.head);
   await out.line(table.row(event));
 }

@@ -2,7 +2,7 @@ import { canonicalReference } from '../../model/reference.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading } from '../open-for.js';
+import { openReading, tellDeciding } from '../open-for.js';
 import { referenceName } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
 import { utcText } from '../render/text.js';
@@ -22,16 +22,17 @@ export const refsGrammar: Grammar = () => ({
 });
 
 async function refs(context: CommandContext, name: string): Promise<void> {
-  await using reading = await openReading(context);
+  await using reading = await openReading(context, { tells: false });
   const reference = canonicalReference(name);
   const intervals = intervalsUpTo(await reading.store.referenceHistory(reference), reading.seq);
   if (intervals.length === 0) throw referenceNotFound('cannot tell the past of', reference);
+  await tellDeciding(context, reading, [reference]);
   if (context.json) {
     for (const interval of intervals) await writeJson(context, intervalObject(interval));
     return;
   }
-  const { colors, io, out } = context;
-  const options = { now: reading.time, isPresent: !reading.isPast, timeZone: io.timeZone, width: out.columns, colors };
+  const { colors, timeZone, out } = context;
+  const options = { now: reading.time, isPresent: !reading.isPast, timeZone, width: out.columns, colors };
   for (const line of timelineLines(reference, referencePeriods(intervals), options)) await out.line(line);
 }
 

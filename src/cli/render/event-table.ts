@@ -3,6 +3,7 @@ import { eventTypes, factsOf } from '../../model/event-table.js';
 import { eventSummary } from '../events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { type Colors, localText, type Paint, printable } from './text.js';
+import { timeColumn } from './times.js';
 
 /** An event table printed line by line; its widths are fixed before any row is known. */
 export interface EventTable {
@@ -14,7 +15,9 @@ interface EventTableOptions {
   readonly colors: Colors;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
+  /** Times that have every name of the zone among the events. */
+  readonly times: Iterable<number>;
   readonly largestSeq: number;
 }
 
@@ -27,17 +30,18 @@ const LEAST_SUMMARY_COLUMNS = 20;
 const GAP_COLUMNS = 2;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
-export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOptions): EventTable {
+export function eventTable({ colors, width, timeZone, times, largestSeq }: EventTableOptions): EventTable {
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
-  const { timeColumns, actorColumns, summaryColumns } = fitColumns(seqColumns, width);
+  const { title } = timeColumn('TIME', times, timeZone);
+  const { timeColumns, actorColumns, summaryColumns } = fitColumns(seqColumns, width, title.length);
   const timeOf = (event: StoredEvent): string => {
     const text = localText(event.time, timeZone);
-    return timeColumns === SHORT_TIME_COLUMNS ? text.slice('2026-'.length, -':00'.length) : text;
+    return pad(timeColumns < TIME_COLUMNS ? text.slice('2026-'.length, -':00'.length) : text, timeColumns);
   };
   // The bracket is next to the seq; other columns have a gap of two.
   const line = (seq: string, cells: readonly string[]): string =>
     `${seq} ${cells.filter((cell) => cell !== '').join('  ')}`;
-  const head = [pad('TIME', timeColumns), fitted('ACTOR', actorColumns), pad('EVENT', TYPE_COLUMNS), 'WHAT'];
+  const head = [pad(title, timeColumns), fitted('ACTOR', actorColumns), pad('EVENT', TYPE_COLUMNS), 'WHAT'];
   return {
     head: colors.bold(line(`${pad('SEQ', seqColumns, 'right')}  `, timeColumns === 0 ? head.slice(1) : head)),
     row: (event) =>
@@ -57,13 +61,14 @@ interface FittedColumns {
 }
 
 /** When narrow, drops year and seconds, then the actor, then the time; the summary stays. */
-function fitColumns(seqColumns: number, width: number | undefined): FittedColumns {
-  const whole = { timeColumns: TIME_COLUMNS, actorColumns: ACTOR_COLUMNS };
+function fitColumns(seqColumns: number, width: number | undefined, titleColumns: number): FittedColumns {
+  const short = Math.max(SHORT_TIME_COLUMNS, titleColumns);
+  const whole = { timeColumns: Math.max(TIME_COLUMNS, titleColumns), actorColumns: ACTOR_COLUMNS };
   if (width === undefined) return { ...whole, summaryColumns: Number.POSITIVE_INFINITY };
   const choices = [
     whole,
-    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: ACTOR_COLUMNS },
-    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: 0 },
+    { timeColumns: short, actorColumns: ACTOR_COLUMNS },
+    { timeColumns: short, actorColumns: 0 },
     { timeColumns: 0, actorColumns: 0 },
   ];
   const fits = choices.map((choice) => {

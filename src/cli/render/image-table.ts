@@ -1,10 +1,11 @@
 import type { ArtifactFacts } from '../artifact-facts.js';
 import type { BuildStep, ImageFacts, ImageFilter } from '../image-facts.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
-import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
+import { type Colors, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
+import { type TimeColumn, timeColumn } from './times.js';
 import type { ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
 
@@ -12,7 +13,7 @@ interface ImageDrawing {
   readonly colors: Colors;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
 }
 
 /** Placeholder for a missing reference or time. */
@@ -25,11 +26,12 @@ export function imageTableLines(
   filter: Pick<ImageFilter, 'showsReference'>,
   { colors, width, timeZone }: ImageDrawing,
 ): string[] {
+  const times = createdColumn(images, timeZone);
   const columns: Column[] = [
     { title: 'REFERENCE', shrinksTo: 12 },
     { title: 'IMAGE ID', paint: colors.yellow },
     { title: 'PLATFORM', shrinksTo: 8, goes: 1 },
-    { title: 'CREATED', goes: 2 },
+    { title: times.title, goes: 2 },
     { title: 'SIZE', align: 'right' },
   ];
   const rows = images.flatMap((facts) => {
@@ -37,7 +39,7 @@ export function imageTableLines(
     const others = [
       shortId(facts.id),
       facts.erased ? ERASED : platformText(facts),
-      createdText(facts, timeZone),
+      createdText(facts, times),
       imageSizeText(facts),
     ];
     return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
@@ -80,8 +82,13 @@ function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
 
-function createdText({ created }: Pick<BuildStep, 'created'>, timeZone: string | undefined): string {
-  return created === null ? NONE : localMinuteText(timestampToDate(created).getTime(), timeZone);
+function createdColumn(steps: readonly Pick<BuildStep, 'created'>[], timeZone: string): TimeColumn {
+  const times = steps.flatMap(({ created }) => (created === null ? [] : [timestampToDate(created).getTime()]));
+  return timeColumn('CREATED', times, timeZone);
+}
+
+function createdText({ created }: Pick<BuildStep, 'created'>, times: TimeColumn): string {
+  return created === null ? NONE : times.minutes(timestampToDate(created).getTime());
 }
 
 // Deeper branches are cut to leave room for names.
@@ -123,15 +130,16 @@ const BAR_COLUMNS = 8;
 export function historyTableLines(steps: readonly BuildStep[], { colors, width, timeZone }: ImageDrawing): string[] {
   const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const hasComments = steps.some(({ comment }) => comment !== '');
+  const times = createdColumn(steps, timeZone);
   const columns: Column[] = [
-    { title: 'CREATED', goes: 1 },
+    { title: times.title, goes: 1 },
     { title: 'CREATED BY', shrinksTo: 16 },
     { title: 'SIZE', align: 'right' },
     { title: '', paint: colors.green, goes: 2 },
     ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
   ];
   const rows = steps.map((step) => [
-    createdText(step, timeZone),
+    createdText(step, times),
     commandText(step.createdBy),
     imageSizeText(step),
     total === 0 ? '' : bar((step.size ?? 0) / total, BAR_COLUMNS),
