@@ -32,6 +32,8 @@ interface GlobalOptions {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
+  readonly trunc: boolean;
+  readonly pager: boolean;
 }
 
 /** Everything an action needs: its I/O and the evaluated global options. */
@@ -47,6 +49,10 @@ export interface CommandContext {
   readonly directory: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** Whether tables shorten ids. */
+  readonly trunc: boolean;
+  /** Whether a long answer on a terminal may go through a pager. */
+  readonly pager: boolean;
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
@@ -73,6 +79,8 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     directory: storeDirectory(options.store, io.env),
     json: options.json,
     quiet: options.quiet,
+    trunc: options.trunc,
+    pager: options.pager,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
@@ -115,6 +123,8 @@ function globalOptionsOf(command: Command): GlobalOptions {
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),
+    trunc: levels.every(({ trunc }) => trunc !== false),
+    pager: levels.every(({ pager }) => pager !== false),
   };
 }
 
