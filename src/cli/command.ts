@@ -4,6 +4,7 @@ import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';
+import { pagerCommand } from './pager-choice.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
@@ -33,6 +34,8 @@ interface CommandWords {
   /** Whether the words after its arguments belong to another command. */
   readonly passThrough?: boolean;
   readonly commands?: readonly CommandEntry[];
+  /** Whether its answer may be long, so that on a terminal a pager shows it; receives what `action` does. */
+  readonly paged?: (...args: never[]) => boolean;
   /** Receives the arguments, then the options. Prints its answer or throws. */
   readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;
 }
@@ -102,8 +105,15 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
   // Commander passes the command itself as the last argument.
   const perform = (...args: never[]): Promise<void> =>
-    act(name, () => words.action(contextOf(command, io, outputs, at), ...args), args.slice(0, -1));
+    act(name, () => performed(words, contextOf(command, io, outputs, at), args), args.slice(0, -1));
   command.action(perform as (...args: unknown[]) => Promise<void>);
+}
+
+async function performed({ paged, action }: CommandWords, context: CommandContext, args: never[]): Promise<void> {
+  const pager = paged?.(...args) === true ? pagerCommand(context) : undefined;
+  if (pager === undefined) return action(context, ...args);
+  const { throughPager } = await loadCode('of the pager', import('./pager.js'));
+  return throughPager(context, pager, (inside) => action(inside, ...args));
 }
 
 function refuseInPast(name: string, program: Command): never {
@@ -150,6 +160,8 @@ function readingOptions(): Option[] {
     new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
+    new Option('--no-trunc', 'whole ids in tables'),
+    new Option('--no-pager', 'no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)'),
   ];
 }
 
