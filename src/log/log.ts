@@ -142,6 +142,26 @@ export interface Log extends TileReader {
   subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
   /**
+   * Seqs of the events about any canonical reference that `matches`, ascending. Reads the index
+   * rows of all references and one event for each, whatever the range is; the whole range when the
+   * index is incomplete. Names that collide in the index (eight bytes of SHA-256) count as one.
+   * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
+   */
+  referenceSeqs(
+    matches: (reference: string) => boolean,
+    options?: Pick<PageOptions, 'from' | 'to' | 'signal'>,
+  ): Promise<readonly number[]>;
+
+  /**
+   * The events of `seqs`, in this order, each checked.
+   * @throws {StoreError} LOG_CORRUPT when one is corrupt or missing
+   */
+  eventsOf(
+    seqs: readonly number[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly StoredEvent[]>;
+
+  /**
    * Event `seq`, checked; undefined beyond the log.
    * @throws {StoreError} LOG_CORRUPT when it is corrupt or missing
    */

@@ -15,14 +15,8 @@ import {
 } from './event-filter.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import {
-  EventIterator,
-  type EventIteratorOptions,
-  type IterationWatcher,
-  readStretch,
-  type Stretch,
-  type StretchSource,
-} from './event-iterator.js';
+import { EventIterator, type EventIteratorOptions, type IterationWatcher, type StretchSource } from './event-iterator.js';
+import { type Stretch, StretchReader, wayTo } from './stretch-reader.js';
 
 /**
  * Returns the last event up to `headSeq` at or before `time`, milliseconds since the epoch; 0 if
@@ -255,6 +249,7 @@ class LiveSource implements StretchSource {
   readonly #log: Log;
   readonly #feed: LogFeed;
   readonly #filter: CompiledFilter;
+  readonly #reader: StretchReader;
   readonly #signal: AbortSignal | undefined;
   /** End of the last stretch. */
   #end: number;
@@ -267,6 +262,7 @@ class LiveSource implements StretchSource {
     this.#log = log;
     this.#feed = feed;
     this.#filter = filter;
+    this.#reader = new StretchReader(log, filter);
     this.#end = from - 1;
     this.#signal = signal;
   }
@@ -329,7 +325,7 @@ class LiveSource implements StretchSource {
       this.#skipEarlier();
       const range = { first: this.#end + 1, last: this.#feed.head.seq, reverse: false, size: MAX_PAGE_EVENTS };
       if (range.first > range.last) return { events: [], end: this.#end };
-      return await readStretch(this.#log, this.#filter.subjects, { ...range, signal: this.#signal });
+      return await this.#reader.read({ ...range, signal: this.#signal });
     } catch (error) {
       // A follower that is behind when the store closes ends like one that waits.
       if (!isStoreError(error, 'STORE_CLOSED')) throw error;
@@ -378,6 +374,7 @@ class RangeSource implements StretchSource {
   // A read must fail when the store closes: ending quietly would look complete.
   readonly isClosed = false;
   readonly #options: RangeSourceOptions;
+  readonly #reader: StretchReader;
   #first: number;
   #last: number;
   #size = FIRST_STRETCH_EVENTS;
@@ -385,6 +382,7 @@ class RangeSource implements StretchSource {
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
+    this.#reader = new StretchReader(options.log, options.filter);
     this.#first = options.first;
     this.#last = options.last;
   }
@@ -392,9 +390,9 @@ class RangeSource implements StretchSource {
   async next(): Promise<Stretch | undefined> {
     if (!this.#isNarrowed) this.#narrow();
     if (this.#first > this.#last) return undefined;
-    const { log, filter, reverse, signal } = this.#options;
+    const { reverse, signal } = this.#options;
     const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
-    const stretch = await readStretch(log, filter.subjects, range);
+    const stretch = await this.#reader.read(range);
     if (reverse) this.#last = stretch.end - 1;
     else this.#first = stretch.end + 1;
     this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
@@ -405,14 +403,24 @@ class RangeSource implements StretchSource {
     this.#first = this.#last + 1;
   }
 
-  // Event times never decrease: skip what is out of range.
   #narrow(): void {
-    const { log, filter } = this.#options;
-    if (filter.until !== undefined) this.#last = lastSeqBy(log, this.#last, filter.until);
-    if (filter.since !== undefined)
-      this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
+    const { first, last } = narrowed(this.#options);
+    this.#first = first;
+    this.#last = last;
     this.#isNarrowed = true;
   }
+}
+
+/** Returns the part of a range that is in the times of its filter. */
+function narrowed({
+  log,
+  filter: { since, until },
+  ...range
+}: RangeSourceOptions): { readonly first: number; readonly last: number } {
+  // Event times never decrease: skip what is out of range.
+  const last = until === undefined ? range.last : lastSeqBy(log, range.last, until);
+  const first = since === undefined ? range.first : Math.max(range.first, lastSeqBefore(log, last, since) + 1);
+  return { first, last };
 }
 
 /** The read side of a store's log: pages from the database and live events. */
@@ -433,23 +441,36 @@ export class EventReader implements StoreLog {
   }
 
   read(options: ReadOptions = {}): EventIterator {
+    const range = this.#rangeOf(options);
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
+    const { passes } = range.filter;
+    return new EventIterator({ source: new RangeSource(range), passes, limit, position: 0, signal: range.signal });
+  }
+
+  explain(options: ReadOptions = {}): ReturnType<StoreLog['explain']> {
+    const range = this.#rangeOf(options);
+    const { first, last } = narrowed(range);
+    const events = Math.max(0, last - first + 1);
+    if (events === 0) return { by: 'scan', events };
+    return wayTo(this.#log, range.filter, { first, last }) === undefined ? { by: 'scan', events } : { by: 'index' };
+  }
+
+  #rangeOf(options: ReadOptions): RangeSourceOptions {
     mustBeObject('options', options);
-    const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
+    const { from = 1, to = this.head.seq, reverse, signal } = options;
     mustBeBoolean('reverse', reverse);
     mustBeSignal('signal', signal);
-    if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
     mustBeCount('from', from);
     mustBeCount('to', to);
-    const filter = compileFilter(options.filter);
-    const source = new RangeSource({
+    return {
       log: this.#log,
-      filter,
+      filter: compileFilter(options.filter),
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
       signal,
-    });
-    return new EventIterator({ source, passes: filter.passes, limit, position: 0, signal });
+    };
   }
 
   follow(options: FollowOptions = {}): LogFollower {
