@@ -29,8 +29,13 @@ type Part = readonly Step[];
 function matcherOf(parts: readonly Part[]): Matcher {
   return (text) => {
     const given = text.split('/');
-    return given.length === parts.length && parts.every((steps, at) => fits(steps, [...(given[at] ?? '')]));
+    return given.length === parts.length && parts.every((steps, at) => fits(steps, charactersOf(given[at] ?? '')));
   };
+}
+
+/** A text without surrogates is its own list of characters. */
+function charactersOf(text: string): ArrayLike<string> {
+  return /[\ud800-\udfff]/.test(text) ? [...text] : text;
 }
 
 function partsOf(pattern: string): readonly Part[] {
@@ -61,7 +66,7 @@ function setStep(set: string, isNegated: boolean, pattern: string): (character: 
 }
 
 /** Matches without a slash: after a mismatch only the last star can take more. */
-function fits(steps: Part, text: readonly string[]): boolean {
+function fits(steps: Part, text: ArrayLike<string>): boolean {
   let [step, at] = [0, 0];
   let [star, taken] = [-1, 0];
   while (at < text.length) {
@@ -108,12 +113,14 @@ export function wantedReference(text: string): WantedReference {
   }
   const parts = partsOf(text);
   const matches = matcherOf(parts);
-  const matchesLast = matcherOf(parts.slice(-1));
+  const last = parts.at(-1) ?? [];
   const isWanted = (reference: string): boolean => {
-    // All forms end with the same part: most references fail here, before any is parsed.
-    if (!withAndWithoutTag(lastPart(reference)).some(matchesLast)) return false;
+    if (!withAndWithoutTag(lastPart(reference)).some((part) => fits(last, charactersOf(part)))) return false;
     if (parts.length === 1) return true;
-    return [reference, familiarReference(reference)].flatMap(withAndWithoutTag).some(matches);
+    if (withAndWithoutTag(reference).some(matches)) return true;
+    // The familiar form ends the canonical one, and is parsed: most references do not get so far.
+    if (!endings(reference).flatMap(withAndWithoutTag).some(matches)) return false;
+    return withAndWithoutTag(familiarReference(reference)).some(matches);
   };
   return { name: undefined, matches: isWanted };
 }
@@ -128,6 +135,12 @@ export function isPattern(text: string): boolean {
     if (error instanceof StoreError) return true;
     throw error;
   }
+}
+
+/** Returns what follows each of the first two slashes. */
+function endings(reference: string): string[] {
+  const path = reference.slice(reference.indexOf('/') + 1);
+  return [path, path.slice(path.indexOf('/') + 1)];
 }
 
 function withAndWithoutTag(reference: string): string[] {

@@ -26,6 +26,7 @@ import {
   type LogSource,
   type PageOptions,
   type PageRange,
+  type ReferenceSearch,
   type RenewOptions,
 } from '../log.js';
 import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
@@ -38,7 +39,7 @@ import {
   subjectPages,
   subjectRows,
 } from '../subject-index.js';
-import { type ReferenceTest, referenceSeqs, scannedReferenceSeqs } from '../reference-rows.js';
+import { referenceSeqs, scannedReferenceSeqs } from '../reference-rows.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
@@ -250,11 +251,11 @@ export class LevelLog implements Log {
   }
 
   async referenceSeqs(
-    matches: ReferenceTest,
+    wanted: ReferenceSearch,
     options: Pick<PageOptions, 'from' | 'to' | 'signal'> = {},
   ): Promise<readonly number[]> {
     const find = (source: LogSource, range: PageRange): Promise<number[]> =>
-      (this.#hasSubjectIndex ? referenceSeqs : scannedReferenceSeqs)(source, matches, range);
+      (this.#hasSubjectIndex ? referenceSeqs : scannedReferenceSeqs)(source, wanted, range);
     return this.#readOnce(options, find);
   }
 

@@ -1,9 +1,7 @@
 import { StoreError } from '../../errors.js';
-import { MAX_COUNTED_EVENTS, MAX_KEPT_FILTER_BYTES, MAX_PAGE_EVENTS } from '../../limits.js';
-import type { Log } from '../../log/log.js';
-import type { StoredEvent } from '../../model/events.js';
+import { MAX_COUNTED_EVENTS, MAX_KEPT_FILTER_BYTES } from '../../limits.js';
 import { compileFilter, type CompiledFilter, type EventFilter } from '../follow/event-filter.js';
-import { StretchReader } from '../follow/stretch-reader.js';
+import type { EventReader } from '../follow/log-feed.js';
 
 /*
  * The filter of a consumer is kept with its position, so that others can count the events that it
@@ -68,16 +66,12 @@ export interface Behind {
  * Counts the events after `position` that pass: by the subject index if the filter names a subject or a pattern,
  * and a lower bound once MAX_COUNTED_EVENTS were read.
  */
-export async function countBehind(
-  log: Log,
-  filter: CompiledFilter,
-  position: number,
-  head: number,
-): Promise<Behind> {
+export async function countBehind(reader: EventReader, filter: CompiledFilter, position: number): Promise<Behind> {
   const { passes } = filter;
+  const head = reader.head.seq;
   if (passes === undefined || position >= head) return { behind: Math.max(0, head - position) };
   let [behind, read] = [0, 0];
-  for await (const page of pagesOf(log, filter, { first: position + 1, last: head })) {
+  for await (const page of reader.pagesAfter(position, filter)) {
     for (const event of page) {
       if (read === MAX_COUNTED_EVENTS) return { behind, atLeast: true };
       read += 1;
@@ -85,23 +79,4 @@ export async function countBehind(
     }
   }
   return { behind };
-}
-
-async function* pagesOf(
-  log: Log,
-  filter: CompiledFilter,
-  { first, last }: { readonly first: number; readonly last: number },
-): AsyncGenerator<readonly StoredEvent[]> {
-  const { subjects } = filter;
-  if (subjects !== undefined && log.hasSubjectIndex) {
-    yield* log.subjectPages(subjects, { from: first, to: last });
-    return;
-  }
-  const reader = new StretchReader(log, filter);
-  for (let at = first; at <= last; ) {
-    const range = { first: at, last, reverse: false, size: MAX_PAGE_EVENTS, signal: undefined };
-    const { events, end } = await reader.read(range);
-    yield events;
-    at = end + 1;
-  }
 }

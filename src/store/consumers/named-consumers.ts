@@ -75,7 +75,7 @@ export class NamedConsumers implements Consumers {
       const held = this.#held.get(name);
       const position = held?.position ?? kept?.seq ?? 0;
       const { filter, given } = held ?? readKeptFilter(name, kept?.filter);
-      const behind = await countBehind(log, filter, position, reader.head.seq);
+      const behind = await countBehind(reader, filter, position);
       const own = given === undefined ? {} : { filter: given };
       states.push({ name, position, ...behind, ...own, updatedAt: kept?.time, held: held !== undefined });
     }

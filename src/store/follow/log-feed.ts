@@ -16,7 +16,7 @@ import {
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { EventIterator, type EventIteratorOptions, type IterationWatcher, type StretchSource } from './event-iterator.js';
-import { type Stretch, StretchReader, wayTo } from './stretch-reader.js';
+import { type SearchableLog, type Stretch, StretchReader, wayTo } from './stretch-reader.js';
 
 /**
  * Returns the last event up to `headSeq` at or before `time`, milliseconds since the epoch; 0 if
@@ -236,8 +236,7 @@ interface CheckedFollowOptions {
   readonly watcher?: IterationWatcher | undefined;
 }
 
-interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'> {
-  readonly log: Log;
+interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'>, SearchableLog {
   readonly feed: LogFeed;
 }
 
@@ -258,11 +257,11 @@ class LiveSource implements StretchSource {
   #hasSkipped = false;
   #isClosed = false;
 
-  constructor({ log, feed, filter, from, signal }: LiveSourceOptions) {
+  constructor({ log, references, feed, filter, from, signal }: LiveSourceOptions) {
     this.#log = log;
     this.#feed = feed;
     this.#filter = filter;
-    this.#reader = new StretchReader(log, filter);
+    this.#reader = new StretchReader({ log, references }, filter);
     this.#end = from - 1;
     this.#signal = signal;
   }
@@ -358,8 +357,7 @@ export class LogFollower extends EventIterator implements Follower {
 /** Size of the first stretch; it doubles from there, as most reads want only a few events. */
 const FIRST_STRETCH_EVENTS = 32;
 
-interface RangeSourceOptions {
-  readonly log: Log;
+interface RangeSourceOptions extends SearchableLog {
   readonly filter: CompiledFilter;
   /** First and last seq, inclusive, in either direction. */
   readonly first: number;
@@ -382,7 +380,7 @@ class RangeSource implements StretchSource {
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
-    this.#reader = new StretchReader(options.log, options.filter);
+    this.#reader = new StretchReader(options, options.filter);
     this.#first = options.first;
     this.#last = options.last;
   }
@@ -427,11 +425,13 @@ function narrowed({
 export class EventReader implements StoreLog {
   readonly events$: Observable<StoredEvent>;
   readonly #log: Log;
+  readonly #references: () => Iterable<string>;
   readonly #feed: LogFeed;
 
   /** `log` must be folded up to its head; `folded$` delivers the pages after that. */
-  constructor(log: Log, folded$: Observable<Page>) {
+  constructor({ log, references }: SearchableLog, folded$: Observable<Page>) {
     this.#log = log;
+    this.#references = references;
     this.#feed = new LogFeed(log, folded$);
     this.events$ = folded$.pipe(mergeMap((page) => page));
   }
@@ -465,6 +465,7 @@ export class EventReader implements StoreLog {
     mustBeCount('to', to);
     return {
       log: this.#log,
+      references: this.#references,
       filter: compileFilter(options.filter),
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
@@ -484,8 +485,25 @@ export class EventReader implements StoreLog {
   /** Returns a follower for validated options. */
   follower({ from, filter, signal, watcher }: CheckedFollowOptions): LogFollower {
     const first = Math.max(1, from);
-    const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });
+    const [log, references] = [this.#log, this.#references];
+    const source = new LiveSource({ log, references, feed: this.#feed, filter, from: first, signal });
     const options = { source, passes: filter.passes, position: first - 1, signal, watcher };
     return new LogFollower(options, this.#feed);
+  }
+  /** Yields the events after `position` that may pass: by the index for any number of subjects. */
+  async *pagesAfter(position: number, filter: CompiledFilter): AsyncGenerator<Page> {
+    const [first, last] = [position + 1, this.head.seq];
+    const { subjects } = filter;
+    if (subjects !== undefined && this.#log.hasSubjectIndex) {
+      yield* this.#log.subjectPages(subjects, { from: first, to: last });
+      return;
+    }
+    const reader = new StretchReader({ log: this.#log, references: this.#references }, filter);
+    for (let at = first; at <= last; ) {
+      const range = { first: at, last, reverse: false, size: MAX_PAGE_EVENTS, signal: undefined };
+      const { events, end } = await reader.read(range);
+      yield events;
+      at = end + 1;
+    }
   }
 }

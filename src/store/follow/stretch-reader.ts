@@ -50,6 +50,12 @@ interface Searched extends SeqRange {
   readonly seqs: readonly number[];
 }
 
+/** A log, and canonical references that exist: a search reads no event to know these. */
+export interface SearchableLog {
+  readonly log: Log;
+  readonly references: () => Iterable<string>;
+}
+
 /**
  * Reads a log in stretches, by the subject index where that is cheaper. Leaves no iterator open:
  * with a slow reader it would keep obsolete files alive. Keeps the seqs, eight bytes each, that a
@@ -58,11 +64,13 @@ interface Searched extends SeqRange {
 export class StretchReader {
   readonly #log: Log;
   readonly #filter: CompiledFilter;
+  readonly #references: () => Iterable<string>;
   #searched: Searched | undefined;
 
-  constructor(log: Log, filter: CompiledFilter) {
+  constructor({ log, references }: SearchableLog, filter: CompiledFilter) {
     this.#log = log;
     this.#filter = filter;
+    this.#references = references;
   }
 
   /** Reads one stretch from the start of the range; it may end before `size` events. */
@@ -76,7 +84,9 @@ export class StretchReader {
     if (way === undefined) return this.#readAll(range);
     if ('subjects' in way) return this.#readSubjects(way.subjects, range);
     const { first, last, signal } = range;
-    this.#searched = { first, last, seqs: await this.#log.referenceSeqs(way.matches, { from: first, to: last, signal }) };
+    const wanted = { matches: way.matches, known: this.#references() };
+    const seqs = await this.#log.referenceSeqs(wanted, { from: first, to: last, signal });
+    this.#searched = { first, last, seqs };
     return this.#readSearched(this.#searched, range);
   }
 

@@ -11,9 +11,10 @@ import { appendBodies, openTestLog } from '../../support/test-log.js';
 
 /** What a reader asked of its log. */
 export interface Reads {
-  /** Readings of the log in order, and by its subject index. */
+  /** Readings of the log in order, by its subject index, and searches of that for references. */
   pages: number;
   subjectPages: number;
+  searches: number;
   /** Events that they gave. */
   events: number;
   /** Readings that are open in the database now. */
@@ -40,8 +41,8 @@ export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?
 /** Returns a log that is open, and a new reader of it. */
 export function readerOf(log: LevelLog, { hasIndex = true }: { readonly hasIndex?: boolean } = {}): LiveLog {
   const folded$ = new Subject<Page>();
-  const reads: Reads = { pages: 0, subjectPages: 0, events: 0, open: 0 };
-  const reader = new EventReader(countingLog(log, reads, hasIndex), folded$);
+  const reads: Reads = { pages: 0, subjectPages: 0, searches: 0, events: 0, open: 0 };
+  const reader = new EventReader({ log: countingLog(log, reads, hasIndex), references: () => [] }, folded$);
   return {
     log,
     reader,
@@ -80,6 +81,14 @@ function countingLog(log: LevelLog, reads: Reads, hasSubjectIndex: boolean): Log
     subjectPages(subjects, options) {
       reads.subjectPages++;
       return counted(log.subjectPages(subjects, options));
+    },
+    referenceSeqs(wanted, options) {
+      reads.searches++;
+      return log.referenceSeqs(wanted, options);
+    },
+    eventsOf(seqs, options) {
+      reads.events += seqs.length;
+      return log.eventsOf(seqs, options);
     },
   };
   return new Proxy<Log>(log, {
