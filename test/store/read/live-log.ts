@@ -32,17 +32,23 @@ export interface LiveLog {
   close(): Promise<void>;
 }
 
+interface ReaderOptions {
+  readonly hasIndex?: boolean;
+  /** References that a search need not read. */
+  readonly known?: readonly string[];
+}
+
 /** Opens a new log that counts what is read; optionally without its index. */
-export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?: boolean } = {}): Promise<LiveLog> {
+export async function liveLog(t: ExecutionContext, options: ReaderOptions = {}): Promise<LiveLog> {
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
   return readerOf(log, options);
 }
 
 /** Returns a log that is open, and a new reader of it. */
-export function readerOf(log: LevelLog, { hasIndex = true }: { readonly hasIndex?: boolean } = {}): LiveLog {
+export function readerOf(log: LevelLog, { hasIndex = true, known = [] }: ReaderOptions = {}): LiveLog {
   const folded$ = new Subject<Page>();
   const reads: Reads = { pages: 0, subjectPages: 0, searches: 0, events: 0, open: 0 };
-  const reader = new EventReader({ log: countingLog(log, reads, hasIndex), references: () => [] }, folded$);
+  const reader = new EventReader({ log: countingLog(log, reads, hasIndex), references: () => known }, folded$);
   return {
     log,
     reader,
