@@ -75,8 +75,8 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/tags.js')).resolveGrammar,
     },
     {
-      usage: 'refs <reference>',
-      summary: 'show all that a reference ever pointed at',
+      usage: 'refs <references...>',
+      summary: 'show all that references ever pointed at',
       past: true,
       load: async () => (await import('./commands/refs.js')).refsGrammar,
     },

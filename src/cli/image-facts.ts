@@ -1,8 +1,9 @@
 import { isStoreError } from '../errors.js';
 import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable } from './query.js';
+import { findImage, type ImageSource, layerChain, type LayerTable } from './query.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
+import { globMatcher } from '../model/reference-pattern.js';
 import { compareInstants, sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
 import { UsageError } from './exit-codes.js';
 
@@ -185,12 +186,21 @@ function anyReference(patterns: readonly ((reference: string) => boolean)[]): (f
 // Like reference.FamiliarMatch in Docker's library (short form, with or without tag), plus the long
 // form.
 function referencePattern(pattern: string): (reference: string) => boolean {
-  const matches = globMatcher(pattern);
+  const matches = readablePattern(pattern);
   return (reference) => {
     const { domain, path } = parseReference(reference);
     const name = familiarReference(formatReference({ domain, path }));
     return matches(familiarReference(reference)) || matches(name) || matches(reference);
   };
+}
+
+function readablePattern(pattern: string): (text: string) => boolean {
+  try {
+    return globMatcher(pattern);
+  } catch (error) {
+    if (isStoreError(error, 'FILTER_INVALID')) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function createdOf(name: string, source: ImageSource): Pick<ImageFacts, 'created'> {

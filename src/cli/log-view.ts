@@ -30,7 +30,7 @@ interface ViewFlags {
   readonly oneline?: boolean;
   readonly reverse?: boolean;
   readonly limit?: number;
-  readonly follow?: boolean;
+  readonly follow?: boolean | undefined;
 }
 
 /** Returns the view that the flags ask for; entries are read and formatted one by one, on demand. */

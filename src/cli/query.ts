@@ -1,4 +1,3 @@
-import { UsageError } from './exit-codes.js';
 import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
 import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
@@ -11,41 +10,6 @@ import type { EventStore } from '../store/event-store.js';
 import type { ImageReads, ReferenceEntry } from '../store/store.js';
 import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
-
-/**
- * Compiles a pattern of Go's path.Match (Docker's `reference` filter) to a full-text matcher: `*`
- * and `?` stop at a slash, `[a-z]` and `[^a-z]` match one character, a backslash escapes.
- * @throws {UsageError} for an unclosed or empty bracket
- */
-export function globMatcher(pattern: string): (text: string) => boolean {
-  const parts = [...pattern.matchAll(/\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|([*]+)|(\?)|([^\\[\]*?])|(.)/gsu)];
-  const source = parts.map(([, escaped, negated, set, stars, one, plain, broken]) => {
-    if (broken !== undefined)
-      throw new UsageError(`cannot read the pattern ${pattern}: a bracket or backslash stands alone`);
-    if (set !== undefined) return `(?!/)[${negated ?? ''}${escapeSet(set)}]`;
-    if (stars !== undefined) return '[^/]*';
-    if (one !== undefined) return '[^/]';
-    return escapeText(escaped ?? plain ?? '');
-  });
-  const expression = compile(source.join(''), pattern);
-  return (text) => expression.test(text);
-}
-
-function compile(source: string, pattern: string): RegExp {
-  try {
-    return new RegExp(`^${source}$`, 'su');
-  } catch (error) {
-    throw new UsageError(`cannot read the pattern ${pattern}: a range in brackets is backwards`, { cause: error });
-  }
-}
-
-function escapeText(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-function escapeSet(set: string): string {
-  return set.replace(/\\(.)/gsu, '$1').replace(/[\\[\]^]/g, '\\$&');
-}
 
 /** Layers of a store at one moment; empty if it keeps none. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;

@@ -69,6 +69,17 @@ export function subjectPrefix(subject: Subject): Uint8Array {
   return prefix;
 }
 
+/** Returns the range of the rows of all references. */
+export function referenceRange(): KeyRange {
+  const kind = KIND_BYTES.reference;
+  return { gte: Uint8Array.of(SUBJECT_PREFIX, kind), lt: Uint8Array.of(SUBJECT_PREFIX, kind + 1) };
+}
+
+/** Returns the part of a row's key that stands for its subject. */
+export function subjectOfRow(key: Uint8Array): string {
+  return bytesToHex(key.subarray(2, PREFIX_BYTES));
+}
+
 /** Returns the index rows for the events of one batch, given in order. */
 export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const images: SeqsByName = new Map();
@@ -163,7 +174,8 @@ function formatRow(key: Uint8Array, seqs: readonly number[]): IndexRow {
   return [key, Uint8Array.from(value)];
 }
 
-function damagedRow(key: Uint8Array): StoreError {
+/** The error for a row of the index that does not fit its event. */
+export function damagedRow(key: Uint8Array): StoreError {
   const seq = seqOfKey(key);
   return new StoreError('LOG_CORRUPT', `a row of the subject index up to seq ${seq} is damaged`, {
     data: { seq, remedy: 'rebuild' },
@@ -283,7 +295,8 @@ function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]):
   return events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
 }
 
-async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
+/** Reads the events of `seqs`, in this order, each checked. @throws {StoreError} LOG_CORRUPT */
+export async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
   const rows = await database.getMany(seqs.map(eventKey)).catch((cause: unknown) => {
     throw failure(cause);
   });

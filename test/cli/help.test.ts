@@ -40,7 +40,7 @@ References:
   tag [options] <source> <reference>  point a reference at an image or artifact
   untag [options] <reference>         remove a reference and keep the image
   resolve [options] <reference>       print the id that a reference points at
-  refs [options] <reference>          show all that a reference ever pointed at
+  refs [options] <references...>      show all that references ever pointed at
 
 Log:
   log [options]                       show what happened

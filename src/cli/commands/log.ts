@@ -1,42 +1,30 @@
 import { InvalidArgumentError } from 'commander';
 import { eventTypes } from '../../model/event-table.js';
-import type { ChainId } from '../../model/digest.js';
 import type { EventType } from '../../model/events.js';
-import type { Subject } from '../../model/subjects.js';
-import { canonicalReference } from '../../model/reference.js';
-import type { When } from '../../store/past/audit.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import type { CommandContext } from '../context.js';
+import { type SelectionFlags, SELECTING, selectionOf, seqOf } from '../event-selection.js';
 import { UsageError } from '../exit-codes.js';
 import { followLog } from '../follow-events.js';
 import { type LogFormat, type LogView, logFormats, logView } from '../log-view.js';
-import { openReading, type Reading } from '../open-for.js';
+import { openReading } from '../open-for.js';
 import {
   digestText,
+  listOf,
   momentsOf,
-  NOW,
   option,
   pointInTime,
-  referenceName,
+  referenceOrPattern,
+  repeated,
   WHEN_HELP,
   wholeNumber,
 } from '../option-values.js';
-import { findImageEver } from '../query.js';
+import { ScanNotice } from '../scan-notice.js';
 import type { Selection } from '../transactions.js';
 
-interface LogFlags {
-  readonly image?: string;
-  readonly reference?: string;
-  readonly chain?: ChainId;
-  readonly actor?: string;
-  readonly type?: readonly EventType[];
-  readonly since?: When;
-  readonly until?: When;
-  readonly from?: number;
-  readonly to?: number;
+interface LogFlags extends SelectionFlags {
   readonly reverse?: boolean;
   readonly limit?: number;
-  readonly follow?: boolean;
   readonly events?: boolean;
   readonly oneline?: boolean;
   readonly format?: LogFormat;
@@ -51,11 +39,17 @@ export const logGrammar: Grammar = ({ io }) => ({
     'In CSV, times are UTC, and a text that begins with = + - @ has an apostrophe before it, so that a spreadsheet does ' +
     'not run it. ' +
     `${WHEN_HELP} --since begins at the start of a date, a minute or a second. ` +
+    'Values of one option are alternatives, different options must all match. A pattern without a slash is held against ' +
+    'the last part of a name: *:prod is prod of any repository. ' +
     '--follow prints the events so far, then those that other processes write, until Ctrl-C or --limit.',
   examples: [
     ['imagelog log --since 2h', 'show the last two hours'],
     ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
     ['imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7', 'every tag that one actor set or removed'],
+    ["imagelog log --reference '*:prod' --actor ann --actor ben", 'what two people moved to production'],
+    ['imagelog log --request INC-77', 'all that belongs to a ticket'],
+    ['imagelog log --grep hotfix', 'who wrote that in a reason'],
+    ['imagelog log --consumer mirror@1', 'what a subscriber still owes'],
     ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
     ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
     ['imagelog log --events --type ImageDeleted', 'which images were deleted, what they were called, and by whom'],
@@ -64,10 +58,21 @@ export const logGrammar: Grammar = ({ io }) => ({
     ['imagelog log --follow --since now --format cloudevents', 'pass new events to another service'],
   ],
   options: [
-    option('--image <name>', 'events of this image or artifact: a reference, or the first digits of an id or digest'),
-    option('--reference <reference>', 'events of this reference', referenceName),
+    option(
+      '--image <name>',
+      'events of this image or artifact: a reference, or the first digits of an id or digest',
+      repeated,
+    ),
+    option(
+      '--reference <name>',
+      'events of this reference, or of a pattern: *:prod, shop/*',
+      listOf(referenceOrPattern),
+    ),
     option('--chain <id>', 'events of this chain of layers', digestText),
-    option('--actor <name>', 'events by this actor', nonEmptyText),
+    option('--actor <name>', 'events by this actor', listOf(nonEmptyText)),
+    option('--request <id>', 'events of this request id, as a build or a ticket', listOf(nonEmptyText)),
+    option('--grep <text>', 'events with this text in their reason, in any case', listOf(nonEmptyText)),
+    option('--consumer <name>', 'events that this consumer has not acknowledged yet', nonEmptyText),
     option('--type <types>', 'events of these types, separated by commas', eventTypeNames),
     option('--since <when>', 'from this point in time on', pointInTime(io)),
     option('--until <when>', 'up to this point in time', pointInTime(io)),
@@ -92,10 +97,12 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   let view: LogView;
   let selection: Selection;
   try {
-    selection = await selectionOf(reading, flags, context);
+    const notice = new ScanNotice(context);
+    selection = await selectionOf(reading, flags, { context, notice });
     view = logView(context, { reading, filter: selection.filter }, flags);
     if (follow !== true) {
-      await print(view.read(reading.store, selection), view.head, limit, context);
+      const { store } = reading;
+      await notice.during(store.log, selection, () => print(view.read(store, selection), view.head, limit, context));
       return;
     }
   } finally {
@@ -130,6 +137,7 @@ async function print(
 
 function checkFlags(context: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
   checkOrder('--from', flags.from, '--to', to);
+  checkConsumer({ follow, to, until, ...flags });
   if (flags.since !== undefined && until !== undefined) {
     const { since } = flags;
     checkOrder('--since', seqOf(since), '--until', seqOf(until));
@@ -152,49 +160,18 @@ function checkForm({ events, oneline, format }: LogFlags, json: boolean): void {
   }
 }
 
+/** A consumer has a filter and a position of its own. */
+function checkConsumer({ consumer, limit, format, ...flags }: LogFlags): void {
+  if (consumer === undefined) return;
+  const [name] = Object.entries(flags).find(([key, value]) => SELECTING.has(key) && value !== undefined) ?? [];
+  if (name === undefined) return;
+  throw new UsageError(
+    `--consumer has the filter and the place of the consumer, so it cannot be combined with --${name}`,
+  );
+}
+
 function checkOrder(startName: string, start: number | undefined, endName: string, end: number | undefined): void {
   if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
-}
-
-/**
- * @throws {StoreError} SUBJECT_NOT_FOUND if no event ever mentions a name; IMAGE_NOT_FOUND,
- *   ID_AMBIGUOUS
- */
-async function selectionOf(reading: Reading, flags: LogFlags, context: CommandContext): Promise<Selection> {
-  const { signal } = context;
-  const { actor, chain, type, since, until, follow } = flags;
-  const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
-  const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
-  // A follower may wait for subjects that do not exist yet.
-  if (follow !== true) {
-    if (image !== undefined) await mustBeKnown(reading, { image });
-    if (reference !== undefined) await mustBeKnown(reading, { reference });
-    if (chain !== undefined) await mustBeKnown(reading, { chainId: chain });
-    if (actor !== undefined) await mustBeKnown(reading, { actor });
-  }
-  return {
-    from: Math.max(1, flags.from ?? 1, since === NOW && follow === true ? reading.seq + 1 : (seqOf(since) ?? 1)),
-    to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
-    filter: {
-      image,
-      reference,
-      chainId: chain,
-      actor,
-      type,
-      since: since === undefined ? undefined : momentsOf(since, context)?.first,
-      // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
-      until: until === undefined || until === NOW ? undefined : momentsOf(until, context)?.last,
-    },
-  };
-}
-
-function seqOf(when: When | undefined): number | undefined {
-  return typeof when === 'number' ? when : undefined;
-}
-
-// Rejects unknown names: an empty answer would hide a misspelling.
-async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
-  for await (const _ of store.history(subject, { limit: 1 })) return;
 }
 
 /** Parses event types: repeatable, comma-separated, case-insensitive. */

@@ -240,7 +240,8 @@ function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, e
   return tableLines(columns, rows.reverse(), { width, colors });
 }
 
-function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
+/** Returns the reason and the request id of a period, escaped; empty without both. */
+export function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
   const parts = [
     ...(reason === undefined ? [] : [`“${printable(reason)}”`]),
     ...(requestId === undefined ? [] : [`(${printable(requestId)})`]),
