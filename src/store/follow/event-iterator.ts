@@ -3,6 +3,7 @@ import type { Log } from '../../log/log.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';
 import { aborted, StoreError } from '../../errors.js';
+import { givenEvent } from './given-event.js';
 
 /** Callbacks to run when a signal aborts. */
 const callsOf = new WeakMap<AbortSignal, Set<() => void>>();
@@ -238,8 +239,9 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     const events = this.#events;
     const passes = this.#passes;
     while (this.#at < events.length) {
-      const event = events[this.#at++] as StoredEvent;
-      if (passes !== undefined && !passes(event)) continue;
+      const next = events[this.#at++] as StoredEvent;
+      if (passes !== undefined && !passes(next)) continue;
+      const event = givenEvent(next);
       this.#watcher?.giving(event);
       this.#moveTo(event.seq);
       this.#left--;
