@@ -1,6 +1,7 @@
 import type { Page } from '../../../projections/projection.js';
 import type { StoredEvent } from '../../model/events.js';
 import { aborted, StoreError } from '../../errors.js';
+import { givenEvent } from './given-event.js';
 import type { Stretch } from './stretch-reader.js';
 
 /** Callbacks to run when a signal aborts. */
@@ -185,8 +186,9 @@ export class EventIterator implements AsyncIterableIterator<StoredEvent>, AsyncD
     const events = this.#events;
     const passes = this.#passes;
     while (this.#at < events.length) {
-      const event = events[this.#at++] as StoredEvent;
-      if (passes !== undefined && !passes(event)) continue;
+      const next = events[this.#at++] as StoredEvent;
+      if (passes !== undefined && !passes(next)) continue;
+      const event = givenEvent(next);
       this.#watcher?.giving(event);
       this.#moveTo(event.seq);
       this.#left--;

@@ -15,6 +15,7 @@ import {
   readOptionNames,
   type StoreLog,
 } from './event-filter.js';
+import { givenEvent } from './given-event.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import {
@@ -439,7 +440,7 @@ export class EventReader implements StoreLog {
     this.#log = log;
     this.#references = references;
     this.#feed = new LogFeed(log, folded$);
-    this.events$ = folded$.pipe(mergeMap((page) => page));
+    this.events$ = folded$.pipe(mergeMap((page) => page.map(givenEvent)));
   }
 
   get head(): Head {
