@@ -8,7 +8,7 @@ import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
-import type { ImageReads, ReferenceEntry } from '../store/store.js';
+import type { ImageReads, LayerMetadata, ReferenceEntry } from '../store/store.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
 
 /**
@@ -71,6 +71,17 @@ export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
     below = createChainId(below === '' ? [diffId] : [below as Digest as DiffId, diffId]);
     return { diffId, chainId: below as ChainId };
   });
+}
+
+/** Layers in JSON: their chain ids, and in the same order their diff ids. */
+export interface LayerIds {
+  readonly layers: readonly ChainId[];
+  readonly diffIds: readonly DiffId[];
+}
+
+/** Returns both ids of each layer. */
+export function layerIds(layers: readonly LayerMetadata[]): LayerIds {
+  return { layers: layers.map(({ chainId }) => chainId), diffIds: layers.map(({ diffId }) => diffId) };
 }
 
 /** Returns the intervals begun by event `seq`; later ends are removed. */

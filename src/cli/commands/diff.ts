@@ -122,8 +122,8 @@ function changesOf({ references, images, artifacts, parents, metadata, layers }:
       })),
     ),
     ...layers.map((change) =>
-      told('layer', change, change.chainId, shortId(change.chainId), ({ diffId, size, diffSize }) => ({
-        value: { diffId, size, diffSize },
+      told('layer', change, change.chainId, shortId(change.chainId), ({ chainId, diffId, size, diffSize }) => ({
+        value: { chainId, diffId, size, diffSize },
         text: sizeText(diffSize),
       })),
     ),
