@@ -1,8 +1,7 @@
 import { UsageError } from './exit-codes.js';
-import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
+import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '../model/digest.js';
 import { artifactTypeText } from '../model/event-facts.js';
 import type { LayerFacts } from '../model/events.js';
-import { subjectsOf } from '../model/subjects.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
@@ -91,7 +90,7 @@ export function intervalsUpTo(intervals: readonly ReferenceInterval[], seq: numb
 
 function asOf(interval: ReferenceInterval, seq: number): ReferenceInterval {
   if (interval.untilSeq === undefined || interval.untilSeq <= seq) return interval;
-  const { until, untilSeq, removedBy, removedReason, ...lasting } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId, ...lasting } = interval;
   return lasting;
 }
 
@@ -178,8 +177,7 @@ function referenced(source: ImageSource, reference: string, id: ImageId): FoundI
 
 /**
  * Resolves `name`, including deleted images: a full id as is, even if it never existed; else as
- * `findNamed`; else the id prefix of a deleted image or artifact, at the cost of one pass over the
- * log.
+ * `findNamed`; else the id prefix of a deleted image or artifact, by the index.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
@@ -190,22 +188,11 @@ export async function findImageEver(
   if (isDigest(name)) return name as ImageId;
   const alive = unlessMissing(() => findNamed(images, name));
   if (alive !== undefined) return subjectId(images, alive);
-  const hex = name.replace(/^sha256:/, '');
-  if (!/^[0-9a-f]{1,64}$/.test(hex)) throw notFound(name);
-  const ids = new Set<ImageId>();
-  const removals = { type: ['ImageDeleted', 'ArtifactRemoved'] } as const;
-  for await (const event of store.log.read({ to: seq, filter: removals, signal })) {
-    const [removed] = subjectsOf(event).images;
-    if (removed !== undefined && digestHex(removed).startsWith(hex)) ids.add(removed);
+  try {
+    return (await store.search(name, { past: true, at: seq, signal })) as ImageId;
+  } catch (error) {
+    throw isStoreError(error, 'IMAGE_NOT_FOUND') ? notFound(name) : error;
   }
-  const [only, second] = ids;
-  if (only === undefined) throw notFound(name);
-  if (second === undefined) return only;
-  throw new StoreError(
-    'ID_AMBIGUOUS',
-    `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
-    { data: { name, ids: [...ids] } },
-  );
 }
 
 // Events are about indexes that are artifacts, and about the images of manifests.
@@ -276,7 +263,8 @@ function standing({
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {
-  const { until, untilSeq, removedBy, removedReason } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId } = interval;
   if (until === undefined || untilSeq === undefined || removedBy === undefined) return undefined;
-  return { others: 0, from: until, until: next?.from, seq: untilSeq, actor: removedBy, reason: removedReason };
+  const envelope = { actor: removedBy, reason: removedReason, requestId: removedRequestId };
+  return { others: 0, from: until, until: next?.from, seq: untilSeq, ...envelope };
 }

@@ -142,6 +142,14 @@ export interface Log extends TileReader {
   subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
   /**
+   * Pages of events about images and artifacts whose digest begins with the hex digits `hex`, each
+   * event checked and yielded once. Reads only matching events; the whole range when the index is
+   * incomplete.
+   * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
+   */
+  prefixPages(hex: string, options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
    * Event `seq`, checked; undefined beyond the log.
    * @throws {StoreError} LOG_CORRUPT when it is corrupt or missing
    */

@@ -51,6 +51,13 @@ import { damagedLogs } from './files/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
 import { AuditReader, type HistoryOptions, type PastStore, type ReferenceInterval, type When } from './past/audit.js';
 import type { StoreDiff } from './past/diff.js';
+import {
+  type Removal,
+  type RemovalOptions,
+  RemovalReader,
+  type SearchMatch,
+  type SearchOptions,
+} from './past/removals.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {
@@ -74,6 +81,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #layers: LocalLayers;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
+  readonly #removals: RemovalReader;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
   /** Two backups to one directory would race. */
@@ -90,6 +98,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#layers = new LocalLayers(context);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
+    this.#removals = new RemovalReader(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
     this.#reserve = new Reserve(context.directory);
@@ -205,6 +214,32 @@ export class LocalEventStore extends ImageStore implements EventStore {
     if (at === undefined) return super.resolve(reference, { platform });
     this.#context.checkOpen();
     return this.#audit.resolveAt(reference, at, platform);
+  }
+
+  override search(partial: string): ImageId;
+  override search(partial: string, options: RemovalOptions & { readonly past: true }): Promise<Digest>;
+  override search(
+    partial: string,
+    options: RemovalOptions & { readonly past?: boolean } = {},
+  ): ImageId | Promise<Digest> {
+    mustBeObject('options', options);
+    mustBeBoolean('past', options.past);
+    if (options.past !== true) {
+      if (options.at !== undefined) throw new TypeError('at needs past: true');
+      return super.search(partial);
+    }
+    this.#context.checkOpen();
+    return this.#removals.searchEver(partial, options);
+  }
+
+  async searchAll(term: string, options?: SearchOptions): Promise<SearchMatch[]> {
+    this.#context.checkOpen();
+    return this.#removals.searchAll(term, options);
+  }
+
+  async removal(name: string, options?: RemovalOptions): Promise<Removal | undefined> {
+    this.#context.checkOpen();
+    return this.#removals.removal(name, options);
   }
 
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {

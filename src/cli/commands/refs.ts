@@ -37,7 +37,7 @@ async function refs(context: CommandContext, name: string): Promise<void> {
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
   const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq } = interval;
-  const { actor, reason, requestId, removedBy, removedReason } = interval;
+  const { actor, reason, requestId, removedBy, removedReason, removedRequestId } = interval;
   return {
     reference,
     image: image ?? null,
@@ -54,5 +54,6 @@ function intervalObject(interval: ReferenceInterval): Readonly<Record<string, un
     requestId: requestId ?? null,
     removedBy: removedBy ?? null,
     removedReason: removedReason ?? null,
+    removedRequestId: removedRequestId ?? null,
   };
 }

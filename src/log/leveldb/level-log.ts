@@ -30,7 +30,15 @@ import {
 } from '../log.js';
 import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
-import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
+import {
+  hasSubjectIndex,
+  indexSubjects,
+  prefixPages,
+  scannedPages,
+  scannedPrefixPages,
+  subjectPages,
+  subjectRows,
+} from '../subject-index.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
@@ -238,6 +246,12 @@ export class LevelLog implements Log {
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
     const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
       (this.#hasSubjectIndex ? subjectPages : scannedPages)(source, subjects, range);
+    return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
+  }
+
+  prefixPages(hex: string, options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
+      (this.#hasSubjectIndex ? prefixPages : scannedPrefixPages)(source, hex, range);
     return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
   }
 
