@@ -1,3 +1,4 @@
+import { isStoreError } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
 import { familiarReference } from '../../model/reference.js';
 import type { ReferenceEntry } from '../../store/store.js';
@@ -7,6 +8,7 @@ import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { artifactTypeText } from '../../model/event-facts.js';
+import { UsageError } from '../exit-codes.js';
 import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
@@ -45,7 +47,9 @@ export const diffGrammar: Grammar = ({ io }) => ({
 async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
   await using store = await openFor(context, 'read');
   const { out, err, colors, errColors, io, signal } = context;
-  const between = await store.diff(whenIn(store, from), whenIn(store, to), { signal });
+  const between = await store.diff(whenIn(store, from), whenIn(store, to), { signal }).catch((error: unknown) => {
+    throw isStoreError(error, 'TIME_OUT_OF_RANGE') && 'from' in error.data ? new UsageError(error.message) : error;
+  });
   const changes = changesOf(between);
   if (context.json) {
     for (const change of changes) await writeJson(context, changeObject(change));

@@ -31,7 +31,7 @@ export const rmGrammar: Grammar = () => ({
 type Removal =
   | { readonly untagged: string; readonly image: ImageId | null; readonly artifact?: Digest | undefined }
   | { readonly removed: Digest; readonly artifactType: string | null }
-  | ( { readonly deleted: ImageId } & LayerIds);
+  | ({ readonly deleted: ImageId } & LayerIds);
 
 async function rm(
   context: CommandContext,

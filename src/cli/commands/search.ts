@@ -29,7 +29,11 @@ function firstDigits(text: string): string {
   throw new InvalidArgumentError('It must be the first digits of an id: 0-9 and a-f, with or without sha256:.');
 }
 
-async function search(context: CommandContext, term: string, { all = false }: { readonly all?: boolean }): Promise<void> {
+async function search(
+  context: CommandContext,
+  term: string,
+  { all = false }: { readonly all?: boolean },
+): Promise<void> {
   await using store = await openFor(context, 'read');
   const { at, colors, io, json, out, quiet, signal } = context;
   const when = at === undefined ? undefined : whenIn(store, at);
@@ -39,7 +43,8 @@ async function search(context: CommandContext, term: string, { all = false }: { 
   else if (quiet) for (const { digest } of matches) await out.line(digest);
   else {
     const rows = matches.map((match) => matchRow(match, io.timeZone));
-    for (const line of tableLines(columnsFor(matches, colors), rows, { width: out.columns, colors })) await out.line(line);
+    for (const line of tableLines(columnsFor(matches, colors), rows, { width: out.columns, colors }))
+      await out.line(line);
   }
 }
 

@@ -96,7 +96,11 @@ export class RemovalReader implements RemovalReads {
     const lives = await this.#lives(term, seq, signal);
     if (lives.some(({ removed }) => removed === undefined)) return undefined;
     const [only, second] = lives;
-    if (second !== undefined) throw ambiguous(term, lives.map(({ digest }) => digest));
+    if (second !== undefined)
+      throw ambiguous(
+        term,
+        lives.map(({ digest }) => digest),
+      );
     return only && this.#removalOf(only);
   }
 
@@ -114,7 +118,10 @@ export class RemovalReader implements RemovalReads {
       const removal = this.#removalOf(life);
       return removal === undefined ? [] : [{ ...life, references: removal.names, removal }];
     });
-    return [...matches, ...gone.map(({ kind, digest, references, removal }) => ({ kind, digest, references, removal }))];
+    return [
+      ...matches,
+      ...gone.map(({ kind, digest, references, removal }) => ({ kind, digest, references, removal })),
+    ];
   }
 
   /**
@@ -157,7 +164,8 @@ export class RemovalReader implements RemovalReads {
     const hex = hexOf(term);
     if (hex === undefined || to === 0) return [];
     const lives = new Lives(hex);
-    for await (const page of this.#context.log.prefixPages(hex, { to, signal })) for (const event of page) lives.fold(event);
+    for await (const page of this.#context.log.prefixPages(hex, { to, signal }))
+      for (const event of page) lives.fold(event);
     return lives.all().sort(byDigest);
   }
 
