@@ -32,7 +32,7 @@ export const commands: readonly CommandEntry[] = [
     },
     {
       usage: 'search <term>',
-      summary: 'find ids by their first digits, also of what was removed',
+      summary: 'find ids, also of what was removed',
       past: true,
       load: async () => (await import('./commands/search.js')).searchGrammar,
     },
