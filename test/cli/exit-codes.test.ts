@@ -181,7 +181,14 @@ test('an archive that is damaged is 1: the store is as it was', async (t) => {
 });
 
 test('a store that is damaged is 4, in commands that read, that write, and that verify', async (t) => {
-  const every = [['images'], ['log'], ['inspect', ids.tiny], ['at', '1', 'images'], ['tag', 'tiny:1', 'a:1'], ['verify']];
+  const every = [
+    ['images'],
+    ['log'],
+    ['inspect', ids.tiny],
+    ['at', '1', 'images'],
+    ['tag', 'tiny:1', 'a:1'],
+    ['verify'],
+  ];
   for (const [what, damage] of [
     ['the sidecar', (store: string) => writeFile(join(store, 'imagelog.json'), '{')],
     ['no sidecar', (store: string) => rm(join(store, 'imagelog.json'))],
@@ -199,11 +206,7 @@ test('a layer file that is gone is 4 where it is needed', async (t) => {
   const { done, run, store, folder } = await startSession(t);
   await done('load', archive('docker25-all.tar'));
   await rm(join(store, 'blobs', 'sha256'), { recursive: true });
-  for (const argv of [
-    ['save', 'tiny:1', '-o', join(folder, 'a.tar')],
-    ['backup', join(folder, 'backup')],
-    ['verify'],
-  ])
+  for (const argv of [['save', 'tiny:1', '-o', join(folder, 'a.tar')], ['backup', join(folder, 'backup')], ['verify']])
     t.is((await run(...argv)).code, 4, argv.join(' '));
   t.is((await run('inspect', 'tiny:1')).code, 0);
 });
