@@ -1,5 +1,5 @@
 import { type Command, Help, InvalidArgumentError, Option } from 'commander';
-import { loadCode } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
@@ -104,8 +104,13 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
   // Commander passes the command itself as the last argument.
-  const perform = (...args: never[]): Promise<void> =>
-    act(name, () => performed(words, contextOf(command, io, outputs, at), args), args.slice(0, -1));
+  const perform = (...args: never[]): Promise<void> => {
+    const context = contextOf(command, io, outputs, at);
+    // `at` runs another command, which explains its own failure.
+    const run = (): Promise<void> => performed(words, context, args);
+    const explained = words.passThrough === true ? run : () => runExplained(context, name, run);
+    return act(name, explained, args.slice(0, -1));
+  };
   command.action(perform as (...args: unknown[]) => Promise<void>);
 }
 
@@ -114,6 +119,17 @@ async function performed({ paged, action }: CommandWords, context: CommandContex
   if (pager === undefined) return action(context, ...args);
   const { throughPager } = await loadCode('of the pager', import('./pager.js'));
   return throughPager(context, pager, (inside) => action(inside, ...args));
+}
+
+/** Runs a command. A failure says what became of a name that is no longer there. */
+async function runExplained(context: CommandContext, command: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof StoreError || error instanceof AggregateError)) throw error;
+    const { explainAbsence } = await loadCode('that explains failures', import('./removed.js'));
+    throw await explainAbsence(error, { context, command });
+  }
 }
 
 function refuseInPast(name: string, program: Command): never {

@@ -222,13 +222,14 @@ export interface BuildStep {
   /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
   readonly size: number | null;
   /** The step's layer; null if it made none. */
+  readonly chainId: ChainId | null;
   readonly diffId: DiffId | null;
 }
 
 /** Returns the build steps, oldest first; layers missing from the history come last. */
 export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
   const chain = layerChain(image.rootFS.diffIds);
-  const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));
+  const sized = chain.map((layer) => ({ ...layer, size: layers.get(layer.chainId)?.diffSize ?? null }));
   const steps: BuildStep[] = [];
   for (const { createdBy, comment, emptyLayer, ...step } of image.history) {
     const layer = emptyLayer ? undefined : sized.shift();
@@ -237,6 +238,7 @@ export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
       createdBy,
       comment,
       size: emptyLayer ? 0 : (layer?.size ?? null),
+      chainId: layer?.chainId ?? null,
       diffId: layer?.diffId ?? null,
     });
   }

@@ -150,6 +150,14 @@ export interface Log extends TileReader {
   subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
   /**
+   * Pages of events about images and artifacts whose digest begins with the hex digits `hex`, each
+   * event checked and yielded once. Reads only matching events; the whole range when the index is
+   * incomplete.
+   * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
+   */
+  prefixPages(hex: string, options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
    * Seqs of the events about any wanted reference, ascending. Reads the index rows of all
    * references, and one event for each that is not known, whatever the range is; the whole range
    * when the index is incomplete. Names that collide in the index (eight bytes of SHA-256) are

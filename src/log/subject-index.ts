@@ -275,6 +275,76 @@ export async function* scannedPages(
   }
 }
 
+/** Whether `event` is about a digest whose hex digits begin with `hex`. */
+function isAboutPrefix(event: StoredEvent, hex: string): boolean {
+  return subjectsOf(event).images.some((digest) => digest.startsWith(hex, DIGEST_PREFIX_LENGTH));
+}
+
+/**
+ * Yields pages of the events about images and artifacts whose digest begins with the hex digits
+ * `hex`, each checked against its hash. Keys of the index begin as the digests do, so this reads
+ * only the index rows and events of those digests; the seqs are held in memory.
+ */
+export async function* prefixPages(
+  source: LogSource,
+  hex: string,
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  const { pageSize = PAGE_EVENTS, reverse = false, signal } = range;
+  const seqs = await seqsOfPrefix(source, hex, range);
+  if (reverse) seqs.reverse();
+  for (let at = 0; at < seqs.length; at += pageSize) {
+    throwIfAborted(signal);
+    const events = await readEvents(source, seqs.slice(at, at + pageSize));
+    const page = events.filter((event) => isAboutPrefix(event, hex));
+    if (page.length > 0) yield page;
+  }
+}
+
+/** Like `prefixPages` without an index: scans the whole range. */
+export async function* scannedPrefixPages(
+  source: LogSource,
+  hex: string,
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  for await (const events of eventPages(source, range)) {
+    const page = events.filter((event) => isAboutPrefix(event, hex));
+    if (page.length > 0) yield page;
+  }
+}
+
+const PREFIX_ROWS = 1_000;
+
+/** Returns the seqs of the range in all rows of images that begin so, ascending, each once. */
+async function seqsOfPrefix(
+  { database, failure, opened }: LogSource,
+  hex: string,
+  { first, last, signal }: PageRange,
+): Promise<number[]> {
+  const key = (fill: string, seq: number): Uint8Array => {
+    const prefix = new Uint8Array(PREFIX_BYTES);
+    putPrefix(prefix, 'image', hex.slice(0, 2 * SUBJECT_HASH_BYTES).padEnd(2 * SUBJECT_HASH_BYTES, fill));
+    return keyAt(prefix, seq);
+  };
+  const seqs = new Set<number>();
+  try {
+    const rows = opened(database.iterator({ gte: key('0', 0), lte: key('f', Number.MAX_SAFE_INTEGER) }));
+    try {
+      for (;;) {
+        throwIfAborted(signal);
+        const page = await rows.nextv(PREFIX_ROWS);
+        if (page.length === 0) break;
+        for (const row of page) for (const seq of seqsOfRow(...row)) if (seq >= first && seq <= last) seqs.add(seq);
+      }
+    } finally {
+      await rows.close();
+    }
+  } catch (cause) {
+    throw failure(cause);
+  }
+  return [...seqs].sort((a, b) => a - b);
+}
+
 /** Merges the next seqs of all cursors, in order and without duplicates. */
 async function nextSeqs(cursors: readonly SeqCursor[], count: number, reverse: boolean): Promise<number[]> {
   const seqs: number[] = [];

@@ -583,7 +583,7 @@ function layerFacts<Type extends string>({
       ...usesOf(chainId),
       ...usesOf(parent),
     ],
-    summary: ({ diffId, diffSize }, show) => `${show.id(diffId)} ${show.bytes(diffSize)}`,
+    summary: ({ chainId, diffSize }, show) => `${show.id(chainId)} ${show.bytes(diffSize)}`,
   };
 }
 

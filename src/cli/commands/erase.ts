@@ -6,6 +6,7 @@ import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { digestText, option, pointInTime, WHEN_HELP } from '../option-values.js';
+import { layerIds } from '../query.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -42,11 +43,10 @@ async function erase(context: CommandContext, digest: string, { removeDamagedLog
   }
   await using store = await openFor(context, 'free');
   const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, removeDamagedLogs });
-  const chains = layers.map(({ chainId }) => chainId);
-  const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
+  const removed = layers.length === 0 ? '' : `, and ${countText(layers.length, 'layer')} that nothing used`;
   const erased = `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`;
   const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)].join('\n');
-  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines);
+  await answer(context, { erased: digest, size, ...layerIds(layers), damagedLogs, seq }, lines);
 }
 
 interface PruneFlags extends EraseFlags {
@@ -130,7 +130,7 @@ async function writeResult(context: CommandContext, { contents, layers, before, 
     dryRun,
     before: { seq: before.seq, time: before.seq === 0 ? null : utcText(before.time) },
     contents: contents.length,
-    layers: layers.map(({ chainId }) => chainId),
+    ...layerIds(layers),
     damagedLogs,
     bytes,
     seq: seq ?? null,

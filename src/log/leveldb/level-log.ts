@@ -34,8 +34,10 @@ import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed
 import {
   hasSubjectIndex,
   indexSubjects,
+  prefixPages,
   readEvents,
   scannedPages,
+  scannedPrefixPages,
   subjectPages,
   subjectRows,
 } from '../subject-index.js';
@@ -247,6 +249,12 @@ export class LevelLog implements Log {
   subjectPages(subjects: readonly Subject[], options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
     const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
       (this.#hasSubjectIndex ? subjectPages : scannedPages)(source, subjects, range);
+    return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
+  }
+
+  prefixPages(hex: string, options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
+      (this.#hasSubjectIndex ? prefixPages : scannedPrefixPages)(source, hex, range);
     return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
   }
 
