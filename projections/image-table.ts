@@ -48,7 +48,14 @@ export interface DigestColumns {
 }
 
 /** Packs a view into columns. Yields after each, some milliseconds for a million images. */
-export function* packImages({ digests, seqs, chainOf, parents, times, chains }: RawImages): Generator<void, ImageColumns> {
+export function* packImages({
+  digests,
+  seqs,
+  chainOf,
+  parents,
+  times,
+  chains,
+}: RawImages): Generator<void, ImageColumns> {
   const numbers = numberRows(seqs);
   yield;
   const packedDigests = yield* packDigests(digests, numbers);
@@ -433,7 +440,11 @@ export class ImagesView {
     const chain = this.#chainOf[row] as number;
     const chainId = chain === 0 ? undefined : (this.#chains.digests.digest(chain - 1) as ChainId);
     const created = { seconds: this.#seconds[row] as number, nanoseconds: this.#nanoseconds[row] as number };
-    return { seq: this.#seqs[row] as number, chainId, created: byInstant(created, NO_TIME) === 0 ? undefined : created };
+    return {
+      seq: this.#seqs[row] as number,
+      chainId,
+      created: byInstant(created, NO_TIME) === 0 ? undefined : created,
+    };
   }
 
   #reserve(rows: number): void {

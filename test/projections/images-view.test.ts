@@ -61,7 +61,10 @@ function play(pool: readonly ImageId[], steps: readonly { op: string; at: number
 
 function plainInstant(text: string | undefined): PlainImage['created'] {
   if (text === undefined) return undefined;
-  return { seconds: Date.parse(`${text.slice(0, 19)}Z`) / 1_000, nanoseconds: Number(text.slice(20, -1).padEnd(9, '0')) };
+  return {
+    seconds: Date.parse(`${text.slice(0, 19)}Z`) / 1_000,
+    nanoseconds: Number(text.slice(20, -1).padEnd(9, '0')),
+  };
 }
 
 function fold(events: readonly StoredEvent[], start = imagesProjection.initial()): ImagesView {

@@ -1,5 +1,6 @@
 import type { ArtifactFacts } from '../artifact-facts.js';
-import type { BuildStep, ImageFacts, ImageFilter } from '../image-facts.js';
+import type { BuildStep, ImageFacts } from '../image-facts.js';
+import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
 import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
@@ -16,34 +17,9 @@ interface ImageDrawing {
 }
 
 /** Placeholder for a missing reference or time. */
-const NONE = '<none>';
-const ERASED = 'erased';
-
-/** Returns a table with a row per reference shown by `filter` and per unnamed image. */
-export function imageTableLines(
-  images: readonly ImageFacts[],
-  filter: Pick<ImageFilter, 'showsReference'>,
-  { colors, width, timeZone }: ImageDrawing,
-): string[] {
-  const columns: Column[] = [
-    { title: 'REFERENCE', shrinksTo: 12 },
-    { title: 'IMAGE ID', paint: colors.yellow },
-    { title: 'PLATFORM', shrinksTo: 8, goes: 1 },
-    { title: 'CREATED', goes: 2 },
-    { title: 'SIZE', align: 'right' },
-  ];
-  const rows = images.flatMap((facts) => {
-    const names = facts.references.filter(filter.showsReference).map(familiarReference);
-    const others = [
-      shortId(facts.id),
-      facts.erased ? ERASED : platformText(facts),
-      createdText(facts, timeZone),
-      imageSizeText(facts),
-    ];
-    return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
-  });
-  return tableLines(columns, rows, { width, colors });
-}
+export const NONE = '<none>';
+/** Platform of a past image whose config was erased since. */
+export const ERASED = 'erased';
 
 /** Returns a table with a row per reference of an artifact shown by `filter`, and per unnamed one. */
 export function artifactTableLines(
