@@ -108,7 +108,7 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
     return await writeLines(context, listLines(format, joined(rows, artifactRows(artifacts ?? [], filter)), style));
   }
   const lines = flags.tree === true ? treeLines(source, shown, style) : listLines(format, rows, style);
-  await writeTables(context, source, { lines: joined(lines), artifacts, filter });
+  await writeTables(context, source, { lines: joined(lines), artifacts, filter, style });
 }
 
 function styleOf(context: CommandContext, reading: Reading, flags: ImagesFlags, filter: ImageFilter): ListStyle {
@@ -144,22 +144,23 @@ interface Tables {
   readonly lines: Generator<string>;
   readonly artifacts: readonly ArtifactFacts[] | undefined;
   readonly filter: ImageFilter;
+  readonly style: ListStyle;
 }
 
 /** Writes the table of images and that of artifacts; one without rows only where it is alone. */
 async function writeTables(
   context: CommandContext,
   source: ImageSource,
-  { lines, artifacts, filter }: Tables,
+  { lines, artifacts, filter, style }: Tables,
 ): Promise<void> {
-  const { colors, out } = context;
+  const { out } = context;
   const [head, first] = [lines.next(), lines.next()];
   const hasImages = first.done !== true;
   const hasArtifacts = artifacts !== undefined && artifacts.length > 0;
   if (head.done !== true && (hasImages || !hasArtifacts)) await out.line(head.value);
   if (hasImages) await writeLines(context, joined([first.value], lines));
   if (hasImages && hasArtifacts) await out.line('');
-  if (hasArtifacts) await writeLines(context, artifactTableLines(artifacts, filter, { colors, width: out.columns }));
+  if (hasArtifacts) await writeLines(context, artifactTableLines(artifacts, filter, style));
   if (!hasImages && artifacts === undefined) await hintAtArtifacts(context, source);
 }
 

@@ -21,8 +21,8 @@ interface MetaFlags {
 /** `imagelog meta`: lists, prints, sets and deletes metadata of one image. */
 export const metaGrammar: Grammar = () => ({
   about:
-    'Without a key lists all, with the value where it is text. KEY prints its value as it is, byte for byte, and exits ' +
-    'with 3 if there is none. KEY=VALUE sets it, to all after the first =; KEY --file FILE to the bytes of a file, - is ' +
+    'Without a key lists all, with the value where it is text. KEY prints its value, to a file or a pipe byte for byte, ' +
+    'and exits with 3 if there is none. KEY=VALUE sets it, to all after the first =; KEY --file FILE to the bytes of a file, - is ' +
     'the standard input. parent, lastUpdated and builtLocally are of Docker, shown by their meaning and not set here.',
   examples: [
     ['imagelog meta shop/app:1.0', 'list the metadata of an image'],
@@ -114,7 +114,15 @@ async function print(context: CommandContext, reading: Reading, id: ImageId, key
   const value = DOCKER_KEYS.has(key) ? undefined : reading.images.metadata(id).get(key);
   if (value === undefined) throw metadataNotFound(id, key);
   if (context.json) await writeJson(context, { image: id, key, size: value.length, ...metadataFields(value) });
-  else await context.out.bytes(value);
+  else await printValue(context, value);
+}
+
+/** To a program as it is; a terminal gets only what it cannot obey. */
+async function printValue({ out }: CommandContext, value: Uint8Array): Promise<void> {
+  if (!out.isTerminal) return await out.bytes(value);
+  const text = metadataText(value);
+  if (text === undefined) throw new UsageError(`the value is ${binaryText(value)}: send it to a file or a pipe`);
+  await out.line(text);
 }
 
 async function list(context: CommandContext, { images }: Reading, id: ImageId): Promise<void> {
@@ -147,5 +155,9 @@ const NO_TEXT = '<binary>';
 
 function valueText(value: Uint8Array): string {
   const text = metadataText(value);
-  return text === undefined ? `${sizeText(value.length)} that are no text` : JSON.stringify(text);
+  return text === undefined ? binaryText(value) : JSON.stringify(text);
+}
+
+function binaryText(value: Uint8Array): string {
+  return `${sizeText(value.length)} of binary data`;
 }

@@ -6,7 +6,7 @@ import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, size
 import { familiarReference } from '../../model/reference.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
-import type { ImageId } from '../../model/digest.js';
+import type { Digest, ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
 
 interface ImageDrawing {
@@ -14,6 +14,8 @@ interface ImageDrawing {
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly timeZone?: string | undefined;
+  /** False for whole ids. */
+  readonly truncates?: boolean | undefined;
 }
 
 /** Placeholder for a missing reference or time. */
@@ -25,8 +27,9 @@ export const ERASED = 'erased';
 export function artifactTableLines(
   artifacts: readonly ArtifactFacts[],
   filter: Pick<ImageFilter, 'showsReference'>,
-  { colors, width }: Omit<ImageDrawing, 'timeZone'>,
+  { colors, width, truncates }: Omit<ImageDrawing, 'timeZone'>,
 ): string[] {
+  const idText = idTexts(truncates);
   const columns: Column[] = [
     { title: 'REFERENCE', shrinksTo: 12 },
     { title: 'ARTIFACT', paint: colors.yellow },
@@ -36,11 +39,15 @@ export function artifactTableLines(
   ];
   const rows = artifacts.flatMap(({ digest, kind, mediaType, artifactType, subject, references, totalSize }) => {
     const type = printable(artifactType ?? (kind === 'index' ? kind : mediaType));
-    const others = [shortId(digest), type, subject === null ? '' : shortId(subject), sizeText(totalSize)];
+    const others = [idText(digest), type, subject === null ? '' : idText(subject), sizeText(totalSize)];
     const names = references.filter(filter.showsReference).map(familiarReference);
     return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
   });
   return tableLines(columns, rows, { width, colors });
+}
+
+function idTexts(truncates = true): (digest: Digest) => string {
+  return truncates ? shortId : (digest) => digest;
 }
 
 /** Formats a platform like Docker: `linux/arm64/v8`. */
@@ -64,7 +71,9 @@ function createdText({ created }: Pick<BuildStep, 'created'>, timeZone: string |
 const LEAST_NAME_COLUMNS = 8;
 
 /** Draws image parentage as a tree. Images whose parent is not among `images` are roots. */
-export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
+export function imageTreeLines(images: readonly ImageFacts[], { colors, width, truncates }: ImageDrawing): string[] {
+  const idText = idTexts(truncates);
+  const idColumns = images[0] === undefined ? SHORT_ID_LENGTH : idText(images[0].id).length;
   const byId = new Map(images.map((facts) => [facts.id, facts]));
   const places = new Map(images.map(({ id }, at) => [id, at]));
   const placeOf = ({ id }: ImageFacts): number => places.get(id) ?? 0;
@@ -72,11 +81,9 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
   const childrenOf = ({ children }: ImageFacts): ImageFacts[] =>
     children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => placeOf(a) - placeOf(b));
   const sizeColumns = widest(['SIZE', ...images.map(imageSizeText)]);
-  const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
+  const head = `${pad('IMAGE ID', idColumns)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
   const nameColumns =
-    width === undefined
-      ? Number.POSITIVE_INFINITY
-      : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
+    width === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_NAME_COLUMNS, width - idColumns - sizeColumns - 4);
   return [
     colors.bold(head),
     ...treeLines(roots, childrenOf).map(({ node, branch }) => {
@@ -84,7 +91,7 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
       const names = truncate(namesText(node), nameColumns - displayWidth(place));
       const size = pad(imageSizeText(node), sizeColumns, 'right');
       const painted = node.references.length === 0 ? colors.dim(names) : names;
-      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
+      return `${colors.yellow(idText(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
     }),
   ];
 }
