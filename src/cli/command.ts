@@ -12,6 +12,8 @@ import { pagerCommand } from './pager-choice.js';
 export interface CommandEntry {
   /** Name and arguments in commander syntax: `save <names...>`. */
   readonly usage: string;
+  /** Other names, as docker's. */
+  readonly aliases?: readonly string[];
   readonly group: string;
   readonly summary: string;
   /** Default `reads`. */
@@ -64,6 +66,7 @@ export function addCommands(parent: Command, declaration: Declaration): void {
     const isRefused = declaration.at !== undefined && entry.past !== true;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
+      .aliases(entry.aliases ?? [])
       .summary(entry.summary)
       .helpGroup(entry.group)
       .helpOption('-h, --help', 'show help');

@@ -6,6 +6,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
     '`imagelog images --all` lists images and artifacts, `imagelog search --all ID` also those that were removed',
   REFERENCE_NOT_FOUND: '`imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before',
   REFERENCE_NOT_IMAGE: '`imagelog inspect REFERENCE` shows what it is',
+  METADATA_NOT_FOUND: '`imagelog meta IMAGE` lists the keys that an image has',
   ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',
   PLATFORM_NOT_FOUND: 'name a platform that exists, or leave out --platform',
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',

@@ -1,6 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { type Act, addCommands, addGlobalOptions, commonGroupsLast, complete } from './command.js';
 import { commands } from './commands.js';
@@ -9,6 +6,7 @@ import { exitCodes, exitCodesText, UsageError } from './exit-codes.js';
 import { hintLine, reportFailure } from './failure.js';
 import { type CliIo, Output, OutputFailed } from './output.js';
 import { colorsFor, printable } from './render/text.js';
+import { version } from './version.js';
 
 /**
  * Runs one command line (`argv` without the program name). Returns the exit code: 0 done, 1 failed,
@@ -79,7 +77,7 @@ function addHelp(program: Command): void {
     .action(async (names: string[]) => {
       let command = program;
       for (const name of names) {
-        const below = command.commands.find((each) => each.name() === name);
+        const below = command.commands.find((each) => each.name() === name || each.aliases().includes(name));
         if (below === undefined) throw new UsageError(`cannot show help of ${names.join(' ')}: no such command`);
         await complete(below);
         command = below;
@@ -114,19 +112,4 @@ function configureText(program: Command, io: CliIo, color: boolean): void {
 // Wider lines are hard to read; narrower ones cannot fit an option and its text.
 function helpWidth(columns: number | undefined): number {
   return Math.min(100, Math.max(60, columns ?? 80));
-}
-
-function version(): string {
-  const manifest = JSON.parse(
-    readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
-  ) as unknown;
-  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return isNamed ? String(manifest.version) : 'unknown';
-}
-
-// The compiled file's depth differs between package and checkout.
-function nearestManifest(folder: string): string {
-  const path = join(folder, 'package.json');
-  // At the filesystem root, let the read fail with the missing file.
-  return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
 }

@@ -29,13 +29,14 @@ Archives:
   save [options] <names...>           write images to an archive
 
 Images:
-  images [options]                    list the images
+  images|ls [options]                 list the images
   tree [options]                      draw which image was made from which
   search [options] <term>             find ids, also of what was removed
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
+  meta [options] <image> [key]        show, set or delete metadata of an image
   referrers [options] <name>          list what is about an image
-  rm [options] <names...>             remove references, images and artifacts
+  rm|rmi [options] <names...>         remove references, images and artifacts
 
 References:
   tag [options] <source> <reference>  point a reference at an image or artifact
@@ -61,6 +62,7 @@ Upkeep:
   erase [options] <digest>            erase bytes that nothing needs
   prune [options]                     free what nothing needs
   rebuild [options]                   rebuild all that the events imply
+  version [options]                   print the versions in use
 
 The past:
   diff [options] <from> [to]          show what changed between two moments
