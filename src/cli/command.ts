@@ -4,6 +4,8 @@ import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import type { CliIo } from './output.js';
+import type { TypedLine } from './typed-line.js';
+import { parseWait, WAIT_EXPECTED } from './settings.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
@@ -43,6 +45,7 @@ interface Declaration {
   readonly outputs: Outputs;
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
+  readonly typed: TypedLine;
   /** Name of the parent command; absent at the top level. */
   readonly within?: string;
   /** Point in time the commands run at; absent for the present. */
@@ -68,7 +71,10 @@ export function addCommands(parent: Command, declaration: Declaration): void {
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }
-  parent.hook('preSubcommand', (_, command) => complete(command));
+  parent.hook('preSubcommand', (_, command) => {
+    declaration.typed.enter(command);
+    return complete(command);
+  });
 }
 
 /** Loads the rest of a command so that it can be parsed and explained. */
@@ -141,6 +147,12 @@ export function nonEmptyText(text: string): string {
   throw new InvalidArgumentError('It must not be empty.');
 }
 
+function waitDuration(text: string): number {
+  const durationMs = parseWait(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new InvalidArgumentError(WAIT_EXPECTED);
+}
+
 function readingOptions(): Option[] {
   return [
     new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
@@ -148,6 +160,9 @@ function readingOptions(): Option[] {
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('-q, --quiet', 'say only what a script needs'),
+    new Option('--wait <duration>', 'how long to wait for a store in use; 10s, 0 for not at all').argParser(
+      waitDuration,
+    ),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
   ];
 }

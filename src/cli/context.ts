@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
+import { nonEmpty, waitOf } from './settings.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 
 /**
@@ -18,10 +19,6 @@ export function storeDirectory(given: string | undefined, env: Readonly<Record<s
   return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
-}
-
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
@@ -29,6 +26,7 @@ interface GlobalOptions {
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
   readonly key?: string | undefined;
+  readonly wait?: number | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
@@ -50,6 +48,8 @@ export interface CommandContext {
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
+  /** How long to wait for a lock, in milliseconds. */
+  readonly waitMs: number;
   /** Private key file for signing checkpoints; absent if none are signed. */
   readonly keyFile?: string | undefined;
   /** Aborted by the user, or once the output has no reader. */
@@ -75,6 +75,7 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     quiet: options.quiet,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
+    waitMs: options.wait ?? waitOf(io.env),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
@@ -112,6 +113,7 @@ function globalOptionsOf(command: Command): GlobalOptions {
     reason: first('reason'),
     requestId: first('requestId'),
     key: first('key'),
+    wait: first('wait'),
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),

@@ -30,16 +30,24 @@ export class Interruption extends Error {
 /** The command line is invalid; exit code 2. The message is one sentence. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** What to do about it; without one, the help of the command that was typed. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly hint?: string } = {}) {
+    super(message, options);
+    this.hint = options.hint;
+  }
 }
 
 /** Exit codes; scripts rely on the numbers. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
+export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4, busy: 5 } as const;
 
 /** Errors about evidence that does not verify: damage to the checking user, of any cause. */
 const damagedEvidence: ReadonlySet<ErrorCode> = new Set(['PROOF_INVALID', 'SIGNATURE_INVALID']);
 
 /** Maps a store error to its exit code. */
 export function exitCodeOfError(code: ErrorCode): number {
+  if (code === 'STORE_LOCKED') return exitCodes.busy;
   const kind = damagedEvidence.has(code) ? 'Corrupt' : errorKinds[code];
   if (kind === 'NotFound') return exitCodes.notFound;
   return kind === 'Corrupt' ? exitCodes.damage : exitCodes.failed;

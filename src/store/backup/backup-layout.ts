@@ -11,6 +11,10 @@ import { equalBytes } from '../../model/bytes.js';
 export interface BackupOptions {
   /** Called as bytes are written. `total` grows, because event lengths are not known up front. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /**
+   * Milliseconds to wait while another run writes to the directory; then STORE_LOCKED. Default 0.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
