@@ -58,6 +58,13 @@ export type Act = (name: string, action: () => Promise<void>, args: readonly unk
 /** Loads the rest of each command that is not complete yet. */
 const incomplete = new WeakMap<Command, () => Promise<void>>();
 
+const examplesOfCommand = new WeakMap<Command, CommandWords['examples']>();
+
+/** Returns the examples of a complete command; none of one that has no grammar. */
+export function examplesOf(command: Command): CommandWords['examples'] {
+  return examplesOfCommand.get(command) ?? [];
+}
+
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
@@ -89,6 +96,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   const name = within === undefined ? command.name() : `${within} ${command.name()}`;
   const grammar = await loadCode(`of the command ${name}`, entry.load());
   const words = grammar(declaration, command);
+  examplesOfCommand.set(command, words.examples);
   command
     .description([sentence(entry.summary), ...(words.about === undefined ? [] : [words.about])].join('\n\n'))
     .addHelpText('after', () => examplesText(words.examples))
@@ -125,7 +133,8 @@ function examplesText(examples: CommandWords['examples']): string {
   return ['', 'Examples:', ...examples.flatMap(([line, does]) => [`  $ ${line}`, `      ${does}`])].join('\n');
 }
 
-const GLOBAL_OPTIONS_HEADING = 'Global options:';
+/** Heading of the options that every command has. */
+export const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
 /** How a command uses the store: reads, reads and signs a checkpoint, or writes (signs too). */
 type CommandKind = 'reads' | 'signs' | 'writes';
@@ -160,7 +169,7 @@ function readingOptions(): Option[] {
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('-q, --quiet', 'say only what a script needs'),
-    new Option('--wait <duration>', 'how long to wait for a store in use; 10s, 0 for not at all').argParser(
+    new Option('--wait <duration>', 'how long to wait for a store in use (30s; 0 for not at all)').argParser(
       waitDuration,
     ),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
