@@ -127,7 +127,9 @@ function flags({ flags: text }: Option): string {
   const last = value.pop();
   const bold = [names, ...value].map((each) => `\\fB${plain(each.replace(/,$/, ''))}\\fR`).join(', ');
   if (last === undefined) return bold;
-  return last.startsWith('-') ? `${bold}, \\fB${plain(last)}\\fR` : `${bold} \\fI${plain(last.replace(/[<>]/g, ''))}\\fR`;
+  return last.startsWith('-')
+    ? `${bold}, \\fB${plain(last)}\\fR`
+    : `${bold} \\fI${plain(last.replace(/[<>]/g, ''))}\\fR`;
 }
 
 /** A line of text, which roff must not take for a request. */

@@ -169,9 +169,7 @@ function readingOptions(): Option[] {
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('-q, --quiet', 'say only what a script needs'),
-    new Option('--wait <duration>', 'how long to wait for a store in use (30s; 0 for not at all)').argParser(
-      waitDuration,
-    ),
+    new Option('--wait <duration>', 'how long to wait for a store in use (30s)').argParser(waitDuration),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
   ];
 }

@@ -174,13 +174,13 @@ export const commands: readonly CommandEntry[] = [
   ]),
   ...inGroup('Shell:', [
     {
-      usage: 'completion <shell> [words...]',
+      usage: 'completion <shell>',
       summary: 'print what completes commands in a shell',
       load: async () => (await import('./commands/completion.js')).completionGrammar,
     },
     {
       usage: 'env',
-      summary: 'list the settings, and where each comes from',
+      summary: 'list the settings and where they come from',
       load: async () => (await import('./commands/env.js')).envGrammar,
     },
   ]),

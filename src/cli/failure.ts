@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { StoreError } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
 import { DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
@@ -27,12 +27,12 @@ export async function reportFailure(
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, { color, typed });
   const colors = colorsFor(io.stderr, io.env, color);
-  for (const line of failureLines(reason, colors, io.env, typed)) await err.line(line);
+  for (const line of await failureLines(reason, colors, io.env, typed)) await err.line(line);
   return exitCodeOf(reason);
 }
 
-function failureLines(error: unknown, colors: Colors, env: CliIo['env'], typed: TypedLine): string[] {
-  const hint = hintOf(error, typed);
+async function failureLines(error: unknown, colors: Colors, env: CliIo['env'], typed: TypedLine): Promise<string[]> {
+  const hint = await hintOf(error, typed);
   return [
     `${colors.red('imagelog:')} ${messageOf(error)}`,
     ...(hint === undefined ? [] : [hintLine(hint, colors)]),
@@ -80,10 +80,10 @@ function messageOf(error: unknown): string {
   return printable(String(error));
 }
 
-function hintOf(error: unknown, typed: TypedLine): string | undefined {
+async function hintOf(error: unknown, typed: TypedLine): Promise<string | undefined> {
   if (error instanceof UsageError) return error.hint ?? usageHint(typed);
   if (error instanceof StoreError || error instanceof DamageFound) {
-    const hint = error instanceof StoreError ? hintOfStoreError(error) : error.hint;
+    const hint = error instanceof StoreError ? await hintOfStoreError(error) : error.hint;
     return hint === undefined ? undefined : typed.complete(hint);
   }
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
@@ -96,18 +96,21 @@ export function usageHint({ help }: TypedLine): string {
 }
 
 // Hints in order of precedence: from the command, from the error, from its code.
-function hintOfStoreError({ code, data }: StoreError): string | undefined {
+async function hintOfStoreError({ code, data }: StoreError): Promise<string | undefined> {
   if (typeof data['hint'] === 'string') return data['hint'];
   const hint = remedies[String(data['remedy'])] ?? hints[code];
-  return hint === undefined ? undefined : withPlaces(hint, data);
+  return hint?.includes('REFERENCE`') || hint?.includes('PATH`') ? withPlaces(hint, data) : hint;
 }
 
 // A command with a word in capitals cannot be run: fill in what the error knows.
-function withPlaces(hint: string, data: StoreError['data']): string {
+async function withPlaces(hint: string, data: StoreError['data']): Promise<string> {
+  // Most runs do not fail, so they do without this code.
+  const { familiarReference } = await loadCode('of references', import('../model/reference.js'));
   return hint.replaceAll(/`([^`]+)`/g, (command) =>
     command.replaceAll(/\b(?:REFERENCE|PATH)\b/g, (place) => {
       const value = data[place.toLowerCase()];
-      return typeof value === 'string' ? quoted(value) : place;
+      if (typeof value !== 'string') return place;
+      return quoted(place === 'REFERENCE' ? familiarReference(value) : value);
     }),
   );
 }

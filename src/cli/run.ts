@@ -37,11 +37,7 @@ interface Performance {
   readonly reporting: Reporting;
 }
 
-async function perform(
-  argv: readonly string[],
-  io: CliIo,
-  { outputs, act, reporting }: Performance,
-): Promise<number> {
+async function perform(argv: readonly string[], io: CliIo, { outputs, act, reporting }: Performance): Promise<number> {
   try {
     await buildProgram(withConfig(io), outputs, act, reporting).parseAsync([...argv], { from: 'user' });
     return exitCodes.done;

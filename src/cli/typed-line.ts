@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import type { CommandEntry } from './command.js';
+
+/** What is known of a command before it is loaded. */
+interface NamedCommand {
+  readonly usage: string;
+  readonly kind?: string;
+  readonly past?: boolean;
+}
 
 /** The name of the command that `imagelog at` runs others in. */
 export const PAST_PROGRAM = 'WHEN';
@@ -9,10 +15,10 @@ export const PAST_PROGRAM = 'WHEN';
  * can be copied and run.
  */
 export class TypedLine {
-  readonly #commands: readonly CommandEntry[];
+  readonly #commands: readonly NamedCommand[];
   #command: Command | undefined;
 
-  constructor(commands: readonly CommandEntry[]) {
+  constructor(commands: readonly NamedCommand[]) {
     this.#commands = commands;
   }
 

@@ -50,11 +50,7 @@ test('six processes that tag at once all succeed, and all six are in the log', a
   const reader = await openStore(directory, { readOnly: true });
   const actors: string[] = [];
   for await (const { type, actor } of reader.log.read()) if (type === 'ReferenceSet') actors.push(actor);
-  t.deepEqual(
-    actors.filter((actor) => actor.startsWith('a:')).sort(),
-    names,
-    'one event each, by its own actor',
-  );
+  t.deepEqual(actors.filter((actor) => actor.startsWith('a:')).sort(), names, 'one event each, by its own actor');
   t.deepEqual(await reader.verify(), []);
   await reader.close();
 });
@@ -62,13 +58,7 @@ test('six processes that tag at once all succeed, and all six are in the log', a
 test('a holder that does not end: exit code 5 after --wait, with its pid', async (t) => {
   const { runIn, store } = await startLoaded(t);
   const { pid } = await holdElsewhere(t, store);
-  for (const argv of [
-    ['tag', 'tiny:1', 'a:1'],
-    ['rm', 'tiny:1'],
-    ['rebuild'],
-    ['verify'],
-    ['prune', '--yes'],
-  ]) {
+  for (const argv of [['tag', 'tiny:1', 'a:1'], ['rm', 'tiny:1'], ['rebuild'], ['verify'], ['prune', '--yes']]) {
     const { code, stdout, stderr } = await runIn({}, '--wait', '50ms', ...argv);
     t.deepEqual({ code, stdout }, { code: 5, stdout: '' }, argv[0]);
     t.regex(stderr, new RegExp(`it is open in process ${pid} \\(STORE_LOCKED\\)\nhint: .*--wait`), argv[0]);
@@ -122,10 +112,20 @@ test('a backup waits for another that writes to the same directory', async (t) =
 });
 
 test('--wait takes seconds, units and 0, and nothing else', async (t) => {
-  t.deepEqual(
-    ['30', '30s', '2m', '1h', '500ms', '0', '-1', '1.5s', '', 's', '1d', '9999999999'].map(parseWait),
-    [30_000, 30_000, 120_000, 3_600_000, 500, 0, undefined, undefined, undefined, undefined, undefined, undefined],
-  );
+  t.deepEqual(['30', '30s', '2m', '1h', '500ms', '0', '-1', '1.5s', '', 's', '1d', '9999999999'].map(parseWait), [
+    30_000,
+    30_000,
+    120_000,
+    3_600_000,
+    500,
+    0,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
   const { run, runIn } = await startSession(t);
   const { code, stderr } = await run('images', '--wait', 'soon');
   t.is(code, 2);

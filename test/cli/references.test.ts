@@ -21,7 +21,7 @@ test('tag, untag and resolve say what a reference is and was', async (t) => {
     code: 3,
     stderr:
       'imagelog: cannot untag docker.io/shop/app:prod: no such reference (REFERENCE_NOT_FOUND)\n' +
-      'hint: `imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before\n',
+      'hint: `imagelog images` lists the images, `imagelog refs shop/app:prod` what a name pointed at before\n',
   });
 });
 

@@ -19,7 +19,9 @@ export const atGrammar: Grammar = (declaration, command) => ({
   arguments: [['the point in time', pointInTime(declaration.io.now)], ['the command with its options']],
   passThrough: true,
   action: async (_: CommandContext, at: When, words: readonly string[]) => {
-    const program = addGlobalOptions(new Command(PAST_PROGRAM), 'reads').copyInheritedSettings(command).helpCommand(false);
+    const program = addGlobalOptions(new Command(PAST_PROGRAM), 'reads')
+      .copyInheritedSettings(command)
+      .helpCommand(false);
     // A child of `command`, so that earlier options apply.
     program.parent = command;
     const commands = declaration.commands.filter(({ usage }) => !usage.startsWith('at '));

@@ -7,7 +7,7 @@ import type { EventStore } from '../../store/event-store.js';
 import { storeDirectory } from '../context.js';
 import type { CliIo } from '../output.js';
 import { isPrintable, shortId } from '../render/text.js';
-import { type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
+import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
 import { shells } from './shells.js';
 
 /** A value that may complete a word. */
@@ -55,16 +55,16 @@ type Surroundings = Pick<CliIo, 'env' | 'signal'>;
  * Returns what may complete the last of `words`, which may be empty, after the others. The store is
  * only read, and no lock is waited for; what cannot be read gives nothing.
  */
-export async function candidatesFor(program: Command, words: readonly string[], io: Surroundings): Promise<Candidates> {
+export async function candidatesFor(all: AllCommands, words: readonly string[], io: Surroundings): Promise<Candidates> {
   const before = words.slice(0, -1).map(unquoted);
   const word = unquoted(words.at(-1) ?? '');
-  const line = await parseLine(program, before);
-  const { kind, values } = await candidates(line, word, program, io);
+  const line = await parseLine(all, before);
+  const { kind, values } = await candidates(line, word, all, io);
   const fitting = values.filter(({ value }) => value.startsWith(word) && isPrintable(value) && !/\s/.test(value));
   return { kind, values: fitting };
 }
 
-async function candidates(line: CommandLine, word: string, program: Command, io: Surroundings): Promise<Candidates> {
+async function candidates(line: CommandLine, word: string, all: AllCommands, io: Surroundings): Promise<Candidates> {
   if (line.option !== undefined) return valuesOf(line.option, line, word, io);
   const [flag = '', ...value] = word.split('=');
   if (flag.startsWith('--') && value.length > 0) {
@@ -74,7 +74,7 @@ async function candidates(line: CommandLine, word: string, program: Command, io:
     return { kind, values: values.map((each) => ({ ...each, value: `${flag}=${each.value}` })) };
   }
   if (word.startsWith('-')) return wordsOf(optionsOf(line.command));
-  const commands = nextCommands(line, program);
+  const commands = nextCommands(line, all);
   const named = commands.map((each) => ({ value: each.name(), description: each.summary() }));
   const argument = nextArgument(line);
   if (argument === undefined || line.command.name() === 'help') return wordsOf(named);
@@ -95,7 +95,8 @@ function optionsOf(command: Command): Candidate[] {
 
 async function valuesOf(of: Argument | Option, line: CommandLine, word: string, io: Surroundings): Promise<Candidates> {
   if (of.argChoices !== undefined) return wordsOf(of.argChoices.map((value) => ({ value })));
-  if (line.command.parent?.name() === 'consumers' && !('flags' in of)) return wordsOf(await fromStore(line, io, consumersIn));
+  if (line.command.parent?.name() === 'consumers' && !('flags' in of))
+    return wordsOf(await fromStore(line, io, consumersIn));
   const kind = 'flags' in of ? kinds[/<([a-z-]+)>/.exec(of.flags)?.[1] ?? ''] : argumentKinds[of.name()];
   if (kind === 'files' || kind === 'folders') return { kind, values: [] };
   if (kind === 'events') return wordsOf(eventTypes.map((value) => ({ value })));

@@ -1,6 +1,12 @@
 import type { Argument, Command, Option } from 'commander';
 import { complete } from '../command.js';
-import { commands } from '../commands.js';
+
+/** The commands of the command line. */
+export interface AllCommands {
+  readonly program: Command;
+  /** Names of those that `imagelog at` runs. */
+  readonly past: ReadonlySet<string>;
+}
 
 /** An unfinished command line: what it consists of up to the word to complete. */
 export interface CommandLine {
@@ -15,8 +21,8 @@ export interface CommandLine {
 }
 
 /** Parses the words before the one to complete, as far as that needs; none is refused. */
-export async function parseLine(program: Command, words: readonly string[]): Promise<CommandLine> {
-  let command = program;
+export async function parseLine(all: AllCommands, words: readonly string[]): Promise<CommandLine> {
+  let command = all.program;
   let operands: string[] = [];
   let areOptionsOver = false;
   let option: Option | undefined;
@@ -33,7 +39,7 @@ export async function parseLine(program: Command, words: readonly string[]): Pro
       if (value.length > 0) values.set(named.attributeName(), value.join('='));
       else option = named;
     } else {
-      const below = commandsBelow(command, program, operands).find((each) => namesOf(each).includes(word));
+      const below = commandsBelow(command, operands, all).find((each) => namesOf(each).includes(word));
       if (below === undefined) operands.push(word);
       else {
         command = below;
@@ -46,8 +52,8 @@ export async function parseLine(program: Command, words: readonly string[]): Pro
 }
 
 /** Returns the commands that the next word may name. */
-export function nextCommands({ command, operands }: CommandLine, program: Command): readonly Command[] {
-  return commandsBelow(command, program, operands);
+export function nextCommands({ command, operands }: CommandLine, all: AllCommands): readonly Command[] {
+  return commandsBelow(command, operands, all);
 }
 
 /** Returns the argument that the next word is; undefined if the command takes no more. */
@@ -62,14 +68,15 @@ export function optionOf(command: Command, flag: string): Option | undefined {
   return command.options.find(({ short, long }) => flag === short || flag === long);
 }
 
-/** Names of the commands that `imagelog at` runs. */
-const past = new Set(commands.flatMap((each) => (each.past === true ? [each.usage.split(' ')[0] ?? ''] : [])));
-
 function namesOf(command: Command): readonly string[] {
   return [command.name(), ...command.aliases()];
 }
 
-function commandsBelow(command: Command, program: Command, operands: readonly string[]): readonly Command[] {
+function commandsBelow(
+  command: Command,
+  operands: readonly string[],
+  { program, past }: AllCommands,
+): readonly Command[] {
   const visible = (parent: Command): Command[] => parent.createHelp().visibleCommands(parent);
   if (command.name() === 'at' && operands.length > 0) {
     return visible(program).filter((each) => past.has(each.name()));
