@@ -66,14 +66,14 @@ export async function candidatesFor(all: AllCommands, words: readonly string[], 
 
 async function candidates(line: CommandLine, word: string, all: AllCommands, io: Surroundings): Promise<Candidates> {
   if (line.option !== undefined) return valuesOf(line.option, line, word, io);
-  const [flag = '', ...value] = word.split('=');
+  const [flag = '', ...value] = line.areOptionsOver ? [] : word.split('=');
   if (flag.startsWith('--') && value.length > 0) {
     const option = optionOf(line.command, flag);
     if (option?.required !== true) return wordsOf([]);
     const { kind, values } = await valuesOf(option, line, value.join('='), io);
     return { kind, values: values.map((each) => ({ ...each, value: `${flag}=${each.value}` })) };
   }
-  if (word.startsWith('-')) return wordsOf(optionsOf(line.command));
+  if (word.startsWith('-') && !line.areOptionsOver) return wordsOf(optionsOf(line.command));
   const commands = nextCommands(line, all);
   const named = commands.map((each) => ({ value: each.name(), description: each.summary() }));
   const argument = nextArgument(line);

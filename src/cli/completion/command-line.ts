@@ -16,6 +16,8 @@ export interface CommandLine {
   readonly operands: readonly string[];
   /** The option whose value is to be completed. */
   readonly option: Option | undefined;
+  /** Whether `--` was typed: no word after it is an option. */
+  readonly areOptionsOver: boolean;
   /** Values of the options so far, by their name in the command. */
   readonly values: ReadonlyMap<string, string>;
 }
@@ -48,7 +50,7 @@ export async function parseLine(all: AllCommands, words: readonly string[]): Pro
       }
     }
   }
-  return { command, operands, option, values };
+  return { command, operands, option, areOptionsOver, values };
 }
 
 /** Returns the commands that the next word may name. */
