@@ -6,7 +6,7 @@ import { type Shell, shells } from '../completion/shells.js';
 import { printable } from '../render/text.js';
 
 /** `imagelog completion`: prints a script that completes command lines, or what completes one. */
-export const completionGrammar: Grammar = ({ io, commands }, command) => {
+export const completionGrammar: Grammar = ({ commands }, command) => {
   const past = new Set(commands.flatMap((each) => (each.past === true ? [each.usage.split(' ')[0] ?? ''] : [])));
   // The script gives the words to complete after the shell.
   command.allowExcessArguments();
@@ -20,7 +20,7 @@ export const completionGrammar: Grammar = ({ io, commands }, command) => {
       ['imagelog completion fish | source', 'in ~/.config/fish/config.fish'],
     ],
     arguments: [['bash, zsh or fish', shellName]],
-    action: async ({ out, signal }: CommandContext, shell: Shell) => {
+    action: async ({ out, directory, signal }: CommandContext, shell: Shell) => {
       const words = command.args.slice(1);
       if (words.length === 0) {
         const { scripts } = await loadCode('of completion', import('../completion/scripts.js'));
@@ -28,7 +28,7 @@ export const completionGrammar: Grammar = ({ io, commands }, command) => {
       }
       const { candidatesFor } = await loadCode('of completion', import('../completion/candidates.js'));
       const { kind, values } = await candidatesFor({ program: command.parent ?? command, past }, words, {
-        env: io.env,
+        directory,
         signal,
       });
       await out.line(kind);

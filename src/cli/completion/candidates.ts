@@ -1,11 +1,10 @@
 import type { Argument, Command, Option } from 'commander';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { eventTypes } from '../../model/event-table.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
-import { storeDirectory } from '../context.js';
-import type { CliIo } from '../output.js';
+import type { CommandContext } from '../context.js';
 import { isPrintable, shortId } from '../render/text.js';
 import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
 import { shells } from './shells.js';
@@ -49,7 +48,7 @@ const argumentKinds: Readonly<Record<string, Kind>> = {
 };
 
 /** The surroundings that matter to completion. */
-type Surroundings = Pick<CliIo, 'env' | 'signal'>;
+type Surroundings = Pick<CommandContext, 'directory' | 'signal'>;
 
 /**
  * Returns what may complete the last of `words`, which may be empty, after the others. The store is
@@ -110,15 +109,16 @@ async function fromStore(
   io: Surroundings,
   read: (store: EventStore) => Candidate[] | Promise<Candidate[]>,
 ): Promise<Candidate[]> {
-  const directory = storeDirectory(values.get('store'), io.env);
+  const store = values.get('store');
+  const directory = store === undefined ? io.directory : resolve(store);
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
   try {
     const { openStore } = await import('../../store/open/open-store.js');
-    const store = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal });
+    const opened = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal });
     try {
-      return await read(store);
+      return await read(opened);
     } finally {
-      await store.close();
+      await opened.close();
     }
   } catch {
     // No store, or none that opens: an error would be printed into the line being typed.
