@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { MAX_SETTINGS_FILE_BYTES } from '../../src/limits.js';
 import { archive, objectsOf, type Session, startSession } from './session.js';
 
 /** A session whose configuration file has these lines. */
@@ -104,7 +105,7 @@ test(refused, 'actor = a\u001b[2J', 'a control character');
 test('a key that is set twice, a directory in place of the file, and one too large are refused', async (t) => {
   const twice = await configured(t, 'utc = yes', 'utc = no');
   t.regex((await twice.run('images')).stderr, /config:2: utc is set twice, first in line 1\n/);
-  const large = await configured(t, `# ${'x'.repeat(65_536)}`);
+  const large = await configured(t, `# ${'x'.repeat(MAX_SETTINGS_FILE_BYTES)}`);
   t.regex((await large.run('images')).stderr, /^imagelog: the configuration \S+config has more than 65536 bytes\n/);
   const session = await startSession(t);
   await mkdir(join(session.folder, '.config', 'imagelog', 'config'), { recursive: true });

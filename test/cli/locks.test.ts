@@ -83,7 +83,7 @@ test('a wait of more than a second is told on a terminal, once', async (t) => {
   t.regex(lines[1] ?? '', /^imagelog: cannot open the store/);
 });
 
-test('a waiting command goes on when its holder is killed', async (t) => {
+test('a waiting command continues when its holder is killed', async (t) => {
   const { runIn, done, store } = await startLoaded(t);
   const child = await holdElsewhere(t, store);
   const waiting = runIn({}, '--wait', '60s', 'tag', 'tiny:1', 'a:1');

@@ -1,8 +1,8 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, chownSync, constants, existsSync } from 'node:fs';
 import { chmod, cp, lstat, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
@@ -18,7 +18,7 @@ import { mountedForReading, whyNoDisk } from './crash/small-disk.js';
 
 const reader = fileURLToPath(new URL('../support/read-whole-store.js', import.meta.url));
 
-/** Makes a store in each state in which one may come to be on read-only media; returns its path. */
+/** Makes a store in each state in which one may be on read-only media; returns its path. */
 const states: Readonly<Record<string, (directory: string) => Promise<void>>> = {
   'closed, with a snapshot': makeClosed,
   'without its snapshots': async (directory) => {
@@ -125,12 +125,10 @@ function whyNoNobody(): string | undefined {
 
 async function readAsNobody(t: ExecutionContext, ...args: string[]): Promise<unknown> {
   const account = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
-  const child: ChildProcess = spawn(process.execPath, [reader, ...args], {
-    ...account,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = fork(reader, args, account);
   t.teardown(() => child.kill('SIGKILL'));
-  return JSON.parse(await text(child.stdout as NodeJS.ReadableStream));
+  const [answer] = (await once(child, 'message')) as [unknown];
+  return answer;
 }
 
 for (const state of ['closed, with a snapshot', 'of a writer that was killed']) {

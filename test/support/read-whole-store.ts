@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { EventStore } from '../../src/store/event-store.js';
 import { openStore } from '../../src/store/open/open-store.js';
 
-/** What a reader is told, as JSON. */
+/** What a reader is told; a message of a process too. */
 export interface ReadStore {
   readonly events: readonly string[];
   readonly images: readonly string[];
@@ -45,5 +45,5 @@ async function readAll(store: EventStore): Promise<ReadStore> {
 
 // As its own process: the directory, then where to back it up to.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.stdout.write(JSON.stringify(await readWholeStore(process.argv[2] ?? '', process.argv[3])));
+  process.send?.(await readWholeStore(process.argv[2] ?? '', process.argv[3]));
 }
