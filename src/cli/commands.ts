@@ -192,6 +192,18 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/at.js')).atGrammar,
     },
   ]),
+  ...inGroup('Shell:', [
+    {
+      usage: 'completion <shell>',
+      summary: 'print what completes commands in a shell',
+      load: async () => (await import('./commands/completion.js')).completionGrammar,
+    },
+    {
+      usage: 'env',
+      summary: 'list the settings and where they come from',
+      load: async () => (await import('./commands/env.js')).envGrammar,
+    },
+  ]),
 ];
 
 function inGroup(group: string, listed: readonly Listed[]): CommandEntry[] {

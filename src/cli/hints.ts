@@ -13,7 +13,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
   STORE_LOCKED:
-    'one process writes to a store at a time; try again when the other is done. Commands that read need not wait',
+    'one process writes to a store at a time; `--wait 5m` waits longer for the other to end. Commands that read do not wait',
   STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
   STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
   DISK_FULL:
@@ -56,7 +56,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_EXISTS: '`--store DIR` names another directory; a restore replaces nothing',
   STORE_NOT_EMPTY: '`--store DIR` or $IMAGELOG_STORE names a store, an empty directory, or a new one',
   SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
-  KEY_EXPOSED: 'run `chmod 600 FILE`; if others may have read the key, make a new one with `imagelog key`',
+  KEY_EXPOSED: 'run `chmod 600 PATH`; if others may have read the key, make a new one with `imagelog key`',
   KEY_INVALID: '`imagelog key FILE` makes a private key, `imagelog key --show FILE` prints its verifier key',
   KEY_FOREIGN: 'the name of a key is the origin of its log; `imagelog key FILE --store DIR` makes one for a store',
   ORIGIN_INVALID: 'a name is like example.com/images: no spaces, no plus',

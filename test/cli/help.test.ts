@@ -15,6 +15,7 @@ Global options:
                                       the user data directory)
   --json                              one JSON object a line, times in UTC
   -q, --quiet                         say only what a script needs
+  --wait <duration>                   how long to wait for a store in use (30s)
   --no-color                          no colours ($NO_COLOR does the same)
   --actor <name>                      who does it ($IMAGELOG_ACTOR, else
                                       user@host)
@@ -68,6 +69,10 @@ The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past
 
+Shell:
+  completion [options] <shell>        print what completes commands in a shell
+  env [options]                       list the settings and where they come from
+
 Help:
   help [command...]                   show help of a command, with examples
 
@@ -97,6 +102,7 @@ Global options:
                      directory)
   --json             one JSON object a line, times in UTC
   -q, --quiet        say only what a script needs
+  --wait <duration>  how long to wait for a store in use (30s)
   --no-color         no colours ($NO_COLOR does the same)
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log
