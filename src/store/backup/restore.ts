@@ -33,7 +33,13 @@ import {
   sidecarText,
   TILE_FOLDER,
 } from './backup-layout.js';
-import { type BackupReader, type BackupSource, type ContentPlace, type VerifiedBackup, verifyBackup } from './backup-reader.js';
+import {
+  type BackupReader,
+  type BackupSource,
+  type ContentPlace,
+  type VerifiedBackup,
+  verifyBackup,
+} from './backup-reader.js';
 import { OpenPacks } from './open-packs.js';
 import { checkVerifyOptions } from '../verify/verify-source.js';
 import { mustBeFunction, mustBeString, mustBeText } from '../argument-types.js';

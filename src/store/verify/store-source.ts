@@ -60,7 +60,10 @@ export async function readIdentity(directory: string, report: Report): Promise<S
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (![FORMAT_VERSION, BACKUP_FORMAT_VERSION].includes(sidecar.version) || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
+    if (
+      ![FORMAT_VERSION, BACKUP_FORMAT_VERSION].includes(sidecar.version) ||
+      !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))
+    ) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;
