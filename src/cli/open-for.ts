@@ -5,12 +5,15 @@ import { readSigner } from '../store/on-demand.js';
 import { type CommandContext, isForPeople } from './context.js';
 import { noticeLine } from './failure.js';
 import type { ImageSource } from './query.js';
+import { type Progress, progressBar } from './render/progress.js';
 import { localText } from './render/text.js';
 import { momentsOf, whenIn } from './option-values.js';
 
 /** Wait for another process to release the store; most commands finish sooner. */
 const LOCK_PATIENCE_MS = 1_000;
 const LOCK_RETRY_MS = 50;
+/** A replay that is done sooner draws no bar. */
+const SHORT_REPLAY_MS = 1_000;
 
 /** Store access: `create` creates it if missing; `free` frees space, even on a full disk. */
 type StoreUse = 'read' | 'write' | 'free' | 'create';
@@ -44,7 +47,8 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   // Readers sign nothing and need no key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
-  return openStore(directory, {
+  const replay = replayProgress(context);
+  const opening = openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     useReserve: use === 'free',
@@ -53,8 +57,23 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
     signer,
     now: io.now,
     onNotice: (notice) => err.post(noticeLine(notice, errColors)),
+    onProgress: replay.update,
     signal,
   });
+  return opening.finally(replay.end);
+}
+
+/** Progress of a replay, as after a restore, that takes longer than most opens. */
+function replayProgress(context: CommandContext): Progress {
+  const { io } = context;
+  const startedAt = io.now();
+  const progress = progressBar(context, 'replay events', String);
+  return {
+    ...progress,
+    update: (done, total) => {
+      if (io.now() - startedAt >= SHORT_REPLAY_MS) progress.update(done, total);
+    },
+  };
 }
 
 /** A store open for reading, and the point in time queried. */

@@ -6,6 +6,7 @@ import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { progressBar } from '../render/progress.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -84,7 +85,14 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
 async function prune(context: CommandContext, { before = 'now', yes = false, ...flags }: PruneFlags): Promise<void> {
   await using store = await openFor(context, yes ? 'free' : 'read');
   const { write, signal } = context;
-  const result = await store.prune({ ...write, ...flags, before: whenIn(store, before), dryRun: !yes, signal });
+  const progress = progressBar(context, 'prune, events', String);
+  let result: PruneResult;
+  try {
+    const options = { ...write, ...flags, before: whenIn(store, before), dryRun: !yes, signal };
+    result = await store.prune({ ...options, onProgress: progress.update });
+  } finally {
+    progress.end();
+  }
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);
