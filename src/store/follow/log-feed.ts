@@ -4,7 +4,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
-import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { mustBeBoolean, mustBeCount, mustBeFunction, mustBeObject, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
   compileFilter,
@@ -369,6 +369,7 @@ interface RangeSourceOptions {
   readonly first: number;
   readonly last: number;
   readonly reverse: boolean;
+  readonly onProgress: ReadOptions['onProgress'];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -382,6 +383,7 @@ class RangeSource implements StretchSource {
   #last: number;
   #size = FIRST_STRETCH_EVENTS;
   #isNarrowed = false;
+  #total = 0;
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
@@ -392,12 +394,13 @@ class RangeSource implements StretchSource {
   async next(): Promise<Stretch | undefined> {
     if (!this.#isNarrowed) this.#narrow();
     if (this.#first > this.#last) return undefined;
-    const { log, filter, reverse, signal } = this.#options;
+    const { log, filter, reverse, onProgress, signal } = this.#options;
     const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
     const stretch = await readStretch(log, filter.subjects, range);
     if (reverse) this.#last = stretch.end - 1;
     else this.#first = stretch.end + 1;
     this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
+    onProgress?.(this.#total - (this.#last - this.#first + 1), this.#total);
     return stretch;
   }
 
@@ -412,6 +415,7 @@ class RangeSource implements StretchSource {
     if (filter.since !== undefined)
       this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
     this.#isNarrowed = true;
+    this.#total = Math.max(0, this.#last - this.#first + 1);
   }
 }
 
@@ -434,8 +438,9 @@ export class EventReader implements StoreLog {
 
   read(options: ReadOptions = {}): EventIterator {
     mustBeObject('options', options);
-    const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
+    const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, onProgress, signal } = options;
     mustBeBoolean('reverse', reverse);
+    if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
     mustBeSignal('signal', signal);
     if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
     mustBeCount('from', from);
@@ -447,6 +452,7 @@ export class EventReader implements StoreLog {
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
+      onProgress,
       signal,
     });
     return new EventIterator({ source, passes: filter.passes, limit, position: 0, signal });
