@@ -45,25 +45,27 @@ test('a progress bar hides the cursor, draws ten times a second, and leaves noth
   bar.end();
   t.deepEqual(around.written.split('\r\u001b[2K'), [
     '\u001b[?25l',
-    `shop.tar  ${'░'.repeat(12)}  0 B of 2 kB`,
-    `shop.tar  ${'█'.repeat(6)}${'░'.repeat(6)}  1 kB of 2 kB`,
+    `shop.tar  ${'░'.repeat(29)}  0 B of 2 kB`,
+    `shop.tar  ${'█'.repeat(15)}${'░'.repeat(14)}  1 kB of 2 kB`,
     'shop.tar  1.5 kB',
-    `shop.tar  ${'█'.repeat(12)}  2 kB of 2 kB`,
+    `shop.tar  ${'█'.repeat(29)}  2 kB of 2 kB`,
     '\u001b[?25h',
   ]);
 });
 
 for (const [columns, shown] of [
-  [140, `load shop.tar  ${'█'.repeat(12)}${'░'.repeat(28)}  300 MB of 1 GB, about 7 s left`],
-  [80, `load shop.tar  ${'█'.repeat(8)}${'░'.repeat(19)}  300 MB of 1 GB, about 7 s left`],
-  [50, `load shop.tar  ${'█'.repeat(5)}${'░'.repeat(11)}  300 MB of 1 GB`],
+  [140, `load shop.tar  ${'█'.repeat(12)}${'░'.repeat(28)}  9.99 MB of 33.3 MB, about 58 min left`],
+  [80, `load shop.tar  ${'█'.repeat(8)}${'░'.repeat(17)}  9.99 MB of 33.3 MB, about 58 min left`],
+  [70, `load shop.tar  ${'█'.repeat(5)}${'░'.repeat(10)}  9.99 MB of 33.3 MB, about 58 min left`],
+  [50, `load shop.tar  ${'█'.repeat(4)}${'░'.repeat(10)}  9.99 MB of 33.3 MB`],
 ] as const) {
   test(`a bar of ${columns} columns says how long it takes where there is room, and is no wider`, (t) => {
     const around = new Surroundings({ columns });
     const bar = progressBar(around, 'load shop.tar');
-    around.time += 3_000;
-    bar.update(300 * MEGABYTE, 1_000 * MEGABYTE);
-    t.is(around.written.split('\r\u001b[2K')[1], shown);
+    bar.update(0, 33.3 * MEGABYTE);
+    around.time += 1_500_000;
+    bar.update(9.99 * MEGABYTE, 33.3 * MEGABYTE);
+    t.is(around.written.split('\r\u001b[2K')[2], shown);
     t.true(shown.length <= columns);
     bar.end();
   });
@@ -102,12 +104,15 @@ test('a total that is unknown is said to be, and at the end nothing is estimated
   around.time += 10_000;
   progress.update(12 * MEGABYTE, undefined);
   around.time += 10_000;
+  progress.update(13 * MEGABYTE, 4_000 * MEGABYTE);
+  around.time += 10_000;
   progress.update(24 * MEGABYTE, 24 * MEGABYTE);
   around.time += 10_000;
   progress.update(0, 0);
   progress.end();
   t.deepEqual(around.lines, [
     'load standard input: 12 MB, of an unknown total',
+    'load standard input: 13 MB of 4 GB (0 %)',
     'load standard input: 24 MB of 24 MB (100 %), finishing',
     'load standard input: 0 B of 0 B (100 %), finishing',
   ]);
@@ -149,7 +154,7 @@ test('the steps of a command share its pace: none says something too soon, and a
   around.time += 2_000;
   bars.show({ what: 'events', done: 2, total: 2 });
   bars.end();
-  t.deepEqual(around.lines, ['verify content: 2 of 4 (50 %), about 2 s left']);
+  t.deepEqual(around.lines, ['verify content: 2 of 4 (50 %), about 4 s left']);
   const pace = new Pace(around.io);
   for (const name of ['a', 'b']) {
     around.time += 3_000;

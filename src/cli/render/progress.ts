@@ -13,7 +13,9 @@ export interface Progress {
 const LEAST_COLUMNS = 40;
 const LEAST_BAR_COLUMNS = 10;
 const MOST_BAR_COLUMNS = 40;
-const SIZE_COLUMNS = '    999 MB of 999 MB '.length;
+const SIZE_COLUMNS = '    9.99 MB of 99.9 MB '.length;
+/** Narrower terminals show no estimate. */
+const LEAST_ESTIMATE_COLUMNS = 70;
 const ESTIMATE_COLUMNS = ', about 59 min left'.length;
 /** Redrawing more often slows the command down. */
 const REDRAW_INTERVAL_MS = 100;
@@ -23,8 +25,9 @@ const FIRST_LINE_MS = 3_000;
 const LINE_INTERVAL_MS = 5_000;
 /** How often work that reports nothing is checked for a line. */
 const TICK_MS = 1_000;
-/** Before, the beginning of the work says little about its end. */
+/** Before, and before this share is done, the beginning of the work says little about its end. */
 const ESTIMATE_AFTER_MS = 2_000;
+const ESTIMATE_AFTER_SHARE = 0.01;
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
@@ -70,14 +73,14 @@ export function progressBar(
 function drawnBar({ err, io }: ProgressContext, title: string, work: Work): Progress {
   const columns = err.columns ?? LEAST_COLUMNS;
   // A line wider than the terminal would leave a copy at each redraw.
-  const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - SIZE_COLUMNS));
-  const left = columns - displayWidth(shown) - SIZE_COLUMNS;
-  const hasEstimate = left - ESTIMATE_COLUMNS >= LEAST_BAR_COLUMNS;
-  const barColumns = Math.min(MOST_BAR_COLUMNS, hasEstimate ? left - ESTIMATE_COLUMNS : left);
+  const hasEstimate = columns >= LEAST_ESTIMATE_COLUMNS;
+  const numberColumns = SIZE_COLUMNS + (hasEstimate ? ESTIMATE_COLUMNS : 0);
+  const shown = truncate(title, Math.max(1, columns - LEAST_BAR_COLUMNS - numberColumns));
+  const left = columns - displayWidth(shown) - numberColumns;
+  const barColumns = Math.max(LEAST_BAR_COLUMNS, Math.min(MOST_BAR_COLUMNS, left));
   let drawnAt: number | undefined;
   const draw = (): void => {
-    const bars = work.bar(Math.max(LEAST_BAR_COLUMNS, barColumns));
-    const state = `${bars}${work.amount()}${hasEstimate ? work.estimate() : ''}`;
+    const state = `${work.bar(barColumns)}${work.amount()}${hasEstimate ? work.estimate() : ''}`;
     err.stream.write(`${CLEAR_LINE}${shown}  ${state}`);
   };
   return {
@@ -118,14 +121,15 @@ function lines({ err }: ProgressContext, title: string, work: Work, pace: Pace):
 class Work {
   readonly #now: () => number;
   readonly #textOf: (number: number) => string;
-  readonly #startedAt: number;
+  /** When the first numbers came: files may be listed before. */
+  #startedAt = 0;
+  #doneAtStart = 0;
   #done: number | undefined;
   #total: number | undefined;
 
   constructor(now: () => number, textOf: (number: number) => string) {
     this.#now = now;
     this.#textOf = textOf;
-    this.#startedAt = now();
   }
 
   get isBegun(): boolean {
@@ -133,6 +137,10 @@ class Work {
   }
 
   update(done: number, total: number | undefined): void {
+    if (this.#done === undefined) {
+      this.#startedAt = this.#now();
+      this.#doneAtStart = done;
+    }
     this.#done = done;
     this.#total = total;
   }
@@ -146,9 +154,10 @@ class Work {
   /** `, about 40 s left`, or nothing while that is unknown. */
   estimate(): string {
     const elapsedMs = this.#now() - this.#startedAt;
-    const [done, total] = [this.#done ?? 0, this.#total ?? 0];
-    if (elapsedMs < ESTIMATE_AFTER_MS || done <= 0 || done >= total) return '';
-    return `, about ${durationText(Math.max(1_000, (elapsedMs * (total - done)) / done))} left`;
+    const gained = (this.#done ?? 0) - this.#doneAtStart;
+    const left = (this.#total ?? 0) - (this.#done ?? 0);
+    if (elapsedMs < ESTIMATE_AFTER_MS || left <= 0 || gained <= 0 || this.#share() < ESTIMATE_AFTER_SHARE) return '';
+    return `, about ${durationText(Math.max(1_000, (elapsedMs * left) / gained))} left`;
   }
 
   /** `1.2 GB of 4 GB (30 %), about 40 s left`. */

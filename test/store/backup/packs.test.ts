@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MAX_PACK_BYTES, MAX_PACKED_CONTENT_BYTES } from '../../../src/limits.js';
@@ -62,6 +62,16 @@ test('many small runs leave few packs, and write each content few times', async 
   t.true(packed <= 3 * runs * Math.log2(runs), `${packed} contents were written for ${3 * runs}`);
   t.is((await store.backup(target)).filesWritten, 0);
   await isBackupOf(t, target, store);
+});
+
+test('a backup of many small configs takes at most 1.3 times its data on disk', async (t) => {
+  const store = await openTestStore(t);
+  await addImages(store, numbered(0, 1_500), 200);
+  const target = await newBackup(t, store);
+  let onDisk = 0;
+  for (const path of (await filesBelow(target)).keys()) onDisk += 512 * (await stat(join(target, path))).blocks;
+  const data = [...(await unpackedBackup(target)).values()].reduce((sum, { length }) => sum + length, 0);
+  t.true(onDisk > 0 && onDisk <= 1.3 * data, `${onDisk} bytes for ${data}`);
 });
 
 test('more content than fits goes into several packs, and full ones are not written again', async (t) => {
