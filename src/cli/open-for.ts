@@ -7,11 +7,14 @@ import type { CommandContext } from './context.js';
 import { noticeLine } from './failure.js';
 import { momentsOf } from './option-values.js';
 import { decidingEvent, type ImageSource } from './query.js';
+import { type Progress, progressBar } from './render/progress.js';
 import { printable } from './render/text.js';
 import { zonedMinuteText } from './render/times.js';
 
 /** A person is told of a wait that takes longer. */
 const LOCK_NOTICE_MS = 1_000;
+/** A replay that is done sooner draws no bar. */
+const SHORT_REPLAY_MS = 1_000;
 
 /** Store access: `create` creates it if missing; `free` frees space, even on a full disk. */
 type StoreUse = 'read' | 'write' | 'free' | 'create';
@@ -47,7 +50,8 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   // Readers sign nothing and need no key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
-  return openStore(directory, {
+  const replay = replayProgress(context);
+  const opening = openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     useReserve: use === 'free',
@@ -56,8 +60,23 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
     signer,
     now: io.now,
     onNotice: (notice) => err.post(noticeLine(notice, errColors)),
+    onProgress: replay.update,
     signal,
   });
+  return opening.finally(replay.end);
+}
+
+/** Progress of a replay, as after a restore, that takes longer than most opens. */
+function replayProgress(context: CommandContext): Progress {
+  const { io } = context;
+  const startedAt = io.now();
+  const progress = progressBar(context, 'replay events', String);
+  return {
+    ...progress,
+    update: (done, total) => {
+      if (io.now() - startedAt >= SHORT_REPLAY_MS) progress.update(done, total);
+    },
+  };
 }
 
 /** A store open for reading, and the point in time queried. */

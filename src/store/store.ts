@@ -313,10 +313,16 @@ export interface OpenOptions {
    * it throws, that is an uncaught exception; the store is unaffected.
    */
   readonly onNotice?: ((notice: string) => void) | undefined;
+  /**
+   * Called as the open replays the events after the newest snapshot, with those replayed and all of
+   * them. If it throws, so does the open.
+   */
+  readonly onProgress?: ((events: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export const openOptionNames: OptionNames<OpenOptions> = {
+  onProgress: true,
   lockTimeoutMs: true,
   create: true,
   readOnly: true,

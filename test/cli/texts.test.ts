@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { InvalidArgumentError } from 'commander';
-import { Output, type OutputStream } from '../../src/cli/output.js';
-import { bar, progressBar } from '../../src/cli/render/progress.js';
+import { bar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
   durationText,
@@ -204,43 +203,3 @@ test('a tree of any depth is drawn', (t) => {
     ['a', '├─ b', '│  └─ d', '└─ c'],
   );
 });
-
-test('a progress bar hides the cursor, draws ten times a second, and leaves nothing behind', (t) => {
-  let time = 0;
-  let written = '';
-  const stream = { isTTY: true, columns: 60, on: () => stream, write: (text: string) => (written += text) };
-  const io = { now: () => time };
-  const bar = progressBar({ err: new Output(stream as unknown as OutputStream), quiet: false, io }, 'shop.tar');
-  bar.update(0, 2_000);
-  time += 99;
-  bar.update(500, 2_000);
-  time += 1;
-  bar.update(1_000, 2_000);
-  time += 100;
-  bar.update(1_500, undefined);
-  bar.update(2_000, 2_000);
-  bar.end();
-  bar.end();
-  t.deepEqual(written.split('\r\u001b[2K'), [
-    '\u001b[?25l',
-    `shop.tar  ${'░'.repeat(31)}  0 B of 2 kB`,
-    `shop.tar  ${'█'.repeat(16)}${'░'.repeat(15)}  1 kB of 2 kB`,
-    'shop.tar  1.5 kB',
-    `shop.tar  ${'█'.repeat(31)}  2 kB of 2 kB`,
-    '\u001b[?25h',
-  ]);
-});
-
-for (const [what, isTTY, quiet] of [
-  ['no terminal', false, false],
-  ['--quiet', true, true],
-] as const) {
-  test(`with ${what} a progress bar writes nothing`, (t) => {
-    const stream = { isTTY, on: () => stream, write: () => t.fail() };
-    const err = new Output(stream as unknown as OutputStream);
-    const bar = progressBar({ err, quiet, io: { now: () => 0 } }, 'shop.tar');
-    bar.update(1, 2);
-    bar.end();
-    t.pass();
-  });
-}

@@ -34,7 +34,7 @@ async function backup(context: CommandContext, directory: string): Promise<void>
 
 async function writeBackup(context: CommandContext, directory: string): Promise<BackupReport> {
   await using store = await openFor(context, context.keyFile === undefined ? 'read' : 'write');
-  const progress = progressBar(context, printable(directory));
+  const progress = progressBar(context, `backup ${printable(directory)}`);
   try {
     const options = { onProgress: progress.update, signal: context.signal };
     return await whenUnlocked(context, () => store.backup(directory, options));

@@ -8,6 +8,7 @@ import { openFor } from '../open-for.js';
 import { pruneFilter } from '../image-filter.js';
 import { digestText, option, pointInTime, repeated, WHEN_HELP } from '../option-values.js';
 import { layerIds } from '../query.js';
+import { progressBar } from '../render/progress.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -95,7 +96,14 @@ async function prune(
   const { write, signal, timeZone, io } = context;
   const filter = pruneFilter(filters, { nowMs: io.now(), timeZone });
   await using store = await openFor(context, yes ? 'free' : 'read');
-  const result = await store.prune({ ...write, removeDamagedLogs, filter, before, timeZone, dryRun: !yes, signal });
+  const progress = progressBar(context, 'prune, events', String);
+  let result: PruneResult;
+  try {
+    const options = { ...write, removeDamagedLogs, filter, before, timeZone, dryRun: !yes, signal };
+    result = await store.prune({ ...options, onProgress: progress.update });
+  } finally {
+    progress.end();
+  }
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);

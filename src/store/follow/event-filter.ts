@@ -58,10 +58,13 @@ export interface ReadOptions {
   readonly reverse?: boolean | undefined;
   readonly limit?: number | undefined;
   readonly filter?: EventFilter | undefined;
+  /** Called as events are looked through, with those done and all of the range. */
+  readonly onProgress?: ((events: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export const readOptionNames: OptionNames<ReadOptions> = {
+  onProgress: true,
   from: true,
   to: true,
   reverse: true,

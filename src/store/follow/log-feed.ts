@@ -4,7 +4,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
-import { mustBeBoolean, mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
+import { mustBeBoolean, mustBeCount, mustBeFunction, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
   compileFilter,
@@ -371,6 +371,7 @@ interface RangeSourceOptions extends SearchableLog {
   readonly first: number;
   readonly last: number;
   readonly reverse: boolean;
+  readonly onProgress: ReadOptions['onProgress'];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -385,6 +386,7 @@ class RangeSource implements StretchSource {
   #last: number;
   #size = FIRST_STRETCH_EVENTS;
   #isNarrowed = false;
+  #total = 0;
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
@@ -396,12 +398,13 @@ class RangeSource implements StretchSource {
   async next(): Promise<Stretch | undefined> {
     if (!this.#isNarrowed) this.#narrow();
     if (this.#first > this.#last) return undefined;
-    const { reverse, signal } = this.#options;
+    const { reverse, onProgress, signal } = this.#options;
     const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
     const stretch = await this.#reader.read(range);
     if (reverse) this.#last = stretch.end - 1;
     else this.#first = stretch.end + 1;
     this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
+    onProgress?.(this.#total - (this.#last - this.#first + 1), this.#total);
     return stretch;
   }
 
@@ -414,6 +417,7 @@ class RangeSource implements StretchSource {
     this.#first = first;
     this.#last = last;
     this.#isNarrowed = true;
+    this.#total = Math.max(0, this.#last - this.#first + 1);
   }
 }
 
@@ -465,8 +469,9 @@ export class EventReader implements StoreLog {
 
   #rangeOf(options: ReadOptions): RangeSourceOptions {
     mustBeOptions(options, readOptionNames);
-    const { from = 1, to = this.head.seq, reverse, signal } = options;
+    const { from = 1, to = this.head.seq, reverse, onProgress, signal } = options;
     mustBeBoolean('reverse', reverse);
+    if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
     mustBeSignal('signal', signal);
     mustBeCount('from', from);
     mustBeCount('to', to);
@@ -477,6 +482,7 @@ export class EventReader implements StoreLog {
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
+      onProgress,
       signal,
     };
   }

@@ -73,7 +73,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeOptions(options, openOptionNames);
-  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
+  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, onProgress, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
@@ -90,6 +90,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
     throw new TypeError('snapshotEvery must be a whole number, 0 or more');
   }
   if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
   mustBeSignal('signal', signal);
   return {
     ...options,
@@ -299,7 +300,7 @@ async function openParts(opening: {
   await checkTreeTail(log, checkpoints.size);
   const { storeId } = sidecar;
   const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
-  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
+  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal, options.onProgress);
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));

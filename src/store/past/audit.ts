@@ -137,6 +137,7 @@ export type HistoryOptions = Omit<ReadOptions, 'filter'> &
   Pick<NonNullable<ReadOptions['filter']>, 'type' | 'requestId' | 'reasonIncludes'>;
 
 const historyOptionNames: OptionNames<HistoryOptions> = {
+  onProgress: true,
   from: true,
   to: true,
   reverse: true,

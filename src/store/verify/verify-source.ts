@@ -231,7 +231,7 @@ export interface SourceIdentity {
  *
  * Implementers: return what is there and leave judging to the caller. Report what cannot be read
  * and continue with the rest; throw only when nothing more can be read. Each stream can be
- * requested repeatedly and yields in ascending order of seq, index or digest.
+ * requested repeatedly and yields in ascending order of seq, index or digest; content in any order.
  */
 export interface VerifySource {
   /** Undefined when the sidecar is missing or damaged, which was reported when it was read. */
