@@ -3,7 +3,9 @@ import { loadCode } from '../errors.js';
 import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
+import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
+import { colorsFor } from './render/text.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
@@ -100,9 +102,10 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   }
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
+  const onNotice = (notice: string): void => outputs.err.post(noticeLine(notice, colorsFor(io.stderr, io.env, true)));
   // Commander passes the command itself as the last argument.
   const perform = (...args: never[]): Promise<void> =>
-    act(name, () => words.action(contextOf(command, io, outputs, at), ...args), args.slice(0, -1));
+    act(name, () => words.action(contextOf(command, io, outputs, { at, onNotice }), ...args), args.slice(0, -1));
   command.action(perform as (...args: unknown[]) => Promise<void>);
 }
 
