@@ -197,6 +197,16 @@ class ImageTree {
     return this.#firstChildren[row] !== 0;
   }
 
+  /** Returns the row of one child, or -1; the others follow by `nextSibling`. */
+  firstChild(row: number): number {
+    return (this.#firstChildren[row] as number) - 1;
+  }
+
+  /** Returns the row of another child of the same parent, or -1 after the last. */
+  nextSibling(row: number): number {
+    return (this.#nextSiblings[row] as number) - 1;
+  }
+
   /** Returns the rows of the children, unordered. */
   children(row: number): number[] {
     const rows: number[] = [];

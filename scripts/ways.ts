@@ -52,7 +52,7 @@ async function measure(directory: string): Promise<ReadonlyMap<string, readonly 
     ways.set('create', await filesOf(() => store.create(config('create'))));
     await store.load(WARM);
     ways.set('load', await filesOf(() => store.load(ARCHIVE)));
-    await store.tag('shop/app:1', id);
+    await store.tag({ source: id, target: 'shop/app:1' });
     const at = store.log.head.seq;
     await store.resolve('shop/app:1', { at });
     ways.set('resolve --at', await filesOf(() => store.resolve('shop/app:1', { at })));

@@ -82,6 +82,7 @@ export const errorKinds = {
   CHECKPOINT_FORKED: 'Conflict',
   FILE_EXISTS: 'Conflict',
   STORE_EXISTS: 'Conflict',
+  STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
 
   // Not now, or not in this state.

@@ -54,6 +54,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   BACKUP_FOREIGN: 'each store needs its own backup directory',
   BACKUP_INVALID: 'use another backup; `imagelog verify DIR` lists what is wrong with this one',
   STORE_EXISTS: '`--store DIR` names another directory; a restore replaces nothing',
+  STORE_NOT_EMPTY: '`--store DIR` or $IMAGELOG_STORE names a store, an empty directory, or a new one',
   SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
   KEY_EXPOSED: 'run `chmod 600 FILE`; if others may have read the key, make a new one with `imagelog key`',
   KEY_INVALID: '`imagelog key FILE` makes a private key, `imagelog key --show FILE` prints its verifier key',

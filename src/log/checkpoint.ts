@@ -1,3 +1,4 @@
+import { type OptionNames, refuseUnknown } from '../model/option-names.js';
 import { loadCode, StoreError } from '../errors.js';
 import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
@@ -211,6 +212,8 @@ export interface CheckProofOptions {
   readonly record?: Uint8Array | undefined;
 }
 
+const checkProofOptionNames: OptionNames<CheckProofOptions> = { key: true, checkpoint: true, record: true };
+
 /** Result of a successful check. */
 export interface CheckedProof {
   readonly seq: number;
@@ -231,6 +234,7 @@ export interface CheckedProof {
  *   CHECKPOINT_FOREIGN, KEY_INVALID for the options
  */
 export async function checkProof(proof: Uint8Array | string, options: CheckProofOptions = {}): Promise<CheckedProof> {
+  refuseUnknown(options, checkProofOptionNames);
   const { index, hashes, extra, checkpoint } = parseProof(proof);
   const record = options.record ?? extra;
   if (record === undefined) {

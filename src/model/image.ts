@@ -1,3 +1,4 @@
+import { type OptionNames, refuseUnknown } from './option-names.js';
 import {
   type Codec,
   decodeJson,
@@ -385,6 +386,8 @@ interface ChildImageOptions {
   readonly hostArchitecture?: string | undefined;
 }
 
+const childImageOptionNames: OptionNames<ChildImageOptions> = { now: true, hostArchitecture: true };
+
 /** Digest of a tar without entries: the layer of a step that changed no file. */
 export const EMPTY_LAYER_DIFF_ID = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' as DiffId;
 
@@ -397,6 +400,7 @@ const DOCKER_VERSION = 'library-import';
  * comment and does not name its parent.
  */
 export function newChildImage(image: Image, child: ChildConfig, os: string, options: ChildImageOptions = {}): Image {
+  refuseUnknown(options, childImageOptionNames);
   const isEmptyLayer = child.diffId === EMPTY_LAYER_DIFF_ID;
   const containerConfig = newContainerConfig(child.containerConfig);
   const createdBy = (containerConfig.cmd ?? []).join(' ');

@@ -1,3 +1,4 @@
+import { type OptionNames, refuseUnknown } from '../model/option-names.js';
 import { parsePlatform, type Platform } from '../model/platform.js';
 
 /** @throws {TypeError} naming the argument, unless it is a string */
@@ -30,6 +31,15 @@ export function mustBeSignal(name: string, value: unknown): void {
 /** @throws {TypeError} naming the argument, unless it is a non-null object */
 export function mustBeObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${name} must be an object`);
+}
+
+/**
+ * Refuses what is no object, and names that it does not have.
+ * @throws {TypeError} naming the argument, or the unknown name
+ */
+export function mustBeOptions<Options>(options: Options, known: OptionNames<Options>): void {
+  mustBeObject('options', options);
+  refuseUnknown(options, known);
 }
 
 /** @throws {TypeError} naming the argument, unless it is a function */

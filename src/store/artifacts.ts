@@ -1,3 +1,4 @@
+import type { OptionNames } from '../model/option-names.js';
 import type { ArtifactEntry } from '../../projections/artifacts.js';
 import { type FoundDigest, findDigest } from '../../projections/find-digest.js';
 import type { Views } from '../../projections/views.js';
@@ -7,7 +8,7 @@ import type { Annotations } from '../model/events.js';
 import { type Codec, decodeJson, field, mapCodec, stringCodec, structCodec } from '../model/go-json/codecs.js';
 import { JsonError } from '../model/go-json/parse.js';
 import { formatReference, parseReference } from '../model/reference.js';
-import { mustBeObject, mustBeString, mustBeText } from './argument-types.js';
+import { mustBeOptions, mustBeString, mustBeText } from './argument-types.js';
 import { artifactNotFound } from './commands/artifacts.js';
 import { refuseErased } from './commands/decision.js';
 import type { StoreContext } from './context.js';
@@ -29,6 +30,8 @@ export interface ReferrersOptions {
   /** Only those of this type. */
   readonly artifactType?: string | undefined;
 }
+
+const referrersOptionNames: OptionNames<ReferrersOptions> = { artifactType: true };
 
 /** Reads of artifacts: what is kept as it came, because it is no image. */
 export interface ArtifactReads {
@@ -101,7 +104,7 @@ export class ArtifactReader implements ArtifactReads {
   referrers(digest: string, options: ReferrersOptions = {}): Referrer[] {
     this.#context.checkOpen();
     mustBeString('digest', digest);
-    mustBeObject('options', options);
+    mustBeOptions(options, referrersOptionNames);
     const { artifactType } = options;
     mustBeText('artifactType', artifactType);
     const subject = parseDigest(digest);

@@ -1,8 +1,9 @@
+import type { OptionNames } from '../model/option-names.js';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isStoreError, StoreError } from '../errors.js';
 import { type Digest, digestHex, digestOf, type ImageId, isDigest, parseDigest } from '../model/digest.js';
-import { mustBeString, mustBeText } from './argument-types.js';
+import { mustBeOptions, mustBeString, mustBeText } from './argument-types.js';
 import { checkMetadataKey, metadataNotFound, PARENT_KEY } from './commands/metadata.js';
 import { imageNotFound, NotedState } from './commands/decision.js';
 import {
@@ -130,12 +131,15 @@ export interface ImageStoreOptions {
   readonly now?: (() => number) | undefined;
 }
 
+const imageStoreOptionNames: OptionNames<ImageStoreOptions> = { os: true, actor: true, now: true };
+
 /** Implements `newImageStore` of the library; see there. */
 export async function newImageStore(
   backend: StoreBackend,
   layers: LayerGetReleaser,
   options: ImageStoreOptions = {},
 ): Promise<Store> {
+  mustBeOptions(options, imageStoreOptionNames);
   const { os = 'host', actor = 'imagelog' } = options;
   const now = (): number => readClock(options.now ?? Date.now);
   const policy = { os: requiredOs(os), needsLayers: false };

@@ -1,13 +1,14 @@
+import type { OptionNames } from '../model/option-names.js';
 import { join } from 'node:path';
 import type { Erasure } from '../../projections/content.js';
 import type { Views } from '../../projections/views.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
-import { type ChainId, type Digest, type ImageId, parseDigest } from '../model/digest.js';
+import { type ChainId, type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { NamedContent } from '../model/event-facts.js';
 import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
 import { factsOf } from '../model/event-table.js';
-import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
+import { mustBeBoolean, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
 import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
 import { removeLayers } from './commands/layers.js';
 import type { StoreContext } from './context.js';
@@ -15,7 +16,7 @@ import { removeDurably } from './files/files.js';
 import { damagedLogs, removeLogCopies } from './files/log-folders.js';
 import { seqAt, type When, type WhenOptions } from './past/audit.js';
 import { pastViewsAt } from './snapshots/snapshotter.js';
-import type { LayerMetadata, WriteOptions } from './store.js';
+import { type LayerMetadata, type WriteOptions, writeOptionNames } from './store.js';
 import { type Origin, originOf } from './writer.js';
 
 export type { Erasure };
@@ -31,6 +32,8 @@ interface DamagedLogOptions {
 
 /** Options of `erase`. */
 export interface EraseOptions extends Omit<WriteOptions, 'reason'>, DamagedLogOptions {}
+
+const eraseOptionNames: OptionNames<EraseOptions> = { actor: true, requestId: true, removeDamagedLogs: true };
 
 /** The outcome of an erasure. */
 export interface ErasedContent {
@@ -55,6 +58,16 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions, WhenOptio
   readonly onProgress?: ((events: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const pruneOptionNames: OptionNames<PruneOptions> = {
+  ...writeOptionNames,
+  before: true,
+  timeZone: true,
+  removeDamagedLogs: true,
+  dryRun: true,
+  onProgress: true,
+  signal: true,
+};
 
 /** An item removed by a prune. */
 export interface PrunedContent {
@@ -296,8 +309,10 @@ export async function erase(
   context.checkWritable();
   mustBeString('digest', digest);
   mustBeString('reason', reason);
+  mustBeOptions(options, eraseOptionNames);
   mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
   if (reason.trim() === '') throw new StoreError('ENVELOPE_INVALID', 'the reason of an erasure is empty');
+  refuseReversed(digest, reason);
   const parsed = parseDigest(digest);
   const origin = originOf({ ...options, reason }, actor);
   const kept = {
@@ -313,9 +328,15 @@ export async function erase(
   return { digest: parsed, ...outcome, damagedLogs: removed, seq: seq ?? log.head.seq };
 }
 
+function refuseReversed(digest: string, reason: string): void {
+  if (isDigest(digest) || !isDigest(reason)) return;
+  const message = `the reason ${reason} is a digest, and the digest is not: the digest comes first, then the reason`;
+  throw new StoreError('DIGEST_INVALID', message, { data: { digest: digest.slice(0, 100), reason } });
+}
+
 /** Implements `Erasing.prune`: first the events, then the bytes. */
 export async function prune(context: StoreContext, options: PruneOptions): Promise<PruneResult> {
-  mustBeObject('options', options);
+  mustBeOptions(options, pruneOptionNames);
   const { before, dryRun = false, removeDamagedLogs = false, signal } = options;
   mustBeBoolean('dryRun', dryRun);
   mustBeBoolean('removeDamagedLogs', removeDamagedLogs);

@@ -22,6 +22,7 @@ import type {
   StoreBackend,
   WriteOptions,
 } from './store.js';
+import type { TagRequest } from './tag-arguments.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
 /** Counts and sizes of a store. Sizes are bytes. */
@@ -79,16 +80,13 @@ export interface EventStore
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
   /**
-   * Points `reference` at an image, or at an artifact, by its digest: an index stands for its
-   * images. A reference as the source is copied with all its platforms.
+   * Points the reference `target` at `source`: an image or an artifact by its digest (an index
+   * stands for its images), or what another reference points at, with all its platforms.
    * @throws {StoreError} IMAGE_NOT_FOUND, REFERENCE_NOT_FOUND (the source), REFERENCE_INVALID;
    *   REFERENCE_EXISTS when `overwrite` is false and an image it resolves to would be lost
+   * @throws {TypeError} for two names in a row, with the call to write
    */
-  tag(
-    reference: string,
-    idOrReference: string,
-    options?: WriteOptions & { readonly overwrite?: boolean | undefined },
-  ): Promise<void>;
+  tag(request: TagRequest, options?: WriteOptions & { readonly overwrite?: boolean | undefined }): Promise<void>;
   /**
    * Removes a reference, and with `removeArtifacts` the artifacts that only it held. Images stay.
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID

@@ -1,3 +1,5 @@
+import { mustBeOptions } from './argument-types.js';
+import type { OptionNames } from '../model/option-names.js';
 import {
   checkConsistency,
   checkInclusion,
@@ -45,6 +47,8 @@ export interface ProveOptions {
   /** The checkpoint the verifier trusts, as text or UTF-8; default a new one of the head. */
   readonly checkpoint?: Uint8Array | string | undefined;
 }
+
+const proveOptionNames: OptionNames<ProveOptions> = { checkpoint: true };
 
 /** Proofs from the log's Merkle tree. The caller owns all bytes. */
 export interface TreeProofs {
@@ -115,7 +119,7 @@ async function inclusionProof(log: Log, head: Head, seq: number, size?: number):
 async function consistencyProof(log: Log, head: Head, from: number, to?: number): Promise<ConsistencyProof> {
   const last = to ?? Math.max(from, head.seq);
   needEvents(head, { from, to: last });
-  if (from > last) throw new RangeError(`a log of ${last} events does not begin with ${from}`);
+  if (from > last) throw new RangeError(`from must be at most to: ${from} is more than ${last}`);
   const reader = readingOnce(log);
   return checked(async () => {
     const larger: TreeHead = { size: last, root: await rootAt(reader, last, head) };
@@ -204,8 +208,10 @@ export class StoreEvidence implements Evidence {
     return readOnly ? checkpoints.unwritten() : checkpoints.newest();
   }
 
-  async prove(seq: number, { checkpoint }: ProveOptions = {}): Promise<string> {
+  async prove(seq: number, options: ProveOptions = {}): Promise<string> {
     this.#context.checkOpen();
+    mustBeOptions(options, proveOptionNames);
+    const { checkpoint } = options;
     // Fail on an unprovable event before signing a checkpoint for it.
     if (checkpoint === undefined) await this.#proveDurable(seq);
     const { text, size } = await this.#trusted(checkpoint ?? (await this.checkpoint()));

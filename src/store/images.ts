@@ -10,7 +10,7 @@ import { formatPlatform, parsePlatform, type Platform, platformMatches } from '.
 import { canonicalReference } from '../model/reference.js';
 import { type StoredConfig, storedImage } from '../model/stored-image.js';
 import { parseTimestamp } from '../model/timestamp.js';
-import { mustBeString } from './argument-types.js';
+import { mustBeOptions, mustBeString } from './argument-types.js';
 import { chainOf, decideCreate, decideDelete, type ImagePolicy } from './commands/images.js';
 import { type Decide, imageNotFound } from './commands/decision.js';
 import {
@@ -26,7 +26,16 @@ import {
 import { referenceNotImage } from './commands/artifacts.js';
 import { referenceNotFound } from './commands/tag.js';
 import type { HeldLayers, LayerHolds } from './layers/layer-store.js';
-import type { ImageReads, LayerMetadata, ReferenceEntry, ResolveOptions, Store, WriteOptions } from './store.js';
+import {
+  type ImageReads,
+  type LayerMetadata,
+  type ReferenceEntry,
+  type ResolveOptions,
+  resolveOptionNames,
+  type Store,
+  type WriteOptions,
+  writeOptionNames,
+} from './store.js';
 import { originOf, type Writer } from './writer.js';
 
 /** The context of an image store: an event store, or a backend without log, references, layers. */
@@ -125,9 +134,11 @@ export class StoreReader implements ImageReads {
     return new Uint8Array(value);
   }
 
-  resolve(reference: string, { platform }: ResolveOptions = {}): ImageId {
+  resolve(reference: string, options: ResolveOptions = {}): ImageId {
     const { references } = this.#views;
     mustBeString('reference', reference);
+    mustBeOptions(options, resolveOptionNames);
+    const { platform } = options;
     const name = canonicalReference(reference);
     const entry = references.byName.get(name) ?? findByDigest(this.#allViews, name);
     if (entry === undefined) throw referenceNotFound(name);
@@ -187,6 +198,7 @@ export class ImageStore extends StoreReader implements Store {
   async create(config: Uint8Array, options: WriteOptions = {}): Promise<ImageId> {
     const { views, policy, heldLayers } = this.#context;
     this.#context.checkOpen();
+    mustBeOptions(options, writeOptionNames);
     if (!(config instanceof Uint8Array)) throw new TypeError('config must be a Uint8Array');
     // The caller may reuse its buffer while the command is queued.
     const bytes = new Uint8Array(config);
@@ -204,6 +216,7 @@ export class ImageStore extends StoreReader implements Store {
     const { holds, heldLayers, writer, actor } = this.#context;
     this.#context.checkOpen();
     mustBeString('id', id);
+    mustBeOptions(options, writeOptionNames);
     const origin = originOf(options, actor);
     const removed = await writer.submit({ decide: decideDelete(id), origin, ...holds?.removal() });
     return heldLayers === undefined ? removed : heldLayers.release(id);
@@ -213,17 +226,20 @@ export class ImageStore extends StoreReader implements Store {
     this.#context.checkOpen();
     mustBeString('id', id);
     mustBeString('parent', parent);
+    mustBeOptions(options, writeOptionNames);
     await this.#submit(decideSetParent(id, parent), options);
   }
 
   async setLastUpdated(id: ImageId, options: WriteOptions = {}): Promise<void> {
     this.#context.checkOpen();
+    mustBeOptions(options, writeOptionNames);
     const time = new TextEncoder().encode(new Date(this.#context.now()).toISOString());
     await this.#submit(decideSetMetadata(id, LAST_UPDATED_KEY, time), options);
   }
 
   async setBuiltLocally(id: ImageId, options: WriteOptions = {}): Promise<void> {
     this.#context.checkOpen();
+    mustBeOptions(options, writeOptionNames);
     await this.#submit(decideSetMetadata(id, BUILT_LOCALLY_KEY, Uint8Array.of(1)), options);
   }
 

@@ -128,8 +128,15 @@ export class SigningMemory {
 /** Permission bits of everyone but the owner. */
 const OTHERS = 0o077;
 
+/** A path that names no log: names are like URLs without a scheme. */
+const PATH = /^(?:\.{0,2}|~)[/\\]|^[A-Za-z]:[/\\]/;
+
 /** Implements `createKeyFile` of the library; see there. */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
+  if (PATH.test(origin)) {
+    const text = `${JSON.stringify(origin)} cannot name a log or a key: it is a path, which comes first, then the name`;
+    throw new StoreError('ORIGIN_INVALID', text, { data: { path, origin } });
+  }
   const memory = memoryPathOf(path);
   if ((await unless(['ENOENT'], `inspect ${memory}`, () => lstat(memory))) !== undefined) throw taken(memory);
   const text = await generatePrivateKey(origin);

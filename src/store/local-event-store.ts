@@ -20,11 +20,12 @@ import {
   mustBeBoolean,
   mustBeFunction,
   mustBeObject,
+  mustBeOptions,
   mustBeSignal,
   mustBeString,
   mustBeText,
 } from './argument-types.js';
-import type { BackupOptions, BackupReport } from './backup/backup-layout.js';
+import { type BackupOptions, backupOptionNames, type BackupReport } from './backup/backup-layout.js';
 import { imageNotFound, refuseErased } from './commands/decision.js';
 import {
   checkMetadataKey,
@@ -62,18 +63,25 @@ import type { LogPoint } from '../log/log.js';
 import type { StoreDiff } from './past/diff.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
-import type {
-  DigestWalkFunc,
-  LayerMetadata,
-  LayerStore,
-  LoadOptions,
-  LoadResult,
-  ResolveOptions,
-  SaveOptions,
-  StoreBackend,
-  WriteOptions,
+import {
+  type DigestWalkFunc,
+  type LayerMetadata,
+  type LayerStore,
+  type LoadOptions,
+  loadOptionNames,
+  type LoadResult,
+  type ResolveOptions,
+  resolveOptionNames,
+  type SaveOptions,
+  saveOptionNames,
+  type StoreBackend,
+  type WriteOptions,
+  writeOptionNames,
 } from './store.js';
+import { checkedTag, type TagRequest } from './tag-arguments.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
+
+const resolveAtOptionNames = { ...resolveOptionNames, at: true, timeZone: true } as const;
 
 /** The event store: an image store plus one member object per concern, sharing one context. */
 export class LocalEventStore extends ImageStore implements EventStore {
@@ -129,25 +137,25 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   async setMetadata(id: ImageId, key: string, value: Uint8Array, options: WriteOptions = {}): Promise<void> {
+    mustBeOptions(options, writeOptionNames);
     await this.#context.submit(decideSetMetadata(id, key, value), options);
   }
 
   async deleteMetadata(id: ImageId, key: string, options: WriteOptions = {}): Promise<void> {
+    mustBeOptions(options, writeOptionNames);
     await this.#context.submit(decideClearMetadata(id, key), options);
   }
 
   async tag(
-    reference: string,
-    idOrReference: string,
+    request: TagRequest,
     options: WriteOptions & { readonly overwrite?: boolean | undefined } = {},
   ): Promise<void> {
     this.#context.checkOpen();
-    mustBeString('reference', reference);
-    mustBeString('idOrReference', idOrReference);
-    mustBeBoolean('overwrite', options.overwrite);
-    const source = isDigest(idOrReference) ? idOrReference : canonicalReference(idOrReference);
+    const { source, target } = checkedTag(request, options);
+    mustBeOptions(options, { ...writeOptionNames, overwrite: true });
     const { overwrite = true } = options;
-    const decide = decideTag(canonicalReference(reference), source, {
+    mustBeBoolean('overwrite', overwrite);
+    const decide = decideTag(target, source, {
       overwrite,
       platformOf: (id) => this.get(id).platform(),
     });
@@ -160,6 +168,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   ): Promise<void> {
     this.#context.checkOpen();
     mustBeString('reference', reference);
+    mustBeOptions(options, { ...writeOptionNames, removeArtifacts: true });
     const { removeArtifacts = false } = options;
     mustBeBoolean('removeArtifacts', removeArtifacts);
     const decide = decideUntag(canonicalReference(reference), removeArtifacts);
@@ -176,6 +185,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   ): Promise<readonly Digest[]> {
     this.#context.checkOpen();
     mustBeString('digest', digest);
+    mustBeOptions(options, { ...writeOptionNames, force: true });
     const { force = false } = options;
     mustBeBoolean('force', force);
     return this.#makeRoom(async () => {
@@ -209,10 +219,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
   override resolve(reference: string, options: ResolveOptions & WhenOptions & { readonly at: When }): Promise<ImageId>;
   override resolve(
     reference: string,
-    { platform, at, timeZone }: ResolveOptions & WhenOptions & { readonly at?: When | undefined } = {},
+    options: ResolveOptions & WhenOptions & { readonly at?: When | undefined } = {},
   ): ImageId | Promise<ImageId> {
-    if (at === undefined) return super.resolve(reference, { platform });
     this.#context.checkOpen();
+    mustBeOptions(options, resolveAtOptionNames);
+    const { platform, at, timeZone } = options;
+    if (at === undefined) return super.resolve(reference, { platform });
     return this.#audit.resolveAt(reference, at, { platform, timeZone });
   }
 
@@ -243,6 +255,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
 
   async load(source: AsyncIterable<Uint8Array> | string, options: LoadOptions = {}): Promise<LoadResult> {
     this.#context.checkWritable();
+    mustBeOptions(options, loadOptionNames);
     // A third of the code serves only some commands, so they load it on demand.
     const { loadArchive } = await loadCode('that loads archives', import('./archives/load-archive.js'));
     return loadArchive(source, options, this.#context);
@@ -250,12 +263,14 @@ export class LocalEventStore extends ImageStore implements EventStore {
 
   save(names: string | readonly string[], options: SaveOptions = {}): Readable {
     this.#needLayers();
+    mustBeOptions(options, saveOptionNames);
     return saveArchive(typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
   async saveTo(file: FileHandle, names: string | readonly string[], options: SaveOptions = {}): Promise<number> {
     mustBeObject('file', file);
     this.#needLayers();
+    mustBeOptions(options, saveOptionNames);
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
@@ -331,7 +346,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context.checkOpen();
     mustBeString('target', target);
     mustBeText('target', target);
-    mustBeObject('options', options);
+    mustBeOptions(options, backupOptionNames);
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     mustBeSignal('signal', options.signal);
     return this.#backingUp.run(async () => {

@@ -19,7 +19,8 @@ import type { VerifyOptions, Violation } from './verify/verify-source.js';
  * `directory` may be reached through links, and its `log` may be a link to another disk. No other
  * link inside it is followed: it is replaced by a file of the store's own, or refused.
  *
- * Throws STORE_NOT_FOUND when missing and `create` is false; STORE_NOT_A_DIRECTORY;
+ * Throws STORE_NOT_FOUND when missing and `create` is false; STORE_NOT_EMPTY when a new one would
+ * lie among other files than `lost+found`, `.gitkeep` and the like; STORE_NOT_A_DIRECTORY;
  * STORE_NOT_WRITABLE; STORE_LOCKED, with the pid if known; STORE_FORMAT_UNSUPPORTED for one written
  * by a newer version; SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left unchanged;
  * CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for an untrustworthy checkpoint
@@ -53,8 +54,8 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
  * does not open the store. Backups hold no consumer positions.
  *
  * @throws {StoreError} BACKUP_NOT_FOUND; BACKUP_INVALID when it does not verify, with every
- *   violation in its data; STORE_EXISTS, FILE_EXISTS when the directory is taken, lies in a store
- *   or a backup, or is behind a dangling link; KEY_INVALID, CHECKPOINT_INVALID, CHECKPOINT_FOREIGN,
+ *   violation in its data; STORE_EXISTS, STORE_NOT_EMPTY when the directory has a store, other files;
+ *   FILE_EXISTS when it is a file, lies in a store or a backup, or is behind a dangling link; KEY_INVALID, CHECKPOINT_INVALID, CHECKPOINT_FOREIGN,
  *   SIGNATURE_INVALID for `against` and `key`; DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED, ABORTED
  */
 export async function restoreStore(

@@ -1,8 +1,9 @@
+import type { OptionNames } from '../model/option-names.js';
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import type { StoredEvent } from '../model/events.js';
 import { StoreError, throwIfAborted } from '../errors.js';
 import { MAX_PROJECTION_NAME_LENGTH } from '../limits.js';
-import { mustBeFunction, mustBeObject, mustBeSignal, mustBeString } from './argument-types.js';
+import { mustBeFunction, mustBeObject, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
 import type { Page } from '../../projections/projection.js';
 import type { ProjectionState } from './snapshots/snapshot-folder.js';
 import type { StoreContext } from './context.js';
@@ -66,6 +67,8 @@ export interface ProjectOptions {
   /** Aborts the catch-up; no effect afterwards. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const projectOptionNames: OptionNames<ProjectOptions> = { signal: true };
 
 /** The caller's projections. */
 export interface OwnProjections {
@@ -401,7 +404,7 @@ export class OwnProjectionSet implements OwnProjections {
 
   async project<View>(projection: OwnProjection<View>, options: ProjectOptions = {}): Promise<LiveProjection<View>> {
     const defined = defineProjection(projection);
-    mustBeObject('options', options);
+    mustBeOptions(options, projectOptionNames);
     mustBeSignal('signal', options.signal);
     this.#context.checkOpen();
     throwIfAborted(options.signal);

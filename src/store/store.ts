@@ -1,3 +1,4 @@
+import type { OptionNames } from '../model/option-names.js';
 import type { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../projections/references.js';
 import type { Head } from '../log/log.js';
@@ -16,6 +17,8 @@ export interface WriteOptions {
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
 }
+
+export const writeOptionNames: OptionNames<WriteOptions> = { actor: true, reason: true, requestId: true };
 
 /** A layer released by deleting an image; lists of them are ordered top first. */
 export type LayerMetadata = Pick<LayerFacts, 'chainId' | 'diffId' | 'size' | 'diffSize'>;
@@ -179,6 +182,17 @@ export interface LoadOptions extends WriteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export const loadOptionNames: OptionNames<LoadOptions> = {
+  ...writeOptionNames,
+  platform: true,
+  allPlatforms: true,
+  overwrite: true,
+  tag: true,
+  repository: true,
+  onProgress: true,
+  signal: true,
+};
+
 /** The outcome of a load. */
 export interface LoadResult {
   readonly format: 'docker' | 'oci';
@@ -239,11 +253,21 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export const saveOptionNames: OptionNames<SaveOptions> = {
+  format: true,
+  platform: true,
+  onNotice: true,
+  onProgress: true,
+  signal: true,
+};
+
 /** Options of `resolve`. */
 export interface ResolveOptions {
   /** Picks a platform of a multi-platform reference: a Platform or `os/arch[/variant]`. */
   readonly platform?: Platform | string | undefined;
 }
+
+export const resolveOptionNames: OptionNames<ResolveOptions> = { platform: true };
 
 /** Options of `openStore`. Values of a wrong type throw a TypeError. */
 export interface OpenOptions {
@@ -286,3 +310,18 @@ export interface OpenOptions {
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const openOptionNames: OptionNames<OpenOptions> = {
+  create: true,
+  readOnly: true,
+  useReserve: true,
+  actor: true,
+  origin: true,
+  signer: true,
+  os: true,
+  layers: true,
+  now: true,
+  snapshotEvery: true,
+  onNotice: true,
+  signal: true,
+};

@@ -189,7 +189,7 @@ test('diff has metadata and parents too, and a change that was undone is not one
   await store.setMetadata(tiny, 'note', new TextEncoder().encode('für später'));
   await store.setMetadata(tiny, 'bytes', Uint8Array.of(0, 255));
   await store.setParent(store.search(ids.appOne), tiny);
-  await store.tag('gone:1', lib);
+  await store.tag({ source: lib, target: 'gone:1' });
   await store.untag('gone:1');
   await store.close();
   const text = await done('diff', String(seq));

@@ -103,7 +103,7 @@ test('control characters from an archive or the log do not reach the terminal', 
   const id = await store.create(
     new TextEncoder().encode(JSON.stringify({ ...config, rootfs: { type: 'layers', diff_ids: [] } })),
   );
-  await store.tag('evil:1', id, { actor: `eve${evil}`, reason: `why${evil}` });
+  await store.tag({ source: id, target: 'evil:1' }, { actor: `eve${evil}`, reason: `why${evil}` });
   await store.close();
   const shown = [
     await done('images'),

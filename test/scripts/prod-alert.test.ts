@@ -13,10 +13,13 @@ test('each change of a tag :prod is alerted once, with what it was and is, by wh
   const [old, next] = [store.resolve('shop/app:1.0'), store.resolve('shop/app:2.0')];
   const { storeId } = store.stats();
   const reference = 'docker.io/shop/app:prod';
-  await store.tag('shop/app:prod', old, { actor: 'ana', reason: 'release 1.0', requestId: 'REL-1' });
+  await store.tag(
+    { source: old, target: 'shop/app:prod' },
+    { actor: 'ana', reason: 'release 1.0', requestId: 'REL-1' },
+  );
   const first = store.log.head.seq;
-  await store.tag('shop/app:preprod', old);
-  await store.tag('shop/app:prod', next, { actor: 'ci@build-7' });
+  await store.tag({ source: old, target: 'shop/app:preprod' });
+  await store.tag({ source: next, target: 'shop/app:prod' }, { actor: 'ci@build-7' });
   await store.close();
   const alerts = await runExample('prod-alert', [store.directory]);
   t.deepEqual([alerts.code, alerts.stderr], [0, '']);
@@ -50,7 +53,8 @@ const DIES_AFTER_A_LINE = `
 test('an alert that went out before a crash goes out again with the same key, and none is lost', async (t) => {
   const store = await openTestStore(t);
   await store.load(archivePath('docker25-all.tar'));
-  for (const version of ['1.0', '2.0', '1.0']) await store.tag('shop/app:prod', store.resolve(`shop/app:${version}`));
+  for (const version of ['1.0', '2.0', '1.0'])
+    await store.tag({ source: store.resolve(`shop/app:${version}`), target: 'shop/app:prod' });
   await store.close();
   const crashed = await runExample('prod-alert', [store.directory], { before: DIES_AFTER_A_LINE });
   t.is(crashed.code, null);
@@ -64,7 +68,8 @@ test('an alert that went out before a crash goes out again with the same key, an
 test('an alert that cannot be sent ends the run with the reason, and is sent by the next', async (t) => {
   const store = await openTestStore(t);
   await store.load(archivePath('docker25-all.tar'));
-  for (const version of ['1.0', '2.0']) await store.tag('shop/app:prod', store.resolve(`shop/app:${version}`));
+  for (const version of ['1.0', '2.0'])
+    await store.tag({ source: store.resolve(`shop/app:${version}`), target: 'shop/app:prod' });
   await store.close();
   const before = `console.log = () => { throw new Error('the chat is down'); };`;
   const failed = await runExample('prod-alert', [store.directory], { before });

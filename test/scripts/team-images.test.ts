@@ -13,7 +13,7 @@ async function build(store: EventStore, from: string, team: string, name: string
   const config = JSON.parse(textOf(store.get(store.resolve(from)).rawJSON())) as Record<string, unknown>;
   const labels = { team, name };
   const id = await store.create(bytesOf(JSON.stringify({ ...config, config: { Labels: labels } })));
-  await store.tag(`${team.toLowerCase().replaceAll(/[^a-z]/g, '')}/${name}:1`, id);
+  await store.tag({ source: id, target: `${team.toLowerCase().replaceAll(/[^a-z]/g, '')}/${name}:1` });
 }
 
 test('images per team over time are drawn a row a team, those deleted since with their labels', async (t) => {

@@ -6,7 +6,7 @@ import { MAX_TIME_MS } from '../../src/limits.js';
 import { newHistory } from '../../src/model/history.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import type { EventStore } from '../../src/store/event-store.js';
-import { imageConfig } from '../support/image-configs.js';
+import { idNamed, imageConfig } from '../support/image-configs.js';
 import { rejection } from '../support/rejection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { blobFiles, footprint, temporaryStore } from './temporary-store.js';
@@ -19,6 +19,8 @@ async function* streamOf(...chunks: unknown[]): AsyncGenerator<never> {
 }
 
 const first = async (events: AsyncIterable<unknown>): Promise<unknown> => events[Symbol.asyncIterator]().next();
+
+const ID = idNamed('a');
 
 type Call = (store: EventStore) => unknown;
 
@@ -59,9 +61,34 @@ test('load with overwrite: null', refuses, (s) => s.load(streamOf(), { overwrite
 test('load with allPlatforms: 1', refuses, (s) => s.load(streamOf(), { allPlatforms: wrong(1) }), /^allPlatforms /);
 test('load with tag: 42', refuses, (s) => s.load(streamOf(), { tag: wrong(42) }), /^tag /);
 test('load with a signal that is not one', refuses, (s) => s.load(streamOf(), { signal: wrong({}) }), /^signal /);
-test('tag with overwrite: 0', refuses, (s) => s.tag('a', 'b', { overwrite: wrong(0) }), /^overwrite /);
-test('tag of 42', refuses, (s) => s.tag(wrong(42), 'b'), /^reference must be a string/);
-test('tag from 42', refuses, (s) => s.tag('a', wrong(42)), /^idOrReference must be a string/);
+test(
+  'tag with overwrite: 0',
+  refuses,
+  (s) => s.tag({ source: 'b', target: 'a' }, { overwrite: wrong(0) }),
+  /^overwrite /,
+);
+test('tag of 42', refuses, (s) => s.tag({ source: 'b', target: wrong(42) }), /^target must be a string/);
+test('tag from 42', refuses, (s) => s.tag({ source: wrong(42), target: 'a' }), /^source must be a string/);
+test('tag of nothing', refuses, (s) => s.tag(wrong(undefined)), /^tag must be an object/);
+test('tag of one text', refuses, (s) => s.tag(wrong('a:1')), /write tag\({ source: '…', target: 'a:1' }\)/);
+test(
+  'tag in the order it once had',
+  refuses,
+  (s) => s.tag(wrong('a:1'), wrong(ID)),
+  new RegExp(`that of docker tag, the image first: write tag\\({ source: '${ID}', target: 'a:1' }\\)$`),
+);
+test(
+  'tag in the order of docker tag',
+  refuses,
+  (s) => s.tag(wrong(ID), wrong('a:1')),
+  new RegExp(`^tag takes an object: write tag\\({ source: '${ID}', target: 'a:1' }\\)$`),
+);
+test(
+  'tag with two names in a row',
+  refuses,
+  (s) => s.tag(wrong('a:1'), wrong('b:1')),
+  /write tag\({ source: 'b:1', target: 'a:1' }\) to point a:1 at what b:1 is, .* tag\({ source: 'a:1', target: 'b:1' }\)/,
+);
 test('untag of null', refuses, (s) => s.untag(wrong(null)), /^reference must be a string/);
 test('untag with removeArtifacts: 1', refuses, (s) => s.untag('a', { removeArtifacts: wrong(1) }), /^removeArtifacts /);
 test('deleteArtifact of 42', refuses, (s) => s.deleteArtifact(wrong(42)), /^digest must be a string/);

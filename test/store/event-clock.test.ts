@@ -21,7 +21,7 @@ test('events after a start far in the future have the time of the clock too, and
   t.deepEqual(notices, [], 'a command without events has no time');
   await store.create(imageConfig('b'));
   clock += 5;
-  await store.tag('x:1', idNamed('b'));
+  await store.tag({ source: idNamed('b'), target: 'x:1' });
   t.is(notices.length, 1, 'one notice');
   t.regex(
     notices[0] ?? '',
@@ -30,7 +30,7 @@ test('events after a start far in the future have the time of the clock too, and
   clock = AHEAD - MAX_CLOCK_BEHIND_MS;
   await store.untag('x:1');
   clock -= 1;
-  await store.tag('x:1', idNamed('b'));
+  await store.tag({ source: idNamed('b'), target: 'x:1' });
   t.is(notices.length, 2, 'and again when it falls behind again');
   clock = AHEAD + 1;
   await store.untag('x:1');

@@ -26,7 +26,7 @@ test('a writer that lost the disk writes and removes nothing more; views answer,
   for (const write of [
     () => store.create(imageConfig('b')),
     () => store.delete(image),
-    () => store.tag('x:1', image),
+    () => store.tag({ source: image, target: 'x:1' }),
     () => store.setMetadata(image, 'k', bytesOf('v')),
     () => store.load(createReadStream(ARCHIVE)),
   ]) {

@@ -84,7 +84,7 @@ test('the events of a command share a transaction, and those of its neighbours i
   const { store } = await openFailingStore(t);
   for (const name of ['a', 'b', 'c', 'd']) await store.create(imageConfig(name));
   await store.setParent(idNamed('b'), idNamed('a'));
-  await store.tag('x:1', idNamed('a'));
+  await store.tag({ source: idNamed('a'), target: 'x:1' });
   await Promise.all([store.delete(idNamed('a')), store.setBuiltLocally(idNamed('c')), store.delete(idNamed('d'))]);
   const events = await eventsOf(store, { from: 7 });
   t.deepEqual(

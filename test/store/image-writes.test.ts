@@ -82,8 +82,8 @@ test('a deletion clears children, names, metadata and the parent as one transact
   await store.setParent(b, a);
   await store.setParent(c, b);
   await store.setMetadata(b, 'k', bytesOf('v'));
-  await store.tag('x:1', b);
-  await store.tag('y:1', b);
+  await store.tag({ source: b, target: 'x:1' });
+  await store.tag({ source: b, target: 'y:1' });
   await store.delete(b);
   const events = await eventsOf(store, { from: 9 });
   t.deepEqual(

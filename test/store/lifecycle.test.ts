@@ -75,7 +75,7 @@ const writes: { readonly [member: string]: (store: EventStore) => Promise<unknow
   setBuiltLocally: (store) => store.setBuiltLocally(id),
   setMetadata: (store) => store.setMetadata(id, 'l', bytesOf('v')),
   deleteMetadata: (store) => store.deleteMetadata(id, 'k'),
-  tag: (store) => store.tag('y:1', id),
+  tag: (store) => store.tag({ source: id, target: 'y:1' }),
   untag: (store) => store.untag('x:1'),
   deleteArtifact: (store) => store.deleteArtifact(artifact.descriptor.digest),
   delete: (store) => store.delete(anotherId),
@@ -94,7 +94,7 @@ async function preparedStore(t: ExecutionContext, directory?: string): Promise<E
   await store.create(imageConfig('b'));
   await store.setParent(anotherId, id);
   await store.setMetadata(id, 'k', bytesOf('v'));
-  await store.tag('x:1', id);
+  await store.tag({ source: id, target: 'x:1' });
   await loadArtifacts(store, [artifact]);
   await store.delete(await store.create(imageConfig('deleted')));
   return store;

@@ -43,7 +43,7 @@ test('the type of the view is that of what initial returns', async (t) => {
 test('a projection has what was before and what comes, as soon as the write that made it resolves', async (t) => {
   const store = await openTestStore(t);
   await store.create(imageConfig('a'));
-  await store.tag('x:1', idNamed('a'));
+  await store.tag({ source: idNamed('a'), target: 'x:1' });
   const live = await store.project(countByType);
   t.deepEqual(
     [...live.current],

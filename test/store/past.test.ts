@@ -37,7 +37,7 @@ test('a store filled from real archives is, at each moment, what it was then', a
   const first = store.resolve(tag);
   const second = store.resolve('shop/app:2.0');
   clock.set('2026-11-02T09:00:00Z');
-  await store.tag(tag, second, { actor: 'ann', reason: 'hotfix' });
+  await store.tag({ source: second, target: tag }, { actor: 'ann', reason: 'hotfix' });
   const afterMove = pastStateOf(store);
   clock.set('2026-11-03T09:00:00Z');
   await store.delete(second);
@@ -69,7 +69,7 @@ test('a store filled from real archives is, at each moment, what it was then', a
 test('a log without its index, opened for reading, gives the same past', async (t) => {
   const store = await temporaryStore(t);
   const tagged = await store.create(imageConfig('a'));
-  await store.tag('shop/app:prod', tagged);
+  await store.tag({ source: tagged, target: 'shop/app:prod' });
   await store.create(imageConfig('b'));
   const expected = await store.referenceHistory('shop/app:prod');
   await store.close();
@@ -108,7 +108,7 @@ test('a time never cuts a transaction in half', async (t) => {
   await store.create(imageConfig('a'));
   await store.create(imageConfig('b'));
   await store.setParent(b, a);
-  await store.tag('x:1', a);
+  await store.tag({ source: a, target: 'x:1' });
   clock.set('2026-11-01T09:00:00.001Z');
   await store.delete(a);
   const { seq } = store.log.head;
@@ -126,7 +126,7 @@ test('a past store has every reading member, and keeps its answers while the sto
   await store.setLastUpdated(b);
   await store.setBuiltLocally(b);
   await store.setMetadata(b, 'k', bytesOf('v'));
-  await store.tag('x:1', b);
+  await store.tag({ source: b, target: 'x:1' });
   const past = await store.at(store.log.head.seq);
   await store.delete(b);
   await store.delete(a);
@@ -207,8 +207,8 @@ test('a difference tells what was added, removed and changed, and by which event
   const before = store.log.head.seq;
   const old = store.resolve('shop/app:1.0');
   const next = store.resolve('shop/app:2.0');
-  await store.tag('shop/app:1.0', next, { actor: 'ann' });
-  await store.tag('shop/new:1', next);
+  await store.tag({ source: next, target: 'shop/app:1.0' }, { actor: 'ann' });
+  await store.tag({ source: next, target: 'shop/new:1' });
   await store.setMetadata(next, 'k', bytesOf('1'));
   await store.setMetadata(next, 'k', bytesOf('2'));
   await store.create(imageConfig('came-and-went'));
@@ -266,7 +266,7 @@ test('the history of each subject is what a scan of every event gives, and pages
   const store = await temporaryStore(t);
   await store.load(archivePath('docker25-all.tar'), { actor: 'loader' });
   const image = store.resolve('shop/app:1.0');
-  await store.tag('shop/app:prod', image, { actor: 'ann' });
+  await store.tag({ source: image, target: 'shop/app:prod' }, { actor: 'ann' });
   await store.delete(image, { actor: 'ann' });
   const seqsOf = async (...args: Parameters<typeof store.history>): Promise<number[]> => {
     const seqs: number[] = [];

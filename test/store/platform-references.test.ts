@@ -58,7 +58,7 @@ test('the deletion of a platform’s image tells in the events of that image tha
 
 test('a name of several platforms that moves tells so in the events of each of its images', async (t) => {
   const { store, main, other } = await multiPlatformStore(t);
-  await store.tag(MULTI, main);
+  await store.tag({ source: main, target: MULTI });
   for (const image of [main, other]) {
     const event = await lastEvent(store, { image });
     t.is(event?.seq, store.log.head.seq);
@@ -69,7 +69,11 @@ test('a name of several platforms that moves tells so in the events of each of i
 test('with overwrite false a name keeps every image that it gives, and may get more', async (t) => {
   const { store, main, other } = await multiPlatformStore(t);
   const entries = store.referenceEntries();
-  const error = await rejection(t, 'REFERENCE_EXISTS', store.tag(MULTI, main, { overwrite: false }));
+  const error = await rejection(
+    t,
+    'REFERENCE_EXISTS',
+    store.tag({ source: main, target: MULTI }, { overwrite: false }),
+  );
   t.deepEqual(error.data, { reference: MULTI, image: main, wanted: main });
   t.regex(error.message, /and 1 more already/);
   const onlyMain = { platform: 'linux/amd64', overwrite: false };
@@ -80,7 +84,7 @@ test('with overwrite false a name keeps every image that it gives, and may get m
   t.deepEqual(store.referenceEntries(), entries);
   await store.load(archivePath('oci-multi-platform.tar'), { overwrite: false });
   t.deepEqual(store.referenceEntries(), entries);
-  await store.tag(MULTI, main);
+  await store.tag({ source: main, target: MULTI });
   t.deepEqual(store.references(other), []);
   await store.load(archivePath('oci-multi-platform.tar'), { overwrite: false });
   t.deepEqual(store.references(other), [MULTI]);
@@ -100,7 +104,7 @@ test('a load that takes a platform from a name says so', async (t) => {
 
 test('a name of one image gives it for its own platform only', async (t) => {
   const { store, main, other } = await multiPlatformStore(t);
-  await store.tag('one:1', other);
+  await store.tag({ source: other, target: 'one:1' });
   t.is(store.resolve('one:1'), other);
   t.is(store.resolve('one:1', { platform: 'linux/arm64' }), other);
   const error = storeError(t, 'PLATFORM_NOT_FOUND', () => store.resolve('one:1', { platform: 'linux/amd64' }));
@@ -111,8 +115,8 @@ test('a name of one image gives it for its own platform only', async (t) => {
 test('a tag of a name stands for all that the name stands for, and a tag of an id for the image', async (t) => {
   const { store, main, other } = await multiPlatformStore(t);
   const [multi] = store.referenceEntries();
-  await store.tag('copy:1', 'tiny:multi');
-  await store.tag('one:1', main);
+  await store.tag({ source: 'tiny:multi', target: 'copy:1' });
+  await store.tag({ source: main, target: 'one:1' });
   const [copy, one] = ['copy:1', 'one:1'].map((name) =>
     store.referenceEntries().find(({ reference }) => reference === `docker.io/library/${name}`),
   );
@@ -120,18 +124,18 @@ test('a tag of a name stands for all that the name stands for, and a tag of an i
   t.deepEqual([one?.image, one?.platforms], [main, undefined]);
   t.is(store.resolve('copy:1', { platform: 'linux/arm64' }), other);
   const head = store.log.head.seq;
-  await store.tag('copy:1', 'copy:1');
+  await store.tag({ source: 'copy:1', target: 'copy:1' });
   t.is(store.log.head.seq, head);
 });
 
 test('a tag by digest of a name must name its index, its image or a manifest of that', async (t) => {
   const { store, main, other } = await multiPlatformStore(t);
   const index = store.referenceEntries()[0]?.target?.digest;
-  await store.tag(`tiny@${index}`, 'tiny:multi');
+  await store.tag({ source: 'tiny:multi', target: `tiny@${index}` });
   t.is(store.resolve(`tiny@${index}`, { platform: 'linux/arm64' }), other);
-  await store.tag(`tiny@${main}`, 'tiny:multi');
+  await store.tag({ source: 'tiny:multi', target: `tiny@${main}` });
   storeError(t, 'PLATFORM_NOT_FOUND', () => store.resolve(`tiny@${main}`, { platform: 'linux/arm64' }));
-  await rejection(t, 'REFERENCE_INVALID', store.tag(`tiny@${other}`, 'tiny:multi'));
-  await rejection(t, 'REFERENCE_NOT_FOUND', store.tag('x:1', 'nobody:1'));
-  await rejection(t, 'REFERENCE_INVALID', store.tag('x:1', 'Nobody'));
+  await rejection(t, 'REFERENCE_INVALID', store.tag({ source: 'tiny:multi', target: `tiny@${other}` }));
+  await rejection(t, 'REFERENCE_NOT_FOUND', store.tag({ source: 'nobody:1', target: 'x:1' }));
+  await rejection(t, 'REFERENCE_INVALID', store.tag({ source: 'Nobody', target: 'x:1' }));
 });

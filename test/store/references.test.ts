@@ -17,9 +17,9 @@ async function twoImages(t: ExecutionContext): Promise<EventStore> {
 
 test('a tag is found however it is written, and its references are sorted', async (t) => {
   const store = await twoImages(t);
-  await store.tag('x:1', a);
-  await store.tag('example.com/repo/y', a);
-  await store.tag('a/b:2', a);
+  await store.tag({ source: a, target: 'x:1' });
+  await store.tag({ source: a, target: 'example.com/repo/y' });
+  await store.tag({ source: a, target: 'a/b:2' });
   for (const name of ['x:1', 'library/x:1', 'docker.io/x:1', 'index.docker.io/library/x:1', X])
     t.is(store.resolve(name), a, name);
   t.is(store.resolve('example.com/repo/y:latest'), a);
@@ -37,9 +37,9 @@ test('a tag is found however it is written, and its references are sorted', asyn
 
 test('a moved tag says where it pointed before, and one that stands so already says nothing', async (t) => {
   const store = await twoImages(t);
-  await store.tag('x:1', a);
-  await store.tag('x:1', a);
-  await store.tag('x:1', b);
+  await store.tag({ source: a, target: 'x:1' });
+  await store.tag({ source: a, target: 'x:1' });
+  await store.tag({ source: b, target: 'x:1' });
   t.deepEqual([store.references(a), store.references(b)], [[], [X]]);
   const events = await eventsOf(store, { from: 3 });
   t.deepEqual(
@@ -53,9 +53,9 @@ test('a moved tag says where it pointed before, and one that stands so already s
 
 test('a tag that may not be moved is not, and the same image is not a move', async (t) => {
   const store = await twoImages(t);
-  await store.tag('x:1', a, { overwrite: false });
-  await store.tag('x:1', a, { overwrite: false });
-  const error = await rejection(t, 'REFERENCE_EXISTS', store.tag('x:1', b, { overwrite: false }));
+  await store.tag({ source: a, target: 'x:1' }, { overwrite: false });
+  await store.tag({ source: a, target: 'x:1' }, { overwrite: false });
+  const error = await rejection(t, 'REFERENCE_EXISTS', store.tag({ source: b, target: 'x:1' }, { overwrite: false }));
   t.deepEqual(error.data, { reference: X, image: a, wanted: b });
   t.is(store.resolve('x:1'), a);
 });
@@ -63,20 +63,22 @@ test('a tag that may not be moved is not, and the same image is not a move', asy
 test('a reference by digest names the image itself or nothing', async (t) => {
   const store = await twoImages(t);
   const byDigest = `docker.io/library/x@${a}`;
-  await store.tag(byDigest, a);
+  await store.tag({ source: a, target: byDigest });
   t.is(store.resolve(`x:ignored@${a}`), a);
   t.deepEqual(store.references(a), [byDigest]);
-  await rejection(t, 'REFERENCE_INVALID', store.tag(byDigest, b));
+  await rejection(t, 'REFERENCE_INVALID', store.tag({ source: b, target: byDigest }));
   await store.untag(byDigest);
   t.deepEqual(store.references(a), []);
 });
 
 test('what is not there is not found, and what is not a reference is refused', async (t) => {
   const store = await twoImages(t);
-  await rejection(t, 'IMAGE_NOT_FOUND', store.tag('x:1', idNamed('nobody')));
+  await rejection(t, 'IMAGE_NOT_FOUND', store.tag({ source: idNamed('nobody'), target: 'x:1' }));
   await rejection(t, 'REFERENCE_NOT_FOUND', store.untag('x:1'));
   storeError(t, 'REFERENCE_NOT_FOUND', () => store.resolve('x:1'));
-  await rejection(t, 'REFERENCE_INVALID', store.tag('UPPER', a));
+  await rejection(t, 'REFERENCE_INVALID', store.tag({ source: a, target: 'UPPER' }));
+  const reversed = await rejection(t, 'REFERENCE_INVALID', store.tag({ source: 'x:1', target: a }));
+  t.regex(reversed.message, /is a digest, and the target of a tag must be a name: are source and target reversed\?$/);
   await rejection(t, 'REFERENCE_INVALID', store.untag(''));
   storeError(t, 'REFERENCE_INVALID', () => store.resolve('x:1:2'));
   t.is(store.log.head.seq, 2);
@@ -84,10 +86,10 @@ test('what is not there is not found, and what is not a reference is refused', a
 
 test('an untagged name is free again, and its event says what it pointed at', async (t) => {
   const store = await twoImages(t);
-  await store.tag('x:1', a);
+  await store.tag({ source: a, target: 'x:1' });
   await store.untag('x:1');
   storeError(t, 'REFERENCE_NOT_FOUND', () => store.resolve('x:1'));
-  await store.tag('x:1', b, { overwrite: false });
+  await store.tag({ source: b, target: 'x:1' }, { overwrite: false });
   const [removed] = await eventsOf(store, { from: 4, limit: 1 });
   t.like(removed, { type: 'ReferenceRemoved', reference: X, image: a });
 });

@@ -52,8 +52,8 @@ test('an id beside a name of the same image takes nothing from the name', saves,
 
 test('a repository without a tag is not the beginning of another', async (t) => {
   const store = await filledStore(t);
-  await store.tag('shop/app2:1', TINY);
-  await store.tag('shop/app:latest', TINY);
+  await store.tag({ source: TINY, target: 'shop/app2:1' });
+  await store.tag({ source: TINY, target: 'shop/app:latest' });
   const other = await temporaryStore(t);
   await other.load(Readable.from(store.save('shop/app')));
   t.deepEqual(other.references(TINY), app('latest'));
@@ -63,7 +63,7 @@ test('a repository without a tag is not the beginning of another', async (t) => 
 test('a name by digest is saved and loads again', async (t) => {
   const store = await filledStore(t);
   const name = `tiny@${store.referenceEntries().find(({ image }) => image === TINY)?.target?.digest}`;
-  await store.tag(name, TINY);
+  await store.tag({ source: TINY, target: name });
   const other = await temporaryStore(t);
   await other.load(Readable.from(store.save(name, { format: 'oci' })));
   t.is(other.resolve(name), TINY);
@@ -98,7 +98,7 @@ test("no name at all is the caller's mistake", async (t) => {
 
 test('an exact name goes before the beginning of an id', async (t) => {
   const store = await filledStore(t);
-  await store.tag('bd10de19d2be', APP_1);
+  await store.tag({ source: APP_1, target: 'bd10de19d2be' });
   const other = await temporaryStore(t);
   await other.load(Readable.from(store.save('bd10de19d2be')));
   t.deepEqual([...other.map().keys()], [APP_1]);

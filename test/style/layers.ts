@@ -48,6 +48,7 @@ const meetsArchive = /^(load|save).*\.ts$/;
  */
 const storePlaces: readonly string[] = [
   'argument-types.ts',
+  'tag-arguments.ts',
   'files/',
   'keys.ts',
   'store.ts',

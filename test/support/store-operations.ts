@@ -71,7 +71,7 @@ function perform(store: EventStore, operation: Operation): Promise<unknown> {
     case 'deleteMetadata':
       return store.deleteMetadata(id, operation.key);
     case 'tag':
-      return store.tag(operation.name, id, { overwrite: operation.overwrite });
+      return store.tag({ source: id, target: operation.name }, { overwrite: operation.overwrite });
     case 'untag':
       return store.untag(operation.name);
     case 'erase':

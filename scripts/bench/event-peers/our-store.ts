@@ -12,7 +12,7 @@ export async function openOurStore(directory: string): Promise<EventPeer> {
     settings:
       'commands that wait at the same time become one synced batch; read events are checked against their hashes',
     append: async (events: readonly SmallEvent[]) => {
-      await Promise.all(events.map(({ reference, image = '' }) => store.tag(reference, image)));
+      await Promise.all(events.map(({ reference, image = '' }) => store.tag({ source: image, target: reference })));
     },
     readAll: async () => {
       let count = -taggedImages.length;

@@ -20,7 +20,7 @@ export async function smallEvents(directory: string, batches: number): Promise<S
   for (let batch = 0; batch < batches; batch++) {
     const image = taggedImages[batch % taggedImages.length] as ImageId;
     const names = Array.from({ length: BATCH_EVENTS }, (_, index) => `docker.io/shop/service-${index}:prod`);
-    await Promise.all(names.map((name) => store.tag(name, image)));
+    await Promise.all(names.map((name) => store.tag({ source: image, target: name })));
   }
   const events: SmallEvent[] = [];
   for await (const event of store.log.read()) if (event.type === 'ReferenceSet') events.push(event);

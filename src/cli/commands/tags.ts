@@ -34,7 +34,10 @@ async function tag(
   const found = findNamed(store, source);
   const reference = canonicalReference(name);
   const before = referenceEntry(store, reference);
-  await store.tag(reference, found.reference ?? digestOf(store, found), { ...context.write, overwrite });
+  await store.tag(
+    { source: found.reference ?? digestOf(store, found), target: reference },
+    { ...context.write, overwrite },
+  );
   const { image, target } = referenceEntry(store, reference) ?? {};
   const point = pointOf({ image, target });
   const previous = before === undefined || pointOf(before) === point ? undefined : before;

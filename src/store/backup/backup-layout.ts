@@ -1,3 +1,4 @@
+import type { OptionNames } from '../../model/option-names.js';
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
@@ -13,6 +14,8 @@ export interface BackupOptions {
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const backupOptionNames: OptionNames<BackupOptions> = { onProgress: true, signal: true };
 
 /** Result of a backup. Sizes are bytes. */
 export interface BackupReport {
@@ -45,6 +48,14 @@ export interface RestoreOptions {
   readonly onNotice?: ((notice: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const restoreOptionNames: OptionNames<RestoreOptions> = {
+  against: true,
+  key: true,
+  onProgress: true,
+  onNotice: true,
+  signal: true,
+};
 
 /** Result of a restore. */
 export interface RestoreReport {

@@ -14,6 +14,7 @@ import { type Digest, digestOf } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
+import { storeNotEmpty } from '../open/vacancy.js';
 import { BackupFolder, checkedBlob } from './write-backup.js';
 import {
   BLOB_FOLDER,
@@ -28,12 +29,13 @@ import {
   namesBelow,
   realPathOf,
   type RestoreOptions,
+  restoreOptionNames,
   type RestoreReport,
   TILE_FOLDER,
 } from './backup-layout.js';
 import { type BackupReader, type BackupSource, type VerifiedBackup, verifyBackup } from './backup-reader.js';
 import { checkVerifyOptions } from '../verify/verify-source.js';
-import { mustBeFunction, mustBeString, mustBeText } from '../argument-types.js';
+import { mustBeFunction, mustBeOptions, mustBeString, mustBeText } from '../argument-types.js';
 
 interface BuildOptions {
   readonly reader: BackupReader;
@@ -171,7 +173,7 @@ const building = new Set<string>();
 
 /**
  * Resolves with the absolute path of the target, which must be missing or an empty directory.
- * @throws {StoreError} STORE_EXISTS; FILE_EXISTS when something else or a dangling link is there,
+ * @throws {StoreError} STORE_EXISTS, STORE_NOT_EMPTY; FILE_EXISTS when something else or a dangling link is there,
  *   or it lies in a store or a backup
  */
 async function needVacancy(target: string, source: string): Promise<string> {
@@ -180,12 +182,20 @@ async function needVacancy(target: string, source: string): Promise<string> {
   const directory = await realPathOf(resolve(target));
   if (isWithin(directory, await realPathOf(resolve(source)))) throw taken(directory, 'it is inside the backup');
   const names = (await namesBelow(directory)) ?? [];
-  if (names.includes(SIDECAR_FILE) || names.includes('log')) throw storeExists(directory);
+  if (names.includes('log')) throw storeExists(directory);
+  if (names.includes(SIDECAR_FILE)) throw taken(directory, await backupThere(source));
   if (await isFile(directory)) throw taken(directory, 'it is a file, or below one');
-  if (names.length > 0) throw taken(directory, 'the directory is not empty');
+  if (names.length > 0) throw storeNotEmpty(`restore to ${directory}`, directory, [...names].sort());
   const around = await enclosure(directory);
   if (around !== undefined) throw taken(directory, around);
   return directory;
+}
+
+/** Resolves with why a backup is no place for a store; says so when the two arguments look reversed. */
+async function backupThere(source: string): Promise<string> {
+  const names = (await namesBelow(resolve(source))) ?? [];
+  if (names.includes(SIDECAR_FILE) && !names.includes('log')) return 'it is a backup';
+  return `it is a backup, and ${source} is not: are the two reversed?`;
 }
 
 /**
@@ -284,6 +294,7 @@ export async function restoreStore(
   mustBeText('directory', directory);
   mustBeString('source', source);
   mustBeText('source', source);
+  mustBeOptions(options, restoreOptionNames);
   const { against, key, onProgress, onNotice, signal } = options;
   if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
   checkVerifyOptions({ against, key, onNotice, signal });

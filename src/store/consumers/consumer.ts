@@ -1,3 +1,4 @@
+import type { OptionNames } from '../../model/option-names.js';
 import { StoreError } from '../../errors.js';
 import { MAX_CONSUMER_NAME_LENGTH, MAX_UNACKNOWLEDGED_EVENTS } from '../../limits.js';
 import { equalBytes } from '../../model/bytes.js';
@@ -34,6 +35,8 @@ export interface ConsumerOptions {
   readonly filter?: EventFilter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const consumerOptionNames: OptionNames<ConsumerOptions> = { from: true, filter: true, signal: true };
 
 /**
  * A named subscriber with a durable position. Delivers every event that passes the filter at least

@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { Page } from '../../../projections/projection.js';
 import { StoreError } from '../../errors.js';
 import type { ConsumerPosition } from '../../log/log.js';
-import { mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from '../follow/event-filter.js';
 import type { StoreContext } from '../context.js';
 import { countBehind, keptFilter, readKeptFilter } from './kept-filter.js';
@@ -11,6 +11,7 @@ import {
   checkConsumerName,
   type Consumer,
   type ConsumerOptions,
+  consumerOptionNames,
   type Consumers,
   type ConsumerState,
   LogConsumer,
@@ -38,7 +39,7 @@ export class NamedConsumers implements Consumers {
     const { log } = this.#context;
     this.#context.checkWritable();
     checkConsumerName(name);
-    mustBeObject('options', options);
+    mustBeOptions(options, consumerOptionNames);
     const { from = 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);

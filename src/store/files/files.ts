@@ -129,6 +129,11 @@ export async function removeDurably(path: string): Promise<void> {
   });
 }
 
+/** Whether `temporaryPath` made the name: what has it may be removed after a crash. */
+export function isTemporaryName(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX);
+}
+
 /** Copies of the log that version 0.1 made before opening it; a crash left them. */
 const OLD_REHEARSAL_PREFIX = 'log.rehearsal';
 
@@ -136,7 +141,7 @@ const OLD_REHEARSAL_PREFIX = 'log.rehearsal';
 export async function removeTemporaryFiles(directory: string): Promise<void> {
   await inSystem(`tidy ${directory}`, async () => {
     const left = (await readdir(directory)).filter(
-      (name) => name.startsWith(TEMPORARY_PREFIX) || name.startsWith(OLD_REHEARSAL_PREFIX),
+      (name) => isTemporaryName(name) || name.startsWith(OLD_REHEARSAL_PREFIX),
     );
     for (const name of left) await rm(join(directory, name), { recursive: true, force: true });
   });

@@ -6,7 +6,7 @@ import { MAX_RESERVE_BYTES, RESERVE_BYTES } from '../../limits.js';
 import { temporaryPath } from './files.js';
 
 /** File in a store's directory that is released on a full disk for commands that make room. */
-const RESERVE_FILE = 'reserve';
+export const RESERVE_FILE = 'reserve';
 /** Multiples of the reserve: free space to create it, and below which it is released. */
 const [PLENTY, LITTLE] = [3, 2];
 /** File system overhead beside the bytes of a file. */

@@ -1,3 +1,4 @@
+import { type OptionNames, refuseUnknown } from '../../model/option-names.js';
 import type { Observable } from 'rxjs';
 import type { Head } from '../../log/log.js';
 import { type ChainId, type ImageId, parseDigest } from '../../model/digest.js';
@@ -25,6 +26,16 @@ export interface EventFilter {
   readonly until?: number | undefined;
 }
 
+const filterNames: OptionNames<EventFilter> = {
+  type: true,
+  image: true,
+  reference: true,
+  chainId: true,
+  actor: true,
+  since: true,
+  until: true,
+};
+
 /** Options of `read`. */
 export interface ReadOptions {
   /** First and last seq, inclusive, in either direction; default 1 and the head at the call. */
@@ -36,6 +47,15 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export const readOptionNames: OptionNames<ReadOptions> = {
+  from: true,
+  to: true,
+  reverse: true,
+  limit: true,
+  filter: true,
+  signal: true,
+};
+
 /** Options of `follow`. */
 export interface FollowOptions {
   /** First seq to deliver; default the one after the head. */
@@ -43,6 +63,8 @@ export interface FollowOptions {
   readonly filter?: EventFilter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const followOptionNames: OptionNames<FollowOptions> = { from: true, filter: true, signal: true };
 
 /**
  * An endless iterator over the log from one seq on: existing events, then each as it becomes
@@ -126,6 +148,7 @@ type SubjectKind = 'image' | 'reference' | 'chainId';
 export function compileFilter(filter: EventFilter | undefined): CompiledFilter {
   if (filter === undefined) return NO_FILTER;
   mustBeObject('filter', filter);
+  refuseUnknown(filter, filterNames, 'field of a filter');
   const { since, until } = filter;
   const types = wanted('type', filter.type, knownType);
   const actors = wanted('actor', filter.actor, actorName);

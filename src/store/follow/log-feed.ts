@@ -4,13 +4,15 @@ import type { Page } from '../../../projections/projection.js';
 import type { StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
-import { mustBeBoolean, mustBeCount, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { mustBeBoolean, mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
   compileFilter,
   type Follower,
   type FollowOptions,
+  followOptionNames,
   type ReadOptions,
+  readOptionNames,
   type StoreLog,
 } from './event-filter.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
@@ -433,7 +435,7 @@ export class EventReader implements StoreLog {
   }
 
   read(options: ReadOptions = {}): EventIterator {
-    mustBeObject('options', options);
+    mustBeOptions(options, readOptionNames);
     const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
     mustBeBoolean('reverse', reverse);
     mustBeSignal('signal', signal);
@@ -453,7 +455,7 @@ export class EventReader implements StoreLog {
   }
 
   follow(options: FollowOptions = {}): LogFollower {
-    mustBeObject('options', options);
+    mustBeOptions(options, followOptionNames);
     const { from = this.head.seq + 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);

@@ -3,7 +3,15 @@ import { Readable } from 'node:stream';
 import { type ChainId, type DiffId, type Digest, digestFromHash, type ImageId } from '../../model/digest.js';
 import { type Command, type Origin, originOf, type Writer } from '../writer.js';
 import { type Decide, type HoldCounts, unchanged } from '../commands/decision.js';
-import type { Layer, LayerGetReleaser, LayerMetadata, LayerStore, WriteOptions } from '../store.js';
+import {
+  type Layer,
+  type LayerGetReleaser,
+  type LayerMetadata,
+  type LayerStore,
+  type WriteOptions,
+  writeOptionNames,
+} from '../store.js';
+import { mustBeOptions } from '../argument-types.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import type { LayerFacts } from '../../model/events.js';
 import type { Views } from '../../../projections/views.js';
@@ -195,6 +203,7 @@ export class LocalLayers implements LayerStore {
   async register(stream: AsyncIterable<Uint8Array>, parent?: ChainId, options: WriteOptions = {}): Promise<Layer> {
     // Before a byte is staged: a read-only store changes no file.
     this.#context.checkWritable();
+    mustBeOptions(options, writeOptionNames);
     const chunks = byteChunks('stream', stream);
     const origin = originOf(options, this.#context.actor);
     if (parent !== undefined && !this.#context.views.layers.byChain.has(parent)) throw layerNotFound(parent);
@@ -225,6 +234,7 @@ export class LocalLayers implements LayerStore {
   async release(layer: Layer, options: WriteOptions = {}): Promise<readonly LayerMetadata[]> {
     const { writer, blobs, holds, isBlobNeeded, actor } = this.#context;
     this.#context.checkOpen();
+    mustBeOptions(options, writeOptionNames);
     const origin = originOf(options, actor);
     if (!(layer instanceof LocalLayer) || !this.#held.delete(layer)) {
       const message = `the layer ${layer.chainId} is not held: it was released, or comes from a map`;

@@ -5,7 +5,7 @@ import { Subject } from 'rxjs';
 import {
   mustBeBoolean,
   mustBeFunction,
-  mustBeObject,
+  mustBeOptions,
   mustBeSignal,
   mustBeString,
   mustBeText,
@@ -14,7 +14,7 @@ import { checkKeyName } from '../keys.js';
 import { checkOrigin } from '../../log/note.js';
 import { originOf } from '../writer.js';
 import type { EventStore } from '../event-store.js';
-import type { LayerGetReleaser, OpenOptions } from '../store.js';
+import { type LayerGetReleaser, type OpenOptions, openOptionNames } from '../store.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import { LevelLog } from '../../log/leveldb/level-log.js';
 import { openLevel } from '../../log/leveldb/open-level.js';
@@ -49,6 +49,7 @@ import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } fr
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
+import { refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
 
 /** Validated options, with an actor and a notice callback. */
@@ -70,7 +71,7 @@ const SNAPSHOT_EVERY = 50_000;
 function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptions {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
-  mustBeObject('options', options);
+  mustBeOptions(options, openOptionNames);
   const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
@@ -242,6 +243,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   if (sidecar === undefined) {
     await refuseHalfAStore(path);
     if (!mayCreate(options)) throw noStore(path);
+    await refuseOtherFiles(path);
     await makeLog(path);
   }
   await refuseHalfRebuilt(path);
@@ -401,7 +403,7 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
 async function refuseHalfAStore(directory: string): Promise<void> {
   const location = join(directory, 'log');
   for (const name of (await namesIn(location)) ?? []) {
-    if (!/\.(?:ldb|sst|log)$/.test(name)) continue;
+    if (!/^\d+\.(?:ldb|sst|log)$/.test(name)) continue;
     const { size } = await stat(join(location, name));
     if (size > 0) throw lostSidecar(directory, `a log with ${size} bytes in ${name}`);
   }

@@ -1,3 +1,4 @@
+import type { OptionNames } from '../../model/option-names.js';
 import type { Erasure } from '../../../projections/content.js';
 import type { LogPoint } from '../../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest } from '../../model/digest.js';
@@ -26,7 +27,7 @@ import {
   type Referrer,
   type ReferrersOptions,
 } from '../artifacts.js';
-import { mustBeObject, mustBeString } from '../argument-types.js';
+import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
@@ -123,6 +124,15 @@ export interface ReferenceInterval {
 
 /** Selects events of a subject's history. */
 export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
+
+const historyOptionNames: OptionNames<HistoryOptions> = {
+  from: true,
+  to: true,
+  reverse: true,
+  limit: true,
+  signal: true,
+  type: true,
+};
 
 /** Reads of the past. */
 export interface AuditReads {
@@ -253,6 +263,9 @@ function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet |
 
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
 
+const whenOptionNames: OptionNames<WhenOptions> = { timeZone: true };
+const pastOptionNames: OptionNames<PastOptions> = { ...whenOptionNames, signal: true };
+
 /** Answers reads of the past: for a single subject from the index, else from past views. */
 export class AuditReader implements AuditReads {
   readonly #context: StoreContext;
@@ -262,7 +275,7 @@ export class AuditReader implements AuditReads {
   }
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
-    mustBeObject('options', options);
+    mustBeOptions(options, historyOptionNames);
     const { type, ...range } = options;
     const known = await this.#known(subject);
     yield* this.#context.reader.read({ ...range, filter: { ...known, type } });
@@ -308,16 +321,21 @@ export class AuditReader implements AuditReads {
     });
   }
 
-  async at(when: When, { signal, timeZone }: PastOptions = {}): Promise<PastStore> {
+  async at(when: When, options: PastOptions = {}): Promise<PastStore> {
+    mustBeOptions(options, pastOptionNames);
+    const { signal, timeZone } = options;
     const seq = seqAt(when, this.#context, { timeZone });
     return new ViewedPast(this.#context, seq, await pastViewsAt(this.#context, seq, signal));
   }
 
-  async pointAt(when: When, { timeZone }: WhenOptions = {}): Promise<LogPoint> {
-    return this.#pointAt(when, timeZone);
+  async pointAt(when: When, options: WhenOptions = {}): Promise<LogPoint> {
+    mustBeOptions(options, whenOptionNames);
+    return this.#pointAt(when, options.timeZone);
   }
 
-  async diff(from: When, to: When, { signal, timeZone }: PastOptions = {}): Promise<StoreDiff> {
+  async diff(from: When, to: When, options: PastOptions = {}): Promise<StoreDiff> {
+    mustBeOptions(options, pastOptionNames);
+    const { signal, timeZone } = options;
     const first = this.#pointAt(from, timeZone);
     const last = this.#pointAt(to, timeZone);
     if (last.seq < first.seq) {

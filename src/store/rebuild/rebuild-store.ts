@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import {
   mustBeCount,
   mustBeFunction,
-  mustBeObject,
+  mustBeOptions,
   mustBeSignal,
   mustBeString,
   mustBeText,
@@ -13,14 +13,14 @@ import { noStore, openStore } from '../open/open-store.js';
 import { readSidecar } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from '../files/log-folders.js';
-import type { RebuildOptions, RebuildResult } from './rebuild.js';
+import { type RebuildOptions, rebuildOptionNames, type RebuildResult } from './rebuild.js';
 import { rebuildLog, type RebuiltLog } from './rebuild-log.js';
 
 /** Implements the library's `rebuildStore`. */
 export async function rebuildStore(directory: string, options: RebuildOptions = {}): Promise<RebuildResult> {
   mustBeString('directory', directory);
   mustBeText('directory', directory);
-  mustBeObject('options', options);
+  mustBeOptions(options, rebuildOptionNames);
   mustBeSignal('signal', options.signal);
   if (options.acceptLoss !== undefined) mustBeCount('acceptLoss', options.acceptLoss);
   for (const name of ['onProgress', 'onNotice'] as const) {

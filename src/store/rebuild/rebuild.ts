@@ -1,8 +1,9 @@
+import type { OptionNames } from '../../model/option-names.js';
 import { createViews, type ViewName, type ViewSet } from '../../../projections/views.js';
 import type { Digest } from '../../model/digest.js';
 import type { OpenOptions } from '../store.js';
 import { isStoreError } from '../../errors.js';
-import { mustBeFunction, mustBeObject, mustBeSignal } from '../argument-types.js';
+import { mustBeFunction, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { differingViews, viewDigestsOf } from '../verify/fold-check.js';
 
@@ -24,6 +25,8 @@ export interface OpenRebuildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export const openRebuildOptionNames: OptionNames<OpenRebuildOptions> = { onProgress: true, signal: true };
+
 /** Options for rebuilding a closed store. */
 export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice'> {
   /**
@@ -32,6 +35,13 @@ export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 's
    */
   readonly acceptLoss?: number | undefined;
 }
+
+export const rebuildOptionNames: OptionNames<RebuildOptions> = {
+  ...openRebuildOptionNames,
+  signer: true,
+  onNotice: true,
+  acceptLoss: true,
+};
 
 /** Result of a rebuild. Subject index, tree, snapshots and checkpoint are always rewritten. */
 export interface RebuildResult {
@@ -65,7 +75,7 @@ export class StoreRebuild {
   /** As `EventStore.rebuild`. */
   async rebuild(options: OpenRebuildOptions = {}): Promise<RebuildResult> {
     this.#context.checkWritable();
-    mustBeObject('options', options);
+    mustBeOptions(options, openRebuildOptionNames);
     mustBeSignal('signal', options.signal);
     if (options.onProgress !== undefined) mustBeFunction('onProgress', options.onProgress);
     return this.#context.writer.alone(async () => {

@@ -1,4 +1,5 @@
-import { mustBeBoolean, mustBeFunction, mustBeObject, mustBeSignal, mustBeText } from '../argument-types.js';
+import type { OptionNames } from '../../model/option-names.js';
+import { mustBeBoolean, mustBeFunction, mustBeOptions, mustBeSignal, mustBeText } from '../argument-types.js';
 import type { Digest } from '../../model/digest.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import type { ViewName } from '../../../projections/views.js';
@@ -30,12 +31,21 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const verifyOptionNames: OptionNames<VerifyOptions> = {
+  against: true,
+  key: true,
+  fast: true,
+  onProgress: true,
+  onNotice: true,
+  signal: true,
+};
+
 /**
  * Validates option types, so that a requested check is never skipped silently.
  * @throws {TypeError} naming the option
  */
 export function checkVerifyOptions(options: VerifyOptions): void {
-  mustBeObject('options', options);
+  mustBeOptions(options, verifyOptionNames);
   const { against, key, fast, onProgress, onNotice, signal } = options;
   for (const text of Array.isArray(against) ? against : [against]) mustBeText('against', text);
   mustBeText('key', key);

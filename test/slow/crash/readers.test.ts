@@ -37,7 +37,7 @@ const WRITES =
 async function makeStore(directory: string): Promise<void> {
   const store = await openStore(directory);
   await store.load(archivePath('skopeo-tiny-1.tar'));
-  await store.tag('tiny:1', [...store.map().keys()][0] as never);
+  await store.tag({ source: [...store.map().keys()][0] as never, target: 'tiny:1' });
   await store.close();
 }
 

@@ -189,7 +189,7 @@ async function perform(
       return store.load(bytesIn(archives[archive]), { platform, overwrite });
     }
     case 'tag':
-      return store.tag(operation.name, operation.source, { overwrite: operation.overwrite });
+      return store.tag({ source: operation.source, target: operation.name }, { overwrite: operation.overwrite });
     case 'untag':
       return store.untag(operation.name, { removeArtifacts: operation.removeArtifacts });
     case 'delete':

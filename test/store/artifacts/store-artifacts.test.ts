@@ -201,7 +201,7 @@ test('referrers are what has the digest as its subject, in the order added, by t
 
 test("referrers are also what cosign's tags name beside a name of the digest", async (t) => {
   const { store, image, manifest } = await withImage(t);
-  await store.tag('shop/app:1.0', image);
+  await store.tag({ source: image, target: 'shop/app:1.0' });
   const tag = (of: Digest, ending: string): string =>
     `docker.io/shop/app:sha256-${of.slice('sha256:'.length)}.${ending}`;
   const [signature, bill] = [builtArtifact({ blobs: ['sig'] }), builtArtifact({ blobs: ['bill'] })];
@@ -258,7 +258,7 @@ test('an artifact is removed by force with its names, and comes back with the ne
 
 test('a diff tells which artifacts came and went, and which names moved to them', async (t) => {
   const { store, image } = await withImage(t);
-  await store.tag('shop/app:1.0', image);
+  await store.tag({ source: image, target: 'shop/app:1.0' });
   const seq = store.log.head.seq;
   await loadArtifacts(store, [sbom], {
     references: [{ reference: 'docker.io/shop/app:1.0', target: sbom.descriptor }],
@@ -268,7 +268,7 @@ test('a diff tells which artifacts came and went, and which names moved to them'
   t.like(references[0], { change: 'changed', before: { image }, after: { image: undefined, target: sbom.descriptor } });
   const [, period] = await store.referenceHistory('shop/app:1.0');
   t.like(period, { image: undefined, previous: image, target: sbom.descriptor.digest });
-  await store.tag('shop/app:1.0', image);
+  await store.tag({ source: image, target: 'shop/app:1.0' });
   t.like((await store.referenceHistory('shop/app:1.0'))[2], { image, previousTarget: sbom.descriptor.digest });
   await store.deleteArtifact(sbom.descriptor.digest);
   t.deepEqual((await store.diff(seq, 'now')).artifacts, []);
@@ -276,7 +276,7 @@ test('a diff tells which artifacts came and went, and which names moved to them'
 
 test('a load that takes an image or artifact from a name says so, and is refused without overwrite', async (t) => {
   const { store, image } = await withImage(t);
-  await store.tag('shop/app:sig', image);
+  await store.tag({ source: image, target: 'shop/app:sig' });
   const references = [{ reference: SIG, target: sbom.descriptor }];
   await rejection(t, 'REFERENCE_EXISTS', loadArtifacts(store, [sbom], { references, overwrite: false }));
   t.deepEqual(store.artifacts(), []);
@@ -298,7 +298,7 @@ test('annotations stay with a name: copied with it, changed by the next load, ke
   const layoutAnnotations = { 'org.example.layout': 'x' };
   const named = { reference: SIG, target: sbom.descriptor };
   await loadArtifacts(store, [sbom], { references: [{ ...named, annotations, layoutAnnotations }] });
-  await store.tag('shop/app:copy', SIG);
+  await store.tag({ source: SIG, target: 'shop/app:copy' });
   const entries = (): unknown => store.referenceEntries().map((entry) => [entry.annotations, entry.layoutAnnotations]);
   t.deepEqual(entries(), [
     [annotations, layoutAnnotations],
@@ -388,11 +388,11 @@ test('an image is found by its manifest, and by an index that holds it, named or
     t.is(store.search(digest.slice('sha256:'.length, 20)), image);
   }
   storeError(t, 'IMAGE_NOT_FOUND', () => store.search(sbom.descriptor.digest));
-  await store.tag('shop/app:1.0', image);
+  await store.tag({ source: image, target: 'shop/app:1.0' });
   t.is(store.resolve(`shop/app@${manifest.digest}`), image);
   t.is(store.resolve(`shop/app@${image}`), image);
   storeError(t, 'REFERENCE_NOT_FOUND', () => store.resolve(`shop/other@${manifest.digest}`));
-  await store.tag('shop/multi:1', index.descriptor.digest);
+  await store.tag({ source: index.descriptor.digest, target: 'shop/multi:1' });
   t.is(store.resolve(`shop/multi@${index.descriptor.digest}`), image);
   t.like(
     store.referenceEntries().find(({ reference }) => reference.includes('multi')),

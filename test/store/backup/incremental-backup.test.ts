@@ -112,7 +112,7 @@ test('a backup while writers continue is the store at one head', async (t) => {
   const writing = async (writer: number): Promise<void> => {
     for (let at = 0; !isDone && at < 500; at++) {
       const image = await store.create(imageConfig(`${writer} ${at}`));
-      await store.tag(`writer/${writer}:latest`, image);
+      await store.tag({ source: image, target: `writer/${writer}:latest` });
       if (at % 3 === 0) await store.delete(image);
     }
   };

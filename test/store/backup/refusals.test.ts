@@ -64,7 +64,7 @@ test('a restore replaces nothing, and needs a backup', async (t) => {
   const folder = await temporaryDirectory(t);
   await writeFile(join(folder, 'file'), '');
   await rejection(t, 'STORE_EXISTS', restoreStore(store.directory, source));
-  await rejection(t, 'FILE_EXISTS', restoreStore(folder, source));
+  await rejection(t, 'STORE_NOT_EMPTY', restoreStore(folder, source));
   await rejection(t, 'FILE_EXISTS', restoreStore(join(folder, 'file'), source));
   await rejection(t, 'FILE_EXISTS', restoreStore(join(source, 'store'), source));
   for (const nothing of [folder, join(folder, 'none'), join(folder, 'file')]) {

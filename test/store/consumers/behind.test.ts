@@ -22,8 +22,8 @@ async function statesOf(store: EventStore): Promise<unknown[]> {
 async function storeOfNames(t: ExecutionContext): Promise<EventStore> {
   const store = await temporaryStore(t);
   for (const name of ['a', 'b']) await store.create(imageConfig(name));
-  for (const name of ['a', 'b', 'a']) await store.tag('x:1', idNamed(name), { actor: 'ann' });
-  for (const name of ['y:1', 'z:1', 'z:2']) await store.tag(name, idNamed('a'), { actor: 'ben' });
+  for (const name of ['a', 'b', 'a']) await store.tag({ source: idNamed(name), target: 'x:1' }, { actor: 'ann' });
+  for (const name of ['y:1', 'z:1', 'z:2']) await store.tag({ source: idNamed('a'), target: name }, { actor: 'ben' });
   return store;
 }
 
@@ -69,7 +69,7 @@ test(`beyond ${MAX_COUNTED_EVENTS} events the count is a lower bound`, async (t)
   const value = new Uint8Array(1);
   const set = (): Promise<unknown> => store.setMetadata(id, 'k', value, { actor: 'ann' });
   await Promise.all(Array.from({ length: MAX_COUNTED_EVENTS }, set));
-  await store.tag('x:1', id, { actor: 'ann' });
+  await store.tag({ source: id, target: 'x:1' }, { actor: 'ann' });
   const filters = {
     all: { since: 0 },
     indexed: { actor: 'ann' },

@@ -35,7 +35,7 @@ test('acknowledgements of one turn cost one sync, together with the commands of 
   await Promise.all([
     ...ofOne.map((event) => one.ack(event)),
     ...ofTwo.map((event) => two.ack(event)),
-    store.tag('x:1', image),
+    store.tag({ source: image, target: 'x:1' }),
   ]);
   t.is(databases.batches, before + 1);
   t.deepEqual([one.position, two.position], [100, 100]);

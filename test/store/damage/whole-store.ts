@@ -27,12 +27,12 @@ export async function makeWholeStore(): Promise<WholeStore> {
   const first = await openStore(directory, options);
   await first.load(fixturePath('archives', 'docker25-untagged.tar'), { reason: 'loaded' });
   for (const name of ['a', 'b', 'c']) await first.create(imageConfig(name));
-  await first.tag('shop/app:1', idNamed('a'));
+  await first.tag({ source: idNamed('a'), target: 'shop/app:1' });
   await first.consumer('reader').close();
   await first.close();
   const second = await openStore(directory, options);
   for (const name of ['d', 'e', 'f', 'g']) await second.create(imageConfig(name));
-  await second.tag('shop/app:1', idNamed('b'), { reason: 'moved' });
+  await second.tag({ source: idNamed('b'), target: 'shop/app:1' }, { reason: 'moved' });
   await Promise.all(['h', 'i', 'j'].map((name) => second.create(imageConfig(name), { actor: 'another' })));
   await second.setMetadata(idNamed('a'), 'key', bytesOf('value'));
   await second.setParent(idNamed('b'), idNamed('a'));

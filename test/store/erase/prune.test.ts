@@ -82,7 +82,7 @@ test('manifests and indexes go with the last image and name that needs them', as
   const kinds = async (): Promise<string[]> =>
     (await store.prune({ before: store.log.head.seq, dryRun: true })).contents.map(({ kind }) => kind).sort();
   t.deepEqual(await kinds(), []);
-  await store.tag('copy:1', entry?.reference as string);
+  await store.tag({ source: entry?.reference as string, target: 'copy:1' });
   await store.untag(entry?.reference as string);
   t.deepEqual(await kinds(), []);
   await store.untag('copy:1');

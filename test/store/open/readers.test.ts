@@ -121,7 +121,7 @@ test('a reader opens beside a writer that never rests, and sees a whole store ea
   const writing = (async () => {
     for (let at = 0; isWriting; at++) {
       await createAll(store, [`image ${at}`, `other ${at}`]);
-      await store.tag('shop/app:1', idNamed(`image ${at}`));
+      await store.tag({ source: idNamed(`image ${at}`), target: 'shop/app:1' });
       if (at % 20 === 0) await store.checkpoint();
     }
   })();

@@ -48,7 +48,7 @@ test.serial(
 test('a subscriber of events$ may stop in the middle of a transaction', async (t) => {
   const store = await openTestStore(t);
   const id = await store.create(imageConfig('a'));
-  await store.tag('x:1', id);
+  await store.tag({ source: id, target: 'x:1' });
   const seen: number[] = [];
   store.log.events$.pipe(take(1)).subscribe(({ seq }) => seen.push(seq));
   await store.delete(id);

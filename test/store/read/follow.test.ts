@@ -84,7 +84,7 @@ test('live events come after every view has folded their whole transaction', asy
     complete: () => seen.push('end'),
   });
   await store.create(imageConfig('a'));
-  await store.tag('x:1', idNamed('a'));
+  await store.tag({ source: idNamed('a'), target: 'x:1' });
   await store.delete(idNamed('a'));
   await store.close();
   t.deepEqual(seen, [
@@ -136,8 +136,8 @@ test('each fact of a filter passes the events that it names, and all of them mus
   await store.create(imageConfig('a'), { actor: 'ann' }); // 1
   await store.create(imageConfig('b'), { actor: 'ben' }); // 2
   await store.setParent(b, a); // 3
-  await store.tag('x:1', a); // 4
-  await store.tag('x:1', b); // 5: moved away from a
+  await store.tag({ source: a, target: 'x:1' }); // 4
+  await store.tag({ source: b, target: 'x:1' }); // 5: moved away from a
   await store.setMetadata(b, 'k', bytesOf('v')); // 6
   await store.delete(a); // 7 and 8: clears the parent of b
   const cases: readonly [EventFilter, number[]][] = [

@@ -42,7 +42,7 @@ export async function write(store: EventStore, writer: number): Promise<void> {
   const actor = actors[writer % actors.length];
   for (let round = 0; round < ROUNDS; round++) {
     const id = await store.create(imageConfig(`${writer} ${round}`), { actor });
-    await store.tag(`x:${writer % 8}`, id, { actor });
+    await store.tag({ source: id, target: `x:${writer % 8}` }, { actor });
     if (writer % 4 === 0) await store.setMetadata(image, 'k', new Uint8Array(1), { actor });
   }
 }

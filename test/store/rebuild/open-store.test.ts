@@ -19,8 +19,8 @@ const IMAGES = 30;
 
 async function fill(store: EventStore): Promise<ImageId[]> {
   const ids = await Promise.all(Array.from({ length: IMAGES }, (_, at) => store.create(imageConfig(`image ${at}`))));
-  await store.tag('shop/app:1', ids[3] as ImageId);
-  await store.tag('shop/app:1', ids[4] as ImageId);
+  await store.tag({ source: ids[3] as ImageId, target: 'shop/app:1' });
+  await store.tag({ source: ids[4] as ImageId, target: 'shop/app:1' });
   await store.setParent(ids[9] as ImageId, ids[8] as ImageId);
   return ids;
 }

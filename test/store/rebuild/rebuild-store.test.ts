@@ -47,8 +47,8 @@ async function closedStore(t: ExecutionContext): Promise<Closed> {
   const store = await openStore(directory, { actor: 'tester' });
   const ids = await Promise.all(Array.from({ length: 290 }, (_, at) => store.create(imageConfig(`image ${at}`))));
   await Promise.all(ids.map((id, at) => store.setMetadata(id, 'key', Uint8Array.of(at & 0xff))));
-  await store.tag('shop/app:1', ids[3] as ImageId);
-  await store.tag('shop/app:1', ids[4] as ImageId);
+  await store.tag({ source: ids[3] as ImageId, target: 'shop/app:1' });
+  await store.tag({ source: ids[4] as ImageId, target: 'shop/app:1' });
   await store.delete(ids[7] as ImageId);
   const consumer = store.consumer('reader', { from: 1 });
   for await (const event of consumer) {

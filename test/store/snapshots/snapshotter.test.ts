@@ -50,7 +50,7 @@ test('snapshots taken while 64 writers run are each what a fresh fold of their s
       const id = await store.create(imageConfig(`${at}`));
       await store.setMetadata(id, 'k', Uint8Array.of(at % 256));
       if (at % 3 === 0) await store.setParent(id, idNamed(`${Math.floor(at / 3)}`)).catch(() => undefined);
-      if (at % 5 === 0) await store.tag(`x:${at % 50}`, id);
+      if (at % 5 === 0) await store.tag({ source: id, target: `x:${at % 50}` });
       if (at % 7 === 0) await store.delete(id);
     }
   };
@@ -85,7 +85,7 @@ test('a large store is written again at close only when enough has come', async 
     await again.close();
     return seqsIn(store.directory);
   };
-  t.deepEqual(await seqsAfter((s) => s.tag('x:1', idNamed('1'))), [1_001]);
+  t.deepEqual(await seqsAfter((s) => s.tag({ source: idNamed('1'), target: 'x:1' })), [1_001]);
   t.deepEqual(await seqsAfter((s) => createMany(s, 2_000, 130)), [1_001, 1_132]);
 });
 

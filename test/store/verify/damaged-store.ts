@@ -38,7 +38,7 @@ async function makeStore(directory: string): Promise<void> {
   await Promise.all(names.map((name) => store.create(imageConfig(name))));
   await store.setParent(idNamed('image 2'), idNamed('image 1'));
   await store.snapshot();
-  await store.tag('example.com/one:1', idNamed('image 2'), { reason: 'release' });
+  await store.tag({ source: idNamed('image 2'), target: 'example.com/one:1' }, { reason: 'release' });
   await store.setMetadata(idNamed('image 2'), 'key', Uint8Array.of(1, 2, 3));
   await store.delete(idNamed('image 1'));
   const consumer = store.consumer('mirror@1');

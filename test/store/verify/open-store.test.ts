@@ -50,7 +50,7 @@ test('a store that is written to all the while has nothing wrong', async (t) => 
     for (let at = 0; !isDone; at++) {
       await store.load(createReadStream(fixturePath('archives', 'docker25-all.tar')));
       await Promise.all([1, 2, 3].map((each) => store.create(imageConfig(`${at} ${each}`))));
-      await store.tag('example.com/moving:1', idNamed(`${at} 1`));
+      await store.tag({ source: idNamed(`${at} 1`), target: 'example.com/moving:1' });
       for (const id of [...store.map().keys()].slice(0, 6)) await store.delete(id);
     }
   };

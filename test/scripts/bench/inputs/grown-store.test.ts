@@ -48,7 +48,7 @@ test('what is written to a shared copy is not in the original', async (t) => {
   const copy = await openStore(await shareCopy(original, join(directory, 'copy')), { layers: 'none', actor: 'test' });
   const [image] = copy.map().keys();
   if (image === undefined) throw new RangeError('the copy is empty');
-  await copy.tag('new/name:1', image);
+  await copy.tag({ source: image, target: 'new/name:1' });
   await copy.close();
   await using store = await openLife(original);
   t.is(store.log.head.seq, eventsIn(growingImages(20)));

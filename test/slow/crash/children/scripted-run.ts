@@ -60,11 +60,11 @@ const steps: readonly (Step | typeof REOPEN)[] = [
   (store, options) => store.create(imageConfig('base'), options),
   (store, options) => store.create(imageConfig('top'), options),
   (store, options) => store.setParent(child, parent, options),
-  (store, options) => store.tag('crash/app:1', parent, options),
+  (store, options) => store.tag({ source: parent, target: 'crash/app:1' }, options),
   // One whose layers stay in memory, and one whose layers are staged.
   (store, options) => store.load(inChunks(first.bytes), options),
   (store, options) => store.load(inChunks(second.bytes), options),
-  (store, options) => store.tag('crash/app:1', child, options),
+  (store, options) => store.tag({ source: child, target: 'crash/app:1' }, options),
   (store, options) => store.setMetadata(child, 'note', bytesOf('kept'), options),
   (store) => store.snapshot(),
   consumeThree,

@@ -41,7 +41,11 @@ function chosen(own: readonly ImageId[], random: SeededRandom): ImageId {
 
 const deeds: readonly (readonly [weight: number, deed: Deed])[] = [
   [10, create],
-  [3, (options, _, { own }, random) => store.tag(`crash/app:${random.below(10)}`, chosen(own, random), options)],
+  [
+    3,
+    (options, _, { own }, random) =>
+      store.tag({ source: chosen(own, random), target: `crash/app:${random.below(10)}` }, options),
+  ],
   [1, (options, _, __, random) => store.untag(`crash/app:${random.below(10)}`, options)],
   [2, (options, name, { own }, random) => store.setMetadata(chosen(own, random), 'note', bytesOf(name), options)],
   [1, (options, _, { own }, random) => store.setBuiltLocally(chosen(own, random), options)],
