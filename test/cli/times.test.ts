@@ -238,7 +238,7 @@ test('TZ is the zone of a process; one that is not known is a notice', async (t)
   const store = await openStore(join(folder, 'store'), { now: () => time, actor: 'bob' });
   await store.load(archive('docker25-all.tar'));
   time += MINUTE_MS;
-  await store.tag('shop/app:prod', 'shop/app:2.0');
+  await store.tag({ source: 'shop/app:2.0', target: 'shop/app:prod' });
   await store.close();
   const refs = ['refs', 'shop/app:prod'];
   t.regex((await inProcess(folder, NEW_YORK, ...refs)).stdout, /\nsince 2026-07-01 09:52 EDT, by bob\n/);

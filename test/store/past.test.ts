@@ -389,10 +389,10 @@ test('a point in time may be words, by the clock of the store, in UTC or in a zo
   const clock = clockAt('2026-11-27T02:00:00Z');
   const store = await temporaryStore(t, { now: clock.now });
   await store.create(imageConfig('a'));
-  await store.tag('x:1', a);
+  await store.tag({ source: a, target: 'x:1' });
   clock.set('2026-11-28T14:00:17.500Z');
   await store.create(imageConfig('b'));
-  await store.tag('x:1', b);
+  await store.tag({ source: b, target: 'x:1' });
   clock.set('2026-11-29T10:00:00Z');
   const first = { seq: 2, time: Date.parse('2026-11-27T02:00:00Z') };
   const second = { seq: 4, time: Date.parse('2026-11-28T14:00:17.500Z') };
