@@ -83,7 +83,7 @@ test('--utc makes times UTC, typed and printed, wherever it stands', async (t) =
     t.is(stderr, 'as of event 29, 2026-11-29 13:51 UTC, set by bob\n');
   }
   t.is((await run('resolve', '--utc', '--at', '2026-11-29T13:50', 'shop/app:prod')).stdout.slice(7, 19), ids.appOne);
-  t.regex((await run('refs', '--utc', 'shop/app:prod')).stdout, /SINCE \(UTC\)[^]*2026-11-29 13:51 /);
+  t.regex((await run('refs', '--utc', 'shop/app:prod')).stdout, /SINCE \(UTC\)[\s\S]*2026-11-29 13:51 /);
   t.regex((await run('log', '--utc')).stdout, /^SEQ +TIME \(UTC\) .*\n.* 2026-11-28 21:00:00 /);
   t.regex((await run('log')).stdout, /^SEQ +TIME \(EST\) .*\n.* 2026-11-28 16:00:00 /);
   t.is(objectsOf((await run('log', '--json', '--since', '2026-11-29T08:51')).stdout).length, 2);
@@ -99,7 +99,7 @@ test('JSON has UTC in any zone', async (t) => {
     ...objectsOf((await run('diff', '--json', '28')).stdout).map(({ time }) => time),
   ];
   t.is(times.length, 30 + 2 + 2);
-  for (const time of times) t.regex(String(time), /^2026-11-2\d\T\d\d:\d\d:\d\d\.\d{3}Z$/);
+  for (const time of times) t.regex(String(time), /^2026-11-2\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
 test('a past answer names the last event included, or those that set its references', async (t) => {
@@ -123,7 +123,7 @@ test('a past answer names the last event included, or those that set its referen
   t.is(await told('images'), '');
 });
 
-test('an event that sets a reference once more, or removes it, is told as what it did', async (t) => {
+test('an event that sets a reference again, or removes it, is told as what it did', async (t) => {
   const session = await moved(t);
   session.wait(HOUR_MS);
   await session.done('load', '--quiet', archive('docker25-all.tar'));
@@ -213,8 +213,8 @@ for (const [timeZone, zone, time] of [
       for (const output of outputs) {
         for (const line of output.split('\n')) t.true(displayWidth(line) <= columns, line);
       }
-      t.regex(outputs[0] ?? '', new RegExp(`SINCE \\(${zone.replace('+', '\\+')}\\)[^]*${time} `));
-      t.regex(outputs[1] ?? '', new RegExp(`TIME \\(${zone.replace('+', '\\+')}\\)[^]*${time} `));
+      t.regex(outputs[0] ?? '', new RegExp(`SINCE \\(${zone.replace('+', '\\+')}\\)[\\s\\S]*${time} `));
+      t.regex(outputs[1] ?? '', new RegExp(`TIME \\(${zone.replace('+', '\\+')}\\)[\\s\\S]*${time} `));
       const { stdout, stderr } = await run('resolve', '--at', `${time} ${zone}`, 'shop/app:prod');
       t.is(stdout.slice(7, 19), ids.appTwo);
       t.is(stderr, `as of event 29, ${time} ${zone}, set by bob\n`);
