@@ -107,7 +107,7 @@ export class StoreContext implements OpenedStore {
       lost: () => blobs.removeNothing(),
     });
     viewSet.folded$.subscribe((page) => this.#configs.forgetRemoved(page));
-    this.reader = new EventReader(log, viewSet.folded$);
+    this.reader = new EventReader(log, viewSet.folded$, this.now);
     if (opened.readOnly) void this.writer.end(this.#readOnlyError());
   }
 

@@ -457,3 +457,28 @@ test('a time zone is one that is known', async (t) => {
   await store.close();
   await rejection(t, 'STORE_CLOSED', store.pointAt('now'));
 });
+
+test('a filter takes words by the clock of the store, and a consumer keeps the times that they meant', async (t) => {
+  const clock = clockAt('2026-11-28T09:00:00Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  clock.set('2026-11-29T09:00:00Z');
+  await store.create(imageConfig('b'));
+  const seqs = async (filter: object): Promise<number[]> => {
+    const found: number[] = [];
+    for await (const { seq } of store.log.read({ filter })) found.push(seq);
+    return found;
+  };
+  t.deepEqual(await seqs({ since: '2h' }), [2]);
+  t.deepEqual(await seqs({ until: 'yesterday' }), [1]);
+  t.deepEqual(await seqs({ since: new Date('2026-11-28T09:00:00Z'), until: '2026-11-28T09:00' }), [1]);
+  const consumer = store.consumer('c', { filter: { since: '2h' } });
+  for await (const event of consumer) {
+    await consumer.ack(event);
+    break;
+  }
+  await consumer.close();
+  clock.set('2026-12-29T09:00:00Z');
+  await store.create(imageConfig('c'));
+  t.like(await store.consumers(), [{ name: 'c', position: 2, behind: 1 }]);
+});

@@ -147,11 +147,17 @@ function checkOrder(startName: string, start: number | undefined, endName: strin
   if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
 }
 
+/** First and last time, milliseconds since the epoch. */
+interface TimeRange {
+  readonly since: number | undefined;
+  readonly until: number | undefined;
+}
+
 /** The requested events: inclusive seq range and filter. */
 interface Selection {
   readonly from: number;
   readonly to: number;
-  readonly filter: EventFilter;
+  readonly filter: EventFilter & TimeRange;
 }
 
 /**
@@ -198,7 +204,7 @@ async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> 
 function eventPrinter(
   context: CommandContext,
   { store }: Reading,
-  { since, until }: EventFilter,
+  { since, until }: TimeRange,
   flags: LogFlags,
 ): EventPrinter {
   const format = flags.format ?? (context.json ? 'json' : 'table');

@@ -422,10 +422,12 @@ export class EventReader implements StoreLog {
   readonly events$: Observable<StoredEvent>;
   readonly #log: Log;
   readonly #feed: LogFeed;
+  readonly #now: () => number;
 
   /** `log` must be folded up to its head; `folded$` delivers the pages after that. */
-  constructor(log: Log, folded$: Observable<Page>) {
+  constructor(log: Log, folded$: Observable<Page>, now: () => number = Date.now) {
     this.#log = log;
+    this.#now = now;
     this.#feed = new LogFeed(log, folded$);
     this.events$ = folded$.pipe(mergeMap((page) => page));
   }
@@ -442,7 +444,7 @@ export class EventReader implements StoreLog {
     if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
     mustBeCount('from', from);
     mustBeCount('to', to);
-    const filter = compileFilter(options.filter);
+    const filter = compileFilter(options.filter, this.#now);
     const source = new RangeSource({
       log: this.#log,
       filter,
@@ -459,7 +461,7 @@ export class EventReader implements StoreLog {
     const { from = this.head.seq + 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    return this.follower({ from, filter: compileFilter(options.filter), signal });
+    return this.follower({ from, filter: compileFilter(options.filter, this.#now), signal });
   }
 
   /** Returns a follower for validated options. */

@@ -89,8 +89,8 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
       filter.actor,
       list(filter.actor).map((actor) => ({ actor })),
     ) &&
-    event.time >= (filter.since ?? 0) &&
-    event.time <= (filter.until ?? Number.POSITIVE_INFINITY)
+    event.time >= Number(filter.since ?? 0) &&
+    event.time <= Number(filter.until ?? Number.POSITIVE_INFINITY)
   );
 }
 
