@@ -33,6 +33,16 @@ export function findDigest(views: FoundViews, term: string): FoundDigest {
   });
 }
 
+/** Returns every image, manifest, index and artifact whose digest `term` is or begins. */
+export function findAll(views: FoundViews, term: string): FoundDigest[] {
+  const { index, digests } = views.images;
+  const images = index.findPrefix(term, views.images.size).map((row): FoundDigest => {
+    const image = digests.digest(row) as ImageId;
+    return { kind: 'image', digest: image, image };
+  });
+  return [...images, ...findOthers(views, term)];
+}
+
 /** Returns the image of `findDigest`. @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS */
 export function searchDigest(views: FoundViews, term: string): ImageId {
   const { index, digests } = views.images;

@@ -30,6 +30,8 @@ export const MAX_TAG_LENGTH = 128;
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
+/** Ids that the error for an ambiguous beginning names; it counts all. */
+export const MAX_AMBIGUOUS_IDS = 20;
 /** Milliseconds before the clock's time that count as now, in a log that ends in the future. */
 export const PRESENT_MS = 1_000;
 /** Milliseconds the clock may be behind the last event; beyond, its own time is reported and recorded. */

@@ -136,7 +136,7 @@ async function deleteImage({ stage, clock, store, shown }: Scene): Promise<void>
   const before = store.len();
   const layers = await shown.delete(store.resolve('twice:1'), { reason: 'nobody runs it' });
   stage.result(`${before} images before, ${store.len()} now; ${count(layers.length, 'layer')} gone:`);
-  for (const { diffId, diffSize } of layers) stage.result(`${shortId(diffId)} of ${sizeText(diffSize)}`);
+  for (const { chainId, diffSize } of layers) stage.result(`${shortId(chainId)} of ${sizeText(diffSize)}`);
   stage.say('The prefix that named two images names one:');
   stage.result(shown.search('6'));
 }

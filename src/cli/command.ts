@@ -1,10 +1,11 @@
 import { type Command, Help, InvalidArgumentError, Option } from 'commander';
-import { loadCode } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
+import { pagerCommand } from './pager-choice.js';
 import { colorsFor } from './render/text.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
@@ -35,6 +36,8 @@ interface CommandWords {
   /** Whether the words after its arguments belong to another command. */
   readonly passThrough?: boolean;
   readonly commands?: readonly CommandEntry[];
+  /** Whether its answer may be long, so that on a terminal a pager shows it; receives what `action` does. */
+  readonly paged?: (...args: never[]) => boolean;
   /** Receives the arguments, then the options. Prints its answer or throws. */
   readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;
 }
@@ -104,9 +107,32 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
   const onNotice = (notice: string): void => outputs.err.post(noticeLine(notice, colorsFor(io.stderr, io.env, true)));
   // Commander passes the command itself as the last argument.
-  const perform = (...args: never[]): Promise<void> =>
-    act(name, () => words.action(contextOf(command, io, outputs, { at, onNotice }), ...args), args.slice(0, -1));
+  const perform = (...args: never[]): Promise<void> => {
+    const context = contextOf(command, io, outputs, { at, onNotice });
+    // `at` runs another command, which explains its own failure.
+    const run = (): Promise<void> => performed(words, context, args);
+    const explained = words.passThrough === true ? run : () => runExplained(context, name, run);
+    return act(name, explained, args.slice(0, -1));
+  };
   command.action(perform as (...args: unknown[]) => Promise<void>);
+}
+
+async function performed({ paged, action }: CommandWords, context: CommandContext, args: never[]): Promise<void> {
+  const pager = paged?.(...args) === true ? pagerCommand(context) : undefined;
+  if (pager === undefined) return action(context, ...args);
+  const { throughPager } = await loadCode('of the pager', import('./pager.js'));
+  return throughPager(context, pager, (inside) => action(inside, ...args));
+}
+
+/** Runs a command. A failure says what became of a name that is no longer there. */
+async function runExplained(context: CommandContext, command: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof StoreError || error instanceof AggregateError)) throw error;
+    const { explainAbsence } = await loadCode('that explains failures', import('./removed.js'));
+    throw await explainAbsence(error, { context, command });
+  }
 }
 
 function refuseInPast(name: string, program: Command): never {
@@ -153,6 +179,8 @@ function readingOptions(): Option[] {
     new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
+    new Option('--no-trunc', 'whole ids in tables'),
+    new Option('--no-pager', 'no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)'),
   ];
 }
 

@@ -31,6 +31,12 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/images.js')).treeGrammar,
     },
     {
+      usage: 'search <term>',
+      summary: 'find ids, also of what was removed',
+      past: true,
+      load: async () => (await import('./commands/search.js')).searchGrammar,
+    },
+    {
       usage: 'inspect <names...>',
       summary: 'show all that is known of an image',
       past: true,
@@ -75,8 +81,8 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/tags.js')).resolveGrammar,
     },
     {
-      usage: 'refs <reference>',
-      summary: 'show all that a reference ever pointed at',
+      usage: 'refs <references...>',
+      summary: 'show all that references ever pointed at',
       past: true,
       load: async () => (await import('./commands/refs.js')).refsGrammar,
     },

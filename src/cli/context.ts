@@ -34,6 +34,8 @@ interface GlobalOptions {
   readonly quiet: boolean;
   readonly color: boolean;
   readonly utc: boolean;
+  readonly trunc: boolean;
+  readonly pager: boolean;
 }
 
 /** Everything an action needs: its I/O and the evaluated global options. */
@@ -51,6 +53,10 @@ export interface CommandContext {
   readonly quiet: boolean;
   /** IANA time zone of times typed and printed. */
   readonly timeZone: string;
+  /** Whether tables shorten ids. */
+  readonly trunc: boolean;
+  /** Whether a long answer on a terminal may go through a pager. */
+  readonly pager: boolean;
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
@@ -93,6 +99,8 @@ export function contextOf(
     get timeZone() {
       return options.utc ? UTC : (io.timeZone ?? machineTimeZone(io.env['TZ'], onNotice));
     },
+    trunc: options.trunc,
+    pager: options.pager,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
@@ -146,6 +154,8 @@ function globalOptionsOf(command: Command): GlobalOptions {
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),
     utc: levels.some(({ utc }) => utc),
+    trunc: levels.every(({ trunc }) => trunc !== false),
+    pager: levels.every(({ pager }) => pager !== false),
   };
 }
 

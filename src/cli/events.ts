@@ -1,7 +1,6 @@
 import type { Digest, ImageId } from '../model/digest.js';
 import { pointed, type SummaryFormat } from '../model/event-facts.js';
 import type { StoredEvent } from '../model/events.js';
-import { factsOf } from '../model/event-table.js';
 import { subjectsOf } from '../model/subjects.js';
 import { isPrintable, shortId, sizeText, utcText } from './render/text.js';
 import { familiarReference } from '../model/reference.js';
@@ -50,21 +49,20 @@ export function metadataText(value: Uint8Array): string | undefined {
   }
 }
 
-const summaryFormat: SummaryFormat = {
+/** How tables show what an event names; texts are not yet escaped by `printable`. */
+export const summaryFormat: SummaryFormat = {
   id: shortId,
   bytes: sizeText,
   reference: familiarReference,
   value: (bytes) => metadataText(bytes) ?? sizeText(bytes.length),
 };
 
+/** The same with whole digests, for `--no-trunc`. */
+export const wholeFormat: SummaryFormat = { ...summaryFormat, id: (digest) => digest };
+
 /** Returns what a reference points at: an image, or an artifact. */
 export function pointedText(image: ImageId | undefined, target: Digest | undefined): string {
   return pointed(image, target, summaryFormat);
-}
-
-/** Summarizes an event for a table cell. Not yet escaped by `printable`. */
-export function eventSummary(event: StoredEvent): string {
-  return factsOf(event).summary(event, summaryFormat);
 }
 
 // The maximum seq, 2^53 - 1, has 16 digits.

@@ -55,12 +55,18 @@ async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof StoreError) return `${printable(error.message)} (${error.code})`;
+  if (error instanceof StoreError) return storeMessage(error);
   if (error instanceof UsageError || error instanceof DamageFound || error instanceof Interruption)
     return printable(error.message);
   if (error instanceof OutputFailed) return printable(error.message);
   if (error instanceof Error) return printable(`${error.name}: ${error.message}`);
   return printable(String(error));
+}
+
+// The event that tells what the message says is named beside the code.
+function storeMessage({ code, data, message }: StoreError): string {
+  const event = typeof data['event'] === 'number' ? `event ${data['event']}, ` : '';
+  return `${printable(message)} (${event}${code})`;
 }
 
 function hintOf(error: unknown): string | undefined {

@@ -3,7 +3,7 @@ import { type ErrorCode, StoreError } from '../errors.js';
 /** Hints per error code, where the user can act. One sentence, no period. */
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   IMAGE_NOT_FOUND:
-    '`imagelog images --all` lists images and artifacts, `imagelog log --type ImageDeleted` deleted images',
+    '`imagelog images --all` lists images and artifacts, `imagelog search --all ID` also those that were removed',
   REFERENCE_NOT_FOUND: '`imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before',
   REFERENCE_NOT_IMAGE: '`imagelog inspect REFERENCE` shows what it is',
   ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',

@@ -1,8 +1,9 @@
 import { isStoreError } from '../errors.js';
 import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable } from './query.js';
+import { findImage, type ImageSource, layerChain, type LayerTable } from './query.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
+import { globMatcher } from '../model/reference-pattern.js';
 import { compareInstants, sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
 import { UsageError } from './exit-codes.js';
 
@@ -185,12 +186,21 @@ function anyReference(patterns: readonly ((reference: string) => boolean)[]): (f
 // Like reference.FamiliarMatch in Docker's library (short form, with or without tag), plus the long
 // form.
 function referencePattern(pattern: string): (reference: string) => boolean {
-  const matches = globMatcher(pattern);
+  const matches = readablePattern(pattern);
   return (reference) => {
     const { domain, path } = parseReference(reference);
     const name = familiarReference(formatReference({ domain, path }));
     return matches(familiarReference(reference)) || matches(name) || matches(reference);
   };
+}
+
+function readablePattern(pattern: string): (text: string) => boolean {
+  try {
+    return globMatcher(pattern);
+  } catch (error) {
+    if (isStoreError(error, 'FILTER_INVALID')) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function createdOf(name: string, source: ImageSource): Pick<ImageFacts, 'created'> {
@@ -212,13 +222,14 @@ export interface BuildStep {
   /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
   readonly size: number | null;
   /** The step's layer; null if it made none. */
+  readonly chainId: ChainId | null;
   readonly diffId: DiffId | null;
 }
 
 /** Returns the build steps, oldest first; layers missing from the history come last. */
 export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
   const chain = layerChain(image.rootFS.diffIds);
-  const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));
+  const sized = chain.map((layer) => ({ ...layer, size: layers.get(layer.chainId)?.diffSize ?? null }));
   const steps: BuildStep[] = [];
   for (const { createdBy, comment, emptyLayer, ...step } of image.history) {
     const layer = emptyLayer ? undefined : sized.shift();
@@ -227,6 +238,7 @@ export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
       createdBy,
       comment,
       size: emptyLayer ? 0 : (layer?.size ?? null),
+      chainId: layer?.chainId ?? null,
       diffId: layer?.diffId ?? null,
     });
   }

@@ -3,6 +3,7 @@ import { StoreError } from '../errors.js';
 import { parseDigest } from '../model/digest.js';
 import { parsePlatform } from '../model/platform.js';
 import { parseReference, parseRepository } from '../model/reference.js';
+import { wantedReference } from '../model/reference-pattern.js';
 import { parseMoment } from '../model/moment.js';
 import { systemTimeZone } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
@@ -63,6 +64,12 @@ export function referenceName(text: string): string {
   return text;
 }
 
+/** Validates a reference, or a pattern of references. */
+export function referenceOrPattern(text: string): string {
+  checked(() => wantedReference(text));
+  return text;
+}
+
 export function repositoryName(text: string): string {
   checked(() => parseRepository(text));
   return text;
@@ -71,6 +78,13 @@ export function repositoryName(text: string): string {
 /** Collects the values of a repeatable option. */
 export function repeated(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
+}
+
+/** Creates a parser that collects the values of a repeatable option, each parsed. */
+export function listOf<Value>(
+  parse: (text: string) => Value,
+): (text: string, before?: readonly Value[]) => readonly Value[] {
+  return (text, before = []) => [...before, parse(text)];
 }
 
 function checked<Value>(parse: () => Value): Value {

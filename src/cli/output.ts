@@ -17,6 +17,8 @@ export interface CliIo {
   readonly now: () => number;
   /** IANA time zone for tables; defaults to the machine's. */
   readonly timeZone?: string | undefined;
+  /** While told so, SIGINT is left to a pager; absent where no signals come. */
+  readonly ignoreInterrupts?: (areIgnored: boolean) => void;
   /** Aborted with an Interruption when the user or the system ends the run. */
   readonly signal: AbortSignal;
 }

@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { type Act, addCommands, addGlobalOptions, commonGroupsLast, complete } from './command.js';
 import { commands } from './commands.js';
 import type { Outputs } from './context.js';
-import { exitCodes, UsageError } from './exit-codes.js';
+import { exitCodes, exitCodesText, UsageError } from './exit-codes.js';
 import { hintLine, reportFailure } from './failure.js';
 import { type CliIo, Output, OutputFailed } from './output.js';
 import { colorsFor, printable } from './render/text.js';
@@ -63,7 +63,9 @@ function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Co
   configureText(program, io, color);
   addCommands(program, { io, outputs, act, commands });
   addHelp(program);
-  return program.addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.');
+  return program
+    .addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.')
+    .addHelpText('after', `\nExit codes: ${exitCodesText.join('\n  ')}`);
 }
 
 // Commander's own help command answers an unknown name with the full help and no error.

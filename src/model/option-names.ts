@@ -2,7 +2,7 @@
 export type OptionNames<Options> = { readonly [Name in keyof Required<Options>]: true };
 
 /**
- * Refuses a name that `known` lacks: what nobody reads would be ignored in silence. `what` is what
+ * Refuses a name that `known` lacks: what nobody reads would be ignored silently. `what` is what
  * the object has, in the singular.
  * @throws {TypeError} naming it, and the nearest known name or all of them
  */

@@ -194,7 +194,7 @@ function refuseUsed(
   const users = [
     ...images.map((image) => `the image ${image}`),
     ...references.map((reference) => `the reference ${reference}`),
-    ...chains.map((chainId) => `the layer chain ${chainId}`),
+    ...chains.map((chainId) => `the layer ${chainId}`),
     ...artifacts.map((artifact) => `the artifact ${artifact}`),
   ];
   const [first] = users;

@@ -9,6 +9,7 @@ import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
 import type { OwnProjections } from './own-projections.js';
 import type { AuditReads, When, WhenOptions } from './past/audit.js';
+import type { RemovalOptions, RemovalReads } from './past/removals.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {
@@ -54,6 +55,7 @@ export interface EventStore
     Erasing,
     Evidence,
     OwnProjections,
+    RemovalReads,
     AsyncDisposable {
   readonly directory: string;
   /** The event log, for reading. @throws {StoreError} STORE_CLOSED, as do `backend` and `layers` */
@@ -65,6 +67,20 @@ export interface EventStore
    * @throws {StoreError} LAYERS_UNAVAILABLE when it was opened with other layers or none
    */
   readonly layers: LayerStore;
+
+  /**
+   * Returns the only image with this id, or whose id, manifest or index begins so, with or without
+   * `sha256:`.
+   * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS, with two candidates
+   */
+  search(partial: string): ImageId;
+  /**
+   * With `past`, resolves also with what was removed, if nothing begins so that is there: the only
+   * image or artifact. Uses the index, as `searchAll` does, which lists them.
+   * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS, for removed ones with `data.ids`, at most
+   *   20, and `data.count`; TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED
+   */
+  search(partial: string, options: RemovalOptions & { readonly past: true }): Promise<Digest>;
 
   /**
    * Sets a metadata value; copies the bytes. A key is letters, digits, dots, dashes, underscores.

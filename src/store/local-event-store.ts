@@ -61,6 +61,13 @@ import {
 } from './past/audit.js';
 import type { LogPoint } from '../log/log.js';
 import type { StoreDiff } from './past/diff.js';
+import {
+  type Removal,
+  type RemovalOptions,
+  RemovalReader,
+  type SearchMatch,
+  type SearchOptions,
+} from './past/removals.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
@@ -91,6 +98,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #layers: LocalLayers;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
+  readonly #removals: RemovalReader;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
   /** Two backups to one directory would race. */
@@ -107,6 +115,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#layers = new LocalLayers(context);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
+    this.#removals = new RemovalReader(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
     this.#reserve = new Reserve(context.directory);
@@ -226,6 +235,32 @@ export class LocalEventStore extends ImageStore implements EventStore {
     const { platform, at, timeZone } = options;
     if (at === undefined) return super.resolve(reference, { platform });
     return this.#audit.resolveAt(reference, at, { platform, timeZone });
+  }
+
+  override search(partial: string): ImageId;
+  override search(partial: string, options: RemovalOptions & { readonly past: true }): Promise<Digest>;
+  override search(
+    partial: string,
+    options: RemovalOptions & { readonly past?: boolean } = {},
+  ): ImageId | Promise<Digest> {
+    mustBeObject('options', options);
+    mustBeBoolean('past', options.past);
+    if (options.past !== true) {
+      if (options.at !== undefined) throw new TypeError('at needs past: true');
+      return super.search(partial);
+    }
+    this.#context.checkOpen();
+    return this.#removals.searchEver(partial, options);
+  }
+
+  async searchAll(term: string, options?: SearchOptions): Promise<SearchMatch[]> {
+    this.#context.checkOpen();
+    return this.#removals.searchAll(term, options);
+  }
+
+  async removal(name: string, options?: RemovalOptions): Promise<Removal | undefined> {
+    this.#context.checkOpen();
+    return this.#removals.removal(name, options);
   }
 
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {

@@ -1,3 +1,4 @@
+import { givenEvent } from './follow/given-event.js';
 import type { OptionNames } from '../model/option-names.js';
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import type { StoredEvent } from '../model/events.js';
@@ -180,7 +181,7 @@ class ProjectionFold<View> {
   #evolve(event: StoredEvent): void {
     try {
       if (event.seq !== this.#seq + 1) throw gapAfter(this.#seq, event);
-      const view = this.#projection.evolve(this.#view, event);
+      const view = this.#projection.evolve(this.#view, givenEvent(event));
       if (view instanceof Promise) throw promised(view);
       this.#view = view;
       this.#seq = event.seq;

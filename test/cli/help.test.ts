@@ -33,6 +33,7 @@ Archives:
 Images:
   images [options]                    list the images
   tree [options]                      draw which image was made from which
+  search [options] <term>             find ids, also of what was removed
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
   referrers [options] <name>          list what is about an image
@@ -42,7 +43,7 @@ References:
   tag [options] <source> <reference>  point a reference at an image or artifact
   untag [options] <reference>         remove a reference and keep the image
   resolve [options] <reference>       print the id that a reference points at
-  refs [options] <reference>          show all that a reference ever pointed at
+  refs [options] <references...>      show all that references ever pointed at
 
 Log:
   log [options]                       show what happened
@@ -71,6 +72,9 @@ Help:
   help [command...]                   show help of a command, with examples
 
 The first \`load\` creates the store. \`imagelog help load\` shows examples.
+
+Exit codes: 0 done, 1 failed, also for a bad archive, 2 wrong usage,
+  3 what is asked for is not there, 4 damage, or evidence that does not hold
 `;
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>

@@ -103,7 +103,7 @@ test('before the first event the store is empty, and what has not happened yet i
       ['diff', '1', when],
     ]) {
       const { code, stdout, stderr } = await run(...argv);
-      t.deepEqual({ code, stdout }, { code: 1, stdout: '' }, argv.join(' '));
+      t.deepEqual({ code, stdout }, { code: 3, stdout: '' }, argv.join(' '));
       t.regex(stderr, /\(TIME_OUT_OF_RANGE\)\nhint: a point in time has passed, and a range goes forward/);
     }
   }
@@ -138,7 +138,7 @@ const refuses = test.macro({
   },
 });
 
-const CAN = 'images, tree, inspect, history, referrers, resolve, refs, log, stats can';
+const CAN = 'images, tree, search, inspect, history, referrers, resolve, refs, log, stats can';
 test(refuses, ['at', '12', 'tag', 'a', 'b'], `tag cannot be run in the past; ${CAN}\nhint: `);
 test(refuses, ['at', '12', 'load', 'a.tar'], `load cannot be run in the past; ${CAN}\n`);
 test(refuses, ['at', '12', 'save', 'a'], `save cannot be run in the past; ${CAN}\n`);
@@ -221,7 +221,7 @@ test('diff has metadata and parents too, and a change that was undone is not one
   t.like(changes[0], { before: lib, after: tiny, time: '2026-01-31T16:00:00.000Z', actor: 'tester', reason: null });
   t.like(changes[1], { key: `${tiny}/note`, before: null, after: { value: 'für später' } });
   t.like(changes[2], { after: { value: 'AP8=', valueEncoding: 'base64' } });
-  t.like(await run('diff', String(seq + 3), String(seq)), { code: 1, stdout: '' }, 'it goes forward in time');
+  t.like(await run('diff', String(seq + 3), String(seq)), { code: 2, stdout: '' }, 'it goes forward in time');
 });
 
 test('diff of one point in time is empty and says so to a person', async (t) => {

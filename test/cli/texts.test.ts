@@ -1,6 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
 import { InvalidArgumentError } from 'commander';
-import { globMatcher } from '../../src/cli/query.js';
 import { Output, type OutputStream } from '../../src/cli/output.js';
 import { bar, progressBar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
@@ -15,7 +14,6 @@ import {
   createColors,
 } from '../../src/cli/render/text.js';
 import { treeLines } from '../../src/cli/render/table.js';
-import { UsageError } from '../../src/cli/exit-codes.js';
 import { momentsOf, pointInTime } from '../../src/cli/option-values.js';
 import { timeColumn, timesBetween } from '../../src/cli/render/times.js';
 import type { When } from '../../src/store/past/audit.js';
@@ -88,28 +86,6 @@ test('every name of a zone is among the times between two', (t) => {
   t.deepEqual([...timesBetween(5, 5)], [5]);
   t.true([...timesBetween(0, to)].length < 500);
 });
-
-const matches = test.macro({
-  title: (_, pattern: string) => `the pattern ${pattern}`,
-  exec: (t: ExecutionContext, pattern: string, fitting: readonly string[], others: readonly string[]) => {
-    const fits = globMatcher(pattern);
-    for (const text of fitting) t.true(fits(text), text);
-    for (const text of others) t.false(fits(text), text);
-  },
-});
-
-test(matches, 'shop/*', ['shop/app', 'shop/'], ['shop', 'shop/app/x', 'xshop/app']);
-test(matches, 'a?c', ['abc', 'a😀c'], ['ac', 'a/c', 'abbc']);
-test(matches, '[a-c]x', ['ax', 'cx'], ['dx', 'x', '/x']);
-test(matches, '[^a-c]x', ['dx'], ['ax', '/x']);
-test(matches, 'a.b+(c)', ['a.b+(c)'], ['axb+(c)', 'a.bb(c)']);
-test(matches, '\\*', ['*'], ['a']);
-
-for (const pattern of ['[', 'a]', '[]', '[z-a]', '\\']) {
-  test(`the pattern ${pattern} is refused`, (t) => {
-    t.throws(() => globMatcher(pattern), { instanceOf: UsageError, message: /^cannot read the pattern / });
-  });
-}
 
 test('sizes have decimal units and three digits', (t) => {
   const rows = [

@@ -50,7 +50,7 @@ test('refs of a removed name says that it stands for nothing, and in a wide tabl
   t.is(
     await session.done('refs', 'tiny:1'),
     `tiny:1 → nothing, for 1 h
-since 2026-01-31 13:00 UTC, by tester
+removed 2026-01-31 13:00 UTC, by tester
 
 bd10de19d2be
 ▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓········································

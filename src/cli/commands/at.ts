@@ -7,7 +7,7 @@ import { pointInTime, WHEN_HELP } from '../option-values.js';
 /** `imagelog at`: runs another command at a past point in time. */
 export const atGrammar: Grammar = (declaration, command) => ({
   about:
-    `Takes images, tree, inspect, history, resolve, refs, log and stats, with their options. ${WHEN_HELP} ` +
+    `Takes images, tree, search, inspect, history, referrers, resolve, refs, log and stats, with their options. ${WHEN_HELP} ` +
     'Includes images that were deleted since. Standard error names the event that decided the answer.',
   examples: [
     ['imagelog at 2026-01-31 images --tree', 'draw the images at the end of that day'],

@@ -1,3 +1,4 @@
+import { isStoreError } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
 import { familiarReference } from '../../model/reference.js';
 import type { ReferenceEntry } from '../../store/store.js';
@@ -7,6 +8,7 @@ import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { artifactTypeText } from '../../model/event-facts.js';
+import { UsageError } from '../exit-codes.js';
 import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
 import { NOW, pointInTime, WHEN_HELP } from '../option-values.js';
@@ -37,7 +39,9 @@ export const diffGrammar: Grammar = ({ io }) => ({
 async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
   await using store = await openFor(context, 'read');
   const { out, err, colors, errColors, timeZone, signal } = context;
-  const between = await store.diff(from, to, { timeZone, signal });
+  const between = await store.diff(from, to, { timeZone, signal }).catch((error: unknown) => {
+    throw isStoreError(error, 'TIME_OUT_OF_RANGE') && 'from' in error.data ? new UsageError(error.message) : error;
+  });
   const changes = changesOf(between);
   if (!context.quiet) {
     const point = ({ seq, time }: typeof between.from): string =>
@@ -114,8 +118,8 @@ function changesOf({ references, images, artifacts, parents, metadata, layers }:
       })),
     ),
     ...layers.map((change) =>
-      told('layer', change, change.chainId, shortId(change.chainId), ({ diffId, size, diffSize }) => ({
-        value: { diffId, size, diffSize },
+      told('layer', change, change.chainId, shortId(change.chainId), ({ chainId, diffId, size, diffSize }) => ({
+        value: { chainId, diffId, size, diffSize },
         text: sizeText(diffSize),
       })),
     ),

@@ -6,6 +6,7 @@ import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
 import { digestText, option, pointInTime, WHEN_HELP } from '../option-values.js';
+import { layerIds } from '../query.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -31,22 +32,21 @@ export const eraseGrammar: Grammar = () => ({
     ],
   ],
   arguments: [['the whole digest, with sha256:', digestText]],
-  options: [removeDamagedLogs()],
+  options: [removeDamagedLogsOption()],
   action: erase,
 });
 
-async function erase(context: CommandContext, digest: string, flags: EraseFlags): Promise<void> {
+async function erase(context: CommandContext, digest: string, { removeDamagedLogs }: EraseFlags): Promise<void> {
   const { reason, ...write } = context.write;
   if (reason === undefined || reason.trim() === '') {
     throw new UsageError('erase needs --reason TEXT: the log keeps it in place of the bytes');
   }
   await using store = await openFor(context, 'free');
-  const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, ...flags });
-  const chains = layers.map(({ chainId }) => chainId);
-  const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
+  const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, removeDamagedLogs });
+  const removed = layers.length === 0 ? '' : `, and ${countText(layers.length, 'layer')} that nothing used`;
   const erased = `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`;
   const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)].join('\n');
-  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines);
+  await answer(context, { erased: digest, size, ...layerIds(layers), damagedLogs, seq }, lines);
 }
 
 interface PruneFlags extends EraseFlags {
@@ -68,7 +68,7 @@ export const pruneGrammar: Grammar = ({ io }) => ({
   options: [
     option('--before <when>', 'what was needed after this point in time stays', pointInTime(io)),
     option('--yes', 'do it'),
-    removeDamagedLogs(),
+    removeDamagedLogsOption(),
   ],
   action: prune,
 });
@@ -81,10 +81,13 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
   blob: 'blobs',
 };
 
-async function prune(context: CommandContext, { before = 'now', yes = false, ...flags }: PruneFlags): Promise<void> {
+async function prune(
+  context: CommandContext,
+  { before = 'now', yes = false, removeDamagedLogs }: PruneFlags,
+): Promise<void> {
   await using store = await openFor(context, yes ? 'free' : 'read');
   const { write, signal, timeZone } = context;
-  const result = await store.prune({ ...write, ...flags, before, timeZone, dryRun: !yes, signal });
+  const result = await store.prune({ ...write, removeDamagedLogs, before, timeZone, dryRun: !yes, signal });
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);
@@ -95,7 +98,7 @@ async function prune(context: CommandContext, { before = 'now', yes = false, ...
   else await tellFreed(context, result);
   for (const name of result.damagedLogs) {
     const would =
-      flags.removeDamagedLogs === true
+      removeDamagedLogs === true
         ? `would remove ${name}`
         : `${name}, which a rebuild set aside, may contain the same bytes: move it away, or add --remove-damaged-logs`;
     await out.line(yes ? `removed ${name}` : would);
@@ -127,7 +130,7 @@ async function writeResult(context: CommandContext, { contents, layers, before, 
     dryRun,
     before: { seq: before.seq, time: before.seq === 0 ? null : utcText(before.time) },
     contents: contents.length,
-    layers: layers.map(({ chainId }) => chainId),
+    ...layerIds(layers),
     damagedLogs,
     bytes,
     seq: seq ?? null,
@@ -147,7 +150,7 @@ function row({ kind, digest, image, size }: PrunedContent): string[] {
   return [kind, digest, image === undefined ? '' : shortId(image), sizeText(size)];
 }
 
-function removeDamagedLogs(): Option {
+function removeDamagedLogsOption(): Option {
   return option(
     '--remove-damaged-logs',
     'also remove damaged logs that `imagelog rebuild` set aside; they may contain the same bytes',

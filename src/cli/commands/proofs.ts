@@ -6,7 +6,7 @@ import { bytesToBase64 } from '../../log/note.js';
 import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
-import { eventObject } from '../events.js';
+import { eventObject, summaryFormat } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
@@ -130,9 +130,16 @@ async function tellPeople(context: CommandContext, proof: CheckedProof): Promise
     `event ${seq} is in the log ${printable(checkpoint.origin)} of ${checkpoint.size} events, ${vouched[vouchedBy]}`,
   );
   if (event === undefined) return;
-  const table = eventTable({ colors, width: out.columns, timeZone, times: [event.time], largestSeq: seq });
+  const table = eventTable({
+    colors,
+    width: out.columns,
+    timeZone,
+    times: [event.time],
+    largestSeq: seq,
+    show: summaryFormat,
+  });
   await out.line(table.head);
-  await out.line(table.row(event));
+  await out.line(table.entry(event, []));
 }
 
 function nobodyVouches({ checkpoint }: CheckedProof): string {

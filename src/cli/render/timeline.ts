@@ -183,7 +183,7 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
   const lasts = `, for ${durationText(Math.max(0, end - last.from))}`;
   const shown = truncate(name, Math.max(1, width - displayWidth(stands + lasts)));
   const why = whyText(last);
-  const since = `since ${zoned(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
+  const since = `${pointOf(last) === undefined ? 'removed' : 'since'} ${zoned(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
   const lines = [
     colors.bold(shown) + look.paint(stands) + lasts,
     ...(why === '' || displayWidth(`${since} ${why}`) <= width ? [`${since} ${why}`.trimEnd()] : [since, why]),
@@ -240,7 +240,8 @@ function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, e
   return tableLines(columns, rows.reverse(), { width, colors });
 }
 
-function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
+/** Returns the reason and the request id of a period, escaped; empty without both. */
+export function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
   const parts = [
     ...(reason === undefined ? [] : [`“${printable(reason)}”`]),
     ...(requestId === undefined ? [] : [`(${printable(requestId)})`]),

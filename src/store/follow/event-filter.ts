@@ -7,22 +7,34 @@ import { canBeAbout, eventTypes, factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { StoreError } from '../../errors.js';
 import { parseMoment } from '../../model/moment.js';
-import { canonicalReference } from '../../model/reference.js';
+import { wantedReference } from '../../model/reference-pattern.js';
 import { UTC } from '../../model/time-zone.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 
 /**
  * Selects events: every given field must match, each by any of its values. A filter no event can
- * pass is refused, because it would look like an empty log: an empty list or text, `since` after
+ * pass is refused, because it would look like an empty log: an empty list or actor, `since` after
  * `until`, or types and subjects no event combines.
+ *
+ * The index has images, references, chains and actors. A filter on other fields alone reads every
+ * event of the range; `explain` tells which.
  */
 export interface EventFilter {
   readonly type?: EventType | readonly EventType[] | undefined;
   readonly image?: ImageId | readonly ImageId[] | undefined;
-  /** Familiar or canonical form. */
+  /**
+   * Names, in familiar or canonical form; or patterns, as of Docker's `reference` filter: `*` and
+   * `?` stop at a slash, `[a-z]` is one character. A pattern with a slash is held against both
+   * forms, each with and without its tag or digest: `shop/*` is every tag right below `shop`. One
+   * without a slash is held against the last part of the name, in any repository: `*:prod`.
+   */
   readonly reference?: string | readonly string[] | undefined;
   readonly chainId?: ChainId | readonly ChainId[] | undefined;
   readonly actor?: string | readonly string[] | undefined;
+  /** The request id itself. Not in the index. */
+  readonly requestId?: string | readonly string[] | undefined;
+  /** A text in the reason, in any case of letters. Not in the index. */
+  readonly reasonIncludes?: string | readonly string[] | undefined;
   /**
    * First and last time, inclusive: milliseconds since the epoch, a Date, or a text as of `When`, in
    * UTC and by the store's clock at the call (`2h`, `yesterday 09:00`, `2026-01-31`). Of a text
@@ -38,6 +50,8 @@ const filterNames: OptionNames<EventFilter> = {
   reference: true,
   chainId: true,
   actor: true,
+  requestId: true,
+  reasonIncludes: true,
   since: true,
   until: true,
 };
@@ -98,16 +112,23 @@ export interface StoreLog {
   readonly head: Head;
   /**
    * Returns a one-time iterator over events. A filter on images, references, chains or actors costs
-   * only their events, not the whole log.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call; the
-   *   iteration fails with STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
+   * only their events, not the whole log. A pattern of references costs an index row for each event
+   * about a reference, one event for each reference, and the events that fit; eight bytes of memory
+   * for each of these.
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call;
+   *   the iteration fails with STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   read(options?: ReadOptions): AsyncIterableIterator<StoredEvent>;
   /**
+   * Tells how `read` would find its events: by the index, or by reading each of `events` events.
+   * @throws {StoreError} as `read` at the call
+   */
+  explain(options?: ReadOptions): { readonly by: 'index' } | { readonly by: 'scan'; readonly events: number };
+  /**
    * Returns a follower of the log. Once caught up, it costs writes nothing until an event passes
    * its filter.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call; the
-   *   iteration fails with ABORTED, LOG_CORRUPT, LOG_FAILED
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call;
+   *   the iteration fails with ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   follow(options?: FollowOptions): Follower;
   /**
@@ -124,9 +145,11 @@ export interface CompiledFilter {
   readonly passes: ((event: StoredEvent) => boolean) | undefined;
   /**
    * Every event that passes is about one of these. If the filter names several kinds of subject,
-   * the kind with the fewest events. Undefined if it names none.
+   * the kind with the fewest events. Undefined if it names none, or patterns of references.
    */
   readonly subjects: readonly Subject[] | undefined;
+  /** Every event that passes is about a canonical reference for which this holds, if it is set. */
+  readonly matchesReference: ((reference: string) => boolean) | undefined;
   /** The types of the events that pass; undefined for all. */
   readonly types: ReadonlySet<EventType> | undefined;
   /** First and last time of the events that pass, milliseconds since the epoch; inclusive. */
@@ -137,6 +160,7 @@ export interface CompiledFilter {
 const NO_FILTER: CompiledFilter = {
   passes: undefined,
   subjects: undefined,
+  matchesReference: undefined,
   types: undefined,
   since: undefined,
   until: undefined,
@@ -147,8 +171,8 @@ type SubjectKind = 'image' | 'reference' | 'chainId';
 
 /**
  * Validates and compiles `filter`; an absent filter passes all. Times ago are before `now`.
- * @throws {StoreError} FILTER_INVALID when no event can pass; DIGEST_INVALID, REFERENCE_INVALID for
- *   an invalid image, chain or reference
+ * @throws {StoreError} FILTER_INVALID when no event can pass, or for a malformed pattern;
+ *   DIGEST_INVALID, REFERENCE_INVALID for an invalid image, chain or reference
  * @throws {StoreError} TIME_INVALID for a text that is no time
  * @throws {TypeError} for a value of a wrong type; RangeError for an unknown event type
  */
@@ -161,8 +185,10 @@ export function compileFilter(filter: EventFilter | undefined, now: () => number
   const types = wanted('type', filter.type, knownType);
   const actors = wanted('actor', filter.actor, actorName);
   const images = wanted('image', filter.image, (image) => parseDigest(image) as ImageId);
-  const references = wanted('reference', filter.reference, canonicalReference);
+  const references = referencesWanted(filter.reference);
   const chains = wanted('chainId', filter.chainId, (chain) => parseDigest(chain) as ChainId);
+  const requests = wanted('requestId', filter.requestId, (requestId) => requestId);
+  const texts = wanted('reasonIncludes', filter.reasonIncludes, (text) => text.toLowerCase());
   checkTimes(since, until);
   checkTypes(types, { image: images, reference: references, chainId: chains });
   const tests: ((event: StoredEvent) => boolean)[] = [];
@@ -170,15 +196,49 @@ export function compileFilter(filter: EventFilter | undefined, now: () => number
   if (until !== undefined) tests.push((event) => event.time <= until);
   if (types !== undefined) tests.push((event) => types.has(event.type));
   if (actors !== undefined) tests.push((event) => actors.has(event.actor));
-  if (references !== undefined)
-    tests.push((event) =>
-      factsOf(event)
-        .references(event)
-        .some((name) => references.has(name)),
-    );
+  if (requests !== undefined) tests.push(({ requestId }) => requestId !== undefined && requests.has(requestId));
+  if (texts !== undefined) tests.push(({ reason }) => reason !== undefined && hasAny(reason.toLowerCase(), texts));
+  if (references !== undefined) tests.push((event) => factsOf(event).references(event).some(references.matches));
   if (images !== undefined) tests.push((event) => subjectsOf(event).images.some((image) => images.has(image)));
   if (chains !== undefined) tests.push((event) => subjectsOf(event).chains.some((chain) => chains.has(chain)));
-  return { passes: all(tests), subjects: subjectsNamed({ references, images, chains, actors }), types, since, until };
+  return {
+    passes: all(tests),
+    subjects: subjectsNamed({ references, images, chains, actors }),
+    matchesReference: references?.matches,
+    types: types ?? (references === undefined ? undefined : new Set(eventTypes.filter(hasReference))),
+    since,
+    until,
+  };
+}
+
+function hasReference(type: EventType): boolean {
+  return canBeAbout(type, 'reference');
+}
+
+function hasAny(text: string, parts: ReadonlySet<string>): boolean {
+  for (const part of parts) if (text.includes(part)) return true;
+  return false;
+}
+
+interface WantedReferences {
+  /** Canonical; undefined if one is a pattern. */
+  readonly names: ReadonlySet<string> | undefined;
+  readonly matches: (reference: string) => boolean;
+}
+
+function referencesWanted(values: EventFilter['reference']): WantedReferences | undefined {
+  const texts = wanted('reference', values, (text) => text);
+  if (texts === undefined) return undefined;
+  const names = new Set<string>();
+  const patterns: ((reference: string) => boolean)[] = [];
+  for (const { name, matches } of [...texts].map(wantedReference)) {
+    if (name === undefined) patterns.push(matches);
+    else names.add(name);
+  }
+  return {
+    names: patterns.length === 0 ? names : undefined,
+    matches: (reference) => names.has(reference) || patterns.some((matches) => matches(reference)),
+  };
 }
 
 function all(tests: readonly ((event: StoredEvent) => boolean)[]): CompiledFilter['passes'] {
@@ -187,7 +247,7 @@ function all(tests: readonly ((event: StoredEvent) => boolean)[]): CompiledFilte
 }
 
 interface NamedSubjects {
-  readonly references: ReadonlySet<string> | undefined;
+  readonly references: WantedReferences | undefined;
   readonly images: ReadonlySet<ImageId> | undefined;
   readonly chains: ReadonlySet<ChainId> | undefined;
   readonly actors: ReadonlySet<string> | undefined;
@@ -195,9 +255,11 @@ interface NamedSubjects {
 
 // Ordered from the kind with the fewest events to the one with the most.
 function subjectsNamed({ references, images, chains, actors }: NamedSubjects): readonly Subject[] | undefined {
-  if (references !== undefined) return [...references].map((reference) => ({ reference }));
+  if (references?.names !== undefined) return [...references.names].map((reference) => ({ reference }));
   if (images !== undefined) return [...images].map((image) => ({ image }));
   if (chains !== undefined) return [...chains].map((chainId) => ({ chainId }));
+  // One actor may have done everything: then a search by the pattern costs less.
+  if (references !== undefined) return undefined;
   if (actors !== undefined) return [...actors].map((actor) => ({ actor }));
   return undefined;
 }
@@ -261,7 +323,7 @@ function timeOf(
 
 function checkTypes(
   types: ReadonlySet<EventType> | undefined,
-  subjects: Readonly<Record<SubjectKind, ReadonlySet<string> | undefined>>,
+  subjects: Readonly<Record<SubjectKind, object | undefined>>,
 ): void {
   const kinds = (['image', 'reference', 'chainId'] as const).filter((kind) => subjects[kind] !== undefined);
   const candidates = [...(types ?? eventTypes)];

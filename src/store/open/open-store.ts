@@ -193,7 +193,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
     const before = await writtenState(path);
     try {
       const sidecar = await readSidecar(path);
-      if (sidecar === undefined) throw noStore(path);
+      if (sidecar === undefined) throw await missingStore(path);
       await refuseHalfRebuilt(path);
       // Before the log: a later checkpoint may cover events that this reader does not see.
       const checkpoint = await readCheckpointFile(path);
@@ -241,8 +241,8 @@ function openLogForReading(directory: string, read: DatabaseFiles | undefined): 
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
+    if (!mayCreate(options)) throw await missingStore(path);
     await refuseHalfAStore(path);
-    if (!mayCreate(options)) throw noStore(path);
     await refuseOtherFiles(path);
     await makeLog(path);
   }
@@ -409,8 +409,12 @@ async function refuseHalfAStore(directory: string): Promise<void> {
   }
 }
 
-/** Returns the error for a directory that lacks a store's sidecar. */
-export function noStore(directory: string): StoreError {
+/**
+ * Returns the error for a directory that lacks a store's sidecar.
+ * @throws {StoreError} SIDECAR_INVALID when a log is there
+ */
+export async function missingStore(directory: string): Promise<StoreError> {
+  await refuseHalfAStore(directory);
   const message = `no store in ${directory}: it has no ${SIDECAR_FILE}`;
   return new StoreError('STORE_NOT_FOUND', message, { data: { directory } });
 }

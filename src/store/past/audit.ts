@@ -9,7 +9,9 @@ import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
 import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
+import { factsOf } from '../../model/event-table.js';
 import { parseMoment, type PointInTime } from '../../model/moment.js';
+import { isPattern } from '../../model/reference-pattern.js';
 import { isTimeZone, localTimeText, UTC, zoneName } from '../../model/time-zone.js';
 import { lastSeqBy } from '../follow/log-feed.js';
 import { diffViews, type StoreDiff } from './diff.js';
@@ -117,13 +119,15 @@ export interface ReferenceInterval {
   /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;
-  /** Who removed the reference and why; absent when it was moved instead. */
+  /** Who removed the reference, why, and for what request; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
+  readonly removedRequestId?: string | undefined;
 }
 
 /** Selects events of a subject's history. */
-export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
+export type HistoryOptions = Omit<ReadOptions, 'filter'> &
+  Pick<NonNullable<ReadOptions['filter']>, 'type' | 'requestId' | 'reasonIncludes'>;
 
 const historyOptionNames: OptionNames<HistoryOptions> = {
   from: true,
@@ -132,6 +136,8 @@ const historyOptionNames: OptionNames<HistoryOptions> = {
   limit: true,
   signal: true,
   type: true,
+  requestId: true,
+  reasonIncludes: true,
 };
 
 /** Reads of the past. */
@@ -145,9 +151,11 @@ export interface AuditReads {
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
   /**
-   * Resolves with every period of a reference, oldest first, using only the index. Setting it to
-   * its current target starts no new period.
-   * @throws {StoreError} REFERENCE_NOT_FOUND when it was never set; REFERENCE_INVALID
+   * Resolves with every period of a reference, oldest first, using only the index; of a pattern (as
+   * in an event filter) those of each reference that ever matched it, removed ones too, sorted by
+   * canonical name. Setting a reference to its current target starts no new period.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when none was ever set; REFERENCE_INVALID;
+   *   FILTER_INVALID for a malformed pattern
    */
   referenceHistory(reference: string): Promise<ReferenceInterval[]>;
   /**
@@ -258,7 +266,10 @@ function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
 
 function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
   const end = { ...interval, until: event.time, untilSeq: event.seq };
-  return event.type === 'ReferenceRemoved' ? { ...end, removedBy: event.actor, removedReason: event.reason } : end;
+  if (event.type !== 'ReferenceRemoved') return end;
+  const { actor, reason, requestId } = event;
+  const why = { removedBy: actor, removedReason: reason };
+  return requestId === undefined ? { ...end, ...why } : { ...end, ...why, removedRequestId: requestId };
 }
 
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
@@ -276,13 +287,14 @@ export class AuditReader implements AuditReads {
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
     mustBeOptions(options, historyOptionNames);
-    const { type, ...range } = options;
+    const { type, requestId, reasonIncludes, ...range } = options;
     const known = await this.#known(subject);
-    yield* this.#context.reader.read({ ...range, filter: { ...known, type } });
+    yield* this.#context.reader.read({ ...range, filter: { ...known, type, requestId, reasonIncludes } });
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
     mustBeString('reference', reference);
+    if (isPattern(reference)) return this.#historiesOf(reference);
     const name = canonicalReference(reference);
     const events: StoredEvent[] = [];
     const { log, reader } = this.#context;
@@ -292,6 +304,23 @@ export class AuditReader implements AuditReads {
     const intervals = referenceIntervals(events);
     if (intervals.length === 0) throw referenceNotFound(name);
     return intervals;
+  }
+
+  async #historiesOf(pattern: string): Promise<ReferenceInterval[]> {
+    const eventsOf = new Map<string, StoredEvent[]>();
+    const filter = { reference: pattern, type: ['ReferenceSet', 'ReferenceRemoved'] } as const;
+    for await (const event of this.#context.reader.read({ filter })) {
+      for (const reference of factsOf(event).references(event)) {
+        const events = eventsOf.get(reference);
+        if (events === undefined) eventsOf.set(reference, [event]);
+        else events.push(event);
+      }
+    }
+    const names = [...eventsOf.keys()].sort();
+    const intervals = names.flatMap((name) => referenceIntervals(eventsOf.get(name) ?? []));
+    if (intervals.length > 0) return intervals;
+    const shown = pattern.slice(0, 100);
+    throw new StoreError('REFERENCE_NOT_FOUND', `no reference ever matched ${shown}`, { data: { reference: shown } });
   }
 
   /**

@@ -9,7 +9,7 @@ import {
 } from '../argument-types.js';
 import { removeDurably } from '../files/files.js';
 import { claimDirectory, withOwner } from '../open/lock.js';
-import { noStore, openStore } from '../open/open-store.js';
+import { missingStore, openStore } from '../open/open-store.js';
 import { readSidecar } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from '../files/log-folders.js';
@@ -32,7 +32,7 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
 
 async function rebuildClosed(path: string, options: RebuildOptions): Promise<RebuiltLog> {
   const sidecar = await readSidecar(path);
-  if (sidecar === undefined) throw noStore(path);
+  if (sidecar === undefined) throw await missingStore(path);
   const release = await claimDirectory(path);
   try {
     const folders = logFolders(path);
