@@ -9,6 +9,8 @@ import {
   writeColumn,
 } from './snapshot-format.js';
 import { type ImageId, isDigest } from '../src/model/digest.js';
+import type { ImageCreated } from '../src/model/events.js';
+import { type Instant, instantOf, type Timestamp } from '../src/model/timestamp.js';
 import { type DigestRows, NO_ROW } from './digest-index.js';
 import { finished } from '../src/model/steps.js';
 import { StoreError } from '../src/errors.js';
@@ -16,12 +18,12 @@ import { StoreError } from '../src/errors.js';
 /** Every image with its parent; also answers for children, heads and id prefixes. */
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
-  version: 2,
+  version: 3,
   initial: () => new ImagesView(),
   evolve(view, event) {
     switch (event.type) {
       case 'ImageCreated':
-        view.add(event.image, { seq: event.seq, chainId: event.chainId });
+        view.add(event.image, { seq: event.seq, chainId: event.chainId, created: createdIn(event) });
         break;
       case 'ImageDeleted':
         view.remove(event.image);
@@ -40,13 +42,15 @@ export const imagesProjection: StoredProjection<ImagesView> = {
   encode(view) {
     const copy = view.copy();
     return function* (out) {
-      const { digests, seqs, chainOf, parents, chains } = yield* packImages(copy);
+      const { digests, seqs, chainOf, parents, times, chains } = yield* packImages(copy);
       out.uint(seqs.length);
       out.uint(chains.order.length);
       yield* writeDigests(out, digests);
       yield* writeColumn(out, seqs);
       yield* writeColumn(out, chainOf);
       yield* writeColumn(out, parents);
+      yield* writeColumn(out, times.seconds);
+      yield* writeColumn(out, times.nanoseconds);
       yield* writeDigests(out, chains);
     };
   },
@@ -57,10 +61,16 @@ export const imagesProjection: StoredProjection<ImagesView> = {
       seqs: readFloats(input, images),
       chainOf: readNumbers(input, images),
       parents: readNumbers(input, images),
+      times: { seconds: readFloats(input, images), nanoseconds: readNumbers(input, images) },
       chains: readDigests(input, chains),
     });
   },
 };
+
+function createdIn({ created }: ImageCreated): Instant | undefined {
+  const instant = created === undefined ? undefined : instantOf(created as Timestamp);
+  return instant === undefined || Number.isNaN(instant.seconds) ? undefined : instant;
+}
 
 function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): Generator<void> {
   yield* writeColumn(out, hashes);

@@ -36,6 +36,10 @@ export const MAX_AMBIGUOUS_IDS = 20;
 export const PRESENT_MS = 1_000;
 /** Milliseconds the clock may be behind the last event; beyond, its own time is reported and recorded. */
 export const MAX_CLOCK_BEHIND_MS = 60_000;
+/** First pause before a lock is tried again; each next one is twice as long, up to the maximum. */
+export const LOCK_POLL_MIN_MS = 10;
+/** Longest pause before a lock is tried again: most commands hold it for a tenth of a second. */
+export const LOCK_POLL_MAX_MS = 250;
 /** Metadata key, UTF-8: a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 /** `imagelog.json`: some 250 bytes are written. */
@@ -151,5 +155,7 @@ export const MAX_ORIGIN_BYTES = 255;
 export const MAX_PROOF_BYTES = MAX_NOTE_BYTES + 2 * MAX_RECORD_BYTES;
 /** Hashes of an inclusion proof: a tree of 2^53 leaves has 53 levels. */
 export const MAX_PROOF_HASHES = 53;
+/** Configuration file of the command line: some lines of text. */
+export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;

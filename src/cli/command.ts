@@ -7,6 +7,8 @@ import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
 import { pagerCommand } from './pager-choice.js';
 import { colorsFor } from './render/text.js';
+import type { TypedLine } from './typed-line.js';
+import { parseWait, WAIT_EXPECTED } from './settings.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
@@ -14,6 +16,8 @@ import { colorsFor } from './render/text.js';
 export interface CommandEntry {
   /** Name and arguments in commander syntax: `save <names...>`. */
   readonly usage: string;
+  /** Other names, as docker's. */
+  readonly aliases?: readonly string[];
   readonly group: string;
   readonly summary: string;
   /** Default `reads`. */
@@ -48,6 +52,7 @@ interface Declaration {
   readonly outputs: Outputs;
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
+  readonly typed: TypedLine;
   /** Name of the parent command; absent at the top level. */
   readonly within?: string;
   /** Point in time the commands run at; absent for the present. */
@@ -60,12 +65,20 @@ export type Act = (name: string, action: () => Promise<void>, args: readonly unk
 /** Loads the rest of each command that is not complete yet. */
 const incomplete = new WeakMap<Command, () => Promise<void>>();
 
+const examplesOfCommand = new WeakMap<Command, CommandWords['examples']>();
+
+/** Returns the examples of a complete command; none of one that has no grammar. */
+export function examplesOf(command: Command): CommandWords['examples'] {
+  return examplesOfCommand.get(command) ?? [];
+}
+
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
     const isRefused = declaration.at !== undefined && entry.past !== true;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
+      .aliases(entry.aliases ?? [])
       .summary(entry.summary)
       .helpGroup(entry.group)
       .helpOption('-h, --help', 'show help');
@@ -73,7 +86,10 @@ export function addCommands(parent: Command, declaration: Declaration): void {
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }
-  parent.hook('preSubcommand', (_, command) => complete(command));
+  parent.hook('preSubcommand', (_, command) => {
+    declaration.typed.enter(command);
+    return complete(command);
+  });
 }
 
 /** Loads the rest of a command so that it can be parsed and explained. */
@@ -88,6 +104,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   const name = within === undefined ? command.name() : `${within} ${command.name()}`;
   const grammar = await loadCode(`of the command ${name}`, entry.load());
   const words = grammar(declaration, command);
+  examplesOfCommand.set(command, words.examples);
   command
     .description([sentence(entry.summary), ...(words.about === undefined ? [] : [words.about])].join('\n\n'))
     .addHelpText('after', () => examplesText(words.examples))
@@ -148,7 +165,8 @@ function examplesText(examples: CommandWords['examples']): string {
   return ['', 'Examples:', ...examples.flatMap(([line, does]) => [`  $ ${line}`, `      ${does}`])].join('\n');
 }
 
-const GLOBAL_OPTIONS_HEADING = 'Global options:';
+/** Heading of the options that every command has. */
+export const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
 /** How a command uses the store: reads, reads and signs a checkpoint, or writes (signs too). */
 type CommandKind = 'reads' | 'signs' | 'writes';
@@ -170,6 +188,12 @@ export function nonEmptyText(text: string): string {
   throw new InvalidArgumentError('It must not be empty.');
 }
 
+function waitDuration(text: string): number {
+  const durationMs = parseWait(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new InvalidArgumentError(WAIT_EXPECTED);
+}
+
 function readingOptions(): Option[] {
   return [
     new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
@@ -178,6 +202,7 @@ function readingOptions(): Option[] {
     new Option('--json', 'one JSON object a line, times in UTC'),
     new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),
+    new Option('--wait <duration>', 'how long to wait for a store in use (30s)').argParser(waitDuration),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
     new Option('--no-trunc', 'whole ids in tables'),
     new Option('--no-pager', 'no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)'),

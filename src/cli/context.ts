@@ -5,6 +5,7 @@ import { isTimeZone, systemTimeZone, UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
+import { nonEmpty, waitOf } from './settings.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 
 /**
@@ -19,10 +20,6 @@ export function storeDirectory(given: string | undefined, env: Readonly<Record<s
   return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
-}
-
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
@@ -30,6 +27,7 @@ interface GlobalOptions {
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
   readonly key?: string | undefined;
+  readonly wait?: number | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
@@ -60,6 +58,8 @@ export interface CommandContext {
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
+  /** How long to wait for a lock, in milliseconds. */
+  readonly waitMs: number;
   /** Private key file for signing checkpoints; absent if none are signed. */
   readonly keyFile?: string | undefined;
   /** Aborted by the user, or once the output has no reader. */
@@ -103,6 +103,7 @@ export function contextOf(
     pager: options.pager,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
+    waitMs: options.wait ?? waitOf(io.env),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
@@ -150,6 +151,7 @@ function globalOptionsOf(command: Command): GlobalOptions {
     reason: first('reason'),
     requestId: first('requestId'),
     key: first('key'),
+    wait: first('wait'),
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),

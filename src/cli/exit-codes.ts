@@ -30,6 +30,13 @@ export class Interruption extends Error {
 /** The command line is invalid; exit code 2. The message is one sentence. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** What to do about it; without one, the help of the command that was typed. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly hint?: string } = {}) {
+    super(message, options);
+    this.hint = options.hint;
+  }
 }
 
 /**
@@ -40,15 +47,17 @@ export class UsageError extends Error {
  *   consumer, file, directory, store, backup, or an event or moment that has not come.
  * - `damage`: a store or backup is damaged, as the command met it or verification found it, or
  *   evidence does not hold: a proof, a signature, a checkpoint.
+ * - `busy`: another process has the store or backup open, and had it after `--wait` too.
  * - `failed`: everything else, also an archive that is damaged: it came from outside, and the store
  *   is as it was.
  */
-export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
+export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4, busy: 5 } as const;
 
 /** The same for the help, a line each. */
 export const exitCodesText: readonly string[] = [
   `${exitCodes.done} done, ${exitCodes.failed} failed, also for a bad archive, ${exitCodes.usage} wrong usage,`,
-  `${exitCodes.notFound} what is asked for is not there, ${exitCodes.damage} damage, or evidence that does not hold`,
+  `${exitCodes.notFound} what is asked for is not there, ${exitCodes.damage} damage, or evidence that does not hold,`,
+  `${exitCodes.busy} busy: another process has the store open`,
 ];
 
 const codesOfKinds: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
@@ -63,6 +72,7 @@ const codesOfKinds: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
 /** Errors whose exit code is not that of their kind. */
 const exceptions: Readonly<Partial<Record<ErrorCode, keyof typeof exitCodes>>> = {
   TIME_OUT_OF_RANGE: 'notFound',
+  STORE_LOCKED: 'busy',
   // Evidence, or the store that it is about, is not what it should be.
   PROOF_INVALID: 'damage',
   SIGNATURE_INVALID: 'damage',

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isStoreError, loadCode } from '../errors.js';
+import { loadCode } from '../errors.js';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import { readSigner } from '../store/on-demand.js';
@@ -11,35 +10,36 @@ import { decidingEvent, type ImageSource } from './query.js';
 import { printable } from './render/text.js';
 import { zonedMinuteText } from './render/times.js';
 
-/** Wait for another process to release the store; most commands finish sooner. */
-const LOCK_PATIENCE_MS = 1_000;
-const LOCK_RETRY_MS = 50;
+/** A person is told of a wait that takes longer. */
+const LOCK_NOTICE_MS = 1_000;
 
 /** Store access: `create` creates it if missing; `free` frees space, even on a full disk. */
 type StoreUse = 'read' | 'write' | 'free' | 'create';
 
 /**
- * Opens the store for a command; the caller closes it. Waits up to a second for the lock.
+ * Opens the store for a command; the caller closes it. Waits for the lock as `--wait` says.
  * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening
  */
 export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
   return whenUnlocked(context, () => openNow(context, use));
 }
 
-/** Runs `attempt`, retrying for a second while another process holds the store. */
-export async function whenUnlocked<Result>(
-  { signal }: CommandContext,
-  attempt: () => Promise<Result>,
-): Promise<Result> {
-  for (let waitedMs = 0; waitedMs < LOCK_PATIENCE_MS; waitedMs += LOCK_RETRY_MS) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isStoreError(error, 'STORE_LOCKED')) throw error;
-    }
-    await delay(LOCK_RETRY_MS, undefined, { signal });
-  }
-  return attempt();
+/**
+ * Runs `attempt`, retrying it as long as `--wait` says while another process holds a lock.
+ * @throws {StoreError} STORE_LOCKED after that
+ */
+export async function whenUnlocked<Result>(context: CommandContext, attempt: () => Promise<Result>): Promise<Result> {
+  const { signal, waitMs, err, errColors, quiet } = context;
+  const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
+  return lock.whenUnlocked(attempt, {
+    lockTimeoutMs: waitMs,
+    signal,
+    onWait: ({ data }, waitedMs) => {
+      if (waitedMs < LOCK_NOTICE_MS || quiet || !err.isTerminal) return;
+      const holder = data['pid'] === undefined ? 'another process' : `process ${data['pid']}`;
+      err.post(errColors.dim(printable(`waiting for ${holder}, which has ${data['directory'] ?? 'the store'} open …`)));
+    },
+  });
 }
 
 async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {

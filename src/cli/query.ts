@@ -17,7 +17,7 @@ export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSiz
 export interface ImageSource
   extends ImageReads,
     ArtifactReads,
-    Pick<PastStore, 'resolve' | 'references' | 'referenceEntries'> {
+    Pick<PastStore, 'resolve' | 'references' | 'referenceEntries' | 'imageEntries' | 'metadata'> {
   readonly layers: { map(): LayerTable };
 }
 

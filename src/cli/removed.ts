@@ -61,7 +61,7 @@ async function whatBecameOf(
 ): Promise<StoreError | undefined> {
   const { at, timeZone, signal } = context;
   const again = pastCommands.includes(command) ? command : 'inspect';
-  const line = (seq: number): string => `imagelog at ${seq} ${again} ${typed(name)}`;
+  const line = (seq: number): string => `\`imagelog at ${seq} ${again} ${typed(name)}\``;
   const told = (message: string, event: number, hint: string): StoreError =>
     new StoreError(error.code, message, { cause: error, data: { ...error.data, event, hint } });
   try {
@@ -74,7 +74,7 @@ async function whatBecameOf(
   } catch (cause) {
     if (!isStoreError(cause, 'ID_AMBIGUOUS')) throw cause;
     const { count } = cause.data;
-    const hint = `${count} removed ones begin so: imagelog search --all ${typed(name)}`;
+    const hint = `${count} removed ones begin so: \`imagelog search --all ${typed(name)}\``;
     return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
   }
   if (at === undefined) return undefined;
@@ -107,7 +107,7 @@ function deed(
 function hintOf({ kind, name, erased }: Removal, line: string): string {
   if (erased === undefined) return `as it was: ${line}`;
   const what = kind === 'image' ? 'config' : 'manifest';
-  return `its ${what} was erased by event ${erased.seq}; what is known of it: imagelog log --image ${name}`;
+  return `its ${what} was erased by event ${erased.seq}; what is known of it: \`imagelog log --image ${name}\``;
 }
 
 /** Returns the first event after `at` that put `name` there; undefined if none did. */

@@ -148,12 +148,25 @@ export function sameInstant(a: Timestamp, b: Timestamp): boolean {
 
 /** Compares two timestamps as instants: negative when `a` is earlier, zero when equal. */
 export function compareInstants(a: Timestamp, b: Timestamp): number {
-  const left = instantOf(a);
-  const right = instantOf(b);
-  return left.seconds - right.seconds || left.nanoseconds - right.nanoseconds;
+  return byInstant(instantOf(a), instantOf(b));
 }
 
-function instantOf(timestamp: Timestamp): { seconds: number; nanoseconds: number } {
+/** A moment to the nanosecond. */
+export interface Instant {
+  /** Whole seconds since the epoch; negative before it. */
+  readonly seconds: number;
+  /** Nanoseconds after that, from 0 to 999,999,999. */
+  readonly nanoseconds: number;
+}
+
+/** Orders instants: negative when `a` is earlier, zero when equal. */
+export function byInstant(a: Instant, b: Instant): number {
+  return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;
+}
+
+/** Returns the moment of a timestamp, whatever its offset. */
+export function instantOf(timestamp: Timestamp): Instant {
+  if (timestamp[SECONDS_LENGTH] !== '.') return { seconds: Date.parse(timestamp) / 1_000, nanoseconds: 0 };
   const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? '';
   const whole = timestamp.replace(/\.\d+/, '');
   return { seconds: Date.parse(whole) / 1_000, nanoseconds: Number(digits.padEnd(9, '0')) };

@@ -7,6 +7,7 @@ import type { Consumers } from './consumers/consumer.js';
 import type { Erasing } from './erase.js';
 import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
+import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
 import type { AuditReads, When, WhenOptions } from './past/audit.js';
 import type { RemovalOptions, RemovalReads } from './past/removals.js';
@@ -92,6 +93,11 @@ export interface EventStore
    * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID
    */
   getMetadata(id: ImageId, key: string): Uint8Array;
+  /**
+   * Returns copies of all metadata values of an image by key, sorted; the parent is not among them.
+   * @throws {StoreError} IMAGE_NOT_FOUND
+   */
+  metadata(id: ImageId): ReadonlyMap<string, Uint8Array>;
   /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
@@ -134,6 +140,8 @@ export interface EventStore
   references(id: ImageId): string[];
   /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
+  /** Returns what is known of every image without reading its config, in the order added. */
+  imageEntries(): ListedImage[];
 
   /**
    * Loads an archive from a path or its bytes, in one transaction: all of it or nothing.

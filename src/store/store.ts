@@ -283,6 +283,11 @@ export interface OpenOptions {
    * erase or prune. Default false.
    */
   readonly useReserve?: boolean | undefined;
+  /**
+   * Milliseconds to wait while another process has the store open for writing; then STORE_LOCKED.
+   * `signal` ends the wait. Default 0: fail at once.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   /** Default actor of writes; default `user@host`. */
   readonly actor?: string | undefined;
   /**
@@ -312,6 +317,7 @@ export interface OpenOptions {
 }
 
 export const openOptionNames: OptionNames<OpenOptions> = {
+  lockTimeoutMs: true,
   create: true,
   readOnly: true,
   useReserve: true,

@@ -17,6 +17,7 @@ Global options:
   --utc                               times in UTC, typed and printed (else
                                       local: $TZ)
   -q, --quiet                         say only what a script needs
+  --wait <duration>                   how long to wait for a store in use (30s)
   --no-color                          no colours ($NO_COLOR does the same)
   --actor <name>                      who does it ($IMAGELOG_ACTOR, else
                                       user@host)
@@ -31,13 +32,14 @@ Archives:
   save [options] <names...>           write images to an archive
 
 Images:
-  images [options]                    list the images
+  images|ls [options]                 list the images
   tree [options]                      draw which image was made from which
   search [options] <term>             find ids, also of what was removed
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
+  meta [options] <image> [key]        show, set or delete metadata of an image
   referrers [options] <name>          list what is about an image
-  rm [options] <names...>             remove references, images and artifacts
+  rm|rmi [options] <names...>         remove references, images and artifacts
 
 References:
   tag [options] <source> <reference>  point a reference at an image or artifact
@@ -63,10 +65,15 @@ Upkeep:
   erase [options] <digest>            erase bytes that nothing needs
   prune [options]                     free what nothing needs
   rebuild [options]                   rebuild all that the events imply
+  version [options]                   print the versions in use
 
 The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past
+
+Shell:
+  completion [options] <shell>        print what completes commands in a shell
+  env [options]                       list the settings and where they come from
 
 Help:
   help [command...]                   show help of a command, with examples
@@ -98,6 +105,7 @@ Global options:
   --json             one JSON object a line, times in UTC
   --utc              times in UTC, typed and printed (else local: $TZ)
   -q, --quiet        say only what a script needs
+  --wait <duration>  how long to wait for a store in use (30s)
   --no-color         no colours ($NO_COLOR does the same)
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log

@@ -55,6 +55,7 @@ test('images --json has one object a line with exactly the promised fields', asy
       'variant',
       'created',
       'head',
+      'metadata',
     ]);
   }
   const lib = images.find(({ id }) => String(id).startsWith(`sha256:${ids.tinyLib}`));

@@ -153,7 +153,7 @@ test('words are of the clock and the zone', async (t) => {
   t.is(await seqAt('3d'), 0);
   t.is(await seqAt('an hour ago'), 30);
   const future = await run('at', '23:59', 'images');
-  t.is(future.code, 1);
+  t.is(future.code, 3);
   t.regex(future.stderr, /^imagelog: 23:59 is in the future: it is 2026-12-01 09:30:00 EST \(TIME_OUT_OF_RANGE\)\n/);
 });
 

@@ -1,14 +1,19 @@
 import test, { type ExecutionContext } from 'ava';
-import { understand } from './grammar.js';
+import { commandNames, understand } from './grammar.js';
 
-const HINT = 'hint: `imagelog help COMMAND` shows how, with examples\n';
+/** The hint names the help of the command that was typed. */
+function hintFor(argv: readonly string[]): string {
+  const named = argv.find((word) => commandNames.includes(word));
+  if (named === undefined || argv[0] === '--store') return 'hint: `imagelog help` lists the commands\n';
+  return `hint: \`imagelog help ${named}\` shows how, with examples\n`;
+}
 
 const refuses = test.macro({
   title: (_, argv: readonly string[]) => `\`imagelog ${argv.join(' ')}\` is a usage error`,
   exec: async (t: ExecutionContext, argv: readonly string[], message: string) => {
     const { code, stdout, stderr, action } = await understand(...argv);
     t.deepEqual({ code, stdout, action }, { code: 2, stdout: '', action: undefined });
-    t.is(stderr, `imagelog: ${message}\n${HINT}`);
+    t.is(stderr, `imagelog: ${message}\n${hintFor(argv)}`);
   },
 });
 

@@ -6,6 +6,7 @@ import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
+import { whenUnlocked } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
 import { progressBar, StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
@@ -50,13 +51,8 @@ async function rebuild(context: CommandContext, { acceptLoss }: RebuildFlags): P
   let result: RebuildResult;
   try {
     const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
-    result = await rebuildStore(directory, {
-      signer,
-      signal,
-      acceptLoss,
-      onNotice,
-      onProgress: (step) => bars.show(step),
-    });
+    const options = { signer, signal, acceptLoss, onNotice, onProgress: (step: RebuildProgress) => bars.show(step) };
+    result = await whenUnlocked(context, () => rebuildStore(directory, options));
   } finally {
     bars.end();
   }

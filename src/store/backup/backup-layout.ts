@@ -12,10 +12,14 @@ import { equalBytes } from '../../model/bytes.js';
 export interface BackupOptions {
   /** Called as bytes are written. `total` grows, because event lengths are not known up front. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /**
+   * Milliseconds to wait while another run writes to the directory; then STORE_LOCKED. Default 0.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export const backupOptionNames: OptionNames<BackupOptions> = { onProgress: true, signal: true };
+export const backupOptionNames: OptionNames<BackupOptions> = { onProgress: true, lockTimeoutMs: true, signal: true };
 
 /** Result of a backup. Sizes are bytes. */
 export interface BackupReport {

@@ -33,11 +33,15 @@ import type { ContentReader, Head } from '../../log/log.js';
 import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
 import { claimFolder, OWNER_FILE } from '../open/lock.js';
+import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
 import { readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
 
 /** Files checked concurrently. */
 const LOOKS_AT_ONCE = 16;
+
+/** Attempts to claim the staging folder while runs that end remove it. */
+const MAX_CLAIM_TRIES = 100;
 
 /** Contents of a file: whole, or in chunks produced while it is written. */
 type BackupBytes = Uint8Array | AsyncIterable<Uint8Array>;
@@ -63,8 +67,15 @@ export class BackupFolder {
    */
   async begin(): Promise<void> {
     const staging = this.#path(STAGING_FOLDER);
-    await makeDurableDirectory(this.directory, STAGING_FOLDER);
-    this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`);
+    for (let tries = 1; this.#release === undefined; tries++) {
+      await makeDurableDirectory(this.directory, STAGING_FOLDER);
+      this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`).catch((error: unknown) => {
+        // The run that ends removes the folder under those that try to claim it.
+        const isRace = isStoreError(error) && error.data['systemCode'] === 'ENOENT';
+        if (!isRace || tries >= MAX_CLAIM_TRIES) throw error;
+        return undefined;
+      });
+    }
     // The folder itself stays: it marks that an unfinished run may have left files.
     await this.#try('tidy', STAGING_FOLDER, async () => {
       const left = (await readdir(staging)).filter((name) => name !== OWNER_FILE);
@@ -74,13 +85,22 @@ export class BackupFolder {
 
   /** Lets other runs begin, regardless of the outcome of this one. */
   async release(): Promise<void> {
-    await this.#release?.();
+    const release = this.#release;
+    // Once only: the next claim there is another run's.
+    this.#release = undefined;
+    await release?.();
   }
 
   /** Removes the staging folder, and lets other runs begin. */
   async end(): Promise<void> {
     await this.#try('tidy', STAGING_FOLDER, async () => {
-      await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
+      const staging = this.#path(STAGING_FOLDER);
+      for (const name of await readdir(staging)) {
+        if (name !== OWNER_FILE) await rm(join(staging, name), { recursive: true, force: true });
+      }
+      await this.release();
+      // Not empty: another run, which waited, has claimed it.
+      await unless(['ENOTEMPTY', 'EEXIST', 'ENOENT'], 'tidy', () => rmdir(staging));
       await syncDirectory(this.directory);
     });
   }
@@ -345,6 +365,7 @@ export async function writeBackup(
   context: StoreContext,
 ): Promise<BackupReport> {
   throwIfAborted(options.signal);
+  checkLockTimeout(options.lockTimeoutMs);
   const { directory, sidecar, checkpoints, readOnly } = context;
   const sidecarBytes = await readOwnSidecar(directory);
   const folder = new BackupFolder(await needTarget(target, context, sidecarBytes));
@@ -353,7 +374,7 @@ export async function writeBackup(
     const { head } = fixed;
     const checkpoint = readOnly ? checkpoints.unwritten() : await checkpoints.at(head);
     await sizeOfFormer(folder, head, context);
-    await folder.begin();
+    await whenUnlocked(() => folder.begin(), options);
     // Another run may have ended since: from here on this is the only one.
     const knownSize = await sizeOfFormer(folder, head, context);
     const writer = new BackupWriter(folder, await folder.files(), options);

@@ -37,6 +37,7 @@ import type { ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
+import { checkLockTimeout, whenUnlocked } from './lock-wait.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
 import { CheckpointKeeper, checkTreeTail, readCheckpointFile } from './checkpoint-keeper.js';
@@ -77,6 +78,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
   mustBeBoolean('useReserve', useReserve);
+  checkLockTimeout(options.lockTimeoutMs);
   mustBeText('os', os);
   mustBeText('origin', origin);
   if (origin !== undefined) checkOrigin(origin);
@@ -123,12 +125,12 @@ function isSigner(value: unknown): boolean {
   );
 }
 
-// A container may run as a user without a name.
-function defaultActor(): string {
+/** Returns the actor of writes that name none: `user@host`. */
+export function defaultActor(): string {
   try {
     return `${userInfo().username}@${hostname()}`;
   } catch {
-    // As the system's own tools show such a user.
+    // A container may run as a user without a name: as the system's own tools show it.
     return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
   }
 }
@@ -178,6 +180,10 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
   const path = resolve(directory);
   await needDirectory(path, mayCreate(options));
   if (checked.readOnly === true) return openForReading(path, checked);
+  return whenUnlocked(() => openForWriting(path, checked), checked);
+}
+
+async function openForWriting(path: string, checked: CheckedOptions): Promise<EventStore> {
   const onClosed = await claimDirectory(path);
   try {
     return await openClaimed(path, checked, onClosed);

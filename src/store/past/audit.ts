@@ -31,7 +31,7 @@ import {
 } from '../artifacts.js';
 import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
-import { chosenImage, StoreReader } from '../images.js';
+import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
 import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
 
@@ -76,6 +76,11 @@ export interface PastStore extends ImageReads, ArtifactReads {
   /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   getMetadata(id: ImageId, key: string): Uint8Array;
   /**
+   * Returns copies of all metadata values of an image by key, sorted; the parent is not among them.
+   * @throws {StoreError} IMAGE_NOT_FOUND
+   */
+  metadata(id: ImageId): ReadonlyMap<string, Uint8Array>;
+  /**
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND,
    *   PLATFORM_INVALID
    */
@@ -84,6 +89,8 @@ export interface PastStore extends ImageReads, ArtifactReads {
   references(id: ImageId): string[];
   /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
+  /** Returns what is known of every image without reading its config, in the order added. */
+  imageEntries(): ListedImage[];
   /**
    * Returns what was erased by then and not added again. Content erased since is unreadable too.
    */

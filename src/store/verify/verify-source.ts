@@ -28,10 +28,16 @@ export interface VerifyOptions {
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
   /** Called for harmless findings: an interrupted backup, what a rebuild set aside. */
   readonly onNotice?: ((notice: string) => void) | undefined;
+  /**
+   * Milliseconds that `verifyStore` waits while another process writes to the store; then
+   * STORE_LOCKED. Default 0.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const verifyOptionNames: OptionNames<VerifyOptions> = {
+  lockTimeoutMs: true,
   against: true,
   key: true,
   fast: true,
