@@ -3,8 +3,10 @@ import { loadCode, StoreError } from '../errors.js';
 import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
+import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
 import { pagerCommand } from './pager-choice.js';
+import { colorsFor } from './render/text.js';
 import type { TypedLine } from './typed-line.js';
 import { parseWait, WAIT_EXPECTED } from './settings.js';
 
@@ -120,9 +122,10 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   }
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
+  const onNotice = (notice: string): void => outputs.err.post(noticeLine(notice, colorsFor(io.stderr, io.env, true)));
   // Commander passes the command itself as the last argument.
   const perform = (...args: never[]): Promise<void> => {
-    const context = contextOf(command, io, outputs, at);
+    const context = contextOf(command, io, outputs, { at, onNotice });
     // `at` runs another command, which explains its own failure.
     const run = (): Promise<void> => performed(words, context, args);
     const explained = words.passThrough === true ? run : () => runExplained(context, name, run);

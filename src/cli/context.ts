@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { systemTimeZone, UTC } from '../model/time-zone.js';
+import { isTimeZone, systemTimeZone, UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
@@ -72,8 +72,20 @@ export interface Outputs {
   readonly err: Output;
 }
 
-/** Returns the context of a parsed `command`; `at` is the point in time it runs at. */
-export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: When | undefined): CommandContext {
+/** What a command runs in besides its I/O. */
+interface Surroundings {
+  /** The point in time it runs at. */
+  readonly at?: When | undefined;
+  readonly onNotice: (notice: string) => void;
+}
+
+/** Returns the context of a parsed `command`. */
+export function contextOf(
+  command: Command,
+  io: CliIo,
+  outputs: Outputs,
+  { at, onNotice }: Surroundings,
+): CommandContext {
   const options = globalOptionsOf(command);
   return {
     io,
@@ -85,7 +97,7 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     quiet: options.quiet,
     // Lazy: the first use of Intl costs milliseconds.
     get timeZone() {
-      return options.utc ? UTC : (io.timeZone ?? systemTimeZone());
+      return options.utc ? UTC : (io.timeZone ?? machineTimeZone(io.env['TZ'], onNotice));
     },
     trunc: options.trunc,
     pager: options.pager,
@@ -95,6 +107,16 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
+}
+
+/** Returns the machine's zone; a notice says so when `TZ` names another one that is not known. */
+function machineTimeZone(wanted: string | undefined, onNotice: Surroundings['onNotice']): string {
+  const zone = systemTimeZone();
+  const name = wanted?.replace(/^:/, '') ?? '';
+  // A path has led to the zone of the file.
+  const isLost = name !== '' && !isTimeZone(name) && /^(?:UTC|Etc\/.*)$/.test(zone);
+  if (isLost) onNotice(`TZ=${name} is not an IANA time zone, like America/New_York: times are in ${zone}`);
+  return zone;
 }
 
 /** Prints one line of JSON. */

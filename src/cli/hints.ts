@@ -29,6 +29,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   OS_UNSUPPORTED: 'the store was opened for images of one operating system only',
   SUBJECT_NOT_FOUND: '`imagelog log` shows the events, `imagelog log --reverse --limit 20` the last ones',
   FILTER_INVALID: 'leave out an option: no event can fit all of them',
+  TIME_INVALID: '`imagelog help at` lists the forms of a point in time',
   TIME_OUT_OF_RANGE:
     'a point in time has passed, and a range goes forward; `imagelog log --reverse --limit 1` shows the last event',
   CONSUMER_NOT_FOUND: '`imagelog consumers` lists them',

@@ -53,9 +53,14 @@ export function logView(
   }
 }
 
+/** Returns `limit`, narrowed by a time of a filter; words are not worth reading for a title. */
+function msOf(time: EventFilter['since'], limit: number, narrow: (a: number, b: number) => number): number {
+  return typeof time === 'number' ? narrow(time, limit) : limit;
+}
+
 function tableView(
   context: CommandContext,
-  { reading, filter: { since = 0, until } }: { readonly reading: Reading; readonly filter: EventFilter },
+  { reading, filter: { since, until } }: { readonly reading: Reading; readonly filter: EventFilter },
   flags: ViewFlags,
 ): LogView {
   const { head: newest } = reading.store.log;
@@ -65,7 +70,7 @@ function tableView(
     colors,
     width: out.columns,
     timeZone,
-    times: timesBetween(Math.max(createdAt, since), Math.min(newest.time, until ?? Number.POSITIVE_INFINITY)),
+    times: timesBetween(msOf(since, createdAt, Math.max), msOf(until, newest.time, Math.min)),
     largestSeq: newest.seq,
     show: trunc ? summaryFormat : wholeFormat,
   };

@@ -128,7 +128,7 @@ type PastPoint = Pick<Reading, 'store' | 'seq' | 'isPast'>;
 
 /**
  * Prints to standard error which event set or removed each reference of a past answer: it may be
- * long before the point in time. For what is no reference, the last event included.
+ * long before the point in time. For anything else, the last event included.
  */
 export async function tellDeciding(
   context: CommandContext,

@@ -195,7 +195,7 @@ function notFound(name: string): StoreError {
 
 /**
  * Returns the event that made a reference what it was after event `seq`; undefined when it was never
- * set. An event that set it to its target once more decided nothing.
+ * set. An event that set it to its target again decided nothing.
  */
 export async function decidingEvent(
   store: EventStore,

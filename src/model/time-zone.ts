@@ -115,8 +115,8 @@ const cache = new Map<string, Map<number, Offsets>>();
  * an offset costs 4 µs, and a long table has many times of few days.
  */
 function offsetsAround(day: number, timeZone: string): Offsets {
-  let days = cache.get(timeZone);
-  if (days === undefined) cache.set(timeZone, (days = new Map()));
+  const days = cache.get(timeZone) ?? new Map<number, Offsets>();
+  cache.set(timeZone, days);
   const known = days.get(day);
   if (known !== undefined) return known;
   if (days.size >= MAX_CACHED_DAYS) days.clear();
@@ -146,7 +146,9 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 // Cached: creating a format takes fifty times as long as using it.
 function formatFor(timeZone: string, timeZoneName: 'short' | 'longOffset'): Intl.DateTimeFormat {
   const key = `${timeZoneName} ${timeZone}`;
-  let format = formats.get(key);
-  if (format === undefined) formats.set(key, (format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName })));
+  const known = formats.get(key);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName });
+  formats.set(key, format);
   return format;
 }

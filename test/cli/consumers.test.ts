@@ -22,7 +22,7 @@ async function followed({ done, store: directory }: Session): Promise<void> {
   await store.close();
 }
 
-const TABLE = `CONSUMER  POSITION  BEHIND  UPDATED
+const TABLE = `CONSUMER  POSITION  BEHIND  UPDATED (UTC)
 mirror@1         2       1  2026-01-31 12:00:00
 `;
 

@@ -14,6 +14,8 @@ Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
                                       the user data directory)
   --json                              one JSON object a line, times in UTC
+  --utc                               times in UTC, typed and printed (else
+                                      local: $TZ)
   -q, --quiet                         say only what a script needs
   --wait <duration>                   how long to wait for a store in use (30s)
   --no-color                          no colours ($NO_COLOR does the same)
@@ -101,6 +103,7 @@ Global options:
   --store <dir>      where the store is ($IMAGELOG_STORE, else the user data
                      directory)
   --json             one JSON object a line, times in UTC
+  --utc              times in UTC, typed and printed (else local: $TZ)
   -q, --quiet        say only what a script needs
   --wait <duration>  how long to wait for a store in use (30s)
   --no-color         no colours ($NO_COLOR does the same)
@@ -168,7 +171,7 @@ test('the examples of `imagelog help at` are understood as the commands that the
   const understood = await Promise.all(examplesOf(stdout).map((each) => understand(...argumentsOf(each))));
   t.deepEqual(
     understood.map(({ action }) => action),
-    ['images', 'inspect', 'refs', 'resolve'],
+    ['images', 'inspect', 'refs', 'resolve', 'resolve'],
   );
 });
 

@@ -6,7 +6,7 @@ import { builtArtifact, loadArtifacts } from '../store/artifacts/built-artifacts
 import { archive, ids, objectsOf, type Session, startSession } from './session.js';
 
 const HOUR_MS = 3_600_000;
-const GONE = 'shop/app:prod is gone: removed 2026-01-31 13:00 by bob, “cleanup” (INC-77)';
+const GONE = 'shop/app:prod is gone: removed 2026-01-31 13:00 UTC by bob, “cleanup” (INC-77)';
 
 /** shop/app:prod is set by event 28 and removed by 29; twice:1 goes with its image in the events from 30 on. */
 async function cleanedUp(t: ExecutionContext): Promise<Session> {
@@ -65,7 +65,7 @@ test('rm of several removed names explains each', async (t) => {
     [
       `imagelog: ${GONE} (event 29, IMAGE_NOT_FOUND)`,
       'imagelog: cannot find the image "never:1": no reference has this name and no id this prefix (IMAGE_NOT_FOUND)',
-      'imagelog: twice:1 is gone: removed 2026-01-31 13:00 by bob, “cleanup” (event 30, IMAGE_NOT_FOUND)',
+      'imagelog: twice:1 is gone: removed 2026-01-31 13:00 UTC by bob, “cleanup” (event 30, IMAGE_NOT_FOUND)',
     ],
   );
 });
@@ -79,7 +79,7 @@ test('an image that was deleted is told by id, digits and names, and seen before
     t.is(code, 3);
     t.is(
       stderr,
-      'imagelog: the image 6351c87e3f65 (twice:1) is gone: deleted 2026-01-31 13:00 by bob, “cleanup” ' +
+      'imagelog: the image 6351c87e3f65 (twice:1) is gone: deleted 2026-01-31 13:00 UTC by bob, “cleanup” ' +
         `(event 31, IMAGE_NOT_FOUND)\nhint: as it was: imagelog at 29 inspect ${name}\n`,
     );
     t.true((await followed(t, session, stderr)).includes(id));
@@ -183,7 +183,7 @@ test('search lists ids, with --all those that were removed, when, by whom and wh
   const { stdout } = await runIn({ columns: 80, env: { NO_COLOR: '1' } }, 'search', '--all', '6');
   t.is(
     stdout,
-    `ID            KIND      REFERENCES    REMOVED           BY   WHY        EVENT
+    `ID            KIND      REFERENCES    REMOVED (UTC)     BY   WHY        EVENT
 60e49a928b3c  manifest  shop/app:1.0
 612786da9e60  image     tiny-lib:1
 6351c87e3f65  image     twice:1       2026-01-31 13:00  bob  “cleanup”    #31
@@ -210,7 +210,7 @@ test('search lists ids, with --all those that were removed, when, by whom and wh
 test('refs of a removed name says that it was removed, when, by whom, why, and for what request', async (t) => {
   const { done, runIn } = await cleanedUp(t);
   const { stdout } = await runIn({ columns: 80, env: { NO_COLOR: '1' } }, 'refs', 'shop/app:prod');
-  t.regex(stdout, /^shop\/app:prod → nothing, for 1 h\nremoved 2026-01-31 13:00, by bob: “cleanup” \(INC-77\)\n/);
+  t.regex(stdout, /^shop\/app:prod → nothing, for 1 h\nremoved 2026-01-31 13:00 UTC, by bob: “cleanup” \(INC-77\)\n/);
   t.like(objectsOf(await done('refs', '--json', 'shop/app:prod'))[0], {
     untilSeq: 29,
     removedBy: 'bob',

@@ -26,7 +26,7 @@ export const diffGrammar: Grammar = ({ io }) => ({
   examples: [
     ['imagelog diff 2h', 'what changed in the last two hours'],
     ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
-    ['imagelog diff "#1200" "#1260"', 'what 60 events changed'],
+    ['imagelog diff @1200 @1260', 'what 60 events changed'],
     ['imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"', 'the names that moved since yesterday'],
   ],
   arguments: [

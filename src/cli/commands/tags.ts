@@ -88,9 +88,12 @@ async function untag(context: CommandContext, name: string): Promise<void> {
 
 /** `imagelog resolve`: prints the id a reference points or pointed at. */
 export const resolveGrammar: Grammar = () => ({
-  about: 'With --at, or after `imagelog at WHEN`, the one that it pointed at then.',
+  about:
+    'With --at, or after `imagelog at WHEN`, the one that it pointed at then; standard error says by which event. ' +
+    'A time without a zone is local.',
   examples: [
     ['imagelog resolve shop/app:prod', 'print the id of the image'],
+    ['imagelog resolve --at 2026-01-31T14:05 shop/app:prod', 'print what it was then, by the clock on the wall'],
     ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
     ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
   ],

@@ -3,13 +3,14 @@ import type { ReferencePeriod } from '../query.js';
 import { familiarReference } from '../../model/reference.js';
 import { truncate } from './display-width.js';
 import { type Column, tableLines } from './table.js';
-import { type Colors, durationText, localMinuteText } from './text.js';
+import { type Colors, durationText } from './text.js';
 import { whyText } from './timeline.js';
+import { timeColumn } from './times.js';
 
 interface ReferenceTableOptions {
   /** End of the last periods, milliseconds since the epoch. */
   readonly now: number;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
@@ -28,10 +29,15 @@ export function referenceTableLines(
     own.map((period) => ({ ...period, name: familiarReference(reference) })).reverse(),
   );
   const hasWhy = isWide && periods.some((period) => whyText(period) !== '');
+  const since = timeColumn(
+    'SINCE',
+    periods.map(({ from }) => from),
+    timeZone,
+  );
   const rows = periods.map((period) => [
     period.name,
     targetText(period),
-    localMinuteText(period.from, timeZone),
+    since.minutes(period.from),
     durationText(Math.max(0, (period.until ?? Math.max(now, period.from)) - period.from)),
     period.actor,
     ...(hasWhy ? [whyText(period)] : []),
@@ -40,7 +46,7 @@ export function referenceTableLines(
   const columns: Column[] = [
     { title: 'REFERENCE', shrinksTo: 16 },
     { title: 'IMAGE', shrinksTo: 12, paint: (text) => (text === REMOVED ? colors.dim(text) : text) },
-    { title: 'SINCE' },
+    { title: since.title },
     { title: 'FOR', align: 'right' },
     { title: 'BY', shrinksTo: 8, goes: 1, paint: colors.cyan },
     ...(hasWhy ? [{ title: 'WHY', shrinksTo: 12 }] : []),

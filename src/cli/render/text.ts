@@ -88,11 +88,6 @@ export function localText(timeMs: number, timeZone = systemTimeZone()): string {
   return localTimeText(timeMs, timeZone);
 }
 
-/** Like `localText`, without seconds. */
-export function localMinuteText(timeMs: number, timeZone?: string): string {
-  return localText(timeMs, timeZone).slice(0, -':00'.length);
-}
-
 /** Formats a duration roughly: `45 s`, `12 min`, `5 h`, `3 days`. */
 export function durationText(durationMs: number): string {
   if (durationMs < MINUTE_MS) return `${Math.floor(durationMs / 1000)} s`;

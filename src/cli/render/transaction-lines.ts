@@ -3,8 +3,8 @@ import type { Verb } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, type Phrase } from './flow.js';
-import { type Colors, localMinuteText, localText, printable } from './text.js';
-import { timeColumn } from './times.js';
+import { type Colors, localText, printable } from './text.js';
+import { timeColumn, zonedMinuteText } from './times.js';
 import { summarizeTransaction, type TransactionTally } from './transaction-summary.js';
 
 /** How lines of the log are drawn. */
@@ -75,7 +75,7 @@ export function transactionLine(
   if (last === undefined) return '';
   const phrases = [
     { text: pad(String(last.seq), String(largestSeq).length, 'right'), gap: 0 },
-    { text: localMinuteText(last.time, timeZone), gap: 1, paint: colors.dim },
+    { text: zonedMinuteText(last.time, timeZone), gap: 1, paint: colors.dim },
     { text: printable(last.actor), gap: 1, paint: colors.cyan },
     ...sentence(tally, { colors, show }),
     ...circumstances(last, { colors, timeZone }),

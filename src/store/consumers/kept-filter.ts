@@ -9,16 +9,17 @@ import type { EventReader } from '../follow/log-feed.js';
  */
 
 /**
- * Returns the text of a valid `filter` to keep: undefined for one that passes every event, and, after
- * `onNotice`, for one of more than MAX_KEPT_FILTER_BYTES.
+ * Returns the text of `filter` to keep, with the times of the `compiled` one: undefined for one that
+ * passes every event, and, after `onNotice`, for one of more than MAX_KEPT_FILTER_BYTES.
  */
 export function keptFilter(
   name: string,
   filter: EventFilter | undefined,
+  { passes, since, until }: CompiledFilter,
   onNotice: (notice: string) => void,
 ): string | undefined {
-  if (filter === undefined || compileFilter(filter).passes === undefined) return undefined;
-  const text = JSON.stringify(filter);
+  if (filter === undefined || passes === undefined) return undefined;
+  const text = JSON.stringify({ ...filter, since, until });
   const size = Buffer.byteLength(text);
   if (size <= MAX_KEPT_FILTER_BYTES) return text;
   onNotice(

@@ -43,8 +43,8 @@ export class NamedConsumers implements Consumers {
     const { from = 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    const filter = compileFilter(options.filter);
-    const kept = keptFilter(name, options.filter, this.#context.onNotice);
+    const filter = compileFilter(options.filter, this.#context.now);
+    const kept = keptFilter(name, options.filter, filter, this.#context.onNotice);
     this.#checkFree(name);
     const written = log.position(name);
     if (written !== undefined) this.#checkPosition(name, written);

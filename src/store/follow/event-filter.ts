@@ -6,7 +6,9 @@ import type { EventType, StoredEvent } from '../../model/events.js';
 import { canBeAbout, eventTypes, factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import { StoreError } from '../../errors.js';
+import { parseMoment } from '../../model/moment.js';
 import { wantedReference } from '../../model/reference-pattern.js';
+import { UTC } from '../../model/time-zone.js';
 import { mustBeObject, mustBeString } from '../argument-types.js';
 
 /**
@@ -33,9 +35,13 @@ export interface EventFilter {
   readonly requestId?: string | readonly string[] | undefined;
   /** A text in the reason, in any case of letters. Not in the index. */
   readonly reasonIncludes?: string | readonly string[] | undefined;
-  /** First and last time, inclusive, milliseconds since the epoch. */
-  readonly since?: number | undefined;
-  readonly until?: number | undefined;
+  /**
+   * First and last time, inclusive: milliseconds since the epoch, a Date, or a text as of `When`, in
+   * UTC and by the store's clock at the call (`2h`, `yesterday 09:00`, `2026-01-31`). Of a text
+   * `since` is the start and `until` the end. For events there are `from` and `to`.
+   */
+  readonly since?: number | Date | string | undefined;
+  readonly until?: number | Date | string | undefined;
 }
 
 const filterNames: OptionNames<EventFilter> = {
@@ -112,8 +118,8 @@ export interface StoreLog {
    * only their events, not the whole log. A pattern of references costs an index row for each event
    * about a reference, one event for each reference, and the events that fit; eight bytes of memory
    * for each of these.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the
-   *   iteration fails with STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call;
+   *   the iteration fails with STORE_CLOSED, ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   read(options?: ReadOptions): AsyncIterableIterator<StoredEvent>;
   /**
@@ -124,8 +130,8 @@ export interface StoreLog {
   /**
    * Returns a follower of the log. Once caught up, it costs writes nothing until an event passes
    * its filter.
-   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID at the call; the
-   *   iteration fails with ABORTED, LOG_CORRUPT, LOG_FAILED
+   * @throws {StoreError} FILTER_INVALID, DIGEST_INVALID, REFERENCE_INVALID, TIME_INVALID at the call;
+   *   the iteration fails with ABORTED, LOG_CORRUPT, LOG_FAILED
    */
   follow(options?: FollowOptions): Follower;
   /**
@@ -167,16 +173,18 @@ const NO_FILTER: CompiledFilter = {
 type SubjectKind = 'image' | 'reference' | 'chainId';
 
 /**
- * Validates and compiles `filter`; an absent filter passes all.
+ * Validates and compiles `filter`; an absent filter passes all. Times ago are before `now`.
  * @throws {StoreError} FILTER_INVALID when no event can pass, or for a malformed pattern;
  *   DIGEST_INVALID, REFERENCE_INVALID for an invalid image, chain or reference
+ * @throws {StoreError} TIME_INVALID for a text that is no time
  * @throws {TypeError} for a value of a wrong type; RangeError for an unknown event type
  */
-export function compileFilter(filter: EventFilter | undefined): CompiledFilter {
+export function compileFilter(filter: EventFilter | undefined, now: () => number = Date.now): CompiledFilter {
   if (filter === undefined) return NO_FILTER;
   mustBeObject('filter', filter);
   refuseUnknown(filter, filterNames, 'field of a filter');
-  const { since, until } = filter;
+  const since = timeOf('since', filter.since, now)?.first;
+  const until = timeOf('until', filter.until, now)?.last;
   const types = wanted('type', filter.type, knownType);
   const actors = wanted('actor', filter.actor, actorName);
   const images = wanted('image', filter.image, (image) => parseDigest(image) as ImageId);
@@ -285,8 +293,6 @@ function actorName(actor: string): string {
 }
 
 function checkTimes(since: number | undefined, until: number | undefined): void {
-  mustBeTime('since', since);
-  mustBeTime('until', until);
   if (since === undefined || until === undefined || since <= until) return;
   throw impossible(`it begins at ${timeText(since)} (since) and ends before, at ${timeText(until)} (until)`, {
     since,
@@ -294,8 +300,28 @@ function checkTimes(since: number | undefined, until: number | undefined): void 
   });
 }
 
-function mustBeTime(name: string, value: unknown): void {
-  if (value !== undefined && !Number.isFinite(value)) throw new TypeError(`${name} must be a finite number`);
+function timeOf(
+  name: string,
+  value: number | Date | string | undefined,
+  now: () => number,
+): { readonly first: number; readonly last: number } | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') {
+    const nowMs = now();
+    const point = parseMoment(value, { nowMs, timeZone: UTC });
+    if (point.kind === 'time') return point;
+    if (point.kind === 'now') return { first: nowMs, last: nowMs };
+    throw new StoreError(
+      'TIME_INVALID',
+      `${name} takes a time, and ${value} is an event: for events take from and to`,
+      {
+        data: { when: value },
+      },
+    );
+  }
+  const time = value instanceof Date ? value.getTime() : value;
+  if (!Number.isFinite(time)) throw new TypeError(`${name} must be a finite number, a Date or a text`);
+  return { first: time, last: time };
 }
 
 function checkTypes(

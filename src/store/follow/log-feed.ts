@@ -438,10 +438,18 @@ export class EventReader implements StoreLog {
   readonly #log: Log;
   readonly #references: () => Iterable<string>;
   readonly #feed: LogFeed;
+  readonly #now: () => number;
 
-  /** `log` must be folded up to its head; `folded$` delivers the pages after that. */
-  constructor({ log, references }: SearchableLog, folded$: Observable<Page>) {
+  /**
+   * `log` must be folded up to its head; `folded$` delivers the pages after that. Filters with words
+   * are read by the clock `now`.
+   */
+  constructor(
+    { log, references, now = Date.now }: SearchableLog & { readonly now?: () => number },
+    folded$: Observable<Page>,
+  ) {
     this.#log = log;
+    this.#now = now;
     this.#references = references;
     this.#feed = new LogFeed(log, folded$);
     this.events$ = folded$.pipe(mergeMap((page) => page.map(givenEvent)));
@@ -478,7 +486,7 @@ export class EventReader implements StoreLog {
     return {
       log: this.#log,
       references: this.#references,
-      filter: compileFilter(options.filter),
+      filter: compileFilter(options.filter, this.#now),
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
@@ -492,7 +500,7 @@ export class EventReader implements StoreLog {
     const { from = this.head.seq + 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    return this.follower({ from, filter: compileFilter(options.filter), signal });
+    return this.follower({ from, filter: compileFilter(options.filter, this.#now), signal });
   }
 
   /** Returns a follower for validated options. */

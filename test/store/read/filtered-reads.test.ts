@@ -116,8 +116,8 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
     (filter.requestId === undefined || list(filter.requestId).includes(event.requestId ?? 'none')) &&
     (filter.reasonIncludes === undefined ||
       list(filter.reasonIncludes).some((text) => texts[text]?.includes(event.reason ?? 'none') === true)) &&
-    event.time >= (filter.since ?? 0) &&
-    event.time <= (filter.until ?? Number.POSITIVE_INFINITY)
+    event.time >= Number(filter.since ?? 0) &&
+    event.time <= Number(filter.until ?? Number.POSITIVE_INFINITY)
   );
 }
 
