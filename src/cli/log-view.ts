@@ -10,7 +10,6 @@ import { EVENT_CSV_HEAD, eventCsvRow } from './render/event-csv.js';
 import { eventTable } from './render/event-table.js';
 import { jsonText } from './render/text.js';
 import { type LogDrawing, transactionLine, transactionTable } from './render/transaction-lines.js';
-import type { TransactionTally } from './render/transaction-summary.js';
 import { readTransactions, type Selection } from './transactions.js';
 
 export const logFormats = ['table', 'json', 'cloudevents', 'csv'] as const;
@@ -55,6 +54,7 @@ function tableView(context: CommandContext, reading: Reading, flags: ViewFlags):
     timeZone: io.timeZone,
     largestSeq: reading.store.log.head.seq,
     show: trunc ? summaryFormat : wholeFormat,
+    reverse: flags.reverse,
   };
   if (flags.events === true) {
     const table = eventTable(drawing);
@@ -65,8 +65,7 @@ function tableView(context: CommandContext, reading: Reading, flags: ViewFlags):
     return { ...eventView(context, flags, entries), head: quiet ? undefined : table.head };
   }
   const table = transactionTable(drawing);
-  const entry =
-    flags.oneline === true ? (tally: TransactionTally): string => transactionLine(tally, drawing) : table.entry;
+  const entry = flags.oneline === true ? transactionLine(drawing) : table.entry;
   return {
     head: quiet || flags.oneline === true ? undefined : table.head,
     isByTransaction: true,

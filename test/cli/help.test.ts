@@ -16,6 +16,9 @@ Global options:
   --json                              one JSON object a line, times in UTC
   -q, --quiet                         say only what a script needs
   --no-color                          no colours ($NO_COLOR does the same)
+  --no-trunc                          whole ids in tables
+  --no-pager                          no pager on a terminal ($IMAGELOG_PAGER,
+                                      $PAGER, else less)
   --actor <name>                      who does it ($IMAGELOG_ACTOR, else
                                       user@host)
   --reason <text>                     why; kept in the log
@@ -92,6 +95,8 @@ Global options:
   --json             one JSON object a line, times in UTC
   -q, --quiet        say only what a script needs
   --no-color         no colours ($NO_COLOR does the same)
+  --no-trunc         whole ids in tables
+  --no-pager         no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log
   --request-id <id>  what it belongs to, as a build or a ticket; kept in the log

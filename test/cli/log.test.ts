@@ -5,12 +5,19 @@ import { archive, ids, objectsOf, type Session, SESSION_START, startSession } fr
 
 const DAY_MS = 86_400_000;
 
-const TABLE = `SEQ   TIME                 ACTOR           EVENT             WHAT
+const TABLE = `SEQ  TIME                 BY              WHAT
+  3  2026-01-31 12:00:00  tester          load 1 image, 1 layer, 1 tag: tiny:1 → bd10de19d2be
+  4  2026-02-01 12:00:00  ci@build-7      tag a:1 → bd10de19d2be  “release”  (T-1)
+  5  2026-02-02 12:00:00  tester          untag a:1 (was bd10de19d2be)
+  6  2026-02-02 12:00:00  tester          tag b:1 → bd10de19d2be
+`;
+
+const EVENTS = `SEQ   TIME                 ACTOR           EVENT             WHAT
   1 ┌ 2026-01-31 12:00:00  tester          LayerAdded        c6800a764db2 62 B
   2 │ 2026-01-31 12:00:00  tester          ImageCreated      bd10de19d2be linux/amd64
   3 └ 2026-01-31 12:00:00  tester          ReferenceSet      tiny:1 → bd10de19d2be
-  4   2026-02-01 12:00:00  ci@build-7      ReferenceSet      a:1 → bd10de19d2be  “release”
-  5   2026-02-02 12:00:00  tester          ReferenceRemoved  a:1 was bd10de19d2be
+  4   2026-02-01 12:00:00  ci@build-7      ReferenceSet      a:1 → bd10de19d2be  “release”  (T-1)
+  5   2026-02-02 12:00:00  tester          ReferenceRemoved  a:1 (was bd10de19d2be)
   6   2026-02-02 12:00:00  tester          ReferenceSet      b:1 → bd10de19d2be
 `;
 
@@ -24,10 +31,11 @@ async function threeDays({ done, wait }: Session): Promise<void> {
   await done('tag', 'tiny:1', 'b:1');
 }
 
-test('log is a table with a bracket around each transaction', async (t) => {
+test('log has a line for each transaction, and with --events for each event, in brackets', async (t) => {
   const session = await startSession(t);
   await threeDays(session);
   t.is(await session.done('log'), TABLE);
+  t.is(await session.done('log', '--events'), EVENTS);
 });
 
 test('log chooses by subject, actor, type, time and position', async (t) => {
@@ -159,7 +167,7 @@ test('metadata is text where it can be read, and base64 where it cannot', async 
   t.like(text, { key: 'note', value: 'für später' });
   t.false('valueEncoding' in (text ?? {}));
   t.like(bytes, { key: 'bytes', value: 'AP8b', valueEncoding: 'base64' });
-  const table = await done('log', '--type', 'MetadataSet', '--quiet');
+  const table = await done('log', '--events', '--type', 'MetadataSet', '--quiet');
   t.regex(table, /bd10de19d2be note = für später\n.*bd10de19d2be bytes = 3 B\n$/);
 });
 

@@ -39,6 +39,7 @@ export const diffGrammar: Grammar = ({ io }) => ({
     ['the earlier WHEN', pointInTime(io.now)],
     ['the later WHEN, by default now', pointInTime(io.now)],
   ],
+  paged: () => true,
   action: diff,
 });
 

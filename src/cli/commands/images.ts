@@ -36,6 +36,7 @@ export const imagesGrammar: Grammar = () => ({
     option('-a, --all', 'also artifacts and indexes, by digest; with --json each object has a kind'),
     ...imageOptions(),
   ],
+  paged: () => true,
   action: images,
 });
 

@@ -18,6 +18,7 @@ export const refsGrammar: Grammar = () => ({
     ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],
   ],
   arguments: [['the reference', referenceName]],
+  paged: () => true,
   action: refs,
 });
 

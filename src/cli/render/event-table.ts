@@ -2,7 +2,8 @@ import { factsOf, eventTypes } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad } from './display-width.js';
 import { flow } from './flow.js';
-import { localText, printable } from './text.js';
+import { printable } from './text.js';
+import { timeTexts } from './time-texts.js';
 import {
   ACTOR_COLUMNS,
   circumstances,
@@ -27,7 +28,8 @@ const BRACKET_COLUMNS = 2;
 const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
-export function eventTable({ colors, width, timeZone, largestSeq, show }: LogDrawing): EventTable {
+export function eventTable({ colors, width, timeZone, largestSeq, show, reverse = false }: LogDrawing): EventTable {
+  const timeText = timeTexts(timeZone);
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
   const hasActors = width === undefined || width >= LEAST_COLUMNS_WITH_ACTORS;
   const gap = ' '.repeat(GAP);
@@ -41,9 +43,9 @@ export function eventTable({ colors, width, timeZone, largestSeq, show }: LogDra
     entry: (event, names) => {
       const who = printable(event.actor);
       const whoColumns = hasActors ? Math.max(ACTOR_COLUMNS, displayWidth(who)) + GAP : 0;
-      const [mark, below] = brackets(event);
+      const [mark, below] = brackets(event, reverse);
       const type = colors[EFFECT_COLORS[factsOf(event).effect]](event.type);
-      const cells = [colors.dim(localText(event.time, timeZone)), ...(hasActors ? [] : [type])];
+      const cells = [colors.dim(timeText(event.time)), ...(hasActors ? [] : [type])];
       const start = `${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(mark)} ${cells.join(gap)}`;
       const shown = hasActors
         ? `${start}${gap}${colors.cyan(who)}${' '.repeat(whoColumns - displayWidth(who))}${type}`
@@ -80,8 +82,9 @@ function summaryPhrases(
 }
 
 /** The bracket of the event's first line, and of further lines. */
-function brackets({ seq, transaction: { first, count } }: StoredEvent): readonly [string, string] {
+function brackets({ seq, transaction: { first, count } }: StoredEvent, reverse: boolean): readonly [string, string] {
   if (count === 1) return [' ', ' '];
-  if (seq === first) return ['┌', '│'];
-  return seq === first + count - 1 ? ['└', ' '] : ['│', '│'];
+  const last = first + count - 1;
+  if (seq === (reverse ? last : first)) return ['┌', '│'];
+  return seq === (reverse ? first : last) ? ['└', ' '] : ['│', '│'];
 }

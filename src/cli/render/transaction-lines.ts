@@ -3,7 +3,8 @@ import type { Verb } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, type Phrase } from './flow.js';
-import { type Colors, localMinuteText, localText, printable } from './text.js';
+import { timeTexts } from './time-texts.js';
+import { type Colors, localText, printable } from './text.js';
 import { summarizeTransaction, type TransactionTally } from './transaction-summary.js';
 
 /** How lines of the log are drawn. */
@@ -14,6 +15,8 @@ export interface LogDrawing {
   readonly timeZone?: string | undefined;
   readonly largestSeq: number;
   readonly show: SummaryFormat;
+  /** Whether the newest comes first. */
+  readonly reverse?: boolean | undefined;
 }
 
 /** A table printed entry by entry; its widths are fixed before any entry is known. */
@@ -31,6 +34,7 @@ export const GAP = 2;
 
 /** Returns a table of transactions; SEQ is that of the last event, which is what `--at` takes. */
 export function transactionTable({ colors, width, timeZone, largestSeq, show }: LogDrawing): TransactionTable {
+  const timeText = timeTexts(timeZone);
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
   const hasActors = width === undefined || width >= LEAST_COLUMNS_WITH_ACTORS;
   const whatColumn = seqColumns + GAP + TIME_COLUMNS + GAP + (hasActors ? ACTOR_COLUMNS + GAP : 0);
@@ -44,7 +48,7 @@ export function transactionTable({ colors, width, timeZone, largestSeq, show }: 
       const actor = printable(last.actor);
       const parts = [
         pad(String(last.seq), seqColumns, 'right'),
-        colors.dim(localText(last.time, timeZone)),
+        colors.dim(timeText(last.time)),
         ...(hasActors ? [colors.cyan(actor)] : []),
       ];
       const startColumns = seqColumns + GAP + TIME_COLUMNS + (hasActors ? GAP + displayWidth(actor) : 0);
@@ -61,29 +65,36 @@ export function transactionTable({ colors, width, timeZone, largestSeq, show }: 
   };
 }
 
-/** Returns a transaction on one line, cut to the width. */
-export function transactionLine(
-  tally: TransactionTally,
-  { colors, width = Number.POSITIVE_INFINITY, timeZone, largestSeq, show }: LogDrawing,
-): string {
-  const { last } = tally;
-  if (last === undefined) return '';
-  const phrases = [
-    { text: pad(String(last.seq), String(largestSeq).length, 'right'), gap: 0 },
-    { text: localMinuteText(last.time, timeZone), gap: 1, paint: colors.dim },
-    { text: printable(last.actor), gap: 1, paint: colors.cyan },
-    ...sentence(tally, { colors, show }),
-    ...circumstances(last, { colors, timeZone }),
-  ];
+/** Returns a formatter of transactions on one line each, cut to the width. */
+export function transactionLine(drawing: LogDrawing): TransactionTable['entry'] {
+  const { colors, width, timeZone, largestSeq, show } = drawing;
+  const timeText = timeTexts(timeZone);
+  const seqColumns = String(largestSeq).length;
+  return (tally) => {
+    const { last } = tally;
+    if (last === undefined) return '';
+    const minute = timeText(last.time).slice(0, -':00'.length);
+    const phrases = [
+      { text: pad(String(last.seq), seqColumns, 'right'), gap: 0 },
+      { text: minute, gap: 1, paint: colors.dim },
+      { text: printable(last.actor), gap: 1, paint: colors.cyan },
+      ...sentence(tally, { colors, show }),
+      ...circumstances(last, { colors, timeZone }),
+    ];
+    return cutLine(phrases, width);
+  };
+}
+
+function cutLine(phrases: readonly Phrase[], width: number | undefined): string {
   let line = '';
-  let left = width;
+  let left = width ?? 0;
   for (const { text, gap, paint } of phrases) {
     const between = Math.min(1, gap);
-    const part = truncate(text, left - between);
+    const part = width === undefined ? text : truncate(text, left - between);
     if (part === '') break;
     line += ' '.repeat(between) + (paint?.(part) ?? part);
-    left -= between + displayWidth(part);
     if (part !== text) break;
+    if (width !== undefined) left -= between + displayWidth(part);
   }
   return line;
 }

@@ -186,8 +186,9 @@ function countedSection(
   const counts = types.map((type, at) => {
     const [, noun] = eventFacts[type].does;
     const examples = examplesOf(tally, type).map((event) => factsOf(event).summary(event, show));
-    const count = countText(tally.countOf(type), noun);
-    return `${at === 0 ? `${verb} ` : ''}${count}${examples.length === 0 ? '' : ` ${examples.join(', ')}`}`;
+    const count = tally.countOf(type);
+    const list = examples.length === count ? examples.join(', ') : `(${examples.join(', ')})`;
+    return `${at === 0 ? `${verb} ` : ''}${countText(count, noun)}${examples.length === 0 ? '' : ` ${list}`}`;
   });
   return { separator: ';', phrases: counts.map(withComma) };
 }
