@@ -14,13 +14,13 @@ const NAMING = { type: ['ReferenceRemoved', 'ReferenceSet'] } as const;
  * of its transaction do.
  */
 export class FormerNames {
-  readonly #log: StoreLog;
+  readonly #log: Pick<StoreLog, 'read'>;
   readonly #head: number;
   readonly #signal: AbortSignal;
   #known: { readonly first: number; readonly names: ReadonlyMap<Digest, readonly string[]> } | undefined;
 
   /** Reads no event after `head`. */
-  constructor(log: StoreLog, head: number, signal: AbortSignal) {
+  constructor(log: Pick<StoreLog, 'read'>, head: number, signal: AbortSignal) {
     this.#log = log;
     this.#head = head;
     this.#signal = signal;

@@ -24,7 +24,7 @@ const MOST_SKIPPED = 64;
  * does not grow with a transaction: its events are counted, and a few are kept.
  */
 export async function* readTransactions(
-  log: StoreLog,
+  log: Pick<StoreLog, 'read'>,
   selection: Selection,
   order: ReadingOrder,
 ): AsyncGenerator<TransactionTally> {
@@ -32,7 +32,11 @@ export async function* readTransactions(
   else yield* all(log, selection, order);
 }
 
-async function* all(log: StoreLog, { from, to }: Selection, order: ReadingOrder): AsyncGenerator<TransactionTally> {
+async function* all(
+  log: Pick<StoreLog, 'read'>,
+  { from, to }: Selection,
+  order: ReadingOrder,
+): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
   const first = (await transactionAt(log, from, order))?.first ?? from;
   const cut = await transactionAt(log, to, order);
@@ -47,7 +51,7 @@ async function* all(log: StoreLog, { from, to }: Selection, order: ReadingOrder)
 }
 
 async function transactionAt(
-  log: StoreLog,
+  log: Pick<StoreLog, 'read'>,
   seq: number,
   { signal }: ReadingOrder,
 ): Promise<StoredEvent['transaction'] | undefined> {
@@ -61,7 +65,11 @@ function sizeUpTo(head: number, { transaction: { first, count } }: StoredEvent):
 }
 
 /** Reads selected events beside their whole transactions, both in one direction. */
-async function* matching(log: StoreLog, selection: Selection, order: ReadingOrder): AsyncGenerator<TransactionTally> {
+async function* matching(
+  log: Pick<StoreLog, 'read'>,
+  selection: Selection,
+  order: ReadingOrder,
+): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
   const matches = log.read({ ...selection, reverse, signal });
   const whole = new Cursor(log, order);
@@ -89,13 +97,13 @@ function eventOf(result: IteratorResult<StoredEvent, unknown>): StoredEvent | un
 
 /** Reads on from one place to a later one: over a short gap, or by a new read. */
 class Cursor {
-  readonly #log: StoreLog;
+  readonly #log: Pick<StoreLog, 'read'>;
   readonly #order: ReadingOrder;
   #events: AsyncIterator<StoredEvent> | undefined;
   /** Seq of the next event. */
   #at = 0;
 
-  constructor(log: StoreLog, order: ReadingOrder) {
+  constructor(log: Pick<StoreLog, 'read'>, order: ReadingOrder) {
     this.#log = log;
     this.#order = order;
   }

@@ -219,15 +219,16 @@ function shownOf(tally: TransactionTally, type: EventType): readonly StoredEvent
   return named.slice(0, Math.max(needed, MOST_EXAMPLES));
 }
 
-/** Ids of what a load or removal is about: those asked for, or of images that get no name. */
+/** What a load or removal is about: what was asked for, or a few images that get no name. */
 function examplesOf(tally: TransactionTally, type: EventType): readonly StoredEvent[] {
   const named = tally.named(type);
   const chosen = named.filter((event) => tally.isChosen(event));
   if (chosen.length > 0) return chosen.slice(0, MOST_EXAMPLES);
   const hasId = type === 'ImageDeleted' || type === 'ArtifactRemoved';
   const isUnnamed = tally.countOf('ReferenceSet') === 0 && (type === 'ImageCreated' || type === 'ArtifactAdded');
+  const isAlone = tally.countOf(type) === tally.size;
   const isShort = tally.countOf(type) <= MOST_EXAMPLES;
-  return (hasId || isUnnamed) && isShort ? named : [];
+  return (hasId || isUnnamed || isAlone) && isShort ? named : [];
 }
 
 function withComma(text: string, at: number, all: readonly string[]): string {
