@@ -38,6 +38,70 @@ test('log has a line for each transaction, and with --events for each event, in 
   t.is(await session.done('log', '--events'), EVENTS);
 });
 
+test('a filter chooses whole transactions, and --limit counts what is shown', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { done } = session;
+  const seqs = async (...argv: string[]): Promise<number[]> =>
+    (await done('log', '--quiet', ...argv))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => Number.parseInt(line, 10));
+  t.deepEqual(await seqs(), [3, 4, 5, 6]);
+  t.deepEqual(await seqs('--reverse'), [6, 5, 4, 3]);
+  t.deepEqual(await seqs('--type', 'LayerAdded'), [3]);
+  t.deepEqual(await seqs('--from', '2', '--to', '2'), [3]);
+  t.deepEqual(await seqs('--to', '4', '--reverse', '--limit', '1'), [4]);
+  t.deepEqual(await seqs('--reference', 'a:1'), [4, 5]);
+  t.deepEqual(await seqs('--limit', '2'), [3, 4]);
+  t.deepEqual(await seqs('--events', '--limit', '2'), [1, 2]);
+  t.deepEqual(await seqs('--oneline', '--since', '2026-02-02'), [5, 6]);
+  t.deepEqual(await seqs('--follow', '--limit', '3'), [3, 4, 5]);
+  t.deepEqual(await seqs('--follow', '--events', '--limit', '5'), [1, 2, 3, 4, 5]);
+  // The past ends at its moment, also within a transaction.
+  t.deepEqual(await seqs('--at', '2'), [2]);
+  t.regex(await done('log', '--at', '2'), / load 1 image bd10de19d2be linux\/amd64, 1 layer\n$/);
+  for (const argv of [['--events'], ['--json'], ['--format', 'csv']]) {
+    t.is((await session.run('log', '--oneline', ...argv)).code, 2, argv.join(' '));
+  }
+});
+
+test('log of a deleted image shows the names it had, also where only its deletion is asked for', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  await done('rm', '--force', '--quiet', '--actor', 'eve', ids.appTwo);
+  const names = 'shop/app:2.0, shop/app:latest, registry.example.com:5000/shop/app:latest';
+  t.regex(
+    await done('log', '--events', '--type', 'ImageDeleted'),
+    new RegExp(`eve +ImageDeleted +cb4c372bec4c \\(names: ${names}\\)\n$`),
+  );
+  t.regex(
+    await done('log', '--type', 'ImageDeleted'),
+    new RegExp(` eve +rm 1 image cb4c372bec4c \\(names: ${names}\\), 1 layer\n$`),
+  );
+  t.regex(
+    await done('log', '--events', '--follow', '--limit', '1', '--type', 'ImageDeleted'),
+    /\(names: shop\/app:2\.0, .*\)\n$/,
+  );
+});
+
+test('in the newest first, the bracket opens at the last event of a transaction', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const marks = (await done('log', '--events', '--reverse', '--quiet')).match(/[┌│└]/g);
+  t.deepEqual(marks, ['┌', '│', '└']);
+});
+
+test('log --no-trunc has whole digests', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const id = (await session.done('resolve', 'tiny:1')).trim();
+  for (const form of ['--quiet', '--oneline', '--events']) {
+    t.true((await session.done('log', '--no-trunc', form)).includes(`untag a:1 (was ${id})`) || form === '--events');
+    t.true((await session.done('log', '--no-trunc', form)).includes(`b:1 → ${id}`), form);
+  }
+});
+
 test('log chooses by subject, actor, type, time and position', async (t) => {
   const session = await startSession(t);
   await threeDays(session);

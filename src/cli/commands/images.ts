@@ -48,6 +48,7 @@ export const treeGrammar: Grammar = () => ({
     ['imagelog tree --at 2d', 'draw those of two days ago'],
   ],
   options: imageOptions(),
+  paged: () => true,
   action: (context: CommandContext, flags: ImagesFlags) => images(context, { ...flags, tree: true }),
 });
 
