@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../model/events.js';
 import type { EventFilter, StoreLog } from '../store/follow/event-filter.js';
+import { eventOf, LogCursor, type ReadingOrder } from './log-cursor.js';
 import { TransactionTally } from './render/transaction-summary.js';
 
 /** The requested events: inclusive seq range and filter. */
@@ -8,16 +9,6 @@ export interface Selection {
   readonly to: number;
   readonly filter: EventFilter;
 }
-
-interface ReadingOrder {
-  readonly reverse?: boolean | undefined;
-  /** The last event that may be shown: a transaction is not read beyond it. */
-  readonly head: number;
-  readonly signal: AbortSignal;
-}
-
-/** Events to skip rather than begin to read elsewhere. */
-const MOST_SKIPPED = 64;
 
 /**
  * Yields the transactions that have a selected event, each whole, as soon as it was read. Memory
@@ -72,7 +63,7 @@ async function* matching(
 ): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
   const matches = log.read({ ...selection, reverse, signal });
-  const whole = new Cursor(log, order);
+  const whole = new LogCursor(log, order);
   const nextMatch = async (): Promise<StoredEvent | undefined> => eventOf(await matches.next());
   let match = await nextMatch();
   while (match !== undefined) {
@@ -88,42 +79,5 @@ async function* matching(
       if (isChosen) match = await nextMatch();
     }
     yield tally;
-  }
-}
-
-function eventOf(result: IteratorResult<StoredEvent, unknown>): StoredEvent | undefined {
-  return result.done === true ? undefined : result.value;
-}
-
-/** Reads on from one place to a later one: over a short gap, or by a new read. */
-class Cursor {
-  readonly #log: Pick<StoreLog, 'read'>;
-  readonly #order: ReadingOrder;
-  #events: AsyncIterator<StoredEvent> | undefined;
-  /** Seq of the next event. */
-  #at = 0;
-
-  constructor(log: Pick<StoreLog, 'read'>, order: ReadingOrder) {
-    this.#log = log;
-    this.#order = order;
-  }
-
-  async seek(seq: number): Promise<void> {
-    const { reverse = false, head, signal } = this.#order;
-    const gap = reverse ? this.#at - seq : seq - this.#at;
-    if (this.#events === undefined || gap < 0 || gap > MOST_SKIPPED) {
-      await this.#events?.return?.();
-      const range = reverse ? { from: 1, to: seq } : { from: seq, to: head };
-      this.#events = this.#log.read({ ...range, reverse, signal });
-      this.#at = seq;
-      return;
-    }
-    while (this.#at !== seq) await this.next();
-  }
-
-  async next(): Promise<StoredEvent | undefined> {
-    const event = this.#events === undefined ? undefined : eventOf(await this.#events.next());
-    this.#at += this.#order.reverse === true ? -1 : 1;
-    return event;
   }
 }

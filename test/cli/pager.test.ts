@@ -60,7 +60,7 @@ test('no pager with --no-pager, --quiet, --follow, PAGER=cat, an empty one, a du
   t.false(existsSync(paged));
 });
 
-test('IMAGELOG_PAGER is taken before PAGER, and less without either, told to quit if all fits', async (t) => {
+test('IMAGELOG_PAGER is taken before PAGER, and less without either, with options to quit if all fits', async (t) => {
   const { page, paged, folder } = await startPaging(t);
   await page({ IMAGELOG_PAGER: `sed s/^/own/ > '${paged}'`, PAGER: `cat > '${paged}'` }, 'log');
   t.regex(await readFile(paged, 'utf8'), /^ownSEQ/);

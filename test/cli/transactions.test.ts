@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { summaryFormat, wholeFormat } from '../../src/cli/events.js';
@@ -283,11 +284,12 @@ test('the names of a deleted image are found in its transaction, large or small,
       deleted('d'),
     ];
     const events = eventsFrom(1, bodies);
-    const names = new FormerNames(new ListLog(events), events.length, signal);
-    const found: (readonly string[])[] = [];
-    for (const event of events) if (event.type === 'ImageDeleted') found.push(await names.of(event));
-    t.deepEqual(found, [['docker.io/library/x:1', 'docker.io/library/x:2', 'docker.io/library/x:3'], [], []]);
-    t.deepEqual(await names.of(events[0] as StoredEvent), []);
+    for (const reverse of [false, true]) {
+      const names = new FormerNames(new ListLog(events), { reverse, head: events.length, signal });
+      const found: string[] = [];
+      for (const event of reverse ? events.toReversed() : events) found.push(...(await names.of(event)));
+      t.deepEqual(found, ['docker.io/library/x:1', 'docker.io/library/x:2', 'docker.io/library/x:3']);
+    }
   }
 });
 
@@ -340,8 +342,7 @@ for (const width of [50, 80, 100, 140, undefined]) {
       const tally = new TransactionTally();
       tally.add(MOVE);
       for (const entry of [transactionTable(drawing).entry(tally), eventTable(drawing).entry(MOVE, [])]) {
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are what is taken off.
-        const bare = entry.replace(/\u001b\[\d+m/g, '');
+        const bare = stripVTControlCharacters(entry);
         t.is(bare === entry, !isColored);
         const lines = bare.split('\n');
         const words = bare.replace(/\s+/g, ' ');
