@@ -153,7 +153,7 @@ async function readFolder(
   stage.act('What was made from what', clock);
   await stage.commandLine(['images', '--tree'], directory, clock);
   stage.act('What happened since the archives came', clock);
-  stage.say('A bracket holds what one transaction wrote: all of it, or nothing.');
+  stage.say('A line for each transaction: all of it was written, or nothing. `--events` unfolds it.');
   await stage.commandLine(['log', '--since', '8d'], directory, clock);
   stage.act(`What ${TAG} pointed at before`, clock);
   stage.say('Each period of the tag, from the event that began it to the one that ended it; by whom, and why.');

@@ -15,7 +15,7 @@ const FOLLOW_PAGE_EVENTS = 10_000;
 
 /** What of the log is shown: `read` yields the text of each entry, an event or a transaction. */
 export interface FollowedView {
-  /** Whether an entry may need events after `to`, so that a look must end with a transaction. */
+  /** Whether an entry may need events after `to`, so that a read must end with a transaction. */
   readonly isByTransaction: boolean;
   readonly read: (store: EventStore, selection: Selection) => AsyncIterable<string>;
 }

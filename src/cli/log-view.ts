@@ -6,13 +6,13 @@ import type { CommandContext } from './context.js';
 import { cloudEvent, eventObject, summaryFormat, wholeFormat } from './events.js';
 import type { FollowedView } from './follow-events.js';
 import { FormerNames } from './image-names.js';
+import type { ReadingOrder } from './log-cursor.js';
 import type { Reading } from './open-for.js';
 import { EVENT_CSV_HEAD, eventCsvRow } from './render/event-csv.js';
 import { eventTable } from './render/event-table.js';
 import { jsonText } from './render/text.js';
 import { timesBetween } from './render/times.js';
 import { type LogDrawing, transactionLine, transactionTable } from './render/transaction-lines.js';
-import type { TransactionTally } from './render/transaction-summary.js';
 import { readTransactions, type Selection } from './transactions.js';
 
 export const logFormats = ['table', 'json', 'cloudevents', 'csv'] as const;
@@ -73,6 +73,7 @@ function tableView(
     times: timesBetween(msOf(since, createdAt, Math.max), msOf(until, newest.time, Math.min)),
     largestSeq: newest.seq,
     show: trunc ? summaryFormat : wholeFormat,
+    reverse: flags.reverse,
   };
   if (flags.events === true) {
     const table = eventTable(drawing);
@@ -83,15 +84,13 @@ function tableView(
     return { ...eventView(context, flags, entries), head: quiet ? undefined : table.head };
   }
   const table = transactionTable(drawing);
-  const entry =
-    flags.oneline === true ? (tally: TransactionTally): string => transactionLine(tally, drawing) : table.entry;
+  const entry = flags.oneline === true ? transactionLine(drawing) : table.entry;
   return {
     head: quiet || flags.oneline === true ? undefined : table.head,
     isByTransaction: true,
-    read: async function* ({ log }, selection) {
-      const head = lastShown(log.head.seq, reading, flags);
-      const order = { reverse: flags.reverse, head, signal };
-      for await (const tally of readTransactions(log, selection, order)) yield entry(tally);
+    read: async function* (store, selection) {
+      const order = orderOf(store, reading, flags, signal);
+      for await (const tally of readTransactions(store.log, selection, order)) yield entry(tally);
     },
   };
 }
@@ -122,10 +121,14 @@ function eventView({ signal }: CommandContext, flags: ViewFlags, formatFor: (sto
 }
 
 function formerNames(store: EventStore, reading: Reading, flags: ViewFlags, { signal }: CommandContext): FormerNames {
-  return new FormerNames(store.log, lastShown(store.log.head.seq, reading, flags), signal);
+  return new FormerNames(store.log, orderOf(store, reading, flags, signal));
 }
 
-/** The past ends at its moment, also within a transaction; a follower goes on. */
+function orderOf({ log }: EventStore, reading: Reading, flags: ViewFlags, signal: AbortSignal): ReadingOrder {
+  return { reverse: flags.reverse, head: lastShown(log.head.seq, reading, flags), signal };
+}
+
+/** The past ends at its moment, also within a transaction; a follower has no end. */
 function lastShown(headSeq: number, { seq }: Reading, { follow }: ViewFlags): number {
   return follow === true ? headSeq : seq;
 }

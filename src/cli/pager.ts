@@ -58,6 +58,11 @@ class PagerStream extends Writable implements OutputStream {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    // A flush alone, as before an error, starts no pager.
+    if (this.#child === undefined && chunk.length === 0) {
+      done();
+      return;
+    }
     this.#child ??= this.#start();
     const { stdin } = this.#child;
     if (stdin === null) done(gone());

@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../model/events.js';
 import type { EventFilter, StoreLog } from '../store/follow/event-filter.js';
+import { eventOf, LogCursor, type ReadingOrder } from './log-cursor.js';
 import { TransactionTally } from './render/transaction-summary.js';
 
 /** The requested events: inclusive seq range and filter. */
@@ -9,22 +10,12 @@ export interface Selection {
   readonly filter: EventFilter;
 }
 
-interface ReadingOrder {
-  readonly reverse?: boolean | undefined;
-  /** The last event that may be shown: a transaction is not read beyond it. */
-  readonly head: number;
-  readonly signal: AbortSignal;
-}
-
-/** Events to skip rather than begin to read elsewhere. */
-const MOST_SKIPPED = 64;
-
 /**
  * Yields the transactions that have a selected event, each whole, as soon as it was read. Memory
  * does not grow with a transaction: its events are counted, and a few are kept.
  */
 export async function* readTransactions(
-  log: StoreLog,
+  log: Pick<StoreLog, 'read'>,
   selection: Selection,
   order: ReadingOrder,
 ): AsyncGenerator<TransactionTally> {
@@ -32,7 +23,11 @@ export async function* readTransactions(
   else yield* all(log, selection, order);
 }
 
-async function* all(log: StoreLog, { from, to }: Selection, order: ReadingOrder): AsyncGenerator<TransactionTally> {
+async function* all(
+  log: Pick<StoreLog, 'read'>,
+  { from, to }: Selection,
+  order: ReadingOrder,
+): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
   const first = (await transactionAt(log, from, order))?.first ?? from;
   const cut = await transactionAt(log, to, order);
@@ -47,7 +42,7 @@ async function* all(log: StoreLog, { from, to }: Selection, order: ReadingOrder)
 }
 
 async function transactionAt(
-  log: StoreLog,
+  log: Pick<StoreLog, 'read'>,
   seq: number,
   { signal }: ReadingOrder,
 ): Promise<StoredEvent['transaction'] | undefined> {
@@ -61,10 +56,14 @@ function sizeUpTo(head: number, { transaction: { first, count } }: StoredEvent):
 }
 
 /** Reads selected events beside their whole transactions, both in one direction. */
-async function* matching(log: StoreLog, selection: Selection, order: ReadingOrder): AsyncGenerator<TransactionTally> {
+async function* matching(
+  log: Pick<StoreLog, 'read'>,
+  selection: Selection,
+  order: ReadingOrder,
+): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
   const matches = log.read({ ...selection, reverse, signal });
-  const whole = new Cursor(log, order);
+  const whole = new LogCursor(log, order);
   const nextMatch = async (): Promise<StoredEvent | undefined> => eventOf(await matches.next());
   let match = await nextMatch();
   while (match !== undefined) {
@@ -80,42 +79,5 @@ async function* matching(log: StoreLog, selection: Selection, order: ReadingOrde
       if (isChosen) match = await nextMatch();
     }
     yield tally;
-  }
-}
-
-function eventOf(result: IteratorResult<StoredEvent, unknown>): StoredEvent | undefined {
-  return result.done === true ? undefined : result.value;
-}
-
-/** Reads on from one place to a later one: over a short gap, or by a new read. */
-class Cursor {
-  readonly #log: StoreLog;
-  readonly #order: ReadingOrder;
-  #events: AsyncIterator<StoredEvent> | undefined;
-  /** Seq of the next event. */
-  #at = 0;
-
-  constructor(log: StoreLog, order: ReadingOrder) {
-    this.#log = log;
-    this.#order = order;
-  }
-
-  async seek(seq: number): Promise<void> {
-    const { reverse = false, head, signal } = this.#order;
-    const gap = reverse ? this.#at - seq : seq - this.#at;
-    if (this.#events === undefined || gap < 0 || gap > MOST_SKIPPED) {
-      await this.#events?.return?.();
-      const range = reverse ? { from: 1, to: seq } : { from: seq, to: head };
-      this.#events = this.#log.read({ ...range, reverse, signal });
-      this.#at = seq;
-      return;
-    }
-    while (this.#at !== seq) await this.next();
-  }
-
-  async next(): Promise<StoredEvent | undefined> {
-    const event = this.#events === undefined ? undefined : eventOf(await this.#events.next());
-    this.#at += this.#order.reverse === true ? -1 : 1;
-    return event;
   }
 }

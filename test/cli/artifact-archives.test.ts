@@ -88,7 +88,7 @@ test('inspect shows the index of a reference, log the events of an artifact, sav
     objectsOf(await done('log', '--json', '--image', '47f8017af3c1')).map(({ type }) => type),
     ['ArtifactAdded'],
   );
-  t.regex(await done('log'), / ArtifactAdded +128172848288 index\n/);
+  t.regex(await done('log', '--events'), / ArtifactAdded +128172848288 index\n/);
   t.regex(await done('diff', '0', 'now'), /\n\+ 128172848288 +index /);
   const saved = await run('save', '--platform', 'linux/arm64', 'nw/artm:1', '-o', join(folder, 'arm64.tar'));
   t.regex(saved.stderr, /with a smaller index, without linux\/amd64, attestations\n$/);

@@ -219,7 +219,7 @@ test('tag, untag, refs, log and diff tell of names of artifacts', async (t) => {
     image,
     previousTarget: bill.descriptor.digest,
   });
-  const log = await done('log', '--image', bill.descriptor.digest);
+  const log = await done('log', '--events', '--image', bill.descriptor.digest);
   t.regex(log, new RegExp(`ArtifactAdded +${short(bill)} application/spdx\\+json`));
   t.regex(log, new RegExp(`ReferenceSet +shop/app:sig → artifact ${short(bill)}`));
   t.regex(await done('untag', SIG), new RegExp(`was artifact ${short(bill)}\n$`));

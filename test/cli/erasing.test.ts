@@ -40,7 +40,7 @@ test('erase says what it removed, and later reads say when, by whom and why', as
   t.like(event, { digest: id, actor: 'ana', reason: 'a password in the labels' });
   t.regex(
     await done('log', '--image', id, '--reverse', '--limit', '1'),
-    /ContentErased +6351c87e3f65 .*“a password in the labels”/,
+    /erase blob 6351c87e3f65 .*“a password in the labels”/,
   );
 });
 

@@ -33,10 +33,10 @@ export const commandNames: readonly string[] = [
   'consumers rm',
 ];
 
-// `color` is true on every command, as `--no-color` is there on every command.
+// These are true on every command, as `--no-color` and the like are there on every command.
 function ownFlags(argument: unknown): unknown {
   if (typeof argument !== 'object' || argument === null || !('color' in argument)) return argument;
-  const { color, ...own } = argument;
+  const { color, trunc, pager, ...own } = argument as Readonly<Record<string, unknown>>;
   return own;
 }
 

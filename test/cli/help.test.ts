@@ -19,6 +19,9 @@ Global options:
   -q, --quiet                         say only what a script needs
   --wait <duration>                   how long to wait for a store in use (30s)
   --no-color                          no colours ($NO_COLOR does the same)
+  --no-trunc                          whole ids in tables
+  --no-pager                          no pager on a terminal ($IMAGELOG_PAGER,
+                                      $PAGER, else less)
   --actor <name>                      who does it ($IMAGELOG_ACTOR, else
                                       user@host)
   --reason <text>                     why; kept in the log
@@ -107,6 +110,8 @@ Global options:
   -q, --quiet        say only what a script needs
   --wait <duration>  how long to wait for a store in use (30s)
   --no-color         no colours ($NO_COLOR does the same)
+  --no-trunc         whole ids in tables
+  --no-pager         no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log
   --request-id <id>  what it belongs to, as a build or a ticket; kept in the log

@@ -135,7 +135,9 @@ test('an empty store has tables with nothing but their heads', async (t) => {
   t.is((await run('load', '/dev/null')).code, 1);
   t.is(await done('images'), 'REFERENCE  IMAGE ID  PLATFORM  CREATED  SIZE\n');
   t.is(await done('images', '--tree'), 'IMAGE ID      SIZE  REFERENCES\n');
-  t.is(await done('log'), 'SEQ   TIME (UTC)           ACTOR           EVENT             WHAT\n');
+  t.is(await done('log'), 'SEQ  TIME (UTC)           BY              WHAT\n');
+  t.is(await done('log', '--events'), 'SEQ   TIME (UTC)           ACTOR           EVENT             WHAT\n');
+  t.regex(await done('log', '--format', 'csv'), /^seq,time,transaction,type,[^\n]*,what\n$/);
   t.is(await done('images', '--json'), '');
 });
 

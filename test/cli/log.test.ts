@@ -5,12 +5,19 @@ import { archive, ids, objectsOf, type Session, SESSION_START, startSession } fr
 
 const DAY_MS = 86_400_000;
 
-const TABLE = `SEQ   TIME (UTC)           ACTOR           EVENT             WHAT
+const TABLE = `SEQ  TIME (UTC)           BY              WHAT
+  3  2026-01-31 12:00:00  tester          load 1 image, 1 layer, 1 tag: tiny:1 → bd10de19d2be
+  4  2026-02-01 12:00:00  ci@build-7      tag a:1 → bd10de19d2be  “release”  (T-1)
+  5  2026-02-02 12:00:00  tester          untag a:1 (was bd10de19d2be)
+  6  2026-02-02 12:00:00  tester          tag b:1 → bd10de19d2be
+`;
+
+const EVENTS = `SEQ   TIME (UTC)           ACTOR           EVENT             WHAT
   1 ┌ 2026-01-31 12:00:00  tester          LayerAdded        c6800a764db2 62 B
   2 │ 2026-01-31 12:00:00  tester          ImageCreated      bd10de19d2be linux/amd64
   3 └ 2026-01-31 12:00:00  tester          ReferenceSet      tiny:1 → bd10de19d2be
-  4   2026-02-01 12:00:00  ci@build-7      ReferenceSet      a:1 → bd10de19d2be  “release”
-  5   2026-02-02 12:00:00  tester          ReferenceRemoved  a:1 was bd10de19d2be
+  4   2026-02-01 12:00:00  ci@build-7      ReferenceSet      a:1 → bd10de19d2be  “release”  (T-1)
+  5   2026-02-02 12:00:00  tester          ReferenceRemoved  a:1 (was bd10de19d2be)
   6   2026-02-02 12:00:00  tester          ReferenceSet      b:1 → bd10de19d2be
 `;
 
@@ -24,10 +31,75 @@ async function threeDays({ done, wait }: Session): Promise<void> {
   await done('tag', 'tiny:1', 'b:1');
 }
 
-test('log is a table with a bracket around each transaction', async (t) => {
+test('log has a line for each transaction, and with --events for each event, in brackets', async (t) => {
   const session = await startSession(t);
   await threeDays(session);
   t.is(await session.done('log'), TABLE);
+  t.is(await session.done('log', '--events'), EVENTS);
+});
+
+test('a filter chooses whole transactions, and --limit counts what is shown', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { done } = session;
+  const seqs = async (...argv: string[]): Promise<number[]> =>
+    (await done('log', '--quiet', ...argv))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => Number.parseInt(line, 10));
+  t.deepEqual(await seqs(), [3, 4, 5, 6]);
+  t.deepEqual(await seqs('--reverse'), [6, 5, 4, 3]);
+  t.deepEqual(await seqs('--type', 'LayerAdded'), [3]);
+  t.deepEqual(await seqs('--from', '2', '--to', '2'), [3]);
+  t.deepEqual(await seqs('--to', '4', '--reverse', '--limit', '1'), [4]);
+  t.deepEqual(await seqs('--reference', 'a:1'), [4, 5]);
+  t.deepEqual(await seqs('--limit', '2'), [3, 4]);
+  t.deepEqual(await seqs('--events', '--limit', '2'), [1, 2]);
+  t.deepEqual(await seqs('--oneline', '--since', '2026-02-02'), [5, 6]);
+  t.deepEqual(await seqs('--follow', '--limit', '3'), [3, 4, 5]);
+  t.deepEqual(await seqs('--follow', '--events', '--limit', '5'), [1, 2, 3, 4, 5]);
+  // The past ends at its moment, also within a transaction.
+  t.deepEqual(await seqs('--at', '2'), [2]);
+  t.regex(await done('log', '--at', '2'), / load 1 image bd10de19d2be linux\/amd64, 1 layer\n$/);
+  for (const argv of [['--events'], ['--json'], ['--format', 'csv']]) {
+    t.is((await session.run('log', '--oneline', ...argv)).code, 2, argv.join(' '));
+  }
+});
+
+test('log of a deleted image shows the names it had, also where only its deletion is asked for', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-all.tar'));
+  await done('rm', '--force', '--quiet', '--actor', 'eve', ids.appTwo);
+  const names = 'shop/app:2.0, shop/app:latest, registry.example.com:5000/shop/app:latest';
+  t.regex(
+    await done('log', '--events', '--type', 'ImageDeleted'),
+    new RegExp(`eve +ImageDeleted +cb4c372bec4c \\(names: ${names}\\)\n$`),
+  );
+  t.regex(
+    await done('log', '--type', 'ImageDeleted'),
+    new RegExp(` eve +rm 1 image cb4c372bec4c \\(names: ${names}\\), 1 layer\n$`),
+  );
+  t.regex(
+    await done('log', '--events', '--follow', '--limit', '1', '--type', 'ImageDeleted'),
+    /\(names: shop\/app:2\.0, .*\)\n$/,
+  );
+});
+
+test('in the newest first, the bracket opens at the last event of a transaction', async (t) => {
+  const { done } = await startSession(t);
+  await done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const marks = (await done('log', '--events', '--reverse', '--quiet')).match(/[┌│└]/g);
+  t.deepEqual(marks, ['┌', '│', '└']);
+});
+
+test('log --no-trunc has whole digests', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const id = (await session.done('resolve', 'tiny:1')).trim();
+  for (const form of ['--quiet', '--oneline', '--events']) {
+    t.true((await session.done('log', '--no-trunc', form)).includes(`untag a:1 (was ${id})`) || form === '--events');
+    t.true((await session.done('log', '--no-trunc', form)).includes(`b:1 → ${id}`), form);
+  }
 });
 
 test('log chooses by subject, actor, type, time and position', async (t) => {
@@ -159,7 +231,7 @@ test('metadata is text where it can be read, and base64 where it cannot', async 
   t.like(text, { key: 'note', value: 'für später' });
   t.false('valueEncoding' in (text ?? {}));
   t.like(bytes, { key: 'bytes', value: 'AP8b', valueEncoding: 'base64' });
-  const table = await done('log', '--type', 'MetadataSet', '--quiet');
+  const table = await done('log', '--events', '--type', 'MetadataSet', '--quiet');
   t.regex(table, /bd10de19d2be note = für später\n.*bd10de19d2be bytes = 3 B\n$/);
 });
 

@@ -42,15 +42,54 @@ test('the exit code of the process is that of the run', async (t) => {
   );
 });
 
-test('images --json | head -1 is quiet', async (t) => {
+for (const argv of [[], ['--json'], ['--events'], ['--oneline'], ['--format', 'csv'], ['--reverse']]) {
+  test(`log ${argv.join(' ')} without a reader is quiet`, async (t) => {
+    const folder = await temporaryDirectory(t);
+    const store = await openStore(join(folder, 'store'));
+    await store.load(archive('docker25-all.tar'));
+    await store.close();
+    const child = start(t, folder, 'log', ...argv);
+    child.stdout.destroy();
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    t.deepEqual({ code: code as unknown, stderr }, { code: 0, stderr: '' });
+  });
+}
+
+test('log | head -1 ends quietly in the middle of a long log', async (t) => {
   const folder = await temporaryDirectory(t);
   const store = await openStore(join(folder, 'store'));
-  await store.load(archive('docker25-all.tar'));
+  await store.load(archive('skopeo-tiny-1.tar'));
+  const image = store.resolve('tiny:1');
+  // More than a pipe and the buffers of both ends hold.
+  const value = new TextEncoder().encode('why '.repeat(250));
+  await Promise.all(Array.from({ length: 2_000 }, (_, at) => store.setMetadata(image, `key-${at}`, value)));
   await store.close();
-  const child = start(t, folder, 'log', '--json');
+  const child = start(t, folder, 'log');
+  const [first] = (await once(child.stdout, 'data')) as [Buffer];
+  t.regex(first.toString(), /^ SEQ {2}TIME/);
   child.stdout.destroy();
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   t.deepEqual({ code: code as unknown, stderr }, { code: 0, stderr: '' });
+});
+
+test('log --follow shows a transaction of another process once it is complete', async (t) => {
+  const folder = await temporaryDirectory(t);
+  const store = await openStore(join(folder, 'store'));
+  await store.load(archive('skopeo-tiny-1.tar'));
+  await store.close();
+  const child = start(t, folder, 'log', '--follow', '--from', '2', '--quiet');
+  const result = ended(child);
+  await once(child.stdout, 'data');
+  const next = once(child.stdout, 'data');
+  t.is((await ended(start(t, folder, 'load', '--quiet', archive('docker25-all.tar')))).code, 0);
+  await next;
+  child.kill('SIGINT');
+  const { code, stdout } = await result;
+  t.is(code, 130);
+  const lines = stdout.trimEnd().split('\n');
+  t.is(lines.length, 2, stdout);
+  t.regex(lines[0] ?? '', /^ {2}3 .* load 1 image, 1 layer, 1 tag: tiny:1 → bd10de19d2be$/);
+  t.regex(lines[1] ?? '', / tester +load \d images, \d+ layers, .*, and \d more$/);
 });
 
 test('what save writes to one process, load reads in another', async (t) => {

@@ -23,6 +23,8 @@ export interface Surroundings {
   /** Both outputs are a terminal of so many columns. */
   readonly columns?: number;
   readonly signal?: AbortSignal;
+  /** Told when SIGINT is left to a pager, and when no longer. */
+  readonly ignoreInterrupts?: (areIgnored: boolean) => void;
   /** Called with each piece of the standard output as it comes. */
   readonly onOutput?: (text: string) => void;
   /** The standard output fails with this after so many writes. */
@@ -76,6 +78,7 @@ export async function startSession(t: ExecutionContext, start?: string): Promise
       now: () => time,
       timeZone: surroundings.timeZone ?? 'UTC',
       signal: surroundings.signal ?? new AbortController().signal,
+      ...(surroundings.ignoreInterrupts === undefined ? {} : { ignoreInterrupts: surroundings.ignoreInterrupts }),
     });
     return { code, stdout: stdout.text, stderr: stderr.text, bytes: stdout.bytes };
   };

@@ -33,6 +33,7 @@ export const diffGrammar: Grammar = ({ io }) => ({
     ['the earlier WHEN', pointInTime(io)],
     ['the later WHEN, by default now', pointInTime(io)],
   ],
+  paged: () => true,
   action: diff,
 });
 

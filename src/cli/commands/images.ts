@@ -57,6 +57,7 @@ export const imagesGrammar: Grammar = () => ({
     option('--format <format>', 'json, csv, table, columns like id,size, or a template like {{.ID}}', imageFormat),
     option('--digests', 'also the digest of the manifest or index of each name'),
   ],
+  paged: () => true,
   action: images,
 });
 
@@ -68,6 +69,7 @@ export const treeGrammar: Grammar = () => ({
     ['imagelog tree --at 2d', 'draw those of two days ago'],
   ],
   options: imageOptions(),
+  paged: () => true,
   action: (context: CommandContext, flags: ImagesFlags) => images(context, { ...flags, tree: true }),
 });
 

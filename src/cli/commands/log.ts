@@ -53,7 +53,7 @@ export const logGrammar: Grammar = ({ io }) => ({
     ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
     ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
     ['imagelog log --events --type ImageDeleted', 'which images were deleted, what they were called, and by whom'],
-    ['imagelog log --format csv > log.csv', 'every event for a spreadsheet'],
+    ['imagelog log --format csv', 'every event for a spreadsheet'],
     ['imagelog log --follow --from 1 --json', 'print every event, and then new ones'],
     ['imagelog log --follow --since now --format cloudevents', 'pass new events to another service'],
   ],

@@ -31,6 +31,7 @@ export const refsGrammar: Grammar = () => ({
   ],
   arguments: [['references and patterns', listOf(referenceOrPattern)]],
   options: [option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv'])],
+  paged: () => true,
   action: refs,
 });
 

@@ -2,7 +2,7 @@ import { factsOf, eventTypes } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad } from './display-width.js';
 import { flow } from './flow.js';
-import { localText, printable } from './text.js';
+import { printable } from './text.js';
 import {
   ACTOR_COLUMNS,
   circumstances,
@@ -28,25 +28,26 @@ const BRACKET_COLUMNS = 2;
 const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
-export function eventTable({ colors, width, timeZone, times, largestSeq, show }: LogDrawing): EventTable {
+export function eventTable(drawing: LogDrawing): EventTable {
+  const { colors, width, timeZone, times, largestSeq, show, reverse = false } = drawing;
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
   const hasActors = width === undefined || width >= LEAST_COLUMNS_WITH_ACTORS;
   const gap = ' '.repeat(GAP);
-  const { title } = timeColumn('TIME', times, timeZone);
-  const timeColumns = Math.max(TIME_COLUMNS, displayWidth(title));
+  const time = timeColumn('TIME', times, timeZone);
+  const timeColumns = Math.max(TIME_COLUMNS, displayWidth(time.title));
   const timeStart = seqColumns + BRACKET_COLUMNS + 1;
   const typeColumn = timeStart + timeColumns + GAP;
   const actor = hasActors ? [pad('ACTOR', ACTOR_COLUMNS)] : [];
   // The bracket is next to the seq; other columns have a gap of two.
-  const head = [pad(title, timeColumns), ...actor, pad('EVENT', TYPE_COLUMNS), 'WHAT'].join(gap);
+  const head = [pad(time.title, timeColumns), ...actor, pad('EVENT', TYPE_COLUMNS), 'WHAT'].join(gap);
   return {
     head: colors.bold(`${pad('SEQ', seqColumns, 'right')}   ${head}`),
     entry: (event, names) => {
       const who = printable(event.actor);
       const whoColumns = hasActors ? Math.max(ACTOR_COLUMNS, displayWidth(who)) + GAP : 0;
-      const [mark, below] = brackets(event);
+      const [mark, below] = brackets(event, reverse);
       const type = colors[EFFECT_COLORS[factsOf(event).effect]](event.type);
-      const cells = [colors.dim(pad(localText(event.time, timeZone), timeColumns)), ...(hasActors ? [] : [type])];
+      const cells = [colors.dim(pad(time.seconds(event.time), timeColumns)), ...(hasActors ? [] : [type])];
       const start = `${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(mark)} ${cells.join(gap)}`;
       const shown = hasActors
         ? `${start}${gap}${colors.cyan(who)}${' '.repeat(whoColumns - displayWidth(who))}${type}`
@@ -83,8 +84,9 @@ function summaryPhrases(
 }
 
 /** The bracket of the event's first line, and of further lines. */
-function brackets({ seq, transaction: { first, count } }: StoredEvent): readonly [string, string] {
+function brackets({ seq, transaction: { first, count } }: StoredEvent, reverse: boolean): readonly [string, string] {
   if (count === 1) return [' ', ' '];
-  if (seq === first) return ['┌', '│'];
-  return seq === first + count - 1 ? ['└', ' '] : ['│', '│'];
+  const last = first + count - 1;
+  if (seq === (reverse ? last : first)) return ['┌', '│'];
+  return seq === (reverse ? first : last) ? ['└', ' '] : ['│', '│'];
 }

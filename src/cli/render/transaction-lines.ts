@@ -17,6 +17,8 @@ export interface LogDrawing {
   readonly times: Iterable<number>;
   readonly largestSeq: number;
   readonly show: SummaryFormat;
+  /** Whether the newest comes first. */
+  readonly reverse?: boolean | undefined;
 }
 
 /** A table printed entry by entry; its widths are fixed before any entry is known. */
@@ -36,11 +38,15 @@ export const GAP = 2;
 export function transactionTable({ colors, width, timeZone, times, largestSeq, show }: LogDrawing): TransactionTable {
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
   const hasActors = width === undefined || width >= LEAST_COLUMNS_WITH_ACTORS;
-  const { title } = timeColumn('TIME', times, timeZone);
-  const timeColumns = Math.max(TIME_COLUMNS, displayWidth(title));
+  const time = timeColumn('TIME', times, timeZone);
+  const timeColumns = Math.max(TIME_COLUMNS, displayWidth(time.title));
   const whatColumn = seqColumns + GAP + timeColumns + GAP + (hasActors ? ACTOR_COLUMNS + GAP : 0);
   const indentColumns = hasActors ? whatColumn : seqColumns + GAP;
-  const head = [pad('SEQ', seqColumns, 'right'), pad(title, timeColumns), pad('BY', hasActors ? ACTOR_COLUMNS : 0)];
+  const head = [
+    pad('SEQ', seqColumns, 'right'),
+    pad(time.title, timeColumns),
+    pad('BY', hasActors ? ACTOR_COLUMNS : 0),
+  ];
   return {
     head: colors.bold([...head.slice(0, hasActors ? 3 : 2), 'WHAT'].join(' '.repeat(GAP))),
     entry: (tally) => {
@@ -49,7 +55,7 @@ export function transactionTable({ colors, width, timeZone, times, largestSeq, s
       const actor = printable(last.actor);
       const parts = [
         pad(String(last.seq), seqColumns, 'right'),
-        colors.dim(pad(localText(last.time, timeZone), timeColumns)),
+        colors.dim(pad(time.seconds(last.time), timeColumns)),
         ...(hasActors ? [colors.cyan(actor)] : []),
       ];
       const startColumns = seqColumns + GAP + timeColumns + (hasActors ? GAP + displayWidth(actor) : 0);
@@ -66,29 +72,34 @@ export function transactionTable({ colors, width, timeZone, times, largestSeq, s
   };
 }
 
-/** Returns a transaction on one line, cut to the width. */
-export function transactionLine(
-  tally: TransactionTally,
-  { colors, width = Number.POSITIVE_INFINITY, timeZone, largestSeq, show }: LogDrawing,
-): string {
-  const { last } = tally;
-  if (last === undefined) return '';
-  const phrases = [
-    { text: pad(String(last.seq), String(largestSeq).length, 'right'), gap: 0 },
-    { text: zonedMinuteText(last.time, timeZone), gap: 1, paint: colors.dim },
-    { text: printable(last.actor), gap: 1, paint: colors.cyan },
-    ...sentence(tally, { colors, show }),
-    ...circumstances(last, { colors, timeZone }),
-  ];
+/** Returns a formatter of transactions on one line each, cut to the width. */
+export function transactionLine(drawing: LogDrawing): TransactionTable['entry'] {
+  const { colors, width, timeZone, largestSeq, show } = drawing;
+  const seqColumns = String(largestSeq).length;
+  return (tally) => {
+    const { last } = tally;
+    if (last === undefined) return '';
+    const phrases = [
+      { text: pad(String(last.seq), seqColumns, 'right'), gap: 0 },
+      { text: zonedMinuteText(last.time, timeZone), gap: 1, paint: colors.dim },
+      { text: printable(last.actor), gap: 1, paint: colors.cyan },
+      ...sentence(tally, { colors, show }),
+      ...circumstances(last, { colors, timeZone }),
+    ];
+    return cutLine(phrases, width);
+  };
+}
+
+function cutLine(phrases: readonly Phrase[], width: number | undefined): string {
   let line = '';
-  let left = width;
+  let left = width ?? 0;
   for (const { text, gap, paint } of phrases) {
     const between = Math.min(1, gap);
-    const part = truncate(text, left - between);
+    const part = width === undefined ? text : truncate(text, left - between);
     if (part === '') break;
     line += ' '.repeat(between) + (paint?.(part) ?? part);
-    left -= between + displayWidth(part);
     if (part !== text) break;
+    if (width !== undefined) left -= between + displayWidth(part);
   }
   return line;
 }

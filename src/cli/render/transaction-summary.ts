@@ -186,8 +186,9 @@ function countedSection(
   const counts = types.map((type, at) => {
     const [, noun] = eventFacts[type].does;
     const examples = examplesOf(tally, type).map((event) => factsOf(event).summary(event, show));
-    const count = countText(tally.countOf(type), noun);
-    return `${at === 0 ? `${verb} ` : ''}${count}${examples.length === 0 ? '' : ` ${examples.join(', ')}`}`;
+    const count = tally.countOf(type);
+    const list = examples.length === count ? examples.join(', ') : `(${examples.join(', ')})`;
+    return `${at === 0 ? `${verb} ` : ''}${countText(count, noun)}${examples.length === 0 ? '' : ` ${list}`}`;
   });
   return { separator: ';', phrases: counts.map(withComma) };
 }
@@ -218,15 +219,16 @@ function shownOf(tally: TransactionTally, type: EventType): readonly StoredEvent
   return named.slice(0, Math.max(needed, MOST_EXAMPLES));
 }
 
-/** Ids of what a load or removal is about: those asked for, or of images that get no name. */
+/** What a load or removal is about: what was asked for, or a few images that get no name. */
 function examplesOf(tally: TransactionTally, type: EventType): readonly StoredEvent[] {
   const named = tally.named(type);
   const chosen = named.filter((event) => tally.isChosen(event));
   if (chosen.length > 0) return chosen.slice(0, MOST_EXAMPLES);
   const hasId = type === 'ImageDeleted' || type === 'ArtifactRemoved';
   const isUnnamed = tally.countOf('ReferenceSet') === 0 && (type === 'ImageCreated' || type === 'ArtifactAdded');
+  const isAlone = tally.countOf(type) === tally.size;
   const isShort = tally.countOf(type) <= MOST_EXAMPLES;
-  return (hasId || isUnnamed) && isShort ? named : [];
+  return (hasId || isUnnamed || isAlone) && isShort ? named : [];
 }
 
 function withComma(text: string, at: number, all: readonly string[]): string {
