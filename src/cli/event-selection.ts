@@ -153,7 +153,8 @@ async function firstOfRequests(
 /** Selects the events after the position of a consumer that pass its filter. */
 async function owedTo({ store, seq }: Reading, name: string, context: CommandContext): Promise<Selection> {
   const state = (await store.consumers()).find((each) => each.name === name);
-  if (state === undefined) throw new StoreError('CONSUMER_NOT_FOUND', `there is no consumer ${name}`, { data: { name } });
+  if (state === undefined)
+    throw new StoreError('CONSUMER_NOT_FOUND', `there is no consumer ${name}`, { data: { name } });
   const { position, filter = {} } = state;
   if (isForPeople(context)) {
     const { err, errColors } = context;

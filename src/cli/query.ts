@@ -44,7 +44,7 @@ export function intervalsUpTo(intervals: readonly ReferenceInterval[], seq: numb
 
 function asOf(interval: ReferenceInterval, seq: number): ReferenceInterval {
   if (interval.untilSeq === undefined || interval.untilSeq <= seq) return interval;
-  const { until, untilSeq, removedBy, removedReason, ...lasting } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId, ...lasting } = interval;
   return lasting;
 }
 
@@ -229,7 +229,8 @@ function standing({
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {
-  const { until, untilSeq, removedBy, removedReason } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId } = interval;
   if (until === undefined || untilSeq === undefined || removedBy === undefined) return undefined;
-  return { others: 0, from: until, until: next?.from, seq: untilSeq, actor: removedBy, reason: removedReason };
+  const why = { actor: removedBy, reason: removedReason, requestId: removedRequestId };
+  return { others: 0, from: until, until: next?.from, seq: untilSeq, ...why };
 }

@@ -33,7 +33,10 @@ test('of 20,000 references those of a pattern are found without an event of thos
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'), {
     openDatabase: (location) => countingGets(location, counts),
   });
-  const names = Array.from({ length: 20_000 }, (_, at) => `docker.io/team-${at % 40}/app-${at}:${at % 4_000 === 7 ? 'prod' : 'v1'}`);
+  const names = Array.from(
+    { length: 20_000 },
+    (_, at) => `docker.io/team-${at % 40}/app-${at}:${at % 4_000 === 7 ? 'prod' : 'v1'}`,
+  );
   for (let at = 0; at < names.length; at += 2_000) await appendBodies(log, names.slice(at, at + 2_000).map(setTo));
   await appendBodies(log, [{ type: 'ReferenceRemoved', reference: names[4_007] as string, image }]);
   const matches = (name: string): boolean => name.endsWith(':prod');

@@ -27,7 +27,6 @@ for (const pattern of ['[', 'a]', '[]', '[z-a]', '\\']) {
   });
 }
 
-
 test(matches, '[a\\-c]x', ['ax', '-x', 'cx'], ['bx']);
 test(matches, '[a-]x', ['ax', '-x'], ['bx']);
 test(matches, '[\\]]x', [']x'], ['\\x']);
@@ -110,10 +109,17 @@ test('a text that is a reference is no pattern', (t) => {
 test('a pattern matches a reference when it fits one of its forms, and only then', (t) => {
   const part = fc.constantFrom('a', 'b', 'ab');
   const reference = fc
-    .tuple(fc.constantFrom('docker.io/library', 'docker.io/a', 'a.b:1/b', 'a.b:1/b/a'), part, fc.constantFrom(':a', ':b', `@${DIGEST}`))
+    .tuple(
+      fc.constantFrom('docker.io/library', 'docker.io/a', 'a.b:1/b', 'a.b:1/b/a'),
+      part,
+      fc.constantFrom(':a', ':b', `@${DIGEST}`),
+    )
     .map((parts) => `${parts[0]}/${parts[1]}${parts[2]}`);
   const pattern = fc
-    .array(fc.constantFrom('a', 'b', '*', '?', '/', ':', '@', 'docker.io', '[ab]', '[^a]'), { minLength: 1, maxLength: 6 })
+    .array(fc.constantFrom('a', 'b', '*', '?', '/', ':', '@', 'docker.io', '[ab]', '[^a]'), {
+      minLength: 1,
+      maxLength: 6,
+    })
     .map((parts) => parts.join(''))
     .filter(isPattern);
   const property = fc.property(pattern, reference, (given, name) => {

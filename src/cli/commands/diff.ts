@@ -9,12 +9,14 @@ import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { artifactTypeText } from '../../model/event-facts.js';
 import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { NOW, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { csvRow } from '../render/csv.js';
 import { truncate } from '../render/display-width.js';
 import { platformText } from '../render/image-table.js';
 import { type Column, tableLines } from '../render/table.js';
 import {
   type Colors,
+  jsonText,
   localMinuteText,
   localText,
   type Paint,
@@ -33,21 +35,33 @@ export const diffGrammar: Grammar = ({ io }) => ({
     ['imagelog diff 2h', 'what changed in the last two hours'],
     ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
     ['imagelog diff "#1200" "#1260"', 'what 60 events changed'],
+    ['imagelog diff 1w --format csv', 'the changes of a week for a spreadsheet'],
     ['imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"', 'the names that moved since yesterday'],
   ],
   arguments: [
     ['the earlier WHEN', pointInTime(io.now)],
     ['the later WHEN, by default now', pointInTime(io.now)],
   ],
+  options: [option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv'])],
   action: diff,
 });
 
-async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
+interface DiffFlags {
+  readonly format?: 'table' | 'json' | 'csv';
+}
+
+async function diff(context: CommandContext, from: When, to: When = NOW, flags: DiffFlags = {}): Promise<void> {
   await using store = await openFor(context, 'read');
   const { out, err, colors, errColors, io, signal } = context;
   const between = await store.diff(whenIn(store, from), whenIn(store, to), { signal });
   const changes = changesOf(between);
-  if (context.json) {
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  if (format === 'csv') {
+    await out.line(csvRow(CSV_COLUMNS));
+    for (const change of changes) await out.line(changeRow(change));
+    return;
+  }
+  if (format === 'json') {
     for (const change of changes) await writeJson(context, changeObject(change));
     return;
   }
@@ -73,6 +87,31 @@ function changeObject({ kind, change, key, before, after, event }: StoreChange):
     reason: event.reason ?? null,
     requestId: event.requestId ?? null,
   };
+}
+
+/** Columns of CSV: the fields of the JSON; a value of several fields is JSON. */
+const CSV_COLUMNS = [
+  'kind',
+  'change',
+  'key',
+  'before',
+  'after',
+  'seq',
+  'time',
+  'actor',
+  'reason',
+  'requestId',
+] as const;
+
+function changeRow(change: StoreChange): string {
+  const { kind, key, before, after, event } = change;
+  const { seq, time, actor, reason, requestId } = event;
+  const sides = [before, after].map((side) => (side === undefined ? undefined : cellOf(side.value)));
+  return csvRow([kind, change.change, key, ...sides, seq, utcText(time), actor, reason, requestId]);
+}
+
+function cellOf(value: unknown): string {
+  return typeof value === 'string' ? value : jsonText(value);
 }
 
 /** Kinds of changes, in print order. */

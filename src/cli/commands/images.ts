@@ -6,6 +6,7 @@ import { allImageFacts, imageFilter } from '../image-facts.js';
 import { openReading } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
 import type { ImageSource } from '../query.js';
+import { imageCsvLines } from '../render/image-csv.js';
 import { artifactTableLines, imageTableLines, imageTreeLines } from '../render/image-table.js';
 import { countText } from '../render/text.js';
 
@@ -14,6 +15,7 @@ interface ImagesFlags {
   readonly heads?: boolean;
   readonly all?: boolean;
   readonly filter?: readonly string[];
+  readonly format?: 'table' | 'json' | 'csv';
 }
 
 /** `imagelog images`: a table, a tree, or JSON lines. */
@@ -29,11 +31,13 @@ export const imagesGrammar: Grammar = () => ({
     ['imagelog images --filter dangling=true --quiet', 'list the ids of images that nothing names or uses'],
     ['imagelog images --all', 'list signatures, SBOMs and other artifacts too'],
     ['imagelog images --at 2026-01-31', 'list the images at the end of that day'],
+    ['imagelog images --format csv', 'list them for a spreadsheet, sizes in bytes'],
     ['imagelog images --json | jq -r .id', 'give the ids to another program'],
   ],
   options: [
     option('--tree', 'draw parents and children'),
     option('-a, --all', 'also artifacts and indexes, by digest; with --json each object has a kind'),
+    option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv']),
     ...imageOptions(),
   ],
   action: images,
@@ -59,7 +63,10 @@ async function images(context: CommandContext, flags: ImagesFlags): Promise<void
     flags.all === true
       ? allArtifactFacts(source).filter(({ references }) => filter.fitsArtifact(references))
       : undefined;
-  if (context.json) {
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  if (format === 'csv') {
+    for (const line of imageCsvLines(shown, artifacts ?? [])) await context.out.line(line);
+  } else if (format === 'json') {
     const kind = artifacts === undefined ? {} : { kind: 'image' };
     for (const facts of shown) await writeJson(context, { ...kind, ...facts });
     for (const facts of artifacts ?? []) await writeJson(context, facts);

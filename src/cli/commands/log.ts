@@ -54,7 +54,11 @@ export const logGrammar: Grammar = ({ io }) => ({
       'events of this image or artifact: a reference, or the first digits of an id or digest',
       repeated,
     ),
-    option('--reference <name>', 'events of this reference, or of a pattern: *:prod, shop/*', listOf(referenceOrPattern)),
+    option(
+      '--reference <name>',
+      'events of this reference, or of a pattern: *:prod, shop/*',
+      listOf(referenceOrPattern),
+    ),
     option('--chain <id>', 'events of this chain of layers', digestText),
     option('--actor <name>', 'events by this actor', listOf(nonEmptyText)),
     option('--request <id>', 'events of this request id, as a build or a ticket', listOf(nonEmptyText)),
@@ -151,7 +155,9 @@ function checkConsumer({ consumer, limit, format, ...flags }: LogFlags): void {
   if (consumer === undefined) return;
   const [name] = Object.entries(flags).find(([key, value]) => SELECTING.has(key) && value !== undefined) ?? [];
   if (name === undefined) return;
-  throw new UsageError(`--consumer has the filter and the place of the consumer, so it cannot be combined with --${name}`);
+  throw new UsageError(
+    `--consumer has the filter and the place of the consumer, so it cannot be combined with --${name}`,
+  );
 }
 
 function checkOrder(startName: string, start: number | undefined, endName: string, end: number | undefined): void {

@@ -92,6 +92,7 @@ const CSV_COLUMNS = [
   'untilSeq',
   'removedBy',
   'removedReason',
+  'removedRequestId',
   'previous',
   'previousTarget',
   'target',
@@ -111,7 +112,7 @@ function intervalRow(interval: ReferenceInterval): string {
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
   const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq } = interval;
-  const { actor, reason, requestId, removedBy, removedReason } = interval;
+  const { actor, reason, requestId, removedBy, removedReason, removedRequestId } = interval;
   return {
     reference,
     image: image ?? null,
@@ -128,5 +129,6 @@ function intervalObject(interval: ReferenceInterval): Readonly<Record<string, un
     requestId: requestId ?? null,
     removedBy: removedBy ?? null,
     removedReason: removedReason ?? null,
+    removedRequestId: removedRequestId ?? null,
   };
 }

@@ -15,7 +15,12 @@ import {
 } from './event-filter.js';
 import { MAX_PAGE_EVENTS } from '../../limits.js';
 import { isStoreError, StoreError } from '../../errors.js';
-import { EventIterator, type EventIteratorOptions, type IterationWatcher, type StretchSource } from './event-iterator.js';
+import {
+  EventIterator,
+  type EventIteratorOptions,
+  type IterationWatcher,
+  type StretchSource,
+} from './event-iterator.js';
 import { type SearchableLog, type Stretch, StretchReader, wayTo } from './stretch-reader.js';
 
 /**
@@ -410,11 +415,10 @@ class RangeSource implements StretchSource {
 }
 
 /** Returns the part of a range that is in the times of its filter. */
-function narrowed({
-  log,
-  filter: { since, until },
-  ...range
-}: RangeSourceOptions): { readonly first: number; readonly last: number } {
+function narrowed({ log, filter: { since, until }, ...range }: RangeSourceOptions): {
+  readonly first: number;
+  readonly last: number;
+} {
   // Event times never decrease: skip what is out of range.
   const last = until === undefined ? range.last : lastSeqBy(log, range.last, until);
   const first = since === undefined ? range.first : Math.max(range.first, lastSeqBefore(log, last, since) + 1);

@@ -98,9 +98,10 @@ export interface ReferenceInterval {
   /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;
-  /** Who removed the reference and why; absent when it was moved instead. */
+  /** Who removed the reference and why, and for what; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
+  readonly removedRequestId?: string | undefined;
 }
 
 /** Selects events of a subject's history. */
@@ -234,7 +235,10 @@ function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
 
 function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
   const end = { ...interval, until: event.time, untilSeq: event.seq };
-  return event.type === 'ReferenceRemoved' ? { ...end, removedBy: event.actor, removedReason: event.reason } : end;
+  if (event.type !== 'ReferenceRemoved') return end;
+  const { actor, reason, requestId } = event;
+  const request = requestId === undefined ? {} : { removedRequestId: requestId };
+  return { ...end, removedBy: actor, removedReason: reason, ...request };
 }
 
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];

@@ -264,11 +264,17 @@ test('explain tells a search of the index from a scan, and how many events that 
     [{}, { by: 'scan', events: 40 }],
     [{ filter: { reference: '*:1?' } }, { by: 'index' }],
     [{ filter: { reference: '*:1?' }, from: 31 }, { by: 'index' }],
-    [{ filter: { reference: '*:1?' }, from: 32 }, { by: 'scan', events: 9 }],
+    [
+      { filter: { reference: '*:1?' }, from: 32 },
+      { by: 'scan', events: 9 },
+    ],
     [{ filter: { reference: ['x:1', '*:2'], requestId: 'x' } }, { by: 'index' }],
     [{ filter: { reference: Array.from({ length: 65 }, (_, at) => `x:${at}`) } }, { by: 'index' }],
     [{ filter: { image: images[0], reasonIncludes: 'x' } }, { by: 'index' }],
-    [{ filter: { requestId: 'x' }, from: 3, to: 12 }, { by: 'scan', events: 10 }],
+    [
+      { filter: { requestId: 'x' }, from: 3, to: 12 },
+      { by: 'scan', events: 10 },
+    ],
     [{ filter: { reasonIncludes: 'x' } }, { by: 'scan', events: 40 }],
     [{ filter: { type: 'ReferenceSet', until: -1 } }, { by: 'scan', events: 0 }],
   ];
