@@ -1,5 +1,11 @@
+import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { scanText } from '../../src/cli/scan-notice.js';
+import { Output } from '../../src/cli/output.js';
+import { createColors } from '../../src/cli/render/text.js';
+import { ScanNotice, scanText } from '../../src/cli/scan-notice.js';
+import type { Head } from '../../src/log/log.js';
+import type { ImageId } from '../../src/model/digest.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { builtArtifact, loadArtifacts } from '../store/artifacts/built-artifacts.js';
 import { liveLog } from '../store/read/live-log.js';
@@ -259,4 +265,47 @@ test('what no index has is said, with the number of events that are read', async
   t.is(text({ requestId: 'x', actor: 'tester' }), undefined);
   t.is(text({ reference: '*' }), undefined);
   t.is(text({}), undefined);
+});
+
+test('a read without an index is said at once on a terminal when it is large, else when it takes long, and once', async (t) => {
+  const long = { explain: () => ({ by: 'scan', events: 20_000 }) as const, head: { seq: 20_000 } as Head };
+  const short = { explain: () => ({ by: 'scan', events: 200 }) as const, head: { seq: 20_000 } as Head };
+  const indexed = { explain: () => ({ by: 'index' }) as const, head: { seq: 20_000 } as Head };
+  const options = { filter: { requestId: 'x' } };
+  const line = 'reading all 20,000 events: no index has request ids\n';
+  const said = async (
+    isTTY: boolean,
+    log: typeof long | typeof short | typeof indexed,
+    longMs?: number,
+  ): Promise<string> => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const streams = [Object.assign(stdout, { isTTY, columns: 80 }), Object.assign(stderr, { isTTY, columns: 80 })];
+    const [out, err] = streams.map((stream) => new Output(stream)) as [Output, Output];
+    const notice = new ScanNotice({ out, err, errColors: createColors(false), json: false, quiet: false }, longMs);
+    const act = (): Promise<string> => delay(longMs === 1 ? 30 : 0, 'done');
+    t.is(await notice.during(log, options, act), 'done');
+    t.is(await notice.during(log, options, act), 'done');
+    return String(stderr.read() ?? '');
+  };
+  t.is(await said(true, long), line);
+  t.is(await said(false, long), '');
+  t.is(await said(false, long, 1), line);
+  t.is(await said(true, short), '');
+  t.is(await said(true, short, 1), 'reading 200 events: no index has request ids\n');
+  t.is(await said(true, indexed, 1), '');
+});
+
+test('log by request id on a terminal says that it reads every event of a large store', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('skopeo-tiny-1.tar'));
+  const store = await openStore(session.store);
+  const [id] = [...store.map().keys()] as [ImageId];
+  await Promise.all(Array.from({ length: 10_000 }, () => store.setMetadata(id, 'k', new Uint8Array(1))));
+  await store.tag('x:1', id, { requestId: 'INC-1' });
+  await store.close();
+  const find = (...argv: string[]): Promise<Ran> =>
+    session.runIn({ columns: 80, env: plain }, 'log', '--request', 'INC-1', ...argv);
+  t.is((await find()).stderr, 'reading all 10,004 events: no index has request ids\n');
+  t.is((await find('--reference', 'x*')).stderr, 'reading all 10,004 events: no index has request ids\n');
+  t.is((await session.runIn({ columns: 80, env: plain }, 'log', '--reference', 'x*')).stderr, '');
 });
