@@ -251,7 +251,7 @@ test('log --follow waits for a pattern of names that do not exist yet', async (t
   t.like(objectsOf(stdout), [{ seq: 5, reference: 'docker.io/new/app:1' }]);
 });
 
-test('what no index has is said, with the number of events that are read', async (t) => {
+test('a notice names what no index has, with the number of events that are read', async (t) => {
   const { reader, append } = await liveLog(t);
   for (let at = 0; at < 1_200; at++) await append({ type: 'ParentSet', image: idNamed('a'), parent: idNamed('b') });
   const text = (filter: Parameters<typeof scanText>[1]['filter'], from?: number): string | undefined =>
@@ -267,7 +267,7 @@ test('what no index has is said, with the number of events that are read', async
   t.is(text({}), undefined);
 });
 
-test('a read without an index is said at once on a terminal when it is large, else when it takes long, and once', async (t) => {
+test('a notice of a read without an index comes at once on a terminal when it is large, else when it takes long, and once', async (t) => {
   const long = { explain: () => ({ by: 'scan', events: 20_000 }) as const, head: { seq: 20_000 } as Head };
   const short = { explain: () => ({ by: 'scan', events: 200 }) as const, head: { seq: 20_000 } as Head };
   const indexed = { explain: () => ({ by: 'index' }) as const, head: { seq: 20_000 } as Head };

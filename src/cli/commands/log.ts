@@ -150,7 +150,7 @@ function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ..
   }
 }
 
-/** A consumer has a filter and a position of its own. */
+/** A consumer has its own filter and position. */
 function checkConsumer({ consumer, limit, format, ...flags }: LogFlags): void {
   if (consumer === undefined) return;
   const [name] = Object.entries(flags).find(([key, value]) => SELECTING.has(key) && value !== undefined) ?? [];
