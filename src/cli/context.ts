@@ -131,7 +131,7 @@ export async function answer(context: CommandContext, result: unknown, ...lines:
 }
 
 /** Returns whether a person reads the output and wants more detail than a script. */
-export function isForPeople({ out, json, quiet }: CommandContext): boolean {
+export function isForPeople({ out, json, quiet }: Pick<CommandContext, 'out' | 'json' | 'quiet'>): boolean {
   return out.isTerminal && !json && !quiet;
 }
 

@@ -14,20 +14,26 @@ const UNINDEXED: readonly (readonly [field: keyof EventFilter, words: string])[]
   ['type', 'types of events'],
 ];
 
+type ExplainedLog = Pick<StoreLog, 'explain' | 'head'>;
+
+type NoticeContext = Pick<CommandContext, 'out' | 'err' | 'errColors' | 'json' | 'quiet'>;
+
 /** Says once, on standard error, that a filter makes a command read every event. */
 export class ScanNotice {
-  readonly #context: CommandContext;
+  readonly #context: NoticeContext;
+  readonly #longMs: number;
   #isSaid = false;
 
-  constructor(context: CommandContext) {
+  constructor(context: NoticeContext, longMs = LONG_MS) {
     this.#context = context;
+    this.#longMs = longMs;
   }
 
   /** Runs `act`, which reads `log` with these options. */
-  async during<Result>(log: StoreLog, options: ReadOptions, act: () => Promise<Result>): Promise<Result> {
+  async during<Result>(log: ExplainedLog, options: ReadOptions, act: () => Promise<Result>): Promise<Result> {
     const text = scanText(log, options);
     if (text === undefined) return act();
-    const timer = setTimeout(() => this.#say(text.line), LONG_MS);
+    const timer = setTimeout(() => this.#say(text.line), this.#longMs);
     try {
       if (text.events >= MANY_EVENTS && isForPeople(this.#context)) this.#say(text.line);
       return await act();
@@ -45,7 +51,7 @@ export class ScanNotice {
 
 /** Returns the line for a read that an index would have spared; undefined for any other. */
 export function scanText(
-  log: Pick<StoreLog, 'explain' | 'head'>,
+  log: ExplainedLog,
   options: ReadOptions,
 ): { readonly line: string; readonly events: number } | undefined {
   const { filter = {} } = options;

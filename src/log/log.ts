@@ -159,7 +159,7 @@ export interface Log extends TileReader {
 
   /**
    * Seqs of the events about any wanted reference, ascending. Reads the index rows of all
-   * references, and one event for each that is not known, whatever the range is; the whole range
+   * references, and one event for each that is not known, even for a small range; the whole range
    * when the index is incomplete. Names that collide in the index (eight bytes of SHA-256) are
    * taken for one of them.
    * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt

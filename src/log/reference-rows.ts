@@ -39,11 +39,11 @@ export async function referenceSeqs(source: LogSource, wanted: ReferenceSearch, 
         throwIfAborted(signal);
         const page = await rows.nextv(ROWS_AT_A_TIME);
         if (page.length === 0) break;
-        for (const row of page) {
-          const name = subjectOfRow(row[0]);
+        for (const [key, value] of page) {
+          const name = subjectOfRow(key);
           const known = isWanted.get(name);
-          if (known === true) found.add(seqsOfRow(...row));
-          else if (known === undefined) noteRow(unknown, name, row);
+          if (known === true) found.add(seqsOfRow(key, value));
+          else if (known === undefined) noteRow(unknown, name, [key, value]);
         }
       }
     } finally {
@@ -87,9 +87,10 @@ interface UnknownName {
 }
 
 function noteRow(unknown: Map<string, UnknownName>, name: string, [key, value]: IndexRow): void {
+  const seqs = seqsOfRow(key, value);
   const before = unknown.get(name);
-  if (before === undefined) unknown.set(name, { name, key, seqs: seqsOfRow(key, value) });
-  else before.seqs.push(...seqsOfRow(key, value));
+  if (before === undefined) unknown.set(name, { name, key, seqs });
+  else for (const seq of seqs) before.seqs.push(seq);
 }
 
 async function* wantedOf(

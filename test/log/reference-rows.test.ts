@@ -59,7 +59,7 @@ test('of 20,000 references those of a pattern are found without an event of thos
   t.is(counts.gets, 20_012);
 });
 
-test('a search finds what a scan of a log finds, whatever is known', async (t) => {
+test('a search finds what a scan of a log finds, with any names known', async (t) => {
   const root = await temporaryDirectory(t);
   const names = ['a', 'b', 'c', 'd'].map((name) => `docker.io/library/${name}:1`);
   let runs = 0;

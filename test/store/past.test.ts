@@ -482,3 +482,48 @@ test('a filter takes words by the clock of the store, and a consumer keeps the t
   await store.create(imageConfig('c'));
   t.like(await store.consumers(), [{ name: 'c', position: 2, behind: 1 }]);
 });
+
+test('the history of a pattern has the periods of every reference that ever matched', async (t) => {
+  const store = await temporaryStore(t);
+  for (const name of ['a', 'b']) await store.create(imageConfig(name));
+  await store.tag({ source: a, target: 'shop/web:prod' });
+  await store.tag({ source: a, target: 'shop/api:prod' });
+  await store.tag({ source: b, target: 'other:prod' });
+  await store.tag({ source: b, target: 'shop/api:prod' }, { requestId: 'T-1' });
+  await store.tag({ source: b, target: 'shop/api:dev' });
+  await store.untag('shop/web:prod', { reason: 'gone', requestId: 'T-2' });
+  await store.tag({ source: a, target: 'shop/web:prod' });
+  const periods = async (reference: string): Promise<unknown[]> =>
+    (await store.referenceHistory(reference)).map(({ reference: name, seq, untilSeq }) => [name, seq, untilSeq]);
+  const [api, web] = ['docker.io/shop/api:prod', 'docker.io/shop/web:prod'];
+  const expected = [
+    [api, 4, 6],
+    [api, 6, undefined],
+    [web, 3, 8],
+    [web, 9, undefined],
+  ];
+  t.deepEqual(await periods('shop/*:prod'), expected);
+  t.deepEqual(await periods('*:prod'), [['docker.io/library/other:prod', 5, undefined], ...expected]);
+  t.like(await store.referenceHistory('shop/w*'), [{ removedReason: 'gone', removedRequestId: 'T-2' }, { seq: 9 }]);
+  const error = await rejection(t, 'REFERENCE_NOT_FOUND', store.referenceHistory('*:none'));
+  t.is(error.message, 'no reference ever matched *:none');
+  await rejection(t, 'FILTER_INVALID', store.referenceHistory('*['));
+  await rejection(t, 'REFERENCE_INVALID', store.referenceHistory('X:1'));
+});
+
+test('the history of a subject may be of one request, or of reasons with a text', async (t) => {
+  const store = await temporaryStore(t);
+  await store.create(imageConfig('a'));
+  await store.tag({ source: a, target: 'x:1' }, { requestId: 'T-1', reason: 'First' });
+  await store.tag({ source: a, target: 'x:2' }, { requestId: 'T-1', reason: 'second' });
+  await store.tag({ source: a, target: 'x:3' }, { reason: 'first again' });
+  const seqsOf = async (...args: Parameters<typeof store.history>): Promise<number[]> => {
+    const seqs: number[] = [];
+    for await (const { seq } of store.history(...args)) seqs.push(seq);
+    return seqs;
+  };
+  t.deepEqual(await seqsOf('x:2', { requestId: 'T-1' }), [3]);
+  t.deepEqual(await seqsOf(a, { requestId: 'T-1' }), [2, 3]);
+  t.deepEqual(await seqsOf(a, { reasonIncludes: 'FIRST' }), [2, 4]);
+  t.deepEqual(await seqsOf(a, { reasonIncludes: 'first', requestId: ['T-1', 'T-2'] }), [2]);
+});

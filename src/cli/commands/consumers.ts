@@ -11,7 +11,7 @@ import { timeColumn } from '../render/times.js';
 export const consumersGrammar: Grammar = () => ({
   about:
     'A consumer is a named subscriber of a program; its position is kept in the store. BEHIND counts the events after it ' +
-    'that pass its filter.',
+    'that pass its filter; `imagelog log --consumer NAME` shows them.',
   examples: [
     ['imagelog consumers', 'list them with their positions'],
     ["imagelog consumers --json | jq 'select(.behind > 1000).name'", 'name those that are far behind'],
@@ -57,12 +57,13 @@ async function consumers(context: CommandContext): Promise<void> {
   const { out, colors, timeZone, json, quiet } = context;
   const states = await store.consumers();
   if (json) {
-    for (const { name, position, behind, atLeast, updatedAt } of states) {
+    for (const { name, position, behind, atLeast, filter, updatedAt } of states) {
       await writeJson(context, {
         name,
         position,
         behind,
         atLeast,
+        filter,
         updatedAt: updatedAt === undefined ? null : utcText(updatedAt),
       });
     }

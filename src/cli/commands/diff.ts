@@ -11,11 +11,12 @@ import { artifactTypeText } from '../../model/event-facts.js';
 import { UsageError } from '../exit-codes.js';
 import { metadataFields, metadataText, pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { NOW, pointInTime, WHEN_HELP } from '../option-values.js';
+import { NOW, option, pointInTime, WHEN_HELP } from '../option-values.js';
+import { csvRow } from '../render/csv.js';
 import { truncate } from '../render/display-width.js';
 import { platformText } from '../render/image-table.js';
 import { type Column, tableLines } from '../render/table.js';
-import { type Colors, type Paint, printable, shortId, sizeText, utcText } from '../render/text.js';
+import { type Colors, jsonText, type Paint, printable, shortId, sizeText, utcText } from '../render/text.js';
 import { timeColumn, zonedMinuteText } from '../render/times.js';
 
 /** `imagelog diff`: changes between two points in time, by kind; `--json` prints one per line. */
@@ -27,17 +28,23 @@ export const diffGrammar: Grammar = ({ io }) => ({
     ['imagelog diff 2h', 'what changed in the last two hours'],
     ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
     ['imagelog diff @1200 @1260', 'what 60 events changed'],
+    ['imagelog diff 1w --format csv', 'the changes of a week for a spreadsheet'],
     ['imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"', 'the names that moved since yesterday'],
   ],
   arguments: [
     ['the earlier WHEN', pointInTime(io)],
     ['the later WHEN, by default now', pointInTime(io)],
   ],
+  options: [option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv'])],
   paged: () => true,
   action: diff,
 });
 
-async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
+interface DiffFlags {
+  readonly format?: 'table' | 'json' | 'csv';
+}
+
+async function diff(context: CommandContext, from: When, to: When = NOW, flags: DiffFlags = {}): Promise<void> {
   await using store = await openFor(context, 'read');
   const { out, err, colors, errColors, timeZone, signal } = context;
   const between = await store.diff(from, to, { timeZone, signal }).catch((error: unknown) => {
@@ -49,7 +56,13 @@ async function diff(context: CommandContext, from: When, to: When = NOW): Promis
       seq === 0 ? 'the beginning' : `event ${seq}, ${zonedMinuteText(time, timeZone)}`;
     await err.line(errColors.dim(`from ${point(between.from)}, to ${point(between.to)}`));
   }
-  if (context.json) {
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  if (format === 'csv') {
+    await out.line(csvRow(CSV_COLUMNS));
+    for (const change of changes) await out.line(changeRow(change));
+    return;
+  }
+  if (format === 'json') {
     for (const change of changes) await writeJson(context, changeObject(change));
     return;
   }
@@ -70,6 +83,31 @@ function changeObject({ kind, change, key, before, after, event }: StoreChange):
     reason: event.reason ?? null,
     requestId: event.requestId ?? null,
   };
+}
+
+/** Columns of CSV: the fields of the JSON; a value of several fields is JSON. */
+const CSV_COLUMNS = [
+  'kind',
+  'change',
+  'key',
+  'before',
+  'after',
+  'seq',
+  'time',
+  'actor',
+  'reason',
+  'requestId',
+] as const;
+
+function changeRow(change: StoreChange): string {
+  const { kind, key, before, after, event } = change;
+  const { seq, time, actor, reason, requestId } = event;
+  const sides = [before, after].map((side) => (side === undefined ? undefined : cellOf(side.value)));
+  return csvRow([kind, change.change, key, ...sides, seq, utcText(time), actor, reason, requestId]);
+}
+
+function cellOf(value: unknown): string {
+  return typeof value === 'string' ? value : jsonText(value);
 }
 
 /** Kinds of changes, in print order. */

@@ -48,6 +48,7 @@ export const imagesGrammar: Grammar = () => ({
     ['imagelog images --format id,reference,size', 'choose the columns of the table'],
     ['imagelog images --all', 'list signatures, SBOMs and other artifacts too'],
     ['imagelog images --at 2026-01-31', 'list the images at the end of that day'],
+    ['imagelog images --format csv', 'list them for a spreadsheet, sizes in bytes'],
     ['imagelog images --json | jq -r .id', 'give the ids to another program'],
   ],
   options: [

@@ -160,7 +160,7 @@ function checkForm({ events, oneline, format }: LogFlags, json: boolean): void {
   }
 }
 
-/** A consumer has a filter and a position of its own. */
+/** A consumer has its own filter and position. */
 function checkConsumer({ consumer, limit, format, ...flags }: LogFlags): void {
   if (consumer === undefined) return;
   const [name] = Object.entries(flags).find(([key, value]) => SELECTING.has(key) && value !== undefined) ?? [];

@@ -94,6 +94,7 @@ const CSV_COLUMNS = [
   'untilSeq',
   'removedBy',
   'removedReason',
+  'removedRequestId',
   'previous',
   'previousTarget',
   'target',

@@ -92,7 +92,8 @@ export const followOptionNames: OptionNames<FollowOptions> = { from: true, filte
 /**
  * An endless iterator over the log from one seq on: existing events, then each as it becomes
  * durable, without gaps or duplicates. A slow reader is never dropped; memory stays at one page of
- * events (MAX_PAGE_EVENTS) however far behind it is. Concurrent `next` calls are answered in order.
+ * events (MAX_PAGE_EVENTS) however far behind it is, and with a pattern of references eight bytes
+ * for each event that it is behind by. Concurrent `next` calls are answered in order.
  * Ends when the store closes.
  */
 export interface Follower extends AsyncIterableIterator<StoredEvent>, AsyncDisposable {

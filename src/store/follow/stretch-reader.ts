@@ -80,6 +80,7 @@ export class StretchReader {
     if (searched !== undefined && start >= searched.first && start <= searched.last) {
       return this.#readSearched(searched, range);
     }
+    this.#searched = undefined;
     const way = wayTo(this.#log, this.#filter, range);
     if (way === undefined) return this.#readAll(range);
     if ('subjects' in way) return this.#readSubjects(way.subjects, range);

@@ -5,6 +5,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
+import { storeError } from '../../support/store-error.js';
 import { tamper } from '../../support/test-log.js';
 import { openTestStore } from '../../support/test-store.js';
 import { leaveDamaged, reopened, temporaryStore } from '../temporary-store.js';
@@ -100,7 +101,16 @@ test('a filter that is too large is not kept, with a notice', async (t) => {
 });
 
 test('a kept filter that is damaged is reported', async (t) => {
-  for (const filter of ['{', '[1', '{"type":"Nothing"}', 'null']) {
+  const damaged = [
+    '{',
+    '[1',
+    '{"type":"Nothing"}',
+    'null',
+    '{"reference":"*["}',
+    '{"requestId":1}',
+    '{"reasonIncludes":[]}',
+  ];
+  for (const filter of damaged) {
     const store = await temporaryStore(t);
     await store.create(imageConfig('a'));
     await store.close();
@@ -114,4 +124,51 @@ test('a kept filter that is damaged is reported', async (t) => {
     t.like(await again.verify(), [{ code: 'POSITION_DAMAGED', place: 'consumer c' }]);
     await again.close();
   }
+});
+
+test('a consumer of a pattern or of words is behind by what they fit, and tells its filter', async (t) => {
+  const store = await storeOfNames(t);
+  await store.untag('x:1', { reason: 'not Wanted', requestId: 'T-1' });
+  const filters = {
+    pattern: { reference: ['z:?', 'x*'], actor: ['ann', 'ben', 'tester'] },
+    request: { requestId: 'T-1' },
+    words: { reasonIncludes: ['wanted', 'else'], type: 'ReferenceRemoved' },
+  } as const;
+  const behind = { pattern: 6, request: 1, words: 1 };
+  const changed = { reference: ['y:1'] };
+  const copied = store.consumer('copied', { filter: changed });
+  changed.reference[0] = 'z:1';
+  const consumers = Object.entries(filters).map(([name, filter]) => store.consumer(name, { filter }));
+  const expected = [
+    ['copied', 1, { reference: ['y:1'] }],
+    ...Object.entries(filters).map(([name, filter]) => [name, behind[name as keyof typeof behind], filter]),
+  ];
+  const seen = async (of: EventStore): Promise<unknown> =>
+    (await of.consumers()).map(({ name, behind: count, filter }) => [name, count, filter]);
+  t.deepEqual(await seen(store), expected);
+  await handle(copied, 1);
+  for (const consumer of consumers) await handle(consumer, 1);
+  for (const consumer of [copied, ...consumers]) await consumer.close();
+  const again = await reopened(t, store);
+  const after = expected.map(([name, count, filter]) => [name, Number(count) - 1, filter]);
+  t.deepEqual(await seen(again), after, 'the filters were kept');
+  for (const { filter, position, behind: count } of await again.consumers()) {
+    const seqs: number[] = [];
+    for await (const { seq } of again.log.read({ from: position + 1, filter })) seqs.push(seq);
+    t.is(seqs.length, count);
+  }
+  storeError(t, 'FILTER_INVALID', () => again.consumer('bad', { filter: { reference: 'shop/[' } }));
+});
+
+test('a filter that an earlier version kept means what it meant', async (t) => {
+  const store = await storeOfNames(t);
+  await store.close();
+  const kept = '{"reference":["x:1","docker.io/library/z:1"],"actor":"ann","since":0}';
+  await tamper(`${store.directory}/log`, (database) =>
+    database.put(positionKey('c'), formatPosition({ seq: 3, time: 1, filter: kept })),
+  );
+  const again = await openStore(store.directory);
+  t.like(await again.consumers(), [{ name: 'c', position: 3, behind: 2, filter: JSON.parse(kept) }]);
+  t.deepEqual(await again.verify(), []);
+  await again.close();
 });

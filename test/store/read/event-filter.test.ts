@@ -21,7 +21,7 @@ const refused = test.macro({
   },
 });
 
-for (const fact of ['type', 'image', 'reference', 'chainId', 'actor'] as const) {
+for (const fact of ['type', 'image', 'reference', 'chainId', 'actor', 'requestId', 'reasonIncludes'] as const) {
   test(refused, { [fact]: [] }, new RegExp(`values for ${fact} is empty`));
 }
 test(refused, { actor: '' }, /its actor is empty/);
@@ -39,6 +39,17 @@ test(refused, { reference, chainId }, /no event has reference and chainId/);
 test(refused, { image: 'sha256:12' as never }, /"sha256:12" is not a digest/, 'DIGEST_INVALID');
 test(refused, { chainId: [chainId, 'x' as never] }, /"x" is not a digest/, 'DIGEST_INVALID');
 test(refused, { reference: 'UPPER:1' }, /UPPER/, 'REFERENCE_INVALID');
+test(refused, { reference: 'shop/[' }, /^cannot read the pattern shop\/\[: a bracket or backslash stands alone$/);
+test(refused, { reference: ['x:1', '[z-a]'] }, /a range in brackets is backwards/);
+test(refused, { reference: '*', chainId }, /no event has reference and chainId/);
+test(refused, { reference: '*', type: 'LayerAdded' }, /no LayerAdded has reference/);
+test(refused, { reference: '*'.repeat(1_000) }, /expected at most \d+ characters, found 1000/);
+
+test('values of a wrong type are refused', (t) => {
+  for (const filter of [{ requestId: 1 }, { reasonIncludes: ['x', null] }, { reference: {} }] as never[]) {
+    t.throws(() => compileFilter(filter), { instanceOf: TypeError });
+  }
+});
 
 test('read and follow refuse a filter that no event can pass when they are called', async (t) => {
   const store = await openTestStore(t);
@@ -46,6 +57,7 @@ test('read and follow refuse a filter that no event can pass when they are calle
     storeError(t, 'FILTER_INVALID', () => store.log[way]({ filter: { actor: [] } }));
     storeError(t, 'DIGEST_INVALID', () => store.log[way]({ filter: { image: 'latest' as never } }));
     storeError(t, 'REFERENCE_INVALID', () => store.log[way]({ filter: { reference: 'X' } }));
+    storeError(t, 'FILTER_INVALID', () => store.log[way]({ filter: { reference: '[' } }));
   }
 });
 
@@ -101,6 +113,9 @@ test('a filter looks up the kind of subject that the fewest events share', (t) =
   t.deepEqual(compileFilter({ actor: 'ann', chainId }).subjects, [{ chainId }]);
   t.deepEqual(compileFilter({ actor: ['ann', 'ben'] }).subjects, [{ actor: 'ann' }, { actor: 'ben' }]);
   t.is(compileFilter({ type: 'ImageCreated', since: 1 }).subjects, undefined);
+  t.is(compileFilter({ requestId: 'x', reasonIncludes: 'y' }).subjects, undefined);
+  t.is(compileFilter({ reference: ['x:1', '*:2'], actor: 'ann' }).subjects, undefined, 'a pattern is searched for');
+  t.deepEqual(compileFilter({ reference: '*', image }).subjects, [{ image }]);
 });
 
 test('times may be a Date or words, by the clock: the start of what they name, or its end', (t) => {
