@@ -7,7 +7,7 @@ import type { When } from '../store/past/audit.js';
 import type { Removal } from '../store/past/removals.js';
 import type { CommandContext } from './context.js';
 import { openFor } from './open-for.js';
-import { whenIn } from './option-values.js';
+import { momentsOf, whenIn } from './option-values.js';
 import { localMinuteText, shortId } from './render/text.js';
 
 /* What a command says of a name that is not there, but was, or came later. */
@@ -18,7 +18,7 @@ const absences: readonly ErrorCode[] = ['IMAGE_NOT_FOUND', 'REFERENCE_NOT_FOUND'
 const nameFacts = ['name', 'reference', 'image', 'artifact', 'term'] as const;
 
 /** Commands that a hint may run in the past; for others it names `inspect`. */
-const pastCommands: readonly string[] = ['inspect', 'history', 'referrers', 'resolve'];
+const pastCommands: readonly string[] = ['inspect', 'history', 'referrers', 'resolve', 'refs'];
 
 /** The command that failed. */
 interface Failed {
@@ -42,7 +42,7 @@ export async function explainAbsence(error: unknown, failed: Failed): Promise<un
     await using store = await openFor(failed.context, 'read');
     return (await whatBecameOf(name, error as StoreError, store, failed)) ?? error;
   } catch {
-    // The name is not there, whatever else is wrong; the next command meets that.
+    // What else is wrong does not change that the name is not there; the next command meets it.
     return error;
   }
 }
@@ -79,9 +79,10 @@ async function whatBecameOf(
     const hint = `${count} removed ones begin so: imagelog search --all ${typed(name)}`;
     return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
   }
-  const first = at === undefined ? undefined : await firstLater(name, store, { at, signal });
+  if (at === undefined) return undefined;
+  const seq = await seqAt(at, store, context);
+  const first = await firstAfter(name, seq, store, signal);
   if (first === undefined) return undefined;
-  const { seq } = await store.at(at as When, { signal });
   const verb = first.type === 'ReferenceSet' ? 'set' : 'added';
   const message = `${familiar(name)} is not there yet after event ${seq}: first ${verb} ${deed(first, io.timeZone)}`;
   const { first: begin, count } = first.transaction;
@@ -111,13 +112,21 @@ function hintOf({ kind, name, erased }: Removal, line: string): string {
   return `its ${what} was erased by event ${erased.seq}; what is known of it: imagelog log --image ${name}`;
 }
 
-/** Returns the first event after `at` that put `name` there; undefined if none did. */
-async function firstLater(
+/** Returns the last event at or before `at`; 0 before the first. */
+async function seqAt(at: When, store: EventStore, { io, signal }: CommandContext): Promise<number> {
+  if (typeof at === 'number') return at;
+  const until = momentsOf(at, io.now())?.last;
+  for await (const { seq } of store.log.read({ reverse: true, limit: 1, filter: { until }, signal })) return seq;
+  return 0;
+}
+
+/** Returns the first event after `seq` that put `name` there; undefined if none did. */
+async function firstAfter(
   name: string,
+  seq: number,
   store: EventStore,
-  { at, signal }: { readonly at: When; readonly signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<StoredEvent | undefined> {
-  const { seq } = await store.at(at, { signal });
   const from = seq + 1;
   if (!isDigest(name)) {
     const type = 'ReferenceSet';
@@ -133,7 +142,7 @@ async function firstLater(
   return undefined;
 }
 
-/** Yields nothing for a subject that no event is about, or that is no reference. */
+/** Yields nothing for a subject that no event is about, or that is not a reference. */
 async function* unlessUnknown(events: AsyncIterable<StoredEvent>): AsyncGenerator<StoredEvent> {
   try {
     yield* events;
