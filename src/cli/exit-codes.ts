@@ -42,7 +42,7 @@ export class UsageError extends Error {
 /**
  * Exit codes; scripts rely on the numbers. One rule for all commands:
  *
- * - `usage`: the command line is wrong, whatever is in the store.
+ * - `usage`: the command line is wrong, regardless of what is in the store.
  * - `notFound`: what it names is not there: a reference, id, digest, layer, platform, metadata key,
  *   consumer, file, directory, store, backup, or an event or moment that has not come.
  * - `damage`: a store or backup is damaged, as the command met it or verification found it, or

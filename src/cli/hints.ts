@@ -9,7 +9,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   METADATA_NOT_FOUND: '`imagelog meta IMAGE` lists the keys that an image has',
   ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',
   PLATFORM_NOT_FOUND: 'name a platform that exists, or leave out --platform',
-  FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
+  FILE_NOT_FOUND: 'check the path',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
   STORE_LOCKED:

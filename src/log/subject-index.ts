@@ -334,7 +334,9 @@ async function seqsOfPrefix(
         throwIfAborted(signal);
         const page = await rows.nextv(PREFIX_ROWS);
         if (page.length === 0) break;
-        for (const row of page) for (const seq of seqsOfRow(...row)) if (seq >= first && seq <= last) seqs.add(seq);
+        for (const [rowKey, value] of page) {
+          for (const seq of seqsOfRow(rowKey, value)) if (seq >= first && seq <= last) seqs.add(seq);
+        }
       }
     } finally {
       await rows.close();

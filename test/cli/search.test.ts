@@ -7,7 +7,6 @@ import { ScanNotice, scanText } from '../../src/cli/scan-notice.js';
 import type { Head } from '../../src/log/log.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { builtArtifact, loadArtifacts } from '../store/artifacts/built-artifacts.js';
 import { liveLog } from '../store/read/live-log.js';
 import { idNamed } from '../support/image-configs.js';
 import { archive, ids, objectsOf, type Ran, type Session, startSession } from './session.js';

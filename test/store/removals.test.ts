@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { MAX_AMBIGUOUS_IDS } from '../../src/limits.js';
 import type { Digest, ImageId } from '../../src/model/digest.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
@@ -131,7 +132,7 @@ async function ofForty(store: EventStore, digit: string): Promise<Record<'there'
   return found;
 }
 
-test('searchAll lists what is there, and with past what was removed, whatever the length of the term', async (t) => {
+test('searchAll lists what is there, and with past what was removed, for terms of any length', async (t) => {
   const store = await temporaryStore(t);
   await ofForty(store, '');
   t.deepEqual(await store.searchAll('', { past: true }), [], 'an empty term begins nothing');
@@ -175,6 +176,14 @@ test('search with past takes what is there before what was removed, and names th
     store.search(`${one.slice(7, 70)}${one.endsWith('0') ? '1' : '0'}`, { past: true }),
   );
   await rejection(t, 'IMAGE_NOT_FOUND', store.search('no hex', { past: true }));
+  for (let at = 0; at < 16 * MAX_AMBIGUOUS_IDS + 80; at++) {
+    await store.create(imageConfig(`more ${at}`));
+    await store.delete(idNamed(`more ${at}`));
+  }
+  const { data } = await rejection(t, 'ID_AMBIGUOUS', store.search('1', { past: true }));
+  t.is((data['ids'] as unknown[]).length, MAX_AMBIGUOUS_IDS);
+  t.is(data['count'], (await store.searchAll('1', { past: true })).length);
+  t.true((data['count'] as number) > MAX_AMBIGUOUS_IDS);
   const { seq } = (await store.removal(one)) ?? { seq: 0 };
   t.is(await store.search(one, { past: true, at: seq - 1 }), one);
   t.deepEqual(await store.searchAll(one, { at: seq }), []);

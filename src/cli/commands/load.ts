@@ -63,6 +63,7 @@ export const loadGrammar: Grammar = () => ({
 });
 
 const STDIN = '-';
+const OWN_HINTS = { FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input' };
 const TAG_HINT =
   '--tag names the only image, index or artifact; of several load all, then `imagelog tag DIGEST REFERENCE` names each';
 
@@ -110,7 +111,7 @@ async function loadOne(
     // Lets an abort end a read that waits for a slow writer.
     return await store.load(addAbortSignal(context.signal, context.io.stdin), options);
   } catch (error) {
-    throw tag === undefined ? error : withOwnHint(error, { REFERENCE_INVALID: TAG_HINT });
+    throw withOwnHint(error, tag === undefined ? OWN_HINTS : { ...OWN_HINTS, REFERENCE_INVALID: TAG_HINT });
   } finally {
     progress.end();
   }

@@ -199,7 +199,7 @@ function ambiguous(term: string, ids: readonly Digest[]): StoreError {
   });
 }
 
-/** Returns the canonical reference; undefined for the beginning of a digest that is no reference. */
+/** Returns the canonical reference; undefined for the first digits of a digest that are not one. */
 function referenceUnlessHex(name: string): string | undefined {
   try {
     return canonicalReference(name);
