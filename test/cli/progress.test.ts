@@ -98,7 +98,7 @@ test('a pipe gets a line after three seconds and one every five, with an estimat
   ]);
 });
 
-test('a total that is unknown is said to be, and at the end nothing is estimated', (t) => {
+test('an unknown total is reported as such, and at the end nothing is estimated', (t) => {
   const around = new Surroundings();
   const progress = progressBar(around, 'load standard input');
   around.time += 10_000;
@@ -132,7 +132,7 @@ test('work that is done within three seconds says nothing, and a clock that is p
   t.is(around.written, '');
 });
 
-test('work that reports nothing for a while is still said to go on', async (t) => {
+test('work that reports nothing for a while still gets a line', async (t) => {
   const around = new Surroundings();
   const progress: Progress = progressBar(around, 'prune, events', String);
   progress.update(500, 500);

@@ -245,7 +245,7 @@ function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | unde
   return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
-/** Where content is in a backup: in a file of its own, or at an offset in a pack. */
+/** Where content is in a backup: in its own file, or at an offset in a pack. */
 export type ContentPlace =
   | { readonly path: string; readonly offset?: undefined }
   | { readonly path: string; readonly offset: number; readonly size: number };

@@ -51,7 +51,7 @@ export class PackHead {
     return new PackHead(bytes);
   }
 
-  /** Parses a head of `headBytes` bytes. @throws {Error} that says what is wrong */
+  /** Parses a head of `headBytes` bytes. @throws {Error} naming what is wrong */
   static parse(bytes: Uint8Array, name: Digest): PackHead {
     if (bytes.length !== headBytes(bytes)) throw new Error('its head is cut short');
     if (digestOf(bytes) !== name) throw new Error('its head has another digest than its name');
@@ -89,7 +89,10 @@ export class PackHead {
   }
 }
 
-/** Returns the length of a head from its first PACK_START_BYTES. @throws {Error} when it is none */
+/**
+ * Returns the length of a head from its first PACK_START_BYTES.
+ * @throws {Error} when they do not begin a pack
+ */
 export function headBytes(start: Uint8Array): number {
   if (start.length < PACK_START_BYTES || !startsWithBytes(start, MAGIC)) throw new Error('it is not a pack');
   const count = new DataView(start.buffer, start.byteOffset).getUint32(MAGIC.length);

@@ -10,9 +10,9 @@ import { PackBuild } from './pack.js';
 import { type ExistingPack, planPacks } from './pack-plan.js';
 
 /**
- * Starts to write the content that the backup lacks: what is small into packs, what is large into a
- * file of its own. Takes two readers of the same content, and closes them. Memory: 40 bytes and a
- * digest a content, and the packs being written.
+ * Starts to write the content that the backup lacks: small content into packs, large content into
+ * its own files. Takes two readers of the same content, and closes them. Memory: a digest and its
+ * size for each content, and the packs being written.
  * @throws {StoreError} CONTENT_CORRUPT when content to be written has another digest; ABORTED
  */
 export async function writeContent(

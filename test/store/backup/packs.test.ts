@@ -174,7 +174,7 @@ for (const [what, change, why] of forged) {
   });
 }
 
-test('a pack that says that it has four billion contents, and a file that is none, are not read', async (t) => {
+test('a pack that says that it has four billion contents, and a file that is not a pack, are not read', async (t) => {
   const store = await openTestStore(t);
   await addImages(store, ['a']);
   const target = await newBackup(t, store);

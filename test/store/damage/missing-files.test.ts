@@ -255,8 +255,8 @@ test(
   refused,
   async (dir) => {
     const path = join(dir, 'imagelog.json');
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 1', '"version": 2'));
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 1', '"version": 3'));
   },
   'STORE_FORMAT_UNSUPPORTED',
-  /format 2; this version of imagelog reads up to 1/,
+  /format 3; this version of imagelog reads up to 2/,
 );
