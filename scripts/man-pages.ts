@@ -52,7 +52,8 @@ async function completed(parent: Command): Promise<Command[]> {
   const all: Command[] = [];
   for (const command of parent.commands) {
     await complete(command);
-    if (examplesOf(command).length > 0) all.push(command, ...(await completed(command)));
+    if (examplesOf(command).length > 0) all.push(command);
+    for (const below of await completed(command)) all.push(below);
   }
   return all;
 }

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { loadCode, StoreError } from '../errors.js';
+import { isStoreError, loadCode, StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
 import { DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
@@ -90,7 +90,8 @@ async function hintOf(error: unknown, typed: TypedLine): Promise<string | undefi
   if (error instanceof UsageError) return error.hint ?? usageHint(typed);
   if (error instanceof StoreError || error instanceof DamageFound) {
     const hint = error instanceof StoreError ? await hintOfStoreError(error) : error.hint;
-    return hint === undefined ? undefined : typed.complete(hint);
+    // No command can be run at a point in time that is refused.
+    return hint === undefined ? undefined : typed.complete(hint, !isStoreError(error, 'TIME_OUT_OF_RANGE'));
   }
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';

@@ -73,7 +73,7 @@ export const settings: readonly Setting[] = [
 ];
 
 /** Default of `--wait`, in milliseconds. */
-export const DEFAULT_WAIT_MS = 30_000;
+const DEFAULT_WAIT_MS = 30_000;
 
 /** What `--wait` expects. */
 export const WAIT_EXPECTED = 'It must be a time like 30s, 2m or 500ms, or 0.';

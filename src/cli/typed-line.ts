@@ -37,9 +37,9 @@ export class TypedLine {
 
   /**
    * Returns `hint` with the options that were typed in each command that it names: the store, the
-   * point in time for those that read, the actor for those that write.
+   * point in time for those that read, if `isPast`, the actor for those that write.
    */
-  complete(hint: string): string {
+  complete(hint: string, isPast = true): string {
     return hint.replaceAll(/`imagelog ([a-z-]+)([^`]*)`/g, (whole, name: string, rest: string) => {
       const entry = this.#commands.find(({ usage }) => usage.split(' ')[0] === name);
       if (entry === undefined || rest.includes('--store')) return whole;
@@ -47,7 +47,7 @@ export class TypedLine {
         ...this.#typed('store', '--store'),
         ...(entry.kind === 'writes' ? this.#typed('actor', '--actor') : []),
       ];
-      const past = entry.past === true && !rest.includes('--at') ? this.#past() : [];
+      const past = isPast && entry.past === true ? this.#past() : [];
       return `\`${['imagelog', ...options, ...past, name].join(' ')}${rest}\``;
     });
   }

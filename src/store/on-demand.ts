@@ -21,8 +21,9 @@ import type { VerifyOptions, Violation } from './verify/verify-source.js';
  *
  * Throws STORE_NOT_FOUND when missing and `create` is false; STORE_NOT_EMPTY when a new one would
  * lie among other files than `lost+found`, `.gitkeep` and the like; STORE_NOT_A_DIRECTORY;
- * STORE_NOT_WRITABLE; STORE_LOCKED, with the pid if known; STORE_FORMAT_UNSUPPORTED for one written
- * by a newer version; SIDECAR_INVALID and LOG_CORRUPT for a damaged one, which is left unchanged;
+ * STORE_NOT_WRITABLE; STORE_LOCKED after `lockTimeoutMs`, with the pid if known;
+ * STORE_FORMAT_UNSUPPORTED for one written by a newer version; SIDECAR_INVALID and LOG_CORRUPT for
+ * a damaged one, which is left unchanged;
  * CHECKPOINT_INVALID, CHECKPOINT_FOREIGN and SIGNATURE_INVALID for an untrustworthy checkpoint
  * file; KEY_FOREIGN and CHECKPOINT_FORKED for a signer of another log or history; ORIGIN_INVALID;
  * IO_FAILED, also for a link in place of a folder; DISK_FULL; ABORTED.
@@ -69,8 +70,7 @@ export async function restoreStore(
 
 /**
  * Verifies the store in `directory`, even one that does not open, or the backup there, and resolves
- * with the violations; empty when it is sound. Does not change a backup; in a store, LevelDB turns
- * its write-ahead log into a table, as on every open. One process at a time.
+ * with the violations; empty when it is sound. Changes nothing. One process at a time.
  *
  * @throws {StoreError} STORE_NOT_FOUND, STORE_NOT_A_DIRECTORY, STORE_LOCKED,
  *   STORE_FORMAT_UNSUPPORTED, STORE_NOT_WRITABLE, DISK_FULL, IO_FAILED; KEY_INVALID;

@@ -72,7 +72,7 @@ test(completes, ['--', 'tag', '--no'], ['words']);
 test('consumers are completed by name', async (t) => {
   const session = await startSession(t);
   const store = await openStore(session.store);
-  await (await store.consumer('mirror@1')).close();
+  await store.consumer('mirror@1').close();
   await store.close();
   t.deepEqual(await completed(session, 'consumers', 'rm', 'mi'), ['words', 'mirror@1']);
 });

@@ -28,31 +28,47 @@ async function startLoaded(t: ExecutionContext): Promise<Session> {
   return session;
 }
 
+/** Runs a command line as its own process, and resolves with how it ended. */
+async function runElsewhere(
+  t: ExecutionContext,
+  directory: string,
+  ...argv: string[]
+): Promise<{ readonly code: unknown; readonly stderr: string }> {
+  const child = spawn(process.execPath, [main, '--store', directory, ...argv], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: directory },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const [stderr, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
+  return { code: code as unknown, stderr };
+}
+
+const SIX = Array.from({ length: 6 }, (_, at) => `a:${at}`);
+const ALL_DONE = SIX.map(() => ({ code: 0, stderr: '' }));
+
 test('six processes that tag at once all succeed, and all six are in the log', async (t) => {
   const directory = join(await temporaryDirectory(t), 'store');
   const store = await openStore(directory);
   await store.load(archive('skopeo-tiny-1.tar'));
   await store.close();
-  const names = Array.from({ length: 6 }, (_, at) => `a:${at}`);
-  const ended = names.map(async (name) => {
-    const child = spawn(process.execPath, [main, '--store', directory, 'tag', 'tiny:1', name], {
-      env: { PATH: process.env['PATH'] ?? '', HOME: directory, IMAGELOG_ACTOR: name },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    t.teardown(() => child.kill('SIGKILL'));
-    const [stderr, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
-    return { code: code as unknown, stderr };
-  });
-  t.deepEqual(
-    await Promise.all(ended),
-    names.map(() => ({ code: 0, stderr: '' })),
-  );
-  const reader = await openStore(directory, { readOnly: true });
+  const ended = SIX.map((name) => runElsewhere(t, directory, 'tag', '--actor', name, 'tiny:1', name));
+  t.deepEqual(await Promise.all(ended), ALL_DONE);
+  await using reader = await openStore(directory, { readOnly: true });
   const actors: string[] = [];
   for await (const { type, actor } of reader.log.read()) if (type === 'ReferenceSet') actors.push(actor);
-  t.deepEqual(actors.filter((actor) => actor.startsWith('a:')).sort(), names, 'one event each, by its own actor');
+  t.deepEqual(actors.filter((actor) => actor.startsWith('a:')).sort(), SIX, 'one event each, by its own actor');
   t.deepEqual(await reader.verify(), []);
-  await reader.close();
+});
+
+test('six processes that load into a store that none has made yet all succeed', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'store');
+  const tar = archive('skopeo-tiny-1.tar');
+  const ended = SIX.map((name) => runElsewhere(t, directory, 'load', '--tag', name, tar));
+  t.deepEqual(await Promise.all(ended), ALL_DONE);
+  await using reader = await openStore(directory, { readOnly: true });
+  t.is(reader.len(), 1);
+  t.is(reader.referenceEntries().length, 1 + SIX.length);
+  t.deepEqual(await reader.verify(), []);
 });
 
 test('a holder that does not end: exit code 5 after --wait, with its pid', async (t) => {

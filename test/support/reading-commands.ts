@@ -26,7 +26,7 @@ export const READING: readonly (readonly string[])[] = [
 
 /** Makes a store of an archive whose writer was killed, so that all is in its write-ahead log. */
 export async function makeKilledStore(directory: string, archive: string): Promise<void> {
-  const child = fork(fileURLToPath(new URL('write-and-hold.js', import.meta.url)), [directory, archive]);
+  const child = fork(fileURLToPath(new URL('./write-and-hold.js', import.meta.url)), [directory, archive]);
   await once(child, 'message');
   child.kill('SIGKILL');
   await once(child, 'close');

@@ -47,10 +47,7 @@ async function rowsOf(context: CommandContext, command: Command): Promise<Row[]>
     row('key', keyFile ?? null, '--key', ['IMAGELOG_KEY']),
     row('wait', waitMs % 1_000 === 0 ? `${waitMs / 1_000}s` : `${waitMs}ms`, '--wait', ['IMAGELOG_WAIT']),
     row('color', colorChoice(context, command), '--no-color', ['NO_COLOR', 'FORCE_COLOR'], isDumb(env) ? ['TERM'] : []),
-    row('pager', nonEmpty(env['IMAGELOG_PAGER']) ?? nonEmpty(env['PAGER']) ?? 'less', '--no-pager', [
-      'IMAGELOG_PAGER',
-      'PAGER',
-    ]),
+    row('pager', isTyped(command, 'pager') ? null : pagerOf(env), '--no-pager', ['IMAGELOG_PAGER', 'PAGER']),
     row('utc', utcOf(env) || isTyped(command, 'utc') ? 'yes' : 'no', '--utc', ['IMAGELOG_UTC']),
     row('time zone', io.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone, undefined, [], ['TZ']),
     row('config file', configPath(env) ?? null, undefined, [], ['XDG_CONFIG_HOME', 'HOME']),
@@ -92,6 +89,10 @@ function optionName(flag: string): string {
   return flag.replace(/^--(?:no-)?/, '');
 }
 
+function pagerOf(env: CommandContext['io']['env']): string {
+  return nonEmpty(env['IMAGELOG_PAGER']) ?? nonEmpty(env['PAGER']) ?? 'less';
+}
+
 function isDumb(env: CommandContext['io']['env']): boolean {
   return env['TERM'] === 'dumb';
 }
@@ -127,10 +128,11 @@ async function table({ out, colors, quiet }: CommandContext, rows: readonly Row[
     { title: 'FROM', shrinksTo: 16 },
     { title: 'SET BY', goes: 1, paint: colors.dim },
   ];
-  const cells = rows.map(({ name, value, source, setBy }) => [
+  const cells = rows.map(({ name, value, from, source, setBy }) => [
     name,
     value ?? '-',
-    source ?? 'default',
+    // Its path is a row of its own.
+    from === 'file' ? `config file, line ${source?.split(':').at(-1)}` : (source ?? 'default'),
     setBy.join(', '),
   ]);
   for (const line of tableLines(columns, cells, { colors, width: out.columns })) await out.line(line);

@@ -147,6 +147,21 @@ export async function writtenState(directory: string): Promise<string> {
   return (await Promise.all(states)).join('\n');
 }
 
+/**
+ * Returns what `look` reads of the store in `directory`, whose lock is not held yet. If it fails
+ * because another process writes meanwhile, that is no damage: the store is in use.
+ * @throws {StoreError} STORE_LOCKED for such a failure; else what `look` throws
+ */
+export async function beforeLock<Result>(directory: string, look: () => Promise<Result>): Promise<Result> {
+  const before = await writtenState(directory);
+  try {
+    return await look();
+  } catch (error) {
+    if ((await writtenState(directory)) === before) throw error;
+    throw lockedBy(directory, undefined, error);
+  }
+}
+
 /** Returns the error for a read of the store in `directory` that raced with a writer. */
 export function writerAtWork(directory: string): StoreError {
   const text = `cannot verify the store ${directory}: another process writes to it`;

@@ -1,9 +1,10 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import type { Database } from '../../log/log.js';
 import { openLevel } from '../../log/leveldb/open-level.js';
 import { eventKey } from '../../log/rows.js';
 import { ioFailure, writeDurableFile } from '../files/files.js';
+import { beforeLock } from './lock.js';
 import { databaseFiles, readLogs, type WriteAheadLog } from './database-files.js';
 
 /** Attempts to open when LevelDB did not read its write-ahead log (a transient disk fault). */
@@ -27,7 +28,8 @@ export async function openDatabase(
 ): Promise<Database> {
   if (createIfMissing) return open(location, true);
   for (let tries = 1; tries <= MAX_TRIES; tries++) {
-    const logs = logsIn(location, known);
+    const look = async (): Promise<readonly WriteAheadLog[]> => logsIn(location, known);
+    const logs = tries === 1 ? await beforeLock(dirname(location), look) : await look();
     const database = await open(location, false);
     if (logs.every(({ lastEvent }) => lastEvent === undefined || hasEvent(database, lastEvent))) return database;
     await database.close();

@@ -36,7 +36,15 @@ import { checkDatabase, newestTables } from './inspect-database.js';
 import type { ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
-import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
+import {
+  beforeLock,
+  claimDirectory,
+  refuseSecondOwner,
+  removeOwner,
+  withOwner,
+  writeOwner,
+  writtenState,
+} from './lock.js';
 import { checkLockTimeout, whenUnlocked } from './lock-wait.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
@@ -246,10 +254,9 @@ function openLogForReading(directory: string, read: DatabaseFiles | undefined): 
 }
 
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
-  const sidecar = await readSidecar(path);
+  const sidecar = await beforeLock(path, () => sidecarOrNoStore(path));
   if (sidecar === undefined) {
     if (!mayCreate(options)) throw await missingStore(path);
-    await refuseHalfAStore(path);
     await refuseOtherFiles(path);
     await makeLog(path);
   }
@@ -273,6 +280,12 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
     await reserve.keep();
     throw error;
   }
+}
+
+async function sidecarOrNoStore(path: string): Promise<Sidecar | undefined> {
+  const sidecar = await readSidecar(path);
+  if (sidecar === undefined) await refuseHalfAStore(path);
+  return sidecar;
 }
 
 function mayCreate({ create = true, readOnly = false }: OpenOptions): boolean {
@@ -359,7 +372,8 @@ async function openLog(
   wholeTables: WholeTables,
 ): Promise<LevelLog> {
   try {
-    const read = sidecar && (await checkBeforeOpening(directory, sidecar, options, wholeTables));
+    const read =
+      sidecar && (await beforeLock(directory, () => checkBeforeOpening(directory, sidecar, options, wholeTables)));
     const logs = givenOnce(read?.logs);
     const createIfMissing = sidecar === undefined;
     return await LevelLog.open(join(directory, 'log'), {
@@ -396,6 +410,9 @@ async function checkBeforeOpening(
 /** Writes the sidecar of a store whose empty log was just created. */
 async function describeNewStore(directory: string, log: LevelLog, options: OpenOptions): Promise<Sidecar> {
   throwIfAborted(options.signal);
+  // Another process may have created the store, and closed it, before this one had the lock.
+  const found = await readSidecar(directory);
+  if (found !== undefined) return found;
   if (log.head.seq > 0) throw lostSidecar(directory, `a log of ${log.head.seq} events`);
   const sidecar = newSidecar(options.origin ?? options.signer?.origin, readClock(options.now ?? Date.now));
   // LevelDB does not sync the directory after naming its first files.

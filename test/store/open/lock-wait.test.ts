@@ -1,10 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { StoreError } from '../../../src/errors.js';
 import { LOCK_POLL_MAX_MS, LOCK_POLL_MIN_MS } from '../../../src/limits.js';
+import { beforeLock } from '../../../src/store/open/lock.js';
 import { whenUnlocked } from '../../../src/store/open/lock-wait.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
@@ -87,6 +89,24 @@ test('the last error is thrown when the time is over, and other errors at once',
     throw new StoreError('LOG_CORRUPT', 'damaged');
   };
   await rejection(t, 'LOG_CORRUPT', whenUnlocked(failing, { lockTimeoutMs: 60_000 }));
+});
+
+test('what fails because another process writes before the lock is held is a store in use, not damage', async (t) => {
+  const store = await temporaryStore(t);
+  const { directory } = store;
+  await store.close();
+  const failing = async (): Promise<never> => {
+    throw new StoreError('LOG_CORRUPT', 'damaged');
+  };
+  await rejection(t, 'LOG_CORRUPT', beforeLock(directory, failing));
+  const raced = beforeLock(directory, async () => {
+    await writeFile(join(directory, 'log', '999999.log'), 'of another process');
+    return failing();
+  });
+  const error = await rejection(t, 'STORE_LOCKED', raced);
+  t.like(error.cause, { code: 'LOG_CORRUPT' });
+  await rm(join(directory, 'log', '999999.log'));
+  t.is(await beforeLock(directory, async () => 'found'), 'found');
 });
 
 test('a signal ends the wait', async (t) => {
