@@ -26,7 +26,7 @@ export interface ImageFacts {
   readonly created: Timestamp | null;
   /** Whether the image has no children. */
   readonly head: boolean;
-  /** Its own keys, sorted; not those of Docker, which have fields of their own. */
+  /** By key, sorted, without Docker's keys. */
   readonly metadata: MetadataFacts;
   /** Set for a past image whose config was erased since; its config facts are unknown. */
   readonly erased?: true;
