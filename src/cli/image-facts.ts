@@ -110,7 +110,7 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
 }
 
 /** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */
-export function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
+function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
   return created === undefined || sameInstant(created, ZERO_TIMESTAMP) ? null : utcTimestamp(created);
 }
 
