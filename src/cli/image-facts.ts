@@ -26,7 +26,7 @@ export interface ImageFacts {
   readonly created: Timestamp | null;
   /** Whether the image has no children. */
   readonly head: boolean;
-  /** Its own keys, sorted; not those of Docker, which have fields of their own. */
+  /** By key, sorted, without Docker's keys. */
   readonly metadata: MetadataFacts;
   /** Set for a past image whose config was erased since; its config facts are unknown. */
   readonly erased?: true;
@@ -110,7 +110,7 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
 }
 
 /** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */
-export function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
+function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
   return created === undefined || sameInstant(created, ZERO_TIMESTAMP) ? null : utcTimestamp(created);
 }
 

@@ -164,7 +164,7 @@ export function byInstant(a: Instant, b: Instant): number {
   return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;
 }
 
-/** Returns the moment of a timestamp, whatever its offset. */
+/** Returns the moment of a timestamp in any offset. */
 export function instantOf(timestamp: Timestamp): Instant {
   if (timestamp[SECONDS_LENGTH] !== '.') return { seconds: Date.parse(timestamp) / 1_000, nanoseconds: 0 };
   const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? '';

@@ -186,7 +186,7 @@ test('a long list is measured by its first rows and all names: no name is cut th
   t.like(await session.runIn({ breaks: gone }, 'images', '--json'), { code: 0, stderr: '' });
 });
 
-test('ages are said in the words of docker', (t) => {
+test('ages have the words of docker', (t) => {
   const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
   for (const [age, words] of [
     [-5 * second, 'Less than a second'],

@@ -27,7 +27,7 @@ test('meta sets, lists, prints and deletes values, and the log keeps who and why
   t.is((await run('meta', 'nope', 'ticket=1')).code, 3);
 });
 
-test('a value is all after the first =, whatever it begins with, and bytes come from a file or the standard input', async (t) => {
+test('a value is all after the first =, also if that is @ or -, and bytes come from a file or the standard input', async (t) => {
   const { done, runIn, folder } = await startSession(t);
   await done('load', archive('docker25-all.tar'));
   for (const value of ['@file', '-', '=', '', 'a=b', ' é\n']) {
@@ -114,7 +114,7 @@ test('a terminal gets text that it cannot obey, and no binary data', async (t) =
   t.true(table.split('\n').every((line) => line.length <= 40) && !table.includes('\u001b[2J'));
 });
 
-test('meta refuses a request of two minds, a key that is none, and a change of the past', async (t) => {
+test('meta refuses a request of two minds, an invalid key, and a change of the past', async (t) => {
   const { done, run } = await startSession(t);
   await done('load', archive('docker25-all.tar'));
   for (const words of [

@@ -30,7 +30,8 @@ export function parseTemplate<Name extends string>(text: string, fields: readonl
   const pieces: Piece<Name>[] = [];
   let end = 0;
   for (const match of text.matchAll(ACTION)) {
-    pieces.push(...literal(text.slice(end, match.index)), action((match[1] ?? '').trim(), fields));
+    for (const piece of literal(text.slice(end, match.index))) pieces.push(piece);
+    pieces.push(action((match[1] ?? '').trim(), fields));
     end = match.index + match[0].length;
   }
   return [...pieces, ...literal(text.slice(end))];
