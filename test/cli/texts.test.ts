@@ -1,3 +1,4 @@
+import { isPrintable } from '../../src/model/unseen.js';
 import test, { type ExecutionContext } from 'ava';
 import { globMatcher } from '../../src/cli/query.js';
 import { Output, type OutputStream } from '../../src/cli/output.js';
@@ -5,7 +6,6 @@ import { bar, progressBar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
   durationText,
-  isPrintable,
   jsonText,
   localText,
   paintJson,

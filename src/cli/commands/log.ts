@@ -8,7 +8,7 @@ import type { EventFilter } from '../../store/follow/event-filter.js';
 import type { When } from '../../store/past/audit.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { cloudEvent, eventObject } from '../events.js';
+import { eventToCloudEvent, eventToJSON } from '../../log/event-json.js';
 import { UsageError } from '../exit-codes.js';
 import { followEvents } from '../follow-events.js';
 import { openReading, type Reading } from '../open-for.js';
@@ -190,9 +190,9 @@ function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFla
   const { storeId } = store.stats();
   switch (format) {
     case 'json':
-      return { event: (event) => writeJson(context, eventObject(event)) };
+      return { event: (event) => writeJson(context, eventToJSON(event)) };
     case 'cloudevents':
-      return { event: (event) => writeJson(context, cloudEvent(event, storeId)) };
+      return { event: (event) => writeJson(context, eventToCloudEvent(event, { storeId })) };
     case 'table':
       return tablePrinter(context, store.log.head.seq);
   }
