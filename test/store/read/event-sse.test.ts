@@ -61,7 +61,7 @@ test('each event is a message with its seq as the id and its JSON as the data', 
   await reader.cancel();
 });
 
-test('a stream goes on after Last-Event-ID', async (t) => {
+test('a stream continues after Last-Event-ID', async (t) => {
   const store = await storeOf(t, 5);
   for (const [lastEventId, ids] of [
     ['3', ['4', '5']],
