@@ -11,7 +11,7 @@ import { type EventStore, eventStreamResponse, openStore, seqAfter } from '../..
  *     curl -N -H 'Last-Event-ID: 0' http://localhost:8080/events
  *
  * A browser's EventSource reconnects by itself and sends the id of the last event that it has: the
- * stream goes on after it, so a client misses nothing over restarts of either side.
+ * stream continues after it, so a client misses nothing over restarts of either side.
  */
 
 /** Answers a request for events. Run it in the program that writes to the store. */
