@@ -52,10 +52,14 @@ const finished = {
   writeBundle: () => chmodSync(join(root, 'dist/cli.js'), 0o755),
 };
 
-/** One chunk for what works on stores, one for the commands; the entries keep theirs, rare decoders have their own. */
+/**
+ * One chunk for what works on stores, one for the commands; the entries keep theirs, rare decoders and what completes
+ * command lines have their own.
+ */
 function chunkOf(id, { getModuleInfo }) {
   if ([library, command, grammar].some((entry) => isReached(id, entry, getModuleInfo))) return undefined;
   if (isReached(id, openStore, getModuleInfo)) return 'store';
+  if (id.startsWith(join(root, 'dist/src/cli/completion/')) && !id.endsWith('shells.js')) return 'completion';
   if (id.startsWith(join(root, 'dist/src/cli/'))) return 'commands';
   return id.includes('node_modules') || id.endsWith('-decoder.js') ? undefined : 'store';
 }

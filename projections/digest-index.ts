@@ -86,6 +86,21 @@ function keyOfText(text: string): number {
   return key >>> 0;
 }
 
+const NO_KEY = -1;
+
+/** Returns the first `count` digits, at most 8, as the high bits of a key; NO_KEY if not hex. */
+function keyOfDigits(text: string, start: number, count: number): number {
+  let key = 0;
+  let bits = 0;
+  for (let at = start; at < start + count; at++) {
+    const code = text.charCodeAt(at);
+    const value = VALUE_OF_CODE[code % CODES] as number;
+    key = (key << 4) | (value & 0xf);
+    bits |= value | (code & ~(CODES - 1));
+  }
+  return bits < NO_DIGIT ? (key << (4 * (KEY_DIGITS - count))) >>> 0 : NO_KEY;
+}
+
 const HASH_WORDS = HASH_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 
 const HEX = '0123456789abcdef';
@@ -144,14 +159,27 @@ export class DigestRows {
     return digest;
   }
 
-  /** Whether a row's digest is `text`. Compares bytes: its string is further away in memory. */
+  /** Whether a row's digest is `text`. */
   isText(row: number, text: string): boolean {
+    const known = this.#strings[row];
+    if (known !== undefined) return known === text;
     if (text.length !== DIGEST_LENGTH || !text.startsWith(SHA256)) return false;
     const start = row * HASH_BYTES;
     for (let at = 0; at < HASH_BYTES; at++) {
       const byte = this.#hashes[start + at] as number;
       const digits = SHA256.length + 2 * at;
       if (text.charCodeAt(digits) !== HIGH_DIGIT[byte] || text.charCodeAt(digits + 1) !== LOW_DIGIT[byte]) return false;
+    }
+    return true;
+  }
+
+  /** Whether the digits of a row from digit `first` (even) on begin with `text` from `start` on. */
+  continues(row: number, first: number, text: string, start: number): boolean {
+    let at = row * HASH_BYTES + (first >>> 1);
+    for (let digit = start; digit < text.length; digit += 2, at++) {
+      const byte = this.#hashes[at] as number;
+      if (text.charCodeAt(digit) !== HIGH_DIGIT[byte]) return false;
+      if (digit + 1 < text.length && text.charCodeAt(digit + 1) !== LOW_DIGIT[byte]) return false;
     }
     return true;
   }
@@ -207,6 +235,8 @@ function compareHashes(one: Uint8Array, oneStart: number, other: Uint8Array, oth
 
 /** Lookup result for an absent digest. */
 export const NO_ROW = -1;
+/** Lookup result for a prefix of several digests. */
+export const MANY_ROWS = -2;
 
 const KEY_BITS = 32;
 const MIN_SLOT_BITS = 6;
@@ -263,6 +293,43 @@ export class DigestIndex {
     if (!probe.readDigest(text)) return NO_ROW;
     const row = this.#rowAt(this.#position(keyAt(probe.bytes, 0), probe.bytes));
     return row !== NO_ROW && this.#rows.equals(row, probe) ? row : NO_ROW;
+  }
+
+  /**
+   * Returns the only row with the prefix `text`; MANY_ROWS if there are several, NO_ROW if none or
+   * if malformed. One walk from the home slot of the first 8 digits; allocates nothing.
+   */
+  findOnly(text: string): number {
+    const start = text.startsWith(SHA256) ? SHA256.length : 0;
+    const digits = text.length - start;
+    if (digits < 1 || digits > 2 * HASH_BYTES) return NO_ROW;
+    const keyDigits = Math.min(KEY_DIGITS, digits);
+    const spareBits = KEY_BITS - 4 * keyDigits;
+    const first = keyOfDigits(text, start, keyDigits);
+    if (first === NO_KEY) return NO_ROW;
+    const last = first + 2 ** spareBits - 1;
+    const [home, end] = [this.#home(first), this.#home(last)];
+    let found = NO_ROW;
+    for (let slot = home; ; slot++) {
+      const row = this.#rowAt(slot);
+      const key = this.#slots[2 * slot] as number;
+      if (row === NO_ROW) {
+        if (slot >= end) return found;
+      } else if (key < first) {
+        // Displaced by a long run: one made on purpose is searched in logarithmic time.
+        if (slot - home >= NEAR_SLOTS) return this.#findOnlyFar(text);
+      } else if (key > last) {
+        return found;
+      } else if (digits <= KEY_DIGITS || this.#rows.continues(row, KEY_DIGITS, text, start + KEY_DIGITS)) {
+        if (found !== NO_ROW) return MANY_ROWS;
+        found = row;
+      }
+    }
+  }
+
+  #findOnlyFar(text: string): number {
+    const [first = NO_ROW, second] = this.findPrefix(text, 2);
+    return second === undefined ? first : MANY_ROWS;
   }
 
   /** Returns the first `most` rows, in order, with the prefix `text`; none if malformed. */

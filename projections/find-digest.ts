@@ -1,6 +1,7 @@
 import type { Digest, ImageId } from '../src/model/digest.js';
 import { StoreError } from '../src/errors.js';
 import { parseReference } from '../src/model/reference.js';
+import { NO_ROW } from './digest-index.js';
 import { searchImage } from './images.js';
 import { imagesOf, type ReferenceEntry } from './references.js';
 import type { Views } from './views.js';
@@ -21,7 +22,7 @@ export interface FoundDigest {
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export function findDigest(views: FoundViews, term: string): FoundDigest {
-  const [first, second] = views.images.index.findPrefix(term, 1).length > 0 ? [] : findOthers(views, term);
+  const [first, second] = views.images.index.findOnly(term) === NO_ROW ? findOthers(views, term) : [];
   if (first === undefined) {
     const image = searchImage(views.images, term);
     return { kind: 'image', digest: image, image };
@@ -32,8 +33,21 @@ export function findDigest(views: FoundViews, term: string): FoundDigest {
   });
 }
 
+/** Returns every image, manifest, index and artifact whose digest `term` is or begins. */
+export function findAll(views: FoundViews, term: string): FoundDigest[] {
+  const { index, digests } = views.images;
+  const images = index.findPrefix(term, views.images.size).map((row): FoundDigest => {
+    const image = digests.digest(row) as ImageId;
+    return { kind: 'image', digest: image, image };
+  });
+  return [...images, ...findOthers(views, term)];
+}
+
 /** Returns the image of `findDigest`. @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS */
 export function searchDigest(views: FoundViews, term: string): ImageId {
+  const { index, digests } = views.images;
+  const row = index.findOnly(term);
+  if (row >= 0) return digests.digest(row) as ImageId;
   return findDigest(views, term).image ?? searchImage(views.images, term);
 }
 

@@ -9,19 +9,21 @@ import {
   writeColumn,
 } from './snapshot-format.js';
 import { type ImageId, isDigest } from '../src/model/digest.js';
-import { NO_ROW } from './digest-index.js';
+import type { ImageCreated } from '../src/model/events.js';
+import { type Instant, instantOf, type Timestamp } from '../src/model/timestamp.js';
+import { type DigestRows, NO_ROW } from './digest-index.js';
 import { finished } from '../src/model/steps.js';
 import { StoreError } from '../src/errors.js';
 
 /** Every image with its parent; also answers for children, heads and id prefixes. */
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
-  version: 2,
+  version: 3,
   initial: () => new ImagesView(),
   evolve(view, event) {
     switch (event.type) {
       case 'ImageCreated':
-        view.add(event.image, { seq: event.seq, chainId: event.chainId });
+        view.add(event.image, { seq: event.seq, chainId: event.chainId, created: createdIn(event) });
         break;
       case 'ImageDeleted':
         view.remove(event.image);
@@ -40,13 +42,15 @@ export const imagesProjection: StoredProjection<ImagesView> = {
   encode(view) {
     const copy = view.copy();
     return function* (out) {
-      const { digests, seqs, chainOf, parents, chains } = yield* packImages(copy);
+      const { digests, seqs, chainOf, parents, times, chains } = yield* packImages(copy);
       out.uint(seqs.length);
       out.uint(chains.order.length);
       yield* writeDigests(out, digests);
       yield* writeColumn(out, seqs);
       yield* writeColumn(out, chainOf);
       yield* writeColumn(out, parents);
+      yield* writeColumn(out, times.seconds);
+      yield* writeColumn(out, times.nanoseconds);
       yield* writeDigests(out, chains);
     };
   },
@@ -57,10 +61,16 @@ export const imagesProjection: StoredProjection<ImagesView> = {
       seqs: readFloats(input, images),
       chainOf: readNumbers(input, images),
       parents: readNumbers(input, images),
+      times: { seconds: readFloats(input, images), nanoseconds: readNumbers(input, images) },
       chains: readDigests(input, chains),
     });
   },
 };
+
+function createdIn({ created }: ImageCreated): Instant | undefined {
+  const instant = created === undefined ? undefined : instantOf(created as Timestamp);
+  return instant === undefined || Number.isNaN(instant.seconds) ? undefined : instant;
+}
 
 function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): Generator<void> {
   yield* writeColumn(out, hashes);
@@ -85,11 +95,15 @@ export function parentOf({ index, tree, digests }: ImagesView, id: ImageId): Ima
 export function childrenOf({ index, tree, digests }: ImagesView, id: ImageId): ImageId[] {
   const row = index.find(id);
   if (row === NO_ROW) return [];
+  const child = tree.firstChild(row);
+  if (child === NO_ROW) return [];
+  if (tree.nextSibling(child) === NO_ROW) return [digests.digest(child) as ImageId];
   const rows = tree.children(row);
-  if (rows.length === 0) return [];
   if (rows.length > FEW_CHILDREN) rows.sort((one, other) => digests.compare(one, other));
-  else insertionSort(rows, (one, other) => digests.compare(one, other));
-  return rows.map((child) => digests.digest(child) as ImageId);
+  else insertionSort(rows, digests);
+  const ids: ImageId[] = [];
+  for (const each of rows) ids.push(digests.digest(each) as ImageId);
+  return ids;
 }
 
 /** Whether `id` has children. */
@@ -98,11 +112,11 @@ export function hasChildren({ index, tree }: ImagesView, id: ImageId): boolean {
   return row !== NO_ROW && tree.hasChildren(row);
 }
 
-function insertionSort(rows: number[], compare: (one: number, other: number) => number): void {
+function insertionSort(rows: number[], digests: DigestRows): void {
   for (let at = 1; at < rows.length; at++) {
     const row = rows[at] as number;
     let to = at;
-    for (; to > 0 && compare(rows[to - 1] as number, row) > 0; to--) rows[to] = rows[to - 1] as number;
+    for (; to > 0 && digests.compare(rows[to - 1] as number, row) > 0; to--) rows[to] = rows[to - 1] as number;
     rows[to] = row;
   }
 }
@@ -118,12 +132,11 @@ export function headsOf(images: ImagesView): ImageIds {
  * @throws {StoreError} IMAGE_NOT_FOUND for no match or an empty term; ID_AMBIGUOUS for several
  */
 export function searchImage({ index, digests }: ImagesView, term: string): ImageId {
-  const [first, second] = index.findPrefix(term, 2);
-  if (first === undefined) throw notFound(term);
-  const found = digests.digest(first) as ImageId;
-  if (second === undefined) return found;
+  const row = index.findOnly(term);
+  if (row >= 0) return digests.digest(row) as ImageId;
+  if (row === NO_ROW) throw notFound(term);
   throw new StoreError('ID_AMBIGUOUS', `${JSON.stringify(term)} begins more than one image id`, {
-    data: { term, candidates: [found, digests.digest(second)] },
+    data: { term, candidates: index.findPrefix(term, 2).map((each) => digests.digest(each)) },
   });
 }
 

@@ -30,10 +30,16 @@ export const MAX_TAG_LENGTH = 128;
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
+/** Ids that the error for an ambiguous beginning names; it counts all. */
+export const MAX_AMBIGUOUS_IDS = 20;
 /** Milliseconds before the clock's time that count as now, in a log that ends in the future. */
 export const PRESENT_MS = 1_000;
 /** Milliseconds the clock may be behind the last event; beyond, its own time is reported and recorded. */
 export const MAX_CLOCK_BEHIND_MS = 60_000;
+/** First pause before a lock is tried again; each next one is twice as long, up to the maximum. */
+export const LOCK_POLL_MIN_MS = 10;
+/** Longest pause before a lock is tried again: most commands hold it for a tenth of a second. */
+export const LOCK_POLL_MAX_MS = 250;
 /** Metadata key, UTF-8: a file name in Docker's layout. */
 export const MAX_METADATA_KEY_BYTES = 255;
 /** `imagelog.json`: some 250 bytes are written. */
@@ -137,6 +143,12 @@ export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
+/** Config, manifest or index in a pack of a backup; a larger one has its own file. */
+export const MAX_PACKED_CONTENT_BYTES = 64 * 1024;
+/** Pack of a backup, held in memory while it is written or verified, and written again on erasure. */
+export const MAX_PACK_BYTES = 4 * 1024 * 1024;
+/** Packs that a restore holds open. */
+export const MAX_OPEN_PACKS = 32;
 /** Events a backup may lack after its last bundle; beyond, its end is considered lost. */
 export const MAX_MISSING_EVENTS = 65_536;
 /** Signed note or checkpoint (Go's `note` package). */
@@ -149,5 +161,7 @@ export const MAX_ORIGIN_BYTES = 255;
 export const MAX_PROOF_BYTES = MAX_NOTE_BYTES + 2 * MAX_RECORD_BYTES;
 /** Hashes of an inclusion proof: a tree of 2^53 leaves has 53 levels. */
 export const MAX_PROOF_HASHES = 53;
+/** Configuration file of the command line: some lines of text. */
+export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;

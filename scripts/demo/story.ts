@@ -7,9 +7,11 @@ import { type StoryClock, storyClock } from './story-clock.js';
 
 /** Monday morning, after the newest archive image was built. */
 const BEGIN = Date.UTC(2024, 2, 4, 9);
+const HOUR_MS = 3_600_000;
+const WEEK_HOURS = 168;
+/** From the beginning to the last scene. */
+const STORY_HOURS = 196;
 const TAG = 'shop/app:prod';
-/** Between the two releases. */
-const WEDNESDAY = '2024-03-06T12:00';
 
 interface Scene {
   readonly stage: Stage;
@@ -24,18 +26,39 @@ interface Scene {
  * Plays a week of a store in `directory`, which is empty: changes by the library, then reads by the
  * command line. Always closes the store. Throws if anything deviates from the story.
  */
-export async function tellStory(stage: Stage, directory: string): Promise<void> {
-  const clock = storyClock(BEGIN);
+export async function tellStory(
+  stage: Stage,
+  directory: string,
+  { isKept }: { readonly isKept: boolean },
+): Promise<void> {
+  const begin = isKept ? lastBegin(Date.now()) : BEGIN;
+  const clock = storyClock(begin);
   stage.line(stage.colors.bold('imagelog: a container image store that never forgets'));
   stage.say(
-    'A week of releases, in a temporary folder. The days pass by an injected clock; each line below a call is ' +
-      'what the store answered. Ids are cut to 12 digits, times are UTC.',
+    `A week of releases, in ${isKept ? 'a folder that stays' : 'a temporary folder'}. The days pass by an injected ` +
+      'clock; each line below a call is what the store answered. Ids are cut to 12 digits, times are UTC.',
   );
+  // Between the two releases.
+  const wednesday = new Date(begin + 51 * HOUR_MS).toISOString().slice(0, '2024-03-06T12:00'.length);
   await changeStore(stage, directory, clock);
-  await readFolder(stage, directory, clock);
+  await readFolder(stage, directory, { clock, wednesday });
   stage.line();
-  stage.say('The folder goes now. Next: README.md, and node dist/src/cli/main.js help');
+  if (isKept) sayWhatToTry(stage, directory, wednesday);
+  else stage.say('The folder goes now; `npm run demo -- --keep DIR` keeps it. Next: README.md');
   await stage.flush();
+}
+
+/** Returns the latest Monday morning from which the whole story lies in the past, so that `last tuesday` works. */
+function lastBegin(nowMs: number): number {
+  const weeks = Math.floor((nowMs - STORY_HOURS * HOUR_MS - BEGIN) / (WEEK_HOURS * HOUR_MS));
+  return BEGIN + weeks * WEEK_HOURS * HOUR_MS;
+}
+
+function sayWhatToTry(stage: Stage, directory: string, wednesday: string): void {
+  stage.say('The store stays. Ask it:');
+  stage.line(`export IMAGELOG_STORE='${directory.replaceAll("'", "'\\''")}'`);
+  for (const words of [`refs ${TAG}`, `log --reference ${TAG}`, `at ${wednesday}Z images`, 'verify', 'help'])
+    stage.line(`node dist/src/cli/main.js ${words}`);
 }
 
 async function changeStore(stage: Stage, directory: string, clock: StoryClock): Promise<void> {
@@ -113,12 +136,16 @@ async function deleteImage({ stage, clock, store, shown }: Scene): Promise<void>
   const before = store.len();
   const layers = await shown.delete(store.resolve('twice:1'), { reason: 'nobody runs it' });
   stage.result(`${before} images before, ${store.len()} now; ${count(layers.length, 'layer')} gone:`);
-  for (const { diffId, diffSize } of layers) stage.result(`${shortId(diffId)} of ${sizeText(diffSize)}`);
+  for (const { chainId, diffSize } of layers) stage.result(`${shortId(chainId)} of ${sizeText(diffSize)}`);
   stage.say('The prefix that named two images names one:');
   stage.result(shown.search('6'));
 }
 
-async function readFolder(stage: Stage, directory: string, clock: StoryClock): Promise<void> {
+async function readFolder(
+  stage: Stage,
+  directory: string,
+  { clock, wednesday }: { readonly clock: StoryClock; readonly wednesday: string },
+): Promise<void> {
   clock.pass(96);
   stage.act('What is there now', clock);
   stage.say('The store is closed. The command line opens the same folder and folds its log again.');
@@ -133,10 +160,10 @@ async function readFolder(stage: Stage, directory: string, clock: StoryClock): P
   await stage.commandLine(['refs', TAG], directory, clock);
   stage.act('What was there on Wednesday', clock);
   stage.say('Any reading command, as of any moment: also of images that were deleted since.');
-  await stage.commandLine(['resolve', TAG, '--at', WEDNESDAY], directory, clock);
-  await stage.commandLine(['at', WEDNESDAY, 'images', '--tree'], directory, clock);
+  await stage.commandLine(['resolve', TAG, '--at', wednesday], directory, clock);
+  await stage.commandLine(['at', wednesday, 'images', '--tree'], directory, clock);
   stage.act('What changed since', clock);
-  await stage.commandLine(['diff', WEDNESDAY, 'now'], directory, clock);
+  await stage.commandLine(['diff', wednesday, 'now'], directory, clock);
 }
 
 function count(number: number, noun: string): string {

@@ -20,7 +20,8 @@ export interface FileContent {
 /**
  * Writes `content` to `path` atomically: into a new file next to it, synced, then renamed over it.
  * Devices and pipes are written in place, a pipe once it has a reader. Symbolic links are followed.
- * @throws {StoreError} IO_FAILED if `path` is a directory or not writable; ABORTED by `signal`
+ * @throws {StoreError} FILE_NOT_FOUND without a directory for it; IO_FAILED if `path` is one or not
+ *   writable; ABORTED by `signal`
  */
 export async function writeArchiveFile(content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   try {
@@ -97,6 +98,10 @@ async function replaceFile({ writeTo }: FileContent, path: string): Promise<void
 }
 
 function failed(path: string, error: NodeJS.ErrnoException): StoreError {
+  if (error.code === 'ENOENT') {
+    const data = { path, hint: 'make its directory first' };
+    return new StoreError('FILE_NOT_FOUND', `cannot write ${path}: its directory is not there`, { cause: error, data });
+  }
   const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'IO_FAILED';
   // The rest of the message names the partial file, which means nothing to the user.
   const [why] = error.message.split(', ');

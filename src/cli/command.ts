@@ -1,9 +1,14 @@
 import { type Command, Help, InvalidArgumentError, Option } from 'commander';
-import { loadCode } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import type { When } from '../store/past/audit.js';
 import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
+import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
+import { pagerCommand } from './pager-choice.js';
+import { colorsFor } from './render/text.js';
+import type { TypedLine } from './typed-line.js';
+import { parseWait, WAIT_EXPECTED } from './settings.js';
 
 /* Commands load in two steps: the list entry for the program's help, then, once named, a file. */
 
@@ -11,6 +16,8 @@ import type { CliIo } from './output.js';
 export interface CommandEntry {
   /** Name and arguments in commander syntax: `save <names...>`. */
   readonly usage: string;
+  /** Other names, as docker's. */
+  readonly aliases?: readonly string[];
   readonly group: string;
   readonly summary: string;
   /** Default `reads`. */
@@ -33,6 +40,8 @@ interface CommandWords {
   /** Whether the words after its arguments belong to another command. */
   readonly passThrough?: boolean;
   readonly commands?: readonly CommandEntry[];
+  /** Whether its answer may be long, so that on a terminal a pager shows it; receives what `action` does. */
+  readonly paged?: (...args: never[]) => boolean;
   /** Receives the arguments, then the options. Prints its answer or throws. */
   readonly action: (context: CommandContext, ...args: never[]) => Promise<void>;
 }
@@ -43,6 +52,7 @@ interface Declaration {
   readonly outputs: Outputs;
   readonly act: Act;
   readonly commands: readonly CommandEntry[];
+  readonly typed: TypedLine;
   /** Name of the parent command; absent at the top level. */
   readonly within?: string;
   /** Point in time the commands run at; absent for the present. */
@@ -55,12 +65,20 @@ export type Act = (name: string, action: () => Promise<void>, args: readonly unk
 /** Loads the rest of each command that is not complete yet. */
 const incomplete = new WeakMap<Command, () => Promise<void>>();
 
+const examplesOfCommand = new WeakMap<Command, CommandWords['examples']>();
+
+/** Returns the examples of a complete command; none of one that has no grammar. */
+export function examplesOf(command: Command): CommandWords['examples'] {
+  return examplesOfCommand.get(command) ?? [];
+}
+
 /** Adds commands to `parent`; each is completed once named. */
 export function addCommands(parent: Command, declaration: Declaration): void {
   for (const entry of declaration.commands) {
     const isRefused = declaration.at !== undefined && entry.past !== true;
     const command = parent
       .command(entry.usage, { hidden: isRefused })
+      .aliases(entry.aliases ?? [])
       .summary(entry.summary)
       .helpGroup(entry.group)
       .helpOption('-h, --help', 'show help');
@@ -68,7 +86,10 @@ export function addCommands(parent: Command, declaration: Declaration): void {
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }
-  parent.hook('preSubcommand', (_, command) => complete(command));
+  parent.hook('preSubcommand', (_, command) => {
+    declaration.typed.enter(command);
+    return complete(command);
+  });
 }
 
 /** Loads the rest of a command so that it can be parsed and explained. */
@@ -83,6 +104,7 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   const name = within === undefined ? command.name() : `${within} ${command.name()}`;
   const grammar = await loadCode(`of the command ${name}`, entry.load());
   const words = grammar(declaration, command);
+  examplesOfCommand.set(command, words.examples);
   command
     .description([sentence(entry.summary), ...(words.about === undefined ? [] : [words.about])].join('\n\n'))
     .addHelpText('after', () => examplesText(words.examples))
@@ -95,15 +117,39 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   if (entry.past === true && at === undefined) {
     const { pointInTime } = await loadCode('of points in time', import('./option-values.js'));
     command.addOption(
-      new Option('--at <when>', 'as it was then; `imagelog help at` says how').argParser(pointInTime(io.now)),
+      new Option('--at <when>', 'as it was then; `imagelog help at` says how').argParser(pointInTime(io)),
     );
   }
   for (const option of words.options ?? []) command.addOption(option);
   if (words.commands !== undefined) addCommands(command, { ...declaration, commands: words.commands, within: name });
+  const onNotice = (notice: string): void => outputs.err.post(noticeLine(notice, colorsFor(io.stderr, io.env, true)));
   // Commander passes the command itself as the last argument.
-  const perform = (...args: never[]): Promise<void> =>
-    act(name, () => words.action(contextOf(command, io, outputs, at), ...args), args.slice(0, -1));
+  const perform = (...args: never[]): Promise<void> => {
+    const context = contextOf(command, io, outputs, { at, onNotice });
+    // `at` runs another command, which explains its own failure.
+    const run = (): Promise<void> => performed(words, context, args);
+    const explained = words.passThrough === true ? run : () => runExplained(context, name, run);
+    return act(name, explained, args.slice(0, -1));
+  };
   command.action(perform as (...args: unknown[]) => Promise<void>);
+}
+
+async function performed({ paged, action }: CommandWords, context: CommandContext, args: never[]): Promise<void> {
+  const pager = paged?.(...args) === true ? pagerCommand(context) : undefined;
+  if (pager === undefined) return action(context, ...args);
+  const { throughPager } = await loadCode('of the pager', import('./pager.js'));
+  return throughPager(context, pager, (inside) => action(inside, ...args));
+}
+
+/** Runs a command. A failure says what became of a name that is no longer there. */
+async function runExplained(context: CommandContext, command: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof StoreError || error instanceof AggregateError)) throw error;
+    const { explainAbsence } = await loadCode('that explains failures', import('./removed.js'));
+    throw await explainAbsence(error, { context, command });
+  }
 }
 
 function refuseInPast(name: string, program: Command): never {
@@ -119,7 +165,8 @@ function examplesText(examples: CommandWords['examples']): string {
   return ['', 'Examples:', ...examples.flatMap(([line, does]) => [`  $ ${line}`, `      ${does}`])].join('\n');
 }
 
-const GLOBAL_OPTIONS_HEADING = 'Global options:';
+/** Heading of the options that every command has. */
+export const GLOBAL_OPTIONS_HEADING = 'Global options:';
 
 /** How a command uses the store: reads, reads and signs a checkpoint, or writes (signs too). */
 type CommandKind = 'reads' | 'signs' | 'writes';
@@ -141,14 +188,24 @@ export function nonEmptyText(text: string): string {
   throw new InvalidArgumentError('It must not be empty.');
 }
 
+function waitDuration(text: string): number {
+  const durationMs = parseWait(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new InvalidArgumentError(WAIT_EXPECTED);
+}
+
 function readingOptions(): Option[] {
   return [
     new Option('--store <dir>', 'where the store is ($IMAGELOG_STORE, else the user data directory)').argParser(
       nonEmptyText,
     ),
     new Option('--json', 'one JSON object a line, times in UTC'),
+    new Option('--utc', 'times in UTC, typed and printed (else local: $TZ)'),
     new Option('-q, --quiet', 'say only what a script needs'),
+    new Option('--wait <duration>', 'how long to wait for a store in use (30s)').argParser(waitDuration),
     new Option('--no-color', 'no colours ($NO_COLOR does the same)'),
+    new Option('--no-trunc', 'whole ids in tables'),
+    new Option('--no-pager', 'no pager on a terminal ($IMAGELOG_PAGER, $PAGER, else less)'),
   ];
 }
 

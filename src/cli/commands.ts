@@ -20,6 +20,7 @@ export const commands: readonly CommandEntry[] = [
   ...inGroup('Images:', [
     {
       usage: 'images',
+      aliases: ['ls'],
       summary: 'list the images',
       past: true,
       load: async () => (await import('./commands/images.js')).imagesGrammar,
@@ -29,6 +30,12 @@ export const commands: readonly CommandEntry[] = [
       summary: 'draw which image was made from which',
       past: true,
       load: async () => (await import('./commands/images.js')).treeGrammar,
+    },
+    {
+      usage: 'search <term>',
+      summary: 'find ids, also of what was removed',
+      past: true,
+      load: async () => (await import('./commands/search.js')).searchGrammar,
     },
     {
       usage: 'inspect <names...>',
@@ -43,6 +50,13 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/history.js')).historyGrammar,
     },
     {
+      usage: 'meta <image> [key]',
+      summary: 'show, set or delete metadata of an image',
+      kind: 'writes',
+      past: true,
+      load: async () => (await import('./commands/meta.js')).metaGrammar,
+    },
+    {
       usage: 'referrers <name>',
       summary: 'list what is about an image',
       past: true,
@@ -50,6 +64,7 @@ export const commands: readonly CommandEntry[] = [
     },
     {
       usage: 'rm <names...>',
+      aliases: ['rmi'],
       summary: 'remove references, images and artifacts',
       kind: 'writes',
       load: async () => (await import('./commands/rm.js')).rmGrammar,
@@ -75,8 +90,8 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/tags.js')).resolveGrammar,
     },
     {
-      usage: 'refs <reference>',
-      summary: 'show all that a reference ever pointed at',
+      usage: 'refs <references...>',
+      summary: 'show all that references ever pointed at',
       past: true,
       load: async () => (await import('./commands/refs.js')).refsGrammar,
     },
@@ -159,6 +174,11 @@ export const commands: readonly CommandEntry[] = [
       kind: 'signs',
       load: async () => (await import('./commands/rebuild.js')).rebuildGrammar,
     },
+    {
+      usage: 'version',
+      summary: 'print the versions in use',
+      load: async () => (await import('./commands/version.js')).versionGrammar,
+    },
   ]),
   ...inGroup('The past:', [
     {
@@ -170,6 +190,18 @@ export const commands: readonly CommandEntry[] = [
       usage: 'at <when> <command...>',
       summary: 'run a command that reads, in the past',
       load: async () => (await import('./commands/at.js')).atGrammar,
+    },
+  ]),
+  ...inGroup('Shell:', [
+    {
+      usage: 'completion <shell>',
+      summary: 'print what completes commands in a shell',
+      load: async () => (await import('./commands/completion.js')).completionGrammar,
+    },
+    {
+      usage: 'env',
+      summary: 'list the settings and where they come from',
+      load: async () => (await import('./commands/env.js')).envGrammar,
     },
   ]),
 ];

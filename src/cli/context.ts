@@ -1,9 +1,11 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { isTimeZone, systemTimeZone, UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { CliIo, Output } from './output.js';
+import { nonEmpty, waitOf } from './settings.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
 
 /**
@@ -18,10 +20,6 @@ export function storeDirectory(given: string | undefined, env: Readonly<Record<s
   return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
-}
-
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
   readonly store?: string | undefined;
@@ -29,9 +27,13 @@ interface GlobalOptions {
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
   readonly key?: string | undefined;
+  readonly wait?: number | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly color: boolean;
+  readonly utc: boolean;
+  readonly trunc: boolean;
+  readonly pager: boolean;
 }
 
 /** Everything an action needs: its I/O and the evaluated global options. */
@@ -47,9 +49,17 @@ export interface CommandContext {
   readonly directory: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** IANA time zone of times typed and printed. */
+  readonly timeZone: string;
+  /** Whether tables shorten ids. */
+  readonly trunc: boolean;
+  /** Whether a long answer on a terminal may go through a pager. */
+  readonly pager: boolean;
   /** Point in time a reading command queries; absent for the present. */
   readonly at?: When | undefined;
   readonly write: WriteOptions;
+  /** How long to wait for a lock, in milliseconds. */
+  readonly waitMs: number;
   /** Private key file for signing checkpoints; absent if none are signed. */
   readonly keyFile?: string | undefined;
   /** Aborted by the user, or once the output has no reader. */
@@ -62,8 +72,20 @@ export interface Outputs {
   readonly err: Output;
 }
 
-/** Returns the context of a parsed `command`; `at` is the point in time it runs at. */
-export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: When | undefined): CommandContext {
+/** What a command runs in besides its I/O. */
+interface Surroundings {
+  /** The point in time it runs at. */
+  readonly at?: When | undefined;
+  readonly onNotice: (notice: string) => void;
+}
+
+/** Returns the context of a parsed `command`. */
+export function contextOf(
+  command: Command,
+  io: CliIo,
+  outputs: Outputs,
+  { at, onNotice }: Surroundings,
+): CommandContext {
   const options = globalOptionsOf(command);
   return {
     io,
@@ -73,11 +95,28 @@ export function contextOf(command: Command, io: CliIo, outputs: Outputs, at: Whe
     directory: storeDirectory(options.store, io.env),
     json: options.json,
     quiet: options.quiet,
+    // Lazy: the first use of Intl costs milliseconds.
+    get timeZone() {
+      return options.utc ? UTC : (io.timeZone ?? machineTimeZone(io.env['TZ'], onNotice));
+    },
+    trunc: options.trunc,
+    pager: options.pager,
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
+    waitMs: options.wait ?? waitOf(io.env),
     keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
+}
+
+/** Returns the machine's zone; a notice says so when `TZ` names another one that is not known. */
+function machineTimeZone(wanted: string | undefined, onNotice: Surroundings['onNotice']): string {
+  const zone = systemTimeZone();
+  const name = wanted?.replace(/^:/, '') ?? '';
+  // A path has led to the zone of the file.
+  const isLost = name !== '' && !isTimeZone(name) && /^(?:UTC|Etc\/.*)$/.test(zone);
+  if (isLost) onNotice(`TZ=${name} is not an IANA time zone, like America/New_York: times are in ${zone}`);
+  return zone;
 }
 
 /** Prints one line of JSON. */
@@ -112,9 +151,13 @@ function globalOptionsOf(command: Command): GlobalOptions {
     reason: first('reason'),
     requestId: first('requestId'),
     key: first('key'),
+    wait: first('wait'),
     json: levels.some(({ json }) => json),
     quiet: levels.some(({ quiet }) => quiet),
     color: levels.every(({ color }) => color !== false),
+    utc: levels.some(({ utc }) => utc),
+    trunc: levels.every(({ trunc }) => trunc !== false),
+    pager: levels.every(({ pager }) => pager !== false),
   };
 }
 

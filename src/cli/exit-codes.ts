@@ -1,4 +1,4 @@
-import { type ErrorCode, errorKinds } from '../errors.js';
+import { type ErrorCode, errorKinds, type ErrorKind } from '../errors.js';
 
 /** Verification found damage, already printed; exit code 4. The message is one sentence. */
 export class DamageFound extends Error {
@@ -30,17 +30,58 @@ export class Interruption extends Error {
 /** The command line is invalid; exit code 2. The message is one sentence. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** What to do about it; without one, the help of the command that was typed. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly hint?: string } = {}) {
+    super(message, options);
+    this.hint = options.hint;
+  }
 }
 
-/** Exit codes; scripts rely on the numbers. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4 } as const;
+/**
+ * Exit codes; scripts rely on the numbers. One rule for all commands:
+ *
+ * - `usage`: the command line is wrong, whatever is in the store.
+ * - `notFound`: what it names is not there: a reference, id, digest, layer, platform, metadata key,
+ *   consumer, file, directory, store, backup, or an event or moment that has not come.
+ * - `damage`: a store or backup is damaged, as the command met it or verification found it, or
+ *   evidence does not hold: a proof, a signature, a checkpoint.
+ * - `busy`: another process has the store or backup open, and had it after `--wait` too.
+ * - `failed`: everything else, also an archive that is damaged: it came from outside, and the store
+ *   is as it was.
+ */
+export const exitCodes = { done: 0, failed: 1, usage: 2, notFound: 3, damage: 4, busy: 5 } as const;
 
-/** Errors about evidence that does not verify: damage to the checking user, of any cause. */
-const damagedEvidence: ReadonlySet<ErrorCode> = new Set(['PROOF_INVALID', 'SIGNATURE_INVALID']);
+/** The same for the help, a line each. */
+export const exitCodesText: readonly string[] = [
+  `${exitCodes.done} done, ${exitCodes.failed} failed, also for a bad archive, ${exitCodes.usage} wrong usage,`,
+  `${exitCodes.notFound} what is asked for is not there, ${exitCodes.damage} damage, or evidence that does not hold,`,
+  `${exitCodes.busy} busy: another process has the store open`,
+];
+
+const codesOfKinds: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
+  NotFound: 'notFound',
+  InvalidParameter: 'failed',
+  Conflict: 'failed',
+  Unavailable: 'failed',
+  Corrupt: 'damage',
+  Internal: 'failed',
+};
+
+/** Errors whose exit code is not that of their kind. */
+const exceptions: Readonly<Partial<Record<ErrorCode, keyof typeof exitCodes>>> = {
+  TIME_OUT_OF_RANGE: 'notFound',
+  STORE_LOCKED: 'busy',
+  // Evidence, or the store that it is about, is not what it should be.
+  PROOF_INVALID: 'damage',
+  SIGNATURE_INVALID: 'damage',
+  CHECKPOINT_INVALID: 'damage',
+  CHECKPOINT_FOREIGN: 'damage',
+  CHECKPOINT_FORKED: 'damage',
+};
 
 /** Maps a store error to its exit code. */
 export function exitCodeOfError(code: ErrorCode): number {
-  const kind = damagedEvidence.has(code) ? 'Corrupt' : errorKinds[code];
-  if (kind === 'NotFound') return exitCodes.notFound;
-  return kind === 'Corrupt' ? exitCodes.damage : exitCodes.failed;
+  return exitCodes[exceptions[code] ?? codesOfKinds[errorKinds[code]]];
 }

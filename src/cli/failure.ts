@@ -1,26 +1,38 @@
 import { CommanderError } from 'commander';
-import { StoreError } from '../errors.js';
+import { loadCode, StoreError } from '../errors.js';
 import type { Outputs } from './context.js';
 import { DamageFound, exitCodeOfError, exitCodes, Interruption, UsageError } from './exit-codes.js';
 import { hints, remedies } from './hints.js';
 import { type CliIo, OutputClosed, OutputFailed } from './output.js';
 import { type Colors, colorsFor, printable } from './render/text.js';
+import { quoted, type TypedLine } from './typed-line.js';
+
+/** How failures are reported: in color or not, with hints for the command line that was typed. */
+export interface Reporting {
+  readonly color: boolean;
+  readonly typed: TypedLine;
+}
 
 /** Prints a failure (but no closed reader or requested help) and returns the exit code. */
-export async function reportFailure(error: unknown, io: CliIo, { out, err }: Outputs, color: boolean): Promise<number> {
+export async function reportFailure(
+  error: unknown,
+  io: CliIo,
+  { out, err }: Outputs,
+  { color, typed }: Reporting,
+): Promise<number> {
   // An abort takes precedence over errors it caused.
   const reason: unknown = [io.signal, out.closed].find(({ aborted }) => aborted)?.reason ?? error;
   if (reason instanceof OutputClosed) return exitCodes.done;
   // Commander already printed it through `configureOutput`.
   if (reason instanceof CommanderError) return reason.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, color);
+  if (reason instanceof AggregateError) return reportAll(reason.errors, io, { out, err }, { color, typed });
   const colors = colorsFor(io.stderr, io.env, color);
-  for (const line of failureLines(reason, colors, io.env)) await err.line(line);
+  for (const line of await failureLines(reason, colors, io.env, typed)) await err.line(line);
   return exitCodeOf(reason);
 }
 
-function failureLines(error: unknown, colors: Colors, env: CliIo['env']): string[] {
-  const hint = hintOf(error);
+async function failureLines(error: unknown, colors: Colors, env: CliIo['env'], typed: TypedLine): Promise<string[]> {
+  const hint = await hintOf(error, typed);
   return [
     `${colors.red('imagelog:')} ${messageOf(error)}`,
     ...(hint === undefined ? [] : [hintLine(hint, colors)]),
@@ -45,17 +57,22 @@ function exitCodeOf(error: unknown): number {
   return error instanceof StoreError ? exitCodeOfError(error.code) : exitCodes.failed;
 }
 
-async function reportAll(errors: readonly unknown[], io: CliIo, outputs: Outputs, color: boolean): Promise<number> {
+async function reportAll(
+  errors: readonly unknown[],
+  io: CliIo,
+  outputs: Outputs,
+  reporting: Reporting,
+): Promise<number> {
   let code: number = exitCodes.failed;
   for (const [at, error] of errors.entries()) {
-    const each = await reportFailure(error, io, outputs, color);
+    const each = await reportFailure(error, io, outputs, reporting);
     if (at === 0) code = each;
   }
   return code;
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof StoreError) return `${printable(error.message)} (${error.code})`;
+  if (error instanceof StoreError) return storeMessage(error);
   if (error instanceof UsageError || error instanceof DamageFound || error instanceof Interruption)
     return printable(error.message);
   if (error instanceof OutputFailed) return printable(error.message);
@@ -63,18 +80,45 @@ function messageOf(error: unknown): string {
   return printable(String(error));
 }
 
-function hintOf(error: unknown): string | undefined {
-  if (error instanceof StoreError) return hintOfStoreError(error);
-  if (error instanceof UsageError) return '`imagelog help COMMAND` shows how, with examples';
-  if (error instanceof DamageFound) return error.hint;
+// The event that tells what the message says is named beside the code.
+function storeMessage({ code, data, message }: StoreError): string {
+  const event = typeof data['event'] === 'number' ? `event ${data['event']}, ` : '';
+  return `${printable(message)} (${event}${code})`;
+}
+
+async function hintOf(error: unknown, typed: TypedLine): Promise<string | undefined> {
+  if (error instanceof UsageError) return error.hint ?? usageHint(typed);
+  if (error instanceof StoreError || error instanceof DamageFound) {
+    const hint = error instanceof StoreError ? await hintOfStoreError(error) : error.hint;
+    return hint === undefined ? undefined : typed.complete(hint);
+  }
   if (error instanceof Interruption || error instanceof OutputFailed) return undefined;
   return 'set IMAGELOG_DEBUG=1 to see where it happened';
 }
 
+/** Hint for a command line that is not understood. */
+export function usageHint({ help }: TypedLine): string {
+  return help === 'imagelog help' ? `\`${help}\` lists the commands` : `\`${help}\` shows how, with examples`;
+}
+
 // Hints in order of precedence: from the command, from the error, from its code.
-function hintOfStoreError({ code, data }: StoreError): string | undefined {
+async function hintOfStoreError({ code, data }: StoreError): Promise<string | undefined> {
   if (typeof data['hint'] === 'string') return data['hint'];
-  return remedies[String(data['remedy'])] ?? hints[code];
+  const hint = remedies[String(data['remedy'])] ?? hints[code];
+  return hint?.includes('REFERENCE`') || hint?.includes('PATH`') ? withPlaces(hint, data) : hint;
+}
+
+// A command with a word in capitals cannot be run: fill in what the error knows.
+async function withPlaces(hint: string, data: StoreError['data']): Promise<string> {
+  // Most runs do not fail, so they do without this code.
+  const { familiarReference } = await loadCode('of references', import('../model/reference.js'));
+  return hint.replaceAll(/`([^`]+)`/g, (command) =>
+    command.replaceAll(/\b(?:REFERENCE|PATH)\b/g, (place) => {
+      const value = data[place.toLowerCase()];
+      if (typeof value !== 'string') return place;
+      return quoted(place === 'REFERENCE' ? familiarReference(value) : value);
+    }),
+  );
 }
 
 function stackLines(error: Error): string[] {

@@ -3,16 +3,17 @@ import { type ErrorCode, StoreError } from '../errors.js';
 /** Hints per error code, where the user can act. One sentence, no period. */
 export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   IMAGE_NOT_FOUND:
-    '`imagelog images --all` lists images and artifacts, `imagelog log --type ImageDeleted` deleted images',
+    '`imagelog images --all` lists images and artifacts, `imagelog search --all ID` also those that were removed',
   REFERENCE_NOT_FOUND: '`imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before',
   REFERENCE_NOT_IMAGE: '`imagelog inspect REFERENCE` shows what it is',
+  METADATA_NOT_FOUND: '`imagelog meta IMAGE` lists the keys that an image has',
   ARTIFACT_NOT_FOUND: '`imagelog images --all` lists the artifacts',
   PLATFORM_NOT_FOUND: 'name a platform that exists, or leave out --platform',
   FILE_NOT_FOUND: 'check the path; without FILE the archive is read from the standard input',
   STORE_NOT_FOUND: '`imagelog load FILE` creates the store; `--store DIR` or $IMAGELOG_STORE names another',
   STORE_NOT_A_DIRECTORY: '`--store DIR` or $IMAGELOG_STORE names the folder of the store',
   STORE_LOCKED:
-    'one process writes to a store at a time; try again when the other is done. Commands that read need not wait',
+    'one process writes to a store at a time; `--wait 5m` waits longer for the other to end. Commands that read do not wait',
   STORE_NOT_WRITABLE: 'check who owns the folder of the store and whether its disk is mounted for writing',
   STORE_FORMAT_UNSUPPORTED: 'the store was written by a newer imagelog; install that version',
   DISK_FULL:
@@ -28,6 +29,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   OS_UNSUPPORTED: 'the store was opened for images of one operating system only',
   SUBJECT_NOT_FOUND: '`imagelog log` shows the events, `imagelog log --reverse --limit 20` the last ones',
   FILTER_INVALID: 'leave out an option: no event can fit all of them',
+  TIME_INVALID: '`imagelog help at` lists the forms of a point in time',
   TIME_OUT_OF_RANGE:
     'a point in time has passed, and a range goes forward; `imagelog log --reverse --limit 1` shows the last event',
   CONSUMER_NOT_FOUND: '`imagelog consumers` lists them',
@@ -55,7 +57,7 @@ export const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   STORE_EXISTS: '`--store DIR` names another directory; a restore replaces nothing',
   STORE_NOT_EMPTY: '`--store DIR` or $IMAGELOG_STORE names a store, an empty directory, or a new one',
   SIDECAR_INVALID: 'restore imagelog.json from a backup; it is written once and never changes',
-  KEY_EXPOSED: 'run `chmod 600 FILE`; if others may have read the key, make a new one with `imagelog key`',
+  KEY_EXPOSED: 'run `chmod 600 PATH`; if others may have read the key, make a new one with `imagelog key`',
   KEY_INVALID: '`imagelog key FILE` makes a private key, `imagelog key --show FILE` prints its verifier key',
   KEY_FOREIGN: 'the name of a key is the origin of its log; `imagelog key FILE --store DIR` makes one for a store',
   ORIGIN_INVALID: 'a name is like example.com/images: no spaces, no plus',

@@ -1,12 +1,13 @@
 import { isStoreError } from '../errors.js';
 import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
-import { findImage, globMatcher, type ImageSource, layerChain, type LayerTable } from './query.js';
-import { familiarReference, formatReference, parseReference } from '../model/reference.js';
-import { compareInstants, sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
-import { UsageError } from './exit-codes.js';
+import { sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
+import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY, PARENT_KEY } from '../store/commands/metadata.js';
+import { metadataText } from '../log/event-json.js';
+import { type ImageSource, layerChain, type LayerTable } from './query.js';
+import { utcText } from './render/text.js';
 
-/** An image in `images --json`: one object per line, missing facts null. */
+/** An image in `images --json`: one object a line, missing facts null. */
 export interface ImageFacts {
   readonly id: ImageId;
   /** Canonical, sorted. */
@@ -25,22 +26,34 @@ export interface ImageFacts {
   readonly created: Timestamp | null;
   /** Whether the image has no children. */
   readonly head: boolean;
+  /** Its own keys, sorted; not those of Docker, which have fields of their own. */
+  readonly metadata: MetadataFacts;
   /** Set for a past image whose config was erased since; its config facts are unknown. */
   readonly erased?: true;
 }
 
-/** Returns the facts of every image: newest first, then by reference and id (a stable order). */
-export function allImageFacts(source: ImageSource): ImageFacts[] {
-  const layers = source.layers.map();
-  const facts = [...source.map().keys()].map((id) => {
-    try {
-      return imageFacts(source, source.get(id), layers);
-    } catch (error) {
-      if (isStoreError(error, 'CONTENT_ERASED')) return erasedFacts(source, id);
-      throw error;
-    }
-  });
-  return facts.sort((a, b) => compareCreated(b, a) || compare(sortName(a), sortName(b)) || compare(a.id, b.id));
+/** Metadata by key: the text, or, for bytes that are no printable UTF-8, their base64. */
+type MetadataFacts = Readonly<Record<string, string | { readonly base64: string }>>;
+
+/** Keys of Docker's own, which are shown by their meaning and not set as metadata. */
+export const DOCKER_KEYS: ReadonlySet<string> = new Set([PARENT_KEY, LAST_UPDATED_KEY, BUILT_LOCALLY_KEY]);
+
+function metadataFacts(source: ImageSource, id: ImageId): MetadataFacts {
+  const own = [...source.metadata(id)].filter(([key]) => !DOCKER_KEYS.has(key));
+  return Object.fromEntries(
+    own.map(([key, value]) => [key, metadataText(value) ?? { base64: Buffer.from(value).toString('base64') }]),
+  );
+}
+
+/** Returns what an image has under Docker's keys, by its meaning: an id, a time, or `true`. */
+export function dockerMetadata(source: ImageSource, id: ImageId): ReadonlyMap<string, string> {
+  const parent = parentOf(source, id);
+  const updated = source.getLastUpdated(id);
+  return new Map([
+    ...(parent === null ? [] : [[PARENT_KEY, parent] as const]),
+    ...(updated === undefined ? [] : [[LAST_UPDATED_KEY, utcText(updated.getTime())] as const]),
+    ...(source.isBuiltLocally(id) ? [[BUILT_LOCALLY_KEY, 'true'] as const] : []),
+  ]);
 }
 
 /** Returns the facts of one image; `layers` is the source's table, shared across images. */
@@ -62,10 +75,12 @@ export function imageFacts(source: ImageSource, image: Image, layers: LayerTable
     variant: variant ?? null,
     created: createdText(image),
     head: children.length === 0,
+    metadata: metadataFacts(source, id),
   };
 }
 
-function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
+/** Returns the facts of a past image whose config was erased since. */
+export function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
   const children = source.children(id);
   return {
     id,
@@ -80,6 +95,7 @@ function erasedFacts(source: ImageSource, id: ImageId): ImageFacts {
     variant: null,
     created: null,
     head: children.length === 0,
+    metadata: metadataFacts(source, id),
     erased: true,
   };
 }
@@ -93,114 +109,9 @@ function parentOf(source: ImageSource, id: ImageId): ImageId | null {
   }
 }
 
-/** Compares by the creation time in the config, to the nanosecond; images without one are the oldest. */
-function compareCreated(a: Pick<ImageFacts, 'created'>, b: Pick<ImageFacts, 'created'>): number {
-  return compareInstants(a.created ?? ZERO_TIMESTAMP, b.created ?? ZERO_TIMESTAMP);
-}
-
 /** Returns a time of the config in UTC, with its nanoseconds; null if it is absent or Go's zero time. */
-function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
+export function createdText({ created }: { readonly created?: Timestamp | undefined }): Timestamp | null {
   return created === undefined || sameInstant(created, ZERO_TIMESTAMP) ? null : utcTimestamp(created);
-}
-
-function sortName({ references }: ImageFacts): string {
-  return references[0] ?? '\uffff';
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
-}
-
-/** A parsed `images --filter`. */
-export interface ImageFilter {
-  readonly fits: (facts: ImageFacts) => boolean;
-  /** Whether an artifact of these references matches: by patterns alone, the other keys are of images. */
-  readonly fitsArtifact: (references: readonly string[]) => boolean;
-  /** Whether a canonical reference matches the patterns; true without patterns. */
-  readonly showsReference: (reference: string) => boolean;
-}
-
-const keys = ['reference', 'dangling', 'os', 'architecture', 'since', 'before'] as const;
-type Key = (typeof keys)[number];
-
-/**
- * Parses `KEY=VALUE` filters like Docker: values of a key are alternatives, all keys must match.
- * @throws {UsageError} for an unknown key or an invalid value
- * @throws {StoreError} IMAGE_NOT_FOUND for the image of `since` or `before`
- */
-export function imageFilter(filters: readonly string[], source: ImageSource): ImageFilter {
-  const tests = new Map<Key, ((facts: ImageFacts) => boolean)[]>();
-  const patterns: ((reference: string) => boolean)[] = [];
-  for (const filter of filters) {
-    const [key, value] = split(filter);
-    if (key === 'reference') patterns.push(referencePattern(value));
-    tests.set(key, [
-      ...(tests.get(key) ?? []),
-      key === 'reference' ? anyReference(patterns) : testOf(key, value, source),
-    ]);
-  }
-  const isNamed = (reference: string): boolean => patterns.some((pattern) => pattern(reference));
-  const areOfImages = [...tests.keys()].some((key) => key !== 'reference');
-  return {
-    fits: (facts) => [...tests.values()].every((alternatives) => alternatives.some((test) => test(facts))),
-    fitsArtifact: (references) => !areOfImages && (patterns.length === 0 || references.some(isNamed)),
-    showsReference: (reference) => patterns.length === 0 || isNamed(reference),
-  };
-}
-
-function split(filter: string): [key: Key, value: string] {
-  const at = filter.indexOf('=');
-  const name = at === -1 ? filter : filter.slice(0, at);
-  const key = keys.find((each) => each === name);
-  if (key === undefined) throw new UsageError(`cannot filter by ${name}: the keys are ${keys.join(', ')}`);
-  if (at === -1 || at === filter.length - 1) throw new UsageError(`the filter ${key} needs a value: ${key}=VALUE`);
-  return [key, filter.slice(at + 1)];
-}
-
-function testOf(key: Exclude<Key, 'reference'>, value: string, source: ImageSource): (facts: ImageFacts) => boolean {
-  switch (key) {
-    case 'dangling': {
-      const wanted = truth(value);
-      return ({ references, head }) => (references.length === 0 && head) === wanted;
-    }
-    case 'os':
-      return ({ os }) => os === value;
-    case 'architecture':
-      return ({ architecture }) => architecture === value;
-    case 'since': {
-      const than = createdOf(value, source);
-      return (facts) => compareCreated(facts, than) > 0;
-    }
-    case 'before': {
-      const than = createdOf(value, source);
-      return (facts) => compareCreated(facts, than) < 0;
-    }
-  }
-}
-
-function anyReference(patterns: readonly ((reference: string) => boolean)[]): (facts: ImageFacts) => boolean {
-  return ({ references }) => references.some((reference) => patterns.some((pattern) => pattern(reference)));
-}
-
-// Like reference.FamiliarMatch in Docker's library (short form, with or without tag), plus the long
-// form.
-function referencePattern(pattern: string): (reference: string) => boolean {
-  const matches = globMatcher(pattern);
-  return (reference) => {
-    const { domain, path } = parseReference(reference);
-    const name = familiarReference(formatReference({ domain, path }));
-    return matches(familiarReference(reference)) || matches(name) || matches(reference);
-  };
-}
-
-function createdOf(name: string, source: ImageSource): Pick<ImageFacts, 'created'> {
-  return { created: createdText(source.get(findImage(source, name).id)) };
-}
-
-function truth(value: string): boolean {
-  if (/^(true|1)$/i.test(value)) return true;
-  if (/^(false|0)$/i.test(value)) return false;
-  throw new UsageError(`the filter dangling is true or false, not ${value}`);
 }
 
 /** One build step of an image. */
@@ -212,13 +123,14 @@ export interface BuildStep {
   /** Bytes of regular files the step added; 0 without a layer, null if unknown to the store. */
   readonly size: number | null;
   /** The step's layer; null if it made none. */
+  readonly chainId: ChainId | null;
   readonly diffId: DiffId | null;
 }
 
 /** Returns the build steps, oldest first; layers missing from the history come last. */
 export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
   const chain = layerChain(image.rootFS.diffIds);
-  const sized = chain.map(({ diffId, chainId }) => ({ diffId, size: layers.get(chainId)?.diffSize ?? null }));
+  const sized = chain.map((layer) => ({ ...layer, size: layers.get(layer.chainId)?.diffSize ?? null }));
   const steps: BuildStep[] = [];
   for (const { createdBy, comment, emptyLayer, ...step } of image.history) {
     const layer = emptyLayer ? undefined : sized.shift();
@@ -227,6 +139,7 @@ export function buildSteps(image: Image, layers: LayerTable): BuildStep[] {
       createdBy,
       comment,
       size: emptyLayer ? 0 : (layer?.size ?? null),
+      chainId: layer?.chainId ?? null,
       diffId: layer?.diffId ?? null,
     });
   }

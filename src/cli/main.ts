@@ -10,9 +10,11 @@ const cache = process.env['XDG_CACHE_HOME'] || (process.env['HOME'] && join(proc
 if (cache) enableCompileCache?.(join(cache, 'imagelog'));
 
 const controller = new AbortController();
+let areInterruptsIgnored = false;
 
 for (const signal of Object.keys(interruptionExitCodes) as InterruptionSignal[]) {
   process.on(signal, () => {
+    if (signal === 'SIGINT' && areInterruptsIgnored) return;
     // First signal: stop gracefully, leaving nothing half done. Second: exit immediately.
     if (controller.signal.aborted) process.exit(interruptionExitCodes[signal]);
     controller.abort(new Interruption(signal));
@@ -32,6 +34,9 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   now: Date.now,
+  ignoreInterrupts: (areIgnored) => {
+    areInterruptsIgnored = areIgnored;
+  },
   signal: controller.signal,
 });
 // Unread standard input would keep the process alive.

@@ -1,42 +1,48 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isStoreError, loadCode } from '../errors.js';
+import { loadCode } from '../errors.js';
+import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import { readSigner } from '../store/on-demand.js';
-import { type CommandContext, isForPeople } from './context.js';
+import type { StoredEvent } from '../model/events.js';
+import type { CommandContext } from './context.js';
 import { noticeLine } from './failure.js';
-import type { ImageSource } from './query.js';
-import { localText } from './render/text.js';
-import { momentsOf, whenIn } from './option-values.js';
+import { momentsOf } from './option-values.js';
+import { decidingEvent, type ImageSource } from './query.js';
+import { type Progress, progressBar } from './render/progress.js';
+import { printable } from './render/text.js';
+import { zonedMinuteText } from './render/times.js';
 
-/** Wait for another process to release the store; most commands finish sooner. */
-const LOCK_PATIENCE_MS = 1_000;
-const LOCK_RETRY_MS = 50;
+/** A person is told of a wait that takes longer. */
+const LOCK_NOTICE_MS = 1_000;
+/** A replay that is done sooner draws no bar. */
+const SHORT_REPLAY_MS = 1_000;
 
 /** Store access: `create` creates it if missing; `free` frees space, even on a full disk. */
 type StoreUse = 'read' | 'write' | 'free' | 'create';
 
 /**
- * Opens the store for a command; the caller closes it. Waits up to a second for the lock.
+ * Opens the store for a command; the caller closes it. Waits for the lock as `--wait` says.
  * @throws {StoreError} STORE_NOT_FOUND, STORE_LOCKED, and any error of opening
  */
 export async function openFor(context: CommandContext, use: StoreUse): Promise<EventStore> {
   return whenUnlocked(context, () => openNow(context, use));
 }
 
-/** Runs `attempt`, retrying for a second while another process holds the store. */
-export async function whenUnlocked<Result>(
-  { signal }: CommandContext,
-  attempt: () => Promise<Result>,
-): Promise<Result> {
-  for (let waitedMs = 0; waitedMs < LOCK_PATIENCE_MS; waitedMs += LOCK_RETRY_MS) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isStoreError(error, 'STORE_LOCKED')) throw error;
-    }
-    await delay(LOCK_RETRY_MS, undefined, { signal });
-  }
-  return attempt();
+/**
+ * Runs `attempt`, retrying it as long as `--wait` says while another process holds a lock.
+ * @throws {StoreError} STORE_LOCKED after that
+ */
+export async function whenUnlocked<Result>(context: CommandContext, attempt: () => Promise<Result>): Promise<Result> {
+  const { signal, waitMs, err, errColors, quiet } = context;
+  const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
+  return lock.whenUnlocked(attempt, {
+    lockTimeoutMs: waitMs,
+    signal,
+    onWait: ({ data }, waitedMs) => {
+      if (waitedMs < LOCK_NOTICE_MS || quiet || !err.isTerminal) return;
+      const holder = data['pid'] === undefined ? 'another process' : `process ${data['pid']}`;
+      err.post(errColors.dim(printable(`waiting for ${holder}, which has ${data['directory'] ?? 'the store'} open …`)));
+    },
+  });
 }
 
 async function openNow(context: CommandContext, use: StoreUse): Promise<EventStore> {
@@ -44,7 +50,8 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
   // Readers sign nothing and need no key.
   const signer = use === 'read' || keyFile === undefined ? undefined : await readSigner(keyFile);
   const { openStore } = await loadCode('of an open store', import('../store/open/open-store.js'));
-  return openStore(directory, {
+  const replay = replayProgress(context);
+  const opening = openStore(directory, {
     create: use === 'create',
     readOnly: use === 'read',
     useReserve: use === 'free',
@@ -53,8 +60,23 @@ async function openNow(context: CommandContext, use: StoreUse): Promise<EventSto
     signer,
     now: io.now,
     onNotice: (notice) => err.post(noticeLine(notice, errColors)),
+    onProgress: replay.update,
     signal,
   });
+  return opening.finally(replay.end);
+}
+
+/** Progress of a replay, as after a restore, that takes longer than most opens. */
+function replayProgress(context: CommandContext): Progress {
+  const { io } = context;
+  const startedAt = io.now();
+  const progress = progressBar(context, 'replay events', String);
+  return {
+    ...progress,
+    update: (done, total) => {
+      if (io.now() - startedAt >= SHORT_REPLAY_MS) progress.update(done, total);
+    },
+  };
 }
 
 /** A store open for reading, and the point in time queried. */
@@ -71,13 +93,16 @@ export interface Reading extends AsyncDisposable {
 }
 
 /**
- * Opens the store for reading as of the context's point in time; the caller disposes it.
+ * Opens the store for reading as of the context's point in time; the caller disposes it. Tells
+ * which event decided the answer, unless the caller does so with `tellDeciding`.
  * @throws {StoreError} TIME_OUT_OF_RANGE, and those of `openFor`
  */
-export async function openReading(context: CommandContext): Promise<Reading> {
+export async function openReading(context: CommandContext, { tells = true } = {}): Promise<Reading> {
   const store = await openFor(context, 'read');
   try {
-    return { ...(await readingOf(context, store)), [Symbol.asyncDispose]: () => store.close() };
+    const reading = { ...(await readingOf(context, store)), [Symbol.asyncDispose]: () => store.close() };
+    if (tells) await tellLast(context, reading);
+    return reading;
   } catch (error) {
     await store.close();
     throw error;
@@ -85,24 +110,57 @@ export async function openReading(context: CommandContext): Promise<Reading> {
 }
 
 async function readingOf(context: CommandContext, store: EventStore): Promise<Omit<Reading, keyof AsyncDisposable>> {
-  const { at, io, signal } = context;
+  const { at, io, signal, timeZone } = context;
   if (at === undefined) {
     const { seq, time } = store.log.head;
     return { store, images: store, seq, time: io.now(), eventTime: seq === 0 ? undefined : time, isPast: false };
   }
-  const images = await store.at(whenIn(store, at), { signal });
+  const images = await store.at(at, { timeZone, signal });
   const { seq } = images;
   const eventTime = seq === 0 ? undefined : images.time;
   // An unfinished day counts up to now.
-  const time = Math.min(io.now(), momentsOf(at, io.now())?.last ?? images.time);
-  await tellWhen(context, seq, images.time);
+  const time = Math.min(io.now(), momentsOf(at, context)?.last ?? images.time);
   return { store, images, seq, time, eventTime, isPast: true };
 }
 
-/** Prints the resolved moment to standard error, since the user may have typed `2h`. */
-async function tellWhen(context: CommandContext, seq: number, time: number): Promise<void> {
-  if (!isForPeople(context)) return;
-  const { err, errColors, io } = context;
-  const words = seq === 0 ? 'before the first event' : `after event ${seq} of ${localText(time, io.timeZone)}`;
-  await err.line(errColors.dim(`as it was ${words}`));
+/** What `tellDeciding` needs of a reading. */
+type PastPoint = Pick<Reading, 'store' | 'seq' | 'isPast'>;
+
+/**
+ * Prints to standard error which event set or removed each reference of a past answer: it may be
+ * long before the point in time. For anything else, the last event included.
+ */
+export async function tellDeciding(
+  context: CommandContext,
+  reading: PastPoint,
+  references: readonly (string | undefined)[],
+): Promise<void> {
+  if (!reading.isPast || context.quiet) return;
+  let isUndecided = references.length === 0;
+  for (const reference of references) {
+    const event =
+      reference === undefined ? undefined : await decidingEvent(reading.store, reference, reading.seq, context.signal);
+    isUndecided ||= event === undefined;
+    const verb = event?.type === 'ReferenceRemoved' ? 'removed' : 'set';
+    if (event !== undefined) await tell(context, event, verb, references.length > 1 ? reference : undefined);
+  }
+  if (isUndecided) await tellLast(context, reading);
+}
+
+async function tellLast(context: CommandContext, { store, seq, isPast }: PastPoint): Promise<void> {
+  if (!isPast || context.quiet) return;
+  const { err, errColors, signal } = context;
+  if (seq === 0) return err.line(errColors.dim('as of the beginning, before the first event'));
+  for await (const event of store.log.read({ from: seq, limit: 1, signal })) await tell(context, event);
+}
+
+async function tell(
+  { err, errColors, timeZone }: CommandContext,
+  { seq, time, actor }: StoredEvent,
+  verb?: string,
+  reference?: string,
+): Promise<void> {
+  const what = reference === undefined ? '' : `${printable(familiarReference(reference))} `;
+  const by = `${verb === undefined ? '' : `${verb} `}by ${printable(actor)}`;
+  await err.line(errColors.dim(`${what}as of event ${seq}, ${zonedMinuteText(time, timeZone)}, ${by}`));
 }

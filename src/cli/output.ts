@@ -17,6 +17,8 @@ export interface CliIo {
   readonly now: () => number;
   /** IANA time zone for tables; defaults to the machine's. */
   readonly timeZone?: string | undefined;
+  /** While told so, SIGINT is left to a pager; absent where no signals come. */
+  readonly ignoreInterrupts?: (areIgnored: boolean) => void;
   /** Aborted with an Interruption when the user or the system ends the run. */
   readonly signal: AbortSignal;
 }
@@ -73,12 +75,15 @@ export class Output {
    * @throws {OutputFailed} if the stream failed
    */
   async line(text = ''): Promise<void> {
-    this.check();
-    if (this.stream.write(`${text}\n`)) return;
-    await once(this.stream, 'drain', { signal: this.closed }).catch((error: unknown) => {
-      this.check();
-      throw error;
-    });
+    await this.#write(`${text}\n`);
+  }
+
+  /**
+   * Writes bytes as they are; resolves when ready for more.
+   * @throws as `line`
+   */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    await this.#write(bytes);
   }
 
   /** Writes a line without backpressure, for callbacks. Repeated texts are dropped. */
@@ -96,6 +101,15 @@ export class Output {
   async flush(): Promise<void> {
     if (this.#failure !== undefined || this.stream.destroyed) return;
     await new Promise<void>((resolve) => this.stream.write('', () => resolve()));
+  }
+
+  async #write(chunk: string | Uint8Array): Promise<void> {
+    this.check();
+    if (this.stream.write(chunk)) return;
+    await once(this.stream, 'drain', { signal: this.closed }).catch((error: unknown) => {
+      this.check();
+      throw error;
+    });
   }
 }
 

@@ -1,50 +1,14 @@
-import { UsageError } from './exit-codes.js';
-import { type ChainId, type DiffId, type Digest, digestHex, type ImageId, isDigest } from '../model/digest.js';
+import { type ChainId, type DiffId, type Digest, type ImageId, isDigest } from '../model/digest.js';
 import { artifactTypeText } from '../model/event-facts.js';
-import type { LayerFacts } from '../model/events.js';
-import { subjectsOf } from '../model/subjects.js';
+import type { LayerFacts, ReferenceRemoved, ReferenceSet, StoredEvent } from '../model/events.js';
 import type { PastStore, ReferenceInterval } from '../store/past/audit.js';
 import { createChainId } from '../model/rootfs.js';
 import { isStoreError, StoreError } from '../errors.js';
 import type { ArtifactEntry, ArtifactReads, FoundDigest } from '../store/artifacts.js';
 import type { EventStore } from '../store/event-store.js';
-import type { ImageReads, ReferenceEntry } from '../store/store.js';
+import type { ImageReads, LayerMetadata, ReferenceEntry } from '../store/store.js';
+import { sameTarget } from '../../projections/references.js';
 import { canonicalReference, parseReference } from '../model/reference.js';
-
-/**
- * Compiles a pattern of Go's path.Match (Docker's `reference` filter) to a full-text matcher: `*`
- * and `?` stop at a slash, `[a-z]` and `[^a-z]` match one character, a backslash escapes.
- * @throws {UsageError} for an unclosed or empty bracket
- */
-export function globMatcher(pattern: string): (text: string) => boolean {
-  const parts = [...pattern.matchAll(/\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|([*]+)|(\?)|([^\\[\]*?])|(.)/gsu)];
-  const source = parts.map(([, escaped, negated, set, stars, one, plain, broken]) => {
-    if (broken !== undefined)
-      throw new UsageError(`cannot read the pattern ${pattern}: a bracket or backslash stands alone`);
-    if (set !== undefined) return `(?!/)[${negated ?? ''}${escapeSet(set)}]`;
-    if (stars !== undefined) return '[^/]*';
-    if (one !== undefined) return '[^/]';
-    return escapeText(escaped ?? plain ?? '');
-  });
-  const expression = compile(source.join(''), pattern);
-  return (text) => expression.test(text);
-}
-
-function compile(source: string, pattern: string): RegExp {
-  try {
-    return new RegExp(`^${source}$`, 'su');
-  } catch (error) {
-    throw new UsageError(`cannot read the pattern ${pattern}: a range in brackets is backwards`, { cause: error });
-  }
-}
-
-function escapeText(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-function escapeSet(set: string): string {
-  return set.replace(/\\(.)/gsu, '$1').replace(/[\\[\]^]/g, '\\$&');
-}
 
 /** Layers of a store at one moment; empty if it keeps none. */
 export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSize'>>;
@@ -53,7 +17,7 @@ export type LayerTable = ReadonlyMap<ChainId, Pick<LayerFacts, 'size' | 'diffSiz
 export interface ImageSource
   extends ImageReads,
     ArtifactReads,
-    Pick<PastStore, 'resolve' | 'references' | 'referenceEntries'> {
+    Pick<PastStore, 'resolve' | 'references' | 'referenceEntries' | 'imageEntries' | 'metadata'> {
   readonly layers: { map(): LayerTable };
 }
 
@@ -73,6 +37,17 @@ export function layerChain(diffIds: readonly DiffId[]): ChainedLayer[] {
   });
 }
 
+/** Layers in JSON: their chain ids, and in the same order their diff ids. */
+export interface LayerIds {
+  readonly layers: readonly ChainId[];
+  readonly diffIds: readonly DiffId[];
+}
+
+/** Returns both ids of each layer. */
+export function layerIds(layers: readonly LayerMetadata[]): LayerIds {
+  return { layers: layers.map(({ chainId }) => chainId), diffIds: layers.map(({ diffId }) => diffId) };
+}
+
 /** Returns the intervals begun by event `seq`; later ends are removed. */
 export function intervalsUpTo(intervals: readonly ReferenceInterval[], seq: number): ReferenceInterval[] {
   return intervals.filter((interval) => interval.seq <= seq).map((interval) => asOf(interval, seq));
@@ -80,7 +55,7 @@ export function intervalsUpTo(intervals: readonly ReferenceInterval[], seq: numb
 
 function asOf(interval: ReferenceInterval, seq: number): ReferenceInterval {
   if (interval.untilSeq === undefined || interval.untilSeq <= seq) return interval;
-  const { until, untilSeq, removedBy, removedReason, ...lasting } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId, ...lasting } = interval;
   return lasting;
 }
 
@@ -167,8 +142,7 @@ function referenced(source: ImageSource, reference: string, id: ImageId): FoundI
 
 /**
  * Resolves `name`, including deleted images: a full id as is, even if it never existed; else as
- * `findNamed`; else the id prefix of a deleted image or artifact, at the cost of one pass over the
- * log.
+ * `findNamed`; else the id prefix of a deleted image or artifact, by the index.
  * @throws {StoreError} IMAGE_NOT_FOUND, ID_AMBIGUOUS
  */
 export async function findImageEver(
@@ -179,22 +153,11 @@ export async function findImageEver(
   if (isDigest(name)) return name as ImageId;
   const alive = unlessMissing(() => findNamed(images, name));
   if (alive !== undefined) return subjectId(images, alive);
-  const hex = name.replace(/^sha256:/, '');
-  if (!/^[0-9a-f]{1,64}$/.test(hex)) throw notFound(name);
-  const ids = new Set<ImageId>();
-  const removals = { type: ['ImageDeleted', 'ArtifactRemoved'] } as const;
-  for await (const event of store.log.read({ to: seq, filter: removals, signal })) {
-    const [removed] = subjectsOf(event).images;
-    if (removed !== undefined && digestHex(removed).startsWith(hex)) ids.add(removed);
+  try {
+    return (await store.search(name, { past: true, at: seq, signal })) as ImageId;
+  } catch (error) {
+    throw isStoreError(error, 'IMAGE_NOT_FOUND') ? notFound(name) : error;
   }
-  const [only, second] = ids;
-  if (only === undefined) throw notFound(name);
-  if (second === undefined) return only;
-  throw new StoreError(
-    'ID_AMBIGUOUS',
-    `cannot tell which image ${JSON.stringify(name)} is: ${ids.size} ids in the log begin so`,
-    { data: { name, ids: [...ids] } },
-  );
 }
 
 // Events are about indexes that are artifacts, and about the images of manifests.
@@ -228,6 +191,30 @@ function notFound(name: string): StoreError {
     `cannot find the image ${JSON.stringify(name)}: no reference has this name and no id this prefix`,
     { data: { name } },
   );
+}
+
+/**
+ * Returns the event that made a reference what it was after event `seq`; undefined when it was never
+ * set. An event that set it to its target again decided nothing.
+ */
+export async function decidingEvent(
+  store: EventStore,
+  reference: string,
+  seq: number,
+  signal: AbortSignal,
+): Promise<(StoredEvent & (ReferenceSet | ReferenceRemoved)) | undefined> {
+  if (seq === 0) return undefined;
+  const filter = { reference, type: ['ReferenceSet', 'ReferenceRemoved'] } as const;
+  let deciding: (StoredEvent & (ReferenceSet | ReferenceRemoved)) | undefined;
+  for await (const event of store.log.read({ to: seq, reverse: true, filter, signal })) {
+    if (event.type !== 'ReferenceSet' && event.type !== 'ReferenceRemoved') continue;
+    const isEarlier =
+      deciding?.type === 'ReferenceSet' && (event.type !== 'ReferenceSet' || !sameTarget(event, deciding));
+    if (isEarlier) break;
+    deciding = event;
+    if (event.type === 'ReferenceRemoved') break;
+  }
+  return deciding;
 }
 
 /** A period in the life of a reference: pointing at one target, or removed. */
@@ -265,7 +252,8 @@ function standing({
 }
 
 function gapAfter(interval: ReferenceInterval, next: ReferenceInterval | undefined): ReferencePeriod | undefined {
-  const { until, untilSeq, removedBy, removedReason } = interval;
+  const { until, untilSeq, removedBy, removedReason, removedRequestId } = interval;
   if (until === undefined || untilSeq === undefined || removedBy === undefined) return undefined;
-  return { others: 0, from: until, until: next?.from, seq: untilSeq, actor: removedBy, reason: removedReason };
+  const envelope = { actor: removedBy, reason: removedReason, requestId: removedRequestId };
+  return { others: 0, from: until, until: next?.from, seq: untilSeq, ...envelope };
 }

@@ -1,54 +1,51 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { type Act, addCommands, addGlobalOptions, commonGroupsLast, complete } from './command.js';
+import { withConfig } from './config-file.js';
 import { commands } from './commands.js';
 import type { Outputs } from './context.js';
-import { exitCodes, UsageError } from './exit-codes.js';
-import { hintLine, reportFailure } from './failure.js';
+import { exitCodes, exitCodesText, UsageError } from './exit-codes.js';
+import { hintLine, type Reporting, reportFailure, usageHint } from './failure.js';
 import { type CliIo, Output, OutputFailed } from './output.js';
 import { colorsFor, printable } from './render/text.js';
+import { TypedLine } from './typed-line.js';
+import { version } from './version.js';
 
 /**
  * Runs one command line (`argv` without the program name). Returns the exit code: 0 done, 1 failed,
- * 2 usage, 3 not found, 4 damage, 130 and 143 interrupted. Never throws; all output is flushed.
+ * 2 usage, 3 not found, 4 damage, 5 busy, 130 and 143 interrupted. Never throws; all output is flushed.
  */
 export async function run(argv: readonly string[], io: CliIo, act: Act = (_, action) => action()): Promise<number> {
   const outputs = { out: new Output(io.stdout), err: new Output(io.stderr) };
-  let code = await perform(argv, io, outputs, act);
+  // Help and usage errors are printed before the options are parsed.
+  const reporting = { color: !argv.includes('--no-color'), typed: new TypedLine(commands) };
+  let code = await perform(argv, io, { outputs, act, reporting });
   await outputs.out.flush();
   // The last lines may fail after the action has finished.
   const failure: unknown = outputs.out.closed.reason;
   if (code === exitCodes.done && failure instanceof OutputFailed) {
-    code = await reportFailure(failure, io, outputs, wantsColor(argv));
+    code = await reportFailure(failure, io, outputs, reporting);
   }
   await outputs.err.flush();
   return code;
 }
 
-async function perform(
-  argv: readonly string[],
-  io: CliIo,
-  outputs: { readonly out: Output; readonly err: Output },
-  act: Act,
-): Promise<number> {
-  const color = wantsColor(argv);
+interface Performance {
+  readonly outputs: { readonly out: Output; readonly err: Output };
+  readonly act: Act;
+  readonly reporting: Reporting;
+}
+
+async function perform(argv: readonly string[], io: CliIo, { outputs, act, reporting }: Performance): Promise<number> {
   try {
-    await buildProgram(io, outputs, act, color).parseAsync([...argv], { from: 'user' });
+    await buildProgram(withConfig(io), outputs, act, reporting).parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {
-    return reportFailure(error, io, outputs, color);
+    return reportFailure(error, io, outputs, reporting);
   }
 }
 
-// Help and usage errors are printed before the options are parsed.
-function wantsColor(argv: readonly string[]): boolean {
-  return !argv.includes('--no-color');
-}
-
-/** Builds the command line grammar; `color` is false with `--no-color`. */
-function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Command {
+/** Builds the command line grammar. */
+export function buildProgram(io: CliIo, outputs: Outputs, act: Act, { color, typed }: Reporting): Command {
   // Options before the command name may belong to any command.
   const program = addGlobalOptions(new Command('imagelog'), 'writes')
     .description('A container image store that never forgets: its images, and all that ever happened to them.')
@@ -60,10 +57,12 @@ function buildProgram(io: CliIo, outputs: Outputs, act: Act, color: boolean): Co
     .showSuggestionAfterError(true)
     .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, color).bold })
     .exitOverride();
-  configureText(program, io, color);
-  addCommands(program, { io, outputs, act, commands });
+  configureText(program, io, { color, typed });
+  addCommands(program, { io, outputs, act, commands, typed });
   addHelp(program);
-  return program.addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.');
+  return program
+    .addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.')
+    .addHelpText('after', `\nExit codes: ${exitCodesText.join('\n  ')}`);
 }
 
 // Commander's own help command answers an unknown name with the full help and no error.
@@ -77,7 +76,7 @@ function addHelp(program: Command): void {
     .action(async (names: string[]) => {
       let command = program;
       for (const name of names) {
-        const below = command.commands.find((each) => each.name() === name);
+        const below = command.commands.find((each) => each.name() === name || each.aliases().includes(name));
         if (below === undefined) throw new UsageError(`cannot show help of ${names.join(' ')}: no such command`);
         await complete(below);
         command = below;
@@ -86,7 +85,7 @@ function addHelp(program: Command): void {
     });
 }
 
-function configureText(program: Command, io: CliIo, color: boolean): void {
+function configureText(program: Command, io: CliIo, { color, typed }: Reporting): void {
   const { stdout, stderr } = io;
   const errColors = colorsFor(stderr, io.env, color);
   program.configureOutput({
@@ -103,7 +102,7 @@ function configureText(program: Command, io: CliIo, color: boolean): void {
           .replace(/^error: /, '')
           .replaceAll('\n', ' '),
       );
-      const hint = hintLine('`imagelog help COMMAND` shows how, with examples', errColors);
+      const hint = hintLine(usageHint(typed), errColors);
       write(`${errColors.red('imagelog:')} ${message}\n${hint}\n`);
     },
   });
@@ -112,19 +111,4 @@ function configureText(program: Command, io: CliIo, color: boolean): void {
 // Wider lines are hard to read; narrower ones cannot fit an option and its text.
 function helpWidth(columns: number | undefined): number {
   return Math.min(100, Math.max(60, columns ?? 80));
-}
-
-function version(): string {
-  const manifest = JSON.parse(
-    readFileSync(nearestManifest(dirname(fileURLToPath(import.meta.url))), 'utf8'),
-  ) as unknown;
-  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return isNamed ? String(manifest.version) : 'unknown';
-}
-
-// The compiled file's depth differs between package and checkout.
-function nearestManifest(folder: string): string {
-  const path = join(folder, 'package.json');
-  // At the filesystem root, let the read fail with the missing file.
-  return existsSync(path) || dirname(folder) === folder ? path : nearestManifest(dirname(folder));
 }

@@ -80,6 +80,14 @@ export interface PageOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** References whose events are searched for. */
+export interface ReferenceSearch {
+  /** Whether a canonical reference is wanted. */
+  readonly matches: (reference: string) => boolean;
+  /** Canonical references that the caller knows, which saves reading an event for each. */
+  readonly known: Iterable<string>;
+}
+
 /** Options of a rebuild of derived rows. */
 export interface RenewOptions {
   /** Called with the number of events indexed so far. */
@@ -140,6 +148,35 @@ export interface Log extends TileReader {
    * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
    */
   subjectPages(subjects: readonly Subject[], options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
+   * Pages of events about images and artifacts whose digest begins with the hex digits `hex`, each
+   * event checked and yielded once. Reads only matching events; the whole range when the index is
+   * incomplete.
+   * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
+   */
+  prefixPages(hex: string, options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
+
+  /**
+   * Seqs of the events about any wanted reference, ascending. Reads the index rows of all
+   * references, and one event for each that is not known, whatever the range is; the whole range
+   * when the index is incomplete. Names that collide in the index (eight bytes of SHA-256) are
+   * taken for one of them.
+   * @throws {StoreError} LOG_CORRUPT when an event or index row is corrupt
+   */
+  referenceSeqs(
+    wanted: ReferenceSearch,
+    options?: Pick<PageOptions, 'from' | 'to' | 'signal'>,
+  ): Promise<readonly number[]>;
+
+  /**
+   * The events of `seqs`, in this order, each checked.
+   * @throws {StoreError} LOG_CORRUPT when one is corrupt or missing
+   */
+  eventsOf(
+    seqs: readonly number[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly StoredEvent[]>;
 
   /**
    * Event `seq`, checked; undefined beyond the log.

@@ -69,6 +69,17 @@ export function subjectPrefix(subject: Subject): Uint8Array {
   return prefix;
 }
 
+/** Returns the range of the rows of all references. */
+export function referenceRange(): KeyRange {
+  const kind = KIND_BYTES.reference;
+  return { gte: Uint8Array.of(SUBJECT_PREFIX, kind), lt: Uint8Array.of(SUBJECT_PREFIX, kind + 1) };
+}
+
+/** Returns the part of a row's key that stands for its subject. */
+export function subjectOfRow(key: Uint8Array): string {
+  return bytesToHex(key.subarray(2, PREFIX_BYTES));
+}
+
 /** Returns the index rows for the events of one batch, given in order. */
 export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const images: SeqsByName = new Map();
@@ -163,7 +174,8 @@ function formatRow(key: Uint8Array, seqs: readonly number[]): IndexRow {
   return [key, Uint8Array.from(value)];
 }
 
-function damagedRow(key: Uint8Array): StoreError {
+/** The error for a row of the index that does not fit its event. */
+export function damagedRow(key: Uint8Array): StoreError {
   const seq = seqOfKey(key);
   return new StoreError('LOG_CORRUPT', `a row of the subject index up to seq ${seq} is damaged`, {
     data: { seq, remedy: 'rebuild' },
@@ -263,6 +275,76 @@ export async function* scannedPages(
   }
 }
 
+/** Whether `event` is about a digest whose hex digits begin with `hex`. */
+function isAboutPrefix(event: StoredEvent, hex: string): boolean {
+  return subjectsOf(event).images.some((digest) => digest.startsWith(hex, DIGEST_PREFIX_LENGTH));
+}
+
+/**
+ * Yields pages of the events about images and artifacts whose digest begins with the hex digits
+ * `hex`, each checked against its hash. Keys of the index begin as the digests do, so this reads
+ * only the index rows and events of those digests; the seqs are held in memory.
+ */
+export async function* prefixPages(
+  source: LogSource,
+  hex: string,
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  const { pageSize = PAGE_EVENTS, reverse = false, signal } = range;
+  const seqs = await seqsOfPrefix(source, hex, range);
+  if (reverse) seqs.reverse();
+  for (let at = 0; at < seqs.length; at += pageSize) {
+    throwIfAborted(signal);
+    const events = await readEvents(source, seqs.slice(at, at + pageSize));
+    const page = events.filter((event) => isAboutPrefix(event, hex));
+    if (page.length > 0) yield page;
+  }
+}
+
+/** Like `prefixPages` without an index: scans the whole range. */
+export async function* scannedPrefixPages(
+  source: LogSource,
+  hex: string,
+  range: PageRange,
+): AsyncGenerator<readonly StoredEvent[]> {
+  for await (const events of eventPages(source, range)) {
+    const page = events.filter((event) => isAboutPrefix(event, hex));
+    if (page.length > 0) yield page;
+  }
+}
+
+const PREFIX_ROWS = 1_000;
+
+/** Returns the seqs of the range in all rows of images that begin so, ascending, each once. */
+async function seqsOfPrefix(
+  { database, failure, opened }: LogSource,
+  hex: string,
+  { first, last, signal }: PageRange,
+): Promise<number[]> {
+  const key = (fill: string, seq: number): Uint8Array => {
+    const prefix = new Uint8Array(PREFIX_BYTES);
+    putPrefix(prefix, 'image', hex.slice(0, 2 * SUBJECT_HASH_BYTES).padEnd(2 * SUBJECT_HASH_BYTES, fill));
+    return keyAt(prefix, seq);
+  };
+  const seqs = new Set<number>();
+  try {
+    const rows = opened(database.iterator({ gte: key('0', 0), lte: key('f', Number.MAX_SAFE_INTEGER) }));
+    try {
+      for (;;) {
+        throwIfAborted(signal);
+        const page = await rows.nextv(PREFIX_ROWS);
+        if (page.length === 0) break;
+        for (const row of page) for (const seq of seqsOfRow(...row)) if (seq >= first && seq <= last) seqs.add(seq);
+      }
+    } finally {
+      await rows.close();
+    }
+  } catch (cause) {
+    throw failure(cause);
+  }
+  return [...seqs].sort((a, b) => a - b);
+}
+
 /** Merges the next seqs of all cursors, in order and without duplicates. */
 async function nextSeqs(cursors: readonly SeqCursor[], count: number, reverse: boolean): Promise<number[]> {
   const seqs: number[] = [];
@@ -283,7 +365,8 @@ function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]):
   return events.filter((event) => subjects.some((subject) => isAbout(event, subject)));
 }
 
-async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
+/** Reads the events of `seqs`, in this order, each checked. @throws {StoreError} LOG_CORRUPT */
+export async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
   const rows = await database.getMany(seqs.map(eventKey)).catch((cause: unknown) => {
     throw failure(cause);
   });

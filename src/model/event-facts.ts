@@ -103,7 +103,7 @@ export function artifactChanges({ artifact, subject, blobs }: ArtifactFacts): re
 }
 
 export function was(previous: Digest | undefined, show: SummaryFormat): string {
-  return previous === undefined ? '' : `, was ${show.id(previous)}`;
+  return previous === undefined ? '' : ` (was ${show.id(previous)})`;
 }
 
 /** Returns the ids that are there, each once. */

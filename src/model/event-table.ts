@@ -41,6 +41,7 @@ import type {
  * + ImagePinned: {
  * +   ...NO_FACTS,
  * +   code: 15,
+ * +   does: ['pin', 'image'],
  * +   read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
  * +     seq, time, transaction, actor, reason, requestId,
  * +     type: 'ImagePinned',
@@ -57,10 +58,17 @@ import type {
  * verify checks of it against the views (src/store/verify/record-check.ts).
  */
 
+/** What a transaction does, in the words of the command line; the first that fits names it. */
+export const verbs = ['rm', 'load', 'erase', 'tag', 'untag', 'set', 'clear'] as const;
+
+export type Verb = (typeof verbs)[number];
+
 /** Everything about one type of event. */
 export interface EventFacts<Body> {
   /** Number of the type in a record; never reused. */
   readonly code: number;
+  /** Verb of the command that writes it, and what a transaction counts: `load`, `image`. */
+  readonly does: readonly [verb: Verb, noun: string];
   /**
    * Reads the type's fields in the order of src/log/README.md. Builds every event as one object
    * literal: merging them later takes a seventh longer, by a spread twenty times as long.
@@ -99,6 +107,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ImageCreated: {
     ...NO_FACTS,
     code: 1,
+    does: ['load', 'image'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -137,6 +146,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ImageDeleted: {
     ...NO_FACTS,
     code: 2,
+    does: ['rm', 'image'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -170,6 +180,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ParentSet: {
     ...NO_FACTS,
     code: 3,
+    does: ['set', 'parent'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -195,6 +206,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ParentCleared: {
     ...NO_FACTS,
     code: 4,
+    does: ['clear', 'parent'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -210,11 +222,12 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     images: ({ image, parent }) => [image, parent],
     effect: 'removes',
     changes: ({ image, parent }) => [['parent', image], ...childrenOf(parent)],
-    summary: ({ image, parent }, show) => `${show.id(image)} no longer from ${show.id(parent)}`,
+    summary: ({ image, parent }, show) => `${show.id(image)}${was(parent, show)}`,
   },
   MetadataSet: {
     ...NO_FACTS,
     code: 5,
+    does: ['set', 'metadata value'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -236,6 +249,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   MetadataCleared: {
     ...NO_FACTS,
     code: 6,
+    does: ['clear', 'metadata value'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -256,6 +270,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ReferenceSet: {
     ...NO_FACTS,
     code: 7,
+    does: ['tag', 'tag'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
       const event: Envelope & ReferenceSet = {
         seq,
@@ -301,13 +316,14 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
       const former = pointed(previous, previousTarget, show);
       const now = pointed(image, target?.digest, show);
       const isNew = previous === undefined && previousTarget === undefined;
-      const before = isNew ? '' : former === now ? ', as before' : `, was ${former}`;
+      const before = isNew ? '' : former === now ? ' (as before)' : ` (was ${former})`;
       return `${show.reference(reference)} → ${now}${many}${before}`;
     },
   },
   ReferenceRemoved: {
     ...NO_FACTS,
     code: 8,
+    does: ['untag', 'tag'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => {
       const event: Envelope & ReferenceRemoved = {
         seq,
@@ -334,11 +350,13 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     references: ({ reference }) => [reference],
     effect: 'removes',
     changes: ({ reference, image, platforms }) => resolutionOf(reference, withPlatforms([image], platforms)),
-    summary: ({ reference, image, target }, show) => `${show.reference(reference)} was ${pointed(image, target, show)}`,
+    summary: ({ reference, image, target }, show) =>
+      `${show.reference(reference)} (was ${pointed(image, target, show)})`,
   },
   ManifestAdded: {
     ...NO_FACTS,
     code: 12,
+    does: ['load', 'manifest'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -367,11 +385,18 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
     ],
     summary: ({ image, manifest }, show) => `${show.id(image)} manifest ${show.id(manifest.digest)}`,
   },
-  LayerAdded: layerFacts({ type: 'LayerAdded', code: 9, effect: 'adds', blobs: ({ blob }) => [blob] }),
-  LayerRemoved: layerFacts({ type: 'LayerRemoved', code: 10, effect: 'removes', blobs: none }),
+  LayerAdded: layerFacts({
+    type: 'LayerAdded',
+    code: 9,
+    does: ['load', 'layer'],
+    effect: 'adds',
+    blobs: ({ blob }) => [blob],
+  }),
+  LayerRemoved: layerFacts({ type: 'LayerRemoved', code: 10, does: ['rm', 'layer'], effect: 'removes', blobs: none }),
   ContentErased: {
     ...NO_FACTS,
     code: 11,
+    does: ['erase', 'blob'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -396,6 +421,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ArtifactAdded: {
     ...NO_FACTS,
     code: 13,
+    does: ['load', 'artifact'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -435,6 +461,7 @@ export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<Even
   ArtifactRemoved: {
     ...NO_FACTS,
     code: 14,
+    does: ['rm', 'artifact'],
     read: ({ seq, time, transaction, actor, reason, requestId }, fields) => ({
       seq,
       time,
@@ -520,7 +547,7 @@ function readPlatformImage(fields: FieldReader): PlatformImage {
 function layerFacts<Type extends string>({
   type,
   ...own
-}: Pick<EventFacts<LayerFacts>, 'code' | 'effect' | 'blobs'> & { readonly type: Type }): EventFacts<
+}: Pick<EventFacts<LayerFacts>, 'code' | 'does' | 'effect' | 'blobs'> & { readonly type: Type }): EventFacts<
   LayerFacts & { readonly type: Type }
 > {
   return {
@@ -556,7 +583,7 @@ function layerFacts<Type extends string>({
       ...usesOf(chainId),
       ...usesOf(parent),
     ],
-    summary: ({ diffId, diffSize }, show) => `${show.id(diffId)} ${show.bytes(diffSize)}`,
+    summary: ({ chainId, diffSize }, show) => `${show.id(chainId)} ${show.bytes(diffSize)}`,
   };
 }
 

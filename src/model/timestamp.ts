@@ -148,12 +148,25 @@ export function sameInstant(a: Timestamp, b: Timestamp): boolean {
 
 /** Compares two timestamps as instants: negative when `a` is earlier, zero when equal. */
 export function compareInstants(a: Timestamp, b: Timestamp): number {
-  const left = instantOf(a);
-  const right = instantOf(b);
-  return left.seconds - right.seconds || left.nanoseconds - right.nanoseconds;
+  return byInstant(instantOf(a), instantOf(b));
 }
 
-function instantOf(timestamp: Timestamp): { seconds: number; nanoseconds: number } {
+/** A moment to the nanosecond. */
+export interface Instant {
+  /** Whole seconds since the epoch; negative before it. */
+  readonly seconds: number;
+  /** Nanoseconds after that, from 0 to 999,999,999. */
+  readonly nanoseconds: number;
+}
+
+/** Orders instants: negative when `a` is earlier, zero when equal. */
+export function byInstant(a: Instant, b: Instant): number {
+  return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;
+}
+
+/** Returns the moment of a timestamp, whatever its offset. */
+export function instantOf(timestamp: Timestamp): Instant {
+  if (timestamp[SECONDS_LENGTH] !== '.') return { seconds: Date.parse(timestamp) / 1_000, nanoseconds: 0 };
   const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? '';
   const whole = timestamp.replace(/\.\d+/, '');
   return { seconds: Date.parse(whole) / 1_000, nanoseconds: Number(digits.padEnd(9, '0')) };
@@ -174,39 +187,3 @@ export const timestampCodec: Codec<Timestamp> = {
   encode: (value) => `"${value}"`,
   isEmpty: () => false,
 };
-
-/** First and last millisecond since the epoch of an RFC 3339 text. */
-interface Moment {
-  readonly first: number;
-  readonly last: number;
-}
-
-const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):\d\d)(?::(\d\d)(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
-const DAY_MS = 86_400_000;
-/** Leap second; epoch milliseconds lack it: it counts as the end of the second before. */
-const LEAP_SECOND = '60';
-
-/**
- * Parses a date (all of that day), or a date and time with optional seconds and zone (RFC 3339,
- * section 5.6). The default zone is UTC. Truncates fractions to milliseconds, the precision of
- * events. Undefined for anything else.
- */
-export function parseMoment(text: string): Moment | undefined {
-  const match = MOMENT.exec(text);
-  if (match === null) return undefined;
-  const [, date = '', minute, second = '00', fraction = '', zone = 'Z'] = match;
-  if (!isCalendarDate(date)) return undefined;
-  if (minute === undefined) {
-    const first = Date.parse(`${date}T00:00:00.000Z`);
-    return { first, last: first + DAY_MS - 1 };
-  }
-  const seconds = second === LEAP_SECOND ? '59.999' : second + fraction.slice(0, '.123'.length);
-  const time = Date.parse(`${date}T${minute}:${seconds}${zone.toUpperCase()}`);
-  return Number.isNaN(time) ? undefined : { first: time, last: time };
-}
-
-// Date.parse accepts 30 February as 2 March.
-function isCalendarDate(date: string): boolean {
-  const time = Date.parse(`${date}T00:00:00Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(date);
-}

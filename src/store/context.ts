@@ -107,7 +107,8 @@ export class StoreContext implements OpenedStore {
       lost: () => blobs.removeNothing(),
     });
     viewSet.folded$.subscribe((page) => this.#configs.forgetRemoved(page));
-    this.reader = new EventReader(log, viewSet.folded$);
+    const references = (): Iterable<string> => viewSet.views.references.byName.keys();
+    this.reader = new EventReader({ log, references, now: this.now }, viewSet.folded$);
     if (opened.readOnly) void this.writer.end(this.#readOnlyError());
   }
 

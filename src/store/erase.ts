@@ -1,20 +1,22 @@
 import type { OptionNames } from '../model/option-names.js';
 import { join } from 'node:path';
 import type { Erasure } from '../../projections/content.js';
+import { addTo, imagesOf } from '../../projections/references.js';
 import type { Views } from '../../projections/views.js';
-import { StoreError, throwIfAborted } from '../errors.js';
+import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
 import type { LogPoint } from '../log/log.js';
 import { type ChainId, type Digest, type ImageId, isDigest, parseDigest } from '../model/digest.js';
 import type { NamedContent } from '../model/event-facts.js';
 import type { ContentErased, EventBody, LayerRemoved, StoredEvent } from '../model/events.js';
 import { factsOf } from '../model/event-table.js';
-import { mustBeBoolean, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
+import type { Image } from '../model/image.js';
+import { mustBeBoolean, mustBeFunction, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
 import { contentErased, type Decide, type DecisionState, neededContent, NotedState } from './commands/decision.js';
 import { removeLayers } from './commands/layers.js';
 import type { StoreContext } from './context.js';
 import { removeDurably } from './files/files.js';
 import { damagedLogs, removeLogCopies } from './files/log-folders.js';
-import { seqAt, type When } from './past/audit.js';
+import { seqAt, type When, type WhenOptions } from './past/audit.js';
 import { pastViewsAt } from './snapshots/snapshotter.js';
 import { type LayerMetadata, type WriteOptions, writeOptionNames } from './store.js';
 import { type Origin, originOf } from './writer.js';
@@ -49,9 +51,15 @@ export interface ErasedContent {
 }
 
 /** Options of `prune`. */
-export interface PruneOptions extends WriteOptions, DamagedLogOptions {
+export interface PruneOptions extends WriteOptions, DamagedLogOptions, WhenOptions {
   /** Prune only what nothing has needed at or since this point in time. */
   readonly before: When;
+  /**
+   * Prune only what belonged to images that this accepts: their configs and manifests. Layers,
+   * indexes and artifacts are of no one image, and stay. Called once for each candidate, before
+   * anything is removed; what it throws ends the prune. Default: prune all.
+   */
+  readonly filter?: ((image: PrunableImage) => boolean) | undefined;
   /** Remove nothing, only report what would be removed; default false. */
   readonly dryRun?: boolean | undefined;
   /** Called with the number of events scanned so far and in total. */
@@ -62,11 +70,22 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions {
 const pruneOptionNames: OptionNames<PruneOptions> = {
   ...writeOptionNames,
   before: true,
+  timeZone: true,
+  filter: true,
   removeDamagedLogs: true,
   dryRun: true,
   onProgress: true,
   signal: true,
 };
+
+/** An image whose config or manifests a prune may remove. */
+export interface PrunableImage {
+  readonly id: ImageId;
+  /** Every canonical reference that it ever had. */
+  readonly references: readonly string[];
+  /** Absent when it was erased or is damaged. */
+  readonly config?: Image | undefined;
+}
 
 /** An item removed by a prune. */
 export interface PrunedContent {
@@ -193,7 +212,7 @@ function refuseUsed(
   const users = [
     ...images.map((image) => `the image ${image}`),
     ...references.map((reference) => `the reference ${reference}`),
-    ...chains.map((chainId) => `the layer chain ${chainId}`),
+    ...chains.map((chainId) => `the layer ${chainId}`),
     ...artifacts.map((artifact) => `the artifact ${artifact}`),
   ];
   const [first] = users;
@@ -264,6 +283,12 @@ class PruneScan {
   /** In the order added. */
   readonly contents = new Map<Digest, Omit<PrunedContent, 'digest'>>();
   readonly chains = new Set<ChainId>();
+  /** Every name of each image; undefined if nobody asks. */
+  readonly #names: Map<ImageId, Set<string>> | undefined;
+
+  constructor(keepsNames: boolean) {
+    this.#names = keepsNames ? new Map() : undefined;
+  }
 
   addBefore(event: StoredEvent): void {
     const { content, erases } = factsOf(event);
@@ -272,6 +297,12 @@ class PruneScan {
     if (named !== undefined && (named.image !== undefined || !this.contents.has(named.digest))) this.#name(named);
     const erased = erases(event);
     if (erased !== undefined) this.contents.delete(erased);
+    this.#note(event);
+  }
+
+  /** Returns every name that an image ever had, sorted. */
+  namesOf(id: ImageId): string[] {
+    return [...(this.#names?.get(id) ?? [])].sort();
   }
 
   addViews({ images, layers, manifests, references, artifacts }: Views): void {
@@ -283,9 +314,30 @@ class PruneScan {
 
   /** Takes a later event: what it names or changes was needed since. */
   addAfter(event: StoredEvent): void {
+    this.#note(event);
     for (const [kind, key] of factsOf(event).changes(event)) {
       if (kind === 'content') this.contents.delete(key);
       else if (kind === 'uses') this.chains.delete(key);
+    }
+  }
+
+  #note(event: StoredEvent): void {
+    if (this.#names === undefined || event.type !== 'ReferenceSet') return;
+    for (const image of imagesOf(event)) addTo(this.#names, image, event.reference);
+  }
+
+  /** Keeps only contents of images that `accepts`, and no layers. */
+  keepOnly(accepts: (image: ImageId) => boolean): void {
+    this.chains.clear();
+    const answers = new Map<ImageId, boolean>();
+    for (const [digest, { image }] of this.contents) {
+      if (image === undefined) {
+        this.contents.delete(digest);
+        continue;
+      }
+      const answer = answers.get(image) ?? accepts(image);
+      answers.set(image, answer);
+      if (!answer) this.contents.delete(digest);
     }
   }
 
@@ -340,11 +392,12 @@ export async function prune(context: StoreContext, options: PruneOptions): Promi
   mustBeBoolean('dryRun', dryRun);
   mustBeBoolean('removeDamagedLogs', removeDamagedLogs);
   mustBeSignal('signal', signal);
+  if (options.filter !== undefined) mustBeFunction('filter', options.filter);
   const { directory, log, views, holds, actor } = context;
   if (dryRun) context.checkOpen();
   else context.checkWritable();
   throwIfAborted(signal);
-  const seq = seqAt(before, context);
+  const seq = seqAt(before, context, options);
   const point = { seq, time: log.event(seq)?.time ?? 0 };
   const reason = options.reason ?? `prune of what nothing needed since ${new Date(point.time).toISOString()}`;
   const origin = originOf({ ...options, reason }, actor);
@@ -363,11 +416,12 @@ export async function prune(context: StoreContext, options: PruneOptions): Promi
 }
 
 async function pruneDecision(
-  { directory, log, snapshots }: StoreContext,
+  context: StoreContext,
   seq: number,
-  { dryRun = false, removeDamagedLogs = false, signal, onProgress }: PruneOptions,
+  { dryRun = false, removeDamagedLogs = false, filter, signal, onProgress }: PruneOptions,
 ): Promise<Decide<PruneOutcome>> {
-  const scan = new PruneScan();
+  const { directory, log, snapshots } = context;
+  const scan = new PruneScan(filter !== undefined);
   let seen = 0;
   const read = async (to: number, add: (event: StoredEvent) => void): Promise<void> => {
     for await (const page of log.pages({ from: seen + 1, to, signal })) {
@@ -379,6 +433,7 @@ async function pruneDecision(
   await read(seq, (event) => scan.addBefore(event));
   scan.addViews(await pastViewsAt({ log, snapshots }, seq, signal));
   while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
+  if (filter !== undefined) scan.keepOnly((id) => filter(prunable(context, scan, id)) === true);
   const candidates = (): PruneScan => {
     // Events that became durable while the command was queued.
     for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
@@ -386,6 +441,16 @@ async function pruneDecision(
   };
   const contentSize = (digest: Digest): number | undefined => log.contentSize(digest);
   return decidePrune(candidates, contentSize, dryRun || removeDamagedLogs ? [] : damagedLogs(directory));
+}
+
+function prunable(context: StoreContext, scan: PruneScan, id: ImageId): PrunableImage {
+  const references = scan.namesOf(id);
+  try {
+    return { id, references, config: context.readConfig(id).image(id, undefined) };
+  } catch (error) {
+    if (isStoreError(error, 'CONTENT_ERASED') || isStoreError(error, 'CONTENT_CORRUPT')) return { id, references };
+    throw error;
+  }
 }
 
 async function submit<Outcome extends PruneOutcome | ErasureOutcome>(

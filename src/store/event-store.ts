@@ -7,8 +7,10 @@ import type { Consumers } from './consumers/consumer.js';
 import type { Erasing } from './erase.js';
 import type { Evidence } from './evidence.js';
 import type { StoreLog } from './follow/event-filter.js';
+import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
-import type { AuditReads, When } from './past/audit.js';
+import type { AuditReads, When, WhenOptions } from './past/audit.js';
+import type { RemovalOptions, RemovalReads } from './past/removals.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import type {
@@ -54,6 +56,7 @@ export interface EventStore
     Erasing,
     Evidence,
     OwnProjections,
+    RemovalReads,
     AsyncDisposable {
   readonly directory: string;
   /** The event log, for reading. @throws {StoreError} STORE_CLOSED, as do `backend` and `layers` */
@@ -67,6 +70,20 @@ export interface EventStore
   readonly layers: LayerStore;
 
   /**
+   * Returns the only image with this id, or whose id, manifest or index begins so, with or without
+   * `sha256:`.
+   * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS, with two candidates
+   */
+  search(partial: string): ImageId;
+  /**
+   * With `past`, resolves also with what was removed, if nothing begins so that is there: the only
+   * image or artifact. Uses the index, as `searchAll` does, which lists them.
+   * @throws {StoreError} IMAGE_NOT_FOUND; ID_AMBIGUOUS, for removed ones with `data.ids`, at most
+   *   20, and `data.count`; TIME_INVALID, TIME_OUT_OF_RANGE, ABORTED
+   */
+  search(partial: string, options: RemovalOptions & { readonly past: true }): Promise<Digest>;
+
+  /**
    * Sets a metadata value; copies the bytes. A key is letters, digits, dots, dashes, underscores.
    * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_INVALID, RECORD_TOO_LARGE
    */
@@ -76,6 +93,11 @@ export interface EventStore
    * @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID
    */
   getMetadata(id: ImageId, key: string): Uint8Array;
+  /**
+   * Returns copies of all metadata values of an image by key, sorted; the parent is not among them.
+   * @throws {StoreError} IMAGE_NOT_FOUND
+   */
+  metadata(id: ImageId): ReadonlyMap<string, Uint8Array>;
   /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   deleteMetadata(id: ImageId, key: string, options?: WriteOptions): Promise<void>;
 
@@ -113,11 +135,13 @@ export interface EventStore
    * Resolves `reference` as of a point in time, using only the index.
    * @throws {StoreError} as without `at`; TIME_INVALID, TIME_OUT_OF_RANGE
    */
-  resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  resolve(reference: string, options: ResolveOptions & WhenOptions & { readonly at: When }): Promise<ImageId>;
   /** Returns the canonical references of an image, sorted. */
   references(id: ImageId): string[];
   /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
+  /** Returns what is known of every image without reading its config, in the order added. */
+  imageEntries(): ListedImage[];
 
   /**
    * Loads an archive from a path or its bytes, in one transaction: all of it or nothing.

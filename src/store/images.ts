@@ -9,7 +9,7 @@ import { type Details, type Image, newFromJSON } from '../model/image.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
 import { type StoredConfig, storedImage } from '../model/stored-image.js';
-import { parseTimestamp } from '../model/timestamp.js';
+import { type Instant, parseTimestamp } from '../model/timestamp.js';
 import { mustBeOptions, mustBeString } from './argument-types.js';
 import { chainOf, decideCreate, decideDelete, type ImagePolicy } from './commands/images.js';
 import { type Decide, imageNotFound } from './commands/decision.js';
@@ -37,6 +37,15 @@ import {
   writeOptionNames,
 } from './store.js';
 import { originOf, type Writer } from './writer.js';
+
+/** What a store knows of an image without reading its config. */
+export interface ListedImage {
+  readonly id: ImageId;
+  /** From the config, to the nanosecond; absent without one, for Go's zero time, and when erased. */
+  readonly created?: Instant | undefined;
+  /** Bytes of all layers; absent if the store does not keep them, and when the config is erased. */
+  readonly size?: number | undefined;
+}
 
 /** The context of an image store: an event store, or a backend without log, references, layers. */
 interface ImageContext {
@@ -121,6 +130,25 @@ export class StoreReader implements ImageReads {
 
   len(): number {
     return this.#views.images.size;
+  }
+
+  imageEntries(): ListedImage[] {
+    const { images, layers } = this.#views;
+    const { erasures } = this.#context.views;
+    const entries: ListedImage[] = [];
+    for (const [id, { chainId, created }] of images) {
+      const size = chainId === undefined ? 0 : layers.byChain.get(chainId)?.size;
+      entries.push(erasures.has(id) ? { id } : { id, created, size });
+    }
+    return entries;
+  }
+
+  metadata(id: ImageId): ReadonlyMap<string, Uint8Array> {
+    const { images, metadata } = this.#views;
+    mustBeString('id', id);
+    if (!images.has(id)) throw imageNotFound(id);
+    const values = [...(metadata.get(id) ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
+    return new Map(values.map(([key, value]) => [key, new Uint8Array(value)]));
   }
 
   /** Returns a copy of a value; the key `parent` is the image's parent, as in Docker's layout. */

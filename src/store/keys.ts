@@ -139,6 +139,10 @@ export async function createKeyFile(path: string, origin: string): Promise<strin
   }
   const memory = memoryPathOf(path);
   if ((await unless(['ENOENT'], `inspect ${memory}`, () => lstat(memory))) !== undefined) throw taken(memory);
+  const folder = dirname(path);
+  if ((await unless(['ENOENT'], `inspect ${folder}`, () => lstat(folder))) === undefined) {
+    throw new StoreError('FILE_NOT_FOUND', `cannot write ${path}: its directory is not there`, { data: { path } });
+  }
   const text = await generatePrivateKey(origin);
   const { verifierKey } = await parsePrivateKey(text);
   const bytes = new TextEncoder().encode(`${text}\n`);

@@ -50,8 +50,24 @@ import { LocalLayers } from './layers/layer-store.js';
 import { removeOwner, writerAtWork, writtenState } from './open/lock.js';
 import { damagedLogs } from './files/log-folders.js';
 import { type LiveProjection, type OwnProjection, OwnProjectionSet, type ProjectOptions } from './own-projections.js';
-import { AuditReader, type HistoryOptions, type PastStore, type ReferenceInterval, type When } from './past/audit.js';
+import {
+  AuditReader,
+  type HistoryOptions,
+  type PastOptions,
+  type PastStore,
+  type ReferenceInterval,
+  type When,
+  type WhenOptions,
+} from './past/audit.js';
+import type { LogPoint } from '../log/log.js';
 import type { StoreDiff } from './past/diff.js';
+import {
+  type Removal,
+  type RemovalOptions,
+  RemovalReader,
+  type SearchMatch,
+  type SearchOptions,
+} from './past/removals.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
@@ -72,7 +88,7 @@ import {
 import { checkedTag, type TagRequest } from './tag-arguments.js';
 import type { VerifyOptions, Violation } from './verify/verify-source.js';
 
-const resolveAtOptionNames = { ...resolveOptionNames, at: true } as const;
+const resolveAtOptionNames = { ...resolveOptionNames, at: true, timeZone: true } as const;
 
 /** The event store: an image store plus one member object per concern, sharing one context. */
 export class LocalEventStore extends ImageStore implements EventStore {
@@ -82,6 +98,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #layers: LocalLayers;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
+  readonly #removals: RemovalReader;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
   /** Two backups to one directory would race. */
@@ -98,6 +115,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#layers = new LocalLayers(context);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
+    this.#removals = new RemovalReader(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
     this.#reserve = new Reserve(context.directory);
@@ -207,16 +225,42 @@ export class LocalEventStore extends ImageStore implements EventStore {
   }
 
   override resolve(reference: string, options?: ResolveOptions): ImageId;
-  override resolve(reference: string, options: ResolveOptions & { readonly at: When }): Promise<ImageId>;
+  override resolve(reference: string, options: ResolveOptions & WhenOptions & { readonly at: When }): Promise<ImageId>;
   override resolve(
     reference: string,
-    options: ResolveOptions & { readonly at?: When | undefined } = {},
+    options: ResolveOptions & WhenOptions & { readonly at?: When | undefined } = {},
   ): ImageId | Promise<ImageId> {
     this.#context.checkOpen();
     mustBeOptions(options, resolveAtOptionNames);
-    const { platform, at } = options;
+    const { platform, at, timeZone } = options;
     if (at === undefined) return super.resolve(reference, { platform });
-    return this.#audit.resolveAt(reference, at, platform);
+    return this.#audit.resolveAt(reference, at, { platform, timeZone });
+  }
+
+  override search(partial: string): ImageId;
+  override search(partial: string, options: RemovalOptions & { readonly past: true }): Promise<Digest>;
+  override search(
+    partial: string,
+    options: RemovalOptions & { readonly past?: boolean } = {},
+  ): ImageId | Promise<Digest> {
+    mustBeObject('options', options);
+    mustBeBoolean('past', options.past);
+    if (options.past !== true) {
+      if (options.at !== undefined) throw new TypeError('at needs past: true');
+      return super.search(partial);
+    }
+    this.#context.checkOpen();
+    return this.#removals.searchEver(partial, options);
+  }
+
+  async searchAll(term: string, options?: SearchOptions): Promise<SearchMatch[]> {
+    this.#context.checkOpen();
+    return this.#removals.searchAll(term, options);
+  }
+
+  async removal(name: string, options?: RemovalOptions): Promise<Removal | undefined> {
+    this.#context.checkOpen();
+    return this.#removals.removal(name, options);
   }
 
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {
@@ -229,12 +273,17 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return this.#audit.referenceHistory(reference);
   }
 
-  async at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore> {
+  async pointAt(when: When, options?: WhenOptions): Promise<LogPoint> {
+    this.#context.checkOpen();
+    return this.#audit.pointAt(when, options);
+  }
+
+  async at(when: When, options?: PastOptions): Promise<PastStore> {
     this.#context.checkOpen();
     return this.#audit.at(when, options);
   }
 
-  async diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff> {
+  async diff(from: When, to: When, options?: PastOptions): Promise<StoreDiff> {
     this.#context.checkOpen();
     return this.#audit.diff(from, to, options);
   }

@@ -114,7 +114,8 @@ export async function newFSStoreBackend(root: string): Promise<StoreBackend> {
  * no new key at `path`, or its error has `data.verifierKey` when the key could not be removed; a
  * crash leaves no key or a whole one.
  * @throws {StoreError} FILE_EXISTS, also when the memory of an earlier key of this path exists;
- *   ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE, IO_FAILED
+ *   FILE_NOT_FOUND without a directory for it; ORIGIN_INVALID, DISK_FULL, STORE_NOT_WRITABLE,
+ *   IO_FAILED
  */
 export async function createKeyFile(path: string, origin: string): Promise<string> {
   const code = await loadCode('of keys', import('./keys.js'));

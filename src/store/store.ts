@@ -283,6 +283,11 @@ export interface OpenOptions {
    * erase or prune. Default false.
    */
   readonly useReserve?: boolean | undefined;
+  /**
+   * Milliseconds to wait while another process has the store open for writing; then STORE_LOCKED.
+   * `signal` ends the wait. Default 0: fail at once.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   /** Default actor of writes; default `user@host`. */
   readonly actor?: string | undefined;
   /**
@@ -308,10 +313,17 @@ export interface OpenOptions {
    * it throws, that is an uncaught exception; the store is unaffected.
    */
   readonly onNotice?: ((notice: string) => void) | undefined;
+  /**
+   * Called as the open replays the events after the newest snapshot, with those replayed and all of
+   * them. If it throws, so does the open.
+   */
+  readonly onProgress?: ((events: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export const openOptionNames: OptionNames<OpenOptions> = {
+  onProgress: true,
+  lockTimeoutMs: true,
   create: true,
   readOnly: true,
   useReserve: true,

@@ -31,6 +31,7 @@ import {
   writerAtWork,
   writtenState,
 } from './open/lock.js';
+import { checkLockTimeout, whenUnlocked } from './open/lock-wait.js';
 import { mustBeString } from './argument-types.js';
 import { SIDECAR_FILE } from './open/sidecar.js';
 import type { DatabaseFiles } from './open/database-files.js';
@@ -112,9 +113,14 @@ export async function verifyOpenStore(
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<readonly Violation[]> {
   mustBeString('directory', directory);
   checkVerifyOptions(options);
+  checkLockTimeout(options.lockTimeoutMs);
   const path = resolve(directory);
   if (await isBackup(path)) return (await verifyBackup(path, options)).violations;
   await needStore(path);
+  return whenUnlocked(() => verifyWhole(path, options), options);
+}
+
+async function verifyWhole(path: string, options: VerifyOptions): Promise<readonly Violation[]> {
   const release = await claimDirectory(path);
   try {
     const before = await writtenState(path);

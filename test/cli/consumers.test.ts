@@ -22,7 +22,7 @@ async function followed({ done, store: directory }: Session): Promise<void> {
   await store.close();
 }
 
-const TABLE = `CONSUMER  POSITION  BEHIND  UPDATED
+const TABLE = `CONSUMER  POSITION  BEHIND  UPDATED (UTC)
 mirror@1         2       1  2026-01-31 12:00:00
 `;
 
@@ -107,7 +107,7 @@ test('an unknown consumer is not found, and an event that is not there yet is ou
     t.regex(stderr, /\(CONSUMER_NOT_FOUND\)\nhint: `imagelog consumers` lists them\n$/);
   }
   const beyond = await run('consumers', 'reset', 'mirror@1', '--to', '99');
-  t.is(beyond.code, 1);
+  t.is(beyond.code, 3);
   t.regex(beyond.stderr, /\(TIME_OUT_OF_RANGE\)/);
   t.is(await session.done('consumers'), TABLE, 'it is as it was');
 });

@@ -182,3 +182,18 @@ test('a prune removes damaged logs on request, and says so', async (t) => {
   );
   t.deepEqual(objectsOf(await session.done('prune', '--json'))[0]?.['damagedLogs'], []);
 });
+
+test('prune --filter frees only what is of matching images, by every name they had', async (t) => {
+  const session = await startSession(t);
+  const { done, run } = session;
+  const id = await withRemoved(session);
+  for (const filter of ['label=x', 'reference=shop/*', 'reference!=twice', 'until=2024-01-01']) {
+    t.is(await done('prune', '--filter', filter), 'nothing to prune\n', filter);
+  }
+  for (const filter of ['label!=x', 'reference=twice:*', 'reference!=shop/*', 'until=2h']) {
+    t.regex(await done('prune', '--filter', filter), new RegExp(`\\nconfig +${id} `), filter);
+  }
+  t.is((await run('prune', '--filter', 'dangling=true')).code, 2);
+  await done('prune', '--filter', 'reference=twice', '--filter', 'label!=keep', '--yes');
+  t.is((await run('inspect', '--at', '27', id)).code, 3);
+});

@@ -14,7 +14,10 @@ Global options:
   --store <dir>                       where the store is ($IMAGELOG_STORE, else
                                       the user data directory)
   --json                              one JSON object a line, times in UTC
+  --utc                               times in UTC, typed and printed (else
+                                      local: $TZ)
   -q, --quiet                         say only what a script needs
+  --wait <duration>                   how long to wait for a store in use (30s)
   --no-color                          no colours ($NO_COLOR does the same)
   --actor <name>                      who does it ($IMAGELOG_ACTOR, else
                                       user@host)
@@ -29,18 +32,20 @@ Archives:
   save [options] <names...>           write images to an archive
 
 Images:
-  images [options]                    list the images
+  images|ls [options]                 list the images
   tree [options]                      draw which image was made from which
+  search [options] <term>             find ids, also of what was removed
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
+  meta [options] <image> [key]        show, set or delete metadata of an image
   referrers [options] <name>          list what is about an image
-  rm [options] <names...>             remove references, images and artifacts
+  rm|rmi [options] <names...>         remove references, images and artifacts
 
 References:
   tag [options] <source> <reference>  point a reference at an image or artifact
   untag [options] <reference>         remove a reference and keep the image
   resolve [options] <reference>       print the id that a reference points at
-  refs [options] <reference>          show all that a reference ever pointed at
+  refs [options] <references...>      show all that references ever pointed at
 
 Log:
   log [options]                       show what happened
@@ -60,15 +65,23 @@ Upkeep:
   erase [options] <digest>            erase bytes that nothing needs
   prune [options]                     free what nothing needs
   rebuild [options]                   rebuild all that the events imply
+  version [options]                   print the versions in use
 
 The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past
 
+Shell:
+  completion [options] <shell>        print what completes commands in a shell
+  env [options]                       list the settings and where they come from
+
 Help:
   help [command...]                   show help of a command, with examples
 
 The first \`load\` creates the store. \`imagelog help load\` shows examples.
+
+Exit codes: 0 done, 1 failed, also for a bad archive, 2 wrong usage,
+  3 what is asked for is not there, 4 damage, or evidence that does not hold
 `;
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>
@@ -90,7 +103,9 @@ Global options:
   --store <dir>      where the store is ($IMAGELOG_STORE, else the user data
                      directory)
   --json             one JSON object a line, times in UTC
+  --utc              times in UTC, typed and printed (else local: $TZ)
   -q, --quiet        say only what a script needs
+  --wait <duration>  how long to wait for a store in use (30s)
   --no-color         no colours ($NO_COLOR does the same)
   --actor <name>     who does it ($IMAGELOG_ACTOR, else user@host)
   --reason <text>    why; kept in the log
@@ -156,7 +171,7 @@ test('the examples of `imagelog help at` are understood as the commands that the
   const understood = await Promise.all(examplesOf(stdout).map((each) => understand(...argumentsOf(each))));
   t.deepEqual(
     understood.map(({ action }) => action),
-    ['images', 'inspect', 'refs', 'resolve'],
+    ['images', 'inspect', 'refs', 'resolve', 'resolve'],
   );
 });
 

@@ -3,7 +3,7 @@ import { buildImage, dockerEntries } from '../archive/built-archives.js';
 import { buildTar } from '../support/build-tar.js';
 import { archive, ids, objectsOf, startSession } from './session.js';
 
-const TABLE = `REFERENCE                                  IMAGE ID      PLATFORM     CREATED             SIZE
+const TABLE = `REFERENCE                                  IMAGE ID      PLATFORM     CREATED (UTC)       SIZE
 twice:1                                    6351c87e3f65  linux/amd64  2024-04-01 00:00    90 B
 shop/app:2.0                               cb4c372bec4c  linux/amd64  2024-03-01 10:00  396 kB
 shop/app:latest                            cb4c372bec4c  linux/amd64  2024-03-01 10:00  396 kB
@@ -21,7 +21,7 @@ cb4c372bec4c  396 kB     ├─ shop/app:2.0, shop/app:latest, registry.example.
 bb0c8ffbd8b1  396 kB     └─ shop/app:1.0
 `;
 
-const HISTORY = `CREATED           CREATED BY                                     SIZE
+const HISTORY = `CREATED (UTC)     CREATED BY                                     SIZE
 2024-03-01 10:00  HEALTHCHECK CMD wget -q localhost || exit 1     0 B
 2024-03-01 10:00  COPY app /app                                  18 B  ▏
 2024-01-11 09:30  RUN install-lib --all                        396 kB  ████████
@@ -55,6 +55,7 @@ test('images --json has one object a line with exactly the promised fields', asy
       'variant',
       'created',
       'head',
+      'metadata',
     ]);
   }
   const lib = images.find(({ id }) => String(id).startsWith(`sha256:${ids.tinyLib}`));
@@ -134,7 +135,7 @@ test('an empty store has tables with nothing but their heads', async (t) => {
   t.is((await run('load', '/dev/null')).code, 1);
   t.is(await done('images'), 'REFERENCE  IMAGE ID  PLATFORM  CREATED  SIZE\n');
   t.is(await done('images', '--tree'), 'IMAGE ID      SIZE  REFERENCES\n');
-  t.is(await done('log'), 'SEQ   TIME                 ACTOR           EVENT             WHAT\n');
+  t.is(await done('log'), 'SEQ   TIME (UTC)           ACTOR           EVENT             WHAT\n');
   t.is(await done('images', '--json'), '');
 });
 

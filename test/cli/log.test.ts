@@ -5,7 +5,7 @@ import { archive, ids, objectsOf, type Session, SESSION_START, startSession } fr
 
 const DAY_MS = 86_400_000;
 
-const TABLE = `SEQ   TIME                 ACTOR           EVENT             WHAT
+const TABLE = `SEQ   TIME (UTC)           ACTOR           EVENT             WHAT
   1 ┌ 2026-01-31 12:00:00  tester          LayerAdded        c6800a764db2 62 B
   2 │ 2026-01-31 12:00:00  tester          ImageCreated      bd10de19d2be linux/amd64
   3 └ 2026-01-31 12:00:00  tester          ReferenceSet      tiny:1 → bd10de19d2be

@@ -20,8 +20,14 @@ test('tag, untag and resolve say what a reference is and was', async (t) => {
   t.like(await run('untag', 'shop/app:prod'), {
     code: 3,
     stderr:
-      'imagelog: cannot untag docker.io/shop/app:prod: no such reference (REFERENCE_NOT_FOUND)\n' +
-      'hint: `imagelog images` lists the images, `imagelog refs REFERENCE` what a name pointed at before\n',
+      'imagelog: shop/app:prod is gone: removed 2026-01-31 12:00 UTC by tester (event 31, REFERENCE_NOT_FOUND)\n' +
+      'hint: as it was: `imagelog at 30 inspect shop/app:prod`\n',
+  });
+  t.like(await run('untag', 'shop/app:never'), {
+    code: 3,
+    stderr:
+      'imagelog: cannot untag docker.io/shop/app:never: no such reference (REFERENCE_NOT_FOUND)\n' +
+      'hint: `imagelog images` lists the images, `imagelog refs shop/app:never` what a name pointed at before\n',
   });
 });
 

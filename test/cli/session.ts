@@ -18,6 +18,8 @@ export interface Ran {
 export interface Surroundings {
   readonly stdin?: (Readable & { isTTY?: boolean }) | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
+  /** IANA time zone; UTC by default. */
+  readonly timeZone?: string;
   /** Both outputs are a terminal of so many columns. */
   readonly columns?: number;
   readonly signal?: AbortSignal;
@@ -58,11 +60,11 @@ export function archive(name: string): string {
   return fixturePath('archives', name);
 }
 
-/** Gives a session in a new folder that is removed after the test. */
-export async function startSession(t: ExecutionContext): Promise<Session> {
+/** Gives a session in a new folder that is removed after the test; its clock begins at `start`. */
+export async function startSession(t: ExecutionContext, start?: string): Promise<Session> {
   const folder = await temporaryDirectory(t);
   const store = join(folder, 'store');
-  let time = SESSION_START;
+  let time = start === undefined ? SESSION_START : Date.parse(start);
   const runIn: Session['runIn'] = async (surroundings, ...argv) => {
     const stdout = new Capture(surroundings);
     const stderr = new Capture({ ...(surroundings.columns === undefined ? {} : { columns: surroundings.columns }) });
@@ -72,7 +74,7 @@ export async function startSession(t: ExecutionContext): Promise<Session> {
       stderr,
       env: { IMAGELOG_STORE: store, IMAGELOG_ACTOR: 'tester', HOME: folder, ...surroundings.env },
       now: () => time,
-      timeZone: 'UTC',
+      timeZone: surroundings.timeZone ?? 'UTC',
       signal: surroundings.signal ?? new AbortController().signal,
     });
     return { code, stdout: stdout.text, stderr: stderr.text, bytes: stdout.bytes };

@@ -154,7 +154,7 @@ test('stats counts, with times that stay in their zone', async (t) => {
   t.regex(text, new RegExp(`^directory {3}${folder}/store\n`));
   t.regex(
     text,
-    /\ncreated {5}2026-01-31 12:00:00\nlast event {2}2026-01-31 12:00:00\nevents {6}27\nimages {6}5, 3 of them without children\nreferences {2}7\nartifacts {3}0\nlayers {6}7 in 5 files of \d+ kB\n$/,
+    /\ncreated {5}2026-01-31 12:00:00 UTC\nlast event {2}2026-01-31 12:00:00 UTC\nevents {6}27\nimages {6}5, 3 of them without children\nreferences {2}7\nartifacts {3}0\nlayers {6}7 in 5 files of \d+ kB\n$/,
   );
   t.like(objectsOf(await done('stats', '--json'))[0], { events: 27, images: 5, createdAt: '2026-01-31T12:00:00.000Z' });
 });

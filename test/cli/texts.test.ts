@@ -1,8 +1,7 @@
 import { isPrintable } from '../../src/model/unseen.js';
 import test, { type ExecutionContext } from 'ava';
-import { globMatcher } from '../../src/cli/query.js';
-import { Output, type OutputStream } from '../../src/cli/output.js';
-import { bar, progressBar } from '../../src/cli/render/progress.js';
+import { InvalidArgumentError } from 'commander';
+import { bar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
   durationText,
@@ -14,22 +13,23 @@ import {
   createColors,
 } from '../../src/cli/render/text.js';
 import { treeLines } from '../../src/cli/render/table.js';
-import { UsageError } from '../../src/cli/exit-codes.js';
-import { momentsOf, parseWhen } from '../../src/cli/option-values.js';
+import { momentsOf, pointInTime } from '../../src/cli/option-values.js';
+import { timeColumn, timesBetween } from '../../src/cli/render/times.js';
 import type { When } from '../../src/store/past/audit.js';
 
 const mark = (kind: string) => (text: unknown) => `${kind}<${String(text)}>`;
 
 const NOW = Date.parse('2026-01-31T12:00:00Z');
 
+const io = { now: () => NOW, timeZone: 'America/New_York' };
+
 const means = test.macro({
   title: (_, text: string) => `the point in time ${JSON.stringify(text)}`,
-  exec: (t: ExecutionContext, text: string, expected: When | undefined, first?: string, end?: string) => {
+  exec: (t: ExecutionContext, text: string, expected: When, first?: string, end?: string) => {
     const last = end ?? first;
-    const when = parseWhen(text, NOW);
+    const when = pointInTime(io)(text);
     t.deepEqual(when, expected);
-    if (when === undefined) return;
-    const moments = momentsOf(when, NOW);
+    const moments = momentsOf(when, { io, timeZone: io.timeZone });
     t.is(moments === undefined ? undefined : new Date(moments.first).toISOString(), first);
     t.is(moments === undefined ? undefined : new Date(moments.last).toISOString(), last);
   },
@@ -37,51 +37,54 @@ const means = test.macro({
 
 test(means, '12', 12);
 test(means, '#12', 12);
+test(means, '@2026', 2026);
 test(means, '0', 0);
-test(means, '2026', 2026);
 test(means, 'now', 'now', '2026-01-31T12:00:00.000Z');
-test(means, '2h', new Date(NOW - 7_200_000), '2026-01-31T10:00:00.000Z');
-test(means, '1d12h', new Date(NOW - 129_600_000), '2026-01-30T00:00:00.000Z');
-test(means, '1w2d3h4m5s6ms', new Date('2026-01-22T08:55:54.994Z'), '2026-01-22T08:55:54.994Z');
-test(means, '2024-02-29', '2024-02-29', '2024-02-29T00:00:00.000Z', '2024-02-29T23:59:59.999Z');
-test(means, '2026-01-31T14:05', '2026-01-31T14:05', '2026-01-31T14:05:00.000Z');
-test(means, '2026-01-31t14:05:09+02:00', '2026-01-31t14:05:09+02:00', '2026-01-31T12:05:09.000Z');
-test(means, '2026-01-31T12:00:00.1234567890123Z', '2026-01-31T12:00:00.1234567890123Z', '2026-01-31T12:00:00.123Z');
-for (const text of [
-  '2026-02-30',
-  '2026-01-31T25:00',
-  'yesterday',
-  '',
-  '#',
-  '-1',
-  '1.5',
-  '2h ago',
-  '9'.repeat(17),
-  `${'9'.repeat(12)}w`,
-])
-  test(means, text, undefined);
+test(means, 'NOW', 'now', '2026-01-31T12:00:00.000Z');
+test(means, '2h', '2h', '2026-01-31T10:00:00.000Z');
+test(means, '2024-02-29', '2024-02-29', '2024-02-29T05:00:00.000Z', '2024-03-01T04:59:59.999Z');
+test(means, '2026-01-31T14:05', '2026-01-31T14:05', '2026-01-31T19:05:00.000Z', '2026-01-31T19:05:59.999Z');
+test(means, '2026-01-31t14:05:09.0+02:00', '2026-01-31t14:05:09.0+02:00', '2026-01-31T12:05:09.000Z');
 
-const matches = test.macro({
-  title: (_, pattern: string) => `the pattern ${pattern}`,
-  exec: (t: ExecutionContext, pattern: string, fitting: readonly string[], others: readonly string[]) => {
-    const fits = globMatcher(pattern);
-    for (const text of fitting) t.true(fits(text), text);
-    for (const text of others) t.false(fits(text), text);
-  },
+test('a point in time that cannot be read is refused with the reason', (t) => {
+  const refusal = {
+    instanceOf: InvalidArgumentError,
+    message: /^2026 alone has two readings: event 2026 is @2026, .*\.$/,
+  };
+  t.throws(() => pointInTime(io)('2026'), refusal);
+  t.throws(() => pointInTime(io)('noon'), {
+    message: /^"noon" is not a point in time: expected an event \(@12\), .*\.$/,
+  });
 });
 
-test(matches, 'shop/*', ['shop/app', 'shop/'], ['shop', 'shop/app/x', 'xshop/app']);
-test(matches, 'a?c', ['abc', 'a😀c'], ['ac', 'a/c', 'abbc']);
-test(matches, '[a-c]x', ['ax', 'cx'], ['dx', 'x', '/x']);
-test(matches, '[^a-c]x', ['dx'], ['ax', '/x']);
-test(matches, 'a.b+(c)', ['a.b+(c)'], ['axb+(c)', 'a.bb(c)']);
-test(matches, '\\*', ['*'], ['a']);
+test('a column of times names its zone: one name, two, or the region', (t) => {
+  const [winter, summer] = [Date.UTC(2026, 0, 1, 12), Date.UTC(2026, 6, 1, 12)];
+  const titleOf = (zone: string, ...times: number[]): string => timeColumn('TIME', times, zone).title;
+  t.is(titleOf('America/New_York'), 'TIME');
+  t.is(titleOf('America/New_York', winter, winter + 1), 'TIME (EST)');
+  t.is(titleOf('America/New_York', summer, winter), 'TIME (EST/EDT)');
+  t.is(titleOf('Europe/Berlin', winter), 'TIME (+01:00)');
+  t.is(titleOf('Europe/Berlin', winter, summer), 'TIME (+01/+02)');
+  t.is(titleOf('Pacific/Chatham', winter, summer), 'TIME (+12:45/+13:45)');
+  t.is(titleOf('Europe/Berlin', winter, summer, -62_135_596_800_000), 'TIME (Europe/Berlin)');
+  t.is(titleOf('UTC', winter, summer), 'TIME (UTC)');
+});
 
-for (const pattern of ['[', 'a]', '[]', '[z-a]', '\\']) {
-  test(`the pattern ${pattern} is refused`, (t) => {
-    t.throws(() => globMatcher(pattern), { instanceOf: UsageError, message: /^cannot read the pattern / });
-  });
-}
+test('a cell that clocks showed twice says which it is', (t) => {
+  const first = Date.parse('2026-11-01T01:30:00-04:00');
+  const { minutes, seconds } = timeColumn('TIME', [first], 'America/New_York');
+  t.is(minutes(first), '2026-11-01 01:30 EDT');
+  t.is(seconds(first + 3_600_000), '2026-11-01 01:30:00 EST');
+  t.is(minutes(first + 2 * 3_600_000), '2026-11-01 02:30');
+});
+
+test('every name of a zone is among the times between two', (t) => {
+  const [from, to] = [Date.UTC(2026, 0, 15), Date.UTC(2027, 0, 15)];
+  t.is(timeColumn('TIME', timesBetween(from, to), 'America/New_York').title, 'TIME (EST/EDT)');
+  t.is(timeColumn('TIME', timesBetween(from, from + 1), 'America/New_York').title, 'TIME (EST)');
+  t.deepEqual([...timesBetween(5, 5)], [5]);
+  t.true([...timesBetween(0, to)].length < 500);
+});
 
 test('sizes have decimal units and three digits', (t) => {
   const rows = [
@@ -200,43 +203,3 @@ test('a tree of any depth is drawn', (t) => {
     ['a', '├─ b', '│  └─ d', '└─ c'],
   );
 });
-
-test('a progress bar hides the cursor, draws ten times a second, and leaves nothing behind', (t) => {
-  let time = 0;
-  let written = '';
-  const stream = { isTTY: true, columns: 60, on: () => stream, write: (text: string) => (written += text) };
-  const io = { now: () => time };
-  const bar = progressBar({ err: new Output(stream as unknown as OutputStream), quiet: false, io }, 'shop.tar');
-  bar.update(0, 2_000);
-  time += 99;
-  bar.update(500, 2_000);
-  time += 1;
-  bar.update(1_000, 2_000);
-  time += 100;
-  bar.update(1_500, undefined);
-  bar.update(2_000, 2_000);
-  bar.end();
-  bar.end();
-  t.deepEqual(written.split('\r\u001b[2K'), [
-    '\u001b[?25l',
-    `shop.tar  ${'░'.repeat(31)}  0 B of 2 kB`,
-    `shop.tar  ${'█'.repeat(16)}${'░'.repeat(15)}  1 kB of 2 kB`,
-    'shop.tar  1.5 kB',
-    `shop.tar  ${'█'.repeat(31)}  2 kB of 2 kB`,
-    '\u001b[?25h',
-  ]);
-});
-
-for (const [what, isTTY, quiet] of [
-  ['no terminal', false, false],
-  ['--quiet', true, true],
-] as const) {
-  test(`with ${what} a progress bar writes nothing`, (t) => {
-    const stream = { isTTY, on: () => stream, write: () => t.fail() };
-    const err = new Output(stream as unknown as OutputStream);
-    const bar = progressBar({ err, quiet, io: { now: () => 0 } }, 'shop.tar');
-    bar.update(1, 2);
-    bar.end();
-    t.pass();
-  });
-}

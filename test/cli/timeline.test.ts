@@ -26,13 +26,13 @@ test('refs says what a name stands for, draws its life on one strip, and tells e
   t.is(
     (await session.runIn({ columns: 80, env: plain }, 'refs', 'shop/app:prod')).stdout,
     `shop/app:prod → bb0c8ffbd8b1, for 4 h
-since 2026-01-31 16:00, by tester: “back to 1.0”
+since 2026-01-31 16:00 UTC, by tester: “back to 1.0”
 
 bb0c8ffbd cb4c372bec4c                  bb0c8ffbd8b1
 ██████████▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓··········████████████████████████████████████████
 2026-01-31 12:00                                                             now
 
-  IMAGE         SINCE             FOR  BY      WHY
+  IMAGE         SINCE (UTC)       FOR  BY      WHY
 █ bb0c8ffbd8b1  2026-01-31 16:00  4 h  tester  “back to 1.0”
 · removed       2026-01-31 15:00  1 h  eve     “not released”
 ▓ cb4c372bec4c  2026-01-31 13:00  2 h  tester  “release 2.0” (REL-2)
@@ -50,13 +50,13 @@ test('refs of a removed name says that it stands for nothing, and in a wide tabl
   t.is(
     await session.done('refs', 'tiny:1'),
     `tiny:1 → nothing, for 1 h
-since 2026-01-31 13:00, by tester
+removed 2026-01-31 13:00 UTC, by tester
 
 bd10de19d2be
 ▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓········································
 2026-01-31 12:00                                                             now
 
-  IMAGE         SINCE             FOR  BY      EVENT
+  IMAGE         SINCE (UTC)       FOR  BY      EVENT
 · removed       2026-01-31 13:00  1 h  tester     #4
 ▓ bd10de19d2be  2026-01-31 12:00  1 h  tester     #3
 `,

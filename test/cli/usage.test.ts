@@ -1,14 +1,19 @@
 import test, { type ExecutionContext } from 'ava';
-import { understand } from './grammar.js';
+import { commandNames, understand } from './grammar.js';
 
-const HINT = 'hint: `imagelog help COMMAND` shows how, with examples\n';
+/** The hint names the help of the command that was typed. */
+function hintFor(argv: readonly string[]): string {
+  const named = argv.find((word) => commandNames.includes(word));
+  if (named === undefined || argv[0] === '--store') return 'hint: `imagelog help` lists the commands\n';
+  return `hint: \`imagelog help ${named}\` shows how, with examples\n`;
+}
 
 const refuses = test.macro({
   title: (_, argv: readonly string[]) => `\`imagelog ${argv.join(' ')}\` is a usage error`,
   exec: async (t: ExecutionContext, argv: readonly string[], message: string) => {
     const { code, stdout, stderr, action } = await understand(...argv);
     t.deepEqual({ code, stdout, action }, { code: 2, stdout: '', action: undefined });
-    t.is(stderr, `imagelog: ${message}\n${HINT}`);
+    t.is(stderr, `imagelog: ${message}\n${hintFor(argv)}`);
   },
 });
 
@@ -37,8 +42,20 @@ test(
 test(
   refuses,
   ['log', '--since', '2026-02-30'],
-  "option '--since <when>' argument '2026-02-30' is invalid. It must be like 2h, 2026-01-31, 2026-01-31T14:05:00Z, " +
-    'now, or the number of an event.',
+  "option '--since <when>' argument '2026-02-30' is invalid. \"2026-02-30\" is not a point in time: " +
+    'the calendar has no such day.',
+);
+test(
+  refuses,
+  ['log', '--since', '2026'],
+  "option '--since <when>' argument '2026' is invalid. 2026 alone has two readings: event 2026 is @2026, the year " +
+    'begins at 2026-01-01.',
+);
+test(
+  refuses,
+  ['at', '2026-11', 'images'],
+  "command-argument value '2026-11' is invalid for argument 'when'. \"2026-11\" is not a point in time: it is a " +
+    'month; name a day, like 2026-11-01.',
 );
 test(
   refuses,
@@ -78,6 +95,9 @@ test(understands, ['save', 'a', 'b', '-o', '-'], 'save', [['a', 'b'], { format: 
 test(understands, ['rm', '--force', 'a'], 'rm', [['a'], { force: true }]);
 test(understands, ['log', '--type', 'imagecreated,ReferenceSet', '--type', 'LayerAdded'], 'log', [
   { type: ['ImageCreated', 'ReferenceSet', 'LayerAdded'] },
+]);
+test(understands, ['log', '--since', '2 weeks ago', '--until', '@2026'], 'log', [
+  { since: '2 weeks ago', until: 2026 },
 ]);
 test(understands, ['log', '--since', '2026-01-31', '--until', '#12'], 'log', [{ since: '2026-01-31', until: 12 }]);
 test(understands, ['--json', '--store', 'x', 'tag', 'a', 'b'], 'tag', ['a', 'b', { overwrite: true }]);

@@ -117,6 +117,44 @@ test('the index gives what a scan of every event gives, in any range, direction 
   );
 });
 
+async function seqsOfPrefix(log: LevelLog, hex: string, options?: PageOptions): Promise<number[]> {
+  const seqs: number[] = [];
+  for await (const page of log.prefixPages(hex, options)) {
+    if (options?.pageSize !== undefined && page.length > options.pageSize) throw new Error('a page is too long');
+    seqs.push(...page.map(({ seq }) => seq));
+  }
+  return seqs;
+}
+
+test('the first digits of digests give what a scan gives, of any length, with the index and without', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'log');
+  const log = await openTestLog(t, directory);
+  const bodies = fc.sample(anyBody, { numRuns: 200, seed: 7 });
+  const events: StoredEvent[] = [];
+  for (let at = 0; at < bodies.length; at += 20)
+    events.push(...(await appendAs(log, 'ann', bodies.slice(at, at + 20))));
+  const about = (hex: string): number[] =>
+    events
+      .filter((event) => subjectsOf(event).images.some((image) => image.startsWith(`sha256:${hex}`)))
+      .map(({ seq }) => seq);
+  const terms = images.flatMap((image) => [1, 2, 15, 16, 17, 64].map((digits) => image.slice(7, 7 + digits)));
+  for (const hex of [...terms, '0', 'f', '00', 'ff', 'f'.repeat(64)]) {
+    const seqs = about(hex);
+    t.deepEqual(await seqsOfPrefix(log, hex), seqs, hex);
+    t.deepEqual(await seqsOfPrefix(log, hex, { reverse: true, pageSize: 3 }), [...seqs].reverse(), hex);
+    const inRange = seqs.filter((seq) => seq >= 50 && seq <= 150);
+    t.deepEqual(await seqsOfPrefix(log, hex, { from: 50, to: 150 }), inRange, hex);
+  }
+  const [hex = ''] = terms;
+  await rejection(t, 'ABORTED', seqsOfPrefix(log, hex, { signal: AbortSignal.abort() }));
+  // The row of the last event marks a complete index.
+  await log.close();
+  await tamper(directory, (database) => database.del(keyAt(subjectPrefix({ actor: 'ann' }), events.length)));
+  const reader = await openTestLog(t, directory, { readOnly: true });
+  t.false(reader.hasSubjectIndex);
+  t.deepEqual(await seqsOfPrefix(reader, hex), about(hex));
+});
+
 test('the rows of one batch give every event to each of its subjects', (t) => {
   fc.assert(
     fc.property(

@@ -120,3 +120,19 @@ test('each type says what it changes, names and erases', (t) => {
     'ArtifactRemoved removes, artifact a, about b, blob f',
   ]);
 });
+
+test('a line of text names a layer by its chain id, in every type of event', (t) => {
+  const show = { id: (digest: Digest) => digest, bytes: String, reference: String, value: String };
+  for (const type of eventTypes) {
+    fc.assert(
+      fc.property(bodyArbitraries[type], (event: EventBody) => {
+        const line = factsOf(event).summary(event, show);
+        if (!('diffId' in event)) return;
+        t.true(line.includes(event.chainId), line);
+        t.false(line.includes(event.diffId), line);
+      }),
+      { numRuns: 20 },
+    );
+  }
+  t.pass();
+});

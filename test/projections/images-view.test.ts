@@ -27,6 +27,7 @@ const anyStep = fc.record({
 interface PlainImage {
   readonly seq: number;
   readonly chainId: ChainId | undefined;
+  readonly created: { readonly seconds: number; readonly nanoseconds: number } | undefined;
   parent: ImageId | undefined;
 }
 
@@ -40,8 +41,9 @@ function play(pool: readonly ImageId[], steps: readonly { op: string; at: number
     const chainId = other % 3 === 0 ? undefined : (pool[other % 7] as unknown as ChainId | undefined);
     const known = images.get(image);
     if (op === 'create' && known === undefined) {
-      bodies.push({ type: 'ImageCreated', image, size: 2, chainId, os: '', architecture: '' });
-      images.set(image, { seq: bodies.length, chainId, parent: undefined });
+      const created = other % 2 === 0 ? undefined : `${1969 + (other % 50)}-07-01T00:00:00.0${other % 10}0000001Z`;
+      bodies.push({ type: 'ImageCreated', image, size: 2, chainId, os: '', architecture: '', created });
+      images.set(image, { seq: bodies.length, chainId, created: plainInstant(created), parent: undefined });
     } else if (op === 'delete' && known !== undefined) {
       bodies.push({ type: 'ImageDeleted', image, chainId: known.chainId });
       images.delete(image);
@@ -55,6 +57,14 @@ function play(pool: readonly ImageId[], steps: readonly { op: string; at: number
     }
   }
   return { images, events: eventsFrom(1, bodies) };
+}
+
+function plainInstant(text: string | undefined): PlainImage['created'] {
+  if (text === undefined) return undefined;
+  return {
+    seconds: Date.parse(`${text.slice(0, 19)}Z`) / 1_000,
+    nanoseconds: Number(text.slice(20, -1).padEnd(9, '0')),
+  };
 }
 
 function fold(events: readonly StoredEvent[], start = imagesProjection.initial()): ImagesView {
@@ -88,7 +98,7 @@ test('a view of images answers as plain maps do, after any creations and deletio
       t.deepEqual([...view.ids()], ids);
       t.deepEqual(
         [...view],
-        [...images].map(([id, { seq, chainId }]) => [id, { seq, chainId }]),
+        [...images].map(([id, { seq, chainId, created }]) => [id, { seq, chainId, created }]),
       );
       const parents = new Set([...images.values()].map(({ parent }) => parent));
       t.deepEqual(

@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { shortId } from '../../src/cli/render/text.js';
+import { openStore } from '../../src/index.js';
 import type { ImageId } from '../../src/model/digest.js';
 import { expectedArchives } from '../store/fixture-archives.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -26,16 +28,17 @@ interface RunOptions {
   /** JavaScript that runs in the child before the demo. */
   readonly before?: string;
   readonly closesStdout?: boolean;
+  readonly args?: readonly string[];
 }
 
 /** Runs the demo as its own process; neither the colours nor the temporary folder of the tests reach it. */
 async function runDemo(
   t: ExecutionContext,
-  { env = {}, before = '', closesStdout = false }: RunOptions = {},
+  { env = {}, before = '', closesStdout = false, args = [] }: RunOptions = {},
 ): Promise<Run> {
   const temporary = await temporaryDirectory(t);
   const preload = `data:text/javascript,${encodeURIComponent(before)}`;
-  const child = spawn(process.execPath, ['--import', preload, DEMO], {
+  const child = spawn(process.execPath, ['--import', preload, DEMO, ...args], {
     env: { PATH: process.env['PATH'], TMPDIR: temporary, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -132,6 +135,29 @@ test.serial('the demo says the same each time, in colours too', async (t) => {
   t.is(stripVTControlCharacters(coloured.stdout), plain.stdout);
   const refused = await runDemo(t, { env: { FORCE_COLOR: '1', NO_COLOR: '1' } });
   t.is(refused.stdout, plain.stdout);
+});
+
+test.serial('the demo keeps its store where it is told to, with a history of this month', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'kept');
+  const { code, stdout, leftovers } = await runDemo(t, { args: ['--keep', directory] });
+  t.is(code, 0);
+  t.deepEqual(leftovers, []);
+  t.true(stdout.includes(`\nexport IMAGELOG_STORE='${directory}'\n`));
+  await using store = await openStore(directory, { readOnly: true });
+  const [now, before] = (await store.referenceHistory('shop/app:prod')).reverse();
+  t.deepEqual([now?.reason, before?.reason], ['release 2.0', 'release 1.0']);
+  const days = (Date.now() - (now?.from ?? 0)) / 86_400_000;
+  t.true(days > 3 && days < 15, `the move is ${days} days old`);
+  t.deepEqual(await store.verify(), []);
+});
+
+test.serial('the demo refuses a folder that is not empty, and leaves it as it was', async (t) => {
+  const directory = await temporaryDirectory(t);
+  await writeFile(join(directory, 'notes.txt'), 'mine');
+  const { code, stderr } = await runDemo(t, { args: ['--keep', directory] });
+  t.is(code, 2);
+  t.regex(stderr, /^demo: --keep .*: the folder is not empty\nUsage: npm run demo/);
+  t.deepEqual(await readdir(directory), ['notes.txt']);
 });
 
 /** A demo that does not finish still removes its folder, and ends with `code`. */

@@ -9,9 +9,9 @@ import type { EventStore } from '../../src/store/event-store.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { verifyStore } from '../../src/store/verify-store.js';
 import { archivePath } from '../store/fixture-archives.js';
-import { filesBelow } from '../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../support/image-configs.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { makeVersion1, unpackedBackup } from '../support/unpacked-backup.js';
 import { startChild } from './child.js';
 import { SeededRandom } from './crash/seeded-random.js';
 
@@ -51,36 +51,43 @@ async function goOn(store: EventStore, round: number): Promise<void> {
   await Promise.all(Array.from({ length: 90 }, () => store.setLastUpdated(idNamed('a'))));
 }
 
-test(`a backup that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run continues`, async (t) => {
-  const random = seeded(t);
-  const root = await temporaryDirectory(t);
-  const [directory, target] = [join(root, 'store'), join(root, 'backup')];
-  let [killed, before] = [0, 0];
-  for (let round = 0; round < ROUNDS; round++) {
-    const store = await openStore(directory);
-    await goOn(store, round);
-    const { seq } = store.log.head;
-    await store.close();
-    const { isKilled } = await stepsOf(WRITE, [directory, target], random.below(50), random.below(40));
-    if (isKilled) killed += 1;
-    const restored = join(root, `restored${round}`);
-    try {
-      const { events } = await restoreStore(restored, target);
-      t.true(events === before || events === seq, `round ${round}: ${events}, expected ${before} or ${seq}`);
-      before = events;
-      t.deepEqual(await verifyStore(restored), []);
-    } catch (error) {
-      // Only before the first backup was finished.
-      t.true(before === 0 && isStoreError(error, 'BACKUP_NOT_FOUND'), String(error));
+for (const from of ['nothing', 'a backup of before packs'])
+  test(`a backup over ${from} that is killed, ${ROUNDS} times, leaves the one before or the new one, and the next run continues`, async (t) => {
+    const random = seeded(t);
+    const root = await temporaryDirectory(t);
+    const [directory, target] = [join(root, 'store'), join(root, 'backup')];
+    let [killed, before] = [0, 0];
+    if (from !== 'nothing') {
+      await using store = await openStore(directory);
+      await goOn(store, 0);
+      before = (await store.backup(target)).events;
+      await makeVersion1(target);
     }
-  }
-  await using store = await openStore(directory);
-  await store.backup(target);
-  await store.backup(join(root, 'whole'));
-  t.deepEqual(await filesBelow(target), await filesBelow(join(root, 'whole')));
-  t.log(`${ROUNDS} rounds, ${killed} killed, no backup lost`);
-  t.true(killed > ROUNDS / 4);
-});
+    for (let round = 0; round < ROUNDS; round++) {
+      const store = await openStore(directory);
+      await goOn(store, round);
+      const { seq } = store.log.head;
+      await store.close();
+      const { isKilled } = await stepsOf(WRITE, [directory, target], random.below(8), random.below(15));
+      if (isKilled) killed += 1;
+      const restored = join(root, `restored${round}`);
+      try {
+        const { events } = await restoreStore(restored, target);
+        t.true(events === before || events === seq, `round ${round}: ${events}, expected ${before} or ${seq}`);
+        before = events;
+        t.deepEqual(await verifyStore(restored), []);
+      } catch (error) {
+        // Only before the first backup was finished.
+        t.true(before === 0 && isStoreError(error, 'BACKUP_NOT_FOUND'), String(error));
+      }
+    }
+    await using store = await openStore(directory);
+    await store.backup(target);
+    await store.backup(join(root, 'whole'));
+    t.deepEqual(await unpackedBackup(target), await unpackedBackup(join(root, 'whole')));
+    t.log(`${ROUNDS} rounds, ${killed} killed, no backup lost`);
+    t.true(killed > ROUNDS / 4);
+  });
 
 test(`a restore that is killed, ${ROUNDS} times, leaves no store or a whole one, and the next clears up`, async (t) => {
   const random = seeded(t);

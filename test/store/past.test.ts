@@ -183,11 +183,12 @@ test('a malformed or future point in time is refused by name', async (t) => {
   const late = await rejection(t, 'TIME_OUT_OF_RANGE', store.at(2));
   t.deepEqual(late.data, { seq: 2, head: 1 });
   const coming = await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-02'));
-  t.regex(coming.message, /2026-11-02 is in the future/);
+  t.is(coming.message, '2026-11-02 is in the future: it is 2026-11-01 09:00:00 UTC');
   await rejection(t, 'TIME_OUT_OF_RANGE', store.at(new Date('2026-11-01T09:00:00.001Z')));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.diff(1, 0));
   await rejection(t, 'TIME_OUT_OF_RANGE', store.resolve('x:1', { at: 2 }));
-  for (const when of ['', '7', 'yesterday', '2026-02-30', new Date(Number.NaN)])
+  t.deepEqual((await rejection(t, 'TIME_OUT_OF_RANGE', store.at('@7'))).data, { seq: 7, head: 1 });
+  for (const when of ['', 'soon', '2026', '2026-02-30', new Date(Number.NaN)])
     await rejection(t, 'TIME_INVALID', store.at(when));
   for (const when of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
     await t.throwsAsync(store.at(when), { instanceOf: RangeError });
@@ -382,4 +383,102 @@ test('a moment just before now does not have what came after it, when the clock 
   t.is((await store.at('now')).seq, 2);
   const empty = await temporaryStore(t, { now: clock.now });
   t.is((await empty.at('now')).seq, 0);
+});
+
+test('a point in time may be words, by the clock of the store, in UTC or in a zone', async (t) => {
+  const clock = clockAt('2026-11-27T02:00:00Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  await store.tag({ source: a, target: 'x:1' });
+  clock.set('2026-11-28T14:00:17.500Z');
+  await store.create(imageConfig('b'));
+  await store.tag({ source: b, target: 'x:1' });
+  clock.set('2026-11-29T10:00:00Z');
+  const first = { seq: 2, time: Date.parse('2026-11-27T02:00:00Z') };
+  const second = { seq: 4, time: Date.parse('2026-11-28T14:00:17.500Z') };
+  for (const [when, point] of [
+    ['2h', second],
+    ['now', second],
+    ['today', second],
+    ['yesterday', second],
+    ['2026-11-28T14:00', second],
+    ['2026-11-28 14:00:17', second],
+    ['@4', second],
+    ['4', second],
+    ['1 day ago', first],
+    ['yesterday 13:59', first],
+    ['2026-11-28T14:00:17.499Z', first],
+    ['last friday', first],
+    ['2026-11-27', first],
+    ['#2', first],
+    ['3 days ago', { seq: 0, time: 0 }],
+    ['thursday', { seq: 0, time: 0 }],
+  ] as const) {
+    t.deepEqual(await store.pointAt(when), point, when);
+    t.is((await store.at(when)).seq, point.seq, when);
+    t.is((await store.diff(0, when)).to.seq, point.seq, when);
+    t.is((await store.prune({ before: when, dryRun: true })).before.seq, point.seq, when);
+    if (point.seq > 0) t.is(await store.resolve('x:1', { at: when }), point === first ? a : b, when);
+  }
+  const timeZone = 'America/New_York';
+  t.deepEqual(await store.pointAt('2026-11-26', { timeZone }), first);
+  t.is((await store.at('thursday 21:00', { timeZone })).seq, 2);
+  t.is((await store.diff('thursday', '2026-11-28 09:00', { timeZone })).to.seq, 4);
+  t.is(await store.resolve('x:1', { at: '2026-11-28 08:59', timeZone }), a);
+  t.is((await store.prune({ before: '2026-11-28 08:59 EST', timeZone, dryRun: true })).before.seq, 2);
+  const { message } = await rejection(t, 'TIME_OUT_OF_RANGE', store.at('2026-11-29 05:01', { timeZone }));
+  t.is(message, '2026-11-29 05:01 is in the future: it is 2026-11-29 05:00:00 EST');
+});
+
+test('a year is no event: as a text it is refused, as a number it is a seq', async (t) => {
+  const store = await openTestStore(t);
+  for (const ask of [
+    () => store.at('2026'),
+    () => store.pointAt('2026'),
+    () => store.diff('2026', 'now'),
+    () => store.resolve('x:1', { at: '2026' }),
+    () => store.prune({ before: '2026', dryRun: true }),
+  ]) {
+    const { message } = await rejection(t, 'TIME_INVALID', ask());
+    t.is(message, '2026 alone has two readings: event 2026 is @2026, the year begins at 2026-01-01');
+  }
+  const late = await rejection(t, 'TIME_OUT_OF_RANGE', store.at(2026));
+  t.deepEqual(late.data, { seq: 2026, head: 0 });
+});
+
+test('a time zone is one that is known', async (t) => {
+  const store = await openTestStore(t);
+  for (const timeZone of ['EST5', 'Mars/Olympus', ''])
+    await t.throwsAsync(store.at('now', { timeZone }), {
+      instanceOf: RangeError,
+      message: /^timeZone must be an IANA/,
+    });
+  await t.throwsAsync(store.pointAt('now', { timeZone: 1 as never }), { instanceOf: TypeError });
+  await store.close();
+  await rejection(t, 'STORE_CLOSED', store.pointAt('now'));
+});
+
+test('a filter takes words by the clock of the store, and a consumer keeps the times that they meant', async (t) => {
+  const clock = clockAt('2026-11-28T09:00:00Z');
+  const store = await temporaryStore(t, { now: clock.now });
+  await store.create(imageConfig('a'));
+  clock.set('2026-11-29T09:00:00Z');
+  await store.create(imageConfig('b'));
+  const seqs = async (filter: object): Promise<number[]> => {
+    const found: number[] = [];
+    for await (const { seq } of store.log.read({ filter })) found.push(seq);
+    return found;
+  };
+  t.deepEqual(await seqs({ since: '2h' }), [2]);
+  t.deepEqual(await seqs({ until: 'yesterday' }), [1]);
+  t.deepEqual(await seqs({ since: new Date('2026-11-28T09:00:00Z'), until: '2026-11-28T09:00' }), [1]);
+  const consumer = store.consumer('c', { filter: { since: '2h' } });
+  for await (const event of consumer) {
+    await consumer.ack(event);
+    break;
+  }
+  await consumer.close();
+  clock.set('2026-12-29T09:00:00Z');
+  await store.create(imageConfig('c'));
+  t.like(await store.consumers(), [{ name: 'c', position: 2, behind: 1 }]);
 });

@@ -2,7 +2,7 @@ import type { BackupReport } from '../../store/backup/backup-layout.js';
 import type { Grammar } from '../command.js';
 import { answer, type CommandContext } from '../context.js';
 import { withOwnHint } from '../hints.js';
-import { openFor } from '../open-for.js';
+import { openFor, whenUnlocked } from '../open-for.js';
 import { progressBar } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 
@@ -34,9 +34,10 @@ async function backup(context: CommandContext, directory: string): Promise<void>
 
 async function writeBackup(context: CommandContext, directory: string): Promise<BackupReport> {
   await using store = await openFor(context, context.keyFile === undefined ? 'read' : 'write');
-  const progress = progressBar(context, printable(directory));
+  const progress = progressBar(context, `backup ${printable(directory)}`);
   try {
-    return await store.backup(directory, { onProgress: progress.update, signal: context.signal });
+    const options = { onProgress: progress.update, signal: context.signal };
+    return await whenUnlocked(context, () => store.backup(directory, options));
   } finally {
     progress.end();
   }

@@ -1,11 +1,11 @@
-import type { EventStore } from '../../store/event-store.js';
 import type { When } from '../../store/past/audit.js';
 import type { CommandEntry, Grammar } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
-import { option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { option, pointInTime, WHEN_HELP } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { localText, printable, utcText } from '../render/text.js';
+import { printable, utcText } from '../render/text.js';
+import { timeColumn } from '../render/times.js';
 
 /** `imagelog consumers`: lists named subscribers and their positions. */
 export const consumersGrammar: Grammar = () => ({
@@ -28,7 +28,7 @@ const resetGrammar: Grammar = ({ io }) => ({
     ['imagelog consumers reset mirror@1 --to now', 'skip what it has not seen yet'],
   ],
   arguments: [['the name of the consumer']],
-  options: [option('--to <when>', 'what is up to here is done with', pointInTime(io.now))],
+  options: [option('--to <when>', 'what is up to here is done with', pointInTime(io))],
   action: resetConsumer,
 });
 
@@ -54,7 +54,7 @@ const BELOW: readonly CommandEntry[] = [
 
 async function consumers(context: CommandContext): Promise<void> {
   await using store = await openFor(context, 'read');
-  const { out, colors, io, json, quiet } = context;
+  const { out, colors, timeZone, json, quiet } = context;
   const states = await store.consumers();
   if (json) {
     for (const { name, position, behind, atLeast, updatedAt } of states) {
@@ -72,17 +72,22 @@ async function consumers(context: CommandContext): Promise<void> {
     for (const { name } of states) await out.line(printable(name));
     return;
   }
+  const times = timeColumn(
+    'UPDATED',
+    states.flatMap(({ updatedAt }) => updatedAt ?? []),
+    timeZone,
+  );
   const columns: Column[] = [
     { title: 'CONSUMER', shrinksTo: 12 },
     { title: 'POSITION', align: 'right' },
     { title: 'BEHIND', align: 'right' },
-    { title: 'UPDATED', goes: 1, paint: colors.dim },
+    { title: times.title, goes: 1, paint: colors.dim },
   ];
   const rows = states.map(({ name, position, behind, atLeast, updatedAt }) => [
     name,
     String(position),
     atLeast === true ? `at least ${behind}` : String(behind),
-    updatedAt === undefined ? '-' : localText(updatedAt, io.timeZone),
+    updatedAt === undefined ? '-' : times.seconds(updatedAt),
   ]);
   for (const line of tableLines(columns, rows, { colors, width: out.columns })) await out.line(line);
 }
@@ -90,7 +95,7 @@ async function consumers(context: CommandContext): Promise<void> {
 /** `imagelog consumers reset`: moves a consumer to a point in time, by default the beginning. */
 async function resetConsumer(context: CommandContext, name: string, { to = 0 }: { readonly to?: When }): Promise<void> {
   await using store = await openFor(context, 'write');
-  const position = await seqAt(store, to, context.signal);
+  const { seq: position } = await store.pointAt(to, { timeZone: context.timeZone });
   await store.resetConsumer(name, position);
   await answer(context, { name, position }, `${printable(name)} continues with event ${position + 1}`);
 }
@@ -100,9 +105,4 @@ async function removeConsumer(context: CommandContext, name: string): Promise<vo
   await using store = await openFor(context, 'write');
   await store.removeConsumer(name);
   await answer(context, { removed: name }, `removed ${printable(name)}`);
-}
-
-async function seqAt(store: EventStore, to: When, signal: AbortSignal): Promise<number> {
-  const when = whenIn(store, to);
-  return typeof when === 'number' ? when : (await store.at(when, { signal })).seq;
 }

@@ -1,3 +1,4 @@
+import { isStoreError } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
 import { familiarReference } from '../../model/reference.js';
 import type { ReferenceEntry } from '../../store/store.js';
@@ -7,23 +8,16 @@ import type { Change } from '../../store/past/diff.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople, writeJson } from '../context.js';
 import { artifactTypeText } from '../../model/event-facts.js';
+import { UsageError } from '../exit-codes.js';
 import { metadataFields, metadataText } from '../../log/event-json.js';
 import { pointedText } from '../events.js';
 import { openFor } from '../open-for.js';
-import { NOW, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { NOW, pointInTime, WHEN_HELP } from '../option-values.js';
 import { truncate } from '../render/display-width.js';
 import { platformText } from '../render/image-table.js';
 import { type Column, tableLines } from '../render/table.js';
-import {
-  type Colors,
-  localMinuteText,
-  localText,
-  type Paint,
-  printable,
-  shortId,
-  sizeText,
-  utcText,
-} from '../render/text.js';
+import { type Colors, type Paint, printable, shortId, sizeText, utcText } from '../render/text.js';
+import { timeColumn, zonedMinuteText } from '../render/times.js';
 
 /** `imagelog diff`: changes between two points in time, by kind; `--json` prints one per line. */
 export const diffGrammar: Grammar = ({ io }) => ({
@@ -33,32 +27,34 @@ export const diffGrammar: Grammar = ({ io }) => ({
   examples: [
     ['imagelog diff 2h', 'what changed in the last two hours'],
     ['imagelog diff 2026-01-30 2026-01-31', 'what changed on the 31st'],
-    ['imagelog diff "#1200" "#1260"', 'what 60 events changed'],
+    ['imagelog diff @1200 @1260', 'what 60 events changed'],
     ['imagelog diff --json 1d | jq -r "select(.kind == \\"reference\\").key"', 'the names that moved since yesterday'],
   ],
   arguments: [
-    ['the earlier WHEN', pointInTime(io.now)],
-    ['the later WHEN, by default now', pointInTime(io.now)],
+    ['the earlier WHEN', pointInTime(io)],
+    ['the later WHEN, by default now', pointInTime(io)],
   ],
   action: diff,
 });
 
 async function diff(context: CommandContext, from: When, to: When = NOW): Promise<void> {
   await using store = await openFor(context, 'read');
-  const { out, err, colors, errColors, io, signal } = context;
-  const between = await store.diff(whenIn(store, from), whenIn(store, to), { signal });
+  const { out, err, colors, errColors, timeZone, signal } = context;
+  const between = await store.diff(from, to, { timeZone, signal }).catch((error: unknown) => {
+    throw isStoreError(error, 'TIME_OUT_OF_RANGE') && 'from' in error.data ? new UsageError(error.message) : error;
+  });
   const changes = changesOf(between);
+  if (!context.quiet) {
+    const point = ({ seq, time }: typeof between.from): string =>
+      seq === 0 ? 'the beginning' : `event ${seq}, ${zonedMinuteText(time, timeZone)}`;
+    await err.line(errColors.dim(`from ${point(between.from)}, to ${point(between.to)}`));
+  }
   if (context.json) {
     for (const change of changes) await writeJson(context, changeObject(change));
     return;
   }
-  if (isForPeople(context)) {
-    const point = ({ seq, time }: typeof between.from): string =>
-      seq === 0 ? 'the beginning' : `event ${seq} of ${localText(time, io.timeZone)}`;
-    await err.line(errColors.dim(`from ${point(between.from)} to ${point(between.to)}`));
-    if (changes.length === 0) await err.line('nothing is different');
-  }
-  for (const line of diffLines(changes, { colors, width: out.columns, timeZone: io.timeZone })) await out.line(line);
+  if (isForPeople(context) && changes.length === 0) await err.line('nothing is different');
+  for (const line of diffLines(changes, { colors, width: out.columns, timeZone })) await out.line(line);
 }
 
 function changeObject({ kind, change, key, before, after, event }: StoreChange): Readonly<Record<string, unknown>> {
@@ -123,8 +119,8 @@ function changesOf({ references, images, artifacts, parents, metadata, layers }:
       })),
     ),
     ...layers.map((change) =>
-      told('layer', change, change.chainId, shortId(change.chainId), ({ diffId, size, diffSize }) => ({
-        value: { diffId, size, diffSize },
+      told('layer', change, change.chainId, shortId(change.chainId), ({ chainId, diffId, size, diffSize }) => ({
+        value: { chainId, diffId, size, diffSize },
         text: sizeText(diffSize),
       })),
     ),
@@ -153,7 +149,7 @@ function referenceSide({ image, target, platforms }: ReferenceEntry): ChangeSide
 interface DiffDrawing {
   readonly colors: Colors;
   readonly width?: number | undefined;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
 }
 
 const MARKS = { added: '+', removed: '−', changed: '~' } as const;
@@ -172,31 +168,37 @@ const TITLES: Readonly<Record<StoreChange['kind'], string>> = {
   layer: 'Layers',
 };
 
-/** Returns one table with a heading per kind, and who, when and why; empty if unchanged. */
+/** Returns one table with a group per kind, and who, when and why; empty if unchanged. */
 function diffLines(changes: readonly StoreChange[], { colors, width, timeZone }: DiffDrawing): string[] {
   const isWide = width === undefined || width >= LEAST_COLUMNS_WITH_REASONS;
+  const times = timeColumn(
+    'TIME',
+    changes.map(({ event }) => event.time),
+    timeZone,
+  );
   const columns: Column[] = [
-    { title: '', shrinksTo: 14, paint: (text) => paintOf(text, colors)(text) },
-    { title: '', goes: 1 },
-    { title: '', goes: 2 },
-    { title: '', shrinksTo: 6, goes: 3, paint: colors.cyan },
-    ...(isWide ? [{ title: '', shrinksTo: 12, paint: colors.dim }] : []),
+    { title: 'CHANGE', shrinksTo: 14, paint: (text) => paintOf(text, colors)(text) },
+    { title: 'VALUE', goes: 1 },
+    { title: times.title, goes: 2 },
+    { title: 'BY', shrinksTo: 6, goes: 3, paint: colors.cyan },
+    ...(isWide ? [{ title: 'WHY', shrinksTo: 12, paint: colors.dim }] : []),
   ];
   const rows = changes.map(({ change, name, event, ...sides }) => [
     `${MARKS[change]} ${name}`,
     sidesText(sides),
-    localMinuteText(event.time, timeZone),
+    times.minutes(event.time),
     event.actor,
     ...(isWide ? [reasonText(event)] : []),
   ]);
-  const [, ...lines] = tableLines(columns, rows, { width, colors });
-  return changeKinds.flatMap((kind) => {
+  const [head = '', ...lines] = tableLines(columns, rows, { width, colors });
+  const groups = changeKinds.flatMap((kind) => {
     const own = changes.flatMap((change, at) => {
       const why = isWide || change.kind !== kind ? '' : truncate(printable(reasonText(change.event)), width - 2);
       return change.kind === kind ? [lines[at] ?? '', ...(why === '' ? [] : [colors.dim(`  ${why}`)])] : [];
     });
     return own.length === 0 ? [] : [colors.bold(TITLES[kind]), ...own];
   });
+  return groups.length === 0 ? [] : [head, ...groups];
 }
 
 function reasonText({ reason }: StoredEvent): string {

@@ -5,7 +5,10 @@ import type { Grammar } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { openFor } from '../open-for.js';
-import { digestText, option, pointInTime, WHEN_HELP, whenIn } from '../option-values.js';
+import { pruneFilter } from '../image-filter.js';
+import { digestText, option, pointInTime, repeated, WHEN_HELP } from '../option-values.js';
+import { layerIds } from '../query.js';
+import { progressBar } from '../render/progress.js';
 import { type Column, tableLines } from '../render/table.js';
 import { countText, shortId, sizeText, utcText } from '../render/text.js';
 
@@ -42,15 +45,15 @@ async function erase(context: CommandContext, digest: string, { removeDamagedLog
   }
   await using store = await openFor(context, 'free');
   const { size, layers, damagedLogs, seq } = await store.erase(digest, reason, { ...write, removeDamagedLogs });
-  const chains = layers.map(({ chainId }) => chainId);
-  const removed = chains.length === 0 ? '' : `, and ${countText(chains.length, 'layer')} that nothing used`;
+  const removed = layers.length === 0 ? '' : `, and ${countText(layers.length, 'layer')} that nothing used`;
   const erased = `erased ${context.colors.yellow(digest)}, ${sizeText(size)}${removed} (event ${seq})`;
   const lines = [erased, ...damagedLogs.map((name) => `removed ${name}`)].join('\n');
-  await answer(context, { erased: digest, size, layers: chains, damagedLogs, seq }, lines);
+  await answer(context, { erased: digest, size, ...layerIds(layers), damagedLogs, seq }, lines);
 }
 
 interface PruneFlags extends EraseFlags {
   readonly before?: When;
+  readonly filter?: readonly string[];
   readonly yes?: boolean;
 }
 
@@ -59,14 +62,19 @@ export const pruneGrammar: Grammar = ({ io }) => ({
   about:
     'Shows the configs, manifests and indexes of images and artifacts that were removed, and layers that nothing uses. Only with --yes are they ' +
     'erased, as `imagelog erase` does. What was needed after WHEN stays, so that the past from there on stays readable; by ' +
-    `default all goes that is not needed now. ${WHEN_HELP}`,
+    `default all goes that is not needed now. ${WHEN_HELP}\n\n` +
+    'With --filter only configs and manifests of removed images that match: label and label! (NAME or NAME=VALUE), ' +
+    'reference and reference! (a pattern, of every name that the image ever had), until (created before this time). ' +
+    'All must match; only patterns of reference are alternatives. Layers, indexes and artifacts then stay.',
   examples: [
     ['imagelog prune', 'show what is no longer needed, and free nothing'],
     ['imagelog prune --before 30d --yes', 'free what nothing has needed for 30 days'],
+    ["imagelog prune --filter 'reference!=*:prod' --filter until=30d", 'keep what was ever prod, and what is younger'],
     ['imagelog prune --json | jq -s "map(.size // 0) | add"', 'count the bytes'],
   ],
   options: [
-    option('--before <when>', 'what was needed after this point in time stays', pointInTime(io.now)),
+    option('--before <when>', 'what was needed after this point in time stays', pointInTime(io)),
+    option('--filter <key=value>', 'only of removed images that match; may be repeated', repeated),
     option('--yes', 'do it'),
     removeDamagedLogsOption(),
   ],
@@ -83,17 +91,19 @@ const PLURALS: Readonly<Record<PrunedContent['kind'], string>> = {
 
 async function prune(
   context: CommandContext,
-  { before = 'now', yes = false, removeDamagedLogs }: PruneFlags,
+  { before = 'now', yes = false, filter: filters = [], removeDamagedLogs }: PruneFlags,
 ): Promise<void> {
+  const { write, signal, timeZone, io } = context;
+  const filter = pruneFilter(filters, { nowMs: io.now(), timeZone });
   await using store = await openFor(context, yes ? 'free' : 'read');
-  const { write, signal } = context;
-  const result = await store.prune({
-    ...write,
-    removeDamagedLogs,
-    before: whenIn(store, before),
-    dryRun: !yes,
-    signal,
-  });
+  const progress = progressBar(context, 'prune, events', String);
+  let result: PruneResult;
+  try {
+    const options = { ...write, removeDamagedLogs, filter, before, timeZone, dryRun: !yes, signal };
+    result = await store.prune({ ...options, onProgress: progress.update });
+  } finally {
+    progress.end();
+  }
   if (context.json) return await writeResult(context, result);
   if (context.quiet) {
     for (const { digest } of result.contents) await context.out.line(digest);
@@ -136,7 +146,7 @@ async function writeResult(context: CommandContext, { contents, layers, before, 
     dryRun,
     before: { seq: before.seq, time: before.seq === 0 ? null : utcText(before.time) },
     contents: contents.length,
-    layers: layers.map(({ chainId }) => chainId),
+    ...layerIds(layers),
     damagedLogs,
     bytes,
     seq: seq ?? null,

@@ -1,7 +1,7 @@
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { buildSteps } from '../image-facts.js';
-import { openReading } from '../open-for.js';
+import { openReading, tellDeciding } from '../open-for.js';
 import { findImage } from '../query.js';
 import { historyTableLines } from '../render/image-table.js';
 
@@ -17,13 +17,15 @@ export const historyGrammar: Grammar = () => ({
 });
 
 async function history(context: CommandContext, name: string): Promise<void> {
-  await using reading = await openReading(context);
+  await using reading = await openReading(context, { tells: false });
   const { images } = reading;
-  const steps = buildSteps(images.get(findImage(images, name).id), images.layers.map()).reverse();
+  const { id, reference } = findImage(images, name);
+  const steps = buildSteps(images.get(id), images.layers.map()).reverse();
+  await tellDeciding(context, reading, [reference]);
   if (context.json) {
     for (const step of steps) await writeJson(context, step);
     return;
   }
-  const options = { colors: context.colors, width: context.out.columns, timeZone: context.io.timeZone };
+  const options = { colors: context.colors, width: context.out.columns, timeZone: context.timeZone };
   for (const line of historyTableLines(steps, options)) await context.out.line(line);
 }

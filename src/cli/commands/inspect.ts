@@ -6,7 +6,7 @@ import { artifactFactsOf, manifestsOf, referringTo, relatedArtifacts } from '../
 import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
 import { imageFacts } from '../image-facts.js';
-import { openReading, type Reading } from '../open-for.js';
+import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { findNamed, type ImageSource, layerChain, type LayerTable } from '../query.js';
 import { platformText } from '../render/image-table.js';
 import { RawJson, rawJsonText } from '../render/raw-json.js';
@@ -30,13 +30,15 @@ export const inspectGrammar: Grammar = () => ({
 });
 
 async function inspect(context: CommandContext, names: readonly string[]): Promise<void> {
-  await using reading = await openReading(context);
+  await using reading = await openReading(context, { tells: false });
   const source = reading.images;
   const layers = source.layers.map();
   const images: unknown[] = [];
+  const references: (string | undefined)[] = [];
   // Resolve all names before printing anything: a partial answer helps no script.
   for (const name of names) {
     const found = findNamed(source, name);
+    references.push(found.reference);
     if (found.entry === undefined) {
       const facts = await inspected(reading, source.get(found.id), layers, context.signal);
       images.push({ ...facts, ...targetFacts(source, found.reference), ...viaFacts(found.via) });
@@ -44,6 +46,7 @@ async function inspect(context: CommandContext, names: readonly string[]): Promi
       images.push(inspectedArtifact(source, found.entry));
     }
   }
+  await tellDeciding(context, reading, references);
   if (context.json) {
     for (const image of images) await context.out.line(rawJsonText(image));
     return;

@@ -15,8 +15,8 @@ import { withOwnHint } from '../hints.js';
 import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
-import { progressBar } from '../render/progress.js';
-import { countText, printable, shortId } from '../render/text.js';
+import { Pace, progressBar } from '../render/progress.js';
+import { countText, printable, shortId, sizeText } from '../render/text.js';
 
 interface LoadFlags {
   readonly platform?: readonly string[];
@@ -75,8 +75,9 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
     throw new UsageError('the standard input can be read only once');
   }
   await using store = await openFor(context, 'create');
+  const pace = new Pace(context.io);
   for (const source of sources) {
-    const result = await loadOne(context, store, source, flags);
+    const result = await loadOne(context, { store, pace }, source, flags);
     await tell(context, store, source, result);
     const isEmpty = result.images.length + result.artifacts.length === 0;
     if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
@@ -89,11 +90,11 @@ function nothingLoaded(name: string): StoreError {
 
 async function loadOne(
   context: CommandContext,
-  store: EventStore,
+  { store, pace }: { readonly store: EventStore; readonly pace: Pace },
   source: string,
   { platform, allPlatforms, overwrite, tag, repository }: LoadFlags,
 ): Promise<LoadResult> {
-  const progress = progressBar(context, printable(nameOf(source)));
+  const progress = progressBar(context, `load ${printable(nameOf(source))}`, sizeText, pace);
   const options: LoadOptions = {
     ...context.write,
     platform,

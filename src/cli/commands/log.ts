@@ -1,207 +1,177 @@
 import { InvalidArgumentError } from 'commander';
 import { eventTypes } from '../../model/event-table.js';
-import type { ChainId } from '../../model/digest.js';
-import type { EventType, StoredEvent } from '../../model/events.js';
-import type { Subject } from '../../model/subjects.js';
-import { canonicalReference } from '../../model/reference.js';
-import type { EventFilter } from '../../store/follow/event-filter.js';
-import type { When } from '../../store/past/audit.js';
+import type { EventType } from '../../model/events.js';
 import { type Grammar, nonEmptyText } from '../command.js';
-import { type CommandContext, writeJson } from '../context.js';
-import { eventToCloudEvent, eventToJSON } from '../../log/event-json.js';
+import type { CommandContext } from '../context.js';
+import { type SelectionFlags, SELECTING, selectionOf, seqOf } from '../event-selection.js';
 import { UsageError } from '../exit-codes.js';
-import { followEvents } from '../follow-events.js';
-import { openReading, type Reading } from '../open-for.js';
-import { digestText, momentsOf, NOW, option, pointInTime, referenceName, wholeNumber } from '../option-values.js';
-import { findImageEver } from '../query.js';
-import { type EventTable, eventTable } from '../render/event-table.js';
+import { followLog } from '../follow-events.js';
+import { type LogFormat, type LogView, logFormats, logView } from '../log-view.js';
+import { openReading } from '../open-for.js';
+import {
+  digestText,
+  listOf,
+  momentsOf,
+  option,
+  pointInTime,
+  referenceOrPattern,
+  repeated,
+  WHEN_HELP,
+  wholeNumber,
+} from '../option-values.js';
+import { ScanNotice } from '../scan-notice.js';
+import type { Selection } from '../transactions.js';
 
-interface LogFlags {
-  readonly image?: string;
-  readonly reference?: string;
-  readonly chain?: ChainId;
-  readonly actor?: string;
-  readonly type?: readonly EventType[];
-  readonly since?: When;
-  readonly until?: When;
-  readonly from?: number;
-  readonly to?: number;
+interface LogFlags extends SelectionFlags {
   readonly reverse?: boolean;
   readonly limit?: number;
-  readonly follow?: boolean;
-  readonly format?: 'table' | 'json' | 'cloudevents';
+  readonly events?: boolean;
+  readonly oneline?: boolean;
+  readonly format?: LogFormat;
 }
 
-/** `imagelog log`: matching events as a table, JSON or CloudEvents. */
+/** `imagelog log`: matching transactions as a table, or events as a table, JSON, CloudEvents or CSV. */
 export const logGrammar: Grammar = ({ io }) => ({
   about:
-    'WHEN is an event (12 or #12), a time ago (2h, 1d12h), a date, RFC 3339, or now; what has no zone is UTC. ' +
-    'A date means its start for --since, its end for --until. ' +
+    'One entry for each transaction: all that one command wrote. SEQ is its last event; --at SEQ shows the store ' +
+    'right after it. --events shows each event, and JSON, CloudEvents and CSV do. A filter chooses the transactions ' +
+    'with such an event, and --limit counts what is shown. ' +
+    'In CSV, times are UTC, and a text that begins with = + - @ has an apostrophe before it, so that a spreadsheet does ' +
+    'not run it. ' +
+    `${WHEN_HELP} --since begins at the start of a date, a minute or a second. ` +
+    'Values of one option are alternatives, different options must all match. A pattern without a slash is held against ' +
+    'the last part of a name: *:prod is prod of any repository. ' +
     '--follow prints the events so far, then those that other processes write, until Ctrl-C or --limit.',
   examples: [
     ['imagelog log --since 2h', 'show the last two hours'],
     ['imagelog log --reference shop/app:prod --reverse --limit 1', 'who moved it last?'],
     ['imagelog log --type ReferenceSet,ReferenceRemoved --actor ci@build-7', 'every tag that one actor set or removed'],
+    ["imagelog log --reference '*:prod' --actor ann --actor ben", 'what two people moved to production'],
+    ['imagelog log --request INC-77', 'all that belongs to a ticket'],
+    ['imagelog log --grep hotfix', 'who wrote that in a reason'],
+    ['imagelog log --consumer mirror@1', 'what a subscriber still owes'],
     ['imagelog log --image cb4c372bec4c', 'the life of one image, even of one that was deleted'],
     ['imagelog log --since 2026-01-01 --until 2026-01-31 --json', 'a month for a program'],
+    ['imagelog log --events --type ImageDeleted', 'which images were deleted, what they were called, and by whom'],
+    ['imagelog log --format csv > log.csv', 'every event for a spreadsheet'],
     ['imagelog log --follow --from 1 --json', 'print every event, and then new ones'],
     ['imagelog log --follow --since now --format cloudevents', 'pass new events to another service'],
   ],
   options: [
-    option('--image <name>', 'events of this image or artifact: a reference, or the first digits of an id or digest'),
-    option('--reference <reference>', 'events of this reference', referenceName),
+    option(
+      '--image <name>',
+      'events of this image or artifact: a reference, or the first digits of an id or digest',
+      repeated,
+    ),
+    option(
+      '--reference <name>',
+      'events of this reference, or of a pattern: *:prod, shop/*',
+      listOf(referenceOrPattern),
+    ),
     option('--chain <id>', 'events of this chain of layers', digestText),
-    option('--actor <name>', 'events by this actor', nonEmptyText),
+    option('--actor <name>', 'events by this actor', listOf(nonEmptyText)),
+    option('--request <id>', 'events of this request id, as a build or a ticket', listOf(nonEmptyText)),
+    option('--grep <text>', 'events with this text in their reason, in any case', listOf(nonEmptyText)),
+    option('--consumer <name>', 'events that this consumer has not acknowledged yet', nonEmptyText),
     option('--type <types>', 'events of these types, separated by commas', eventTypeNames),
-    option('--since <when>', 'from this point in time on', pointInTime(io.now)),
-    option('--until <when>', 'up to this point in time', pointInTime(io.now)),
+    option('--since <when>', 'from this point in time on', pointInTime(io)),
+    option('--until <when>', 'up to this point in time', pointInTime(io)),
     option('--from <seq>', 'from this position on', wholeNumber(1)),
     option('--to <seq>', 'up to this position', wholeNumber(1)),
     option('--reverse', 'the newest first'),
-    option('-n, --limit <count>', 'at most so many events', wholeNumber(1)),
+    option('-n, --limit <count>', 'at most so many transactions, or events', wholeNumber(1)),
+    option('--events', 'a line for each event'),
+    option('--oneline', 'a short line for each transaction'),
     option('--follow', 'then wait for more'),
-    option('--format <format>', 'table, one JSON object a line, or CloudEvents 1.0').choices([
-      'table',
-      'json',
-      'cloudevents',
-    ]),
+    option('--format <format>', 'table, one JSON object a line, CloudEvents 1.0, or CSV').choices(logFormats),
   ],
+  paged: ({ follow }: LogFlags) => follow !== true,
   action: log,
 });
 
 async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   checkFlags(context, flags);
-  const { reverse, limit, follow } = flags;
-  const { signal } = context;
+  const { limit = Number.POSITIVE_INFINITY, follow } = flags;
+  const { out } = context;
   const reading = await openReading(context);
-  let printer: EventPrinter;
+  let view: LogView;
   let selection: Selection;
   try {
-    selection = await selectionOf(reading, flags, context);
-    printer = eventPrinter(context, reading, flags);
+    const notice = new ScanNotice(context);
+    selection = await selectionOf(reading, flags, { context, notice });
+    view = logView(context, { reading, filter: selection.filter }, flags);
     if (follow !== true) {
-      await printAll(reading.store.log.read({ ...selection, reverse, limit, signal }), printer, context);
+      const { store } = reading;
+      await notice.during(store.log, selection, () => print(view.read(store, selection), view.head, limit, context));
       return;
     }
   } finally {
     await reading[Symbol.asyncDispose]();
   }
-  if (printer.head !== undefined) await context.out.line(printer.head);
-  let remaining = limit ?? Number.POSITIVE_INFINITY;
-  for await (const event of followEvents(context, selection.from - 1, selection.filter)) {
-    await printer.event(event);
-    remaining -= 1;
-    if (remaining <= 0) return;
-  }
+  if (view.head !== undefined) await out.line(view.head);
+  await print(followLog(context, selection.from - 1, selection.filter, view), undefined, limit, context);
 }
 
-interface EventPrinter {
-  /** Header line above the events. */
-  readonly head?: string | undefined;
-  readonly event: (event: StoredEvent) => Promise<void>;
-}
-
-async function printAll(
-  events: AsyncIterable<StoredEvent>,
-  printer: EventPrinter,
+/** Prints at most `limit` entries; reads and formats none that is not printed. */
+async function print(
+  entries: AsyncIterable<string>,
+  head: string | undefined,
+  limit: number,
   { out }: CommandContext,
 ): Promise<void> {
   // An impossible filter fails when the first event is read; print no header above that error.
-  let { head } = printer;
+  let isBegun = false;
   const begin = async (): Promise<void> => {
-    if (head !== undefined) await out.line(head);
-    head = undefined;
+    if (!isBegun && head !== undefined) await out.line(head);
+    isBegun = true;
   };
-  for await (const event of events) {
+  let remaining = limit;
+  for await (const entry of entries) {
     await begin();
-    await printer.event(event);
+    await out.line(entry);
+    remaining -= 1;
+    if (remaining <= 0) return;
   }
   await begin();
 }
 
-function checkFlags({ at, io }: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
+function checkFlags(context: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {
   checkOrder('--from', flags.from, '--to', to);
+  checkConsumer({ follow, to, until, ...flags });
   if (flags.since !== undefined && until !== undefined) {
     const { since } = flags;
     checkOrder('--since', seqOf(since), '--until', seqOf(until));
-    checkOrder('--since', momentsOf(since, io.now())?.first, '--until', momentsOf(until, io.now())?.last);
+    checkOrder('--since', momentsOf(since, context)?.first, '--until', momentsOf(until, context)?.last);
   }
+  checkForm(flags, context.json);
   if (follow !== true) return;
   if (reverse === true) throw new UsageError('--follow shows new events, so it cannot be combined with --reverse');
-  if (at !== undefined) throw new UsageError('--follow shows new events, which the past does not have');
+  if (context.at !== undefined) throw new UsageError('--follow shows new events, which the past does not have');
   if (to !== undefined || until !== undefined) {
     throw new UsageError('--follow shows new events, so it cannot be combined with --to or --until; --limit ends it');
   }
 }
 
+function checkForm({ events, oneline, format }: LogFlags, json: boolean): void {
+  if (oneline !== true) return;
+  if (events === true) throw new UsageError('--oneline shows transactions, so it cannot be combined with --events');
+  if (format !== 'table' && (json || format !== undefined)) {
+    throw new UsageError('--oneline is a form of the table, so it cannot be combined with another format');
+  }
+}
+
+/** A consumer has a filter and a position of its own. */
+function checkConsumer({ consumer, limit, format, ...flags }: LogFlags): void {
+  if (consumer === undefined) return;
+  const [name] = Object.entries(flags).find(([key, value]) => SELECTING.has(key) && value !== undefined) ?? [];
+  if (name === undefined) return;
+  throw new UsageError(
+    `--consumer has the filter and the place of the consumer, so it cannot be combined with --${name}`,
+  );
+}
+
 function checkOrder(startName: string, start: number | undefined, endName: string, end: number | undefined): void {
   if (start !== undefined && end !== undefined && start > end) throw new UsageError(`${startName} is after ${endName}`);
-}
-
-/** The requested events: inclusive seq range and filter. */
-interface Selection {
-  readonly from: number;
-  readonly to: number;
-  readonly filter: EventFilter;
-}
-
-/**
- * @throws {StoreError} SUBJECT_NOT_FOUND if no event ever mentions a name; IMAGE_NOT_FOUND,
- *   ID_AMBIGUOUS
- */
-async function selectionOf(reading: Reading, flags: LogFlags, { io, signal }: CommandContext): Promise<Selection> {
-  const { actor, chain, type, since, until, follow } = flags;
-  const image = flags.image === undefined ? undefined : await findImageEver(reading, flags.image, signal);
-  const reference = flags.reference === undefined ? undefined : canonicalReference(flags.reference);
-  // A follower may wait for subjects that do not exist yet.
-  if (follow !== true) {
-    if (image !== undefined) await mustBeKnown(reading, { image });
-    if (reference !== undefined) await mustBeKnown(reading, { reference });
-    if (chain !== undefined) await mustBeKnown(reading, { chainId: chain });
-    if (actor !== undefined) await mustBeKnown(reading, { actor });
-  }
-  return {
-    from: Math.max(1, flags.from ?? 1, since === NOW && follow === true ? reading.seq + 1 : (seqOf(since) ?? 1)),
-    to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
-    filter: {
-      image,
-      reference,
-      chainId: chain,
-      actor,
-      type,
-      since: since === undefined ? undefined : momentsOf(since, io.now())?.first,
-      // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
-      until: until === undefined || until === NOW ? undefined : momentsOf(until, io.now())?.last,
-    },
-  };
-}
-
-function seqOf(when: When | undefined): number | undefined {
-  return typeof when === 'number' ? when : undefined;
-}
-
-// Rejects unknown names: an empty answer would hide a misspelling.
-async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
-  for await (const _ of store.history(subject, { limit: 1 })) return;
-}
-
-function eventPrinter(context: CommandContext, { store }: Reading, flags: LogFlags): EventPrinter {
-  const format = flags.format ?? (context.json ? 'json' : 'table');
-  const { storeId } = store.stats();
-  switch (format) {
-    case 'json':
-      return { event: (event) => writeJson(context, eventToJSON(event)) };
-    case 'cloudevents':
-      return { event: (event) => writeJson(context, eventToCloudEvent(event, { storeId })) };
-    case 'table':
-      return tablePrinter(context, store.log.head.seq);
-  }
-}
-
-function tablePrinter(context: CommandContext, largestSeq: number): EventPrinter {
-  const { io, out, colors, quiet } = context;
-  const table: EventTable = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq });
-  return { head: quiet ? undefined : table.head, event: (event) => out.line(table.row(event)) };
 }
 
 /** Parses event types: repeatable, comma-separated, case-insensitive. */

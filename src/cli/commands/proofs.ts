@@ -7,6 +7,7 @@ import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
 import { eventToJSON } from '../../log/event-json.js';
+import { summaryFormat } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
@@ -121,7 +122,7 @@ function tellPrograms(context: CommandContext, { seq, event, checkpoint, vouched
 }
 
 async function tellPeople(context: CommandContext, proof: CheckedProof): Promise<void> {
-  const { out, err, colors, errColors, io, quiet } = context;
+  const { out, err, colors, errColors, timeZone, quiet } = context;
   const { seq, event, checkpoint, vouchedBy } = proof;
   if (vouchedBy === 'nothing') await err.line(noticeLine(nobodyVouches(proof), errColors));
   if (quiet) return;
@@ -130,9 +131,16 @@ async function tellPeople(context: CommandContext, proof: CheckedProof): Promise
     `event ${seq} is in the log ${printable(checkpoint.origin)} of ${checkpoint.size} events, ${vouched[vouchedBy]}`,
   );
   if (event === undefined) return;
-  const table = eventTable({ colors, width: out.columns, timeZone: io.timeZone, largestSeq: seq });
+  const table = eventTable({
+    colors,
+    width: out.columns,
+    timeZone,
+    times: [event.time],
+    largestSeq: seq,
+    show: summaryFormat,
+  });
   await out.line(table.head);
-  await out.line(table.row(event));
+  await out.line(table.entry(event, []));
 }
 
 function nobodyVouches({ checkpoint }: CheckedProof): string {

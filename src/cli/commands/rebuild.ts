@@ -6,8 +6,9 @@ import type { RebuildProgress, RebuildResult } from '../../store/rebuild/rebuild
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { noticeLine } from '../failure.js';
+import { whenUnlocked } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
-import { progressBar, StepBars } from '../render/progress.js';
+import { StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 
 /** `imagelog rebuild`: rebuilds everything derived from the events and reports it. */
@@ -44,19 +45,15 @@ interface RebuildFlags {
 async function rebuild(context: CommandContext, { acceptLoss }: RebuildFlags): Promise<void> {
   const { directory, keyFile, signal, err, errColors } = context;
   const signer = keyFile === undefined ? undefined : await readSigner(keyFile);
-  const bars = new StepBars((what: RebuildProgress['what']) =>
-    progressBar(context, STEPS[what], what === 'copy' ? sizeText : String),
-  );
+  const bars = new StepBars(context, (what: RebuildProgress['what']) => ({
+    title: `rebuild, ${STEPS[what]}`,
+    textOf: what === 'copy' ? sizeText : String,
+  }));
   let result: RebuildResult;
   try {
     const onNotice = (notice: string): void => err.post(noticeLine(notice, errColors));
-    result = await rebuildStore(directory, {
-      signer,
-      signal,
-      acceptLoss,
-      onNotice,
-      onProgress: (step) => bars.show(step),
-    });
+    const options = { signer, signal, acceptLoss, onNotice, onProgress: (step: RebuildProgress) => bars.show(step) };
+    result = await whenUnlocked(context, () => rebuildStore(directory, options));
   } finally {
     bars.end();
   }

@@ -1,43 +1,118 @@
+import { formatPlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
+import { isPattern } from '../../model/reference-pattern.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
-import { openReading } from '../open-for.js';
-import { referenceName } from '../option-values.js';
+import { openReading, type Reading, tellDeciding } from '../open-for.js';
+import { listOf, option, referenceOrPattern } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
+import { csvRow } from '../render/csv.js';
+import { referenceTableLines } from '../render/reference-table.js';
 import { utcText } from '../render/text.js';
 import { timelineLines } from '../render/timeline.js';
 
-/** `imagelog refs`: draws the life of a reference; `--json` prints its non-empty periods. */
+interface RefsFlags {
+  readonly format?: 'table' | 'json' | 'csv';
+}
+
+/** `imagelog refs`: draws the life of a reference, or lists the periods of several. */
 export const refsGrammar: Grammar = () => ({
   about:
     'Prints its image, draws its history on a strip of time, and gives each period a row, the newest first. ' +
-    'With --json the oldest first: one object for each period in which it pointed at an image.',
+    'Of several references, or of a pattern, it is a table of the periods of each, removed ones too. A pattern has ' +
+    "* ? or [a-z] and needs quotes; without a slash it is held against the last part of a name: '*:prod' is prod of any " +
+    'repository. With --json, as in CSV, the oldest first: one object for each period in which it pointed at an image.',
   examples: [
     ['imagelog refs shop/app:prod', 'draw what it pointed at, when, and by whom'],
+    ["imagelog refs '*:prod'", 'every image that was ever in production'],
+    ["imagelog refs 'shop/*' --format csv", 'all of one name space, for a spreadsheet'],
     ['imagelog refs --json shop/app:prod', 'the same for a program, with times in UTC'],
   ],
-  arguments: [['the reference', referenceName]],
+  arguments: [['references and patterns', listOf(referenceOrPattern)]],
+  options: [option('--format <format>', 'table, one JSON object a line, or CSV').choices(['table', 'json', 'csv'])],
   action: refs,
 });
 
-async function refs(context: CommandContext, name: string): Promise<void> {
-  await using reading = await openReading(context);
-  const reference = canonicalReference(name);
-  const intervals = intervalsUpTo(await reading.store.referenceHistory(reference), reading.seq);
-  if (intervals.length === 0) throw referenceNotFound('cannot tell the past of', reference);
-  if (context.json) {
-    for (const interval of intervals) await writeJson(context, intervalObject(interval));
+async function refs(context: CommandContext, names: readonly string[], flags: RefsFlags): Promise<void> {
+  await using reading = await openReading(context, { tells: false });
+  const lives = await livesOf(reading, names);
+  await tellDeciding(context, reading, [...lives.keys()]);
+  const { colors, timeZone, out } = context;
+  const format = flags.format ?? (context.json ? 'json' : 'table');
+  if (format === 'json') {
+    for (const interval of [...lives.values()].flat()) await writeJson(context, intervalObject(interval));
     return;
   }
-  const { colors, io, out } = context;
-  const options = { now: reading.time, isPresent: !reading.isPast, timeZone: io.timeZone, width: out.columns, colors };
-  for (const line of timelineLines(reference, referencePeriods(intervals), options)) await out.line(line);
+  if (format === 'csv') {
+    await out.line(csvRow(CSV_COLUMNS));
+    for (const intervals of lives.values()) for (const interval of intervals) await out.line(intervalRow(interval));
+    return;
+  }
+  const options = { now: reading.time, isPresent: !reading.isPast, timeZone, width: out.columns, colors };
+  const periods = new Map([...lives].map(([reference, intervals]) => [reference, referencePeriods(intervals)]));
+  const [[reference, only] = ['', []], ...others] = periods;
+  const isOne = others.length === 0 && names.every((name) => !isPattern(name));
+  for (const line of isOne ? timelineLines(reference, only, options) : referenceTableLines(periods, options)) {
+    await out.line(line);
+  }
+}
+
+/**
+ * Returns the periods of each reference that is named or matches, by canonical name, in the order
+ * of the arguments.
+ * @throws {StoreError} REFERENCE_NOT_FOUND if an argument gives none
+ */
+async function livesOf(
+  { store, seq }: Reading,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, readonly ReferenceInterval[]>> {
+  const lives = new Map<string, ReferenceInterval[]>();
+  for (const name of names) {
+    const intervals = intervalsUpTo(await store.referenceHistory(name), seq);
+    if (intervals.length === 0) {
+      throw referenceNotFound('cannot tell the past of', isPattern(name) ? name : canonicalReference(name));
+    }
+    // A name may match two patterns.
+    for (const { reference } of intervals) lives.set(reference, []);
+    for (const interval of intervals) lives.get(interval.reference)?.push(interval);
+  }
+  return lives;
+}
+
+/** Columns of CSV: the fields of the JSON, platforms as texts. */
+const CSV_COLUMNS = [
+  'reference',
+  'image',
+  'from',
+  'until',
+  'actor',
+  'reason',
+  'requestId',
+  'seq',
+  'untilSeq',
+  'removedBy',
+  'removedReason',
+  'previous',
+  'previousTarget',
+  'target',
+  'platforms',
+] as const;
+
+function intervalRow(interval: ReferenceInterval): string {
+  const { from, until, platforms } = interval;
+  const cells = {
+    ...interval,
+    from: utcText(from),
+    until: until === undefined ? undefined : utcText(until),
+    platforms: platforms?.map(({ image, ...platform }) => `${formatPlatform(platform)} ${image}`).join('; '),
+  };
+  return csvRow(CSV_COLUMNS.map((name) => cells[name]));
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
   const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq } = interval;
-  const { actor, reason, requestId, removedBy, removedReason } = interval;
+  const { actor, reason, requestId, removedBy, removedReason, removedRequestId } = interval;
   return {
     reference,
     image: image ?? null,
@@ -54,5 +129,6 @@ function intervalObject(interval: ReferenceInterval): Readonly<Record<string, un
     requestId: requestId ?? null,
     removedBy: removedBy ?? null,
     removedReason: removedReason ?? null,
+    removedRequestId: removedRequestId ?? null,
   };
 }

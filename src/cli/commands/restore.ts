@@ -38,7 +38,7 @@ export const restoreGrammar: Grammar = () => ({
 });
 
 async function restore(context: CommandContext, source: string, { against, key }: RestoreFlags): Promise<void> {
-  const progress = progressBar(context, printable(source));
+  const progress = progressBar(context, `restore ${printable(source)}`);
   let report: RestoreReport;
   try {
     report = await restoreStore(context.directory, source, {

@@ -1,12 +1,12 @@
 import { StoreError } from '../../errors.js';
-import type { ChainId, Digest, ImageId } from '../../model/digest.js';
+import type { Digest, ImageId } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
-import { findNamed, referenceEntry } from '../query.js';
+import { findNamed, type LayerIds, layerIds, referenceEntry } from '../query.js';
 import { countText, printable } from '../render/text.js';
 
 /** `imagelog rm`: removes names independently, like `docker rmi`; fails with the first error. */
@@ -31,7 +31,7 @@ export const rmGrammar: Grammar = () => ({
 type Removal =
   | { readonly untagged: string; readonly image: ImageId | null; readonly artifact?: Digest | undefined }
   | { readonly removed: Digest; readonly artifactType: string | null }
-  | { readonly deleted: ImageId; readonly layers: readonly ChainId[] };
+  | ({ readonly deleted: ImageId } & LayerIds);
 
 async function rm(
   context: CommandContext,
@@ -120,7 +120,7 @@ async function deleteImage(context: CommandContext, store: EventStore, id: Image
   const references = store.references(id);
   const layers = await store.delete(id, context.write);
   for (const reference of references) await tell(context, { untagged: reference, image: id });
-  await tell(context, { deleted: id, layers: layers.map(({ chainId }) => chainId) });
+  await tell(context, { deleted: id, ...layerIds(layers) });
 }
 
 async function tell(context: CommandContext, removal: Removal, kind: 'artifact' | 'index' = 'artifact'): Promise<void> {

@@ -42,7 +42,7 @@ async function save(context: CommandContext, names: readonly string[], flags: Sa
     throw new UsageError('an archive is not for a terminal: name a file with -o, or give it to a program');
   }
   await using store = await openFor(context, 'read');
-  const progress = progressBar(context, output === '-' ? 'saving' : printable(output));
+  const progress = progressBar(context, output === '-' ? 'save' : `save ${printable(output)}`);
   let written = 0;
   const notices: string[] = [];
   const count: Progress['update'] = (bytes, total) => {

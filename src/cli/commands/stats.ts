@@ -3,7 +3,8 @@ import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { openReading, type Reading } from '../open-for.js';
 import { pad, widest } from '../render/display-width.js';
-import { localText, printable, sizeText, utcText } from '../render/text.js';
+import { printable, sizeText, utcText } from '../render/text.js';
+import { zonedText } from '../render/times.js';
 
 /** `imagelog stats`: store statistics, now or in the past. */
 export const statsGrammar: Grammar = () => ({
@@ -25,14 +26,14 @@ async function stats(context: CommandContext): Promise<void> {
     };
     return await writeJson(context, { directory, ...numbers, ...times });
   }
-  const { colors, io } = context;
+  const { colors, timeZone } = context;
   const { blobs, blobBytes } = numbers;
   const files = blobs === null || blobBytes === null ? '' : ` in ${blobs} files of ${sizeText(blobBytes)}`;
   const rows: (readonly [name: string, value: string])[] = [
     ['directory', printable(directory)],
     ['store id', numbers.storeId],
-    ['created', localText(createdAt, io.timeZone)],
-    ['last event', lastEventAt === undefined ? 'none' : localText(lastEventAt, io.timeZone)],
+    ['created', zonedText(createdAt, timeZone)],
+    ['last event', lastEventAt === undefined ? 'none' : zonedText(lastEventAt, timeZone)],
     ['events', String(numbers.events)],
     ['images', `${numbers.images}, ${numbers.heads} of them without children`],
     ['references', String(numbers.references)],

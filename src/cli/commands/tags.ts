@@ -1,12 +1,12 @@
-import { type Digest, isDigest } from '../../model/digest.js';
+import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import { canonicalReference, familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceEntry } from '../../store/store.js';
 import type { Grammar } from '../command.js';
 import { pointedText } from '../events.js';
 import { answer, type CommandContext, isForPeople, writeJson } from '../context.js';
-import { openFor, openReading } from '../open-for.js';
-import { option, platformName, referenceName, whenIn } from '../option-values.js';
+import { openFor, openReading, tellDeciding } from '../open-for.js';
+import { option, platformName, referenceName } from '../option-values.js';
 import { findImage, findNamed, referenceEntry, referenceNotFound } from '../query.js';
 import { printable } from '../render/text.js';
 
@@ -88,9 +88,12 @@ async function untag(context: CommandContext, name: string): Promise<void> {
 
 /** `imagelog resolve`: prints the id a reference points or pointed at. */
 export const resolveGrammar: Grammar = () => ({
-  about: 'With --at, or after `imagelog at WHEN`, the one that it pointed at then.',
+  about:
+    'With --at, or after `imagelog at WHEN`, the one that it pointed at then; standard error says by which event. ' +
+    'A time without a zone is local.',
   examples: [
     ['imagelog resolve shop/app:prod', 'print the id of the image'],
+    ['imagelog resolve --at 2026-01-31T14:05 shop/app:prod', 'print what it was then, by the clock on the wall'],
     ['imagelog resolve --at 2026-01-31T14:05:00+01:00 shop/app:prod', 'print what it was at that moment'],
     ['imagelog resolve --platform linux/arm64 shop/app:multi', 'print the image of one platform'],
   ],
@@ -107,14 +110,24 @@ async function resolve(
   if (isDigest(name)) return resolveDigest(context, name);
   await using store = await openFor(context, 'read');
   const reference = canonicalReference(name);
-  const { at } = context;
-  // Uses the index only: one name does not justify rebuilding the past store.
-  const image =
-    at === undefined
-      ? store.resolve(reference, { platform })
-      : await store.resolve(reference, { platform, at: whenIn(store, at) });
+  const image = await resolved(context, store, reference, platform);
   if (context.json) return await writeJson(context, { reference, image });
   await context.out.line(image);
+}
+
+/** Uses the index only: one name does not justify rebuilding the past store. */
+async function resolved(
+  context: CommandContext,
+  store: EventStore,
+  reference: string,
+  platform: string | undefined,
+): Promise<ImageId> {
+  const { at, timeZone } = context;
+  if (at === undefined) return store.resolve(reference, { platform });
+  const { seq } = await store.pointAt(at, { timeZone });
+  const image = await store.resolve(reference, { platform, at: seq });
+  await tellDeciding(context, { store, seq, isPast: true }, [reference]);
+  return image;
 }
 
 /** Prints the image of a manifest or index, and which of them it was. */

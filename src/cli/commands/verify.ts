@@ -9,7 +9,7 @@ import { noticeLine } from '../failure.js';
 import { BACKUP_DAMAGE_HINT, DAMAGE_HINT } from '../hints.js';
 import { whenUnlocked } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
-import { progressBar, StepBars } from '../render/progress.js';
+import { StepBars } from '../render/progress.js';
 import { printable, sizeText } from '../render/text.js';
 import { trustedCheckpoints, trustedKey } from '../trusted.js';
 
@@ -94,15 +94,24 @@ const NOUNS: Readonly<Record<VerifyProgress['what'], readonly [one: string, many
   snapshots: ['snapshot', 'snapshots'],
 };
 
+const STEPS: Readonly<Record<VerifyProgress['what'], string>> = {
+  events: 'events',
+  index: 'the index',
+  content: 'content',
+  blobs: 'layers',
+  snapshots: 'snapshots',
+};
+
 /** Tracks what was checked: live progress, then a summary. */
 class Looked {
   readonly #bars: StepBars<VerifyProgress['what']>;
   readonly #done = new Map<VerifyProgress['what'], number>();
 
   constructor(context: CommandContext) {
-    this.#bars = new StepBars((what) =>
-      progressBar(context, `verifying ${NOUNS[what][1]}`, (number) => numberText(what, number)),
-    );
+    this.#bars = new StepBars(context, (what) => ({
+      title: `verify ${STEPS[what]}`,
+      textOf: (number) => numberText(what, number),
+    }));
   }
 
   readonly note = (step: VerifyProgress): void => {

@@ -1,107 +1,90 @@
+import { factsOf, eventTypes } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
-import { eventTypes, factsOf } from '../../model/event-table.js';
-import { eventSummary } from '../events.js';
-import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, localText, type Paint, printable } from './text.js';
+import { displayWidth, pad } from './display-width.js';
+import { flow } from './flow.js';
+import { localText, printable } from './text.js';
+import {
+  ACTOR_COLUMNS,
+  circumstances,
+  GAP,
+  LEAST_COLUMNS_WITH_ACTORS,
+  type LogDrawing,
+  TIME_COLUMNS,
+} from './transaction-lines.js';
+import { timeColumn } from './times.js';
 
-/** An event table printed line by line; its widths are fixed before any row is known. */
+/** An event table printed entry by entry; its widths are fixed before any event is known. */
 export interface EventTable {
   readonly head: string;
-  readonly row: (event: StoredEvent) => string;
+  /**
+   * One event, on as many lines as it needs; `names` are canonical references that it took from a
+   * deleted image.
+   */
+  readonly entry: (event: StoredEvent, names: readonly string[]) => string;
 }
 
-interface EventTableOptions {
-  readonly colors: Colors;
-  /** Terminal width; undefined if lines may have any length. */
-  readonly width?: number | undefined;
-  readonly timeZone?: string | undefined;
-  readonly largestSeq: number;
-}
-
-const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
-const SHORT_TIME_COLUMNS = '01-31 14:05'.length;
 const TYPE_COLUMNS = eventTypes.reduce((most, { length }) => Math.max(most, length), 0);
-const ACTOR_COLUMNS = 14;
+const BRACKET_COLUMNS = 2;
 const EFFECT_COLORS = { adds: 'green', changes: 'yellow', removes: 'red' } as const;
-const LEAST_SUMMARY_COLUMNS = 20;
-const GAP_COLUMNS = 2;
 
 /** Returns a table with brackets around transactions, and reasons after the summaries. */
-export function eventTable({ colors, width, timeZone, largestSeq }: EventTableOptions): EventTable {
+export function eventTable({ colors, width, timeZone, times, largestSeq, show }: LogDrawing): EventTable {
   const seqColumns = Math.max('SEQ'.length, String(largestSeq).length);
-  const { timeColumns, actorColumns, summaryColumns } = fitColumns(seqColumns, width);
-  const timeOf = (event: StoredEvent): string => {
-    const text = localText(event.time, timeZone);
-    return timeColumns === SHORT_TIME_COLUMNS ? text.slice('2026-'.length, -':00'.length) : text;
-  };
+  const hasActors = width === undefined || width >= LEAST_COLUMNS_WITH_ACTORS;
+  const gap = ' '.repeat(GAP);
+  const { title } = timeColumn('TIME', times, timeZone);
+  const timeColumns = Math.max(TIME_COLUMNS, displayWidth(title));
+  const timeStart = seqColumns + BRACKET_COLUMNS + 1;
+  const typeColumn = timeStart + timeColumns + GAP;
+  const actor = hasActors ? [pad('ACTOR', ACTOR_COLUMNS)] : [];
   // The bracket is next to the seq; other columns have a gap of two.
-  const line = (seq: string, cells: readonly string[]): string =>
-    `${seq} ${cells.filter((cell) => cell !== '').join('  ')}`;
-  const head = [pad('TIME', timeColumns), fitted('ACTOR', actorColumns), pad('EVENT', TYPE_COLUMNS), 'WHAT'];
+  const head = [pad(title, timeColumns), ...actor, pad('EVENT', TYPE_COLUMNS), 'WHAT'].join(gap);
   return {
-    head: colors.bold(line(`${pad('SEQ', seqColumns, 'right')}  `, timeColumns === 0 ? head.slice(1) : head)),
-    row: (event) =>
-      line(`${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(bracket(event))}`, [
-        timeColumns === 0 ? '' : colors.dim(timeOf(event)),
-        colors.cyan(fitted(printable(event.actor), actorColumns)),
-        colors[EFFECT_COLORS[factsOf(event).effect]](pad(event.type, TYPE_COLUMNS)),
-        told(event, summaryColumns, { colors, timeZone }),
-      ]),
+    head: colors.bold(`${pad('SEQ', seqColumns, 'right')}   ${head}`),
+    entry: (event, names) => {
+      const who = printable(event.actor);
+      const whoColumns = hasActors ? Math.max(ACTOR_COLUMNS, displayWidth(who)) + GAP : 0;
+      const [mark, below] = brackets(event);
+      const type = colors[EFFECT_COLORS[factsOf(event).effect]](event.type);
+      const cells = [colors.dim(pad(localText(event.time, timeZone), timeColumns)), ...(hasActors ? [] : [type])];
+      const start = `${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(mark)} ${cells.join(gap)}`;
+      const shown = hasActors
+        ? `${start}${gap}${colors.cyan(who)}${' '.repeat(whoColumns - displayWidth(who))}${type}`
+        : start;
+      const indentColumns = hasActors ? typeColumn + whoColumns + TYPE_COLUMNS + GAP : timeStart;
+      const phrases = [
+        ...summaryPhrases(event, names, { show, gap: TYPE_COLUMNS - event.type.length + GAP }),
+        ...(hasActors ? [] : [{ text: `by ${who}`, gap: GAP, paint: colors.cyan }]),
+        ...circumstances(event, { colors, timeZone }),
+      ];
+      return flow(phrases, {
+        start: shown,
+        startColumns: typeColumn + whoColumns + event.type.length,
+        indent: `${' '.repeat(seqColumns)} ${colors.dim(below)}${' '.repeat(indentColumns - seqColumns - BRACKET_COLUMNS)}`,
+        indentColumns,
+        width,
+      });
+    },
   };
 }
 
-interface FittedColumns {
-  readonly timeColumns: number;
-  readonly actorColumns: number;
-  readonly summaryColumns: number;
-}
-
-/** When narrow, drops year and seconds, then the actor, then the time; the summary stays. */
-function fitColumns(seqColumns: number, width: number | undefined): FittedColumns {
-  const whole = { timeColumns: TIME_COLUMNS, actorColumns: ACTOR_COLUMNS };
-  if (width === undefined) return { ...whole, summaryColumns: Number.POSITIVE_INFINITY };
-  const choices = [
-    whole,
-    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: ACTOR_COLUMNS },
-    { timeColumns: SHORT_TIME_COLUMNS, actorColumns: 0 },
-    { timeColumns: 0, actorColumns: 0 },
-  ];
-  const fits = choices.map((choice) => {
-    const { timeColumns, actorColumns } = choice;
-    const gaps = [timeColumns, actorColumns].filter((columns) => columns > 0).length * 2 + 2;
-    const summaryColumns = width - (seqColumns + ' ┌ '.length + timeColumns + actorColumns + TYPE_COLUMNS + gaps);
-    return { ...choice, summaryColumns };
-  });
-  const chosen = fits.find(({ summaryColumns }) => summaryColumns >= LEAST_SUMMARY_COLUMNS) ?? fits.at(-1);
-  return { ...whole, summaryColumns: 0, ...chosen };
-}
-
-function fitted(text: string, columns: number): string {
-  return pad(truncate(text, columns), columns);
-}
-
-/** Returns the summary, then what fits of the clock's own time and the reason. */
-function told(
+function summaryPhrases(
   event: StoredEvent,
-  columns: number,
-  { colors, timeZone }: Pick<EventTableOptions, 'colors' | 'timeZone'>,
-): string {
-  const { clock, reason } = event;
-  let shown = truncate(printable(eventSummary(event)), columns);
-  let left = columns - displayWidth(shown);
-  const add = (text: string, paint: Paint): void => {
-    const part = truncate(text, left - GAP_COLUMNS);
-    if (part.length < 2) return;
-    shown += ' '.repeat(GAP_COLUMNS) + paint(part);
-    left -= GAP_COLUMNS + displayWidth(part);
-  };
-  if (clock !== undefined) add(`clock ${localText(clock, timeZone)}`, colors.yellow);
-  if (reason !== undefined) add(`“${printable(reason)}”`, colors.dim);
-  return shown;
+  names: readonly string[],
+  { show, gap }: Pick<LogDrawing, 'show'> & { readonly gap: number },
+): { text: string; gap: number }[] {
+  const summary = { text: printable(factsOf(event).summary(event, show)), gap };
+  const last = names.length - 1;
+  const had = names.map((name, at) => {
+    const text = `${at === 0 ? '(names: ' : ''}${show.reference(name)}${at === last ? ')' : ','}`;
+    return { text: printable(text), gap: 1 };
+  });
+  return [summary, ...had];
 }
 
-function bracket({ seq, transaction: { first, count } }: StoredEvent): string {
-  if (count === 1) return ' ';
-  if (seq === first) return '┌';
-  return seq === first + count - 1 ? '└' : '│';
+/** The bracket of the event's first line, and of further lines. */
+function brackets({ seq, transaction: { first, count } }: StoredEvent): readonly [string, string] {
+  if (count === 1) return [' ', ' '];
+  if (seq === first) return ['┌', '│'];
+  return seq === first + count - 1 ? ['└', ' '] : ['│', '│'];
 }

@@ -1,56 +1,36 @@
 import type { ArtifactFacts } from '../artifact-facts.js';
-import type { BuildStep, ImageFacts, ImageFilter } from '../image-facts.js';
+import type { BuildStep, ImageFacts } from '../image-facts.js';
+import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
-import { type Colors, localMinuteText, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
+import { type Colors, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
-import type { ImageId } from '../../model/digest.js';
+import { type TimeColumn, timeColumn } from './times.js';
+import type { Digest, ImageId } from '../../model/digest.js';
 import { bar } from './progress.js';
 
 interface ImageDrawing {
   readonly colors: Colors;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
+  /** False for whole ids. */
+  readonly truncates?: boolean | undefined;
 }
 
 /** Placeholder for a missing reference or time. */
-const NONE = '<none>';
-const ERASED = 'erased';
-
-/** Returns a table with a row per reference shown by `filter` and per unnamed image. */
-export function imageTableLines(
-  images: readonly ImageFacts[],
-  filter: Pick<ImageFilter, 'showsReference'>,
-  { colors, width, timeZone }: ImageDrawing,
-): string[] {
-  const columns: Column[] = [
-    { title: 'REFERENCE', shrinksTo: 12 },
-    { title: 'IMAGE ID', paint: colors.yellow },
-    { title: 'PLATFORM', shrinksTo: 8, goes: 1 },
-    { title: 'CREATED', goes: 2 },
-    { title: 'SIZE', align: 'right' },
-  ];
-  const rows = images.flatMap((facts) => {
-    const names = facts.references.filter(filter.showsReference).map(familiarReference);
-    const others = [
-      shortId(facts.id),
-      facts.erased ? ERASED : platformText(facts),
-      createdText(facts, timeZone),
-      imageSizeText(facts),
-    ];
-    return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
-  });
-  return tableLines(columns, rows, { width, colors });
-}
+export const NONE = '<none>';
+/** Platform of a past image whose config was erased since. */
+export const ERASED = 'erased';
 
 /** Returns a table with a row per reference of an artifact shown by `filter`, and per unnamed one. */
 export function artifactTableLines(
   artifacts: readonly ArtifactFacts[],
   filter: Pick<ImageFilter, 'showsReference'>,
-  { colors, width }: Omit<ImageDrawing, 'timeZone'>,
+  { colors, width, truncates }: Omit<ImageDrawing, 'timeZone'>,
 ): string[] {
+  const idText = idTexts(truncates);
   const columns: Column[] = [
     { title: 'REFERENCE', shrinksTo: 12 },
     { title: 'ARTIFACT', paint: colors.yellow },
@@ -60,11 +40,15 @@ export function artifactTableLines(
   ];
   const rows = artifacts.flatMap(({ digest, kind, mediaType, artifactType, subject, references, totalSize }) => {
     const type = printable(artifactType ?? (kind === 'index' ? kind : mediaType));
-    const others = [shortId(digest), type, subject === null ? '' : shortId(subject), sizeText(totalSize)];
+    const others = [idText(digest), type, subject === null ? '' : idText(subject), sizeText(totalSize)];
     const names = references.filter(filter.showsReference).map(familiarReference);
     return (names.length === 0 ? [NONE] : names).map((name) => [name, ...others]);
   });
   return tableLines(columns, rows, { width, colors });
+}
+
+function idTexts(truncates = true): (digest: Digest) => string {
+  return truncates ? shortId : (digest) => digest;
 }
 
 /** Formats a platform like Docker: `linux/arm64/v8`. */
@@ -80,15 +64,22 @@ function imageSizeText({ size }: Pick<ImageFacts, 'size'>): string {
   return size === null ? '-' : sizeText(size);
 }
 
-function createdText({ created }: Pick<BuildStep, 'created'>, timeZone: string | undefined): string {
-  return created === null ? NONE : localMinuteText(timestampToDate(created).getTime(), timeZone);
+function createdColumn(steps: readonly Pick<BuildStep, 'created'>[], timeZone: string): TimeColumn {
+  const times = steps.flatMap(({ created }) => (created === null ? [] : [timestampToDate(created).getTime()]));
+  return timeColumn('CREATED', times, timeZone);
+}
+
+function createdText({ created }: Pick<BuildStep, 'created'>, times: TimeColumn): string {
+  return created === null ? NONE : times.minutes(timestampToDate(created).getTime());
 }
 
 // Deeper branches are cut to leave room for names.
 const LEAST_NAME_COLUMNS = 8;
 
 /** Draws image parentage as a tree. Images whose parent is not among `images` are roots. */
-export function imageTreeLines(images: readonly ImageFacts[], { colors, width }: ImageDrawing): string[] {
+export function imageTreeLines(images: readonly ImageFacts[], { colors, width, truncates }: ImageDrawing): string[] {
+  const idText = idTexts(truncates);
+  const idColumns = images[0] === undefined ? SHORT_ID_LENGTH : idText(images[0].id).length;
   const byId = new Map(images.map((facts) => [facts.id, facts]));
   const places = new Map(images.map(({ id }, at) => [id, at]));
   const placeOf = ({ id }: ImageFacts): number => places.get(id) ?? 0;
@@ -96,11 +87,9 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
   const childrenOf = ({ children }: ImageFacts): ImageFacts[] =>
     children.flatMap((id: ImageId) => byId.get(id) ?? []).sort((a, b) => placeOf(a) - placeOf(b));
   const sizeColumns = widest(['SIZE', ...images.map(imageSizeText)]);
-  const head = `${pad('IMAGE ID', SHORT_ID_LENGTH)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
+  const head = `${pad('IMAGE ID', idColumns)}  ${pad('SIZE', sizeColumns, 'right')}  REFERENCES`;
   const nameColumns =
-    width === undefined
-      ? Number.POSITIVE_INFINITY
-      : Math.max(LEAST_NAME_COLUMNS, width - SHORT_ID_LENGTH - sizeColumns - 4);
+    width === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_NAME_COLUMNS, width - idColumns - sizeColumns - 4);
   return [
     colors.bold(head),
     ...treeLines(roots, childrenOf).map(({ node, branch }) => {
@@ -108,7 +97,7 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width }:
       const names = truncate(namesText(node), nameColumns - displayWidth(place));
       const size = pad(imageSizeText(node), sizeColumns, 'right');
       const painted = node.references.length === 0 ? colors.dim(names) : names;
-      return `${colors.yellow(shortId(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
+      return `${colors.yellow(idText(node.id))}  ${size}  ${colors.dim(place)}${painted}`;
     }),
   ];
 }
@@ -123,15 +112,16 @@ const BAR_COLUMNS = 8;
 export function historyTableLines(steps: readonly BuildStep[], { colors, width, timeZone }: ImageDrawing): string[] {
   const total = steps.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const hasComments = steps.some(({ comment }) => comment !== '');
+  const times = createdColumn(steps, timeZone);
   const columns: Column[] = [
-    { title: 'CREATED', goes: 1 },
+    { title: times.title, goes: 1 },
     { title: 'CREATED BY', shrinksTo: 16 },
     { title: 'SIZE', align: 'right' },
     { title: '', paint: colors.green, goes: 2 },
     ...(hasComments ? [{ title: 'COMMENT', shrinksTo: 8, goes: 3, paint: colors.dim }] : []),
   ];
   const rows = steps.map((step) => [
-    createdText(step, timeZone),
+    createdText(step, times),
     commandText(step.createdBy),
     imageSizeText(step),
     total === 0 ? '' : bar((step.size ?? 0) / total, BAR_COLUMNS),

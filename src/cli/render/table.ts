@@ -24,13 +24,46 @@ interface TableOptions {
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
-  { width, colors }: TableOptions,
+  options: TableOptions,
 ): string[] {
-  const cells = rows.map((row) => row.map(printable));
+  return [...linesOf(columns, rows.map(escapedRow), [].values(), options)];
+}
+
+/** Rows that set the widths of a table that is written while it is read. */
+const MEASURED_ROWS = 256;
+
+/**
+ * Yields the lines of `tableLines`, reading rows as lines are taken. The first 256 rows, and
+ * `least` of each column, set the widths: in a longer table a wider cell is cut if there is a
+ * `width`, else its column is wider from there on.
+ */
+export function* streamedTableLines(
+  columns: readonly (Column & { readonly least?: (() => number) | undefined })[],
+  rows: Iterable<readonly string[]>,
+  options: TableOptions,
+): Generator<string> {
+  const source = rows[Symbol.iterator]();
+  const first: string[][] = [];
+  for (let next = source.next(); next.done !== true; next = source.next()) {
+    first.push(escapedRow(next.value));
+    if (first.length === MEASURED_ROWS) break;
+  }
+  const isWhole = first.length < MEASURED_ROWS;
+  const floored = columns.map(({ least, ...column }) => ({ ...column, least: isWhole ? 0 : (least?.() ?? 0) }));
+  yield* linesOf(floored, first, source, options);
+}
+
+/** Lines of rows that are measured, and of those that follow them. */
+function* linesOf(
+  columns: readonly (Column & { readonly least?: number })[],
+  first: readonly (readonly string[])[],
+  others: Iterator<readonly string[]>,
+  { width, colors }: TableOptions,
+): Generator<string> {
   const measured = columns.map((column, at) => ({
     ...column,
     at,
-    natural: widest([column.title, ...cells.map((row) => row[at] ?? '')]),
+    natural: Math.max(column.least ?? 0, widest([column.title, ...first.map((row) => row[at] ?? '')])),
   }));
   const shown = columnsThatFit(measured, width);
   const widths = fitWidths(shown, width);
@@ -40,7 +73,24 @@ export function tableLines(
       widths,
     );
   const titles = columns.map(({ title }) => title);
-  return [place(titles, () => colors.bold), ...cells.map((row) => place(row, ({ paint }) => paint))];
+  yield place(titles, () => colors.bold);
+  for (const row of first) yield place(row, ({ paint }) => paint);
+  for (let next = others.next(); next.done !== true; next = others.next()) {
+    const row = escapedRow(next.value);
+    // Nothing cuts a line that may have any length.
+    if (width === undefined) widen(widths, shown, row);
+    yield place(row, ({ paint }) => paint);
+  }
+}
+
+function escapedRow(row: readonly string[]): string[] {
+  return row.map(printable);
+}
+
+function widen(widths: number[], columns: readonly MeasuredColumn[], row: readonly string[]): void {
+  for (const [place, { at }] of columns.entries()) {
+    widths[place] = Math.max(widths[place] ?? 0, displayWidth(row[at] ?? ''));
+  }
 }
 
 interface MeasuredColumn extends Column {

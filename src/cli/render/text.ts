@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Digest } from '../../model/digest.js';
+import { localTimeText, systemTimeZone } from '../../model/time-zone.js';
 import { replaceUnseen } from '../../model/unseen.js';
 import type { OutputStream } from '../output.js';
 
@@ -55,17 +56,8 @@ export function utcText(timeMs: number): string {
 }
 
 /** Formats ms since the epoch as `2026-01-31 14:05:09` in `timeZone`, by default the machine's. */
-export function localText(timeMs: number, timeZone?: string): string {
-  const parts = new Map<string, string>();
-  for (const { type, value } of formatFor(timeZone).formatToParts(timeMs)) parts.set(type, value);
-  const part = (name: string): string => parts.get(name) ?? '';
-  const date = `${part('year').padStart(4, '0')}-${part('month')}-${part('day')}`;
-  return `${date} ${part('hour')}:${part('minute')}:${part('second')}`;
-}
-
-/** Like `localText`, without seconds. */
-export function localMinuteText(timeMs: number, timeZone?: string): string {
-  return localText(timeMs, timeZone).slice(0, -':00'.length);
+export function localText(timeMs: number, timeZone = systemTimeZone()): string {
+  return localTimeText(timeMs, timeZone);
 }
 
 /** Formats a duration roughly: `45 s`, `12 min`, `5 h`, `3 days`. */
@@ -74,26 +66,6 @@ export function durationText(durationMs: number): string {
   if (durationMs < HOUR_MS) return `${Math.floor(durationMs / MINUTE_MS)} min`;
   if (durationMs < 2 * DAY_MS) return `${Math.floor(durationMs / HOUR_MS)} h`;
   return `${Math.floor(durationMs / DAY_MS)} days`;
-}
-
-const formats = new Map<string | undefined, Intl.DateTimeFormat>();
-
-// Cached: creating a format takes about 50 µs, using it about 1 µs, and every log line has a time.
-function formatFor(timeZone: string | undefined): Intl.DateTimeFormat {
-  const known = formats.get(timeZone);
-  if (known !== undefined) return known;
-  const made = new Intl.DateTimeFormat('en-US', {
-    ...(timeZone === undefined ? {} : { timeZone }),
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  });
-  formats.set(timeZone, made);
-  return made;
 }
 
 /**

@@ -2,9 +2,10 @@ import type { Digest } from '../../model/digest.js';
 import { pointedText } from '../events.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { type Colors, durationText, localMinuteText, localText, type Paint, printable } from './text.js';
+import { type Colors, durationText, type Paint, printable } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { type Column, tableLines } from './table.js';
+import { timeColumn, zonedMinuteText, zonedText } from './times.js';
 
 /** How a reference period is drawn everywhere. */
 interface PeriodLook {
@@ -109,7 +110,7 @@ interface TimelineOptions {
   readonly now: number;
   /** Whether that end is the present, and labeled so. */
   readonly isPresent: boolean;
-  readonly timeZone?: string | undefined;
+  readonly timeZone: string;
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
@@ -136,7 +137,7 @@ export function timelineLines(
     ...options,
     // The clock may be behind the newest event; the line then ends at the event.
     end: periods.reduce((end, { from }) => Math.max(end, from), options.now),
-    time: timeFormat(periods, options),
+    ...timesOf(periods, options),
     looks: periodLooks(periods, options.colors),
   };
   return [
@@ -151,17 +152,30 @@ export function timelineLines(
 interface Drawing extends TimelineOptions {
   readonly end: number;
   readonly time: (timeMs: number) => string;
+  /** Like `time`, with the zone. */
+  readonly zoned: (timeMs: number) => string;
+  /** Title of the column of `time`. */
+  readonly since: string;
   readonly looks: readonly PeriodLook[];
 }
 
-function timeFormat(periods: readonly ReferencePeriod[], { timeZone }: TimelineOptions): (timeMs: number) => string {
+function timesOf(
+  periods: readonly ReferencePeriod[],
+  { timeZone }: TimelineOptions,
+): Pick<Drawing, 'time' | 'zoned' | 'since'> {
   const isShort = periods.some(({ from, until }) => until !== undefined && until - from < SECONDS_MATTER_MS);
-  return (timeMs) => (isShort ? localText(timeMs, timeZone) : localMinuteText(timeMs, timeZone));
+  const column = timeColumn(
+    'SINCE',
+    periods.map(({ from }) => from),
+    timeZone,
+  );
+  const zoned = (timeMs: number): string => (isShort ? zonedText : zonedMinuteText)(timeMs, timeZone);
+  return { time: isShort ? column.seconds : column.minutes, zoned, since: column.title };
 }
 
 /** Returns the target at the end of the line: since when, by whom, and why. */
 function headLines(name: string, periods: readonly ReferencePeriod[], drawing: Drawing): string[] {
-  const { width = Number.POSITIVE_INFINITY, colors, time, end, looks } = drawing;
+  const { width = Number.POSITIVE_INFINITY, colors, zoned, end, looks } = drawing;
   const last = periods.at(-1);
   const look = looks.at(-1);
   if (last === undefined || look === undefined) return [colors.bold(truncate(name, width))];
@@ -169,7 +183,7 @@ function headLines(name: string, periods: readonly ReferencePeriod[], drawing: D
   const lasts = `, for ${durationText(Math.max(0, end - last.from))}`;
   const shown = truncate(name, Math.max(1, width - displayWidth(stands + lasts)));
   const why = whyText(last);
-  const since = `since ${time(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
+  const since = `${pointOf(last) === undefined ? 'removed' : 'since'} ${zoned(last.from)}, by ${printable(last.actor)}${why === '' ? '' : ':'}`;
   const lines = [
     colors.bold(shown) + look.paint(stands) + lasts,
     ...(why === '' || displayWidth(`${since} ${why}`) <= width ? [`${since} ${why}`.trimEnd()] : [since, why]),
@@ -203,7 +217,7 @@ function axis(periods: readonly ReferencePeriod[], columns: number, { time, end,
   return room < last.length + 2 ? pad(last, columns, 'right') : first + pad(last, room, 'right');
 }
 
-function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, end, time }: Drawing): string[] {
+function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, end, time, since }: Drawing): string[] {
   const hasWhy = periods.some((period) => whyText(period) !== '');
   const hasEvents = width === undefined || width >= LEAST_COLUMNS_WITH_EVENTS;
   const paints = new Map<string, Paint>();
@@ -217,7 +231,7 @@ function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, e
   });
   const columns: Column[] = [
     { title: '  IMAGE', paint: (text) => (paints.get(text) ?? same)(text) },
-    { title: 'SINCE', goes: 1 },
+    { title: since, goes: 1 },
     { title: 'FOR', align: 'right' },
     { title: 'BY', shrinksTo: 6, goes: 2, paint: colors.cyan },
     ...(hasWhy ? [{ title: 'WHY', shrinksTo: 12, goes: 3 }] : []),
@@ -226,7 +240,8 @@ function rowLines(periods: readonly ReferencePeriod[], { colors, width, looks, e
   return tableLines(columns, rows.reverse(), { width, colors });
 }
 
-function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
+/** Returns the reason and the request id of a period, escaped; empty without both. */
+export function whyText({ reason, requestId }: Pick<ReferencePeriod, 'reason' | 'requestId'>): string {
   const parts = [
     ...(reason === undefined ? [] : [`“${printable(reason)}”`]),
     ...(requestId === undefined ? [] : [`(${printable(requestId)})`]),

@@ -26,13 +26,24 @@ import {
   type LogSource,
   type PageOptions,
   type PageRange,
+  type ReferenceSearch,
   type RenewOptions,
 } from '../log.js';
 import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
-import { hasSubjectIndex, indexSubjects, scannedPages, subjectPages, subjectRows } from '../subject-index.js';
+import {
+  hasSubjectIndex,
+  indexSubjects,
+  prefixPages,
+  readEvents,
+  scannedPages,
+  scannedPrefixPages,
+  subjectPages,
+  subjectRows,
+} from '../subject-index.js';
+import { referenceSeqs, scannedReferenceSeqs } from '../reference-rows.js';
 import { type ComputedHashes, openTree, putTreeRows, readTileRows, renewRows } from '../tree-rows.js';
-import { isStoreError, StoreError } from '../../errors.js';
+import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
 import type { StoredEvent } from '../../model/events.js';
 import type { Subject } from '../../model/subjects.js';
 import { openContentRows, rowsOfKind, StoredRows } from '../stored-rows.js';
@@ -239,6 +250,41 @@ export class LevelLog implements Log {
     const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
       (this.#hasSubjectIndex ? subjectPages : scannedPages)(source, subjects, range);
     return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
+  }
+
+  prefixPages(hex: string, options: PageOptions = {}): AsyncGenerator<readonly StoredEvent[]> {
+    const read = (source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> =>
+      (this.#hasSubjectIndex ? prefixPages : scannedPrefixPages)(source, hex, range);
+    return resumedPages(this.#resumable, options, { read, seqOf: ({ seq }) => seq });
+  }
+
+  async referenceSeqs(
+    wanted: ReferenceSearch,
+    options: Pick<PageOptions, 'from' | 'to' | 'signal'> = {},
+  ): Promise<readonly number[]> {
+    const find = (source: LogSource, range: PageRange): Promise<number[]> =>
+      (this.#hasSubjectIndex ? referenceSeqs : scannedReferenceSeqs)(source, wanted, range);
+    return this.#readOnce(options, find);
+  }
+
+  async eventsOf(
+    seqs: readonly number[],
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly StoredEvent[]> {
+    return this.#readOnce({ signal }, (source) => readEvents(source, seqs));
+  }
+
+  /** Reads one page, again if the database was replaced or the read interrupted meanwhile. */
+  async #readOnce<Item>(
+    options: PageOptions,
+    find: (source: LogSource, range: PageRange) => Promise<readonly Item[]>,
+  ): Promise<readonly Item[]> {
+    const read = async function* (source: LogSource, range: PageRange): AsyncGenerator<readonly Item[]> {
+      throwIfAborted(range.signal);
+      yield await find(source, range);
+    };
+    for await (const page of resumedPages(this.#resumable, options, { read, seqOf: () => 0 })) return page;
+    return [];
   }
 
   // Recovery closes the database during reads; they resume in the new one.

@@ -100,7 +100,7 @@ function layersOf(id: ImageId, chainId: ChainId, views: Views): SavedLayer[] {
   for (let at: ChainId | undefined = chainId; at !== undefined; ) {
     const facts = views.layers.byChain.get(at);
     if (facts === undefined) {
-      throw new StoreError('LAYER_NOT_FOUND', `cannot save ${id}: its layer chain ${at} is not in the store`, {
+      throw new StoreError('LAYER_NOT_FOUND', `cannot save ${id}: its layer ${at} is not in the store`, {
         data: { image: id, chainId: at },
       });
     }

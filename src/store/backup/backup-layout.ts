@@ -4,18 +4,28 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
 import { ioFailure, makeDurableDirectory, namesIn, systemCode, unless } from '../files/files.js';
-import { parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
+import {
+  FORMAT_VERSION,
+  formatSidecar,
+  parseSidecar,
+  readSidecarBytes,
+  type Sidecar,
+  SIDECAR_FILE,
+} from '../open/sidecar.js';
 import { StoreError } from '../../errors.js';
-import { equalBytes } from '../../model/bytes.js';
 
 /** Options of a backup. */
 export interface BackupOptions {
   /** Called as bytes are written. `total` grows, because event lengths are not known up front. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /**
+   * Milliseconds to wait while another run writes to the directory; then STORE_LOCKED. Default 0.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export const backupOptionNames: OptionNames<BackupOptions> = { onProgress: true, signal: true };
+export const backupOptionNames: OptionNames<BackupOptions> = { onProgress: true, lockTimeoutMs: true, signal: true };
 
 /** Result of a backup. Sizes are bytes. */
 export interface BackupReport {
@@ -81,8 +91,10 @@ export interface RestoreReport {
 export const CHECKPOINT_PATH = 'checkpoint';
 /** Tiles and bundles of entries. */
 export const TILE_FOLDER = 'tile';
-/** Image configs, manifests and indexes. */
+/** Image configs, manifests and indexes that are too large for a pack, and all those of version 1. */
 export const CONTENT_FOLDER = 'content/sha256';
+/** Packs of smaller ones. */
+export const PACK_FOLDER = 'content/packs';
 /** Layer files. */
 export const BLOB_FOLDER = 'blobs/sha256';
 /** Files being written; exists only while a backup runs, or after one was killed. */
@@ -98,7 +110,7 @@ export function blobPath(digest: Digest): string {
   return `${BLOB_FOLDER}/${digestHex(digest)}`;
 }
 
-/** Returns the digest of a file below CONTENT_FOLDER or BLOB_FOLDER; undefined for other names. */
+/** Returns the digest that names a file of content, a pack or a layer; undefined for other names. */
 export function digestOfName(name: string): Digest | undefined {
   const digest = `sha256:${name}`;
   return isDigest(digest) ? digest : undefined;
@@ -111,6 +123,7 @@ const FIXED_PLACES = [
   TILE_FOLDER,
   dirname(CONTENT_FOLDER),
   CONTENT_FOLDER,
+  PACK_FOLDER,
   dirname(BLOB_FOLDER),
   BLOB_FOLDER,
 ] as const;
@@ -171,12 +184,12 @@ export class ParallelWork {
 type BackedUpStore = Pick<StoreContext, 'directory' | 'sidecar'>;
 
 /**
- * Resolves with the absolute path of the target directory, created when missing. `own` are the
- * bytes of the store's sidecar.
+ * Resolves with the absolute path of the target directory, created when missing. `own` is the store's
+ * sidecar.
  * @throws {StoreError} BACKUP_FOREIGN when it holds a backup of another store; FILE_EXISTS when it
  *   holds something else, or lies in the store itself; SIDECAR_INVALID, STORE_FORMAT_UNSUPPORTED
  */
-export async function needTarget(target: string, store: BackedUpStore, own: Uint8Array): Promise<string> {
+export async function needTarget(target: string, store: BackedUpStore, own: Sidecar): Promise<string> {
   const directory = resolve(target);
   await refuseStoreItself(directory, store.directory);
   const names = await namesBelow(directory);
@@ -199,12 +212,18 @@ export async function needTarget(target: string, store: BackedUpStore, own: Uint
   if (names.includes('log')) throw targetTaken(directory, 'it is a store, not a backup');
   const [link] = await linksIn(directory);
   if (link !== undefined) throw targetTaken(directory, `${link} in it is a link to somewhere else`);
-  const { storeId: found } = parseSidecar(directory, sidecarBytes);
-  if (equalBytes(sidecarBytes, own)) return directory;
+  const former = parseSidecar(directory, sidecarBytes);
+  if (sidecarText(former, FORMAT_VERSION) === sidecarText(own, FORMAT_VERSION)) return directory;
+  const { storeId: found } = former;
   const { storeId: expected } = store.sidecar;
   const which = found === expected ? `${SIDECAR_FILE} differs` : `it is of the store ${found}`;
   const message = `cannot back up to ${directory}: it holds another backup, ${which}, expected the store ${expected}`;
   throw new StoreError('BACKUP_FOREIGN', message, { data: { directory, found, expected } });
+}
+
+/** Returns the text of a sidecar with another version. */
+export function sidecarText(sidecar: Sidecar, version: number): string {
+  return formatSidecar({ ...sidecar, version });
 }
 
 // A backup in the store would be lost with it, and a store in the backup would pass for part of it.

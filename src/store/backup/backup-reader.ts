@@ -1,7 +1,13 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { StoreError, throwIfAborted } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_MISSING_EVENTS, MAX_NOTE_BYTES, MAX_RECORD_BYTES } from '../../limits.js';
+import {
+  MAX_ARCHIVE_JSON_BYTES,
+  MAX_MISSING_EVENTS,
+  MAX_NOTE_BYTES,
+  MAX_PACK_BYTES,
+  MAX_RECORD_BYTES,
+} from '../../limits.js';
 import {
   entriesPath,
   hashesOnLevel,
@@ -14,8 +20,8 @@ import {
   tileOfTree,
   tilePath,
 } from '../../log/merkle.js';
-import { type Digest, HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, isExhaustion, openRegularFile, readRegularFile, unless } from '../files/files.js';
+import { type Digest, digestOf, HASH_BYTES } from '../../model/digest.js';
+import { ioFailure, isExhaustion, openRegularFile, readRegularFile, readWholeFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { SIDECAR_FILE } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
@@ -39,10 +45,12 @@ import {
   digestOfName,
   linksIn,
   namesBelow,
+  PACK_FOLDER,
   STAGING_FOLDER,
   TILE_FOLDER,
 } from './backup-layout.js';
 import { treePaths } from './backup-tiles.js';
+import { headBytes, PACK_START_BYTES, PackHead } from './pack.js';
 import { verifySource } from '../verify/verify.js';
 
 /** Read size for blobs. */
@@ -90,11 +98,36 @@ export class BackupReader {
   async records(index: number, width: number): Promise<Uint8Array[]> {
     const path = entriesPath(index, width);
     const bytes = await this.file(path, MAX_BUNDLE_BYTES);
-    try {
-      return parseEntries(bytes);
-    } catch (cause) {
-      throw invalid(path, cause instanceof Error ? `cannot be read: ${cause.message}` : 'cannot be read', cause);
-    }
+    return parsed(path, async () => parseEntries(bytes));
+  }
+
+  /**
+   * Reads the head of a pack, of which the size is checked too.
+   * @throws {StoreError} BACKUP_INVALID when it is not what its name says
+   */
+  async packHead(path: string): Promise<PackHead> {
+    const size = await this.size(path);
+    if (size === undefined) throw invalid(path, 'is missing');
+    const whole = join(this.directory, path);
+    return parsed(path, async () => {
+      const start = (await readWholeFile(whole, PACK_START_BYTES)) ?? new Uint8Array(0);
+      const head = (await readWholeFile(whole, headBytes(start))) ?? new Uint8Array(0);
+      return parsePackHead(path, head, size);
+    });
+  }
+
+  /** Reads a whole pack; its contents are unchecked. @throws {StoreError} BACKUP_INVALID as `packHead` */
+  async pack(path: string): Promise<{ readonly head: PackHead; readonly bytes: Uint8Array }> {
+    const bytes = await this.file(path, MAX_PACK_BYTES);
+    const head = await parsed(path, async () => {
+      return parsePackHead(path, bytes.subarray(0, headBytes(bytes)), bytes.length);
+    });
+    return { head, bytes };
+  }
+
+  /** Counts bytes that were read elsewhere. */
+  count(bytes: number): void {
+    this.#onBytes(bytes);
   }
 
   /** Streams a file unchecked. */
@@ -130,6 +163,24 @@ export class BackupReader {
     const pathOf = (file: string): string => relative(this.directory, file).split(sep).join('/');
     return files.map(({ parentPath, name }) => pathOf(join(parentPath, name))).sort();
   }
+}
+
+/** Resolves with what `parse` does; what it throws that is no StoreError is a fault of the file. */
+async function parsed<Result>(path: string, parse: () => Promise<Result>): Promise<Result> {
+  try {
+    return await parse();
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw invalid(path, cause instanceof Error ? `cannot be read: ${cause.message}` : 'cannot be read', cause);
+  }
+}
+
+function parsePackHead(path: string, bytes: Uint8Array, size: number): PackHead {
+  const name = digestOfName(path.slice(PACK_FOLDER.length + 1));
+  if (name === undefined) throw new Error('its name is not that of a digest');
+  const head = PackHead.parse(bytes, name);
+  if (head.fileBytes !== size) throw new Error(`it has ${size} bytes, expected ${head.fileBytes} by its head`);
+  return head;
 }
 
 function invalid(path: string, why: string, cause?: unknown): StoreError {
@@ -194,6 +245,11 @@ function sizeClaimed(tilePaths: readonly string[], checkpointSize: number | unde
   return Math.min(checkpointSize ?? size, bundles * TILE_WIDTH + MAX_MISSING_EVENTS);
 }
 
+/** Where content is in a backup: in a file of its own, or at an offset in a pack. */
+export type ContentPlace =
+  | { readonly path: string; readonly offset?: undefined }
+  | { readonly path: string; readonly offset: number; readonly size: number };
+
 /** A backup, read file by file: what its checkpoint commits to, and its content and blobs. */
 export class BackupSource implements VerifySource {
   readonly reader: BackupReader;
@@ -202,7 +258,7 @@ export class BackupSource implements VerifySource {
   readonly checkpoint: { readonly text: string; readonly place: string } | undefined;
   /** A run is in progress or was interrupted: files of another state may exist too. */
   readonly isUnfinished: boolean;
-  readonly #content = new Set<Digest>();
+  readonly #content = new Map<Digest, ContentPlace>();
 
   constructor(found: Pick<BackupSource, 'reader' | 'identity' | 'size' | 'checkpoint' | 'isUnfinished'>) {
     this.reader = found.reader;
@@ -212,8 +268,8 @@ export class BackupSource implements VerifySource {
     this.isUnfinished = found.isUnfinished;
   }
 
-  /** The last result of `contents`: exactly the content of the checkpoint's state. */
-  get content(): ReadonlySet<Digest> {
+  /** Where the last result of `contents` was: exactly the content of the checkpoint's state. */
+  get content(): ReadonlyMap<Digest, ContentPlace> {
     return this.#content;
   }
 
@@ -251,8 +307,34 @@ export class BackupSource implements VerifySource {
       if (this.isUnfinished && !isNamed(digest)) continue;
       const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
       if (bytes === undefined) continue;
-      this.#content.add(digest);
+      this.#content.set(digest, { path: place });
       yield { digest, bytes, place };
+    }
+    // Of an interrupted run, what cannot be read may be of no state; what is missing is reported.
+    const ofPacks: Reading = this.isUnfinished ? { ...reading, report: () => undefined } : reading;
+    for await (const { place } of this.#digests(PACK_FOLDER, ofPacks)) {
+      const pack = await reported(place, ofPacks, () => this.reader.pack(place));
+      if (pack !== undefined) yield* this.#packed(place, pack, reading, isNamed);
+    }
+  }
+
+  *#packed(
+    place: string,
+    { head, bytes: pack }: { readonly head: PackHead; readonly bytes: Uint8Array },
+    { report }: Reading,
+    isNamed: (digest: Digest) => boolean,
+  ): Generator<StoredContent> {
+    for (const { digest, offset, size } of head.contents()) {
+      if (this.isUnfinished && !isNamed(digest)) continue;
+      const bytes = pack.subarray(offset, offset + size);
+      if (!this.#content.has(digest)) {
+        this.#content.set(digest, { path: place, offset, size });
+        yield { digest, bytes, place };
+      } else if (digestOf(bytes) !== digest) {
+        // Runs that were interrupted leave content twice, and both are whole.
+        const message = `one of two copies of the content ${digest} has another digest`;
+        report({ code: 'CONTENT_WRONG', place, message, digest });
+      }
     }
   }
 

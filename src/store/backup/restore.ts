@@ -13,34 +13,43 @@ import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
-import { SIDECAR_FILE } from '../open/sidecar.js';
+import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE } from '../open/sidecar.js';
 import { storeNotEmpty } from '../open/vacancy.js';
-import { BackupFolder, checkedBlob } from './write-backup.js';
+import { BackupFolder } from './backup-folder.js';
+import { checkedBlob } from './write-backup.js';
 import {
   BLOB_FOLDER,
   blobPath,
   CHECKPOINT_PATH,
   CONTENT_FOLDER,
-  contentPath,
   danglingLink,
   enclosure,
   isFile,
   isWithin,
   namesBelow,
+  PACK_FOLDER,
   realPathOf,
   type RestoreOptions,
   restoreOptionNames,
   type RestoreReport,
+  sidecarText,
   TILE_FOLDER,
 } from './backup-layout.js';
-import { type BackupReader, type BackupSource, type VerifiedBackup, verifyBackup } from './backup-reader.js';
+import {
+  type BackupReader,
+  type BackupSource,
+  type ContentPlace,
+  type VerifiedBackup,
+  verifyBackup,
+} from './backup-reader.js';
+import { OpenPacks } from './open-packs.js';
 import { checkVerifyOptions } from '../verify/verify-source.js';
 import { mustBeFunction, mustBeOptions, mustBeString, mustBeText } from '../argument-types.js';
 
 interface BuildOptions {
   readonly reader: BackupReader;
   /** Verified content; nothing else is copied. */
-  readonly content: ReadonlySet<Digest>;
+  readonly content: ReadonlyMap<Digest, ContentPlace>;
   /** Text of the checkpoint that commits to the backup's events. */
   readonly checkpoint: string;
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +65,8 @@ async function buildStore(place: string, options: BuildOptions): Promise<Pick<Re
   const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true });
   let blobs: BlobsView;
   try {
-    blobs = await new LogBuild(log, options).run();
+    await using packs = new OpenPacks(reader.directory);
+    blobs = await new LogBuild(log, packs, options).run();
   } finally {
     await log.close();
   }
@@ -65,13 +75,15 @@ async function buildStore(place: string, options: BuildOptions): Promise<Pick<Re
   const built = await copyBlobs(place, blobs, options);
   await writeDurableFile(join(place, CHECKPOINT_PATH), new TextEncoder().encode(checkpoint));
   // The sidecar comes last: without it, a crash's leftovers do not pass for a store.
-  await writeDurableFile(join(place, SIDECAR_FILE), await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
+  const sidecar = parseSidecar(reader.directory, await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
+  await writeDurableFile(join(place, SIDECAR_FILE), new TextEncoder().encode(sidecarText(sidecar, FORMAT_VERSION)));
   return built;
 }
 
 /** Appends the entries of a backup to an empty log, each with its content. */
 class LogBuild {
   readonly #log: LevelLog;
+  readonly #packs: OpenPacks;
   readonly #options: BuildOptions;
   readonly #blobs = blobsProjection.initial();
   /** Content of the backup that is not in the log, or was erased from it. */
@@ -81,8 +93,9 @@ class LogBuild {
   #contents = new Map<Digest, Uint8Array | undefined>();
   #bytes = 0;
 
-  constructor(log: LevelLog, options: BuildOptions) {
+  constructor(log: LevelLog, packs: OpenPacks, options: BuildOptions) {
     this.#log = log;
+    this.#packs = packs;
     this.#options = options;
   }
 
@@ -90,7 +103,7 @@ class LogBuild {
   async run(): Promise<BlobsView> {
     const { reader, content, checkpoint, signal } = this.#options;
     const { size, root } = parseCheckpoint(checkpoint);
-    this.#absent = new Set(content);
+    this.#absent = new Set(content.keys());
     for (let index = 0; index * TILE_WIDTH < size; index++) {
       throwIfAborted(signal);
       for (const record of await reader.records(index, tileOfTree(0, index, size).width)) await this.#add(record);
@@ -126,12 +139,21 @@ class LogBuild {
   }
 
   async #addContent(digest: Digest): Promise<void> {
-    const path = contentPath(digest);
-    const bytes = await this.#options.reader.file(path, MAX_ARCHIVE_JSON_BYTES);
-    if (digestOf(bytes) !== digest) throw changed(`${path} has other bytes than its name says`);
+    const place = this.#options.content.get(digest);
+    if (place === undefined) return;
+    const bytes = await this.#read(place);
+    if (digestOf(bytes) !== digest) throw changed(`${place.path} has other bytes for the content ${digest}`);
     this.#contents.set(digest, bytes);
     this.#present.add(digest);
     this.#bytes += bytes.length;
+  }
+
+  async #read(place: ContentPlace): Promise<Uint8Array> {
+    const { reader } = this.#options;
+    if (place.offset === undefined) return reader.file(place.path, MAX_ARCHIVE_JSON_BYTES);
+    const bytes = await this.#packs.read(place.path, place.offset, place.size);
+    reader.count(bytes.length);
+    return bytes;
   }
 
   async #append(): Promise<void> {
@@ -304,8 +326,8 @@ export async function restoreStore(
   const onOpen = ({ reader }: BackupSource): Promise<void> => progress.begin(reader);
   const verified = await verifyBackup(source, { against, key, onNotice, signal }, { onOpen, onBytes: progress.read });
   const { identity, checkpoint } = wholeBackup(verified);
-  progress.verified();
   const { reader, content } = verified.source;
+  progress.verified(content);
   const built = await buildBeside(target, (place) => buildStore(place, { reader, content, checkpoint, signal }));
   const { size: events } = parseCheckpoint(checkpoint);
   return { directory: target, ...identity, events, checkpoint, ...built };
@@ -332,6 +354,7 @@ class ReadProgress {
   readonly #onProgress: RestoreOptions['onProgress'];
   #bytes = 0;
   #ofFiles = 0;
+  #ofPacks = 0;
   #total = 0;
 
   constructor(onProgress: RestoreOptions['onProgress']) {
@@ -346,11 +369,12 @@ class ReadProgress {
   async begin(reader: BackupReader): Promise<void> {
     if (this.#onProgress === undefined) return;
     let tiles = 0;
-    for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
+    for (const folder of [TILE_FOLDER, CONTENT_FOLDER, PACK_FOLDER, BLOB_FOLDER]) {
       for (const path of await reader.paths(folder)) {
         const size = (await reader.size(path)) ?? 0;
         this.#ofFiles += size;
         if (/^tile\/\d/.test(path)) tiles += size;
+        if (folder === PACK_FOLDER) this.#ofPacks += size;
       }
     }
     // Writing does not reread tree hashes: they are computed from the entries.
@@ -358,7 +382,10 @@ class ReadProgress {
     this.#bytes = 0;
   }
 
-  verified(): void {
+  /** Ends the first pass. Of packs only the `content` is read again. */
+  verified(content: ReadonlyMap<Digest, ContentPlace>): void {
     this.#bytes = this.#ofFiles;
+    this.#total -= this.#ofPacks;
+    for (const place of content.values()) if (place.offset !== undefined) this.#total += place.size;
   }
 }

@@ -1,312 +1,32 @@
-import { lstat, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { equalBytes } from '../../model/bytes.js';
-import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
-import {
-  inSystem,
-  makeDurableDirectory,
-  NotAFile,
-  readRegularFile,
-  syncDirectory,
-  systemCode,
-  unless,
-} from '../files/files.js';
-import {
-  type BackupOptions,
-  type BackupReport,
-  BLOB_FOLDER,
-  blobPath,
-  CHECKPOINT_PATH,
-  CONTENT_FOLDER,
-  contentPath,
-  digestOfName,
-  needTarget,
-  ParallelWork,
-  STAGING_FOLDER,
-  TILE_FOLDER,
-} from './backup-layout.js';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
-import { parseTilePath, treeRoot } from '../../log/merkle.js';
 import { MAX_NOTE_BYTES } from '../../limits.js';
 import { type Checkpoint, parseCheckpoint } from '../../log/checkpoint.js';
 import type { ContentReader, Head } from '../../log/log.js';
-import { type Digest, digestFromHash, digestOf } from '../../model/digest.js';
+import { treeRoot } from '../../log/merkle.js';
+import { equalBytes } from '../../model/bytes.js';
+import { type Digest, digestFromHash } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
-import { claimFolder, OWNER_FILE } from '../open/lock.js';
-import { readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
+import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
+import { BACKUP_FORMAT_VERSION, parseSidecar, readSidecarBytes, type Sidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { BackupFolder } from './backup-folder.js';
+import {
+  type BackupOptions,
+  type BackupReport,
+  blobPath,
+  CHECKPOINT_PATH,
+  needTarget,
+  sidecarText,
+} from './backup-layout.js';
 import { treeFiles, treePaths } from './backup-tiles.js';
-
-/** Files checked concurrently. */
-const LOOKS_AT_ONCE = 16;
-
-/** Contents of a file: whole, or in chunks produced while it is written. */
-type BackupBytes = Uint8Array | AsyncIterable<Uint8Array>;
-
-/**
- * The directory of a backup, for its single writer. A file appears under its name only once its
- * bytes are durable; names become durable together, by `sync`.
- */
-export class BackupFolder {
-  readonly directory: string;
-  readonly #made = new Set<string>();
-  readonly #unsynced = new Set<string>();
-  #staged = 0;
-  #release: (() => Promise<void>) | undefined;
-
-  constructor(directory: string) {
-    this.directory = directory;
-  }
-
-  /**
-   * Creates this run's staging folder; removes what a killed run left in it.
-   * @throws {StoreError} STORE_LOCKED while another run writes to the directory
-   */
-  async begin(): Promise<void> {
-    const staging = this.#path(STAGING_FOLDER);
-    await makeDurableDirectory(this.directory, STAGING_FOLDER);
-    this.#release = await claimFolder(staging, `cannot back up to ${this.directory}`);
-    // The folder itself stays: it marks that an unfinished run may have left files.
-    await this.#try('tidy', STAGING_FOLDER, async () => {
-      const left = (await readdir(staging)).filter((name) => name !== OWNER_FILE);
-      for (const name of left) await rm(join(staging, name), { recursive: true, force: true });
-    });
-  }
-
-  /** Lets other runs begin, regardless of the outcome of this one. */
-  async release(): Promise<void> {
-    await this.#release?.();
-  }
-
-  /** Removes the staging folder, and lets other runs begin. */
-  async end(): Promise<void> {
-    await this.#try('tidy', STAGING_FOLDER, async () => {
-      await rm(this.#path(STAGING_FOLDER), { recursive: true, force: true });
-      await syncDirectory(this.directory);
-    });
-  }
-
-  /** Sizes of the files below the folders of tiles, content and blobs, by path with slashes. */
-  async files(): Promise<Map<string, number>> {
-    const sizes = new Map<string, number>();
-    const looks = new ParallelWork(LOOKS_AT_ONCE);
-    for (const folder of [TILE_FOLDER, CONTENT_FOLDER, BLOB_FOLDER]) {
-      for (const path of await this.#filesBelow(folder)) {
-        await looks.start(async () => {
-          const { size } = await this.#try('inspect', path, () => lstat(this.#path(path)));
-          sizes.set(path, size);
-        });
-      }
-    }
-    await looks.finish();
-    return sizes;
-  }
-
-  /**
-   * Reads a file, at most one byte more than `limit`; undefined when missing. A link counts as
-   * missing: the next file of its name replaces it.
-   */
-  async read(path: string, limit: number): Promise<Uint8Array | undefined> {
-    return readRegularFile(this.#path(path), { limitBytes: limit }).catch((error: unknown) => {
-      if (error instanceof NotAFile) return undefined;
-      throw error;
-    });
-  }
-
-  /** Writes or replaces a file. Its bytes are durable on return, its name after the next `sync`. */
-  async write(path: string, bytes: BackupBytes): Promise<void> {
-    await this.#try('write', path, async () => {
-      const staged = join(this.#path(STAGING_FOLDER), `${this.#staged++}`);
-      await this.#makeFolder(dirname(path));
-      try {
-        await writeSynced(staged, bytes);
-        // A crash before this line leaves a staged file, which the next run removes.
-        await rename(staged, this.#path(path));
-      } catch (error) {
-        await rm(staged, { force: true });
-        throw error;
-      }
-      this.#unsynced.add(dirname(path));
-    });
-  }
-
-  /** Makes the names of all files written and removed so far durable. */
-  async sync(): Promise<void> {
-    const folders = [...this.#unsynced];
-    this.#unsynced.clear();
-    for (const folder of folders) await this.#try('sync', folder, () => syncDirectory(this.#path(folder)));
-  }
-
-  /** Removes a file and folders left empty, such as that of a partial tile that is now full. */
-  async remove(path: string): Promise<void> {
-    await this.#try('remove', path, async () => {
-      await rm(this.#path(path), { force: true });
-      let folder = dirname(path);
-      while (folder !== '.' && (await isRemoved(this.#path(folder)))) {
-        this.#made.delete(folder);
-        this.#unsynced.delete(folder);
-        folder = dirname(folder);
-      }
-      this.#unsynced.add(folder);
-    });
-  }
-
-  async #filesBelow(folder: string): Promise<string[]> {
-    const root = this.#path(folder);
-    const list = () => readdir(root, { recursive: true, withFileTypes: true });
-    const entries = (await unless(['ENOENT'], `read ${root}`, list)) ?? [];
-    const below = (parent: string): string => parent.slice(root.length).replaceAll('\\', '/');
-    return entries
-      .filter((entry) => entry.isFile())
-      .map(({ parentPath, name }) => `${folder}${below(parentPath)}/${name}`);
-  }
-
-  async #makeFolder(folder: string): Promise<void> {
-    if (this.#made.has(folder)) return;
-    await makeDurableDirectory(this.directory, folder);
-    this.#made.add(folder);
-  }
-
-  #path(path: string): string {
-    return join(this.directory, path);
-  }
-
-  #try<Result>(action: string, path: string, work: () => Promise<Result>): Promise<Result> {
-    return inSystem(`${action} ${this.#path(path)}`, work);
-  }
-}
-
-async function writeSynced(path: string, bytes: BackupBytes): Promise<void> {
-  const file = await open(path, 'wx');
-  try {
-    await writeFile(file, bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function isRemoved(folder: string): Promise<boolean> {
-  try {
-    await rmdir(folder);
-    return true;
-  } catch (error) {
-    if (['ENOTEMPTY', 'EEXIST'].includes(systemCode(error))) return false;
-    throw error;
-  }
-}
-
-/** Files written concurrently: most of the time goes into syncs. */
-const WRITES_AT_ONCE = 8;
-
-/** Writes the files that a backup lacks, and tracks which ones it needs. */
-class BackupWriter {
-  readonly #folder: BackupFolder;
-  readonly #options: BackupOptions;
-  readonly #work = new ParallelWork(WRITES_AT_ONCE);
-  /** Sizes of the existing files, by path. */
-  readonly there: Map<string, number>;
-  readonly #needed = new Set<string>();
-  readonly #written = { files: 0, bytes: 0 };
-  readonly #progress = { done: 0, total: 0 };
-  #removed = 0;
-
-  constructor(folder: BackupFolder, there: Map<string, number>, options: BackupOptions) {
-    this.#folder = folder;
-    this.there = there;
-    this.#options = options;
-  }
-
-  /** Marks a path as part of the finished backup. */
-  need(path: string): void {
-    this.#needed.add(path);
-  }
-
-  /** Adds expected bytes to the progress total. */
-  expect(bytes: number): void {
-    this.#progress.total += bytes;
-  }
-
-  /** Counts bytes written or found to exist. */
-  advance(bytes: number): void {
-    this.#progress.done += bytes;
-    this.#options.onProgress?.(this.#progress.done, this.#progress.total);
-  }
-
-  /** Starts to write a file; a no-op when it has these bytes already. */
-  async start(path: string, bytes: Uint8Array): Promise<void> {
-    throwIfAborted(this.#options.signal);
-    this.expect(bytes.length);
-    await this.#work.start(() => this.put(path, bytes));
-  }
-
-  /** Starts to write a file of this size from chunks, which the caller counts with `advance`. */
-  async startCopy(path: string, chunks: AsyncIterable<Uint8Array>, size: number): Promise<void> {
-    throwIfAborted(this.#options.signal);
-    await this.#work.start(() => this.#write(path, chunks, size));
-  }
-
-  /** Resolves when all started files and their names are durable. Throws the first failure. */
-  async finish(): Promise<void> {
-    await this.#work.finish();
-    await this.#folder.sync();
-  }
-
-  /** Resolves when all started work has ended, with success or failure. */
-  settle(): Promise<void> {
-    return this.#work.settle();
-  }
-
-  /** Writes a file as `start` does, and resolves when its bytes are durable. */
-  async put(path: string, bytes: Uint8Array): Promise<void> {
-    const found = await this.#folder.read(path, bytes.length);
-    this.need(path);
-    if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
-    else await this.#write(path, bytes, bytes.length);
-    this.advance(bytes.length);
-  }
-
-  /** Removes files that the backup does not need; foreign files stay. */
-  async removeUnneeded(): Promise<void> {
-    for (const path of [...this.there.keys()]) {
-      if (this.#needed.has(path) || !isBackupPath(path)) continue;
-      await this.#folder.remove(path);
-      this.there.delete(path);
-      this.#removed += 1;
-    }
-    await this.#folder.sync();
-  }
-
-  numbers(): Pick<BackupReport, 'filesWritten' | 'bytesWritten' | 'filesRemoved' | 'files' | 'bytes'> {
-    let bytes = 0;
-    for (const path of this.#needed) bytes += this.there.get(path) ?? 0;
-    return {
-      filesWritten: this.#written.files,
-      bytesWritten: this.#written.bytes,
-      filesRemoved: this.#removed,
-      files: this.#needed.size,
-      bytes,
-    };
-  }
-
-  async #write(path: string, bytes: BackupBytes, size: number): Promise<void> {
-    await this.#folder.write(path, bytes);
-    this.there.set(path, size);
-    this.#written.files += 1;
-    this.#written.bytes += size;
-  }
-}
-
-function isBackupPath(path: string): boolean {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  if (path === `${CONTENT_FOLDER}/${name}` || path === `${BLOB_FOLDER}/${name}`)
-    return digestOfName(name) !== undefined;
-  return parseTilePath(path) !== undefined;
-}
+import { BackupWriter } from './backup-writer.js';
+import { writeContent } from './write-content.js';
 
 /** Snapshot of a store at one head. What it names stays readable until released. */
 interface FixedStore {
   readonly head: Head;
-  readonly content: ContentReader;
+  /** Two readers of the same content: which of it is written is known after the first pass. */
+  readonly content: readonly [ContentReader, ContentReader];
   /** Layer files that the store needs, with their sizes. */
   readonly blobs: ReadonlyMap<Digest, number>;
 }
@@ -314,7 +34,7 @@ interface FixedStore {
 // In one turn: head, content and blobs are of one moment, and stay for the backup.
 function fixedNow({ log, views, blobs }: StoreContext): FixedStore {
   const needed = new Map([...views.blobs.byDigest].map(([digest, { size }]) => [digest, size]));
-  const content = log.openContent();
+  const content = [log.openContent(), log.openContent()] as const;
   for (const digest of needed.keys()) blobs.pin(digest);
   return { head: log.head, content, blobs: needed };
 }
@@ -327,7 +47,7 @@ async function fixedWhenStill(context: StoreContext): Promise<FixedStore> {
 
 async function release({ content, blobs: needed }: FixedStore, { blobs, isBlobNeeded }: StoreContext): Promise<void> {
   try {
-    await content.close();
+    for (const reader of content) await reader.close();
   } finally {
     for (const digest of needed.keys()) blobs.unpin(digest);
     await blobs.removeUnneeded(needed.keys(), isBlobNeeded);
@@ -345,20 +65,22 @@ export async function writeBackup(
   context: StoreContext,
 ): Promise<BackupReport> {
   throwIfAborted(options.signal);
+  checkLockTimeout(options.lockTimeoutMs);
   const { directory, sidecar, checkpoints, readOnly } = context;
-  const sidecarBytes = await readOwnSidecar(directory);
-  const folder = new BackupFolder(await needTarget(target, context, sidecarBytes));
+  const ownSidecar = await readOwnSidecar(directory);
+  const folder = new BackupFolder(await needTarget(target, context, ownSidecar));
   const fixed = await fixedWhenStill(context);
   try {
     const { head } = fixed;
     const checkpoint = readOnly ? checkpoints.unwritten() : await checkpoints.at(head);
     await sizeOfFormer(folder, head, context);
-    await folder.begin();
+    await whenUnlocked(() => folder.begin(), options);
     // Another run may have ended since: from here on this is the only one.
     const knownSize = await sizeOfFormer(folder, head, context);
     const writer = new BackupWriter(folder, await folder.files(), options);
-    // The sidecar comes first: it marks the directory as a backup of this store.
-    await writer.put(SIDECAR_FILE, sidecarBytes);
+    // The sidecar comes first: it marks the directory as a backup of this store. Its version keeps
+    // out code that knows no packs, also after a crash beside the first of them.
+    await writer.put(SIDECAR_FILE, new TextEncoder().encode(sidecarText(ownSidecar, BACKUP_FORMAT_VERSION)));
     await writer.finish();
     await writeData(writer, fixed, { knownSize, context, signal: options.signal });
     throwIfAborted(options.signal);
@@ -392,7 +114,7 @@ async function writeData(
   try {
     const missing = [...fixed.blobs].filter(([digest, size]) => writer.there.get(blobPath(digest)) !== size);
     for (const [, size] of missing) writer.expect(size);
-    await writeContent(writer, fixed.content);
+    await writeContent(writer, fixed.content, signal);
     for (const path of treePaths(head.seq)) writer.need(path);
     for await (const { path, bytes } of treeFiles({ log, head, knownSize, files: writer.there, signal })) {
       await writer.start(path, bytes);
@@ -408,20 +130,6 @@ async function writeData(
   } finally {
     await writer.settle();
   }
-}
-
-async function writeContent(writer: BackupWriter, content: ContentReader): Promise<void> {
-  for await (const page of content.pages()) {
-    for (const { digest, bytes } of page) {
-      const path = contentPath(digest);
-      writer.need(path);
-      if (writer.there.get(path) === bytes.length) continue;
-      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
-      await writer.start(path, bytes);
-    }
-  }
-  // Lets erasure from now on free disk space that this reader would pin.
-  await content.close();
 }
 
 interface ExpectedBlob {
@@ -489,15 +197,9 @@ function formerCheckpoint(bytes: Uint8Array, directory: string): Checkpoint {
   }
 }
 
-async function readOwnSidecar(directory: string): Promise<Uint8Array> {
+async function readOwnSidecar(directory: string): Promise<Sidecar> {
   const bytes = await readSidecarBytes(directory);
-  if (bytes !== undefined) return bytes;
+  if (bytes !== undefined) return parseSidecar(directory, bytes);
   const message = `cannot back up the store ${directory}: its ${SIDECAR_FILE} is missing`;
   throw new StoreError('SIDECAR_INVALID', message, { data: { directory } });
-}
-
-function contentCorrupt(digest: Digest): StoreError {
-  return new StoreError('CONTENT_CORRUPT', `cannot back up the content ${digest}: its bytes have another digest`, {
-    data: { digest },
-  });
 }

@@ -97,7 +97,7 @@ export function chainOf(image: Image): ChainId | undefined {
 
 function needLayer(state: DecisionState, chainId: ChainId): void {
   if (state.layer(chainId) !== undefined) return;
-  throw new StoreError('LAYER_MISSING', `the image needs the layer chain ${chainId}, which is not in the store`, {
+  throw new StoreError('LAYER_MISSING', `the image needs the layer ${chainId}, which is not in the store`, {
     data: { chainId },
   });
 }

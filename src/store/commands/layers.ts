@@ -39,7 +39,7 @@ function refuseTooDeep(state: DecisionState, { chainId, parent }: NewLayer): voi
   if (layers <= MAX_LAYERS_PER_IMAGE) return;
   throw new StoreError(
     'LAYER_INVALID',
-    `cannot add the layer chain ${chainId}: it would have ${layers} layers, at most ${MAX_LAYERS_PER_IMAGE} are allowed`,
+    `cannot add the layer ${chainId}: it would have ${layers} layers, at most ${MAX_LAYERS_PER_IMAGE} are allowed`,
     { data: { chainId, layers, limit: MAX_LAYERS_PER_IMAGE } },
   );
 }
@@ -53,7 +53,7 @@ export function decideRelease(chainId: ChainId): Decide<readonly LayerMetadata[]
 }
 
 export function layerNotFound(chainId: ChainId): StoreError {
-  return new StoreError('LAYER_NOT_FOUND', `no layer chain ${chainId}`, { data: { chainId } });
+  return new StoreError('LAYER_NOT_FOUND', `no layer ${chainId}`, { data: { chainId } });
 }
 
 /** Removed layers, top first, as events and as facts for the caller. */

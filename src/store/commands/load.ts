@@ -248,7 +248,7 @@ class LoadPlan {
       const chainId = this.#chains.onTop(parent, diffId);
       let facts = this.#newChains.get(chainId) ?? this.#state.layer(chainId);
       if (facts === undefined) {
-        if (staged === undefined) throw layerMissing(id, diffId, position);
+        if (staged === undefined) throw layerMissing(id, { chainId, diffId, position });
         const { blob, diffSize } = staged;
         facts = { chainId, diffId, parent, size: (below?.size ?? 0) + diffSize, diffSize, blob };
         this.#newChains.set(chainId, facts);
@@ -264,7 +264,7 @@ class LoadPlan {
     for (const [position, { diffId, staged }] of layers.entries()) {
       parent = this.#chains.onTop(parent, diffId);
       if (staged !== undefined || this.#newChains.has(parent) || this.#state.layer(parent) !== undefined) continue;
-      return layerMissing(id, diffId, position);
+      return layerMissing(id, { chainId: parent, diffId, position });
     }
     return undefined;
   }
@@ -325,10 +325,18 @@ function hasPlatform({ platforms = [] }: ReferenceTarget, wanted: Platform): boo
   return platforms.some((platform) => formatPlatform(platform) === formatPlatform(wanted));
 }
 
-function layerMissing(id: ImageId, diffId: string, position: number): StoreError {
+interface MissingLayer {
+  readonly chainId: ChainId;
+  readonly diffId: string;
+  readonly position: number;
+}
+
+// Names the layer as every text does, and as the archive does, where it has to be looked for.
+function layerMissing(image: ImageId, { chainId, diffId, position }: MissingLayer): StoreError {
+  const layer = `${chainId}${chainId === diffId ? '' : ` (diff id ${diffId})`}`;
   return new StoreError(
     'LAYER_MISSING',
-    `the image ${id} needs the layer ${diffId} at position ${position + 1}, which is neither in the archive nor in the store`,
-    { data: { image: id, diffId, position } },
+    `the image ${image} needs the layer ${layer} at position ${position + 1}, which is neither in the archive nor in the store`,
+    { data: { image, chainId, diffId, position } },
   );
 }

@@ -89,6 +89,11 @@ export interface ConsumerState {
   readonly behind: number;
   /** Set when `behind` is a lower bound: MAX_COUNTED_EVENTS events were read to count it. */
   readonly atLeast?: true | undefined;
+  /**
+   * That filter; undefined for every event. `log.read` with it, from after the position, gives the
+   * events that the consumer waits for.
+   */
+  readonly filter?: EventFilter | undefined;
   /** When its position was last written, milliseconds since the epoch; undefined if never. */
   readonly updatedAt: number | undefined;
   /** Whether it is open in this process. */
@@ -225,6 +230,8 @@ interface LogConsumerOptions {
   /** Reports that the position could not be written; nothing is lost. */
   readonly notWritten: (error: unknown) => void;
   readonly filter: CompiledFilter;
+  /** The filter as it was given, a copy. */
+  readonly given: EventFilter | undefined;
   readonly signal: AbortSignal | undefined;
   /** The durable position, if any. */
   readonly written: number | undefined;
@@ -268,6 +275,10 @@ export class LogConsumer implements Consumer {
 
   get filter(): CompiledFilter {
     return this.#options.filter;
+  }
+
+  get given(): EventFilter | undefined {
+    return this.#options.given;
   }
 
   get position(): number {

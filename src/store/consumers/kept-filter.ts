@@ -1,7 +1,7 @@
 import { StoreError } from '../../errors.js';
 import { MAX_COUNTED_EVENTS, MAX_KEPT_FILTER_BYTES } from '../../limits.js';
-import type { Log } from '../../log/log.js';
 import { compileFilter, type CompiledFilter, type EventFilter } from '../follow/event-filter.js';
+import type { EventReader } from '../follow/log-feed.js';
 
 /*
  * The filter of a consumer is kept with its position, so that others can count the events that it
@@ -9,16 +9,17 @@ import { compileFilter, type CompiledFilter, type EventFilter } from '../follow/
  */
 
 /**
- * Returns the text of a valid `filter` to keep: undefined for one that passes every event, and, after
- * `onNotice`, for one of more than MAX_KEPT_FILTER_BYTES.
+ * Returns the text of `filter` to keep, with the times of the `compiled` one: undefined for one that
+ * passes every event, and, after `onNotice`, for one of more than MAX_KEPT_FILTER_BYTES.
  */
 export function keptFilter(
   name: string,
   filter: EventFilter | undefined,
+  { passes, since, until }: CompiledFilter,
   onNotice: (notice: string) => void,
 ): string | undefined {
-  if (filter === undefined || compileFilter(filter).passes === undefined) return undefined;
-  const text = JSON.stringify(filter);
+  if (filter === undefined || passes === undefined) return undefined;
+  const text = JSON.stringify({ ...filter, since, until });
   const size = Buffer.byteLength(text);
   if (size <= MAX_KEPT_FILTER_BYTES) return text;
   onNotice(
@@ -28,13 +29,25 @@ export function keptFilter(
   return undefined;
 }
 
+/** Returns a copy of a valid filter, which its caller cannot change. */
+export function copyOf(filter: EventFilter | undefined): EventFilter | undefined {
+  return filter === undefined ? undefined : (JSON.parse(JSON.stringify(filter)) as EventFilter);
+}
+
+/** A filter that was kept, and what it compiles to. */
+interface KeptFilter {
+  readonly given: EventFilter | undefined;
+  readonly filter: CompiledFilter;
+}
+
 /**
- * Compiles a kept filter; undefined passes every event.
+ * Reads and compiles a kept filter; undefined passes every event.
  * @throws {StoreError} LOG_CORRUPT when the text is no filter
  */
-export function readKeptFilter(name: string, text: string | undefined): CompiledFilter {
+export function readKeptFilter(name: string, text: string | undefined): KeptFilter {
   try {
-    return compileFilter(text === undefined ? undefined : (JSON.parse(text) as EventFilter));
+    const given = text === undefined ? undefined : (JSON.parse(text) as EventFilter);
+    return { given, filter: compileFilter(given) };
   } catch (cause) {
     throw new StoreError('LOG_CORRUPT', `the filter kept with the position of the consumer ${name} is damaged`, {
       cause,
@@ -51,20 +64,15 @@ export interface Behind {
 }
 
 /**
- * Counts the events after `position` that pass: by the subject index if the filter names a subject,
+ * Counts the events after `position` that pass: by the subject index if the filter names a subject or a pattern,
  * and a lower bound once MAX_COUNTED_EVENTS were read.
  */
-export async function countBehind(
-  log: Log,
-  { passes, subjects }: CompiledFilter,
-  position: number,
-  head: number,
-): Promise<Behind> {
+export async function countBehind(reader: EventReader, filter: CompiledFilter, position: number): Promise<Behind> {
+  const { passes } = filter;
+  const head = reader.head.seq;
   if (passes === undefined || position >= head) return { behind: Math.max(0, head - position) };
-  const range = { from: position + 1, to: head };
-  const byIndex = subjects !== undefined && log.hasSubjectIndex;
   let [behind, read] = [0, 0];
-  for await (const page of byIndex ? log.subjectPages(subjects, range) : log.pages(range)) {
+  for await (const page of reader.pagesAfter(position, filter)) {
     for (const event of page) {
       if (read === MAX_COUNTED_EVENTS) return { behind, atLeast: true };
       read += 1;

@@ -5,7 +5,7 @@ import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import { compileFilter } from '../follow/event-filter.js';
 import type { StoreContext } from '../context.js';
-import { countBehind, keptFilter, readKeptFilter } from './kept-filter.js';
+import { copyOf, countBehind, keptFilter, readKeptFilter } from './kept-filter.js';
 import type { Origin } from '../writer.js';
 import {
   checkConsumerName,
@@ -43,14 +43,15 @@ export class NamedConsumers implements Consumers {
     const { from = 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    const filter = compileFilter(options.filter);
-    const kept = keptFilter(name, options.filter, this.#context.onNotice);
+    const filter = compileFilter(options.filter, this.#context.now);
+    const kept = keptFilter(name, options.filter, filter, this.#context.onNotice);
     this.#checkFree(name);
     const written = log.position(name);
     if (written !== undefined) this.#checkPosition(name, written);
     const consumer = new LogConsumer(this.#context, {
       name,
       filter,
+      given: copyOf(options.filter),
       signal,
       written: written?.seq,
       start: written?.seq ?? Math.max(0, from - 1),
@@ -74,9 +75,10 @@ export class NamedConsumers implements Consumers {
       if (kept !== undefined) this.#checkPosition(name, kept);
       const held = this.#held.get(name);
       const position = held?.position ?? kept?.seq ?? 0;
-      const filter = held?.filter ?? readKeptFilter(name, kept?.filter);
-      const behind = await countBehind(log, filter, position, reader.head.seq);
-      states.push({ name, position, ...behind, updatedAt: kept?.time, held: held !== undefined });
+      const { filter, given } = held ?? readKeptFilter(name, kept?.filter);
+      const behind = await countBehind(reader, filter, position);
+      const own = given === undefined ? {} : { filter: given };
+      states.push({ name, position, ...behind, ...own, updatedAt: kept?.time, held: held !== undefined });
     }
     return states;
   }

@@ -1,9 +1,8 @@
 import type { Page } from '../../../projections/projection.js';
-import type { Log } from '../../log/log.js';
 import type { StoredEvent } from '../../model/events.js';
-import type { Subject } from '../../model/subjects.js';
 import { aborted, StoreError } from '../../errors.js';
 import { givenEvent } from './given-event.js';
+import type { Stretch } from './stretch-reader.js';
 
 /** Callbacks to run when a signal aborts. */
 const callsOf = new WeakMap<AbortSignal, Set<() => void>>();
@@ -29,58 +28,6 @@ function callOnAbort(signal: AbortSignal, call: () => void): () => void {
 function runAll(calls: Set<() => void>): void {
   for (const call of [...calls]) call();
   calls.clear();
-}
-
-/** A scanned piece of the log. */
-export interface Stretch {
-  /** Its events that may pass the reader's filter, in the reader's direction. */
-  readonly events: Page;
-  /** Seq at which it ends, in the reader's direction. */
-  readonly end: number;
-}
-
-interface StretchRange {
-  /** First and last seq, inclusive, in either direction; at least one event. */
-  readonly first: number;
-  readonly last: number;
-  readonly reverse: boolean;
-  /** Maximum number of events. */
-  readonly size: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Most subjects to look up in the index, at an iterator each; beyond, reads the whole log. */
-const MAX_INDEXED_SUBJECTS = 64;
-
-/**
- * Reads one stretch from the start of the range, by the subject index if it exists and `subjects`
- * are few. Leaves no iterator open: with a slow reader it would keep obsolete files alive.
- */
-export function readStretch(log: Log, subjects: readonly Subject[] | undefined, range: StretchRange): Promise<Stretch> {
-  const isIndexed = subjects !== undefined && subjects.length <= MAX_INDEXED_SUBJECTS && log.hasSubjectIndex;
-  return isIndexed ? readIndexed(log, subjects, range) : readAll(log, range);
-}
-
-async function readAll(log: Log, { first, last, reverse, size, signal }: StretchRange): Promise<Stretch> {
-  const from = reverse ? Math.max(first, last - size + 1) : first;
-  const to = reverse ? last : Math.min(last, first + size - 1);
-  const events = await firstPage(log.pages({ from, to, reverse, pageSize: size, signal }));
-  return { events, end: events.at(-1)?.seq ?? (reverse ? from : to) };
-}
-
-async function readIndexed(
-  log: Log,
-  subjects: readonly Subject[],
-  { first, last, reverse, size, signal }: StretchRange,
-): Promise<Stretch> {
-  const pages = log.subjectPages(subjects, { from: first, to: last, reverse, pageSize: size, signal });
-  const events = await firstPage(pages);
-  return { events, end: events.at(-1)?.seq ?? (reverse ? first : last) };
-}
-
-async function firstPage(pages: AsyncIterable<Page>): Promise<Page> {
-  for await (const page of pages) return page;
-  return [];
 }
 
 type Result = IteratorResult<StoredEvent, undefined>;

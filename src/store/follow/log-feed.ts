@@ -4,7 +4,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
-import { mustBeBoolean, mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
+import { mustBeBoolean, mustBeCount, mustBeFunction, mustBeOptions, mustBeSignal } from '../argument-types.js';
 import {
   type CompiledFilter,
   compileFilter,
@@ -22,10 +22,9 @@ import {
   EventIterator,
   type EventIteratorOptions,
   type IterationWatcher,
-  readStretch,
-  type Stretch,
   type StretchSource,
 } from './event-iterator.js';
+import { type SearchableLog, type Stretch, StretchReader, wayTo } from './stretch-reader.js';
 
 /**
  * Returns the last event up to `headSeq` at or before `time`, milliseconds since the epoch; 0 if
@@ -245,8 +244,7 @@ interface CheckedFollowOptions {
   readonly watcher?: IterationWatcher | undefined;
 }
 
-interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'> {
-  readonly log: Log;
+interface LiveSourceOptions extends Omit<CheckedFollowOptions, 'watcher'>, SearchableLog {
   readonly feed: LogFeed;
 }
 
@@ -258,6 +256,7 @@ class LiveSource implements StretchSource {
   readonly #log: Log;
   readonly #feed: LogFeed;
   readonly #filter: CompiledFilter;
+  readonly #reader: StretchReader;
   readonly #signal: AbortSignal | undefined;
   /** End of the last stretch. */
   #end: number;
@@ -266,10 +265,11 @@ class LiveSource implements StretchSource {
   #hasSkipped = false;
   #isClosed = false;
 
-  constructor({ log, feed, filter, from, signal }: LiveSourceOptions) {
+  constructor({ log, references, feed, filter, from, signal }: LiveSourceOptions) {
     this.#log = log;
     this.#feed = feed;
     this.#filter = filter;
+    this.#reader = new StretchReader({ log, references }, filter);
     this.#end = from - 1;
     this.#signal = signal;
   }
@@ -332,7 +332,7 @@ class LiveSource implements StretchSource {
       this.#skipEarlier();
       const range = { first: this.#end + 1, last: this.#feed.head.seq, reverse: false, size: MAX_PAGE_EVENTS };
       if (range.first > range.last) return { events: [], end: this.#end };
-      return await readStretch(this.#log, this.#filter.subjects, { ...range, signal: this.#signal });
+      return await this.#reader.read({ ...range, signal: this.#signal });
     } catch (error) {
       // A follower that is behind when the store closes ends like one that waits.
       if (!isStoreError(error, 'STORE_CLOSED')) throw error;
@@ -365,13 +365,13 @@ export class LogFollower extends EventIterator implements Follower {
 /** Size of the first stretch; it doubles from there, as most reads want only a few events. */
 const FIRST_STRETCH_EVENTS = 32;
 
-interface RangeSourceOptions {
-  readonly log: Log;
+interface RangeSourceOptions extends SearchableLog {
   readonly filter: CompiledFilter;
   /** First and last seq, inclusive, in either direction. */
   readonly first: number;
   readonly last: number;
   readonly reverse: boolean;
+  readonly onProgress: ReadOptions['onProgress'];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -381,13 +381,16 @@ class RangeSource implements StretchSource {
   // A read must fail when the store closes: ending quietly would look complete.
   readonly isClosed = false;
   readonly #options: RangeSourceOptions;
+  readonly #reader: StretchReader;
   #first: number;
   #last: number;
   #size = FIRST_STRETCH_EVENTS;
   #isNarrowed = false;
+  #total = 0;
 
   constructor(options: RangeSourceOptions) {
     this.#options = options;
+    this.#reader = new StretchReader(options, options.filter);
     this.#first = options.first;
     this.#last = options.last;
   }
@@ -395,12 +398,13 @@ class RangeSource implements StretchSource {
   async next(): Promise<Stretch | undefined> {
     if (!this.#isNarrowed) this.#narrow();
     if (this.#first > this.#last) return undefined;
-    const { log, filter, reverse, signal } = this.#options;
+    const { reverse, onProgress, signal } = this.#options;
     const range = { first: this.#first, last: this.#last, reverse, size: this.#size, signal };
-    const stretch = await readStretch(log, filter.subjects, range);
+    const stretch = await this.#reader.read(range);
     if (reverse) this.#last = stretch.end - 1;
     else this.#first = stretch.end + 1;
     this.#size = Math.min(MAX_PAGE_EVENTS, 2 * this.#size);
+    onProgress?.(this.#total - (this.#last - this.#first + 1), this.#total);
     return stretch;
   }
 
@@ -408,25 +412,45 @@ class RangeSource implements StretchSource {
     this.#first = this.#last + 1;
   }
 
-  // Event times never decrease: skip what is out of range.
   #narrow(): void {
-    const { log, filter } = this.#options;
-    if (filter.until !== undefined) this.#last = lastSeqBy(log, this.#last, filter.until);
-    if (filter.since !== undefined)
-      this.#first = Math.max(this.#first, lastSeqBefore(log, this.#last, filter.since) + 1);
+    const { first, last } = narrowed(this.#options);
+    this.#first = first;
+    this.#last = last;
     this.#isNarrowed = true;
+    this.#total = Math.max(0, this.#last - this.#first + 1);
   }
+}
+
+/** Returns the part of a range that is in the times of its filter. */
+function narrowed({ log, filter: { since, until }, ...range }: RangeSourceOptions): {
+  readonly first: number;
+  readonly last: number;
+} {
+  // Event times never decrease: skip what is out of range.
+  const last = until === undefined ? range.last : lastSeqBy(log, range.last, until);
+  const first = since === undefined ? range.first : Math.max(range.first, lastSeqBefore(log, last, since) + 1);
+  return { first, last };
 }
 
 /** The read side of a store's log: pages from the database and live events. */
 export class EventReader implements StoreLog {
   readonly events$: Observable<StoredEvent>;
   readonly #log: Log;
+  readonly #references: () => Iterable<string>;
   readonly #feed: LogFeed;
+  readonly #now: () => number;
 
-  /** `log` must be folded up to its head; `folded$` delivers the pages after that. */
-  constructor(log: Log, folded$: Observable<Page>) {
+  /**
+   * `log` must be folded up to its head; `folded$` delivers the pages after that. Filters with words
+   * are read by the clock `now`.
+   */
+  constructor(
+    { log, references, now = Date.now }: SearchableLog & { readonly now?: () => number },
+    folded$: Observable<Page>,
+  ) {
     this.#log = log;
+    this.#now = now;
+    this.#references = references;
     this.#feed = new LogFeed(log, folded$);
     this.events$ = folded$.pipe(mergeMap((page) => page.map(givenEvent)));
   }
@@ -436,23 +460,39 @@ export class EventReader implements StoreLog {
   }
 
   read(options: ReadOptions = {}): EventIterator {
-    mustBeOptions(options, readOptionNames);
-    const { from = 1, to = this.head.seq, reverse, limit = Number.POSITIVE_INFINITY, signal } = options;
-    mustBeBoolean('reverse', reverse);
-    mustBeSignal('signal', signal);
+    const range = this.#rangeOf(options);
+    const { limit = Number.POSITIVE_INFINITY } = options;
     if (limit !== Number.POSITIVE_INFINITY) mustBeCount('limit', limit);
+    const { passes } = range.filter;
+    return new EventIterator({ source: new RangeSource(range), passes, limit, position: 0, signal: range.signal });
+  }
+
+  explain(options: ReadOptions = {}): ReturnType<StoreLog['explain']> {
+    const range = this.#rangeOf(options);
+    const { first, last } = narrowed(range);
+    const events = Math.max(0, last - first + 1);
+    if (events === 0) return { by: 'scan', events };
+    return wayTo(this.#log, range.filter, { first, last }) === undefined ? { by: 'scan', events } : { by: 'index' };
+  }
+
+  #rangeOf(options: ReadOptions): RangeSourceOptions {
+    mustBeOptions(options, readOptionNames);
+    const { from = 1, to = this.head.seq, reverse, onProgress, signal } = options;
+    mustBeBoolean('reverse', reverse);
+    if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
+    mustBeSignal('signal', signal);
     mustBeCount('from', from);
     mustBeCount('to', to);
-    const filter = compileFilter(options.filter);
-    const source = new RangeSource({
+    return {
       log: this.#log,
-      filter,
+      references: this.#references,
+      filter: compileFilter(options.filter, this.#now),
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
+      onProgress,
       signal,
-    });
-    return new EventIterator({ source, passes: filter.passes, limit, position: 0, signal });
+    };
   }
 
   follow(options: FollowOptions = {}): LogFollower {
@@ -460,14 +500,31 @@ export class EventReader implements StoreLog {
     const { from = this.head.seq + 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    return this.follower({ from, filter: compileFilter(options.filter), signal });
+    return this.follower({ from, filter: compileFilter(options.filter, this.#now), signal });
   }
 
   /** Returns a follower for validated options. */
   follower({ from, filter, signal, watcher }: CheckedFollowOptions): LogFollower {
     const first = Math.max(1, from);
-    const source = new LiveSource({ log: this.#log, feed: this.#feed, filter, from: first, signal });
+    const [log, references] = [this.#log, this.#references];
+    const source = new LiveSource({ log, references, feed: this.#feed, filter, from: first, signal });
     const options = { source, passes: filter.passes, position: first - 1, signal, watcher };
     return new LogFollower(options, this.#feed);
+  }
+  /** Yields the events after `position` that may pass: by the index for any number of subjects. */
+  async *pagesAfter(position: number, filter: CompiledFilter): AsyncGenerator<Page> {
+    const [first, last] = [position + 1, this.head.seq];
+    const { subjects } = filter;
+    if (subjects !== undefined && this.#log.hasSubjectIndex) {
+      yield* this.#log.subjectPages(subjects, { from: first, to: last });
+      return;
+    }
+    const reader = new StretchReader({ log: this.#log, references: this.#references }, filter);
+    for (let at = first; at <= last; ) {
+      const range = { first: at, last, reverse: false, size: MAX_PAGE_EVENTS, signal: undefined };
+      const { events, end } = await reader.read(range);
+      yield events;
+      at = end + 1;
+    }
   }
 }

@@ -92,7 +92,7 @@ export class HeldLayers {
     try {
       return await this.#layers.get(chainId);
     } catch (cause) {
-      const message = `the image needs the layer chain ${chainId}, which the layer store does not give`;
+      const message = `the image needs the layer ${chainId}, which the layer store does not give`;
       throw new StoreError('LAYER_MISSING', message, { cause, data: { chainId } });
     }
   }

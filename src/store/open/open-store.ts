@@ -37,6 +37,7 @@ import type { ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import { claimDirectory, refuseSecondOwner, removeOwner, withOwner, writeOwner, writtenState } from './lock.js';
+import { checkLockTimeout, whenUnlocked } from './lock-wait.js';
 import { LocalEventStore } from '../local-event-store.js';
 import { StoreContext } from '../context.js';
 import { CheckpointKeeper, checkTreeTail, readCheckpointFile } from './checkpoint-keeper.js';
@@ -72,11 +73,12 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
   mustBeString('directory', directory);
   mustBeText('directory', directory);
   mustBeOptions(options, openOptionNames);
-  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, signal } = options;
+  const { create, readOnly, useReserve, os, origin, signer, layers, now, onNotice, onProgress, signal } = options;
   const { snapshotEvery = SNAPSHOT_EVERY } = options;
   mustBeBoolean('create', create);
   mustBeBoolean('readOnly', readOnly);
   mustBeBoolean('useReserve', useReserve);
+  checkLockTimeout(options.lockTimeoutMs);
   mustBeText('os', os);
   mustBeText('origin', origin);
   if (origin !== undefined) checkOrigin(origin);
@@ -88,6 +90,7 @@ function checkOpenOptions(directory: string, options: OpenOptions): CheckedOptio
     throw new TypeError('snapshotEvery must be a whole number, 0 or more');
   }
   if (onNotice !== undefined) mustBeFunction('onNotice', onNotice);
+  if (onProgress !== undefined) mustBeFunction('onProgress', onProgress);
   mustBeSignal('signal', signal);
   return {
     ...options,
@@ -123,12 +126,12 @@ function isSigner(value: unknown): boolean {
   );
 }
 
-// A container may run as a user without a name.
-function defaultActor(): string {
+/** Returns the actor of writes that name none: `user@host`. */
+export function defaultActor(): string {
   try {
     return `${userInfo().username}@${hostname()}`;
   } catch {
-    // As the system's own tools show such a user.
+    // A container may run as a user without a name: as the system's own tools show it.
     return `${process.getuid?.() ?? 'unknown'}@${hostname()}`;
   }
 }
@@ -178,6 +181,10 @@ export async function openStore(directory: string, options: OpenOptions = {}): P
   const path = resolve(directory);
   await needDirectory(path, mayCreate(options));
   if (checked.readOnly === true) return openForReading(path, checked);
+  return whenUnlocked(() => openForWriting(path, checked), checked);
+}
+
+async function openForWriting(path: string, checked: CheckedOptions): Promise<EventStore> {
   const onClosed = await claimDirectory(path);
   try {
     return await openClaimed(path, checked, onClosed);
@@ -193,7 +200,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
     const before = await writtenState(path);
     try {
       const sidecar = await readSidecar(path);
-      if (sidecar === undefined) throw noStore(path);
+      if (sidecar === undefined) throw await missingStore(path);
       await refuseHalfRebuilt(path);
       // Before the log: a later checkpoint may cover events that this reader does not see.
       const checkpoint = await readCheckpointFile(path);
@@ -241,8 +248,8 @@ function openLogForReading(directory: string, read: DatabaseFiles | undefined): 
 async function openClaimed(path: string, options: CheckedOptions, onClosed: () => void): Promise<EventStore> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) {
+    if (!mayCreate(options)) throw await missingStore(path);
     await refuseHalfAStore(path);
-    if (!mayCreate(options)) throw noStore(path);
     await refuseOtherFiles(path);
     await makeLog(path);
   }
@@ -293,7 +300,7 @@ async function openParts(opening: {
   await checkTreeTail(log, checkpoints.size);
   const { storeId } = sidecar;
   const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
-  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal);
+  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal, options.onProgress);
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
@@ -409,8 +416,12 @@ async function refuseHalfAStore(directory: string): Promise<void> {
   }
 }
 
-/** Returns the error for a directory that lacks a store's sidecar. */
-export function noStore(directory: string): StoreError {
+/**
+ * Returns the error for a directory that lacks a store's sidecar.
+ * @throws {StoreError} SIDECAR_INVALID when a log is there
+ */
+export async function missingStore(directory: string): Promise<StoreError> {
+  await refuseHalfAStore(directory);
   const message = `no store in ${directory}: it has no ${SIDECAR_FILE}`;
   return new StoreError('STORE_NOT_FOUND', message, { data: { directory } });
 }

@@ -6,8 +6,16 @@ import { NotAFile, readRegularFile } from '../files/files.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
-/** Version of the directory layout that this code reads and writes. */
+/** Version of a store's layout that this code writes. */
 export const FORMAT_VERSION = 1;
+/**
+ * Version of a backup's layout that this code writes; of version 1, which has no packs, it reads and
+ * continues backups. A store whose lost sidecar came from a backup has it too. The next version of
+ * either is 3.
+ */
+export const BACKUP_FORMAT_VERSION = 2;
+/** The last version that this code reads, of stores and backups. */
+const NEWEST_VERSION = BACKUP_FORMAT_VERSION;
 
 /**
  * Identity of a store, kept outside the database: distinguishes a new store from a damaged one
@@ -74,9 +82,9 @@ export function parseSidecar(directory: string, bytes: Uint8Array): Sidecar {
   }
   const { format, version, storeId, origin, created } = Object(value) as Record<string, unknown>;
   if (format !== 'imagelog' || typeof version !== 'number') throw invalid('does not describe an imagelog store');
-  if (version > FORMAT_VERSION) {
-    const message = `the store has format ${version}; this version of imagelog reads up to ${FORMAT_VERSION}`;
-    throw new StoreError('STORE_FORMAT_UNSUPPORTED', message, { data: { path, version, supported: FORMAT_VERSION } });
+  if (version > NEWEST_VERSION) {
+    const message = `the store has format ${version}; this version of imagelog reads up to ${NEWEST_VERSION}`;
+    throw new StoreError('STORE_FORMAT_UNSUPPORTED', message, { data: { path, version, supported: NEWEST_VERSION } });
   }
   if (typeof storeId !== 'string' || typeof origin !== 'string' || Number.isNaN(Date.parse(String(created)))) {
     throw invalid('lacks storeId, origin or created');

@@ -9,7 +9,10 @@ import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
 import { StoreError } from '../../errors.js';
 import { PRESENT_MS } from '../../limits.js';
-import { parseMoment } from '../../model/timestamp.js';
+import { factsOf } from '../../model/event-table.js';
+import { parseMoment, type PointInTime } from '../../model/moment.js';
+import { isPattern } from '../../model/reference-pattern.js';
+import { isTimeZone, localTimeText, UTC, zoneName } from '../../model/time-zone.js';
 import { lastSeqBy } from '../follow/log-feed.js';
 import { diffViews, type StoreDiff } from './diff.js';
 import { sameTarget } from '../../../projections/references.js';
@@ -28,17 +31,36 @@ import {
 } from '../artifacts.js';
 import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
-import { chosenImage, StoreReader } from '../images.js';
+import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
 import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
 
 /**
- * A point in time. A number is a seq. A Date or RFC 3339 text includes every event up to and with
- * its millisecond; the default zone is UTC, and a date alone means the end of that day, or now if
- * it is today. `now` is the head of the log; so is the current time by the store's clock, even if
- * the clock once ran ahead and the last events are dated in the future.
+ * A point in time: a seq, a Date, or a text as on the command line. Texts are
+ *
+ * - `@12`, `#12` or `12`, a seq; bare digits that look like a year (`2026`) or a day are refused
+ * - `2h`, `1d12h`, `2 weeks ago`, `an hour ago`, before now by the store's clock
+ * - `today`, `yesterday`, `last tuesday` (before today), also with a time: `yesterday 09:00`
+ * - `2026-01-31`; `2026-01-31T14:05` with or without seconds and zone; RFC 3339
+ * - `now`, the head of the log
+ *
+ * A text means the end of what it names: its day, minute or second, or now if that is not over. A
+ * Date is its millisecond. Every event up to and with it is included. The current time by the
+ * store's clock is the head of the log too, even if the clock once ran ahead and the last events are
+ * dated in the future.
  */
 export type When = number | Date | string;
+
+/** How a `When` is read. */
+export interface WhenOptions {
+  /** IANA time zone of days and of times without one; default UTC. */
+  readonly timeZone?: string | undefined;
+}
+
+/** A `When`, and what the reads of the past take besides. */
+export interface PastOptions extends WhenOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * The store as it was after one event; later writes do not change it. Views are built on first use,
@@ -54,6 +76,11 @@ export interface PastStore extends ImageReads, ArtifactReads {
   /** @throws {StoreError} IMAGE_NOT_FOUND, METADATA_NOT_FOUND, METADATA_INVALID */
   getMetadata(id: ImageId, key: string): Uint8Array;
   /**
+   * Returns copies of all metadata values of an image by key, sorted; the parent is not among them.
+   * @throws {StoreError} IMAGE_NOT_FOUND
+   */
+  metadata(id: ImageId): ReadonlyMap<string, Uint8Array>;
+  /**
    * @throws {StoreError} REFERENCE_NOT_FOUND, REFERENCE_INVALID, PLATFORM_NOT_FOUND,
    *   PLATFORM_INVALID
    */
@@ -62,6 +89,8 @@ export interface PastStore extends ImageReads, ArtifactReads {
   references(id: ImageId): string[];
   /** Returns every reference, sorted by name. */
   referenceEntries(): ReferenceEntry[];
+  /** Returns what is known of every image without reading its config, in the order added. */
+  imageEntries(): ListedImage[];
   /**
    * Returns what was erased by then and not added again. Content erased since is unreadable too.
    */
@@ -97,21 +126,26 @@ export interface ReferenceInterval {
   /** Time and seq of the event that ended it; absent while it lasts. */
   readonly until?: number | undefined;
   readonly untilSeq?: number | undefined;
-  /** Who removed the reference and why; absent when it was moved instead. */
+  /** Who removed the reference, why, and for what request; absent when it was moved instead. */
   readonly removedBy?: string | undefined;
   readonly removedReason?: string | undefined;
+  readonly removedRequestId?: string | undefined;
 }
 
 /** Selects events of a subject's history. */
-export type HistoryOptions = Omit<ReadOptions, 'filter'> & Pick<NonNullable<ReadOptions['filter']>, 'type'>;
+export type HistoryOptions = Omit<ReadOptions, 'filter'> &
+  Pick<NonNullable<ReadOptions['filter']>, 'type' | 'requestId' | 'reasonIncludes'>;
 
 const historyOptionNames: OptionNames<HistoryOptions> = {
+  onProgress: true,
   from: true,
   to: true,
   reverse: true,
   limit: true,
   signal: true,
   type: true,
+  requestId: true,
+  reasonIncludes: true,
 };
 
 /** Reads of the past. */
@@ -125,40 +159,60 @@ export interface AuditReads {
    */
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent>;
   /**
-   * Resolves with every period of a reference, oldest first, using only the index. Setting it to
-   * its current target starts no new period.
-   * @throws {StoreError} REFERENCE_NOT_FOUND when it was never set; REFERENCE_INVALID
+   * Resolves with every period of a reference, oldest first, using only the index; of a pattern (as
+   * in an event filter) those of each reference that ever matched it, removed ones too, sorted by
+   * canonical name. Setting a reference to its current target starts no new period.
+   * @throws {StoreError} REFERENCE_NOT_FOUND when none was ever set; REFERENCE_INVALID;
+   *   FILTER_INVALID for a malformed pattern
    */
   referenceHistory(reference: string): Promise<ReferenceInterval[]>;
   /**
    * Resolves with the store as it was after event `when` or at that time; transactions stay whole.
    * @throws {StoreError} TIME_INVALID; TIME_OUT_OF_RANGE for a future time or seq; ABORTED
    */
-  at(when: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<PastStore>;
+  at(when: When, options?: PastOptions): Promise<PastStore>;
+  /**
+   * Resolves with the last event at or before `when`, seq 0 before the first: what `at` answers as
+   * of, without building the past.
+   * @throws {StoreError} as `at`
+   */
+  pointAt(when: When, options?: WhenOptions): Promise<LogPoint>;
   /**
    * Resolves with the net changes after `from` up to and with `to`: what came and went in between
    * is left out.
    * @throws {StoreError} as `at`; TIME_OUT_OF_RANGE also when `to` is before `from`
    */
-  diff(from: When, to: When, options?: { readonly signal?: AbortSignal | undefined }): Promise<StoreDiff>;
+  diff(from: When, to: When, options?: PastOptions): Promise<StoreDiff>;
 }
-
-const NOW = 'now';
 
 /**
  * Returns the last event at or before `when`; 0 before the first. A time costs a binary search over
  * the events.
  * @throws {StoreError} TIME_INVALID, TIME_OUT_OF_RANGE for a seq after the head or a future time;
  *   LOG_CORRUPT
- * @throws {RangeError} for a number that is not a seq; TypeError for any other type
+ * @throws {RangeError} for a number that is not a seq, or an unknown time zone; TypeError for any
+ *   other type
  */
-export function seqAt(when: When, context: StoreContext): number {
-  const { log, reader } = context;
+export function seqAt(when: When, context: StoreContext, { timeZone = UTC }: WhenOptions = {}): number {
+  const { log, reader, now } = context;
   const headSeq = reader.head.seq;
+  mustBeString('timeZone', timeZone);
+  if (timeZone !== UTC && !isTimeZone(timeZone))
+    throw new RangeError(`timeZone must be an IANA time zone: ${JSON.stringify(timeZone)}`);
   if (typeof when === 'number') return checkedSeq(when, headSeq);
-  if (when === NOW) return headSeq;
-  const { moment, isPresent } = momentOf(when, context);
-  return isPresent ? headSeq : lastSeqBy(log, headSeq, moment);
+  const clock = now();
+  const point = parse(when, clock, timeZone);
+  if (point.kind === 'event') return checkedSeq(point.seq, headSeq);
+  if (point.kind === 'now') return headSeq;
+  const { first, last } = point;
+  const head = reader.head.time;
+  // A clock that went back is behind the events it stamped.
+  const present = Math.max(clock, head);
+  if (first > present) throw inFuture(when, present, timeZone);
+  // A clock that once ran ahead leaves events dated in the future. A caller who asks for the
+  // present, by a clock read a moment ago, wants them too.
+  const isPresent = head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS;
+  return isPresent ? headSeq : lastSeqBy(log, headSeq, last);
 }
 
 function checkedSeq(seq: number, headSeq: number): number {
@@ -170,41 +224,22 @@ function checkedSeq(seq: number, headSeq: number): number {
   });
 }
 
-/** Returns the last millisecond of `when` reached so far, and whether that is the present. */
-function momentOf(
-  when: Date | string,
-  { reader, now }: StoreContext,
-): { readonly moment: number; readonly isPresent: boolean } {
-  const { first, last } = parse(when);
-  const head = reader.head.time;
-  // A clock that went back is behind the events it stamped.
-  const clock = now();
-  const present = Math.max(clock, head);
-  if (first > present) {
-    const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
-    throw new StoreError('TIME_OUT_OF_RANGE', `${text} is in the future: it is ${new Date(present).toISOString()}`, {
-      data: { when: text, now: present },
-    });
-  }
-  // A clock that once ran ahead leaves events dated in the future. A caller who asks for the
-  // present, by a clock read a moment ago, wants them too.
-  return { moment: last, isPresent: head > clock && first <= clock + PRESENT_MS && last >= clock - PRESENT_MS };
-}
-
-function parse(when: Date | string): { readonly first: number; readonly last: number } {
+function parse(when: Date | string, nowMs: number, timeZone: string): PointInTime {
   if (when instanceof Date) {
     const time = when.getTime();
     if (Number.isNaN(time)) throw new StoreError('TIME_INVALID', 'an invalid Date is not a point in time');
-    return { first: time, last: time };
+    return { kind: 'time', first: time, last: time };
   }
   if (typeof when !== 'string') throw new TypeError('when must be a seq, a Date or a string');
-  const moment = parseMoment(when);
-  if (moment !== undefined) return moment;
-  throw new StoreError(
-    'TIME_INVALID',
-    `${JSON.stringify(when.slice(0, 100))} is not a point in time: expected a seq, a date or RFC 3339`,
-    { data: { when: when.slice(0, 100) } },
-  );
+  return parseMoment(when, { nowMs, timeZone });
+}
+
+function inFuture(when: Date | string, present: number, timeZone: string): StoreError {
+  const text = when instanceof Date ? when.toISOString() : when.slice(0, 100);
+  const now = `${localTimeText(present, timeZone)} ${zoneName(present, timeZone)}`;
+  return new StoreError('TIME_OUT_OF_RANGE', `${text} is in the future: it is ${now}`, {
+    data: { when: text, now: present },
+  });
 }
 
 /**
@@ -239,16 +274,16 @@ function begun(event: StoredEvent & ReferenceSet): ReferenceInterval {
 
 function ended(interval: ReferenceInterval, event: StoredEvent & (ReferenceSet | ReferenceRemoved)): ReferenceInterval {
   const end = { ...interval, until: event.time, untilSeq: event.seq };
-  return event.type === 'ReferenceRemoved' ? { ...end, removedBy: event.actor, removedReason: event.reason } : end;
+  if (event.type !== 'ReferenceRemoved') return end;
+  const { actor, reason, requestId } = event;
+  const why = { removedBy: actor, removedReason: reason };
+  return requestId === undefined ? { ...end, ...why } : { ...end, ...why, removedRequestId: requestId };
 }
 
 const SUBJECT_KINDS: readonly string[] = ['image', 'reference', 'chainId', 'actor'];
 
-interface Abortable {
-  readonly signal?: AbortSignal | undefined;
-}
-
-const abortableNames: OptionNames<Abortable> = { signal: true };
+const whenOptionNames: OptionNames<WhenOptions> = { timeZone: true };
+const pastOptionNames: OptionNames<PastOptions> = { ...whenOptionNames, signal: true };
 
 /** Answers reads of the past: for a single subject from the index, else from past views. */
 export class AuditReader implements AuditReads {
@@ -260,13 +295,14 @@ export class AuditReader implements AuditReads {
 
   async *history(subject: Subject | string, options: HistoryOptions = {}): AsyncGenerator<StoredEvent> {
     mustBeOptions(options, historyOptionNames);
-    const { type, ...range } = options;
+    const { type, requestId, reasonIncludes, ...range } = options;
     const known = await this.#known(subject);
-    yield* this.#context.reader.read({ ...range, filter: { ...known, type } });
+    yield* this.#context.reader.read({ ...range, filter: { ...known, type, requestId, reasonIncludes } });
   }
 
   async referenceHistory(reference: string): Promise<ReferenceInterval[]> {
     mustBeString('reference', reference);
+    if (isPattern(reference)) return this.#historiesOf(reference);
     const name = canonicalReference(reference);
     const events: StoredEvent[] = [];
     const { log, reader } = this.#context;
@@ -278,14 +314,35 @@ export class AuditReader implements AuditReads {
     return intervals;
   }
 
+  async #historiesOf(pattern: string): Promise<ReferenceInterval[]> {
+    const eventsOf = new Map<string, StoredEvent[]>();
+    const filter = { reference: pattern, type: ['ReferenceSet', 'ReferenceRemoved'] } as const;
+    for await (const event of this.#context.reader.read({ filter })) {
+      for (const reference of factsOf(event).references(event)) {
+        const events = eventsOf.get(reference);
+        if (events === undefined) eventsOf.set(reference, [event]);
+        else events.push(event);
+      }
+    }
+    const names = [...eventsOf.keys()].sort();
+    const intervals = names.flatMap((name) => referenceIntervals(eventsOf.get(name) ?? []));
+    if (intervals.length > 0) return intervals;
+    const shown = pattern.slice(0, 100);
+    throw new StoreError('REFERENCE_NOT_FOUND', `no reference ever matched ${shown}`, { data: { reference: shown } });
+  }
+
   /**
    * Returns the image a reference pointed at as of `when`, using only the index. Throws
    * REFERENCE_NOT_FOUND when it was not set then; those of `seqAt` and of `resolve`.
    */
-  async resolveAt(reference: string, when: When, platform: Platform | string | undefined): Promise<ImageId> {
+  async resolveAt(
+    reference: string,
+    when: When,
+    { platform, timeZone }: WhenOptions & { readonly platform?: Platform | string | undefined },
+  ): Promise<ImageId> {
     mustBeString('reference', reference);
     const name = canonicalReference(reference);
-    const seq = this.#seqAt(when);
+    const seq = seqAt(when, this.#context, { timeZone });
     const pages = this.#context.log.subjectPages([{ reference: name }], { to: seq, reverse: true, pageSize: 1 });
     for await (const [event] of pages) {
       if (event?.type === 'ReferenceSet') {
@@ -301,18 +358,23 @@ export class AuditReader implements AuditReads {
     });
   }
 
-  async at(when: When, options: Abortable = {}): Promise<PastStore> {
-    mustBeOptions(options, abortableNames);
-    const { signal } = options;
-    const seq = this.#seqAt(when);
+  async at(when: When, options: PastOptions = {}): Promise<PastStore> {
+    mustBeOptions(options, pastOptionNames);
+    const { signal, timeZone } = options;
+    const seq = seqAt(when, this.#context, { timeZone });
     return new ViewedPast(this.#context, seq, await pastViewsAt(this.#context, seq, signal));
   }
 
-  async diff(from: When, to: When, options: Abortable = {}): Promise<StoreDiff> {
-    mustBeOptions(options, abortableNames);
-    const { signal } = options;
-    const first = this.#pointAt(from);
-    const last = this.#pointAt(to);
+  async pointAt(when: When, options: WhenOptions = {}): Promise<LogPoint> {
+    mustBeOptions(options, whenOptionNames);
+    return this.#pointAt(when, options.timeZone);
+  }
+
+  async diff(from: When, to: When, options: PastOptions = {}): Promise<StoreDiff> {
+    mustBeOptions(options, pastOptionNames);
+    const { signal, timeZone } = options;
+    const first = this.#pointAt(from, timeZone);
+    const last = this.#pointAt(to, timeZone);
     if (last.seq < first.seq) {
       throw new StoreError(
         'TIME_OUT_OF_RANGE',
@@ -337,10 +399,6 @@ export class AuditReader implements AuditReads {
     throw new StoreError('SUBJECT_NOT_FOUND', `no event is about ${String(name).slice(0, 100)}`, { data: { subject } });
   }
 
-  #seqAt(when: When): number {
-    return seqAt(when, this.#context);
-  }
-
   /** Returns the platform in an image's config, even of a deleted image. */
   #platformOf(id: ImageId): Platform {
     const config = this.#context.readConfig(id);
@@ -357,8 +415,8 @@ export class AuditReader implements AuditReads {
     return '';
   }
 
-  #pointAt(when: When): LogPoint {
-    const seq = this.#seqAt(when);
+  #pointAt(when: When, timeZone: string | undefined): LogPoint {
+    const seq = seqAt(when, this.#context, { timeZone });
     return { seq, time: this.#context.log.event(seq)?.time ?? 0 };
   }
 }

@@ -9,7 +9,8 @@ import {
 } from '../argument-types.js';
 import { removeDurably } from '../files/files.js';
 import { claimDirectory, withOwner } from '../open/lock.js';
-import { noStore, openStore } from '../open/open-store.js';
+import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
+import { missingStore, openStore } from '../open/open-store.js';
 import { readSidecar } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from '../files/log-folders.js';
@@ -22,17 +23,18 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
   mustBeText('directory', directory);
   mustBeOptions(options, rebuildOptionNames);
   mustBeSignal('signal', options.signal);
+  checkLockTimeout(options.lockTimeoutMs);
   if (options.acceptLoss !== undefined) mustBeCount('acceptLoss', options.acceptLoss);
   for (const name of ['onProgress', 'onNotice'] as const) {
     if (options[name] !== undefined) mustBeFunction(name, options[name]);
   }
   const path = resolve(directory);
-  return reopened(path, await rebuildClosed(path, options), options);
+  return reopened(path, await whenUnlocked(() => rebuildClosed(path, options), options), options);
 }
 
 async function rebuildClosed(path: string, options: RebuildOptions): Promise<RebuiltLog> {
   const sidecar = await readSidecar(path);
-  if (sidecar === undefined) throw noStore(path);
+  if (sidecar === undefined) throw await missingStore(path);
   const release = await claimDirectory(path);
   try {
     const folders = logFolders(path);
@@ -51,9 +53,9 @@ async function rebuildClosed(path: string, options: RebuildOptions): Promise<Reb
 async function reopened(
   path: string,
   { damagedLog, ...rebuilt }: RebuiltLog,
-  { signer, onNotice, signal, onProgress }: RebuildOptions,
+  { signer, onNotice, signal, onProgress, lockTimeoutMs }: RebuildOptions,
 ): Promise<RebuildResult> {
-  const store = await openStore(path, { create: false, signer, onNotice, signal });
+  const store = await openStore(path, { create: false, signer, onNotice, signal, lockTimeoutMs });
   try {
     const { seq, root } = store.log.head;
     await store.snapshot();

@@ -28,7 +28,7 @@ export interface OpenRebuildOptions {
 export const openRebuildOptionNames: OptionNames<OpenRebuildOptions> = { onProgress: true, signal: true };
 
 /** Options for rebuilding a closed store. */
-export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice'> {
+export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice' | 'lockTimeoutMs'> {
   /**
    * Continue without the events after this seq: those that are lost, and what is left behind them. It must be the seq that the error of a rebuild without it names. Layer files that only
    * they name are removed. The damaged log and the checkpoint that proves more events are kept.
@@ -37,6 +37,7 @@ export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 's
 }
 
 export const rebuildOptionNames: OptionNames<RebuildOptions> = {
+  lockTimeoutMs: true,
   ...openRebuildOptionNames,
   signer: true,
   onNotice: true,

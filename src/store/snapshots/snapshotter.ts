@@ -126,16 +126,24 @@ const MOST_KEPT_EVENTS = 100_000;
 
 /**
  * Returns the views as of `seq`, 0 to the head: the nearest snapshot plus the events after it. The
- * caller owns them and may fold on.
+ * caller owns them and may fold on. `onFolded` is called with the events folded since the snapshot.
  * @throws {StoreError} LOG_CORRUPT for an event that is damaged or missing, ABORTED
  */
-export async function viewsAt({ log, snapshots }: ViewSources, seq: number, signal?: AbortSignal): Promise<ViewSet> {
+export async function viewsAt(
+  { log, snapshots }: ViewSources,
+  seq: number,
+  signal?: AbortSignal,
+  onFolded?: (events: number, total: number) => void,
+): Promise<ViewSet> {
   throwIfAborted(signal);
   const snapshot = await snapshots.nearest(seq, decodeViews);
   throwIfAborted(signal);
   const viewSet = createViews(snapshot?.views);
   const from = (snapshot?.seq ?? 0) + 1;
-  for await (const page of log.pages({ from, to: seq, signal })) viewSet.fold(page);
+  for await (const page of log.pages({ from, to: seq, signal })) {
+    viewSet.fold(page);
+    onFolded?.((page.at(-1)?.seq ?? from) - from + 1, seq - from + 1);
+  }
   return viewSet;
 }
 

@@ -31,6 +31,11 @@ export class NamedContent {
     return this.#erased.size;
   }
 
+  /** Amount of named content that was not taken. */
+  get leftCount(): number {
+    return this.#named.size;
+  }
+
   has(digest: Digest): boolean {
     return this.#named.has(digest);
   }

@@ -1,7 +1,14 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError } from '../../errors.js';
-import { FORMAT_VERSION, formatSidecar, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
+import {
+  BACKUP_FORMAT_VERSION,
+  FORMAT_VERSION,
+  formatSidecar,
+  parseSidecar,
+  readSidecarBytes,
+  SIDECAR_FILE,
+} from '../open/sidecar.js';
 import type {
   LiveViews,
   Reading,
@@ -53,7 +60,10 @@ export async function readIdentity(directory: string, report: Report): Promise<S
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (sidecar.version !== FORMAT_VERSION || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
+    if (
+      ![FORMAT_VERSION, BACKUP_FORMAT_VERSION].includes(sidecar.version) ||
+      !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))
+    ) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;

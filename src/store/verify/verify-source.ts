@@ -28,10 +28,16 @@ export interface VerifyOptions {
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
   /** Called for harmless findings: an interrupted backup, what a rebuild set aside. */
   readonly onNotice?: ((notice: string) => void) | undefined;
+  /**
+   * Milliseconds that `verifyStore` waits while another process writes to the store; then
+   * STORE_LOCKED. Default 0.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const verifyOptionNames: OptionNames<VerifyOptions> = {
+  lockTimeoutMs: true,
   against: true,
   key: true,
   fast: true,
@@ -225,7 +231,7 @@ export interface SourceIdentity {
  *
  * Implementers: return what is there and leave judging to the caller. Report what cannot be read
  * and continue with the rest; throw only when nothing more can be read. Each stream can be
- * requested repeatedly and yields in ascending order of seq, index or digest.
+ * requested repeatedly and yields in ascending order of seq, index or digest; content in any order.
  */
 export interface VerifySource {
   /** Undefined when the sidecar is missing or damaged, which was reported when it was read. */

@@ -171,9 +171,12 @@ class Verification {
     await checkPositions(source, this.#reading);
     await source.reportStrays?.(this.#reading);
     const isWhole = fold.lostAt === undefined;
-    const contents: Belief = { isWhole, onLooked: this.#counter('content') };
+    const contents: Belief = { isWhole, onLooked: this.#counter('content', this.#content.leftCount) };
     await checkContent(source, { named: this.#content, erasures: fold.views.erasures }, this.#reading, contents);
-    await checkBlobs(source, fold.views.blobs, this.#reading, { isWhole, onLooked: this.#counter('blobs') });
+    const { blobs } = fold.views;
+    let blobBytes = 0;
+    for (const { size } of blobs.byDigest.values()) blobBytes += size;
+    await checkBlobs(source, blobs, this.#reading, { isWhole, onLooked: this.#counter('blobs', blobBytes) });
     return this.#content.erasedCount;
   }
 

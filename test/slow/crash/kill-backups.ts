@@ -1,7 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Digest } from '../../../src/model/digest.js';
 import { isStoreError } from '../../../src/errors.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import type { EventStore } from '../../../src/store/event-store.js';
@@ -10,6 +9,7 @@ import { verifyStore } from '../../../src/store/verify-store.js';
 import { archivePath } from '../../store/fixture-archives.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { idNamed, imageConfig } from '../../support/image-configs.js';
+import { contentOfBackup, unpackedBackup } from '../../support/unpacked-backup.js';
 import type { CrashRun } from './crash-run.js';
 import { DiskModel, LEFT_OVERS } from './disk-model.js';
 import { DISK_TRACE, type DiskCall, parseDiskTrace } from './disk-trace.js';
@@ -167,7 +167,7 @@ async function unlikeAFreshBackup(directory: string, target: string, { after }: 
     await using store = await openStore(directory, { create: false, readOnly: true });
     await store.backup(target);
   }
-  const [found, expected] = [await filesBelow(target), await filesBelow(after)];
+  const [found, expected] = [await unpackedBackup(target), await unpackedBackup(after)];
   const names = new Set([...found.keys(), ...expected.keys()]);
   return [...names]
     .filter((name) => `${found.get(name)}` !== `${expected.get(name)}`)
@@ -192,9 +192,9 @@ async function outdatedBackup(directory: string): Promise<Outdated> {
 /** Removes all images with their layers, and erases every config, manifest and index. */
 async function eraseAll(store: EventStore, backup: string): Promise<void> {
   await store.backup(backup);
-  const content = [...(await filesBelow(backup)).keys()].filter((path) => path.startsWith('content/'));
+  const content = await contentOfBackup(backup);
   while (store.heads().size > 0) for (const id of store.heads().keys()) await store.delete(id);
-  for (const path of content) await store.erase(`sha256:${path.slice(-64)}` as Digest, 'to be forgotten');
+  for (const digest of content) await store.erase(digest, 'to be forgotten');
 }
 
 async function update(store: EventStore): Promise<void> {

@@ -1,34 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { archivePath } from '../../store/fixture-archives.js';
+import { makeKilledStore, READING } from '../../support/reading-commands.js';
 import { requires, testOrSkip } from '../../support/requires.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
-import { fillDisk, smallDisk, whyNoDisk } from './small-disk.js';
+import { fillDisk, mountedForReading, smallDisk, whyNoDisk } from './small-disk.js';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
-
-/** Commands that read: each has to work wherever the store can be read. */
-const READING = [
-  ['images', '--tree'],
-  ['log'],
-  ['resolve', 'tiny:1'],
-  ['refs', 'tiny:1'],
-  ['inspect', 'tiny:1'],
-  ['history', 'tiny:1'],
-  ['diff', '0', 'now'],
-  ['at', '1', 'images'],
-  ['stats'],
-  ['consumers'],
-  ['checkpoint'],
-  ['prove', '1'],
-  ['verify'],
-  ['save', 'tiny:1', '-o', '/dev/null'],
-];
 
 /** A call that writes below a folder, or opens something there to be written to. */
 const WRITES =
@@ -48,9 +30,20 @@ function run(store: string, args: readonly string[]): string {
 
 requires('strace')('no command that reads makes, changes or removes anything below its store', async (t) => {
   const place = await temporaryDirectory(t);
-  const store = join(place, 'store');
-  await makeStore(store);
-  for (const args of READING) {
+  const closed = join(place, 'closed');
+  await makeStore(closed);
+  await expectNoWrites(t, place, closed);
+});
+
+requires('strace')('nor below a store whose writer was killed, with a write-ahead log', async (t) => {
+  const place = await temporaryDirectory(t);
+  const killed = join(place, 'killed');
+  await makeKilledStore(killed, archivePath('skopeo-tiny-1.tar'));
+  await expectNoWrites(t, place, killed);
+});
+
+async function expectNoWrites(t: ExecutionContext, place: string, store: string): Promise<void> {
+  for (const args of [...READING, ['backup', join(place, 'backup')], ['completion', 'bash', '--', 'inspect', 't']]) {
     const trace = join(place, 'trace');
     const calls = 'trace=%file,ftruncate,fallocate,fchmod,fchown,write,writev,pwrite64,pwritev';
     execFileSync('strace', ['-f', '-y', '-o', trace, '-e', calls, process.execPath, main, '--store', store, ...args]);
@@ -65,18 +58,6 @@ requires('strace')('no command that reads makes, changes or removes anything bel
       args.join(' '),
     );
   }
-});
-
-/** Mounts `source` for reading only, and returns where. */
-function mountedForReading(t: ExecutionContext, source: string): string {
-  const target = mkdtempSync(join(tmpdir(), 'imagelog-read-only-'));
-  execFileSync('mount', ['--bind', source, target]);
-  execFileSync('mount', ['-o', 'remount,bind,ro', target]);
-  t.teardown(() => {
-    execFileSync('umount', ['--lazy', target]);
-    rmdirSync(target);
-  });
-  return target;
 }
 
 const withDisk = testOrSkip(whyNoDisk());

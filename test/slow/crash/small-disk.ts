@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,18 @@ export function smallDisk(t: ExecutionContext, megabytes: number): string {
   const disk = mountSmallDisk(megabytes);
   t.teardown(() => disk.unmount());
   return disk.path;
+}
+
+/** Mounts `source` for reading only, and returns where; unmounted when the test ends. */
+export function mountedForReading(t: ExecutionContext, source: string): string {
+  const target = mkdtempSync(join(tmpdir(), 'imagelog-read-only-'));
+  execFileSync('mount', ['--bind', source, target]);
+  execFileSync('mount', ['-o', 'remount,bind,ro', target]);
+  t.teardown(() => {
+    unmount(target);
+    rmdirSync(target);
+  });
+  return target;
 }
 
 /** Fills the disk below `directory` but for some bytes; returns a function that takes the filling away. */

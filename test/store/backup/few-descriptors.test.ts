@@ -16,7 +16,7 @@ const exhausted = (code: string, place: string): { readonly promises: object } =
 });
 
 for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) {
-  for (const place of ['blobs/sha256/', 'content/sha256/', 'tile/0/', 'tile/entries/', 'checkpoint']) {
+  for (const place of ['blobs/sha256/', 'content/packs/', 'tile/0/', 'tile/entries/', 'checkpoint']) {
     test(`a process that has ${code} finds no damage in a backup: ${place}`, async (t) => {
       const store = await openTestStore(t);
       await store.load(archivePath('docker25-all.tar'));

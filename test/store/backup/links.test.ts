@@ -1,12 +1,14 @@
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'ava';
+import { MAX_PACKED_CONTENT_BYTES } from '../../../src/limits.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { openTestStore } from '../../support/test-store.js';
+import { packsOfBackup } from '../../support/unpacked-backup.js';
 import { archivePath } from '../fixture-archives.js';
 import { newBackup } from './restored-store.js';
 
@@ -19,10 +21,20 @@ async function moveAway(path: string, elsewhere: string): Promise<string> {
   return place;
 }
 
-for (const what of ['checkpoint', 'imagelog.json', 'tile', 'tile/0', 'content', 'content/sha256', 'blobs/sha256']) {
+for (const what of [
+  'checkpoint',
+  'imagelog.json',
+  'tile',
+  'tile/0',
+  'content',
+  'content/sha256',
+  'content/packs',
+  'blobs/sha256',
+]) {
   test(`a backup of which a part is a link to somewhere else does not verify, and is not restored: ${what}`, async (t) => {
     const store = await openTestStore(t);
     await store.load(archivePath('docker25-all.tar'));
+    await store.create(imageConfig('x'.repeat(MAX_PACKED_CONTENT_BYTES)));
     const source = await newBackup(t, store);
     const place = await temporaryDirectory(t);
     await moveAway(join(source, what), join(place, 'elsewhere'));
@@ -41,12 +53,12 @@ test('a file of a backup that is a link is not a file of it, and the next run wr
   const store = await openTestStore(t);
   await store.create(imageConfig('a'));
   const source = await newBackup(t, store);
-  const [name = ''] = await readdir(join(source, 'content/sha256'));
-  const place = await moveAway(join(source, 'content/sha256', name), await temporaryDirectory(t));
-  t.like(await verifyStore(source), [{ code: 'ROWS_UNREADABLE', place: `content/sha256/${name}` }]);
+  const [pack = ''] = await packsOfBackup(source);
+  const place = await moveAway(join(source, pack), await temporaryDirectory(t));
+  t.like(await verifyStore(source), [{ code: 'ROWS_UNREADABLE', place: pack }]);
   await store.backup(source);
   t.deepEqual(await verifyStore(source), []);
-  t.true((await readdir(join(source, 'content/sha256'))).includes(name));
+  t.deepEqual(await packsOfBackup(source), [pack]);
   t.true((await readFile(place)).length > 0);
 });
 

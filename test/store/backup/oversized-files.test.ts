@@ -2,13 +2,19 @@ import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../../src/errors.js';
-import { MAX_CURRENT_BYTES, MAX_MISSING_EVENTS, MAX_SIDECAR_BYTES } from '../../../src/limits.js';
+import {
+  MAX_CURRENT_BYTES,
+  MAX_MISSING_EVENTS,
+  MAX_PACKED_CONTENT_BYTES,
+  MAX_SIDECAR_BYTES,
+} from '../../../src/limits.js';
 import { TILE_WIDTH } from '../../../src/log/merkle.js';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import type { ViolationCode } from '../../../src/store/verify/verify-source.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
+import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { openTestStore } from '../../support/test-store.js';
@@ -29,12 +35,14 @@ async function grow(directory: string, place: string): Promise<void> {
 async function backupOf(t: ExecutionContext): Promise<string> {
   const store = await openTestStore(t);
   await store.load(archivePath('docker25-all.tar'));
+  await store.create(imageConfig('x'.repeat(MAX_PACKED_CONTENT_BYTES)));
   return newBackup(t, store);
 }
 
 const violated: readonly (readonly [place: string, code: ViolationCode])[] = [
   ['blobs/sha256/', 'BLOB_SIZE_WRONG'],
   ['content/sha256/', 'ROWS_UNREADABLE'],
+  ['content/packs/', 'ROWS_UNREADABLE'],
   ['tile/0/', 'ROWS_UNREADABLE'],
   ['tile/entries/', 'ROWS_UNREADABLE'],
   ['checkpoint', 'CHECKPOINT_DAMAGED'],
@@ -84,10 +92,12 @@ for (const [place, code] of refused) {
 test('a backup replaces a file of a terabyte that it needs, and does not read it', async (t) => {
   const store = await openTestStore(t);
   await store.load(archivePath('docker25-all.tar'));
+  await store.create(imageConfig('x'.repeat(MAX_PACKED_CONTENT_BYTES)));
   const target = await newBackup(t, store);
   const whole = await filesBelow(target);
-  for (const folder of ['blobs/sha256/', 'content/sha256/', 'tile/0/', 'tile/entries/']) await grow(target, folder);
-  t.is((await store.backup(target)).filesWritten, 4);
+  const folders = ['blobs/sha256/', 'content/sha256/', 'content/packs/', 'tile/0/', 'tile/entries/'];
+  for (const folder of folders) await grow(target, folder);
+  t.is((await store.backup(target)).filesWritten, folders.length);
   t.deepEqual(await filesBelow(target), whole);
 });
 

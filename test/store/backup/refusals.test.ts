@@ -12,6 +12,7 @@ import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { openTestStore } from '../../support/test-store.js';
+import { unpackedBackup } from '../../support/unpacked-backup.js';
 import { archivePath } from '../fixture-archives.js';
 import { newBackup } from './restored-store.js';
 
@@ -159,7 +160,7 @@ test('a backup and a restore that are aborted leave what was there', async (t) =
     t.deepEqual(await verifyStore(target), []);
   }
   await store.backup(target);
-  t.deepEqual(await filesBelow(target), await filesBelow(await newBackup(t, store)));
+  t.deepEqual(await unpackedBackup(target), await unpackedBackup(await newBackup(t, store)));
   const folder = await temporaryDirectory(t);
   const controller = new AbortController();
   const restored = restoreStore(join(folder, 'store'), target, {

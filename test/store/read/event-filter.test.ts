@@ -102,3 +102,26 @@ test('a filter looks up the kind of subject that the fewest events share', (t) =
   t.deepEqual(compileFilter({ actor: ['ann', 'ben'] }).subjects, [{ actor: 'ann' }, { actor: 'ben' }]);
   t.is(compileFilter({ type: 'ImageCreated', since: 1 }).subjects, undefined);
 });
+
+test('times may be a Date or words, by the clock: the start of what they name, or its end', (t) => {
+  const now = (): number => Date.parse('2026-11-29T10:30:00Z');
+  const isoOf = (filter: EventFilter): unknown[] => {
+    const { since, until } = compileFilter(filter, now);
+    return [since, until].map((time) => time !== undefined && new Date(time).toISOString());
+  };
+  t.deepEqual(isoOf({ since: '2h', until: 'now' }), ['2026-11-29T08:30:00.000Z', '2026-11-29T10:30:00.000Z']);
+  t.deepEqual(isoOf({ since: 'yesterday', until: 'yesterday' }), [
+    '2026-11-28T00:00:00.000Z',
+    '2026-11-28T23:59:59.999Z',
+  ]);
+  t.deepEqual(isoOf({ since: new Date(5), until: '2026-11-28 09:00' }), [
+    '1970-01-01T00:00:00.005Z',
+    '2026-11-28T09:00:59.999Z',
+  ]);
+  storeError(t, 'TIME_INVALID', () => compileFilter({ since: '2026' }, now));
+  storeError(t, 'TIME_INVALID', () => compileFilter({ until: 'soon' }, now));
+  const { message } = storeError(t, 'TIME_INVALID', () => compileFilter({ since: '@12' }, now));
+  t.is(message, 'since takes a time, and @12 is an event: for events take from and to');
+  storeError(t, 'FILTER_INVALID', () => compileFilter({ since: 'today', until: 'yesterday' }, now));
+  t.throws(() => compileFilter({ since: new Date(Number.NaN) }, now), { instanceOf: TypeError, message: /^since / });
+});

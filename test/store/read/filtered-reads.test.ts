@@ -4,17 +4,39 @@ import fc from 'fast-check';
 import type { ChainId, ImageId } from '../../../src/model/digest.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
 import { isAbout, type Subject } from '../../../src/model/subjects.js';
-import type { EventFilter } from '../../../src/store/follow/event-filter.js';
+import { compileFilter, type EventFilter, type ReadOptions } from '../../../src/store/follow/event-filter.js';
 import { idNamed } from '../../support/image-configs.js';
 import { entriesOf, eventsFrom } from '../../support/stored-event.js';
+import { storeError } from '../../support/store-error.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { openTestLog } from '../../support/test-log.js';
 import { liveLog, readerOf } from './live-log.js';
 
 const images = ['a', 'b', 'c', 'd'].map(idNamed);
 const chains = ['1', '2', '3'].map((name) => idNamed(name) as string as ChainId);
-const references = ['docker.io/library/x:1', 'docker.io/library/y:2'];
+const references = ['docker.io/library/x:1', 'docker.io/library/y:2', 'docker.io/shop/x:2', 'quay.io/shop/y:1'];
+/** Names, patterns of them, and what each is about. */
+const wantedNames: Readonly<Record<string, readonly string[]>> = {
+  'x:1': ['docker.io/library/x:1'],
+  'shop/x:2': ['docker.io/shop/x:2'],
+  '*:1': ['docker.io/library/x:1', 'quay.io/shop/y:1'],
+  'x*': ['docker.io/library/x:1', 'docker.io/shop/x:2'],
+  'shop/*': ['docker.io/shop/x:2'],
+  '*/shop/?': ['docker.io/shop/x:2', 'quay.io/shop/y:1'],
+  'docker.io/*/*': ['docker.io/library/x:1', 'docker.io/library/y:2', 'docker.io/shop/x:2'],
+  'none*': [],
+};
 const actors = ['ann', 'ben'];
+const requests = ['INC-77', 'INC-78', ''];
+const reasons = ['Roll back', 'a hotfix for INC-77', 'HOTFIX'];
+/** Texts, and the reasons that have them. */
+const texts: Readonly<Record<string, readonly string[]>> = {
+  hotfix: ['a hotfix for INC-77', 'HOTFIX'],
+  BACK: ['Roll back'],
+  'inc-77': ['a hotfix for INC-77'],
+  '': reasons,
+  nothing: [],
+};
 
 const image = fc.constantFrom(...images);
 const chain = fc.constantFrom(...chains);
@@ -42,9 +64,11 @@ const anyFilter: fc.Arbitrary<EventFilter> = fc
   .record({
     type: some(['ImageCreated', 'ParentSet', 'ReferenceSet', 'ReferenceRemoved', 'LayerAdded'] as const),
     image: some(images),
-    reference: some(references),
+    reference: some(Object.keys(wantedNames)),
     chainId: some(chains),
     actor: some(actors),
+    requestId: some(requests),
+    reasonIncludes: some(Object.keys(texts)),
     since: fc.option(fc.nat(60), { nil: undefined }),
     until: fc.option(fc.integer({ min: 60, max: 120 }), { nil: undefined }),
   })
@@ -79,7 +103,7 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
     ) &&
     anyOf(
       filter.reference,
-      list(filter.reference).map((each) => ({ reference: each })),
+      list(filter.reference).flatMap((each) => (wantedNames[each] ?? []).map((reference) => ({ reference }))),
     ) &&
     anyOf(
       filter.chainId,
@@ -89,10 +113,19 @@ function plainlyPasses(event: StoredEvent, filter: EventFilter): boolean {
       filter.actor,
       list(filter.actor).map((actor) => ({ actor })),
     ) &&
-    event.time >= (filter.since ?? 0) &&
-    event.time <= (filter.until ?? Number.POSITIVE_INFINITY)
+    (filter.requestId === undefined || list(filter.requestId).includes(event.requestId ?? 'none')) &&
+    (filter.reasonIncludes === undefined ||
+      list(filter.reasonIncludes).some((text) => texts[text]?.includes(event.reason ?? 'none') === true)) &&
+    event.time >= Number(filter.since ?? 0) &&
+    event.time <= Number(filter.until ?? Number.POSITIVE_INFINITY)
   );
 }
+
+const envelope = fc.record({
+  actor: fc.constantFrom(...actors),
+  requestId: fc.constantFrom(undefined, ...requests),
+  reason: fc.constantFrom(undefined, ...reasons),
+});
 
 async function seqsOf(events: AsyncIterable<StoredEvent>): Promise<number[]> {
   const seqs: number[] = [];
@@ -104,10 +137,7 @@ test('reads with and without the index give what a plain scan of every event giv
   const root = await temporaryDirectory(t);
   let runs = 0;
   const property = fc.asyncProperty(
-    fc.array(fc.tuple(fc.array(anyBody, { minLength: 1, maxLength: 5 }), fc.constantFrom(...actors)), {
-      minLength: 1,
-      maxLength: 30,
-    }),
+    fc.array(fc.tuple(fc.array(anyBody, { minLength: 1, maxLength: 5 }), envelope), { minLength: 1, maxLength: 30 }),
     fc.array(fc.record({ filter: anyFilter, from: fc.nat(40), to: fc.nat(150), reverse: fc.boolean() }), {
       minLength: 10,
       maxLength: 10,
@@ -115,18 +145,19 @@ test('reads with and without the index give what a plain scan of every event giv
     async (transactions, questions) => {
       const log = await openTestLog(t, join(root, `${runs++}`));
       const all: StoredEvent[] = [];
-      for (const [at, [bodies, actor]] of transactions.entries()) {
-        const events = eventsFrom(all.length + 1, bodies, at * 4).map((event) => ({ ...event, actor }));
+      for (const [at, [bodies, given]] of transactions.entries()) {
+        const events = eventsFrom(all.length + 1, bodies, at * 4).map((event) => ({ ...event, ...given }));
         await log.append({ expectedHead: all.length, entries: entriesOf(events), content: new Map() });
         all.push(...events);
       }
       const [indexed, scanning] = [readerOf(log), readerOf(log, { hasIndex: false })];
+      const knowing = readerOf(log, { known: references.slice(0, 3) });
       for (const { filter, from, to, reverse } of questions) {
         const passing = all.filter((event) => plainlyPasses(event, filter)).map(({ seq }) => seq);
         const expected = passing.filter((seq) => seq >= from && seq <= to);
         if (reverse) expected.reverse();
         const what = JSON.stringify({ filter, from, to, reverse });
-        for (const { reader } of [indexed, scanning]) {
+        for (const { reader } of [indexed, knowing, scanning]) {
           t.deepEqual(await seqsOf(reader.read({ filter, from, to, reverse })), expected, what);
           t.deepEqual(await seqsOf(reader.read({ filter, from, to, reverse, limit: 2 })), expected.slice(0, 2), what);
           const follower = reader.follow({ filter, from });
@@ -137,7 +168,7 @@ test('reads with and without the index give what a plain scan of every event giv
           t.deepEqual(given, followed, what);
         }
       }
-      t.is(scanning.reads.subjectPages, 0);
+      t.is(scanning.reads.subjectPages + scanning.reads.searches, 0);
       await log.close();
     },
   );
@@ -189,4 +220,78 @@ test('what is out of the times that are asked for is not read', async (t) => {
   t.is(reads.events - before, events.length - (expected[0] as number) + 1);
   t.deepEqual(await seqsOf(reader.read({ filter: { until: -1 } })), []);
   t.deepEqual(await seqsOf(reader.read({ filter: { since: Number.MAX_SAFE_INTEGER } })), []);
+});
+
+test('a follower that waits is given what a read gives, for any filter', async (t) => {
+  const property = fc.asyncProperty(
+    fc.array(fc.array(anyBody, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 15 }),
+    fc.array(anyFilter, { minLength: 5, maxLength: 5 }),
+    async (transactions, filters) => {
+      const { reader, append, close } = await liveLog(t);
+      const passed: number[][] = filters.map(() => []);
+      const running = filters.map(async (filter, at) => {
+        for await (const { seq } of reader.follow({ filter, from: 1 })) passed[at]?.push(seq);
+      });
+      const live = filters.map((filter) => {
+        const seqs: number[] = [];
+        const { passes } = compileFilter(filter);
+        reader.events$.subscribe((event) => {
+          if (passes?.(event) ?? true) seqs.push(event.seq);
+        });
+        return seqs;
+      });
+      for (const bodies of transactions) await append(...bodies);
+      const expected = await Promise.all(filters.map((filter) => seqsOf(reader.read({ filter }))));
+      for (const [at, seqs] of expected.entries()) {
+        while ((passed[at]?.length ?? 0) < seqs.length) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await close();
+      await Promise.all(running);
+      t.deepEqual(passed, expected);
+      t.deepEqual(live, expected);
+    },
+  );
+  await fc.assert(property, { numRuns: 30 });
+});
+
+test('explain tells a search of the index from a scan, and how many events that reads', async (t) => {
+  const { reader, append } = await liveLog(t);
+  t.deepEqual(reader.explain({ filter: { reference: '*' } }), { by: 'scan', events: 0 });
+  for (let at = 0; at < 40; at++) {
+    await append({ type: 'ReferenceSet', image: images[0] as ImageId, reference: `docker.io/library/x:${at}` });
+  }
+  const rows: readonly [ReadOptions, ReturnType<typeof reader.explain>][] = [
+    [{}, { by: 'scan', events: 40 }],
+    [{ filter: { reference: '*:1?' } }, { by: 'index' }],
+    [{ filter: { reference: '*:1?' }, from: 31 }, { by: 'index' }],
+    [
+      { filter: { reference: '*:1?' }, from: 32 },
+      { by: 'scan', events: 9 },
+    ],
+    [{ filter: { reference: ['x:1', '*:2'], requestId: 'x' } }, { by: 'index' }],
+    [{ filter: { reference: Array.from({ length: 65 }, (_, at) => `x:${at}`) } }, { by: 'index' }],
+    [{ filter: { image: images[0], reasonIncludes: 'x' } }, { by: 'index' }],
+    [
+      { filter: { requestId: 'x' }, from: 3, to: 12 },
+      { by: 'scan', events: 10 },
+    ],
+    [{ filter: { reasonIncludes: 'x' } }, { by: 'scan', events: 40 }],
+    [{ filter: { type: 'ReferenceSet', until: -1 } }, { by: 'scan', events: 0 }],
+  ];
+  for (const [options, expected] of rows) t.deepEqual(reader.explain(options), expected, JSON.stringify(options));
+  storeError(t, 'FILTER_INVALID', () => reader.explain({ filter: { reference: '*[' } }));
+});
+
+test('a search for a pattern reads the events that fit, and none about references that are known', async (t) => {
+  const { reader, append, reads } = await liveLog(t);
+  for (let at = 0; at < 500; at++) {
+    await append(
+      { type: 'ReferenceSet', image: images[0] as ImageId, reference: `docker.io/shop/app:${at}` },
+      { type: 'ParentSet', image: images[0] as ImageId, parent: images[1] as ImageId },
+    );
+  }
+  t.is((await seqsOf(reader.read({ filter: { reference: 'app:1??' } }))).length, 100);
+  t.deepEqual([reads.searches, reads.events, reads.pages], [1, 100, 0]);
+  t.deepEqual(await seqsOf(reader.read({ filter: { reference: 'app:4?9' }, limit: 2, reverse: true })), [999, 979]);
+  t.deepEqual([reads.searches, reads.events], [2, 110]);
 });

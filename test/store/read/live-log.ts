@@ -11,9 +11,10 @@ import { appendBodies, openTestLog } from '../../support/test-log.js';
 
 /** What a reader asked of its log. */
 export interface Reads {
-  /** Readings of the log in order, and by its subject index. */
+  /** Readings of the log in order, by its subject index, and searches of that for references. */
   pages: number;
   subjectPages: number;
+  searches: number;
   /** Events that they gave. */
   events: number;
   /** Readings that are open in the database now. */
@@ -31,17 +32,23 @@ export interface LiveLog {
   close(): Promise<void>;
 }
 
+interface ReaderOptions {
+  readonly hasIndex?: boolean;
+  /** References that a search need not read. */
+  readonly known?: readonly string[];
+}
+
 /** Opens a new log that counts what is read; optionally without its index. */
-export async function liveLog(t: ExecutionContext, options: { readonly hasIndex?: boolean } = {}): Promise<LiveLog> {
+export async function liveLog(t: ExecutionContext, options: ReaderOptions = {}): Promise<LiveLog> {
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
   return readerOf(log, options);
 }
 
 /** Returns a log that is open, and a new reader of it. */
-export function readerOf(log: LevelLog, { hasIndex = true }: { readonly hasIndex?: boolean } = {}): LiveLog {
+export function readerOf(log: LevelLog, { hasIndex = true, known = [] }: ReaderOptions = {}): LiveLog {
   const folded$ = new Subject<Page>();
-  const reads: Reads = { pages: 0, subjectPages: 0, events: 0, open: 0 };
-  const reader = new EventReader(countingLog(log, reads, hasIndex), folded$);
+  const reads: Reads = { pages: 0, subjectPages: 0, searches: 0, events: 0, open: 0 };
+  const reader = new EventReader({ log: countingLog(log, reads, hasIndex), references: () => known }, folded$);
   return {
     log,
     reader,
@@ -80,6 +87,14 @@ function countingLog(log: LevelLog, reads: Reads, hasSubjectIndex: boolean): Log
     subjectPages(subjects, options) {
       reads.subjectPages++;
       return counted(log.subjectPages(subjects, options));
+    },
+    referenceSeqs(wanted, options) {
+      reads.searches++;
+      return log.referenceSeqs(wanted, options);
+    },
+    eventsOf(seqs, options) {
+      reads.events += seqs.length;
+      return log.eventsOf(seqs, options);
     },
   };
   return new Proxy<Log>(log, {

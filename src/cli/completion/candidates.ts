@@ -1,0 +1,155 @@
+import type { Argument, Command, Option } from 'commander';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { eventTypes } from '../../model/event-table.js';
+import { familiarReference } from '../../model/reference.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { CommandContext } from '../context.js';
+import { isPrintable } from '../../model/unseen.js';
+import { shortId } from '../render/text.js';
+import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
+import { shells } from './shells.js';
+
+/** A value that may complete a word. */
+interface Candidate {
+  readonly value: string;
+  readonly description?: string;
+}
+
+/** What may complete a word: these values, or what the shell finds in the file system. */
+interface Candidates {
+  readonly kind: 'words' | 'files' | 'folders';
+  readonly values: readonly Candidate[];
+}
+
+/** A person waits at the keyboard: a store that takes longer to open gives no values. */
+const OPEN_TIMEOUT_MS = 1_000;
+
+type Kind = 'files' | 'folders' | 'references' | 'images' | 'events' | 'shells';
+
+/** What an argument or the value of an option is, by its name in the grammar. */
+const kinds: Readonly<Record<string, Kind>> = {
+  file: 'files',
+  files: 'files',
+  dir: 'folders',
+  directory: 'folders',
+  reference: 'references',
+  tag: 'references',
+  image: 'images',
+  types: 'events',
+};
+
+/** What an argument is. An option's `<name>` is that of an actor, or a new one. */
+const argumentKinds: Readonly<Record<string, Kind>> = {
+  ...kinds,
+  source: 'images',
+  name: 'images',
+  names: 'images',
+  shell: 'shells',
+};
+
+/** The surroundings that matter to completion. */
+type Surroundings = Pick<CommandContext, 'directory' | 'signal'>;
+
+/**
+ * Returns what may complete the last of `words`, which may be empty, after the others. The store is
+ * only read, and no lock is waited for; what cannot be read gives nothing.
+ */
+export async function candidatesFor(all: AllCommands, words: readonly string[], io: Surroundings): Promise<Candidates> {
+  const before = words.slice(0, -1).map(unquoted);
+  const word = unquoted(words.at(-1) ?? '');
+  const line = await parseLine(all, before);
+  const { kind, values } = await candidates(line, word, all, io);
+  const fitting = values.filter(({ value }) => value.startsWith(word) && isPrintable(value) && !/\s/.test(value));
+  return { kind, values: fitting };
+}
+
+async function candidates(line: CommandLine, word: string, all: AllCommands, io: Surroundings): Promise<Candidates> {
+  if (line.option !== undefined) return valuesOf(line.option, line, word, io);
+  const [flag = '', ...value] = line.areOptionsOver ? [] : word.split('=');
+  if (flag.startsWith('--') && value.length > 0) {
+    const option = optionOf(line.command, flag);
+    if (option?.required !== true) return wordsOf([]);
+    const { kind, values } = await valuesOf(option, line, value.join('='), io);
+    return { kind, values: values.map((each) => ({ ...each, value: `${flag}=${each.value}` })) };
+  }
+  if (word.startsWith('-') && !line.areOptionsOver) return wordsOf(optionsOf(line.command));
+  const commands = nextCommands(line, all);
+  const named = commands.map((each) => ({ value: each.name(), description: each.summary() }));
+  const argument = nextArgument(line);
+  if (argument === undefined || line.command.name() === 'help') return wordsOf(named);
+  const { kind, values } = await valuesOf(argument, line, word, io);
+  return { kind, values: [...named, ...values] };
+}
+
+function wordsOf(values: readonly Candidate[]): Candidates {
+  return { kind: 'words', values };
+}
+
+function optionsOf(command: Command): Candidate[] {
+  return command
+    .createHelp()
+    .visibleOptions(command)
+    .flatMap(({ long, description }) => (long == null ? [] : [{ value: long, description }]));
+}
+
+async function valuesOf(of: Argument | Option, line: CommandLine, word: string, io: Surroundings): Promise<Candidates> {
+  if (of.argChoices !== undefined) return wordsOf(of.argChoices.map((value) => ({ value })));
+  if (line.command.parent?.name() === 'consumers' && !('flags' in of))
+    return wordsOf(await fromStore(line, io, consumersIn));
+  const kind = 'flags' in of ? kinds[/<([a-z-]+)>/.exec(of.flags)?.[1] ?? ''] : argumentKinds[of.name()];
+  if (kind === 'files' || kind === 'folders') return { kind, values: [] };
+  if (kind === 'events') return wordsOf(eventTypes.map((value) => ({ value })));
+  if (kind === 'shells') return wordsOf(shells.map((value) => ({ value })));
+  if (kind === undefined) return wordsOf([]);
+  return wordsOf(await fromStore(line, io, (store) => namesIn(store, kind === 'images' ? word : '')));
+}
+
+async function fromStore(
+  { values }: CommandLine,
+  io: Surroundings,
+  read: (store: EventStore) => Candidate[] | Promise<Candidate[]>,
+): Promise<Candidate[]> {
+  const store = values.get('store');
+  const directory = store === undefined ? io.directory : resolve(store);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
+  try {
+    const { openStore } = await import('../../store/open/open-store.js');
+    const opened = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal });
+    try {
+      return await read(opened);
+    } finally {
+      await opened.close();
+    }
+  } catch {
+    // No store, or none that opens: an error would be printed into the line being typed.
+    return [];
+  }
+}
+
+async function consumersIn(store: EventStore): Promise<Candidate[]> {
+  const consumers = await store.consumers();
+  return consumers.map(({ name, position }) => ({ value: name, description: `at event ${position}` }));
+}
+
+/** The references, and for the beginning of an id the ids. */
+function namesIn(store: EventStore, word: string): Candidate[] {
+  const references = store.referenceEntries().map(({ reference, image }) => ({
+    value: familiarReference(reference),
+    description: image === undefined ? 'artifact' : shortId(image),
+  }));
+  const [, digits] = /^(?:sha256:)?([0-9a-f]+)$/.exec(word) ?? [];
+  if (digits === undefined) return references;
+  const ids = [...store.map().keys()].filter((id) => id.startsWith(`sha256:${digits}`));
+  const shown = ids.map((id) => ({
+    value: word.startsWith('sha256:') ? id : shortId(id),
+    description: store.references(id).map(familiarReference).join(', '),
+  }));
+  return [...references, ...shown];
+}
+
+/** Takes the quotes off a word as it was typed, and puts the home directory in place of `~`. */
+function unquoted(word: string): string {
+  const plain = word.replaceAll(/\\(.)|['"]/g, (_, escaped?: string) => escaped ?? '');
+  return plain.startsWith('~/') ? join(homedir(), plain.slice(2)) : plain;
+}

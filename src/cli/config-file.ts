@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { MAX_SETTINGS_FILE_BYTES } from '../limits.js';
+import { UsageError } from './exit-codes.js';
+import type { CliIo } from './output.js';
+import { configPath, nonEmpty, settings, utcOf } from './settings.js';
+
+/** A line of the configuration file. */
+interface ConfigLine {
+  readonly value: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+const CONFIG_HINT = 'each line is KEY = VALUE; a line that begins with # is a comment';
+
+type ConfigLines = ReadonlyMap<string, ConfigLine>;
+
+/** Where the settings of the configuration file that are in use were made, by key: `PATH:LINE`. */
+type Origins = ReadonlyMap<string, string>;
+
+const originsOfEnv = new WeakMap<CliIo['env'], Origins>();
+
+/** Returns which settings the environment that `withConfig` made has from the file. */
+export function configOrigins(env: CliIo['env']): Origins {
+  return originsOfEnv.get(env) ?? new Map();
+}
+
+/**
+ * Returns `io` with the settings of the configuration file in its environment, where no variable
+ * sets them already, and in UTC if set so.
+ * @throws {UsageError} naming the file and line that cannot be read
+ */
+export function withConfig(io: CliIo): CliIo {
+  const path = configPath(io.env);
+  const config = path === undefined ? new Map<string, ConfigLine>() : readConfig(path);
+  const env: Record<string, string | undefined> = { ...io.env };
+  const origins = new Map<string, string>();
+  for (const { key, variables, asVariable } of settings) {
+    const { value, line } = config.get(key) ?? {};
+    if (value === undefined || variables.some((name) => nonEmpty(env[name]) !== undefined)) continue;
+    origins.set(key, `${path}:${line}`);
+    const [name, text] = asVariable(value, nonEmpty(env['HOME'])) ?? [];
+    if (name !== undefined) env[name] = text;
+  }
+  originsOfEnv.set(env, origins);
+  const { stdout, stderr, now, signal } = io;
+  return {
+    // Reading it opens the stream.
+    get stdin() {
+      return io.stdin;
+    },
+    stdout,
+    stderr,
+    env,
+    now,
+    timeZone: utcOf(env) ? 'UTC' : io.timeZone,
+    signal,
+  };
+}
+
+function readConfig(path: string): ConfigLines {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return new Map();
+    throw new UsageError(`cannot read the configuration ${path}: ${code === 'EISDIR' ? 'it is a directory' : code}`);
+  }
+  if (bytes.length > MAX_SETTINGS_FILE_BYTES) {
+    throw new UsageError(`the configuration ${path} has more than ${MAX_SETTINGS_FILE_BYTES} bytes`);
+  }
+  return parseConfig(path, new TextDecoder().decode(bytes));
+}
+
+/**
+ * Parses lines of `key = value`; empty ones and those that begin with `#` are skipped.
+ * @throws {UsageError} naming file and line: no such key, given twice, not a value of its kind
+ */
+function parseConfig(path: string, text: string): ConfigLines {
+  const config = new Map<string, ConfigLine>();
+  for (const [at, raw] of text.split('\n').entries()) {
+    const refuse = (why: string): UsageError => new UsageError(`${path}:${at + 1}: ${why}`, { hint: CONFIG_HINT });
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    if (/\p{Cc}/u.test(line.replaceAll('\t', ' '))) throw refuse('a control character');
+    const [, key = '', value = ''] = /^([^=]*?)\s*=\s*(.*)$/.exec(line) ?? [];
+    if (key === '') throw refuse(`expected KEY = VALUE, got ${JSON.stringify(line)}`);
+    const setting = settings.find((each) => each.key === key);
+    if (setting === undefined) {
+      throw refuse(`no such key: ${JSON.stringify(key)}; the keys are ${settings.map((each) => each.key).join(', ')}`);
+    }
+    if (config.has(key)) throw refuse(`${key} is set twice, first in line ${config.get(key)?.line}`);
+    const expected = value === '' ? 'a value' : setting.expected(value);
+    if (expected !== undefined) throw refuse(`${key} is ${JSON.stringify(value)}, expected ${expected}`);
+    config.set(key, { value, line: at + 1 });
+  }
+  return config;
+}

@@ -1,0 +1,157 @@
+import { StoreError } from '../errors.js';
+import type { ChainId, ImageId } from '../model/digest.js';
+import type { EventType } from '../model/events.js';
+import { isPattern } from '../model/reference-pattern.js';
+import type { Subject } from '../model/subjects.js';
+import type { When } from '../store/past/audit.js';
+import { type CommandContext, isForPeople } from './context.js';
+import type { Reading } from './open-for.js';
+import { momentsOf, NOW } from './option-values.js';
+import { findImageEver } from './query.js';
+import { printable } from './render/text.js';
+import type { ScanNotice } from './scan-notice.js';
+import type { Selection } from './transactions.js';
+
+/** Options that choose events. */
+export interface SelectionFlags {
+  readonly image?: readonly string[] | undefined;
+  /** Names and patterns. */
+  readonly reference?: readonly string[] | undefined;
+  readonly chain?: ChainId | undefined;
+  readonly actor?: readonly string[] | undefined;
+  readonly type?: readonly EventType[] | undefined;
+  readonly request?: readonly string[] | undefined;
+  readonly grep?: readonly string[] | undefined;
+  readonly consumer?: string | undefined;
+  readonly since?: When | undefined;
+  readonly until?: When | undefined;
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly follow?: boolean | undefined;
+}
+
+/** Options that a consumer's own filter and position leave no room for. */
+export const SELECTING: ReadonlySet<string> = new Set<keyof SelectionFlags>([
+  'image',
+  'reference',
+  'chain',
+  'actor',
+  'type',
+  'request',
+  'grep',
+  'since',
+  'until',
+  'from',
+  'to',
+  'follow',
+]);
+
+interface Surroundings {
+  readonly context: CommandContext;
+  readonly notice: ScanNotice;
+}
+
+/**
+ * @throws {StoreError} SUBJECT_NOT_FOUND if no event ever mentions a name, matches a pattern or has
+ *   a request id; IMAGE_NOT_FOUND, ID_AMBIGUOUS, CONSUMER_NOT_FOUND
+ */
+export async function selectionOf(
+  reading: Reading,
+  flags: SelectionFlags,
+  { context, notice }: Surroundings,
+): Promise<Selection> {
+  if (flags.consumer !== undefined) return owedTo(reading, flags.consumer, context);
+  const { signal } = context;
+  const { reference, chain, actor, type, request, grep, since, until, follow } = flags;
+  const image = flags.image === undefined ? undefined : await imagesNamed(reading, flags.image, signal);
+  const subjects: Subject[] = [
+    ...(image ?? []).map((each) => ({ image: each })),
+    ...(reference ?? []).map((each) => ({ reference: each })),
+    ...(chain === undefined ? [] : [{ chainId: chain }]),
+    ...(actor ?? []).map((each) => ({ actor: each })),
+  ];
+  // A follower may wait for what does not exist yet.
+  if (follow !== true) for (const subject of subjects) await mustBeKnown(reading, subject);
+  const first = follow === true ? 1 : await firstOfRequests(reading, request ?? [], { context, notice });
+  const start = since === NOW && follow === true ? reading.seq + 1 : (seqOf(since) ?? 1);
+  return {
+    from: Math.max(1, flags.from ?? 1, start, first),
+    to: Math.min(reading.seq, flags.to ?? reading.seq, seqOf(until) ?? reading.seq),
+    filter: {
+      image,
+      reference,
+      chainId: chain,
+      actor,
+      type,
+      requestId: request,
+      reasonIncludes: grep,
+      since: since === undefined ? undefined : momentsOf(since, context)?.first,
+      // `now` is the end of the log even if the clock ran ahead once, leaving events in the future.
+      until: until === undefined || until === NOW ? undefined : momentsOf(until, context)?.last,
+    },
+  };
+}
+
+async function imagesNamed(reading: Reading, names: readonly string[], signal: AbortSignal): Promise<ImageId[]> {
+  const images: ImageId[] = [];
+  for (const name of names) images.push(await findImageEver(reading, name, signal));
+  return images;
+}
+
+/** Returns the event of a point in time that is one. */
+export function seqOf(when: When | undefined): number | undefined {
+  return typeof when === 'number' ? when : undefined;
+}
+
+// Rejects unknown names: an empty answer would hide a misspelling.
+async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> {
+  if (!('reference' in subject) || !isPattern(subject.reference)) {
+    for await (const _ of store.history(subject, { limit: 1 })) return;
+    return;
+  }
+  const { reference } = subject;
+  for await (const _ of store.log.read({ filter: { reference }, limit: 1 })) return;
+  const hint = '`imagelog images` lists the names there are; a pattern without a slash is for the last part of a name';
+  throw new StoreError('SUBJECT_NOT_FOUND', `no event is about a reference like ${reference}`, {
+    data: { subject, hint },
+  });
+}
+
+/**
+ * Returns the first event that has any of the request ids, 1 without one. Nothing before it needs
+ * to be read again. An id that no event has is an error.
+ */
+async function firstOfRequests(
+  { store: { log } }: Reading,
+  requests: readonly string[],
+  { context, notice }: Surroundings,
+): Promise<number> {
+  const missing = new Set(requests);
+  if (missing.size === 0) return 1;
+  const options = { filter: { requestId: requests }, signal: context.signal };
+  const first = await notice.during(log, options, async () => {
+    let seq: number | undefined;
+    for await (const event of log.read(options)) {
+      seq ??= event.seq;
+      missing.delete(event.requestId ?? '');
+      if (missing.size === 0) break;
+    }
+    return seq;
+  });
+  const [unknown] = missing;
+  if (unknown === undefined) return first ?? 1;
+  throw new StoreError('SUBJECT_NOT_FOUND', `no event has the request id ${unknown}`, { data: { requestId: unknown } });
+}
+
+/** Selects the events after the position of a consumer that pass its filter. */
+async function owedTo({ store, seq }: Reading, name: string, context: CommandContext): Promise<Selection> {
+  const state = (await store.consumers()).find((each) => each.name === name);
+  if (state === undefined)
+    throw new StoreError('CONSUMER_NOT_FOUND', `there is no consumer ${name}`, { data: { name } });
+  const { position, filter = {} } = state;
+  if (isForPeople(context)) {
+    const { err, errColors } = context;
+    await err.line(errColors.dim(`what ${printable(name)} has not acknowledged: it is at event ${position}`));
+  }
+  return { from: position + 1, to: seq, filter };
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Writable } from 'node:stream';
+import type { CommandContext } from './context.js';
+import { type CliIo, Output, OutputClosed, OutputFailed, type OutputStream } from './output.js';
+
+/** For less, unless $LESS says more: quit if all fits, keep colors, leave the text on the screen. */
+const LESS = 'FRX';
+
+/** Exit codes of a shell that could not run the command. */
+const NOT_RUN: readonly unknown[] = [126, 127];
+
+/**
+ * Runs `show` with the standard output going to `command`, a shell command, which starts with the
+ * first line. Returns when the pager has ended; one that the user quits early ends `show` quietly.
+ * @throws {OutputFailed} if the pager cannot be run
+ */
+export async function throughPager(
+  context: CommandContext,
+  command: string,
+  show: (context: CommandContext) => Promise<void>,
+): Promise<void> {
+  const stream = new PagerStream(command, context);
+  const out = new Output(stream);
+  const signal = AbortSignal.any([context.signal, out.closed]);
+  try {
+    await show({ ...context, out, signal });
+  } catch (error) {
+    // An abort takes precedence over errors it caused.
+    if (!(out.closed.reason instanceof OutputClosed) || context.signal.aborted) throw error;
+  } finally {
+    await out.flush();
+    await stream.leave();
+  }
+  if (NOT_RUN.includes(stream.exitCode)) {
+    throw new OutputFailed(`cannot write the output: no pager ${command}; --no-pager does without`);
+  }
+}
+
+/** A terminal that the pager owns. */
+class PagerStream extends Writable implements OutputStream {
+  readonly isTTY = true;
+  readonly columns: number;
+  readonly #command: string;
+  readonly #io: CliIo;
+  #child: ChildProcess | undefined;
+  #ended: Promise<unknown> | undefined;
+
+  constructor(command: string, { io, out }: CommandContext) {
+    super({ decodeStrings: true });
+    this.columns = out.columns ?? 0;
+    this.#command = command;
+    this.#io = io;
+  }
+
+  get exitCode(): number | null | undefined {
+    return this.#child?.exitCode;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#child ??= this.#start();
+    const { stdin } = this.#child;
+    if (stdin === null) done(gone());
+    else if (stdin.write(chunk)) done();
+    else this.#whenDrained(stdin, done);
+  }
+
+  #whenDrained(stdin: Writable, done: (error?: Error | null) => void): void {
+    const finish = (): void => {
+      stdin.off('drain', finish);
+      stdin.off('close', finish);
+      done(stdin.destroyed ? gone() : null);
+    };
+    stdin.once('drain', finish);
+    stdin.once('close', finish);
+  }
+
+  #start(): ChildProcess {
+    const { env } = this.#io;
+    const child = spawn(this.#command, {
+      shell: true,
+      stdio: ['pipe', 'inherit', 'inherit'],
+      env: { ...env, LESS: env['LESS'] ?? LESS },
+    });
+    // Ctrl-C belongs to the pager: it may end a search there, and a second one must not end us first.
+    this.#io.ignoreInterrupts?.(true);
+    const lost = (): void => {
+      this.destroy(gone());
+    };
+    child.stdin?.on('error', lost);
+    child.once('error', lost);
+    this.#ended = once(child, 'close').catch(() => undefined);
+    child.once('exit', lost);
+    return child;
+  }
+
+  /** Ends its input and waits until the pager has ended. */
+  async leave(): Promise<void> {
+    if (this.#child === undefined) return;
+    this.#child.stdin?.end();
+    await this.#ended;
+    this.#io.ignoreInterrupts?.(false);
+  }
+}
+
+/** The user quit the pager, which is no failure. */
+function gone(): Error {
+  return Object.assign(new Error('the pager has ended'), { code: 'EPIPE' });
+}

@@ -1,0 +1,49 @@
+import type { StoredEvent } from '../../model/events.js';
+import { csvRow } from './csv.js';
+
+/** Columns before those of single types of events. */
+const COMMON = ['seq', 'time', 'transaction', 'type', 'actor', 'reason', 'requestId'] as const;
+
+/** Fields of events as in JSON; one that is a descriptor is its digest. */
+const OWN = [
+  'reference',
+  'image',
+  'previous',
+  'target',
+  'parent',
+  'chainId',
+  'diffId',
+  'artifact',
+  'artifactType',
+  'subject',
+  'manifest',
+  'digest',
+  'key',
+  'value',
+  'size',
+] as const;
+
+/** Header of the log as CSV. */
+export const EVENT_CSV_HEAD = csvRow([...COMMON, ...OWN, 'names', 'clock', 'what']);
+
+interface EventCsvParts {
+  /** The event as in JSON: its times are RFC 3339 in UTC. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** What a deleted image was called, in familiar form. */
+  readonly names: readonly string[];
+  readonly what: string;
+}
+
+/** Formats an event as a record of CSV; `transaction` is the seq of its transaction's first event. */
+export function eventCsvRow({ seq, transaction, type, ...event }: StoredEvent, parts: EventCsvParts): string {
+  const { json, names, what } = parts;
+  const { actor, reason, requestId } = event;
+  const own = OWN.map((name) => cellOf(name === 'previous' ? (json[name] ?? json['previousTarget']) : json[name]));
+  const common = [seq, cellOf(json['time']), transaction.first, type, actor, reason, requestId];
+  return csvRow([...common, ...own, names.length === 0 ? undefined : names.join(' '), cellOf(json['clock']), what]);
+}
+
+function cellOf(value: unknown): string | number | undefined {
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  return typeof value === 'object' && value !== null && 'digest' in value ? cellOf(value.digest) : undefined;
+}
