@@ -4,8 +4,8 @@
  * @packageDocumentation
  */
 
-// Nested types are not exported by name: use `StoredEvent & { type: 'ImageCreated' }` or
-// `LoadResult['images']`.
+// Nested types are not exported by name: use `StoredEvent & { type: 'ImageCreated' }`,
+// `LoadResult['images'][number]`, `ReturnType<typeof eventToJSON>`, `Parameters<typeof toEventStream>[1]`.
 
 // Stores
 export { newFSStoreBackend, newImageStore, openStore, rebuildStore, restoreStore } from './store/on-demand.js';
@@ -13,15 +13,7 @@ export type { RebuildOptions, RebuildResult } from './store/rebuild/rebuild.js';
 export type { ImageStoreOptions } from './store/docker-backend.js';
 export { createExporter, type Exporter } from './store/archives/save-archive.js';
 export type { EventStore, StoreStats } from './store/event-store.js';
-export type {
-  LoadedImage,
-  LoadedReference,
-  LoadOptions,
-  LoadResult,
-  OpenOptions,
-  ResolveOptions,
-  SaveOptions,
-} from './store/store.js';
+export type { LoadOptions, LoadResult, OpenOptions, SaveOptions } from './store/store.js';
 export type {
   DigestWalkFunc,
   Head,
@@ -44,10 +36,11 @@ export type { BackupOptions, BackupReport, RestoreOptions, RestoreReport } from 
 export type { Consumer, ConsumerOptions, ConsumerState } from './store/consumers/consumer.js';
 export type { EventFilter, Follower, FollowOptions, ReadOptions, StoreLog } from './store/follow/event-filter.js';
 
+export { eventStreamResponse, seqAfter, toEventStream } from './store/event-stream.js';
+
 export type { HistoryOptions, PastStore, ReferenceInterval, When } from './store/past/audit.js';
 export type { ArtifactEntry } from './store/artifacts.js';
 export type { StoreDiff } from './store/past/diff.js';
-export type { Change } from './store/past/diff.js';
 export type { Subject } from './model/subjects.js';
 
 // Verification
@@ -64,7 +57,6 @@ export {
   defineProjection,
   type LiveProjection,
   type OwnProjection,
-  type ProjectOptions,
 } from './store/own-projections.js';
 
 // Evidence: checkpoints, keys and proofs
@@ -99,5 +91,6 @@ export { createChainId, newRootFS, type RootFS, TypeLayers } from './model/rootf
 export type { Timestamp } from './model/timestamp.js';
 
 // Events
+export { eventToCloudEvent, eventToJSON } from './log/event-json.js';
 export type { EventBody, EventType, StoredEvent } from './model/events.js';
 export type { Descriptor } from './model/digest.js';

@@ -3,7 +3,7 @@ import type { ChainId, DiffId, ImageId } from '../model/digest.js';
 import type { Image } from '../model/image.js';
 import { sameInstant, type Timestamp, utcTimestamp, ZERO_TIMESTAMP } from '../model/timestamp.js';
 import { BUILT_LOCALLY_KEY, LAST_UPDATED_KEY, PARENT_KEY } from '../store/commands/metadata.js';
-import { metadataText } from './events.js';
+import { metadataText } from '../log/event-json.js';
 import { type ImageSource, layerChain, type LayerTable } from './query.js';
 import { utcText } from './render/text.js';
 

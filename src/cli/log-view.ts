@@ -3,7 +3,8 @@ import { factsOf } from '../model/event-table.js';
 import type { EventStore } from '../store/event-store.js';
 import type { EventFilter } from '../store/follow/event-filter.js';
 import type { CommandContext } from './context.js';
-import { cloudEvent, eventObject, summaryFormat, wholeFormat } from './events.js';
+import { eventToCloudEvent, eventToJSON } from '../log/event-json.js';
+import { summaryFormat, wholeFormat } from './events.js';
 import type { FollowedView } from './follow-events.js';
 import { FormerNames } from './image-names.js';
 import type { ReadingOrder } from './log-cursor.js';
@@ -43,9 +44,9 @@ export function logView(
   const { storeId } = reading.store.stats();
   switch (format) {
     case 'json':
-      return eventView(context, flags, () => (event) => jsonText(eventObject(event)));
+      return eventView(context, flags, () => (event) => jsonText(eventToJSON(event)));
     case 'cloudevents':
-      return eventView(context, flags, () => (event) => jsonText(cloudEvent(event, storeId)));
+      return eventView(context, flags, () => (event) => jsonText(eventToCloudEvent(event, { storeId })));
     case 'csv':
       return csvView(context, reading, flags);
     case 'table':
@@ -101,7 +102,7 @@ function csvView(context: CommandContext, reading: Reading, flags: ViewFlags): L
     const former = formerNames(store, reading, flags, context);
     return async (event) => {
       const names = (await former.of(event)).map(show.reference);
-      return eventCsvRow(event, { json: eventObject(event), names, what: factsOf(event).summary(event, show) });
+      return eventCsvRow(event, { json: eventToJSON(event), names, what: factsOf(event).summary(event, show) });
     };
   };
   return { ...eventView(context, flags, entries), head: context.quiet ? undefined : EVENT_CSV_HEAD };

@@ -18,8 +18,8 @@ export interface OwnProjection<View> {
   /** Returns the view of an empty log. */
   readonly initial: () => View;
   /**
-   * Returns `view` with `event` folded in; may change `view` in place. Must be deterministic, and
-   * must not change the event or its bytes, which others read too.
+   * Returns `view` with `event` folded in; may change `view` in place. Must be deterministic. The
+   * event is frozen; the bytes of a metadata value are yours.
    */
   readonly evolve: (view: View, event: StoredEvent) => View;
   /**

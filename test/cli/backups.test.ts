@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
@@ -105,6 +105,25 @@ test('what is done about a damaged backup is not what is done about a damaged st
     /\nhint: restore refuses this backup; use another one, or back the store up to an empty directory with `imagelog backup DIR`/,
   );
   t.notRegex(stderr, /rebuild/);
+});
+
+test('no command makes a store among other files, and the hint says what --store takes', async (t) => {
+  const { folder, run } = await startSession(t);
+  const full = join(folder, 'full');
+  await mkdir(full);
+  await writeFile(join(full, 'notes.txt'), '');
+  const hint = /it has notes\.txt \(STORE_NOT_EMPTY\)\nhint: `--store DIR` or \$IMAGELOG_STORE names a store, an empty/;
+  const archives = [archive('skopeo-tiny-1.tar')];
+  for (const command of [
+    ['load', ...archives],
+    ['restore', join(folder, 'backup')],
+  ]) {
+    const { code, stderr } = await run('--store', full, ...command);
+    t.is(code, 1, command[0]);
+    t.regex(stderr, hint, command[0]);
+  }
+  t.regex((await run('--store', full, 'images')).stderr, /\(STORE_NOT_FOUND\)\n/);
+  t.deepEqual(await readdir(full), ['notes.txt']);
 });
 
 test('backup and restore refuse what they would have to replace, each with what to do', async (t) => {

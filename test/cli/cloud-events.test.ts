@@ -3,7 +3,7 @@ import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { cloudEvent } from '../../src/cli/events.js';
+import { eventToCloudEvent } from '../../src/log/event-json.js';
 import { jsonText } from '../../src/cli/render/text.js';
 import type { EventBody, EventType, StoredEvent } from '../../src/model/events.js';
 import { eventTypes } from '../../src/model/event-table.js';
@@ -53,7 +53,7 @@ const isValid = test.macro({
   exec: (t: ExecutionContext, type: EventType) => {
     fc.assert(
       fc.property(eventOf(type), (event) => {
-        const line = jsonText(cloudEvent(event, STORE_ID));
+        const line = jsonText(eventToCloudEvent(event, { storeId: STORE_ID }));
         t.deepEqual(faults(JSON.parse(line) as Record<string, unknown>), [], line);
       }),
       { numRuns: 50 },
@@ -77,7 +77,8 @@ test('the schema finds what is wrong', (t) => {
 test('sequences sort as text in the order of the log', (t) => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.maxSafeNat(), { minLength: 2 }), eventOf('ParentCleared'), (seqs, event) => {
-      const sequenceOf = (seq: number): string => String(cloudEvent({ ...event, seq }, STORE_ID)['sequence']);
+      const sequenceOf = (seq: number): string =>
+        String(eventToCloudEvent({ ...event, seq }, { storeId: STORE_ID }).sequence);
       const inOrder = seqs.toSorted((a, b) => a - b).map(sequenceOf);
       t.deepEqual([...inOrder].sort(), inOrder);
       t.is(new Set(inOrder.map((text) => text.length)).size, 1);

@@ -1,10 +1,10 @@
+import { isPrintable } from '../../src/model/unseen.js';
 import test, { type ExecutionContext } from 'ava';
 import { InvalidArgumentError } from 'commander';
 import { bar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
 import {
   durationText,
-  isPrintable,
   jsonText,
   localText,
   paintJson,

@@ -119,6 +119,16 @@ test('the installed command loads an archive and lists its images', async (t) =>
   t.is(new Set(ids).size, FOUND.images - 1);
 });
 
+test('the package has the schemas of events, at the names that it exports', async (t) => {
+  for (const name of ['event', 'cloudevent']) {
+    const program = join(folder, `schema-${name}.cjs`);
+    await writeFile(program, `console.log(require('imagelog/schemas/${name}.json').oneOf.length);`);
+    const schema = join(projectRoot, 'schemas', `${name}.json`);
+    const { oneOf } = JSON.parse(await readFile(schema, 'utf8')) as { readonly oneOf: readonly unknown[] };
+    t.is(Number(await runProgram(process.execPath, program)), oneOf.length);
+  }
+});
+
 test('the package is small: at most 60 files, and nothing of the checkout', async (t) => {
   const output = await runProgram('npm', 'pack', projectRoot, '--ignore-scripts', '--json', '--dry-run');
   const [{ files }] = JSON.parse(output) as [{ readonly files: readonly { readonly path: string }[] }];

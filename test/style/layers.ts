@@ -66,6 +66,7 @@ const storePlaces: readonly string[] = [
   'evidence.ts',
   'own-projections.ts',
   'consumers/',
+  'event-stream.ts',
   'past/',
   'erase.ts',
   'verify/',

@@ -3,7 +3,7 @@ import type { ImageId } from '../../model/digest.js';
 import { metadataNotFound } from '../../store/commands/metadata.js';
 import type { Grammar } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
-import { metadataFields, metadataText } from '../events.js';
+import { metadataFields, metadataText } from '../../log/event-json.js';
 import { UsageError } from '../exit-codes.js';
 import { DOCKER_KEYS, dockerMetadata } from '../image-facts.js';
 import { openFor, openReading, type Reading } from '../open-for.js';

@@ -6,7 +6,8 @@ import { bytesToBase64 } from '../../log/note.js';
 import { writeArchiveFile } from '../archive-target.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { answer, type CommandContext, writeJson } from '../context.js';
-import { eventObject, summaryFormat } from '../events.js';
+import { eventToJSON } from '../../log/event-json.js';
+import { summaryFormat } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
 import { option, wholeNumber } from '../option-values.js';
@@ -117,7 +118,7 @@ async function checkProofFile(context: CommandContext, file: string, flags: Chec
 
 function tellPrograms(context: CommandContext, { seq, event, checkpoint, vouchedBy }: CheckedProof): Promise<void> {
   const { origin, size } = checkpoint;
-  return writeJson(context, { seq, origin, size, vouchedBy, event: event === undefined ? null : eventObject(event) });
+  return writeJson(context, { seq, origin, size, vouchedBy, event: event === undefined ? null : eventToJSON(event) });
 }
 
 async function tellPeople(context: CommandContext, proof: CheckedProof): Promise<void> {

@@ -5,7 +5,8 @@ import { eventTypes } from '../../model/event-table.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { CommandContext } from '../context.js';
-import { isPrintable, shortId } from '../render/text.js';
+import { isPrintable } from '../../model/unseen.js';
+import { shortId } from '../render/text.js';
 import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
 import { shells } from './shells.js';
 

@@ -67,6 +67,12 @@ export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
    */
   ack(event: StoredEvent): Promise<void>;
   /**
+   * Acknowledges every delivered event up to and with `event`, in one write; resolves once durable.
+   * For events handled in batches.
+   * @throws {StoreError} as `ack`; ACK_OUT_OF_ORDER only for an event acknowledged already
+   */
+  ackThrough(event: StoredEvent): Promise<void>;
+  /**
    * Ends the iteration, writes the position and frees the name. Ending the iteration alone does
    * not.
    * @throws {StoreError} those of every write; the name is freed even so
@@ -145,6 +151,17 @@ export class Unacknowledged {
     // A failed write puts its event back, before or after others still being written.
     const [waiting, writing] = [firstOf(this.#waiting), firstOf(this.#writing)];
     return waiting === undefined || writing === undefined ? (waiting ?? writing) : Math.min(waiting, writing);
+  }
+
+  /** Returns the unacknowledged events up to and with `seq`, in order. */
+  upTo(seq: number): number[] {
+    this.#putInOrder();
+    const seqs: number[] = [];
+    for (const each of this.#waiting) {
+      if (each > seq) break;
+      seqs.push(each);
+    }
+    return seqs;
   }
 
   /** Adds a delivered event; seqs must ascend, except of those delivered again. */
@@ -282,20 +299,17 @@ export class LogConsumer implements Consumer {
   }
 
   async ack(event: StoredEvent): Promise<void> {
-    mustBeObject('event', event);
-    this.#context.checkOpen();
-    if (this.#closing !== undefined) throw this.#closedError();
-    this.#checkAck(event);
-    const { seq } = event;
-    this.#unacknowledged.acknowledge(seq);
-    this.#acknowledged = Math.max(this.#acknowledged, seq);
-    try {
-      // A crash before this write is durable delivers the event again; after it, never.
-      await this.#write();
-    } catch (error) {
-      this.#unacknowledged.restore(seq);
-      throw error;
-    }
+    this.#needGiven(event);
+    const { oldest } = this.#unacknowledged;
+    if (event.seq !== oldest) throw this.#outOfOrder(event.seq, oldest);
+    await this.#acknowledge([event.seq]);
+  }
+
+  async ackThrough(event: StoredEvent): Promise<void> {
+    this.#needGiven(event);
+    const seqs = this.#unacknowledged.upTo(event.seq);
+    if (seqs.at(-1) !== event.seq) throw this.#outOfOrder(event.seq, this.#unacknowledged.oldest);
+    await this.#acknowledge(seqs);
   }
 
   close(): Promise<void> {
@@ -380,22 +394,33 @@ export class LogConsumer implements Consumer {
     }
   }
 
-  #checkAck(event: StoredEvent): void {
-    const { oldest } = this.#unacknowledged;
-    const data = { name: this.name, seq: event.seq, expected: oldest };
-    if (!this.#wasGiven(event)) {
-      throw new StoreError('ACK_FOREIGN', `the consumer ${this.name} did not give this event ${event.seq}`, { data });
+  #needGiven(event: StoredEvent): void {
+    mustBeObject('event', event);
+    this.#context.checkOpen();
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (this.#wasGiven(event)) return;
+    const data = { name: this.name, seq: event.seq, expected: this.#unacknowledged.oldest };
+    throw new StoreError('ACK_FOREIGN', `the consumer ${this.name} did not give this event ${event.seq}`, { data });
+  }
+
+  async #acknowledge(seqs: readonly number[]): Promise<void> {
+    for (const seq of seqs) this.#unacknowledged.acknowledge(seq);
+    this.#acknowledged = Math.max(this.#acknowledged, seqs.at(-1) ?? 0);
+    try {
+      // A crash before this write is durable delivers the events again; after it, never.
+      await this.#write();
+    } catch (error) {
+      for (const seq of seqs) this.#unacknowledged.restore(seq);
+      throw error;
     }
-    if (event.seq === oldest) return;
-    const isDone = oldest === undefined || event.seq < oldest;
+  }
+
+  #outOfOrder(seq: number, oldest: number | undefined): StoreError {
+    const isDone = oldest === undefined || seq < oldest;
     const why = isDone ? 'it is acknowledged already' : unhandled(oldest);
-    throw new StoreError(
-      'ACK_OUT_OF_ORDER',
-      `the consumer ${this.name} cannot acknowledge event ${event.seq}: ${why}`,
-      {
-        data,
-      },
-    );
+    return new StoreError('ACK_OUT_OF_ORDER', `the consumer ${this.name} cannot acknowledge event ${seq}: ${why}`, {
+      data: { name: this.name, seq, expected: oldest },
+    });
   }
 
   #wasGiven(event: StoredEvent): boolean {

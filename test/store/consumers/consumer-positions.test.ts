@@ -121,6 +121,19 @@ test('an acknowledgement that fails leaves the event waiting, and the position w
   }
 });
 
+test('a batch whose acknowledgement fails waits whole', async (t) => {
+  const { store, databases } = await openFailingStore(t);
+  await create(store, 4);
+  const consumer = store.consumer('batch');
+  const three = (await take(consumer, 3)).at(-1) as StoredEvent;
+  databases.fates.push('lost');
+  await rejection(t, 'OUTCOME_UNKNOWN', consumer.ackThrough(three));
+  t.is(consumer.position, 0);
+  await consumer.ackThrough(three);
+  t.is(consumer.position, 3);
+  await consumer.close();
+});
+
 test('the name of a consumer whose position cannot be written is free again', async (t) => {
   const { store, databases } = await openFailingStore(t);
   await create(store, 2);

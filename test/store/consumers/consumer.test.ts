@@ -132,6 +132,48 @@ test('events are acknowledged in the order in which they were given, none left o
   t.is(consumer.position, 3);
 });
 
+test('a batch is acknowledged with its last event, in one write', async (t) => {
+  const store = await storeOf(t, 6);
+  const consumer = store.consumer('c');
+  const events = await take(consumer, 5);
+  const [one, two, three, , five] = events as [StoredEvent, StoredEvent, StoredEvent, StoredEvent, StoredEvent];
+  await consumer.ackThrough(three);
+  t.is(consumer.position, 3);
+  for (const done of [one, two, three]) {
+    const { message } = await rejection(t, 'ACK_OUT_OF_ORDER', consumer.ackThrough(done));
+    t.regex(message, /it is acknowledged already/);
+  }
+  await rejection(t, 'ACK_FOREIGN', consumer.ackThrough(last(await eventsOf(store))));
+  await t.throwsAsync(consumer.ackThrough(null as never), { instanceOf: TypeError });
+  await consumer.ackThrough(structuredClone(five));
+  await consumer.close();
+  await rejection(t, 'CONSUMER_CLOSED', consumer.ackThrough(five));
+  t.deepEqual(await handle(store.consumer('c'), 1), [6]);
+});
+
+test('after an error in the handler of a batch a new iteration begins at its first event', async (t) => {
+  const store = await storeOf(t, 5);
+  await using consumer = store.consumer('c');
+  const seen: number[] = [];
+  const run = async (failsAt: number): Promise<void> => {
+    let batch: StoredEvent[] = [];
+    for await (const event of consumer) {
+      seen.push(event.seq);
+      batch.push(event);
+      if (event.seq === failsAt) throw new Error('the handler failed');
+      if (batch.length < 2 && event.seq < 5) continue;
+      await consumer.ackThrough(event);
+      batch = [];
+      if (event.seq === 5) return;
+    }
+  };
+  await t.throwsAsync(run(4), { message: 'the handler failed' });
+  t.is(consumer.position, 2);
+  await run(0);
+  t.deepEqual(seen, [1, 2, 3, 4, 3, 4, 5]);
+  t.is(consumer.position, 5);
+});
+
 test('an event that the consumer did not give is refused, and a copy of one that it gave is not', async (t) => {
   const store = await storeOf(t, 6);
   const elsewhere = await openTestStore(t);

@@ -1,0 +1,112 @@
+import type { EventType, StoredEvent } from '../model/events.js';
+import { subjectsOf } from '../model/subjects.js';
+import { isPrintable } from '../model/unseen.js';
+import { bytesToBase64 } from './note.js';
+
+/** An event as a JSON object; schema: `imagelog/schemas/event.json`. */
+export interface EventJSON {
+  readonly seq: number;
+  /** RFC 3339 in UTC, with milliseconds; so is `clock`. */
+  readonly time: string;
+  readonly type: EventType;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly requestId: string | null;
+  readonly transaction: { readonly first: number; readonly count: number };
+  /** Only if the clock was behind. */
+  readonly clock?: string;
+  /** The fields of its type, those that are set. */
+  readonly [field: string]: unknown;
+}
+
+/**
+ * Returns an event as a JSON object, as `imagelog log --json` prints it: its common fields, of which
+ * only `reason` and `requestId` can be null, then those of its type. A metadata value is text if it
+ * is printable UTF-8, else base64 with `valueEncoding: "base64"`.
+ */
+export function eventToJSON(event: StoredEvent): EventJSON {
+  const { seq, time, clock, type, actor, reason, requestId, transaction } = event;
+  return {
+    seq,
+    time: timeText(time),
+    type,
+    actor,
+    reason: reason ?? null,
+    requestId: requestId ?? null,
+    transaction,
+    ...(clock === undefined ? {} : { clock: timeText(clock) }),
+    ...ownFields(event),
+  };
+}
+
+function ownFields(event: StoredEvent): Readonly<Record<string, unknown>> {
+  const { seq, time, clock, type, actor, reason, requestId, transaction, ...own } = event;
+  return 'value' in own ? { ...own, ...metadataFields(own.value) } : own;
+}
+
+function timeText(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+/** Returns a metadata value as `value`, plus `valueEncoding` if it is not text. */
+export function metadataFields(value: Uint8Array): { readonly value: string; readonly valueEncoding?: 'base64' } {
+  const text = metadataText(value);
+  return text === undefined ? { value: bytesToBase64(value), valueEncoding: 'base64' } : { value: text };
+}
+
+/** Decodes a metadata value; undefined unless it is printable UTF-8. */
+export function metadataText(value: Uint8Array): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+    return isPrintable(text) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// The maximum seq, 2^53 - 1, has 16 digits.
+const SEQUENCE_DIGITS = 16;
+
+/** An event in the JSON format of CloudEvents 1.0.2; schema: `imagelog/schemas/cloudevent.json`. */
+export interface CloudEvent {
+  readonly specversion: '1.0';
+  /** Store id and seq. `source` with `id` is unique across all stores. */
+  readonly id: string;
+  readonly source: string;
+  /** `dev.imagelog.` and the type of the event. */
+  readonly type: string;
+  /** RFC 3339 in UTC, with milliseconds. */
+  readonly time: string;
+  /** The reference, image or chain that the event changes. */
+  readonly subject: string | undefined;
+  /** The seq, with leading zeros, so that it sorts as text. */
+  readonly sequence: string;
+  readonly datacontenttype: 'application/json';
+  /** The event as `eventToJSON` gives it, without seq, time and type. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Returns an event in CloudEvents 1.0.2 JSON, structured mode, as `imagelog log --format cloudevents`
+ * prints it. `storeId` is that of `store.stats()`. There is no `sequencetype`: the only one, Integer,
+ * ends at 2^31 - 1. Actor and reason are in `data`, since attributes restrict characters.
+ */
+export function eventToCloudEvent(event: StoredEvent, { storeId }: { readonly storeId: string }): CloudEvent {
+  const { seq, time, type, ...data } = eventToJSON(event);
+  return {
+    specversion: '1.0',
+    id: `${storeId}/${seq}`,
+    source: `/imagelog/${encodeURIComponent(storeId)}`,
+    type: `dev.imagelog.${type}`,
+    time,
+    subject: mainSubject(event),
+    sequence: String(seq).padStart(SEQUENCE_DIGITS, '0'),
+    datacontenttype: 'application/json',
+    data,
+  };
+}
+
+function mainSubject(event: StoredEvent): string | undefined {
+  const { references, images, chains } = subjectsOf(event);
+  return references[0] ?? images[0] ?? chains[0];
+}
