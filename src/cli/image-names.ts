@@ -59,7 +59,7 @@ export class FormerNames {
       const { images, references } = factsOf(event);
       for (const id of distinct(images(event))) {
         const own = names.get(id) ?? [];
-        own.push(...references(event));
+        for (const name of references(event)) own.push(name);
         names.set(id, own);
       }
     }

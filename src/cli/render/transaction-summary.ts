@@ -133,7 +133,7 @@ function joined(sections: readonly Section[]): string[] {
   for (const { separator, phrases: own } of sections) {
     const before = phrases.pop();
     if (before !== undefined) phrases.push(`${before}${separator}`);
-    phrases.push(...own);
+    for (const phrase of own) phrases.push(phrase);
   }
   return phrases;
 }
