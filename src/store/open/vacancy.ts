@@ -45,7 +45,7 @@ export async function refuseOtherFiles(directory: string): Promise<void> {
 }
 
 /** Returns the names, sorted, that make a directory one that is not empty. */
-export function othersIn(names: readonly string[]): string[] {
+function othersIn(names: readonly string[]): string[] {
   return names.filter((name) => !NOBODYS.has(name) && !isTemporaryName(name)).sort();
 }
 
