@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
 import { isTemporaryName, namesIn } from '../files/files.js';
 import { RESERVE_FILE } from '../files/reserve.js';
+import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
+import { CHECKPOINT_FILE } from './checkpoint-keeper.js';
 import { OWNER_FILE } from './lock.js';
 import { SIDECAR_FILE } from './sidecar.js';
+import { WHOLE_TABLES_FILE } from './whole-tables.js';
 
 /** Names that an empty directory may have: of the file system, of a desktop, of a place kept in git. */
 const NOBODYS: ReadonlySet<string> = new Set([
@@ -18,6 +21,9 @@ const NOBODYS: ReadonlySet<string> = new Set([
 
 /** What a crash leaves of a store that had no sidecar yet. */
 const BEGUN: ReadonlySet<string> = new Set(['log', OWNER_FILE, RESERVE_FILE]);
+
+/** What is beside an empty log of a store that lost its sidecar: it is made a store again. */
+const BESIDE_A_LOG: ReadonlySet<string> = new Set(['blobs', SNAPSHOT_FOLDER, CHECKPOINT_FILE, WHOLE_TABLES_FILE]);
 
 /** Files of a database, LevelDB's debug logs included. */
 const DATABASE_FILE = /^(?:CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(?:log|ldb|sst|dbtmp))$/;
@@ -35,8 +41,9 @@ export async function refuseOtherFiles(directory: string): Promise<void> {
   // Another process made a store meanwhile; its lock decides.
   if (names.includes(SIDECAR_FILE)) return;
   const inLog = (await namesIn(join(directory, 'log'), ['ENOENT', 'ENOTDIR'])) ?? [];
+  const hasLog = inLog.length > 0;
   const others = [
-    ...othersIn(names).filter((name) => !BEGUN.has(name)),
+    ...othersIn(names).filter((name) => !BEGUN.has(name) && !(hasLog && BESIDE_A_LOG.has(name))),
     ...othersIn(inLog)
       .filter((name) => !DATABASE_FILE.test(name))
       .map((name) => `log/${name}`),
@@ -45,7 +52,7 @@ export async function refuseOtherFiles(directory: string): Promise<void> {
 }
 
 /** Returns the names, sorted, that make a directory one that is not empty. */
-export function othersIn(names: readonly string[]): string[] {
+function othersIn(names: readonly string[]): string[] {
   return names.filter((name) => !NOBODYS.has(name) && !isTemporaryName(name)).sort();
 }
 

@@ -25,7 +25,7 @@ export interface OpenRebuildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const openRebuildOptionNames: OptionNames<OpenRebuildOptions> = { onProgress: true, signal: true };
+const openRebuildOptionNames: OptionNames<OpenRebuildOptions> = { onProgress: true, signal: true };
 
 /** Options for rebuilding a closed store. */
 export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 'signer' | 'onNotice' | 'lockTimeoutMs'> {
