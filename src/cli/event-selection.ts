@@ -12,6 +12,10 @@ import { printable } from './render/text.js';
 import type { ScanNotice } from './scan-notice.js';
 import type { Selection } from './transactions.js';
 
+/** Hint for a pattern that nothing ever matched. */
+export const PATTERN_HINT =
+  '`imagelog images` lists the names there are; a pattern without a slash is for the last part of a name';
+
 /** Options that choose events. */
 export interface SelectionFlags {
   readonly image?: readonly string[] | undefined;
@@ -111,9 +115,8 @@ async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> 
   }
   const { reference } = subject;
   for await (const _ of store.log.read({ filter: { reference }, limit: 1 })) return;
-  const hint = '`imagelog images` lists the names there are; a pattern without a slash is for the last part of a name';
   throw new StoreError('SUBJECT_NOT_FOUND', `no event is about a reference like ${reference}`, {
-    data: { subject, hint },
+    data: { subject, hint: PATTERN_HINT },
   });
 }
 

@@ -85,7 +85,7 @@ test('refs of a pattern is every image that was ever there, also of names that w
   await production(session);
   t.is(
     await session.done('refs', '*:prod'),
-    `REFERENCE      IMAGE         SINCE             FOR  BY   WHY                                       EVENT
+    `REFERENCE      IMAGE         SINCE (UTC)       FOR  BY   WHY                                       EVENT
 shop/app:prod  bb0c8ffbd8b1  2026-01-31 16:00  1 h  ann  “Roll back: CART loses orders” (INC-77)     #32
 shop/app:prod  cb4c372bec4c  2026-01-31 14:00  2 h  bob  “release 2.0, with the new cart” (REL-2)    #30
 shop/app:prod  bb0c8ffbd8b1  2026-01-31 12:00  2 h  bob  “release 1.0” (REL-1)                       #28
@@ -96,7 +96,7 @@ shop/db:prod   bd10de19d2be  2026-01-31 13:00  2 h  ann                         
   const { stdout } = await session.runIn({ columns: 80, env: plain }, 'refs', 'shop/db*', 'shop/app:prod');
   t.is(
     stdout,
-    `REFERENCE      IMAGE         SINCE             FOR  BY
+    `REFERENCE      IMAGE         SINCE (UTC)       FOR  BY
 shop/db:prod   removed       2026-01-31 15:00  2 h  eve
   “moved” (INC-77)
 shop/db:prod   bd10de19d2be  2026-01-31 13:00  2 h  ann
@@ -119,7 +119,10 @@ shop/app:prod  bb0c8ffbd8b1  2026-01-31 12:00  2 h  bob
   t.like(await session.run('refs', '--at', '27', '*:prod'), { code: 3, stdout: '' });
   const never = await session.run('refs', 'shop/app:prod', '*:prdo');
   t.like(never, { code: 3, stdout: '' });
-  t.regex(never.stderr, /no reference ever matched \*:prdo \(REFERENCE_NOT_FOUND\)/);
+  t.regex(
+    never.stderr,
+    /no reference ever matched \*:prdo \(REFERENCE_NOT_FOUND\)\nhint: `imagelog images` lists the names/,
+  );
 });
 
 test('refs gives the periods of several references as JSON and CSV', async (t) => {

@@ -1,9 +1,12 @@
 import { formatPlatform } from '../../model/platform.js';
 import { canonicalReference } from '../../model/reference.js';
 import { isPattern } from '../../model/reference-pattern.js';
+import type { EventStore } from '../../store/event-store.js';
 import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { PATTERN_HINT } from '../event-selection.js';
+import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPattern } from '../option-values.js';
 import { intervalsUpTo, referenceNotFound, referencePeriods } from '../query.js';
@@ -38,7 +41,8 @@ export const refsGrammar: Grammar = () => ({
 async function refs(context: CommandContext, names: readonly string[], flags: RefsFlags): Promise<void> {
   await using reading = await openReading(context, { tells: false });
   const lives = await livesOf(reading, names);
-  await tellDeciding(context, reading, [...lives.keys()]);
+  // A pattern may fit thousands of names, and its table has the event of each.
+  await tellDeciding(context, reading, names.some(isPattern) ? [] : [...lives.keys()]);
   const { colors, timeZone, out } = context;
   const format = flags.format ?? (context.json ? 'json' : 'table');
   if (format === 'json') {
@@ -70,15 +74,27 @@ async function livesOf(
 ): Promise<ReadonlyMap<string, readonly ReferenceInterval[]>> {
   const lives = new Map<string, ReferenceInterval[]>();
   for (const name of names) {
-    const intervals = intervalsUpTo(await store.referenceHistory(name), seq);
-    if (intervals.length === 0) {
-      throw referenceNotFound('cannot tell the past of', isPattern(name) ? name : canonicalReference(name));
-    }
+    const intervals = intervalsUpTo(await historyOf(store, name), seq);
+    if (intervals.length === 0) throw noneThen(name);
     // A name may match two patterns.
     for (const { reference } of intervals) lives.set(reference, []);
     for (const interval of intervals) lives.get(interval.reference)?.push(interval);
   }
   return lives;
+}
+
+async function historyOf(store: EventStore, name: string): Promise<ReferenceInterval[]> {
+  try {
+    return await store.referenceHistory(name);
+  } catch (error) {
+    throw isPattern(name) ? withOwnHint(error, { REFERENCE_NOT_FOUND: PATTERN_HINT }) : error;
+  }
+}
+
+function noneThen(name: string): unknown {
+  const isName = !isPattern(name);
+  const error = referenceNotFound('cannot tell the past of', isName ? canonicalReference(name) : name);
+  return isName ? error : withOwnHint(error, { REFERENCE_NOT_FOUND: PATTERN_HINT });
 }
 
 /** Columns of CSV: the fields of the JSON, platforms as texts. */

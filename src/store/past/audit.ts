@@ -328,7 +328,7 @@ export class AuditReader implements AuditReads {
     const intervals = names.flatMap((name) => referenceIntervals(eventsOf.get(name) ?? []));
     if (intervals.length > 0) return intervals;
     const shown = pattern.slice(0, 100);
-    throw new StoreError('REFERENCE_NOT_FOUND', `no reference ever matched ${shown}`, { data: { reference: shown } });
+    throw new StoreError('REFERENCE_NOT_FOUND', `no reference ever matched ${shown}`, { data: { pattern: shown } });
   }
 
   /**
