@@ -25,7 +25,14 @@ async function startShell(t: ExecutionContext): Promise<Session & { readonly env
   const path = `${bin}:${process.env['PATH'] ?? ''}`;
   return {
     ...session,
-    env: { PATH: path, HOME: session.folder, IMAGELOG_STORE: session.store, TERM: 'dumb', LC_ALL: 'C.UTF-8' },
+    env: {
+      PATH: path,
+      HOME: session.folder,
+      IMAGELOG_STORE: session.store,
+      TERM: 'dumb',
+      HISTFILE: '',
+      LC_ALL: 'C.UTF-8',
+    },
   };
 }
 
@@ -118,12 +125,15 @@ async function type(
   const child = spawn('script', ['-qec', program, '/dev/null'], { env, cwd: folder, stdio: 'pipe' });
   t.teardown(() => child.kill('SIGKILL'));
   let printed = '';
+  let isDone = false;
   child.stdin.write(keys.join(''));
+  // To its end: a shell that is killed may still write its history.
   for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
     printed += chunk.toString();
-    if (until.test(printed)) break;
+    if (isDone || !until.test(printed)) continue;
+    isDone = true;
+    child.stdin.write('exit\n');
   }
-  child.kill('SIGKILL');
   return printed;
 }
 

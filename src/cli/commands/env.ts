@@ -131,7 +131,7 @@ async function table({ out, colors, quiet }: CommandContext, rows: readonly Row[
   const cells = rows.map(({ name, value, from, source, setBy }) => [
     name,
     value ?? '-',
-    // Its path is a row of its own.
+    // The row of the file has its path.
     from === 'file' ? `config file, line ${source?.split(':').at(-1)}` : (source ?? 'default'),
     setBy.join(', '),
   ]);
