@@ -236,7 +236,7 @@ function compareHashes(one: Uint8Array, oneStart: number, other: Uint8Array, oth
 /** Lookup result for an absent digest. */
 export const NO_ROW = -1;
 /** Lookup result for a prefix of several digests. */
-export const MANY_ROWS = -2;
+const MANY_ROWS = -2;
 
 const KEY_BITS = 32;
 const MIN_SLOT_BITS = 6;

@@ -51,9 +51,10 @@ export function instantsAt(local: number, timeZone: string): { readonly first: n
   const [before, after] = [offsetMs(local - DAY_MS, timeZone), offsetMs(local + DAY_MS, timeZone)];
   const instants = [...new Set([before, after])]
     .map((offset) => local - offset)
-    .filter((instant) => localMs(instant, timeZone) === local);
-  const first = Math.min(...instants);
-  if (instants.length > 0) return { first, last: Math.max(...instants) };
+    .filter((instant) => localMs(instant, timeZone) === local)
+    .sort((a, b) => a - b);
+  const [first, last = first] = instants;
+  if (first !== undefined && last !== undefined) return { first, last };
   const change = changeBetween(local - after, local - before, timeZone);
   return { first: change, last: change };
 }

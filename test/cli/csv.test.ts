@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { csvRow } from '../../src/cli/render/csv.js';
-import { eventObject } from '../../src/cli/events.js';
+import { eventToJSON } from '../../src/log/event-json.js';
 import { EVENT_CSV_HEAD, eventCsvRow } from '../../src/cli/render/event-csv.js';
 import { printable } from '../../src/cli/render/text.js';
 import { anyEvent } from '../support/event-arbitraries.js';
@@ -36,7 +36,7 @@ test('any event has as many cells as the header has names', (t) => {
   fc.assert(
     fc.property(anyEvent(), (drawn) => {
       const event = { ...drawn, time: drawn.time % 1e14 };
-      const cells = cellsOf(eventCsvRow(event, { json: eventObject(event), names: ['a', 'b'], what: 'what' }));
+      const cells = cellsOf(eventCsvRow(event, { json: eventToJSON(event), names: ['a', 'b'], what: 'what' }));
       t.is(cells.length, names.length);
       t.is(cells[names.indexOf('seq')], String(event.seq));
       t.is(cells[names.indexOf('transaction')], String(event.transaction.first));
