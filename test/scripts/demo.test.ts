@@ -137,7 +137,7 @@ test.serial('the demo says the same each time, in colours too', async (t) => {
   t.is(refused.stdout, plain.stdout);
 });
 
-test.serial('the demo keeps its store where it is told to, with a history of this month', async (t) => {
+test.serial('the demo keeps its store in the folder of --keep, with a history of this month', async (t) => {
   const directory = join(await temporaryDirectory(t), 'kept');
   const { code, stdout, leftovers } = await runDemo(t, { args: ['--keep', directory] });
   t.is(code, 0);
