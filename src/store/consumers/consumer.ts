@@ -52,6 +52,8 @@ export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
    * with the next acknowledgement, after 1,000 of them, and when the consumer or store closes.
    */
   readonly position: number;
+  /** The seq of the last event of the log. */
+  readonly head: number;
   /**
    * Resolves when every event in the log at this call was delivered or filtered out. Needs someone
    * to iterate.
@@ -284,6 +286,10 @@ export class LogConsumer implements Consumer {
   get position(): number {
     const oldest = this.#unacknowledged.oldestUndurable;
     return oldest === undefined ? this.#reached : oldest - 1;
+  }
+
+  get head(): number {
+    return this.#context.reader.head.seq;
   }
 
   caughtUp(): Promise<void> {
