@@ -92,7 +92,7 @@ export interface ConsumerState {
   /** Set when `behind` is a lower bound: MAX_COUNTED_EVENTS events were read to count it. */
   readonly atLeast?: true | undefined;
   /**
-   * That filter; undefined for every event. `log.read` with it, from after the position, gives the
+   * That filter, with times in milliseconds; undefined for every event. `log.read` with it, from after the position, gives the
    * events that the consumer waits for.
    */
   readonly filter?: EventFilter | undefined;
@@ -114,7 +114,8 @@ export interface Consumers {
   consumer(name: string, options?: ConsumerOptions): Consumer;
   /**
    * Resolves with every consumer that has a position or is open, sorted by name.
-   * @throws {StoreError} LOG_CORRUPT when a position is damaged or beyond the head
+   * @throws {StoreError} LOG_CORRUPT when a position is damaged or beyond the head;
+   *   STORE_FORMAT_UNSUPPORTED when a newer version wrote the filter of one
    */
   consumers(): Promise<ConsumerState[]>;
   /**

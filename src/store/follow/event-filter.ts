@@ -44,7 +44,7 @@ export interface EventFilter {
   readonly until?: number | Date | string | undefined;
 }
 
-const filterNames: OptionNames<EventFilter> = {
+export const filterNames: OptionNames<EventFilter> = {
   type: true,
   image: true,
   reference: true,

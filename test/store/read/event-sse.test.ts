@@ -112,7 +112,10 @@ test('an id after the head is of another history: it is refused, and acknowledge
   t.throws(() => toEventStream(store.log.follow({ from: seqAfter(lastEventId) }), { lastEventId }), refused);
   t.throws(() => toEventStream(store.consumer('feed'), { lastEventId }), refused);
   await released(store);
-  t.is((await store.consumers()).find(({ position }) => position > 0), undefined);
+  t.is(
+    (await store.consumers()).find(({ position }) => position > 0),
+    undefined,
+  );
   const reader = messagesOf(toEventStream(store.consumer('feed'), { lastEventId: '5' }));
   const next = take(reader, 1);
   await store.create(imageConfig('later'));
