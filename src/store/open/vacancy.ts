@@ -108,8 +108,8 @@ export async function refuseEnclosed(directory: string): Promise<void> {
   throw new StoreError('FILE_EXISTS', `cannot make a store in ${directory}: ${around}`, { data: { directory } });
 }
 
-/** Folders of a backup that no store has. */
-const FOLDERS_OF_BACKUPS = ['tile', 'content'];
+/** Folders of a backup that no store has; the last is what an interrupted run leaves. */
+const FOLDERS_OF_BACKUPS = ['tile', 'content', '.staging'];
 
 /**
  * Whether `directory` holds a backup, whole or not. A store that lost its log may be left with only

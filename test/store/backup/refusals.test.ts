@@ -53,7 +53,7 @@ test('a backup goes onto a fresh file system, which has what every one has', asy
   t.is((await restoreStore(restored, target)).events, 2);
 });
 
-test('a backup is no store, and is not called a damaged one', async (t) => {
+test('a backup is not opened as a store, nor called a damaged one', async (t) => {
   const store = await openTestStore(t);
   const empty = await newBackup(t, store);
   await store.create(imageConfig('a'));
@@ -69,6 +69,33 @@ test('a backup is no store, and is not called a damaged one', async (t) => {
       t.is(message, `no store in ${target}: it is a backup, of which a restore makes a store`);
     }
     t.deepEqual(await filesBelow(target), before);
+  }
+});
+
+test('a first backup that was aborted is an unfinished backup to every reader, and the next run finishes it', async (t) => {
+  const store = await openTestStore(t);
+  await store.create(imageConfig('a'));
+  const target = join(await temporaryDirectory(t), 'backup');
+  const controller = new AbortController();
+  const aborted = store.backup(target, { onProgress: () => controller.abort(), signal: controller.signal });
+  await rejection(t, 'ABORTED', aborted);
+  await rejection(t, 'BACKUP_NOT_FOUND', verifyStore(target));
+  await rejection(t, 'STORE_NOT_FOUND', openStore(target, { readOnly: true }));
+  await rejection(t, 'STORE_NOT_FOUND', openStore(target));
+  await store.backup(target);
+  t.deepEqual(await verifyStore(target), []);
+});
+
+test('the progress of a backup never passes its total, and ends with it', async (t) => {
+  const store = await openTestStore(t);
+  const target = join(await temporaryDirectory(t), 'backup');
+  for (const name of ['a', 'b']) {
+    await store.create(imageConfig(name));
+    const seen: [bytes: number, total: number][] = [];
+    await store.backup(target, { onProgress: (bytes, total) => void seen.push([bytes, total]) });
+    t.true(seen.every(([bytes, total], at) => bytes <= total && bytes >= (seen[at - 1]?.[0] ?? 0)));
+    const [bytes, total] = seen.at(-1) ?? [];
+    t.true(bytes !== undefined && bytes === total);
   }
 });
 
