@@ -84,6 +84,7 @@ export const remedies: Readonly<Record<string, string>> = {
   room: 'the removal is in the log; make room on the disk and run `imagelog prune --yes`',
   rebuild: '`imagelog rebuild` rebuilds it from the events',
   restore: 'restore a backup; do not write to this store',
+  backup: '`imagelog restore BACKUP --store DIR` makes a store of a backup',
 };
 
 /** Hint for damage in a backup; nothing in a backup can be rebuilt. */

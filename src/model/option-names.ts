@@ -2,13 +2,20 @@
 export type OptionNames<Options> = { readonly [Name in keyof Required<Options>]: true };
 
 /**
- * Refuses a name that `known` lacks: what nobody reads would be ignored silently. `what` is what
+ * Refuses a name that `known` lacks: what nobody reads would be ignored silently. Refuses a known
+ * name that is inherited or not enumerable too: a copy of the object would lose it. `what` is what
  * the object has, in the singular.
  * @throws {TypeError} naming it, and the nearest known name or all of them
  */
 export function refuseUnknown<Options>(options: Options, known: OptionNames<Options>, what = 'option'): void {
-  for (const name of Object.keys(Object(options))) {
-    if (Object.hasOwn(known, name)) continue;
+  const given = Object(options) as object;
+  for (const name of Object.keys(known)) {
+    if (!(name in given) || Object.prototype.propertyIsEnumerable.call(given, name)) continue;
+    throw new TypeError(`the ${what} ${name} is inherited or not enumerable: pass an object that has it itself`);
+  }
+  // Inherited names too. What a program added to every object is no option of this call.
+  for (const name in given) {
+    if (Object.hasOwn(known, name) || (name in Object.prototype && !Object.hasOwn(given, name))) continue;
     const names = Object.keys(known);
     const nearest = names.find((each) => isNear(each, name));
     const advice = nearest === undefined ? `known are ${names.join(', ')}` : `did you mean ${nearest}?`;

@@ -34,11 +34,15 @@ export function mustBeObject(name: string, value: unknown): void {
 }
 
 /**
- * Refuses what is no object, and names that it does not have.
+ * Refuses what is no object of options, and names that it does not have. A promise or a map would
+ * count as no options at all.
  * @throws {TypeError} naming the argument, or the unknown name
  */
 export function mustBeOptions<Options>(options: Options, known: OptionNames<Options>): void {
   mustBeObject('options', options);
+  const given = options as object;
+  if ('then' in given) throw new TypeError('options must be an object: a promise must be awaited first');
+  if (Symbol.iterator in given) throw new TypeError('options must be an object with names, not a list or a map');
   refuseUnknown(options, known);
 }
 

@@ -57,7 +57,8 @@ export interface PruneOptions extends WriteOptions, DamagedLogOptions, WhenOptio
   /**
    * Prune only what belonged to images that this accepts: their configs and manifests. Layers,
    * indexes and artifacts are of no one image, and stay. Called once for each candidate, before
-   * anything is removed; what it throws ends the prune. Default: prune all.
+   * anything is removed; what it throws ends the prune, as a TypeError does when it returns no
+   * boolean. Default: prune all.
    */
   readonly filter?: ((image: PrunableImage) => boolean) | undefined;
   /** Remove nothing, only report what would be removed; default false. */
@@ -433,7 +434,7 @@ async function pruneDecision(
   await read(seq, (event) => scan.addBefore(event));
   scan.addViews(await pastViewsAt({ log, snapshots }, seq, signal));
   while (seen < log.head.seq) await read(log.head.seq, (event) => scan.addAfter(event));
-  if (filter !== undefined) scan.keepOnly((id) => filter(prunable(context, scan, id)) === true);
+  if (filter !== undefined) scan.keepOnly((id) => answerOf(filter, prunable(context, scan, id)));
   const candidates = (): PruneScan => {
     // Events that became durable while the command was queued.
     for (; seen < log.head.seq; seen++) scan.addAfter(log.event(seen + 1) as StoredEvent);
@@ -441,6 +442,13 @@ async function pruneDecision(
   };
   const contentSize = (digest: Digest): number | undefined => log.contentSize(digest);
   return decidePrune(candidates, contentSize, dryRun || removeDamagedLogs ? [] : damagedLogs(directory));
+}
+
+/** @throws {TypeError} unless `filter` answers with a boolean: a promise would count as an answer */
+function answerOf(filter: NonNullable<PruneOptions['filter']>, image: PrunableImage): boolean {
+  const answer: unknown = filter(image);
+  if (typeof answer === 'boolean') return answer;
+  throw new TypeError('filter must return true or false, and at once');
 }
 
 function prunable(context: StoreContext, scan: PruneScan, id: ImageId): PrunableImage {

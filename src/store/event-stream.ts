@@ -2,7 +2,7 @@ import type { UnderlyingSource } from 'node:stream/web';
 import { eventToJSON } from '../log/event-json.js';
 import type { StoredEvent } from '../model/events.js';
 import type { OptionNames } from '../model/option-names.js';
-import { mustBeFunction, mustBeObject, mustBeOptions, mustBeSignal } from './argument-types.js';
+import { mustBeFunction, mustBeObject, mustBeOptions, mustBeSignal, mustBeString } from './argument-types.js';
 import type { Consumer } from './consumers/consumer.js';
 import type { Follower } from './follow/event-filter.js';
 
@@ -17,7 +17,7 @@ export interface EventStreamOptions {
   readonly heartbeatMs?: number | undefined;
   /** Ends the stream. */
   readonly signal?: AbortSignal | undefined;
-  /** Returns the `data` of an event, for JSON; default `eventToJSON`. */
+  /** Returns the `data` of an event, for JSON, at once; default `eventToJSON`. */
   readonly data?: ((event: StoredEvent) => unknown) | undefined;
 }
 
@@ -34,6 +34,9 @@ const HEARTBEAT_MS = 15_000;
 /** Longest delay of a timer; a longer one would fire at once. */
 const MAX_HEARTBEAT_MS = 2 ** 31 - 1;
 
+/** Sources that a stream owns. */
+const owned = new WeakSet<object>();
+
 /**
  * Returns the seq of the first event that the sender of this `Last-Event-ID` lacks, for `from` of
  * `log.follow`; undefined without one, which follows new events only.
@@ -41,6 +44,7 @@ const MAX_HEARTBEAT_MS = 2 ** 31 - 1;
  */
 export function seqAfter(lastEventId: string | null | undefined): number | undefined {
   if (lastEventId === undefined || lastEventId === null || lastEventId === '') return undefined;
+  mustBeString('lastEventId', lastEventId);
   const seq = /^\d{1,16}$/.test(lastEventId) ? Number(lastEventId) : Number.NaN;
   if (Number.isSafeInteger(seq)) return seq + 1;
   throw new RangeError(`lastEventId must be a seq: ${JSON.stringify(lastEventId.slice(0, 100))}`);
@@ -52,16 +56,28 @@ export function seqAfter(lastEventId: string | null | undefined): number | undef
  * so that headers are sent at once; sends one after each `heartbeatMs` without an event.
  *
  * Reads an event when the stream is read, so a slow client slows no one and costs no memory. The
- * stream owns `source` and closes it when it ends, is cancelled or fails; `signal`, the end of the
- * source and the close of the store end it. It fails as the iteration of `source` does.
- * @throws {RangeError} when `lastEventId` is not a seq, or `source` follows only from a later event
- *   on: follow from `seqAfter(lastEventId)`
+ * stream owns `source` and closes it when it ends, is cancelled or fails, and when this throws;
+ * `signal`, the end of the source and the close of the store end it. It fails as the iteration of
+ * `source` does, and as `data` does.
+ * @throws {RangeError} when `lastEventId` is not a seq, is after the head, which is the id of
+ *   another history, or `source` follows only from a later event on: follow from
+ *   `seqAfter(lastEventId)`
+ * @throws {TypeError} also for a source that another stream has
  */
 export function toEventStream(
   source: Follower | Consumer,
   options: EventStreamOptions = {},
 ): ReadableStream<Uint8Array> {
-  return new ReadableStream(new EventStream(source, options), { highWaterMark: 0 });
+  mustBeSource(source);
+  try {
+    const events = new EventStream(source, options);
+    owned.add(source);
+    return new ReadableStream(events, { highWaterMark: 0 });
+  } catch (error) {
+    // Nobody else would free the name of a consumer whose client sent a wrong Last-Event-ID.
+    void Promise.resolve(source[Symbol.asyncDispose]()).catch(() => undefined);
+    throw error;
+  }
 }
 
 /**
@@ -78,6 +94,14 @@ export function eventStreamResponse(source: Follower | Consumer, options: EventS
       'x-accel-buffering': 'no',
     },
   });
+}
+
+function mustBeSource(source: Follower | Consumer): void {
+  mustBeObject('source', source);
+  if (typeof source[Symbol.asyncIterator] !== 'function' || typeof source[Symbol.asyncDispose] !== 'function') {
+    throw new TypeError('source must be a follower or a consumer');
+  }
+  if (owned.has(source)) throw new TypeError('source belongs to another stream: each would get some of its events');
 }
 
 /** A comment. */
@@ -99,15 +123,19 @@ class EventStream implements UnderlyingSource<Uint8Array> {
   #forgetSignal: () => void = () => undefined;
 
   constructor(source: Follower | Consumer, options: EventStreamOptions) {
-    mustBeObject('source', source);
     mustBeOptions(options, eventStreamOptionNames);
     const { lastEventId, heartbeatMs = HEARTBEAT_MS, signal, data = eventToJSON } = options;
+    if (typeof heartbeatMs !== 'number') throw new TypeError('heartbeatMs must be a number');
     if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) {
       throw new RangeError(`heartbeatMs must be 1 to ${MAX_HEARTBEAT_MS}: ${heartbeatMs}`);
     }
     mustBeSignal('signal', signal);
     mustBeFunction('data', data);
     const first = seqAfter(lastEventId);
+    // A log that was restored from an older backup writes other events under these ids.
+    if (first !== undefined && first > source.head + 1) {
+      throw new RangeError(`the client has event ${first - 1}, and the log ends at event ${source.head}`);
+    }
     // What lies between would be missing, and nobody would know.
     if (first !== undefined && !('ackThrough' in source) && source.position >= first) {
       throw new RangeError(`source follows from event ${source.position + 1} on, and the client has no event ${first}`);
@@ -138,7 +166,7 @@ class EventStream implements UnderlyingSource<Uint8Array> {
       if (text === undefined) await this.#close(controller);
       else controller.enqueue(new TextEncoder().encode(text));
     } catch (error) {
-      await this.#end();
+      await this.#end().catch(() => undefined);
       throw error;
     }
   }
@@ -161,9 +189,17 @@ class EventStream implements UnderlyingSource<Uint8Array> {
       if (next.done === true) return undefined;
       const event = next.value;
       // JSON has no line feed outside its strings, and there it is escaped.
-      if (event.seq > this.#after) return `id: ${event.seq}\ndata: ${JSON.stringify(this.#data(event))}\n\n`;
+      if (event.seq > this.#after) return `id: ${event.seq}\ndata: ${this.#json(event)}\n\n`;
       if ('ackThrough' in this.#source) await this.#source.ackThrough(event);
     }
+  }
+
+  #json(event: StoredEvent): string {
+    const data = this.#data(event);
+    if (data instanceof Promise) throw new TypeError('data must return at once, not a promise');
+    const text = JSON.stringify(data) as string | undefined;
+    if (text === undefined) throw new TypeError(`data must return what has JSON, found ${typeof data}`);
+    return text;
   }
 
   /** Resolves with undefined if `next` takes longer than the heartbeat. */

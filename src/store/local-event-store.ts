@@ -67,6 +67,7 @@ import {
   RemovalReader,
   type SearchMatch,
   type SearchOptions,
+  searchOptionNames,
 } from './past/removals.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -243,14 +244,16 @@ export class LocalEventStore extends ImageStore implements EventStore {
     partial: string,
     options: RemovalOptions & { readonly past?: boolean } = {},
   ): ImageId | Promise<Digest> {
-    mustBeObject('options', options);
-    mustBeBoolean('past', options.past);
-    if (options.past !== true) {
-      if (options.at !== undefined) throw new TypeError('at needs past: true');
+    this.#context.checkOpen();
+    mustBeOptions(options, searchOptionNames);
+    const { past, ...range } = options;
+    mustBeBoolean('past', past);
+    if (past !== true) {
+      const unused = Object.keys(range).find((name) => range[name as keyof typeof range] !== undefined);
+      if (unused !== undefined) throw new TypeError(`${unused} needs past: true`);
       return super.search(partial);
     }
-    this.#context.checkOpen();
-    return this.#removals.searchEver(partial, options);
+    return this.#removals.searchEver(partial, range);
   }
 
   async searchAll(term: string, options?: SearchOptions): Promise<SearchMatch[]> {

@@ -20,7 +20,8 @@ import type { VerifyOptions, Violation } from './verify/verify-source.js';
  * link inside it is followed: it is replaced by a file of the store's own, or refused.
  *
  * Throws STORE_NOT_FOUND when missing and `create` is false; STORE_NOT_EMPTY when a new one would
- * lie among other files than `lost+found`, `.gitkeep` and the like; STORE_NOT_A_DIRECTORY;
+ * lie among other files than `lost+found`, `.gitkeep` and the like, and FILE_EXISTS inside a store
+ * or a backup; STORE_NOT_A_DIRECTORY;
  * STORE_NOT_WRITABLE; STORE_LOCKED after `lockTimeoutMs`, with the pid if known;
  * STORE_FORMAT_UNSUPPORTED for one written by a newer version; SIDECAR_INVALID and LOG_CORRUPT for
  * a damaged one, which is left unchanged;

@@ -20,7 +20,8 @@ import { isStoreError, StoreError } from '../errors.js';
 import type { Database, RowReads } from '../log/log.js';
 import { readFailure } from '../log/leveldb/open-level.js';
 import { StoredRows } from '../log/stored-rows.js';
-import { isBackup, verifyBackup } from './backup/backup-reader.js';
+import { verifyBackup } from './backup/backup-reader.js';
+import { isBackup } from './open/vacancy.js';
 import { ioFailure, isThere, systemCode } from './files/files.js';
 import {
   checkFree,

@@ -38,6 +38,11 @@ const calls: Readonly<Record<string, (store: EventStore) => unknown>> = {
   untag: (s) => s.untag('x:1', OPTIONS),
   deleteArtifact: (s) => s.deleteArtifact(id, OPTIONS),
   resolve: (s) => s.resolve('x:1', OPTIONS),
+  search: (s) => s.search('a', OPTIONS),
+  'search of the past': (s) => s.search('a', { past: true, ...(OPTIONS as object) }),
+  searchAll: (s) => s.searchAll('a', OPTIONS),
+  removal: (s) => s.removal('x:1', OPTIONS),
+  pointAt: (s) => s.pointAt(1, OPTIONS),
   referrers: (s) => s.referrers(id, OPTIONS),
   load: (s) => s.load('x.tar', OPTIONS),
   save: (s) => s.save(id, OPTIONS),
@@ -82,6 +87,60 @@ test('openStore refuses an option that it does not have, and makes nothing', asy
   const refused = { instanceOf: TypeError, message: 'unknown option readonly: did you mean readOnly?' };
   await t.throwsAsync(openStore(directory, { readonly: true } as never), refused);
   await t.throwsAsync(openStore(directory, { create: false }), { code: 'STORE_NOT_FOUND' });
+});
+
+test('options that a copy would lose are refused, and what holds no options by name', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'store');
+  const reading = class {
+    get readOnly(): boolean {
+      return true;
+    }
+  };
+  const hidden = Object.defineProperty({}, 'readOnly', { value: true, enumerable: false });
+  for (const lost of [new reading(), Object.create({ readOnly: true }), hidden]) {
+    await t.throwsAsync(openStore(directory, lost as object), {
+      instanceOf: TypeError,
+      message: 'the option readOnly is inherited or not enumerable: pass an object that has it itself',
+    });
+  }
+  const misspelt = Object.create({ readonly: true }) as object;
+  await t.throwsAsync(openStore(directory, misspelt), { message: 'unknown option readonly: did you mean readOnly?' });
+  for (const other of [Promise.resolve({ create: false }), new Map([['create', false]]), [], new Set()]) {
+    await t.throwsAsync(openStore(directory, other as object), {
+      instanceOf: TypeError,
+      message: /^options must be an object/,
+    });
+  }
+  await t.throwsAsync(openStore(directory, { create: false }), { code: 'STORE_NOT_FOUND' });
+  // The fields of an instance, and an object without a prototype, are read as those of a literal.
+  const fields = class {
+    create = false;
+  };
+  await t.throwsAsync(openStore(directory, new fields()), { code: 'STORE_NOT_FOUND' });
+  const bare = Object.assign(Object.create(null), { create: false }) as object;
+  await t.throwsAsync(openStore(directory, bare), { code: 'STORE_NOT_FOUND' });
+});
+
+test('what a program added to every object is no option', async (t) => {
+  const store = await openTestStore(t);
+  Object.assign(Object.prototype, { addedByALibrary: true });
+  try {
+    await store.create(imageConfig('a'), {});
+  } finally {
+    Reflect.deleteProperty(Object.prototype, 'addedByALibrary');
+  }
+  t.is(store.len(), 1);
+});
+
+test('a search of the present takes none of the options of the past', async (t) => {
+  const store = await openTestStore(t);
+  const id = await store.create(imageConfig('a'));
+  for (const options of [{ at: 1 }, { timeZone: 'UTC' }, { past: false, signal: new AbortController().signal }]) {
+    t.throws(() => store.search(id, options as never), { instanceOf: TypeError, message: / needs past: true$/ });
+  }
+  const present = { past: false } as object;
+  t.is(await Promise.resolve(store.search(id, present as never)), id);
+  t.is(await store.search(id, { past: true, at: 1 }), id);
 });
 
 test('the advice is the nearest name, or all of them', (t) => {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { isBackup } from '../../store/backup/backup-reader.js';
+import { isBackup } from '../../store/open/vacancy.js';
 import type { VerifyOptions, VerifyProgress, Violation } from '../../store/verify/verify-source.js';
 import { verifyStore } from '../../store/on-demand.js';
 import { type Grammar, nonEmptyText } from '../command.js';

@@ -1,6 +1,6 @@
 import type { OptionNames } from '../../model/option-names.js';
 import { lstat, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import type { StoreContext } from '../context.js';
 import { ioFailure, makeDurableDirectory, namesIn, systemCode, unless } from '../files/files.js';
@@ -12,6 +12,7 @@ import {
   type Sidecar,
   SIDECAR_FILE,
 } from '../open/sidecar.js';
+import { enclosure, othersIn, realPathOf } from '../open/vacancy.js';
 import { StoreError } from '../../errors.js';
 
 /** Options of a backup. */
@@ -203,7 +204,7 @@ export async function needTarget(target: string, store: BackedUpStore, own: Side
   const sidecarBytes = await readSidecarBytes(directory);
   if (sidecarBytes === undefined) {
     // A killed first backup leaves only the staging folder.
-    const isNew = names.every((name) => name === STAGING_FOLDER);
+    const isNew = othersIn(names).every((name) => name === STAGING_FOLDER);
     const around = isNew ? await enclosure(directory) : undefined;
     if (around !== undefined) throw targetTaken(directory, around);
     if (isNew) return directory;
@@ -238,17 +239,6 @@ export function isWithin(path: string, folder: string): boolean {
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && resolve(folder, way) === resolve(path));
 }
 
-/** Resolves with `path` with links followed, even when its end does not exist yet. */
-export async function realPathOf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    const above = dirname(path);
-    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`inspect ${path}`, error);
-    return join(await realPathOf(above), basename(path));
-  }
-}
-
 /** Resolves with why a path through a dangling link cannot be created; else undefined. */
 export async function danglingLink(path: string): Promise<string | undefined> {
   try {
@@ -260,26 +250,6 @@ export async function danglingLink(path: string): Promise<string | undefined> {
     if (await isLink(path)) return `${path} is a link that leads nowhere`;
     return dirname(path) === path ? undefined : danglingLink(dirname(path));
   }
-}
-
-/**
- * Resolves with why a directory inside a store or a backup cannot be used, else undefined: its
- * files would be lost with the store, or reported as damage to it.
- */
-export async function enclosure(directory: string): Promise<string | undefined> {
-  const below = await realPathOf(directory);
-  for (let folder = dirname(below); folder !== dirname(folder); folder = dirname(folder)) {
-    if (await isFound(join(folder, 'log', 'CURRENT'))) return `it lies in the store ${folder}`;
-    if (!(await isFound(join(folder, SIDECAR_FILE)))) continue;
-    return `it lies in the ${(await isFound(join(folder, 'log'))) ? 'store' : 'backup'} ${folder}`;
-  }
-  return undefined;
-}
-
-// A folder without search permission, such as `/var/log`, does not count as part of a store.
-async function isFound(path: string): Promise<boolean> {
-  const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'];
-  return (await unless(absent, `look at ${path}`, () => stat(path))) !== undefined;
 }
 
 /** Resolves with the names in a directory; undefined when it does not exist. */

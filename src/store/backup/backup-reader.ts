@@ -188,18 +188,6 @@ function invalid(path: string, why: string, cause?: unknown): StoreError {
 }
 
 /**
- * Whether `directory` holds a backup, whole or not. A store that lost its log may be left with only
- * what it shares with a backup.
- */
-export async function isBackup(directory: string): Promise<boolean> {
-  const names = new Set((await namesBelow(directory)) ?? []);
-  if (names.has('log')) return false;
-  if (names.has(TILE_FOLDER) || names.has('content')) return true;
-  // The backup of a log without events is a checkpoint of nothing.
-  return names.has(CHECKPOINT_PATH) && !names.has('blobs') && !names.has('snapshots');
-}
-
-/**
  * Opens the backup in `directory` as a verification source. Faults of its checkpoint and sidecar
  * are reported at once; `onBytes` is called with the size of each read.
  * @throws {StoreError} BACKUP_NOT_FOUND when there is none, or only one that was never finished

@@ -57,7 +57,7 @@ export class BackupWriter {
   async start(path: string, bytes: Uint8Array): Promise<void> {
     throwIfAborted(this.#options.signal);
     this.expect(bytes.length);
-    await this.#work.start(() => this.put(path, bytes));
+    await this.#work.start(() => this.#put(path, bytes));
   }
 
   /** Starts to write a file of this size from chunks, which the caller counts with `advance`. */
@@ -79,11 +79,8 @@ export class BackupWriter {
 
   /** Writes a file as `start` does, and resolves when its bytes are durable. */
   async put(path: string, bytes: Uint8Array): Promise<void> {
-    const found = await this.#folder.read(path, bytes.length);
-    this.need(path);
-    if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
-    else await this.#write(path, bytes, bytes.length);
-    this.advance(bytes.length);
+    this.expect(bytes.length);
+    await this.#put(path, bytes);
   }
 
   /** Removes files that the backup does not need; foreign files stay. */
@@ -107,6 +104,14 @@ export class BackupWriter {
       files: this.#needed.size,
       bytes,
     };
+  }
+
+  async #put(path: string, bytes: Uint8Array): Promise<void> {
+    const found = await this.#folder.read(path, bytes.length);
+    this.need(path);
+    if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
+    else await this.#write(path, bytes, bytes.length);
+    this.advance(bytes.length);
   }
 
   async #write(path: string, bytes: BackupBytes, size: number): Promise<void> {

@@ -14,7 +14,7 @@ import { type Digest, digestOf } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE } from '../open/sidecar.js';
-import { storeNotEmpty } from '../open/vacancy.js';
+import { enclosure, realPathOf, storeNotEmpty } from '../open/vacancy.js';
 import { BackupFolder } from './backup-folder.js';
 import { checkedBlob } from './write-backup.js';
 import {
@@ -23,12 +23,10 @@ import {
   CHECKPOINT_PATH,
   CONTENT_FOLDER,
   danglingLink,
-  enclosure,
   isFile,
   isWithin,
   namesBelow,
   PACK_FOLDER,
-  realPathOf,
   type RestoreOptions,
   restoreOptionNames,
   type RestoreReport,

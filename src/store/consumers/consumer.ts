@@ -52,6 +52,8 @@ export interface Consumer extends AsyncIterable<StoredEvent>, AsyncDisposable {
    * with the next acknowledgement, after 1,000 of them, and when the consumer or store closes.
    */
   readonly position: number;
+  /** The seq of the last event of the log. */
+  readonly head: number;
   /**
    * Resolves when every event in the log at this call was delivered or filtered out. Needs someone
    * to iterate.
@@ -90,7 +92,7 @@ export interface ConsumerState {
   /** Set when `behind` is a lower bound: MAX_COUNTED_EVENTS events were read to count it. */
   readonly atLeast?: true | undefined;
   /**
-   * That filter; undefined for every event. `log.read` with it, from after the position, gives the
+   * That filter, with times in milliseconds; undefined for every event. `log.read` with it, from after the position, gives the
    * events that the consumer waits for.
    */
   readonly filter?: EventFilter | undefined;
@@ -112,7 +114,8 @@ export interface Consumers {
   consumer(name: string, options?: ConsumerOptions): Consumer;
   /**
    * Resolves with every consumer that has a position or is open, sorted by name.
-   * @throws {StoreError} LOG_CORRUPT when a position is damaged or beyond the head
+   * @throws {StoreError} LOG_CORRUPT when a position is damaged or beyond the head;
+   *   STORE_FORMAT_UNSUPPORTED when a newer version wrote the filter of one
    */
   consumers(): Promise<ConsumerState[]>;
   /**
@@ -284,6 +287,10 @@ export class LogConsumer implements Consumer {
   get position(): number {
     const oldest = this.#unacknowledged.oldestUndurable;
     return oldest === undefined ? this.#reached : oldest - 1;
+  }
+
+  get head(): number {
+    return this.#context.reader.head.seq;
   }
 
   caughtUp(): Promise<void> {

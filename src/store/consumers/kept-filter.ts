@@ -1,6 +1,6 @@
-import { StoreError } from '../../errors.js';
+import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_COUNTED_EVENTS, MAX_KEPT_FILTER_BYTES } from '../../limits.js';
-import { compileFilter, type CompiledFilter, type EventFilter } from '../follow/event-filter.js';
+import { compileFilter, type CompiledFilter, type EventFilter, filterNames } from '../follow/event-filter.js';
 import type { EventReader } from '../follow/log-feed.js';
 
 /*
@@ -29,9 +29,18 @@ export function keptFilter(
   return undefined;
 }
 
-/** Returns a copy of a valid filter, which its caller cannot change. */
-export function copyOf(filter: EventFilter | undefined): EventFilter | undefined {
-  return filter === undefined ? undefined : (JSON.parse(JSON.stringify(filter)) as EventFilter);
+/**
+ * Returns a frozen copy of `filter` with the times of the `compiled` one, so that `2h` means the
+ * same as long as the consumer is open; undefined for one that passes every event.
+ */
+export function copyOf(
+  filter: EventFilter | undefined,
+  { passes, since, until }: CompiledFilter,
+): EventFilter | undefined {
+  if (filter === undefined || passes === undefined) return undefined;
+  const copy = JSON.parse(JSON.stringify({ ...filter, since, until })) as EventFilter;
+  for (const values of Object.values(copy)) Object.freeze(values);
+  return Object.freeze(copy);
 }
 
 /** A filter that was kept, and what it compiles to. */
@@ -42,18 +51,27 @@ interface KeptFilter {
 
 /**
  * Reads and compiles a kept filter; undefined passes every event.
- * @throws {StoreError} LOG_CORRUPT when the text is no filter
+ * @throws {StoreError} LOG_CORRUPT when the text is no filter; STORE_FORMAT_UNSUPPORTED when it has
+ *   fields that this version does not know
  */
 export function readKeptFilter(name: string, text: string | undefined): KeptFilter {
   try {
     const given = text === undefined ? undefined : (JSON.parse(text) as EventFilter);
+    const later = Object.keys(Object(given)).filter((field) => !Object.hasOwn(filterNames, field));
+    if (later.length > 0 && typeof given === 'object') throw laterFilter(name, later);
     return { given, filter: compileFilter(given) };
   } catch (cause) {
+    if (isStoreError(cause, 'STORE_FORMAT_UNSUPPORTED')) throw cause;
     throw new StoreError('LOG_CORRUPT', `the filter kept with the position of the consumer ${name} is damaged`, {
       cause,
       data: { name },
     });
   }
+}
+
+function laterFilter(name: string, fields: readonly string[]): StoreError {
+  const text = `the consumer ${name} has a filter on ${fields.join(', ').slice(0, 100)}, which a newer version of imagelog wrote`;
+  return new StoreError('STORE_FORMAT_UNSUPPORTED', text, { data: { name } });
 }
 
 /** Events that a consumer waits for. */

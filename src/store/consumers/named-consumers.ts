@@ -51,7 +51,7 @@ export class NamedConsumers implements Consumers {
     const consumer = new LogConsumer(this.#context, {
       name,
       filter,
-      given: copyOf(options.filter),
+      given: copyOf(options.filter, filter),
       signal,
       written: written?.seq,
       start: written?.seq ?? Math.max(0, from - 1),

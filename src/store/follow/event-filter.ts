@@ -44,7 +44,7 @@ export interface EventFilter {
   readonly until?: number | Date | string | undefined;
 }
 
-const filterNames: OptionNames<EventFilter> = {
+export const filterNames: OptionNames<EventFilter> = {
   type: true,
   image: true,
   reference: true,
@@ -99,6 +99,8 @@ export const followOptionNames: OptionNames<FollowOptions> = { from: true, filte
 export interface Follower extends AsyncIterableIterator<StoredEvent>, AsyncDisposable {
   /** Every event up to here was delivered or filtered out. */
   readonly position: number;
+  /** The seq of the last event of the log. */
+  readonly head: number;
   /**
    * Resolves when every event in the log at this call was delivered or filtered out. Needs someone
    * to iterate.

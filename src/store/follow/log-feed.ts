@@ -351,6 +351,10 @@ export class LogFollower extends EventIterator implements Follower {
     this.#feed = feed;
   }
 
+  get head(): number {
+    return this.#feed.head.seq;
+  }
+
   async caughtUp(): Promise<void> {
     // Without an iterating reader, only this notices that the store closed.
     const forget = this.#feed.whenClosed(() => this.close());

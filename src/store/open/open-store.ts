@@ -58,7 +58,7 @@ import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } fr
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
-import { refuseOtherFiles } from './vacancy.js';
+import { refuseBackup, refuseEnclosed, refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
 
 /** Validated options, with an actor and a notice callback. */
@@ -209,6 +209,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
     try {
       const sidecar = await readSidecar(path);
       if (sidecar === undefined) throw await missingStore(path);
+      await refuseBackup(path);
       await refuseHalfRebuilt(path);
       // Before the log: a later checkpoint may cover events that this reader does not see.
       const checkpoint = await readCheckpointFile(path);
@@ -257,9 +258,11 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const sidecar = await beforeLock(path, () => sidecarOrNoStore(path));
   if (sidecar === undefined) {
     if (!mayCreate(options)) throw await missingStore(path);
+    await refuseEnclosed(path);
     await refuseOtherFiles(path);
     await makeLog(path);
   }
+  await refuseBackup(path);
   await refuseHalfRebuilt(path);
   const { wasClosed } = await refuseSecondOwner(path);
   const reserve = new Reserve(path);
@@ -469,6 +472,7 @@ async function needDirectory(path: string, mayCreate: boolean): Promise<void> {
     if (systemCode(error) !== 'ENOENT') throw ioFailure(`open the store ${path}`, error);
     if (!mayCreate)
       throw new StoreError('STORE_NOT_FOUND', `no store in ${path}`, { cause: error, data: { directory: path } });
+    await refuseEnclosed(path);
     await makeDurableDirectory(path);
   }
 }

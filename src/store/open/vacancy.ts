@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { StoreError } from '../../errors.js';
-import { isTemporaryName, namesIn } from '../files/files.js';
+import { ioFailure, isTemporaryName, namesIn, systemCode, unless } from '../files/files.js';
 import { RESERVE_FILE } from '../files/reserve.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { CHECKPOINT_FILE } from './checkpoint-keeper.js';
@@ -52,7 +53,7 @@ export async function refuseOtherFiles(directory: string): Promise<void> {
 }
 
 /** Returns the names, sorted, that make a directory one that is not empty. */
-function othersIn(names: readonly string[]): string[] {
+export function othersIn(names: readonly string[]): string[] {
   return names.filter((name) => !NOBODYS.has(name) && !isTemporaryName(name)).sort();
 }
 
@@ -64,4 +65,70 @@ export function storeNotEmpty(action: string, directory: string, names: readonly
   return new StoreError('STORE_NOT_EMPTY', `cannot ${action}: it is not empty and no store; it has ${list}`, {
     data: { directory, names: shown, count: names.length },
   });
+}
+
+/** Resolves with `path` with links followed, even when its end does not exist yet. */
+export async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    const above = dirname(path);
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error)) || above === path) throw ioFailure(`inspect ${path}`, error);
+    return join(await realPathOf(above), basename(path));
+  }
+}
+
+/**
+ * Resolves with why a directory inside a store or a backup cannot be used, else undefined: its
+ * files would be lost with the store, or reported as damage to it.
+ */
+export async function enclosure(directory: string): Promise<string | undefined> {
+  const below = await realPathOf(directory);
+  for (let folder = dirname(below); folder !== dirname(folder); folder = dirname(folder)) {
+    if (await isFound(join(folder, 'log', 'CURRENT'))) return `it lies in the store ${folder}`;
+    if (!(await isFound(join(folder, SIDECAR_FILE)))) continue;
+    return `it lies in the ${(await isFound(join(folder, 'log'))) ? 'store' : 'backup'} ${folder}`;
+  }
+  return undefined;
+}
+
+// A folder without search permission, such as `/var/log`, does not count as part of a store.
+async function isFound(path: string): Promise<boolean> {
+  const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'];
+  return (await unless(absent, `look at ${path}`, () => stat(path))) !== undefined;
+}
+
+/**
+ * Refuses to make a store inside a store or a backup.
+ * @throws {StoreError} FILE_EXISTS
+ */
+export async function refuseEnclosed(directory: string): Promise<void> {
+  const around = await enclosure(directory);
+  if (around === undefined) return;
+  throw new StoreError('FILE_EXISTS', `cannot make a store in ${directory}: ${around}`, { data: { directory } });
+}
+
+/** Folders of a backup that no store has; the last is what an interrupted run leaves. */
+const FOLDERS_OF_BACKUPS = ['tile', 'content', '.staging'];
+
+/**
+ * Whether `directory` holds a backup, whole or not. A store that lost its log may be left with only
+ * what it shares with a backup.
+ */
+export async function isBackup(directory: string): Promise<boolean> {
+  const names = new Set((await namesIn(directory, ['ENOENT', 'ENOTDIR'])) ?? []);
+  if (names.has('log')) return false;
+  if (FOLDERS_OF_BACKUPS.some((name) => names.has(name))) return true;
+  // The backup of a log without events is a checkpoint of nothing.
+  return names.has(CHECKPOINT_FILE) && !names.has('blobs') && !names.has(SNAPSHOT_FOLDER);
+}
+
+/**
+ * Refuses a directory that holds a backup: as a store it would look damaged.
+ * @throws {StoreError} STORE_NOT_FOUND
+ */
+export async function refuseBackup(directory: string): Promise<void> {
+  if (!(await isBackup(directory))) return;
+  const message = `no store in ${directory}: it is a backup, of which a restore makes a store`;
+  throw new StoreError('STORE_NOT_FOUND', message, { data: { directory, remedy: 'backup' } });
 }

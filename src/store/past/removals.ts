@@ -1,3 +1,4 @@
+import type { OptionNames } from '../../model/option-names.js';
 import { findAll, findDigest, type FoundDigest } from '../../../projections/find-digest.js';
 import type { Erasure } from '../../../projections/content.js';
 import { imagesOf } from '../../../projections/references.js';
@@ -7,7 +8,7 @@ import { MAX_AMBIGUOUS_IDS } from '../../limits.js';
 import { type Digest, digestHex, type ImageId, isDigest } from '../../model/digest.js';
 import type { Envelope, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
 import { canonicalReference, parseReference } from '../../model/reference.js';
-import { mustBeBoolean, mustBeObject, mustBeSignal, mustBeString } from '../argument-types.js';
+import { mustBeBoolean, mustBeOptions, mustBeSignal, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { pastViewsAt } from '../snapshots/snapshotter.js';
 import { seqAt, type When, type WhenOptions } from './audit.js';
@@ -48,11 +49,15 @@ export interface RemovalOptions extends WhenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const removalOptionNames: OptionNames<RemovalOptions> = { at: true, timeZone: true, signal: true };
+
 /** Options of `searchAll`. */
 export interface SearchOptions extends RemovalOptions {
   /** Also what was removed by then; default false. */
   readonly past?: boolean | undefined;
 }
+
+export const searchOptionNames: OptionNames<SearchOptions> = { ...removalOptionNames, past: true };
 
 /** Reads of what is no longer there. */
 export interface RemovalReads {
@@ -83,6 +88,7 @@ export class RemovalReader implements RemovalReads {
 
   async removal(name: string, options: RemovalOptions = {}): Promise<Removal | undefined> {
     mustBeString('name', name);
+    mustBeOptions(options, removalOptionNames);
     const seq = this.#seqOf(options);
     const { signal } = options;
     let term = name;
@@ -106,6 +112,7 @@ export class RemovalReader implements RemovalReads {
 
   async searchAll(term: string, options: SearchOptions = {}): Promise<SearchMatch[]> {
     mustBeString('term', term);
+    mustBeOptions(options, searchOptionNames);
     const seq = this.#seqOf(options);
     const { past, at, signal } = options;
     mustBeBoolean('past', past);
@@ -148,7 +155,6 @@ export class RemovalReader implements RemovalReads {
   }
 
   #seqOf(options: RemovalOptions): number {
-    mustBeObject('options', options);
     mustBeSignal('signal', options.signal);
     return options.at === undefined ? this.#context.reader.head.seq : seqAt(options.at, this.#context, options);
   }

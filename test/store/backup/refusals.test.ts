@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
+import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
 import { filesBelow } from '../../support/filesystem-copy.js';
 import { imageConfig } from '../../support/image-configs.js';
@@ -35,6 +36,67 @@ test('a backup goes neither over one of another store, nor over other files, nor
   t.deepEqual(await filesBelow(target), before);
   t.deepEqual(await readdir(folder), ['file']);
   t.false((await readdir(store.directory)).includes('a'));
+});
+
+test('a backup goes onto a fresh file system, which has what every one has', async (t) => {
+  const store = await openTestStore(t);
+  await store.create(imageConfig('a'));
+  const target = await temporaryDirectory(t);
+  await mkdir(join(target, 'lost+found'));
+  await writeFile(join(target, '.gitkeep'), '');
+  await store.backup(target);
+  await store.create(imageConfig('b'));
+  t.is((await store.backup(target)).events, 2);
+  t.deepEqual(await verifyStore(target), []);
+  t.true((await readdir(target)).includes('lost+found'));
+  const restored = join(await temporaryDirectory(t), 'restored');
+  t.is((await restoreStore(restored, target)).events, 2);
+});
+
+test('a backup is not opened as a store, nor called a damaged one', async (t) => {
+  const store = await openTestStore(t);
+  const empty = await newBackup(t, store);
+  await store.create(imageConfig('a'));
+  for (const target of [empty, await newBackup(t, store)]) {
+    const before = await filesBelow(target);
+    for (const open of [
+      () => openStore(target),
+      () => openStore(target, { readOnly: true }),
+      () => openStore(target, { create: false }),
+      () => rebuildStore(target),
+    ]) {
+      const { message } = await rejection(t, 'STORE_NOT_FOUND', open());
+      t.is(message, `no store in ${target}: it is a backup, of which a restore makes a store`);
+    }
+    t.deepEqual(await filesBelow(target), before);
+  }
+});
+
+test('a first backup that was aborted is an unfinished backup to every reader, and the next run finishes it', async (t) => {
+  const store = await openTestStore(t);
+  await store.create(imageConfig('a'));
+  const target = join(await temporaryDirectory(t), 'backup');
+  const controller = new AbortController();
+  const aborted = store.backup(target, { onProgress: () => controller.abort(), signal: controller.signal });
+  await rejection(t, 'ABORTED', aborted);
+  await rejection(t, 'BACKUP_NOT_FOUND', verifyStore(target));
+  await rejection(t, 'STORE_NOT_FOUND', openStore(target, { readOnly: true }));
+  await rejection(t, 'STORE_NOT_FOUND', openStore(target));
+  await store.backup(target);
+  t.deepEqual(await verifyStore(target), []);
+});
+
+test('the progress of a backup never passes its total, and ends with it', async (t) => {
+  const store = await openTestStore(t);
+  const target = join(await temporaryDirectory(t), 'backup');
+  for (const name of ['a', 'b']) {
+    await store.create(imageConfig(name));
+    const seen: [bytes: number, total: number][] = [];
+    await store.backup(target, { onProgress: (bytes, total) => void seen.push([bytes, total]) });
+    t.true(seen.every(([bytes, total], at) => bytes <= total && bytes >= (seen[at - 1]?.[0] ?? 0)));
+    const [bytes, total] = seen.at(-1) ?? [];
+    t.true(bytes !== undefined && bytes === total);
+  }
 });
 
 test('a backup of a longer or of another history of the store is not overwritten', async (t) => {

@@ -172,3 +172,40 @@ test('a filter that an earlier version kept means what it meant', async (t) => {
   t.deepEqual(await again.verify(), []);
   await again.close();
 });
+
+test('the filter that a consumer tells has times that stay, and nobody can change it', async (t) => {
+  let now = 1_000_000;
+  const store = await temporaryStore(t, { now: () => now });
+  await store.create(imageConfig('a'));
+  const filter = { since: '1s', until: new Date(5_000_000), reference: ['x:*'] };
+  const consumer = store.consumer('c', { filter });
+  const all = store.consumer('every', { filter: {} });
+  now += 10_000;
+  const expected = { since: 999_000, until: 5_000_000, reference: ['x:*'] };
+  const told = (await store.consumers())[0]?.filter as typeof expected;
+  t.deepEqual(told, expected);
+  t.throws(() => told.reference.push('y:1'), { instanceOf: TypeError });
+  await store.tag({ source: idNamed('a'), target: 'x:1' });
+  await handle(consumer, 1);
+  await consumer.close();
+  await handle(all, 1);
+  await all.close();
+  t.like(await store.consumers(), [
+    { name: 'c', filter: expected },
+    { name: 'every', filter: undefined },
+  ]);
+});
+
+test('a kept filter of a later version is not called damaged', async (t) => {
+  const store = await temporaryStore(t);
+  await store.create(imageConfig('a'));
+  await store.close();
+  leaveDamaged(store, 'POSITION_DAMAGED');
+  await tamper(`${store.directory}/log`, (database) =>
+    database.put(positionKey('c'), formatPosition({ seq: 1, time: 1, filter: '{"actor":"a","host":"h"}' })),
+  );
+  const again = await openStore(store.directory, { readOnly: true });
+  const { message } = await rejection(t, 'STORE_FORMAT_UNSUPPORTED', again.consumers());
+  t.is(message, 'the consumer c has a filter on host, which a newer version of imagelog wrote');
+  await again.close();
+});

@@ -52,7 +52,7 @@ test('a filtered prune leaves layers and what is of no image', async (t) => {
   t.deepEqual([contents.map(({ kind }) => kind), layers], [['config'], []]);
 });
 
-test('a filter that throws ends the prune and nothing is removed; only true accepts', async (t) => {
+test('a filter that throws ends the prune and nothing is removed; one that answers with no boolean too', async (t) => {
   const store = await temporaryStore(t);
   await store.delete(await store.create(imageConfig('a')));
   const before = store.log.head.seq;
@@ -60,8 +60,13 @@ test('a filter that throws ends the prune and nothing is removed; only true acce
     throw new RangeError('mine');
   };
   await t.throwsAsync(store.prune({ before, filter }), { instanceOf: RangeError, message: 'mine' });
-  const truthy = (() => Promise.resolve(false)) as unknown as Filter;
-  t.deepEqual((await store.prune({ before, filter: truthy })).contents, []);
+  for (const answer of [Promise.resolve(true), 1, undefined]) {
+    const unclear = (() => answer) as unknown as Filter;
+    await t.throwsAsync(store.prune({ before, filter: unclear }), {
+      instanceOf: TypeError,
+      message: 'filter must return true or false, and at once',
+    });
+  }
   t.is(store.log.head.seq, before);
   const wrong = 'label=x' as unknown as Filter;
   await t.throwsAsync(store.prune({ before, filter: wrong }), { instanceOf: TypeError, message: /filter/ });

@@ -89,3 +89,23 @@ test('a restore names what is in its place', async (t) => {
   const { message } = await rejection(t, 'STORE_NOT_EMPTY', restoreStore(place, backup));
   t.is(message, `cannot restore to ${place}: it is not empty and no store; it has notes.txt`);
 });
+
+test('no store is made in a store or a backup, where it would be lost or erased with it', async (t) => {
+  const store = await openTestStore(t);
+  const backup = join(await temporaryDirectory(t), 'backup');
+  await store.backup(backup);
+  for (const [around, kind] of [
+    [store.directory, 'store'],
+    [backup, 'backup'],
+  ] as const) {
+    const before = await filesBelow(around);
+    for (const below of ['sub', 'blobs/sub', 'a/b']) {
+      const { message } = await rejection(t, 'FILE_EXISTS', openStore(join(around, below)));
+      t.is(message, `cannot make a store in ${join(around, below)}: it lies in the ${kind} ${around}`);
+      t.false(existsSync(join(around, below)));
+    }
+    await mkdir(join(around, 'sub'));
+    await rejection(t, 'FILE_EXISTS', openStore(join(around, 'sub')));
+    t.deepEqual(await filesBelow(around), before);
+  }
+});

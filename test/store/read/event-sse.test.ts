@@ -91,7 +91,7 @@ test('a follower that begins too late for the client is refused, and what is no 
     instanceOf: RangeError,
     message: 'source follows from event 6 on, and the client has no event 4',
   });
-  t.notThrows(() => toEventStream(follower, { lastEventId: '5' }));
+  t.notThrows(() => toEventStream(store.log.follow(), { lastEventId: '5' }));
   for (const none of [undefined, null, '']) t.is(seqAfter(none), undefined);
   t.is(seqAfter('0'), 1);
   for (const wrong of ['x', '-1', '1.5', '1e3', ' 1', '99999999999999999', '9007199254740993'])
@@ -99,7 +99,73 @@ test('a follower that begins too late for the client is refused, and what is no 
   for (const heartbeatMs of [0, -1, Number.NaN, 2 ** 31])
     t.throws(() => toEventStream(follower, { heartbeatMs }), { instanceOf: RangeError });
   t.throws(() => toEventStream(follower, { heartBeatMs: 1 } as never), { message: /did you mean heartbeatMs\?/ });
-  t.throws(() => toEventStream(null as never), { instanceOf: TypeError });
+  for (const wrong of [null, {}, [1], 'x', store.log])
+    t.throws(() => toEventStream(wrong as never), { instanceOf: TypeError, message: /^source must be / });
+  for (const wrong of [5, ['5'], {}]) t.throws(() => seqAfter(wrong as never), { instanceOf: TypeError });
+  t.throws(() => toEventStream(store.log.follow(), { heartbeatMs: '9' as never }), { instanceOf: TypeError });
+});
+
+test('an id after the head is of another history: it is refused, and acknowledges nothing', async (t) => {
+  const store = await storeOf(t, 5);
+  const refused = { instanceOf: RangeError, message: 'the client has event 7, and the log ends at event 5' };
+  const lastEventId = '7';
+  t.throws(() => toEventStream(store.log.follow({ from: seqAfter(lastEventId) }), { lastEventId }), refused);
+  t.throws(() => toEventStream(store.consumer('feed'), { lastEventId }), refused);
+  await released(store);
+  t.is(
+    (await store.consumers()).find(({ position }) => position > 0),
+    undefined,
+  );
+  const reader = messagesOf(toEventStream(store.consumer('feed'), { lastEventId: '5' }));
+  const next = take(reader, 1);
+  await store.create(imageConfig('later'));
+  t.deepEqual(
+    (await next).map(({ id }) => id),
+    ['6'],
+  );
+  await reader.cancel();
+  await released(store);
+});
+
+test('a consumer is given back by a call that throws', async (t) => {
+  const store = await storeOf(t, 1);
+  for (const options of [{ lastEventId: 'x' }, { heartbeatMs: 0 }, { data: 1 }, { hearbeatMs: 1 }]) {
+    t.throws(() => eventStreamResponse(store.consumer('feed'), options as never));
+    await released(store);
+  }
+  t.notThrows(() => store.consumer('feed'));
+});
+
+test('a source has one stream', async (t) => {
+  const store = await storeOf(t, 2);
+  const consumer = store.consumer('feed');
+  const reader = messagesOf(toEventStream(consumer));
+  t.throws(() => toEventStream(consumer), {
+    instanceOf: TypeError,
+    message: 'source belongs to another stream: each would get some of its events',
+  });
+  t.throws(() => store.consumer('feed'), { code: 'CONSUMER_TAKEN' });
+  t.deepEqual(
+    (await take(reader, 2)).map(({ id }) => id),
+    ['1', '2'],
+  );
+  await reader.cancel();
+  await released(store);
+});
+
+test('data that has no JSON ends the stream, and the consumer still owes the event', async (t) => {
+  const store = await storeOf(t, 1);
+  for (const [data, message] of [
+    [() => undefined, /^data must return what has JSON, found undefined$/],
+    [() => () => 1, /^data must return what has JSON, found function$/],
+    [async () => ({ seq: 1 }), /^data must return at once, not a promise$/],
+    [() => 1n, /BigInt/],
+  ] as const) {
+    const reader = messagesOf(toEventStream(store.consumer('feed'), { data }));
+    await t.throwsAsync(reader.read(), { instanceOf: TypeError, message });
+    await released(store);
+    t.is((await store.consumers())[0]?.position ?? 0, 0);
+  }
 });
 
 test('a comment comes first, and after each silence', async (t) => {
