@@ -4,10 +4,10 @@ import type { Instant } from '../model/timestamp.js';
 import type { ArtifactFacts } from './artifact-facts.js';
 import type { ListedFacts, NamedImage } from './image-list.js';
 import type { ImageSource } from './query.js';
-import { ERASED, NONE, platformText } from './render/image-table.js';
-import { localText, shortId, sizeText } from './render/text.js';
+import { ERASED, platformText } from './render/image-table.js';
+import { NONE, shortId, sizeText } from './render/text.js';
 import type { TimeColumn } from './render/times.js';
-import { offsetMs, zoneName } from '../model/time-zone.js';
+import { HOUR_MS, localTimeText, MINUTE_MS, offsetMs, offsetText, zoneName } from '../model/time-zone.js';
 
 /** A row of `images --format`: an image or artifact under one name. */
 export interface FieldRow {
@@ -74,7 +74,7 @@ const table = {
   },
   CreatedAt: {
     title: 'CREATED AT',
-    text: ({ created }, { timeZone }) => (created === undefined ? NOT_KNOWN : zonedText(msOf(created), timeZone)),
+    text: ({ created }, { timeZone }) => (created === undefined ? NOT_KNOWN : goTimeText(msOf(created), timeZone)),
   },
   Size: {
     title: 'SIZE',
@@ -179,17 +179,11 @@ function utcInstant({ seconds, nanoseconds }: Instant): string {
 }
 
 /** Formats a time as Go prints one: `2024-03-01 10:00:00 +0100 CET`. */
-function zonedText(timeMs: number, timeZone: string): string {
-  const local = localText(timeMs, timeZone);
-  const offset = Math.round(offsetMs(timeMs, timeZone) / MINUTE_MS);
-  const sign = offset < 0 ? '-' : '+';
-  const digits = (value: number): string => String(value).padStart(2, '0');
-  const hours = digits(Math.floor(Math.abs(offset) / 60));
-  return `${local} ${sign}${hours}${digits(Math.abs(offset) % 60)} ${zoneName(timeMs, timeZone)}`;
+function goTimeText(timeMs: number, timeZone: string): string {
+  const offset = offsetText(offsetMs(timeMs, timeZone)).replace(':', '');
+  return `${localTimeText(timeMs, timeZone)} ${offset} ${zoneName(timeMs, timeZone)}`;
 }
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 const DAY_HOURS = 24;
 
 /** Formats an age in docker's words: `5 seconds`, `About an hour`, `3 weeks`. */

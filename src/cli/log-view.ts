@@ -6,7 +6,7 @@ import type { CommandContext } from './context.js';
 import { eventToCloudEvent, eventToJSON } from '../log/event-json.js';
 import { summaryFormat, wholeFormat } from './events.js';
 import type { FollowedView } from './follow-events.js';
-import { FormerNames } from './image-names.js';
+import { FormerNames } from './former-names.js';
 import type { ReadingOrder } from './log-cursor.js';
 import type { Reading } from './open-for.js';
 import { EVENT_CSV_HEAD, eventCsvRow } from './render/event-csv.js';
