@@ -4,7 +4,7 @@
 # Behaviour: an archive that moves app:prod to another image is loaded. docker emits one event, `load`,
 # whose name is the id of the image: neither the name that moved nor the image that had it. Its `untag`
 # has the id for a name as well. podman emits `loadfromarchive` with the path of the archive, and neither
-# id nor name. Both emit `tag` with the name for a tag. So whoever keeps the events cannot tell what a
+# id nor name. Both emit `tag` with the name for a tag. So the events cannot tell what a
 # name pointed at, although each is documented as a record of what happens to images.
 # Output seen: docker: load without app:prod, untag without app:old; podman: load without app:prod or id
 # Fails when an event of a load or untag has the name. Needs root, apt-get with the sources of Debian 12,

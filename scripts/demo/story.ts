@@ -3,14 +3,10 @@ import { type EventStore, isStoreError, openStore } from '../../src/index.js';
 import { fixtureArchive } from './fixture-archive.js';
 import { narrated } from './narrated.js';
 import type { Stage } from './stage.js';
-import { type StoryClock, storyClock } from './story-clock.js';
+import { aroundLastTuesday, type StoryClock, storyClock, weekFrom } from './story-clock.js';
 
 /** Monday morning, after the newest archive image was built. */
 const BEGIN = Date.UTC(2024, 2, 4, 9);
-const HOUR_MS = 3_600_000;
-const WEEK_HOURS = 168;
-/** From the beginning to the last scene. */
-const STORY_HOURS = 196;
 const TAG = 'shop/app:prod';
 
 interface Scene {
@@ -31,33 +27,26 @@ export async function tellStory(
   directory: string,
   { isKept }: { readonly isKept: boolean },
 ): Promise<void> {
-  const begin = isKept ? lastBegin(Date.now()) : BEGIN;
-  const clock = storyClock(begin);
+  const { timeAt, betweenReleases } = isKept ? aroundLastTuesday(Date.now()) : weekFrom(BEGIN);
+  const clock = storyClock(timeAt);
   stage.line(stage.colors.bold('imagelog: a container image store that never forgets'));
   stage.say(
     `A week of releases, in ${isKept ? 'a folder that stays' : 'a temporary folder'}. The days pass by an injected ` +
       'clock; each line below a call is what the store answered. Ids are cut to 12 digits, times are UTC.',
   );
-  // Between the two releases.
-  const wednesday = new Date(begin + 51 * HOUR_MS).toISOString().slice(0, '2024-03-06T12:00'.length);
+  const between = new Date(betweenReleases).toISOString().slice(0, '2024-03-06T12:00'.length);
   await changeStore(stage, directory, clock);
-  await readFolder(stage, directory, { clock, wednesday });
+  await readFolder(stage, directory, { clock, between });
   stage.line();
-  if (isKept) sayWhatToTry(stage, directory, wednesday);
+  if (isKept) sayWhatToTry(stage, directory);
   else stage.say('The folder goes now; `npm run demo -- --keep DIR` keeps it. Next: README.md');
   await stage.flush();
 }
 
-/** Returns the latest Monday morning from which the whole story lies in the past, so that `last tuesday` works. */
-function lastBegin(nowMs: number): number {
-  const weeks = Math.floor((nowMs - STORY_HOURS * HOUR_MS - BEGIN) / (WEEK_HOURS * HOUR_MS));
-  return BEGIN + weeks * WEEK_HOURS * HOUR_MS;
-}
-
-function sayWhatToTry(stage: Stage, directory: string, wednesday: string): void {
+function sayWhatToTry(stage: Stage, directory: string): void {
   stage.say('The store stays. Ask it:');
   stage.line(`export IMAGELOG_STORE='${directory.replaceAll("'", "'\\''")}'`);
-  for (const words of [`refs ${TAG}`, `log --reference ${TAG}`, `at ${wednesday}Z images`, 'verify', 'help'])
+  for (const words of [`refs ${TAG}`, `log --reference ${TAG}`, "at 'last tuesday' images", 'verify', 'help'])
     stage.line(`node dist/src/cli/main.js ${words}`);
 }
 
@@ -144,7 +133,7 @@ async function deleteImage({ stage, clock, store, shown }: Scene): Promise<void>
 async function readFolder(
   stage: Stage,
   directory: string,
-  { clock, wednesday }: { readonly clock: StoryClock; readonly wednesday: string },
+  { clock, between }: { readonly clock: StoryClock; readonly between: string },
 ): Promise<void> {
   clock.pass(96);
   stage.act('What is there now', clock);
@@ -158,12 +147,12 @@ async function readFolder(
   stage.act(`What ${TAG} pointed at before`, clock);
   stage.say('Each period of the tag, from the event that began it to the one that ended it; by whom, and why.');
   await stage.commandLine(['refs', TAG], directory, clock);
-  stage.act('What was there on Wednesday', clock);
+  stage.act('What was there between the releases', clock);
   stage.say('Any reading command, as of any moment: also of images that were deleted since.');
-  await stage.commandLine(['resolve', TAG, '--at', wednesday], directory, clock);
-  await stage.commandLine(['at', wednesday, 'images', '--tree'], directory, clock);
+  await stage.commandLine(['resolve', TAG, '--at', between], directory, clock);
+  await stage.commandLine(['at', between, 'images', '--tree'], directory, clock);
   stage.act('What changed since', clock);
-  await stage.commandLine(['diff', wednesday, 'now'], directory, clock);
+  await stage.commandLine(['diff', between, 'now'], directory, clock);
 }
 
 function count(number: number, noun: string): string {

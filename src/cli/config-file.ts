@@ -43,19 +43,12 @@ export function withConfig(io: CliIo): CliIo {
     if (name !== undefined) env[name] = text;
   }
   originsOfEnv.set(env, origins);
-  const { stdout, stderr, now, signal } = io;
-  return {
-    // Reading it opens the stream.
-    get stdin() {
-      return io.stdin;
-    },
-    stdout,
-    stderr,
-    env,
-    now,
-    timeZone: utcOf(env) ? 'UTC' : io.timeZone,
-    signal,
-  };
+  const own = { env, timeZone: utcOf(env) ? 'UTC' : io.timeZone };
+  // Copies getters as such: reading stdin opens the stream.
+  return Object.defineProperties({} as CliIo, {
+    ...Object.getOwnPropertyDescriptors(io),
+    ...Object.getOwnPropertyDescriptors(own),
+  });
 }
 
 function readConfig(path: string): ConfigLines {

@@ -42,7 +42,7 @@ export async function explainAbsence(error: unknown, failed: Failed): Promise<un
     await using store = await openFor(failed.context, 'read');
     return (await whatBecameOf(name, error as StoreError, store, failed)) ?? error;
   } catch {
-    // The name is not there, whatever else is wrong; the next command meets that.
+    // The name is not there in any case; the next command meets what else is wrong.
     return error;
   }
 }
@@ -136,7 +136,7 @@ async function firstLater(
   return undefined;
 }
 
-/** Yields nothing for a subject that no event is about, or that is no reference. */
+/** Yields nothing for a subject that no event is about, or that is not a reference. */
 async function* unlessUnknown(events: AsyncIterable<StoredEvent>): AsyncGenerator<StoredEvent> {
   try {
     yield* events;

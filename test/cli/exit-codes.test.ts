@@ -6,7 +6,7 @@ import { type ErrorCode, errorKinds } from '../../src/errors.js';
 import { archive, ids, startSession } from './session.js';
 
 /** The exit code of every error. A new error is one more row: say here what it means to a script. */
-const table: Readonly<Record<ErrorCode, 1 | 3 | 4>> = {
+const table: Readonly<Record<ErrorCode, 1 | 3 | 4 | 5>> = {
   IMAGE_NOT_FOUND: 3,
   PARENT_NOT_FOUND: 3,
   REFERENCE_NOT_FOUND: 3,
@@ -80,7 +80,7 @@ const table: Readonly<Record<ErrorCode, 1 | 3 | 4>> = {
   STORE_EXISTS: 1,
   STORE_NOT_EMPTY: 1,
   BACKUP_FOREIGN: 1,
-  STORE_LOCKED: 1,
+  STORE_LOCKED: 5,
   STORE_CLOSED: 1,
   STORE_READ_ONLY: 1,
   STORE_NOT_WRITABLE: 1,

@@ -84,7 +84,8 @@ Help:
 The first \`load\` creates the store. \`imagelog help load\` shows examples.
 
 Exit codes: 0 done, 1 failed, also for a bad archive, 2 wrong usage,
-  3 what is asked for is not there, 4 damage, or evidence that does not hold
+  3 what is asked for is not there, 4 damage, or evidence that does not hold,
+  5 busy: another process has the store open
 `;
 
 const tagHelp = `Usage: imagelog tag [options] <source> <reference>

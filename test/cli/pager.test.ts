@@ -83,7 +83,7 @@ test('a pager that is quit early ends a long answer quietly, before all of it wa
   await store.close();
   const { code, stdout, stderr } = await page({ PAGER: `head -n 1 > '${paged}'` }, 'log');
   t.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '', stderr: '' });
-  t.is(await readFile(paged, 'utf8'), 'SEQ  TIME                 WHAT\n');
+  t.is(await readFile(paged, 'utf8'), 'SEQ  TIME (UTC)           WHAT\n');
 });
 
 test('a slow pager gets all of a long answer', async (t) => {

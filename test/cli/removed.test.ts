@@ -24,7 +24,7 @@ async function cleanedUp(t: ExecutionContext): Promise<Session> {
 
 /** Runs the command that a hint names. */
 async function followed(t: ExecutionContext, { run }: Session, stderr: string): Promise<string> {
-  const line = /^hint: as it was(?: then)?: imagelog (.+)$/m.exec(stderr)?.[1];
+  const line = /^hint: as it was(?: then)?: `imagelog (.+)`$/m.exec(stderr)?.[1];
   const { code, stdout } = await run(...(line ?? 'no hint').split(' '));
   t.is(code, 0, stderr);
   return stdout;
@@ -49,7 +49,7 @@ test('every command says of a removed name when it went, by whom, why, and how t
     t.deepEqual([code, stdout], [3, ''], argv.join(' '));
     const expected = new RegExp(
       `^imagelog: ${GONE.replace(/[()]/g, '\\$&')} \\(event 29, (?:IMAGE|REFERENCE)_NOT_FOUND\\)\n` +
-        `hint: as it was: imagelog at 28 ${again} shop/app:prod\n$`,
+        `hint: as it was: \`imagelog at 28 ${again} shop/app:prod\`\n$`,
     );
     t.regex(stderr, expected, argv.join(' '));
     await followed(t, session, stderr);
@@ -80,7 +80,7 @@ test('an image that was deleted is told by id, digits and names, and seen before
     t.is(
       stderr,
       'imagelog: the image 6351c87e3f65 (twice:1) is gone: deleted 2026-01-31 13:00 UTC by bob, “cleanup” ' +
-        `(event 31, IMAGE_NOT_FOUND)\nhint: as it was: imagelog at 29 inspect ${name}\n`,
+        `(event 31, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at 29 inspect ${name}\`\n`,
     );
     t.true((await followed(t, session, stderr)).includes(id));
   }
@@ -101,7 +101,7 @@ test('in the past a name was gone already, or is not there yet', async (t) => {
   const gone = await run('at', '33', 'inspect', 'shop/app:prod');
   t.is(
     gone.stderr,
-    `imagelog: ${GONE} (event 29, IMAGE_NOT_FOUND)\nhint: as it was: imagelog at 28 inspect shop/app:prod\n`,
+    `imagelog: ${GONE} (event 29, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at 28 inspect shop/app:prod\`\n`,
   );
   await done('tag', '--quiet', 'tiny:1', 'shop/app:prod');
   t.is((await run('at', '33', 'inspect', 'shop/app:prod')).stderr, gone.stderr, 'set again since');
@@ -113,8 +113,8 @@ test('in the past a name was gone already, or is not there yet', async (t) => {
     t.is(early.code, 3);
     t.is(
       early.stderr,
-      'imagelog: shop/app:prod is not there yet after event 5: first set 2026-01-31 12:00 by tester, “release” ' +
-        '(event 28, REFERENCE_NOT_FOUND)\nhint: as it was then: imagelog at 28 resolve shop/app:prod\n',
+      'imagelog: shop/app:prod is not there yet after event 5: first set 2026-01-31 12:00 UTC by tester, “release” ' +
+        '(event 28, REFERENCE_NOT_FOUND)\nhint: as it was then: `imagelog at 28 resolve shop/app:prod`\n',
     );
     await followed(t, session, early.stderr);
   }
@@ -135,7 +135,7 @@ test('digits of several images that were deleted lead to search', async (t) => {
   }
   const { code, stderr } = await run('inspect', 'b');
   t.is(code, 3);
-  t.regex(stderr, /\(IMAGE_NOT_FOUND\)\nhint: 2 removed ones begin so: imagelog search --all b\n$/);
+  t.regex(stderr, /\(IMAGE_NOT_FOUND\)\nhint: 2 removed ones begin so: `imagelog search --all b`\n$/);
   t.is((await done('search', '--all', '--quiet', 'b')).split('\n').length, 3);
 });
 

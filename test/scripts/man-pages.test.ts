@@ -9,7 +9,11 @@ import { projectRoot } from '../support/fixtures.js';
 import { requires } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-const pages = await manPages('imagelog 1.2.3', '2026-01-31');
+let pages: Awaited<ReturnType<typeof manPages>> = [];
+
+test.before(async () => {
+  pages = await manPages('imagelog 1.2.3', '2026-01-31');
+});
 
 /** Text without the marks of roff, so that it can be compared with a help. */
 function words(roff: string): string {
