@@ -109,11 +109,13 @@ const table = {
   Type: { title: 'TYPE', text: ({ type }) => type },
 } as const satisfies Readonly<Record<string, Field>>;
 
+/** A name of `imageFields`. */
 export type FieldName = keyof typeof table;
 
 /** Every field of `images --format`, by the name that templates use. */
 export const imageFields: Readonly<Record<FieldName, Field>> = table;
 
+/** Names of `imageFields`, in the order of errors and help. */
 export const fieldNames = Object.keys(table) as readonly FieldName[];
 
 /** Returns the field of a column, in any case. */

@@ -16,8 +16,10 @@ import { timesBetween } from './render/times.js';
 import { type LogDrawing, transactionLine, transactionTable } from './render/transaction-lines.js';
 import { readTransactions, type Selection } from './transactions.js';
 
+/** Values of `log --format`. */
 export const logFormats = ['table', 'json', 'cloudevents', 'csv'] as const;
 
+/** A value of `log --format`. */
 export type LogFormat = (typeof logFormats)[number];
 
 /** One way to show the log: a header line and the text of each entry. */

@@ -38,6 +38,7 @@ interface FactKeys {
   readonly target: Digest;
 }
 
+/** A kind of fact. */
 export type FactKind = keyof FactKeys;
 
 /** A fact that an event changes. */
@@ -105,10 +106,12 @@ export const NO_FACTS = {
   erases: nothing,
 };
 
+/** The number of uses of a chain changes; nothing without one. */
 export function usesOf(chainId: ChainId | undefined): readonly ChangedFact[] {
   return chainId === undefined ? [] : [['uses', chainId]];
 }
 
+/** The children of an image change; nothing without one. */
 export function childrenOf(parent: ImageId | undefined): readonly ChangedFact[] {
   return parent === undefined ? [] : [['children', parent]];
 }
@@ -152,11 +155,13 @@ export function targetFacts(target: Descriptor | undefined): readonly ChangedFac
   ];
 }
 
+/** The artifact changes, what is about its subject, and its blobs. */
 export function artifactChanges({ artifact, subject, blobs }: ArtifactFacts): readonly ChangedFact[] {
   const about: readonly ChangedFact[] = subject === undefined ? [] : [['about', subject.digest]];
   return [['artifact', artifact.digest], ...about, ...blobs.map(({ digest }) => ['blob', digest] as const)];
 }
 
+/** Shows what was there before, in parentheses; empty for nothing. */
 export function was(previous: Digest | undefined, show: SummaryFormat): string {
   return previous === undefined ? '' : ` (was ${show.id(previous)})`;
 }

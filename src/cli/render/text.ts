@@ -77,6 +77,7 @@ export type Paint = (text: string) => string;
 
 const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'magenta', 'cyan'] as const;
 
+/** A paint for each style, and whether they paint. */
 export type Colors = Readonly<Record<(typeof STYLES)[number], Paint>> & { readonly isColorSupported: boolean };
 
 /** Creates the styles; without `isColorSupported` all are the identity. */

@@ -28,10 +28,12 @@ export interface TransactionTable {
   readonly entry: (tally: TransactionTally) => string;
 }
 
+/** Least width of the columns of times, and of actors. */
 export const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
 export const ACTOR_COLUMNS = 14;
 /** On narrower terminals the actor follows what was done, instead of having a column. */
 export const LEAST_COLUMNS_WITH_ACTORS = 100;
+/** Columns between two columns. */
 export const GAP = 2;
 
 /** Returns a table of transactions; SEQ is that of the last event, which is what `--at` takes. */
