@@ -1,6 +1,6 @@
 import type { Digest, ImageId } from '../model/digest.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
-import type { Instant } from '../model/timestamp.js';
+import { type Instant, msOf } from '../model/timestamp.js';
 import type { ArtifactFacts } from './artifact-facts.js';
 import type { ListedFacts, NamedImage } from './image-list.js';
 import type { ImageSource } from './query.js';
@@ -167,11 +167,6 @@ function platformOf({ image }: ListedFacts): string {
 function shortened(id: ImageId | '' | undefined, truncates: boolean): string {
   if (id === undefined || id === '') return '';
   return truncates ? shortId(id) : id;
-}
-
-/** Converts to ms since the epoch. */
-export function msOf({ seconds, nanoseconds }: Instant): number {
-  return seconds * 1_000 + Math.floor(nanoseconds / 1_000_000);
 }
 
 function utcInstant({ seconds, nanoseconds }: Instant): string {
