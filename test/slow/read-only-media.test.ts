@@ -167,7 +167,7 @@ test('a copy without the rest of the store, its sidecar, is refused and stays as
   await mkdir(copy);
   await cp(join(directory, 'log'), join(copy, 'log'), { recursive: true });
   const before = await statesBelow(copy);
-  await rejection(t, 'STORE_NOT_FOUND', openStore(copy, { readOnly: true }));
+  await rejection(t, 'SIDECAR_INVALID', openStore(copy, { readOnly: true }));
   t.true((await verifyStore(copy)).some(({ code }) => code === 'SIDECAR_MISSING'));
   t.deepEqual(await statesBelow(copy), before);
 });
