@@ -16,7 +16,7 @@ const NOT_RUN: readonly unknown[] = [126, 127];
  * Returns the shell command that shows a long answer: `$IMAGELOG_PAGER`, else `$PAGER`, else `less`
  * if it is there. Undefined for none: an empty variable or `cat`.
  */
-function pagerCommand({ io: { env } }: CommandContext): string | undefined {
+export function pagerCommand(env: CliIo['env']): string | undefined {
   const named = env['IMAGELOG_PAGER'] ?? env['PAGER'];
   if (named !== undefined) return named.trim() === '' || named.trim() === 'cat' ? undefined : named;
   return (env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, 'less'))) ? 'less' : undefined;
@@ -40,7 +40,7 @@ export async function throughPager(
   context: CommandContext,
   show: (context: CommandContext) => Promise<void>,
 ): Promise<void> {
-  const command = pagerCommand(context);
+  const command = pagerCommand(context.io.env);
   if (command === undefined) return show(context);
   const stream = new PagerStream(command, context);
   const out = new Output(stream);
