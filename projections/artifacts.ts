@@ -33,6 +33,7 @@ export interface ArtifactsView {
   readonly indexesOf: Map<Digest, Set<Digest>>;
 }
 
+/** Folds events into `ArtifactsView`. */
 export const artifactsProjection: StoredProjection<ArtifactsView> = {
   name: 'artifacts',
   version: 1,

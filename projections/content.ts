@@ -33,6 +33,7 @@ export interface ManifestEntry {
 /** Manifests by image, in the order they were added. */
 type ManifestsView = Map<ImageId, readonly ManifestEntry[]>;
 
+/** Folds events into `ManifestsView`. */
 export const manifestsProjection: StoredProjection<ManifestsView> = {
   name: 'manifests',
   version: 1,
@@ -76,6 +77,7 @@ export interface Erasure extends Pick<Envelope, 'seq' | 'time' | 'actor' | 'reas
 /** Erased content that did not return, by digest, in the order of erasure. */
 export type ErasuresView = Map<Digest, Erasure>;
 
+/** Folds events into `ErasuresView`. */
 export const erasuresProjection: StoredProjection<ErasuresView> = {
   name: 'erasures',
   version: 1,

@@ -1,4 +1,4 @@
-import type { Digest, ImageId } from '../src/model/digest.js';
+import { type Digest, hexPrefix, type ImageId } from '../src/model/digest.js';
 import { StoreError } from '../src/errors.js';
 import { parseReference } from '../src/model/reference.js';
 import { NO_ROW } from './digest-index.js';
@@ -56,8 +56,9 @@ export function searchDigest(views: FoundViews, term: string): ImageId {
  * without `sha256:`. Walks all of them; none for a term that is no such beginning.
  */
 function findOthers(views: FoundViews, term: string): FoundDigest[] {
-  if (!/^(?:sha256:)?[0-9a-f]{1,64}$/.test(term)) return [];
-  const prefix = term.startsWith('sha256:') ? term : `sha256:${term}`;
+  const hex = hexPrefix(term);
+  if (hex === undefined) return [];
+  const prefix = `sha256:${hex}`;
   const found = new Map<Digest, FoundDigest>();
   const imageOf = new Map<Digest, ImageId>();
   for (const [image, entries] of views.manifests) {

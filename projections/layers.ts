@@ -11,6 +11,7 @@ export interface LayersView {
   readonly childrenOf: Map<ChainId, number>;
 }
 
+/** Folds events into `LayersView`. */
 export const layersProjection: StoredProjection<LayersView> = {
   name: 'layers',
   version: 1,
@@ -121,6 +122,7 @@ export interface BlobsView {
   readonly ofImage: Map<ImageId, readonly Descriptor[]>;
 }
 
+/** Folds events into `BlobsView`. */
 export const blobsProjection: StoredProjection<BlobsView> = {
   name: 'blobs',
   version: 1,

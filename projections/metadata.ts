@@ -5,6 +5,7 @@ import { readRows, writeList, writeRows } from './snapshot-format.js';
 /** Metadata by image and key; images without any are absent. */
 type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
 
+/** Folds events into `MetadataView`. */
 export const metadataProjection: StoredProjection<MetadataView> = {
   name: 'metadata',
   version: 1,

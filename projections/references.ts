@@ -71,6 +71,7 @@ export function samePlatform(one: PlatformImage, other: PlatformImage): boolean 
   );
 }
 
+/** Folds events into `ReferencesView`. */
 export const referencesProjection: StoredProjection<ReferencesView> = {
   name: 'references',
   version: 2,

@@ -74,6 +74,7 @@ export interface IndexNode extends Document {
   readonly reach: number;
 }
 
+/** A document that index.json leads to. */
 export type OciNode = ManifestNode | ArtifactNode | IndexNode;
 
 /** An index entry: its target and the descriptor's own platform and annotations. */

@@ -5,7 +5,6 @@ import { type CommandContext, contextOf, type Outputs } from './context.js';
 import { UsageError } from './exit-codes.js';
 import { noticeLine } from './failure.js';
 import type { CliIo } from './output.js';
-import { pagerCommand } from './pager-choice.js';
 import { colorsFor } from './render/text.js';
 import type { TypedLine } from './typed-line.js';
 import { parseWait, WAIT_EXPECTED } from './settings.js';
@@ -135,10 +134,11 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
 }
 
 async function performed({ paged, action }: CommandWords, context: CommandContext, args: never[]): Promise<void> {
-  const pager = paged?.(...args) === true ? pagerCommand(context) : undefined;
-  if (pager === undefined) return action(context, ...args);
+  const { out, quiet, pager, io } = context;
+  const mayPage = out.isTerminal && pager && !quiet && io.env['TERM'] !== 'dumb';
+  if (!mayPage || paged?.(...args) !== true) return action(context, ...args);
   const { throughPager } = await loadCode('of the pager', import('./pager.js'));
-  return throughPager(context, pager, (inside) => action(inside, ...args));
+  return throughPager(context, (inside) => action(inside, ...args));
 }
 
 /** Runs a command. A failure says what became of a name that is no longer there. */

@@ -104,7 +104,7 @@ export function contextOf(
     at: at ?? command.opts<{ readonly at?: When }>().at,
     write: writeOptions(options, io),
     waitMs: options.wait ?? waitOf(io.env),
-    keyFile: options.key ?? (io.env['IMAGELOG_KEY'] === '' ? undefined : io.env['IMAGELOG_KEY']),
+    keyFile: options.key ?? nonEmpty(io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
 }
@@ -136,8 +136,7 @@ export function isForPeople({ out, json, quiet }: Pick<CommandContext, 'out' | '
 }
 
 function writeOptions({ actor, reason, requestId }: GlobalOptions, { env }: CliIo): WriteOptions {
-  const named = actor ?? (env['IMAGELOG_ACTOR'] === '' ? undefined : env['IMAGELOG_ACTOR']);
-  return { actor: named, reason, requestId };
+  return { actor: actor ?? nonEmpty(env['IMAGELOG_ACTOR']), reason, requestId };
 }
 
 /** Returns the options of `command`, else those before its name; switches apply from both. */

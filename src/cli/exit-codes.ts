@@ -14,6 +14,7 @@ export class DamageFound extends Error {
 /** Signals that end a run gracefully, with their conventional exit codes (128 + signal number). */
 export const interruptionExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/** A signal that ends a run. */
 export type InterruptionSignal = keyof typeof interruptionExitCodes;
 
 /** Abort reason of the signal every command listens to. */

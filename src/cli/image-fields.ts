@@ -1,13 +1,13 @@
 import type { Digest, ImageId } from '../model/digest.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
-import type { Instant } from '../model/timestamp.js';
+import { type Instant, msOf } from '../model/timestamp.js';
 import type { ArtifactFacts } from './artifact-facts.js';
 import type { ListedFacts, NamedImage } from './image-list.js';
 import type { ImageSource } from './query.js';
-import { ERASED, NONE, platformText } from './render/image-table.js';
-import { localText, shortId, sizeText } from './render/text.js';
+import { ERASED, platformText } from './render/image-table.js';
+import { NONE, shortId, sizeText } from './render/text.js';
 import type { TimeColumn } from './render/times.js';
-import { offsetMs, zoneName } from '../model/time-zone.js';
+import { HOUR_MS, localTimeText, MINUTE_MS, offsetMs, offsetText, zoneName } from '../model/time-zone.js';
 
 /** A row of `images --format`: an image or artifact under one name. */
 export interface FieldRow {
@@ -74,7 +74,7 @@ const table = {
   },
   CreatedAt: {
     title: 'CREATED AT',
-    text: ({ created }, { timeZone }) => (created === undefined ? NOT_KNOWN : zonedText(msOf(created), timeZone)),
+    text: ({ created }, { timeZone }) => (created === undefined ? NOT_KNOWN : goTimeText(msOf(created), timeZone)),
   },
   Size: {
     title: 'SIZE',
@@ -109,11 +109,13 @@ const table = {
   Type: { title: 'TYPE', text: ({ type }) => type },
 } as const satisfies Readonly<Record<string, Field>>;
 
+/** A name of `imageFields`. */
 export type FieldName = keyof typeof table;
 
 /** Every field of `images --format`, by the name that templates use. */
 export const imageFields: Readonly<Record<FieldName, Field>> = table;
 
+/** Names of `imageFields`, in the order of errors and help. */
 export const fieldNames = Object.keys(table) as readonly FieldName[];
 
 /** Returns the field of a column, in any case. */
@@ -167,11 +169,6 @@ function shortened(id: ImageId | '' | undefined, truncates: boolean): string {
   return truncates ? shortId(id) : id;
 }
 
-/** Converts to ms since the epoch. */
-export function msOf({ seconds, nanoseconds }: Instant): number {
-  return seconds * 1_000 + Math.floor(nanoseconds / 1_000_000);
-}
-
 function utcInstant({ seconds, nanoseconds }: Instant): string {
   const whole = new Date(seconds * 1_000).toISOString().slice(0, -'.000Z'.length);
   const fraction = String(nanoseconds).padStart(9, '0').replace(/0+$/, '');
@@ -179,17 +176,11 @@ function utcInstant({ seconds, nanoseconds }: Instant): string {
 }
 
 /** Formats a time as Go prints one: `2024-03-01 10:00:00 +0100 CET`. */
-function zonedText(timeMs: number, timeZone: string): string {
-  const local = localText(timeMs, timeZone);
-  const offset = Math.round(offsetMs(timeMs, timeZone) / MINUTE_MS);
-  const sign = offset < 0 ? '-' : '+';
-  const digits = (value: number): string => String(value).padStart(2, '0');
-  const hours = digits(Math.floor(Math.abs(offset) / 60));
-  return `${local} ${sign}${hours}${digits(Math.abs(offset) % 60)} ${zoneName(timeMs, timeZone)}`;
+function goTimeText(timeMs: number, timeZone: string): string {
+  const offset = offsetText(offsetMs(timeMs, timeZone)).replace(':', '');
+  return `${localTimeText(timeMs, timeZone)} ${offset} ${zoneName(timeMs, timeZone)}`;
 }
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 const DAY_HOURS = 24;
 
 /** Formats an age in docker's words: `5 seconds`, `About an hour`, `3 weeks`. */

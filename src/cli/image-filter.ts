@@ -1,10 +1,10 @@
 import { StoreError } from '../errors.js';
 import type { Image } from '../model/image.js';
 import { familiarReference, formatReference, parseReference } from '../model/reference.js';
-import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../model/timestamp.js';
+import { byInstant, type Instant, instantOf } from '../model/timestamp.js';
 import type { PrunableImage } from '../store/erase.js';
 import { UsageError } from './exit-codes.js';
-import type { ListedFacts } from './image-list.js';
+import { type ListedFacts, NO_TIME } from './image-list.js';
 import { parseMoment } from '../model/moment.js';
 import { globMatcher } from '../model/reference-pattern.js';
 import { findImage, type ImageSource } from './query.js';
@@ -235,9 +235,6 @@ function usable<Value>(parse: () => Value): Value {
     throw error;
   }
 }
-
-/** Images without a time are the oldest. */
-const NO_TIME = instantOf(ZERO_TIMESTAMP);
 
 function createdIn({ created = NO_TIME }: Pick<ListedFacts, 'created'>): Instant {
   return created;

@@ -9,7 +9,7 @@ import {
   imageFields,
 } from './image-fields.js';
 import { csvRow } from './render/csv.js';
-import { type Column, streamedTableLines } from './render/table.js';
+import { type StreamedColumn, streamedTableLines } from './render/table.js';
 import { parseTemplate, type Piece, renderTemplate, templateCells, TemplateError } from './render/template.js';
 import type { Colors } from './render/text.js';
 
@@ -154,11 +154,7 @@ function* texts(cells: readonly TableCell[], rows: Iterable<FieldRow>, style: Fi
 /** Fields that differ between the names of an image. */
 const OF_NAME: ReadonlySet<FieldName> = new Set(['Repository', 'Tag', 'Digest', 'Reference']);
 
-function columnOf(
-  cell: TableCell,
-  { colors, created, referenceWidth }: ListStyle,
-  isUsual: boolean,
-): Column & { readonly least?: (() => number) | undefined } {
+function columnOf(cell: TableCell, { colors, created, referenceWidth }: ListStyle, isUsual: boolean): StreamedColumn {
   if (typeof cell !== 'string') return { title: titleOf(cell), shrinksTo: 8 };
   const { title, align } = imageFields[cell];
   return {

@@ -111,7 +111,8 @@ function* expanded(
   }
 }
 
-const NO_TIME = instantOf(ZERO_TIMESTAMP);
+/** Images without a time are the oldest. */
+export const NO_TIME = instantOf(ZERO_TIMESTAMP);
 
 function newestFirst(a: ListedFacts, b: ListedFacts): number {
   return (

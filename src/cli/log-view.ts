@@ -6,7 +6,7 @@ import type { CommandContext } from './context.js';
 import { eventToCloudEvent, eventToJSON } from '../log/event-json.js';
 import { summaryFormat, wholeFormat } from './events.js';
 import type { FollowedView } from './follow-events.js';
-import { FormerNames } from './image-names.js';
+import { FormerNames } from './former-names.js';
 import type { ReadingOrder } from './log-cursor.js';
 import type { Reading } from './open-for.js';
 import { EVENT_CSV_HEAD, eventCsvRow } from './render/event-csv.js';
@@ -16,8 +16,10 @@ import { timesBetween } from './render/times.js';
 import { type LogDrawing, transactionLine, transactionTable } from './render/transaction-lines.js';
 import { readTransactions, type Selection } from './transactions.js';
 
+/** Values of `log --format`. */
 export const logFormats = ['table', 'json', 'cloudevents', 'csv'] as const;
 
+/** A value of `log --format`. */
 export type LogFormat = (typeof logFormats)[number];
 
 /** One way to show the log: a header line and the text of each entry. */

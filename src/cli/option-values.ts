@@ -70,6 +70,7 @@ export function referenceOrPattern(text: string): string {
   return text;
 }
 
+/** Validates a repository: a reference without tag and digest. */
 export function repositoryName(text: string): string {
   checked(() => parseRepository(text));
   return text;

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { CommandContext } from './context.js';
 import { type CliIo, Output, OutputClosed, OutputFailed, type OutputStream } from './output.js';
@@ -11,15 +13,35 @@ const LESS = 'FRX';
 const NOT_RUN: readonly unknown[] = [126, 127];
 
 /**
- * Runs `show` with the standard output going to `command`, a shell command, which starts with the
+ * Returns the shell command that shows a long answer: `$IMAGELOG_PAGER`, else `$PAGER`, else `less`
+ * if it is there. Undefined for none: an empty variable or `cat`.
+ */
+export function pagerCommand(env: CliIo['env']): string | undefined {
+  const named = env['IMAGELOG_PAGER'] ?? env['PAGER'];
+  if (named !== undefined) return named.trim() === '' || named.trim() === 'cat' ? undefined : named;
+  return (env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, 'less'))) ? 'less' : undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs `show` with the standard output going to a pager, if there is one, which starts with the
  * first line. Returns when the pager has ended; one that the user quits early ends `show` quietly.
  * @throws {OutputFailed} if the pager cannot be run
  */
 export async function throughPager(
   context: CommandContext,
-  command: string,
   show: (context: CommandContext) => Promise<void>,
 ): Promise<void> {
+  const command = pagerCommand(context.io.env);
+  if (command === undefined) return show(context);
   const stream = new PagerStream(command, context);
   const out = new Output(stream);
   const signal = AbortSignal.any([context.signal, out.closed]);

@@ -1,5 +1,5 @@
 import { type ErrorCode, isStoreError, StoreError } from '../errors.js';
-import { isDigest } from '../model/digest.js';
+import { type Digest, isDigest } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
@@ -8,6 +8,7 @@ import type { CommandContext } from './context.js';
 import { openFor } from './open-for.js';
 import { shortId } from './render/text.js';
 import { zonedMinuteText } from './render/times.js';
+import { quoted } from './typed-line.js';
 
 /* What a command says of a name that is not there, but was, or came later. */
 
@@ -61,7 +62,10 @@ async function whatBecameOf(
 ): Promise<StoreError | undefined> {
   const { at, timeZone, signal } = context;
   const again = pastCommands.includes(command) ? command : 'inspect';
-  const line = (seq: number): string => `\`imagelog at ${seq} ${again} ${typed(name)}\``;
+  // Only a canonical name has the domain, which is not typed.
+  const asTyped = name.startsWith('docker.io/') ? familiarReference(name) : name;
+  const word = quoted(asTyped);
+  const line = (seq: number): string => `\`imagelog at ${seq} ${again} ${word}\``;
   const told = (message: string, event: number, hint: string): StoreError =>
     new StoreError(error.code, message, { cause: error, data: { ...error.data, event, hint } });
   try {
@@ -74,7 +78,7 @@ async function whatBecameOf(
   } catch (cause) {
     if (!isStoreError(cause, 'ID_AMBIGUOUS')) throw cause;
     const { count } = cause.data;
-    const hint = `${count} removed ones begin so: \`imagelog search --all ${typed(name)}\``;
+    const hint = `${count} removed ones begin so: \`imagelog search --all ${word}\``;
     return new StoreError(error.code, error.message, { cause: error, data: { ...error.data, hint } });
   }
   if (at === undefined) return undefined;
@@ -82,7 +86,8 @@ async function whatBecameOf(
   const first = await firstLater(name, store, { seq, signal });
   if (first === undefined) return undefined;
   const verb = first.type === 'ReferenceSet' ? 'set' : 'added';
-  const message = `${familiar(name)} is not there yet after event ${seq}: first ${verb} ${deed(first, timeZone)}`;
+  const shown = isDigest(name) ? shortId(name) : asTyped;
+  const message = `${shown} is not there yet after event ${seq}: first ${verb} ${deed(first, timeZone)}`;
   const { first: begin, count } = first.transaction;
   return told(message, first.seq, `as it was then: ${line(begin + count - 1)}`);
 }
@@ -92,7 +97,7 @@ function subject({ kind, name, names }: Removal): string {
   const [first, ...others] = names.map(familiarReference);
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
   const known = first === undefined ? '' : ` (${first}${more})`;
-  return `the ${kind} ${shortId(name as Parameters<typeof shortId>[0])}${known}`;
+  return `the ${kind} ${shortId(name as Digest)}${known}`;
 }
 
 function deed(
@@ -138,14 +143,4 @@ async function* unlessUnknown(events: AsyncIterable<StoredEvent>): AsyncGenerato
   } catch (error) {
     if (!isStoreError(error, 'SUBJECT_NOT_FOUND') && !isStoreError(error, 'REFERENCE_INVALID')) throw error;
   }
-}
-
-function familiar(name: string): string {
-  return isDigest(name) ? shortId(name) : name.replace(/^docker\.io\/(?:library\/)?/, '');
-}
-
-/** Quotes a name for a shell where that is needed. */
-function typed(name: string): string {
-  const shown = isDigest(name) ? name : familiar(name);
-  return /^[\w./:@+-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }

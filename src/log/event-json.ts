@@ -1,4 +1,5 @@
 import type { EventType, StoredEvent } from '../model/events.js';
+import { decodeStrictUtf8 } from '../model/record-fields.js';
 import { subjectsOf } from '../model/subjects.js';
 import { isPrintable } from '../model/unseen.js';
 import { bytesToBase64 } from './note.js';
@@ -56,12 +57,8 @@ export function metadataFields(value: Uint8Array): { readonly value: string; rea
 
 /** Decodes a metadata value; undefined unless it is printable UTF-8. */
 export function metadataText(value: Uint8Array): string | undefined {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
-    return isPrintable(text) ? text : undefined;
-  } catch {
-    return undefined;
-  }
+  const text = decodeStrictUtf8(value);
+  return text !== undefined && isPrintable(text) ? text : undefined;
 }
 
 // The maximum seq, 2^53 - 1, has 16 digits.

@@ -2,7 +2,8 @@ import { Packr } from 'msgpackr';
 import { StoreError } from '../errors.js';
 import { MAX_RECORD_BYTES } from '../limits.js';
 import type { EventBody, StoredEvent } from '../model/events.js';
-import { type EventFacts, eventFacts, factsOf } from '../model/event-table.js';
+import type { EventFacts } from '../model/event-facts.js';
+import { eventFacts, factsOf } from '../model/event-table.js';
 import { FieldReader } from '../model/record-fields.js';
 
 /** Record format version written; all older ones stay readable. */

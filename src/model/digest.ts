@@ -72,6 +72,11 @@ export function putHash(digest: Digest, target: Uint8Array): void {
   readHex(digest, PREFIX_LENGTH, target);
 }
 
+/** Returns the 1 to 64 hex digits of `term`, with or without `sha256:`; undefined for other text. */
+export function hexPrefix(term: string): string | undefined {
+  return /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(term)?.[1];
+}
+
 /** Returns the hex digits of `digest`. */
 export function digestHex(digest: Digest): string {
   return digest.slice(PREFIX_LENGTH);

@@ -1,4 +1,4 @@
-import { type ChainId, type Descriptor, type DiffId, type Digest, hashFromDigest, type ImageId } from './digest.js';
+import { type ChainId, type DiffId, hashFromDigest, type ImageId } from './digest.js';
 import {
   type FieldReader,
   packDescriptor,
@@ -11,13 +11,14 @@ import {
 import {
   artifactChanges,
   artifactTypeText,
-  type ChangedFact,
+  type EventFacts,
   childrenOf,
-  type NamedContent,
   namedId,
+  NO_FACTS,
+  NONE,
+  none,
   pointed,
   resolutionOf,
-  type SummaryFormat,
   targetFacts,
   usesOf,
   was,
@@ -57,50 +58,6 @@ import type {
  * and then its fold (projections/), the decision that makes it (src/store/commands/), and what
  * verify checks of it against the views (src/store/verify/record-check.ts).
  */
-
-/** What a transaction does, in the words of the command line; the first that fits names it. */
-export const verbs = ['rm', 'load', 'erase', 'tag', 'untag', 'set', 'clear'] as const;
-
-export type Verb = (typeof verbs)[number];
-
-/** Everything about one type of event. */
-export interface EventFacts<Body> {
-  /** Number of the type in a record; never reused. */
-  readonly code: number;
-  /** Verb of the command that writes it, and what a transaction counts: `load`, `image`. */
-  readonly does: readonly [verb: Verb, noun: string];
-  /**
-   * Reads the type's fields in the order of src/log/README.md. Builds every event as one object
-   * literal: merging them later takes a seventh longer, by a spread twenty times as long.
-   */
-  readonly read: (envelope: Envelope, fields: FieldReader) => Envelope & Body;
-  /** Returns the type's fields in the same order, as in a record. */
-  readonly write: (event: Body) => unknown[];
-  /** Images it is about, its own first, including former targets and parents; may repeat. */
-  readonly images: (event: Body) => readonly (ImageId | undefined)[];
-  /** References it is about. */
-  readonly references: (event: Body) => readonly string[];
-  /** Chains it is about, its own first, including the layer's parent. */
-  readonly chains: (event: Body) => readonly (ChainId | undefined)[];
-  /** Content it names, which became durable with it or before. */
-  readonly content: (event: Body) => NamedContent | undefined;
-  /** Layer files it names, which became durable before it. */
-  readonly blobs: (event: Body) => readonly Descriptor[];
-  /** Content or layer file whose bytes it removes. */
-  readonly erases: (event: Body) => Digest | undefined;
-  readonly effect: 'adds' | 'changes' | 'removes';
-  /** What it changes in the views, without what only the views know. */
-  readonly changes: (event: Body) => readonly ChangedFact[];
-  /** One line of text; contains texts of callers as they are. */
-  readonly summary: (event: Body, show: SummaryFormat) => string;
-}
-
-const NONE: readonly never[] = [];
-const none = (): readonly never[] => NONE;
-const nothing = (): undefined => undefined;
-
-/** What a type is not about and does not name. In each entry, so that all have one shape. */
-const NO_FACTS = { images: none, references: none, chains: none, content: nothing, blobs: none, erases: nothing };
 
 /** Facts of each type of event. */
 export const eventFacts: { readonly [Type in EventType]: EventFacts<Extract<EventBody, { readonly type: Type }>> } = {

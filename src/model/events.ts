@@ -177,6 +177,7 @@ interface LayerAdded extends LayerFacts {
   readonly type: 'LayerAdded';
 }
 
+/** A layer was removed. Its facts are those with which it was added. */
 export interface LayerRemoved extends LayerFacts {
   readonly type: 'LayerRemoved';
 }

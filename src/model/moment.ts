@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { instantsAt, localMs, zoneName } from './time-zone.js';
+import { DAY_MS, HOUR_MS, instantsAt, localMs, MINUTE_MS, zoneName } from './time-zone.js';
 
 /*
  * Points in time as people write them. A text is all of the time that it names: a date its day, a
@@ -28,9 +28,6 @@ const EXPECTED =
   'a date, or a date and time with or without a zone';
 
 const SECOND_MS = 1_000;
-const MINUTE_MS = 60 * SECOND_MS;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
 /** Longer than any words. */
 const MAX_WORDS_LENGTH = 100;

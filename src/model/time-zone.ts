@@ -3,9 +3,11 @@
  * local time is written as milliseconds since the epoch as if it were UTC.
  */
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
+/* Milliseconds of a minute, an hour, and a day of 24 hours. */
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
+/** The zone whose offset is always zero. */
 export const UTC = 'UTC';
 
 /** Whether `Intl` knows the zone. */
@@ -90,7 +92,8 @@ export function zoneName(timeMs: number, timeZone: string): string {
   return /^GMT[+-]/.test(name) ? offsetText(offsetMs(timeMs, timeZone)) : name;
 }
 
-function offsetText(offset: number): string {
+/** Formats an offset in ms as `+01:00`. */
+export function offsetText(offset: number): string {
   const minutes = Math.round(Math.abs(offset) / MINUTE_MS);
   const two = (value: number): string => String(value).padStart(2, '0');
   return `${offset < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;

@@ -125,8 +125,12 @@ export function timestampFromMs(timeMs: number): Timestamp {
 
 /** Converts to a Date, truncated to milliseconds. */
 export function timestampToDate(timestamp: Timestamp): Date {
-  const { seconds, nanoseconds } = instantOf(timestamp);
-  return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
+  return new Date(msOf(instantOf(timestamp)));
+}
+
+/** Converts to ms since the epoch. */
+export function msOf({ seconds, nanoseconds }: Instant): number {
+  return seconds * 1_000 + Math.floor(nanoseconds / 1_000_000);
 }
 
 /**

@@ -99,7 +99,6 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #layers: LocalLayers;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
-  readonly #removals: RemovalReader;
   readonly #projections: OwnProjectionSet;
   readonly #consumers: NamedConsumers;
   /** Two backups to one directory would race. */
@@ -116,7 +115,6 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#layers = new LocalLayers(context);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
-    this.#removals = new RemovalReader(context);
     this.#projections = new OwnProjectionSet(context);
     this.#consumers = new NamedConsumers(context);
     this.#reserve = new Reserve(context.directory);
@@ -253,17 +251,17 @@ export class LocalEventStore extends ImageStore implements EventStore {
       if (unused !== undefined) throw new TypeError(`${unused} needs past: true`);
       return super.search(partial);
     }
-    return this.#removals.searchEver(partial, range);
+    return new RemovalReader(this.#context).searchEver(partial, range);
   }
 
   async searchAll(term: string, options?: SearchOptions): Promise<SearchMatch[]> {
     this.#context.checkOpen();
-    return this.#removals.searchAll(term, options);
+    return new RemovalReader(this.#context).searchAll(term, options);
   }
 
   async removal(name: string, options?: RemovalOptions): Promise<Removal | undefined> {
     this.#context.checkOpen();
-    return this.#removals.removal(name, options);
+    return new RemovalReader(this.#context).removal(name, options);
   }
 
   history(subject: Subject | string, options?: HistoryOptions): AsyncIterable<StoredEvent> {

@@ -18,6 +18,7 @@ export interface WriteOptions {
   readonly requestId?: string | undefined;
 }
 
+/** Names of `WriteOptions`. */
 export const writeOptionNames: OptionNames<WriteOptions> = { actor: true, reason: true, requestId: true };
 
 /** A layer released by deleting an image; lists of them are ordered top first. */
@@ -182,6 +183,7 @@ export interface LoadOptions extends WriteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Names of `LoadOptions`. */
 export const loadOptionNames: OptionNames<LoadOptions> = {
   ...writeOptionNames,
   platform: true,
@@ -253,6 +255,7 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Names of `SaveOptions`. */
 export const saveOptionNames: OptionNames<SaveOptions> = {
   format: true,
   platform: true,
@@ -267,6 +270,7 @@ export interface ResolveOptions {
   readonly platform?: Platform | string | undefined;
 }
 
+/** Names of `ResolveOptions`. */
 export const resolveOptionNames: OptionNames<ResolveOptions> = { platform: true };
 
 /** Options of `openStore`. Values of a wrong type throw a TypeError. */
@@ -321,6 +325,7 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Names of `OpenOptions`. */
 export const openOptionNames: OptionNames<OpenOptions> = {
   onProgress: true,
   lockTimeoutMs: true,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { scripts } from '../../src/cli/completion/scripts.js';
-import { type Shell, shells } from '../../src/cli/completion/shells.js';
+import { type Shell, shells } from '../../src/cli/completion/scripts.js';
 import { openStore } from '../../src/store/open/open-store.js';
 import { requires } from '../support/requires.js';
 import { archive, type Session, startSession } from './session.js';

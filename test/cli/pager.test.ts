@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Interruption } from '../../src/cli/exit-codes.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { archive, type Session, SESSION_START, startSession } from './session.js';
+import { archive, objectsOf, type Session, SESSION_START, startSession } from './session.js';
 
 const COLUMNS = 80;
 const PATH = process.env['PATH'] ?? '';
@@ -72,6 +72,20 @@ test('IMAGELOG_PAGER is taken before PAGER, and less without either, with option
   t.regex(await readFile(paged, 'utf8'), /^FRX\nSEQ/);
   await page({ PATH: `${tools}:${PATH}`, LESS: '-i' }, 'log');
   t.regex(await readFile(paged, 'utf8'), /^-i\nSEQ/);
+});
+
+test('env shows the pager of a terminal, or none', async (t) => {
+  const { runIn } = await startSession(t);
+  for (const [env, pager] of [
+    [{ IMAGELOG_PAGER: 'own', PAGER: 'more' }, 'own'],
+    [{ PAGER: 'more' }, 'more'],
+    [{ IMAGELOG_PAGER: '', PAGER: 'more' }, null],
+    [{ PAGER: 'cat' }, null],
+    [{ PATH: '/nonexistent' }, null],
+  ] as const) {
+    const { stdout } = await runIn({ env }, 'env', '--json');
+    t.is(objectsOf(stdout).find(({ name }) => name === 'pager')?.['value'], pager);
+  }
 });
 
 test('a pager that is quit early ends a long answer quietly, before all of it was read', async (t) => {

@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly ignoreInterrupts?: (areIgnored: boolean) => void;
   /** Called with each piece of the standard output as it comes. */
   readonly onOutput?: (text: string) => void;
+  /** Called with each piece of the standard error as it comes. */
+  readonly onError?: (text: string) => void;
   /** The standard output fails with this after so many writes. */
   readonly breaks?: { readonly after: number; readonly error: Error };
 }
@@ -69,7 +71,11 @@ export async function startSession(t: ExecutionContext, start?: string): Promise
   let time = start === undefined ? SESSION_START : Date.parse(start);
   const runIn: Session['runIn'] = async (surroundings, ...argv) => {
     const stdout = new Capture(surroundings);
-    const stderr = new Capture({ ...(surroundings.columns === undefined ? {} : { columns: surroundings.columns }) });
+    const { columns, onError } = surroundings;
+    const stderr = new Capture({
+      ...(columns === undefined ? {} : { columns }),
+      ...(onError && { onOutput: onError }),
+    });
     const code = await run(argv, {
       stdin: inputOf(surroundings.stdin),
       stdout,

@@ -3,15 +3,8 @@ import test, { type ExecutionContext } from 'ava';
 import { InvalidArgumentError } from 'commander';
 import { bar } from '../../src/cli/render/progress.js';
 import { displayWidth, pad, truncate } from '../../src/cli/render/display-width.js';
-import {
-  durationText,
-  jsonText,
-  localText,
-  paintJson,
-  printable,
-  sizeText,
-  createColors,
-} from '../../src/cli/render/text.js';
+import { durationText, jsonText, paintJson, printable, sizeText, createColors } from '../../src/cli/render/text.js';
+import { localTimeText } from '../../src/model/time-zone.js';
 import { treeLines } from '../../src/cli/render/table.js';
 import { momentsOf, pointInTime } from '../../src/cli/option-values.js';
 import { timeColumn, timesBetween } from '../../src/cli/render/times.js';
@@ -113,9 +106,9 @@ test('lengths of time are as one says them', (t) => {
 });
 
 test('times in tables are those of the zone', (t) => {
-  t.is(localText(NOW, 'UTC'), '2026-01-31 12:00:00');
-  t.is(localText(NOW, 'Asia/Kathmandu'), '2026-01-31 17:45:00');
-  t.is(localText(Date.parse('2026-01-31T00:00:00Z'), 'UTC'), '2026-01-31 00:00:00');
+  t.is(localTimeText(NOW, 'UTC'), '2026-01-31 12:00:00');
+  t.is(localTimeText(NOW, 'Asia/Kathmandu'), '2026-01-31 17:45:00');
+  t.is(localTimeText(Date.parse('2026-01-31T00:00:00Z'), 'UTC'), '2026-01-31 00:00:00');
 });
 
 test('wide and combining characters are counted as a terminal shows them', (t) => {

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { summaryFormat, wholeFormat } from '../../src/cli/events.js';
-import { FormerNames } from '../../src/cli/image-names.js';
+import { FormerNames } from '../../src/cli/former-names.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
 import { eventTable } from '../../src/cli/render/event-table.js';
 import { flow } from '../../src/cli/render/flow.js';

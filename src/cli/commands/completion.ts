@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { loadCode } from '../../errors.js';
 import type { Grammar } from '../command.js';
 import type { CommandContext } from '../context.js';
-import { type Shell, shells } from '../completion/shells.js';
+import { scripts, type Shell, shells } from '../completion/scripts.js';
 import { printable } from '../render/text.js';
 
 /** `imagelog completion`: prints a script that completes command lines, or what completes one. */
@@ -22,10 +22,7 @@ export const completionGrammar: Grammar = ({ commands }, command) => {
     arguments: [['bash, zsh or fish', shellName]],
     action: async ({ out, directory, signal }: CommandContext, shell: Shell) => {
       const words = command.args.slice(1);
-      if (words.length === 0) {
-        const { scripts } = await loadCode('of completion', import('../completion/scripts.js'));
-        return out.line(scripts[shell]);
-      }
+      if (words.length === 0) return out.line(scripts[shell]);
       const { candidatesFor } = await loadCode('of completion', import('../completion/candidates.js'));
       const { kind, values } = await candidatesFor({ program: command.parent ?? command, past }, words, {
         directory,

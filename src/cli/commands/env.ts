@@ -4,6 +4,8 @@ import { loadCode } from '../../errors.js';
 import type { Grammar } from '../command.js';
 import { configOrigins } from '../config-file.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { systemTimeZone } from '../../model/time-zone.js';
+import { pagerCommand } from '../pager.js';
 import { printable } from '../render/text.js';
 import { type Column, tableLines } from '../render/table.js';
 import { configPath, nonEmpty, settings, utcOf } from '../settings.js';
@@ -47,9 +49,12 @@ async function rowsOf(context: CommandContext, command: Command): Promise<Row[]>
     row('key', keyFile ?? null, '--key', ['IMAGELOG_KEY']),
     row('wait', waitMs % 1_000 === 0 ? `${waitMs / 1_000}s` : `${waitMs}ms`, '--wait', ['IMAGELOG_WAIT']),
     row('color', colorChoice(context, command), '--no-color', ['NO_COLOR', 'FORCE_COLOR'], isDumb(env) ? ['TERM'] : []),
-    row('pager', isTyped(command, 'pager') ? null : pagerOf(env), '--no-pager', ['IMAGELOG_PAGER', 'PAGER']),
+    row('pager', isTyped(command, 'pager') ? null : (pagerCommand(env) ?? null), '--no-pager', [
+      'IMAGELOG_PAGER',
+      'PAGER',
+    ]),
     row('utc', utcOf(env) || isTyped(command, 'utc') ? 'yes' : 'no', '--utc', ['IMAGELOG_UTC']),
-    row('time zone', io.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone, undefined, [], ['TZ']),
+    row('time zone', io.timeZone ?? systemTimeZone(), undefined, [], ['TZ']),
     row('config file', configPath(env) ?? null, undefined, [], ['XDG_CONFIG_HOME', 'HOME']),
     row('code cache', cacheFolder(env), undefined, [], ['XDG_CACHE_HOME', 'HOME']),
     row('stack traces', env['IMAGELOG_DEBUG'] ? 'yes' : 'no', undefined, ['IMAGELOG_DEBUG']),
@@ -87,10 +92,6 @@ function rowMaker({ io: { env } }: CommandContext, command: Command): RowMaker {
 
 function optionName(flag: string): string {
   return flag.replace(/^--(?:no-)?/, '');
-}
-
-function pagerOf(env: CommandContext['io']['env']): string {
-  return nonEmpty(env['IMAGELOG_PAGER']) ?? nonEmpty(env['PAGER']) ?? 'less';
 }
 
 function isDumb(env: CommandContext['io']['env']): boolean {

@@ -1,10 +1,11 @@
 import type { Option } from 'commander';
+import { msOf } from '../../model/timestamp.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, isForPeople } from '../context.js';
 import { allArtifactFacts, type ArtifactFacts } from '../artifact-facts.js';
 import { UsageError } from '../exit-codes.js';
 import { erasedFacts, type ImageFacts, imageFacts } from '../image-facts.js';
-import { artifactRow, type FieldRow, imageRow, msOf, targetsIn } from '../image-fields.js';
+import { artifactRow, type FieldRow, imageRow, targetsIn } from '../image-fields.js';
 import { type ImageFilter, imageFilter } from '../image-filter.js';
 import { imageFormat, type ImageFormat, listLines, type ListStyle } from '../image-format.js';
 import { type ListedFacts, listedImages, namedImages, type SortOrder, sortOrder } from '../image-list.js';

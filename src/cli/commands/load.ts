@@ -16,7 +16,7 @@ import { openFor } from '../open-for.js';
 import { option, platformNames, referenceName, repositoryName } from '../option-values.js';
 import { pad, widest } from '../render/display-width.js';
 import { Pace, progressBar } from '../render/progress.js';
-import { countText, printable, shortId, sizeText } from '../render/text.js';
+import { countText, NONE, printable, shortId, sizeText } from '../render/text.js';
 
 interface LoadFlags {
   readonly platform?: readonly string[];
@@ -165,8 +165,6 @@ function referenceLine(
   return `${colors.magenta('moved ')}  ${name}  ${id}, was ${colors.yellow(pointedText(previous, previousArtifact))}`;
 }
 
-const UNNAMED = '<none>';
-
 // Images of further platforms share the first one's reference; those of unnamed archives may have one
 // of an earlier load.
 function otherImages(store: EventStore, { images, references }: LoadResult): LoadedOther[] {
@@ -178,7 +176,7 @@ function otherImages(store: EventStore, { images, references }: LoadResult): Loa
       const known = store.references(id);
       const reference = known.find((each) => loaded.has(each)) ?? known[0];
       const name = reference && printable(`${familiarReference(reference)} ${formatPlatform(platform)}`);
-      return { name: name ?? UNNAMED, created, text: shortId(id) };
+      return { name: name ?? NONE, created, text: shortId(id) };
     });
 }
 
@@ -194,7 +192,7 @@ function unnamedArtifacts(store: EventStore, { artifacts }: LoadResult): LoadedO
   return artifacts
     .filter(({ digest, subject }) => !held.has(digest) && subject === undefined)
     .map(({ digest, created }) => {
-      return { name: UNNAMED, created, text: `${indexes.has(digest) ? 'index' : 'artifact'} ${shortId(digest)}` };
+      return { name: NONE, created, text: `${indexes.has(digest) ? 'index' : 'artifact'} ${shortId(digest)}` };
     });
 }
 

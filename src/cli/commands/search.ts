@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { StoreError } from '../../errors.js';
+import { hexPrefix } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { SearchMatch } from '../../store/past/removals.js';
 import type { Grammar } from '../command.js';
@@ -7,7 +8,7 @@ import { type CommandContext, writeJson } from '../context.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { printable, shortId, utcText } from '../render/text.js';
+import { NONE, printable, shortId, utcText } from '../render/text.js';
 import { type TimeColumn, timeColumn } from '../render/times.js';
 
 /** `imagelog search`: a table, JSON lines, or with `--quiet` whole digests. */
@@ -26,7 +27,7 @@ export const searchGrammar: Grammar = () => ({
 });
 
 function firstDigits(text: string): string {
-  if (/^(?:sha256:)?[0-9a-f]{1,64}$/.test(text)) return text;
+  if (hexPrefix(text) !== undefined) return text;
   throw new InvalidArgumentError('It must be the first digits of an id: 0-9 and a-f, with or without sha256:.');
 }
 
@@ -86,7 +87,7 @@ function columnsFor(
 // A table without what was removed has no columns for it.
 function matchRow({ kind, digest, references, removal }: SearchMatch, removed: TimeColumn): string[] {
   const names = references.map(familiarReference).join(', ');
-  const own = [shortId(digest), kind, printable(names === '' ? '<none>' : names)];
+  const own = [shortId(digest), kind, printable(names === '' ? NONE : names)];
   if (removal === undefined) return [...own, '', '', '', ''];
   const { time, actor, reason, seq } = removal;
   const why = reason === undefined ? '' : printable(`“${reason}”`);

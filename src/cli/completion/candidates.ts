@@ -2,13 +2,14 @@ import type { Argument, Command, Option } from 'commander';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { eventTypes } from '../../model/event-table.js';
+import { hexPrefix } from '../../model/digest.js';
 import { familiarReference } from '../../model/reference.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { CommandContext } from '../context.js';
 import { isPrintable } from '../../model/unseen.js';
 import { shortId } from '../render/text.js';
 import { type AllCommands, type CommandLine, nextArgument, nextCommands, optionOf, parseLine } from './command-line.js';
-import { shells } from './shells.js';
+import { shells } from './scripts.js';
 
 /** A value that may complete a word. */
 interface Candidate {
@@ -112,9 +113,9 @@ async function fromStore(
 ): Promise<Candidate[]> {
   const store = values.get('store');
   const directory = store === undefined ? io.directory : resolve(store);
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
   try {
     const { openStore } = await import('../../store/open/open-store.js');
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
     const opened = await openStore(directory, { readOnly: true, onNotice: () => undefined, signal });
     try {
       return await read(opened);
@@ -138,7 +139,7 @@ function namesIn(store: EventStore, word: string): Candidate[] {
     value: familiarReference(reference),
     description: image === undefined ? 'artifact' : shortId(image),
   }));
-  const [, digits] = /^(?:sha256:)?([0-9a-f]+)$/.exec(word) ?? [];
+  const digits = hexPrefix(word);
   if (digits === undefined) return references;
   const ids = [...store.map().keys()].filter((id) => id.startsWith(`sha256:${digits}`));
   const shown = ids.map((id) => ({

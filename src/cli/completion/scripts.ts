@@ -1,5 +1,3 @@
-import type { Shell } from './shells.js';
-
 /*
  * What each shell loads. A script asks `imagelog completion SHELL -- WORDS`, where the last word is
  * the one to complete, up to the cursor. The first line of the answer is `words`, `files` or
@@ -97,5 +95,11 @@ function __imagelog_complete
 end
 complete -c imagelog -f -a '(__imagelog_complete)'`;
 
-/** The script of each shell. */
-export const scripts: Readonly<Record<Shell, string>> = { bash, zsh, fish };
+/** The script of each shell that can complete command lines. */
+export const scripts = { bash, zsh, fish };
+
+/** A shell that can complete command lines. */
+export type Shell = keyof typeof scripts;
+
+/** Their names. */
+export const shells = Object.keys(scripts) as readonly Shell[];

@@ -2,7 +2,7 @@ import type { ArtifactFacts } from '../artifact-facts.js';
 import type { BuildStep, ImageFacts } from '../image-facts.js';
 import type { ImageFilter } from '../image-filter.js';
 import { displayWidth, pad, truncate, widest } from './display-width.js';
-import { type Colors, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
+import { type Colors, NONE, printable, SHORT_ID_LENGTH, shortId, sizeText } from './text.js';
 import { familiarReference } from '../../model/reference.js';
 import { timestampToDate } from '../../model/timestamp.js';
 import { type Column, tableLines, treeLines } from './table.js';
@@ -19,8 +19,6 @@ interface ImageDrawing {
   readonly truncates?: boolean | undefined;
 }
 
-/** Placeholder for a missing reference or time. */
-export const NONE = '<none>';
 /** Platform of a past image whose config was erased since. */
 export const ERASED = 'erased';
 
@@ -103,7 +101,7 @@ export function imageTreeLines(images: readonly ImageFacts[], { colors, width, t
 }
 
 function namesText({ references }: ImageFacts): string {
-  return references.length === 0 ? '<none>' : references.map((each) => printable(familiarReference(each))).join(', ');
+  return references.length === 0 ? NONE : references.map((each) => printable(familiarReference(each))).join(', ');
 }
 
 const BAR_COLUMNS = 8;

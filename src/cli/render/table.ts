@@ -29,7 +29,13 @@ export function tableLines(
   return [...linesOf(columns, rows.map(escapedRow), [].values(), options)];
 }
 
-/** Rows that set the widths of a table that is written while it is read. */
+/** A column of a table that is written while it is read. */
+export interface StreamedColumn extends Column {
+  /** Returns the minimum width in a table too long to measure whole. */
+  readonly least?: (() => number) | undefined;
+}
+
+/** Rows that set the widths of such a table. */
 const MEASURED_ROWS = 256;
 
 /**
@@ -38,7 +44,7 @@ const MEASURED_ROWS = 256;
  * `width`, else its column is wider from there on.
  */
 export function* streamedTableLines(
-  columns: readonly (Column & { readonly least?: (() => number) | undefined })[],
+  columns: readonly StreamedColumn[],
   rows: Iterable<readonly string[]>,
   options: TableOptions,
 ): Generator<string> {

@@ -1,8 +1,9 @@
 import { styleText } from 'node:util';
 import type { Digest } from '../../model/digest.js';
-import { localTimeText, systemTimeZone } from '../../model/time-zone.js';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../model/time-zone.js';
 import { replaceUnseen } from '../../model/unseen.js';
 import type { OutputStream } from '../output.js';
+import { nonEmpty } from '../settings.js';
 
 /** Escapes (`\u001b`) what a terminal obeys or hides; required for archive and log text. */
 export function printable(text: string): string {
@@ -26,6 +27,9 @@ export function shortId(digest: Digest): string {
   return digest.slice(start, start + SHORT_ID_LENGTH);
 }
 
+/** Placeholder for a missing reference or time. */
+export const NONE = '<none>';
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
 /** Formats bytes like Docker: decimal units, three significant digits, `1.23 MB`. */
@@ -46,18 +50,9 @@ export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-
 /** Formats ms since the epoch as RFC 3339 in UTC with milliseconds, as used in JSON output. */
 export function utcText(timeMs: number): string {
   return new Date(timeMs).toISOString();
-}
-
-/** Formats ms since the epoch as `2026-01-31 14:05:09` in `timeZone`, by default the machine's. */
-export function localText(timeMs: number, timeZone = systemTimeZone()): string {
-  return localTimeText(timeMs, timeZone);
 }
 
 /** Formats a duration roughly: `45 s`, `12 min`, `5 h`, `3 days`. */
@@ -82,6 +77,7 @@ export type Paint = (text: string) => string;
 
 const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'magenta', 'cyan'] as const;
 
+/** A paint for each style, and whether they paint. */
 export type Colors = Readonly<Record<(typeof STYLES)[number], Paint>> & { readonly isColorSupported: boolean };
 
 /** Creates the styles; without `isColorSupported` all are the identity. */
@@ -103,13 +99,9 @@ export function colorsFor(
   env: Readonly<Record<string, string | undefined>>,
   wanted: boolean,
 ): Colors {
-  if (!wanted || isSet(env['NO_COLOR'])) return createColors(false);
+  if (!wanted || nonEmpty(env['NO_COLOR']) !== undefined) return createColors(false);
   const isColorTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
-  return createColors(isColorTerminal || (isSet(env['FORCE_COLOR']) && env['FORCE_COLOR'] !== '0'));
-}
-
-function isSet(value: string | undefined): boolean {
-  return value !== undefined && value !== '';
+  return createColors(isColorTerminal || (nonEmpty(env['FORCE_COLOR']) ?? '0') !== '0');
 }
 
 /** Matches the start of a string, or any other whole token. */

@@ -1,4 +1,4 @@
-import { isRepeated, localTimeText, offsetMs, zoneName } from '../../model/time-zone.js';
+import { DAY_MS, isRepeated, localTimeText, offsetMs, zoneName } from '../../model/time-zone.js';
 
 /** The times of one column of a table; its title names the zone. */
 export interface TimeColumn {
@@ -37,7 +37,6 @@ export function zonedText(timeMs: number, timeZone: string): string {
   return `${localTimeText(timeMs, timeZone)} ${zoneName(timeMs, timeZone)}`;
 }
 
-const DAY_MS = 86_400_000;
 /** Shorter than the daylight saving of any zone. */
 const SAMPLE_MS = 10 * DAY_MS;
 /** The rules of a zone repeat: older samples add no names that matter. */

@@ -1,9 +1,9 @@
-import type { SummaryFormat } from '../../model/event-facts.js';
-import type { Verb } from '../../model/event-table.js';
+import type { SummaryFormat, Verb } from '../../model/event-facts.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { flow, type Phrase } from './flow.js';
-import { type Colors, localText, printable } from './text.js';
+import { localTimeText } from '../../model/time-zone.js';
+import { type Colors, printable } from './text.js';
 import { timeColumn, zonedMinuteText } from './times.js';
 import { summarizeTransaction, type TransactionTally } from './transaction-summary.js';
 
@@ -28,10 +28,12 @@ export interface TransactionTable {
   readonly entry: (tally: TransactionTally) => string;
 }
 
+/** Least width of the columns of times, and of actors. */
 export const TIME_COLUMNS = '2026-01-31 14:05:09'.length;
 export const ACTOR_COLUMNS = 14;
 /** On narrower terminals the actor follows what was done, instead of having a column. */
 export const LEAST_COLUMNS_WITH_ACTORS = 100;
+/** Columns between two columns. */
 export const GAP = 2;
 
 /** Returns a table of transactions; SEQ is that of the last event, which is what `--at` takes. */
@@ -121,7 +123,7 @@ export function circumstances(
 ): Phrase[] {
   const phrases: Phrase[] = [];
   if (clock !== undefined)
-    phrases.push({ text: `clock ${localText(clock, timeZone)}`, gap: GAP, paint: colors.yellow });
+    phrases.push({ text: `clock ${localTimeText(clock, timeZone)}`, gap: GAP, paint: colors.yellow });
   if (reason !== undefined) phrases.push({ text: `“${printable(reason)}”`, gap: GAP, paint: colors.dim });
   if (requestId !== undefined) phrases.push({ text: `(${printable(requestId)})`, gap: GAP, paint: colors.dim });
   return phrases;

@@ -1,5 +1,5 @@
-import type { SummaryFormat } from '../../model/event-facts.js';
-import { eventFacts, eventTypes, factsOf, type Verb, verbs } from '../../model/event-table.js';
+import { type SummaryFormat, type Verb, verbs } from '../../model/event-facts.js';
+import { eventFacts, eventTypes, factsOf } from '../../model/event-table.js';
 import type { EventType, StoredEvent } from '../../model/events.js';
 import { countText } from './text.js';
 

@@ -91,6 +91,7 @@ function putGroup(
   }
 }
 
+/** What a log knows besides its database. */
 export interface LevelLogOptions {
   /** Create the database: only for a store that does not exist yet (LEVELDB: CURRENT missing). */
   readonly createIfMissing: boolean;

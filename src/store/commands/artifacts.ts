@@ -129,6 +129,7 @@ function refuseHeld(state: DecisionState, digest: Digest): void {
   });
 }
 
+/** Creates ARTIFACT_NOT_FOUND. */
 export function artifactNotFound(digest: string): StoreError {
   const shown = digest.slice(0, 100);
   return new StoreError('ARTIFACT_NOT_FOUND', `no artifact ${shown}`, { data: { artifact: shown } });

@@ -131,6 +131,7 @@ export function refuseErased(erasures: ErasuresView, digest: Digest): void {
   if (erasure !== undefined) throw contentErased(erasure);
 }
 
+/** Creates CONTENT_ERASED, which tells who erased it, when and why. */
 export function contentErased({ digest, size, seq, time, actor, reason }: Erasure): StoreError {
   const at = new Date(time).toISOString();
   const why = reason === undefined ? '' : `: ${reason}`;

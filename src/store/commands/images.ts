@@ -76,6 +76,7 @@ export function checkImage({ config, image }: NewImage, policy: ImagePolicy): vo
   if (policy.os !== undefined && diffIds.length > 0) checkOS(image.operatingSystem(), policy.os);
 }
 
+/** Returns the event of a new image. */
 export function imageCreated({ id, config, image }: NewImage): EventBody {
   return {
     type: 'ImageCreated',

@@ -52,6 +52,7 @@ export function decideRelease(chainId: ChainId): Decide<readonly LayerMetadata[]
   };
 }
 
+/** Creates LAYER_NOT_FOUND. */
 export function layerNotFound(chainId: ChainId): StoreError {
   return new StoreError('LAYER_NOT_FOUND', `no layer ${chainId}`, { data: { chainId } });
 }

@@ -50,6 +50,7 @@ export function decideClearMetadata(id: ImageId, key: string): Decide<void> {
   };
 }
 
+/** Creates METADATA_NOT_FOUND. */
 export function metadataNotFound(id: string, key: string): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no metadata ${JSON.stringify(key)}`, {
     data: { image: id, key },
@@ -102,6 +103,7 @@ export function decideClearParent(id: ImageId): Decide<void> {
   };
 }
 
+/** Creates METADATA_NOT_FOUND for an image without a parent. */
 export function noParent(id: ImageId): StoreError {
   return new StoreError('METADATA_NOT_FOUND', `the image ${id} has no parent`, { data: { image: id, key: 'parent' } });
 }

@@ -144,6 +144,7 @@ export function decideUntag(reference: string, withArtifacts: boolean): Decide<v
   };
 }
 
+/** Creates REFERENCE_NOT_FOUND. */
 export function referenceNotFound(reference: string): StoreError {
   return new StoreError('REFERENCE_NOT_FOUND', `no reference ${reference}`, { data: { reference } });
 }

@@ -52,6 +52,7 @@ export interface IterationWatcher {
   usedUp(): void;
 }
 
+/** What an iterator delivers, and from where. */
 export interface EventIteratorOptions {
   readonly source: StretchSource;
   /** Which events of a stretch to deliver; undefined for all. */

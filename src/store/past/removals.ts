@@ -5,7 +5,7 @@ import { imagesOf } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import { isStoreError, StoreError } from '../../errors.js';
 import { MAX_AMBIGUOUS_IDS } from '../../limits.js';
-import { type Digest, digestHex, type ImageId, isDigest } from '../../model/digest.js';
+import { type Digest, digestHex, hexPrefix, type ImageId, isDigest } from '../../model/digest.js';
 import type { Envelope, ReferenceRemoved, ReferenceSet, StoredEvent } from '../../model/events.js';
 import { canonicalReference, parseReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeOptions, mustBeSignal, mustBeString } from '../argument-types.js';
@@ -167,7 +167,7 @@ export class RemovalReader implements RemovalReads {
 
   /** Returns what began with `term` and was there, sorted by digest; none for a term that is no hex. */
   async #lives(term: string, to: number, signal: AbortSignal | undefined): Promise<Life[]> {
-    const hex = hexOf(term);
+    const hex = hexPrefix(term);
     if (hex === undefined || to === 0) return [];
     const lives = new Lives(hex);
     for await (const page of this.#context.log.prefixPages(hex, { to, signal }))
@@ -210,13 +210,9 @@ function referenceUnlessHex(name: string): string | undefined {
   try {
     return canonicalReference(name);
   } catch (error) {
-    if (hexOf(name) !== undefined && isStoreError(error, 'REFERENCE_INVALID')) return undefined;
+    if (hexPrefix(name) !== undefined && isStoreError(error, 'REFERENCE_INVALID')) return undefined;
     throw error;
   }
-}
-
-function hexOf(term: string): string | undefined {
-  return /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(term)?.[1];
 }
 
 function byDigest(a: { readonly digest: Digest }, b: { readonly digest: Digest }): number {

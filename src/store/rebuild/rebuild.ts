@@ -36,6 +36,7 @@ export interface RebuildOptions extends OpenRebuildOptions, Pick<OpenOptions, 's
   readonly acceptLoss?: number | undefined;
 }
 
+/** Names of `RebuildOptions`. */
 export const rebuildOptionNames: OptionNames<RebuildOptions> = {
   lockTimeoutMs: true,
   ...openRebuildOptionNames,
