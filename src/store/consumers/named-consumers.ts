@@ -3,7 +3,6 @@ import type { Page } from '../../../projections/projection.js';
 import { StoreError } from '../../errors.js';
 import type { ConsumerPosition } from '../../log/log.js';
 import { mustBeCount, mustBeOptions, mustBeSignal } from '../argument-types.js';
-import { compileFilter } from '../follow/event-filter.js';
 import type { StoreContext } from '../context.js';
 import { copyOf, countBehind, keptFilter, readKeptFilter } from './kept-filter.js';
 import type { Origin } from '../writer.js';
@@ -43,7 +42,7 @@ export class NamedConsumers implements Consumers {
     const { from = 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    const filter = compileFilter(options.filter, this.#context.now);
+    const filter = this.#context.reader.compiled(options.filter);
     const kept = keptFilter(name, options.filter, filter, this.#context.onNotice);
     this.#checkFree(name);
     const written = log.position(name);

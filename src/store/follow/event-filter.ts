@@ -176,18 +176,23 @@ const NO_FILTER: CompiledFilter = {
 type SubjectKind = 'image' | 'reference' | 'chainId';
 
 /**
- * Validates and compiles `filter`; an absent filter passes all. Times ago are before `now`.
+ * Validates and compiles `filter`; an absent filter passes all. Times ago are before `now`; the text
+ * `now` is not before `headTimeMs`, as a clock that went back is.
  * @throws {StoreError} FILTER_INVALID when no event can pass, or for a malformed pattern;
  *   DIGEST_INVALID, REFERENCE_INVALID for an invalid image, chain or reference
  * @throws {StoreError} TIME_INVALID for a text that is no time
  * @throws {TypeError} for a value of a wrong type; RangeError for an unknown event type
  */
-export function compileFilter(filter: EventFilter | undefined, now: () => number = Date.now): CompiledFilter {
+export function compileFilter(
+  filter: EventFilter | undefined,
+  now: () => number = Date.now,
+  headTimeMs = 0,
+): CompiledFilter {
   if (filter === undefined) return NO_FILTER;
   mustBeObject('filter', filter);
   refuseUnknown(filter, filterNames, 'field of a filter');
-  const since = timeOf('since', filter.since, now)?.first;
-  const until = timeOf('until', filter.until, now)?.last;
+  const since = timeOf('since', filter.since, now, headTimeMs)?.first;
+  const until = timeOf('until', filter.until, now, headTimeMs)?.last;
   const types = wanted('type', filter.type, knownType);
   const actors = wanted('actor', filter.actor, actorName);
   const images = wanted('image', filter.image, (image) => parseDigest(image) as ImageId);
@@ -307,13 +312,15 @@ function timeOf(
   name: string,
   value: number | Date | string | undefined,
   now: () => number,
+  headTimeMs: number,
 ): { readonly first: number; readonly last: number } | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string') {
     const nowMs = now();
     const point = parseMoment(value, { nowMs, timeZone: UTC });
     if (point.kind === 'time') return point;
-    if (point.kind === 'now') return { first: nowMs, last: nowMs };
+    const presentMs = Math.max(nowMs, headTimeMs);
+    if (point.kind === 'now') return { first: presentMs, last: presentMs };
     throw new StoreError(
       'TIME_INVALID',
       `${name} takes a time, and ${value} is an event: for events take from and to`,

@@ -8,6 +8,7 @@ import { mustBeBoolean, mustBeCount, mustBeFunction, mustBeOptions, mustBeSignal
 import {
   type CompiledFilter,
   compileFilter,
+  type EventFilter,
   type Follower,
   type FollowOptions,
   followOptionNames,
@@ -490,7 +491,7 @@ export class EventReader implements StoreLog {
     return {
       log: this.#log,
       references: this.#references,
-      filter: compileFilter(options.filter, this.#now),
+      filter: this.compiled(options.filter),
       first: Math.max(1, from),
       last: Math.min(to, this.head.seq),
       reverse: reverse ?? false,
@@ -504,7 +505,12 @@ export class EventReader implements StoreLog {
     const { from = this.head.seq + 1, signal } = options;
     mustBeCount('from', from);
     mustBeSignal('signal', signal);
-    return this.follower({ from, filter: compileFilter(options.filter, this.#now), signal });
+    return this.follower({ from, filter: this.compiled(options.filter), signal });
+  }
+
+  /** Compiles a filter as of now and of the head. @throws as `compileFilter` */
+  compiled(filter: EventFilter | undefined): CompiledFilter {
+    return compileFilter(filter, this.#now, this.head.time);
   }
 
   /** Returns a follower for validated options. */

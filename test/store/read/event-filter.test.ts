@@ -6,7 +6,7 @@ import { subjectsOf } from '../../../src/model/subjects.js';
 import type { ChainId } from '../../../src/model/digest.js';
 import { compileFilter, type EventFilter } from '../../../src/store/follow/event-filter.js';
 import { anyEvent } from '../../support/event-arbitraries.js';
-import { idNamed } from '../../support/image-configs.js';
+import { idNamed, imageConfig } from '../../support/image-configs.js';
 import { storeError } from '../../support/store-error.js';
 import { openTestStore } from '../../support/test-store.js';
 
@@ -139,4 +139,24 @@ test('times may be a Date or words, by the clock: the start of what they name, o
   t.is(message, 'since takes a time, and @12 is an event: for events take from and to');
   storeError(t, 'FILTER_INVALID', () => compileFilter({ since: 'today', until: 'yesterday' }, now));
   t.throws(() => compileFilter({ since: new Date(Number.NaN) }, now), { instanceOf: TypeError, message: /^since / });
+});
+
+test('now is the head of the log, also by a clock that went back', async (t) => {
+  let now = 5_000_000;
+  const store = await openTestStore(t, { now: () => now });
+  await store.create(imageConfig('a'));
+  now -= 1_000_000;
+  await store.create(imageConfig('b'));
+  const seqs = async (filter: EventFilter): Promise<number[]> => {
+    const found: number[] = [];
+    for await (const { seq } of store.log.read({ filter })) found.push(seq);
+    return found;
+  };
+  t.deepEqual(await seqs({ until: 'now' }), [1, 2]);
+  const consumer = store.consumer('c', { filter: { until: 'now' } });
+  t.like(await store.consumers(), [{ behind: 2, filter: { until: 5_000_000 } }]);
+  await consumer.close();
+  now = 9_000_000;
+  t.deepEqual(await seqs({ since: 'now' }), []);
+  t.is((await store.pointAt('now')).seq, 2);
 });

@@ -175,6 +175,62 @@ test('reads with and without the index give what a plain scan of every event giv
   await fc.assert(property, { numRuns: 40 });
 });
 
+test('followers that wait, events$ and reads give the same events as a plain scan, with and without the index', async (t) => {
+  const root = await temporaryDirectory(t);
+  let runs = 0;
+  const transaction = fc.tuple(fc.array(anyBody, { minLength: 1, maxLength: 5 }), envelope);
+  const property = fc.asyncProperty(
+    fc.array(transaction, { minLength: 1, maxLength: 20 }),
+    fc.array(fc.record({ filter: anyFilter, from: fc.nat(30) }), { minLength: 8, maxLength: 8 }),
+    fc.boolean(),
+    async (transactions, questions, hasIndex) => {
+      const log = await openTestLog(t, join(root, `${runs++}`));
+      const { reader, appendEvents, close } = readerOf(log, { hasIndex, known: references.slice(2) });
+      const waiting = questions.map(({ filter, from }) => {
+        const follower = reader.follow({ filter, from });
+        return { follower, first: follower.next() };
+      });
+      const subscribed = questions.map(({ filter }) => {
+        const seqs: number[] = [];
+        const { passes = () => true } = compileFilter(filter);
+        reader.events$.subscribe((event) => void (passes(event) && seqs.push(event.seq)));
+        return seqs;
+      });
+      const all: StoredEvent[] = [];
+      for (const [at, [bodies, given]] of transactions.entries()) {
+        const events = eventsFrom(all.length + 1, bodies, at * 4).map((event) => ({ ...event, ...given }));
+        await appendEvents(events);
+        all.push(...events);
+      }
+      const expected = questions.map(({ filter }) => all.filter((event) => plainlyPasses(event, filter)));
+      const read = await Promise.all(questions.map(({ filter }) => seqsOf(reader.read({ filter }))));
+      const caught = questions.map(({ filter, from }) => reader.follow({ filter, from }));
+      for (const [at, { filter, from }] of questions.entries()) {
+        const what = JSON.stringify({ filter, from, hasIndex });
+        const seqs = (expected[at] ?? []).map(({ seq }) => seq);
+        t.deepEqual(read[at], seqs, what);
+        t.deepEqual(subscribed[at], seqs, what);
+        const late: number[] = [];
+        const wanted = seqs.filter((seq) => seq >= from);
+        while (late.length < wanted.length) late.push((await caught[at]?.next())?.value?.seq ?? 0);
+        t.deepEqual(late, wanted, what);
+      }
+      for (const [at, { follower, first }] of waiting.entries()) {
+        const { from } = questions[at] as (typeof questions)[number];
+        const seqs = (expected[at] ?? []).map(({ seq }) => seq).filter((seq) => seq >= from);
+        const given: number[] = [];
+        let next = first;
+        for (; given.length < seqs.length; next = follower.next()) given.push((await next).value?.seq ?? 0);
+        t.deepEqual(given, seqs, JSON.stringify({ ...questions[at], hasIndex }));
+        await follower.return();
+        t.true((await next).done, 'no event is left over');
+      }
+      await close();
+    },
+  );
+  await fc.assert(property, { numRuns: 40 });
+});
+
 test('a filter that names a few subjects reads the index, and one that names many or none reads the log', async (t) => {
   const { reader, append, reads } = await liveLog(t);
   await append(...images.map((id): EventBody => ({ type: 'ParentSet', image: id, parent: images[0] as ImageId })));

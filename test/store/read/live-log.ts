@@ -7,6 +7,7 @@ import type { Log } from '../../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../../src/model/events.js';
 import { EventReader } from '../../../src/store/follow/log-feed.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { entriesOf } from '../../support/stored-event.js';
 import { appendBodies, openTestLog } from '../../support/test-log.js';
 
 /** What a reader asked of its log. */
@@ -28,6 +29,8 @@ export interface LiveLog {
   readonly reads: Reads;
   /** Appends the bodies as one transaction, and returns its events when they are folded. */
   append(...bodies: readonly EventBody[]): Promise<StoredEvent[]>;
+  /** Appends events as they are, and folds them. */
+  appendEvents(events: readonly StoredEvent[]): Promise<void>;
   /** Closes it as a store does. */
   close(): Promise<void>;
 }
@@ -57,6 +60,10 @@ export function readerOf(log: LevelLog, { hasIndex = true, known = [] }: ReaderO
       const events = await appendBodies(log, bodies);
       folded$.next(events);
       return events;
+    },
+    async appendEvents(events) {
+      await log.append({ expectedHead: log.head.seq, entries: entriesOf(events), content: new Map() });
+      folded$.next(events);
     },
     async close() {
       await log.close();
