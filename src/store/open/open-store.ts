@@ -54,7 +54,7 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
+import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE, TILE_FOLDER } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
@@ -209,6 +209,7 @@ async function openForReading(path: string, options: CheckedOptions): Promise<Ev
     try {
       const sidecar = await readSidecar(path);
       if (sidecar === undefined) throw await missingStore(path);
+      await refuseBackup(path);
       await refuseHalfRebuilt(path);
       // Before the log: a later checkpoint may cover events that this reader does not see.
       const checkpoint = await readCheckpointFile(path);
@@ -260,6 +261,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
     await refuseOtherFiles(path);
     await makeLog(path);
   }
+  await refuseBackup(path);
   await refuseHalfRebuilt(path);
   const { wasClosed } = await refuseSecondOwner(path);
   const reserve = new Reserve(path);
@@ -441,6 +443,17 @@ export async function missingStore(directory: string): Promise<StoreError> {
   await refuseHalfAStore(directory);
   const message = `no store in ${directory}: it has no ${SIDECAR_FILE}`;
   return new StoreError('STORE_NOT_FOUND', message, { data: { directory } });
+}
+
+/**
+ * Refuses a backup, which has a sidecar too: as a store it would look like one that lost its log.
+ * @throws {StoreError} STORE_NOT_FOUND
+ */
+export async function refuseBackup(directory: string): Promise<void> {
+  const [hasLog, hasTiles] = await Promise.all(['log', TILE_FOLDER].map((name) => isThere(join(directory, name))));
+  if (hasLog === true || hasTiles === false) return;
+  const data = { directory, path: directory, remedy: 'backup' };
+  throw new StoreError('STORE_NOT_FOUND', `no store in ${directory}: it is a backup`, { data });
 }
 
 // LevelDB would create an empty folder where the log belongs.

@@ -10,7 +10,7 @@ import {
 import { removeDurably } from '../files/files.js';
 import { claimDirectory, withOwner } from '../open/lock.js';
 import { checkLockTimeout, whenUnlocked } from '../open/lock-wait.js';
-import { missingStore, openStore } from '../open/open-store.js';
+import { missingStore, openStore, refuseBackup } from '../open/open-store.js';
 import { readSidecar } from '../open/sidecar.js';
 import { SNAPSHOT_FOLDER } from '../snapshots/snapshot-folder.js';
 import { logFolders, takeUpRebuild } from '../files/log-folders.js';
@@ -35,6 +35,7 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
 async function rebuildClosed(path: string, options: RebuildOptions): Promise<RebuiltLog> {
   const sidecar = await readSidecar(path);
   if (sidecar === undefined) throw await missingStore(path);
+  await refuseBackup(path);
   const release = await claimDirectory(path);
   try {
     const folders = logFolders(path);
