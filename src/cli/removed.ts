@@ -61,7 +61,8 @@ async function whatBecameOf(
 ): Promise<StoreError | undefined> {
   const { at, timeZone, signal } = context;
   const again = pastCommands.includes(command) ? command : 'inspect';
-  const line = (seq: number): string => `\`imagelog at ${seq} ${again} ${typed(name)}\``;
+  // A bare number may be refused as a year.
+  const line = (seq: number): string => `\`imagelog at @${seq} ${again} ${typed(name)}\``;
   const told = (message: string, event: number, hint: string): StoreError =>
     new StoreError(error.code, message, { cause: error, data: { ...error.data, event, hint } });
   try {
