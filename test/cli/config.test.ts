@@ -133,3 +133,25 @@ test('imagelog env is a table that fits the terminal', async (t) => {
     );
   }
 });
+
+test('help, versions and completion work beside a configuration that cannot be read; the rest says where', async (t) => {
+  const session = await startSession(t);
+  const folder = join(session.folder, '.config', 'imagelog');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config'), 'utc = maybe\n');
+  for (const argv of [
+    ['--version'],
+    ['version'],
+    ['help'],
+    ['help', 'log'],
+    ['log', '--help'],
+    ['completion', 'bash'],
+  ]) {
+    t.like(await session.run(...argv), { code: 0, stderr: '' }, argv.join(' '));
+  }
+  for (const argv of [['env'], ['images'], ['consumers']]) {
+    const { code, stdout, stderr } = await session.run(...argv);
+    t.deepEqual({ code, stdout }, { code: 2, stdout: '' }, argv.join(' '));
+    t.regex(stderr, /config:1: utc is "maybe", expected yes or no\nhint: /);
+  }
+});
