@@ -109,7 +109,10 @@ test('a key that is set twice, a directory in place of the file, and one too lar
   t.regex((await large.run('images')).stderr, /^imagelog: the configuration \S+config has more than 65536 bytes\n/);
   const session = await startSession(t);
   await mkdir(join(session.folder, '.config', 'imagelog', 'config'), { recursive: true });
-  t.regex((await session.run('images')).stderr, /^imagelog: cannot read the configuration \S+: it is a directory\n/);
+  t.regex(
+    (await session.run('images')).stderr,
+    /^imagelog: cannot read the configuration \S+: it is a directory\nhint: let this user read it, or /,
+  );
 });
 
 test('utc shows every time in UTC', async (t) => {
