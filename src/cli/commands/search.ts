@@ -9,6 +9,7 @@ import { summaryFormat, wholeFormat } from '../events.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
+import { whyText } from '../render/timeline.js';
 import { printable, utcText } from '../render/text.js';
 import { type TimeColumn, timeColumn } from '../render/times.js';
 
@@ -95,7 +96,6 @@ function matchRow(
   const names = references.map(familiarReference).join(', ');
   const own = [show.id(digest), kind, printable(names === '' ? '<none>' : names)];
   if (removal === undefined) return [...own, '', '', '', ''];
-  const { time, actor, reason, seq } = removal;
-  const why = reason === undefined ? '' : printable(`“${reason}”`);
-  return [...own, removed.minutes(time), printable(actor), why, `#${seq}`];
+  const { time, actor, seq } = removal;
+  return [...own, removed.minutes(time), printable(actor), whyText(removal), `#${seq}`];
 }
