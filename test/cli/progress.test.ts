@@ -185,6 +185,16 @@ test('on the command line long work says so on a pipe, and --quiet does not', as
   t.is((await runIn({}, 'verify', target)).stderr, '', 'the clock of this session stands');
 });
 
+test('an estimated total is never less than what is done', (t) => {
+  const around = new Surroundings();
+  const bar = progressBar(around, 'backup', String);
+  bar.update(198, 0);
+  around.time += 3_000;
+  bar.update(838, 809);
+  bar.end();
+  t.deepEqual(around.lines, ['backup: 838 of 838 (100 %), finishing']);
+});
+
 test('a long read of the log says on a pipe how far it is, and nothing on a terminal or with --quiet', async (t) => {
   const { store: directory, wait, done, runIn } = await startSession(t);
   await done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
