@@ -91,7 +91,7 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
 async function mustBeThere(source: string | undefined): Promise<void> {
   if (source === undefined || source === STDIN) return;
   await access(source).catch((cause: NodeJS.ErrnoException) => {
-    // Whatever else is wrong, the read says.
+    // The read names any other failure.
     if (cause.code !== 'ENOENT') return;
     const data = { path: source, systemCode: cause.code, hint: OWN_HINTS.FILE_NOT_FOUND };
     throw new StoreError('FILE_NOT_FOUND', `cannot read ${source}: no such file`, { cause, data });
