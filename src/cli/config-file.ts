@@ -11,6 +11,8 @@ interface ConfigLine {
   readonly line: number;
 }
 
+/** As after `su`, which may keep $HOME. */
+const PLACE_HINT = 'let this user read it, or name another folder in $HOME or $XDG_CONFIG_HOME';
 const CONFIG_HINT = 'each line is KEY = VALUE; a line that begins with # is a comment';
 
 type ConfigLines = ReadonlyMap<string, ConfigLine>;
@@ -58,10 +60,13 @@ function readConfig(path: string): ConfigLines {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ENOENT' || code === 'ENOTDIR') return new Map();
-    throw new UsageError(`cannot read the configuration ${path}: ${code === 'EISDIR' ? 'it is a directory' : code}`);
+    const why = code === 'EISDIR' ? 'it is a directory' : code;
+    throw new UsageError(`cannot read the configuration ${path}: ${why}`, { hint: PLACE_HINT });
   }
   if (bytes.length > MAX_SETTINGS_FILE_BYTES) {
-    throw new UsageError(`the configuration ${path} has more than ${MAX_SETTINGS_FILE_BYTES} bytes`);
+    throw new UsageError(`the configuration ${path} has more than ${MAX_SETTINGS_FILE_BYTES} bytes`, {
+      hint: PLACE_HINT,
+    });
   }
   return parseConfig(path, new TextDecoder().decode(bytes));
 }

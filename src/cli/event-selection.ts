@@ -67,6 +67,7 @@ export async function selectionOf(
   if (flags.consumer !== undefined) return owedTo(reading, flags.consumer, context);
   const { signal } = context;
   const { reference, chain, actor, type, request, grep, since, until, follow } = flags;
+  if (follow !== true) await mustHaveBegun(reading, flags, context);
   const image = flags.image === undefined ? undefined : await imagesNamed(reading, flags.image, signal);
   const subjects: Subject[] = [
     ...(image ?? []).map((each) => ({ image: each })),
@@ -105,6 +106,28 @@ async function imagesNamed(reading: Reading, names: readonly string[], signal: A
 /** Returns the event of a point in time that is one. */
 export function seqOf(when: When | undefined): number | undefined {
   return typeof when === 'number' ? when : undefined;
+}
+
+/**
+ * Rejects a beginning beyond the end: an empty answer would look like one. What comes next may be
+ * asked for, by those who ask again and again.
+ */
+async function mustHaveBegun(
+  { store, seq: head, time, isPast }: Reading,
+  { from, since }: SelectionFlags,
+  context: CommandContext,
+): Promise<void> {
+  const seq = Math.max(from ?? 1, seqOf(since) ?? 1);
+  if (seq > head + 1) {
+    const message = `there is no event ${seq}: the log ${isPast ? 'ended' : 'ends'} at seq ${head}`;
+    throw new StoreError('TIME_OUT_OF_RANGE', message, { data: { seq, head } });
+  }
+  if (since === undefined || since === NOW || typeof since === 'number') return;
+  await store.pointAt(since, { timeZone: context.timeZone });
+  const first = momentsOf(since, context)?.first ?? time;
+  if (!isPast || first <= time) return;
+  const message = `${String(since)} is after the point in time that is asked about`;
+  throw new StoreError('TIME_OUT_OF_RANGE', message, { data: { when: String(since) } });
 }
 
 // Rejects unknown names: an empty answer would hide a misspelling.

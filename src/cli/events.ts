@@ -16,6 +16,10 @@ export const summaryFormat: SummaryFormat = {
 export const wholeFormat: SummaryFormat = { ...summaryFormat, id: (digest) => digest };
 
 /** Returns what a reference points at: an image, or an artifact. */
-export function pointedText(image: ImageId | undefined, target: Digest | undefined): string {
-  return pointed(image, target, summaryFormat);
+export function pointedText(
+  image: ImageId | undefined,
+  target: Digest | undefined,
+  show: SummaryFormat = summaryFormat,
+): string {
+  return pointed(image, target, show);
 }

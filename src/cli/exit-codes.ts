@@ -74,6 +74,8 @@ const codesOfKinds: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
 const exceptions: Readonly<Partial<Record<ErrorCode, keyof typeof exitCodes>>> = {
   TIME_OUT_OF_RANGE: 'notFound',
   STORE_LOCKED: 'busy',
+  // It was typed; with --utc it may be read in another zone than at first.
+  TIME_INVALID: 'usage',
   // Evidence, or the store that it is about, is not what it should be.
   PROOF_INVALID: 'damage',
   SIGNATURE_INVALID: 'damage',

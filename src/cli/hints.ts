@@ -83,8 +83,8 @@ export function withOwnHint(error: unknown, own: Readonly<Partial<Record<ErrorCo
 export const remedies: Readonly<Record<string, string>> = {
   room: 'the removal is in the log; make room on the disk and run `imagelog prune --yes`',
   rebuild: '`imagelog rebuild` rebuilds it from the events',
+  backup: '`imagelog restore PATH --store DIR` makes a store of it, `imagelog verify PATH` checks it',
   restore: 'restore a backup; do not write to this store',
-  backup: '`imagelog restore BACKUP --store DIR` makes a store of a backup',
 };
 
 /** Hint for damage in a backup; nothing in a backup can be rebuilt. */

@@ -47,6 +47,7 @@ export function imageFormat(text: string): ImageFormat {
 }
 
 function columns(text: string): FieldName[] {
+  if (text === '') throw new TemplateError('expected columns, as id,reference, or a template, as {{.ID}}');
   return text.split(',').map((each) => {
     const name = columnNamed(each);
     if (name !== undefined) return name;

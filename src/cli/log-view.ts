@@ -87,7 +87,9 @@ function tableView(
     return { ...eventView(context, flags, entries), head: quiet ? undefined : table.head };
   }
   const table = transactionTable(drawing);
-  const entry = flags.oneline === true ? transactionLine(drawing) : table.entry;
+  // Nothing is cut but the short line.
+  const line = transactionLine(trunc ? drawing : { ...drawing, width: undefined });
+  const entry = flags.oneline === true ? line : table.entry;
   return {
     head: quiet || flags.oneline === true ? undefined : table.head,
     isByTransaction: true,

@@ -65,7 +65,8 @@ async function whatBecameOf(
   // Only a canonical name has the domain, which is not typed.
   const asTyped = name.startsWith('docker.io/') ? familiarReference(name) : name;
   const word = quoted(asTyped);
-  const line = (seq: number): string => `\`imagelog at ${seq} ${again} ${word}\``;
+  // A bare number may be refused as a year.
+  const line = (seq: number): string => `\`imagelog at @${seq} ${again} ${word}\``;
   const told = (message: string, event: number, hint: string): StoreError =>
     new StoreError(error.code, message, { cause: error, data: { ...error.data, event, hint } });
   try {

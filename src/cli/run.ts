@@ -37,10 +37,28 @@ interface Performance {
 
 async function perform(argv: readonly string[], io: CliIo, { outputs, act, reporting }: Performance): Promise<number> {
   try {
-    await buildProgram(withConfig(io), outputs, act, reporting).parseAsync([...argv], { from: 'user' });
+    const { configured, perform } = configure(io, act);
+    await buildProgram(configured, outputs, perform, reporting).parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {
     return reportFailure(error, io, outputs, reporting);
+  }
+}
+
+/** Commands that work without the configuration file, as help does: a shell runs one when it starts. */
+const WITHOUT_CONFIG: readonly string[] = ['completion', 'version'];
+
+/** Applies the configuration file; one that cannot be read fails a command when it is performed. */
+function configure(io: CliIo, act: Act): { readonly configured: CliIo; readonly perform: Act } {
+  try {
+    return { configured: withConfig(io), perform: act };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const perform: Act = async (name, action, args) => {
+      if (!WITHOUT_CONFIG.includes(name)) throw error;
+      await act(name, action, args);
+    };
+    return { configured: io, perform };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { StoredEvent } from '../model/events.js';
-import type { EventFilter, StoreLog } from '../store/follow/event-filter.js';
+import type { EventFilter, ReadOptions, StoreLog } from '../store/follow/event-filter.js';
 import { eventOf, LogCursor, type ReadingOrder } from './log-cursor.js';
 import { TransactionTally } from './render/transaction-summary.js';
 
@@ -8,6 +8,8 @@ export interface Selection {
   readonly from: number;
   readonly to: number;
   readonly filter: EventFilter;
+  /** Told how much of the range was read. */
+  readonly onProgress?: ReadOptions['onProgress'];
 }
 
 /**
@@ -25,7 +27,7 @@ export async function* readTransactions(
 
 async function* all(
   log: Pick<StoreLog, 'read'>,
-  { from, to }: Selection,
+  { from, to, onProgress }: Selection,
   order: ReadingOrder,
 ): AsyncGenerator<TransactionTally> {
   const { reverse, head, signal } = order;
@@ -33,7 +35,7 @@ async function* all(
   const cut = await transactionAt(log, to, order);
   const last = cut === undefined ? to : Math.min(head, cut.first + cut.count - 1);
   let tally = new TransactionTally();
-  for await (const event of log.read({ from: first, to: last, reverse, signal })) {
+  for await (const event of log.read({ from: first, to: last, reverse, onProgress, signal })) {
     tally.add(event);
     if (tally.size < sizeUpTo(head, event)) continue;
     yield tally;

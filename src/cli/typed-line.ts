@@ -63,6 +63,8 @@ export class TypedLine {
     if (when !== undefined) return ['at', quoted(when)];
     const at: unknown = this.#command?.opts<{ readonly at?: unknown }>().at;
     if (at === undefined) return [];
+    // A bare number may be refused as a year.
+    if (typeof at === 'number') return ['at', `@${at}`];
     return ['at', quoted(at instanceof Date ? at.toISOString() : String(at))];
   }
 

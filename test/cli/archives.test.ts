@@ -247,3 +247,11 @@ requires('mkfifo')('a save into a pipe goes to its reader, and ends when interru
   const content = { stream, writeTo: () => Promise.reject(new Error('it is not a file')) };
   await rejection(t, 'ABORTED', writeArchiveFile(content, pipe, controller.signal));
 });
+
+test('a file that is not there makes no store', async (t) => {
+  const session = await startSession(t);
+  const { code, stderr } = await session.run('load', 'missing.tar');
+  t.is(code, 3);
+  t.regex(stderr, /cannot read missing\.tar: no such file \(FILE_NOT_FOUND\)\nhint: check the path; without FILE/);
+  t.regex((await session.run('images')).stderr, /no store in .*\(STORE_NOT_FOUND\)/);
+});

@@ -168,3 +168,17 @@ test('a bar shows how far a backup and a restore are', async (t) => {
   t.regex((await runIn({ columns: 80 }, 'backup', target)).stderr, /█/);
   t.regex((await runIn({ columns: 80, env }, 'restore', target)).stderr, /█/);
 });
+
+test('a backup that is taken for a store is called a backup, and the hint makes a store of it', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', archive('docker25-untagged.tar'));
+  const backup = join(session.folder, 'backup');
+  await session.done('backup', backup);
+  for (const argv of [['images'], ['rebuild'], ['log'], ['load', archive('docker25-untagged.tar')], ['prune']]) {
+    const { code, stdout, stderr } = await session.run(...argv, '--store', backup);
+    t.deepEqual({ code, stdout }, { code: 3, stdout: '' }, argv.join(' '));
+    t.true(stderr.startsWith(`imagelog: no store in ${backup}: it is a backup (STORE_NOT_FOUND)\nhint: `), stderr);
+    t.true(stderr.includes(`\`imagelog restore ${backup} --store DIR\` makes a store of it`), stderr);
+  }
+  await session.done('verify', '--store', backup);
+});

@@ -69,6 +69,8 @@ test(completes, ['save', '--format', 'o'], ['words', 'oci']);
 test(completes, ['save', '--format=o'], ['words', '--format=oci']);
 test(completes, ['log', '--type', 'ImageD'], ['words', 'ImageDeleted']);
 test(completes, ['log', '--actor', ''], ['words']);
+test(completes, ['log', '--reference', 'shop/app:1'], ['words', 'shop/app:1.0']);
+test(completes, ['log', '--image=bb0c8'], ['words', '--image=bb0c8ffbd8b1']);
 test(completes, ['completion', ''], ['words', 'bash', 'zsh', 'fish']);
 test(completes, ['load', 'a'], ['files']);
 test(completes, ['backup', ''], ['folders']);
@@ -82,6 +84,7 @@ test('consumers are completed by name', async (t) => {
   await store.consumer('mirror@1').close();
   await store.close();
   t.deepEqual(await completed(session, 'consumers', 'rm', 'mi'), ['words', 'mirror@1']);
+  t.deepEqual(await completed(session, 'log', '--consumer', ''), ['words', 'mirror@1']);
 });
 
 test('a store that is not there or damaged, and a word with a quote, give nothing and no error', async (t) => {

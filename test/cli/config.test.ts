@@ -109,7 +109,10 @@ test('a key that is set twice, a directory in place of the file, and one too lar
   t.regex((await large.run('images')).stderr, /^imagelog: the configuration \S+config has more than 65536 bytes\n/);
   const session = await startSession(t);
   await mkdir(join(session.folder, '.config', 'imagelog', 'config'), { recursive: true });
-  t.regex((await session.run('images')).stderr, /^imagelog: cannot read the configuration \S+: it is a directory\n/);
+  t.regex(
+    (await session.run('images')).stderr,
+    /^imagelog: cannot read the configuration \S+: it is a directory\nhint: let this user read it, or /,
+  );
 });
 
 test('utc shows every time in UTC', async (t) => {
@@ -131,5 +134,27 @@ test('imagelog env is a table that fits the terminal', async (t) => {
       narrow.split('\n').every((line) => line.length <= columns),
       narrow,
     );
+  }
+});
+
+test('help, versions and completion work beside a configuration that cannot be read; the rest says where', async (t) => {
+  const session = await startSession(t);
+  const folder = join(session.folder, '.config', 'imagelog');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config'), 'utc = maybe\n');
+  for (const argv of [
+    ['--version'],
+    ['version'],
+    ['help'],
+    ['help', 'log'],
+    ['log', '--help'],
+    ['completion', 'bash'],
+  ]) {
+    t.like(await session.run(...argv), { code: 0, stderr: '' }, argv.join(' '));
+  }
+  for (const argv of [['env'], ['images'], ['consumers']]) {
+    const { code, stdout, stderr } = await session.run(...argv);
+    t.deepEqual({ code, stdout }, { code: 2, stdout: '' }, argv.join(' '));
+    t.regex(stderr, /config:1: utc is "maybe", expected yes or no\nhint: /);
   }
 });

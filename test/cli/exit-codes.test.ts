@@ -6,7 +6,7 @@ import { type ErrorCode, errorKinds } from '../../src/errors.js';
 import { archive, ids, startSession } from './session.js';
 
 /** The exit code of every error. A new error is one more row: say here what it means to a script. */
-const table: Readonly<Record<ErrorCode, 1 | 3 | 4 | 5>> = {
+const table: Readonly<Record<ErrorCode, 1 | 2 | 3 | 4 | 5>> = {
   IMAGE_NOT_FOUND: 3,
   PARENT_NOT_FOUND: 3,
   REFERENCE_NOT_FOUND: 3,
@@ -30,7 +30,7 @@ const table: Readonly<Record<ErrorCode, 1 | 3 | 4 | 5>> = {
   DIGEST_INVALID: 1,
   REFERENCE_INVALID: 1,
   PLATFORM_INVALID: 1,
-  TIME_INVALID: 1,
+  TIME_INVALID: 2,
   TIME_OUT_OF_RANGE: 3,
   FILTER_INVALID: 1,
   CONSUMER_INVALID: 1,

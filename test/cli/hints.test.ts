@@ -27,7 +27,7 @@ test(hints, ['consumers', 'reset'], ['imagelog help consumers reset']);
 test(hints, ['untag', 'a:1'], ['imagelog images', 'imagelog refs a:1']);
 test(hints, ['at', '2', 'resolve', 'a:1'], ['imagelog at 2 images', 'imagelog at 2 refs a:1']);
 test(hints, ['at', '99', 'images'], ['imagelog log --reverse --limit 1']);
-test(hints, ['resolve', 'a:1', '--at', '2'], ['imagelog at 2 images', 'imagelog at 2 refs a:1']);
+test(hints, ['resolve', 'a:1', '--at', '2'], ['imagelog at @2 images', 'imagelog at @2 refs a:1']);
 
 test('a hint names the store and the actor that were typed, where its commands take them', async (t) => {
   const { folder, run } = await startSession(t);

@@ -103,6 +103,7 @@ test('what a config says is escaped in every format', async (t) => {
 test('a wrong format, order or combination is a usage error that names what is right', async (t) => {
   const { run } = await startSession(t);
   for (const [argv, message] of [
+    [['--format', ''], /expected columns, as id,reference, or a template, as \{\{\.ID\}\}/],
     [['--format', 'id,colour'], /no column colour: the columns are id, repository, tag, .*, type\./],
     [['--format', '{{.Colour}}'], /no field Colour: the fields are ID, Repository, Tag, .*, Type\./],
     [['--format', 'csv {{.ID}}'], /no column \{\{\.ID\}\}/],
@@ -110,7 +111,6 @@ test('a wrong format, order or combination is a usage error that names what is r
     [['--format', '{{truncate .ID}}'], /is not understood/],
     [['--format', '{{lower .}}'], /is not understood/],
     [['--format', '{{.ID'], /a \{\{ has no \}\}/],
-    [['--format', ''], /no column/],
     [['--sort', 'colour'], /It must be created, size, name, id/],
     [['--sort', '-size:asc'], /It must be created/],
     [['--tree', '--format', 'json'], /a tree has no --format/],

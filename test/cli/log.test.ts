@@ -141,8 +141,30 @@ test('log of what never was says so, and of what was there without such an event
   t.is((await session.run('log', '--image', 'nope')).code, 3);
   t.is(await session.done('log', '--json', '--actor', 'ci@build-7', '--type', 'ImageDeleted'), '');
   t.is(await session.done('log', '--json', '--reference', 'a:1', '--from', '6'), '');
-  t.is(await session.done('log', '--json', '--since', '2027-01-01'), '');
   t.like(await session.run('log', '--image', ids.tiny, '--type', 'LayerAdded'), { code: 1, stdout: '' });
+});
+
+test('a range that begins beyond the end is not there; the next event may be asked for', async (t) => {
+  const session = await startSession(t);
+  await threeDays(session);
+  const { seq } = JSON.parse(await session.done('log', '--json', '--reverse', '--limit', '1')) as { seq: number };
+  const beyond = { code: 3, stdout: '' };
+  for (const argv of [
+    ['--from', `${seq + 2}`],
+    ['--since', `@${seq + 2}`],
+    ['--since', '2027-01-01'],
+  ]) {
+    t.like(await session.run('log', '--json', ...argv), beyond, argv.join(' '));
+  }
+  t.is(await session.done('log', '--json', '--from', `${seq + 1}`), '');
+  t.like(await session.run('at', '@5', 'log', '--from', '7'), {
+    ...beyond,
+    stderr:
+      'as of event 5, 2026-02-02 12:00 UTC, by tester\n' +
+      'imagelog: there is no event 7: the log ended at seq 5 (TIME_OUT_OF_RANGE)\n' +
+      'hint: a point in time has passed, and a range goes forward; `imagelog log --reverse --limit 1` shows the last event\n',
+  });
+  t.like(await session.run('at', '2026-01-31', 'log', '--since', '2026-02-01'), beyond);
 });
 
 test('a range that ends before it begins is a usage error', async (t) => {

@@ -245,3 +245,19 @@ test('what is compared with the beginning is all that there is', async (t) => {
   t.is(kinds.filter((each) => each === 'image added').length, 4);
   t.true(kinds.every((each) => each.endsWith(' added')));
 });
+
+test('the request id of a change or a removal is beside its reason', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  const id = (await session.done('resolve', 'a:1')).trim();
+  await session.done('--reason', 'too old', '--request-id', 'INC-77', 'rm', 'a:1');
+  for (const columns of [80, 140]) {
+    for (const argv of [
+      ['diff', '@1'],
+      ['search', '--all', id.slice(7, 15), ...(columns === 80 ? ['--no-trunc'] : [])],
+    ]) {
+      const { stdout } = await session.runIn({ columns }, ...argv, '--no-pager', '--no-color');
+      t.regex(stdout, /“too old” \(INC-77\)/);
+    }
+  }
+});

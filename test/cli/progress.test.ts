@@ -4,7 +4,8 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { Output, type OutputStream } from '../../src/cli/output.js';
 import { Pace, type Progress, progressBar, StepBars } from '../../src/cli/render/progress.js';
-import { archive, startSession } from './session.js';
+import { openStore } from '../../src/store/open/open-store.js';
+import { archive, SESSION_START, startSession } from './session.js';
 
 /** Standard error of `columns` columns, or a pipe, and a clock that is moved by hand. */
 class Surroundings {
@@ -182,4 +183,31 @@ test('on the command line long work says so on a pipe, and --quiet does not', as
   const target = join(folder, 'backup');
   await done('backup', target);
   t.is((await runIn({}, 'verify', target)).stderr, '', 'the clock of this session stands');
+});
+
+test('an estimated total is never less than what is done', (t) => {
+  const around = new Surroundings();
+  const bar = progressBar(around, 'backup', String);
+  bar.update(198, 0);
+  around.time += 3_000;
+  bar.update(838, 809);
+  bar.end();
+  t.deepEqual(around.lines, ['backup: 838 of 838 (100 %), finishing']);
+});
+
+test('a long read of the log says on a pipe how far it is, and nothing on a terminal or with --quiet', async (t) => {
+  const { store: directory, wait, done, runIn } = await startSession(t);
+  await done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  const store = await openStore(directory, { now: () => SESSION_START });
+  const image = store.resolve('a:1');
+  await Promise.all(Array.from({ length: 2_000 }, (_, at) => store.setMetadata(image, `key-${at}`, new Uint8Array(1))));
+  await store.close();
+  // Each piece of output takes so long.
+  const onOutput = (): void => wait(1_000);
+  for (const form of [['--json'], ['--oneline'], ['--events', '--type', 'MetadataSet']]) {
+    const { stderr } = await runIn({ onOutput }, 'log', ...form);
+    t.regex(stderr, /^(?:read events: \d+ of \d+ \(\d+ %\)(?:, .*)?\n)+$/, form.join(' '));
+    t.is((await runIn({ onOutput }, 'log', '--quiet', ...form)).stderr, '');
+    t.is((await runIn({ onOutput, columns: 80 }, 'log', '--no-pager', ...form)).stderr, '');
+  }
 });

@@ -21,7 +21,7 @@ test('tag, untag and resolve say what a reference is and was', async (t) => {
     code: 3,
     stderr:
       'imagelog: shop/app:prod is gone: removed 2026-01-31 12:00 UTC by tester (event 31, REFERENCE_NOT_FOUND)\n' +
-      'hint: as it was: `imagelog at 30 inspect shop/app:prod`\n',
+      'hint: as it was: `imagelog at @30 inspect shop/app:prod`\n',
   });
   t.like(await run('untag', 'shop/app:never'), {
     code: 3,
@@ -108,4 +108,33 @@ test('rm removes what it can and fails with the first error', async (t) => {
   t.is(code, 3);
   t.regex(stdout, /^untagged twice:1\ndeleted sha256:6351c87e3f65/);
   t.regex(stderr, /IMAGE_NOT_FOUND.*IMAGE_IN_USE/s);
+});
+
+test('--no-trunc shows whole ids and whole reasons in refs, search, images and log alike', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  const reason = 'a reason that is far too long for a terminal of so few columns';
+  await session.done('--reason', reason, 'tag', 'a:1', 'b:1');
+  const id = (await session.done('resolve', 'b:1')).trim();
+  for (const argv of [
+    ['refs', 'b:1'],
+    ['refs', '*:1'],
+    ['search', id.slice(7, 12)],
+    ['images'],
+    ['log', '--oneline'],
+  ]) {
+    const { stdout } = await session.runIn({ columns: 60 }, ...argv, '--no-trunc', '--no-pager', '--no-color');
+    t.true(stdout.includes(id), argv.join(' '));
+    t.false(stdout.includes('…'), stdout);
+    if (argv[0] === 'refs') t.true(stdout.includes(`“${reason}”`), stdout);
+  }
+});
+
+test('the hint for a name that never was does not name the command that failed', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  const { code, stderr } = await session.run('refs', 'nope:1');
+  t.is(code, 3);
+  t.regex(stderr, /hint: `imagelog images` lists the names there are, `imagelog refs "\*"` those that there ever were/);
+  t.regex(await session.done('refs', '*'), /a:1/);
 });

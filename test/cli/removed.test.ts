@@ -49,7 +49,7 @@ test('every command says of a removed name when it went, by whom, why, and how t
     t.deepEqual([code, stdout], [3, ''], argv.join(' '));
     const expected = new RegExp(
       `^imagelog: ${GONE.replace(/[()]/g, '\\$&')} \\(event 29, (?:IMAGE|REFERENCE)_NOT_FOUND\\)\n` +
-        `hint: as it was: \`imagelog at 28 ${again} shop/app:prod\`\n$`,
+        `hint: as it was: \`imagelog at @28 ${again} shop/app:prod\`\n$`,
     );
     t.regex(stderr, expected, argv.join(' '));
     await followed(t, session, stderr);
@@ -80,7 +80,7 @@ test('an image that was deleted is told by id, digits and names, and seen before
     t.is(
       stderr,
       'imagelog: the image 6351c87e3f65 (twice:1) is gone: deleted 2026-01-31 13:00 UTC by bob, “cleanup” ' +
-        `(event 31, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at 29 inspect ${name}\`\n`,
+        `(event 31, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at @29 inspect ${name}\`\n`,
     );
     t.true((await followed(t, session, stderr)).includes(id));
   }
@@ -101,7 +101,7 @@ test('in the past a name was gone already, or is not there yet', async (t) => {
   const gone = await run('at', '33', 'inspect', 'shop/app:prod');
   t.is(
     gone.stderr,
-    `imagelog: ${GONE} (event 29, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at 28 inspect shop/app:prod\`\n`,
+    `imagelog: ${GONE} (event 29, IMAGE_NOT_FOUND)\nhint: as it was: \`imagelog at @28 inspect shop/app:prod\`\n`,
   );
   await done('tag', '--quiet', 'tiny:1', 'shop/app:prod');
   t.is((await run('at', '33', 'inspect', 'shop/app:prod')).stderr, gone.stderr, 'set again since');
@@ -114,7 +114,7 @@ test('in the past a name was gone already, or is not there yet', async (t) => {
     t.is(
       early.stderr,
       'imagelog: shop/app:prod is not there yet after event 5: first set 2026-01-31 12:00 UTC by tester, “release” ' +
-        '(event 28, REFERENCE_NOT_FOUND)\nhint: as it was then: `imagelog at 28 resolve shop/app:prod`\n',
+        '(event 28, REFERENCE_NOT_FOUND)\nhint: as it was then: `imagelog at @28 resolve shop/app:prod`\n',
     );
     await followed(t, session, early.stderr);
   }

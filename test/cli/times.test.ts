@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
-import { archive, ids, objectsOf, type Ran, type Session, startSession } from './session.js';
+import { archive, ids, objectsOf, type Ran, type Session, SESSION_START, startSession } from './session.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -163,7 +163,7 @@ test('a zone that is not the one then is refused', async (t) => {
   t.is(code, 2);
   t.regex(stderr, /the zone is UTC then \(UTC\), .* give an offset instead of EST/);
   const later = await inZone(session, NEW_YORK)('at', '2026-11-29 08:51 EST', 'images', '--utc');
-  t.is(later.code, 1);
+  t.is(later.code, 2);
   t.regex(later.stderr, /instead of EST \(TIME_INVALID\)\nhint: `imagelog help at` lists/);
 });
 
@@ -257,4 +257,49 @@ test('TZ is the zone of a process; one that is not known is a notice', async (t)
   const unknown = await inProcess(folder, 'Mars/Olympus', ...refs);
   t.regex(unknown.stdout, /\nsince 2026-07-01 13:52 UTC, by bob\n/);
   t.regex(unknown.stderr, /^imagelog: notice: TZ=Mars\/Olympus is not .*: times are in UTC\n$/);
+});
+
+test('an hour that clocks show twice is marked in the log, and the columns after it stand', async (t) => {
+  const session = await startSession(t, '2026-11-01T05:30:00Z');
+  await session.done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  session.wait(3_600_000);
+  await session.done('--reason', 'again, and for a good reason', 'tag', 'a:1', 'b:1');
+  session.wait(3_600_000);
+  await session.done('tag', 'a:1', 'c:1');
+  for (const events of [[], ['--events', '--type', 'ReferenceSet']]) {
+    for (const columns of [80, 100, 140]) {
+      const { stdout } = await session.runIn({ columns, timeZone: 'America/New_York' }, 'log', '--no-color', ...events);
+      const lines = stdout.trimEnd().split('\n');
+      t.true(
+        lines.every((line) => displayWidth(line) <= columns),
+        stdout,
+      );
+      for (const text of ['2026-11-01 01:30:00 EDT', '2026-11-01 01:30:00 EST', '2026-11-01 02:30:00']) {
+        t.true(stdout.includes(text), text);
+      }
+      t.false(stdout.includes('02:30:00 EST'));
+      const places = ['b:1 →', 'c:1 →'].map((text) => lines.find((line) => line.includes(text))?.indexOf(text));
+      if (columns >= 100) t.is(places[0], places[1], stdout);
+    }
+  }
+});
+
+test('a hint for a command at an event beyond 1969 is one that is taken', async (t) => {
+  const session = await startSession(t);
+  await session.done('load', '--quiet', archive('docker25-untagged.tar'), '--tag', 'a:1');
+  const store = await openStore(session.store, { now: () => SESSION_START });
+  const image = store.resolve('a:1');
+  const value = new Uint8Array(1);
+  while (store.log.head.seq < 2026) {
+    const count = 2026 - store.log.head.seq;
+    await Promise.all(Array.from({ length: count }, (_, at) => store.setMetadata(image, `key-${at}`, value)));
+  }
+  await store.close();
+  await session.done('untag', 'a:1');
+  const { stderr } = await session.run('resolve', 'a:1');
+  const [, line = ''] = /`imagelog ([^`]+)`/.exec(stderr) ?? [];
+  t.is(line, 'at @2026 resolve a:1');
+  await session.done(...line.split(' '));
+  const later = await session.run('resolve', 'b:1', '--at', '@2026');
+  t.true(later.stderr.includes('`imagelog at @2026 images`'), later.stderr);
 });

@@ -421,3 +421,9 @@ test('what is not printable is escaped in both tables', (t) => {
     t.regex(entry, /a\\u001b\[2J.*b\\u000ac\\u202e.*d\\u200b/);
   }
 });
+
+test('only the first word of a sentence has the color of its verb, also where it is wrapped', (t) => {
+  const phrase = { text: 'tag shop/app:prod to another', gap: 1, paintFirst: (text: string) => `<${text}>` };
+  const lines = flow([phrase], { start: '1', startColumns: 1, indent: '  ', indentColumns: 2, width: 18 }).split('\n');
+  t.deepEqual(lines, ['1 <tag>', '  shop/app:prod to', '  another']);
+});

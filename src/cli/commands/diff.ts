@@ -18,6 +18,7 @@ import { truncate } from '../render/display-width.js';
 import { platformText } from '../render/image-table.js';
 import { type Column, tableLines } from '../render/table.js';
 import { type Colors, jsonText, type Paint, printable, shortId, sizeText, utcText } from '../render/text.js';
+import { whyText } from '../render/timeline.js';
 import { timeColumn, zonedMinuteText } from '../render/times.js';
 
 /** `imagelog diff`: changes between two points in time, by kind; `--json` prints one per line. */
@@ -227,21 +228,17 @@ function diffLines(changes: readonly StoreChange[], { colors, width, timeZone }:
     sidesText(sides),
     times.minutes(event.time),
     event.actor,
-    ...(isWide ? [reasonText(event)] : []),
+    ...(isWide ? [whyText(event)] : []),
   ]);
   const [head = '', ...lines] = tableLines(columns, rows, { width, colors });
   const groups = changeKinds.flatMap((kind) => {
     const own = changes.flatMap((change, at) => {
-      const why = isWide || change.kind !== kind ? '' : truncate(printable(reasonText(change.event)), width - 2);
+      const why = isWide || change.kind !== kind ? '' : truncate(whyText(change.event), width - 2);
       return change.kind === kind ? [lines[at] ?? '', ...(why === '' ? [] : [colors.dim(`  ${why}`)])] : [];
     });
     return own.length === 0 ? [] : [colors.bold(TITLES[kind]), ...own];
   });
   return groups.length === 0 ? [] : [head, ...groups];
-}
-
-function reasonText({ reason }: StoredEvent): string {
-  return reason === undefined ? '' : `“${reason}”`;
 }
 
 function sidesText({ before, after }: Pick<StoreChange, 'before' | 'after'>): string {

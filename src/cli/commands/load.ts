@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../errors.js';
@@ -75,6 +76,7 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
   if (sources.filter((source) => source === STDIN).length > 1) {
     throw new UsageError('the standard input can be read only once');
   }
+  await mustBeThere(sources[0]);
   await using store = await openFor(context, 'create');
   const pace = new Pace(context.io);
   for (const source of sources) {
@@ -83,6 +85,17 @@ async function load(context: CommandContext, files: readonly string[], flags: Lo
     const isEmpty = result.images.length + result.artifacts.length === 0;
     if (isEmpty && flags.allowEmpty !== true) throw nothingLoaded(nameOf(source));
   }
+}
+
+/** A name that is mistyped makes no store. */
+async function mustBeThere(source: string | undefined): Promise<void> {
+  if (source === undefined || source === STDIN) return;
+  await access(source).catch((cause: NodeJS.ErrnoException) => {
+    // The read names any other failure.
+    if (cause.code !== 'ENOENT') return;
+    const data = { path: source, systemCode: cause.code, hint: OWN_HINTS.FILE_NOT_FOUND };
+    throw new StoreError('FILE_NOT_FOUND', `cannot read ${source}: no such file`, { cause, data });
+  });
 }
 
 function nothingLoaded(name: string): StoreError {

@@ -19,6 +19,7 @@ import {
   WHEN_HELP,
   wholeNumber,
 } from '../option-values.js';
+import { type Progress, progressBar } from '../render/progress.js';
 import { ScanNotice } from '../scan-notice.js';
 import type { Selection } from '../transactions.js';
 
@@ -102,7 +103,10 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
     view = logView(context, { reading, filter: selection.filter }, flags);
     if (follow !== true) {
       const { store } = reading;
-      await notice.during(store.log, selection, () => print(view.read(store, selection), view.head, limit, context));
+      const progress = readingProgress(context);
+      const told = { ...selection, onProgress: progress?.update };
+      const show = (): Promise<void> => print(view.read(store, told), view.head, limit, context);
+      await notice.during(store.log, selection, show).finally(progress?.end);
       return;
     }
   } finally {
@@ -110,6 +114,12 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   }
   if (view.head !== undefined) await out.line(view.head);
   await print(followLog(context, selection.from - 1, selection.filter, view), undefined, limit, context);
+}
+
+/** Lines for a log that is written to a file or a pipe: on a terminal they would be among the entries. */
+function readingProgress(context: CommandContext): Progress | undefined {
+  if (context.out.isTerminal || context.err.isTerminal) return undefined;
+  return progressBar(context, 'read events', String);
 }
 
 /** Prints at most `limit` entries; reads and formats none that is not printed. */

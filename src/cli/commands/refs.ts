@@ -6,6 +6,7 @@ import type { ReferenceInterval } from '../../store/past/audit.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { PATTERN_HINT } from '../event-selection.js';
+import { summaryFormat, wholeFormat } from '../events.js';
 import { withOwnHint } from '../hints.js';
 import { openReading, type Reading, tellDeciding } from '../open-for.js';
 import { listOf, option, referenceOrPattern } from '../option-values.js';
@@ -43,7 +44,7 @@ async function refs(context: CommandContext, names: readonly string[], flags: Re
   const lives = await livesOf(reading, names);
   // A pattern may fit thousands of names, and its table has the event of each.
   await tellDeciding(context, reading, names.some(isPattern) ? [] : [...lives.keys()]);
-  const { colors, timeZone, out } = context;
+  const { colors, timeZone, out, trunc } = context;
   const format = flags.format ?? (context.json ? 'json' : 'table');
   if (format === 'json') {
     for (const interval of [...lives.values()].flat()) await writeJson(context, intervalObject(interval));
@@ -54,7 +55,14 @@ async function refs(context: CommandContext, names: readonly string[], flags: Re
     for (const intervals of lives.values()) for (const interval of intervals) await out.line(intervalRow(interval));
     return;
   }
-  const options = { now: reading.time, isPresent: !reading.isPast, timeZone, width: out.columns, colors };
+  const options = {
+    now: reading.time,
+    isPresent: !reading.isPast,
+    timeZone,
+    width: trunc ? out.columns : undefined,
+    colors,
+    show: trunc ? summaryFormat : wholeFormat,
+  };
   const periods = new Map([...lives].map(([reference, intervals]) => [reference, referencePeriods(intervals)]));
   const [[reference, only] = ['', []], ...others] = periods;
   const isOne = others.length === 0 && names.every((name) => !isPattern(name));
@@ -83,18 +91,21 @@ async function livesOf(
   return lives;
 }
 
+/** Hint for a name that never was; the general one would name this command. */
+const NAME_HINT = '`imagelog images` lists the names there are, `imagelog refs "*"` those that there ever were';
+
 async function historyOf(store: EventStore, name: string): Promise<ReferenceInterval[]> {
   try {
     return await store.referenceHistory(name);
   } catch (error) {
-    throw isPattern(name) ? withOwnHint(error, { REFERENCE_NOT_FOUND: PATTERN_HINT }) : error;
+    throw withOwnHint(error, { REFERENCE_NOT_FOUND: isPattern(name) ? PATTERN_HINT : NAME_HINT });
   }
 }
 
 function noneThen(name: string): unknown {
   const isName = !isPattern(name);
   const error = referenceNotFound('cannot tell the past of', isName ? canonicalReference(name) : name);
-  return isName ? error : withOwnHint(error, { REFERENCE_NOT_FOUND: PATTERN_HINT });
+  return withOwnHint(error, { REFERENCE_NOT_FOUND: isName ? NAME_HINT : PATTERN_HINT });
 }
 
 /** Columns of CSV: the fields of the JSON, platforms as texts. */

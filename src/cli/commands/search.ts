@@ -1,14 +1,17 @@
 import { InvalidArgumentError } from 'commander';
 import { StoreError } from '../../errors.js';
 import { hexPrefix } from '../../model/digest.js';
+import type { SummaryFormat } from '../../model/event-facts.js';
 import { familiarReference } from '../../model/reference.js';
 import type { SearchMatch } from '../../store/past/removals.js';
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
+import { summaryFormat, wholeFormat } from '../events.js';
 import { openFor } from '../open-for.js';
 import { option } from '../option-values.js';
 import { type Column, tableLines } from '../render/table.js';
-import { NONE, printable, shortId, utcText } from '../render/text.js';
+import { whyText } from '../render/timeline.js';
+import { NONE, printable, utcText } from '../render/text.js';
 import { type TimeColumn, timeColumn } from '../render/times.js';
 
 /** `imagelog search`: a table, JSON lines, or with `--quiet` whole digests. */
@@ -37,7 +40,7 @@ async function search(
   { all = false }: { readonly all?: boolean },
 ): Promise<void> {
   await using store = await openFor(context, 'read');
-  const { at, colors, timeZone, json, out, quiet, signal } = context;
+  const { at, colors, timeZone, json, out, quiet, trunc, signal } = context;
   const matches = await store.searchAll(term, { past: all, at, timeZone, signal });
   if (matches.length === 0) throw nothingFound(term, all);
   if (json) for (const match of matches) await writeJson(context, matchObject(match));
@@ -45,9 +48,10 @@ async function search(
   else {
     const times = matches.flatMap(({ removal }) => (removal === undefined ? [] : [removal.time]));
     const removed = timeColumn('REMOVED', times, timeZone);
-    const rows = matches.map((match) => matchRow(match, removed));
-    for (const line of tableLines(columnsFor(matches, { colors, removed }), rows, { width: out.columns, colors }))
-      await out.line(line);
+    const show = trunc ? summaryFormat : wholeFormat;
+    const rows = matches.map((match) => matchRow(match, removed, show));
+    const drawing = { width: trunc ? out.columns : undefined, colors };
+    for (const line of tableLines(columnsFor(matches, { colors, removed }), rows, drawing)) await out.line(line);
   }
 }
 
@@ -85,11 +89,14 @@ function columnsFor(
 }
 
 // A table without what was removed has no columns for it.
-function matchRow({ kind, digest, references, removal }: SearchMatch, removed: TimeColumn): string[] {
+function matchRow(
+  { kind, digest, references, removal }: SearchMatch,
+  removed: TimeColumn,
+  show: SummaryFormat,
+): string[] {
   const names = references.map(familiarReference).join(', ');
-  const own = [shortId(digest), kind, printable(names === '' ? NONE : names)];
+  const own = [show.id(digest), kind, printable(names === '' ? NONE : names)];
   if (removal === undefined) return [...own, '', '', '', ''];
-  const { time, actor, reason, seq } = removal;
-  const why = reason === undefined ? '' : printable(`“${reason}”`);
-  return [...own, removed.minutes(time), printable(actor), why, `#${seq}`];
+  const { time, actor, seq } = removal;
+  return [...own, removed.minutes(time), printable(actor), whyText(removal), `#${seq}`];
 }

@@ -26,7 +26,7 @@ interface Candidates {
 /** A person waits at the keyboard: a store that takes longer to open gives no values. */
 const OPEN_TIMEOUT_MS = 1_000;
 
-type Kind = 'files' | 'folders' | 'references' | 'images' | 'events' | 'shells';
+type Kind = 'files' | 'folders' | 'references' | 'images' | 'events' | 'shells' | 'consumers';
 
 /** What an argument or the value of an option is, by its name in the grammar. */
 const kinds: Readonly<Record<string, Kind>> = {
@@ -47,6 +47,13 @@ const argumentKinds: Readonly<Record<string, Kind>> = {
   name: 'images',
   names: 'images',
   shell: 'shells',
+};
+
+/** Options whose `<name>` is of these. */
+const optionKinds: Readonly<Record<string, Kind>> = {
+  '--reference': 'references',
+  '--image': 'images',
+  '--consumer': 'consumers',
 };
 
 /** The surroundings that matter to completion. */
@@ -96,14 +103,18 @@ function optionsOf(command: Command): Candidate[] {
 
 async function valuesOf(of: Argument | Option, line: CommandLine, word: string, io: Surroundings): Promise<Candidates> {
   if (of.argChoices !== undefined) return wordsOf(of.argChoices.map((value) => ({ value })));
-  if (line.command.parent?.name() === 'consumers' && !('flags' in of))
-    return wordsOf(await fromStore(line, io, consumersIn));
-  const kind = 'flags' in of ? kinds[/<([a-z-]+)>/.exec(of.flags)?.[1] ?? ''] : argumentKinds[of.name()];
+  const kind = kindOf(of, line);
   if (kind === 'files' || kind === 'folders') return { kind, values: [] };
   if (kind === 'events') return wordsOf(eventTypes.map((value) => ({ value })));
   if (kind === 'shells') return wordsOf(shells.map((value) => ({ value })));
+  if (kind === 'consumers') return wordsOf(await fromStore(line, io, consumersIn));
   if (kind === undefined) return wordsOf([]);
   return wordsOf(await fromStore(line, io, (store) => namesIn(store, kind === 'images' ? word : '')));
+}
+
+function kindOf(of: Argument | Option, { command }: CommandLine): Kind | undefined {
+  if ('flags' in of) return optionKinds[of.long ?? ''] ?? kinds[/<([a-z-]+)>/.exec(of.flags)?.[1] ?? ''];
+  return command.parent?.name() === 'consumers' ? 'consumers' : argumentKinds[of.name()];
 }
 
 async function fromStore(

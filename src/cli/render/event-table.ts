@@ -44,23 +44,30 @@ export function eventTable(drawing: LogDrawing): EventTable {
     head: colors.bold(`${pad('SEQ', seqColumns, 'right')}   ${head}`),
     entry: (event, names) => {
       const who = printable(event.actor);
-      const whoColumns = hasActors ? Math.max(ACTOR_COLUMNS, displayWidth(who)) + GAP : 0;
+      const when = pad(time.seconds(event.time), timeColumns);
+      // A time that clocks showed twice names its zone: the actor's column gives way.
+      const excess = displayWidth(when) - timeColumns;
+      const whoColumns = hasActors ? Math.max(ACTOR_COLUMNS, displayWidth(who) + excess) + GAP : 0;
+      const gapAfterTime = hasActors ? 0 : excess;
       const [mark, below] = brackets(event, reverse);
       const type = colors[EFFECT_COLORS[factsOf(event).effect]](event.type);
-      const cells = [colors.dim(pad(time.seconds(event.time), timeColumns)), ...(hasActors ? [] : [type])];
+      const cells = [colors.dim(when), ...(hasActors ? [] : [type])];
       const start = `${pad(String(event.seq), seqColumns, 'right')} ${colors.dim(mark)} ${cells.join(gap)}`;
       const shown = hasActors
-        ? `${start}${gap}${colors.cyan(who)}${' '.repeat(whoColumns - displayWidth(who))}${type}`
+        ? `${start}${gap}${colors.cyan(who)}${' '.repeat(whoColumns - excess - displayWidth(who))}${type}`
         : start;
       const indentColumns = hasActors ? typeColumn + whoColumns + TYPE_COLUMNS + GAP : timeStart;
       const phrases = [
-        ...summaryPhrases(event, names, { show, gap: TYPE_COLUMNS - event.type.length + GAP }),
+        ...summaryPhrases(event, names, {
+          show,
+          gap: Math.max(GAP, TYPE_COLUMNS - event.type.length + GAP - gapAfterTime),
+        }),
         ...(hasActors ? [] : [{ text: `by ${who}`, gap: GAP, paint: colors.cyan }]),
         ...circumstances(event, { colors, timeZone }),
       ];
       return flow(phrases, {
         start: shown,
-        startColumns: typeColumn + whoColumns + event.type.length,
+        startColumns: typeColumn + gapAfterTime + whoColumns + event.type.length,
         indent: `${' '.repeat(seqColumns)} ${colors.dim(below)}${' '.repeat(indentColumns - seqColumns - BRACKET_COLUMNS)}`,
         indentColumns,
         width,

@@ -7,6 +7,8 @@ export interface Phrase {
   /** Columns between it and what is before it on the same line. */
   readonly gap: number;
   readonly paint?: Paint | undefined;
+  /** Paints its first word. */
+  readonly paintFirst?: Paint | undefined;
 }
 
 interface Flow {
@@ -28,14 +30,14 @@ interface Flow {
 export function flow(phrases: readonly Phrase[], { start, startColumns, indent, indentColumns, width }: Flow): string {
   let text = start;
   if (width === undefined) {
-    for (const phrase of phrases) text += ' '.repeat(phrase.gap) + painted(phrase.text, phrase.paint);
+    for (const phrase of phrases) text += ' '.repeat(phrase.gap) + painted(phrase.text, phrase);
     return text;
   }
   let used = startColumns;
   let isFresh = false;
-  const place = (part: string, columns: number, { gap, paint }: Phrase): void => {
-    const between = isFresh ? 0 : gap;
-    text += ' '.repeat(between) + painted(part, paint);
+  const place = (part: string, columns: number, phrase: Phrase): void => {
+    const between = isFresh ? 0 : phrase.gap;
+    text += ' '.repeat(between) + painted(part, phrase);
     used += between + columns;
     isFresh = false;
   };
@@ -50,7 +52,7 @@ export function flow(phrases: readonly Phrase[], { start, startColumns, indent, 
       const gap = at === 0 ? phrase.gap : 1;
       const columns = displayWidth(word);
       if (!fits(columns, gap) && !isFresh) begin();
-      place(word, columns, { ...phrase, gap });
+      place(word, columns, { ...phrase, gap, paintFirst: at === 0 ? phrase.paintFirst : undefined });
     }
   };
   for (const phrase of phrases) {
@@ -65,6 +67,8 @@ export function flow(phrases: readonly Phrase[], { start, startColumns, indent, 
   return text;
 }
 
-function painted(text: string, paint: Paint | undefined): string {
+/** Paints `text`, which is a phrase or its beginning. */
+export function painted(text: string, { paint, paintFirst }: Omit<Phrase, 'text' | 'gap'>): string {
+  if (paintFirst !== undefined) return text.replace(/^\S+/, paintFirst);
   return paint === undefined ? text : paint(text);
 }

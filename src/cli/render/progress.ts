@@ -142,7 +142,8 @@ class Work {
       this.#doneAtStart = done;
     }
     this.#done = done;
-    this.#total = total;
+    // A total that is estimated may be less than what is done.
+    this.#total = total === undefined ? undefined : Math.max(total, done);
   }
 
   /** `1.2 GB of 4 GB`, or without a total `1.2 GB`. */

@@ -1,4 +1,5 @@
 import { pointedText } from '../events.js';
+import type { SummaryFormat } from '../../model/event-facts.js';
 import type { ReferencePeriod } from '../query.js';
 import { familiarReference } from '../../model/reference.js';
 import { truncate } from './display-width.js';
@@ -14,6 +15,7 @@ interface ReferenceTableOptions {
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
+  readonly show: SummaryFormat;
 }
 
 /** On narrower terminals the reason goes below its row. */
@@ -22,7 +24,7 @@ const LEAST_COLUMNS_WITH_REASONS = 110;
 /** Returns a table with a row for each period of each reference, the newest first. */
 export function referenceTableLines(
   lives: ReadonlyMap<string, readonly ReferencePeriod[]>,
-  { now, timeZone, width, colors }: ReferenceTableOptions,
+  { now, timeZone, width, colors, show }: ReferenceTableOptions,
 ): string[] {
   const isWide = width === undefined || width >= LEAST_COLUMNS_WITH_REASONS;
   const periods = [...lives].flatMap(([reference, own]) =>
@@ -36,7 +38,7 @@ export function referenceTableLines(
   );
   const rows = periods.map((period) => [
     period.name,
-    targetText(period),
+    targetText(period, show),
     since.minutes(period.from),
     durationText(Math.max(0, (period.until ?? Math.max(now, period.from)) - period.from)),
     period.actor,
@@ -63,7 +65,7 @@ export function referenceTableLines(
 
 const REMOVED = 'removed';
 
-function targetText({ image, artifact, others }: ReferencePeriod): string {
+function targetText({ image, artifact, others }: ReferencePeriod, show: SummaryFormat): string {
   if (image === undefined && artifact === undefined) return REMOVED;
-  return `${pointedText(image, artifact)}${others === 0 ? '' : ` +${others}`}`;
+  return `${pointedText(image, artifact, show)}${others === 0 ? '' : ` +${others}`}`;
 }

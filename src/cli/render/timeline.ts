@@ -1,5 +1,6 @@
 import type { Digest } from '../../model/digest.js';
 import { pointedText } from '../events.js';
+import type { SummaryFormat } from '../../model/event-facts.js';
 import type { ReferencePeriod } from '../query.js';
 import { displayWidth, pad, truncate } from './display-width.js';
 import { type Colors, durationText, type Paint, printable } from './text.js';
@@ -23,7 +24,10 @@ const GAP_FILL = '·';
  * Returns the look of each period. An image always looks the same, so that returns are visible. The
  * final image is the solid one; every other new one differs from its neighbor.
  */
-function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): PeriodLook[] {
+function periodLooks(
+  periods: readonly ReferencePeriod[],
+  { colors, show }: Pick<TimelineOptions, 'colors' | 'show'>,
+): PeriodLook[] {
   const gap: PeriodLook = { name: 'removed', fill: GAP_FILL, paint: colors.dim };
   const others = [colors.yellow, colors.magenta, colors.cyan].map((paint, at) => ({
     paint,
@@ -32,7 +36,7 @@ function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): Perio
   const looks = new Map<Digest, PeriodLook>();
   const last = periods.at(-1);
   const current = pointOf(last);
-  if (current !== undefined) looks.set(current, { name: nameOf(last), fill: CURRENT_FILL, paint: colors.green });
+  if (current !== undefined) looks.set(current, { name: nameOf(last, show), fill: CURRENT_FILL, paint: colors.green });
   let next = 0;
   let before: PeriodLook | undefined;
   return periods.map((period) => {
@@ -45,7 +49,7 @@ function periodLooks(periods: readonly ReferencePeriod[], colors: Colors): Perio
     }
     if (others[next % others.length]?.fill === before?.fill) next += 1;
     const style = others[next++ % others.length] ?? gap;
-    const look = { ...style, name: nameOf(period) };
+    const look = { ...style, name: nameOf(period, show) };
     looks.set(point, look);
     before = look;
     return look;
@@ -57,8 +61,8 @@ function pointOf(period: ReferencePeriod | undefined): Digest | undefined {
   return period?.image ?? period?.artifact;
 }
 
-function nameOf(period: ReferencePeriod | undefined): string {
-  return pointedText(period?.image, period?.artifact);
+function nameOf(period: ReferencePeriod | undefined, show: SummaryFormat): string {
+  return pointedText(period?.image, period?.artifact, show);
 }
 
 interface StripPiece {
@@ -114,6 +118,7 @@ interface TimelineOptions {
   /** Terminal width; undefined if lines may have any length. */
   readonly width?: number | undefined;
   readonly colors: Colors;
+  readonly show: SummaryFormat;
 }
 
 /** Strip width without a limit, and the maximum: longer strips are hard to take in. */
@@ -138,7 +143,7 @@ export function timelineLines(
     // The clock may be behind the newest event; the line then ends at the event.
     end: periods.reduce((end, { from }) => Math.max(end, from), options.now),
     ...timesOf(periods, options),
-    looks: periodLooks(periods, options.colors),
+    looks: periodLooks(periods, options),
   };
   return [
     ...headLines(printable(familiarReference(reference)), periods, drawing),

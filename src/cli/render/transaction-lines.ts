@@ -1,7 +1,7 @@
 import type { SummaryFormat, Verb } from '../../model/event-facts.js';
 import type { StoredEvent } from '../../model/events.js';
 import { displayWidth, pad, truncate } from './display-width.js';
-import { flow, type Phrase } from './flow.js';
+import { flow, painted, type Phrase } from './flow.js';
 import { localTimeText } from '../../model/time-zone.js';
 import { type Colors, printable } from './text.js';
 import { timeColumn, zonedMinuteText } from './times.js';
@@ -55,12 +55,14 @@ export function transactionTable({ colors, width, timeZone, times, largestSeq, s
       const { last } = tally;
       if (last === undefined) return '';
       const actor = printable(last.actor);
+      const when = pad(time.seconds(last.time), timeColumns);
       const parts = [
         pad(String(last.seq), seqColumns, 'right'),
-        colors.dim(pad(time.seconds(last.time), timeColumns)),
+        colors.dim(when),
         ...(hasActors ? [colors.cyan(actor)] : []),
       ];
-      const startColumns = seqColumns + GAP + timeColumns + (hasActors ? GAP + displayWidth(actor) : 0);
+      // A time that clocks showed twice names its zone, and is longer than its column.
+      const startColumns = seqColumns + GAP + displayWidth(when) + (hasActors ? GAP + displayWidth(actor) : 0);
       const [first, ...rest] = sentence(tally, { colors, show });
       const phrases = [
         ...(first === undefined ? [] : [{ ...first, gap: Math.max(GAP, whatColumn - startColumns) }]),
@@ -95,11 +97,11 @@ export function transactionLine(drawing: LogDrawing): TransactionTable['entry'] 
 function cutLine(phrases: readonly Phrase[], width: number | undefined): string {
   let line = '';
   let left = width ?? 0;
-  for (const { text, gap, paint } of phrases) {
+  for (const { text, gap, ...paints } of phrases) {
     const between = Math.min(1, gap);
     const part = width === undefined ? text : truncate(text, left - between);
     if (part === '') break;
-    line += ' '.repeat(between) + (paint?.(part) ?? part);
+    line += ' '.repeat(between) + painted(part, paints);
     if (part !== text) break;
     if (width !== undefined) left -= between + displayWidth(part);
   }
@@ -111,7 +113,7 @@ function sentence(tally: TransactionTally, { colors, show }: Pick<LogDrawing, 'c
   const paintVerb = colors[VERB_COLORS[verb]];
   const [first = '', ...rest] = phrases;
   return [
-    { text: printable(first), gap: 1, paint: (text) => text.replace(/^\w+/, paintVerb) },
+    { text: printable(first), gap: 1, paintFirst: paintVerb },
     ...rest.map((phrase) => ({ text: printable(phrase), gap: 1 })),
   ];
 }

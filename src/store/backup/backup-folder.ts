@@ -11,14 +11,8 @@ import {
   unless,
 } from '../files/files.js';
 import { claimFolder, OWNER_FILE } from '../open/lock.js';
-import {
-  BLOB_FOLDER,
-  CONTENT_FOLDER,
-  PACK_FOLDER,
-  ParallelWork,
-  STAGING_FOLDER,
-  TILE_FOLDER,
-} from './backup-layout.js';
+import { BLOB_FOLDER, CONTENT_FOLDER, PACK_FOLDER, ParallelWork, STAGING_FOLDER } from './backup-layout.js';
+import { TILE_FOLDER } from '../open/sidecar.js';
 
 /** Files checked concurrently. */
 const LOOKS_AT_ONCE = 16;

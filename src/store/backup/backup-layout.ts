@@ -11,6 +11,7 @@ import {
   readSidecarBytes,
   type Sidecar,
   SIDECAR_FILE,
+  TILE_FOLDER,
 } from '../open/sidecar.js';
 import { enclosure, othersIn, realPathOf } from '../open/vacancy.js';
 import { StoreError } from '../../errors.js';
@@ -90,8 +91,6 @@ export interface RestoreReport {
 
 /** Commits to the events of the backup; without it the backup is not finished. */
 export const CHECKPOINT_PATH = 'checkpoint';
-/** Tiles and bundles of entries. */
-export const TILE_FOLDER = 'tile';
 /** Image configs, manifests and indexes that are too large for a pack, and all those of version 1. */
 export const CONTENT_FOLDER = 'content/sha256';
 /** Packs of smaller ones. */

@@ -23,7 +23,7 @@ import {
 import { type Digest, digestOf, HASH_BYTES } from '../../model/digest.js';
 import { ioFailure, isExhaustion, openRegularFile, readRegularFile, readWholeFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
-import { SIDECAR_FILE } from '../open/sidecar.js';
+import { SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
 import type {
   Reading,
@@ -47,7 +47,6 @@ import {
   namesBelow,
   PACK_FOLDER,
   STAGING_FOLDER,
-  TILE_FOLDER,
 } from './backup-layout.js';
 import { treePaths } from './backup-tiles.js';
 import { headBytes, PACK_START_BYTES, PackHead } from './pack.js';

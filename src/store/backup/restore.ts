@@ -13,7 +13,7 @@ import { decodeRecord } from '../../log/record.js';
 import { type Digest, digestOf } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
-import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE } from '../open/sidecar.js';
+import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
 import { enclosure, realPathOf, storeNotEmpty } from '../open/vacancy.js';
 import { BackupFolder } from './backup-folder.js';
 import { checkedBlob } from './write-backup.js';
@@ -31,7 +31,6 @@ import {
   restoreOptionNames,
   type RestoreReport,
   sidecarText,
-  TILE_FOLDER,
 } from './backup-layout.js';
 import {
   type BackupReader,

@@ -6,6 +6,8 @@ import { NotAFile, readRegularFile } from '../files/files.js';
 
 /** Name of the sidecar in a store's directory. */
 export const SIDECAR_FILE = 'imagelog.json';
+/** Folder of tiles and bundles of entries, which a backup has and a store has not. */
+export const TILE_FOLDER = 'tile';
 /** Version of a store's layout that this code writes. */
 export const FORMAT_VERSION = 1;
 /**
