@@ -48,6 +48,9 @@ function lastSeqBefore(log: Log, headSeq: number, time: number): number {
   return lastSeqBy(log, headSeq, Math.ceil(time) - 1);
 }
 
+/** A timer that only keeps the process alive; any time will do. */
+const KEEP_ALIVE_MS = 3_600_000;
+
 /** A caught-up follower waiting for an event. */
 export interface ParkedFollower {
   readonly filter: CompiledFilter;
@@ -70,8 +73,13 @@ export class ParkedFollowers {
   readonly #byActor = new Shelf();
   readonly #byType = new Shelf();
   readonly #all = new Set<ParkedFollower>();
+  readonly #parked = new Set<ParkedFollower>();
+  #keepAlive: NodeJS.Timeout | undefined;
 
+  /** Keeps the process alive while a follower waits: a service that only subscribes goes on. */
   park(follower: ParkedFollower): void {
+    this.#parked.add(follower);
+    this.#keepAlive = this.#keepAlive?.ref() ?? setInterval(() => undefined, KEEP_ALIVE_MS);
     for (const place of this.#placesOf(follower)) place.shelf.put(place.key, follower);
     if (isUnsorted(follower)) this.#all.add(follower);
   }
@@ -80,6 +88,8 @@ export class ParkedFollowers {
   unpark(follower: ParkedFollower): void {
     for (const place of this.#placesOf(follower)) place.shelf.take(place.key, follower);
     this.#all.delete(follower);
+    this.#parked.delete(follower);
+    if (this.#parked.size === 0) this.#keepAlive?.unref();
   }
 
   /** Wakes the followers that want an event of `page`, in no order. */
@@ -93,12 +103,12 @@ export class ParkedFollowers {
   }
 
   end(): void {
-    const shelves = [this.#byImage, this.#byReference, this.#byChain, this.#byActor, this.#byType];
-    const parked = new Set([...this.#all, ...shelves.flatMap((shelf) => shelf.followers())]);
-    for (const follower of parked) {
+    for (const follower of [...this.#parked]) {
       this.unpark(follower);
       follower.end();
     }
+    clearInterval(this.#keepAlive);
+    this.#keepAlive = undefined;
   }
 
   #choose(event: StoredEvent, woken: Set<ParkedFollower>): void {
@@ -164,10 +174,6 @@ class Shelf {
   take(key: string, follower: ParkedFollower): void {
     const followers = this.#byKey.get(key);
     if (followers?.delete(follower) === true && followers.size === 0) this.#byKey.delete(key);
-  }
-
-  followers(): ParkedFollower[] {
-    return [...this.#byKey.values()].flatMap((followers) => [...followers]);
   }
 }
 

@@ -12,7 +12,7 @@ const index = new URL('../../../src/index.js', import.meta.url).href;
 const program = (waits: string): string => `
   import { openStore } from ${JSON.stringify(index)};
   const store = await openStore(process.argv[1]);
-  const id = await store.create(new TextEncoder().encode('{"os":"linux"}'));
+  const id = await store.create(new TextEncoder().encode('{"os":"linux","rootfs":{"type":"layers"}}'));
   setTimeout(() => void store.tag({ source: id, target: 'x:1' }), 100).unref();
   ${waits}
   await store.close();

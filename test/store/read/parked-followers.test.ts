@@ -58,6 +58,7 @@ test('a page wakes the followers that it concerns, and asks no others', (t) => {
   ];
   const waiters = cases.map(([filter]) => new Waiter(filter));
   const parked = new ParkedFollowers();
+  t.teardown(() => parked.end());
   for (const waiter of waiters) parked.park(waiter);
   parked.wake(eventsFrom(7, [{ ...creationOf('z'), chainId: chain('c') } as EventBody, set(x, 'a', 'b')]));
   for (const [at, [filter, wakes]] of cases.entries()) {
@@ -68,6 +69,7 @@ test('a page wakes the followers that it concerns, and asks no others', (t) => {
 
 test('a follower that was woken is parked no more', (t) => {
   const parked = new ParkedFollowers();
+  t.teardown(() => parked.end());
   const waiter = new Waiter({ image: [idNamed('a'), idNamed('b')] });
   parked.park(waiter);
   parked.wake(eventsFrom(1, [creationOf('a'), creationOf('b')]));
@@ -77,6 +79,7 @@ test('a follower that was woken is parked no more', (t) => {
 
 test('a follower is woken only by an event that it wants', (t) => {
   const parked = new ParkedFollowers();
+  t.teardown(() => parked.end());
   const waiter = new Waiter({ actor: 'tester', type: 'ReferenceSet' });
   parked.park(waiter);
   parked.wake(eventsFrom(1, [creationOf('a')]));
@@ -87,6 +90,7 @@ test('a follower is woken only by an event that it wants', (t) => {
 
 test('a follower that goes away is forgotten under every key, and is not woken', (t) => {
   const parked = new ParkedFollowers();
+  t.teardown(() => parked.end());
   const filters: readonly (EventFilter | undefined)[] = [
     undefined,
     { image: [idNamed('a'), idNamed('b')] },
@@ -106,6 +110,7 @@ test('a follower that goes away is forgotten under every key, and is not woken',
 
 test('when no more pages come, each follower is told once', (t) => {
   const parked = new ParkedFollowers();
+  t.teardown(() => parked.end());
   const waiters = [
     undefined,
     { image: [idNamed('a'), idNamed('b')] },
