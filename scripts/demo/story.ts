@@ -91,7 +91,7 @@ async function moveTag({ stage, clock, store, shown }: Scene): Promise<void> {
   const before = store.resolve(TAG);
   await shown.tag(
     { source: store.resolve('shop/app:2.0'), target: TAG },
-    { actor: 'ci@build-7', reason: 'release 2.0' },
+    { actor: 'ci@build-7', reason: 'release 2.0', requestId: 'INC-77' },
   );
   stage.result(`${TAG} is ${shortId(store.resolve(TAG))}, was ${shortId(before)}`);
 }

@@ -33,7 +33,7 @@ export const commands: readonly CommandEntry[] = [
     },
     {
       usage: 'search <term>',
-      summary: 'find ids, also of what was removed',
+      summary: 'find ids by their first digits',
       past: true,
       load: async () => (await import('./commands/search.js')).searchGrammar,
     },
@@ -91,7 +91,7 @@ export const commands: readonly CommandEntry[] = [
     },
     {
       usage: 'refs <references...>',
-      summary: 'show all that references ever pointed at',
+      summary: 'show what a name (or *:prod) ever meant',
       past: true,
       load: async () => (await import('./commands/refs.js')).refsGrammar,
     },
@@ -99,7 +99,7 @@ export const commands: readonly CommandEntry[] = [
   ...inGroup('Log:', [
     {
       usage: 'log',
-      summary: 'show what happened',
+      summary: 'search and show what happened; also CSV',
       past: true,
       load: async () => (await import('./commands/log.js')).logGrammar,
     },

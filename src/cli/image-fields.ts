@@ -86,6 +86,7 @@ const table = {
   Reference: {
     title: 'REFERENCE',
     text: ({ reference }) => (reference === undefined ? NONE : familiarReference(reference)),
+    exact: ({ reference }) => reference,
   },
   Created: {
     title: 'CREATED',

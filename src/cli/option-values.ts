@@ -28,6 +28,11 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
+/** Parses the seq of an event, as tables and `--at` have it: `12`, `#12` or `@12`. */
+export function eventSeq(text: string): number {
+  return wholeNumber(1)(text.replace(/^[#@]/, ''));
+}
+
 /**
  * Creates a parser of points in time. It returns the seq of an event, else the text as it was typed:
  * only later is it known whether --utc was given.

@@ -79,7 +79,10 @@ export function buildProgram(io: CliIo, outputs: Outputs, act: Act, { color, typ
   addCommands(program, { io, outputs, act, commands, typed });
   addHelp(program);
   return program
-    .addHelpText('after', '\nThe first `load` creates the store. `imagelog help load` shows examples.')
+    .addHelpText(
+      'after',
+      '\nThe first `load` creates the store. `imagelog help load` shows examples, and\n`imagelog help log` how to search: a ticket, a pattern, what was deleted, what a\nconsumer still owes, as CSV.',
+    )
     .addHelpText('after', `\nExit codes: ${exitCodesText.join('\n  ')}`);
 }
 

@@ -88,7 +88,9 @@ test('prove writes a proof, and check-proof says what it proves and who vouches 
   const file = path('tiny.tlog-proof');
   const size = parseCheckpoint(await done('checkpoint')).size;
   t.is(await done('prove', '2', '-o', file), `${file} proves event 2 of ${ORIGIN}, of ${size} events\n`);
-  t.is(await done('prove', '2'), await readFile(file, 'utf8'), 'the standard output has the same bytes');
+  for (const seq of ['2', '#2', '@2']) {
+    t.is(await done('prove', seq), await readFile(file, 'utf8'), 'the standard output has the same bytes');
+  }
   const says = `event 2 is in the log ${ORIGIN} of ${size} events`;
   for (const given of [verifier, key]) {
     const { stdout, stderr } = await run('check-proof', file, '--key', given);

@@ -37,7 +37,7 @@ Archives:
 Images:
   images|ls [options]                 list the images
   tree [options]                      draw which image was made from which
-  search [options] <term>             find ids, also of what was removed
+  search [options] <term>             find ids by their first digits
   inspect [options] <names...>        show all that is known of an image
   history [options] <name>            show how an image was built
   meta [options] <image> [key]        show, set or delete metadata of an image
@@ -48,10 +48,10 @@ References:
   tag [options] <source> <reference>  point a reference at an image or artifact
   untag [options] <reference>         remove a reference and keep the image
   resolve [options] <reference>       print the id that a reference points at
-  refs [options] <references...>      show all that references ever pointed at
+  refs [options] <references...>      show what a name (or *:prod) ever meant
 
 Log:
-  log [options]                       show what happened
+  log [options]                       search and show what happened; also CSV
   stats [options]                     count what is in the store
   consumers [options]                 list who follows the log, and how far
 
@@ -81,7 +81,9 @@ Shell:
 Help:
   help [command...]                   show help of a command, with examples
 
-The first \`load\` creates the store. \`imagelog help load\` shows examples.
+The first \`load\` creates the store. \`imagelog help load\` shows examples, and
+\`imagelog help log\` how to search: a ticket, a pattern, what was deleted, what a
+consumer still owes, as CSV.
 
 Exit codes: 0 done, 1 failed, also for a bad archive, 2 wrong usage,
   3 what is asked for is not there, 4 damage, or evidence that does not hold,

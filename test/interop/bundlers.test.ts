@@ -129,10 +129,10 @@ test('the package has the schemas of events, at the names that it exports', asyn
   }
 });
 
-test('the package is small: at most 60 files, and nothing of the checkout', async (t) => {
+test('the package is small: at most 70 files, half of them man pages, and nothing of the checkout', async (t) => {
   const output = await runProgram('npm', 'pack', projectRoot, '--ignore-scripts', '--json', '--dry-run');
   const [{ files }] = JSON.parse(output) as [{ readonly files: readonly { readonly path: string }[] }];
-  t.true(files.length <= 60, String(files.length));
+  t.true(files.length <= 70, String(files.length));
   t.deepEqual(
     files
       .map(({ path }) => path)

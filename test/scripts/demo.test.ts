@@ -101,7 +101,10 @@ test.serial('the demo shows what the tag was and is, who moved it and why', asyn
   const [before, after] = [archivedId('docker.io/shop/app:1.0'), archivedId('docker.io/shop/app:2.0')];
   const [, , moved = '', , , , , , timeline = ''] = actsOf(stdout);
   t.regex(moved, new RegExp(`^  shop/app:prod is ${after}, was ${before}$`, 'm'));
-  t.regex(timeline, new RegExp(`^shop/app:prod → ${after}, for .*\\nsince .*, by ci@build-7: “release 2\\.0”$`, 'm'));
+  t.regex(
+    timeline,
+    new RegExp(`^shop/app:prod → ${after}, for .*\\nsince .*, by ci@build-7: “release 2\\.0” \\(INC-77\\)$`, 'm'),
+  );
   t.regex(
     timeline,
     new RegExp(`^█ ${after} +2024-03-07 14:00 .* ci@build-7 .*\\n▓ ${before} .* ana +“release 1\\.0”`, 'm'),

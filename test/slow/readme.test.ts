@@ -102,11 +102,7 @@ test('the questions of the README are answered by the store that the demo keeps'
   for (const command of questions) {
     const env = { ...process.env, IMAGELOG_STORE: directory };
     const script = `imagelog() { "${process.execPath}" "${main}" "$@"; }\n${command}`;
-    const { stdout } = await run('/bin/sh', ['-c', script], { env }).catch((error: unknown) => {
-      // The demo has no such ticket.
-      t.regex(String(error), /INC-77/);
-      return { stdout: 'no event has the request id' };
-    });
+    const { stdout } = await run('/bin/sh', ['-c', script], { env });
     t.true(stdout.length > 20, command);
   }
 });

@@ -10,7 +10,7 @@ import { eventToJSON } from '../../log/event-json.js';
 import { summaryFormat } from '../events.js';
 import { noticeLine } from '../failure.js';
 import { openFor } from '../open-for.js';
-import { option, wholeNumber } from '../option-values.js';
+import { eventSeq, option } from '../option-values.js';
 import { eventTable } from '../render/event-table.js';
 import { printable } from '../render/text.js';
 import { readInput, trustedKey } from '../trusted.js';
@@ -45,12 +45,13 @@ interface ProveFlags {
 export const proveGrammar: Grammar = () => ({
   about:
     'The proof is a file of C2SP tlog-proof, with the record of the event and a checkpoint in it. `imagelog check-proof` ' +
-    'checks it without the store.',
+    'checks it without the store. A line of `imagelog log` has the number of the last event of its transaction; ' +
+    '`imagelog log --events` shows each.',
   examples: [
     ['imagelog prove 28 --key log.key -o release.tlog-proof', 'prove event 28'],
     ['imagelog prove 28 --checkpoint monday.checkpoint', 'prove it to someone who has the checkpoint of Monday'],
   ],
-  arguments: [['the event', wholeNumber(1)]],
+  arguments: [['the event', eventSeq]],
   options: [
     option('-o, --output <file>', 'the proof; `-`, or none, is the standard output'),
     option('--checkpoint <file>', 'the checkpoint to prove it for; a new one when absent', nonEmptyText),

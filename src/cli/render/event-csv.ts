@@ -23,6 +23,12 @@ const OWN = [
   'size',
 ] as const;
 
+/** Fields that a column takes instead, where an event has them: of a layer, its own bytes. */
+const ELSEWHERE: Readonly<Partial<Record<(typeof OWN)[number], string>>> = {
+  previous: 'previousTarget',
+  size: 'diffSize',
+};
+
 /** Header of the log as CSV. */
 export const EVENT_CSV_HEAD = csvRow([...COMMON, ...OWN, 'names', 'clock', 'what']);
 
@@ -38,7 +44,7 @@ interface EventCsvParts {
 export function eventCsvRow({ seq, transaction, type, ...event }: StoredEvent, parts: EventCsvParts): string {
   const { json, names, what } = parts;
   const { actor, reason, requestId } = event;
-  const own = OWN.map((name) => cellOf(name === 'previous' ? (json[name] ?? json['previousTarget']) : json[name]));
+  const own = OWN.map((name) => cellOf(json[ELSEWHERE[name] ?? name] ?? json[name]));
   const common = [seq, cellOf(json['time']), transaction.first, type, actor, reason, requestId];
   return csvRow([...common, ...own, names.length === 0 ? undefined : names.join(' '), cellOf(json['clock']), what]);
 }

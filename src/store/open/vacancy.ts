@@ -129,6 +129,6 @@ export async function isBackup(directory: string): Promise<boolean> {
  */
 export async function refuseBackup(directory: string): Promise<void> {
   if (!(await isBackup(directory))) return;
-  const message = `no store in ${directory}: it is a backup, of which a restore makes a store`;
+  const message = `no store in ${directory}: it is a backup`;
   throw new StoreError('STORE_NOT_FOUND', message, { data: { directory, path: directory, remedy: 'backup' } });
 }

@@ -66,7 +66,7 @@ test('a backup is not opened as a store, nor called a damaged one', async (t) =>
       () => rebuildStore(target),
     ]) {
       const { message } = await rejection(t, 'STORE_NOT_FOUND', open());
-      t.is(message, `no store in ${target}: it is a backup, of which a restore makes a store`);
+      t.is(message, `no store in ${target}: it is a backup`);
     }
     t.deepEqual(await filesBelow(target), before);
   }
