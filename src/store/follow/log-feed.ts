@@ -76,7 +76,7 @@ export class ParkedFollowers {
   readonly #parked = new Set<ParkedFollower>();
   #keepAlive: NodeJS.Timeout | undefined;
 
-  /** Keeps the process alive while a follower waits: a service that only subscribes continues to run. */
+  /** Keeps the process alive while a follower waits, as a service that only subscribes needs. */
   park(follower: ParkedFollower): void {
     this.#parked.add(follower);
     this.#keepAlive = this.#keepAlive?.ref() ?? setInterval(() => undefined, KEEP_ALIVE_MS);
