@@ -183,7 +183,9 @@ test('a union that contradicts itself is loaded right, or refused by what is wro
   for (const { reference, target } of store.referenceEntries()) {
     const notices: string[] = [];
     const bytes = await collect(store.save(reference, { format: 'oci', onNotice: (text) => notices.push(text) }));
-    await other.load(bytesIn(bytes));
+    const { notices: skipped } = await other.load(bytesIn(bytes));
+    // An index that describes one digest as two kinds may be refused; a notice then names it.
+    if (skipped.some((text) => text.includes(reference))) continue;
     const found = other.referenceEntries().find((entry) => entry.reference === reference);
     if (notices.length === 0 && target !== undefined) t.is(found?.target?.digest, target.digest, reference);
   }
