@@ -131,7 +131,7 @@ withSmallDisk('without a byte free, rm, prune and erase work and make room; what
   t.is(await freeKib(disk), 0);
   const refused = run(directory, ['tag', String(first[0]), 'shop/app:1']);
   t.is(refused.status, 1);
-  t.regex(refused.stderr, /\(DISK_FULL\)\nhint: .*`imagelog rm`, `erase` and `prune --yes` make room/);
+  t.regex(refused.stderr, /\(DISK_FULL\)\nhint: .*`imagelog --store \S+ rm`, `erase` and `prune --yes` make room/);
   t.is(await freeKib(disk), 0, 'what writes does not take the reserve');
   for (const args of [
     ['rm', '--force', ...first, ...second],
@@ -164,7 +164,7 @@ withSmallDisk('erased content that a full disk keeps from being compacted away g
   const erased = run(directory, ['erase', secret, '--reason', 'a secret']);
   t.is(erased.status, 1);
   t.regex(erased.stderr, /removed content leaves the disk when \d+ bytes more are free.*\(DISK_FULL\)/);
-  t.regex(erased.stderr, /hint: the removal is in the log; make room on the disk and run `imagelog prune --yes`/);
+  t.regex(erased.stderr, /hint: the removal is in the log; make room on the disk and run `imagelog --store \S+ prune --yes`/);
   t.regex(run(directory, ['log', '--type', 'ContentErased']).stdout, /a secret/);
   empty();
   t.is(run(directory, ['prune', '--yes']).stderr, '');
