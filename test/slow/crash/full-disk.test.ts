@@ -164,7 +164,10 @@ withSmallDisk('erased content that a full disk keeps from being compacted away g
   const erased = run(directory, ['erase', secret, '--reason', 'a secret']);
   t.is(erased.status, 1);
   t.regex(erased.stderr, /removed content leaves the disk when \d+ bytes more are free.*\(DISK_FULL\)/);
-  t.regex(erased.stderr, /hint: the removal is in the log; make room on the disk and run `imagelog --store \S+ prune --yes`/);
+  t.regex(
+    erased.stderr,
+    /hint: the removal is in the log; make room on the disk and run `imagelog --store \S+ prune --yes`/,
+  );
   t.regex(run(directory, ['log', '--type', 'ContentErased']).stdout, /a secret/);
   empty();
   t.is(run(directory, ['prune', '--yes']).stderr, '');
