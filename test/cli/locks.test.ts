@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,7 @@ async function runElsewhere(
   ...argv: string[]
 ): Promise<{ readonly code: unknown; readonly stderr: string }> {
   const child = spawn(process.execPath, [main, '--store', directory, ...argv], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: directory },
+    env: { PATH: process.env['PATH'] ?? '', HOME: dirname(directory) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   t.teardown(() => child.kill('SIGKILL'));

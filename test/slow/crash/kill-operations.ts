@@ -5,8 +5,8 @@ import { restoreStore } from '../../../src/store/backup/restore.js';
 import { openStore } from '../../../src/store/open/open-store.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
-import { filesBelow } from '../../support/filesystem-copy.js';
 import { inChunks } from '../../support/build-tar.js';
+import { unpackedBackup } from '../../support/unpacked-backup.js';
 import { startChild } from '../child.js';
 import { checkStore, type CrashedStore } from './check-store.js';
 import type { CrashRun } from './crash-run.js';
@@ -103,7 +103,7 @@ async function wrongBackup(crashed: CrashedStore): Promise<string[]> {
   return violations(backupOf(crashed));
 }
 
-/** A backup that was killed on the way, and then done, has the bytes of one that was done at once. */
+/** A backup that was killed on the way, and then done, has the content of one that was done at once. */
 async function unlikeAFreshBackup(crashed: CrashedStore): Promise<string[]> {
   const fresh = `${backupOf(crashed)}.fresh`;
   {
@@ -111,7 +111,7 @@ async function unlikeAFreshBackup(crashed: CrashedStore): Promise<string[]> {
     await store.backup(backupOf(crashed));
     await store.backup(fresh);
   }
-  const [found, expected] = [await filesBelow(backupOf(crashed)), await filesBelow(fresh)];
+  const [found, expected] = [await unpackedBackup(backupOf(crashed)), await unpackedBackup(fresh)];
   const names = new Set([...found.keys(), ...expected.keys()]);
   return [...names]
     .filter((name) => `${found.get(name)}` !== `${expected.get(name)}`)
