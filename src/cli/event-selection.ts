@@ -144,8 +144,9 @@ async function mustBeKnown({ store }: Reading, subject: Subject): Promise<void> 
 }
 
 /**
- * Returns the first event that has any of the request ids, 1 without one. Nothing before it needs
- * to be read again. An id that no event has is an error.
+ * Returns the seq of the first event with one of the request ids, where reads may begin; 1 without
+ * ids.
+ * @throws {StoreError} SUBJECT_NOT_FOUND for an id that no event has
  */
 async function firstOfRequests(
   { store: { log } }: Reading,

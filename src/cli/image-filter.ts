@@ -113,7 +113,7 @@ function split(filter: string, keys: readonly FilterKey[]): [key: FilterKey, val
 }
 
 interface ReferenceTests {
-  /** Whether it matches a pattern of `reference`, or there is none. */
+  /** Whether it matches a pattern of `reference`; true without any. */
   readonly isNamed: (reference: string) => boolean;
   /** Whether it matches no pattern of `reference!`. */
   readonly isAllowed: (reference: string) => boolean;

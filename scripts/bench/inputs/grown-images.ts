@@ -10,7 +10,7 @@ export interface GrownTransaction {
   readonly content: ReadonlyMap<Digest, Uint8Array>;
 }
 
-/** Children of every image that has any. */
+/** Children of each parent. */
 const CHILDREN = 3;
 /** One in this many images has a name. */
 const NAMED = 10;

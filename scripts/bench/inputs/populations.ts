@@ -7,7 +7,7 @@ import { imageConfig } from './image-configs.js';
 
 /** Concurrent commands while filling a store. */
 const COMMANDS_AT_ONCE = 4_096;
-/** Children of every image that has any. */
+/** Children of each parent. */
 const CHILDREN = 3;
 
 /** The same images in two stores; all but the first have a parent. */

@@ -22,7 +22,7 @@ interface MetaFlags {
 export const metaGrammar: Grammar = () => ({
   about:
     'Without a key lists all, with the value where it is text. KEY prints its value, to a file or a pipe byte for byte, ' +
-    'and exits with 3 if there is none. KEY=VALUE sets it, to all after the first =; KEY --file FILE to the bytes of a file, - is ' +
+    'and exits with 3 if it is absent. KEY=VALUE sets it, to all after the first =; KEY --file FILE to the bytes of a file, - is ' +
     'the standard input. parent, lastUpdated and builtLocally are of Docker, shown by their meaning and not set here.',
   examples: [
     ['imagelog meta shop/app:1.0', 'list the metadata of an image'],
