@@ -5,7 +5,7 @@ import { EMPTY_LAYER_DIFF_ID, type Image, newFromJSON } from '../model/image.js'
 import { ArchiveFile, type StagedLayer, type Staging } from './archive-files.js';
 import type { ArchiveLimits } from './archive-tree.js';
 import type { DocumentBudget } from './documents.js';
-import { requireLayer } from './layer-meter.js';
+import { layerMismatch, requireLayer } from './layer-meter.js';
 
 /** A parsed image config of the archive. */
 export interface ArchiveConfig {
@@ -133,10 +133,6 @@ async function checkLayer(name: string, file: ArchiveFile, diffId: DiffId): Prom
     throw new StoreError(code, `cannot read layer ${name}: ${message}`, { cause: measurement.layer, data });
   }
   const { diffId: found, diffSize } = requireLayer(measurement);
-  if (found !== diffId) {
-    throw new StoreError('LAYER_MISMATCH', `cannot use layer ${name}: expected diff id ${diffId}, found ${found}`, {
-      data: { layer: name, expected: diffId, found },
-    });
-  }
+  if (found !== diffId) throw layerMismatch(name, diffId, found);
   return { file: await file.staged(), blob: measurement.blob, diffSize };
 }

@@ -42,6 +42,13 @@ function layerMediaType(compression: Compression): string {
   return compression === 'gzip' || compression === 'zstd' ? `${LAYER}+${compression}` : LAYER;
 }
 
+/** Creates LAYER_MISMATCH. `layer` is a name or digest in the archive. */
+export function layerMismatch(layer: string, expected: DiffId | undefined, found: DiffId): StoreError {
+  return new StoreError('LAYER_MISMATCH', `cannot use layer ${layer}: expected diff id ${expected}, found ${found}`, {
+    data: { layer, expected, found },
+  });
+}
+
 /** @throws {StoreError} LAYER_INVALID, COMPRESSION_INVALID or ARCHIVE_LIMIT_EXCEEDED */
 export function requireLayer(measurement: Measurement): LayerMeasure {
   if (measurement.layer instanceof StoreError) throw measurement.layer;

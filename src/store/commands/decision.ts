@@ -1,6 +1,6 @@
 import type { Views } from '../../../projections/views.js';
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
-import type { ChainId, Descriptor, Digest, ImageId } from '../../model/digest.js';
+import type { ChainId, Descriptor, DiffId, Digest, ImageId } from '../../model/digest.js';
 import type { FactKind } from '../../model/event-facts.js';
 import type { EventBody, LayerFacts } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
@@ -82,6 +82,8 @@ export interface DecisionState {
   layer(chainId: ChainId): LayerFacts | undefined;
   /** Whether a layer, manifest or artifact needs the blob, so that its file exists, and it has that size. */
   hasBlob(blob: Descriptor): boolean;
+  /** The layer that a blob of the store holds, if a layer or manifest says so. Walks both, once a decision. */
+  diffIdOf(blob: Digest): DiffId | undefined;
   /** Number of layers, manifests and artifacts that need the blob. */
   usesOfBlob(digest: Digest): number;
   /** Number of images, layers and callers that need the chain. */
@@ -180,6 +182,7 @@ export class NotedState implements DecisionState {
   readonly #holds: HoldCounts;
   readonly #notes: Note[] = [];
   #imageOfManifest: Map<Digest, ImageId> | undefined;
+  #diffIdOfBlob: Map<Digest, DiffId> | undefined;
 
   constructor(views: Views, holds: HoldCounts) {
     this.#views = views;
@@ -269,6 +272,12 @@ export class NotedState implements DecisionState {
     return this.#views.blobs.byDigest.get(digest)?.size === size;
   }
 
+  diffIdOf(blob: Digest): DiffId | undefined {
+    this.#note('blob', blob);
+    this.#diffIdOfBlob ??= diffIdsByBlob(this.#views);
+    return this.#diffIdOfBlob.get(blob);
+  }
+
   usesOfBlob(digest: Digest): number {
     this.#note('blob', digest);
     return this.#views.blobs.byDigest.get(digest)?.uses ?? 0;
@@ -317,6 +326,22 @@ function imagesByManifest(manifests: Views['manifests']): Map<Digest, ImageId> {
   const images = new Map<Digest, ImageId>();
   for (const [image, entries] of manifests) for (const { manifest } of entries) images.set(manifest.digest, image);
   return images;
+}
+
+function diffIdsByBlob({ images, manifests, layers: { byChain } }: Views): Map<Digest, DiffId> {
+  const diffIds = new Map<Digest, DiffId>();
+  for (const [image, entries] of manifests) {
+    let facts = byChain.get(images.get(image)?.chainId as ChainId);
+    for (let at = (entries[0]?.layers.length ?? 0) - 1; at >= 0 && facts !== undefined; at -= 1) {
+      for (const { layers } of entries) {
+        const blob = layers[at];
+        if (blob !== undefined) diffIds.set(blob.digest, facts.diffId);
+      }
+      facts = byChain.get(facts.parent as ChainId);
+    }
+  }
+  for (const { blob, diffId } of byChain.values()) diffIds.set(blob.digest, diffId);
+  return diffIds;
 }
 
 /** Facts that the events of a group change, relative to the views before it. */

@@ -6,6 +6,7 @@ import type {
   ArchiveManifest,
   ArchiveReference,
 } from '../../archive/archive-files.js';
+import { layerMismatch } from '../../archive/layer-meter.js';
 import { StoreError } from '../../errors.js';
 import type { ChainId, DiffId, Digest, ImageId } from '../../model/digest.js';
 import type { EventBody, LayerFacts, PlatformImage } from '../../model/events.js';
@@ -269,8 +270,14 @@ class LoadPlan {
     return undefined;
   }
 
-  #addManifest({ id }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
+  /** @throws {StoreError} LAYER_MISMATCH if the store has a blob that the archive lacks as another layer */
+  #addManifest({ id, layers }: ArchiveImage, { descriptor, layers: blobs, staged: files }: ArchiveManifest): void {
     const known = this.#state.manifests(id).some(({ manifest }) => manifest.digest === descriptor.digest);
+    for (const [at, { digest }] of blobs.entries()) {
+      if (known || files[at] !== undefined) continue;
+      const [expected, found] = [layers[at]?.diffId, this.#state.diffIdOf(digest)];
+      if (found !== undefined && found !== expected) throw layerMismatch(digest, expected, found);
+    }
     const staged = new Set(files.map((file) => file?.blob.digest));
     const missing = blobs.find((blob) => !staged.has(blob.digest) && !this.#state.hasBlob(blob));
     if (missing !== undefined && !known) {

@@ -50,6 +50,21 @@ test('a manifest with a false size of a layer of the store is not kept', async (
   t.deepEqual(await store.verify(), []);
 });
 
+test('a manifest that names a layer of the store as another one is refused, also where the archive lacks the layer', async (t) => {
+  const store = await temporaryStore(t);
+  const [image, other] = [await buildImage(['a', 'b']), await buildImage(['c'])];
+  for (const { config, layers } of [image, other]) {
+    await store.load(bytesIn(await layout(manifestOf({ ...image, config, layers }), [config, ...layers])));
+  }
+  const { seq } = store.log.head;
+  const turned = [image.layers[1], other.layers[0]].map((layer) =>
+    descriptor(`${OCI}.layer.v1.tar`, layer as Uint8Array),
+  );
+  const loading = store.load(bytesIn(await layout(manifestOf(image, { layers: turned }), [image.config])));
+  await t.throwsAsync(loading, { code: 'LAYER_MISMATCH' });
+  t.is(store.log.head.seq, seq);
+});
+
 test('a prune keeps the config of a removed image that an artifact has as a blob', async (t) => {
   const store = await temporaryStore(t);
   const image = await buildImage(['a']);
