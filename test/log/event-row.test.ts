@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { formatEventRow, parseEventRow } from '../../src/log/rows.js';
+import { parseEventRow } from '../../src/log/event-rows.js';
 import { leafHash } from '../../src/log/merkle.js';
 import { encodeRecord } from '../../src/log/record.js';
 import { bytesToHex } from '../../src/model/digest.js';
@@ -8,11 +8,12 @@ import type { StoredEvent } from '../../src/model/events.js';
 import { sha256 as nodeSha256 } from '../../src/model/sha256-node.js';
 import { sha256 as portableSha256 } from '../../src/model/sha256-portable.js';
 import { anyEvent } from '../support/event-arbitraries.js';
+import { rowOf } from '../support/event-rows.js';
 import { storeError } from '../support/store-error.js';
 import { creationOf, eventsFrom } from '../support/stored-event.js';
 
 const [event] = eventsFrom(7, [creationOf('a')]) as [StoredEvent];
-const row = formatEventRow(encodeRecord(event));
+const row = rowOf(encodeRecord(event));
 
 test('a row is the leaf hash, a zero byte and the record', (t) => {
   const record = encodeRecord(event);
@@ -22,7 +23,7 @@ test('a row is the leaf hash, a zero byte and the record', (t) => {
 test('a row gives the event back', (t) => {
   fc.assert(
     fc.property(anyEvent(), (stored) => {
-      t.deepEqual(parseEventRow(formatEventRow(encodeRecord(stored)), stored.seq), stored);
+      t.deepEqual(parseEventRow(rowOf(encodeRecord(stored)), stored.seq), stored);
     }),
   );
 });

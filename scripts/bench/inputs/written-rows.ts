@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { Level } from 'level';
+import { wholeEntries } from '../../../src/log/event-rows.js';
 import {
   CONTENT_PREFIX,
   contentKey,
   EVENT_PREFIX,
-  parseEventRow,
   seqOfKey,
   SUBJECT_PREFIX,
   TREE_PREFIX,
@@ -47,9 +47,10 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
     if (key[0] === CONTENT_PREFIX) contents.set(hexOf(key), row);
     else add(seqOfRow(key), row);
     if (key[0] !== EVENT_PREFIX) continue;
-    const event = parseEventRow(value, seqOfKey(key));
-    const content = event.type === 'ImageCreated' ? contents.get(hexOf(contentKey(event.image))) : undefined;
-    if (content !== undefined) add(event.seq, content);
+    for (const { event } of wholeEntries([key, value])) {
+      const content = event.type === 'ImageCreated' ? contents.get(hexOf(contentKey(event.image))) : undefined;
+      if (content !== undefined) add(event.seq, content);
+    }
   }
   await database.close();
   return batches;

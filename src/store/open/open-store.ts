@@ -54,7 +54,7 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
+import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
@@ -271,7 +271,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
     await writeOwner(path);
-    const known = sidecar ?? (await describeNewStore(path, log, options));
+    const known = sidecar === undefined ? await describeNewStore(path, log, options) : await upgraded(path, sidecar);
     const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
@@ -421,8 +421,20 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   // LevelDB does not sync the directory after naming its first files.
   await inSystem(`make the log of the store ${directory}`, () => syncDirectory(join(directory, 'log')));
   // A crash before this leaves an empty log that the next open takes over; after it, a store.
-  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+  await writeSidecar(directory, sidecar);
   return sidecar;
+}
+
+// Before the first row that an earlier version cannot read: that version then says why it does not open.
+async function upgraded(directory: string, sidecar: Sidecar): Promise<Sidecar> {
+  if (sidecar.version >= FORMAT_VERSION) return sidecar;
+  const next = { ...sidecar, version: FORMAT_VERSION };
+  await writeSidecar(directory, next);
+  return next;
+}
+
+function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
+  return writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
 }
 
 // LevelDB that may create a database removes files when CURRENT is gone: check first. A crash

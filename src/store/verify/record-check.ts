@@ -197,11 +197,12 @@ export class RecordCheck {
   }
 
   #decode(seq: number, stored: StoredRecord, verdict: LeafVerdict): StoredEvent | undefined {
-    const { record, leafHash, place, leafPlace = place } = stored;
-    if (leafHash === undefined && record.length > 0)
+    const { record, leafHash, isRowWhole, place, leafPlace = place } = stored;
+    if (leafHash === undefined && isRowWhole === undefined && record.length > 0)
       this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, leafPlace);
     if (verdict === 'hash changed') {
-      const message = `the leaf hash of event ${seq} was changed: the tree holds that of its record`;
+      const what = isRowWhole === undefined ? 'leaf hash of' : 'checksum of the row of';
+      const message = `the ${what} event ${seq} was changed: the tree holds the hash of its record`;
       this.#say('LEAF_WRONG', seq, message, leafPlace);
     } else if (verdict === 'undecided') {
       const message = `event ${seq} and its leaf hash do not belong together, and which of them was changed cannot be told`;

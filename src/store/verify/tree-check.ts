@@ -191,11 +191,13 @@ export class TreeCheck {
     if (!verdicts.includes('undecided') || asKept === undefined) return { leaves: asKept, verdicts };
     const asMade = wholeOf(made.map((hash, at) => hash ?? kept[at])) ?? asKept;
     const [forKept, forMade] = [this.#witnessesFor(asKept, above), this.#witnessesFor(asMade, above)];
+    if (forMade === 0 && kept.includes(NO_LEAF))
+      return { leaves: undefined, verdicts: decide(verdicts, 'record changed') };
     if (forKept === forMade) return { leaves: asKept, verdicts };
     const decided: LeafVerdict = forKept > forMade ? 'record changed' : 'hash changed';
     return {
       leaves: forKept > forMade ? asKept : asMade,
-      verdicts: verdicts.map((verdict) => (verdict === 'undecided' ? decided : verdict)),
+      verdicts: decide(verdicts, decided),
     };
   }
 
@@ -243,6 +245,10 @@ export class TreeCheck {
   }
 }
 
+function decide(verdicts: readonly LeafVerdict[], decided: LeafVerdict): LeafVerdict[] {
+  return verdicts.map((verdict) => (verdict === 'undecided' ? decided : verdict));
+}
+
 function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): LeafVerdict {
   if (kept === undefined && made === undefined) return 'missing';
   if (kept === undefined || made === undefined) return 'whole';
@@ -252,6 +258,9 @@ function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {
   return leaves.every((leaf) => leaf !== undefined) ? leaves : undefined;
 }
+
+/** In place of the leaf hash of a record whose row is not what its checksum says: fits no tree. */
+const NO_LEAF = new Uint8Array(HASH_BYTES);
 
 /** Up to 256 records, those of one tile, with their leaves. */
 export interface RecordTile extends LeafTile {
@@ -265,7 +274,7 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
     yield {
       index,
       records: items,
-      kept: items.map((item) => item?.leafHash),
+      kept: items.map((item) => (item?.isRowWhole === false ? NO_LEAF : item?.leafHash)),
       made: items.map((item) => (isRecord(item) ? leafHash(item.record) : undefined)),
     };
   }

@@ -1,10 +1,11 @@
 import { sha256 } from '#sha256';
 import test from 'ava';
 import { Packr } from 'msgpackr';
-import { formatEventRow, parseEventRow } from '../../../src/log/rows.js';
+import { parseEventRow } from '../../../src/log/event-rows.js';
 import { leafInput } from '../../../src/log/merkle.js';
 import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import { anyEvent } from '../../support/event-arbitraries.js';
+import { rowOf } from '../../support/event-rows.js';
 import { allowedFailure } from './allowed-failure.js';
 import { fuzz } from './fuzz.js';
 import { mutated } from './mutations.js';
@@ -39,7 +40,7 @@ test('a record is read as msgpackr reads it, value by value, or refused', async 
 });
 
 test('the row of an event whose bytes were changed is refused, also with a right hash over a record of another seq', async (t) => {
-  await fuzz(t, mutated(anyEvent().map((event) => formatEventRow(encodeRecord(event)))), async (row) => {
+  await fuzz(t, mutated(anyEvent().map((event) => rowOf(encodeRecord(event)))), async (row) => {
     const seq = 7;
     const event = await allowedFailure(() => parseEventRow(row, seq), CODES);
     t.true(event === undefined || event.seq === seq);
