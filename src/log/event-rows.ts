@@ -256,6 +256,12 @@ export function leavesOfRow(row: Uint8Array, seq: number, take: (hash: Uint8Arra
   return open;
 }
 
+/** A row of several events as stored. */
+export interface SharedRow extends RowSpan {
+  /** Whether it is what its checksum says. */
+  readonly isWhole: boolean;
+}
+
 /** A record as stored. */
 export interface UncheckedRecord {
   readonly seq: number;
@@ -263,8 +269,8 @@ export interface UncheckedRecord {
   readonly record: Uint8Array;
   /** Stored leaf hash; undefined when it is missing, or the row has several events and so none. */
   readonly leafHash: Uint8Array | undefined;
-  /** For a record in a row of several: whether the row is what its checksum says. */
-  readonly isRowWhole?: boolean;
+  /** The row of several that it is in. */
+  readonly sharedRow?: SharedRow;
 }
 
 /**
@@ -284,10 +290,11 @@ export function uncheckedRecords(
     return [{ seq: last, record: row.subarray(start), leafHash: stored }];
   }
   const open = openRow(row, last);
-  const isRowWhole = open !== undefined && startsWithBytes(row, sha256(row.subarray(INPUT_START)));
+  const isWhole = open !== undefined && startsWithBytes(row, sha256(row.subarray(INPUT_START)));
+  const sharedRow = { first, last, isWhole };
   return Array.from({ length: last - first + 1 }, (_, at) => {
     const record = open === undefined ? new Uint8Array(0) : recordIn(row, open, first + at);
-    return { seq: first + at, record, leafHash: undefined, isRowWhole };
+    return { seq: first + at, record, leafHash: undefined, sharedRow };
   });
 }
 

@@ -98,8 +98,8 @@ class LogRows {
 
   async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
     if (level === 0) {
-      for await (const { seq, record, leafHash: stored, isRowWhole, place } of this.records(reading)) {
-        const hash = isRowWhole === true ? leafHash(record) : stored;
+      for await (const { seq, record, leafHash: stored, sharedRow, place } of this.records(reading)) {
+        const hash = sharedRow?.isWhole === true ? leafHash(record) : stored;
         if (hash !== undefined) yield { index: seq - 1, hash, place };
       }
       return;

@@ -185,19 +185,31 @@ export class TreeCheck {
   }
 
   #choose(tile: LeafTile, above: StoredHash | undefined): Choice {
+    if (tile.kept.includes(NO_LEAF)) return this.#chooseMade(tile, above);
     const { kept, made } = tile;
     const verdicts = kept.map((hash, at) => verdictOf(hash, made[at]));
     const asKept = wholeOf(kept.map((hash, at) => hash ?? made[at]));
     if (!verdicts.includes('undecided') || asKept === undefined) return { leaves: asKept, verdicts };
     const asMade = wholeOf(made.map((hash, at) => hash ?? kept[at])) ?? asKept;
     const [forKept, forMade] = [this.#witnessesFor(asKept, above), this.#witnessesFor(asMade, above)];
-    if (forMade === 0 && kept.includes(NO_LEAF))
-      return { leaves: undefined, verdicts: decide(verdicts, 'record changed') };
     if (forKept === forMade) return { leaves: asKept, verdicts };
     const decided: LeafVerdict = forKept > forMade ? 'record changed' : 'hash changed';
     return {
       leaves: forKept > forMade ? asKept : asMade,
       verdicts: decide(verdicts, decided),
+    };
+  }
+
+  /** As `#choose` for a tile with a damaged row of several events, which has no leaf hashes to choose. */
+  #chooseMade({ kept, made }: LeafTile, above: StoredHash | undefined): Choice {
+    const asMade = wholeOf(made.map((hash, at) => hash ?? (kept[at] === NO_LEAF ? undefined : kept[at])));
+    const isRight = asMade !== undefined && this.#witnessesFor(asMade, above) > 0;
+    const verdicts = kept.map((hash, at) =>
+      hash === NO_LEAF && made[at] === undefined ? 'missing' : verdictOf(hash, made[at]),
+    );
+    return {
+      leaves: isRight ? asMade : undefined,
+      verdicts: decide(verdicts, isRight ? 'hash changed' : 'record changed'),
     };
   }
 
@@ -274,7 +286,7 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
     yield {
       index,
       records: items,
-      kept: items.map((item) => (item?.isRowWhole === false ? NO_LEAF : item?.leafHash)),
+      kept: items.map((item) => (item?.sharedRow?.isWhole === false ? NO_LEAF : item?.leafHash)),
       made: items.map((item) => (isRecord(item) ? leafHash(item.record) : undefined)),
     };
   }
