@@ -87,13 +87,12 @@ export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const references: SeqsByName = new Map();
   const chains: SeqsByName = new Map();
   const actors: SeqsByName = new Map();
-  const nameOf = rememberedNames();
   for (const event of events) {
     const subjects = subjectsOf(event);
     for (const image of subjects.images) note(images, digestName(image), event.seq);
-    for (const reference of subjects.references) note(references, nameOf(reference), event.seq);
+    for (const reference of subjects.references) note(references, rememberedName(reference), event.seq);
     for (const chain of subjects.chains) note(chains, digestName(chain), event.seq);
-    note(actors, nameOf(subjects.actor), event.seq);
+    note(actors, rememberedName(subjects.actor), event.seq);
   }
   const rows: IndexRow[] = [];
   addRows(rows, 'image', images);
@@ -132,16 +131,19 @@ function textName(text: string): string {
   return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
 
-/** Memoizes `textName`: most events of a batch have one actor. */
-function rememberedNames(): (text: string) => string {
-  const names = new Map<string, string>();
-  return (text) => {
-    const known = names.get(text);
-    if (known !== undefined) return known;
-    const name = textName(text);
-    names.set(text, name);
-    return name;
-  };
+/** Names that are remembered: a hash costs ten times a lookup, and the same actors and references return. */
+const MAX_NAMES = 4_096;
+
+const names = new Map<string, string>();
+
+/** Memoizes `textName`. */
+function rememberedName(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (names.size >= MAX_NAMES) names.clear();
+  const name = textName(text);
+  names.set(text, name);
+  return name;
 }
 
 /** Returns the ascending seqs of a row. @throws {StoreError} LOG_CORRUPT when it is malformed */
