@@ -88,7 +88,12 @@ test('a store that is missing is made, unless that is refused', async (t) => {
   t.is(store.len(), 0);
   await store.close();
   const facts = JSON.parse(await readFile(sidecar(directory), 'utf8')) as Record<string, unknown>;
-  t.like(facts, { format: 'imagelog', version: FORMAT_VERSION, origin: 'example.com/log', created: '1970-01-01T00:00:01.000Z' });
+  t.like(facts, {
+    format: 'imagelog',
+    version: FORMAT_VERSION,
+    origin: 'example.com/log',
+    created: '1970-01-01T00:00:01.000Z',
+  });
 });
 
 test('a directory without a store is refused, unless one may be created', async (t) => {

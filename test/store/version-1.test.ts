@@ -42,9 +42,11 @@ function sum(value: unknown): string {
 }
 
 async function givesTheAnswers(t: ExecutionContext, store: EventStore): Promise<void> {
-  for (const [seq, expected] of Object.entries(answers.at)) t.is(sum(pastStateOf(await store.at(Number(seq)))), expected);
+  for (const [seq, expected] of Object.entries(answers.at))
+    t.is(sum(pastStateOf(await store.at(Number(seq)))), expected);
   const hash = createHash('sha256');
-  for await (const event of store.log.read({ to: answers.size })) hash.update(`${JSON.stringify(eventToJSON(event))}\n`);
+  for await (const event of store.log.read({ to: answers.size }))
+    hash.update(`${JSON.stringify(eventToJSON(event))}\n`);
   t.is(hash.digest('hex'), answers.events);
   const history: number[] = [];
   for await (const event of store.history('shop/app-0:prod', { to: answers.size })) history.push(event.seq);
@@ -72,7 +74,10 @@ test('a store of version 1 is upgraded when it is opened for writing: what is ne
   const database = await openLevel(join(directory, 'log'), false);
   const keys = (await database.keys(rowsOfKind(EVENT_PREFIX)).all()).map(seqOfKey);
   await database.close();
-  t.deepEqual(keys.slice(0, answers.size), Array.from({ length: answers.size }, (_, at) => at + 1));
+  t.deepEqual(
+    keys.slice(0, answers.size),
+    Array.from({ length: answers.size }, (_, at) => at + 1),
+  );
   t.deepEqual(keys.slice(answers.size, answers.size + 4), [320, 384, 448, 512]);
   await using reader = await openStore(directory, { readOnly: true, layers: 'none' });
   await givesTheAnswers(t, reader);
