@@ -61,7 +61,7 @@ async function measure(
     const unsynced = name === IMAGELOG.name ? undefined : saved;
     sides[name] = () => removing(() => durableTimeOf(() => save(plainImageName(0), saved), { pids, unsynced }));
   }
-  return interleave(rounds, sides);
+  return await interleave(rounds, sides);
 }
 
 async function saveFrom(store: EventStore, path: string): Promise<void> {
