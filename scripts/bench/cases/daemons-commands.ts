@@ -20,8 +20,9 @@ import { TARGETS } from '../targets.js';
 const ARCHIVE = 'five.tar';
 const IMAGES = 5;
 const FILE_BYTES = 4_096;
-/** Commands in a row each round: processor time of a process has steps of 10 ms. */
-const AT_ONCE = 5;
+/** Commands in a row each round: processor time has steps of 10 ms, and Node takes many. */
+const IN_A_ROW = 10;
+const NODE_IN_A_ROW = 2;
 
 const COMMANDS = {
   images: ['images'],
@@ -61,12 +62,12 @@ async function measureQuestions(
 ): Promise<Measured[]> {
   const releases = [THIS_NODE, ...newerNode(leaveOut)];
   const sides: Sides = {};
-  for (const engine of peers) sides[engine.name] = () => each(() => engine.images(), engine.pids);
+  for (const engine of peers) sides[engine.name] = () => each(IN_A_ROW, () => engine.images(), engine.pids);
   for (const node of releases) {
     const imagelog = imagelogOn(node, program?.folder ?? '');
-    sides[nodeAlone(node)] = () => each(() => outputOf(node.path, ['-e', '0']));
+    sides[nodeAlone(node)] = () => each(NODE_IN_A_ROW, () => outputOf(node.path, ['-e', '0']));
     for (const [command, args] of Object.entries(COMMANDS))
-      sides[onNode(command, node)] = () => each(() => imagelog(...args));
+      sides[onNode(command, node)] = () => each(NODE_IN_A_ROW, () => imagelog(...args));
   }
   const times = await interleave(rounds, sides);
   return releases.flatMap((node) =>
@@ -131,10 +132,11 @@ async function measureTags(
   await store.load(join(directory, ARCHIVE));
   const nameOf = (round: number, at: number): string => `bench/tagged:${round}-${at}`;
   const sides: Sides = {
-    library: (round) => each((at) => store.tag({ source: plainImageName(0), target: nameOf(round, at) })),
+    library: (round) => each(IN_A_ROW, (at) => store.tag({ source: plainImageName(0), target: nameOf(round, at) })),
   };
   for (const engine of engines) {
-    sides[engine.name] = (round) => each((at) => engine.tag(plainImageName(0), nameOf(round, at)), engine.pids);
+    const calls = engine.name === IMAGELOG.name ? NODE_IN_A_ROW : IN_A_ROW;
+    sides[engine.name] = (round) => each(calls, (at) => engine.tag(plainImageName(0), nameOf(round, at)), engine.pids);
   }
   const times = await interleave(rounds, sides);
   const peers = kinds
@@ -146,10 +148,10 @@ async function measureTags(
   ];
 }
 
-/** Time of one of `AT_ONCE` calls in a row. */
-async function each(work: (at: number) => unknown, pids: readonly number[] = []): Promise<Timed> {
+/** Time of one of `calls` in a row. */
+async function each(calls: number, work: (at: number) => unknown, pids: readonly number[] = []): Promise<Timed> {
   const { wall, cpu } = await timeOf(async () => {
-    for (let at = 0; at < AT_ONCE; at++) await work(at);
+    for (let at = 0; at < calls; at++) await work(at);
   }, pids);
-  return { wall: wall / AT_ONCE, cpu: cpu / AT_ONCE };
+  return { wall: wall / calls, cpu: cpu / calls };
 }
