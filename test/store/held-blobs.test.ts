@@ -55,7 +55,6 @@ test('held bytes that cannot be kept fail the load of all, and leave no file whe
   if (first === undefined) return t.fail();
   await mkdir(join(kept, digestHex(first.digest), 'in'), { recursive: true });
   await rejection(t, 'IO_FAILED', blobs.keep(held));
-  // No work went on after the failure.
   const left = await staged();
   for (const { file } of held) await file.discard();
   t.true(left.length > 0);

@@ -16,7 +16,7 @@ const LIBRARY = 'library';
 
 /**
  * An image of one large layer into a file. By strace no peer syncs that file: a sync follows, and
- * the time without it is a line of its own. Ours is synced.
+ * the time without it has another line. Ours is synced.
  */
 export const daemonsSaveBenchmark: Benchmark = {
   name: 'daemons-save',

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { BenchContext } from '../benchmark.js';
 import { hasProgram } from '../child-process.js';
 
-/** A program that keeps images, with an empty store of its own. Disposal ends its daemon. */
+/** A program that keeps images, with its own empty store. Disposal ends its daemon. */
 export interface Engine extends AsyncDisposable {
   readonly name: string;
   /** Where its store is. */

@@ -8,7 +8,7 @@ import { startDaemon } from './own-daemon.js';
  * tag, with the versions of Debian 12. None syncs a directory after a rename.
  */
 
-/** Docker's daemon with a containerd of its own, without a network. */
+/** Docker's daemon with its own containerd, without a network. */
 export const DOCKERD: EngineKind<NamingEngine> = {
   name: 'dockerd',
   programs: ['dockerd', 'docker', 'containerd'],
@@ -120,7 +120,7 @@ export const SKOPEO: EngineKind = {
   name: 'skopeo',
   programs: ['skopeo'],
   settings:
-    'copy to an OCI layout and back, told to keep plain layers plain, which is checked; it syncs blobs, not index.json',
+    'copy to an OCI layout and back, with --dest-oci-accept-uncompressed-layers, and checked; it syncs blobs, not index.json',
   async open(folder) {
     const layout = join(folder, 'layout');
     const oci = `oci:${layout}:copy`;

@@ -10,8 +10,8 @@ const STOP_MS = 15_000;
 const POLL_MS = 50;
 
 /**
- * Runs "$@" until its own standard input ends. So a daemon ends with the benchmark, in whatever way
- * that ends, and no process id of it is kept by anyone but its parent.
+ * Runs "$@" until its own standard input ends. So a daemon ends with the benchmark, also when that
+ * is killed, and nobody but its parent keeps its process id.
  */
 const UNTIL_INPUT_ENDS = `exec 3<&0
 "$@" </dev/null 3<&- &
@@ -44,7 +44,7 @@ export interface DaemonCommand {
 export async function startDaemon({ program, args, folder, ask }: DaemonCommand): Promise<OwnDaemon> {
   const log = join(folder, 'log');
   const output = openSync(log, 'a');
-  // A group of its own: Ctrl-C in the terminal ends the benchmark, and the benchmark the daemon.
+  // Its own group: Ctrl-C in the terminal ends the benchmark, and the benchmark the daemon.
   const stdio = ['pipe', output, output] as const;
   const shell = spawn('sh', ['-c', UNTIL_INPUT_ENDS, 'sh', program, ...args], { stdio: [...stdio], detached: true });
   closeSync(output);

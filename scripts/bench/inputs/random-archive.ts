@@ -25,7 +25,7 @@ export interface ArchiveShape {
   readonly compression?: 'none' | 'gzip' | undefined;
 }
 
-/** Archives of `docker save` before Docker 25, of which each image has one plain layer of its own. */
+/** An archive of `docker save` before Docker 25; each image has its own plain layer. */
 export interface PlainImages {
   readonly images: number;
   /** Bytes of the one file in each layer. */

@@ -372,7 +372,7 @@ export class BlobStore {
     this.#early.add(ended);
   }
 
-  /** Awaits all that was begun before throwing the first failure: none goes on without the mutex. */
+  /** Awaits all before throwing the first failure: none may continue once the mutex is released. */
   async #keepAtOnce(blobs: readonly KeptBlob[]): Promise<void> {
     const left = blobs.values();
     let hasFailed = false;
