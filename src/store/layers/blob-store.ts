@@ -182,6 +182,8 @@ const EARLY_SYNCS_AT_ONCE = 4;
 export interface KeptBlob {
   readonly file: StagedBlob;
   readonly digest: Digest;
+  /** Whether no event names the blob: a file of it is replaced without a check whether it is there. */
+  readonly isNew?: boolean | undefined;
 }
 
 /**
@@ -377,9 +379,9 @@ export class BlobStore {
     const left = blobs.values();
     let hasFailed = false;
     const keepInTurn = async (): Promise<void> => {
-      for (const { file, digest } of left) {
+      for (const blob of left) {
         if (hasFailed) return;
-        await this.#keepOne(file, digest).catch((error: unknown) => {
+        await this.#keepOne(blob).catch((error: unknown) => {
           hasFailed = true;
           throw error;
         });
@@ -390,9 +392,9 @@ export class BlobStore {
     if (failure !== undefined) throw failure.reason;
   }
 
-  async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
+  async #keepOne({ file, digest, isNew = false }: KeptBlob): Promise<void> {
     // A file of another size is a damaged blob: replace it.
-    const there = await sizeOf(KEEP, this.#path(digest));
+    const there = isNew ? undefined : await sizeOf(KEEP, this.#path(digest));
     if (there !== undefined && there === (await file.size())) return file.discard();
     await file.sync();
     await rename(file.path, this.#path(digest));
