@@ -55,4 +55,12 @@ export const TARGETS = {
   at: ours('at(when), seconds', 'at most', 1),
   history: ours('history and resolve, 99th percentile, ms', 'at most', 5),
   peakOfLoad: ours('peak memory of a load of 1 GiB, MB', 'at most', 200),
+  imagesToDocker: ratio('images, to docker images', 'at most', 4),
+  resolveToDocker: ratio('resolve, to docker images', 'at most', 4),
+  lastLogToDocker: ratio('log -n 1, to docker images', 'at most', 4),
+  imagesToDockerOn24: ratio('images on Node 24, to docker images', 'at most', 3),
+  resolveToDockerOn24: ratio('resolve on Node 24, to docker images', 'at most', 3),
+  lastLogToDockerOn24: ratio('log -n 1 on Node 24, to docker images', 'at most', 3),
+  loadManyToDockerd: ratio('load 300 small images, to dockerd', 'at least', 16),
+  loadMany: ratio('load 300 small images, to cp and sync', 'at most', 3),
 } as const satisfies Readonly<Record<string, NamedTarget>>;
