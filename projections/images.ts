@@ -19,6 +19,7 @@ import { StoreError } from '../src/errors.js';
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
   version: 3,
+  folds: ['ImageCreated', 'ImageDeleted', 'ParentSet', 'ParentCleared'],
   initial: () => new ImagesView(),
   evolve(view, event) {
     switch (event.type) {
@@ -27,8 +28,7 @@ export const imagesProjection: StoredProjection<ImagesView> = {
         break;
       case 'ImageDeleted':
         view.remove(event.image);
-        if (view.isSparse) return new ImagesView(finished(packImages(view.copy())));
-        break;
+        return compacted(view);
       case 'ParentSet':
         view.link(event.image, event.parent);
         break;
@@ -67,7 +67,13 @@ export const imagesProjection: StoredProjection<ImagesView> = {
   },
 };
 
-function createdIn({ created }: ImageCreated): Instant | undefined {
+/** Returns the view, or one without the rows of deleted images once these are most of them. */
+export function compacted(view: ImagesView): ImagesView {
+  return view.isSparse ? new ImagesView(finished(packImages(view.copy()))) : view;
+}
+
+/** Returns the time of creation by the config; undefined without one that is a time. */
+export function createdIn({ created }: Pick<ImageCreated, 'created'>): Instant | undefined {
   const instant = created === undefined ? undefined : instantOf(created as Timestamp);
   return instant === undefined || Number.isNaN(instant.seconds) ? undefined : instant;
 }

@@ -15,6 +15,7 @@ export interface LayersView {
 export const layersProjection: StoredProjection<LayersView> = {
   name: 'layers',
   version: 1,
+  folds: ['LayerAdded', 'LayerRemoved'],
   initial: () => ({ byChain: new Map(), childrenOf: new Map() }),
   evolve(view, event) {
     if (event.type === 'LayerAdded') {
@@ -126,6 +127,7 @@ export interface BlobsView {
 export const blobsProjection: StoredProjection<BlobsView> = {
   name: 'blobs',
   version: 1,
+  folds: ['LayerAdded', 'LayerRemoved', 'ManifestAdded', 'ImageDeleted', 'ArtifactAdded', 'ArtifactRemoved'],
   initial: () => ({ byDigest: new Map(), ofImage: new Map() }),
   evolve(view, event) {
     switch (event.type) {

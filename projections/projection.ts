@@ -1,4 +1,4 @@
-import type { StoredEvent } from '../src/model/events.js';
+import type { EventType, StoredEvent } from '../src/model/events.js';
 import type { SnapshotReader, SnapshotWriter } from './snapshot-format.js';
 
 /**
@@ -20,6 +20,8 @@ export type ViewEncoder = (out: SnapshotWriter) => Iterable<void>;
 
 /** A projection whose view can be stored in snapshots. */
 export interface StoredProjection<View> extends Projection<View> {
+  /** Types of the events that can change the view; any other folds to the same. */
+  readonly folds: readonly EventType[];
   /**
    * Returns an encoder of `view` as it is now. Copies only mutable state, before it returns: the
    * store keeps folding while the encoder runs.

@@ -56,7 +56,8 @@ import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
-import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
+import { Snapshotter } from '../snapshots/snapshotter.js';
+import { viewsAt } from '../snapshots/views-at.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
 import { refuseBackup, refuseEnclosed, refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
@@ -318,7 +319,7 @@ async function openParts(opening: {
   const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
   const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal, options.onProgress);
   const { seq } = log.head;
-  const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
+  const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);

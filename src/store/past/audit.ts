@@ -33,7 +33,7 @@ import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
-import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
+import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
 
 /**
  * A point in time: a seq, a Date, or a text as on the command line. Texts are
