@@ -1,7 +1,8 @@
 import type { LogEntry } from '../src/log/log.js';
-import type { ChainId, ImageId } from '../src/model/digest.js';
+import { HASH_BYTES, type ImageId } from '../src/model/digest.js';
 import type { StoredEvent } from '../src/model/events.js';
 import type { Instant } from '../src/model/timestamp.js';
+import { NO_ROW } from './digest-index.js';
 import type { ImagesView } from './image-table.js';
 import { compacted, createdIn } from './images.js';
 import { SnapshotDamage, type SnapshotReader, type SnapshotWriter, writeRows } from './snapshot-format.js';
@@ -15,6 +16,9 @@ const CREATED = 1;
 const DELETED = 2;
 const LINKED = 3;
 const UNLINKED = 4;
+
+/** In the place of a row that was not sought yet. */
+const NOT_SOUGHT = -2;
 
 const NO_INSTANT = 0;
 const SINCE_EPOCH = 1;
@@ -63,27 +67,46 @@ function changesImages(event: StoredEvent): event is ImageEvent {
  * @throws {SnapshotDamage} when malformed; `view` is then of no moment
  */
 export function foldImageChanges(view: ImagesView, input: SnapshotReader): ImagesView {
+  const { hashes, count } = input.tables;
+  // By number of digest: most are named twice.
+  const rows = new Int32Array(count + 1).fill(NOT_SOUGHT);
+  rows[0] = NO_ROW;
+  const rowOf = (number: number): number => {
+    const known = rows[number] as number;
+    if (known !== NOT_SOUGHT) return known;
+    const row = view.index.findHash(hashes, (number - 1) * HASH_BYTES);
+    rows[number] = row;
+    return row;
+  };
   let seq = 0;
-  let isSmaller = false;
   for (let left = input.count(); left > 0; left--) {
     const kind = input.uint();
-    const image = input.digest<ImageId>();
+    const image = input.digestNumber();
+    if (image === 0) throw new SnapshotDamage('it has a change of no image');
     if (kind === CREATED) {
       seq += input.uint();
-      view.add(image, { seq, chainId: input.optionalDigest<ChainId>(), created: readInstant(input) });
+      const chain = input.digestNumber();
+      rows[image] = view.addHash(hashes, {
+        image: (image - 1) * HASH_BYTES,
+        chain: chain === 0 ? undefined : (chain - 1) * HASH_BYTES,
+        seq,
+        created: readInstant(input),
+      });
     } else if (kind === LINKED) {
-      view.link(image, input.digest());
+      const [row, parent] = [rowOf(image), rowOf(input.digestNumber())];
+      if (row !== NO_ROW && parent !== NO_ROW) view.tree.attach(row, parent);
     } else if (kind === UNLINKED) {
-      view.unlink(image);
+      const row = rowOf(image);
+      if (row !== NO_ROW) view.tree.detach(row);
     } else if (kind === DELETED) {
-      view.remove(image);
-      isSmaller = true;
+      view.removeRow(rowOf(image));
+      rows[image] = NO_ROW;
     } else {
       throw new SnapshotDamage(`it has a change of kind ${kind}`);
     }
   }
   input.end();
-  return isSmaller ? compacted(view) : view;
+  return compacted(view);
 }
 
 /** An image that was created, and by which event. */

@@ -41,7 +41,7 @@ interface CreationTimes {
   readonly nanoseconds: Uint32Array<ArrayBuffer>;
 }
 
-/** Digests, and their rows in digest order. */
+/** Digests, with room behind them for more, and their rows in digest order. */
 export interface DigestColumns {
   readonly hashes: Uint8Array<ArrayBuffer>;
   readonly order: Uint32Array<ArrayBuffer>;
@@ -302,6 +302,14 @@ export interface ImageEntry {
   readonly created?: Instant | undefined;
 }
 
+/** An image by the places of its hashes. */
+interface HashedImage {
+  readonly image: number;
+  readonly chain: number | undefined;
+  readonly seq: number;
+  readonly created?: Instant | undefined;
+}
+
 const NO_TIME = instantOf(ZERO_TIMESTAMP);
 
 /** A table with at most this many deleted rows is not compacted. */
@@ -328,18 +336,18 @@ export class ImagesView {
 
   /** Takes ownership of `columns`. @throws {SnapshotDamage} when they are inconsistent */
   constructor(columns?: ImageColumns) {
-    this.digests = new DigestRows(columns?.digests.hashes);
+    this.digests = new DigestRows(columns?.digests.hashes, columns?.digests.order.length);
     this.index = DigestIndex.ofOrdered(this.digests, columns?.digests.order ?? new Uint32Array(0));
     this.#seqs = columns?.seqs ?? new Float64Array(0);
     this.#chainOf = columns?.chainOf ?? new Uint32Array(0);
-    checkSeqs(this.#seqs);
+    checkSeqs(this.#seqs, this.digests.length);
     this.#seconds = columns?.times.seconds ?? new Float64Array(0);
     this.#nanoseconds = columns?.times.nanoseconds ?? new Uint32Array(0);
     checkTimes(this.#seconds, this.#nanoseconds);
     const parents = columns?.parents ?? new Uint32Array(0);
     checkNumbers(parents, this.digests.length);
     this.tree = new ImageTree(parents);
-    const chains = new DigestRows(columns?.chains.hashes);
+    const chains = new DigestRows(columns?.chains.hashes, columns?.chains.order.length);
     this.#chains = new ChainUses(chains, DigestIndex.ofOrdered(chains, columns?.chains.order ?? new Uint32Array(0)));
     checkNumbers(this.#chainOf, chains.length);
     for (let row = 0; row < this.#chainOf.length; row++) {
@@ -392,22 +400,27 @@ export class ImagesView {
   /** Adds an image; a known one keeps its place. */
   add(id: ImageId, { seq, chainId, created = NO_TIME }: ImageEntry): void {
     let row = this.index.find(id);
-    if (row === NO_ROW) {
-      row = this.digests.push(id);
-      this.index.add(row);
-      this.#reserve(row + 1);
-    } else {
-      this.#dropChain(row);
-    }
-    this.#seqs[row] = seq;
-    this.#seconds[row] = created.seconds;
-    this.#nanoseconds[row] = created.nanoseconds;
-    this.#chainOf[row] = chainId === undefined ? 0 : this.#chains.add(chainId) + 1;
+    if (row === NO_ROW) row = this.#indexed(this.digests.push(id));
+    else this.#dropChain(row);
+    this.#set(row, seq, created, chainId === undefined ? NO_ROW : this.#chains.add(chainId));
+  }
+
+  /** As `add`, by the hashes of 32 bytes at these places in `hashes`; returns the row. */
+  addHash(hashes: Uint8Array, { image, chain, seq, created = NO_TIME }: HashedImage): number {
+    let row = this.index.findHash(hashes, image);
+    if (row === NO_ROW) row = this.#indexed(this.digests.pushHash(hashes, image));
+    else this.#dropChain(row);
+    this.#set(row, seq, created, chain === undefined ? NO_ROW : this.#chains.addHash(hashes, chain));
+    return row;
   }
 
   /** Removes an image; its children lose their parent. */
   remove(id: ImageId): void {
-    const row = this.index.find(id);
+    this.removeRow(this.index.find(id));
+  }
+
+  /** As `remove`, by row; nothing for NO_ROW. */
+  removeRow(row: number): void {
     if (row === NO_ROW) return;
     this.index.remove(row);
     this.tree.isolate(row);
@@ -457,6 +470,19 @@ export class ImagesView {
     };
   }
 
+  #indexed(row: number): number {
+    this.index.add(row);
+    this.#reserve(row + 1);
+    return row;
+  }
+
+  #set(row: number, seq: number, created: Instant, chain: number): void {
+    this.#seqs[row] = seq;
+    this.#seconds[row] = created.seconds;
+    this.#nanoseconds[row] = created.nanoseconds;
+    this.#chainOf[row] = chain + 1;
+  }
+
   #reserve(rows: number): void {
     this.tree.reserve(rows);
     if (rows <= this.#seqs.length) return;
@@ -480,8 +506,8 @@ function checkNumbers(numbers: Uint32Array, most: number): void {
   }
 }
 
-function checkSeqs(seqs: Float64Array): void {
-  for (let at = 0; at < seqs.length; at++) {
+function checkSeqs(seqs: Float64Array, rows: number): void {
+  for (let at = 0; at < rows; at++) {
     const seq = seqs[at] as number;
     if (!(seq > 0 && seq <= Number.MAX_SAFE_INTEGER && Math.floor(seq) === seq)) {
       throw new SnapshotDamage(`it has an image of event ${seq}`);

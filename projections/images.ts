@@ -54,15 +54,15 @@ export const imagesProjection: StoredProjection<ImagesView> = {
       yield* writeDigests(out, chains);
     };
   },
-  decode(input) {
+  decode(input, more) {
     const [images, chains] = [input.uint(), input.uint()];
     return new ImagesView({
-      digests: readDigests(input, images),
-      seqs: readFloats(input, images),
-      chainOf: readNumbers(input, images),
-      parents: readNumbers(input, images),
-      times: { seconds: readFloats(input, images), nanoseconds: readNumbers(input, images) },
-      chains: readDigests(input, chains),
+      digests: readDigests(input, images, more),
+      seqs: readFloats(input, images, more),
+      chainOf: readNumbers(input, images, more),
+      parents: readNumbers(input, images, more),
+      times: { seconds: readFloats(input, images, more), nanoseconds: readNumbers(input, images, more) },
+      chains: readDigests(input, chains, more),
     });
   },
 };
@@ -83,8 +83,8 @@ function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): G
   yield* writeColumn(out, order);
 }
 
-function readDigests(input: SnapshotReader, count: number): DigestColumns {
-  return { hashes: readHashes(input, count), order: readNumbers(input, count) };
+function readDigests(input: SnapshotReader, count: number, more: number): DigestColumns {
+  return { hashes: readHashes(input, count, more), order: readNumbers(input, count) };
 }
 
 /** Up to this many children, insertion sort is faster. */

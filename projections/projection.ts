@@ -28,10 +28,10 @@ export interface StoredProjection<View> extends Projection<View> {
    */
   encode(view: View): ViewEncoder;
   /**
-   * Returns a view that answers and folds like the encoded one.
+   * Returns a view that answers and folds like the encoded one, with room for `more` events.
    * @throws {SnapshotDamage} when the bytes are malformed
    */
-  decode(input: SnapshotReader): View;
+  decode(input: SnapshotReader, more: number): View;
 }
 
 /** Consecutive durable events: of a replay, or of one group of commands. */

@@ -20,23 +20,26 @@ function encoderOf<Name extends ViewName>(views: Views, name: Name): ViewEncoder
 }
 
 /**
- * Opens the output of `encodeViews`. Keeps `bytes`, which must not change.
+ * Opens the output of `encodeViews`, to fold `more` events in. Keeps `bytes`, which must not change.
  * @throws {SnapshotDamage} when they are malformed
  */
-export function openViews(bytes: Uint8Array): EncodedViews {
+export function openViews(bytes: Uint8Array, more = 0): EncodedViews {
   const sections = openSections(bytes, viewNames);
   return {
     decode(name) {
       const input = sections.read(name);
-      const view = storeProjections[name].decode(input);
+      const view = storeProjections[name].decode(input, more);
       input.end();
       return view;
     },
   };
 }
 
-/** Decodes all views into new objects. @throws {SnapshotDamage} when `bytes` are malformed */
-export function decodeViews(bytes: Uint8Array): Views {
-  const encoded = openViews(bytes);
+/**
+ * Decodes all views into new objects, to fold `more` events in.
+ * @throws {SnapshotDamage} when `bytes` are malformed
+ */
+export function decodeViews(bytes: Uint8Array, more = 0): Views {
+  const encoded = openViews(bytes, more);
   return Object.fromEntries(viewNames.map((name) => [name, encoded.decode(name)])) as unknown as Views;
 }

@@ -194,12 +194,12 @@ export class SnapshotFolder {
   }
 
   /**
-   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded. Each
-   * skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
+   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded with
+   * the count of events from it to `seq`. Each skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
    */
   async nearest<Decoded>(
     seq: number,
-    decode: (bytes: Uint8Array) => Decoded,
+    decode: (bytes: Uint8Array, more: number) => Decoded,
   ): Promise<{ readonly seq: number; readonly views: Decoded } | undefined> {
     const listed = await this.#listed();
     // After listing: a snapshot written meanwhile may be of a newer event.
@@ -211,7 +211,7 @@ export class SnapshotFolder {
       if (found > seq || this.#bad.has(name)) continue;
       const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
         if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);
-        return { seq: found, views: decode(payload) };
+        return { seq: found, views: decode(payload, seq - found) };
       });
       if (snapshot === undefined) continue;
       this.#newest = Math.max(this.#newest, found);
