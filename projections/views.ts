@@ -86,6 +86,15 @@ export function createViews(start?: Views): ViewSet {
   };
 }
 
+/** Returns `views` as a set that nothing is folded into: of a store that is open for reading only. */
+export function fixedViews(views: Views): ViewSet {
+  const folded$ = new Subject<Page>();
+  const refuse = (): never => {
+    throw new StoreError('INTERNAL', 'the views of a store that is open for reading do not change');
+  };
+  return { views, fold: refuse, folded$: folded$.asObservable(), replace: refuse, end: () => folded$.complete() };
+}
+
 function foldView<Name extends ViewName>(views: Views, name: Name, page: Page): Views[Name] {
   return foldPage(storeProjections[name], views[name], page);
 }

@@ -33,7 +33,7 @@ import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
-import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
+import { pastViewsAt } from '../snapshots/views-at.js';
 
 /**
  * A point in time: a seq, a Date, or a text as on the command line. Texts are
@@ -383,7 +383,7 @@ export class AuditReader implements AuditReads {
       );
     }
     const changes = await diffViews(
-      await viewsAt(this.#context, first.seq, signal),
+      await pastViewsAt(this.#context, first.seq, signal),
       this.#context.log.pages({ from: first.seq + 1, to: last.seq, signal }),
     );
     return { from: first, to: last, ...changes };

@@ -14,20 +14,22 @@ interface ViewSources {
   readonly snapshots: SnapshotFolder;
 }
 
+/** Called with the events folded since the snapshot. */
+type OnFolded = (events: number, total: number) => void;
+
 /** Events a read of the past buffers: twice the distance between two snapshots. */
 const MOST_KEPT_EVENTS = 100_000;
 
 /**
  * Returns the views as of `seq`, 0 to the head: the nearest snapshot, the changes after it, and the
- * events after those. The caller owns them and may fold on. `onFolded` is called with the events
- * folded since the snapshot.
+ * events after those. The caller owns them and may fold on.
  * @throws {StoreError} LOG_CORRUPT for an event that is damaged or missing, ABORTED
  */
 export async function viewsAt(
   sources: ViewSources,
   seq: number,
   signal?: AbortSignal,
-  onFolded?: (events: number, total: number) => void,
+  onFolded?: OnFolded,
 ): Promise<ViewSet> {
   for (;;) {
     throwIfAborted(signal);
@@ -75,17 +77,28 @@ function foldChanges(viewSet: ViewSet, { changes, file }: ChangesStep & { readon
  * checked before this resolves.
  * @throws {StoreError} as `viewsAt`
  */
-export async function pastViewsAt(sources: ViewSources, seq: number, signal?: AbortSignal): Promise<Views> {
+export async function pastViewsAt(
+  sources: ViewSources,
+  seq: number,
+  signal?: AbortSignal,
+  onFolded?: OnFolded,
+): Promise<Views> {
   throwIfAborted(signal);
   const snapshot = await sources.snapshots.nearest(seq, openViews);
   throwIfAborted(signal);
   const way = { from: snapshot?.seq ?? 0, to: seq };
-  const kept = await keptSteps(sources, way, signal);
-  return kept === undefined ? (await viewsAt(sources, seq, signal)).views : pastViews(snapshot?.views, kept);
+  const kept = await keptSteps(sources, way, signal, onFolded);
+  if (kept === undefined) return (await viewsAt(sources, seq, signal, onFolded)).views;
+  return pastViews(snapshot?.views, kept);
 }
 
 /** Resolves with what leads from one moment to the other; undefined when it is too much to keep. */
-async function keptSteps(sources: ViewSources, way: Stretch, signal?: AbortSignal): Promise<PastStep[] | undefined> {
+async function keptSteps(
+  sources: ViewSources,
+  way: Stretch,
+  signal?: AbortSignal,
+  onFolded?: OnFolded,
+): Promise<PastStep[] | undefined> {
   if (countUncovered(await sources.snapshots.stretches(), way) > MOST_KEPT_EVENTS) return undefined;
   const kept: PastStep[] = [];
   let [events, bytes] = [0, 0];
@@ -95,6 +108,7 @@ async function keptSteps(sources: ViewSources, way: Stretch, signal?: AbortSigna
     // More than was expected: a file was bad.
     if (events > MOST_KEPT_EVENTS || bytes > MAX_KEPT_CHANGES_BYTES) return undefined;
     kept.push('page' in step ? step.page : step.changes);
+    onFolded?.(step.to - way.from, way.to - way.from);
   }
   return kept;
 }
