@@ -35,7 +35,7 @@ const ENTRIES_PER_EVENT = 10;
 /** Entries of a store from which changes are written too: its views are larger than those. */
 const LARGE_STORE_ENTRIES = 50_000;
 /** A large store's views are written again after one new event per this many entries. */
-const ENTRIES_PER_EVENT_OF_LARGE = 2;
+const ENTRIES_PER_EVENT_OF_LARGE = 4;
 
 /** Writes snapshots of live views, one at a time: in the background, at close and on request. */
 export class Snapshotter {
