@@ -25,13 +25,19 @@ export interface ChangesStep extends Stretch {
 
 /** Collects the events of a stretch, in order, into the payload of a file. */
 export class ChangesBuilder {
+  readonly #eventsOf: (step: number) => number;
   readonly #pieces: Uint8Array[] = [];
   readonly #sizes: number[] = [];
   #entries: LogEntry[] = [];
 
+  /** `eventsOf` tells how many events a step has, the first being step 0; the last may have fewer. */
+  constructor(eventsOf: (step: number) => number = () => CHANGES_STEP_EVENTS) {
+    this.#eventsOf = eventsOf;
+  }
+
   add(entry: LogEntry): void {
     this.#entries.push(entry);
-    if (this.#entries.length >= CHANGES_STEP_EVENTS) this.#endStep();
+    if (this.#entries.length >= this.#eventsOf(this.#sizes.length / 2)) this.#endStep();
   }
 
   /** Returns the payload; the builder is done. */

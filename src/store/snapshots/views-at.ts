@@ -123,9 +123,7 @@ type Step = (Stretch & { readonly page: Page }) | (ChangesStep & { readonly file
 /** Yields what leads from one moment to the other: changes, and events where there are none. */
 async function* stepsTo(sources: ViewSources, { from, to }: Stretch, signal?: AbortSignal): AsyncGenerator<Step> {
   let at = from;
-  // With less to go, no step ends before `to`, or its file costs more than the events.
-  const stretches = to - from < LEAST_DISTANCE ? [] : await sources.snapshots.stretches();
-  for (const file of stretches) {
+  for (const file of await sources.snapshots.stretches()) {
     if (file.to <= at || file.from >= to) continue;
     for (const step of await sources.snapshots.readChanges(file)) {
       throwIfAborted(signal);
@@ -137,9 +135,6 @@ async function* stepsTo(sources: ViewSources, { from, to }: Stretch, signal?: Ab
   }
   yield* pagesOf(sources.log, { from: at, to }, signal);
 }
-
-/** Events that are read sooner than a file of changes. */
-const LEAST_DISTANCE = 500;
 
 async function* pagesOf(log: Log, { from, to }: Stretch, signal?: AbortSignal): AsyncGenerator<Step> {
   if (from >= to) return;
