@@ -4,7 +4,7 @@ import type { LayerFacts, StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { parentOf } from '../../../projections/images.js';
 import { sameTarget } from '../../../projections/references.js';
-import type { StoredProjection } from '../../../projections/projection.js';
+import type { Page, StoredProjection } from '../../../projections/projection.js';
 import { storeProjections, type Views } from '../../../projections/views.js';
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { ReferenceEntry } from '../store.js';
@@ -31,7 +31,8 @@ export interface StoreDiff {
   readonly artifacts: readonly (Change<ArtifactEntry> & { readonly artifact: Digest })[];
 }
 
-type Changes = Omit<StoreDiff, 'from' | 'to'>;
+/** The differences by events. */
+export type StoreChanges = Omit<StoreDiff, 'from' | 'to'>;
 
 /** The views of which a difference tells. */
 const diffedNames = ['images', 'references', 'metadata', 'layers', 'artifacts'] as const;
@@ -64,7 +65,7 @@ function diffedOf(views: Views): DiffedViews {
  * Folds `pages` into `start`, which the caller owns, and returns the net changes. Costs the
  * events, not the store: only what they name is compared, and only views that they change are read.
  */
-export async function diffViews(start: Views, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
+export async function diffViews(start: Views, pages: AsyncIterable<Page> | Iterable<Page>): Promise<StoreChanges> {
   const views = diffedOf(start);
   const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
   const references = new Touched<string, ReferenceEntry>((name) => views.references.byName.get(name), sameTarget);
