@@ -152,7 +152,8 @@ function pastView<Name extends ViewName>(
 ): Views[Name] {
   try {
     let view = start === undefined ? storeProjections[name].initial() : start.decode(name);
-    for (const step of steps) view = 'fold' in step ? step.fold(name, view) : foldPage(storeProjections[name], view, step);
+    for (const step of steps)
+      view = 'fold' in step ? step.fold(name, view) : foldPage(storeProjections[name], view, step);
     return view;
   } catch (cause) {
     if (!(cause instanceof SnapshotDamage)) throw cause;

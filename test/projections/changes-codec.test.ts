@@ -2,7 +2,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import { encodeChanges, openChanges } from '../../projections/changes-codec.js';
 import { SnapshotDamage } from '../../projections/snapshot-format.js';
-import { createViews, pastViews, storeProjections, type ViewName, viewNames, type Views } from '../../projections/views.js';
+import {
+  createViews,
+  pastViews,
+  storeProjections,
+  type ViewName,
+  viewNames,
+  type Views,
+} from '../../projections/views.js';
 import { encodeViews, openViews } from '../../projections/views-codec.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
 import { eventStreams } from '../support/event-streams.js';

@@ -74,7 +74,10 @@ test('what is about too much is left to a snapshot', async (t) => {
     key: 'k',
     value: Uint8Array.of(at % 256),
   });
-  await appendBodies(log, Array.from({ length: MAX_INDEXED_DIFF_EVENTS }, (_, at) => metadata(at)));
+  await appendBodies(
+    log,
+    Array.from({ length: MAX_INDEXED_DIFF_EVENTS }, (_, at) => metadata(at)),
+  );
   const [last] = await appendBodies(log, [metadata(0)]);
   t.is(await viewsBefore(log, [last as StoredEvent], { seq: log.head.seq - 1 }), undefined);
   t.not(await viewsBefore(log, [last as StoredEvent], { seq: MAX_INDEXED_DIFF_EVENTS }), undefined);

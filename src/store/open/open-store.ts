@@ -303,7 +303,10 @@ interface Reading {
 }
 
 /** Most reads ask for a view or two: those of a store that is open for reading are built when asked for. */
-async function openViewSet(sources: { readonly log: LevelLog; readonly snapshots: SnapshotFolder }, options: CheckedOptions): Promise<ViewSet> {
+async function openViewSet(
+  sources: { readonly log: LevelLog; readonly snapshots: SnapshotFolder },
+  options: CheckedOptions,
+): Promise<ViewSet> {
   const { readOnly, signal, onProgress } = options;
   const { seq } = sources.log.head;
   if (readOnly !== true) return viewsAt(sources, seq, signal, onProgress);

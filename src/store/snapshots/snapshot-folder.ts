@@ -250,7 +250,8 @@ export class SnapshotFolder {
   /** Returns the steps of a file of changes; none if it is bad, which becomes a notice once. */
   async readChanges(stretch: Stretch): Promise<ChangesStep[]> {
     const steps = await this.#readGood(changesName(stretch), 'changes', ({ header: { from, seq }, payload }) => {
-      if (from !== stretch.from || seq !== stretch.to) throw new SnapshotDamage(`it is of events after ${from} to ${seq}`);
+      if (from !== stretch.from || seq !== stretch.to)
+        throw new SnapshotDamage(`it is of events after ${from} to ${seq}`);
       return openSteps(payload, stretch);
     });
     return steps ?? [];

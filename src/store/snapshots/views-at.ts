@@ -1,4 +1,11 @@
-import { createViews, type PastStep, pastViews, type Views, type ViewSet, viewNames } from '../../../projections/views.js';
+import {
+  createViews,
+  type PastStep,
+  pastViews,
+  type Views,
+  type ViewSet,
+  viewNames,
+} from '../../../projections/views.js';
 import type { Page } from '../../../projections/projection.js';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { decodeViews, openViews } from '../../../projections/views-codec.js';

@@ -27,7 +27,13 @@ test('a payload has its steps, one after another, the last with what is left', (
       [8, 10],
     ],
   );
-  const sizes = steps.map((_, at) => pastViews(undefined, steps.slice(0, at + 1).map(({ changes }) => changes)).images.size);
+  const sizes = steps.map(
+    (_, at) =>
+      pastViews(
+        undefined,
+        steps.slice(0, at + 1).map(({ changes }) => changes),
+      ).images.size,
+  );
   t.deepEqual(sizes, [4, 8, 10]);
   t.deepEqual(openSteps(payloadOf(4, []), { from: 7, to: 7 }), []);
 });
@@ -45,7 +51,10 @@ test('a payload of another count of events, cut, longer or with another list of 
   for (const [bytes, message] of broken) {
     t.throws(() => openSteps(bytes, { from: 0, to: 10 }), { instanceOf: SnapshotDamage, message });
   }
-  t.throws(() => openSteps(payload, { from: 0, to: 11 }), { instanceOf: SnapshotDamage, message: 'it is of 10 events' });
+  t.throws(() => openSteps(payload, { from: 0, to: 11 }), {
+    instanceOf: SnapshotDamage,
+    message: 'it is of 10 events',
+  });
 });
 
 test('gaps are what no stretch covers, up to an event', (t) => {

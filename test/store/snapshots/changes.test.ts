@@ -35,7 +35,13 @@ async function worldOf(t: ExecutionContext, directory: string): Promise<World> {
 }
 
 function folder(directory: string, log: LevelLog, notices: string[], readOnly = false): SnapshotFolder {
-  return new SnapshotFolder({ directory, storeId: 's', log, readOnly, onNotice: (notice) => void notices.push(notice) });
+  return new SnapshotFolder({
+    directory,
+    storeId: 's',
+    log,
+    readOnly,
+    onNotice: (notice) => void notices.push(notice),
+  });
 }
 
 async function foldedTo({ log }: Pick<World, 'log'>, seq: number): Promise<Views> {
@@ -54,7 +60,8 @@ async function writeChanges(world: World, from: number, to: number, stepEvents =
   await world.snapshots.writeChanges({ from, to }, await changesOf(world, { from, to }, stepEvents));
 }
 
-const nameOf = (from: number, to: number): string => `${[from, to].map((seq) => `${seq}`.padStart(16, '0')).join('-')}.changes`;
+const nameOf = (from: number, to: number): string =>
+  `${[from, to].map((seq) => `${seq}`.padStart(16, '0')).join('-')}.changes`;
 
 test('with snapshots and changes of any stretches, the views at any event are those of a fold', async (t) => {
   const root = await temporaryDirectory(t);
@@ -91,7 +98,10 @@ test('with snapshots and changes of any stretches, the views at any event are th
 
 test('events that changes stand for are not read', async (t) => {
   const world = await worldOf(t, await temporaryDirectory(t));
-  await appendBodies(world.log, Array.from({ length: 20 }, (_, at) => creationOf(`${at}`)));
+  await appendBodies(
+    world.log,
+    Array.from({ length: 20 }, (_, at) => creationOf(`${at}`)),
+  );
   await writeChanges(world, 0, 12, 5);
   const read: unknown[] = [];
   const log = new Proxy(world.log, {
@@ -114,7 +124,10 @@ test('events that changes stand for are not read', async (t) => {
 test('a bad file of changes is reported once, its events are read, and it goes with the next snapshot', async (t) => {
   const world = await worldOf(t, await temporaryDirectory(t));
   const { log, directory, notices } = world;
-  await appendBodies(log, Array.from({ length: 12 }, (_, at) => creationOf(`${at}`)));
+  await appendBodies(
+    log,
+    Array.from({ length: 12 }, (_, at) => creationOf(`${at}`)),
+  );
   const path = join(directory, 'snapshots');
   await mkdir(path);
   const [store, kind, versions, seq] = ['s', 'changes', changesVersions, 8] as const;
@@ -153,7 +166,10 @@ test('a bad file of changes is reported once, its events are read, and it goes w
 test('changes that cannot be folded, though the checksum is right, are done without, or reported', async (t) => {
   const world = await worldOf(t, await temporaryDirectory(t));
   const { log, directory, notices, snapshots } = world;
-  await appendBodies(log, Array.from({ length: 9 }, (_, at) => creationOf(`${at}`)));
+  await appendBodies(
+    log,
+    Array.from({ length: 9 }, (_, at) => creationOf(`${at}`)),
+  );
   const payload = Buffer.concat(await changesOf(world, { from: 0, to: 9 }, 9));
   // The first change of the images is of an unknown kind.
   await snapshots.writeChanges({ from: 0, to: 9 }, [payload.with(1, 9)]);
