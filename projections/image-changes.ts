@@ -134,7 +134,10 @@ export function readCreations(input: SnapshotReader): Creation[] {
 }
 
 function writeInstant(out: SnapshotWriter, instant: Instant | undefined): void {
-  if (instant === undefined) return out.uint(NO_INSTANT);
+  if (instant === undefined) {
+    out.uint(NO_INSTANT);
+    return;
+  }
   const { seconds, nanoseconds } = instant;
   out.uint(seconds < 0 ? BEFORE_EPOCH : SINCE_EPOCH);
   out.uint(Math.abs(seconds));

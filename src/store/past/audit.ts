@@ -391,7 +391,7 @@ export class AuditReader implements AuditReads {
     const pages = log.pages({ from: from + 1, to, signal });
     if (to - from > MAX_INDEXED_DIFF_EVENTS) return diffViews(await pastViewsAt(this.#context, from, signal), pages);
     const events: StoredEvent[] = [];
-    for await (const page of pages) events.push(...page);
+    for await (const page of pages) for (const event of page) events.push(event);
     const before = await viewsBefore(log, events, { seq: from, signal });
     return diffViews(before ?? (await pastViewsAt(this.#context, from, signal)), [events]);
   }

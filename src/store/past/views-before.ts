@@ -41,7 +41,7 @@ async function eventsAbout(
   const events: StoredEvent[] = [];
   if (subjects.length === 0 || to === 0) return events;
   for await (const page of log.subjectPages(subjects, { to, signal })) {
-    events.push(...page);
+    for (const event of page) events.push(event);
     if (events.length > MAX_INDEXED_DIFF_EVENTS) return undefined;
   }
   return events;

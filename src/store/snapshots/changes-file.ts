@@ -57,7 +57,7 @@ export class ChangesBuilder {
       this.#entries.length,
       pieces.reduce((sum, { length }) => sum + length, 0),
     );
-    this.#pieces.push(...pieces);
+    for (const piece of pieces) this.#pieces.push(piece);
     this.#entries = [];
   }
 }

@@ -195,7 +195,8 @@ export class SnapshotFolder {
 
   /**
    * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded with
-   * the count of events from it to `seq`. Each skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
+   * the count of events from it to `seq`. Each skipped one, also because `decode` throws
+   * SnapshotDamage, becomes a notice once.
    */
   async nearest<Decoded>(
     seq: number,
@@ -262,13 +263,15 @@ export class SnapshotFolder {
     this.#passOver(changesName(stretch), why);
   }
 
-  /** Saves the changes of a stretch, durably. Returns the file's bytes. @throws {StoreError} INTERNAL without event `to` */
-  async writeChanges({ from, to }: Stretch, pieces: Iterable<Uint8Array>): Promise<number> {
+  /**
+   * Saves the changes of a stretch; durable on return.
+   * @throws {StoreError} INTERNAL without event `to`
+   */
+  async writeChanges({ from, to }: Stretch, pieces: Iterable<Uint8Array>): Promise<void> {
     const name = changesName({ from, to });
-    const bytes = await this.#write(name, { ...(await this.#headerOf('changes', changesVersions, to)), from }, pieces);
+    await this.#write(name, { ...(await this.#headerOf('changes', changesVersions, to)), from }, pieces);
     this.#bad.delete(name);
     await this.#thin();
-    return bytes;
   }
 
   /**
