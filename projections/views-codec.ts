@@ -42,7 +42,7 @@ export function openViews(bytes: Uint8Array, more = 0): EncodedViews {
 export function decodeViews(bytes: Uint8Array, more = 0): Views {
   const encoded = openViews(bytes, more);
   const views = Object.fromEntries(viewNames.map((name) => [name, encoded.decode(name)])) as unknown as Views;
-  // Whatever is malformed is found now.
+  // All that is malformed is found now.
   views.images.indexChains();
   return views;
 }

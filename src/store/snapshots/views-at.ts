@@ -53,7 +53,7 @@ export async function viewsAt(
       return viewSet;
     } catch (error) {
       if (!(error instanceof DamagedChanges)) throw error;
-      // The views are of no moment: once more, without the file.
+      // The views are of no moment: again, without the file.
       sources.snapshots.passOverChanges(error.file, error.message);
     }
   }

@@ -5,6 +5,12 @@ import fc from 'fast-check';
 import { changesVersions } from '../../../projections/changes-codec.js';
 import { createViews, type Views } from '../../../projections/views.js';
 import { encodeViews } from '../../../projections/views-codec.js';
+import {
+  CHANGES_STEP_EVENTS,
+  MAX_CHANGES_AT_CLOSE,
+  MAX_CHANGES_EVENTS,
+  MAX_KEPT_CHANGES_BYTES,
+} from '../../../src/limits.js';
 import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { treeRoot } from '../../../src/log/merkle.js';
 import { bytesToHex } from '../../../src/model/digest.js';
@@ -17,7 +23,7 @@ import { eventStreams } from '../../support/event-streams.js';
 import { idNamed } from '../../support/image-configs.js';
 import { plainViews } from '../../support/plain-views.js';
 import { storeError } from '../../support/store-error.js';
-import { creationOf, entriesOf } from '../../support/stored-event.js';
+import { creationOf, entriesOf, eventsFrom } from '../../support/stored-event.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { appendBodies, openTestLog } from '../../support/test-log.js';
 
@@ -217,6 +223,57 @@ test('a large store writes changes, whole steps of them, and its views when the 
   t.deepEqual(await names(), [nameOf(0, log.head.seq), `${`${log.head.seq}`.padStart(16, '0')}.views`]);
   t.deepEqual(notices, []);
   t.true((await readFile(join(directory, 'snapshots', nameOf(0, log.head.seq)))).length > 0);
+});
+
+/** A snapshotter of a large store without snapshots at event `seq`, and the stretches that it writes. */
+function bareSnapshotter(seq: number): { readonly snapshotter: Snapshotter; readonly written: Stretch[] } {
+  const written: Stretch[] = [];
+  const snapshots = {
+    newest: seq,
+    stretches: async () => [],
+    writeChanges: async (stretch: Stretch) => void written.push(stretch),
+  } as unknown as SnapshotFolder;
+  const log = { entryPages: () => [] } as unknown as LevelLog;
+  const viewSet = createViews();
+  viewSet.fold(eventsFrom(1, [creationOf('a')]));
+  const options = { log, snapshots, viewSet, seq, every: 0, largeEntries: 1, onNotice: (notice: string) => notice };
+  return { snapshotter: new Snapshotter(options), written };
+}
+
+test('changes are in files of MAX_CHANGES_EVENTS, of a step at least, and of MAX_CHANGES_AT_CLOSE in all at close', async (t) => {
+  const ends = async (seq: number): Promise<number[]> => {
+    const { snapshotter, written } = bareSnapshotter(seq);
+    await snapshotter.writeLast();
+    return written.map(({ to }) => to);
+  };
+  t.deepEqual(await ends(CHANGES_STEP_EVENTS - 1), []);
+  t.deepEqual(await ends(CHANGES_STEP_EVENTS), [CHANGES_STEP_EVENTS]);
+  t.deepEqual(await ends(MAX_CHANGES_EVENTS + 1), [MAX_CHANGES_EVENTS]);
+  t.deepEqual(await ends(MAX_CHANGES_AT_CLOSE), [MAX_CHANGES_EVENTS, MAX_CHANGES_AT_CLOSE]);
+  t.deepEqual(await ends(MAX_CHANGES_AT_CLOSE + CHANGES_STEP_EVENTS), []);
+});
+
+test('changes of more than MAX_KEPT_CHANGES_BYTES are not kept until a view is asked for', async (t) => {
+  const world = await worldOf(t, await temporaryDirectory(t));
+  const { log, snapshots } = world;
+  await appendBodies(
+    log,
+    Array.from({ length: 4 }, (_, at) => creationOf(`${at}`)),
+  );
+  await writeChanges(world, 0, 4, 2);
+  const readsWith = async (bytes: number): Promise<number> => {
+    let reads = 0;
+    const large = new SnapshotFolder({ directory: world.directory, storeId: 's', log, onNotice: t.fail });
+    large.readChanges = async (stretch) => {
+      reads++;
+      return (await snapshots.readChanges(stretch)).map((step) => ({ ...step, bytes }));
+    };
+    const views = await pastViewsAt({ log, snapshots: large }, 4);
+    t.is(views.images.size, 4);
+    return reads;
+  };
+  t.is(await readsWith(MAX_KEPT_CHANGES_BYTES / 2), 1);
+  t.is(await readsWith(MAX_KEPT_CHANGES_BYTES / 2 + 1), 2);
 });
 
 function metadataOf(name: string, value: string): EventBody {
