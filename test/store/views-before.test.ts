@@ -45,7 +45,7 @@ test('a difference from the index is that from a fold of every event, between an
   await fc.assert(property, { numRuns: 60 });
 });
 
-test('an image has no parent once that was deleted, though nothing is said of the image', async (t) => {
+test('an image has no parent once that was deleted, without an event about the image', async (t) => {
   const log = await openTestLog(t, join(await temporaryDirectory(t), 'log'));
   const [image, parent] = [idNamed('child'), idNamed('parent')];
   await appendBodies(log, [
