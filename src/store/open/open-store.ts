@@ -33,7 +33,7 @@ import {
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
-import type { ViewSet } from '../../../projections/views.js';
+import { fixedViews, type ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import {
@@ -56,7 +56,8 @@ import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
-import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
+import { Snapshotter } from '../snapshots/snapshotter.js';
+import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
 import { refuseBackup, refuseEnclosed, refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
@@ -301,6 +302,17 @@ interface Reading {
   readonly openedState: string;
 }
 
+/** Most reads ask for a view or two: those of a store that is open for reading are built when asked for. */
+async function openViewSet(
+  sources: { readonly log: LevelLog; readonly snapshots: SnapshotFolder },
+  options: CheckedOptions,
+): Promise<ViewSet> {
+  const { readOnly, signal, onProgress } = options;
+  const { seq } = sources.log.head;
+  if (readOnly !== true) return viewsAt(sources, seq, signal, onProgress);
+  return fixedViews(await pastViewsAt(sources, seq, signal, onProgress));
+}
+
 async function openParts(opening: {
   readonly directory: string;
   readonly log: LevelLog;
@@ -316,9 +328,9 @@ async function openParts(opening: {
   await checkTreeTail(log, checkpoints.size);
   const { storeId } = sidecar;
   const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
-  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal, options.onProgress);
+  const viewSet = await openViewSet({ log, snapshots }, options);
   const { seq } = log.head;
-  const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
+  const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
