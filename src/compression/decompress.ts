@@ -7,7 +7,8 @@ import type { OnTrailing } from './nested-stream.js';
 import { type PushDecoder, TrailingData } from './push-decoder.js';
 import { createNativeZstd } from './zstd-stream.js';
 
-const ZLIB_CHUNK_BYTES = 256 * 1024;
+/** Output in large pieces; input is lent, so none is buffered. */
+const GUNZIP = { chunkSize: 256 * 1024, writableHighWaterMark: 1 };
 
 /** Limits for decompression, in decompressed bytes. Plain input passes through. */
 export interface ExpansionLimits {
@@ -168,7 +169,8 @@ class PushDecoderStream extends Duplex {
 }
 
 /**
- * Creates a decompression stream with backpressure both ways. Corrupt or truncated input fails with
+ * Creates a decompression stream with backpressure both ways; a chunk written is the caller's again
+ * when the stream drains. Corrupt or truncated input fails with
  * the decoder's own error, and so does other data after it, unless `onTrailing` is given: then that
  * data is ignored. Destroy the stream when stopping early.
  */
@@ -178,7 +180,8 @@ export async function createDecoder(
 ): Promise<Duplex> {
   // Node's own reads thousands of small members, as of eStargz layers, five times as fast.
   if (compression === 'gzip') {
-    return onTrailing === undefined ? createGunzip({ chunkSize: ZLIB_CHUNK_BYTES }) : new GzipStream(onTrailing);
+    if (onTrailing !== undefined) return new GzipStream(onTrailing);
+    return createGunzip(GUNZIP);
   }
   const native = compression === 'zstd' ? await createNativeZstd(onTrailing) : undefined;
   return native ?? new PushDecoderStream(await loadDecoder(compression), onTrailing);
@@ -305,7 +308,9 @@ async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Arra
   while (start.length < COMPRESSION_MAGIC_BYTES) {
     const next = await iterator.next();
     if (next.done) break;
-    start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
+    // Copied when more is needed: a chunk is lent until the next is pulled.
+    const isEnough = start.length === 0 && next.value.length >= COMPRESSION_MAGIC_BYTES;
+    start = isEnough ? next.value : Buffer.concat([start, next.value]);
   }
   return start;
 }

@@ -9,6 +9,11 @@ export abstract class NestedStream extends Duplex {
   /** A callback would learn of the error before its listeners do. */
   readonly #fail = (error: Error): void => void this.destroy(error);
 
+  constructor() {
+    // Chunks are lent: a writer waits until each, however small, was used.
+    super({ writableHighWaterMark: 1 });
+  }
+
   /** Decompresses `chunk`; resolves when the inner stream has used it. */
   protected abstract consume(chunk: Uint8Array): Promise<void>;
 
