@@ -11,6 +11,7 @@ import {
   detectCompression,
   ExpansionGuard,
   type ExpansionLimits,
+  releasePiece,
 } from '../compression/decompress.js';
 import { TarScan, type TarScanOptions } from './tar-scan.js';
 
@@ -159,6 +160,7 @@ export class LayerMeter {
 
 /** A decoder that hashes and forwards its output. Errors are returned once and end it. */
 class Inflation {
+  readonly #compression: Compression;
   readonly #decoder: Duplex;
   readonly #hash: Hash = createHash('sha256');
   readonly #take: (bytes: Uint8Array) => void;
@@ -166,7 +168,8 @@ class Inflation {
   #piece: Uint8Array | undefined;
   #failure: unknown;
 
-  private constructor(decoder: Duplex, take: (bytes: Uint8Array) => void) {
+  private constructor(compression: Compression, decoder: Duplex, take: (bytes: Uint8Array) => void) {
+    this.#compression = compression;
     this.#decoder = decoder;
     this.#take = take;
     decoder.on('data', (bytes: Uint8Array) => this.#hold(bytes));
@@ -189,6 +192,7 @@ class Inflation {
     try {
       this.#take(bytes);
       this.#hash.update(bytes);
+      releasePiece(this.#compression, bytes);
     } catch (error) {
       this.#failure = error;
       this.#decoder.destroy();
@@ -199,7 +203,7 @@ class Inflation {
     compression: Exclude<Compression, 'none'>,
     take: (bytes: Uint8Array) => void,
   ): Promise<Inflation> {
-    return new Inflation(await createDecoder(compression), take);
+    return new Inflation(compression, await createDecoder(compression), take);
   }
 
   /** Resolves when the decoder has processed `chunk` or failed. */

@@ -1,5 +1,8 @@
 import { Duplex } from 'node:stream';
 
+/** Output buffer of Node's decoders: larger ones mean fewer round trips to their threads. */
+export const PIECE_BYTES = 256 * 1024;
+
 /** Called once if other data follows the compressed data; the rest of the input is then ignored. */
 export type OnTrailing = () => void;
 
