@@ -266,7 +266,7 @@ export async function scanArchive(
     notice('the tar ends without its end blocks');
   };
   try {
-    const bytes = noteStart(decompress(source, limits.expansion, onTrailing), start);
+    const bytes = noteStart(decompress(source, limits.expansion, onTrailing, true), start);
     for await (const entry of readTar(bytes, limits, onUnended)) await addEntry(tree, entry, keep);
   } catch (error) {
     throw notAnArchive(error, start);

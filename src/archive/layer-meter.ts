@@ -11,6 +11,7 @@ import {
   detectCompression,
   ExpansionGuard,
   type ExpansionLimits,
+  releasePiece,
 } from '../compression/decompress.js';
 import { TarScan, type TarScanOptions } from './tar-scan.js';
 
@@ -77,8 +78,14 @@ export class LayerMeter {
 
   /** Takes the next bytes; resolves when ready for more. The caller may then reuse the bytes. */
   async write(chunk: Uint8Array): Promise<void> {
+    // The decoder's threads have the chunk while it is hashed here.
+    const measuring = this.#take(chunk);
     this.#blobHash.update(chunk);
     this.#blobBytes += chunk.length;
+    await measuring;
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
     if (this.#compression !== undefined) return this.#measure(chunk);
     this.#start = this.#start.length === 0 ? chunk : Buffer.concat([this.#start, chunk]);
     if (this.#start.length >= COMPRESSION_MAGIC_BYTES) return this.#begin();
@@ -153,37 +160,56 @@ export class LayerMeter {
 
 /** A decoder that hashes and forwards its output. Errors are returned once and end it. */
 class Inflation {
+  readonly #compression: Compression;
   readonly #decoder: Duplex;
   readonly #hash: Hash = createHash('sha256');
+  readonly #take: (bytes: Uint8Array) => void;
+  /** Output not hashed yet. */
+  #piece: Uint8Array | undefined;
   #failure: unknown;
 
-  private constructor(decoder: Duplex, take: (bytes: Uint8Array) => void) {
+  private constructor(compression: Compression, decoder: Duplex, take: (bytes: Uint8Array) => void) {
+    this.#compression = compression;
     this.#decoder = decoder;
-    decoder.on('data', (bytes: Uint8Array) => {
-      if (this.#failure !== undefined) return;
-      try {
-        take(bytes);
-        this.#hash.update(bytes);
-      } catch (error) {
-        this.#failure = error;
-        decoder.destroy();
-      }
-    });
+    this.#take = take;
+    decoder.on('data', (bytes: Uint8Array) => this.#hold(bytes));
     decoder.on('error', (error: Error) => {
       this.#failure ??= error;
     });
+  }
+
+  /** Node's decoders continue on their threads after this event: hash meanwhile, one piece at most. */
+  #hold(bytes: Uint8Array): void {
+    this.#hashHeld();
+    this.#piece = bytes;
+    queueMicrotask(() => this.#hashHeld());
+  }
+
+  #hashHeld(): void {
+    const bytes = this.#piece;
+    this.#piece = undefined;
+    if (bytes === undefined || this.#failure !== undefined) return;
+    try {
+      this.#take(bytes);
+      this.#hash.update(bytes);
+      releasePiece(this.#compression, bytes);
+    } catch (error) {
+      this.#failure = error;
+      this.#decoder.destroy();
+    }
   }
 
   static async create(
     compression: Exclude<Compression, 'none'>,
     take: (bytes: Uint8Array) => void,
   ): Promise<Inflation> {
-    return new Inflation(await createDecoder(compression), take);
+    return new Inflation(compression, await createDecoder(compression), take);
   }
 
   /** Resolves when the decoder has processed `chunk` or failed. */
   async write(chunk: Uint8Array): Promise<unknown> {
     await this.#settled((done) => this.#decoder.write(chunk, done));
+    this.#hashHeld();
     return this.#failure;
   }
 
@@ -193,6 +219,7 @@ class Inflation {
       this.#decoder.once('end', done);
       this.#decoder.end();
     });
+    this.#hashHeld();
     return this.#failure;
   }
 

@@ -3,11 +3,12 @@ import { createGunzip } from 'node:zlib';
 import { loadCode, StoreError } from '../errors.js';
 import { COMPRESSION_RATIO_FREE_BYTES, MAX_COMPRESSION_RATIO, MAX_LAYER_BYTES } from '../limits.js';
 import { GzipStream } from './gzip-stream.js';
-import type { OnTrailing } from './nested-stream.js';
+import { type OnTrailing, PIECE_BYTES } from './nested-stream.js';
 import { type PushDecoder, TrailingData } from './push-decoder.js';
 import { createNativeZstd } from './zstd-stream.js';
 
-const ZLIB_CHUNK_BYTES = 256 * 1024;
+/** Input is lent, so none is buffered. */
+const GUNZIP = { chunkSize: PIECE_BYTES, writableHighWaterMark: 1 };
 
 /** Limits for decompression, in decompressed bytes. Plain input passes through. */
 export interface ExpansionLimits {
@@ -168,7 +169,8 @@ class PushDecoderStream extends Duplex {
 }
 
 /**
- * Creates a decompression stream with backpressure both ways. Corrupt or truncated input fails with
+ * Creates a decompression stream with backpressure both ways; a chunk written is the caller's again
+ * when the stream drains. Corrupt or truncated input fails with
  * the decoder's own error, and so does other data after it, unless `onTrailing` is given: then that
  * data is ignored. Destroy the stream when stopping early.
  */
@@ -178,7 +180,8 @@ export async function createDecoder(
 ): Promise<Duplex> {
   // Node's own reads thousands of small members, as of eStargz layers, five times as fast.
   if (compression === 'gzip') {
-    return onTrailing === undefined ? createGunzip({ chunkSize: ZLIB_CHUNK_BYTES }) : new GzipStream(onTrailing);
+    if (onTrailing !== undefined) return new GzipStream(onTrailing);
+    return createGunzip(GUNZIP);
   }
   const native = compression === 'zstd' ? await createNativeZstd(onTrailing) : undefined;
   return native ?? new PushDecoderStream(await loadDecoder(compression), onTrailing);
@@ -196,9 +199,27 @@ async function loadDecoder(compression: Exclude<Compression, 'none' | 'gzip'>): 
 }
 
 /**
+ * Frees the memory of a used piece of output, if it is the last one in a buffer of Node's decoder:
+ * the next one is in another. Left to the garbage collector, 30 MB of output cost a full collection,
+ * altogether a fifth of the CPU time of a load of zstd layers. A no-op on Node 20.
+ */
+export function releasePiece(compression: Compression, piece: Uint8Array): void {
+  if (compression !== 'gzip' && compression !== 'zstd') return;
+  const buffer: TransferableBuffer = piece.buffer;
+  const isLast = piece.byteOffset + piece.length === PIECE_BYTES;
+  if (isLast && buffer.byteLength === PIECE_BYTES) buffer.transfer?.(0);
+}
+
+/** The types are those of Node 20, which has no `transfer`. */
+interface TransferableBuffer extends Pick<ArrayBuffer, 'byteLength'> {
+  readonly transfer?: (bytes: number) => unknown;
+}
+
+/**
  * Decompresses `source`, detecting the format; plain input passes through. Memory: a few chunks.
  * Closes the source on early stop or failure. Other data after the compressed data is an error, or
- * ignored and reported by `onTrailing`, once.
+ * ignored and reported by `onTrailing`, once. With `isLent`, each piece is valid until the next is
+ * pulled.
  * @throws {StoreError} COMPRESSION_INVALID if corrupt or truncated
  * @throws {StoreError} ARCHIVE_LIMIT_EXCEEDED if it exceeds `limits`, even if plain
  */
@@ -206,6 +227,7 @@ export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   limits: ExpansionLimits = ARCHIVE_EXPANSION,
   onTrailing?: (compression: Compression) => void,
+  isLent = false,
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -213,8 +235,14 @@ export async function* decompress(
     const compression = detectCompression(start);
     const whole = joined(start, iterator);
     const guard = new ExpansionGuard(limits);
-    if (compression === 'none') yield* passOn(whole, guard);
-    else yield* decode(whole, compression, guard, onTrailing && (() => onTrailing(compression)));
+    if (compression === 'none') {
+      yield* passOn(whole, guard);
+      return;
+    }
+    for await (const piece of decode(whole, compression, guard, onTrailing && (() => onTrailing(compression)))) {
+      yield piece;
+      if (isLent) releasePiece(compression, piece);
+    }
   } finally {
     await iterator.return?.();
   }
@@ -305,7 +333,9 @@ async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Arra
   while (start.length < COMPRESSION_MAGIC_BYTES) {
     const next = await iterator.next();
     if (next.done) break;
-    start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
+    // Copied when more is needed: a chunk is lent until the next is pulled.
+    const isEnough = start.length === 0 && next.value.length >= COMPRESSION_MAGIC_BYTES;
+    start = isEnough ? next.value : Buffer.concat([start, next.value]);
   }
   return start;
 }

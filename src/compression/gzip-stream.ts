@@ -1,10 +1,8 @@
 import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib';
 import { MAX_GZIP_HEADER_BYTES } from '../limits.js';
-import { NestedStream, type OnTrailing } from './nested-stream.js';
+import { NestedStream, type OnTrailing, PIECE_BYTES } from './nested-stream.js';
 import { TrailingData } from './push-decoder.js';
 
-/** Output size: larger pieces mean fewer round trips to zlib's threads. */
-const CHUNK_BYTES = 256 * 1024;
 const MAGIC = [0x1f, 0x8b];
 const TRAILER_BYTES = 8;
 const HAS_HEADER_CRC = 2;
@@ -92,7 +90,7 @@ export class GzipStream extends NestedStream {
     this.#part = 'data';
     this.#crc = 0;
     this.#bytes = 0;
-    this.#inflate = createInflateRaw({ chunkSize: CHUNK_BYTES });
+    this.#inflate = createInflateRaw({ chunkSize: PIECE_BYTES });
     this.nest(this.#inflate, (piece) => {
       this.#crc = crc32(piece, this.#crc);
       this.#bytes += piece.length;

@@ -1,5 +1,8 @@
 import { Duplex } from 'node:stream';
 
+/** Output buffer of Node's decoders: larger ones mean fewer round trips to their threads. */
+export const PIECE_BYTES = 256 * 1024;
+
 /** Called once if other data follows the compressed data; the rest of the input is then ignored. */
 export type OnTrailing = () => void;
 
@@ -8,6 +11,11 @@ export abstract class NestedStream extends Duplex {
   #inner: Duplex | undefined;
   /** A callback would learn of the error before its listeners do. */
   readonly #fail = (error: Error): void => void this.destroy(error);
+
+  constructor() {
+    // Chunks are lent: a writer waits until each, however small, was used.
+    super({ writableHighWaterMark: 1 });
+  }
 
   /** Decompresses `chunk`; resolves when the inner stream has used it. */
   protected abstract consume(chunk: Uint8Array): Promise<void>;

@@ -1,10 +1,8 @@
 import type { Duplex } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { NestedStream, type OnTrailing } from './nested-stream.js';
+import { NestedStream, type OnTrailing, PIECE_BYTES } from './nested-stream.js';
 import { TrailingData } from './push-decoder.js';
 import { ZstdFrames } from './zstd-frames.js';
-
-const CHUNK_BYTES = 256 * 1024;
 
 /** The types are those of Node 20, which has no zstd. */
 interface ZstdModule extends Pick<typeof zlib, 'crc32'> {
@@ -24,13 +22,13 @@ export async function createNativeZstd(onTrailing?: OnTrailing): Promise<Duplex 
   if (createZstdDecompress === undefined) return undefined;
   nativeIsRight ??= readsAllFrames(createZstdDecompress);
   if (!(await nativeIsRight)) return undefined;
-  return new ZstdStream(createZstdDecompress({ chunkSize: CHUNK_BYTES }), onTrailing);
+  return new ZstdStream(createZstdDecompress({ chunkSize: PIECE_BYTES }), onTrailing);
 }
 
 /** Tries frames of one byte each: one in a chunk, then two. */
 async function readsAllFrames(create: NonNullable<ZstdModule['createZstdDecompress']>): Promise<boolean> {
   const frame = (text: string): Buffer => Buffer.from(`28b52ffd2001090000${Buffer.from(text).toString('hex')}`, 'hex');
-  const native = create({ chunkSize: CHUNK_BYTES });
+  const native = create({ chunkSize: PIECE_BYTES });
   native.write(frame('a'), () => native.end(Buffer.concat([frame('b'), frame('c')])));
   let text = '';
   try {

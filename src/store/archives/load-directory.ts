@@ -1,9 +1,11 @@
-import { createReadStream, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { formatTarHeader, isTarName, TAR_BLOCK_BYTES, tarPadding } from '../../archive/tar-header.js';
 import { StoreError } from '../../errors.js';
 import { MAX_ARCHIVE_ENTRIES } from '../../limits.js';
+import { openRegularFile } from '../files/files.js';
+import { bufferPair, readAhead } from '../files/read-ahead.js';
 
 /** A regular file of a directory, by its path in it with `/`. */
 interface DirectoryFile {
@@ -53,10 +55,11 @@ async function factsInside(root: string, path: string): Promise<Stats | undefine
 }
 
 async function* tarOf(files: readonly DirectoryFile[]): AsyncGenerator<Uint8Array> {
+  const buffers = bufferPair();
   for (const { name, path, size } of files) {
     yield formatTarHeader({ type: 'file', name, size });
     let left = size;
-    for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
+    for await (const chunk of readAhead(await openRegularFile(path, { links: 'followed' }), buffers)) {
       left -= chunk.length;
       if (left < 0) break;
       yield chunk;
