@@ -8,7 +8,6 @@ import {
   parseJsonSteps,
   withinField,
 } from './parse.js';
-import { finished } from '../steps.js';
 
 /** Like `Array.isArray`, which does not narrow readonly arrays. */
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
@@ -317,25 +316,39 @@ const ITEMS_PER_STEP = 100;
  * decoded over the first's, like in Go.
  */
 export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
-  function* decodeSteps(value: JsonValue, before: readonly T[] | null): Generator<undefined, T[] | null> {
-    if (value === null) return null;
-    if (!isJsonArray(value)) throw mismatch('an array', value);
-    const items: T[] = [];
-    for (let at = 0; at < value.length; at++) {
-      if (at % ITEMS_PER_STEP === 0) yield;
-      const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
-      try {
-        items.push(yield* decodeInSteps(element, value[at] ?? null, old));
-      } catch (error) {
-        throw withinField(String(at), error);
-      }
-    }
-    return items;
-  }
+  type Items = readonly T[] | null;
+  const oldAt = (before: Items, at: number): T =>
+    before !== null && at < before.length ? (before[at] as T) : element.zero();
   return {
     zero: () => null,
-    decode: (value, before) => finished(decodeSteps(value, before)),
-    decodeSteps,
+    // Its own loop, as in a map: a generator for each item would take longer than decoding it.
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        try {
+          items.push(element.decode(value[at] as JsonValue, oldAt(before, at)));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        try {
+          items.push(yield* decodeInSteps(element, value[at] as JsonValue, oldAt(before, at)));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
     encode(value) {
       return value === null ? 'null' : `[${value.map((item) => element.encode(item)).join()}]`;
     },
@@ -348,26 +361,37 @@ export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
  * written in UTF-8 order. `__proto__` is an ordinary key.
  */
 export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>> | null> {
-  type Items = Readonly<Record<string, T>> | null;
-  function* decodeSteps(value: JsonValue, before: Items): Generator<undefined, Items> {
-    if (value === null) return null;
-    if (!isJsonObject(value)) throw mismatch('an object', value);
-    const items: Record<string, T> = { ...before };
-    for (let at = 0; at < value.keys.length; at++) {
-      if (at % ITEMS_PER_STEP === 0) yield;
-      const key = value.keys[at] as string;
-      try {
-        setItem(items, key, yield* decodeInSteps(element, value.values[at] ?? null, element.zero()));
-      } catch (error) {
-        throw withinField(key, error);
-      }
-    }
-    return items;
-  }
   return {
     zero: () => null,
-    decode: (value, before) => finished(decodeSteps(value, before)),
-    decodeSteps,
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, element.decode(value.values[at] as JsonValue, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, yield* decodeInSteps(element, value.values[at] as JsonValue, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
     encode(value) {
       if (value === null) return 'null';
       const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
