@@ -213,17 +213,22 @@ type Target = Record<string, unknown>;
 /**
  * Codec of a Go struct. Keys match in any case; every match assigns, so the last wins; repeated
  * objects merge; unknown keys are ignored; null leaves the struct unchanged. Names must be ASCII
- * and differ by more than case.
+ * and differ by more than case. A struct that is decoded often brings its own `copy`: V8 makes a
+ * spread fast that has copied one kind of object.
  */
-export function structCodec<S extends object>(fields: StructFields<S>): Codec<S> {
+export function structCodec<S extends object>(
+  fields: StructFields<S>,
+  copy: (zero: S) => S = (zero) => ({ ...zero }),
+): Codec<S> {
   const plans = Object.entries<StructField<unknown>>(fields).map(([key, { name, codec, omitEmpty }]) => {
     return { key, name, codec, omitEmpty, prefix: `${quoteJson(name)}:` };
   });
   const byName = new Map(plans.map((plan) => [plan.name, plan]));
   const byFolded = new Map(plans.map((plan) => [foldCase(plan.name), plan]));
   const planOf = (key: string): Plan | undefined => byName.get(key) ?? byFolded.get(foldCase(key));
-  const zero = zeroMaker(plans);
-  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : (before as Target));
+  const template = zeroOf(plans) as S;
+  const zero = (): S => copy(template);
+  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : before) as Target;
   function* decodeSteps(value: JsonValue, before: S): Generator<undefined, S> {
     if (value === null) return before;
     if (!isJsonObject(value)) throw mismatch('an object', value);
@@ -232,7 +237,7 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
     return target as S;
   }
   return {
-    zero: zero as () => S,
+    zero,
     decode(value, before) {
       if (value === null) return before;
       if (!isJsonObject(value)) throw mismatch('an object', value);
@@ -246,12 +251,10 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
   };
 }
 
-/** Returns a factory of zero structs: copying one is much faster than setting each field. */
-function zeroMaker(plans: readonly Plan[]): () => Target {
+/** Returns a zero struct to copy, which is much faster than setting each field. */
+function zeroOf(plans: readonly Plan[]): Target {
   // Nested structs are shared and frozen; their decoder copies them first.
-  const zeros = plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())] as const);
-  const template: Target = Object.fromEntries(zeros);
-  return () => ({ ...template });
+  return Object.fromEntries(plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())]));
 }
 
 function decodeFields(value: JsonObject, target: Target, planOf: (key: string) => Plan | undefined): void {
