@@ -95,7 +95,7 @@ test('what was asked for before does not come from memory after a delete, an era
   storeError(t, 'STORE_CLOSED', () => store.get(b));
 });
 
-test('an image that was got keeps its parent, whatever happens to both, also when the view drops removed rows', async (t) => {
+test('an image that was read keeps its parent after that is set, removed, and its row dropped from the view', async (t) => {
   const store = await temporaryStore(t, { layers: 'none' });
   const [a, b] = [await store.create(imageConfig('a')), await store.create(imageConfig('b'))];
   const others = await Promise.all(Array.from({ length: 80 }, (_, at) => store.create(imageConfig(`other ${at}`))));
