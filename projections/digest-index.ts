@@ -1,3 +1,4 @@
+import { MAX_KEPT_DIGESTS } from '../src/limits.js';
 import { type Digest, digestFromHash, HASH_BYTES, parseDigest } from '../src/model/digest.js';
 import { SnapshotDamage } from './snapshot-format.js';
 
@@ -109,13 +110,15 @@ const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(b
 
 /**
  * Append-only digests, numbered from 0, 32 bytes each. Rows never change, so a row count is a
- * snapshot. A digest becomes a string on first access (0.3 microseconds, more than the rest of a
- * lookup) and keeps it: 96 bytes more for each digest accessed.
+ * snapshot. A digest becomes a string when asked for, which takes as long as finding its row; the
+ * table keeps at most MAX_KEPT_DIGESTS of them.
  */
 export class DigestRows {
   #hashes: Uint8Array<ArrayBuffer>;
   #words: Uint32Array<ArrayBuffer>;
-  readonly #strings: (Digest | undefined)[];
+  /** By row; absent until a digest is asked for. */
+  #strings: (Digest | undefined)[] | undefined;
+  #kept = 0;
   #length: number;
   readonly #probe = new DigestProbe();
 
@@ -124,7 +127,6 @@ export class DigestRows {
     this.#hashes = hashes;
     this.#words = new Uint32Array(hashes.buffer);
     this.#length = length;
-    this.#strings = new Array<Digest | undefined>(this.#length).fill(undefined);
   }
 
   get length(): number {
@@ -155,7 +157,7 @@ export class DigestRows {
       this.#hashes = grown(this.#hashes, roomFor(row) * HASH_BYTES);
       this.#words = new Uint32Array(this.#hashes.buffer);
     }
-    this.#strings.push(undefined);
+    this.#strings?.push(undefined);
     return row;
   }
 
@@ -167,18 +169,27 @@ export class DigestRows {
     return row;
   }
 
-  /** Returns the digest of a row, always the same string. */
+  /** Returns the digest of a row. */
   digest(row: number): Digest {
-    const known = this.#strings[row];
+    const known = this.#strings?.[row];
     if (known !== undefined) return known;
     const digest = digestFromHash(this.#hashes, row * HASH_BYTES);
-    this.#strings[row] = digest;
+    this.#keep(row, digest);
     return digest;
+  }
+
+  #keep(row: number, digest: Digest): void {
+    if (this.#strings === undefined || this.#kept === MAX_KEPT_DIGESTS) {
+      this.#strings = new Array<Digest | undefined>(this.#length).fill(undefined);
+      this.#kept = 0;
+    }
+    this.#strings[row] = digest;
+    this.#kept++;
   }
 
   /** Whether a row's digest is `text`. */
   isText(row: number, text: string): boolean {
-    const known = this.#strings[row];
+    const known = this.#strings?.[row];
     if (known !== undefined) return known === text;
     if (text.length !== DIGEST_LENGTH || !text.startsWith(SHA256)) return false;
     const start = row * HASH_BYTES;
@@ -339,11 +350,11 @@ export class DigestIndex {
     const digits = text.length - start;
     if (digits < 1 || digits > 2 * HASH_BYTES) return NO_ROW;
     const keyDigits = Math.min(KEY_DIGITS, digits);
-    const spareBits = KEY_BITS - 4 * keyDigits;
     const first = keyOfDigits(text, start, keyDigits);
     if (first === NO_KEY) return NO_ROW;
-    const last = first + 2 ** spareBits - 1;
-    const [home, end] = [this.#home(first), this.#home(last)];
+    const last = (first | ~(-1 << (KEY_BITS - 4 * keyDigits))) >>> 0;
+    const home = this.#home(first);
+    const end = this.#home(last);
     let found = NO_ROW;
     for (let slot = home; ; slot++) {
       const row = this.#rowAt(slot);

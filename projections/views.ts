@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable, scan, Subject } from 'rxjs';
+import { type Observable, scan, Subject } from 'rxjs';
 import type { Page, Projection, StoredProjection } from './projection.js';
 import { SnapshotDamage } from './snapshot-format.js';
 import { artifactsProjection } from './artifacts.js';
@@ -62,12 +62,10 @@ type Change = (views: Views) => Views;
 export function createViews(start?: Views): ViewSet {
   const changes$ = new Subject<Change>();
   const folded$ = new Subject<Page>();
-  const views$ = new BehaviorSubject(viewsBy((name) => start?.[name] ?? storeProjections[name].initial()));
-  changes$.pipe(scan((views, change) => change(views), views$.value)).subscribe(views$);
-  const views = {} as Views;
-  for (const name of viewNames) {
-    Object.defineProperty(views, name, { get: () => views$.value[name], enumerable: true });
-  }
+  const first = viewsBy((name) => start?.[name] ?? storeProjections[name].initial());
+  // One object with plain properties, as every read goes through it.
+  const views = { ...first };
+  changes$.pipe(scan((before, change) => change(before), first)).subscribe((after) => Object.assign(views, after));
   return {
     views,
     fold(page) {

@@ -66,6 +66,8 @@ export const MAX_TABLE_TRUST_MS = 24 * 60 * 60 * 1_000;
 export const MAX_PAGE_EVENTS = 1_000;
 /** Configs cached by an open store; decoded, they take about five times that. */
 export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
+/** Digests of a table kept as strings, of those asked for: 88 bytes each, 11 MiB in all. */
+export const MAX_KEPT_DIGESTS = 131_072;
 /** Characters of a consumer's name, including its version. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
 /** Filter of a consumer kept with its position, JSON in UTF-8; a reference takes some 60 bytes. */

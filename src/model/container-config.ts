@@ -82,33 +82,36 @@ const healthCodec = structCodec<HealthConfig>({
 });
 
 /** Docker's `container.Config` (api/types/container/config.go), fields in Docker's order. */
-export const containerConfigCodec: Codec<ContainerConfig> = structCodec<ContainerConfig>({
-  hostname: field('Hostname', stringCodec),
-  domainname: field('Domainname', stringCodec),
-  user: field('User', stringCodec),
-  attachStdin: field('AttachStdin', boolCodec),
-  attachStdout: field('AttachStdout', boolCodec),
-  attachStderr: field('AttachStderr', boolCodec),
-  exposedPorts: omitEmptyField('ExposedPorts', names),
-  tty: field('Tty', boolCodec),
-  openStdin: field('OpenStdin', boolCodec),
-  stdinOnce: field('StdinOnce', boolCodec),
-  env: field('Env', strings),
-  cmd: field('Cmd', commandCodec),
-  healthcheck: omitEmptyField('Healthcheck', pointerCodec(healthCodec)),
-  argsEscaped: omitEmptyField('ArgsEscaped', boolCodec),
-  image: field('Image', stringCodec),
-  volumes: field('Volumes', names),
-  workingDir: field('WorkingDir', stringCodec),
-  entrypoint: field('Entrypoint', commandCodec),
-  networkDisabled: omitEmptyField('NetworkDisabled', boolCodec),
-  macAddress: omitEmptyField('MacAddress', stringCodec),
-  onBuild: field('OnBuild', strings),
-  labels: field('Labels', mapCodec(stringCodec)),
-  stopSignal: omitEmptyField('StopSignal', stringCodec),
-  stopTimeout: omitEmptyField('StopTimeout', pointerCodec(int64Codec)),
-  shell: omitEmptyField('Shell', commandCodec),
-});
+export const containerConfigCodec: Codec<ContainerConfig> = structCodec<ContainerConfig>(
+  {
+    hostname: field('Hostname', stringCodec),
+    domainname: field('Domainname', stringCodec),
+    user: field('User', stringCodec),
+    attachStdin: field('AttachStdin', boolCodec),
+    attachStdout: field('AttachStdout', boolCodec),
+    attachStderr: field('AttachStderr', boolCodec),
+    exposedPorts: omitEmptyField('ExposedPorts', names),
+    tty: field('Tty', boolCodec),
+    openStdin: field('OpenStdin', boolCodec),
+    stdinOnce: field('StdinOnce', boolCodec),
+    env: field('Env', strings),
+    cmd: field('Cmd', commandCodec),
+    healthcheck: omitEmptyField('Healthcheck', pointerCodec(healthCodec)),
+    argsEscaped: omitEmptyField('ArgsEscaped', boolCodec),
+    image: field('Image', stringCodec),
+    volumes: field('Volumes', names),
+    workingDir: field('WorkingDir', stringCodec),
+    entrypoint: field('Entrypoint', commandCodec),
+    networkDisabled: omitEmptyField('NetworkDisabled', boolCodec),
+    macAddress: omitEmptyField('MacAddress', stringCodec),
+    onBuild: field('OnBuild', strings),
+    labels: field('Labels', mapCodec(stringCodec)),
+    stopSignal: omitEmptyField('StopSignal', stringCodec),
+    stopTimeout: omitEmptyField('StopTimeout', pointerCodec(int64Codec)),
+    shell: omitEmptyField('Shell', commandCodec),
+  },
+  (zero) => ({ ...zero }),
+);
 
 /** Returns a container config with `settings`, and Go's zero values for the rest. */
 export function newContainerConfig(settings: Partial<ContainerConfig> = {}): ContainerConfig {

@@ -12,13 +12,16 @@ export interface History {
 }
 
 /** Go's `image.History`, fields in Docker's order. */
-export const historyCodec: Codec<History> = structCodec<History>({
-  created: omitEmptyField('created', pointerCodec(timestampCodec)),
-  createdBy: omitEmptyField('created_by', stringCodec),
-  author: omitEmptyField('author', stringCodec),
-  comment: omitEmptyField('comment', stringCodec),
-  emptyLayer: omitEmptyField('empty_layer', boolCodec),
-});
+export const historyCodec: Codec<History> = structCodec<History>(
+  {
+    created: omitEmptyField('created', pointerCodec(timestampCodec)),
+    createdBy: omitEmptyField('created_by', stringCodec),
+    author: omitEmptyField('author', stringCodec),
+    comment: omitEmptyField('comment', stringCodec),
+    emptyLayer: omitEmptyField('empty_layer', boolCodec),
+  },
+  (zero) => ({ ...zero }),
+);
 
 /** Returns a history entry created now, in UTC; `now` returns milliseconds since the epoch. */
 export function newHistory(

@@ -121,6 +121,7 @@ const imageConfigCodec: Codec<ImageConfig> = structCodec<ImageConfig>(
     osVersion: omitEmptyField('os.version', stringCodec),
     rootfs: omitEmptyField('rootfs', pointerCodec(rootfsCodec)),
   }),
+  (zero) => ({ ...zero }),
 );
 
 /** Stored configs may exceed current limits. */

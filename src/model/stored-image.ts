@@ -55,9 +55,10 @@ function freezeWhole(value: unknown): void {
   for (const part of Object.values(value)) freezeWhole(part);
 }
 
-interface StoredIdentity {
+/** What a store knows of an image beside its config. */
+export interface StoredIdentity {
   readonly id: ImageId;
-  /** As known to the store, which may differ from the config. */
+  /** As known to the store, which may differ from the config. Always the same. */
   readonly parent: ImageId | undefined;
   /** Called once, on first access. */
   readonly details: (() => Details) | undefined;

@@ -15,6 +15,7 @@ export type Timestamp = string & { readonly [brand]: 'Timestamp' };
 const SECONDS_FORM = '0000-00-00T00:00:00';
 const SECONDS_LENGTH = SECONDS_FORM.length;
 const OFFSET_FORM = '00:00';
+const DIGIT_ZERO = 0x30;
 const NANOSECONDS_LENGTH = SECONDS_LENGTH + 10;
 const OFFSET_LENGTH = 1 + OFFSET_FORM.length;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -70,7 +71,8 @@ function hasForm(text: string): boolean {
 
 function isAt(text: string, start: number, form: string): boolean {
   for (let at = 0; at < form.length; at++) {
-    if (form[at] === '0' ? !isDigit(text, start + at) : text[start + at] !== form[at]) return false;
+    const code = form.charCodeAt(at);
+    if (code === DIGIT_ZERO ? !isDigit(text, start + at) : text.charCodeAt(start + at) !== code) return false;
   }
   return true;
 }

@@ -191,7 +191,9 @@ export class ConfigCache {
   get(id: Digest, read: () => Uint8Array): StoredConfig {
     const newer = this.#newer.get(id);
     if (newer !== undefined) return newer;
-    const config = this.#older.get(id) ?? new StoredConfig(read());
+    const older = this.#older.get(id);
+    if (older !== undefined) this.#older.delete(id);
+    const config = older ?? new StoredConfig(read());
     this.#keep(id, config);
     return config;
   }
@@ -212,7 +214,6 @@ export class ConfigCache {
       this.#newer = new Map();
       this.#newerBytes = 0;
     }
-    this.#older.delete(id);
     this.#newer.set(id, config);
     this.#newerBytes += config.size;
   }

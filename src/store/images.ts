@@ -1,3 +1,4 @@
+import { type DigestRows, NO_ROW } from '../../projections/digest-index.js';
 import { findByDigest, searchDigest } from '../../projections/find-digest.js';
 import { childrenOf, headsOf, parentOf } from '../../projections/images.js';
 import type { ImageIds } from '../../projections/image-table.js';
@@ -8,7 +9,7 @@ import { type Digest, digestOf, type ImageId } from '../model/digest.js';
 import { type Details, type Image, newFromJSON } from '../model/image.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { canonicalReference } from '../model/reference.js';
-import { type StoredConfig, storedImage } from '../model/stored-image.js';
+import { type StoredConfig, type StoredIdentity, storedImage } from '../model/stored-image.js';
 import { type Instant, parseTimestamp } from '../model/timestamp.js';
 import { mustBeOptions, mustBeString } from './argument-types.js';
 import { chainOf, decideCreate, decideDelete, type ImagePolicy } from './commands/images.js';
@@ -79,8 +80,9 @@ export class StoreReader implements ImageReads {
   get(id: ImageId): Image {
     const { images } = this.#views;
     mustBeString('id', id);
-    if (!images.has(id)) throw imageNotFound(id);
-    return this.#read(id);
+    const row = images.index.find(id);
+    if (row === NO_ROW) throw imageNotFound(id);
+    return this.#read(id, row);
   }
 
   search(partial: string): ImageId {
@@ -192,15 +194,16 @@ export class StoreReader implements ImageReads {
     return this.#allViews;
   }
 
-  #read(id: ImageId): Image {
-    const views = this.#allViews;
+  /** `row` is that of the image in the view now, NO_ROW if it has gone. */
+  #read(id: ImageId, row: number): Image {
+    const config = this.#context.readConfig(id);
     // A caller's backend stores only configs and metadata.
-    const details = this.#context.backendMetadata === undefined ? () => imageDetails(views, id) : undefined;
-    return storedImage(this.#context.readConfig(id), { id, parent: parentOf(views.images, id), details });
+    const hasDetails = this.#context.backendMetadata === undefined;
+    return storedImage(config, new KnownIdentity(id, row, this.#allViews, hasDetails));
   }
 
   #imagesOf(ids: ImageIds): ReadonlyMap<ImageId, Image> {
-    const images = new LazyImageMap(ids, (id) => this.#read(id));
+    const images = new LazyImageMap(ids, (id) => this.#read(id, this.#allViews.images.index.find(id)));
     return this.#context.backendMetadata === undefined ? images : new Map(images);
   }
 
@@ -285,6 +288,33 @@ export function findMetadata(views: Views, id: ImageId, key: string): Uint8Array
 
 /** Name of the layer storage of an event store, in the place of Docker's graph drivers. */
 const DRIVER = 'imagelog';
+
+/** An image as the views knew it when it was read. */
+class KnownIdentity implements StoredIdentity {
+  readonly id: ImageId;
+  readonly #views: Views;
+  readonly #hasDetails: boolean;
+  /** Rows keep their digest, so that the parent becomes a string only when it is asked for. */
+  readonly #digests: DigestRows;
+  readonly #parent: number;
+
+  constructor(id: ImageId, row: number, views: Views, hasDetails: boolean) {
+    const { digests, tree } = views.images;
+    this.id = id;
+    this.#views = views;
+    this.#hasDetails = hasDetails;
+    this.#digests = digests;
+    this.#parent = row === NO_ROW ? NO_ROW : tree.parent(row);
+  }
+
+  get parent(): ImageId | undefined {
+    return this.#parent === NO_ROW ? undefined : (this.#digests.digest(this.#parent) as ImageId);
+  }
+
+  get details(): (() => Details) | undefined {
+    return this.#hasDetails ? () => imageDetails(this.#views, this.id) : undefined;
+  }
+}
 
 /** Returns what the views know of an image besides its config; metadata values as text. */
 function imageDetails(views: Views, id: ImageId): Details {

@@ -94,3 +94,17 @@ test('what was asked for before does not come from memory after a delete, an era
   await store.close();
   storeError(t, 'STORE_CLOSED', () => store.get(b));
 });
+
+test('an image that was read keeps its parent after that is set, removed, and its row dropped from the view', async (t) => {
+  const store = await temporaryStore(t, { layers: 'none' });
+  const [a, b] = [await store.create(imageConfig('a')), await store.create(imageConfig('b'))];
+  const others = await Promise.all(Array.from({ length: 80 }, (_, at) => store.create(imageConfig(`other ${at}`))));
+  const before = store.get(a);
+  await store.setParent(a, b);
+  const [asked, unasked] = [store.get(a), store.get(a)];
+  t.is(asked.parent, b);
+  for (const id of [b, ...others]) await store.delete(id);
+  t.is(store.get(a).parent, '');
+  t.deepEqual([before.parent, asked.parent, unasked.parent], ['', b, b]);
+  t.true(textOf(unasked.marshalJSON()).includes(b));
+});

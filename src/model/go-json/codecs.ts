@@ -8,7 +8,6 @@ import {
   parseJsonSteps,
   withinField,
 } from './parse.js';
-import { finished } from '../steps.js';
 
 /** Like `Array.isArray`, which does not narrow readonly arrays. */
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
@@ -214,17 +213,22 @@ type Target = Record<string, unknown>;
 /**
  * Codec of a Go struct. Keys match in any case; every match assigns, so the last wins; repeated
  * objects merge; unknown keys are ignored; null leaves the struct unchanged. Names must be ASCII
- * and differ by more than case.
+ * and differ by more than case. A struct that is decoded often brings its own `copy`: V8 makes a
+ * spread fast that has copied one kind of object.
  */
-export function structCodec<S extends object>(fields: StructFields<S>): Codec<S> {
+export function structCodec<S extends object>(
+  fields: StructFields<S>,
+  copy: (zero: S) => S = (zero) => ({ ...zero }),
+): Codec<S> {
   const plans = Object.entries<StructField<unknown>>(fields).map(([key, { name, codec, omitEmpty }]) => {
     return { key, name, codec, omitEmpty, prefix: `${quoteJson(name)}:` };
   });
   const byName = new Map(plans.map((plan) => [plan.name, plan]));
   const byFolded = new Map(plans.map((plan) => [foldCase(plan.name), plan]));
   const planOf = (key: string): Plan | undefined => byName.get(key) ?? byFolded.get(foldCase(key));
-  const zero = zeroMaker(plans);
-  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : (before as Target));
+  const template = zeroOf(plans) as S;
+  const zero = (): S => copy(template);
+  const targetOf = (before: S): Target => (Object.isFrozen(before) ? zero() : before) as Target;
   function* decodeSteps(value: JsonValue, before: S): Generator<undefined, S> {
     if (value === null) return before;
     if (!isJsonObject(value)) throw mismatch('an object', value);
@@ -233,7 +237,7 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
     return target as S;
   }
   return {
-    zero: zero as () => S,
+    zero,
     decode(value, before) {
       if (value === null) return before;
       if (!isJsonObject(value)) throw mismatch('an object', value);
@@ -247,12 +251,10 @@ export function structCodec<S extends object>(fields: StructFields<S>): Codec<S>
   };
 }
 
-/** Returns a factory of zero structs: copying one is much faster than setting each field. */
-function zeroMaker(plans: readonly Plan[]): () => Target {
+/** Returns a zero struct to copy, which is much faster than setting each field. */
+function zeroOf(plans: readonly Plan[]): Target {
   // Nested structs are shared and frozen; their decoder copies them first.
-  const zeros = plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())] as const);
-  const template: Target = Object.fromEntries(zeros);
-  return () => ({ ...template });
+  return Object.fromEntries(plans.map(({ key, codec }) => [key, Object.freeze(codec.zero())]));
 }
 
 function decodeFields(value: JsonObject, target: Target, planOf: (key: string) => Plan | undefined): void {
@@ -317,25 +319,39 @@ const ITEMS_PER_STEP = 100;
  * decoded over the first's, like in Go.
  */
 export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
-  function* decodeSteps(value: JsonValue, before: readonly T[] | null): Generator<undefined, T[] | null> {
-    if (value === null) return null;
-    if (!isJsonArray(value)) throw mismatch('an array', value);
-    const items: T[] = [];
-    for (let at = 0; at < value.length; at++) {
-      if (at % ITEMS_PER_STEP === 0) yield;
-      const old = before !== null && at < before.length ? (before[at] as T) : element.zero();
-      try {
-        items.push(yield* decodeInSteps(element, value[at] ?? null, old));
-      } catch (error) {
-        throw withinField(String(at), error);
-      }
-    }
-    return items;
-  }
+  type Items = readonly T[] | null;
+  const oldAt = (before: Items, at: number): T =>
+    before !== null && at < before.length ? (before[at] as T) : element.zero();
   return {
     zero: () => null,
-    decode: (value, before) => finished(decodeSteps(value, before)),
-    decodeSteps,
+    // Its own loop, as in a map: a generator for each item would take longer than decoding it.
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        try {
+          items.push(element.decode(value[at] as JsonValue, oldAt(before, at)));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonArray(value)) throw mismatch('an array', value);
+      const items: T[] = [];
+      for (let at = 0; at < value.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        try {
+          items.push(yield* decodeInSteps(element, value[at] as JsonValue, oldAt(before, at)));
+        } catch (error) {
+          throw withinField(String(at), error);
+        }
+      }
+      return items;
+    },
     encode(value) {
       return value === null ? 'null' : `[${value.map((item) => element.encode(item)).join()}]`;
     },
@@ -348,26 +364,37 @@ export function sliceCodec<T>(element: Codec<T>): Codec<readonly T[] | null> {
  * written in UTF-8 order. `__proto__` is an ordinary key.
  */
 export function mapCodec<T>(element: Codec<T>): Codec<Readonly<Record<string, T>> | null> {
-  type Items = Readonly<Record<string, T>> | null;
-  function* decodeSteps(value: JsonValue, before: Items): Generator<undefined, Items> {
-    if (value === null) return null;
-    if (!isJsonObject(value)) throw mismatch('an object', value);
-    const items: Record<string, T> = { ...before };
-    for (let at = 0; at < value.keys.length; at++) {
-      if (at % ITEMS_PER_STEP === 0) yield;
-      const key = value.keys[at] as string;
-      try {
-        setItem(items, key, yield* decodeInSteps(element, value.values[at] ?? null, element.zero()));
-      } catch (error) {
-        throw withinField(key, error);
-      }
-    }
-    return items;
-  }
   return {
     zero: () => null,
-    decode: (value, before) => finished(decodeSteps(value, before)),
-    decodeSteps,
+    decode(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, element.decode(value.values[at] as JsonValue, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
+    *decodeSteps(value, before) {
+      if (value === null) return null;
+      if (!isJsonObject(value)) throw mismatch('an object', value);
+      const items: Record<string, T> = { ...before };
+      for (let at = 0; at < value.keys.length; at++) {
+        if (at % ITEMS_PER_STEP === 0) yield;
+        const key = value.keys[at] as string;
+        try {
+          setItem(items, key, yield* decodeInSteps(element, value.values[at] as JsonValue, element.zero()));
+        } catch (error) {
+          throw withinField(key, error);
+        }
+      }
+      return items;
+    },
     encode(value) {
       if (value === null) return 'null';
       const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b));
