@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 import { rollup } from 'rollup';
 import { projectRoot } from '../support/fixtures.js';
 import { archivePath } from '../store/fixture-archives.js';
-import { runProgram } from './run-program.js';
+import { runProgram, whyItFails } from './run-program.js';
 
 /** Where the package is installed, beside its dependencies; each test has its own files here. */
 const folder = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
@@ -122,6 +122,22 @@ test('the installed command loads an archive and lists its images', async (t) =>
   for (let times = 0; times < 2; times++) {
     t.is(new Set((await run('images', '-q')).trim().split('\n')).size, FOUND.images - 1);
   }
+});
+
+test('commands that read do without LevelDB, and others say that it is missing', async (t) => {
+  const alone = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
+  t.teardown(() => rm(alone, { recursive: true }));
+  await cp(join(folder, 'node_modules', 'imagelog'), alone, { recursive: true });
+  const store = join(folder, 'read-only');
+  const run = (command: string, ...argv: string[]): Promise<string> =>
+    runProgram(process.execPath, command, '--store', store, ...argv);
+  const aloneCommand = join(alone, 'dist', 'cli.cjs');
+  await run(COMMAND, 'load', ...ARCHIVES);
+  for (const question of [['images'], ['log', '-n', '1'], ['resolve', 'shop/app:2.0'], ['stats', '--json']]) {
+    t.is(await run(aloneCommand, ...question), await run(COMMAND, ...question));
+  }
+  const why = await whyItFails(() => run(aloneCommand, 'untag', 'shop/app:2.0'));
+  t.regex(String(why), /cannot load the code of LevelDB/);
 });
 
 test('the installed command keeps compiled code for the user alone, and does without', async (t) => {
