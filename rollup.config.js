@@ -2,11 +2,13 @@ import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
+import { transform, version as esbuildVersion } from 'esbuild';
 import { dts } from 'rollup-plugin-dts';
 
 /*
- * Bundles the compiler's output into what is published: dist/index.js, dist/cli.js, the chunks they load on demand, and
- * the declarations. Reading 200 modules of ours and 300 of packages takes longer than opening a store.
+ * Bundles the compiler's output into what is published: the library (dist/index.js, the chunks that it loads on demand,
+ * its declarations) and the command (dist/cli.cjs, and the scripts that it runs from compiled code). Reading 200 modules
+ * of ours and 300 of packages takes longer than opening a store.
  *
  * External is only level, which finds a native addon beside itself. RxJS is bundled, as Node loads all of its CommonJS
  * build otherwise; its observables work with those of the caller's RxJS, which asks for methods, not for classes. What
@@ -14,11 +16,14 @@ import { dts } from 'rollup-plugin-dts';
  */
 
 const root = import.meta.dirname;
-const library = join(root, 'dist/src/index.js');
-const command = join(root, 'dist/src/cli/main.js');
-// All that help needs: the entry loads it on demand, after the cache of compiled code is on.
-const grammar = join(root, 'dist/src/cli/run.js');
-const openStore = join(root, 'dist/src/store/open/open-store.js');
+const dist = join(root, 'dist');
+const built = (path) => join(dist, 'src', path);
+const library = built('index.js');
+const openStore = built('store/open/open-store.js');
+/** All that help needs. */
+const command = built('cli/process.js');
+/** What scripts and people ask all the time: it loads nothing of the other commands. */
+const questions = ['images', 'log', 'tags'].map((name) => built(`cli/commands/${name}.js`));
 
 /**
  * Packages that give Node more than is of use: RxJS its CommonJS build, of which nothing can be left out, and msgpackr
@@ -26,8 +31,8 @@ const openStore = join(root, 'dist/src/store/open/open-store.js');
  */
 const leaner = { rxjs: 'rxjs/dist/esm/index.js', msgpackr: 'msgpackr/index.js' };
 /**
- * Modules of Node that commander imports, as it finds them: it starts no programs of ours, and an import of all names
- * of `process` opens the standard streams. Together they are a fifth of what help takes.
+ * Modules of Node that commander imports, as it finds them: it starts no programs of ours, and needs `process` for what
+ * is global. Together they are a tenth of what help takes.
  */
 const UNNEEDED = '\0unneeded:';
 const unneeded = { 'node:child_process': 'export default {};', 'node:process': 'export default globalThis.process;' };
@@ -41,27 +46,71 @@ const leanerPackages = {
   load: (id) => (id.startsWith(UNNEEDED) ? unneeded[id.slice(UNNEEDED.length)] : null),
 };
 
-const finished = {
-  name: 'finished',
-  // A chunk of an older build would be published too.
-  buildStart: () => rmSync(join(root, 'dist/chunks'), { recursive: true, force: true }),
+const packages = [
+  leanerPackages,
+  nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
+  commonjs({ include: /node_modules/, requireReturnsDefault: (id) => id.startsWith(UNNEEDED) }),
+];
+
+/** Leaves out comments and spaces, which a start reads too: a third of the code. Names stay, for stack traces. */
+async function smallerCode(code) {
+  const options = { minifyWhitespace: true, minifySyntax: true, lineLimit: 120, target: 'node20.19', charset: 'ascii' };
+  return (await transform(code, options)).code;
+}
+
+const smaller = { name: 'smaller', renderChunk: async (code) => ({ code: await smallerCode(code), map: null }) };
+
+/** Makes each file a script: a function of what Node gives a file of CommonJS. */
+const scripts = {
+  name: 'scripts',
+  augmentChunkHash: () => esbuildVersion,
+  // Not while names have no digest yet: a long line may be broken in the middle of one.
+  async generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle).filter(({ type }) => type === 'chunk')) {
+      chunk.code = `(function(exports,require,module,__filename,__dirname){${await smallerCode(chunk.code)}})`;
+    }
+  },
+};
+
+/** Empties a folder: files of an older build would be published too. */
+const emptied = (folder) => ({
+  name: 'emptied',
+  buildStart: () => rmSync(join(dist, folder), { recursive: true, force: true }),
+});
+
+const licensed = {
+  name: 'licensed',
   generateBundle(_, bundle) {
     const modules = Object.values(bundle).flatMap(({ moduleIds }) => moduleIds ?? []);
     this.emitFile({ type: 'asset', fileName: 'LICENSES.txt', source: licenses(modules) });
   },
-  writeBundle: () => chmodSync(join(root, 'dist/cli.js'), 0o755),
 };
 
-/**
- * One chunk for what works on stores, one for the commands; the entries keep theirs, rare decoders and what completes
- * command lines have their own.
- */
-function chunkOf(id, { getModuleInfo }) {
-  if ([library, command, grammar].some((entry) => isReached(id, entry, getModuleInfo))) return undefined;
+/** Tells the start of the command which script is the first: its name has a digest of its code. */
+const firstScript = {
+  name: 'first-script',
+  transform: (code) => {
+    const name = readdirSync(join(dist, 'command')).find((each) => each.startsWith('run-'));
+    return { code: code.replace('FIRST_SCRIPT', JSON.stringify(name)), map: null };
+  },
+};
+
+/** One chunk for what the library itself is, one for open stores, one for the rest; rare decoders have their own. */
+function chunkOfLibrary(id, { getModuleInfo }) {
+  if (isReached(id, library, getModuleInfo)) return undefined;
   if (isReached(id, openStore, getModuleInfo)) return 'store';
-  if (id.startsWith(join(root, 'dist/src/cli/completion/')) && !id.endsWith('shells.js')) return 'completion';
-  if (id.startsWith(join(root, 'dist/src/cli/'))) return 'commands';
-  return id.includes('node_modules') || id.endsWith('-decoder.js') ? undefined : 'store';
+  return isRare(id) ? undefined : 'work';
+}
+
+/** One script for what every command needs, one for the questions, one for the rest. */
+function scriptOf(id, { getModuleInfo }) {
+  if (isReached(id, command, getModuleInfo)) return undefined;
+  if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';
+  return isRare(id) ? undefined : 'work';
+}
+
+function isRare(id) {
+  return id.includes('node_modules') || id.endsWith('-decoder.js');
 }
 
 const closures = new Map();
@@ -95,30 +144,46 @@ function onLog(level, log, handle) {
   if (!isTheirs && log.code !== 'THIS_IS_UNDEFINED') handle(level, log);
 }
 
+const external = (id, importer) => (id === 'level' || id.startsWith('node:')) && !isUnneeded(id, importer);
+const chunks = { hoistTransitiveImports: false, onlyExplicitManualChunks: true };
+
 export default [
   {
-    input: { index: library, cli: command },
-    external: (id, importer) => (id === 'level' || id.startsWith('node:')) && !isUnneeded(id, importer),
-    plugins: [
-      leanerPackages,
-      nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
-      commonjs({ include: /node_modules/, requireReturnsDefault: (id) => id.startsWith(UNNEEDED) }),
-      finished,
-    ],
+    input: { index: library },
+    external,
+    plugins: [...packages, smaller, emptied('chunks')],
     onLog,
-    output: {
-      dir: join(root, 'dist'),
-      chunkFileNames: 'chunks/[name].js',
-      hoistTransitiveImports: false,
-      onlyExplicitManualChunks: true,
-      manualChunks: chunkOf,
-    },
+    output: { ...chunks, dir: dist, chunkFileNames: 'chunks/[name].js', manualChunks: chunkOfLibrary },
   },
   {
-    input: join(root, 'dist/src/index.d.ts'),
+    input: join(dist, 'src/index.d.ts'),
     external: [/^node:/, 'level', 'rxjs'],
     plugins: [dts()],
     onLog,
-    output: { file: join(root, 'dist/index.d.ts') },
+    output: { file: join(dist, 'index.d.ts') },
+  },
+  {
+    input: { run: command },
+    preserveEntrySignatures: 'allow-extension',
+    external,
+    plugins: [...packages, scripts, emptied('command'), licensed],
+    onLog,
+    output: {
+      ...chunks,
+      dir: dist,
+      format: 'cjs',
+      // What Node's loader of modules would load takes longer than our scripts.
+      dynamicImportInCjs: false,
+      entryFileNames: 'command/[name]-[hash].cjs',
+      chunkFileNames: 'command/[name]-[hash].cjs',
+      manualChunks: scriptOf,
+    },
+  },
+  {
+    input: built('cli/packaged-main.js'),
+    external,
+    plugins: [firstScript, smaller, { name: 'runs', writeBundle: () => chmodSync(join(dist, 'cli.cjs'), 0o755) }],
+    onLog,
+    output: { file: join(dist, 'cli.cjs'), format: 'cjs' },
   },
 ];

@@ -79,9 +79,7 @@ export function addCommands(parent: Command, declaration: Declaration): void {
       .command(entry.usage, { hidden: isRefused })
       .aliases(entry.aliases ?? [])
       .summary(entry.summary)
-      .helpGroup(entry.group)
-      .helpOption('-h, --help', 'show help');
-    addGlobalOptions(command, entry.kind ?? 'reads');
+      .helpGroup(entry.group);
     if (isRefused) command.hook('preAction', () => refuseInPast(command.name(), parent));
     incomplete.set(command, () => addRest(command, entry, declaration));
   }
@@ -104,7 +102,8 @@ async function addRest(command: Command, entry: CommandEntry, declaration: Decla
   const grammar = await loadCode(`of the command ${name}`, entry.load());
   const words = grammar(declaration, command);
   examplesOfCommand.set(command, words.examples);
-  command
+  addGlobalOptions(command, entry.kind ?? 'reads')
+    .helpOption('-h, --help', 'show help')
     .description([sentence(entry.summary), ...(words.about === undefined ? [] : [words.about])].join('\n\n'))
     .addHelpText('after', () => examplesText(words.examples))
     .passThroughOptions(words.passThrough === true);
@@ -223,6 +222,12 @@ function signingOptions(): Option[] {
       nonEmptyText,
     ),
   ];
+}
+
+/** Returns how help lists a command: each of the list has options, added only once it is named. */
+export function commandTerm(command: Command): string {
+  const term = new Help().subcommandTerm(command);
+  return incomplete.has(command) ? term.replace(/(?= |$)/, ' [options]') : term;
 }
 
 /** Returns help groups with the global ones last. */

@@ -1,9 +1,10 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isTimeZone, systemTimeZone, UTC } from '../model/time-zone.js';
+import { UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
+import { machineTimeZone } from './machine-time-zone.js';
 import type { CliIo, Output } from './output.js';
 import { nonEmpty, waitOf } from './settings.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
@@ -107,16 +108,6 @@ export function contextOf(
     keyFile: options.key ?? nonEmpty(io.env['IMAGELOG_KEY']),
     signal: AbortSignal.any([io.signal, outputs.out.closed]),
   };
-}
-
-/** Returns the machine's zone; a notice says so when `TZ` names another one that is not known. */
-function machineTimeZone(wanted: string | undefined, onNotice: Surroundings['onNotice']): string {
-  const zone = systemTimeZone();
-  const name = wanted?.replace(/^:/, '') ?? '';
-  // A path has led to the zone of the file.
-  const isLost = name !== '' && !isTimeZone(name) && /^(?:UTC|Etc\/.*)$/.test(zone);
-  if (isLost) onNotice(`TZ=${name} is not an IANA time zone, like America/New_York: times are in ${zone}`);
-  return zone;
 }
 
 /** Prints one line of JSON. */

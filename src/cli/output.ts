@@ -24,6 +24,8 @@ export interface CliIo {
 }
 
 const USUAL_COLUMNS = 80;
+/** Lines that leave together: a write costs as much as formatting ten of them. */
+export const LINES_A_WRITE = 64;
 
 /** The output has lost its reader; the run ends quietly. */
 export class OutputClosed extends Error {

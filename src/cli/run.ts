@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Act, addCommands, addGlobalOptions, commonGroupsLast, complete } from './command.js';
+import { type Act, addCommands, addGlobalOptions, commandTerm, commonGroupsLast, complete } from './command.js';
 import { withConfig } from './config-file.js';
 import { commands } from './commands.js';
 import type { Outputs } from './context.js';
@@ -73,7 +73,11 @@ export function buildProgram(io: CliIo, outputs: Outputs, act: Act, { color, typ
     // Options after a command name are the command's own, so `log --actor` can filter events.
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
-    .configureHelp({ groupItems: commonGroupsLast, styleTitle: colorsFor(io.stdout, io.env, color).bold })
+    .configureHelp({
+      groupItems: commonGroupsLast,
+      subcommandTerm: commandTerm,
+      styleTitle: colorsFor(io.stdout, io.env, color).bold,
+    })
     .exitOverride();
   configureText(program, io, { color, typed });
   addCommands(program, { io, outputs, act, commands, typed });

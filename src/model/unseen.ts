@@ -15,13 +15,18 @@ const UNSEEN = '[\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Cf}\\p{Default_Ignorable_Code_P
 const VIRAMAS = '\\u094d\\u09cd\\u0a4d\\u0acd\\u0b4d\\u0bcd\\u0c4d\\u0ccd\\u0d4d\\u0dca';
 const NEEDED = `\\p{RGI_Emoji}|(?<=[${VIRAMAS}])[\\u200c\\u200d](?=\\p{L})`;
 
-const ANY_UNSEEN = new RegExp(UNSEEN, 'v');
-/** Compiled lazily: the emoji list takes a millisecond. */
+/** Most texts, which need no table of Unicode. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
+// Compiled on first use: the properties take a millisecond, the list of emoji another.
+let anyUnseen: RegExp | undefined;
 let neededOrUnseen: RegExp | undefined;
 
 /** Returns `text` with each character that a terminal obeys or hides replaced by what `replace` gives. */
 export function replaceUnseen(text: string, replace: (character: string) => string): string {
-  if (!ANY_UNSEEN.test(text)) return text;
+  if (PLAIN.test(text)) return text;
+  anyUnseen ??= new RegExp(UNSEEN, 'v');
+  if (!anyUnseen.test(text)) return text;
   neededOrUnseen ??= new RegExp(`(${NEEDED})|${UNSEEN}`, 'gv');
   return text.replace(neededOrUnseen, (characters, needed?: string) => needed ?? replace(characters));
 }

@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { openStore } from '../../src/store/open/open-store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { machineTimeZone } from '../../src/cli/machine-time-zone.js';
 import { displayWidth } from '../../src/cli/render/display-width.js';
+import { systemTimeZone } from '../../src/model/time-zone.js';
 import { archive, ids, objectsOf, type Ran, type Session, SESSION_START, startSession } from './session.js';
 
 const MINUTE_MS = 60_000;
@@ -257,6 +259,13 @@ test('TZ is the zone of a process; one that is not known is a notice', async (t)
   const unknown = await inProcess(folder, 'Mars/Olympus', ...refs);
   t.regex(unknown.stdout, /\nsince 2026-07-01 13:52 UTC, by bob\n/);
   t.regex(unknown.stderr, /^imagelog: notice: TZ=Mars\/Olympus is not .*: times are in UTC\n$/);
+});
+
+test('the zone that is known without Intl is the one that Intl gives', (t) => {
+  const zoneOf = (wanted: string | undefined): string => machineTimeZone(wanted, (notice) => t.fail(notice));
+  t.is(zoneOf(process.env['TZ']), systemTimeZone());
+  t.is(zoneOf('UTC'), 'UTC');
+  t.is(zoneOf(':UTC'), 'UTC');
 });
 
 test('an hour that clocks show twice is marked in the log, and the columns after it stand', async (t) => {

@@ -1,5 +1,5 @@
-import { mkdtempSync } from 'node:fs';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
@@ -8,10 +8,13 @@ import { build } from 'esbuild';
 import { rollup } from 'rollup';
 import { projectRoot } from '../support/fixtures.js';
 import { archivePath } from '../store/fixture-archives.js';
-import { runProgram } from './run-program.js';
+import { runProgram, whyItFails } from './run-program.js';
 
 /** Where the package is installed, beside its dependencies; each test has its own files here. */
 const folder = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
+
+/** The command as it is installed. */
+const COMMAND = join(folder, 'node_modules', 'imagelog', 'dist', 'cli.cjs');
 
 /** Uses what loads code on demand: the database, archives, decoders of layers, verification. */
 const PROGRAM = `
@@ -112,11 +115,46 @@ test('a program that rollup bundles with us runs', async (t) => {
 });
 
 test('the installed command loads an archive and lists its images', async (t) => {
-  const command = join(folder, 'node_modules', 'imagelog', 'dist', 'cli.js');
   const store = join(folder, 'store');
-  await runProgram(process.execPath, command, '--store', store, 'load', ...ARCHIVES);
-  const ids = (await runProgram(process.execPath, command, '--store', store, 'images', '-q')).trim().split('\n');
-  t.is(new Set(ids).size, FOUND.images - 1);
+  const run = (...argv: string[]): Promise<string> => runProgram(process.execPath, COMMAND, '--store', store, ...argv);
+  await run('load', ...ARCHIVES);
+  // Also once its compiled code is kept.
+  for (let times = 0; times < 2; times++) {
+    t.is(new Set((await run('images', '-q')).trim().split('\n')).size, FOUND.images - 1);
+  }
+});
+
+test('commands that read do without LevelDB, and others say that it is missing', async (t) => {
+  const alone = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
+  t.teardown(() => rm(alone, { recursive: true }));
+  await cp(join(folder, 'node_modules', 'imagelog'), alone, { recursive: true });
+  const store = join(folder, 'read-only');
+  const run = (command: string, ...argv: string[]): Promise<string> =>
+    runProgram(process.execPath, command, '--store', store, ...argv);
+  const aloneCommand = join(alone, 'dist', 'cli.cjs');
+  await run(COMMAND, 'load', ...ARCHIVES);
+  for (const question of [['images'], ['log', '-n', '1'], ['resolve', 'shop/app:2.0'], ['stats', '--json']]) {
+    t.is(await run(aloneCommand, ...question), await run(COMMAND, ...question));
+  }
+  const why = await whyItFails(() => run(aloneCommand, 'untag', 'shop/app:2.0'));
+  t.regex(String(why), /cannot load the code of LevelDB/);
+});
+
+test('the installed command keeps compiled code for the user alone, and does without', async (t) => {
+  const cache = join(folder, 'cache');
+  const help = (...env: string[]): Promise<string> =>
+    runProgram('env', `XDG_CACHE_HOME=${cache}`, ...env, process.execPath, COMMAND, 'help', 'log');
+  const first = await help('NODE_DISABLE_COMPILE_CACHE=1');
+  t.false(existsSync(cache));
+  for (let times = 0; times < 2; times++) t.is(await help(), first);
+  const names = await readdir(join(cache, 'imagelog'));
+  t.true(names.length > 0);
+  for (const name of names) t.is((await stat(join(cache, 'imagelog', name))).mode & 0o777, 0o600, name);
+  t.is((await stat(join(cache, 'imagelog'))).mode & 0o777, 0o700);
+  // A file in its place.
+  await rm(cache, { recursive: true });
+  await writeFile(cache, '');
+  t.is(await help(), first);
 });
 
 test('the package has the schemas of events, at the names that it exports', async (t) => {

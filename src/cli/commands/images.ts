@@ -11,6 +11,7 @@ import { imageFormat, type ImageFormat, listLines, type ListStyle } from '../ima
 import { type ListedFacts, listedImages, namedImages, type SortOrder, sortOrder } from '../image-list.js';
 import { openReading, type Reading } from '../open-for.js';
 import { option, repeated } from '../option-values.js';
+import { LINES_A_WRITE } from '../output.js';
 import type { ImageSource } from '../query.js';
 import { artifactTableLines, imageTreeLines } from '../render/image-table.js';
 import { countText, jsonText } from '../render/text.js';
@@ -229,9 +230,6 @@ function* artifactRows(artifacts: readonly ArtifactFacts[], { showsReference }: 
 function* joined<Item>(...parts: readonly Iterable<Item>[]): Generator<Item> {
   for (const part of parts) yield* part;
 }
-
-/** Lines that leave in one write: a write costs as much as formatting ten of them. */
-const LINES_A_WRITE = 64;
 
 async function writeLines({ out }: CommandContext, lines: Iterable<string>): Promise<void> {
   let waiting: string[] = [];

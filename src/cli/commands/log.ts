@@ -8,6 +8,8 @@ import { UsageError } from '../exit-codes.js';
 import { followLog } from '../follow-events.js';
 import { type LogFormat, type LogView, logFormats, logView } from '../log-view.js';
 import { openReading } from '../open-for.js';
+import type { EventFilter } from '../../store/follow/event-filter.js';
+import { LINES_A_WRITE } from '../output.js';
 import {
   digestText,
   listOf,
@@ -105,7 +107,9 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
       const { store } = reading;
       const progress = readingProgress(context);
       const told = { ...selection, onProgress: progress?.update };
-      const show = (): Promise<void> => print(view.read(store, told), view.head, limit, context);
+      // What a filter lets through may come late, each by itself.
+      const linesAWrite = isEverything(selection.filter) ? LINES_A_WRITE : 1;
+      const show = (): Promise<void> => print(view.read(store, told), view.head, limit, context, linesAWrite);
       await notice.during(store.log, selection, show).finally(progress?.end);
       return;
     }
@@ -116,33 +120,37 @@ async function log(context: CommandContext, flags: LogFlags): Promise<void> {
   await print(followLog(context, selection.from - 1, selection.filter, view), undefined, limit, context);
 }
 
+function isEverything(filter: EventFilter): boolean {
+  return Object.values(filter).every((wanted) => wanted === undefined);
+}
+
 /** Lines for a log that is written to a file or a pipe: on a terminal they would be among the entries. */
 function readingProgress(context: CommandContext): Progress | undefined {
   if (context.out.isTerminal || context.err.isTerminal) return undefined;
   return progressBar(context, 'read events', String);
 }
 
-/** Prints at most `limit` entries; reads and formats none that is not printed. */
+/** Prints at most `limit` entries, `atOnce` in a write; reads and formats none that is not printed. */
 async function print(
   entries: AsyncIterable<string>,
   head: string | undefined,
   limit: number,
   { out }: CommandContext,
+  atOnce = 1,
 ): Promise<void> {
   // An impossible filter fails when the first event is read; print no header above that error.
-  let isBegun = false;
-  const begin = async (): Promise<void> => {
-    if (!isBegun && head !== undefined) await out.line(head);
-    isBegun = true;
-  };
+  let waiting = head === undefined ? [] : [head];
   let remaining = limit;
   for await (const entry of entries) {
-    await begin();
-    await out.line(entry);
+    waiting.push(entry);
     remaining -= 1;
-    if (remaining <= 0) return;
+    if (remaining <= 0) break;
+    // The first alone: it is early.
+    if (waiting.length < atOnce && remaining < limit - 1) continue;
+    await out.line(waiting.join('\n'));
+    waiting = [];
   }
-  await begin();
+  if (waiting.length > 0) await out.line(waiting.join('\n'));
 }
 
 function checkFlags(context: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {

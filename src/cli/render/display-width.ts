@@ -3,28 +3,33 @@ import { eastAsianWidth } from 'get-east-asian-width';
 /** One column each: ASCII, and what tables themselves write. Segmenting costs a hundred times as much. */
 const PLAIN = /^[\x20-\x7e→“”…·─│┌└]*$/;
 
-/** Matches zero-width characters. */
-const NO_COLUMN = new RegExp(
+/** Zero-width characters. */
+const NO_COLUMN =
   '^(?:[\\p{Cc}\\p{Cs}\\u200b-\\u200f\\ufe00-\\ufe0f\\ufeff\\u0300-\\u036f\\u1ab0-\\u1aff\\u1dc0-\\u1dff' +
-    '\\u20d0-\\u20ff\\ufe20-\\ufe2f]|\\p{Default_Ignorable_Code_Point}$)',
-  'u',
-);
+  '\\u20d0-\\u20ff\\ufe20-\\ufe2f]|\\p{Default_Ignorable_Code_Point}$)';
 const EMOJI = '\\p{RGI_Emoji}|[\\p{Emoji}--[0-9#*\\u{1f1e6}-\\u{1f1ff}]]|[0-9#*]\\u20e3';
 
-const segmenter = new Intl.Segmenter();
+// Made on first use: the segmenter takes eight milliseconds, the list of emoji one.
+let segmenter: Intl.Segmenter | undefined;
+let noColumn: RegExp | undefined;
 let emoji: RegExp | undefined;
 
 /** Returns the terminal columns of `text`, which must not contain control characters. */
 export function displayWidth(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let columns = 0;
-  for (const { segment } of segmenter.segment(text)) columns += segmentWidth(segment);
+  for (const { segment } of segments(text)) columns += segmentWidth(segment);
   return columns;
 }
 
+function segments(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter();
+  return segmenter.segment(text);
+}
+
 function segmentWidth(segment: string): number {
-  if (NO_COLUMN.test(segment)) return 0;
-  // Compiled lazily: the emoji list takes a millisecond.
+  noColumn ??= new RegExp(NO_COLUMN, 'u');
+  if (noColumn.test(segment)) return 0;
   emoji ??= new RegExp(EMOJI, 'v');
   return emoji.test(segment) ? 2 : eastAsianWidth(segment.codePointAt(0) ?? 0);
 }
@@ -41,7 +46,7 @@ export function truncate(text: string, columns: number): string {
   let kept = '';
   let width = 0;
   // Cut by grapheme: half an emoji would leave an invisible joiner.
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of segments(text)) {
     width += segmentWidth(segment);
     if (width > columns - 1) break;
     kept += segment;

@@ -35,11 +35,11 @@ export interface StreamedColumn extends Column {
   readonly least?: (() => number) | undefined;
 }
 
-/** Rows that set the widths of such a table. */
-const MEASURED_ROWS = 256;
+/** Rows that set the widths of such a table: before its first line, each of them is read. */
+const MEASURED_ROWS = 64;
 
 /**
- * Yields the lines of `tableLines`, reading rows as lines are taken. The first 256 rows, and
+ * Yields the lines of `tableLines`, reading rows as lines are taken. The first 64 rows, and
  * `least` of each column, set the widths: in a longer table a wider cell is cut if there is a
  * `width`, else its column is wider from there on.
  */

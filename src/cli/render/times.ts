@@ -1,4 +1,4 @@
-import { DAY_MS, isRepeated, localTimeText, offsetMs, zoneName } from '../../model/time-zone.js';
+import { DAY_MS, isRepeated, localTimeText, offsetMs, UTC, zoneName } from '../../model/time-zone.js';
 
 /** The times of one column of a table; its title names the zone. */
 export interface TimeColumn {
@@ -51,6 +51,11 @@ export function* timesBetween(from: number, to: number): Generator<number> {
 
 /** Returns the names of a zone at `times`; its region when there are many. Empty without times. */
 function zoneLabel(times: Iterable<number>, timeZone: string): string {
+  if (timeZone === UTC) {
+    // The first tells that there are times: a long list is not worth reading for one name.
+    for (const _ of times) return UTC;
+    return '';
+  }
   // One name an offset: a name costs more to find.
   const byOffset = new Map<number, number>();
   for (const time of times) {

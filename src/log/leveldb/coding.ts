@@ -15,10 +15,11 @@ const tables = makeTables();
 
 function makeTables(): Int32Array {
   const all = new Int32Array(STEP * 256);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    all[byte] = crc;
+  // The CRC of a sum is the sum of the CRCs: eight of them make the others.
+  let crc = 1;
+  for (let bit = 128; bit > 0; bit >>>= 1) {
+    crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+    for (let rest = 0; rest < 256; rest += 2 * bit) all[bit + rest] = crc ^ (all[rest] as number);
   }
   for (let at = 256; at < all.length; at++) {
     const before = all[at - 256] as number;

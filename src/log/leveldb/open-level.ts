@@ -1,5 +1,5 @@
-import { Level } from 'level';
-import { isStoreError, StoreError } from '../../errors.js';
+import type { Level } from 'level';
+import { isStoreError, loadCode, StoreError } from '../../errors.js';
 import type { Database } from '../log.js';
 
 /**
@@ -15,9 +15,15 @@ export function readFailure(cause: unknown, isClosed: boolean): StoreError {
   return new StoreError(code, `cannot read the log: ${text}`, { cause });
 }
 
+// Loaded on demand: what only reads needs neither its modules, which take 22 ms, nor its addon.
+async function levelCode(): Promise<typeof Level> {
+  return (await loadCode('of LevelDB', import('level'))).Level;
+}
+
 /** Opens the LevelDB database at `location`. @throws {StoreError} see `openFailure` */
 export async function openLevel(location: string, createIfMissing: boolean): Promise<Database> {
-  const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
+  const Code = await levelCode();
+  const database: Database = new Code(location, { keyEncoding: 'view', valueEncoding: 'view', createIfMissing });
   try {
     await database.open();
   } catch (cause) {
@@ -32,7 +38,8 @@ export async function openLevel(location: string, createIfMissing: boolean): Pro
  * @throws {StoreError} STORE_LOCKED, STORE_NOT_WRITABLE
  */
 export async function checkUnlocked(location: string): Promise<void> {
-  const database: Database = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' });
+  const Code = await levelCode();
+  const database: Database = new Code(location, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
     await database.open({ createIfMissing: false, ...{ errorIfExists: true } });
     await database.close();
@@ -53,8 +60,9 @@ interface Repairing {
  * @throws {StoreError} see `openFailure`
  */
 export async function repairLevel(location: string): Promise<void> {
+  const code: unknown = await levelCode();
   try {
-    await (Level as unknown as Repairing).repair(location);
+    await (code as Repairing).repair(location);
   } catch (cause) {
     throw openFailure(location, cause);
   }

@@ -1,4 +1,3 @@
-import { AbstractIterator, AbstractLevel, AbstractSnapshot } from 'abstract-level';
 import { compareBytes } from '../../model/bytes.js';
 import { type BlockEntries, lowerBound, type SortedTable } from './table.js';
 import type { BatchEntry } from './log-files.js';
@@ -222,117 +221,171 @@ export function tableInMemory(entries: readonly BatchEntry[]): SortedTable | und
 /** Default page size in bytes; a page may exceed it by part of a row. */
 const PAGE_BYTES = 16 * 1024;
 
+/** Selects rows, as `level` has it. A snapshot changes nothing: the view never changes. */
+interface IteratorOptions extends KeyBounds {
+  readonly reverse?: boolean | undefined;
+  readonly limit?: number | undefined;
+  readonly highWaterMarkBytes?: number | undefined;
+}
+
+type Row = readonly [key: Uint8Array, value: Uint8Array];
+
 /**
- * Read-only view of a LevelDB database at one moment, with the interface of `level` but without
+ * Read-only view of a LevelDB database at one moment: the reading part of `level`, but without
  * LevelDB, which cannot open a database without writing to it. Verifies every block; damage is an
- * error with the code LEVEL_CORRUPTION. Refuses writes.
+ * error with the code LEVEL_CORRUPTION. Refuses writes, and after `close` reads too.
  */
-export class ReadOnlyLevel extends AbstractLevel<Uint8Array, Uint8Array, Uint8Array> {
+export class ReadOnlyLevel {
   readonly #runs: Runs;
+  #isClosed = false;
 
   /** Owns the tables of `runs` and closes them. */
   constructor(runs: Runs) {
-    super(
-      { encodings: { view: true }, implicitSnapshots: true, explicitSnapshots: true, seek: false },
-      { keyEncoding: 'view', valueEncoding: 'view' },
-    );
     this.#runs = runs;
   }
 
-  async _open(): Promise<void> {
-    // Its files are open already.
-  }
-
-  async _close(): Promise<void> {
+  async close(): Promise<void> {
+    this.#isClosed = true;
     for (const run of this.#runs) for (const table of run) table.close();
   }
 
-  async _get(key: Uint8Array): Promise<Uint8Array | undefined> {
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    this.#checkOpen();
     return valueIn(this.#runs, key);
   }
 
-  _getSync(key: Uint8Array): Uint8Array | undefined {
-    return valueIn(this.#runs, key);
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.getSync(key);
   }
 
-  async _getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return keys.map((key) => valueIn(this.#runs, key));
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return keys.map((key) => this.getSync(key));
   }
 
-  _iterator(options: IteratorOptions): RowIterator {
-    return new RowIterator(this, this.#runs, options);
+  iterator(options?: IteratorOptions): RowIterator<Row> {
+    return this.#rows((row) => row, options);
   }
 
-  _snapshot(): AbstractSnapshot {
-    // The view never changes.
-    return Reflect.construct(AbstractSnapshot, [{ owner: this }]) as AbstractSnapshot;
+  keys(options?: IteratorOptions): RowIterator<Uint8Array> {
+    return this.#rows(([key]) => key, options);
   }
 
-  async _put(): Promise<void> {
+  values(options?: IteratorOptions): RowIterator<Uint8Array> {
+    return this.#rows(([, value]) => value, options);
+  }
+
+  snapshot(): { readonly close: () => Promise<void> } {
+    this.#checkOpen();
+    return { close: async () => undefined };
+  }
+
+  async put(): Promise<never> {
     throw readOnlyError();
   }
 
-  async _del(): Promise<void> {
+  async del(): Promise<never> {
     throw readOnlyError();
   }
 
-  async _batch(): Promise<void> {
+  batch(): never {
     throw readOnlyError();
   }
 
-  async _clear(): Promise<void> {
+  async clear(): Promise<never> {
     throw readOnlyError();
+  }
+
+  #rows<Item>(part: (row: Row) => Item, options: IteratorOptions = {}): RowIterator<Item> {
+    this.#checkOpen();
+    return new RowIterator(() => new RowCursor(this.#runs, options, options.reverse ?? false), {
+      ...options,
+      part,
+      checkOpen: () => this.#checkOpen(),
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw coded('LEVEL_DATABASE_NOT_OPEN', 'the database is not open');
   }
 }
 
-interface IteratorOptions extends KeyBounds {
-  readonly reverse?: boolean;
-  readonly keys?: boolean;
-  readonly values?: boolean;
-  readonly highWaterMarkBytes?: number;
+interface IteratorParts<Item> extends Pick<IteratorOptions, 'limit' | 'highWaterMarkBytes'> {
+  readonly part: (row: Row) => Item;
+  /** Throws once the database is closed. */
+  readonly checkOpen: () => void;
 }
 
-/** Yields pages of copied rows, up to the requested bytes. */
-class RowIterator extends AbstractIterator<ReadOnlyLevel, Uint8Array, Uint8Array> {
-  readonly #runs: Runs;
-  readonly #options: IteratorOptions;
+/** Yields copies of rows, or of a part of each, one by one or in pages. */
+class RowIterator<Item> {
+  readonly #open: () => RowCursor;
+  readonly #parts: IteratorParts<Item>;
   #cursor: RowCursor | undefined;
+  #left: number;
+  #isClosed = false;
 
-  constructor(db: ReadOnlyLevel, runs: Runs, options: IteratorOptions) {
-    super(db, options as never);
-    this.#runs = runs;
-    this.#options = options;
+  constructor(open: () => RowCursor, parts: IteratorParts<Item>) {
+    this.#open = open;
+    this.#parts = parts;
+    const { limit = -1 } = parts;
+    this.#left = limit < 0 ? Number.POSITIVE_INFINITY : limit;
   }
 
-  async _next(): Promise<[Uint8Array | undefined, Uint8Array | undefined] | undefined> {
-    return this.#row();
+  async next(): Promise<Item | undefined> {
+    const row = this.#row();
+    return row && this.#parts.part(row);
   }
 
-  async _nextv(size: number): Promise<[Uint8Array | undefined, Uint8Array | undefined][]> {
-    const { highWaterMarkBytes = PAGE_BYTES } = this.#options;
-    const page: [Uint8Array | undefined, Uint8Array | undefined][] = [];
+  /** Resolves with at most `size` rows, fewer when they have many bytes; none at the end. */
+  async nextv(size: number): Promise<Item[]> {
+    const { part, highWaterMarkBytes = PAGE_BYTES } = this.#parts;
+    const page: Item[] = [];
     for (let bytes = 0; page.length < size && bytes < highWaterMarkBytes; ) {
       const row = this.#row();
       if (row === undefined) break;
-      bytes += (row[0]?.length ?? 0) + (row[1]?.length ?? 0);
-      page.push(row);
+      bytes += row[0].length + row[1].length;
+      page.push(part(row));
     }
     return page;
   }
 
-  #row(): [Uint8Array | undefined, Uint8Array | undefined] | undefined {
-    const { keys, values, reverse = false } = this.#options;
-    this.#cursor ??= new RowCursor(this.#runs, this.#options, reverse);
-    const row = this.#cursor.next();
-    return row && [keys === false ? undefined : row[0], values === false ? undefined : row[1]];
+  async all(): Promise<Item[]> {
+    const items: Item[] = [];
+    for (let row = this.#row(); row !== undefined; row = this.#row()) items.push(this.#parts.part(row));
+    await this.close();
+    return items;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Item> {
+    try {
+      for (let row = this.#row(); row !== undefined; row = this.#row()) yield this.#parts.part(row);
+    } finally {
+      await this.close();
+    }
+  }
+
+  #row(): Row | undefined {
+    this.#parts.checkOpen();
+    if (this.#isClosed) throw coded('LEVEL_ITERATOR_NOT_OPEN', 'the iterator is not open');
+    if (this.#left === 0) return undefined;
+    this.#cursor ??= this.#open();
+    this.#left--;
+    return this.#cursor.next();
   }
 }
 
 function readOnlyError(): Error {
-  return Object.assign(new Error('the database was opened for reading only'), { code: 'LEVEL_READ_ONLY' });
+  return coded('LEVEL_READ_ONLY', 'the database was opened for reading only');
 }
 
-/** Returns the view under the type that log code uses. */
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** Returns the view under the type that log code uses: of `level` it has what reads. */
 export function asDatabase(view: ReadOnlyLevel): Database {
   return view as unknown as Database;
 }

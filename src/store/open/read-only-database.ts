@@ -42,9 +42,7 @@ export async function openDatabaseReadOnly(location: string, known?: DatabaseFil
       // A log that became a table and was removed between two reads leaves a gap.
       if (databaseState(location) !== files.state)
         throw new LevelDamage('the files of the database change while they are opened');
-      const database = asDatabase(new ReadOnlyLevel(runs));
-      await database.open();
-      return database;
+      return asDatabase(new ReadOnlyLevel(runs));
     } catch (error) {
       for (const file of opened) file.close();
       next = undefined;

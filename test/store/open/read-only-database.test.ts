@@ -163,16 +163,42 @@ test('it cannot be written to', async (t) => {
   const row = [Uint8Array.of(9), Uint8Array.of(9)] as const;
   await t.throwsAsync(reader.put(...row), { code: 'LEVEL_READ_ONLY' });
   await t.throwsAsync(reader.del(row[0]), { code: 'LEVEL_READ_ONLY' });
-  await t.throwsAsync(
-    reader
-      .batch()
-      .put(...row)
-      .write(),
-    { code: 'LEVEL_READ_ONLY' },
-  );
+  t.throws(() => reader.batch(), { code: 'LEVEL_READ_ONLY' });
   await t.throwsAsync(reader.clear(), { code: 'LEVEL_READ_ONLY' });
   t.is(reader.getSync(row[0]), undefined);
   await reader.close();
+});
+
+test('it is read row by row, in pages or whole, and not after it was closed', async (t) => {
+  const { location, rows } = await manyRows(t);
+  const reader = await openDatabaseReadOnly(location);
+  const all: string[] = [];
+  for await (const each of reader.keys({ limit: 3 })) all.push(hex(each));
+  t.deepEqual(
+    all,
+    rows.slice(0, 3).map(([each]) => each),
+  );
+  const values = reader.values({ limit: 3 });
+  t.is(hex((await values.next()) as Uint8Array), rows[0]?.[1] ?? '');
+  t.deepEqual(
+    (await values.nextv(9)).map((each) => hex(each)),
+    rows.slice(1, 3).map(([, value]) => value),
+  );
+  t.is(await values.next(), undefined);
+  t.deepEqual(await values.nextv(1), []);
+  t.deepEqual(
+    (await reader.getMany([key(rows[1]?.[0] as string), Uint8Array.of(9)])).map((each) => each && hex(each)),
+    [rows[1]?.[1], undefined],
+  );
+  await values.close();
+  await t.throwsAsync(values.next(), { code: 'LEVEL_ITERATOR_NOT_OPEN' });
+  const open = reader.iterator({ snapshot: reader.snapshot() });
+  t.is((await open.nextv(2)).length, 2);
+  await reader.close();
+  await t.throwsAsync(open.nextv(2), { code: 'LEVEL_DATABASE_NOT_OPEN' });
+  await t.throwsAsync(reader.get(Uint8Array.of(9)), { code: 'LEVEL_DATABASE_NOT_OPEN' });
+  for (const read of [() => reader.keys(), () => reader.snapshot(), () => reader.getSync(Uint8Array.of(9))])
+    t.throws(read, { code: 'LEVEL_DATABASE_NOT_OPEN' });
 });
 
 /** Resolves with the error of an open that can have so many files of the database open at once. */

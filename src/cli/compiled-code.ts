@@ -1,0 +1,134 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+
+/*
+ * Files of compiled code. Anyone who can write to one runs code as this user, and V8 checks little of
+ * what it is given: only files that nobody else can change are read, and only whole ones.
+ */
+
+/** Compiled code, and the commands whose functions it has. */
+export interface KeptCode {
+  readonly commands: readonly string[];
+  readonly code: Buffer;
+}
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+const OTHERS_MAY_WRITE = 0o022;
+const STICKY = 0o1000;
+const SUFFIX = '.code';
+/** The length of the names of commands, and a checksum of all that is before it: the end of a file. */
+const LENGTH_BYTES = 4;
+const CHECKSUM_BYTES = 4;
+/** Files of other scripts, and of other versions of them and of Node, that stay beside a new one. */
+const MAX_OTHER_FILES = 15;
+
+/**
+ * Returns the folder for compiled code, `imagelog` in the user's cache folder (XDG Base Directory
+ * Specification), made if it is missing. Undefined where somebody but `user` and root could change
+ * what is in it, where it cannot be made, and with $NODE_DISABLE_COMPILE_CACHE, as for Node.
+ */
+export function codeFolder(env: NodeJS.ProcessEnv, user: number | undefined): string | undefined {
+  const cache = env['XDG_CACHE_HOME'] || (env['HOME'] && join(env['HOME'], '.cache'));
+  if (env['NODE_DISABLE_COMPILE_CACHE'] || !cache || !isAbsolute(cache) || user === undefined) return undefined;
+  const folder = join(cache, 'imagelog');
+  try {
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+    return isSafe(realpathSync(folder), user) ? folder : undefined;
+  } catch {
+    // As on a read-only file system: the command works without.
+    return undefined;
+  }
+}
+
+/** Whether only `user` and root may change what is in the folder; its path has no links. */
+function isSafe(folder: string, user: number): boolean {
+  const stats = lstatSync(folder);
+  if (!stats.isDirectory() || !isOwn(stats, user)) return false;
+  for (let at = folder; dirname(at) !== at; at = dirname(at)) {
+    if (!isHeld(lstatSync(dirname(at)), user)) return false;
+  }
+  return true;
+}
+
+function isOwn({ uid, mode }: Stats, user: number): boolean {
+  return uid === user && (mode & OTHERS_MAY_WRITE) === 0;
+}
+
+/** Whether others can neither rename nor replace what `user` has in the folder. */
+function isHeld({ uid, mode }: Stats, user: number): boolean {
+  return (uid === user || uid === 0) && ((mode & OTHERS_MAY_WRITE) === 0 || (mode & STICKY) !== 0);
+}
+
+/** Returns what `writeCode` wrote under this name; undefined when it is missing, torn, or not of `user`. */
+export function readCode(folder: string, name: string, user: number): KeptCode | undefined {
+  try {
+    const file = openSync(join(folder, name + SUFFIX), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const stats = fstatSync(file);
+      return stats.isFile() && isOwn(stats, user) ? parseCode(readFileSync(file)) : undefined;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function parseCode(bytes: Buffer): KeptCode | undefined {
+  const end = bytes.length - CHECKSUM_BYTES;
+  if (end < LENGTH_BYTES || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) return undefined;
+  const namesEnd = end - LENGTH_BYTES;
+  const codeEnd = namesEnd - bytes.readUInt32LE(namesEnd);
+  // The code is first, as V8 copies what is not aligned.
+  return { commands: bytes.toString('utf8', codeEnd, namesEnd).split(' '), code: bytes.subarray(0, codeEnd) };
+}
+
+/** Writes compiled code, or nothing when that fails: the command has done its work. */
+export function writeCode(folder: string, name: string, { commands, code }: KeptCode): void {
+  const path = join(folder, name + SUFFIX);
+  const temporary = `${path}.${process.pid}`;
+  try {
+    const names = Buffer.from(commands.join(' '));
+    const bytes = Buffer.concat([code, names, Buffer.alloc(LENGTH_BYTES + CHECKSUM_BYTES)]);
+    const end = bytes.length - CHECKSUM_BYTES;
+    bytes.writeUInt32LE(names.length, end - LENGTH_BYTES);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, end)), end);
+    writeFileSync(temporary, bytes, { mode: FILE_MODE, flag: 'wx' });
+    renameSync(temporary, path);
+    removeOldFiles(folder);
+  } catch {
+    removeQuietly(temporary);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The next new file removes it.
+  }
+}
+
+function removeOldFiles(folder: string): void {
+  const files = readdirSync(folder)
+    .filter((name) => name.includes(SUFFIX))
+    .map((name) => ({ name, changedMs: lstatSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.changedMs - a.changedMs);
+  for (const { name } of files.slice(1 + MAX_OTHER_FILES)) removeQuietly(join(folder, name));
+}
