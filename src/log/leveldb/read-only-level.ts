@@ -9,10 +9,10 @@ interface EntryPlace {
   readonly at: number;
 }
 
-/** Returns a copy of an entry's value; undefined for a deletion mark. */
+/** Returns an entry's value as a view of its block; undefined for a deletion mark. */
 function entryValue({ block, at }: EntryPlace): Uint8Array | undefined {
   if (block.areDeleted[at] === true) return undefined;
-  return block.bytes.slice(block.valueStarts[at], block.valueEnds[at]);
+  return block.bytes.subarray(block.valueStarts[at], block.valueEnds[at]);
 }
 
 /** Iterates over the entries of a run: tables in key order without overlap. */
@@ -121,7 +121,7 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
     newest = sequence;
     value = entryValue({ block, at });
   }
-  return value;
+  return value?.slice();
 }
 
 /** Merges all runs within bounds: each key once, with its newest value. */
@@ -143,7 +143,10 @@ class RowCursor {
     }
   }
 
-  /** Returns the next row, owned by the caller; undefined at the end. */
+  /**
+   * Returns the next row, its value a view of a block; undefined at the end. Readers of many rows
+   * drop them soon: to copy each would cost more than to find it.
+   */
   next(): [key: Uint8Array, value: Uint8Array] | undefined {
     for (;;) {
       const key = this.#nextKey();
@@ -292,7 +295,7 @@ interface IteratorOptions extends KeyBounds {
   readonly highWaterMarkBytes?: number;
 }
 
-/** Yields pages of copied rows, up to the requested bytes. */
+/** Yields pages of rows, up to the requested bytes. */
 class RowIterator extends AbstractIterator<ReadOnlyLevel, Uint8Array, Uint8Array> {
   readonly #runs: Runs;
   readonly #options: IteratorOptions;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { createViews, storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
+import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
 import type { ViewEncoder } from '../../../projections/projection.js';
 import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-format.js';
 import type { StoredEvent } from '../../model/events.js';
@@ -10,6 +10,17 @@ import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
 import { hexToBytes } from '../../model/digest.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
 import type { TreeClaim } from './tree-check.js';
+
+type OwnViews = { -readonly [Name in ViewName]: Views[Name] };
+
+function emptyViews(): OwnViews {
+  return Object.fromEntries(viewNames.map((name) => [name, storeProjections[name].initial()])) as OwnViews;
+}
+
+/** Folds one event into one view, without the pipeline of an open store, which takes pages. */
+function evolve<Name extends ViewName>(views: OwnViews, name: Name, event: StoredEvent): void {
+  views[name] = storeProjections[name].evolve(views[name], event);
+}
 
 /** Returns a function that computes the digests of `views` as of now: mutable state is copied. */
 export function viewDigestsOf(views: Views): () => Promise<ViewDigests> {
@@ -58,7 +69,8 @@ export class FoldCheck {
   readonly #report: Report;
   readonly #claims: readonly ViewClaim[];
   readonly #claimed: ReadonlySet<number>;
-  readonly #viewSet = createViews();
+  /** The views of all valid events. */
+  readonly views = emptyViews();
   #lostAt: number | undefined;
 
   constructor(claims: readonly ViewClaim[], report: Report) {
@@ -67,23 +79,19 @@ export class FoldCheck {
     this.#report = report;
   }
 
-  /** The views of all valid events. */
-  get views(): Views {
-    return this.#viewSet.views;
-  }
-
   /** The first invalid event, if any: the views lack at least that. */
   get lostAt(): number | undefined {
     return this.#lostAt;
   }
 
-  add(event: StoredEvent, place: string): void {
+  /** `place` is that of its record; by default `event 12`. */
+  add(event: StoredEvent, place?: string): void {
+    const { seq } = event;
     const fault = this.#lostAt === undefined ? contradictionOf(this.views, event) : undefined;
     if (fault !== undefined) {
-      const { seq } = event;
-      this.#report({ code: 'EVENT_CONTRADICTS', place, message: `event ${seq} ${fault}`, seq });
+      this.#report({ code: 'EVENT_CONTRADICTS', place: place ?? `event ${seq}`, message: `event ${seq} ${fault}`, seq });
     }
-    this.#viewSet.fold([event]);
+    for (const name of viewNames) evolve(this.views, name, event);
   }
 
   /** Records that the event at `seq` cannot be folded. */

@@ -206,7 +206,7 @@ class Verification {
       }
       events.push(event);
       this.#content.add(event);
-      fold.add(event, record?.place ?? `event ${seq}`);
+      fold.add(event, record?.place);
       if (fold.isClaimed(seq)) await fold.compare(seq);
     }
     this.#index?.add(events);
