@@ -1,3 +1,4 @@
+import { sha256 } from '#sha256';
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
@@ -6,7 +7,8 @@ import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-fo
 import type { StoredEvent } from '../../model/events.js';
 import { contradictionOf } from './record-check.js';
 import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode, ViewDigests } from './verify-source.js';
-import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { decodeViews, encodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { equalBytes } from '../../model/bytes.js';
 import { hexToBytes } from '../../model/digest.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
 import type { TreeClaim } from './tree-check.js';
@@ -57,7 +59,10 @@ export interface ViewClaim {
   readonly seq: number;
   readonly place: string;
   readonly code: ViolationCode & ('SNAPSHOT_WRONG' | 'VIEW_WRONG');
-  readonly digests: () => Promise<ViewDigests>;
+  /** Hash of the encoded views: where it is that of the folded ones, nothing is decoded. */
+  readonly encoded?: Uint8Array | undefined;
+  /** Rejects with SnapshotDamage for a snapshot that cannot be decoded; undefined when it was removed. */
+  readonly digests: () => Promise<ViewDigests | undefined>;
 }
 
 /**
@@ -89,7 +94,12 @@ export class FoldCheck {
     const { seq } = event;
     const fault = this.#lostAt === undefined ? contradictionOf(this.views, event) : undefined;
     if (fault !== undefined) {
-      this.#report({ code: 'EVENT_CONTRADICTS', place: place ?? `event ${seq}`, message: `event ${seq} ${fault}`, seq });
+      this.#report({
+        code: 'EVENT_CONTRADICTS',
+        place: place ?? `event ${seq}`,
+        message: `event ${seq} ${fault}`,
+        seq,
+      });
     }
     for (const name of viewNames) evolve(this.views, name, event);
   }
@@ -107,9 +117,15 @@ export class FoldCheck {
   /** Compares the views after `seq`, the last event folded, with the claimed ones. */
   async compare(seq: number): Promise<void> {
     if (this.#lostAt !== undefined || !this.isClaimed(seq)) return;
+    const claims = this.#claims.filter((claim) => claim.seq === seq);
+    const encoded = claims.some((claim) => claim.encoded !== undefined) ? await hashOfViews(this.views) : undefined;
+    const unsettled = claims.filter((claim) => !isSame(claim.encoded, encoded));
+    if (unsettled.length === 0) return;
     const fresh = await viewDigestsOf(this.views)();
-    for (const { place, code, digests } of this.#claims.filter((claim) => claim.seq === seq)) {
-      const names = differingViews(await digests(), fresh);
+    for (const claim of unsettled) {
+      const { place, code } = claim;
+      const digests = await digestsOf(claim, this.#report);
+      const names = digests === undefined ? [] : differingViews(digests, fresh);
       if (names.length === 0) continue;
       const message = `${place}: what it says of ${names.join(', ')} is not what the events up to ${seq} give`;
       this.#report({ code, place, message, seq });
@@ -117,14 +133,40 @@ export class FoldCheck {
   }
 
   /** Reports what could not be checked. */
-  finish(): void {
+  async finish(): Promise<void> {
     if (this.#lostAt === undefined) return;
-    const claims = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0)).map(({ place }) => place);
+    const unchecked = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0));
+    for (const claim of unchecked) await digestsOf(claim, this.#report);
+    const claims = unchecked.map(({ place }) => place);
     const beside = claims.length === 0 ? '' : `, nor ${claims.join(', ')}`;
     const message =
       `event ${this.#lostAt} cannot be believed: whether later events follow from it, and whether content or blobs are ` +
       `superfluous, was not checked${beside}`;
     this.#report({ code: 'NOT_CHECKED', place: 'views', message, seq: this.#lostAt });
+  }
+}
+
+async function hashOfViews(views: Views): Promise<Uint8Array> {
+  const hash = createHash('sha256');
+  for (const piece of encodeViews(views)) {
+    hash.update(piece);
+    await setImmediate();
+  }
+  return hash.digest();
+}
+
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one !== undefined && other !== undefined && equalBytes(one, other);
+}
+
+/** Resolves with the digests of claimed views; reports a snapshot that cannot be decoded. */
+export async function digestsOf({ place, digests }: ViewClaim, report: Report): Promise<ViewDigests | undefined> {
+  try {
+    return await digests();
+  } catch (error) {
+    if (!(error instanceof SnapshotDamage)) throw error;
+    report({ code: 'SNAPSHOT_DAMAGED', place, message: `${place}: ${error.message}` });
+    return undefined;
   }
 }
 
@@ -149,8 +191,8 @@ class Unfit extends Error {
 
 /**
  * Resolves with what a source's snapshots claim about the tree and the views, reading one at a
- * time. Faults within a snapshot are reported. One of other projection versions is skipped, as at
- * an open.
+ * time. Faults of a snapshot are reported, but those of its views only when these are decoded. One
+ * of other projection versions is skipped, as at an open.
  */
 export async function snapshotClaims(
   source: VerifySource,
@@ -194,7 +236,10 @@ async function addClaims(
   if (!isNamed) throw new SnapshotDamage('it is of something else than its name says');
   roots.push({ size: seq, root: hexToBytes(root), place, code: 'SNAPSHOT_FOREIGN' });
   if (kind === 'projection' || JSON.stringify(versions) !== JSON.stringify(viewVersions)) return;
-  // Keep only the digests: the views of twenty snapshots are twenty times the store's.
-  const digests = await viewDigestsOf(decodeViews(payload))();
-  views.push({ seq, place, code: 'SNAPSHOT_WRONG', digests: async () => digests });
+  // Keep only the hash: the views of twenty snapshots are twenty times the store's.
+  const digests = async (): Promise<ViewDigests | undefined> => {
+    const again = await read();
+    return again === undefined ? undefined : viewDigestsOf(decodeViews(parseSnapshot(again).payload))();
+  };
+  views.push({ seq, place, code: 'SNAPSHOT_WRONG', encoded: sha256(payload), digests });
 }

@@ -5,8 +5,16 @@ import { keyAt, parsePosition, seqOfKey } from '../../log/rows.js';
 import type { Reading, VerifySource } from './verify-source.js';
 import { decodeRecord } from '../../log/record.js';
 import { type IndexRow, seqsOfRow, subjectPrefix } from '../../log/subject-index.js';
-import { equalBytes } from '../../model/bytes.js';
-import { bytesToHex } from '../../model/digest.js';
+import {
+  bytesToHex,
+  type ChainId,
+  type Digest,
+  digestFromHash,
+  HASH_BYTES,
+  hashWord,
+  type ImageId,
+} from '../../model/digest.js';
+import { factsOf } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import type { SeqRanges } from './tree-check.js';
@@ -16,6 +24,13 @@ const GROUPS = 4_096;
 /** 32-bit words of a pair: kind and hash of the subject, and seq. */
 const WORDS_PER_PAIR = 5;
 const TWO_POW_32 = 2 ** 32;
+
+/** What the prefix of a key says of its subject: its kind, and 64 bits of its hash. */
+interface SubjectWords {
+  readonly kind: number;
+  readonly high: number;
+  readonly low: number;
+}
 
 /**
  * A set of pairs of a subject and an event, as sums of their hashes: some kilobytes for any number
@@ -27,11 +42,10 @@ class PairSums {
   readonly #high = new Uint32Array(GROUPS);
   readonly #counts = new Float64Array(GROUPS);
 
-  /** Adds the event `seq` of the subject that `key` begins with. */
-  add(key: Uint8Array, seq: number): void {
-    const group = groupOfKey(key);
-    this.#low[group] = (this.#low[group] as number) + hashed(key, seq, LOW_SALT);
-    this.#high[group] = (this.#high[group] as number) + hashed(key, seq, HIGH_SALT);
+  add({ kind, high, low }: SubjectWords, seq: number): void {
+    const group = groupOf(high);
+    this.#low[group] = (this.#low[group] as number) + hashed(LOW_SALT, kind, high, low, seq);
+    this.#high[group] = (this.#high[group] as number) + hashed(HIGH_SALT, kind, high, low, seq);
     this.#counts[group] = (this.#counts[group] as number) + 1;
   }
 
@@ -50,9 +64,8 @@ class PairSums {
 }
 
 /** Groups pairs by subject. */
-function groupOfKey(key: Uint8Array): number {
-  // After the kinds of row and of subject, these are bytes of a hash.
-  return (((key[2] ?? 0) << 8) | (key[3] ?? 0)) % GROUPS;
+function groupOf(high: number): number {
+  return (high >>> 16) % GROUPS;
 }
 
 const LOW_SALT = newSalt();
@@ -63,25 +76,16 @@ function newSalt(): Uint32Array {
   return new Uint32Array(bytes.buffer);
 }
 
-function hashed(key: Uint8Array, seq: number, salt: Uint32Array): number {
-  let hash = mixed(salt[WORDS_PER_PAIR] as number, key[1] as number, salt[0] as number);
-  hash = mixed(hash, wordAt(key, 2), salt[1] as number);
-  hash = mixed(hash, wordAt(key, 6), salt[2] as number);
-  hash = mixed(hash, seq | 0, salt[3] as number);
-  return mixed(hash, (seq / TWO_POW_32) | 0, salt[4] as number) >>> 0;
+function hashed(salt: Uint32Array, kind: number, high: number, low: number, seq: number): number {
+  let hash = mixed(salt[WORDS_PER_PAIR] as number, kind ^ (salt[0] as number));
+  hash = mixed(hash, high ^ (salt[1] as number));
+  hash = mixed(hash, low ^ (salt[2] as number));
+  hash = mixed(hash, seq ^ (salt[3] as number));
+  return mixed(hash, (seq / TWO_POW_32) ^ (salt[4] as number)) >>> 0;
 }
 
-function wordAt(key: Uint8Array, at: number): number {
-  return (
-    ((key[at] as number) << 24) |
-    ((key[at + 1] as number) << 16) |
-    ((key[at + 2] as number) << 8) |
-    (key[at + 3] as number)
-  );
-}
-
-function mixed(before: number, word: number, salt: number): number {
-  let hash = Math.imul(before ^ word ^ salt, 0x85ebca6b);
+function mixed(before: number, word: number): number {
+  let hash = Math.imul(before ^ word, 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
   return hash ^ (hash >>> 13);
 }
@@ -135,10 +139,8 @@ export class IndexCheck {
 
   /** Adds events that the index must have. */
   add(events: readonly StoredEvent[]): void {
-    const prefixOf = rememberedPrefixes();
-    for (const event of events) {
-      for (const prefix of prefixesOf(event, prefixOf)) this.#expected.add(prefix, event.seq);
-    }
+    const subjects = new EventSubjects();
+    for (const event of events) for (const words of subjects.of(event)) this.#expected.add(words, event.seq);
   }
 
   /** Compares the rows. `lost` are events that were not added and whose subjects are unknown. */
@@ -147,7 +149,8 @@ export class IndexCheck {
     let rows = 0;
     for await (const page of this.#pages()) {
       for (const row of page) {
-        for (const seq of this.#seqsOfRow(row, true)) if (!lost.has(seq)) found.add(row[0], seq);
+        const words = wordsOfKey(row[0]);
+        for (const seq of this.#seqsOfRow(row, true)) if (!lost.has(seq)) found.add(words, seq);
       }
       rows += page.length;
       onLooked(rows);
@@ -173,7 +176,7 @@ export class IndexCheck {
     const seen = new Set<string>();
     for await (const page of this.#pages()) {
       for (const row of page) {
-        if (!groups.has(groupOfKey(row[0]))) continue;
+        if (!groups.has(groupOf(wordsOfKey(row[0]).high))) continue;
         for (const seq of this.#seqsOfRow(row, false)) {
           const pair = keyAt(row[0].subarray(0, PREFIX_BYTES), seq);
           const text = bytesToHex(pair);
@@ -202,7 +205,8 @@ export class IndexCheck {
         if (lost.has(seq)) continue;
         for (const subject of subjectsIn(decodeRecord(record))) {
           const pair = keyAt(subjectPrefix(subject), seq);
-          if (groups.has(groupOfKey(pair))) expected.set(bytesToHex(pair), { pair, name: nameOf(subject) });
+          if (groups.has(groupOf(wordsOfKey(pair).high)))
+            expected.set(bytesToHex(pair), { pair, name: nameOf(subject) });
         }
       }
     }
@@ -254,36 +258,62 @@ function* portions(groups: readonly { readonly group: number; readonly pairs: nu
   if (portion.size > 0) yield portion;
 }
 
-/** The subjects of an event, from those of its kinds that are few to its actor. */
 function subjectsIn(event: StoredEvent): Subject[] {
   const { images, references, chains, actor } = subjectsOf(event);
-  const subjects: Subject[] = [];
-  for (const image of images) subjects.push({ image });
-  for (const reference of references) subjects.push({ reference });
-  for (const chainId of chains) subjects.push({ chainId });
-  subjects.push({ actor });
-  return subjects;
+  return [
+    ...images.map((image) => ({ image })),
+    ...references.map((reference) => ({ reference })),
+    ...chains.map((chainId) => ({ chainId })),
+    { actor },
+  ];
 }
 
-/** Returns the key prefix of each subject of `event`, once: two may collide. */
-function prefixesOf(event: StoredEvent, prefixOf: (subject: Subject) => Uint8Array): Uint8Array[] {
-  const prefixes: Uint8Array[] = [];
-  for (const subject of subjectsIn(event)) {
-    const prefix = prefixOf(subject);
-    if (!prefixes.some((other) => equalBytes(other, prefix))) prefixes.push(prefix);
+/** Reads what the first bytes of a row's key say. */
+function wordsOfKey(key: Uint8Array): SubjectWords {
+  return { kind: key[1] ?? 0, high: wordAt(key, 2), low: wordAt(key, 6) };
+}
+
+function wordAt(key: Uint8Array, at: number): number {
+  return ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16) | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0);
+}
+
+/** Kinds as the index writes them. */
+const NO_DIGEST = digestFromHash(new Uint8Array(HASH_BYTES)) as ImageId & ChainId;
+const IMAGE = wordsOfKey(subjectPrefix({ image: NO_DIGEST })).kind;
+const CHAIN = wordsOfKey(subjectPrefix({ chainId: NO_DIGEST })).kind;
+
+/** The subjects of events as words, each once per event: names may collide. */
+class EventSubjects {
+  readonly #actors = new Map<string, SubjectWords>();
+  #found: SubjectWords[] = [];
+
+  /** Returns the subjects of `event`, until the next call. */
+  of(event: StoredEvent): readonly SubjectWords[] {
+    const { images, references, chains } = factsOf(event);
+    this.#found = [];
+    for (const image of images(event)) if (image !== undefined) this.#add(wordsOfDigest(IMAGE, image));
+    for (const reference of references(event)) this.#add(wordsOfKey(subjectPrefix({ reference })));
+    for (const chain of chains(event)) if (chain !== undefined) this.#add(wordsOfDigest(CHAIN, chain));
+    this.#add(this.#wordsOfActor(event.actor));
+    return this.#found;
   }
-  return prefixes;
+
+  #add(words: SubjectWords): void {
+    const { kind, high, low } = words;
+    for (const other of this.#found) if (other.low === low && other.high === high && other.kind === kind) return;
+    this.#found.push(words);
+  }
+
+  // Most events of a tile have one actor.
+  #wordsOfActor(actor: string): SubjectWords {
+    const known = this.#actors.get(actor) ?? wordsOfKey(subjectPrefix({ actor }));
+    this.#actors.set(actor, known);
+    return known;
+  }
 }
 
-/** Memoizes the prefix of actors: most events of a tile have one. */
-function rememberedPrefixes(): (subject: Subject) => Uint8Array {
-  const actors = new Map<string, Uint8Array>();
-  return (subject) => {
-    if (!('actor' in subject)) return subjectPrefix(subject);
-    const known = actors.get(subject.actor) ?? subjectPrefix(subject);
-    actors.set(subject.actor, known);
-    return known;
-  };
+function wordsOfDigest(kind: number, digest: Digest): SubjectWords {
+  return { kind, high: hashWord(digest, 0), low: hashWord(digest, 1) };
 }
 
 function nameOf(subject: Subject): string {

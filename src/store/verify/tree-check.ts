@@ -306,10 +306,7 @@ export async function* recordTiles(
 }
 
 /** Yields the stored leaf hashes of events 1 to `size` by tile, without records. */
-export async function* leafTiles(
-  pages: AsyncIterable<readonly StoredHash[]>,
-  size: number,
-): AsyncGenerator<LeafTile> {
+export async function* leafTiles(pages: AsyncIterable<readonly StoredHash[]>, size: number): AsyncGenerator<LeafTile> {
   for await (const { index, items } of tilesOf(pages, size, (item) => item.index)) {
     yield { index, kept: items.map((item) => item?.hash), made: items.map(() => undefined) };
   }

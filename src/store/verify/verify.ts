@@ -190,7 +190,7 @@ class Verification {
       progress(tile.index * TILE_WIDTH + tile.records.length);
     }
     this.#records.finish(size);
-    fold.finish();
+    await fold.finish();
     await tree.finish();
   }
 
