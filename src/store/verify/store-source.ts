@@ -143,7 +143,9 @@ class LogRows {
     const { name, keyBytes } = KINDS.find((kind) => kind.prefix === prefix) as Kind;
     const range = level === undefined ? rowsOfKind(prefix) : rowsOfLevel(level);
     let damage: string | undefined;
-    const onDamage = (why: string): void => void (damage = why);
+    const onDamage = (why: string): void => {
+      damage = why;
+    };
     let page: StoredRow[] = [];
     let bytes = 0;
     for await (const row of this.#rows.read(range, onDamage)) {
