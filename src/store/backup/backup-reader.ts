@@ -21,7 +21,7 @@ import {
   tilePath,
 } from '../../log/merkle.js';
 import { type Digest, digestOf, HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, isExhaustion, openRegularFile, readRegularFile, readWholeFile, unless } from '../files/files.js';
+import { ioFailure, isExhaustion, NotAFile, openRegularFile, readWholeFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
@@ -74,12 +74,20 @@ export class BackupReader {
    * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger
    */
   async file(path: string, limit: number): Promise<Uint8Array> {
-    const size = await this.size(path);
-    if (size === undefined) throw invalid(path, 'is missing');
-    if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
-    const bytes = await readRegularFile(join(this.directory, path), { limitBytes: size });
+    const whole = join(this.directory, path);
+    const read = async (): Promise<Uint8Array> => {
+      await using file = await openRegularFile(whole);
+      const { size } = await file.stat();
+      if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
+      // One read: a regular file gives all that it has.
+      const { bytesRead, buffer } = await file.read(new Uint8Array(size + 1), 0, size + 1, 0);
+      if (bytesRead > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
+      return buffer.subarray(0, bytesRead);
+    };
+    const bytes = await unless(MISSING, `read ${whole}`, read).catch((error: unknown) => {
+      throw error instanceof NotAFile ? invalid(path, 'is not a file') : error;
+    });
     if (bytes === undefined) throw invalid(path, 'is missing');
-    if (bytes.length > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
     this.#onBytes(bytes.length);
     return bytes;
   }
