@@ -82,7 +82,7 @@ test(
   'SNAPSHOT_WRONG snapshots/*',
 );
 test(
-  'a snapshot with the checksum of views that are none',
+  'a snapshot whose checksum is right and whose views are malformed',
   gives,
   'snapshots',
   forge((header) => header, Uint8Array.of(1, 2, 3)),
