@@ -161,8 +161,6 @@ export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 export const MAX_PACKED_CONTENT_BYTES = 64 * 1024;
 /** Pack of a backup, held in memory while it is written or verified, and written again on erasure. */
 export const MAX_PACK_BYTES = 4 * 1024 * 1024;
-/** Packs that a restore holds open. */
-export const MAX_OPEN_PACKS = 32;
 /** Events a backup may lack after its last bundle; beyond, its end is considered lost. */
 export const MAX_MISSING_EVENTS = 65_536;
 /** Signed note or checkpoint (Go's `note` package). */

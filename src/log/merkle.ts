@@ -2,6 +2,7 @@ import { sha256 } from '#sha256';
 import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
+import { MAX_RECORD_BYTES } from '../limits.js';
 
 /** Leaf prefix (RFC 6962, section 2.1): no leaf hash can pass for a node hash. */
 const LEAF_PREFIX = 0x00;
@@ -14,9 +15,15 @@ export function leafInput(record: Uint8Array): Uint8Array {
   return input;
 }
 
+/** Reused for every leaf, as for every node below. */
+const leafScratch = new Uint8Array(1 + MAX_RECORD_BYTES);
+leafScratch[0] = LEAF_PREFIX;
+
 /** Returns the RFC 6962 leaf hash of `record`, 32 bytes. */
 export function leafHash(record: Uint8Array): Uint8Array {
-  return sha256(leafInput(record));
+  if (record.length > MAX_RECORD_BYTES) return sha256(leafInput(record));
+  leafScratch.set(record, 1);
+  return sha256(leafScratch.subarray(0, 1 + record.length));
 }
 
 /** Node prefix (RFC 6962, section 2.1): no node hash can pass for a leaf hash. */
@@ -30,6 +37,17 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeInput.set(left, 1);
   nodeInput.set(right, 1 + HASH_BYTES);
   return sha256(nodeInput);
+}
+
+/** Returns the hash of a full tile of level 0: the root of its leaves. */
+export function tileHash(leaves: readonly Uint8Array[]): Uint8Array {
+  const hashes = leaves.slice();
+  for (let count = hashes.length / 2; count >= 1; count /= 2) {
+    for (let at = 0; at < count; at++) {
+      hashes[at] = nodeHash(hashes[2 * at] as Uint8Array, hashes[2 * at + 1] as Uint8Array);
+    }
+  }
+  return hashes[0] as Uint8Array;
 }
 
 /** Returns the root of the empty tree: SHA-256 of no bytes. */

@@ -21,9 +21,22 @@ const FACTS_OF_CODE = new Map(Object.values(eventFacts).map((facts) => [facts.co
  * @throws {StoreError} RECORD_TOO_LARGE when it exceeds MAX_RECORD_BYTES
  */
 export function encodeRecord(event: StoredEvent): Uint8Array {
+  const record: Uint8Array = packr.pack(recordValues(event));
+  if (record.length > MAX_RECORD_BYTES) {
+    throw new StoreError(
+      'RECORD_TOO_LARGE',
+      `cannot record ${event.type}: its record has ${record.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`,
+      { data: { type: event.type, size: record.length, limit: MAX_RECORD_BYTES } },
+    );
+  }
+  return record;
+}
+
+/** Returns the values of the array that is the record of `event`. */
+export function recordValues(event: StoredEvent): unknown[] {
   const { seq, time, clock, transaction, actor, reason, requestId } = event;
   const facts = factsOf(event);
-  const record: Uint8Array = packr.pack([
+  return [
     RECORD_FORMAT,
     seq,
     clock === undefined ? time : [time, clock],
@@ -34,15 +47,7 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
     reason ?? null,
     requestId ?? null,
     ...facts.write(event),
-  ]);
-  if (record.length > MAX_RECORD_BYTES) {
-    throw new StoreError(
-      'RECORD_TOO_LARGE',
-      `cannot record ${event.type}: its record has ${record.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`,
-      { data: { type: event.type, size: record.length, limit: MAX_RECORD_BYTES } },
-    );
-  }
-  return record;
+  ];
 }
 
 /**

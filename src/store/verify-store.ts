@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkBlobs, checkSetAside } from './verify/content-check.js';
 import { checkpointClaims, verifySource } from './verify/verify.js';
-import { snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
+import { digestsOf, snapshotClaims, viewDigestsOf } from './verify/fold-check.js';
 import { readIdentity, StoreFiles, storeSource, type StoreSourceParts } from './verify/store-source.js';
 import {
   checkVerifyOptions,
@@ -68,7 +68,8 @@ async function verifyWithoutLog(
   checkSetAside(source, 0, { ...reading, onNotice: options.onNotice });
   if (fast === true) return explained.concat(violations);
   const counter = (what: 'snapshots' | 'blobs') => (done: number) => onProgress?.({ what, done, total: undefined });
-  await snapshotClaims(source, reading, counter('snapshots'));
+  const snapshots = await snapshotClaims(source, reading, counter('snapshots'));
+  for (const claim of snapshots.views) await digestsOf(claim, reading.report);
   const noBlobs: BlobsView = { byDigest: new Map(), ofImage: new Map() };
   await checkBlobs(source, noBlobs, reading, { isWhole: false, onLooked: counter('blobs') });
   return explained.concat(violations);

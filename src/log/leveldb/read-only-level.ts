@@ -8,10 +8,10 @@ interface EntryPlace {
   readonly at: number;
 }
 
-/** Returns a copy of an entry's value; undefined for a deletion mark. */
+/** Returns an entry's value as a view of its block; undefined for a deletion mark. */
 function entryValue({ block, at }: EntryPlace): Uint8Array | undefined {
   if (block.areDeleted[at] === true) return undefined;
-  return block.bytes.slice(block.valueStarts[at], block.valueEnds[at]);
+  return block.bytes.subarray(block.valueStarts[at], block.valueEnds[at]);
 }
 
 /** Iterates over the entries of a run: tables in key order without overlap. */
@@ -120,7 +120,7 @@ function valueIn(runs: Runs, key: Uint8Array): Uint8Array | undefined {
     newest = sequence;
     value = entryValue({ block, at });
   }
-  return value;
+  return value?.slice();
 }
 
 /** Merges all runs within bounds: each key once, with its newest value. */
@@ -142,7 +142,10 @@ class RowCursor {
     }
   }
 
-  /** Returns the next row, owned by the caller; undefined at the end. */
+  /**
+   * Returns the next row, its value a view of a block; undefined at the end. Readers of many rows
+   * drop them soon: to copy each would cost more than to find it.
+   */
   next(): [key: Uint8Array, value: Uint8Array] | undefined {
     for (;;) {
       const key = this.#nextKey();
@@ -315,7 +318,7 @@ interface IteratorParts<Item> extends Pick<IteratorOptions, 'limit' | 'highWater
   readonly checkOpen: () => void;
 }
 
-/** Yields copies of rows, or of a part of each, one by one or in pages. */
+/** Yields rows, or a part of each, one by one or in pages. */
 class RowIterator<Item> {
   readonly #open: () => RowCursor;
   readonly #parts: IteratorParts<Item>;

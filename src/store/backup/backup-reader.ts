@@ -21,7 +21,7 @@ import {
   tilePath,
 } from '../../log/merkle.js';
 import { type Digest, digestOf, HASH_BYTES } from '../../model/digest.js';
-import { ioFailure, isExhaustion, openRegularFile, readRegularFile, readWholeFile, unless } from '../files/files.js';
+import { ioFailure, isExhaustion, NotAFile, openRegularFile, readWholeFile, unless } from '../files/files.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
 import { SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
 import { readIdentity } from '../verify/store-source.js';
@@ -74,12 +74,20 @@ export class BackupReader {
    * @throws {StoreError} BACKUP_INVALID when it is missing, no file, or larger
    */
   async file(path: string, limit: number): Promise<Uint8Array> {
-    const size = await this.size(path);
-    if (size === undefined) throw invalid(path, 'is missing');
-    if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
-    const bytes = await readRegularFile(join(this.directory, path), { limitBytes: size });
+    const whole = join(this.directory, path);
+    const read = async (): Promise<Uint8Array> => {
+      await using file = await openRegularFile(whole);
+      const { size } = await file.stat();
+      if (size > limit) throw invalid(path, `has ${size} bytes, expected ${limit} at most`);
+      // One read: a regular file gives all that it has.
+      const { bytesRead, buffer } = await file.read(new Uint8Array(size + 1), 0, size + 1, 0);
+      if (bytesRead > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
+      return buffer.subarray(0, bytesRead);
+    };
+    const bytes = await unless(MISSING, `read ${whole}`, read).catch((error: unknown) => {
+      throw error instanceof NotAFile ? invalid(path, 'is not a file') : error;
+    });
     if (bytes === undefined) throw invalid(path, 'is missing');
-    if (bytes.length > size) throw invalid(path, `grew beyond ${size} bytes while it was read`);
     this.#onBytes(bytes.length);
     return bytes;
   }
@@ -260,7 +268,7 @@ export class BackupSource implements VerifySource {
     return this.#content;
   }
 
-  async *records(reading: Reading): AsyncGenerator<StoredRecord> {
+  async *records(reading: Reading): AsyncGenerator<readonly StoredRecord[]> {
     for (const tile of this.#tiles(0, reading)) {
       const place = entriesPath(tile.index, tile.width);
       const records = await reported(place, reading, () => this.reader.records(tile.index, tile.width));
@@ -270,59 +278,64 @@ export class BackupSource implements VerifySource {
         const message = `the file ${place} has ${records.length} entries, expected ${tile.width}`;
         reading.report({ code: 'ROWS_UNREADABLE', place, message, expected: tile.width, found: records.length });
       }
-      for (const [at, record] of (records ?? []).slice(0, tile.width).entries()) {
+      yield (records ?? []).slice(0, tile.width).map((record, at) => {
         const leafHash = leaves === undefined ? undefined : hashInTile(leaves, at);
-        yield { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place, leafPlace };
-      }
+        return { seq: tile.index * TILE_WIDTH + at + 1, record, leafHash, place, leafPlace };
+      });
     }
   }
 
-  async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
+  async *hashes(level: number, reading: Reading): AsyncGenerator<readonly StoredHash[]> {
     for (const tile of this.#tiles(level, reading)) {
       const place = tilePath(tile);
       const bytes = await reported(place, reading, () => this.reader.tile(tile));
       if (bytes === undefined) continue;
-      for (let at = 0; at < tile.width; at++) {
-        yield { index: tile.index * TILE_WIDTH + at, hash: hashInTile(bytes, at), place };
-      }
+      const hashAt = (_: unknown, at: number): StoredHash => ({
+        index: tile.index * TILE_WIDTH + at,
+        hash: hashInTile(bytes, at),
+        place,
+      });
+      yield Array.from({ length: tile.width }, hashAt);
     }
   }
 
-  async *contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncGenerator<StoredContent> {
+  async *contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncGenerator<readonly StoredContent[]> {
     this.#content.clear();
     for await (const { digest, place } of this.#digests(CONTENT_FOLDER, reading)) {
       if (this.isUnfinished && !isNamed(digest)) continue;
       const bytes = await reported(place, reading, () => this.reader.file(place, MAX_ARCHIVE_JSON_BYTES));
       if (bytes === undefined) continue;
       this.#content.set(digest, { path: place });
-      yield { digest, bytes, place };
+      yield [{ digest, bytes, place }];
     }
     // Of an interrupted run, what cannot be read may be of no state; what is missing is reported.
     const ofPacks: Reading = this.isUnfinished ? { ...reading, report: () => undefined } : reading;
     for await (const { place } of this.#digests(PACK_FOLDER, ofPacks)) {
       const pack = await reported(place, ofPacks, () => this.reader.pack(place));
-      if (pack !== undefined) yield* this.#packed(place, pack, reading, isNamed);
+      if (pack !== undefined) yield this.#packed(place, pack, reading, isNamed);
     }
   }
 
-  *#packed(
+  #packed(
     place: string,
     { head, bytes: pack }: { readonly head: PackHead; readonly bytes: Uint8Array },
     { report }: Reading,
     isNamed: (digest: Digest) => boolean,
-  ): Generator<StoredContent> {
+  ): StoredContent[] {
+    const contents: StoredContent[] = [];
     for (const { digest, offset, size } of head.contents()) {
       if (this.isUnfinished && !isNamed(digest)) continue;
       const bytes = pack.subarray(offset, offset + size);
       if (!this.#content.has(digest)) {
         this.#content.set(digest, { path: place, offset, size });
-        yield { digest, bytes, place };
+        contents.push({ digest, bytes, place });
       } else if (digestOf(bytes) !== digest) {
         // Runs that were interrupted leave content twice, and both are whole.
         const message = `one of two copies of the content ${digest} has another digest`;
         report({ code: 'CONTENT_WRONG', place, message, digest });
       }
     }
+    return contents;
   }
 
   async *blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncGenerator<StoredBlob> {

@@ -1,14 +1,17 @@
 import { StoreError } from '../../errors.js';
 import { equalBytes } from '../../model/bytes.js';
-import type { Head, Log, LogEntry } from '../../log/log.js';
+import type { Head, Log } from '../../log/log.js';
 import {
+  type CompletedHash,
   entriesPath,
   formatEntries,
   Frontier,
   hashInTile,
+  leafHash,
   type Tile,
   TILE_WIDTH,
   tileOfTree,
+  tileHash,
   tilePath,
   tilesOfTree,
 } from '../../log/merkle.js';
@@ -47,10 +50,10 @@ export async function* treeFiles(
   const grown = new Map<string, Uint8Array>();
   for await (const { index, records } of bundles(options, firstNew)) {
     const tile = tileOfTree(0, index, head.seq);
-    const leaves = await log.readTile(tile);
+    const leaves = records.map(leafHash);
     if (index >= firstNew) grow(frontier, leaves, grown);
     yield { path: entriesPath(index, tile.width), bytes: formatEntries(records) };
-    yield { path: tilePath(tile), bytes: leaves };
+    yield { path: tilePath(tile), bytes: joined(leaves) };
   }
   if (!equalBytes(frontier.root(), head.root)) throw wrongHash('the root of its tree');
   for (const tile of tilesOfTree(head.seq)) {
@@ -81,19 +84,16 @@ async function* readBundles(
   lastSeq: number,
 ): AsyncGenerator<Bundle> {
   let index = firstIndex;
-  let waiting: LogEntry[] = [];
+  let records: Uint8Array[] = [];
   for await (const page of log.entryPages({ from: firstIndex * TILE_WIDTH + 1, to: lastSeq, signal })) {
-    waiting = waiting.concat(page);
-    for (; waiting.length >= TILE_WIDTH; index++) {
-      yield { index, records: recordsOf(waiting.slice(0, TILE_WIDTH)) };
-      waiting = waiting.slice(TILE_WIDTH);
+    for (const { record } of page) {
+      if (records.push(record) < TILE_WIDTH) continue;
+      yield { index, records };
+      index += 1;
+      records = [];
     }
   }
-  if (waiting.length > 0) yield { index, records: recordsOf(waiting) };
-}
-
-function recordsOf(entries: readonly LogEntry[]): Uint8Array[] {
-  return entries.map(({ record }) => record);
+  if (records.length > 0) yield { index, records };
 }
 
 // Only its records tell a full bundle's size; each has two length bytes and at least one more.
@@ -107,10 +107,21 @@ function hasTile({ knownSize, files }: TreeFilesOptions, tile: Tile): boolean {
   return known.width === TILE_WIDTH && files.get(tilePath(tile)) === TILE_WIDTH * HASH_BYTES;
 }
 
-function grow(frontier: Frontier, leaves: Uint8Array, grown: Map<string, Uint8Array>): void {
-  for (let at = 0; at < leaves.length / HASH_BYTES; at++) {
-    for (const { level, index, hash } of frontier.append(hashInTile(leaves, at))) grown.set(`${level}/${index}`, hash);
+function grow(frontier: Frontier, leaves: readonly Uint8Array[], grown: Map<string, Uint8Array>): void {
+  const take = ({ level, index, hash }: CompletedHash): void => void grown.set(`${level}/${index}`, hash);
+  if (leaves.length < TILE_WIDTH) {
+    for (const leaf of leaves) frontier.append(leaf).forEach(take);
+    return;
   }
+  const hash = tileHash(leaves);
+  take({ level: 1, index: frontier.size / TILE_WIDTH, hash });
+  frontier.appendTile(hash).forEach(take);
+}
+
+function joined(hashes: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
+  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
+  return bytes;
 }
 
 function checkGrown(tile: Tile, bytes: Uint8Array, grown: ReadonlyMap<string, Uint8Array>): void {

@@ -107,7 +107,8 @@ export class BackupWriter {
   }
 
   async #put(path: string, bytes: Uint8Array): Promise<void> {
-    const found = await this.#folder.read(path, bytes.length);
+    const isNew = isBackupPath(path) && !this.there.has(path);
+    const found = isNew ? undefined : await this.#folder.read(path, bytes.length);
     this.need(path);
     if (found !== undefined && equalBytes(found, bytes)) this.there.set(path, bytes.length);
     else await this.#write(path, bytes, bytes.length);

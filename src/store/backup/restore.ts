@@ -1,21 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { equalBytes } from '../../model/bytes.js';
 import { basename, dirname, join, resolve } from 'node:path';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { blobsProjection, type BlobsView } from '../../../projections/layers.js';
+import type { BlobsView } from '../../../projections/layers.js';
 import { StoreError, throwIfAborted } from '../../errors.js';
-import { MAX_ARCHIVE_JSON_BYTES, MAX_GROUP_BYTES, MAX_GROUP_EVENTS, MAX_SIDECAR_BYTES } from '../../limits.js';
+import { MAX_SIDECAR_BYTES } from '../../limits.js';
 import { parseCheckpoint } from '../../log/checkpoint.js';
-import { LevelLog } from '../../log/leveldb/level-log.js';
-import type { LogEntry } from '../../log/log.js';
-import { TILE_WIDTH, tileOfTree } from '../../log/merkle.js';
-import { decodeRecord } from '../../log/record.js';
-import { type Digest, digestOf } from '../../model/digest.js';
-import { factsOf } from '../../model/event-table.js';
+import type { Digest } from '../../model/digest.js';
 import { ioFailure, makeDurableDirectory, syncDirectory, systemCode, writeDurableFile } from '../files/files.js';
 import { FORMAT_VERSION, parseSidecar, SIDECAR_FILE, TILE_FOLDER } from '../open/sidecar.js';
 import { enclosure, realPathOf, storeNotEmpty } from '../open/vacancy.js';
 import { BackupFolder } from './backup-folder.js';
+import { buildLog, type BuildOptions, changed } from './build-log.js';
 import { checkedBlob } from './write-backup.js';
 import {
   BLOB_FOLDER,
@@ -39,18 +34,8 @@ import {
   type VerifiedBackup,
   verifyBackup,
 } from './backup-reader.js';
-import { OpenPacks } from './open-packs.js';
 import { checkVerifyOptions } from '../verify/verify-source.js';
 import { mustBeFunction, mustBeOptions, mustBeString, mustBeText } from '../argument-types.js';
-
-interface BuildOptions {
-  readonly reader: BackupReader;
-  /** Verified content; nothing else is copied. */
-  readonly content: ReadonlyMap<Digest, ContentPlace>;
-  /** Text of the checkpoint that commits to the backup's events. */
-  readonly checkpoint: string;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Builds a store in the empty directory `place` from a verified backup; durable on return.
@@ -59,107 +44,13 @@ interface BuildOptions {
  */
 async function buildStore(place: string, options: BuildOptions): Promise<Pick<RestoreReport, 'blobs' | 'blobBytes'>> {
   const { reader, checkpoint } = options;
-  const log = await LevelLog.open(join(place, 'log'), { createIfMissing: true });
-  let blobs: BlobsView;
-  try {
-    await using packs = new OpenPacks(reader.directory);
-    blobs = await new LogBuild(log, packs, options).run();
-  } finally {
-    await log.close();
-  }
-  // LevelDB does not sync the directory after naming its first files.
-  await syncDirectory(join(place, 'log'));
+  const blobs = await buildLog(join(place, 'log'), options);
   const built = await copyBlobs(place, blobs, options);
   await writeDurableFile(join(place, CHECKPOINT_PATH), new TextEncoder().encode(checkpoint));
   // The sidecar comes last: without it, a crash's leftovers do not pass for a store.
   const sidecar = parseSidecar(reader.directory, await reader.file(SIDECAR_FILE, MAX_SIDECAR_BYTES));
   await writeDurableFile(join(place, SIDECAR_FILE), new TextEncoder().encode(sidecarText(sidecar, FORMAT_VERSION)));
   return built;
-}
-
-/** Appends the entries of a backup to an empty log, each with its content. */
-class LogBuild {
-  readonly #log: LevelLog;
-  readonly #packs: OpenPacks;
-  readonly #options: BuildOptions;
-  readonly #blobs = blobsProjection.initial();
-  /** Content of the backup that is not in the log, or was erased from it. */
-  #absent = new Set<Digest>();
-  readonly #present = new Set<Digest>();
-  #entries: LogEntry[] = [];
-  #contents = new Map<Digest, Uint8Array | undefined>();
-  #bytes = 0;
-
-  constructor(log: LevelLog, packs: OpenPacks, options: BuildOptions) {
-    this.#log = log;
-    this.#packs = packs;
-    this.#options = options;
-  }
-
-  /** Resolves with the blobs that the log needs at its end. */
-  async run(): Promise<BlobsView> {
-    const { reader, content, checkpoint, signal } = this.#options;
-    const { size, root } = parseCheckpoint(checkpoint);
-    this.#absent = new Set(content.keys());
-    for (let index = 0; index * TILE_WIDTH < size; index++) {
-      throwIfAborted(signal);
-      for (const record of await reader.records(index, tileOfTree(0, index, size).width)) await this.#add(record);
-    }
-    await this.#append();
-    await this.#log.purge();
-    const { head } = this.#log;
-    if (head.seq === size && equalBytes(head.root, root)) return this.#blobs;
-    throw changed(`its entries give another tree than its checkpoint says`);
-  }
-
-  async #add(record: Uint8Array): Promise<void> {
-    const event = decodeRecord(record);
-    blobsProjection.evolve(this.#blobs, event);
-    const { content, erases } = factsOf(event);
-    const erased = erases(event);
-    if (erased !== undefined) await this.#erase(erased);
-    const digest = content(event)?.digest;
-    const isNew = digest !== undefined && this.#absent.delete(digest);
-    if (isNew && this.#contents.has(digest)) await this.#append();
-    this.#entries.push({ event, record });
-    this.#bytes += record.length;
-    if (isNew) await this.#addContent(digest);
-    if (this.#entries.length >= MAX_GROUP_EVENTS || this.#bytes >= MAX_GROUP_BYTES) await this.#append();
-  }
-
-  // If content was erased and came back, its bytes and removal must not share a batch.
-  async #erase(digest: Digest): Promise<void> {
-    if (!this.#present.delete(digest)) return;
-    if (this.#contents.has(digest)) await this.#append();
-    this.#contents.set(digest, undefined);
-    this.#absent.add(digest);
-  }
-
-  async #addContent(digest: Digest): Promise<void> {
-    const place = this.#options.content.get(digest);
-    if (place === undefined) return;
-    const bytes = await this.#read(place);
-    if (digestOf(bytes) !== digest) throw changed(`${place.path} has other bytes for the content ${digest}`);
-    this.#contents.set(digest, bytes);
-    this.#present.add(digest);
-    this.#bytes += bytes.length;
-  }
-
-  async #read(place: ContentPlace): Promise<Uint8Array> {
-    const { reader } = this.#options;
-    if (place.offset === undefined) return reader.file(place.path, MAX_ARCHIVE_JSON_BYTES);
-    const bytes = await this.#packs.read(place.path, place.offset, place.size);
-    reader.count(bytes.length);
-    return bytes;
-  }
-
-  async #append(): Promise<void> {
-    const [entries, content] = [this.#entries, this.#contents];
-    this.#entries = [];
-    this.#contents = new Map();
-    this.#bytes = 0;
-    await this.#log.append({ expectedHead: this.#log.head.seq, entries, content });
-  }
 }
 
 async function copyBlobs(
@@ -181,10 +72,6 @@ async function copyBlobs(
   await folder.sync();
   await folder.end();
   return { blobs: byDigest.size, blobBytes };
-}
-
-function changed(why: string): StoreError {
-  return new StoreError('BACKUP_INVALID', `the backup changed while it was restored: ${why}`);
 }
 
 /** Directories that this process builds stores in. */
@@ -351,7 +238,7 @@ class ReadProgress {
   readonly #onProgress: RestoreOptions['onProgress'];
   #bytes = 0;
   #ofFiles = 0;
-  #ofPacks = 0;
+  readonly #packs = new Map<string, number>();
   #total = 0;
 
   constructor(onProgress: RestoreOptions['onProgress']) {
@@ -371,7 +258,7 @@ class ReadProgress {
         const size = (await reader.size(path)) ?? 0;
         this.#ofFiles += size;
         if (/^tile\/\d/.test(path)) tiles += size;
-        if (folder === PACK_FOLDER) this.#ofPacks += size;
+        if (folder === PACK_FOLDER) this.#packs.set(path, size);
       }
     }
     // Writing does not reread tree hashes: they are computed from the entries.
@@ -379,10 +266,10 @@ class ReadProgress {
     this.#bytes = 0;
   }
 
-  /** Ends the first pass. Of packs only the `content` is read again. */
+  /** Ends the first pass. Of packs only those with any of the `content` are read again. */
   verified(content: ReadonlyMap<Digest, ContentPlace>): void {
     this.#bytes = this.#ofFiles;
-    this.#total -= this.#ofPacks;
-    for (const place of content.values()) if (place.offset !== undefined) this.#total += place.size;
+    const again = new Set([...content.values()].map(({ path }) => path));
+    for (const [path, size] of this.#packs) if (!again.has(path)) this.#total -= size;
   }
 }

@@ -20,14 +20,15 @@ export async function writeContent(
   [first, second]: readonly [ContentReader, ContentReader],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const small = await writeLargeContent(writer, first);
-  const { kept, written } = planPacks(small, await packsOf(writer));
-  for (const { path } of kept) writer.need(path);
-  if (written.size > 0) {
-    for await (const { name, bytes } of newPacks(second, written, signal)) {
-      // A crash here leaves the new pack beside those that it replaces: content is in both.
-      await writer.start(`${PACK_FOLDER}/${name}`, bytes);
-    }
+  const packs = await packsOf(writer);
+  if (packs.length === 0) {
+    // Nothing to plan: all of it is new.
+    await first.close();
+    await writePacks(writer, second, { signal });
+  } else {
+    const { kept, written } = planPacks(await writeLargeContent(writer, first), packs);
+    for (const { path } of kept) writer.need(path);
+    if (written.size > 0) await writePacks(writer, second, { chosen: written, signal });
   }
   // Lets erasure from now on free disk space that this reader would pin.
   await second.close();
@@ -38,19 +39,20 @@ async function writeLargeContent(writer: BackupWriter, content: ContentReader): 
   const small = new Map<Digest, number>();
   for await (const page of content.pages()) {
     for (const { digest, bytes } of page) {
-      const path = contentPath(digest);
-      if (bytes.length <= MAX_PACKED_CONTENT_BYTES) {
-        small.set(digest, bytes.length);
-        continue;
-      }
-      writer.need(path);
-      if (writer.there.get(path) === bytes.length) continue;
-      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
-      await writer.start(path, bytes);
+      if (bytes.length <= MAX_PACKED_CONTENT_BYTES) small.set(digest, bytes.length);
+      else await writeLarge(writer, digest, bytes);
     }
   }
   await content.close();
   return small;
+}
+
+async function writeLarge(writer: BackupWriter, digest: Digest, bytes: Uint8Array): Promise<void> {
+  const path = contentPath(digest);
+  writer.need(path);
+  if (writer.there.get(path) === bytes.length) return;
+  if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
+  await writer.start(path, bytes);
 }
 
 /** Resolves with the packs in the backup whose head is whole; others are written again. */
@@ -68,26 +70,39 @@ async function packsOf(writer: BackupWriter): Promise<ExistingPack[]> {
   return packs;
 }
 
-/** Yields packs with the chosen content, each as full as it can be. */
-async function* newPacks(
+interface ChosenContent {
+  /** Small content; absent for all that there is, small or large. */
+  readonly chosen?: ReadonlySet<Digest>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Starts to write packs with the chosen content, each as full as it can be. */
+async function writePacks(
+  writer: BackupWriter,
   content: ContentReader,
-  chosen: ReadonlySet<Digest>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<ReturnType<PackBuild['finish']>> {
+  { chosen, signal }: ChosenContent,
+): Promise<void> {
   let pack = new PackBuild();
+  const end = async (): Promise<void> => {
+    const { name, bytes } = pack.finish();
+    // A crash here leaves the new pack beside those that it replaces: content is in both.
+    await writer.start(`${PACK_FOLDER}/${name}`, bytes);
+    pack = new PackBuild();
+  };
   for await (const page of content.pages()) {
     throwIfAborted(signal);
     for (const { digest, bytes } of page) {
-      if (!chosen.has(digest)) continue;
-      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
-      if (!pack.hasRoomFor(bytes.length)) {
-        yield pack.finish();
-        pack = new PackBuild();
+      if (chosen?.has(digest) === false) continue;
+      if (bytes.length > MAX_PACKED_CONTENT_BYTES) {
+        await writeLarge(writer, digest, bytes);
+        continue;
       }
+      if (digestOf(bytes) !== digest) throw contentCorrupt(digest);
+      if (!pack.hasRoomFor(bytes.length)) await end();
       pack.add(digest, bytes);
     }
   }
-  if (!pack.isEmpty) yield pack.finish();
+  if (!pack.isEmpty) await end();
 }
 
 function contentCorrupt(digest: Digest): StoreError {

@@ -19,7 +19,7 @@ export class NamedContent {
     const digest = content(event)?.digest;
     if (digest !== undefined) {
       this.#named.add(digest);
-      this.#erased.delete(digest);
+      if (this.#erased.size > 0) this.#erased.delete(digest);
     }
     const erased = erases(event);
     // Layers are erased too, and are no content.
@@ -68,20 +68,23 @@ export async function checkContent(
 ): Promise<void> {
   const { report } = reading;
   let looked = 0;
-  for await (const { digest, bytes, place } of source.contents(reading, (digest) => named.has(digest))) {
-    const found = digestOf(bytes);
-    if (found !== digest) {
-      const message = `the content ${digest} is not what was written: its bytes have another digest`;
-      report({ code: 'CONTENT_WRONG', place, message, digest, expected: digest, found });
+  for await (const page of source.contents(reading, (digest) => named.has(digest))) {
+    for (const { digest, bytes, place = `content ${digest}` } of page) {
+      const found = digestOf(bytes);
+      if (found !== digest) {
+        const message = `the content ${digest} is not what was written: its bytes have another digest`;
+        report({ code: 'CONTENT_WRONG', place, message, digest, expected: digest, found });
+      }
+      const isNamed = named.take(digest);
+      if (erasures.has(digest)) {
+        const message = `the content ${digest} is there, although an event says that it was erased`;
+        report({ code: 'CONTENT_NOT_ERASED', place, message, seq: erasures.get(digest)?.seq, digest });
+      } else if (!isNamed && isWhole) {
+        report({ code: 'CONTENT_UNNAMED', place, message: `no event ever named the content ${digest}`, digest });
+      }
     }
-    const isNamed = named.take(digest);
-    if (erasures.has(digest)) {
-      const message = `the content ${digest} is there, although an event says that it was erased`;
-      report({ code: 'CONTENT_NOT_ERASED', place, message, seq: erasures.get(digest)?.seq, digest });
-    } else if (!isNamed && isWhole) {
-      report({ code: 'CONTENT_UNNAMED', place, message: `no event ever named the content ${digest}`, digest });
-    }
-    onLooked(++looked);
+    looked += page.length;
+    onLooked(looked);
   }
   for (const digest of named.left()) {
     const message = `the content ${digest} is missing, which events name`;

@@ -1,17 +1,31 @@
+import { sha256 } from '#sha256';
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { createViews, storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
+import { storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
 import type { ViewEncoder } from '../../../projections/projection.js';
 import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-format.js';
 import type { LogEntry } from '../../log/log.js';
+import type { StoredEvent } from '../../model/events.js';
 import { changesVersions } from '../../../projections/changes-codec.js';
 import { type ChangesCheck, type ChangesClaim, changesClaim } from './changes-check.js';
 import { contradictionOf } from './record-check.js';
 import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode, ViewDigests } from './verify-source.js';
-import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { decodeViews, encodeViews, viewVersions } from '../../../projections/views-codec.js';
+import { equalBytes } from '../../model/bytes.js';
 import { hexToBytes } from '../../model/digest.js';
 import { parseSnapshot } from '../snapshots/snapshot-folder.js';
 import type { TreeClaim } from './tree-check.js';
+
+type OwnViews = { -readonly [Name in ViewName]: Views[Name] };
+
+function emptyViews(): OwnViews {
+  return Object.fromEntries(viewNames.map((name) => [name, storeProjections[name].initial()])) as OwnViews;
+}
+
+/** Folds one event into one view, without the pipeline of an open store, which takes pages. */
+function evolve<Name extends ViewName>(views: OwnViews, name: Name, event: StoredEvent): void {
+  views[name] = storeProjections[name].evolve(views[name], event);
+}
 
 /** Returns a function that computes the digests of `views` as of now: mutable state is copied. */
 export function viewDigestsOf(views: Views): () => Promise<ViewDigests> {
@@ -48,7 +62,10 @@ export interface ViewClaim {
   readonly seq: number;
   readonly place: string;
   readonly code: ViolationCode & ('SNAPSHOT_WRONG' | 'VIEW_WRONG');
-  readonly digests: () => Promise<ViewDigests>;
+  /** Hash of the encoded views: where it is that of the folded ones, nothing is decoded. */
+  readonly encoded?: Uint8Array | undefined;
+  /** Rejects with SnapshotDamage for a snapshot that cannot be decoded; undefined when it was removed. */
+  readonly digests: () => Promise<ViewDigests | undefined>;
 }
 
 /**
@@ -61,7 +78,8 @@ export class FoldCheck {
   readonly #claims: readonly ViewClaim[];
   readonly #claimed: ReadonlySet<number>;
   readonly #changes: ChangesCheck;
-  readonly #viewSet = createViews();
+  /** The views of all valid events. */
+  readonly views = emptyViews();
   #lostAt: number | undefined;
 
   constructor(claims: readonly ViewClaim[], changes: ChangesCheck, report: Report) {
@@ -71,25 +89,26 @@ export class FoldCheck {
     this.#report = report;
   }
 
-  /** The views of all valid events. */
-  get views(): Views {
-    return this.#viewSet.views;
-  }
-
   /** The first invalid event, if any: the views lack at least that. */
   get lostAt(): number | undefined {
     return this.#lostAt;
   }
 
-  add(entry: LogEntry, place: string): void {
+  /** `place` is that of its record; by default `event 12`. */
+  add(entry: LogEntry, place?: string): void {
     const { event } = entry;
+    const { seq } = event;
     if (this.#lostAt === undefined) this.#changes.add(entry);
     const fault = this.#lostAt === undefined ? contradictionOf(this.views, event) : undefined;
     if (fault !== undefined) {
-      const { seq } = event;
-      this.#report({ code: 'EVENT_CONTRADICTS', place, message: `event ${seq} ${fault}`, seq });
+      this.#report({
+        code: 'EVENT_CONTRADICTS',
+        place: place ?? `event ${seq}`,
+        message: `event ${seq} ${fault}`,
+        seq,
+      });
     }
-    this.#viewSet.fold([event]);
+    for (const name of viewNames) evolve(this.views, name, event);
   }
 
   /** Records that the event at `seq` cannot be folded. */
@@ -105,9 +124,15 @@ export class FoldCheck {
   /** Compares the views after `seq`, the last event folded, with the claimed ones. */
   async compare(seq: number): Promise<void> {
     if (this.#lostAt !== undefined || !this.isClaimed(seq)) return;
+    const claims = this.#claims.filter((claim) => claim.seq === seq);
+    const encoded = claims.some((claim) => claim.encoded !== undefined) ? await hashOfViews(this.views) : undefined;
+    const unsettled = claims.filter((claim) => !isSame(claim.encoded, encoded));
+    if (unsettled.length === 0) return;
     const fresh = await viewDigestsOf(this.views)();
-    for (const { place, code, digests } of this.#claims.filter((claim) => claim.seq === seq)) {
-      const names = differingViews(await digests(), fresh);
+    for (const claim of unsettled) {
+      const { place, code } = claim;
+      const digests = await digestsOf(claim, this.#report);
+      const names = digests === undefined ? [] : differingViews(digests, fresh);
       if (names.length === 0) continue;
       const message = `${place}: what it says of ${names.join(', ')} is not what the events up to ${seq} give`;
       this.#report({ code, place, message, seq });
@@ -115,15 +140,40 @@ export class FoldCheck {
   }
 
   /** Reports what could not be checked. */
-  finish(): void {
+  async finish(): Promise<void> {
     if (this.#lostAt === undefined) return;
-    const views = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0)).map(({ place }) => place);
-    const claims = [...views, ...this.#changes.end()];
+    const unchecked = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0));
+    for (const claim of unchecked) await digestsOf(claim, this.#report);
+    const claims = [...unchecked.map(({ place }) => place), ...this.#changes.end()];
     const beside = claims.length === 0 ? '' : `, nor ${claims.join(', ')}`;
     const message =
       `event ${this.#lostAt} cannot be believed: whether later events follow from it, and whether content or blobs are ` +
       `superfluous, was not checked${beside}`;
     this.#report({ code: 'NOT_CHECKED', place: 'views', message, seq: this.#lostAt });
+  }
+}
+
+async function hashOfViews(views: Views): Promise<Uint8Array> {
+  const hash = createHash('sha256');
+  for (const piece of encodeViews(views)) {
+    hash.update(piece);
+    await setImmediate();
+  }
+  return hash.digest();
+}
+
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one !== undefined && other !== undefined && equalBytes(one, other);
+}
+
+/** Resolves with the digests of claimed views; reports a snapshot that cannot be decoded. */
+export async function digestsOf({ place, digests }: ViewClaim, report: Report): Promise<ViewDigests | undefined> {
+  try {
+    return await digests();
+  } catch (error) {
+    if (!(error instanceof SnapshotDamage)) throw error;
+    report({ code: 'SNAPSHOT_DAMAGED', place, message: `${place}: ${error.message}` });
+    return undefined;
   }
 }
 
@@ -150,8 +200,8 @@ class Unfit extends Error {
 
 /**
  * Resolves with what a source's snapshots claim about the tree and the views, reading one at a
- * time. Faults within a snapshot are reported. One of other projection versions is skipped, as at
- * an open.
+ * time. Faults of a snapshot are reported, but those of its views only when these are decoded. One
+ * of other projection versions is skipped, as at an open.
  */
 export async function snapshotClaims(
   source: VerifySource,
@@ -202,7 +252,10 @@ async function addClaims(
   if (kind === 'changes' && from !== undefined && JSON.stringify(versions) === JSON.stringify(changesVersions))
     changes.push(changesClaim(payload, { from, to: seq }, place));
   if (kind !== 'views' || JSON.stringify(versions) !== JSON.stringify(viewVersions)) return;
-  // Keep only the digests: the views of twenty snapshots are twenty times the store's.
-  const digests = await viewDigestsOf(decodeViews(payload))();
-  views.push({ seq, place, code: 'SNAPSHOT_WRONG', digests: async () => digests });
+  // Keep only the hash: the views of twenty snapshots are twenty times the store's.
+  const digests = async (): Promise<ViewDigests | undefined> => {
+    const again = await read();
+    return again === undefined ? undefined : viewDigestsOf(decodeViews(parseSnapshot(again).payload))();
+  };
+  views.push({ seq, place, code: 'SNAPSHOT_WRONG', encoded: sha256(payload), digests });
 }

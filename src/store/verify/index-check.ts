@@ -4,16 +4,33 @@ import { readKeptFilter } from '../consumers/kept-filter.js';
 import { keyAt, parsePosition, seqOfKey } from '../../log/rows.js';
 import type { Reading, VerifySource } from './verify-source.js';
 import { decodeRecord } from '../../log/record.js';
-import { type IndexRow, seqsOfRow, subjectPrefix, subjectRows } from '../../log/subject-index.js';
-import { bytesToHex } from '../../model/digest.js';
+import { type IndexRow, seqsOfRow, subjectPrefix } from '../../log/subject-index.js';
+import {
+  bytesToHex,
+  type ChainId,
+  type Digest,
+  digestFromHash,
+  HASH_BYTES,
+  hashWord,
+  type ImageId,
+} from '../../model/digest.js';
+import { factsOf } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Subject, subjectsOf } from '../../model/subjects.js';
 import type { SeqRanges } from './tree-check.js';
 
 /** Groups of subjects summed separately, which narrow down the search for a difference. */
 const GROUPS = 4_096;
-/** 32-bit words of a pair: the key of an index row, prefix and seq. */
+/** 32-bit words of a pair: kind and hash of the subject, and seq. */
 const WORDS_PER_PAIR = 5;
+const TWO_POW_32 = 2 ** 32;
+
+/** What the prefix of a key says of its subject: its kind, and 64 bits of its hash. */
+interface SubjectWords {
+  readonly kind: number;
+  readonly high: number;
+  readonly low: number;
+}
 
 /**
  * A set of pairs of a subject and an event, as sums of their hashes: some kilobytes for any number
@@ -25,10 +42,10 @@ class PairSums {
   readonly #high = new Uint32Array(GROUPS);
   readonly #counts = new Float64Array(GROUPS);
 
-  add(key: Uint8Array): void {
-    const group = groupOfKey(key);
-    this.#low[group] = (this.#low[group] as number) + hashed(key, LOW_SALT);
-    this.#high[group] = (this.#high[group] as number) + hashed(key, HIGH_SALT);
+  add({ kind, high, low }: SubjectWords, seq: number): void {
+    const group = groupOf(high);
+    this.#low[group] = (this.#low[group] as number) + hashed(LOW_SALT, kind, high, low, seq);
+    this.#high[group] = (this.#high[group] as number) + hashed(HIGH_SALT, kind, high, low, seq);
     this.#counts[group] = (this.#counts[group] as number) + 1;
   }
 
@@ -47,9 +64,8 @@ class PairSums {
 }
 
 /** Groups pairs by subject. */
-function groupOfKey(key: Uint8Array): number {
-  // After the kinds of row and of subject, these are bytes of a hash.
-  return (((key[2] ?? 0) << 8) | (key[3] ?? 0)) % GROUPS;
+function groupOf(high: number): number {
+  return (high >>> 16) % GROUPS;
 }
 
 const LOW_SALT = newSalt();
@@ -60,15 +76,18 @@ function newSalt(): Uint32Array {
   return new Uint32Array(bytes.buffer);
 }
 
-function hashed(key: Uint8Array, salt: Uint32Array): number {
-  let hash = salt[WORDS_PER_PAIR] as number;
-  for (let at = 0; at < key.length; at += 4) {
-    const word = ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16) | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0);
-    hash = Math.imul(hash ^ word ^ (salt[(at >> 2) % WORDS_PER_PAIR] as number), 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
-    hash ^= hash >>> 13;
-  }
-  return hash >>> 0;
+function hashed(salt: Uint32Array, kind: number, high: number, low: number, seq: number): number {
+  let hash = mixed(salt[WORDS_PER_PAIR] as number, kind ^ (salt[0] as number));
+  hash = mixed(hash, high ^ (salt[1] as number));
+  hash = mixed(hash, low ^ (salt[2] as number));
+  hash = mixed(hash, seq ^ (salt[3] as number));
+  return mixed(hash, (seq / TWO_POW_32) ^ (salt[4] as number)) >>> 0;
+}
+
+function mixed(before: number, word: number): number {
+  let hash = Math.imul(before ^ word, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
+  return hash ^ (hash >>> 13);
 }
 
 /** Checks that every consumer's position is valid and not beyond the end of the log. */
@@ -101,14 +120,6 @@ interface SubjectFault {
   readonly superfluous: number[];
 }
 
-/** Yields each pair of subject and event in index rows, as the key of a row for that pair. */
-function* pairsOf(rows: Iterable<IndexRow>): Generator<Uint8Array> {
-  for (const [key, value] of rows) {
-    const prefix = key.subarray(0, PREFIX_BYTES);
-    for (const seq of seqsOfRow(key, value)) yield keyAt(prefix, seq);
-  }
-}
-
 /**
  * Checks the subject index against that of the events. Rows group the events of one batch, and
  * batches are not recorded, so pairs of subject and event are compared: first as sums, then one by
@@ -128,16 +139,21 @@ export class IndexCheck {
 
   /** Adds events that the index must have. */
   add(events: readonly StoredEvent[]): void {
-    for (const pair of pairsOf(subjectRows(events))) this.#expected.add(pair);
+    const subjects = new EventSubjects();
+    for (const event of events) for (const words of subjects.of(event)) this.#expected.add(words, event.seq);
   }
 
   /** Compares the rows. `lost` are events that were not added and whose subjects are unknown. */
   async finish(lost: SeqRanges, onLooked: (rows: number) => void): Promise<void> {
     const found = new PairSums();
     let rows = 0;
-    for await (const row of this.#rows()) {
-      for (const pair of this.#pairsOfRow(row, true)) if (!lost.has(seqOfKey(pair))) found.add(pair);
-      onLooked(++rows);
+    for await (const page of this.#pages()) {
+      for (const row of page) {
+        const words = wordsOfKey(row[0]);
+        for (const seq of this.#seqsOfRow(row, true)) if (!lost.has(seq)) found.add(words, seq);
+      }
+      rows += page.length;
+      onLooked(rows);
     }
     const differing = this.#expected.differing(found);
     if (rows === 0 && differing.length > 0) {
@@ -158,13 +174,16 @@ export class IndexCheck {
       return fault;
     };
     const seen = new Set<string>();
-    for await (const row of this.#rows()) {
-      if (!groups.has(groupOfKey(row[0]))) continue;
-      for (const pair of this.#pairsOfRow(row, false)) {
-        const text = bytesToHex(pair);
-        // Rows rewritten after a crash may repeat a pair.
-        if (missing.delete(text)) seen.add(text);
-        else if (!seen.has(text) && !lost.has(seqOfKey(pair))) faultOf(pair).superfluous.push(seqOfKey(pair));
+    for await (const page of this.#pages()) {
+      for (const row of page) {
+        if (!groups.has(groupOf(wordsOfKey(row[0]).high))) continue;
+        for (const seq of this.#seqsOfRow(row, false)) {
+          const pair = keyAt(row[0].subarray(0, PREFIX_BYTES), seq);
+          const text = bytesToHex(pair);
+          // Rows rewritten after a crash may repeat a pair.
+          if (missing.delete(text)) seen.add(text);
+          else if (!seen.has(text) && !lost.has(seq)) faultOf(pair).superfluous.push(seq);
+        }
       }
     }
     for (const { pair } of missing.values()) {
@@ -181,25 +200,27 @@ export class IndexCheck {
     const expected = new Map<string, { pair: Uint8Array; name: string }>();
     // Faults of the records were reported when they were first read.
     const again: Reading = { ...this.#reading, report: () => undefined };
-    for await (const { seq, record } of this.#source.records(again)) {
-      if (lost.has(seq)) continue;
-      for (const [name, subject] of namedSubjects(decodeRecord(record))) {
-        const pair = keyAt(subjectPrefix(subject), seq);
-        if (groups.has(groupOfKey(pair))) expected.set(bytesToHex(pair), { pair, name });
+    for await (const page of this.#source.records(again)) {
+      for (const { seq, record } of page) {
+        if (lost.has(seq)) continue;
+        for (const subject of subjectsIn(decodeRecord(record))) {
+          const pair = keyAt(subjectPrefix(subject), seq);
+          if (groups.has(groupOf(wordsOfKey(pair).high)))
+            expected.set(bytesToHex(pair), { pair, name: nameOf(subject) });
+        }
       }
     }
     return expected;
   }
 
-  async *#rows(): AsyncGenerator<IndexRow> {
+  async *#pages(): AsyncGenerator<readonly IndexRow[]> {
     if (this.#source.indexRows !== undefined) yield* this.#source.indexRows(this.#reading);
   }
 
-  #pairsOfRow(row: IndexRow, isSaid: boolean): Uint8Array[] {
+  #seqsOfRow([key, value]: IndexRow, isSaid: boolean): readonly number[] {
     try {
-      return [...pairsOf([row])];
+      return seqsOfRow(key, value);
     } catch (error) {
-      const [key] = row;
       const seq = seqOfKey(key);
       this.#damaged.set(prefixHex(key), seq);
       const message = error instanceof Error ? error.message : String(error);
@@ -237,14 +258,68 @@ function* portions(groups: readonly { readonly group: number; readonly pairs: nu
   if (portion.size > 0) yield portion;
 }
 
-function namedSubjects(event: StoredEvent): (readonly [name: string, subject: Subject])[] {
+function subjectsIn(event: StoredEvent): Subject[] {
   const { images, references, chains, actor } = subjectsOf(event);
   return [
-    ...images.map((image) => [`image ${image}`, { image }] as const),
-    ...references.map((reference) => [`reference ${reference}`, { reference }] as const),
-    ...chains.map((chainId) => [`chain ${chainId}`, { chainId }] as const),
-    [`actor ${actor}`, { actor }] as const,
+    ...images.map((image) => ({ image })),
+    ...references.map((reference) => ({ reference })),
+    ...chains.map((chainId) => ({ chainId })),
+    { actor },
   ];
+}
+
+/** Reads what the first bytes of a row's key say. */
+function wordsOfKey(key: Uint8Array): SubjectWords {
+  return { kind: key[1] ?? 0, high: wordAt(key, 2), low: wordAt(key, 6) };
+}
+
+function wordAt(key: Uint8Array, at: number): number {
+  return ((key[at] ?? 0) << 24) | ((key[at + 1] ?? 0) << 16) | ((key[at + 2] ?? 0) << 8) | (key[at + 3] ?? 0);
+}
+
+/** Kinds as the index writes them. */
+const NO_DIGEST = digestFromHash(new Uint8Array(HASH_BYTES)) as ImageId & ChainId;
+const IMAGE = wordsOfKey(subjectPrefix({ image: NO_DIGEST })).kind;
+const CHAIN = wordsOfKey(subjectPrefix({ chainId: NO_DIGEST })).kind;
+
+/** The subjects of events as words, each once per event: names may collide. */
+class EventSubjects {
+  readonly #actors = new Map<string, SubjectWords>();
+  #found: SubjectWords[] = [];
+
+  /** Returns the subjects of `event`, until the next call. */
+  of(event: StoredEvent): readonly SubjectWords[] {
+    const { images, references, chains } = factsOf(event);
+    this.#found = [];
+    for (const image of images(event)) if (image !== undefined) this.#add(wordsOfDigest(IMAGE, image));
+    for (const reference of references(event)) this.#add(wordsOfKey(subjectPrefix({ reference })));
+    for (const chain of chains(event)) if (chain !== undefined) this.#add(wordsOfDigest(CHAIN, chain));
+    this.#add(this.#wordsOfActor(event.actor));
+    return this.#found;
+  }
+
+  #add(words: SubjectWords): void {
+    const { kind, high, low } = words;
+    for (const other of this.#found) if (other.low === low && other.high === high && other.kind === kind) return;
+    this.#found.push(words);
+  }
+
+  // Most events of a tile have one actor.
+  #wordsOfActor(actor: string): SubjectWords {
+    const known = this.#actors.get(actor) ?? wordsOfKey(subjectPrefix({ actor }));
+    this.#actors.set(actor, known);
+    return known;
+  }
+}
+
+function wordsOfDigest(kind: number, digest: Digest): SubjectWords {
+  return { kind, high: hashWord(digest, 0), low: hashWord(digest, 1) };
+}
+
+function nameOf(subject: Subject): string {
+  if ('image' in subject) return `image ${subject.image}`;
+  if ('reference' in subject) return `reference ${subject.reference}`;
+  return 'chainId' in subject ? `chain ${subject.chainId}` : `actor ${subject.actor}`;
 }
 
 /** Describes a subject by its key: the kind, and the start of its hash. */

@@ -6,6 +6,7 @@ import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
 import type { SharedRow } from '../../log/event-rows.js';
+import { isRecordOf } from './record-match.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
@@ -182,7 +183,7 @@ export class RecordCheck {
     }
     this.#sayMissing(seq - 1);
     const event = this.#decode(seq, stored, verdict);
-    if (event !== undefined) this.#checkNeighbours(event, stored.place, seq === 1);
+    if (event !== undefined) this.#checkNeighbours(event, stored.place);
     this.#before = event;
     return event;
   }
@@ -240,14 +241,14 @@ export class RecordCheck {
     const event = this.#parse(seq, record, place);
     if (event === undefined || event.seq === seq) return event;
     const message = `the record at event ${seq} says that it is event ${event.seq}`;
-    this.#report({ code: 'SEQ_WRONG', place, seq, message, expected: seq, found: event.seq });
+    this.#say('SEQ_WRONG', seq, message, place, { expected: seq, found: event.seq });
     return undefined;
   }
 
-  #parse(seq: number, record: Uint8Array, place: string): StoredEvent | undefined {
+  #parse(seq: number, record: Uint8Array, place: string | undefined): StoredEvent | undefined {
     try {
       const event = decodeRecord(record);
-      if (!equalBytes(encodeRecord(event), record)) {
+      if (!isCanonical(event, record)) {
         this.#say('RECORD_NOT_CANONICAL', seq, `the record of event ${seq} is not written as it would be today`, place);
       }
       return event;
@@ -258,15 +259,15 @@ export class RecordCheck {
     }
   }
 
-  #checkNeighbours(event: StoredEvent, place: string, isFirst: boolean): void {
+  #checkNeighbours(event: StoredEvent, place: string | undefined): void {
     const { seq, time, transaction } = event;
     if (time < this.#time) {
       const message = `event ${seq} is older than one before it`;
-      this.#report({ code: 'TIME_DECREASED', place, seq, message, expected: this.#time, found: time });
+      this.#say('TIME_DECREASED', seq, message, place, { expected: this.#time, found: time });
     }
     this.#time = time;
     const begins = transaction.first === seq;
-    if (isFirst && !begins) this.#say('TRANSACTION_BROKEN', seq, 'the log begins inside a transaction', place);
+    if (seq === 1 && !begins) this.#say('TRANSACTION_BROKEN', seq, 'the log begins inside a transaction', place);
     if (this.#before === undefined) return;
     const end = this.#before.transaction.first + this.#before.transaction.count;
     if (begins && end !== seq) {
@@ -285,14 +286,28 @@ export class RecordCheck {
     this.#say('RECORD_MISSING', first, `${place} ${verb} missing from the log`, place);
   }
 
-  #say(code: Violation['code'], seq: number, message: string, place = `event ${seq}`): void {
-    this.#report({ code, place, message, seq });
+  #say(
+    code: Violation['code'],
+    seq: number,
+    message: string,
+    place = `event ${seq}`,
+    found: Pick<Violation, 'expected' | 'found'> = {},
+  ): void {
+    this.#report({ code, place, message, seq, ...found });
   }
 }
+
+/** Whether `record` is what encoding `event`, decoded from it, gives. */
+function isCanonical(event: StoredEvent, record: Uint8Array): boolean {
+  return isRecordOf(event, record) || equalBytes(encodeRecord(event), record);
+}
+
+const SHARED_FIELDS = ['time', 'clock', 'actor', 'reason', 'requestId'] as const;
 
 /** Whether two events are of one command, by their envelopes. */
 function isSameCommand(one: StoredEvent, other: StoredEvent): boolean {
   const { first, count } = one.transaction;
   if (first !== other.transaction.first || count !== other.transaction.count) return false;
-  return (['time', 'clock', 'actor', 'reason', 'requestId'] as const).every((field) => one[field] === other[field]);
+  for (const field of SHARED_FIELDS) if (one[field] !== other[field]) return false;
+  return true;
 }

@@ -28,7 +28,7 @@ import {
   TREE_PREFIX,
 } from '../../log/rows.js';
 import { leafHash, MAX_TILE_LEVEL } from '../../log/merkle.js';
-import { type KeyRange, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
+import { type KeyRange, READ_AHEAD_BYTES, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
 import type { RowReads } from '../../log/log.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import { bytesToHex, type Digest, digestFromHash, HASH_BYTES, isDigest } from '../../model/digest.js';
@@ -66,6 +66,9 @@ export async function readIdentity(directory: string, report: Report): Promise<S
   }
 }
 
+/** Most rows of a page. */
+const PAGE_ROWS = 256;
+
 /** Length in bytes and name of each kind of key; undefined for keys of any length. */
 const KINDS = [
   { prefix: CONTENT_PREFIX, keyBytes: 1 + HASH_BYTES, name: 'content' },
@@ -87,42 +90,42 @@ class LogRows {
     this.#rows = rows;
   }
 
-  async *records(reading: Reading): AsyncGenerator<StoredRecord> {
-    let last = 0;
-    for await (const [key, row] of this.#ofKind(EVENT_PREFIX, reading)) {
-      const records = uncheckedRecords(row, { after: last, last: seqOfKey(key) });
-      for (const record of records) yield { ...record, place: `event ${record.seq}` };
-      last = seqOfKey(key);
+  async *records(reading: Reading): AsyncGenerator<readonly StoredRecord[]> {
+    let after = 0;
+    for await (const rows of this.#ofKind(EVENT_PREFIX, reading)) {
+      yield rows.flatMap(([key, row]) => {
+        const last = seqOfKey(key);
+        const records = uncheckedRecords(row, { after, last });
+        after = last;
+        return records;
+      });
     }
   }
 
-  async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
+  async *hashes(level: number, reading: Reading): AsyncGenerator<readonly StoredHash[]> {
     if (level === 0) {
-      for await (const { seq, record, leafHash: stored, sharedRow, place } of this.records(reading)) {
-        const hash = sharedRow?.isWhole === true ? leafHash(record) : stored;
-        if (hash !== undefined) yield { index: seq - 1, hash, place };
-      }
+      for await (const records of this.records(reading)) yield records.flatMap(leafOf);
       return;
     }
-    for await (const [key, hash] of this.#ofKind(TREE_PREFIX, reading, level)) {
-      const index = seqOfKey(key);
-      yield { index, hash, place: `tile ${level}/${index}` };
+    for await (const rows of this.#ofKind(TREE_PREFIX, reading, level)) {
+      yield rows.map(([key, hash]) => ({ index: seqOfKey(key), hash, place: `tile ${level}/${seqOfKey(key)}` }));
     }
   }
 
-  async *contents(reading: Reading): AsyncGenerator<StoredContent> {
-    for await (const [key, bytes] of this.#ofKind(CONTENT_PREFIX, reading)) {
-      const digest = digestFromHash(key, 1);
-      yield { digest, bytes, place: `content ${digest}` };
+  async *contents(reading: Reading): AsyncGenerator<readonly StoredContent[]> {
+    for await (const rows of this.#ofKind(CONTENT_PREFIX, reading)) {
+      yield rows.map(([key, bytes]) => ({ digest: digestFromHash(key, 1), bytes }));
     }
   }
 
-  indexRows(reading: Reading): AsyncGenerator<IndexRow> {
+  indexRows(reading: Reading): AsyncGenerator<readonly IndexRow[]> {
     return this.#ofKind(SUBJECT_PREFIX, reading);
   }
 
   async *positions(reading: Reading): AsyncGenerator<StoredPosition> {
-    for await (const [key, row] of this.#ofKind(POSITION_PREFIX, reading)) yield { name: nameOfPositionKey(key), row };
+    for await (const rows of this.#ofKind(POSITION_PREFIX, reading)) {
+      for (const [key, row] of rows) yield { name: nameOfPositionKey(key), row };
+    }
   }
 
   /** Reports rows of no known kind. */
@@ -136,21 +139,37 @@ class LogRows {
     }
   }
 
-  async *#ofKind(prefix: Kind['prefix'], { report }: Reading, level?: number): AsyncGenerator<StoredRow> {
+  async *#ofKind(prefix: Kind['prefix'], { report }: Reading, level?: number): AsyncGenerator<readonly StoredRow[]> {
     const { name, keyBytes } = KINDS.find((kind) => kind.prefix === prefix) as Kind;
     const range = level === undefined ? rowsOfKind(prefix) : rowsOfLevel(level);
-    const onDamage = (why: string): void =>
-      report({ code: 'ROWS_UNREADABLE', place: name, message: `some rows of ${name} cannot be read: ${why}` });
+    let damage: string | undefined;
+    const onDamage = (why: string): void => {
+      damage = why;
+    };
+    let page: StoredRow[] = [];
+    let bytes = 0;
     for await (const row of this.#rows.read(range, onDamage)) {
-      if (keyBytes === undefined || row[0].length === keyBytes) {
-        yield row;
+      if (keyBytes !== undefined && row[0].length !== keyBytes) {
+        const place = `row ${bytesToHex(row[0].subarray(0, 40))}`;
+        const message = `the ${place} has a key of ${row[0].length} bytes, expected ${keyBytes} for one of ${name}`;
+        report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: row[0].length });
         continue;
       }
-      const place = `row ${bytesToHex(row[0].subarray(0, 40))}`;
-      const message = `the ${place} has a key of ${row[0].length} bytes, expected ${keyBytes} for one of ${name}`;
-      report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: row[0].length });
+      bytes += row[1].length;
+      if (page.push(row) < PAGE_ROWS && bytes < READ_AHEAD_BYTES) continue;
+      yield page;
+      page = [];
+      bytes = 0;
     }
+    if (page.length > 0) yield page;
+    if (damage === undefined) return;
+    report({ code: 'ROWS_UNREADABLE', place: name, message: `some rows of ${name} cannot be read: ${damage}` });
   }
+}
+
+function leafOf({ seq, record, leafHash: stored, sharedRow }: StoredRecord): StoredHash[] {
+  const hash = sharedRow?.isWhole === true ? leafHash(record) : stored;
+  return hash === undefined ? [] : [{ index: seq - 1, hash, place: `event ${seq}` }];
 }
 
 /** The key ranges that are never written. */

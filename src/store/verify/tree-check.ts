@@ -6,6 +6,7 @@ import {
   hashesOnLevel,
   leafHash,
   MAX_TILE_LEVEL,
+  tileHash,
   TILE_WIDTH,
 } from '../../log/merkle.js';
 import { equalBytes } from '../../model/bytes.js';
@@ -37,14 +38,15 @@ export class SeqRanges {
 /** The stored hashes of one tile level, taken in order. */
 class LevelCursor {
   readonly #level: number;
-  readonly #hashes: AsyncIterator<StoredHash>;
+  readonly #pages: AsyncIterator<readonly StoredHash[]>;
   readonly #report: Report;
-  #next: StoredHash | undefined;
+  #page: readonly StoredHash[] = [];
+  #at = 0;
   #isDone = false;
 
-  constructor(level: number, hashes: AsyncIterable<StoredHash>, report: Report) {
+  constructor(level: number, pages: AsyncIterable<readonly StoredHash[]>, report: Report) {
     this.#level = level;
-    this.#hashes = hashes[Symbol.asyncIterator]();
+    this.#pages = pages[Symbol.asyncIterator]();
     this.#report = report;
   }
 
@@ -52,18 +54,18 @@ class LevelCursor {
   async take(index: number): Promise<StoredHash | undefined> {
     let next = await this.#peek();
     while (next !== undefined && next.index < index) {
-      this.#next = undefined;
+      this.#at += 1;
       next = await this.#peek();
     }
     if (next?.index !== index) return undefined;
-    this.#next = undefined;
+    this.#at += 1;
     return next;
   }
 
   /** Reads to the end, and reports every hash beyond a level of `count`. */
   async finish(count: number): Promise<void> {
     for (let next = await this.#peek(); next !== undefined; next = await this.#peek()) {
-      this.#next = undefined;
+      this.#at += 1;
       if (next.index < count) continue;
       const message = `the log is too short for hash ${next.index} on level ${this.#level} of its tree`;
       this.#report({ code: 'TILE_SUPERFLUOUS', place: next.place, message, expected: count, found: next.index });
@@ -71,11 +73,13 @@ class LevelCursor {
   }
 
   async #peek(): Promise<StoredHash | undefined> {
-    if (this.#next !== undefined || this.#isDone) return this.#next;
-    const { value, done } = await this.#hashes.next();
-    this.#isDone = done === true;
-    this.#next = done === true ? undefined : value;
-    return this.#next;
+    while (this.#at >= this.#page.length && !this.#isDone) {
+      const { value, done } = await this.#pages.next();
+      this.#isDone = done === true;
+      this.#page = done === true ? [] : value;
+      this.#at = 0;
+    }
+    return this.#page[this.#at];
   }
 }
 
@@ -120,6 +124,8 @@ export class TreeCheck {
   readonly #source: VerifySource;
   readonly #reading: Reading;
   readonly #claims: readonly TreeClaim[];
+  /** By size. */
+  readonly #claimsAt = new Map<number, TreeClaim[]>();
   readonly #cursors = new Map<number, LevelCursor>();
   readonly #frontier = new Frontier();
   readonly #unchecked: TreeClaim[] = [];
@@ -130,7 +136,12 @@ export class TreeCheck {
     this.#source = source;
     this.#reading = reading;
     this.#claims = claims;
-    for (const claim of claims) if (claim.size === 0) this.#compareRoot(claim, emptyRoot());
+    for (const claim of claims) {
+      const others = this.#claimsAt.get(claim.size);
+      if (others === undefined) this.#claimsAt.set(claim.size, [claim]);
+      else others.push(claim);
+    }
+    for (const claim of this.#claimsAt.get(0) ?? []) this.#compareRoot(claim, emptyRoot());
   }
 
   /** Appends the next tile, full unless it is the last. Resolves with each leaf's verdict. */
@@ -139,7 +150,8 @@ export class TreeCheck {
     const above = isFull && this.#lostAt === undefined ? await this.#cursor(1).take(tile.index) : undefined;
     const { leaves, verdicts } = this.#choose(tile, above);
     if (this.#lostAt !== undefined) return verdicts;
-    if (leaves !== undefined) await this.#append(leaves, above);
+    if (leaves !== undefined && isFull && !this.#isClaimedWithin(tile)) await this.#appendTile(leaves, above);
+    else if (leaves !== undefined) await this.#append(leaves, above);
     else if (above?.hash.length === HASH_BYTES) await this.#appendHash(tile, above);
     else this.#lose(tile);
     return verdicts;
@@ -158,13 +170,30 @@ export class TreeCheck {
     this.#reading.report({ code: 'NOT_CHECKED', place: 'tree', message });
   }
 
+  /** Whether there is a claim that ends between the leaves of `tile`. */
+  #isClaimedWithin({ index }: LeafTile): boolean {
+    const first = index * TILE_WIDTH;
+    return this.#claims.some(({ size }) => size > first && size < first + TILE_WIDTH);
+  }
+
+  /** Appends a full tile at once, at half the cost of its leaves one by one. */
+  async #appendTile(leaves: readonly Uint8Array[], above: StoredHash | undefined): Promise<void> {
+    const hash = tileHash(leaves);
+    const index = this.#frontier.size / TILE_WIDTH;
+    this.#compareHash({ level: 1, index, hash }, above);
+    for (const made of this.#frontier.appendTile(hash)) {
+      this.#compareHash(made, await this.#cursor(made.level).take(made.index));
+    }
+    this.#compareRoots();
+  }
+
   async #append(leaves: readonly Uint8Array[], above: StoredHash | undefined): Promise<void> {
     for (const leaf of leaves) {
       for (const made of this.#frontier.append(leaf)) {
         const kept = made.level === 1 ? above : await this.#cursor(made.level).take(made.index);
         this.#compareHash(made, kept);
       }
-      for (const claim of this.#claimsAt(this.#frontier.size)) this.#compareRoot(claim, this.#frontier.root());
+      this.#compareRoots();
     }
   }
 
@@ -175,7 +204,7 @@ export class TreeCheck {
     for (const made of this.#frontier.appendTile(above.hash)) {
       this.#compareHash(made, await this.#cursor(made.level).take(made.index));
     }
-    for (const claim of this.#claimsAt(end)) this.#compareRoot(claim, this.#frontier.root());
+    this.#compareRoots();
   }
 
   #lose({ index, kept, made }: LeafTile): void {
@@ -221,13 +250,15 @@ export class TreeCheck {
     for (const leaf of leaves) {
       const [completed] = frontier.append(leaf);
       if (completed !== undefined && above !== undefined && equalBytes(completed.hash, above.hash)) agreeing++;
-      agreeing += this.#claimsAt(frontier.size).filter(({ root }) => equalBytes(root, frontier.root())).length;
+      const claims = this.#claimsAt.get(frontier.size) ?? [];
+      agreeing += claims.filter(({ root }) => equalBytes(root, frontier.root())).length;
     }
     return agreeing;
   }
 
-  #claimsAt(size: number): readonly TreeClaim[] {
-    return this.#claims.filter((claim) => claim.size === size);
+  /** Compares the root of the leaves so far with what is claimed of them. */
+  #compareRoots(): void {
+    for (const claim of this.#claimsAt.get(this.#frontier.size) ?? []) this.#compareRoot(claim, this.#frontier.root());
   }
 
   #compareRoot({ size, root, place, code }: TreeClaim, made: Uint8Array): void {
@@ -281,8 +312,11 @@ export interface RecordTile extends LeafTile {
 }
 
 /** Yields the records of events 1 to `size` by tile, with the stored and computed hashes. */
-export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: number): AsyncGenerator<RecordTile> {
-  for await (const { index, items } of tilesOf(records, size, ({ seq }) => seq - 1)) {
+export async function* recordTiles(
+  pages: AsyncIterable<readonly StoredRecord[]>,
+  size: number,
+): AsyncGenerator<RecordTile> {
+  for await (const { index, items } of tilesOf(pages, size, ({ seq }) => seq - 1)) {
     yield {
       index,
       records: items,
@@ -293,25 +327,27 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
 }
 
 /** Yields the stored leaf hashes of events 1 to `size` by tile, without records. */
-export async function* leafTiles(hashes: AsyncIterable<StoredHash>, size: number): AsyncGenerator<LeafTile> {
-  for await (const { index, items } of tilesOf(hashes, size, (item) => item.index)) {
+export async function* leafTiles(pages: AsyncIterable<readonly StoredHash[]>, size: number): AsyncGenerator<LeafTile> {
+  for await (const { index, items } of tilesOf(pages, size, (item) => item.index)) {
     yield { index, kept: items.map((item) => item?.hash), made: items.map(() => undefined) };
   }
 }
 
 /** Groups items numbered from 0 into tiles, with a hole for each one missing before `size`. */
 async function* tilesOf<Item>(
-  items: AsyncIterable<Item>,
+  pages: AsyncIterable<readonly Item[]>,
   size: number,
   numberOf: (item: Item) => number,
 ): AsyncGenerator<{ readonly index: number; readonly items: readonly (Item | undefined)[] }> {
   let index = 0;
   let tile = emptyTile<Item>(index, size);
-  for await (const item of items) {
-    const number = numberOf(item);
-    for (; Math.floor(number / TILE_WIDTH) > index; tile = emptyTile(index, size))
-      yield { index: index++, items: tile };
-    tile[number % TILE_WIDTH] = item;
+  for await (const page of pages) {
+    for (const item of page) {
+      const number = numberOf(item);
+      for (; Math.floor(number / TILE_WIDTH) > index; tile = emptyTile(index, size))
+        yield { index: index++, items: tile };
+      tile[number % TILE_WIDTH] = item;
+    }
   }
   for (; tile.length > 0; tile = emptyTile(index, size)) yield { index: index++, items: tile };
 }

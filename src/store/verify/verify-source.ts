@@ -152,8 +152,8 @@ export interface Reading {
 
 /** A record as stored, unchecked. */
 export interface StoredRecord extends UncheckedRecord {
-  /** `event 12`, or the path of its bundle. */
-  readonly place: string;
+  /** Path of its bundle; absent in a log, where it is `event 12`. */
+  readonly place?: string | undefined;
   /** Path of the tile that holds the leaf hash, where that differs. */
   readonly leafPlace?: string | undefined;
 }
@@ -164,7 +164,7 @@ export interface StoredHash {
   readonly index: number;
   /** 32 bytes, or as many as were found. */
   readonly hash: Uint8Array;
-  /** `tile 1/0`, or the path of its tile. */
+  /** `tile 1/0`, `event 12` for a leaf, or the path of its tile. */
   readonly place: string;
 }
 
@@ -173,7 +173,8 @@ export interface StoredContent {
   /** By its name. */
   readonly digest: Digest;
   readonly bytes: Uint8Array;
-  readonly place: string;
+  /** Path of its file; absent in a log, where it is `content sha256:…`. */
+  readonly place?: string | undefined;
 }
 
 /** A layer blob as stored, unchecked. */
@@ -228,6 +229,7 @@ export interface SourceIdentity {
  * Implementers: return what is there and leave judging to the caller. Report what cannot be read
  * and continue with the rest; throw only when nothing more can be read. Each stream can be
  * requested repeatedly and yields in ascending order of seq, index or digest; content in any order.
+ * Small items come in pages: a turn for each would cost as much as its check.
  */
 export interface VerifySource {
   /** Undefined when the sidecar is missing or damaged, which was reported when it was read. */
@@ -237,20 +239,20 @@ export interface VerifySource {
   /** The checkpoint beside the log; undefined when there is none. */
   readonly checkpoint: StoredCheckpoint | undefined;
 
-  /** Records that exist; a skipped seq is missing. */
-  records(reading: Reading): AsyncIterable<StoredRecord>;
+  /** Pages of the records that exist; a skipped seq is missing. */
+  records(reading: Reading): AsyncIterable<readonly StoredRecord[]>;
   /**
-   * Hashes of one tile level, including those beyond the tree of `size` leaves. Level 0 (the leaf
+   * Pages of the hashes of one tile level, including those beyond the tree of `size` leaves. Level 0 (the leaf
    * hashes) is requested only when records are not.
    */
-  hashes(level: number, reading: Reading): AsyncIterable<StoredHash>;
-  /** Content. Where an interrupted run may have left files, what is not `isNamed` is skipped. */
-  contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<StoredContent>;
+  hashes(level: number, reading: Reading): AsyncIterable<readonly StoredHash[]>;
+  /** Pages of content. Where an interrupted run may have left files, what is not `isNamed` is skipped. */
+  contents(reading: Reading, isNamed: (digest: Digest) => boolean): AsyncIterable<readonly StoredContent[]>;
   /** Layer blobs; `isNeeded` is to blobs what `isNamed` is to content. */
   blobs(reading: Reading, isNeeded: (digest: Digest) => boolean): AsyncIterable<StoredBlob>;
 
-  /** Rows of the subject index. Absent where none is kept, like the next four. */
-  indexRows?(reading: Reading): AsyncIterable<IndexRow>;
+  /** Pages of rows of the subject index. Absent where none is kept, like the next four. */
+  indexRows?(reading: Reading): AsyncIterable<readonly IndexRow[]>;
   positions?(reading: Reading): AsyncIterable<StoredPosition>;
   snapshots?(reading: Reading): AsyncIterable<StoredSnapshot>;
   readonly liveViews?: LiveViews | undefined;

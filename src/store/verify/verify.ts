@@ -192,7 +192,7 @@ class Verification {
       progress(tile.index * TILE_WIDTH + tile.records.length);
     }
     this.#records.finish(size);
-    fold.finish();
+    await fold.finish();
     await tree.finish();
   }
 
@@ -208,7 +208,7 @@ class Verification {
       }
       events.push(event);
       this.#content.add(event);
-      fold.add({ event, record: record?.record ?? new Uint8Array(0) }, record?.place ?? `event ${seq}`);
+      fold.add({ event, record: record?.record ?? new Uint8Array(0) }, record?.place);
       if (fold.isClaimed(seq)) await fold.compare(seq);
     }
     this.#index?.add(events);

@@ -3,8 +3,11 @@ import {
   checkConsistency,
   checkInclusion,
   Frontier,
+  leafHash,
   proveConsistency,
   proveInclusion,
+  TILE_WIDTH,
+  tileHash,
   treeRoot,
 } from '../../../src/log/merkle.js';
 import { memoryTree } from './memory-tiles.js';
@@ -64,4 +67,11 @@ test('a copy of a right edge goes its own way', (t) => {
   copy.append(leaves[300] as Uint8Array);
   t.deepEqual([frontier.size, copy.size], [300, 301]);
   t.deepEqual([frontier.root(), copy.root()].map(bytes), [tree(300).root, tree(301).root]);
+});
+
+test('a full tile has the hash that its leaves complete one by one', (t) => {
+  const ofTile = Array.from({ length: TILE_WIDTH }, (_, at) => leafHash(Uint8Array.of(at)));
+  const frontier = new Frontier();
+  const completed = ofTile.flatMap((leaf) => frontier.append(leaf));
+  t.deepEqual(completed, [{ level: 1, index: 0, hash: tileHash(ofTile) }]);
 });

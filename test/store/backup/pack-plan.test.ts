@@ -1,14 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { MAX_OPEN_PACKS, MAX_PACK_BYTES, MAX_PACKED_CONTENT_BYTES } from '../../../src/limits.js';
-import { type Digest, digestHex, digestOf } from '../../../src/model/digest.js';
-import { OpenPacks } from '../../../src/store/backup/open-packs.js';
+import { MAX_PACK_BYTES, MAX_PACKED_CONTENT_BYTES } from '../../../src/limits.js';
+import { type Digest, digestOf } from '../../../src/model/digest.js';
 import { PackBuild, PackHead } from '../../../src/store/backup/pack.js';
 import { type ExistingPack, planPacks } from '../../../src/store/backup/pack-plan.js';
-import { rejection } from '../../support/rejection.js';
-import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { bytesOf } from '../../support/text-bytes.js';
 
 /** Carries out a plan: the packs of the next backup, each as full as it can be. */
@@ -84,20 +79,4 @@ test('a pack takes what fits and no byte more', (t) => {
   const { name, bytes } = pack.finish();
   t.is(bytes.length, MAX_PACK_BYTES);
   t.regex(name, /^[0-9a-f]{64}$/);
-});
-
-test('more packs than may be open are read in any order', async (t) => {
-  const directory = await temporaryDirectory(t);
-  await mkdir(join(directory, 'packs'));
-  const paths = Array.from({ length: MAX_OPEN_PACKS + 8 }, (_, at) => `packs/${digestHex(digestAt(at))}`);
-  for (const [at, path] of paths.entries()) await writeFile(join(directory, path), `the pack ${at}`);
-  await using packs = new OpenPacks(directory);
-  for (const step of [1, 7, 3]) {
-    for (let turn = 0; turn < paths.length; turn++) {
-      const at = (turn * step) % paths.length;
-      const bytes = await packs.read(paths[at] as string, 4, 100);
-      t.is(Buffer.from(bytes).toString(), `pack ${at}`);
-    }
-  }
-  await rejection(t, 'IO_FAILED', packs.read('packs/none', 0, 1));
 });

@@ -2,6 +2,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import test from 'ava';
 import { createViews } from '../../../projections/views.js';
 import { encodeViews } from '../../../projections/views-codec.js';
+import { eventKey } from '../../../src/log/rows.js';
 import { formatSnapshot, parseSnapshot, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-folder.js';
 import { briefly, type DamagedStore, flipped, storeToDamage } from './damaged-store.js';
 
@@ -79,6 +80,25 @@ test(
   'snapshots',
   forge((header) => header, Buffer.concat([...encodeViews(createViews().views)])),
   'SNAPSHOT_WRONG snapshots/*',
+);
+test(
+  'a snapshot whose checksum is right and whose views are malformed',
+  gives,
+  'snapshots',
+  forge((header) => header, Uint8Array.of(1, 2, 3)),
+  'SNAPSHOT_DAMAGED snapshots/*',
+);
+test(
+  'the same beside a lost event, after which no views are compared',
+  gives,
+  'snapshots',
+  async (path, damaged) => {
+    await forge((header) => header, Uint8Array.of(1, 2, 3))(path);
+    await damaged.rows((rows) => rows.del(eventKey(100)));
+  },
+  'NOT_CHECKED views',
+  'RECORD_MISSING event 100',
+  'SNAPSHOT_DAMAGED snapshots/*',
 );
 test(
   'a snapshot under the name of another event',
