@@ -5,7 +5,7 @@ import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { hasProgram, runShell } from '../child-process.js';
 import { formatBytes } from '../format-number.js';
 import { bytesOfFiles, writeRandomArchive } from '../inputs/random-archive.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { type Figure, interleave, type Timed, timeOf } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const MIB = 1024 * 1024;
@@ -64,7 +64,7 @@ async function measureLoad(context: BenchContext, compression: Compression): Pro
   await runShell('tar -xf "$1" -C "$2"', archive, files);
   const hasSkopeo = await hasProgram('skopeo');
   if (!hasSkopeo) leaveOut('skopeo copy', 'skopeo is not installed');
-  const seconds = await interleave(rounds, {
+  const seconds = await interleave<'floor' | 'skopeo' | 'ours', Figure>(rounds, {
     floor: () => secondsOfShell(directory, FLOORS[compression], archive, files),
     skopeo: () => (hasSkopeo ? secondsOfShell(directory, SKOPEO, archive) : 0),
     ours: () => secondsOfLoad(directory, archive),
@@ -90,18 +90,18 @@ async function measureLoad(context: BenchContext, compression: Compression): Pro
 }
 
 /** Times a shell `line`: $1 is the archive, $2 an empty folder, $3 further arguments. */
-async function secondsOfShell(directory: string, line: string, archive: string, ...args: string[]): Promise<number> {
+async function secondsOfShell(directory: string, line: string, archive: string, ...args: string[]): Promise<Timed> {
   const copies = join(directory, 'copies');
   await mkdir(copies);
-  const taken = await secondsOf(() => runShell(line, archive, copies, ...args));
+  const taken = await timeOf(() => runShell(line, archive, copies, ...args));
   await rm(copies, { recursive: true });
   return taken;
 }
 
-async function secondsOfLoad(directory: string, archive: string): Promise<number> {
+async function secondsOfLoad(directory: string, archive: string): Promise<Timed> {
   const path = join(directory, 'store');
   const store = await openStore(path);
-  const taken = await secondsOf(() => store.load(archive));
+  const taken = await timeOf(() => store.load(archive));
   const { layers } = store.stats();
   if (layers !== LAYERS) throw new RangeError(`the store has ${layers} layers, expected ${LAYERS}`);
   await store.close();

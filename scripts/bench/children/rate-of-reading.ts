@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { EVENT_PREFIX } from '../../../src/log/rows.js';
 import { openLife } from '../inputs/life-log.js';
-import { secondsOf } from '../rounds.js';
+import { rateOf, timeOf } from '../rounds.js';
 
 /*
  * Reads the events of a store in one way. Arguments: way, directory, number of events. Prints
- * events per second after a warm-up.
+ * events per second, by wall and processor time, after a warm-up.
  */
 
 /** Reads the first `limit` events; returns how many there were. */
@@ -22,13 +22,14 @@ const [way, directory, size] = process.argv.slice(2) as [string, string, string]
 const events = Number(size);
 await using reader = await openReader();
 for (let done = 0; done < WARM_UP_EVENTS; ) done += await readAll(Math.min(events, WARM_UP_EVENTS));
-let seconds = 0;
+let taken = { wall: 0, cpu: 0 };
 let count = 0;
-while (seconds < LEAST_SECONDS) {
-  seconds += await secondsOf(() => readAll(events));
+while (taken.wall < LEAST_SECONDS) {
+  const { wall, cpu } = await timeOf(() => readAll(events));
+  taken = { wall: taken.wall + wall, cpu: taken.cpu + cpu };
   count += events;
 }
-console.log(JSON.stringify({ eventsPerSecond: count / seconds }));
+console.log(JSON.stringify(rateOf(count, taken)));
 
 async function readAll(limit: number): Promise<number> {
   const found = await reader.read(limit);

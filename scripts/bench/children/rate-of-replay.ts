@@ -7,11 +7,12 @@ import { openLevel, readFailure } from '../../../src/log/leveldb/open-level.js';
 import { decodeRecord } from '../../../src/log/record.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import { secondsOf } from '../rounds.js';
+import { rateOf, timeOf } from '../rounds.js';
 
 /*
  * Folds the events of a store into new views, or only reads their rows. Arguments: way, directory,
- * number of events. Prints events per second after one warm-up turn.
+ * number of events. Prints events per second, by wall
+ * and processor time, after one warm-up turn.
  */
 
 const LEAST_SECONDS = 1;
@@ -32,13 +33,14 @@ const ways: Readonly<Record<string, () => Promise<number>>> = {
 const take = ways[way];
 if (take === undefined) throw new RangeError(`there is no way ${way}`);
 await takeAll(take);
-let seconds = 0;
+let taken = { wall: 0, cpu: 0 };
 let count = 0;
-while (seconds < LEAST_SECONDS) {
-  seconds += await secondsOf(() => takeAll(take));
+while (taken.wall < LEAST_SECONDS) {
+  const { wall, cpu } = await timeOf(() => takeAll(take));
+  taken = { wall: taken.wall + wall, cpu: taken.cpu + cpu };
   count += events;
 }
-console.log(JSON.stringify({ eventsPerSecond: count / seconds }));
+console.log(JSON.stringify(rateOf(count, taken)));
 
 async function takeAll(takeEvents: () => Promise<number>): Promise<void> {
   const found = await takeEvents();

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import test from 'ava';
-import { interleave, totalRounds } from '../../../scripts/bench/rounds.js';
+import { interleave, rateOf, scaled, timeOf, totalRounds } from '../../../scripts/bench/rounds.js';
+import { testOrSkip } from '../../support/requires.js';
 
 test('sides take turns, each round in the opposite order, and what warms up does not count', async (t) => {
   const calls: string[] = [];
@@ -12,4 +14,28 @@ test('sides take turns, each round in the opposite order, and what warms up does
   t.deepEqual(calls, ['a0', 'b0', 'b1', 'a1', 'a2', 'b2']);
   t.deepEqual(results, { a: [1, 2], b: [1, 2] });
   t.is(totalRounds(rounds), 3);
+});
+
+/** Computes for so long, as JavaScript. */
+const BUSY = (ms: number): string => `for (const end = performance.now() + ${ms}; performance.now() < end; );`;
+
+test('work is timed on the wall and by processors, which do not run while it waits', async (t) => {
+  const busy = await timeOf(() => new Function(BUSY(50))());
+  t.true(busy.wall >= 0.05, String(busy.wall));
+  t.true(busy.cpu > 0.01, String(busy.cpu));
+  const idle = await timeOf(() => new Promise((resolve) => setTimeout(resolve, 200)));
+  t.true(idle.wall > 0.15 && idle.cpu < 0.1, JSON.stringify(idle));
+  t.deepEqual(rateOf(100, { wall: 2, cpu: 4 }), { wall: 50, cpu: 25 });
+  t.deepEqual(scaled({ wall: 2, cpu: 4 }, 1_000), { wall: 2_000, cpu: 4_000 });
+});
+
+const onLinux = testOrSkip(process.platform === 'linux' ? undefined : 'children are counted on Linux only');
+
+onLinux('children that end within the work count, and so does a server that is asked', async (t) => {
+  const child = await timeOf(() => execFileSync(process.execPath, ['-e', BUSY(200)]));
+  t.true(child.cpu > 0.1, String(child.cpu));
+  // A server that this process would not wait for: this one, asked for twice.
+  const asked = await timeOf(() => new Function(BUSY(200))(), [process.pid]);
+  const alone = await timeOf(() => new Function(BUSY(200))());
+  t.true(asked.cpu > 1.3 * alone.cpu, JSON.stringify({ asked, alone }));
 });
