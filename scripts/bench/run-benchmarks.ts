@@ -62,7 +62,8 @@ async function narrowed(first: Outcome, sizes: Sizes): Promise<Outcome> {
     if (wide.length === 0) break;
     console.error(`${benchmark.name}: measures again, too wide a range: ${wide.map(titleOf).join('; ')}`);
     const again = await runOnce(benchmark, { ...sizes, fresh: false });
-    outcome = { ...again, lines: joinRounds(outcome.lines, again.lines, repeat) };
+    const lines = again.error === undefined ? joinRounds(outcome.lines, again.lines, repeat) : outcome.lines;
+    outcome = { ...again, lines };
   }
   return outcome;
 }

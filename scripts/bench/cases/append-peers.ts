@@ -12,6 +12,8 @@ import { TARGETS } from '../targets.js';
 
 /** Batches per round. */
 const BATCHES = 20;
+/** One for each image that names point at: the next batch moves them again. */
+const LEAST_BATCHES = taggedImages.length;
 /** Events delivered to a subscriber from the start. */
 const CATCH_UP_EVENTS = 2_000;
 /** Events per round that are appended and awaited one by one. */
@@ -53,7 +55,7 @@ async function openPeers({ directory, leaveOut }: BenchContext): Promise<EventPe
 
 async function measure(peers: readonly EventPeer[], context: BenchContext): Promise<Measured[]> {
   const { rounds, scale, directory } = context;
-  const batches = Math.max(1, BATCHES * scale);
+  const batches = Math.max(LEAST_BATCHES, Math.floor(BATCHES * scale));
   const events = await smallEvents(directory, batches * totalRounds(rounds));
   const appended = await inTurn(peers, context, async (peer, round) => {
     const part = events.slice(round * batches, (round + 1) * batches);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
+  constants,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -28,6 +29,8 @@ export interface DockerConfig {
   readonly rootfs?: { readonly diff_ids?: readonly string[] };
 }
 
+/** Of Go's temporary files. */
+const FILE_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
@@ -151,7 +154,7 @@ function decode(config: Uint8Array): DockerConfig {
 /** Writes beside `path`, syncs the file, and renames it: moby's atomic writer syncs no directory. */
 function writeAtomically(path: string, bytes: Uint8Array): void {
   const temporary = join(dirname(path), `.tmp-${basename(path)}${randomBytes(4).readUInt32LE()}`);
-  const file = openSync(temporary, 'wx+', FILE_MODE);
+  const file = openSync(temporary, FILE_FLAGS, FILE_MODE);
   try {
     try {
       writeSync(file, bytes);
