@@ -9,9 +9,12 @@ import { followersBenchmark } from './cases/followers.js';
 import { getBenchmark } from './cases/get.js';
 import { growthBenchmark } from './cases/growth.js';
 import { historyBenchmark } from './cases/history.js';
+import { integrityBenchmark } from './cases/integrity.js';
+import { listingBenchmark } from './cases/listing.js';
 import { loadBenchmark } from './cases/load.js';
 import { memoryBenchmark } from './cases/memory.js';
 import { openBenchmark } from './cases/open.js';
+import { pastBenchmark } from './cases/past.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
@@ -39,8 +42,11 @@ const BENCHMARKS: readonly Benchmark[] = [
   memoryBenchmark,
   saveBenchmark,
   startBenchmark,
+  listingBenchmark,
+  integrityBenchmark,
   historyBenchmark,
   atBenchmark,
+  pastBenchmark,
   reopenBenchmark,
   replayBenchmark,
   followBenchmark,

@@ -2,12 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Clock, Measured } from './benchmark.js';
 import { formatMachine, type Machine } from './machine.js';
 import { formatRange, formatTarget } from './report.js';
-import { ratioOf, type Judged } from './statistics.js';
-import { verdictsOf } from './verdicts.js';
+import { ratioOf } from './statistics.js';
+import { type Verdict, verdictsOf } from './verdicts.js';
 
 /** Lines of a page between which a run puts its table. */
 const BEGIN = '<!-- the table below is written by npm run bench -- --markdown -->';
 const END = '<!-- the table above is written by npm run bench -- --markdown -->';
+
+/** Begins the title of a row that is not judged, below the one that is. */
+const BESIDE = '· ';
 
 /** A run that was judged. */
 export interface Run {
@@ -34,23 +37,14 @@ export function withTable(page: string, run: Run): string {
 }
 
 function formatMarkdown({ lines, before, after }: Run, old: string): string[] {
-  const kept = new Map(old.split('\n').map((row) => [row.split(' | ')[0] ?? '', row]));
-  const rows = verdictsOf(lines).flatMap(({ target, judged }) => {
-    const title = `| ${target.title}`;
-    const unit = target.of === 'ratio' ? 'x' : '';
-    const cell = (clock: Clock): string =>
-      cellOf(
-        judged.find((each) => each.clock === clock),
-        unit,
-      );
-    const besides = lines.flatMap((line) => (line.beside === target ? besideRow(line) : []));
-    if (judged.length > 0)
-      return [`${title} | ${targetCell(formatTarget(target))} | ${cell('wall')} | ${cell('cpu')} |`, ...besides];
-    const row = kept.get(title);
-    return row === undefined ? [] : [row];
+  const kept = rowsByTarget(old);
+  const rows = verdictsOf(lines).flatMap((verdict) => {
+    if (verdict.judged.length === 0) return kept.get(verdict.target.title) ?? [];
+    const besides = lines.filter((line) => line.beside === verdict.target);
+    return [rowOf(verdict), ...besides.flatMap(besideRow)];
   });
   return [
-    'Median, and the quartiles of the rounds; bold misses the target. A run replaces the rows that it measures.',
+    'Medians, and the quartiles of the rounds; bold misses the target. A run replaces the rows that it measures.',
     '',
     `- ${formatMachine('before', before)}`,
     `- ${formatMachine('after', after)}`,
@@ -61,21 +55,40 @@ function formatMarkdown({ lines, before, after }: Run, old: string): string[] {
   ];
 }
 
+/** Returns the rows of a table by the title of their target, each with those of other peers. */
+function rowsByTarget(table: string): Map<string, string[]> {
+  const rows = new Map<string, string[]>();
+  let last: string[] = [];
+  for (const row of table.split('\n')) {
+    const title = /^\| (.+?) \|/.exec(row)?.[1];
+    if (title === undefined) continue;
+    if (title.startsWith(BESIDE)) {
+      last.push(row);
+    } else {
+      last = [row];
+      rows.set(title, last);
+    }
+  }
+  return rows;
+}
+
+function rowOf({ target, judged }: Verdict): string {
+  const unit = target.of === 'ratio' ? 'x' : '';
+  const cell = (clock: Clock): string => {
+    const each = judged.find((one) => one.clock === clock);
+    if (each === undefined) return '';
+    const found = formatRange(each.figure, each.range, unit);
+    return each.isMet ? found : `**${found}**`;
+  };
+  const asked = formatTarget(target).replace('>=', '≥').replace('<=', '≤');
+  return `| ${target.title} | ${asked} | ${cell('wall')} | ${cell('cpu')} |`;
+}
+
 /** The row of a peer that is not judged, below the one that is. */
 function besideRow(line: Measured): string[] {
   const cell = (clock: Clock): string => {
     const ratio = ratioOf(line, clock);
     return ratio === undefined ? '' : formatRange(ratio.ofMedians, ratio.ofRounds, 'x');
   };
-  return line.peer === undefined ? [] : [`| · to ${line.peer.name} | | ${cell('wall')} | ${cell('cpu')} |`];
-}
-
-function cellOf(judged: Judged | undefined, unit: string): string {
-  if (judged === undefined) return '';
-  const found = formatRange(judged.figure, judged.range, unit);
-  return judged.isMet ? found : `**${found}**`;
-}
-
-function targetCell(target: string): string {
-  return target.replace('>=', '≥').replace('<=', '≤');
+  return line.peer === undefined ? [] : [`| ${BESIDE}to ${line.peer.name} | | ${cell('wall')} | ${cell('cpu')} |`];
 }

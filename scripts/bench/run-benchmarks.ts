@@ -45,7 +45,9 @@ async function runOnce(benchmark: Benchmark, sizes: Sizes): Promise<Outcome> {
     leaveOut: (what, reason) => leftOut.push(`${what} is left out: ${reason}`),
   };
   try {
-    return { benchmark, lines: await benchmark.run(context), leftOut };
+    const lines = await benchmark.run(context);
+    for (const line of lines) mustHaveNumbers(line);
+    return { benchmark, lines, leftOut };
   } catch (error) {
     return { benchmark, lines: [], leftOut, error };
   } finally {
@@ -84,6 +86,13 @@ export function joinRounds(lines: readonly Measured[], again: readonly Measured[
         : { ...line.peer, values: [...line.peer.values, ...(other.peer?.values ?? [])] };
     return { ...line, ours: joined, peer, repeats };
   });
+}
+
+/** A case that lost its input would give NaN, and be met or missed by chance. */
+function mustHaveNumbers(line: Measured): void {
+  const figures = [...line.ours, ...(line.peer?.values ?? [])];
+  const numbers = figures.flatMap((figure) => (typeof figure === 'number' ? [figure] : [figure.wall, figure.cpu]));
+  if (numbers.length === 0 || !numbers.every(Number.isFinite)) throw new RangeError(`${line.name} has no numbers`);
 }
 
 function withoutTargets(outcome: Outcome): Outcome {

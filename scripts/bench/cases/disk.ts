@@ -2,12 +2,15 @@ import { cp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CONTENT_PREFIX, EVENT_PREFIX } from '../../../src/log/rows.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
-import type { Benchmark, Measured } from '../benchmark.js';
+import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
+import { BATCH_EVENTS, smallEvents } from '../event-peers/small-events.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { openRows, type RowDatabase } from '../inputs/written-rows.js';
 import { TARGETS } from '../targets.js';
 
 const EVENTS = 100_000;
+/** Batches of small events. */
+const SMALL_BATCHES = 1_000;
 /** Bytes before the record in an event row: leaf hash and leaf prefix. */
 const BEFORE_RECORD_BYTES = HASH_BYTES + 1;
 
@@ -21,7 +24,7 @@ export const diskBenchmark: Benchmark = {
   async run(context) {
     const events = Math.max(1_000, EVENTS * context.scale);
     const { directory } = await lifeLog(events, context);
-    const copy = join(context.directory, 'log');
+    const copy = join(context.directory, 'copy');
     await cp(join(directory, 'log'), copy, { recursive: true });
     const closed = await bytesOfFiles(copy);
     const database = await openRows(copy);
@@ -36,9 +39,35 @@ export const diskBenchmark: Benchmark = {
       peer: { name: 'records and content', values: [kept / events] },
       target: TARGETS.disk,
     });
-    return [line('disk, settled', settled), line('disk, as left by close', closed)];
+    return [
+      line('disk, settled', settled),
+      line('disk, as left by close', closed),
+      ...(await smallEventLines(context)),
+    ];
   },
 };
+
+/** Names that move, a hundred at once: as small as events get. */
+async function smallEventLines({ directory, scale, say }: BenchContext): Promise<Measured[]> {
+  const batches = Math.max(1, SMALL_BATCHES * scale);
+  say(`moves ${batches * BATCH_EVENTS} names`);
+  await smallEvents(directory, batches);
+  const log = join(directory, 'model', 'log');
+  const closed = await bytesOfFiles(log);
+  const database = await openRows(log);
+  await compact(database);
+  await database.close();
+  const line = (name: string, bytes: number): Measured => ({
+    name,
+    unit: 'bytes/event',
+    ours: [bytes / (batches * BATCH_EVENTS)],
+    target: TARGETS.diskOfSmallEvents,
+  });
+  return [
+    line('disk of small events, settled', await bytesOfFiles(log)),
+    line('disk of small events, as left by close', closed),
+  ];
+}
 
 /** Sums the bytes of all records and content. */
 async function bytesKept(database: RowDatabase): Promise<number> {

@@ -1,16 +1,13 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openStore } from '../../../src/index.js';
 import type { Benchmark } from '../benchmark.js';
 import { interleave, scaled, type Timed, timeOf, twiceAsMany } from '../rounds.js';
+import { LIBRARY, PROGRAM } from '../program.js';
 import { TARGETS } from '../targets.js';
 
 const run = promisify(execFile);
-
-const LIBRARY = new URL('../../../src/index.js', import.meta.url);
-const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
 /** Prints the milliseconds, by wall and processor time, from before the import to the end of `rest`. */
 const timing = (rest: string): string => `const start = performance.now(), cpu = process.cpuUsage();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -13,6 +14,7 @@ const CHUNK = new Uint8Array(256 * 1024);
 const WORDS = 4_096;
 const WORD_BYTES = 6;
 const GZIP_LEVEL = 1;
+const ZSTD = ['--quiet', '--stdout', '-1'] as const;
 
 /** Shape of an archive. */
 export interface ArchiveShape {
@@ -21,8 +23,11 @@ export interface ArchiveShape {
   readonly layerBytes: number;
   /** Determines the bytes. */
   readonly seed: number;
-  /** Layer compression, done in memory; default `none`, with incompressible files. */
-  readonly compression?: 'none' | 'gzip' | undefined;
+  /**
+   * Layer compression, done in memory, `zstd` by the program of that name; default `none`, with
+   * incompressible files.
+   */
+  readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
 }
 
 /** Returns the total uncompressed bytes of regular files in the layers. */
@@ -84,14 +89,19 @@ function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, ind
     size: FILE_BYTES,
     bytes: () => (isPlain ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
   }));
-  const mediaType = `application/vnd.oci.image.layer.v1.tar${isPlain ? '' : '+gzip'}`;
+  const mediaType = `application/vnd.oci.image.layer.v1.tar${isPlain ? '' : `+${compression}`}`;
   const tar = (): Iterable<Uint8Array> => tarOf(files);
   const { hex, size } = hashOf(tar());
   const diffId = `sha256:${hex}`;
   if (isPlain) return { name: `blobs/sha256/${hex}`, size, bytes: tar, diffId, mediaType };
-  const compressed = [gzipSync(Buffer.concat([...tar()]), { level: GZIP_LEVEL })];
+  const compressed = [compressedBy(compression, Buffer.concat([...tar()]))];
   const blobHash = hashOf(compressed);
   return { name: `blobs/sha256/${blobHash.hex}`, size: blobHash.size, bytes: () => compressed, diffId, mediaType };
+}
+
+function compressedBy(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {
+  if (compression === 'gzip') return gzipSync(bytes, { level: GZIP_LEVEL });
+  return execFileSync('zstd', ZSTD, { input: bytes, maxBuffer: bytes.length + MIB });
 }
 
 function hashOf(chunks: Iterable<Uint8Array>): { readonly hex: string; readonly size: number } {

@@ -9,7 +9,10 @@ const NARROW = [2, 2, 2];
 const WIDE = [1, 2, 3];
 
 /** Runs a case whose line has these rounds, one list for each time that it is run. */
-async function outcomeOf(rounds: readonly (readonly number[])[], isJudged = true): Promise<Outcome & { times: number }> {
+async function outcomeOf(
+  rounds: readonly (readonly number[])[],
+  isJudged = true,
+): Promise<Outcome & { times: number }> {
   let times = 0;
   const fresh: boolean[] = [];
   const benchmark: Benchmark = {
@@ -56,6 +59,13 @@ test('a repeat that fails is a failed case, with the lines of before', async (t)
   const { lines, error } = await outcomeOf([WIDE]);
   t.regex(String(error), /too often/);
   t.deepEqual(lines[0]?.ours, WIDE);
+});
+
+test('a line without numbers is a failed case', async (t) => {
+  for (const rounds of [[Number.NaN], [1, Number.POSITIVE_INFINITY], []]) {
+    const { error } = await outcomeOf([rounds]);
+    t.regex(String(error), /line has no numbers/);
+  }
 });
 
 test('what is not judged has no targets and is never run again', async (t) => {

@@ -7,14 +7,7 @@ import { createKeyFile, readKeyFile } from '../../../src/store/keys.js';
 import { testOrSkip } from '../../support/requires.js';
 import { whyNoStrace } from '../../support/strace.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
-import {
-  callsOf,
-  type Ended,
-  type Fault,
-  type FaultPoint,
-  FAULTS,
-  runWithFault,
-} from './fault-points.js';
+import { callsOf, type Ended, type Fault, type FaultPoint, FAULTS, runWithFault } from './fault-points.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/make-key.js', import.meta.url));
 const test = testOrSkip(whyNoStrace());

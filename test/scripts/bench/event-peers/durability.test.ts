@@ -39,5 +39,6 @@ async function checkSyncs(t: ExecutionContext, peer: string): Promise<void> {
   const [, ...commits] = trace.slice(trace.indexOf('/mark begin')).split('/mark commit').reverse();
   t.is(commits.length, COMMITS);
   // A call that takes long is on two lines, of which the second says that it succeeded.
-  for (const commit of commits) t.regex(commit, /\b(?:fsync|fdatasync)\(\d+\) += 0|<\.\.\. (?:fsync|fdatasync) resumed>\) += 0/);
+  for (const commit of commits)
+    t.regex(commit, /\b(?:fsync|fdatasync)\(\d+\) += 0|<\.\.\. (?:fsync|fdatasync) resumed>\) += 0/);
 }

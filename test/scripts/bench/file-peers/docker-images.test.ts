@@ -39,7 +39,9 @@ function callsOf(lines: readonly string[], root: string): string[] {
 
 /** Returns the recorded calls, a list for each step. */
 function recorded(): string[][] {
-  const parts = readFileSync(RECORDED, 'utf8').split(/^# .*\n/m).slice(1);
+  const parts = readFileSync(RECORDED, 'utf8')
+    .split(/^# .*\n/m)
+    .slice(1);
   return parts.map((part) => callsOf(part.split('\n'), '/imagedb'));
 }
 
