@@ -89,10 +89,12 @@ export function joinRounds(lines: readonly Measured[], again: readonly Measured[
 }
 
 /** A case that lost its input would give NaN, and be met or missed by chance. */
-function mustHaveNumbers(line: Measured): void {
-  const figures = [...line.ours, ...(line.peer?.values ?? [])];
-  const numbers = figures.flatMap((figure) => (typeof figure === 'number' ? [figure] : [figure.wall, figure.cpu]));
-  if (numbers.length === 0 || !numbers.every(Number.isFinite)) throw new RangeError(`${line.name} has no numbers`);
+function mustHaveNumbers({ name, ours, peer }: Measured): void {
+  const figures = [...ours, ...(peer?.values ?? [])];
+  const numbers = figures.flatMap((figure) => (typeof figure === 'number' ? figure : [figure.wall, figure.cpu]));
+  if (ours.length === 0 || !numbers.every(Number.isFinite)) throw new RangeError(`${name} has no numbers`);
+  if (peer !== undefined && peer.values.length !== ours.length)
+    throw new RangeError(`${name} has rounds without a pair`);
 }
 
 function withoutTargets(outcome: Outcome): Outcome {
