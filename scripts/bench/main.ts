@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   const failures: string[] = [];
   const before = thisMachine();
   printMachine('before', before, options);
-  for await (const outcome of runBenchmarks(chosen, options.sizes, options.isJudged)) {
+  for await (const outcome of runBenchmarks(chosen, options.sizes, options)) {
     printOutcome(outcome, options);
     for (const line of outcome.lines) lines.push(line);
     if (outcome.error !== undefined) failures.push(outcome.benchmark.name);

@@ -11,6 +11,8 @@ const END = '<!-- the table above is written by npm run bench -- --markdown -->'
 
 /** Begins the title of a row that is not judged, below the one that is. */
 const BESIDE = '· ';
+/** Before a number whose range is too wide. */
+const WIDE = '~';
 
 /** A run that was judged. */
 export interface Run {
@@ -44,7 +46,8 @@ function formatMarkdown({ lines, before, after }: Run, old: string): string[] {
     return [rowOf(verdict), ...besides.flatMap(besideRow)];
   });
   return [
-    'Medians, and the quartiles of the rounds; bold misses the target. A run replaces the rows that it measures.',
+    'Medians, and the quartiles of the rounds; bold misses the target, and after ~ the quartiles are too far apart',
+    'to rely on. A run replaces the rows that it measures.',
     '',
     `- ${formatMachine('before', before)}`,
     `- ${formatMachine('after', after)}`,
@@ -77,7 +80,7 @@ function rowOf({ target, judged }: Verdict): string {
   const cell = (clock: Clock): string => {
     const each = judged.find((one) => one.clock === clock);
     if (each === undefined) return '';
-    const found = formatRange(each.figure, each.range, unit);
+    const found = `${each.isTooWide ? WIDE : ''}${formatRange(each.figure, each.range, unit)}`;
     return each.isMet ? found : `**${found}**`;
   };
   const asked = formatTarget(target).replace('>=', '≥').replace('<=', '≤');

@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly isJudged: boolean;
   readonly svg: string | undefined;
   readonly markdown: string | undefined;
+  /** How often a case is run again at most, because a range was too wide; 0 if nothing is judged. */
+  readonly repeats: number;
   readonly sizes: Pick<BenchContext, 'rounds' | 'scale' | 'logSizes' | 'imageCounts' | 'fresh'>;
 }
 
@@ -23,6 +25,8 @@ const WHOLE: Sizes = {
   logSizes: [10_000, 100_000, 1_000_000],
   imageCounts: [1_000, 10_000, 100_000, 1_000_000],
 };
+/** What is too wide still is marked. */
+const REPEATS = 2;
 /** Shows a direction. */
 const QUICK: Sizes = {
   rounds: { warmUp: 1, counted: 3 },
@@ -47,6 +51,7 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
   svg: { type: 'string' },
   markdown: { type: 'string' },
+  repeats: { type: 'string' },
   rounds: { type: 'string' },
   largest: { type: 'string' },
 } as const;
@@ -58,6 +63,7 @@ export const OPTIONS_USAGE = `  --quick      a tenth of the sizes, fewer rounds,
   --json       one JSON object a line
   --svg FILE   draw the targets, and how things grow, into FILE
   --markdown FILE  put the targets, and what was found, into FILE: a table between its two marks
+  --repeats N  run a case again at most N times if a range is too wide; 2 unless given
   --rounds N   rounds that count, after one to warm up; 7 unless given, 3 in a quick run; below 7 nothing is judged
   --largest N  leave out stores of more than N images or events, where cases measure several sizes`;
 
@@ -82,6 +88,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     isJudged,
     svg,
     markdown,
+    repeats: isJudged ? (countOf('repeats', values.repeats, 0) ?? REPEATS) : 0,
     sizes: {
       rounds: { warmUp: sizes.rounds.warmUp, counted },
       scale: sizes.scale,
@@ -92,8 +99,9 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   };
 }
 
-function countOf(option: string, text: string | undefined): number | undefined {
+function countOf(option: string, text: string | undefined, least = 1): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d*$/.test(text)) throw new RangeError(`--${option} needs a whole number from 1, found ${text}`);
-  return Number(text);
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= least)) throw new RangeError(`--${option} needs a whole number from ${least}, found ${text}`);
+  return count;
 }

@@ -126,7 +126,9 @@ function repeatsOf(lines: readonly Measured[]): string[] {
   if (repeats === 0) return [];
   const wide = [...new Set(lines.filter(isTooWide).map(titleOf))];
   const still = wide.length === 0 ? 'narrow enough now' : `too wide still: ${wide.join('; ')}`;
-  return wrapped(`measured ${repeats === 1 ? 'once' : 'twice'} more, because a range was too wide; ${still}`);
+  return wrapped(
+    `measured ${repeats} more ${repeats === 1 ? 'time' : 'times'}, because a range was too wide; ${still}`,
+  );
 }
 
 function wrapped(note: string): string[] {

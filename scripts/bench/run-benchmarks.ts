@@ -5,9 +5,6 @@ import type { BenchContext, Benchmark, Measured } from './benchmark.js';
 import { titleOf } from './report.js';
 import { isTooWide } from './statistics.js';
 
-/** How often a case is run again because a range was too wide. */
-const MAX_REPEATS = 2;
-
 /** Outcome of one benchmark. */
 export interface Outcome {
   readonly benchmark: Benchmark;
@@ -21,17 +18,17 @@ type Sizes = Omit<BenchContext, 'directory' | 'say' | 'leaveOut'>;
 
 /**
  * Runs `benchmarks` sequentially, each in its own empty directory, and yields the outcomes. If
- * `isJudged`, a case with a judged line whose range is too wide is run again; otherwise lines have
- * no targets, since sizes or rounds are too small.
+ * `isJudged`, a case with a judged line whose range is too wide is run again, up to `repeats` times;
+ * otherwise lines have no targets, since sizes or rounds are too small.
  */
 export async function* runBenchmarks(
   benchmarks: readonly Benchmark[],
   sizes: Sizes,
-  isJudged: boolean,
+  { isJudged, repeats }: { readonly isJudged: boolean; readonly repeats: number },
 ): AsyncGenerator<Outcome> {
   for (const benchmark of benchmarks) {
     const first = await runOnce(benchmark, sizes);
-    yield isJudged ? await narrowed(first, sizes) : withoutTargets(first);
+    yield isJudged ? await narrowed(first, sizes, repeats) : withoutTargets(first);
   }
 }
 
@@ -56,10 +53,10 @@ async function runOnce(benchmark: Benchmark, sizes: Sizes): Promise<Outcome> {
 }
 
 /** Runs the case again while a range is too wide; what was kept for later runs is not made again. */
-async function narrowed(first: Outcome, sizes: Sizes): Promise<Outcome> {
+async function narrowed(first: Outcome, sizes: Sizes, repeats: number): Promise<Outcome> {
   const { benchmark } = first;
   let outcome = first;
-  for (let repeat = 1; repeat <= MAX_REPEATS && outcome.error === undefined; repeat++) {
+  for (let repeat = 1; repeat <= repeats && outcome.error === undefined; repeat++) {
     const wide = outcome.lines.filter(isTooWide);
     if (wide.length === 0) break;
     console.error(`${benchmark.name}: measures again, too wide a range: ${wide.map(titleOf).join('; ')}`);

@@ -75,6 +75,8 @@ export interface Judged {
   /** How far it exceeds a positive target: 1 meets it, 2 is twice as good. */
   readonly attainment: number;
   readonly isMet: boolean;
+  /** Whether the range is wider than `WIDEST_RANGE`, and the number says too little. */
+  readonly isTooWide: boolean;
 }
 
 /** Returns the judged numbers, one per clock of the target; empty without a target. */
@@ -94,6 +96,7 @@ export function judgedOf(measured: Measured): Judged[] {
       range,
       attainment: isAtLeast ? figure / target.value : target.value / figure,
       isMet: isAtLeast ? figure >= target.value : figure <= target.value,
+      isTooWide: isWide(range),
     };
   });
 }
@@ -104,19 +107,17 @@ export function isMet(measured: Measured): boolean | undefined {
   return judged.length === 0 ? undefined : judged.every((each) => each.isMet);
 }
 
-/** Upper quartile over the lower one above which a line says too little: it is measured again. */
+/** Upper quartile over the lower one above which a line is measured again. */
 const WIDEST_RANGE = 1.25;
 
-/**
- * Returns whether the range of what is judged, by any of its clocks, is wider than `WIDEST_RANGE`.
- * Never without a target.
- */
+function isWide({ quartiles: [lower, upper] }: Spread): boolean {
+  // What may be below zero, such as a heap's growth, has no such factor.
+  return lower > 0 && upper > lower * WIDEST_RANGE;
+}
+
+/** Returns whether what is judged is too wide, by any of its clocks. Never without a target. */
 export function isTooWide(measured: Measured): boolean {
-  return judgedOf(measured).some(({ range: { quartiles } }) => {
-    const [lower, upper] = quartiles;
-    // What may be below zero, such as a heap's growth, has no such factor.
-    return lower > 0 && upper > lower * WIDEST_RANGE;
-  });
+  return judgedOf(measured).some((each) => each.isTooWide);
 }
 
 /** A size and its measurement, both positive. */

@@ -49,7 +49,8 @@ function formatVerdict(verdict: Verdict): string {
     return each === undefined ? '' : formatRange(each.figure, each.range, unit);
   };
   const end = judged.length === 0 ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
-  return row(target.title, formatTarget(target), found('wall'), found('cpu'), end);
+  const width = judged.some(({ isTooWide }) => isTooWide) ? ', too wide' : '';
+  return row(target.title, formatTarget(target), found('wall'), found('cpu'), `${end}${width}`);
 }
 
 /** Ratios to other forms of the same peer, which are not judged. */

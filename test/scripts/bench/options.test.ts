@@ -22,6 +22,13 @@ test('a smoke run has one round, no warm-up, and tiny sizes, and is not judged',
   t.throws(() => parseOptions(['--smoke', '--quick']), { instanceOf: RangeError });
 });
 
+test('a case is run again twice at most unless another number is asked for, and only to be judged', (t) => {
+  t.is(parseOptions([]).repeats, 2);
+  t.is(parseOptions(['--repeats', '0']).repeats, 0);
+  t.is(parseOptions(['--quick', '--repeats', '3']).repeats, 0);
+  t.throws(() => parseOptions(['--repeats', 'x']), { instanceOf: RangeError });
+});
+
 test('a page is only written from a run that is judged', (t) => {
   t.is(parseOptions(['--markdown', 'page.md', 'create']).markdown, 'page.md');
   t.throws(() => parseOptions(['--markdown', 'page.md', '--quick']), { instanceOf: RangeError, message: /judged/ });

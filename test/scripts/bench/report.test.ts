@@ -57,10 +57,10 @@ test('processor time stands beside that of the wall, and a target of both says w
 test('what was measured again says how often, and what is too wide still', (t) => {
   const target = { of: 'ours', bound: 'at least', value: 1 } as const;
   const line = { name: 'append', unit: 'events/s', ours: [1, 2, 3], target, repeats: 2 };
-  t.is(formatTable([line]).at(-1), '  measured twice more, because a range was too wide; too wide still: append');
+  t.is(formatTable([line]).at(-1), '  measured 2 more times, because a range was too wide; too wide still: append');
   t.regex(
     formatTable([{ ...line, ours: [2, 2, 2], repeats: 1 }]).at(-1) ?? '',
-    /^ {2}measured once more.*narrow enough/,
+    /^ {2}measured 1 more time.*narrow enough/,
   );
   t.is(formatTable([{ ...line, repeats: undefined }]).length, 1);
 });

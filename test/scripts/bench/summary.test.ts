@@ -51,6 +51,12 @@ test('targets beside the table are counted, and named when they are missed', (t)
   ]);
 });
 
+test('a number with too wide a range is marked', (t) => {
+  const wide = { ...measured('', TARGETS.search, 1), ours: [1, 2, 3].map((each) => timed(each * 3_000_000)) };
+  const rows = formatSummary({ lines: [wide], failures: [], isWhole: false, isJudged: true });
+  t.regex(rows[1] ?? '', /met, too wide$/);
+});
+
 test('what stands beside a target is below it, with its ratio and no verdict', (t) => {
   const { target, ...beside } = measured('', TARGETS.follow, 0.25);
   const rows = formatSummary({
