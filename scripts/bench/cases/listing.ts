@@ -61,12 +61,16 @@ async function listed(args: readonly string[]): Promise<Listed> {
   const start = performance.now();
   let first: number | undefined;
   const whole = await timeOf(async () => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
     child.stdout.on('data', () => {
       first ??= (performance.now() - start) / 1_000;
     });
     const [code] = await once(child, 'close');
-    if (code !== 0) throw new RangeError(`imagelog ${args.join(' ')} ended with ${code}`);
+    if (code !== 0) throw new RangeError(`imagelog ${args.join(' ')} ended with ${code}: ${said}`);
   });
   if (first === undefined) throw new RangeError(`imagelog ${args.join(' ')} printed nothing`);
   return { first, whole };
