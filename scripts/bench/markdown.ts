@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Clock, Measured } from './benchmark.js';
 import { formatMachine, type Machine } from './machine.js';
-import { formatRange, formatTarget } from './report.js';
-import { ratioOf } from './statistics.js';
+import { formatFound, formatTarget } from './report.js';
 import { type Verdict, verdictsOf } from './verdicts.js';
 
 /** Lines of a page between which a run puts its table. */
@@ -75,23 +74,23 @@ function rowsByTarget(table: string): Map<string, string[]> {
   return rows;
 }
 
-function rowOf({ target, judged }: Verdict): string {
-  const unit = target.of === 'ratio' ? 'x' : '';
+function rowOf({ target, line, judged }: Verdict): string {
   const cell = (clock: Clock): string => {
+    const found = line === undefined ? '' : formatFound(line, target, clock);
     const each = judged.find((one) => one.clock === clock);
-    if (each === undefined) return '';
-    const found = `${each.isTooWide ? WIDE : ''}${formatRange(each.figure, each.range, unit)}`;
-    return each.isMet ? found : `**${found}**`;
+    const marked = each?.isTooWide ? `${WIDE}${found}` : found;
+    return each === undefined || each.isMet ? marked : `**${marked}**`;
   };
   const asked = formatTarget(target).replace('>=', '≥').replace('<=', '≤');
-  return `| ${target.title} | ${asked} | ${cell('wall')} | ${cell('cpu')} |`;
+  const by = target.by === 'cpu' ? ', CPU' : '';
+  return `| ${target.title} | ${asked}${by} | ${cell('wall')} | ${cell('cpu')} |`;
 }
 
 /** The row of a peer that is not judged, below the one that is. */
 function besideRow(line: Measured): string[] {
-  const cell = (clock: Clock): string => {
-    const ratio = ratioOf(line, clock);
-    return ratio === undefined ? '' : formatRange(ratio.ofMedians, ratio.ofRounds, 'x');
-  };
-  return line.peer === undefined ? [] : [`| ${BESIDE}to ${line.peer.name} | | ${cell('wall')} | ${cell('cpu')} |`];
+  const { peer, beside } = line;
+  if (peer === undefined || beside === undefined) return [];
+  return [
+    `| ${BESIDE}to ${peer.name} | | ${formatFound(line, beside, 'wall')} | ${formatFound(line, beside, 'cpu')} |`,
+  ];
 }

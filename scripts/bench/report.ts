@@ -1,6 +1,7 @@
 import type { Clock, Measured, Peer, Target } from './benchmark.js';
 import { formatNumber, formatSize } from './format-number.js';
 import {
+  foundOf,
   isMet,
   isTooWide,
   judgedOf,
@@ -71,8 +72,14 @@ export function titleOf({ name, size }: Measured): string {
 }
 
 /** Formats a number and the quartiles of its rounds: 0.951x [0.93–0.97]. */
-export function formatRange(figure: number, { quartiles: [lower, upper] }: Spread, unit = ''): string {
+function formatRange(figure: number, { quartiles: [lower, upper] }: Spread, unit = ''): string {
   return `${formatNumber(figure)}${unit} [${formatNumber(lower)}–${formatNumber(upper)}]`;
+}
+
+/** Formats what a target is about, by `clock`; empty if the line has no such number. */
+export function formatFound(measured: Measured, { of }: Target, clock: Clock): string {
+  const found = foundOf(measured, of, clock);
+  return found === undefined ? '' : formatRange(found.figure, found.range, of === 'ratio' ? 'x' : '');
 }
 
 function formatOurs(measured: Measured): string {

@@ -49,11 +49,6 @@ export async function interleave<Name extends string, Result = Figure>(
   return results;
 }
 
-/** Returns the seconds that `work` takes. */
-export async function secondsOf(work: () => unknown): Promise<number> {
-  return (await timeOf(work)).wall;
-}
-
 /**
  * Returns the seconds that `work` takes, on the wall and of processors: of this process, of
  * children that end within it, and of the servers with the ids `others`.

@@ -1,4 +1,4 @@
-import type { Clock, Measured } from './benchmark.js';
+import type { Clock, Measured, Target } from './benchmark.js';
 import type { Figure } from './rounds.js';
 
 /** Median, range, and the quartiles, between which the middle half of the rounds lies. */
@@ -66,17 +66,29 @@ export function ratioOf({ ours, peer }: Measured, clock: Clock = 'wall'): Ratio 
   };
 }
 
-/** A number that a target judges. */
-export interface Judged {
-  readonly clock: Clock;
+/** A number that a target is about. */
+export interface Found {
   readonly figure: number;
   /** Of the rounds: of ours, or of their ratios. */
   readonly range: Spread;
+  /** Whether the range is wider than `WIDEST_RANGE`, and the number says too little. */
+  readonly isTooWide: boolean;
+}
+
+/** A number that a target judges. */
+export interface Judged extends Found {
+  readonly clock: Clock;
   /** How far it exceeds a positive target: 1 meets it, 2 is twice as good. */
   readonly attainment: number;
   readonly isMet: boolean;
-  /** Whether the range is wider than `WIDEST_RANGE`, and the number says too little. */
-  readonly isTooWide: boolean;
+}
+
+/** Returns our median or the ratio, whichever is `of`, by `clock`; undefined if there is none. */
+export function foundOf(measured: Measured, of: Target['of'], clock: Clock): Found | undefined {
+  const [ours, ratio] = of === 'ours' ? [oursOf(measured, clock)] : [undefined, ratioOf(measured, clock)];
+  const [figure, range] = [ours?.median ?? ratio?.ofMedians, ours ?? ratio?.ofRounds];
+  if (figure === undefined || range === undefined) return undefined;
+  return { figure, range, isTooWide: isWide(range) };
 }
 
 /** Returns the judged numbers, one per clock of the target; empty without a target. */
@@ -85,18 +97,15 @@ export function judgedOf(measured: Measured): Judged[] {
   if (target === undefined) return [];
   const clocks: readonly Clock[] = target.by === 'both' ? ['wall', 'cpu'] : [target.by ?? 'wall'];
   return clocks.map((clock) => {
-    const [ours, ratio] = target.of === 'ours' ? [oursOf(measured, clock)] : [undefined, ratioOf(measured, clock)];
-    const [figure, range] = [ours?.median ?? ratio?.ofMedians, ours ?? ratio?.ofRounds];
-    if (figure === undefined || range === undefined)
-      throw new RangeError(`${measured.name} has a target and no ${target.of} by ${clock}`);
+    const found = foundOf(measured, target.of, clock);
+    if (found === undefined) throw new RangeError(`${measured.name} has a target and no ${target.of} by ${clock}`);
+    const { figure } = found;
     const isAtLeast = target.bound === 'at least';
     return {
+      ...found,
       clock,
-      figure,
-      range,
       attainment: isAtLeast ? figure / target.value : target.value / figure,
       isMet: isAtLeast ? figure >= target.value : figure <= target.value,
-      isTooWide: isWide(range),
     };
   });
 }

@@ -1,6 +1,6 @@
-import type { Measured } from './benchmark.js';
-import { formatRange, formatTarget, titleOf } from './report.js';
-import { isMet, type Judged, ratioOf } from './statistics.js';
+import type { Clock, Measured } from './benchmark.js';
+import { formatFound, formatTarget, titleOf } from './report.js';
+import { isMet } from './statistics.js';
 import { TARGETS } from './targets.js';
 import { type Verdict, verdictsOf } from './verdicts.js';
 
@@ -42,12 +42,8 @@ function judgementOf({ lines, isWhole }: Pick<Summarized, 'lines' | 'isWhole'>):
 }
 
 function formatVerdict(verdict: Verdict): string {
-  const { target, judged } = verdict;
-  const unit = target.of === 'ratio' ? 'x' : '';
-  const found = (clock: Judged['clock']): string => {
-    const each = judged.find((one) => one.clock === clock);
-    return each === undefined ? '' : formatRange(each.figure, each.range, unit);
-  };
+  const { target, line, judged } = verdict;
+  const found = (clock: Clock): string => (line === undefined ? '' : formatFound(line, target, clock));
   const end = judged.length === 0 ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
   const width = judged.some(({ isTooWide }) => isTooWide) ? ', too wide' : '';
   return row(target.title, formatTarget(target), found('wall'), found('cpu'), `${end}${width}`);
@@ -57,10 +53,7 @@ function formatVerdict(verdict: Verdict): string {
 function besidesOf({ target }: Verdict, lines: readonly Measured[]): string[] {
   return lines.flatMap((line) => {
     if (line.beside !== target || line.peer === undefined) return [];
-    const found = (clock: Judged['clock']): string => {
-      const ratio = ratioOf(line, clock);
-      return ratio === undefined ? '' : formatRange(ratio.ofMedians, ratio.ofRounds, 'x');
-    };
+    const found = (clock: Clock): string => formatFound(line, target, clock);
     return row(`  to ${line.peer.name}`, '', found('wall'), found('cpu'), 'for information');
   });
 }

@@ -5,18 +5,20 @@ import { type NamedTarget, TARGETS } from './targets.js';
 /** Verdict on a target. */
 export interface Verdict {
   readonly target: NamedTarget;
-  /** By each clock of the target; empty if not measured. */
+  /** The line that is furthest from it; undefined if not measured. */
+  readonly line: Measured | undefined;
+  /** Its numbers by each clock of the target; empty if not measured. */
   readonly judged: readonly Judged[];
 }
 
 /** Returns the verdicts on `TARGETS` in order, each by its worst line. */
 export function verdictsOf(lines: readonly Measured[]): Verdict[] {
   return Object.values(TARGETS).map((target) => {
-    const [judged = []] = lines
+    const [worst] = lines
       .filter((line) => line.target === target)
-      .map((line) => judgedOf(line))
-      .sort((a, b) => worstOf(a).attainment - worstOf(b).attainment);
-    return { target, judged };
+      .map((line) => ({ line, judged: judgedOf(line) }))
+      .sort((a, b) => worstOf(a.judged).attainment - worstOf(b.judged).attainment);
+    return { target, line: worst?.line, judged: worst?.judged ?? [] };
   });
 }
 

@@ -54,6 +54,19 @@ test('a run of some cases keeps the rows of the others, in the order of the targ
   t.is(rowsOf(third).length, 2);
 });
 
+test('a clock that does not judge stands there, and is never bold', (t) => {
+  const line = { ...CREATE, ours: [both(1), both(1)], target: TARGETS.appendToEmmett };
+  const peer = {
+    name: 'Emmett',
+    values: [
+      { wall: 4, cpu: 1 },
+      { wall: 4, cpu: 1 },
+    ],
+  };
+  const page = withTable(`${BEGIN}\n${END}`, { lines: [{ ...line, peer }], before, after });
+  t.deepEqual(rowsOf(page), ['| append in hundreds, to Emmett + SQLite | ≥ 2x, CPU | 0.25x [0.25–0.25] | 2x [2–2] |']);
+});
+
 test('a page without the marks is refused', (t) => {
   t.throws(() => withTable('page', { lines: [], before, after }), { message: /needs the lines/ });
 });

@@ -66,7 +66,7 @@ test('what stands beside a target is below it, with its ratio and no verdict', (
     isJudged: true,
   }).map((row) => row.trim().split(/ {2,}/));
   t.deepEqual(rows.slice(1, 3), [
-    [TARGETS.follow.title, '>= 0.4x', '0.5x [0.5–0.5]', 'met'],
+    [TARGETS.follow.title, '>= 0.4x', '0.5x [0.5–0.5]', '0.5x [0.5–0.5]', 'met'],
     ['to a peer', '0.25x [0.25–0.25]', '0.25x [0.25–0.25]', 'for information'],
   ]);
   t.regex(rows[3]?.[0] ?? '', /^1 of 1 targets met/);
