@@ -69,7 +69,7 @@ async function narrowed(first: Outcome, sizes: Sizes, repeats: number): Promise<
 
 /** Adds the rounds of a repeat to the lines; the repeat has the same lines. */
 export function joinRounds(lines: readonly Measured[], again: readonly Measured[], repeats: number): Measured[] {
-  // Lines that share their side of ours go on sharing it: the table shows it once.
+  // The table shows our side once where lines share it, so they share the joined one too.
   const ours = new Map<Measured['ours'], Measured['ours']>();
   return lines.map((line, index) => {
     const other = again[index];
