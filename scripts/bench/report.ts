@@ -129,7 +129,7 @@ function settingsOf(lines: readonly Measured[]): string[] {
 
 /** Says what was measured again, and what is too wide still. */
 function repeatsOf(lines: readonly Measured[]): string[] {
-  const repeats = Math.max(0, ...lines.map((line) => line.repeats ?? 0));
+  const repeats = lines.reduce((most, line) => Math.max(most, line.repeats ?? 0), 0);
   if (repeats === 0) return [];
   const wide = [...new Set(lines.filter(isTooWide).map(titleOf))];
   const still = wide.length === 0 ? 'narrow enough now' : `too wide still: ${wide.join('; ')}`;
