@@ -4,6 +4,9 @@ import { appendPeersBenchmark } from './cases/append-peers.js';
 import { appendBenchmark } from './cases/append.js';
 import { atBenchmark } from './cases/at.js';
 import { createBenchmark } from './cases/create.js';
+import { daemonsCommandsBenchmark } from './cases/daemons-commands.js';
+import { daemonsLoadBenchmark } from './cases/daemons-load.js';
+import { daemonsSaveBenchmark } from './cases/daemons-save.js';
 import { followBenchmark } from './cases/follow.js';
 import { followersBenchmark } from './cases/followers.js';
 import { getBenchmark } from './cases/get.js';
@@ -44,6 +47,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   startBenchmark,
   listingBenchmark,
   integrityBenchmark,
+  daemonsCommandsBenchmark,
+  daemonsLoadBenchmark,
+  daemonsSaveBenchmark,
   historyBenchmark,
   atBenchmark,
   pastBenchmark,

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Image } from '../model/image.js';
-import { type DiffId, type Digest, digestFromHash, type ImageId } from '../model/digest.js';
+import { type DiffId, type Digest, digestOf, type ImageId } from '../model/digest.js';
 import type { Annotations, PlatformImage } from '../model/events.js';
 import type { Descriptor } from '../model/digest.js';
 import { aborted, StoreError } from '../errors.js';
@@ -9,19 +8,25 @@ import { LayerMeter, type LayerMeterOptions, type Measurement } from './layer-me
 /** Holds archive bytes until their meaning is known. Implemented by the store. */
 export interface Staging {
   /** Creates an empty staged file. */
-  create(): Promise<StagedFile>;
+  create(): Promise<WritableStagedFile>;
+  /** Stages whole bytes from memory, which must not change. Costs nothing until they are kept. */
+  hold(bytes: Uint8Array): StagedFile;
 }
 
-/** A file being staged. Not durable until the store keeps it. */
+/** A staged file. Not durable until the store keeps it. */
 export interface StagedFile {
+  /** Streams the bytes; valid once all are written. */
+  read(): AsyncIterable<Uint8Array>;
+  /** Removes the file; no-op once kept or discarded. */
+  discard(): Promise<void>;
+}
+
+/** A file being staged. */
+export interface WritableStagedFile extends StagedFile {
   /** Appends `chunk`; resolves when ready for more. The caller may then reuse the bytes. */
   write(chunk: Uint8Array): Promise<void>;
   /** Ends writing. Given the content's digest, staging may start making it durable at once. */
   finish(digest?: Digest): Promise<void>;
-  /** Streams the bytes written; valid after `finish`. */
-  read(): AsyncIterable<Uint8Array>;
-  /** Removes the file; no-op once kept or discarded. */
-  discard(): Promise<void>;
 }
 
 /** A staged file whose measured content matches the layer it claims to be. */
@@ -134,8 +139,12 @@ export function entryPath(name: string): string | undefined {
   return name.includes('\0') ? undefined : joinInside('', name);
 }
 
+/** A path that resolves to something else: with an empty part, `.` or `..`. */
+const UNRESOLVED = /(^|\/)\.{0,2}(\/|$)/;
+
 /** Resolves `path` against `directory`, from the archive root; undefined if it escapes. */
 export function joinInside(directory: string, path: string): string | undefined {
+  if (directory === '' && !UNRESOLVED.test(path)) return path;
   const parts = directory === '' ? [] : directory.split('/');
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue;
@@ -235,7 +244,7 @@ export class ArchiveFile {
     if (content instanceof Uint8Array) {
       this.#bytes = content;
       this.size = content.length;
-      this.digest = digestFromHash(createHash('sha256').update(content).digest());
+      this.digest = digestOf(content);
       return;
     }
     this.#staged = content.file;
@@ -285,7 +294,7 @@ export class ArchiveFile {
   async read(): Promise<Uint8Array> {
     if (this.#bytes !== undefined) return this.#bytes;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of (await this.staged()).read()) chunks.push(new Uint8Array(chunk));
+    for await (const chunk of this.staged().read()) chunks.push(new Uint8Array(chunk));
     return Buffer.concat(chunks);
   }
 
@@ -303,14 +312,9 @@ export class ArchiveFile {
     return this.#measurement;
   }
 
-  /** Returns the staged file; an in-memory file is written to staging once. */
-  async staged(): Promise<StagedFile> {
-    if (this.#staged === undefined) {
-      const file = await this.#staging.create();
-      if (this.size > 0) await file.write(this.#bytes ?? new Uint8Array(0));
-      await file.finish();
-      this.#staged = file;
-    }
+  /** Returns the staged file; that of an in-memory file holds its bytes. */
+  staged(): StagedFile {
+    this.#staged ??= this.#staging.hold(this.#bytes ?? new Uint8Array(0));
     return this.#staged;
   }
 }
@@ -324,8 +328,14 @@ export class TrackedStaging implements Staging {
     this.#staging = staging;
   }
 
-  async create(): Promise<StagedFile> {
+  async create(): Promise<WritableStagedFile> {
     const file = await this.#staging.create();
+    this.#files.add(file);
+    return file;
+  }
+
+  hold(bytes: Uint8Array): StagedFile {
+    const file = this.#staging.hold(bytes);
     this.#files.add(file);
     return file;
   }

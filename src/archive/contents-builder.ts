@@ -8,7 +8,6 @@ import type {
   ArchiveManifest,
   ArchiveReference,
   ArchiveTarget,
-  StagedFile,
   StagedLayer,
 } from './archive-files.js';
 import { type ArchiveTree, findBlob } from './archive-tree.js';
@@ -103,8 +102,7 @@ export class ContentsBuilder {
   async addArtifact(node: ArtifactNode | IndexNode): Promise<void> {
     const { descriptor, artifactType, subject, bytes, blobs } = node;
     if (this.#artifacts.has(descriptor.digest)) return;
-    const staged: (StagedFile | undefined)[] = [];
-    for (const { file } of blobs) staged.push(await file?.staged());
+    const staged = blobs.map(({ file }) => file?.staged());
     const contains = node.kind === 'index' ? node.contains : [];
     const named = blobs.map((blob) => blob.descriptor);
     this.#artifacts.set(descriptor.digest, { descriptor, artifactType, subject, contains, blobs: named, staged });

@@ -134,5 +134,5 @@ async function checkLayer(name: string, file: ArchiveFile, diffId: DiffId): Prom
   }
   const { diffId: found, diffSize } = requireLayer(measurement);
   if (found !== diffId) throw layerMismatch(name, diffId, found);
-  return { file: await file.staged(), blob: measurement.blob, diffSize };
+  return { file: file.staged(), blob: measurement.blob, diffSize };
 }

@@ -51,9 +51,11 @@ const SPARSE_EXTENDED_OFFSET = 482;
 const SPARSE_SIZE_OFFSET = 483;
 const SPARSE_CONTINUED_OFFSET = 504;
 
+const ZERO_BLOCK = Buffer.alloc(TAR_BLOCK_BYTES);
+
 /** Returns whether `block` is an end-of-tar zero block. */
 export function isZeroBlock(block: Uint8Array): boolean {
-  return block[0] === 0 && block.every((byte) => byte === 0);
+  return block[0] === 0 && ZERO_BLOCK.equals(block);
 }
 
 /**

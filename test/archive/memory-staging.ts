@@ -1,4 +1,4 @@
-import type { StagedFile, Staging } from '../../src/archive/archive-files.js';
+import type { StagedFile, Staging, WritableStagedFile } from '../../src/archive/archive-files.js';
 
 /** A staging area in memory that counts what is left in it, and catches wrong use. */
 export class MemoryStaging implements Staging {
@@ -15,21 +15,31 @@ export class MemoryStaging implements Staging {
     return [...this.#live].reduce((sum, file) => sum + file.bytes().length, 0);
   }
 
-  create(): Promise<StagedFile> {
+  create(): Promise<WritableStagedFile> {
+    return Promise.resolve(this.#add(new MemoryFile(this.#live)));
+  }
+
+  hold(bytes: Uint8Array): StagedFile {
+    return this.#add(new MemoryFile(this.#live, bytes));
+  }
+
+  #add(file: MemoryFile): MemoryFile {
     this.created += 1;
-    const file = new MemoryFile(() => void this.#live.delete(file));
     this.#live.add(file);
-    return Promise.resolve(file);
+    return file;
   }
 }
 
-class MemoryFile implements StagedFile {
+class MemoryFile implements WritableStagedFile {
   readonly #chunks: Uint8Array[] = [];
-  readonly #onDiscard: () => void;
+  readonly #live: Set<MemoryFile>;
   #state: 'writing' | 'finished' | 'discarded' = 'writing';
 
-  constructor(onDiscard: () => void) {
-    this.#onDiscard = onDiscard;
+  constructor(live: Set<MemoryFile>, held?: Uint8Array) {
+    this.#live = live;
+    if (held === undefined) return;
+    this.#chunks.push(held);
+    this.#state = 'finished';
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -49,7 +59,7 @@ class MemoryFile implements StagedFile {
 
   async discard(): Promise<void> {
     this.#state = 'discarded';
-    this.#onDiscard();
+    this.#live.delete(this);
   }
 
   bytes(): Uint8Array {

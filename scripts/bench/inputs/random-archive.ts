@@ -30,6 +30,37 @@ export interface ArchiveShape {
   readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
 }
 
+/** An archive of `docker save` before Docker 25; each image has its own plain layer. */
+export interface PlainImages {
+  readonly images: number;
+  /** Bytes of the one file in each layer. */
+  readonly fileBytes: number;
+  readonly seed: number;
+}
+
+/** Returns the name of the `index`-th image of `writePlainImages`. */
+export function plainImageName(index: number): string {
+  return `bench/plain:${index}`;
+}
+
+/** Writes an archive without index.json, which every tool reads in the same way. Streams layers. */
+export async function writePlainImages(path: string, { images, fileBytes, seed }: PlainImages): Promise<void> {
+  const parts = Array.from({ length: images }, (_, index) => {
+    const file = {
+      name: `srv/${index}.bin`,
+      size: fileBytes,
+      bytes: () => randomBytesOf(`${seed} ${index}`, fileBytes),
+    };
+    const layer = plainLayer([file]);
+    return { layer, config: configOf([layer]) };
+  });
+  const manifest = parts.map(({ layer, config }, index) => {
+    return { Config: config.name, RepoTags: [plainImageName(index)], Layers: [layer.name] };
+  });
+  const files = parts.flatMap(({ layer, config }) => [layer, config]);
+  await writeAll(path, tarOf([...files, textFile('manifest.json', JSON.stringify(manifest))]));
+}
+
 /** Returns the total uncompressed bytes of regular files in the layers. */
 export function bytesOfFiles({ layers, layerBytes }: ArchiveShape): number {
   return layers * Math.ceil(layerBytes / FILE_BYTES) * FILE_BYTES;
@@ -47,10 +78,7 @@ interface TarFile {
  */
 export async function writeRandomArchive(path: string, shape: ArchiveShape): Promise<number> {
   const layers = Array.from({ length: shape.layers }, (_, index) => layerFile(shape, index));
-  const diffIds = layers.map(({ diffId }) => diffId);
-  const config = blob(
-    JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: diffIds } }),
-  );
+  const config = configOf(layers);
   const manifest = blob(JSON.stringify(manifestOf(config, layers)));
   const documents = {
     'index.json': { schemaVersion: 2, manifests: [descriptor(manifest, 'application/vnd.oci.image.manifest.v1+json')] },
@@ -59,6 +87,11 @@ export async function writeRandomArchive(path: string, shape: ArchiveShape): Pro
   };
   const files = Object.entries(documents).map(([name, value]) => textFile(name, JSON.stringify(value)));
   return writeAll(path, tarOf([...layers, config, manifest, ...files]));
+}
+
+function configOf(layers: readonly LayerFile[]): TarFile {
+  const rootfs = { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) };
+  return blob(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs }));
 }
 
 function manifestOf(config: TarFile, layers: readonly LayerFile[]): object {
@@ -89,14 +122,19 @@ function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, ind
     size: FILE_BYTES,
     bytes: () => (isPlain ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
   }));
-  const mediaType = `application/vnd.oci.image.layer.v1.tar${isPlain ? '' : `+${compression}`}`;
-  const tar = (): Iterable<Uint8Array> => tarOf(files);
-  const { hex, size } = hashOf(tar());
-  const diffId = `sha256:${hex}`;
-  if (isPlain) return { name: `blobs/sha256/${hex}`, size, bytes: tar, diffId, mediaType };
-  const compressed = [compressedBy(compression, Buffer.concat([...tar()]))];
-  const blobHash = hashOf(compressed);
-  return { name: `blobs/sha256/${blobHash.hex}`, size: blobHash.size, bytes: () => compressed, diffId, mediaType };
+  const plain = plainLayer(files);
+  if (compression === 'none') return plain;
+  const compressed = [compressedBy(compression, Buffer.concat([...plain.bytes()]))];
+  const { hex, size } = hashOf(compressed);
+  const mediaType = `${plain.mediaType}+${compression}`;
+  return { name: `blobs/sha256/${hex}`, size, bytes: () => compressed, diffId: plain.diffId, mediaType };
+}
+
+function plainLayer(files: readonly TarFile[]): LayerFile {
+  const bytes = (): Iterable<Uint8Array> => tarOf(files);
+  const { hex, size } = hashOf(bytes());
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar';
+  return { name: `blobs/sha256/${hex}`, size, bytes, diffId: `sha256:${hex}`, mediaType };
 }
 
 function compressedBy(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {

@@ -121,7 +121,7 @@ function checkOptions({ allPlatforms, overwrite, repository, tag, signal }: Load
 
 async function commit(contents: ArchiveContents, command: LoadCommand, context: StoreContext): Promise<LoadResult> {
   const { blobs, isBlobNeeded, layerPlace, reader } = context;
-  const staged = layerPlace === 'own' ? stagedBlobs(contents) : [];
+  const staged = layerPlace === 'own' ? stagedBlobs(contents, isBlobNeeded) : [];
   for (const { digest } of staged) blobs.pin(digest);
   try {
     // Even those needed already: this restores a lost file.
@@ -139,12 +139,13 @@ async function commit(contents: ArchiveContents, command: LoadCommand, context: 
   }
 }
 
-function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
+function stagedBlobs(contents: ArchiveContents, isNeeded: (digest: Digest) => boolean): KeptBlob[] {
   const byDigest = new Map<Digest, KeptBlob>();
+  const add = (file: StagedFile, digest: Digest): void => {
+    byDigest.set(digest, { file: ownFile(file, digest), digest, isNew: !isNeeded(digest) });
+  };
   const keep = (staged: StagedLayer | undefined): void => {
-    if (staged === undefined) return;
-    const { digest } = staged.blob;
-    byDigest.set(digest, { file: ownFile(staged.file, digest), digest });
+    if (staged !== undefined) add(staged.file, staged.blob.digest);
   };
   for (const { layers, manifests } of contents.images) {
     for (const { staged } of layers) keep(staged);
@@ -154,7 +155,7 @@ function stagedBlobs(contents: ArchiveContents): KeptBlob[] {
   for (const { blobs, staged } of contents.artifacts) {
     for (const [at, { digest }] of blobs.entries()) {
       const file = staged[at];
-      if (file !== undefined) byDigest.set(digest, { file: ownFile(file, digest), digest });
+      if (file !== undefined) add(file, digest);
     }
   }
   return [...byDigest.values()];

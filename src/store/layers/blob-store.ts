@@ -16,7 +16,7 @@ import {
   unless,
 } from '../files/files.js';
 import { StoreError } from '../../errors.js';
-import { lentChunks, type NextBuffer, writeWhole } from '../files/write-durably.js';
+import { lentChunks, type NextBuffer, writeNewFile, writeWhole } from '../files/write-durably.js';
 import type { BlobsView } from '../../../projections/layers.js';
 import type { Page } from '../../../projections/projection.js';
 
@@ -69,23 +69,34 @@ const [STAGE, KEEP] = ['stage a layer', 'keep a layer blob'];
 /** Called once a staged file is written, with its digest. Never rejects. */
 type OnStaged = (file: StagedBlob, digest: Digest) => Promise<void>;
 
-/** A file below `blobs/staging/` that is being written, or waits to be kept or discarded. */
+/**
+ * A file below `blobs/staging/` that is being written, or waits to be kept or discarded; or bytes
+ * that become such a file when they are kept.
+ */
 export class StagedBlob {
   readonly path: string;
   readonly #onStaged: OnStaged;
+  readonly #held: Uint8Array | undefined;
   #handle: FileHandle | undefined;
   #synced: Promise<void> | undefined;
-  #isHere = true;
+  #isHere: boolean;
 
-  private constructor(path: string, handle: FileHandle, onStaged: OnStaged) {
+  private constructor(path: string, content: FileHandle | Uint8Array, onStaged: OnStaged) {
     this.path = path;
-    this.#handle = handle;
     this.#onStaged = onStaged;
+    this.#held = content instanceof Uint8Array ? content : undefined;
+    this.#handle = content instanceof Uint8Array ? undefined : content;
+    this.#isHere = this.#held === undefined;
   }
 
   /** Creates an empty file. */
   static async create(path: string, onStaged: OnStaged): Promise<StagedBlob> {
     return new StagedBlob(path, await inSystem(STAGE, () => open(path, 'wx')), onStaged);
+  }
+
+  /** Holds `bytes`, which must not change, without a file yet. */
+  static hold(path: string, bytes: Uint8Array): StagedBlob {
+    return new StagedBlob(path, bytes, async () => undefined);
   }
 
   /** Appends `chunk`; resolves when the system has it. */
@@ -103,7 +114,13 @@ export class StagedBlob {
   }
 
   read(): AsyncIterable<Uint8Array> {
+    if (this.#held !== undefined) return only(this.#held);
     return createReadStream(this.path, { highWaterMark: STAGED_CHUNK_BYTES });
+  }
+
+  /** Resolves with the size of the file in bytes, or of the bytes that are held. */
+  async size(): Promise<number | undefined> {
+    return this.#held?.length ?? sizeOf(KEEP, this.path);
   }
 
   /**
@@ -111,8 +128,13 @@ export class StagedBlob {
    * once, so every call shares one outcome.
    */
   sync(): Promise<void> {
-    this.#synced ??= syncFile(this.path);
+    this.#synced ??= this.#held === undefined ? syncFile(this.path) : this.#writeHeld(this.#held);
     return this.#synced;
+  }
+
+  async #writeHeld(bytes: Uint8Array): Promise<void> {
+    this.#isHere = true;
+    await writeNewFile(this.path, bytes);
   }
 
   /** Records that the file was renamed and is no longer this object's to remove. */
@@ -139,6 +161,10 @@ export class StagedBlob {
   }
 }
 
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
 function leaveStagedForSweep(): void {
   // Nothing names the file: the caller hears about the layer, not about this.
 }
@@ -156,6 +182,8 @@ const EARLY_SYNCS_AT_ONCE = 4;
 export interface KeptBlob {
   readonly file: StagedBlob;
   readonly digest: Digest;
+  /** Whether no event names the blob: a file of it is replaced without a check whether it is there. */
+  readonly isNew?: boolean | undefined;
 }
 
 /**
@@ -168,6 +196,9 @@ export class BlobStore {
   readonly #kept: string;
   readonly #staging: string;
   readonly #pins = new Map<Digest, number>();
+  /** Begins the names of staged files. */
+  readonly #stagedBy = randomBytes(12).toString('hex');
+  #staged = 0;
   /** Syncs of staged files in progress while others are still written. */
   readonly #early = new Set<Promise<void>>();
   /** Running `isInOrder` checks, and whether their blob was in use meanwhile. */
@@ -211,8 +242,15 @@ export class BlobStore {
   /** Opens a new staged file; archive readers stage through this. @throws {StoreError} STORE_CLOSED */
   async create(): Promise<StagedBlob> {
     this.#checkOpen();
-    const path = join(this.#staging, randomBytes(12).toString('hex'));
-    return StagedBlob.create(path, (file, digest) => this.#syncEarly(file, digest));
+    return StagedBlob.create(this.#newPath(), (file, digest) => this.#syncEarly(file, digest));
+  }
+
+  /**
+   * Stages `bytes` of a small file, which must not change: written when kept, and never when the
+   * blob is there already.
+   */
+  hold(bytes: Uint8Array): StagedBlob {
+    return StagedBlob.hold(this.#newPath(), bytes);
   }
 
   /**
@@ -224,7 +262,7 @@ export class BlobStore {
     if (blobs.length === 0) return;
     const keepAll = async (): Promise<void> => {
       this.#checkOpen();
-      for (let at = 0; at < blobs.length; at += KEPT_AT_ONCE) await this.#keepSome(blobs.slice(at, at + KEPT_AT_ONCE));
+      await this.#keepAtOnce(blobs);
       // A crash before this line may lose the names; nothing names these blobs yet.
       await syncDirectory(this.#kept);
     };
@@ -336,17 +374,28 @@ export class BlobStore {
     this.#early.add(ended);
   }
 
-  // Await all before throwing the first failure: none may continue once the mutex is released.
-  async #keepSome(blobs: readonly KeptBlob[]): Promise<void> {
-    const outcomes = await Promise.allSettled(blobs.map(({ file, digest }) => this.#keepOne(file, digest)));
+  /** Awaits all before throwing the first failure: none may continue once the mutex is released. */
+  async #keepAtOnce(blobs: readonly KeptBlob[]): Promise<void> {
+    const left = blobs.values();
+    let hasFailed = false;
+    const keepInTurn = async (): Promise<void> => {
+      for (const blob of left) {
+        if (hasFailed) return;
+        await this.#keepOne(blob).catch((error: unknown) => {
+          hasFailed = true;
+          throw error;
+        });
+      }
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: KEPT_AT_ONCE }, keepInTurn));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
 
-  async #keepOne(file: StagedBlob, digest: Digest): Promise<void> {
+  async #keepOne({ file, digest, isNew = false }: KeptBlob): Promise<void> {
     // A file of another size is a damaged blob: replace it.
-    const there = await sizeOf(KEEP, this.#path(digest));
-    if (there !== undefined && there === (await sizeOf(KEEP, file.path))) return file.discard();
+    const there = isNew ? undefined : await sizeOf(KEEP, this.#path(digest));
+    if (there !== undefined && there === (await file.size())) return file.discard();
     await file.sync();
     await rename(file.path, this.#path(digest));
     file.moved();
@@ -354,6 +403,12 @@ export class BlobStore {
 
   #checkOpen(): void {
     if (this.#isEnding) throw new StoreError('STORE_CLOSED', 'cannot take a layer: the store is closed');
+  }
+
+  // Random, since a crash may have left files of another process.
+  #newPath(): string {
+    this.#staged += 1;
+    return join(this.#staging, `${this.#stagedBy}-${this.#staged}`);
   }
 
   #path(digest: Digest): string {
