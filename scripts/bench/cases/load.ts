@@ -53,7 +53,7 @@ const SKOPEO =
   'find "$2" -exec sync {} +';
 const SKOPEO_SETTINGS =
   '--dest-oci-accept-uncompressed-layers, without which it compresses plain layers: the fastest it has; ' +
-  'its files synced once more, since it syncs blobs and not index.json; it decompresses the layers of a docker archive to read them';
+  'its files synced again, since it syncs blobs and not index.json; it decompresses the layers of a docker archive to read them';
 
 /** Loading an archive into a new store, plain and compressed, against system tools and skopeo. */
 export const loadBenchmark: Benchmark = {
