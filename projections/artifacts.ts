@@ -37,6 +37,7 @@ export interface ArtifactsView {
 export const artifactsProjection: StoredProjection<ArtifactsView> = {
   name: 'artifacts',
   version: 1,
+  folds: ['ArtifactAdded', 'ArtifactRemoved'],
   initial: emptyView,
   evolve(view, event) {
     if (event.type === 'ArtifactAdded') {

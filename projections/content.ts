@@ -37,6 +37,7 @@ type ManifestsView = Map<ImageId, readonly ManifestEntry[]>;
 export const manifestsProjection: StoredProjection<ManifestsView> = {
   name: 'manifests',
   version: 1,
+  folds: ['ManifestAdded', 'ImageDeleted'],
   initial: () => new Map(),
   evolve(view, event) {
     if (event.type === 'ManifestAdded') {
@@ -81,6 +82,7 @@ export type ErasuresView = Map<Digest, Erasure>;
 export const erasuresProjection: StoredProjection<ErasuresView> = {
   name: 'erasures',
   version: 1,
+  folds: ['ContentErased', 'ImageCreated', 'ManifestAdded', 'LayerAdded', 'ReferenceSet', 'ArtifactAdded'],
   initial: () => new Map(),
   evolve(view, event) {
     if (event.type === 'ContentErased') {

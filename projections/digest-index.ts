@@ -119,16 +119,21 @@ export class DigestRows {
   #length: number;
   readonly #probe = new DigestProbe();
 
-  /** Takes ownership of the hashes of the first digests. */
-  constructor(hashes: Uint8Array<ArrayBuffer> = new Uint8Array(0)) {
+  /** Takes ownership of the hashes of the first `length` digests, and the room behind them. */
+  constructor(hashes: Uint8Array<ArrayBuffer> = new Uint8Array(0), length = hashes.length / HASH_BYTES) {
     this.#hashes = hashes;
     this.#words = new Uint32Array(hashes.buffer);
-    this.#length = hashes.length / HASH_BYTES;
+    this.#length = length;
     this.#strings = new Array<Digest | undefined>(this.#length).fill(undefined);
   }
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Number of digests there is room for. */
+  get room(): number {
+    return this.#hashes.length / HASH_BYTES;
   }
 
   /** All digests, 32 bytes each, concatenated; never changed, even when more are added. */
@@ -139,14 +144,26 @@ export class DigestRows {
   /** Appends a digest, returns its row. @throws {StoreError} DIGEST_INVALID */
   push(digest: Digest): number {
     if (!this.#probe.readDigest(digest)) parseDigest(digest);
+    const row = this.#makeRow();
+    this.#hashes.set(this.#probe.bytes, row * HASH_BYTES);
+    return row;
+  }
+
+  #makeRow(): number {
     const row = this.#length++;
-    const start = row * HASH_BYTES;
-    if (start === this.#hashes.length) {
+    if (row * HASH_BYTES === this.#hashes.length) {
       this.#hashes = grown(this.#hashes, roomFor(row) * HASH_BYTES);
       this.#words = new Uint32Array(this.#hashes.buffer);
     }
-    this.#hashes.set(this.#probe.bytes, start);
     this.#strings.push(undefined);
+    return row;
+  }
+
+  /** Appends the hash of 32 bytes at `start` of `hashes`, returns its row. */
+  pushHash(hashes: Uint8Array, start: number): number {
+    const row = this.#makeRow();
+    const to = row * HASH_BYTES;
+    for (let at = 0; at < HASH_BYTES; at++) this.#hashes[to + at] = hashes[start + at] as number;
     return row;
   }
 
@@ -192,6 +209,11 @@ export class DigestRows {
   /** Returns the first 32 bits of a row. */
   key(row: number): number {
     return keyAt(this.#hashes, row * HASH_BYTES);
+  }
+
+  /** Whether a row is the hash of 32 bytes at `start` of `hashes`. */
+  isHash(row: number, hashes: Uint8Array, start: number): boolean {
+    return compareHashes(this.#hashes, row * HASH_BYTES, hashes, start) === 0;
   }
 
   /** Whether a row equals the probe. */
@@ -276,7 +298,7 @@ export class DigestIndex {
    * @throws {SnapshotDamage} when they are unsorted or out of range
    */
   static ofOrdered(rows: DigestRows, order: Uint32Array): DigestIndex {
-    const index = new DigestIndex(rows, order.length);
+    const index = new DigestIndex(rows, rows.room);
     index.#fill(order);
     return index;
   }
@@ -293,6 +315,19 @@ export class DigestIndex {
     if (!probe.readDigest(text)) return NO_ROW;
     const row = this.#rowAt(this.#position(keyAt(probe.bytes, 0), probe.bytes));
     return row !== NO_ROW && this.#rows.equals(row, probe) ? row : NO_ROW;
+  }
+
+  /** Returns the row of the hash of 32 bytes at `start` of `hashes`; NO_ROW when absent. */
+  findHash(hashes: Uint8Array, start: number): number {
+    const key = keyAt(hashes, start);
+    const home = this.#home(key);
+    for (let slot = home; slot < home + NEAR_SLOTS; slot++) {
+      const row = this.#rowAt(slot);
+      if (row === NO_ROW) return NO_ROW;
+      if (this.#slots[2 * slot] === key && this.#rows.isHash(row, hashes, start)) return row;
+    }
+    const row = this.#rowAt(this.#position(key, hashes.subarray(start, start + HASH_BYTES)));
+    return row !== NO_ROW && this.#rows.isHash(row, hashes, start) ? row : NO_ROW;
   }
 
   /**
@@ -356,13 +391,24 @@ export class DigestIndex {
   add(row: number): void {
     if (3 * (this.#size + 1) > 2 * 2 ** this.#slotBits) this.#enlarge();
     const key = this.#rows.key(row);
-    const slot = this.#position(key, this.#rows.hash(row));
+    const slot = this.#placeOf(key, row);
     let end = slot;
     while (this.#rowAt(end) !== NO_ROW) end++;
     if (end === this.#lastSlot) this.#addSlack();
-    this.#slots.copyWithin(2 * (slot + 1), 2 * slot, 2 * end);
+    if (end > slot) this.#slots.copyWithin(2 * (slot + 1), 2 * slot, 2 * end);
     this.#set(slot, key, row);
     this.#size++;
+  }
+
+  /** Returns the slot where a new row belongs: nearly always one of the first. */
+  #placeOf(key: number, row: number): number {
+    const home = this.#home(key);
+    for (let slot = home; slot < home + NEAR_SLOTS; slot++) {
+      const other = this.#slots[2 * slot] as number;
+      if (this.#rowAt(slot) === NO_ROW || other > key) return slot;
+      if (other === key) break;
+    }
+    return this.#position(key, this.#rows.hash(row));
   }
 
   /** Removes a row; it must be present. */
@@ -452,13 +498,16 @@ export class DigestIndex {
   #fill(order: Uint32Array): void {
     const { hashes, length } = this.#rows;
     const shift = KEY_BITS - this.#slotBits;
+    // In order of rows: the order of digests jumps about, in an array of an eighth of the size.
+    const keys = new Uint32Array(length);
+    for (let row = 0; row < length; row++) keys[row] = keyAt(hashes, row * HASH_BYTES);
     let slots = this.#slots;
     let next = 0;
     let keyBefore = -1;
     for (let at = 0; at < order.length; at++) {
       const row = order[at] as number;
       if (row >= length) throw new SnapshotDamage(`it has no digest ${row}`);
-      const key = keyAt(hashes, row * HASH_BYTES);
+      const key = keys[row] as number;
       if (key <= keyBefore && !this.#isAfter(row, order[at - 1]))
         throw new SnapshotDamage('its digests are not in order');
       const slot = Math.max(next, key >>> shift);

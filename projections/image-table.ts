@@ -1,7 +1,7 @@
 import { type ChainId, HASH_BYTES, type ImageId } from '../src/model/digest.js';
 import { DigestIndex, DigestRows, grown, NO_ROW, roomFor, rowsInSlots } from './digest-index.js';
 import { byInstant, type Instant, instantOf, ZERO_TIMESTAMP } from '../src/model/timestamp.js';
-import { ChainUses } from './layers.js';
+import { checkNumbers, ImageChains } from './image-chains.js';
 import { SnapshotDamage } from './snapshot-format.js';
 
 /** Copy of a view in memory, including rows of deleted images; owned by its holder. */
@@ -41,7 +41,7 @@ interface CreationTimes {
   readonly nanoseconds: Uint32Array<ArrayBuffer>;
 }
 
-/** Digests, and their rows in digest order. */
+/** Digests, with room behind them for more, and their rows in digest order. */
 export interface DigestColumns {
   readonly hashes: Uint8Array<ArrayBuffer>;
   readonly order: Uint32Array<ArrayBuffer>;
@@ -302,6 +302,14 @@ export interface ImageEntry {
   readonly created?: Instant | undefined;
 }
 
+/** An image by the places of its hashes. */
+interface HashedImage {
+  readonly image: number;
+  readonly chain: number | undefined;
+  readonly seq: number;
+  readonly created?: Instant | undefined;
+}
+
 const NO_TIME = instantOf(ZERO_TIMESTAMP);
 
 /** A table with at most this many deleted rows is not compacted. */
@@ -317,35 +325,26 @@ export class ImagesView {
   /** Rows of present images, by id. */
   readonly index: DigestIndex;
   readonly tree: ImageTree;
-  readonly #chains: ChainUses;
+  readonly #chains: ImageChains;
   /** Creating event of each row; 0 when deleted. */
   #seqs: Float64Array<ArrayBuffer>;
-  /** 1 + chain row of each row; 0 for none. */
-  #chainOf: Uint32Array<ArrayBuffer>;
   /** Creation time of each row; `NO_TIME` for none. */
   #seconds: Float64Array<ArrayBuffer>;
   #nanoseconds: Uint32Array<ArrayBuffer>;
 
   /** Takes ownership of `columns`. @throws {SnapshotDamage} when they are inconsistent */
   constructor(columns?: ImageColumns) {
-    this.digests = new DigestRows(columns?.digests.hashes);
+    this.digests = new DigestRows(columns?.digests.hashes, columns?.digests.order.length);
     this.index = DigestIndex.ofOrdered(this.digests, columns?.digests.order ?? new Uint32Array(0));
     this.#seqs = columns?.seqs ?? new Float64Array(0);
-    this.#chainOf = columns?.chainOf ?? new Uint32Array(0);
-    checkSeqs(this.#seqs);
+    checkSeqs(this.#seqs, this.digests.length);
     this.#seconds = columns?.times.seconds ?? new Float64Array(0);
     this.#nanoseconds = columns?.times.nanoseconds ?? new Uint32Array(0);
     checkTimes(this.#seconds, this.#nanoseconds);
     const parents = columns?.parents ?? new Uint32Array(0);
     checkNumbers(parents, this.digests.length);
     this.tree = new ImageTree(parents);
-    const chains = new DigestRows(columns?.chains.hashes);
-    this.#chains = new ChainUses(chains, DigestIndex.ofOrdered(chains, columns?.chains.order ?? new Uint32Array(0)));
-    checkNumbers(this.#chainOf, chains.length);
-    for (let row = 0; row < this.#chainOf.length; row++) {
-      const chain = this.#chainOf[row] as number;
-      if (chain > 0) this.#chains.addTo(chain - 1);
-    }
+    this.#chains = new ImageChains(columns && { ...columns.chains, chainOf: columns.chainOf });
   }
 
   /** Number of images. */
@@ -384,34 +383,46 @@ export class ImagesView {
     }
   }
 
+  /** Does now what the first use of chains would. @throws {SnapshotDamage} when they are not in order */
+  indexChains(): void {
+    this.#chains.index();
+  }
+
   /** Number of images whose root filesystem is this chain. */
   usesOfChain(chainId: ChainId): number {
-    return this.#chains.of(chainId);
+    return this.#chains.usesOf(chainId);
   }
 
   /** Adds an image; a known one keeps its place. */
   add(id: ImageId, { seq, chainId, created = NO_TIME }: ImageEntry): void {
     let row = this.index.find(id);
-    if (row === NO_ROW) {
-      row = this.digests.push(id);
-      this.index.add(row);
-      this.#reserve(row + 1);
-    } else {
-      this.#dropChain(row);
-    }
-    this.#seqs[row] = seq;
-    this.#seconds[row] = created.seconds;
-    this.#nanoseconds[row] = created.nanoseconds;
-    this.#chainOf[row] = chainId === undefined ? 0 : this.#chains.add(chainId) + 1;
+    if (row === NO_ROW) row = this.#indexed(this.digests.push(id));
+    else this.#chains.drop(row);
+    this.#set(row, seq, created);
+    this.#chains.set(row, chainId);
+  }
+
+  /** As `add`, by the hashes of 32 bytes at these places in `hashes`; returns the row. */
+  addHash(hashes: Uint8Array, { image, chain, seq, created = NO_TIME }: HashedImage): number {
+    let row = this.index.findHash(hashes, image);
+    if (row === NO_ROW) row = this.#indexed(this.digests.pushHash(hashes, image));
+    else this.#chains.drop(row);
+    this.#set(row, seq, created);
+    if (chain !== undefined) this.#chains.setHash(row, hashes, chain);
+    return row;
   }
 
   /** Removes an image; its children lose their parent. */
   remove(id: ImageId): void {
-    const row = this.index.find(id);
+    this.removeRow(this.index.find(id));
+  }
+
+  /** As `remove`, by row; nothing for NO_ROW. */
+  removeRow(row: number): void {
     if (row === NO_ROW) return;
     this.index.remove(row);
     this.tree.isolate(row);
-    this.#dropChain(row);
+    this.#chains.drop(row);
     this.#seqs[row] = 0;
   }
 
@@ -436,52 +447,51 @@ export class ImagesView {
   /** Copies the mutable state: about 52 bytes per image. */
   copy(): RawImages {
     const rows = this.digests.length;
+    const { chainOf, ...chains } = this.#chains.copy(rows);
     return {
       digests: { hashes: this.digests.hashes, slots: this.index.copySlots() },
       seqs: this.#seqs.slice(0, rows),
-      chainOf: this.#chainOf.slice(0, rows),
+      chainOf,
       parents: this.tree.copyParents(rows),
       times: { seconds: this.#seconds.slice(0, rows), nanoseconds: this.#nanoseconds.slice(0, rows) },
-      chains: { hashes: this.#chains.digests.hashes, slots: this.#chains.index.copySlots() },
+      chains,
     };
   }
 
   #entry(row: number): ImageEntry {
-    const chain = this.#chainOf[row] as number;
-    const chainId = chain === 0 ? undefined : (this.#chains.digests.digest(chain - 1) as ChainId);
     const created = { seconds: this.#seconds[row] as number, nanoseconds: this.#nanoseconds[row] as number };
     return {
       seq: this.#seqs[row] as number,
-      chainId,
+      chainId: this.#chains.at(row),
       created: byInstant(created, NO_TIME) === 0 ? undefined : created,
     };
   }
 
-  #reserve(rows: number): void {
-    this.tree.reserve(rows);
-    if (rows <= this.#seqs.length) return;
-    this.#seqs = grown(this.#seqs, roomFor(rows));
-    this.#chainOf = grown(this.#chainOf, roomFor(rows));
-    this.#seconds = grown(this.#seconds, roomFor(rows));
-    this.#nanoseconds = grown(this.#nanoseconds, roomFor(rows));
+  #indexed(row: number): number {
+    this.index.add(row);
+    this.#reserve(row + 1);
+    return row;
   }
 
-  #dropChain(row: number): void {
-    const chain = this.#chainOf[row] as number;
-    if (chain > 0) this.#chains.drop(chain - 1);
-    this.#chainOf[row] = 0;
+  #set(row: number, seq: number, created: Instant): void {
+    this.#seqs[row] = seq;
+    this.#seconds[row] = created.seconds;
+    this.#nanoseconds[row] = created.nanoseconds;
+  }
+
+  #reserve(rows: number): void {
+    this.tree.reserve(rows);
+    this.#chains.reserve(rows);
+    if (rows <= this.#seqs.length) return;
+    this.#seqs = grown(this.#seqs, roomFor(rows));
+    this.#seconds = grown(this.#seconds, roomFor(rows));
+    this.#nanoseconds = grown(this.#nanoseconds, roomFor(rows));
   }
 }
 
 // By index: an open runs these unoptimized, when an iterator costs more than its items.
-function checkNumbers(numbers: Uint32Array, most: number): void {
-  for (let at = 0; at < numbers.length; at++) {
-    if ((numbers[at] as number) > most) throw new SnapshotDamage(`it has no row ${numbers[at]}`);
-  }
-}
-
-function checkSeqs(seqs: Float64Array): void {
-  for (let at = 0; at < seqs.length; at++) {
+function checkSeqs(seqs: Float64Array, rows: number): void {
+  for (let at = 0; at < rows; at++) {
     const seq = seqs[at] as number;
     if (!(seq > 0 && seq <= Number.MAX_SAFE_INTEGER && Math.floor(seq) === seq)) {
       throw new SnapshotDamage(`it has an image of event ${seq}`);

@@ -19,6 +19,7 @@ import { StoreError } from '../src/errors.js';
 export const imagesProjection: StoredProjection<ImagesView> = {
   name: 'images',
   version: 3,
+  folds: ['ImageCreated', 'ImageDeleted', 'ParentSet', 'ParentCleared'],
   initial: () => new ImagesView(),
   evolve(view, event) {
     switch (event.type) {
@@ -27,8 +28,7 @@ export const imagesProjection: StoredProjection<ImagesView> = {
         break;
       case 'ImageDeleted':
         view.remove(event.image);
-        if (view.isSparse) return new ImagesView(finished(packImages(view.copy())));
-        break;
+        return compacted(view);
       case 'ParentSet':
         view.link(event.image, event.parent);
         break;
@@ -54,20 +54,26 @@ export const imagesProjection: StoredProjection<ImagesView> = {
       yield* writeDigests(out, chains);
     };
   },
-  decode(input) {
+  decode(input, more) {
     const [images, chains] = [input.uint(), input.uint()];
     return new ImagesView({
-      digests: readDigests(input, images),
-      seqs: readFloats(input, images),
-      chainOf: readNumbers(input, images),
-      parents: readNumbers(input, images),
-      times: { seconds: readFloats(input, images), nanoseconds: readNumbers(input, images) },
-      chains: readDigests(input, chains),
+      digests: readDigests(input, images, more),
+      seqs: readFloats(input, images, more),
+      chainOf: readNumbers(input, images, more),
+      parents: readNumbers(input, images, more),
+      times: { seconds: readFloats(input, images, more), nanoseconds: readNumbers(input, images, more) },
+      chains: readDigests(input, chains, more),
     });
   },
 };
 
-function createdIn({ created }: ImageCreated): Instant | undefined {
+/** Returns the view, or one without the rows of deleted images once these are most of them. */
+export function compacted(view: ImagesView): ImagesView {
+  return view.isSparse ? new ImagesView(finished(packImages(view.copy()))) : view;
+}
+
+/** Returns the time of creation by the config; undefined without one that is a time. */
+export function createdIn({ created }: Pick<ImageCreated, 'created'>): Instant | undefined {
   const instant = created === undefined ? undefined : instantOf(created as Timestamp);
   return instant === undefined || Number.isNaN(instant.seconds) ? undefined : instant;
 }
@@ -77,8 +83,8 @@ function* writeDigests(out: SnapshotWriter, { hashes, order }: DigestColumns): G
   yield* writeColumn(out, order);
 }
 
-function readDigests(input: SnapshotReader, count: number): DigestColumns {
-  return { hashes: readHashes(input, count), order: readNumbers(input, count) };
+function readDigests(input: SnapshotReader, count: number, more: number): DigestColumns {
+  return { hashes: readHashes(input, count, more), order: readNumbers(input, count) };
 }
 
 /** Up to this many children, insertion sort is faster. */

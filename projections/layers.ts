@@ -15,6 +15,7 @@ export interface LayersView {
 export const layersProjection: StoredProjection<LayersView> = {
   name: 'layers',
   version: 1,
+  folds: ['LayerAdded', 'LayerRemoved'],
   initial: () => ({ byChain: new Map(), childrenOf: new Map() }),
   evolve(view, event) {
     if (event.type === 'LayerAdded') {
@@ -78,7 +79,7 @@ export class ChainUses {
   constructor(digests = new DigestRows(), index = new DigestIndex(digests)) {
     this.digests = digests;
     this.index = index;
-    this.#uses = new Uint32Array(digests.length);
+    this.#uses = new Uint32Array(digests.room);
   }
 
   /** Returns the number of images with this chain. */
@@ -90,12 +91,22 @@ export class ChainUses {
   /** Counts one image more, and returns the chain's row. */
   add(chainId: ChainId): number {
     let row = this.index.find(chainId);
-    if (row === NO_ROW) {
-      row = this.digests.push(chainId);
-      this.index.add(row);
-      if (row >= this.#uses.length) this.#uses = grown(this.#uses, roomFor(row));
-    }
+    if (row === NO_ROW) row = this.#indexed(this.digests.push(chainId));
     this.addTo(row);
+    return row;
+  }
+
+  /** As `add`, of the hash of 32 bytes at `start` of `hashes`. */
+  addHash(hashes: Uint8Array, start: number): number {
+    let row = this.index.findHash(hashes, start);
+    if (row === NO_ROW) row = this.#indexed(this.digests.pushHash(hashes, start));
+    this.addTo(row);
+    return row;
+  }
+
+  #indexed(row: number): number {
+    this.index.add(row);
+    if (row >= this.#uses.length) this.#uses = grown(this.#uses, roomFor(row));
     return row;
   }
 
@@ -126,6 +137,7 @@ export interface BlobsView {
 export const blobsProjection: StoredProjection<BlobsView> = {
   name: 'blobs',
   version: 1,
+  folds: ['LayerAdded', 'LayerRemoved', 'ManifestAdded', 'ImageDeleted', 'ArtifactAdded', 'ArtifactRemoved'],
   initial: () => ({ byDigest: new Map(), ofImage: new Map() }),
   evolve(view, event) {
     switch (event.type) {

@@ -9,6 +9,7 @@ type MetadataView = Map<ImageId, Map<string, Uint8Array>>;
 export const metadataProjection: StoredProjection<MetadataView> = {
   name: 'metadata',
   version: 1,
+  folds: ['MetadataSet', 'MetadataCleared', 'ImageDeleted'],
   initial: () => new Map(),
   evolve(view, event) {
     switch (event.type) {

@@ -1,4 +1,4 @@
-import type { StoredEvent } from '../src/model/events.js';
+import type { EventType, StoredEvent } from '../src/model/events.js';
 import type { SnapshotReader, SnapshotWriter } from './snapshot-format.js';
 
 /**
@@ -20,16 +20,18 @@ export type ViewEncoder = (out: SnapshotWriter) => Iterable<void>;
 
 /** A projection whose view can be stored in snapshots. */
 export interface StoredProjection<View> extends Projection<View> {
+  /** Types of the events that can change the view; any other folds to the same. */
+  readonly folds: readonly EventType[];
   /**
    * Returns an encoder of `view` as it is now. Copies only mutable state, before it returns: the
    * store keeps folding while the encoder runs.
    */
   encode(view: View): ViewEncoder;
   /**
-   * Returns a view that answers and folds like the encoded one.
+   * Returns a view that answers and folds like the encoded one, with room for `more` events.
    * @throws {SnapshotDamage} when the bytes are malformed
    */
-  decode(input: SnapshotReader): View;
+  decode(input: SnapshotReader, more: number): View;
 }
 
 /** Consecutive durable events: of a replay, or of one group of commands. */

@@ -75,6 +75,7 @@ export function samePlatform(one: PlatformImage, other: PlatformImage): boolean 
 export const referencesProjection: StoredProjection<ReferencesView> = {
   name: 'references',
   version: 2,
+  folds: ['ReferenceSet', 'ReferenceRemoved'],
   initial: emptyView,
   evolve(view, event) {
     if (event.type === 'ReferenceSet') {

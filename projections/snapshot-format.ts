@@ -26,6 +26,16 @@ export class SnapshotTables {
     throw unknown(number);
   }
 
+  /** Number of digests. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Hashes of all digests, 32 bytes each, that of number 1 first. */
+  get hashes(): Uint8Array {
+    return this.#hashes;
+  }
+
   /** Returns the digest of a number from `checked`. */
   digest(number: number): Digest {
     const known = this.#digests[number];
@@ -55,13 +65,13 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * take no more memory than folded ones. Reads throw SnapshotDamage on bad bytes.
  */
 export class SnapshotReader {
+  readonly tables: SnapshotTables;
   readonly #reader: ByteReader;
-  readonly #tables: SnapshotTables;
 
   constructor(bytes: Uint8Array, tables: SnapshotTables) {
     // On a Buffer, `slice` does not copy and `subarray` is slow.
     this.#reader = new ByteReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.#tables = tables;
+    this.tables = tables;
   }
 
   uint(): number {
@@ -92,17 +102,23 @@ export class SnapshotReader {
   }
 
   word(): string {
-    return this.#tables.word(this.uint());
+    return this.tables.word(this.uint());
   }
 
   digest<Id extends Digest>(): Id {
-    return this.#tables.digest(this.#tables.checked(this.uint())) as Id;
+    return this.tables.digest(this.tables.checked(this.uint())) as Id;
   }
 
   /** Reads a digest, or undefined if none was written. */
   optionalDigest<Id extends Digest>(): Id | undefined {
     const number = this.uint();
-    return number === 0 ? undefined : (this.#tables.digest(this.#tables.checked(number)) as Id);
+    return number === 0 ? undefined : (this.tables.digest(this.tables.checked(number)) as Id);
+  }
+
+  /** Reads the number of a digest; 0 if none was written. */
+  digestNumber(): number {
+    const number = this.uint();
+    return number === 0 ? 0 : this.tables.checked(number);
   }
 
   /** Reads a value by `read`, or undefined if none was written. */
@@ -298,27 +314,38 @@ export function* writeColumn(out: SnapshotWriter, column: Uint8Array | Uint32Arr
   }
 }
 
-/** Reads `count` hashes of 32 bytes into a copy. @throws {SnapshotDamage} when truncated */
-export function readHashes(input: SnapshotReader, count: number): Uint8Array<ArrayBuffer> {
-  return input.rows(count, HASH_BYTES).slice() as Uint8Array<ArrayBuffer>;
+/** Reads `count` hashes of 32 bytes, with room for more. @throws {SnapshotDamage} when truncated */
+export function readHashes(input: SnapshotReader, count: number, more = 0): Uint8Array<ArrayBuffer> {
+  return readColumn(input, { count, more, width: HASH_BYTES });
 }
 
-/** Reads `count` unsigned 32-bit integers. @throws {SnapshotDamage} when truncated */
-export function readNumbers(input: SnapshotReader, count: number): Uint32Array<ArrayBuffer> {
-  const bytes = input.rows(count, Uint32Array.BYTES_PER_ELEMENT).slice();
-  return new Uint32Array(lowestFirst(bytes, Uint32Array.BYTES_PER_ELEMENT).buffer as ArrayBuffer);
+/** Reads `count` unsigned 32-bit integers, with room for more. @throws {SnapshotDamage} when truncated */
+export function readNumbers(input: SnapshotReader, count: number, more = 0): Uint32Array<ArrayBuffer> {
+  const width = Uint32Array.BYTES_PER_ELEMENT;
+  return new Uint32Array(lowestFirst(readColumn(input, { count, more, width }), width).buffer);
 }
 
-/** Reads `count` 64-bit floats (IEEE 754). @throws {SnapshotDamage} when truncated */
-export function readFloats(input: SnapshotReader, count: number): Float64Array<ArrayBuffer> {
-  const bytes = input.rows(count, Float64Array.BYTES_PER_ELEMENT).slice();
-  return new Float64Array(lowestFirst(bytes, Float64Array.BYTES_PER_ELEMENT).buffer as ArrayBuffer);
+/** Reads `count` 64-bit floats (IEEE 754), with room for more. @throws {SnapshotDamage} when truncated */
+export function readFloats(input: SnapshotReader, count: number, more = 0): Float64Array<ArrayBuffer> {
+  const width = Float64Array.BYTES_PER_ELEMENT;
+  return new Float64Array(lowestFirst(readColumn(input, { count, more, width }), width).buffer);
+}
+
+/** Reads rows into a copy, with zeros for more of them: a copy later would cost as much again. */
+function readColumn(
+  input: SnapshotReader,
+  { count, more, width }: { readonly count: number; readonly more: number; readonly width: number },
+): Uint8Array<ArrayBuffer> {
+  const rows = input.rows(count, width);
+  const column = new Uint8Array((count + more) * width);
+  column.set(rows);
+  return column;
 }
 
 /** Converts numbers of `width` bytes between machine and little-endian order. */
-function lowestFirst(bytes: Uint8Array, width: number): Uint8Array {
+function lowestFirst<Bytes extends Uint8Array>(bytes: Bytes, width: number): Bytes {
   if (LOWEST_FIRST || width === 1) return bytes;
-  const swapped = bytes.slice();
+  const swapped = bytes.slice() as Bytes;
   for (let at = 0; at < swapped.length; at += width) swapped.subarray(at, at + width).reverse();
   return swapped;
 }

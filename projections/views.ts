@@ -86,6 +86,15 @@ export function createViews(start?: Views): ViewSet {
   };
 }
 
+/** Returns `views` as a set that nothing is folded into: of a store that is open for reading only. */
+export function fixedViews(views: Views): ViewSet {
+  const folded$ = new Subject<Page>();
+  const refuse = (): never => {
+    throw new StoreError('INTERNAL', 'the views of a store that is open for reading do not change');
+  };
+  return { views, fold: refuse, folded$: folded$.asObservable(), replace: refuse, end: () => folded$.complete() };
+}
+
 function foldView<Name extends ViewName>(views: Views, name: Name, page: Page): Views[Name] {
   return foldPage(storeProjections[name], views[name], page);
 }
@@ -102,19 +111,32 @@ export interface EncodedViews {
   decode<Name extends ViewName>(name: Name): Views[Name];
 }
 
+/** Changes by consecutive events, read instead of them. */
+export interface EncodedChanges {
+  /**
+   * Does to a view, which the caller owns, what its fold of the events does; returns the view that
+   * has it.
+   * @throws {SnapshotDamage} when malformed; the view is then of no moment
+   */
+  fold<Name extends ViewName>(name: Name, view: Views[Name]): Views[Name];
+}
+
+/** Consecutive events, or their changes. */
+export type PastStep = Page | EncodedChanges;
+
 /**
- * Returns immutable views of one moment: of a snapshot or the empty log, with `pages` folded in.
+ * Returns immutable views of one moment: of a snapshot or the empty log, with `steps` folded in.
  * Each is made on first access, as a query of the past needs one or two. A snapshot that was
  * corrupt before its checksum was computed throws CONTENT_CORRUPT.
  */
-export function pastViews(start: EncodedViews | undefined, pages: readonly Page[]): Views {
+export function pastViews(start: EncodedViews | undefined, steps: readonly PastStep[]): Views {
   const views = {} as Views;
   for (const name of viewNames) {
     Object.defineProperty(views, name, {
       enumerable: true,
       configurable: true,
       get() {
-        const view = pastView(name, start, pages);
+        const view = pastView(name, start, steps);
         Object.defineProperty(views, name, { value: view, enumerable: true });
         return view;
       },
@@ -126,17 +148,13 @@ export function pastViews(start: EncodedViews | undefined, pages: readonly Page[
 function pastView<Name extends ViewName>(
   name: Name,
   start: EncodedViews | undefined,
-  pages: readonly Page[],
+  steps: readonly PastStep[],
 ): Views[Name] {
-  const projection = storeProjections[name];
-  let view = start === undefined ? projection.initial() : decoded(start, name);
-  for (const page of pages) view = foldPage(projection, view, page);
-  return view;
-}
-
-function decoded<Name extends ViewName>(start: EncodedViews, name: Name): Views[Name] {
   try {
-    return start.decode(name);
+    let view = start === undefined ? storeProjections[name].initial() : start.decode(name);
+    for (const step of steps)
+      view = 'fold' in step ? step.fold(name, view) : foldPage(storeProjections[name], view, step);
+    return view;
   } catch (cause) {
     if (!(cause instanceof SnapshotDamage)) throw cause;
     throw new StoreError('CONTENT_CORRUPT', `the view ${name} of a snapshot is damaged: ${cause.message}`, { cause });

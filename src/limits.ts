@@ -78,6 +78,18 @@ export const MAX_UNACKNOWLEDGED_EVENTS = 10_000;
 export const MAX_PROJECTION_NAME_LENGTH = 64;
 /** Snapshots kept: spread over the log, always including the newest. */
 export const MAX_SNAPSHOTS = 20;
+/** References, images and layers whose events a difference looks up; of more it reads a snapshot. */
+export const MAX_INDEXED_DIFF_SUBJECTS = 500;
+/** Events that a difference looks up, and the longest stretch for which it does. */
+export const MAX_INDEXED_DIFF_EVENTS = 2_000;
+/** Events of a step of changes: a read of the past folds fewer from the log. */
+export const CHANGES_STEP_EVENTS = 5_000;
+/** Events in a file of changes: some 3 MB, written from memory. */
+export const MAX_CHANGES_EVENTS = 50_000;
+/** Events read again at close to write their changes: half a second. More wait for the background. */
+export const MAX_CHANGES_AT_CLOSE = 100_000;
+/** Changes that a read of the past keeps for views not asked for yet; beyond, it builds all of them. */
+export const MAX_KEPT_CHANGES_BYTES = 128 * 1024 * 1024;
 /** Snapshot header: one line of JSON. */
 export const MAX_SNAPSHOT_HEADER_BYTES = 4_096;
 

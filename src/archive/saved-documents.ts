@@ -214,6 +214,9 @@ export class SavedDocuments {
     }
     const named = new Set(blobs.map(({ digest }) => digest));
     const [parts, absent]: [WrittenDocument[], string[]] = [[], []];
+    const index = parseDocument(bytes, indexCodec, `index ${digest}`);
+    // A manifest of the store that an index without it describes as an index: no reader takes that.
+    if (index.mediaType !== '' && !isIndexType(index.mediaType)) return undefined;
     for (const entry of entriesOf(descriptor, bytes)) {
       if (named.has(entry.child.digest)) continue;
       const part = this.document(entry.child);

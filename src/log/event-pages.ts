@@ -1,11 +1,12 @@
 import { StoreError, throwIfAborted } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
 import { READ_AHEAD_BYTES } from './stored-rows.js';
-import { eventKey, parseEntryRow, parseEventRow, seqOfKey } from './rows.js';
+import { lastRowEnd, MAX_ROW_EVENTS, parseEventRow, readEventRow } from './event-rows.js';
+import { eventKey, seqOfKey } from './rows.js';
 import type { Database, LogPoint, LogEntry, LogSource, OpenRows, PageOptions, PageRange } from './log.js';
 
-/** Verifies the row of `seq` and decodes it into a page item. */
-type ParseRow<Item> = (row: Uint8Array, seq: number) => Item;
+/** Makes a page item of an event and its record, a view of its row. */
+type MakeItem<Item> = (event: StoredEvent, record: Uint8Array) => Item;
 
 /** The part of LevelDB's iterator that is used. */
 interface Rows {
@@ -16,40 +17,50 @@ interface Rows {
 /** Default page size: about 200 KiB of records. */
 const PAGE_EVENTS = 1_000;
 
-/** Yields pages of events, each checked against its hash and for gaps. */
+/** Yields pages of events, each checked against the checksum of its row and for gaps. */
 export function eventPages(source: LogSource, range: PageRange): AsyncGenerator<readonly StoredEvent[]> {
-  return parsedPages(source, range, parseEventRow);
+  return parsedPages(source, range, (event) => event);
 }
 
 /** Like `eventPages`, with the record of each event. */
 export function entryPages(source: LogSource, range: PageRange): AsyncGenerator<readonly LogEntry[]> {
-  return parsedPages(source, range, parseEntryRow);
+  return parsedPages(source, range, (event, record) => ({ event, record }));
 }
 
 async function* parsedPages<Item>(
   source: LogSource,
   range: PageRange,
-  parse: ParseRow<Item>,
+  make: MakeItem<Item>,
 ): AsyncGenerator<readonly Item[]> {
   const { first, last, reverse = false, pageSize = PAGE_EVENTS, signal } = range;
   if (first > last) return;
   throwIfAborted(signal);
-  const iterator = openRows(source, range);
-  let ahead = nextRows(source, iterator, pageSize);
+  const iterator = openRows(source, range, await lastKey(source, range));
+  let rowCount = Math.max(1, Math.ceil(pageSize / MAX_ROW_EVENTS));
+  let ahead = nextRows(source, iterator, rowCount);
+  let items: Item[] = [];
   try {
     let expected = reverse ? last : first;
     for (;;) {
       const rows = await ahead;
       throwIfAborted(signal);
       if (rows.length === 0) break;
+      const before = expected;
       // LevelDB reads the next page on its own thread while this one is checked and folded.
-      ahead = nextRows(source, iterator, pageSize);
-      const [from, step] = [expected, reverse ? -1 : 1];
-      const page = rows.map((row, at) => parse(row, from + at * step));
-      expected += step * rows.length;
-      yield page;
+      ahead = nextRows(source, iterator, rowCount);
+      for (const row of rows) {
+        if (!reverse && expected > last) break;
+        expected = addRow(items, row, { expected, range, make });
+      }
+      // As many rows as a page takes, if the next are like these.
+      const perRow = Math.max(1, Math.abs(expected - before) / rows.length);
+      rowCount = Math.max(1, Math.floor(pageSize / perRow));
+      let at = 0;
+      for (; items.length - at >= pageSize; at += pageSize) yield items.slice(at, at + pageSize);
+      if (at > 0) items = items.slice(at);
     }
     const end = reverse ? first - 1 : last + 1;
+    if (items.length > 0) yield items;
     if (expected !== end) throw missingEvent(expected);
   } finally {
     await Promise.allSettled([ahead]);
@@ -57,20 +68,54 @@ async function* parsedPages<Item>(
   }
 }
 
+interface RowPlace<Item> {
+  /** Seq of the next event of the read. */
+  readonly expected: number;
+  readonly range: PageRange;
+  readonly make: MakeItem<Item>;
+}
+
+/** Adds the events of the next row that are in the range, in its direction, and returns the seq expected then. */
+function addRow<Item>(items: Item[], row: Uint8Array, { expected, range, make }: RowPlace<Item>): number {
+  const { first, last, reverse = false } = range;
+  if (!reverse) {
+    const take = (event: StoredEvent, record: Uint8Array): void => void items.push(make(event, record));
+    const end = readEventRow(row, expected, { first: expected, last, take }).last;
+    return Math.min(end, last) + 1;
+  }
+  const ofRow: Item[] = [];
+  const take = (event: StoredEvent, record: Uint8Array): void => void ofRow.push(make(event, record));
+  const start = readEventRow(row, expected, { first, last: expected, take }).first;
+  for (const item of ofRow.reverse()) items.push(item);
+  return Math.max(start, first) - 1;
+}
+
 /** The error for a gap in the log. */
 export function missingEvent(seq: number): StoreError {
   return new StoreError('LOG_CORRUPT', `event ${seq} is missing from the log`, { data: { seq } });
 }
 
-function openRows({ database, failure, opened }: LogSource, { first, last, reverse = false }: PageRange): Rows {
+/** Key of the row that has the last event of the range. A read forward may go past it. */
+async function lastKey({ database, failure }: LogSource, { last, reverse = false }: PageRange): Promise<Uint8Array> {
+  const lte = eventKey(Math.min(lastRowEnd(last), Number.MAX_SAFE_INTEGER));
+  if (!reverse || lastRowEnd(last) === last) return lte;
+  const keys = await database
+    .keys({ gte: eventKey(last), lte, limit: 1 })
+    .all()
+    .catch((cause: unknown) => {
+      throw failure(cause);
+    });
+  return keys[0] ?? eventKey(last);
+}
+
+function openRows(
+  { database, failure, opened }: LogSource,
+  { first, reverse = false }: PageRange,
+  lte: Uint8Array,
+): Rows {
   try {
     // No keys: each record has its seq, and a key is one more object per event.
-    const rows = database.values({
-      gte: eventKey(first),
-      lte: eventKey(last),
-      reverse,
-      highWaterMarkBytes: READ_AHEAD_BYTES,
-    });
+    const rows = database.values({ gte: eventKey(first), lte, reverse, highWaterMarkBytes: READ_AHEAD_BYTES });
     return opened(rows);
   } catch (cause) {
     throw failure(cause);

@@ -223,9 +223,6 @@ export interface Log extends TileReader {
    */
   readTile(tile: Tile): Promise<Uint8Array>;
 
-  /** Stored leaf hash of event `seq`, 32 bytes, unchecked; undefined when absent. */
-  leafHash(seq: number): Uint8Array | undefined;
-
   /**
    * Snapshot of all stored rows, unchecked, including events beyond the head. The caller closes it.
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED

@@ -4,7 +4,7 @@ import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 
 /** Leaf prefix (RFC 6962, section 2.1): no leaf hash can pass for a node hash. */
-export const LEAF_PREFIX = 0x00;
+const LEAF_PREFIX = 0x00;
 
 /** Returns the input of the leaf hash of `record`: prefix and bytes. */
 export function leafInput(record: Uint8Array): Uint8Array {

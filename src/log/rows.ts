@@ -1,12 +1,7 @@
-import { sha256 } from '#sha256';
 import { Packr } from 'msgpackr';
 import { type Digest, HASH_BYTES, hashFromDigest, putHash } from '../model/digest.js';
-import { startsWithBytes } from '../model/bytes.js';
 import { StoreError } from '../errors.js';
-import type { StoredEvent } from '../model/events.js';
-import { LEAF_PREFIX } from './merkle.js';
-import type { ConsumerPosition, LogEntry } from './log.js';
-import { decodeRecord } from './record.js';
+import type { ConsumerPosition } from './log.js';
 import { FieldReader } from '../model/record-fields.js';
 
 const SLAB_BYTES = 16 * 1024;
@@ -35,7 +30,7 @@ export function rowBytes(length: number): Uint8Array {
  * that keys sort in event order.
  */
 
-/** Event key: prefix, seq (8 bytes). */
+/** Event key: prefix, seq of the last event of the row (8 bytes). */
 export const EVENT_PREFIX = 0x65; // e
 /** Content key: prefix, hash (32 bytes). */
 export const CONTENT_PREFIX = 0x63; // c
@@ -56,7 +51,7 @@ export const SEQ_BYTES = 8;
 export const EVENT_KEY_BYTES = 1 + SEQ_BYTES;
 const TWO_POW_32 = 2 ** 32;
 
-/** Returns the key of the event at `seq`, 1 to 2^53 - 1. */
+/** Returns the key of the row whose last event is `seq`, 1 to 2^53 - 1. */
 export function eventKey(seq: number): Uint8Array {
   const key = rowBytes(EVENT_KEY_BYTES);
   key[0] = EVENT_PREFIX;
@@ -127,61 +122,6 @@ export function removedKey(digest: Digest, seq: number): Uint8Array {
 /** Returns the key of the content row of a removal mark. */
 export function contentKeyOfRemoved(key: Uint8Array): Uint8Array {
   return Uint8Array.from([CONTENT_PREFIX, ...key.subarray(1, 1 + HASH_BYTES)]);
-}
-
-/*
- * Value of an event row: leaf hash (32 bytes), then the hash input (a zero byte and the record), so
- * that a reader can hash it without copying.
- */
-
-/** Encodes the row of `record`. */
-export function formatEventRow(record: Uint8Array): Uint8Array {
-  const row = rowBytes(HASH_BYTES + 1 + record.length);
-  row[HASH_BYTES] = LEAF_PREFIX;
-  row.set(record, HASH_BYTES + 1);
-  row.set(sha256(row.subarray(HASH_BYTES)));
-  return row;
-}
-
-/**
- * Verifies and decodes the row read at `seq`.
- * @throws {StoreError} LOG_CORRUPT when the hash, the record or its seq is wrong
- */
-export function parseEventRow(row: Uint8Array, seq: number): StoredEvent {
-  const event = decodeRecord(checkedInput(row, seq), 1);
-  if (event.seq !== seq) throw corruptRow(seq, `the record says seq ${event.seq}`);
-  return event;
-}
-
-/**
- * Returns the leaf hash of the row read at `seq`, as a view, after verifying it.
- * @throws {StoreError} LOG_CORRUPT when it does not match the record
- */
-export function leafHashOfRow(row: Uint8Array, seq: number): Uint8Array {
-  checkedInput(row, seq);
-  return row.subarray(0, HASH_BYTES);
-}
-
-/**
- * Like `parseEventRow`, with the record as a view of `row`.
- * @throws {StoreError} LOG_CORRUPT, as `parseEventRow`
- */
-export function parseEntryRow(row: Uint8Array, seq: number): LogEntry {
-  return { event: parseEventRow(row, seq), record: row.subarray(HASH_BYTES + 1) };
-}
-
-/** Verifies the leaf hash and returns its input as a view of `row`. */
-function checkedInput(row: Uint8Array, seq: number): Uint8Array {
-  if (row.length < HASH_BYTES + 2) throw corruptRow(seq, 'the row is cut short');
-  // LevelDB rows are Buffers, whose `subarray` takes three times as long.
-  const input = new Uint8Array(row.buffer, row.byteOffset + HASH_BYTES, row.length - HASH_BYTES);
-  if (input[0] !== LEAF_PREFIX) throw corruptRow(seq, 'the row is not a record');
-  if (!startsWithBytes(row, sha256(input))) throw corruptRow(seq, 'the record does not match its leaf hash');
-  return input;
-}
-
-function corruptRow(seq: number, why: string): StoreError {
-  return new StoreError('LOG_CORRUPT', `event ${seq} of the log is damaged: ${why}`, { data: { seq } });
 }
 
 const POSITION_FORMAT = 1;

@@ -6,7 +6,8 @@ import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
 import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
-import { eventKey, keyAt, parseEventRow, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
+import { openEventRow, parseEventRow, rowEnds } from './event-rows.js';
+import { eventKey, keyAt, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
 import { eventPages, missingEvent } from './event-pages.js';
 
 const CLEARED_AT_A_TIME = 10_000;
@@ -86,13 +87,12 @@ export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   const references: SeqsByName = new Map();
   const chains: SeqsByName = new Map();
   const actors: SeqsByName = new Map();
-  const nameOf = rememberedNames();
   for (const event of events) {
     const subjects = subjectsOf(event);
     for (const image of subjects.images) note(images, digestName(image), event.seq);
-    for (const reference of subjects.references) note(references, nameOf(reference), event.seq);
+    for (const reference of subjects.references) note(references, rememberedName(reference), event.seq);
     for (const chain of subjects.chains) note(chains, digestName(chain), event.seq);
-    note(actors, nameOf(subjects.actor), event.seq);
+    note(actors, rememberedName(subjects.actor), event.seq);
   }
   const rows: IndexRow[] = [];
   addRows(rows, 'image', images);
@@ -131,16 +131,19 @@ function textName(text: string): string {
   return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
 
-/** Memoizes `textName`: most events of a batch have one actor. */
-function rememberedNames(): (text: string) => string {
-  const names = new Map<string, string>();
-  return (text) => {
-    const known = names.get(text);
-    if (known !== undefined) return known;
-    const name = textName(text);
-    names.set(text, name);
-    return name;
-  };
+/** Names that are remembered: a hash costs ten times a lookup, and the same actors and references return. */
+const MAX_NAMES = 4_096;
+
+const names = new Map<string, string>();
+
+/** Memoizes `textName`. */
+function rememberedName(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (names.size >= MAX_NAMES) names.clear();
+  const name = textName(text);
+  names.set(text, name);
+  return name;
 }
 
 /** Returns the ascending seqs of a row. @throws {StoreError} LOG_CORRUPT when it is malformed */
@@ -368,15 +371,41 @@ function aboutAny(events: readonly StoredEvent[], subjects: readonly Subject[]):
 }
 
 /** Reads the events of `seqs`, in this order, each checked. @throws {StoreError} LOG_CORRUPT */
-export async function readEvents({ database, failure }: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
-  const rows = await database.getMany(seqs.map(eventKey)).catch((cause: unknown) => {
-    throw failure(cause);
-  });
-  return rows.map((row, at) => {
-    const seq = seqs[at] as number;
+export async function readEvents(source: LogSource, seqs: readonly number[]): Promise<StoredEvent[]> {
+  const rows = await rowsOfEvents(source, seqs);
+  const events = new Map<number, StoredEvent>();
+  const opened = new Map<Uint8Array, (seq: number) => StoredEvent>();
+  for (const seq of seqs) {
+    const row = rows.get(seq);
     if (row === undefined) throw missingEvent(seq);
-    return parseEventRow(row, seq);
-  });
+    const eventOf = opened.get(row) ?? openEventRow(row, seq);
+    opened.set(row, eventOf);
+    events.set(seq, eventOf(seq));
+  }
+  return seqs.map((seq) => events.get(seq) as StoredEvent);
+}
+
+/** Reads the rows of events: those that end with them first, then those that end later. */
+async function rowsOfEvents(
+  { database, failure }: LogSource,
+  seqs: readonly number[],
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  const found = new Map<number, Uint8Array>();
+  const read = async (ends: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> => {
+    const rows = await database.getMany(ends.map(eventKey)).catch((cause: unknown) => {
+      throw failure(cause);
+    });
+    return new Map(rows.flatMap((row, at) => (row === undefined ? [] : [[ends[at] as number, row]])));
+  };
+  for (const [seq, row] of await read(seqs)) found.set(seq, row);
+  const missing = seqs.filter((seq) => !found.has(seq));
+  if (missing.length === 0) return found;
+  const rows = await read([...new Set(missing.flatMap((seq) => rowEnds(seq).slice(1)))]);
+  for (const seq of missing) {
+    const end = rowEnds(seq).find((each) => rows.has(each));
+    if (end !== undefined) found.set(seq, rows.get(end) as Uint8Array);
+  }
+  return found;
 }
 
 /** The part of LevelDB's iterator that is used. */

@@ -2,7 +2,8 @@ import { isStoreError, StoreError, throwIfAborted } from '../errors.js';
 import { equalBytes } from '../model/bytes.js';
 import { HASH_BYTES } from '../model/digest.js';
 import { clearRows, indexSubjects, lastRowKey } from './subject-index.js';
-import { eventKey, leafHashOfRow, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
+import { lastRowEnd, leavesOfRow, spanOfKey } from './event-rows.js';
+import { eventKey, seqOfKey, TREE_PREFIX, treeKey } from './rows.js';
 import { missingEvent, readEnd } from './event-pages.js';
 import { rowsOfKind } from './stored-rows.js';
 import type { Batch, Head, LogSource, RenewOptions, WriteBatch } from './log.js';
@@ -167,13 +168,22 @@ function isTreeKey(key: Uint8Array, { level, index }: { readonly level: number; 
   return key.length === treeKey(level, index).length && key[1] === level && seqOfKey(key) === index;
 }
 
+/** The leaf hashes of events `first` to `last`. */
 async function leafHashes(source: LogSource, first: number, last: number): Promise<Uint8Array[]> {
-  const rows = await rowsBetween(source, eventKey(first), eventKey(last));
-  return Array.from({ length: last - first + 1 }, (_, at) => {
-    const [key, row] = rows[at] ?? [];
-    if (key === undefined || row === undefined || seqOfKey(key) !== first + at) throw missingEvent(first + at);
-    return leafHashOfRow(row, first + at);
-  });
+  const rows = await rowsBetween(source, eventKey(first), eventKey(lastRowEnd(last)));
+  const hashes: Uint8Array[] = [];
+  for (const [key, row] of rows) {
+    const next = first + hashes.length;
+    if (next > last) break;
+    // A row that begins later leaves a gap.
+    const end = seqOfKey(key);
+    if (spanOfKey(row, end).first > next) throw missingEvent(next);
+    leavesOfRow(row, end, (hash, seq) => {
+      if (seq >= first && seq <= last) hashes.push(hash);
+    });
+  }
+  if (first + hashes.length <= last) throw missingEvent(first + hashes.length);
+  return hashes;
 }
 
 async function rowsOfLevel(

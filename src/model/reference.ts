@@ -35,6 +35,20 @@ const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9
  *   case in its path, a name longer than 255, or a malformed digest
  */
 export function parseReference(text: string): Reference {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const reference = Object.freeze(parse(text));
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  parsed.set(text, reference);
+  return reference;
+}
+
+/** References that are remembered: the grammar costs twenty times a lookup, and a command parses a name twice. */
+const MAX_PARSED = 1_024;
+
+const parsed = new Map<string, Reference>();
+
+function parse(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty');
   if (text.length > MAX_REFERENCE_LENGTH) {
     throw invalid(text, `expected at most ${MAX_REFERENCE_LENGTH} characters, found ${text.length}`);

@@ -17,7 +17,7 @@ import type { StoreContext } from './context.js';
 import { removeDurably } from './files/files.js';
 import { damagedLogs, removeLogCopies } from './files/log-folders.js';
 import { seqAt, type When, type WhenOptions } from './past/audit.js';
-import { pastViewsAt } from './snapshots/snapshotter.js';
+import { pastViewsAt } from './snapshots/views-at.js';
 import { type LayerMetadata, type WriteOptions, writeOptionNames } from './store.js';
 import { type Origin, originOf } from './writer.js';
 

@@ -2,18 +2,20 @@ import { createViews } from '../../projections/views.js';
 import { StoreError } from '../../src/errors.js';
 import { bytesToBase64 } from '../../src/log/note.js';
 import { checkProof as check } from '../../src/log/checkpoint.js';
-import { formatEventRow, parseEventRow } from '../../src/log/rows.js';
+import { formatEventRows, wholeEntries } from '../../src/log/event-rows.js';
 import { Frontier } from '../../src/log/merkle.js';
 import { bytesToHex, hexToBytes } from '../../src/model/digest.js';
 import { plainViews } from '../support/plain-views.js';
 
 /** Folds a log, given as the hex of its records: returns its root and its views, as text. */
 export function fold(records: readonly string[]): string {
-  const rows = records.map((record) => formatEventRow(hexToBytes(record)));
+  const rows = formatEventRows(1, records.map(hexToBytes));
   const tree = new Frontier();
-  for (const row of rows) tree.append(row.slice(0, 32));
   const views = createViews();
-  views.fold(rows.map((row, at) => parseEventRow(row, at + 1)));
+  for (const { key, value, leaves } of rows) {
+    for (const leaf of leaves) tree.append(leaf);
+    views.fold(wholeEntries([key, value]).map(({ event }) => event));
+  }
   const plain = JSON.stringify(plainViews(views.views), (_, value) =>
     value instanceof Uint8Array ? bytesToHex(value) : value,
   );

@@ -5,6 +5,7 @@ import { forgetDerivedRows } from '../../src/log/tree-rows.js';
 import { TREE_PREFIX, treeKey } from '../../src/log/rows.js';
 import { hashInTile, leafHash, TILE_WIDTH, tilesOfTree, treeRoot } from '../../src/log/merkle.js';
 import type { LevelLog } from '../../src/log/leveldb/level-log.js';
+import { encodeRecord } from '../../src/log/record.js';
 import { readFailure } from '../../src/log/leveldb/open-level.js';
 import { FailingDatabases, type WriteFate } from '../support/failing-database.js';
 import { rejection } from '../support/rejection.js';
@@ -246,7 +247,7 @@ const settles = test.macro({
     await rejection(t, 'OUTCOME_UNKNOWN', appendGroup(log, count));
     t.deepEqual(log.head.root, referenceRoot(leaves), 'a failed append leaves the tree as it was');
     const survived = await log.recover();
-    for (const { seq } of survived) leaves.push(log.leafHash(seq) as Uint8Array);
+    for (const event of survived) leaves.push(leafHash(encodeRecord(event)));
     t.is(survived.length, fate === 'lost' ? 0 : count);
     await holdsTree(t, log, leaves);
     leaves.push(...(await appendGroup(log, TILE_WIDTH)));

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../src/errors.js';
 import { eventKey } from '../../src/log/rows.js';
 import { openStore } from '../../src/store/open/open-store.js';
-import { BACKUP_FORMAT_VERSION } from '../../src/store/open/sidecar.js';
+import { FORMAT_VERSION } from '../../src/store/open/sidecar.js';
 import type { OpenOptions } from '../../src/store/store.js';
 import { filesBelow } from '../support/filesystem-copy.js';
 import { imageConfig } from '../support/image-configs.js';
@@ -54,7 +54,7 @@ test('a sidecar without a time', refuses, (dir) => changeSidecar(dir, { created:
 test(
   'a newer format',
   refuses,
-  (dir) => changeSidecar(dir, { version: BACKUP_FORMAT_VERSION + 1 }),
+  (dir) => changeSidecar(dir, { version: FORMAT_VERSION + 1 }),
   'STORE_FORMAT_UNSUPPORTED',
 );
 test('a log whose sidecar is lost', refuses, (dir) => rm(sidecar(dir)), 'SIDECAR_INVALID');
@@ -88,7 +88,12 @@ test('a store that is missing is made, unless that is refused', async (t) => {
   t.is(store.len(), 0);
   await store.close();
   const facts = JSON.parse(await readFile(sidecar(directory), 'utf8')) as Record<string, unknown>;
-  t.like(facts, { format: 'imagelog', version: 1, origin: 'example.com/log', created: '1970-01-01T00:00:01.000Z' });
+  t.like(facts, {
+    format: 'imagelog',
+    version: FORMAT_VERSION,
+    origin: 'example.com/log',
+    created: '1970-01-01T00:00:01.000Z',
+  });
 });
 
 test('a directory without a store is refused, unless one may be created', async (t) => {

@@ -3,6 +3,7 @@ import { Level } from 'level';
 import { LevelLog, type LevelLogOptions } from '../../src/log/leveldb/level-log.js';
 import type { PageOptions } from '../../src/log/log.js';
 import type { EventBody, StoredEvent } from '../../src/model/events.js';
+import { splitEventRows } from './event-rows.js';
 import { creationOf, entriesOf, eventsFrom } from './stored-event.js';
 
 /** Opens the log at `location`, made when it is missing; it is closed when the test ends. */
@@ -36,12 +37,16 @@ export async function readPages(log: LevelLog, options?: PageOptions): Promise<n
   return pages;
 }
 
-/** Runs `change` on the closed database at `location`, below everything that checks. */
+/** Runs `change` on the closed database at `location`, each event in its own row, below everything that checks. */
 export async function tamper(
   location: string,
   change: (database: Level<Uint8Array, Uint8Array>) => Promise<void>,
 ): Promise<void> {
-  const database = new Level<Uint8Array, Uint8Array>(location, { keyEncoding: 'view', valueEncoding: 'view' });
-  await change(database);
-  await database.close();
+  // Two sessions: each has its own write-ahead log.
+  for (const step of [splitEventRows, change]) {
+    const database = new Level<Uint8Array, Uint8Array>(location, { keyEncoding: 'view', valueEncoding: 'view' });
+    await database.open();
+    await step(database);
+    await database.close();
+  }
 }

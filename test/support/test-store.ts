@@ -61,7 +61,7 @@ export async function openFailingStore(t: ExecutionContext, now: () => number = 
     sidecar,
     log,
     snapshots,
-    snapshotter: new Snapshotter({ snapshots, viewSet, seq: 0, every: 0, onNotice }),
+    snapshotter: new Snapshotter({ log, snapshots, viewSet, seq: 0, every: 0, onNotice }),
     onNotice,
     checkpoints: new CheckpointKeeper({ directory, origin: sidecar.origin, log, signer: undefined, onNotice }),
     viewSet,

@@ -2,12 +2,11 @@ import { cp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CONTENT_PREFIX, EVENT_PREFIX } from '../../../src/log/rows.js';
 import { openStore } from '../../../src/index.js';
-import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
-import { openRows, type RowDatabase } from '../inputs/written-rows.js';
+import { openRows, recordsOfRow, type RowDatabase } from '../inputs/written-rows.js';
 import { TARGETS } from '../targets.js';
 
 const EVENTS = 100_000;
@@ -16,8 +15,6 @@ const SMALL_BATCHES = 1_000;
 const NAMES = 100;
 const MOVED_IMAGES = 1_000;
 const SEED = 19;
-/** Bytes before the record in an event row: leaf hash and leaf prefix. */
-const BEFORE_RECORD_BYTES = HASH_BYTES + 1;
 
 /**
  * Disk usage of a log's database, as left by a closed store and after full compaction, against the
@@ -105,7 +102,7 @@ async function movedNames(directory: string, batches: number): Promise<string> {
 async function bytesKept(database: RowDatabase): Promise<number> {
   let bytes = 0;
   for await (const [key, value] of database.iterator()) {
-    if (key[0] === EVENT_PREFIX) bytes += value.length - BEFORE_RECORD_BYTES;
+    if (key[0] === EVENT_PREFIX) for (const record of recordsOfRow(key, value)) bytes += record.length;
     if (key[0] === CONTENT_PREFIX) bytes += value.length;
   }
   return bytes;

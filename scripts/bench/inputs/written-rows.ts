@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import { Level } from 'level';
+import { spanOfKey, wholeEntries } from '../../../src/log/event-rows.js';
 import {
   CONTENT_PREFIX,
   contentKey,
   EVENT_PREFIX,
-  parseEventRow,
   seqOfKey,
   SUBJECT_PREFIX,
   TREE_PREFIX,
 } from '../../../src/log/rows.js';
 import { TILE_WIDTH } from '../../../src/log/merkle.js';
+import { HASH_BYTES } from '../../../src/model/digest.js';
 
 /** A `level` database configured like the store's: binary keys and values. */
 export type RowDatabase = Level<Uint8Array, Uint8Array>;
@@ -47,12 +48,32 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
     if (key[0] === CONTENT_PREFIX) contents.set(hexOf(key), row);
     else add(seqOfRow(key), row);
     if (key[0] !== EVENT_PREFIX) continue;
-    const event = parseEventRow(value, seqOfKey(key));
-    const content = event.type === 'ImageCreated' ? contents.get(hexOf(contentKey(event.image))) : undefined;
-    if (content !== undefined) add(event.seq, content);
+    for (const { event } of wholeEntries([key, value])) {
+      const content = event.type === 'ImageCreated' ? contents.get(hexOf(contentKey(event.image))) : undefined;
+      if (content !== undefined) add(event.seq, content);
+    }
   }
   await database.close();
   return batches;
+}
+
+/** Bytes of an event row before its records, or before their lengths of two bytes: checksum and level. */
+const BEFORE_RECORDS_BYTES = HASH_BYTES + 1;
+const LENGTH_BYTES = 2;
+
+/** Returns the records of an event row, unchecked. */
+export function recordsOfRow(key: Uint8Array, row: Uint8Array): Uint8Array[] {
+  const { first, last } = spanOfKey(row, seqOfKey(key));
+  const count = last - first + 1;
+  if (count === 1) return [row.subarray(BEFORE_RECORDS_BYTES)];
+  const lengths = new DataView(row.buffer, row.byteOffset + BEFORE_RECORDS_BYTES);
+  let end = BEFORE_RECORDS_BYTES + LENGTH_BYTES * count;
+  return Array.from({ length: count }, (_, index) => {
+    // A zero byte precedes each.
+    const begin = end + 1;
+    end = begin + lengths.getUint16(LENGTH_BYTES * index);
+    return row.subarray(begin, end);
+  });
 }
 
 /** Joins all bytes of `rows` into one row under the first key: the least work for a database. */

@@ -1,13 +1,12 @@
 import { sha256 } from '#sha256';
 import { equalBytes } from '../../model/bytes.js';
-import { type Digest, HASH_BYTES } from '../../model/digest.js';
+import type { Digest } from '../../model/digest.js';
+import { formatEventRows, parseEventRow, rowEnds } from '../event-rows.js';
 import {
   contentKey,
   eventKey,
-  formatEventRow,
   formatPosition,
   nameOfPositionKey,
-  parseEventRow,
   parsePosition,
   POSITION_PREFIX,
   positionKey,
@@ -29,7 +28,7 @@ import {
   type ReferenceSearch,
   type RenewOptions,
 } from '../log.js';
-import { Frontier, hashesOnLevel, type Tile, TILE_WIDTH } from '../merkle.js';
+import { Frontier, hashesOnLevel, leafHash, type Tile, TILE_WIDTH } from '../merkle.js';
 import { purgeRemoved, purgeRoom, removalMarks, removeContent } from '../removed-content.js';
 import {
   hasSubjectIndex,
@@ -73,11 +72,13 @@ function putGroup(
   { expectedHead, entries, content, positions = new Map() }: AppendBatch,
   { tree, isIndexed }: Target,
 ): void {
-  for (const { event, record } of entries) {
-    const row = formatEventRow(record);
-    batch.put(eventKey(event.seq), row);
-    // A copy: the tree may keep it for long, and a view would retain the row's whole buffer.
-    putTreeRows(batch, tree.append(row.slice(0, HASH_BYTES)));
+  const rows = formatEventRows(
+    expectedHead + 1,
+    entries.map(({ record }) => record),
+  );
+  for (const { key, value, leaves } of rows) {
+    batch.put(key, value);
+    for (const leaf of leaves) putTreeRows(batch, tree.append(leaf));
   }
   const events = isIndexed ? entries.map(({ event }) => event) : [];
   for (const [key, value] of subjectRows(events)) batch.put(key, value);
@@ -224,10 +225,10 @@ export class LevelLog implements Log {
     }
     const found: StoredEvent[] = [];
     const tree = this.#copyOfTree();
-    for await (const page of eventPages(source, { first: from, last: end.seq })) {
-      for (const event of page) {
+    for await (const page of entryPages(source, { first: from, last: end.seq })) {
+      for (const { event, record } of page) {
         found.push(event);
-        tree.append(this.leafHash(event.seq) as Uint8Array);
+        tree.append(leafHash(record));
       }
     }
     this.#standAt(end, tree);
@@ -296,7 +297,7 @@ export class LevelLog implements Log {
 
   event(seq: number): StoredEvent | undefined {
     if (seq < 1 || seq > this.#head.seq) return undefined;
-    const row = this.#row(eventKey(seq));
+    const row = this.#eventRow(seq);
     if (row === undefined) throw missingEvent(seq);
     return parseEventRow(row, seq);
   }
@@ -410,11 +411,6 @@ export class LevelLog implements Log {
     }
   }
 
-  leafHash(seq: number): Uint8Array | undefined {
-    const row = this.#row(eventKey(seq));
-    return row === undefined ? undefined : new Uint8Array(row.subarray(0, HASH_BYTES));
-  }
-
   async readTile(tile: Tile): Promise<Uint8Array> {
     const { level, index, width } = tile;
     if (width < 1 || width > TILE_WIDTH || index * TILE_WIDTH + width > hashesOnLevel(level, this.#head.seq)) {
@@ -461,6 +457,15 @@ export class LevelLog implements Log {
     this.#reads.end();
     await this.#purging;
     await this.#database.close();
+  }
+
+  /** The row that has event `seq`. */
+  #eventRow(seq: number): Uint8Array | undefined {
+    for (const end of rowEnds(seq)) {
+      const row = this.#row(eventKey(end));
+      if (row !== undefined) return row;
+    }
+    return undefined;
   }
 
   #row(key: Uint8Array): Uint8Array | undefined {

@@ -1,3 +1,4 @@
+import { lowestOfRow, spanOfKey } from '../event-rows.js';
 import { EVENT_KEY_BYTES, EVENT_PREFIX, seqOfKey } from '../rows.js';
 import { ByteReader } from '../../model/bytes.js';
 import { maskedCrc32c } from './coding.js';
@@ -13,7 +14,8 @@ export interface EventRange {
 export function eventsBetween(low: Uint8Array, high: Uint8Array): EventRange | undefined {
   if ((low[0] ?? 0) > EVENT_PREFIX || (high[0] ?? 0) < EVENT_PREFIX) return undefined;
   return {
-    first: isEventKey(low) ? seqOfKey(low) : 1,
+    // Its row may have events before.
+    first: isEventKey(low) ? lowestOfRow(seqOfKey(low)) : 1,
     last: isEventKey(high) ? seqOfKey(high) : Number.POSITIVE_INFINITY,
   };
 }
@@ -269,7 +271,7 @@ export function parseWriteBatch(bytes: Uint8Array): WriteBatch | undefined {
   const header = readWriteBatch(bytes, ({ key, value }) => {
     if (value === undefined || key.length !== EVENT_KEY_BYTES || key[0] !== EVENT_PREFIX) return;
     last = seqOfKey(key);
-    first ??= last;
+    first ??= spanOfKey(value, last).first;
   });
   return header === undefined ? undefined : { ...header, events: first === undefined ? undefined : { first, last } };
 }

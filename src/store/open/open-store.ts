@@ -33,7 +33,7 @@ import {
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
-import type { ViewSet } from '../../../projections/views.js';
+import { fixedViews, type ViewSet } from '../../../projections/views.js';
 import { readClock } from '../../model/timestamp.js';
 import { BlobStore } from '../layers/blob-store.js';
 import {
@@ -54,9 +54,10 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
+import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
-import { Snapshotter, viewsAt } from '../snapshots/snapshotter.js';
+import { Snapshotter } from '../snapshots/snapshotter.js';
+import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
 import { freeBytes, Reserve, unwrittenBytes } from '../files/reserve.js';
 import { refuseBackup, refuseEnclosed, refuseOtherFiles } from './vacancy.js';
 import { WholeTables } from './whole-tables.js';
@@ -271,7 +272,7 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
     await writeOwner(path);
-    const known = sidecar ?? (await describeNewStore(path, log, options));
+    const known = sidecar === undefined ? await describeNewStore(path, log, options) : await upgraded(path, sidecar);
     const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
@@ -301,6 +302,17 @@ interface Reading {
   readonly openedState: string;
 }
 
+/** Most reads ask for a view or two: those of a store that is open for reading are built when asked for. */
+async function openViewSet(
+  sources: { readonly log: LevelLog; readonly snapshots: SnapshotFolder },
+  options: CheckedOptions,
+): Promise<ViewSet> {
+  const { readOnly, signal, onProgress } = options;
+  const { seq } = sources.log.head;
+  if (readOnly !== true) return viewsAt(sources, seq, signal, onProgress);
+  return fixedViews(await pastViewsAt(sources, seq, signal, onProgress));
+}
+
 async function openParts(opening: {
   readonly directory: string;
   readonly log: LevelLog;
@@ -316,9 +328,9 @@ async function openParts(opening: {
   await checkTreeTail(log, checkpoints.size);
   const { storeId } = sidecar;
   const snapshots = new SnapshotFolder({ directory, storeId, log, readOnly: reading !== undefined, onNotice });
-  const viewSet = await viewsAt({ log, snapshots }, log.head.seq, options.signal, options.onProgress);
+  const viewSet = await openViewSet({ log, snapshots }, options);
   const { seq } = log.head;
-  const snapshotter = new Snapshotter({ snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
+  const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
@@ -421,8 +433,20 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   // LevelDB does not sync the directory after naming its first files.
   await inSystem(`make the log of the store ${directory}`, () => syncDirectory(join(directory, 'log')));
   // A crash before this leaves an empty log that the next open takes over; after it, a store.
-  await writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+  await writeSidecar(directory, sidecar);
   return sidecar;
+}
+
+// Before the first row that an earlier version cannot read: that version then says why it does not open.
+async function upgraded(directory: string, sidecar: Sidecar): Promise<Sidecar> {
+  if (sidecar.version >= FORMAT_VERSION) return sidecar;
+  const next = { ...sidecar, version: FORMAT_VERSION };
+  await writeSidecar(directory, next);
+  return next;
+}
+
+function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
+  return writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
 }
 
 // LevelDB that may create a database removes files when CURRENT is gone: check first. A crash

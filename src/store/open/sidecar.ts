@@ -8,20 +8,23 @@ import { NotAFile, readRegularFile } from '../files/files.js';
 export const SIDECAR_FILE = 'imagelog.json';
 /** Folder of tiles and bundles of entries, which a backup has and a store has not. */
 export const TILE_FOLDER = 'tile';
-/** Version of a store's layout that this code writes. */
-export const FORMAT_VERSION = 1;
+/**
+ * Version of a store's layout that this code writes: its rows of events have several. A store of version
+ * 1, whose rows have one each, becomes one of version 3 when it is opened for writing.
+ */
+export const FORMAT_VERSION = 3;
 /**
  * Version of a backup's layout that this code writes; of version 1, which has no packs, it reads and
- * continues backups. A store whose lost sidecar came from a backup has it too. The next version of
- * either is 3.
+ * continues backups. A store whose lost sidecar came from a backup has it until it is opened for
+ * writing. The next version of either is 4.
  */
 export const BACKUP_FORMAT_VERSION = 2;
 /** The last version that this code reads, of stores and backups. */
-const NEWEST_VERSION = BACKUP_FORMAT_VERSION;
+const NEWEST_VERSION = FORMAT_VERSION;
 
 /**
  * Identity of a store, kept outside the database: distinguishes a new store from a damaged one
- * whose database is empty or lacks CURRENT. Written once.
+ * whose database is empty or lacks CURRENT. Written once, and again when its version rises.
  */
 export interface Sidecar {
   readonly format: 'imagelog';

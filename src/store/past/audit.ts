@@ -8,13 +8,14 @@ import type { Platform } from '../../model/platform.js';
 import type { ReadOptions } from '../follow/event-filter.js';
 import type { ImageReads, ReferenceEntry } from '../store.js';
 import { StoreError } from '../../errors.js';
-import { PRESENT_MS } from '../../limits.js';
+import { MAX_INDEXED_DIFF_EVENTS, PRESENT_MS } from '../../limits.js';
 import { factsOf } from '../../model/event-table.js';
 import { parseMoment, type PointInTime } from '../../model/moment.js';
 import { isPattern } from '../../model/reference-pattern.js';
 import { isTimeZone, localTimeText, UTC, zoneName } from '../../model/time-zone.js';
 import { lastSeqBy } from '../follow/log-feed.js';
-import { diffViews, type StoreDiff } from './diff.js';
+import { diffViews, type StoreChanges, type StoreDiff } from './diff.js';
+import { viewsBefore } from './views-before.js';
 import { sameTarget } from '../../../projections/references.js';
 import type { Views } from '../../../projections/views.js';
 import { storedImage } from '../../model/stored-image.js';
@@ -33,7 +34,7 @@ import { mustBeOptions, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
 import { chosenImage, type ListedImage, StoreReader } from '../images.js';
 import { layerNotFound } from '../commands/layers.js';
-import { pastViewsAt, viewsAt } from '../snapshots/snapshotter.js';
+import { pastViewsAt } from '../snapshots/views-at.js';
 
 /**
  * A point in time: a seq, a Date, or a text as on the command line. Texts are
@@ -382,11 +383,17 @@ export class AuditReader implements AuditReads {
         { data: { from: first.seq, to: last.seq } },
       );
     }
-    const changes = await diffViews(
-      await viewsAt(this.#context, first.seq, signal),
-      this.#context.log.pages({ from: first.seq + 1, to: last.seq, signal }),
-    );
-    return { from: first, to: last, ...changes };
+    return { from: first, to: last, ...(await this.#changes(first.seq, last.seq, signal)) };
+  }
+
+  async #changes(from: number, to: number, signal: AbortSignal | undefined): Promise<StoreChanges> {
+    const { log } = this.#context;
+    const pages = log.pages({ from: from + 1, to, signal });
+    if (to - from > MAX_INDEXED_DIFF_EVENTS) return diffViews(await pastViewsAt(this.#context, from, signal), pages);
+    const events: StoredEvent[] = [];
+    for await (const page of pages) for (const event of page) events.push(event);
+    const before = await viewsBefore(log, events, { seq: from, signal });
+    return diffViews(before ?? (await pastViewsAt(this.#context, from, signal)), [events]);
   }
 
   // An empty range is a valid answer for a known subject, but a mistake for an unknown one.

@@ -4,7 +4,8 @@ import type { LayerFacts, StoredEvent } from '../../model/events.js';
 import { factsOf } from '../../model/event-table.js';
 import { parentOf } from '../../../projections/images.js';
 import { sameTarget } from '../../../projections/references.js';
-import type { Views, ViewSet } from '../../../projections/views.js';
+import type { Page, StoredProjection } from '../../../projections/projection.js';
+import { storeProjections, type Views } from '../../../projections/views.js';
 import type { ArtifactEntry } from '../../../projections/artifacts.js';
 import type { ReferenceEntry } from '../store.js';
 import { equalBytes } from '../../model/bytes.js';
@@ -30,14 +31,42 @@ export interface StoreDiff {
   readonly artifacts: readonly (Change<ArtifactEntry> & { readonly artifact: Digest })[];
 }
 
-type Changes = Omit<StoreDiff, 'from' | 'to'>;
+/** The differences by events. */
+export type StoreChanges = Omit<StoreDiff, 'from' | 'to'>;
+
+/** The views of which a difference tells. */
+const diffedNames = ['images', 'references', 'metadata', 'layers', 'artifacts'] as const;
+
+type DiffedViews = { -readonly [Name in (typeof diffedNames)[number]]: Views[Name] };
+
+/** Folds an event into the views of which a difference tells; it needs only those that it changes. */
+function foldDiffed(views: DiffedViews, event: StoredEvent): void {
+  const fold = <Name extends keyof DiffedViews>(name: Name): void => {
+    const projection: StoredProjection<DiffedViews[Name]> = storeProjections[name];
+    if (projection.folds.includes(event.type)) views[name] = projection.evolve(views[name], event);
+  };
+  for (const name of diffedNames) fold(name);
+}
+
+/** Returns `views` whose members can be replaced, each taken when it is first asked for. */
+function diffedOf(views: Views): DiffedViews {
+  const diffed = {} as DiffedViews;
+  for (const name of diffedNames) {
+    Object.defineProperty(diffed, name, {
+      configurable: true,
+      get: () => views[name],
+      set: (value) => Object.defineProperty(diffed, name, { value, writable: true }),
+    });
+  }
+  return diffed;
+}
 
 /**
- * Folds `pages` into `viewSet`, which the caller owns, and returns the net changes. Costs the
- * events, not the store: only what they name is compared.
+ * Folds `pages` into `start`, which the caller owns, and returns the net changes. Costs the
+ * events, not the store: only what they name is compared, and only views that they change are read.
  */
-export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly StoredEvent[]>): Promise<Changes> {
-  const { views } = viewSet;
+export async function diffViews(start: Views, pages: AsyncIterable<Page> | Iterable<Page>): Promise<StoreChanges> {
+  const views = diffedOf(start);
   const images = new Touched<ImageId, ImageId>((id) => (views.images.has(id) ? id : undefined));
   const references = new Touched<string, ReferenceEntry>((name) => views.references.byName.get(name), sameTarget);
   const parents = new Touched<ImageId, ImageId>((id) => parentOf(views.images, id));
@@ -65,7 +94,7 @@ export async function diffViews(viewSet: ViewSet, pages: AsyncIterable<readonly 
     for (const event of page) {
       // Record the old value before the fold changes it.
       touch(event);
-      viewSet.fold([event]);
+      foldDiffed(views, event);
     }
   }
   return {
@@ -121,7 +150,7 @@ function splitKey(key: MetadataKey): { readonly image: ImageId; readonly key: st
   return { image: key.slice(0, at) as ImageId, key: key.slice(at + 1) };
 }
 
-function metadataAt(views: Views, at: MetadataKey): Uint8Array | undefined {
+function metadataAt(views: DiffedViews, at: MetadataKey): Uint8Array | undefined {
   const { image, key } = splitKey(at);
   return views.metadata.get(image)?.get(key);
 }

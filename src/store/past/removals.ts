@@ -10,7 +10,7 @@ import type { Envelope, ReferenceRemoved, ReferenceSet, StoredEvent } from '../.
 import { canonicalReference, parseReference } from '../../model/reference.js';
 import { mustBeBoolean, mustBeOptions, mustBeSignal, mustBeString } from '../argument-types.js';
 import type { StoreContext } from '../context.js';
-import { pastViewsAt } from '../snapshots/snapshotter.js';
+import { pastViewsAt } from '../snapshots/views-at.js';
 import { seqAt, type When, type WhenOptions } from './audit.js';
 
 /* What is no longer there: which event removed it, and how to see it as it was. */

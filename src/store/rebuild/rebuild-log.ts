@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { isStoreError, StoreError, throwIfAborted } from '../../errors.js';
+import { formatEventRows, wholeEntries } from '../../log/event-rows.js';
 import {
   CONTENT_PREFIX,
   EVENT_PREFIX,
   EVENT_KEY_BYTES,
   formatPosition,
-  parseEventRow,
   parsePosition,
   POSITION_PREFIX,
   seqOfKey,
@@ -13,7 +13,6 @@ import {
 import type { ConsumerPosition, Database } from '../../log/log.js';
 import { openFailure, openLevel, readFailure, repairLevel } from '../../log/leveldb/open-level.js';
 import { rowsOfKind, type StoredRow, StoredRows } from '../../log/stored-rows.js';
-import type { StoredEvent } from '../../model/events.js';
 import { NamedContent } from '../verify/content-check.js';
 import { eventsText, type SeqRange } from '../verify/lost-events.js';
 import type { RebuildOptions } from './rebuild.js';
@@ -58,17 +57,18 @@ async function examineLog(
   try {
     for await (const row of eventRows(rows)) {
       throwIfAborted(signal);
-      const seq = seqOfKey(row[0]);
-      if (seq > limit) break;
-      lastRow = seq;
-      const event = wholeEvent(row);
-      if (event === undefined) continue;
-      if (seq > last + 1) lost.push({ first: last + 1, last: seq - 1 });
-      last = seq;
-      end = event.transaction.first + event.transaction.count - 1;
-      if (lost.length === 0 && end === seq) whole = seq;
-      named.add(event);
-      if (last % PROGRESS_EVENTS === 0) onProgress?.({ what: 'events', done: last, total: undefined });
+      if (last >= limit) break;
+      lastRow = Math.min(seqOfKey(row[0]), limit);
+      for (const { event } of wholeEntries(row)) {
+        const { seq, transaction } = event;
+        if (seq > limit) break;
+        if (seq > last + 1) lost.push({ first: last + 1, last: seq - 1 });
+        last = seq;
+        end = transaction.first + transaction.count - 1;
+        if (lost.length === 0 && end === seq) whole = seq;
+        named.add(event);
+        if (last % PROGRESS_EVENTS === 0) onProgress?.({ what: 'events', done: last, total: undefined });
+      }
     }
   } finally {
     await rows.close();
@@ -118,17 +118,6 @@ async function* eventRows(rows: StoredRows): AsyncGenerator<StoredRow> {
   }
 }
 
-/** Returns the event of a row whose record matches its leaf hash and seq. */
-function wholeEvent([key, row]: StoredRow): StoredEvent | undefined {
-  try {
-    return parseEventRow(row, seqOfKey(key));
-  } catch (error) {
-    // Counted as lost.
-    if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
-    throw error;
-  }
-}
-
 /** Bytes of rows per write. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
@@ -149,9 +138,10 @@ async function salvageRows(
     const writer = new RowWriter(fresh, options.signal);
     let done = 0;
     for await (const row of eventRows(rows)) {
-      if (seqOfKey(row[0]) > last) break;
-      await writer.put(row);
-      options.onProgress?.({ what: 'log', done: ++done, total: last });
+      if (done >= last) break;
+      for (const kept of rowsUpTo(row, last)) await writer.put(kept);
+      done = Math.min(seqOfKey(row[0]), last);
+      options.onProgress?.({ what: 'log', done, total: last });
     }
     for await (const row of rows.read(rowsOfKind(CONTENT_PREFIX), () => undefined)) {
       const digest = digestFromHash(row[0], 1);
@@ -170,6 +160,14 @@ async function salvageRows(
     await rows.close();
     await fresh.close();
   }
+}
+
+/** A row without its events after `last`. */
+function rowsUpTo(row: StoredRow, last: number): readonly StoredRow[] {
+  if (seqOfKey(row[0]) <= last) return [row];
+  const kept = wholeEntries(row).filter(({ event }) => event.seq <= last);
+  const records = kept.map(({ record }) => record);
+  return formatEventRows(kept[0]?.event.seq ?? 1, records).map(({ key, value }) => [key, value]);
 }
 
 // A consumer whose position is lost restarts, which it must tolerate anyway.

@@ -5,7 +5,9 @@ import { sha256 } from '#sha256';
 import { SnapshotDamage } from '../../../projections/snapshot-format.js';
 import { MAX_SNAPSHOT_HEADER_BYTES, MAX_SNAPSHOTS } from '../../limits.js';
 import { bytesToHex, HASH_BYTES } from '../../model/digest.js';
+import { changesVersions } from '../../../projections/changes-codec.js';
 import { viewVersions } from '../../../projections/views-codec.js';
+import { type ChangesStep, openSteps, type Stretch } from './changes-file.js';
 import { StoreError } from '../../errors.js';
 import type { Log } from '../../log/log.js';
 import { treeRoot } from '../../log/merkle.js';
@@ -31,8 +33,13 @@ import { equalBytes } from '../../model/bytes.js';
 /** Describes a snapshot and ties it to its log by a root. */
 export interface SnapshotHeader {
   readonly store: string;
-  /** `views`: all of the store's own; `projection`: one projection of a caller's. */
-  readonly kind: 'views' | 'projection';
+  /**
+   * `views`: all of the store's own; `changes`: what events do to them; `projection`: one
+   * projection of a caller's.
+   */
+  readonly kind: 'views' | 'changes' | 'projection';
+  /** Of changes: the event before the first of them. */
+  readonly from?: number;
   /** The version of each projection in it, by name. */
   readonly versions: Readonly<Record<string, number>>;
   /** The last event folded in. */
@@ -87,8 +94,9 @@ export function parseSnapshot(bytes: Uint8Array): Snapshot {
   return { header, payload: bytes.subarray(headerEnd, end) };
 }
 
-function formatHeader({ store, kind, versions, seq, root }: SnapshotHeader): string {
-  return `${JSON.stringify({ store, kind, versions, seq, root })}\n`;
+function formatHeader({ store, kind, from, versions, seq, root }: SnapshotHeader): string {
+  // JSON has no undefined fields: only changes have `from`.
+  return `${JSON.stringify({ store, kind, from, versions, seq, root })}\n`;
 }
 
 // Canonical: exactly these fields in this order, serialized to the same line.
@@ -103,10 +111,11 @@ function parseHeader(line: string): SnapshotHeader {
 }
 
 function isHeader(value: unknown): value is SnapshotHeader {
-  const { store, kind, versions, seq, root } = Object(value) as Record<string, unknown>;
+  const { store, kind, from, versions, seq, root } = Object(value) as Record<string, unknown>;
   return (
     typeof store === 'string' &&
-    (kind === 'views' || kind === 'projection') &&
+    (kind === 'changes' ? Number.isSafeInteger(from) : from === undefined) &&
+    (kind === 'views' || kind === 'changes' || kind === 'projection') &&
     typeof versions === 'object' &&
     versions !== null &&
     Object.values(versions).every((version) => Number.isSafeInteger(version)) &&
@@ -142,7 +151,9 @@ export const SNAPSHOT_FOLDER = 'snapshots';
 /** Digits of the seq in a file's name. */
 const SEQ_DIGITS = 16;
 const VIEWS_FILE = /^(\d{16})\.views$/;
+const CHANGES_FILE = /^(\d{16})-(\d{16})\.changes$/;
 const PROJECTION_FILE = /\.projection$/;
+const OWN_FILES: readonly RegExp[] = [VIEWS_FILE, CHANGES_FILE, PROJECTION_FILE];
 
 interface SnapshotFolderOptions {
   /** The store's directory. */
@@ -168,7 +179,7 @@ export interface ProjectionState {
 export class SnapshotFolder {
   readonly #options: SnapshotFolderOptions;
   readonly #path: string;
-  /** Skipped snapshots of the store's views; removed when the next one is written. */
+  /** Skipped files of the store's own; removed when the next snapshot is written. */
   readonly #bad = new Set<string>();
   #newest = 0;
 
@@ -183,12 +194,13 @@ export class SnapshotFolder {
   }
 
   /**
-   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded. Each
-   * skipped one, also because `decode` throws SnapshotDamage, becomes a notice once.
+   * Returns the newest good snapshot of the store's views at or before `seq`, if any, decoded with
+   * the count of events from it to `seq`. Each skipped one, also because `decode` throws
+   * SnapshotDamage, becomes a notice once.
    */
   async nearest<Decoded>(
     seq: number,
-    decode: (bytes: Uint8Array) => Decoded,
+    decode: (bytes: Uint8Array, more: number) => Decoded,
   ): Promise<{ readonly seq: number; readonly views: Decoded } | undefined> {
     const listed = await this.#listed();
     // After listing: a snapshot written meanwhile may be of a newer event.
@@ -200,7 +212,7 @@ export class SnapshotFolder {
       if (found > seq || this.#bad.has(name)) continue;
       const snapshot = await this.#readGood(name, 'views', ({ header, payload }) => {
         if (header.seq !== found) throw new SnapshotDamage(`it is of event ${header.seq}`);
-        return { seq: found, views: decode(payload) };
+        return { seq: found, views: decode(payload, seq - found) };
       });
       if (snapshot === undefined) continue;
       this.#newest = Math.max(this.#newest, found);
@@ -221,6 +233,45 @@ export class SnapshotFolder {
     this.#newest = Math.max(this.#newest, seq);
     await this.#thin();
     return bytes;
+  }
+
+  /** Returns the stretches of files of changes, by their start, without those known to be bad. */
+  async stretches(): Promise<Stretch[]> {
+    const names = await this.#names();
+    // After listing, as in `nearest`.
+    const head = this.#options.log.head.seq;
+    return names.flatMap((name) => {
+      const [from = 0, to = 0] = (CHANGES_FILE.exec(name) ?? []).slice(1).map(Number);
+      if (to > head && this.#options.readOnly !== true)
+        this.#passOver(name, `it is of event ${to}, and the log ends at ${head}`);
+      return from < to && to <= head && !this.#bad.has(name) ? [{ from, to }] : [];
+    });
+  }
+
+  /** Returns the steps of a file of changes; none if it is bad, which becomes a notice once. */
+  async readChanges(stretch: Stretch): Promise<ChangesStep[]> {
+    const steps = await this.#readGood(changesName(stretch), 'changes', ({ header: { from, seq }, payload }) => {
+      if (from !== stretch.from || seq !== stretch.to)
+        throw new SnapshotDamage(`it is of events after ${from} to ${seq}`);
+      return openSteps(payload, stretch);
+    });
+    return steps ?? [];
+  }
+
+  /** Skips a file of changes from now on, with a notice. */
+  passOverChanges(stretch: Stretch, why: string): void {
+    this.#passOver(changesName(stretch), why);
+  }
+
+  /**
+   * Saves the changes of a stretch; durable on return.
+   * @throws {StoreError} INTERNAL without event `to`
+   */
+  async writeChanges({ from, to }: Stretch, pieces: Iterable<Uint8Array>): Promise<void> {
+    const name = changesName({ from, to });
+    await this.#write(name, { ...(await this.#headerOf('changes', changesVersions, to)), from }, pieces);
+    this.#bad.delete(name);
+    await this.#thin();
   }
 
   /**
@@ -246,7 +297,7 @@ export class SnapshotFolder {
   async removeAll(): Promise<void> {
     await inSystem(`remove the snapshots in ${this.#path}`, async () => {
       if (!(await isOwnDirectory(this.#path))) return;
-      const names = (await readdir(this.#path)).filter((name) => VIEWS_FILE.test(name) || PROJECTION_FILE.test(name));
+      const names = (await readdir(this.#path)).filter((name) => OWN_FILES.some((own) => own.test(name)));
       for (const name of names) await rm(join(this.#path, name), { recursive: true, force: true });
       await syncDirectory(this.#path);
     });
@@ -265,9 +316,13 @@ export class SnapshotFolder {
 
   /** Returns the seqs of the store's view snapshots, ascending; good or bad. */
   async #listed(): Promise<number[]> {
+    const names = await this.#names();
+    return names.flatMap((name) => VIEWS_FILE.exec(name)?.slice(1).map(Number) ?? []).filter(Number.isSafeInteger);
+  }
+
+  async #names(): Promise<string[]> {
     try {
-      const names = (await readdir(this.#path)).sort();
-      return names.flatMap((name) => VIEWS_FILE.exec(name)?.slice(1).map(Number) ?? []).filter(Number.isSafeInteger);
+      return (await readdir(this.#path)).sort();
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') this.#options.onNotice(ioFailure(`read ${this.#path}`, error).message);
       return [];
@@ -298,7 +353,8 @@ export class SnapshotFolder {
   async #checkHeader({ store, kind, versions, seq, root }: SnapshotHeader, expectedKind: string): Promise<boolean> {
     if (store !== this.#options.storeId) throw new SnapshotDamage('it is of another store');
     if (kind !== expectedKind) throw new SnapshotDamage(`it holds ${kind}, expected ${expectedKind}`);
-    if (kind === 'views' && JSON.stringify(versions) !== JSON.stringify(viewVersions)) {
+    const own = kind === 'views' ? viewVersions : kind === 'changes' ? changesVersions : versions;
+    if (JSON.stringify(versions) !== JSON.stringify(own)) {
       throw new SnapshotDamage('its views are of other versions of the projections');
     }
     const found = await this.#rootAt(seq);
@@ -351,13 +407,18 @@ export class SnapshotFolder {
 
   #passOver(name: string, why: string): void {
     if (this.#bad.has(name)) return;
-    if (VIEWS_FILE.test(name)) this.#bad.add(name);
+    if (!PROJECTION_FILE.test(name)) this.#bad.add(name);
     this.#options.onNotice(`the snapshot ${name} is skipped: ${why}`);
   }
 }
 
 function viewsName(seq: number): string {
   return `${String(seq).padStart(SEQ_DIGITS, '0')}.views`;
+}
+
+function changesName({ from, to }: Stretch): string {
+  const [first, last] = [from, to].map((seq) => String(seq).padStart(SEQ_DIGITS, '0'));
+  return `${first}-${last}.changes`;
 }
 
 function projectionName(name: string): string {

@@ -1,10 +1,10 @@
-import { createViews, pastViews, type Views, type ViewSet } from '../../../projections/views.js';
-import type { Page } from '../../../projections/projection.js';
-import { decodeViews, encodeViews, openViews } from '../../../projections/views-codec.js';
-import type { SnapshotFolder } from './snapshot-folder.js';
-import { throwIfAborted } from '../../errors.js';
-import { Mutex } from '../files/files.js';
+import type { Views, ViewSet } from '../../../projections/views.js';
+import { encodeViews } from '../../../projections/views-codec.js';
+import { CHANGES_STEP_EVENTS, MAX_CHANGES_AT_CLOSE, MAX_CHANGES_EVENTS } from '../../limits.js';
 import type { Log } from '../../log/log.js';
+import { ChangesBuilder, gaps, type Stretch } from './changes-file.js';
+import type { SnapshotFolder } from './snapshot-folder.js';
+import { Mutex } from '../files/files.js';
 
 /** A snapshot that was written. */
 export interface WrittenSnapshot {
@@ -15,12 +15,15 @@ export interface WrittenSnapshot {
 }
 
 interface SnapshotterOptions {
+  readonly log: Log;
   readonly snapshots: SnapshotFolder;
   /** Live views, folded up to `seq`. */
   readonly viewSet: ViewSet;
   readonly seq: number;
   /** Events between background snapshots; 0 for none. */
   readonly every: number;
+  /** Entries of a store from which changes are written too; default 50,000. */
+  readonly largeEntries?: number;
   /** Receives failures to write a snapshot. */
   readonly onNotice: (notice: string) => void;
 }
@@ -29,6 +32,10 @@ interface SnapshotterOptions {
 const SMALL_STORE_ENTRIES = 1_000;
 /** A larger store is written at close only after one new event per this many entries. */
 const ENTRIES_PER_EVENT = 10;
+/** Entries of a store from which changes are written too: its views are larger than those. */
+const LARGE_STORE_ENTRIES = 50_000;
+/** A large store's views are written again after one new event per this many entries. */
+const ENTRIES_PER_EVENT_OF_LARGE = 4;
 
 /** Writes snapshots of live views, one at a time: in the background, at close and on request. */
 export class Snapshotter {
@@ -54,7 +61,7 @@ export class Snapshotter {
     this.#writeBeside = writeBeside;
   }
 
-  /** Writes a snapshot of the current views, after those requested before. */
+  /** Writes a snapshot of the current views, after those requested before, and the changes that lack. */
   write(): Promise<WrittenSnapshot> {
     return this.#queue(() => this.#write());
   }
@@ -67,7 +74,7 @@ export class Snapshotter {
     });
   }
 
-  #queue(write: () => Promise<WrittenSnapshot>): Promise<WrittenSnapshot> {
+  #queue<Written>(write: () => Promise<Written>): Promise<Written> {
     this.#waiting++;
     return this.#writing.run(write).finally(() => this.#waiting--);
   }
@@ -76,90 +83,91 @@ export class Snapshotter {
     return this.#writing.settled();
   }
 
-  /** Writes a snapshot for the next open if worth its bytes. Failures become notices. */
+  /** Writes for the next open what is worth its bytes. Failures become notices. */
   async writeLast(): Promise<void> {
     await this.settled();
     const tail = this.#seq - this.#options.snapshots.newest;
-    const entries = countEntries(this.#options.viewSet.views);
-    if (tail > 0 && (entries <= SMALL_STORE_ENTRIES || tail * ENTRIES_PER_EVENT >= entries)) await this.#tryWrite();
+    const entries = this.#entries;
+    if (this.#isLarge) await this.#tryWrite(() => this.#writeDue(MAX_CHANGES_AT_CLOSE));
+    else if (tail > 0 && (entries <= SMALL_STORE_ENTRIES || tail * ENTRIES_PER_EVENT >= entries))
+      await this.#tryWrite(() => this.#write());
+  }
+
+  get #entries(): number {
+    return countEntries(this.#options.viewSet.views);
+  }
+
+  get #isLarge(): boolean {
+    return this.#entries >= (this.#options.largeEntries ?? LARGE_STORE_ENTRIES);
   }
 
   #noteFolded(seq: number | undefined): void {
     if (seq === undefined) return;
     this.#seq = seq;
     const { every } = this.#options;
-    if (every > 0 && seq - this.#begun >= every && this.#waiting === 0) void this.#tryWrite();
+    if (every > 0 && seq - this.#begun >= every && this.#waiting === 0) void this.#tryWrite(() => this.#writeDue());
   }
 
-  async #tryWrite(): Promise<void> {
+  async #tryWrite(write: () => Promise<unknown>): Promise<void> {
     try {
-      await this.write();
+      await this.#queue(write);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#options.onNotice(`no snapshot was written: ${why}`);
     }
   }
 
-  async #write(): Promise<WrittenSnapshot> {
+  /** Writes the changes of a large store, and its views only when the changes are many. */
+  async #writeDue(mostEvents?: number): Promise<void> {
+    const { snapshots } = this.#options;
+    if (!this.#isLarge || (this.#seq - snapshots.newest) * ENTRIES_PER_EVENT_OF_LARGE >= this.#entries) {
+      await this.#write(mostEvents);
+      return;
+    }
+    this.#begun = this.#seq;
+    if (await this.#writeChanges(this.#seq, mostEvents)) await this.#writeBeside();
+  }
+
+  async #write(mostEvents?: number): Promise<WrittenSnapshot> {
     const seq = this.#seq;
     this.#begun = seq;
     if (seq === 0) return { seq, bytes: 0 };
     const { snapshots, viewSet } = this.#options;
     const bytes = await snapshots.writeViews(seq, encodeViews(viewSet.views));
+    if (this.#isLarge) await this.#writeChanges(seq, mostEvents);
     await this.#writeBeside();
     return { seq, bytes };
   }
+
+  /**
+   * Writes the changes that lack up to `seq`, unless they are of more than `mostEvents`. Reads
+   * their events again: holding them until then would cost more memory than the images. Resolves
+   * with whether it wrote any.
+   */
+  async #writeChanges(seq: number, mostEvents = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const lacking = gaps(await this.#options.snapshots.stretches(), seq).flatMap(filesOf);
+    const events = lacking.reduce((sum, { from, to }) => sum + to - from, 0);
+    if (events > mostEvents) return false;
+    for (const stretch of lacking) await this.#writeFile(stretch);
+    return lacking.length > 0;
+  }
+
+  async #writeFile({ from, to }: Stretch): Promise<void> {
+    const { log, snapshots } = this.#options;
+    const changes = new ChangesBuilder();
+    for await (const page of log.entryPages({ from: from + 1, to })) for (const entry of page) changes.add(entry);
+    await snapshots.writeChanges({ from, to }, changes.finish());
+  }
+}
+
+/** Splits a gap into files; what is shorter than a step waits for more. */
+function filesOf({ from, to }: Stretch): Stretch[] {
+  const files: Stretch[] = [];
+  for (let at = from; to - at >= CHANGES_STEP_EVENTS; at += MAX_CHANGES_EVENTS)
+    files.push({ from: at, to: Math.min(to, at + MAX_CHANGES_EVENTS) });
+  return files;
 }
 
 function countEntries({ images, references, layers }: Views): number {
   return images.size + references.byName.size + layers.byChain.size;
-}
-
-/** What past views are built from. */
-interface ViewSources {
-  readonly log: Log;
-  readonly snapshots: SnapshotFolder;
-}
-
-/** Events a read of the past buffers: twice the distance between two snapshots. */
-const MOST_KEPT_EVENTS = 100_000;
-
-/**
- * Returns the views as of `seq`, 0 to the head: the nearest snapshot plus the events after it. The
- * caller owns them and may fold on. `onFolded` is called with the events folded since the snapshot.
- * @throws {StoreError} LOG_CORRUPT for an event that is damaged or missing, ABORTED
- */
-export async function viewsAt(
-  { log, snapshots }: ViewSources,
-  seq: number,
-  signal?: AbortSignal,
-  onFolded?: (events: number, total: number) => void,
-): Promise<ViewSet> {
-  throwIfAborted(signal);
-  const snapshot = await snapshots.nearest(seq, decodeViews);
-  throwIfAborted(signal);
-  const viewSet = createViews(snapshot?.views);
-  const from = (snapshot?.seq ?? 0) + 1;
-  for await (const page of log.pages({ from, to: seq, signal })) {
-    viewSet.fold(page);
-    onFolded?.((page.at(-1)?.seq ?? from) - from + 1, seq - from + 1);
-  }
-  return viewSet;
-}
-
-/**
- * As `viewsAt`, for reading: builds each view on first use, from events read and checked before
- * this resolves.
- * @throws {StoreError} as `viewsAt`
- */
-export async function pastViewsAt(sources: ViewSources, seq: number, signal?: AbortSignal): Promise<Views> {
-  throwIfAborted(signal);
-  const { log, snapshots } = sources;
-  const snapshot = await snapshots.nearest(seq, openViews);
-  const from = (snapshot?.seq ?? 0) + 1;
-  if (seq - from >= MOST_KEPT_EVENTS) return (await viewsAt(sources, seq, signal)).views;
-  throwIfAborted(signal);
-  const pages: Page[] = [];
-  for await (const page of log.pages({ from, to: seq, signal })) pages.push(page);
-  return pastViews(snapshot?.views, pages);
 }

@@ -3,7 +3,9 @@ import { setImmediate } from 'node:timers/promises';
 import { createViews, storeProjections, type ViewName, viewNames, type Views } from '../../../projections/views.js';
 import type { ViewEncoder } from '../../../projections/projection.js';
 import { SnapshotDamage, SnapshotWriter } from '../../../projections/snapshot-format.js';
-import type { StoredEvent } from '../../model/events.js';
+import type { LogEntry } from '../../log/log.js';
+import { changesVersions } from '../../../projections/changes-codec.js';
+import { type ChangesCheck, type ChangesClaim, changesClaim } from './changes-check.js';
 import { contradictionOf } from './record-check.js';
 import type { Reading, Report, StoredSnapshot, VerifySource, ViolationCode, ViewDigests } from './verify-source.js';
 import { decodeViews, viewVersions } from '../../../projections/views-codec.js';
@@ -58,11 +60,13 @@ export class FoldCheck {
   readonly #report: Report;
   readonly #claims: readonly ViewClaim[];
   readonly #claimed: ReadonlySet<number>;
+  readonly #changes: ChangesCheck;
   readonly #viewSet = createViews();
   #lostAt: number | undefined;
 
-  constructor(claims: readonly ViewClaim[], report: Report) {
+  constructor(claims: readonly ViewClaim[], changes: ChangesCheck, report: Report) {
     this.#claims = claims;
+    this.#changes = changes;
     this.#claimed = new Set(claims.map(({ seq }) => seq));
     this.#report = report;
   }
@@ -77,7 +81,9 @@ export class FoldCheck {
     return this.#lostAt;
   }
 
-  add(event: StoredEvent, place: string): void {
+  add(entry: LogEntry, place: string): void {
+    const { event } = entry;
+    if (this.#lostAt === undefined) this.#changes.add(entry);
     const fault = this.#lostAt === undefined ? contradictionOf(this.views, event) : undefined;
     if (fault !== undefined) {
       const { seq } = event;
@@ -111,7 +117,8 @@ export class FoldCheck {
   /** Reports what could not be checked. */
   finish(): void {
     if (this.#lostAt === undefined) return;
-    const claims = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0)).map(({ place }) => place);
+    const views = this.#claims.filter(({ seq }) => seq >= (this.#lostAt ?? 0)).map(({ place }) => place);
+    const claims = [...views, ...this.#changes.end()];
     const beside = claims.length === 0 ? '' : `, nor ${claims.join(', ')}`;
     const message =
       `event ${this.#lostAt} cannot be believed: whether later events follow from it, and whether content or blobs are ` +
@@ -121,12 +128,14 @@ export class FoldCheck {
 }
 
 const VIEWS_FILE = /^(\d{16})\.views$/;
+const CHANGES_FILE = /^(\d{16})-(\d{16})\.changes$/;
 const PROJECTION_FILE = /^(.+)\.projection$/;
 
 /** What snapshots claim about their log. */
 interface SnapshotClaims {
   readonly roots: TreeClaim[];
   readonly views: ViewClaim[];
+  readonly changes: ChangesClaim[];
 }
 
 /** Thrown for a snapshot that is not of this log. */
@@ -149,7 +158,7 @@ export async function snapshotClaims(
   reading: Reading,
   onLooked: (files: number) => void,
 ): Promise<SnapshotClaims> {
-  const claims: SnapshotClaims = { roots: [], views: [] };
+  const claims: SnapshotClaims = { roots: [], views: [], changes: [] };
   let looked = 0;
   for await (const stored of source.snapshots?.(reading) ?? []) {
     const place = `snapshots/${stored.name}`;
@@ -167,25 +176,32 @@ export async function snapshotClaims(
 }
 
 async function addClaims(
-  { roots, views }: SnapshotClaims,
+  { roots, views, changes }: SnapshotClaims,
   { identity, size }: VerifySource,
   { name, read }: StoredSnapshot,
   place: string,
 ): Promise<void> {
   const ofViews = VIEWS_FILE.exec(name)?.[1];
+  const [, first, last] = CHANGES_FILE.exec(name) ?? [];
   const projection = PROJECTION_FILE.exec(name)?.[1];
-  if (ofViews === undefined && projection === undefined) throw new Unfit('FILE_UNKNOWN', 'no snapshot has this name');
+  if ((ofViews ?? last ?? projection) === undefined) throw new Unfit('FILE_UNKNOWN', 'no snapshot has this name');
   const bytes = await read();
   if (bytes === undefined) return;
   const { header, payload } = parseSnapshot(bytes);
-  const { store, kind, seq, root, versions } = header;
+  const { store, kind, from, seq, root, versions } = header;
   if (identity !== undefined && store !== identity.storeId)
     throw new Unfit('SNAPSHOT_FOREIGN', 'it is of another store');
   if (seq > size) throw new Unfit('SNAPSHOT_FOREIGN', `it is of event ${seq}, and the log ends at ${size}`);
-  const isNamed = kind === 'views' ? Number(ofViews) === seq : versions[projection ?? ''] !== undefined;
-  if (!isNamed) throw new SnapshotDamage('it is of something else than its name says');
+  const isNamed = {
+    views: Number(ofViews) === seq,
+    changes: Number(first) === from && Number(last) === seq,
+    projection: versions[projection ?? ''] !== undefined,
+  };
+  if (!isNamed[kind]) throw new SnapshotDamage('it is of something else than its name says');
   roots.push({ size: seq, root: hexToBytes(root), place, code: 'SNAPSHOT_FOREIGN' });
-  if (kind === 'projection' || JSON.stringify(versions) !== JSON.stringify(viewVersions)) return;
+  if (kind === 'changes' && from !== undefined && JSON.stringify(versions) === JSON.stringify(changesVersions))
+    changes.push(changesClaim(payload, { from, to: seq }, place));
+  if (kind !== 'views' || JSON.stringify(versions) !== JSON.stringify(viewVersions)) return;
   // Keep only the digests: the views of twenty snapshots are twenty times the store's.
   const digests = await viewDigestsOf(decodeViews(payload))();
   views.push({ seq, place, code: 'SNAPSHOT_WRONG', digests: async () => digests });

@@ -5,6 +5,7 @@ import type { Views } from '../../../projections/views.js';
 import type { Descriptor, Digest, ImageId } from '../../model/digest.js';
 import type { LayerFacts, PlatformImage, StoredEvent } from '../../model/events.js';
 import { decodeRecord, encodeRecord } from '../../log/record.js';
+import type { SharedRow } from '../../log/event-rows.js';
 import type { LeafVerdict } from './tree-check.js';
 import type { Report, StoredRecord, Violation } from './verify-source.js';
 
@@ -197,8 +198,9 @@ export class RecordCheck {
   }
 
   #decode(seq: number, stored: StoredRecord, verdict: LeafVerdict): StoredEvent | undefined {
-    const { record, leafHash, place, leafPlace = place } = stored;
-    if (leafHash === undefined && record.length > 0)
+    const { record, leafHash, sharedRow, place, leafPlace = place } = stored;
+    if (sharedRow?.isWhole === false) return this.#decodeShared(seq, stored, sharedRow, verdict);
+    if (leafHash === undefined && sharedRow === undefined && record.length > 0)
       this.#say('LEAF_MISSING', seq, `the leaf hash of event ${seq} is missing`, leafPlace);
     if (verdict === 'hash changed') {
       const message = `the leaf hash of event ${seq} was changed: the tree holds that of its record`;
@@ -212,6 +214,29 @@ export class RecordCheck {
       this.#say('RECORD_DAMAGED', seq, message, place);
       return undefined;
     }
+    return this.#eventOf(seq, stored);
+  }
+
+  /** The event of a record whose row is not what its checksum says; a fault of the row is reported once. */
+  #decodeShared(
+    seq: number,
+    stored: StoredRecord,
+    { first, last }: SharedRow,
+    verdict: LeafVerdict,
+  ): StoredEvent | undefined {
+    const events = `events ${first} to ${last}`;
+    const isRight = verdict === 'hash changed';
+    if (seq === first && isRight) {
+      const message = `the checksum of the row of ${events} was changed: the tree holds the hashes of its records`;
+      this.#say('LEAF_WRONG', seq, message, events);
+    } else if (seq === first) {
+      const message = `the records of ${events} are not what was written: the checksum of their row is another`;
+      this.#say('RECORD_DAMAGED', seq, message, events);
+    }
+    return isRight ? this.#eventOf(seq, stored) : undefined;
+  }
+
+  #eventOf(seq: number, { record, place }: StoredRecord): StoredEvent | undefined {
     const event = this.#parse(seq, record, place);
     if (event === undefined || event.seq === seq) return event;
     const message = `the record at event ${seq} says that it is event ${event.seq}`;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { StoreError, throwIfAborted } from '../../errors.js';
-import { CONTENT_PREFIX, EVENT_KEY_BYTES, EVENT_PREFIX, parseEventRow, seqOfKey } from '../../log/rows.js';
+import { throwIfAborted } from '../../errors.js';
+import { wholeEntries } from '../../log/event-rows.js';
+import { CONTENT_PREFIX, EVENT_KEY_BYTES, EVENT_PREFIX } from '../../log/rows.js';
 import { type Digest, digestFromHash, digestOf, HASH_BYTES } from '../../model/digest.js';
 import { factsOf } from '../../model/event-table.js';
 import type { StoredEvent } from '../../model/events.js';
@@ -65,8 +66,7 @@ class FoundRows {
 
   take(key: Uint8Array, value: Uint8Array): void {
     if (key[0] === EVENT_PREFIX && key.length === EVENT_KEY_BYTES) {
-      const event = wholeEvent(value, seqOfKey(key));
-      if (event !== undefined) this.#takeEvent(event);
+      for (const { event } of wholeEntries([key, value])) this.#takeEvent(event);
     } else if (key[0] === CONTENT_PREFIX && key.length === 1 + HASH_BYTES) {
       const digest = digestFromHash(key, 1);
       if (!this.#contents.has(digest) && digestOf(value) === digest) this.#contents.add(digest);
@@ -128,14 +128,5 @@ class FoundRows {
     }
     this.#found[at] = (this.#found[at] as number) | (1 << (seq & 7));
     this.count += 1;
-  }
-}
-
-function wholeEvent(row: Uint8Array, seq: number): StoredEvent | undefined {
-  try {
-    return parseEventRow(row, seq);
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'Corrupt') return undefined;
-    throw error;
   }
 }

@@ -1,14 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreError } from '../../errors.js';
-import {
-  BACKUP_FORMAT_VERSION,
-  FORMAT_VERSION,
-  formatSidecar,
-  parseSidecar,
-  readSidecarBytes,
-  SIDECAR_FILE,
-} from '../open/sidecar.js';
+import { formatSidecar, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '../open/sidecar.js';
 import type {
   LiveViews,
   Reading,
@@ -23,6 +16,7 @@ import type {
   StoredSnapshot,
   VerifySource,
 } from './verify-source.js';
+import { uncheckedRecords } from '../../log/event-rows.js';
 import {
   CONTENT_PREFIX,
   EVENT_PREFIX,
@@ -33,7 +27,7 @@ import {
   SUBJECT_PREFIX,
   TREE_PREFIX,
 } from '../../log/rows.js';
-import { LEAF_PREFIX, MAX_TILE_LEVEL } from '../../log/merkle.js';
+import { leafHash, MAX_TILE_LEVEL } from '../../log/merkle.js';
 import { type KeyRange, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
 import type { RowReads } from '../../log/log.js';
 import type { IndexRow } from '../../log/subject-index.js';
@@ -60,10 +54,8 @@ export async function readIdentity(directory: string, report: Report): Promise<S
       return undefined;
     }
     const sidecar = parseSidecar(directory, bytes);
-    if (
-      ![FORMAT_VERSION, BACKUP_FORMAT_VERSION].includes(sidecar.version) ||
-      !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))
-    ) {
+    const isVersion = Number.isSafeInteger(sidecar.version) && sidecar.version > 0;
+    if (!isVersion || !equalBytes(bytes, Buffer.from(formatSidecar(sidecar)))) {
       report({ code: 'SIDECAR_DAMAGED', place, message: `${place} is not written as this version writes it` });
     }
     return sidecar;
@@ -96,20 +88,19 @@ class LogRows {
   }
 
   async *records(reading: Reading): AsyncGenerator<StoredRecord> {
+    let last = 0;
     for await (const [key, row] of this.#ofKind(EVENT_PREFIX, reading)) {
-      const seq = seqOfKey(key);
-      // A row too short for a record still counts as one at its place. If the byte before the
-      // record is wrong, it is hashed with it.
-      const start = row[HASH_BYTES] === LEAF_PREFIX ? HASH_BYTES + 1 : HASH_BYTES;
-      const leafHash = row.length < HASH_BYTES ? undefined : row.subarray(0, HASH_BYTES);
-      yield { seq, record: row.subarray(start), leafHash, place: `event ${seq}` };
+      const records = uncheckedRecords(row, { after: last, last: seqOfKey(key) });
+      for (const record of records) yield { ...record, place: `event ${record.seq}` };
+      last = seqOfKey(key);
     }
   }
 
   async *hashes(level: number, reading: Reading): AsyncGenerator<StoredHash> {
     if (level === 0) {
-      for await (const { seq, leafHash, place } of this.records(reading)) {
-        if (leafHash !== undefined) yield { index: seq - 1, hash: leafHash, place };
+      for await (const { seq, record, leafHash: stored, sharedRow, place } of this.records(reading)) {
+        const hash = sharedRow?.isWhole === true ? leafHash(record) : stored;
+        if (hash !== undefined) yield { index: seq - 1, hash, place };
       }
       return;
     }

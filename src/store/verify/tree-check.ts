@@ -185,6 +185,7 @@ export class TreeCheck {
   }
 
   #choose(tile: LeafTile, above: StoredHash | undefined): Choice {
+    if (tile.kept.includes(NO_LEAF)) return this.#chooseMade(tile, above);
     const { kept, made } = tile;
     const verdicts = kept.map((hash, at) => verdictOf(hash, made[at]));
     const asKept = wholeOf(kept.map((hash, at) => hash ?? made[at]));
@@ -195,7 +196,20 @@ export class TreeCheck {
     const decided: LeafVerdict = forKept > forMade ? 'record changed' : 'hash changed';
     return {
       leaves: forKept > forMade ? asKept : asMade,
-      verdicts: verdicts.map((verdict) => (verdict === 'undecided' ? decided : verdict)),
+      verdicts: decide(verdicts, decided),
+    };
+  }
+
+  /** As `#choose` for a tile with a damaged row of several events, which has no leaf hashes to choose. */
+  #chooseMade({ kept, made }: LeafTile, above: StoredHash | undefined): Choice {
+    const asMade = wholeOf(made.map((hash, at) => hash ?? (kept[at] === NO_LEAF ? undefined : kept[at])));
+    const isRight = asMade !== undefined && this.#witnessesFor(asMade, above) > 0;
+    const verdicts = kept.map((hash, at) =>
+      hash === NO_LEAF && made[at] === undefined ? 'missing' : verdictOf(hash, made[at]),
+    );
+    return {
+      leaves: isRight ? asMade : undefined,
+      verdicts: decide(verdicts, isRight ? 'hash changed' : 'record changed'),
     };
   }
 
@@ -243,6 +257,10 @@ export class TreeCheck {
   }
 }
 
+function decide(verdicts: readonly LeafVerdict[], decided: LeafVerdict): LeafVerdict[] {
+  return verdicts.map((verdict) => (verdict === 'undecided' ? decided : verdict));
+}
+
 function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): LeafVerdict {
   if (kept === undefined && made === undefined) return 'missing';
   if (kept === undefined || made === undefined) return 'whole';
@@ -252,6 +270,9 @@ function verdictOf(kept: Uint8Array | undefined, made: Uint8Array | undefined): 
 function wholeOf(leaves: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] | undefined {
   return leaves.every((leaf) => leaf !== undefined) ? leaves : undefined;
 }
+
+/** In place of the leaf hash of a record whose row is not what its checksum says: fits no tree. */
+const NO_LEAF = new Uint8Array(HASH_BYTES);
 
 /** Up to 256 records, those of one tile, with their leaves. */
 export interface RecordTile extends LeafTile {
@@ -265,7 +286,7 @@ export async function* recordTiles(records: AsyncIterable<StoredRecord>, size: n
     yield {
       index,
       records: items,
-      kept: items.map((item) => item?.leafHash),
+      kept: items.map((item) => (item?.sharedRow?.isWhole === false ? NO_LEAF : item?.leafHash)),
       made: items.map((item) => (isRecord(item) ? leafHash(item.record) : undefined)),
     };
   }

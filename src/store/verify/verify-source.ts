@@ -1,6 +1,7 @@
 import type { OptionNames } from '../../model/option-names.js';
 import { mustBeBoolean, mustBeFunction, mustBeOptions, mustBeSignal, mustBeText } from '../argument-types.js';
 import type { Digest } from '../../model/digest.js';
+import type { UncheckedRecord } from '../../log/event-rows.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import type { ViewName } from '../../../projections/views.js';
 
@@ -75,7 +76,8 @@ export const violationCodes = {
   FILE_UNKNOWN: 'A file of an unknown name.',
 
   RECORD_MISSING: 'An event is missing between others.',
-  RECORD_DAMAGED: 'A record is not what was hashed when it was written, or is not a record.',
+  RECORD_DAMAGED:
+    'A record, or one of the row that it shares, is not what was hashed when it was written, or is no record.',
   RECORD_NOT_CANONICAL: 'A record encodes an event in other bytes than this version would write.',
   SEQ_WRONG: 'A record is at another position of the log than it says.',
   TIME_DECREASED: 'An event is older than the one before it.',
@@ -83,7 +85,7 @@ export const violationCodes = {
   EVENT_CONTRADICTS: 'An event contradicts the events before it.',
 
   LEAF_MISSING: 'The leaf hash of an event is missing.',
-  LEAF_WRONG: 'The leaf hash of an event is not that of its record.',
+  LEAF_WRONG: 'The leaf hash of an event is not that of its record, or the checksum of a row not that of its records.',
   TILE_MISSING: 'A hash of the Merkle tree is missing.',
   TILE_WRONG: 'A hash of the Merkle tree is not what the leaves give.',
   TILE_SUPERFLUOUS: 'A hash of the Merkle tree is beyond the end of the log.',
@@ -149,13 +151,7 @@ export interface Reading {
 }
 
 /** A record as stored, unchecked. */
-export interface StoredRecord {
-  /** Position, by its key or its place in a bundle. */
-  readonly seq: number;
-  /** Empty when the stored bytes are too short for a record. */
-  readonly record: Uint8Array;
-  /** Stored leaf hash, 32 bytes; undefined when missing. */
-  readonly leafHash: Uint8Array | undefined;
+export interface StoredRecord extends UncheckedRecord {
   /** `event 12`, or the path of its bundle. */
   readonly place: string;
   /** Path of the tile that holds the leaf hash, where that differs. */

@@ -22,6 +22,7 @@ import type {
 } from './verify-source.js';
 import type { StoredEvent } from '../../model/events.js';
 import { type Belief, checkBlobs, checkContent, checkSetAside, NamedContent } from './content-check.js';
+import { ChangesCheck } from './changes-check.js';
 import { FoldCheck, snapshotClaims, type ViewClaim } from './fold-check.js';
 import { checkPositions, IndexCheck } from './index-check.js';
 import { RecordCheck } from './record-check.js';
@@ -165,7 +166,8 @@ class Verification {
     const snapshots = await snapshotClaims(source, this.#reading, this.#counter('snapshots'));
     const live = source.liveViews;
     const views: ViewClaim[] = live === undefined ? [] : [{ ...live, place: 'open store', code: 'VIEW_WRONG' }];
-    const fold = new FoldCheck(snapshots.views.concat(views), this.#reading.report);
+    const { report } = this.#reading;
+    const fold = new FoldCheck(snapshots.views.concat(views), new ChangesCheck(snapshots.changes, report), report);
     await this.#checkEvents(new TreeCheck(source, checkpoints.concat(snapshots.roots), this.#reading), fold);
     await this.#index?.finish(this.#lost, this.#counter('index'));
     await checkPositions(source, this.#reading);
@@ -206,7 +208,7 @@ class Verification {
       }
       events.push(event);
       this.#content.add(event);
-      fold.add(event, record?.place ?? `event ${seq}`);
+      fold.add({ event, record: record?.record ?? new Uint8Array(0) }, record?.place ?? `event ${seq}`);
       if (fold.isClaimed(seq)) await fold.compare(seq);
     }
     this.#index?.add(events);

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Level } from 'level';
 import { eventKey } from '../../../src/log/rows.js';
+import { HASH_BYTES } from '../../../src/model/digest.js';
 import { parseRecordFile, parseWriteBatch } from '../../../src/log/leveldb/log-files.js';
 import { MAX_SCANNED_BYTES } from '../../../src/limits.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
@@ -13,7 +14,7 @@ async function writeAheadLog(t: ExecutionContext, sizes: readonly number[]): Pro
   const location = join(await temporaryDirectory(t), 'log');
   const database = new Level<Uint8Array, Uint8Array>(location, { keyEncoding: 'view', valueEncoding: 'view' });
   for (const [at, size] of sizes.entries()) {
-    await database.put(eventKey(at + 1), new Uint8Array(size).fill(at + 1), { sync: true });
+    await database.put(eventKey(at + 1), new Uint8Array(size).fill(at + 1, HASH_BYTES + 1), { sync: true });
   }
   await database.close();
   const name = (await readdir(location)).find((each) => each.endsWith('.log')) ?? '';

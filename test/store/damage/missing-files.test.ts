@@ -255,8 +255,8 @@ test(
   refused,
   async (dir) => {
     const path = join(dir, 'imagelog.json');
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 1', '"version": 3'));
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"version": 3', '"version": 4'));
   },
   'STORE_FORMAT_UNSUPPORTED',
-  /format 3; this version of imagelog reads up to 2/,
+  /format 4; this version of imagelog reads up to 3/,
 );

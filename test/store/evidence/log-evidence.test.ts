@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { treeKey } from '../../../src/log/rows.js';
 import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import type { Database } from '../../../src/log/log.js';
-import { checkConsistency, checkInclusion } from '../../../src/log/merkle.js';
+import { checkConsistency, checkInclusion, leafHash } from '../../../src/log/merkle.js';
 import { openLevel } from '../../../src/log/leveldb/open-level.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import { StoreEvidence, type TreeProofs } from '../../../src/store/evidence.js';
@@ -37,7 +37,8 @@ async function provingLog(t: ExecutionContext, size: number): Promise<Proving> {
       log,
       Array.from({ length: size }, (_, at) => creationOf(`${at}`)),
     );
-  const leaves = Array.from({ length: size }, (_, at) => log.leafHash(at + 1) as Uint8Array);
+  const leaves: Uint8Array[] = [];
+  for await (const page of log.entryPages()) for (const { record } of page) leaves.push(leafHash(record));
   const evidence = new StoreEvidence({ log, reader: log, checkOpen: () => undefined } as never);
   return { log, database: opened[0] as Database, evidence, leaves };
 }

@@ -1,15 +1,8 @@
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import {
-  CONTENT_PREFIX,
-  contentKey,
-  eventKey,
-  formatEventRow,
-  parseEntryRow,
-  SUBJECT_PREFIX,
-  treeKey,
-} from '../../../src/log/rows.js';
+import { CONTENT_PREFIX, contentKey, eventKey, SUBJECT_PREFIX, treeKey } from '../../../src/log/rows.js';
+import { parseEventRow } from '../../../src/log/event-rows.js';
 import { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { parseRecordFile } from '../../../src/log/leveldb/log-files.js';
 import { encodeRecord } from '../../../src/log/record.js';
@@ -20,6 +13,7 @@ import { openStore } from '../../../src/store/open/open-store.js';
 import type { RebuildProgress } from '../../../src/store/rebuild/rebuild.js';
 import { rebuildStore } from '../../../src/store/rebuild/rebuild-store.js';
 import { verifyStore } from '../../../src/store/verify-store.js';
+import { rowOf } from '../../support/event-rows.js';
 import { imageConfig } from '../../support/image-configs.js';
 import { rejection } from '../../support/rejection.js';
 import { stateOf } from '../../support/store-state.js';
@@ -213,8 +207,8 @@ for (const [what, at] of [
 test('events that were changed with their hashes are not those of the checkpoint', async (t) => {
   const { directory, log } = await closedStore(t);
   await tamper(log, async (database) => {
-    const { event } = parseEntryRow((await database.get(eventKey(50))) as Uint8Array, 50);
-    await database.put(eventKey(50), formatEventRow(encodeRecord({ ...event, actor: 'nobody' })));
+    const event = parseEventRow((await database.get(eventKey(50))) as Uint8Array, 50);
+    await database.put(eventKey(50), rowOf(encodeRecord({ ...event, actor: 'nobody' })));
   });
   const error = await rejection(t, 'LOG_CORRUPT', rebuildStore(directory));
   t.regex(error.message, /not those of its checkpoint/);

@@ -9,7 +9,7 @@ import { type Tile, treeRoot } from '../../../src/log/merkle.js';
 import type { LevelLog } from '../../../src/log/leveldb/level-log.js';
 import { bytesToHex } from '../../../src/model/digest.js';
 import { formatSnapshot, SnapshotFolder, type SnapshotHeader } from '../../../src/store/snapshots/snapshot-folder.js';
-import { viewsAt } from '../../../src/store/snapshots/snapshotter.js';
+import { viewsAt } from '../../../src/store/snapshots/views-at.js';
 import { plainViews } from '../../support/plain-views.js';
 import { rejection } from '../../support/rejection.js';
 import { requires, requiresPermissions } from '../../support/requires.js';

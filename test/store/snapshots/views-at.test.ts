@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { StoredEvent } from '../../../src/model/events.js';
 import { SnapshotFolder } from '../../../src/store/snapshots/snapshot-folder.js';
-import { pastViewsAt, viewsAt } from '../../../src/store/snapshots/snapshotter.js';
+import { pastViewsAt, viewsAt } from '../../../src/store/snapshots/views-at.js';
 import { plainViews } from '../../support/plain-views.js';
 import { creationOf } from '../../support/stored-event.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Level } from 'level';
 import { formatCheckpoint } from '../../../src/log/checkpoint.js';
-import { eventKey, formatEventRow, treeKey } from '../../../src/log/rows.js';
+import { eventKey, treeKey } from '../../../src/log/rows.js';
+import { rowOf } from '../../support/event-rows.js';
 import { Frontier } from '../../../src/log/merkle.js';
 import { decodeRecord, encodeRecord } from '../../../src/log/record.js';
 import { HASH_BYTES } from '../../../src/model/digest.js';
@@ -106,7 +107,7 @@ export class DamagedStore {
       for await (const [key, row] of rows.iterator({ gte: eventKey(1), lte: eventKey(Number.MAX_SAFE_INTEGER) })) {
         const record = row.subarray(HASH_BYTES + 1);
         const changed = change(decodeRecord(record)) ?? record;
-        const forged = formatEventRow(changed instanceof Uint8Array ? changed : encodeRecord(changed));
+        const forged = rowOf(changed instanceof Uint8Array ? changed : encodeRecord(changed));
         await rows.put(key, forged);
         for (const { level, index, hash } of tree.append(forged.slice(0, HASH_BYTES))) {
           await rows.put(treeKey(level, index), hash);
