@@ -1,4 +1,7 @@
-import type { Rounds } from './rounds.js';
+import type { Figure, Rounds } from './rounds.js';
+
+/** What times are taken by: the clock on the wall, or processors (user and system). */
+export type Clock = 'wall' | 'cpu';
 
 /** A goal for a benchmark, judged by its median. */
 export interface Target {
@@ -6,23 +9,25 @@ export interface Target {
   readonly of: 'ratio' | 'ours';
   readonly bound: 'at least' | 'at most';
   readonly value: number;
+  /** The clock that counts; both must then be met. Default wall. */
+  readonly by?: Clock | 'both' | undefined;
 }
 
 /** Something we compare with. */
 export interface Peer {
   readonly name: string;
-  /** One number per round, with our unit and round order. */
-  readonly values: readonly number[];
+  /** One figure per round, with our unit and round order. */
+  readonly values: readonly Figure[];
   /** Setup and durability, printed below the table. */
   readonly settings?: string | undefined;
 }
 
-/** One line of the report: a number per round, paired with the peer's by index. */
+/** One line of the report: a figure per round, paired with the peer's by index. */
 export interface Measured {
   readonly name: string;
   /** Unit of our and the peer's numbers. */
   readonly unit: string;
-  readonly ours: readonly number[];
+  readonly ours: readonly Figure[];
   /** The comparison; its ratio is ours divided by the peer's, round by round. */
   readonly peer?: Peer | undefined;
   /** Absent for informational lines. One of `TARGETS` also appears in the summary. */
@@ -33,6 +38,8 @@ export interface Measured {
   readonly size?: number | undefined;
   /** Unit of `size`; default events. */
   readonly sizeOf?: 'events' | 'images' | undefined;
+  /** How often its case was run again because a range was too wide; the rounds of all count. */
+  readonly repeats?: number | undefined;
 }
 
 /** Environment of a benchmark. */

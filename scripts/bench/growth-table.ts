@@ -1,6 +1,6 @@
 import type { Measured } from './benchmark.js';
 import { formatNumber, formatSize } from './format-number.js';
-import { ratioOf, spreadOf } from './statistics.js';
+import { oursOf, ratioOf } from './statistics.js';
 
 const NAME_COLUMN = 42;
 const GROWTH_COLUMN = 16;
@@ -30,6 +30,6 @@ function tableOf(lines: readonly Measured[], sizeOf: string): string[] {
 
 function formatGrown(measured: Measured): string {
   const ratio = measured.target?.of === 'ours' ? undefined : ratioOf(measured);
-  if (ratio !== undefined) return `${formatNumber(ratio.median)}x`;
-  return `${formatNumber(spreadOf(measured.ours).median)} ${measured.unit}`;
+  if (ratio !== undefined) return `${formatNumber(ratio.ofMedians)}x`;
+  return `${formatNumber(oursOf(measured)?.median ?? Number.NaN)} ${measured.unit}`;
 }

@@ -12,9 +12,12 @@ import { followersBenchmark } from './cases/followers.js';
 import { getBenchmark } from './cases/get.js';
 import { growthBenchmark } from './cases/growth.js';
 import { historyBenchmark } from './cases/history.js';
+import { integrityBenchmark } from './cases/integrity.js';
+import { listingBenchmark } from './cases/listing.js';
 import { loadBenchmark } from './cases/load.js';
 import { memoryBenchmark } from './cases/memory.js';
 import { openBenchmark } from './cases/open.js';
+import { pastBenchmark } from './cases/past.js';
 import { reopenBenchmark } from './cases/reopen.js';
 import { replayBenchmark } from './cases/replay.js';
 import { saveBenchmark } from './cases/save.js';
@@ -23,9 +26,11 @@ import { viewsBenchmark } from './cases/views.js';
 import { diskBenchmark } from './cases/disk.js';
 import { drawReport } from './chart/draw-report.js';
 import { formatGrowth } from './growth-table.js';
+import { formatMachine, type Machine, thisMachine } from './machine.js';
+import { updatePage } from './markdown.js';
 import { type BenchOptions, OPTIONS_USAGE, parseOptions } from './options.js';
 import { formatJson, formatTable } from './report.js';
-import { type Outcome, runBenchmarks, withoutTargets } from './run-benchmarks.js';
+import { type Outcome, runBenchmarks } from './run-benchmarks.js';
 import { formatSummary } from './summary.js';
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -40,11 +45,14 @@ const BENCHMARKS: readonly Benchmark[] = [
   memoryBenchmark,
   saveBenchmark,
   startBenchmark,
+  listingBenchmark,
+  integrityBenchmark,
   daemonsCommandsBenchmark,
   daemonsLoadBenchmark,
   daemonsSaveBenchmark,
   historyBenchmark,
   atBenchmark,
+  pastBenchmark,
   reopenBenchmark,
   replayBenchmark,
   followBenchmark,
@@ -52,7 +60,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   growthBenchmark,
 ];
 
-const USAGE = `usage: npm run bench -- [--quick] [--fresh] [--json] [--svg FILE] [--rounds N] [--largest N] [NAME…]
+const USAGE = `usage: npm run bench -- [--quick | --smoke] [OPTION…] [NAME…]
 
 ${OPTIONS_USAGE}
 
@@ -72,13 +80,17 @@ async function main(): Promise<void> {
   const chosen = BENCHMARKS.filter(({ name }) => options.names.length === 0 || options.names.includes(name));
   const lines: Measured[] = [];
   const failures: string[] = [];
-  for await (const measured of runBenchmarks(chosen, options.sizes)) {
-    const outcome = options.isJudged ? measured : withoutTargets(measured);
+  const before = thisMachine();
+  printMachine('before', before, options);
+  for await (const outcome of runBenchmarks(chosen, options.sizes, options)) {
     printOutcome(outcome, options);
     for (const line of outcome.lines) lines.push(line);
     if (outcome.error !== undefined) failures.push(outcome.benchmark.name);
   }
   printEnd(lines, failures, options);
+  const after = thisMachine();
+  printMachine('after', after, options);
+  if (options.markdown !== undefined) await updatePage(options.markdown, { lines, before, after });
   if (options.svg !== undefined) await writeFile(options.svg, drawReport(lines));
   if (failures.length > 0) process.exitCode = FAILED;
 }
@@ -94,6 +106,10 @@ function optionsOf(argv: readonly string[]): BenchOptions | undefined {
     console.error(error instanceof Error ? error.message : error);
     return undefined;
   }
+}
+
+function printMachine(when: 'before' | 'after', machine: Machine, { json }: BenchOptions): void {
+  console.log(json ? JSON.stringify({ machine: when, ...machine }) : formatMachine(when, machine));
 }
 
 function printOutcome({ benchmark, lines, leftOut, error }: Outcome, { json }: BenchOptions): void {

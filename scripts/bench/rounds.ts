@@ -1,5 +1,16 @@
+import { processorSeconds } from './processor-time.js';
+
+/** What a round found, in one unit by two clocks: that of the wall, and processor time. */
+export interface Timed {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** Result of a round: timed, or a plain number for what no clock measures, such as bytes. */
+export type Figure = number | Timed;
+
 /** Does one round of work and returns the result, usually a rate, time or size. */
-export type Side<Result = number> = (round: number) => Promise<Result> | Result;
+export type Side<Result = Figure> = (round: number) => Promise<Result> | Result;
 
 /** Rounds per side. */
 export interface Rounds {
@@ -22,7 +33,7 @@ export function twiceAsMany({ warmUp, counted }: Rounds): Rounds {
  * Runs `sides` in turn, reversing the order every round, so that machine noise hits all alike.
  * Sides get the round number, from 0 and including warm-up. Returns the results of counted rounds.
  */
-export async function interleave<Name extends string, Result = number>(
+export async function interleave<Name extends string, Result = Figure>(
   { warmUp, counted }: Rounds,
   sides: Readonly<Record<Name, Side<Result>>>,
 ): Promise<Record<Name, Result[]>> {
@@ -38,9 +49,24 @@ export async function interleave<Name extends string, Result = number>(
   return results;
 }
 
-/** Returns the seconds that `work` takes. */
-export async function secondsOf(work: () => unknown): Promise<number> {
+/**
+ * Returns the seconds that `work` takes, on the wall and of processors: of this process, of
+ * children that end within it, and of the servers with the ids `others`.
+ */
+export async function timeOf(work: () => unknown, others: readonly number[] = []): Promise<Timed> {
+  const before = processorSeconds(others);
   const start = performance.now();
   await work();
-  return (performance.now() - start) / 1_000;
+  const wall = (performance.now() - start) / 1_000;
+  return { wall, cpu: processorSeconds(others) - before };
+}
+
+/** Returns `count` a second, by each clock. */
+export function rateOf(count: number, { wall, cpu }: Timed): Timed {
+  return { wall: count / wall, cpu: count / cpu };
+}
+
+/** Returns `timed` in another unit: milliseconds of seconds by 1,000. */
+export function scaled({ wall, cpu }: Timed, factor: number): Timed {
+  return { wall: wall * factor, cpu: cpu * factor };
 }

@@ -1,20 +1,37 @@
-import type { Measured } from './benchmark.js';
+import type { Clock, Measured, Target } from './benchmark.js';
+import type { Figure } from './rounds.js';
 
-/** Median and range. */
+/** Median, range, and the quartiles, between which the middle half of the rounds lies. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
+  readonly quartiles: readonly [lower: number, upper: number];
+}
+
+/** Ratio of the medians of both sides, and the spread of the ratios of each round. */
+export interface Ratio {
+  readonly ofMedians: number;
+  readonly ofRounds: Spread;
 }
 
 /** Returns the spread of `values`, which must not be empty. */
 export function spreadOf(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError('values must not be empty');
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] as number;
-  const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
-  return { median, min: sorted[0] as number, max: sorted.at(-1) as number };
+  return {
+    median: quantileOf(sorted, 0.5),
+    min: sorted[0] as number,
+    max: sorted.at(-1) as number,
+    quartiles: [quantileOf(sorted, 0.25), quantileOf(sorted, 0.75)],
+  };
+}
+
+/** Interpolates between the two nearest of the `sorted` values. */
+function quantileOf(sorted: readonly number[], part: number): number {
+  const place = part * (sorted.length - 1);
+  const [lower, upper] = [sorted[Math.floor(place)] as number, sorted[Math.ceil(place)] as number];
+  return lower + (upper - lower) * (place - Math.floor(place));
 }
 
 /** Returns the smallest value that `percent` of `values` do not exceed; must not be empty. */
@@ -24,35 +41,92 @@ export function percentileOf(values: readonly number[], percent: number): number
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] as number;
 }
 
-/** Returns the spread of the per-round ratios of ours to the peer's; undefined without a peer. */
-export function ratioOf({ ours, peer }: Measured): Spread | undefined {
-  if (peer === undefined) return undefined;
-  return spreadOf(ours.map((value, round) => value / (peer.values[round] as number)));
+/** Returns the numbers of `figures` by `clock`: plain ones count as wall; undefined if not timed. */
+export function valuesBy(clock: Clock, figures: readonly Figure[]): number[] | undefined {
+  const values = figures.map((figure) => {
+    if (typeof figure === 'number') return clock === 'wall' ? figure : undefined;
+    return figure[clock];
+  });
+  return values.every((value) => value !== undefined) ? values : undefined;
 }
 
-/** Returns the judged spread; undefined without a target. */
-export function judgedOf(measured: Measured): Spread | undefined {
+/** Returns the spread of our numbers by `clock`; undefined if they have none. */
+export function oursOf({ ours }: Measured, clock: Clock = 'wall'): Spread | undefined {
+  const values = valuesBy(clock, ours);
+  return values === undefined ? undefined : spreadOf(values);
+}
+
+/** Returns the ratio of ours to the peer's by `clock`; undefined without a peer or such times. */
+export function ratioOf({ ours, peer }: Measured, clock: Clock = 'wall'): Ratio | undefined {
+  const [our, their] = [valuesBy(clock, ours), valuesBy(clock, peer?.values ?? [])];
+  if (peer === undefined || our === undefined || their === undefined) return undefined;
+  return {
+    ofMedians: spreadOf(our).median / spreadOf(their).median,
+    ofRounds: spreadOf(our.map((value, round) => value / (their[round] as number))),
+  };
+}
+
+/** A number that a target is about. */
+export interface Found {
+  readonly figure: number;
+  /** Of the rounds: of ours, or of their ratios. */
+  readonly range: Spread;
+  /** Whether the range is wider than `WIDEST_RANGE`, and the number says too little. */
+  readonly isTooWide: boolean;
+}
+
+/** A number that a target judges. */
+export interface Judged extends Found {
+  readonly clock: Clock;
+  /** How far it exceeds a positive target: 1 meets it, 2 is twice as good. */
+  readonly attainment: number;
+  readonly isMet: boolean;
+}
+
+/** Returns our median or the ratio, whichever is `of`, by `clock`; undefined if there is none. */
+export function foundOf(measured: Measured, of: Target['of'], clock: Clock): Found | undefined {
+  const [ours, ratio] = of === 'ours' ? [oursOf(measured, clock)] : [undefined, ratioOf(measured, clock)];
+  const [figure, range] = [ours?.median ?? ratio?.ofMedians, ours ?? ratio?.ofRounds];
+  if (figure === undefined || range === undefined) return undefined;
+  return { figure, range, isTooWide: isWide(range) };
+}
+
+/** Returns the judged numbers, one per clock of the target; empty without a target. */
+export function judgedOf(measured: Measured): Judged[] {
   const { target } = measured;
-  if (target === undefined) return undefined;
-  const judged = target.of === 'ours' ? spreadOf(measured.ours) : ratioOf(measured);
-  if (judged === undefined) throw new RangeError(`${measured.name} has a target for its ratio and no peer`);
-  return judged;
+  if (target === undefined) return [];
+  const clocks: readonly Clock[] = target.by === 'both' ? ['wall', 'cpu'] : [target.by ?? 'wall'];
+  return clocks.map((clock) => {
+    const found = foundOf(measured, target.of, clock);
+    if (found === undefined) throw new RangeError(`${measured.name} has a target and no ${target.of} by ${clock}`);
+    const { figure } = found;
+    const isAtLeast = target.bound === 'at least';
+    return {
+      ...found,
+      clock,
+      attainment: isAtLeast ? figure / target.value : target.value / figure,
+      isMet: isAtLeast ? figure >= target.value : figure <= target.value,
+    };
+  });
 }
 
-/** Returns how far a positive median exceeds its target: 1 meets it, 2 is twice as good. */
-export function attainmentOf(measured: Measured): number | undefined {
-  const judged = judgedOf(measured);
-  const { target } = measured;
-  if (judged === undefined || target === undefined) return undefined;
-  return target.bound === 'at least' ? judged.median / target.value : target.value / judged.median;
-}
-
-/** Returns whether the target is met; undefined without one. */
+/** Returns whether the target is met by each of its clocks; undefined without one. */
 export function isMet(measured: Measured): boolean | undefined {
   const judged = judgedOf(measured);
-  const { target } = measured;
-  if (judged === undefined || target === undefined) return undefined;
-  return target.bound === 'at least' ? judged.median >= target.value : judged.median <= target.value;
+  return judged.length === 0 ? undefined : judged.every((each) => each.isMet);
+}
+
+/** Upper quartile over the lower one above which a line is measured again. */
+const WIDEST_RANGE = 1.25;
+
+function isWide({ quartiles: [lower, upper] }: Spread): boolean {
+  // What may be below zero, such as a heap's growth, has no such factor.
+  return lower > 0 && upper > lower * WIDEST_RANGE;
+}
+
+/** Returns whether what is judged is too wide, by any of its clocks. Never without a target. */
+export function isTooWide(measured: Measured): boolean {
+  return judgedOf(measured).some((each) => each.isTooWide);
 }
 
 /** A size and its measurement, both positive. */

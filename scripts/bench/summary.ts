@@ -1,12 +1,12 @@
-import type { Measured } from './benchmark.js';
-import { formatNumber } from './format-number.js';
-import { formatTarget, titleOf } from './report.js';
-import { isMet, ratioOf } from './statistics.js';
+import type { Clock, Measured } from './benchmark.js';
+import { formatFound, formatTarget, titleOf } from './report.js';
+import { isMet } from './statistics.js';
 import { TARGETS } from './targets.js';
 import { type Verdict, verdictsOf } from './verdicts.js';
 
-const NAME_COLUMN = 42;
-const NUMBER_COLUMN = 14;
+const NAME_COLUMN = 47;
+const ASKED_COLUMN = 14;
+const FOUND_COLUMN = 25;
 const NOT_JUDGED = 'nothing is judged: a verdict takes the whole sizes and at least seven rounds';
 
 /** Input of the summary. */
@@ -29,12 +29,12 @@ export function formatSummary({ isJudged, ...summarized }: Summarized): string[]
 
 function judgementOf({ lines, isWhole }: Pick<Summarized, 'lines' | 'isWhole'>): string[] {
   const named = verdictsOf(lines);
-  const measured = named.filter(({ figure }) => figure !== undefined);
+  const measured = named.filter(({ judged }) => judged.length > 0);
   const others = lines.filter(({ target }) => target !== undefined && !isNamed(target));
   const missed = others.filter((line) => isMet(line) === false).map(titleOf);
   const met = measured.filter(isReached).length + others.length - missed.length;
   return [
-    `${'target'.padEnd(NAME_COLUMN)}${'asked'.padEnd(NUMBER_COLUMN)}${'found'.padEnd(NUMBER_COLUMN)}`.trimEnd(),
+    row('target', 'asked', 'wall [quartiles]', 'CPU [quartiles]', ''),
     ...(isWhole ? named : measured).flatMap((verdict) => [formatVerdict(verdict), ...besidesOf(verdict, lines)]),
     `${met} of ${measured.length + others.length} targets met; ${named.length - measured.length} not measured`,
     ...(missed.length > 0 ? [`missed beside these: ${missed.join(', ')}`] : []),
@@ -42,26 +42,29 @@ function judgementOf({ lines, isWhole }: Pick<Summarized, 'lines' | 'isWhole'>):
 }
 
 function formatVerdict(verdict: Verdict): string {
-  const { target, figure } = verdict;
-  const unit = target.of === 'ratio' ? 'x' : '';
-  const found = figure === undefined ? '' : `${formatNumber(figure)}${unit}`;
-  const end = figure === undefined ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
-  const asked = formatTarget(target).padEnd(NUMBER_COLUMN);
-  return `${target.title.padEnd(NAME_COLUMN)}${asked}${found.padEnd(NUMBER_COLUMN)}${end}`;
+  const { target, line, judged } = verdict;
+  const found = (clock: Clock): string => (line === undefined ? '' : formatFound(line, target, clock));
+  const end = judged.length === 0 ? 'not measured' : isReached(verdict) ? 'met' : 'MISSED';
+  const width = judged.some(({ isTooWide }) => isTooWide) ? ', too wide' : '';
+  return row(target.title, formatTarget(target), found('wall'), found('cpu'), `${end}${width}`);
 }
 
 /** Ratios to other forms of the same peer, which are not judged. */
 function besidesOf({ target }: Verdict, lines: readonly Measured[]): string[] {
   return lines.flatMap((line) => {
-    const ratio = line.beside === target ? ratioOf(line) : undefined;
-    if (ratio === undefined) return [];
-    const found = `${formatNumber(ratio.median)}x`.padEnd(NUMBER_COLUMN);
-    return `${`  to ${line.peer?.name}`.padEnd(NAME_COLUMN)}${''.padEnd(NUMBER_COLUMN)}${found}for information`;
+    if (line.beside !== target || line.peer === undefined) return [];
+    const found = (clock: Clock): string => formatFound(line, target, clock);
+    return row(`  to ${line.peer.name}`, '', found('wall'), found('cpu'), 'for information');
   });
 }
 
-function isReached({ attainment }: Verdict): boolean {
-  return attainment !== undefined && attainment >= 1;
+function row(title: string, asked: string, wall: string, cpu: string, end: string): string {
+  const cells = [title.padEnd(NAME_COLUMN), asked.padEnd(ASKED_COLUMN)];
+  return [...cells, wall.padEnd(FOUND_COLUMN), cpu.padEnd(FOUND_COLUMN), end].join('').trimEnd();
+}
+
+function isReached({ judged }: Verdict): boolean {
+  return judged.length > 0 && judged.every((each) => each.isMet);
 }
 
 function isNamed(target: Measured['target']): boolean {

@@ -3,7 +3,7 @@ import { type EventStore, type ImageId, openStore } from '../../../src/index.js'
 import type { BenchContext, Benchmark } from '../benchmark.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { openRows, putArrays, putChained, type Row, writtenRows } from '../inputs/written-rows.js';
-import { interleave, secondsOf, totalRounds } from '../rounds.js';
+import { type Figure, interleave, rateOf, timeOf, totalRounds } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 /** Events per batch, one per image. */
@@ -21,7 +21,7 @@ export const appendBenchmark: Benchmark = {
     const { store, images } = await openOurs(directory, 'ours');
     const [arrays, chained] = [await openRows(join(directory, 'arrays')), await openRows(join(directory, 'chained'))];
     const partOf = (round: number): readonly Row[][] => rows.slice(round * perRound, (round + 1) * perRound);
-    const rate = async (work: () => Promise<void>): Promise<number> => (perRound * AT_ONCE) / (await secondsOf(work));
+    const rate = async (work: () => Promise<void>): Promise<Figure> => rateOf(perRound * AT_ONCE, await timeOf(work));
     const rates = await interleave(rounds, {
       arrays: (round) => rate(() => putArrays(arrays, partOf(round))),
       chained: (round) => rate(() => putChained(chained, partOf(round))),

@@ -3,7 +3,7 @@ import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { lifeLog, openLife } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
 import { atEachSize } from '../log-sizes.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { interleave, type Timed, timeOf } from '../rounds.js';
 import { spreadOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
@@ -43,8 +43,10 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const unit = 's';
   const target = TARGETS.at;
   // One number per round, for any number of moments.
-  const median = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).median);
-  const slowest = (rounds: readonly (readonly number[])[]): number[] => rounds.map((round) => spreadOf(round).max);
+  const each = (rounds: readonly (readonly Timed[])[], pick: (values: readonly number[]) => number): Timed[] =>
+    rounds.map((round) => ({ wall: pick(round.map(({ wall }) => wall)), cpu: pick(round.map(({ cpu }) => cpu)) }));
+  const median = (rounds: readonly (readonly Timed[])[]) => each(rounds, (values) => spreadOf(values).median);
+  const slowest = (rounds: readonly (readonly Timed[])[]) => each(rounds, (values) => spreadOf(values).max);
   return [
     { name: `at, median of ${MOMENTS} random moments`, unit, ours: median(seconds.random) },
     { name: `at, slowest of ${MOMENTS} random moments`, unit, ours: slowest(seconds.random), target },
@@ -56,11 +58,11 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
 }
 
 /** Returns the seconds taken for each of `seqs` with the query, sequentially. */
-async function timesOf(store: EventStore, seqs: readonly number[], ask: Question): Promise<number[]> {
-  const seconds: number[] = [];
+async function timesOf(store: EventStore, seqs: readonly number[], ask: Question): Promise<Timed[]> {
+  const seconds: Timed[] = [];
   for (const seq of seqs) {
     seconds.push(
-      await secondsOf(async () => {
+      await timeOf(async () => {
         const past = await store.at(seq);
         ask(past);
         if (past.seq !== seq) throw new RangeError(`asked for event ${seq}, found ${past.seq}`);

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { newFSStoreBackend, newImageStore, openStore, type Store } from '../../../src/index.js';
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
+import { DOCKER_SETTINGS, OUR_FILES_SETTINGS } from '../file-peers/settings.js';
+import { DockerImages } from '../file-peers/docker-images.js';
 import { allLayers } from '../inputs/all-layers.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import {
@@ -12,7 +14,7 @@ import {
   type RowDatabase,
   writtenRows,
 } from '../inputs/written-rows.js';
-import { interleave, secondsOf, totalRounds, twiceAsMany } from '../rounds.js';
+import { type Figure, interleave, rateOf, timeOf, totalRounds, twiceAsMany } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const PER_ROUND = 384;
@@ -21,13 +23,12 @@ const AT_ONCE = 64;
 /**
  * `create` one by one and 64 at once. `level` gets all bytes a real store wrote for the same
  * creates: for one create as one synced put, for 64 as one synced batch of the very rows, in both
- * forms of its documentation: an array of operations, and chained (as the store does). The
- * filesystem backend is the same image store over Docker's layout.
+ * forms of its documentation: an array of operations, and chained (as the store does). Docker's
+ * calls come one after another however many wait: its store has a mutex.
  */
 export const createBenchmark: Benchmark = {
   name: 'create',
-  about:
-    'creates, one after another and 64 at once, against the same bytes put into level, and files as Docker keeps them',
+  about: "creates, one after another and 64 at once, against the same bytes put into level, and Docker's calls",
   async run(context) {
     const { directory, scale } = context;
     const rounds = twiceAsMany(context.rounds);
@@ -40,14 +41,16 @@ export const createBenchmark: Benchmark = {
     // One store or database per side, so that each carries only its own history.
     const stores = [await openOurs(directory, 'single'), await openOurs(directory, 'group')] as const;
     const [puts, arrays, chained] = [await openPeer('puts'), await openPeer('arrays'), await openPeer('chained')];
+    const docker = new DockerImages(join(directory, 'docker'));
     const files = await openFiles(directory);
     const batchesOf = (round: number) => partOf(group, round, perRound / AT_ONCE);
-    const rate = async (work: () => Promise<void>): Promise<number> => perRound / (await secondsOf(work));
+    const rate = async (work: () => unknown): Promise<Figure> => rateOf(perRound, await timeOf(work));
     const partOf = <Item>(items: readonly Item[], round: number, per = perRound): readonly Item[] =>
       items.slice(round * per, (round + 1) * per);
     const rates = await interleave(rounds, {
       puts: (round) => rate(() => putOneByOne(puts, partOf(single, round))),
       single: (round) => rate(() => createOneByOne(stores[0], partOf(configs, round))),
+      docker: (round) => rate(() => partOf(configs, round).map((config) => docker.create(config))),
       files: (round) => rate(() => createOneByOne(files, partOf(configs, round))),
       arrays: (round) => rate(() => putArrays(arrays, batchesOf(round))),
       chained: (round) => rate(() => putChained(chained, batchesOf(round))),
@@ -58,60 +61,39 @@ export const createBenchmark: Benchmark = {
   },
 };
 
-function linesOf(
-  rates: Readonly<Record<'puts' | 'single' | 'files' | 'arrays' | 'chained' | 'group', readonly number[]>>,
-): Measured[] {
+type Sides = 'puts' | 'single' | 'docker' | 'files' | 'arrays' | 'chained' | 'group';
+
+function linesOf(rates: Readonly<Record<Sides, readonly Figure[]>>): Measured[] {
   const line = { unit: 'creates/s' };
   const alone = { ...line, name: 'create, one after another', ours: rates.single };
   const together = { ...line, name: 'create, 64 at once', ours: rates.group };
+  const docker = { name: "Docker's calls", values: rates.docker, settings: DOCKER_SETTINGS };
+  const puts =
+    'all bytes that we write for one create (event, content, index, tree) as one put with sync: true: the cost of no work';
+  const arrays = 'the very rows that we write for 64 creates as one array of operations with sync: true';
+  const chained = 'the same rows as one chained batch with sync: true, which can be faster, as we hand them over';
   return [
+    { ...alone, peer: docker, target: TARGETS.createToDocker },
+    { ...alone, peer: { name: 'newFSStoreBackend', values: rates.files, settings: OUR_FILES_SETTINGS } },
     {
       ...alone,
-      peer: {
-        name: 'level, synced puts',
-        values: rates.puts,
-        settings: 'all bytes that we write for one create (event, content, index, tree) as one put with sync: true',
-      },
+      peer: { name: 'level, synced puts', values: rates.puts, settings: puts },
       target: TARGETS.createToLevel,
     },
-    {
-      ...alone,
-      peer: {
-        name: 'files as Docker',
-        values: rates.files,
-        settings:
-          'our image store over newFSStoreBackend: one file each, fsync of the file, rename, fsync of its directory',
-      },
-      target: TARGETS.createToFiles,
-    },
+    { ...together, peer: docker, target: TARGETS.createTogetherToDocker },
     {
       ...together,
-      peer: { name: 'one after another', values: rates.single },
-      target: TARGETS.createTogether,
-    },
-    {
-      ...together,
-      peer: {
-        name: 'level, batches of 64',
-        values: rates.arrays,
-        settings:
-          'the very rows that we write for 64 creates (event, content, index, tree) as one array of operations with sync: true: one of the two forms its documentation shows',
-      },
+      peer: { name: 'level, chained batches of 64', values: rates.chained, settings: chained },
       target: TARGETS.createTogetherToLevel,
     },
     {
       ...together,
-      peer: {
-        name: 'level, chained batches of 64',
-        values: rates.chained,
-        settings:
-          'the same rows as one chained batch with sync: true, the other form, which can be faster, as we hand them over: the cost of no work at all',
-      },
+      peer: { name: 'level, batches of 64', values: rates.arrays, settings: arrays },
       beside: TARGETS.createTogetherToLevel,
     },
+    { ...together, peer: { name: 'one after another', values: rates.single } },
   ];
 }
-
 /** Resolves with the rows a store writes for `configs`, `atOnce` at a time. */
 async function rowsOf(configs: readonly Uint8Array[], atOnce: number, { directory }: BenchContext): Promise<Row[][]> {
   const model = `model-${atOnce}`;

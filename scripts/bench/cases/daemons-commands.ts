@@ -4,17 +4,9 @@ import type { BenchContext, Benchmark, Measured, Target } from '../benchmark.js'
 import { MILLISECONDS, type TimedSide, timedLines } from '../daemons/daemon-lines.js';
 import { type EngineKind, type NamingEngine, outputOf, usableKinds, withLoaded } from '../daemons/engine.js';
 import { CONTAINERD, DOCKERD, PODMAN } from '../daemons/kinds.js';
-import {
-  bundleProgram,
-  IMAGELOG,
-  imagelogOn,
-  nodeAmongPeers,
-  type NodeRelease,
-  THIS_NODE,
-} from '../daemons/our-program.js';
-import { type Timed, timeOf } from '../daemons/time-of.js';
+import { IMAGELOG, imagelogOn, nodeAmongPeers, type NodeRelease, THIS_NODE } from '../daemons/our-program.js';
 import { plainImageName, writePlainImages } from '../inputs/random-archive.js';
-import { interleave, type Side } from '../rounds.js';
+import { interleave, type Side, type Timed, timeOf } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const ARCHIVE = 'five.tar';
@@ -46,7 +38,6 @@ export const daemonsCommandsBenchmark: Benchmark = {
   name: 'daemons-commands',
   about: 'images, resolve, log -n 1 and tag on five images, a process each, against docker, ctr and podman',
   async run(context) {
-    await bundleProgram(context);
     const kinds = [IMAGELOG, ...(await usableKinds([DOCKERD, CONTAINERD, PODMAN], context))];
     const archive = join(context.directory, ARCHIVE);
     await writePlainImages(archive, { images: IMAGES, fileBytes: FILE_BYTES, seed: 7 });

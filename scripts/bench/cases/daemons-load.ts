@@ -15,11 +15,10 @@ import {
 } from '../daemons/daemon-lines.js';
 import { type EngineKind, usableKinds, withEngine } from '../daemons/engine.js';
 import { CONTAINERD, DOCKERD, PODMAN, SKOPEO } from '../daemons/kinds.js';
-import { bundleProgram, IMAGELOG } from '../daemons/our-program.js';
-import { type Timed, timeOf } from '../daemons/time-of.js';
+import { IMAGELOG } from '../daemons/our-program.js';
 import { formatBytes } from '../format-number.js';
 import { type PlainImages, writePlainImages } from '../inputs/random-archive.js';
-import { interleave, type Side } from '../rounds.js';
+import { interleave, type Side, type Timed, timeOf } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const MIB = 1024 * 1024;
@@ -41,7 +40,6 @@ export const daemonsLoadBenchmark: Benchmark = {
   name: 'daemons-load',
   about: 'load of a large layer, and of many small images, against dockerd, ctr, podman and skopeo, and cp and sync',
   async run(context) {
-    await bundleProgram(context);
     const usable = await usableKinds([DOCKERD, CONTAINERD, PODMAN, SKOPEO], context);
     const only = (...kinds: readonly EngineKind[]): EngineKind[] => usable.filter((kind) => kinds.includes(kind));
     const countOf = (images: number): number => Math.max(FEWEST, Math.round(images * context.scale));

@@ -5,11 +5,10 @@ import type { BenchContext, Benchmark } from '../benchmark.js';
 import { type DurableTime, durableTimeOf, SECONDS, sidesOf, timedLines } from '../daemons/daemon-lines.js';
 import { type Engine, usableKinds, withLoaded } from '../daemons/engine.js';
 import { CONTAINERD, DOCKERD, PODMAN, SKOPEO } from '../daemons/kinds.js';
-import { bundleProgram, IMAGELOG } from '../daemons/our-program.js';
-import { type Timed, timeOf } from '../daemons/time-of.js';
+import { IMAGELOG } from '../daemons/our-program.js';
 import { formatBytes } from '../format-number.js';
 import { plainImageName, writePlainImages } from '../inputs/random-archive.js';
-import { interleave, type Side } from '../rounds.js';
+import { interleave, type Side, type Timed, timeOf } from '../rounds.js';
 
 const LARGE_BYTES = 384 * 1024 * 1024;
 const LIBRARY = 'library';
@@ -23,7 +22,6 @@ export const daemonsSaveBenchmark: Benchmark = {
   about: 'save of a large layer into a file, against docker, ctr, podman and skopeo, with the file synced and without',
   async run(context) {
     const { directory, scale } = context;
-    await bundleProgram(context);
     const peers = await usableKinds([DOCKERD, CONTAINERD, PODMAN, SKOPEO], context);
     const archive = join(directory, 'archive.tar');
     const fileBytes = Math.ceil(LARGE_BYTES * scale);

@@ -3,7 +3,7 @@ import { measureInChild } from '../child-process.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { FOR_AWAIT, NEXTV } from '../level-reads.js';
 import { atEachSize } from '../log-sizes.js';
-import { interleave } from '../rounds.js';
+import { interleave, type Timed } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
@@ -20,9 +20,9 @@ export const followBenchmark: Benchmark = {
 
 async function measure(size: number, context: BenchContext): Promise<Measured[]> {
   const { directory } = await lifeLog(size, context);
-  const rateOf = async (way: string): Promise<number> => {
+  const rateOf = (way: string): Promise<Timed> => {
     const args = [way, directory, String(size)];
-    return (await measureInChild<{ eventsPerSecond: number }>(READ_CHILD, args)).eventsPerSecond;
+    return measureInChild<Timed>(READ_CHILD, args);
   };
   const rates = await interleave(context.rounds, {
     iterator: () => rateOf('iterator'),

@@ -8,7 +8,7 @@ import { formatSize } from '../format-number.js';
 import { type CrowdSize, gatherCrowd } from '../inputs/crowd.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { lifeLog } from '../inputs/life-log.js';
-import { interleave, secondsOf, twiceAsMany } from '../rounds.js';
+import { interleave, rateOf, type Timed, timeOf, twiceAsMany } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const PER_ROUND = 512;
@@ -41,13 +41,13 @@ async function compareRates(directory: string, { scale, rounds }: BenchContext):
   await using store = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0 });
   const perRound = Math.max(AT_ONCE, Math.floor((PER_ROUND * scale) / AT_ONCE) * AT_ONCE);
   let next = FIRST_IMAGE;
-  const rate = async (atOnce: number, size: CrowdSize): Promise<number> => {
+  const rate = async (atOnce: number, size: CrowdSize): Promise<Timed> => {
     const configs = Array.from({ length: perRound }, () => imageConfig(next++));
     const crowd = await gatherCrowd(store, size);
-    const seconds = await secondsOf(() => create(store, configs, atOnce));
+    const seconds = await timeOf(() => create(store, configs, atOnce));
     await crowd.caughtUp();
     await crowd.dismiss();
-    return perRound / seconds;
+    return rateOf(perRound, seconds);
   };
   const rates = await interleave(twiceAsMany(rounds), {
     single: () => rate(1, {}),
@@ -57,7 +57,7 @@ async function compareRates(directory: string, { scale, rounds }: BenchContext):
     groupCrowd: () => rate(AT_ONCE, CROWD),
     groupEager: () => rate(AT_ONCE, EAGER),
   });
-  const against = (values: readonly number[]) => ({ unit: 'creates/s', peer: { name: 'without followers', values } });
+  const against = (values: readonly Timed[]) => ({ unit: 'creates/s', peer: { name: 'without followers', values } });
   const [single, group] = [against(rates.single), against(rates.group)];
   return [
     { ...single, name: 'create, 1,000 idle and 10 slow followers', ours: rates.singleCrowd, target: TARGETS.followed },

@@ -1,15 +1,16 @@
 import { newFSStoreBackend, newImageStore, openStore } from '../../../src/index.js';
 import { MAX_KEPT_CONFIG_BYTES } from '../../../src/limits.js';
 import type { ImageId } from '../../../src/model/digest.js';
-import type { Image } from '../../../src/model/image.js';
 import type { Store } from '../../../src/store/store.js';
-import type { Benchmark, Measured } from '../benchmark.js';
+import type { Benchmark, Measured, Peer } from '../benchmark.js';
+import { DockerImages } from '../file-peers/docker-images.js';
+import { DOCKER_SETTINGS, OUR_FILES_SETTINGS } from '../file-peers/settings.js';
 import { formatSize } from '../format-number.js';
 import { allLayers } from '../inputs/all-layers.js';
 import { imageConfig } from '../inputs/image-configs.js';
 import { populate } from '../inputs/populations.js';
 import { shuffled } from '../inputs/shuffled.js';
-import { interleave, type Rounds, secondsOf, totalRounds } from '../rounds.js';
+import { type Figure, interleave, rateOf, type Rounds, type Timed, timeOf, totalRounds } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const IMAGES = 100_000;
@@ -22,85 +23,116 @@ const REPEATS = 40;
 const MANY = 10_000;
 const MANY_REPEATS = 2;
 
-const SETTINGS =
-  'it keeps no config; ours keeps 8 MiB of those that were asked for lately, decoded: that is what warm is about';
+const SETTINGS = `${DOCKER_SETTINGS}; it keeps no config, ours 8 MiB of those asked for lately, decoded: that is warm`;
 
-type Look = (image: Image) => unknown;
+/** Looks at images of a store by id. */
+interface Looks {
+  /** Gets the image, without a field of its config. */
+  readonly alone: (id: ImageId) => unknown;
+  /** Gets the image and reads a field of its config. */
+  readonly field: (id: ImageId) => unknown;
+}
 
-const nothing: Look = (image) => image.id();
-const aField: Look = (image) => image.architecture;
+const storeLooks = (store: Store): Looks => ({
+  alone: (id) => store.get(id).id(),
+  field: (id) => store.get(id).architecture,
+});
+const dockerLooks = (images: DockerImages): Looks => ({
+  alone: (id) => images.get(id).id,
+  field: (id) => images.get(id).config().architecture,
+});
 
 /**
- * Images by id, against the store over Docker's layout, which reads the file, verifies its digest
- * and decodes it. Both decode lazily and know the parent. Cold: not requested since the open,
- * decoded on neither side. Warm: a working set that fits our cache of decoded configs; the peer has
- * no cache. The last: a set larger than that cache.
+ * Images by id, against Docker's calls and our own backend for the same files. All decode lazily.
+ * Cold: not requested since the open. Warm: a working set that fits our cache of decoded configs;
+ * the peers have no cache. The last: a set larger than that cache.
  */
 export const getBenchmark: Benchmark = {
   name: 'get',
-  about: 'get of an image, the first time and again, against reading, checking and decoding a file',
-  async run({ directory, scale, rounds, say }) {
+  about: 'get of an image, the first time and again, against reading and checking a file as Docker does',
+  async run({ directory, scale, rounds, say, leaveOut }) {
     const count = IMAGES * scale;
     say(`writes ${count} images twice`);
     const { ids, ...paths } = await populate(directory, count);
     say('opens them');
-    const peer = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
+    const files = await newImageStore(await newFSStoreBackend(paths.peer), allLayers, { os: 'linux' });
     await using ours = await openStore(paths.store, { layers: 'none' });
-    return await compareGets(ours, peer, shuffled(ids), rounds);
+    const sides = {
+      ours: storeLooks(ours),
+      docker: dockerLooks(new DockerImages(paths.peer)),
+      files: storeLooks(files),
+    };
+    const asked = shuffled(ids);
+    const lines = await compareGets(sides, asked, rounds);
+    const many = asked.slice(0, MANY);
+    if (many.length * imageConfig(0).length > MAX_KEPT_CONFIG_BYTES)
+      return [...lines, await cycleMany(sides, many, rounds)];
+    leaveOut('get, again, many in turn', 'at this size all of them fit into what a store keeps');
+    return lines;
   },
 };
 
-/** Each id is requested cold only once, so neither side can have it cached. */
-async function compareGets(ours: Store, peer: Store, ids: readonly ImageId[], rounds: Rounds): Promise<Measured[]> {
+type Sides = Readonly<Record<'ours' | 'docker' | 'files', Looks>>;
+
+/** Each id is requested cold only once, so no side can have it cached. */
+async function compareGets(sides: Sides, ids: readonly ImageId[], rounds: Rounds): Promise<Measured[]> {
   // The first parts warm up the code.
   const size = Math.min(GETS, Math.floor(ids.length / (2 * totalRounds(rounds) + 1)));
   const part = (number: number): readonly ImageId[] => ids.slice(number * size, (number + 1) * size);
-  for (const store of [ours, peer]) for (const look of [nothing, aField]) await rateOf(store, part(0), look);
-  const rates = await interleave(rounds, {
-    alone: (round) => rateOf(ours, part(2 * round + 1), nothing),
-    peerAlone: (round) => rateOf(peer, part(2 * round + 1), nothing),
-    cold: (round) => rateOf(ours, part(2 * round + 2), aField),
-    peer: (round) => rateOf(peer, part(2 * round + 2), aField),
-    // Its part was requested earlier in the round.
-    warm: (round) => warmRateOf(ours, part(round)),
-    peerWarm: (round) => warmRateOf(peer, part(round)),
-  });
+  for (const { alone, field } of Object.values(sides)) for (const look of [alone, field]) await getAll(part(0), look);
+  const alone = await inTurn(sides, rounds, (looks, round) => getAll(part(2 * round + 1), looks.alone));
+  const field = await inTurn(sides, rounds, (looks, round) => getAll(part(2 * round + 2), looks.field));
   // After the cold ones: any images will do.
-  const many = ids.slice(0, MANY);
-  const again = await interleave(rounds, { ours: () => manyRateOf(ours, many), peer: () => manyRateOf(peer, many) });
+  const warm = await inTurn(sides, rounds, (looks, round) => getWarm(part(round), looks));
   const line = { unit: 'images/s' };
-  const from = (values: readonly number[]) => ({ name: 'from files', values, settings: SETTINGS });
+  const files = (values: readonly Figure[]): Peer => ({
+    name: 'newFSStoreBackend',
+    values,
+    settings: OUR_FILES_SETTINGS,
+  });
+  const cold = { ...line, name: 'get, cold', ours: alone.ours };
+  const read = { ...line, name: 'get, cold, and a field of it read', ours: field.ours };
+  const warmed = { ...line, name: 'get, warm, and a field of it read', ours: warm.ours };
   return [
-    { ...line, name: 'get, cold', ours: rates.alone, peer: from(rates.peerAlone), target: TARGETS.getCold },
-    { ...line, name: 'get, cold, and a field of it read', ours: rates.cold, peer: from(rates.peer) },
-    {
-      ...line,
-      name: 'get, warm, and a field of it read',
-      ours: rates.warm,
-      peer: from(rates.peerWarm),
-      target: TARGETS.getWarm,
-    },
-    { ...line, name: `get, again, ${formatSize(many.length)} in turn`, ours: again.ours, peer: from(again.peer) },
+    { ...cold, peer: docker(alone.docker), target: TARGETS.getCold },
+    { ...cold, peer: files(alone.files), beside: TARGETS.getCold },
+    { ...read, peer: docker(field.docker) },
+    { ...read, peer: files(field.files) },
+    { ...warmed, peer: docker(warm.docker), target: TARGETS.getWarm },
   ];
 }
 
-/** Requests and decodes them once first, since others may have evicted them. */
-async function warmRateOf(store: Store, ids: readonly ImageId[]): Promise<number> {
-  const some = ids.slice(0, WARM_GETS);
-  await rateOf(store, some, aField);
-  return rateOf(store, Array.from({ length: REPEATS }, () => some).flat(), aField);
-}
-
 /** Cycles through all ids, so a cache smaller than the set never hits. */
-function manyRateOf(store: Store, ids: readonly ImageId[]): Promise<number> {
-  if (ids.length * imageConfig(0).length <= MAX_KEPT_CONFIG_BYTES)
-    throw new RangeError('the working set is not larger than what a store keeps');
-  return rateOf(store, Array.from({ length: MANY_REPEATS }, () => ids).flat(), aField);
+async function cycleMany(sides: Sides, ids: readonly ImageId[], rounds: Rounds): Promise<Measured> {
+  const all = Array.from({ length: MANY_REPEATS }, () => ids).flat();
+  const rates = await inTurn(sides, rounds, ({ field }) => getAll(all, field));
+  const name = `get, again, ${formatSize(ids.length)} in turn`;
+  return { name, unit: 'images/s', ours: rates.ours, peer: docker(rates.docker) };
 }
 
-async function rateOf(store: Store, ids: readonly ImageId[], look: Look): Promise<number> {
-  const seconds = await secondsOf(() => {
-    for (const id of ids) look(store.get(id));
+function docker(values: readonly Figure[]): Peer {
+  return { name: "Docker's calls", values, settings: SETTINGS };
+}
+
+function inTurn(sides: Sides, rounds: Rounds, work: (looks: Looks, round: number) => Promise<Figure>) {
+  return interleave(rounds, {
+    ours: (round) => work(sides.ours, round),
+    docker: (round) => work(sides.docker, round),
+    files: (round) => work(sides.files, round),
   });
-  return ids.length / seconds;
+}
+
+/** Requests and decodes them once first, since others may have evicted them. */
+async function getWarm(ids: readonly ImageId[], { field }: Looks): Promise<Timed> {
+  const some = ids.slice(0, WARM_GETS);
+  await getAll(some, field);
+  return getAll(Array.from({ length: REPEATS }, () => some).flat(), field);
+}
+
+/** Returns the rate of looking at all of `ids` in turn. */
+async function getAll(ids: readonly ImageId[], look: (id: ImageId) => unknown): Promise<Timed> {
+  const seconds = await timeOf(() => {
+    for (const id of ids) look(id);
+  });
+  return rateOf(ids.length, seconds);
 }

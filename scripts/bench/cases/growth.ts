@@ -6,8 +6,8 @@ import { measureInChild } from '../child-process.js';
 import { formatSize } from '../format-number.js';
 import { agedStore, grownStore } from '../inputs/grown-store.js';
 import { shareCopy } from '../inputs/shared-copy.js';
-import { interleave } from '../rounds.js';
-import { spreadOf, steepestSlopeOf } from '../statistics.js';
+import { type Figure, interleave, type Timed } from '../rounds.js';
+import { oursOf, steepestSlopeOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
 /** Results of three child processes for one store. */
@@ -15,18 +15,18 @@ interface Costs {
   readonly images: number;
   readonly events: number;
   /** For a copy whose tables were never read. */
-  readonly firstOpenMs: number;
+  readonly firstOpenMs: Timed;
   /** With another open shortly before. */
-  readonly openMs: number;
+  readonly openMs: Timed;
   readonly heapBytes: number;
   /** After requesting every id once; from a separate child, as that makes requests cheaper. */
   readonly askedBytes: number;
-  readonly getUs: number;
-  readonly searchUs: number;
-  readonly childrenUs: number;
-  readonly historyUs: number;
-  readonly atMs: number;
-  readonly createUs: number;
+  readonly getUs: Timed;
+  readonly searchUs: Timed;
+  readonly childrenUs: Timed;
+  readonly historyUs: Timed;
+  readonly atMs: Timed;
+  readonly createUs: Timed;
 }
 
 interface Measure {
@@ -34,7 +34,7 @@ interface Measure {
   readonly unit: string;
   /** Whether the cost is for the whole store or one item; absent if informational. */
   readonly of?: 'store' | 'item';
-  readonly value: (costs: Costs) => number;
+  readonly value: (costs: Costs) => Figure;
 }
 
 const MEASURES: readonly Measure[] = [
@@ -143,7 +143,7 @@ function slopesOf(lines: readonly Measured[]): Measured[] {
   return [...MEASURES, DISK].flatMap(({ name, of }) => {
     const points = lines
       .filter((line) => line.name === name)
-      .map(({ size = 0, ours }) => ({ size, value: spreadOf(ours).median }));
+      .map((line) => ({ size: line.size ?? 0, value: oursOf(line)?.median ?? Number.NaN }));
     if (of === undefined || points.length < 2) return [];
     const target = { of: 'ours', bound: 'at most', value: POWER[of] + TOLERANCE } as const;
     return [{ name: `exponent of n: ${name}`, unit: '', ours: [steepestSlopeOf(points)], target }];
@@ -151,7 +151,7 @@ function slopesOf(lines: readonly Measured[]): Measured[] {
 }
 
 function agedLines(aged: readonly Costs[], young: readonly Costs[]): Measured[] {
-  const line = (prefix: string, value: (costs: Costs) => number): Measured => ({
+  const line = (prefix: string, value: (costs: Costs) => Figure): Measured => ({
     name: `${prefix} 1,000 images, ${formatSize(aged[0]?.events ?? 0)} events`,
     unit: 'ms',
     ours: aged.map(value),

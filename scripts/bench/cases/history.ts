@@ -4,7 +4,7 @@ import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { type LifeLog, lifeLog, openLife } from '../inputs/life-log.js';
 import { SeededRandom } from '../inputs/seeded-random.js';
 import { atEachSize } from '../log-sizes.js';
-import { interleave } from '../rounds.js';
+import { interleave, scaled, type Timed, timeOf } from '../rounds.js';
 import { percentileOf } from '../statistics.js';
 import { TARGETS } from '../targets.js';
 
@@ -36,8 +36,8 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const life = await lifeLog(size, context);
   await using store = await openLife(life.directory);
   const random = new SeededRandom(SEED);
-  const ask = (question: Question, count: number): Promise<number[]> =>
-    millisecondsOf(count, () => questionOf(question, store, life, random));
+  const ask = (question: Question, count: number): Promise<Answered> =>
+    answer(count, () => questionOf(question, store, life, random));
   // Warms up the code.
   for (const question of Object.keys(NAMES) as Question[]) await ask(question, LONG_QUESTIONS);
   const taken = await interleave(context.rounds, {
@@ -51,22 +51,35 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
     const at = (percent: number): Measured => ({
       name: `${NAMES[question]}, p${percent}`,
       unit: 'ms',
-      ours: taken[question].map((round) => percentileOf(round, percent)),
+      ours: taken[question].map(({ milliseconds }) => percentileOf(milliseconds, percent)),
     });
-    return [at(50), { ...at(99), target: JUDGED.includes(question) ? TARGETS.history : undefined }];
+    const mean: Measured = {
+      name: `${NAMES[question]}, mean`,
+      unit: 'ms',
+      ours: taken[question].map((round) => round.mean),
+    };
+    return [mean, at(50), { ...at(99), target: JUDGED.includes(question) ? TARGETS.history : undefined }];
   });
 }
 
-/** Runs `count` queries sequentially; returns the time of each. */
-async function millisecondsOf(count: number, question: () => () => Promise<unknown>): Promise<number[]> {
-  const taken: number[] = [];
-  for (let at = 0; at < count; at++) {
-    const ask = question();
-    const start = performance.now();
-    await ask();
-    taken.push(performance.now() - start);
-  }
-  return taken;
+/** Times of a round's queries: each alone, and the mean, which has their processor time too. */
+interface Answered {
+  readonly milliseconds: readonly number[];
+  readonly mean: Timed;
+}
+
+/** Runs `count` queries sequentially. */
+async function answer(count: number, question: () => () => Promise<unknown>): Promise<Answered> {
+  const questions = Array.from({ length: count }, question);
+  const milliseconds: number[] = [];
+  const taken = await timeOf(async () => {
+    for (const ask of questions) {
+      const start = performance.now();
+      await ask();
+      milliseconds.push(performance.now() - start);
+    }
+  });
+  return { milliseconds, mean: scaled(taken, 1_000 / count) };
 }
 
 /** Returns a random query. */

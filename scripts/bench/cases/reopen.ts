@@ -4,7 +4,7 @@ import { measureInChild } from '../child-process.js';
 import { borrowStore, snapshotsOf } from '../inputs/borrowed-store.js';
 import { lifeLog } from '../inputs/life-log.js';
 import { atEachSize } from '../log-sizes.js';
-import { interleave } from '../rounds.js';
+import { interleave, rateOf, type Timed } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const OPEN_CHILD = new URL('../children/time-of-open.js', import.meta.url);
@@ -24,10 +24,10 @@ async function measure(size: number, context: BenchContext): Promise<Measured[]>
   const clean = await borrowed('clean', () => true);
   const crashed = await borrowed('crashed', (snapshot) => snapshot !== snapshots.at(-1));
   const bare = await borrowed('bare', () => false);
-  const open = async (path: string): Promise<number> => {
-    const { seconds, events } = await measureInChild<{ seconds: number; events: number }>(OPEN_CHILD, [path]);
+  const open = async (path: string): Promise<Timed> => {
+    const { events, ...seconds } = await measureInChild<Timed & { events: number }>(OPEN_CHILD, [path]);
     if (events !== size) throw new RangeError(`the store has ${events} events, expected ${size}`);
-    return 1 / seconds;
+    return rateOf(1, seconds);
   };
   const rates = await interleave(context.rounds, {
     replay: () => open(bare),

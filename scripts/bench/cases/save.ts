@@ -5,7 +5,7 @@ import type { Benchmark } from '../benchmark.js';
 import { hasProgram, runShell } from '../child-process.js';
 import { formatBytes } from '../format-number.js';
 import { bytesOfFiles, writeRandomArchive } from '../inputs/random-archive.js';
-import { interleave, secondsOf } from '../rounds.js';
+import { type Figure, interleave, type Timed, timeOf } from '../rounds.js';
 import { TARGETS } from '../targets.js';
 
 const MIB = 1024 * 1024;
@@ -34,12 +34,12 @@ export const saveBenchmark: Benchmark = {
     else leaveOut('skopeo copy', 'skopeo is not installed');
     await using store = await openStore(join(directory, 'store'));
     await store.load(archive);
-    const timed = async (work: () => Promise<void>): Promise<number> => {
-      const taken = await secondsOf(work);
+    const timed = async (work: () => Promise<void>): Promise<Timed> => {
+      const taken = await timeOf(work);
       await rm(saved);
       return taken;
     };
-    const seconds = await interleave(rounds, {
+    const seconds = await interleave<'floor' | 'skopeo' | 'ours' | 'stream', Figure>(rounds, {
       floor: () => timed(() => runShell(FLOOR, archive, saved)),
       skopeo: () => (hasSkopeo ? timed(() => runShell(SKOPEO, layout, saved)) : 0),
       ours: () => timed(() => saveDurably(store, saved)),

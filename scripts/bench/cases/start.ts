@@ -1,22 +1,22 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openStore } from '../../../src/index.js';
 import type { Benchmark } from '../benchmark.js';
-import { interleave, secondsOf, twiceAsMany } from '../rounds.js';
+import { interleave, scaled, type Timed, timeOf, twiceAsMany } from '../rounds.js';
+import { LIBRARY, PROGRAM } from '../program.js';
 import { TARGETS } from '../targets.js';
 
 const run = promisify(execFile);
 
-const LIBRARY = new URL('../../../src/index.js', import.meta.url);
-const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
-
-/** Prints the milliseconds of the import. */
-const IMPORT = `const start = performance.now(); await import(${JSON.stringify(LIBRARY.href)}); console.log(performance.now() - start)`;
-/** Prints the milliseconds from import to the end of first use, including deferred imports. */
-const FIRST_OPEN = `const start = performance.now(); const { openStore } = await import(${JSON.stringify(LIBRARY.href)});
-await (await openStore(process.argv[1], { layers: 'none' })).close(); console.log(performance.now() - start)`;
+/** Prints the milliseconds, by wall and processor time, from before the import to the end of `rest`. */
+const timing = (rest: string): string => `const start = performance.now(), cpu = process.cpuUsage();
+const { openStore } = await import(${JSON.stringify(LIBRARY.href)}); ${rest}
+const { user, system } = process.cpuUsage(cpu);
+console.log(JSON.stringify({ wall: performance.now() - start, cpu: (user + system) / 1e3 }));`;
+const IMPORT = timing('');
+/** First use, including deferred imports. */
+const FIRST_OPEN = timing("await (await openStore(process.argv[1], { layers: 'none' })).close();");
 
 /** Fresh processes: the import alone, with first open and close, and whole; also `--help`. */
 export const startBenchmark: Benchmark = {
@@ -43,11 +43,12 @@ export const startBenchmark: Benchmark = {
   },
 };
 
-/** Runs a module in a fresh process and returns the number it prints. */
-async function printedBy(source: string, ...args: readonly string[]): Promise<number> {
-  return Number((await run(process.execPath, ['--input-type=module', '-e', source, ...args])).stdout);
+/** Runs a module in a fresh process and returns the times it prints. */
+async function printedBy(source: string, ...args: readonly string[]): Promise<Timed> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', source, ...args]);
+  return JSON.parse(stdout) as Timed;
 }
 
-async function millisecondsOf(...args: readonly string[]): Promise<number> {
-  return 1_000 * (await secondsOf(() => run(process.execPath, args)));
+async function millisecondsOf(...args: readonly string[]): Promise<Timed> {
+  return scaled(await timeOf(() => run(process.execPath, args)), 1_000);
 }

@@ -1,6 +1,6 @@
 import type { Measured } from '../benchmark.js';
 import { formatNumber, formatSize } from '../format-number.js';
-import { type Point, spreadOf, steepestSlopeOf } from '../statistics.js';
+import { oursOf, type Point, steepestSlopeOf } from '../statistics.js';
 import { decadesAround, decadesOf, type LogScale, logScale } from './log-scale.js';
 import type { Panel } from './panel.js';
 import { element, line, text } from './svg.js';
@@ -53,7 +53,7 @@ function seriesOf(lines: readonly Measured[]): Series[] {
   return names.flatMap((name, index) => {
     const ofName = lines.filter((each) => each.name === name);
     const points = ofName
-      .map(({ size = 0, ours }) => ({ size, value: spreadOf(ours).median }))
+      .map((each) => ({ size: each.size ?? 0, value: oursOf(each)?.median ?? 0 }))
       .filter(({ value }) => value > 0)
       .sort((a, b) => a.size - b.size);
     const colour = SERIES[index % SERIES.length] as string;

@@ -1,6 +1,7 @@
 import { formatNumber } from '../format-number.js';
 import { formatTarget } from '../report.js';
-import type { Verdict } from '../verdicts.js';
+import type { Judged } from '../statistics.js';
+import { type Verdict, worstOf } from '../verdicts.js';
 import { logScale } from './log-scale.js';
 import type { Panel } from './panel.js';
 import { element, line, text } from './svg.js';
@@ -14,12 +15,9 @@ const DOMAIN = [1 / 8, 8] as const;
 const TICKS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8] as const;
 const BAR_HEIGHT = 12;
 
-/** A verdict with measurements. */
-type Measured = Verdict & { readonly figure: number; readonly attainment: number };
-
 /** Draws a bar per measured target: to the right if exceeded, to the left if missed. */
 export function targetBars(verdicts: readonly Verdict[]): Panel {
-  const measured = verdicts.filter((verdict): verdict is Measured => verdict.attainment !== undefined);
+  const measured = verdicts.filter(({ judged }) => judged.length > 0);
   if (measured.length === 0) return { height: 0, content: [] };
   const x = logScale(DOMAIN, [LEFT, RIGHT]);
   const bottom = TOP + measured.length * ROW_HEIGHT;
@@ -27,7 +25,9 @@ export function targetBars(verdicts: readonly Verdict[]): Panel {
     line([x.at(tick), TOP - 6], [x.at(tick), bottom], { stroke: tick === 1 ? INK : FAINT }),
     text(x.at(tick), TOP - 12, tickName(tick), { 'text-anchor': 'middle', fill: INK }),
   ]);
-  const rows = measured.flatMap((verdict, index) => rowOf(verdict, TOP + index * ROW_HEIGHT, x.at));
+  const rows = measured.flatMap((verdict, index) =>
+    rowOf(verdict, worstOf(verdict.judged), TOP + index * ROW_HEIGHT, x.at),
+  );
   return {
     height: bottom + ROW_HEIGHT,
     content: [
@@ -41,13 +41,20 @@ export function targetBars(verdicts: readonly Verdict[]): Panel {
   };
 }
 
-function rowOf({ target, figure, attainment }: Measured, top: number, at: (value: number) => number): string[] {
+/** Draws the clock that is furthest from its target. */
+function rowOf(
+  { target }: Verdict,
+  { clock, figure, attainment }: Judged,
+  top: number,
+  at: (value: number) => number,
+): string[] {
   const end = at(Math.min(Math.max(attainment, DOMAIN[0]), DOMAIN[1]));
   const [from, to] = [Math.min(at(1), end), Math.max(at(1), end)];
   const isMet = attainment >= 1;
   const base = top + BAR_HEIGHT + 1;
   const unit = target.of === 'ratio' ? 'x' : '';
-  const words = `${isMet ? '✓' : '✗'} ${formatNumber(figure)}${unit}, asked ${formatTarget(target).replace('>=', '≥').replace('<=', '≤')}`;
+  const by = clock === 'cpu' ? ' CPU' : '';
+  const words = `${isMet ? '✓' : '✗'} ${formatNumber(figure)}${unit}${by}, asked ${formatTarget(target).replace('>=', '≥').replace('<=', '≤')}`;
   return [
     text(LEFT - 12, base, target.title, { 'text-anchor': 'end', fill: INK }),
     // A barely met target has almost no length but must stay visible.

@@ -4,7 +4,7 @@ import { type EventStore, type ImageId, openStore } from '../../../src/index.js'
 import { isStoreError } from '../../../src/errors.js';
 import { SAMPLES_FILE } from '../inputs/grown-store.js';
 import { imageConfig } from '../inputs/image-configs.js';
-import { secondsOf } from '../rounds.js';
+import { scaled, type Timed, timeOf } from '../rounds.js';
 import { heldBytes } from './held-bytes.js';
 import { loadLibrary } from './load-library.js';
 
@@ -25,11 +25,9 @@ const [directory, firstIndex] = process.argv.slice(2) as [string, string];
 await loadLibrary();
 const before = heldBytes();
 let opened: EventStore | undefined;
-const openMs =
-  1_000 *
-  (await secondsOf(async () => {
-    opened = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0, onNotice });
-  }));
+const opening = await timeOf(async () => {
+  opened = await openStore(directory, { layers: 'none', actor: 'bench', snapshotEvery: 0, onNotice });
+});
 if (opened === undefined) throw new RangeError('the store is not open');
 const store = opened;
 const images = store.len();
@@ -38,7 +36,7 @@ const heapBytes = heldBytes() - before;
 const known = JSON.parse(await readFile(join(directory, SAMPLES_FILE), 'utf8')) as ImageId[];
 const live = known.filter(isLive);
 const costs = await askAll();
-console.log(JSON.stringify({ images, events, openMs, heapBytes, ...costs }));
+console.log(JSON.stringify({ images, events, openMs: scaled(opening, 1_000), heapBytes, ...costs }));
 await store.close();
 
 // A skipped snapshot was written by another version and would falsify the measurement.
@@ -55,7 +53,7 @@ function isLive(id: ImageId): boolean {
   }
 }
 
-async function askAll(): Promise<Record<string, number>> {
+async function askAll(): Promise<Record<string, Timed>> {
   const prefixes = live.map((id) => id.slice('sha256:'.length, 'sha256:'.length + PREFIX_DIGITS));
   return {
     getUs: await microseconds(GETS, (index) => store.get(picked(live, index)).architecture),
@@ -64,13 +62,13 @@ async function askAll(): Promise<Record<string, number>> {
     historyUs: await microseconds(HISTORIES, (index) => countHistory(picked(live, index))),
     // Between two snapshots, whose number is independent of the size; with a query, since `at`
     // alone may fold nothing.
-    atMs: (await microseconds(1, async () => (await store.at(Math.floor((events * 7) / 8))).len())) / 1_000,
+    atMs: scaled(await microseconds(1, async () => (await store.at(Math.floor((events * 7) / 8))).len()), 1 / 1_000),
     createUs: await microsecondsOfCreates(Number(firstIndex)),
   };
 }
 
 /** Returns the time per call; as many calls before it warm up the code. */
-async function microseconds(count: number, call: (index: number) => unknown): Promise<number> {
+async function microseconds(count: number, call: (index: number) => unknown): Promise<Timed> {
   const all = async (offset: number): Promise<void> => {
     for (let index = offset; index < offset + count; index++) {
       const answer = call(index);
@@ -78,17 +76,17 @@ async function microseconds(count: number, call: (index: number) => unknown): Pr
     }
   };
   if (count > 1) await all(count);
-  return (1e6 * (await secondsOf(() => all(0)))) / count;
+  return scaled(await timeOf(() => all(0)), 1e6 / count);
 }
 
 /** Returns the time per create with the usual number in flight. */
-async function microsecondsOfCreates(first: number): Promise<number> {
+async function microsecondsOfCreates(first: number): Promise<Timed> {
   const createAll = async (from: number): Promise<void> => {
     for (let at = from; at < from + CREATES; at += AT_ONCE)
       await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => store.create(imageConfig(at + index))));
   };
   await createAll(first);
-  return (1e6 * (await secondsOf(() => createAll(first + CREATES)))) / CREATES;
+  return scaled(await timeOf(() => createAll(first + CREATES)), 1e6 / CREATES);
 }
 
 async function countHistory(image: ImageId): Promise<void> {

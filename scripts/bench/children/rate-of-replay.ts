@@ -2,16 +2,17 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { createViews } from '../../../projections/views.js';
 import { eventPages } from '../../../src/log/event-pages.js';
-import { EVENT_PREFIX } from '../../../src/log/rows.js';
+import { EVENT_PREFIX, seqOfKey } from '../../../src/log/rows.js';
 import { openLevel, readFailure } from '../../../src/log/leveldb/open-level.js';
 import { decodeRecord } from '../../../src/log/record.js';
-import { HASH_BYTES } from '../../../src/model/digest.js';
 import type { StoredEvent } from '../../../src/model/events.js';
-import { secondsOf } from '../rounds.js';
+import { recordsOfRow } from '../inputs/written-rows.js';
+import { rateOf, timeOf } from '../rounds.js';
 
 /*
  * Folds the events of a store into new views, or only reads their rows. Arguments: way, directory,
- * number of events. Prints events per second after one warm-up turn.
+ * number of events. Prints events per second, by wall
+ * and processor time, after one warm-up turn.
  */
 
 const LEAST_SECONDS = 1;
@@ -32,13 +33,14 @@ const ways: Readonly<Record<string, () => Promise<number>>> = {
 const take = ways[way];
 if (take === undefined) throw new RangeError(`there is no way ${way}`);
 await takeAll(take);
-let seconds = 0;
+let taken = { wall: 0, cpu: 0 };
 let count = 0;
-while (seconds < LEAST_SECONDS) {
-  seconds += await secondsOf(() => takeAll(take));
+while (taken.wall < LEAST_SECONDS) {
+  const { wall, cpu } = await timeOf(() => takeAll(take));
+  taken = { wall: taken.wall + wall, cpu: taken.cpu + cpu };
   count += events;
 }
-console.log(JSON.stringify({ eventsPerSecond: count / seconds }));
+console.log(JSON.stringify(rateOf(count, taken)));
 
 async function takeAll(takeEvents: () => Promise<number>): Promise<void> {
   const found = await takeEvents();
@@ -70,26 +72,26 @@ async function* uncheckedPages(): AsyncGenerator<readonly StoredEvent[]> {
   for (;;) {
     const batch = await iterator.nextv(BATCH_ROWS);
     if (batch.length === 0) return;
-    yield batch.map(([, row]) => decodeRecord(row, HASH_BYTES + 1));
+    yield batch.flatMap(([key, row]) => recordsOfRow(key, row).map((record) => decodeRecord(record)));
   }
 }
 
 /** First form in the documentation of `level`: one by one. */
 async function takeOneByOne(): Promise<number> {
   await using rows = await openRows();
-  let found = 0;
-  for await (const [key, value] of rows.iterator()) if (key.length > 0 && value.length > 0) found++;
-  return found;
+  let last = new Uint8Array();
+  for await (const [key, value] of rows.iterator()) if (value.length > 0) last = key;
+  return seqOfKey(last);
 }
 
 /** The form that it calls faster: many per call. */
 async function takeInBatches(): Promise<number> {
   await using rows = await openRows();
   const iterator = rows.iterator();
-  for (let found = 0; ; ) {
+  for (let last = new Uint8Array(); ; ) {
     const batch = await iterator.nextv(BATCH_ROWS);
-    if (batch.length === 0) return found;
-    found += batch.length;
+    if (batch.length === 0) return seqOfKey(last);
+    last = batch.at(-1)?.[0] ?? last;
   }
 }
 

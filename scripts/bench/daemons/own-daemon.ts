@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processTree } from './time-of.js';
+import { processTree } from '../processor-time.js';
 
 const START_MS = 30_000;
 const STOP_MS = 15_000;

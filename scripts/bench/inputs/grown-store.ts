@@ -16,6 +16,8 @@ const VERSION = 1;
 const GROUP = 1_024;
 /** Snapshots along the way: one per part of the log, so past queries fold at most a part. */
 const PARTS = 4;
+/** Events between snapshots: the default of a store. */
+const SNAPSHOT_EVERY = 50_000;
 const BEGINNING = Date.UTC(2025, 0, 1);
 const ORIGIN = { actor: 'ci@build', reason: undefined, requestId: undefined };
 /** Number of ids stored beside a log for queries. */
@@ -33,6 +35,13 @@ export function grownStore(images: number, context: Making): Promise<string> {
   );
 }
 
+/** Returns such a store with the snapshots that one writes by default. */
+export function grownStoreWithSnapshots(images: number, context: Making): Promise<string> {
+  return keptDirectory(`imagelog-bench-snapshots-${VERSION}-${images}`, context, (directory) =>
+    fill(directory, growingImages(images), images, { events: SNAPSHOT_EVERY }),
+  );
+}
+
 /** Returns a store of `live` images and about `events` events, cached like `grownStore`. */
 export function agedStore(live: number, events: number, context: Making): Promise<string> {
   return keptDirectory(`imagelog-bench-aged-${VERSION}-${live}-${events}`, context, (directory) =>
@@ -41,10 +50,18 @@ export function agedStore(live: number, events: number, context: Making): Promis
   );
 }
 
+/** How much lies between two snapshots. */
+type Distance = { readonly events: number } | { readonly transactions: number };
+
 /** Fills the store in `directory` (created if missing) with about `total` transactions. */
-export async function fill(directory: string, transactions: Iterable<GrownTransaction>, total: number): Promise<void> {
+export async function fill(
+  directory: string,
+  transactions: Iterable<GrownTransaction>,
+  total: number,
+  distance: Distance = { transactions: Math.ceil(total / PARTS) },
+): Promise<void> {
   const bar = progressBar(`a store of ${total} images built`, total);
-  const every = Math.ceil(total / PARTS);
+  let events = 0;
   const samples: ImageId[] = [];
   const sampledEvery = Math.ceil(total / SAMPLES);
   let count = 0;
@@ -54,7 +71,11 @@ export async function fill(directory: string, transactions: Iterable<GrownTransa
       const [first] = transaction.events;
       if (count % sampledEvery === 0 && first?.type === 'ImageCreated') samples.push(first.image);
       await writer.add(transaction);
-      if (++count % every !== 0) continue;
+      events += transaction.events.length;
+      count++;
+      const isDue = 'events' in distance ? events >= distance.events : count % distance.transactions === 0;
+      if (!isDue) continue;
+      events = 0;
       await writer.close();
       writer = await openWriter(directory);
       bar.update(count);

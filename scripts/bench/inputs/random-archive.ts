@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -13,6 +14,7 @@ const CHUNK = new Uint8Array(256 * 1024);
 const WORDS = 4_096;
 const WORD_BYTES = 6;
 const GZIP_LEVEL = 1;
+const ZSTD = ['--quiet', '--stdout', '-1'] as const;
 
 /** Shape of an archive. */
 export interface ArchiveShape {
@@ -21,8 +23,11 @@ export interface ArchiveShape {
   readonly layerBytes: number;
   /** Determines the bytes. */
   readonly seed: number;
-  /** Layer compression, done in memory; default `none`, with incompressible files. */
-  readonly compression?: 'none' | 'gzip' | undefined;
+  /**
+   * Layer compression, done in memory, `zstd` by the program of that name; default `none`, with
+   * incompressible files.
+   */
+  readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
 }
 
 /** An archive of `docker save` before Docker 25; each image has its own plain layer. */
@@ -118,10 +123,10 @@ function layerFile({ layerBytes, seed, compression = 'none' }: ArchiveShape, ind
     bytes: () => (isPlain ? randomBytesOf(`${seed} ${index} ${at}`, FILE_BYTES) : text),
   }));
   const plain = plainLayer(files);
-  if (isPlain) return plain;
-  const compressed = [gzipSync(Buffer.concat([...plain.bytes()]), { level: GZIP_LEVEL })];
+  if (compression === 'none') return plain;
+  const compressed = [compressedBy(compression, Buffer.concat([...plain.bytes()]))];
   const { hex, size } = hashOf(compressed);
-  const mediaType = `${plain.mediaType}+gzip`;
+  const mediaType = `${plain.mediaType}+${compression}`;
   return { name: `blobs/sha256/${hex}`, size, bytes: () => compressed, diffId: plain.diffId, mediaType };
 }
 
@@ -130,6 +135,11 @@ function plainLayer(files: readonly TarFile[]): LayerFile {
   const { hex, size } = hashOf(bytes());
   const mediaType = 'application/vnd.oci.image.layer.v1.tar';
   return { name: `blobs/sha256/${hex}`, size, bytes, diffId: `sha256:${hex}`, mediaType };
+}
+
+function compressedBy(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {
+  if (compression === 'gzip') return gzipSync(bytes, { level: GZIP_LEVEL });
+  return execFileSync('zstd', ZSTD, { input: bytes, maxBuffer: bytes.length + MIB });
 }
 
 function hashOf(chunks: Iterable<Uint8Array>): { readonly hex: string; readonly size: number } {

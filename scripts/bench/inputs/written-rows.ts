@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Level } from 'level';
-import { wholeEntries } from '../../../src/log/event-rows.js';
+import { spanOfKey, wholeEntries } from '../../../src/log/event-rows.js';
 import {
   CONTENT_PREFIX,
   contentKey,
@@ -10,6 +10,7 @@ import {
   TREE_PREFIX,
 } from '../../../src/log/rows.js';
 import { TILE_WIDTH } from '../../../src/log/merkle.js';
+import { HASH_BYTES } from '../../../src/model/digest.js';
 
 /** A `level` database configured like the store's: binary keys and values. */
 export type RowDatabase = Level<Uint8Array, Uint8Array>;
@@ -54,6 +55,25 @@ export async function writtenRows(directory: string, eventsPerBatch: number, fro
   }
   await database.close();
   return batches;
+}
+
+/** Bytes of an event row before its records, or before their lengths of two bytes: checksum and level. */
+const BEFORE_RECORDS_BYTES = HASH_BYTES + 1;
+const LENGTH_BYTES = 2;
+
+/** Returns the records of an event row, unchecked. */
+export function recordsOfRow(key: Uint8Array, row: Uint8Array): Uint8Array[] {
+  const { first, last } = spanOfKey(row, seqOfKey(key));
+  const count = last - first + 1;
+  if (count === 1) return [row.subarray(BEFORE_RECORDS_BYTES)];
+  const lengths = new DataView(row.buffer, row.byteOffset + BEFORE_RECORDS_BYTES);
+  let end = BEFORE_RECORDS_BYTES + LENGTH_BYTES * count;
+  return Array.from({ length: count }, (_, index) => {
+    // A zero byte precedes each.
+    const begin = end + 1;
+    end = begin + lengths.getUint16(LENGTH_BYTES * index);
+    return row.subarray(begin, end);
+  });
 }
 
 /** Joins all bytes of `rows` into one row under the first key: the least work for a database. */

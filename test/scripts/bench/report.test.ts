@@ -16,7 +16,7 @@ const atSize = (size: number, ours: readonly number[], more: Partial<Measured> =
 
 test('a line says its size, its target and whether that is met', (t) => {
   const [met] = formatTable([atSize(1_000_000, [3, 4, 9], { target: TARGET })]);
-  t.regex(met ?? '', /^history, p99 \(1,000,000\) +4 ms +\[3–9\] +<= 5 met$/);
+  t.regex(met ?? '', /^history, p99 \(1,000,000\) +4 ms +\[3.5–6.5\] +<= 5 met$/);
   const [missed] = formatTable([atSize(1_000_000, [6, 7, 1], { target: TARGET })]);
   t.regex(missed ?? '', /<= 5 MISSED$/);
 });
@@ -33,20 +33,45 @@ test('a peer has a line below ours with its ratio, and its settings stand at the
       { ...line, peer: fast },
     ]).map((row) => row.trim().split(/ {2,}/)),
     [
-      ['append', '30 events/s', '[20–40]'],
-      ['to slow', '10 events/s', '3x [2–4]', '>= 3x met'],
-      ['to fast', '60 events/s', '0.5x [0.333–0.667]'],
+      ['append', '30 events/s', '[25–35]'],
+      ['to slow', '10 events/s', '3x [2.5–3.5]', '>= 3x met'],
+      ['to fast', '60 events/s', '0.5x [0.417–0.583]'],
       ['slow: synced'],
     ],
   );
 });
 
-test('a table fits a terminal of 104 columns', (t) => {
+test('processor time stands beside that of the wall, and a target of both says which it misses', (t) => {
+  const line = { name: 'load', unit: 's', ours: [{ wall: 2, cpu: 3 }] };
+  const peer = { name: 'cp', values: [{ wall: 4, cpu: 2 }] };
+  const target = { of: 'ratio', bound: 'at most', value: 1.1, by: 'both' } as const;
+  t.deepEqual(
+    formatTable([{ ...line, peer, target }]).map((row) => row.trim().split(/ {2,}/)),
+    [
+      ['load', '2 s', '[2–2]', 'CPU 3 [3–3]'],
+      ['to cp', '4 s', '0.5x [0.5–0.5]', 'CPU 1.5x [1.5–1.5]', '<= 1.1x MISSED (CPU)'],
+    ],
+  );
+});
+
+test('what was measured again says how often, and what is too wide still', (t) => {
+  const target = { of: 'ours', bound: 'at least', value: 1 } as const;
+  const line = { name: 'append', unit: 'events/s', ours: [1, 2, 3], target, repeats: 2 };
+  t.is(formatTable([line]).at(-1), '  measured 2 more times, because a range was too wide; too wide still: append');
+  t.regex(
+    formatTable([{ ...line, ours: [2, 2, 2], repeats: 1 }]).at(-1) ?? '',
+    /^ {2}measured 1 more time.*narrow enough/,
+  );
+  t.is(formatTable([{ ...line, repeats: undefined }]).length, 1);
+});
+
+test('a table fits 132 columns', (t) => {
   const name = 'what has a name that is quite a bit long';
-  const peer = { name: 'a peer, whose name is also quite long', values: [123_456.78, 223_456.78] };
-  const target = { of: 'ratio', bound: 'at least', value: 0.123 } as const;
-  for (const row of formatTable([{ name, unit: 'images/s', ours: [7_654.321, 9_654.321], peer, target }]))
-    t.true(row.length <= 104, row);
+  const timed = (value: number) => ({ wall: value, cpu: value });
+  const peer = { name: 'a peer, whose name is also quite long', values: [timed(123_456.78), timed(223_456.78)] };
+  const target = { of: 'ratio', bound: 'at least', value: 0.123, by: 'both' } as const;
+  for (const row of formatTable([{ name, unit: 'images/s', ours: [timed(7_654.321), timed(9_654.321)], peer, target }]))
+    t.true(row.length <= 132, row);
 });
 
 test('growth is a row for each name and a column for each size', (t) => {
@@ -77,15 +102,24 @@ test('one size does not grow', (t) => {
   t.deepEqual(formatGrowth([atSize(10_000, [1])]), []);
 });
 
-test('a program gets the spread of both sides and of the ratio', (t) => {
+test('a program gets the spread of both sides and of the ratio, by both clocks', (t) => {
   const peer = { name: 'a peer', values: [1, 2, 4], settings: 'synced' };
-  t.deepEqual(JSON.parse(formatJson({ name: 'append', unit: 's', ours: [2, 2, 2], peer })), {
+  const ours = [2, 2, 2].map((wall) => ({ wall, cpu: 1 }));
+  const target = { of: 'ratio', bound: 'at least', value: 1.5, by: 'wall' } as const;
+  t.deepEqual(JSON.parse(formatJson({ name: 'append', unit: 's', ours, peer, target, repeats: 1 })), {
     name: 'append',
     unit: 's',
-    ours: { median: 2, min: 2, max: 2 },
-    peer: { name: 'a peer', settings: 'synced', median: 2, min: 1, max: 4 },
-    ratio: { median: 1, min: 0.5, max: 2 },
+    ours: {
+      wall: { median: 2, min: 2, max: 2, quartiles: [2, 2] },
+      cpu: { median: 1, min: 1, max: 1, quartiles: [1, 1] },
+    },
+    peer: { name: 'a peer', settings: 'synced', wall: { median: 2, min: 1, max: 4, quartiles: [1.5, 3] } },
+    ratio: { wall: { ofMedians: 1, ofRounds: { median: 1, min: 0.5, max: 2, quartiles: [0.75, 1.5] } } },
     rounds: 3,
+    repeats: 1,
+    target,
+    met: false,
+    tooWide: true,
   });
 });
 

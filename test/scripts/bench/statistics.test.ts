@@ -1,8 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
-import type { Target } from '../../../scripts/bench/benchmark.js';
+import type { Measured, Target } from '../../../scripts/bench/benchmark.js';
+import type { Figure } from '../../../scripts/bench/rounds.js';
 import {
-  attainmentOf,
   isMet,
+  isTooWide,
+  judgedOf,
+  oursOf,
   percentileOf,
   ratioOf,
   slopeOf,
@@ -10,9 +13,11 @@ import {
   steepestSlopeOf,
 } from '../../../scripts/bench/statistics.js';
 
-test('a spread is the middle, the least and the most', (t) => {
-  t.deepEqual(spreadOf([5, 1, 9]), { median: 5, min: 1, max: 9 });
-  t.deepEqual(spreadOf([4, 1, 9, 2]), { median: 3, min: 1, max: 9 });
+test('a spread is the middle, the least and the most, and the quartiles', (t) => {
+  t.deepEqual(spreadOf([5, 1, 9]), { median: 5, min: 1, max: 9, quartiles: [3, 7] });
+  t.deepEqual(spreadOf([4, 1, 9, 2]), { median: 3, min: 1, max: 9, quartiles: [1.75, 5.25] });
+  t.deepEqual(spreadOf([7, 1, 6, 2, 5, 3, 4]).quartiles, [2.5, 5.5]);
+  t.deepEqual(spreadOf([3]), { median: 3, min: 3, max: 3, quartiles: [3, 3] });
   t.throws(() => spreadOf([]), { instanceOf: RangeError });
 });
 
@@ -24,10 +29,55 @@ test('a percentile is the value that so many do not exceed', (t) => {
   t.throws(() => percentileOf([], 50), { instanceOf: RangeError });
 });
 
-test('a ratio is taken round by round', (t) => {
-  // By the medians of both it were 1.
+test('a ratio is that of the medians, with the range of the ratios round by round', (t) => {
   const ratio = ratioOf({ name: '', unit: '', ours: [1, 2, 9], peer: { name: '', values: [2, 1, 3] } });
-  t.deepEqual(ratio, { median: 2, min: 0.5, max: 3 });
+  t.deepEqual(ratio, { ofMedians: 1, ofRounds: { median: 2, min: 0.5, max: 3, quartiles: [1.25, 2.5] } });
+});
+
+const timed = (wall: number, cpu: number): Figure => ({ wall, cpu });
+
+test('each clock has its own numbers, and what is not timed has none of processors', (t) => {
+  const line = { name: '', unit: '', ours: [timed(8, 1), timed(6, 3)], peer: { name: '', values: [timed(2, 1), 4] } };
+  t.is(oursOf(line)?.median, 7);
+  t.is(oursOf(line, 'cpu')?.median, 2);
+  t.is(ratioOf(line)?.ofMedians, 7 / 3);
+  t.is(ratioOf(line, 'cpu'), undefined);
+  t.is(oursOf({ ...line, ours: [5] }, 'cpu'), undefined);
+});
+
+test('a target is judged by the clock that it names, or by both, each of which must meet it', (t) => {
+  const lineBy = (by: Target['by']): Measured => ({
+    name: '',
+    unit: '',
+    ours: [timed(3, 1)],
+    peer: { name: '', values: [timed(1, 1)] },
+    target: { of: 'ratio', bound: 'at least', value: 2, by },
+  });
+  const verdicts = (['wall', 'cpu', 'both', undefined] as const).map((by) => isMet(lineBy(by)));
+  t.deepEqual(verdicts, [true, false, false, true]);
+  t.deepEqual(
+    judgedOf(lineBy('both')).map(({ clock, figure, attainment }) => [clock, figure, attainment]),
+    [
+      ['wall', 3, 1.5],
+      ['cpu', 1, 0.5],
+    ],
+  );
+});
+
+test('a range is too wide when its quartiles are more than a quarter apart, by any clock that is judged', (t) => {
+  const target = { of: 'ours', bound: 'at least', value: 1, by: 'wall' } as const;
+  const narrow = { name: '', unit: '', ours: [100, 100, 125, 125, 900], target };
+  const wide = { ...narrow, ours: [100, 100, 125, 126, 126] };
+  t.false(isTooWide(narrow));
+  t.true(isTooWide(wide));
+  t.false(isTooWide({ ...wide, target: undefined }));
+  const byProcessors = { ...narrow, ours: [timed(1, 1), timed(1, 2), timed(1, 3)] };
+  t.false(isTooWide(byProcessors));
+  t.true(isTooWide({ ...byProcessors, target: { ...target, by: 'both' } }));
+  // Each side may be noisy where both are so in the same rounds.
+  const peer = { name: '', values: [1, 5, 9] };
+  t.false(isTooWide({ ...narrow, ours: [2, 10, 18], peer, target: { ...target, of: 'ratio' } }));
+  t.false(isTooWide({ ...narrow, ours: [-3, 0, 4] }));
 });
 
 const judged = test.macro({
@@ -35,7 +85,10 @@ const judged = test.macro({
     `${ours} reaches ${target.bound} ${target.value} of ${target.of} by a factor of ${attainment}`,
   exec: (t: ExecutionContext, target: Target, ours: number, attainment: number) => {
     const measured = { name: '', unit: '', ours: [ours], peer: { name: '', values: [10] }, target };
-    t.is(attainmentOf(measured), attainment);
+    t.deepEqual(
+      judgedOf(measured).map((each) => each.attainment),
+      [attainment],
+    );
     t.is(isMet(measured), attainment >= 1);
   },
 });

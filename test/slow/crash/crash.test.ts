@@ -1,7 +1,7 @@
 import test from 'ava';
 import { testOrSkip } from '../../support/requires.js';
+import { whyNoStrace } from '../../support/strace.js';
 import { CrashRun, formatFigures } from './crash-run.js';
-import { whyNoInjection } from './fault-points.js';
 import { fillSmallDisk, limitFileSize } from './fill-disk.js';
 import { injectFaults } from './inject-faults.js';
 import { darkenBackups, darkenRestores, killBackups } from './kill-backups.js';
@@ -45,13 +45,13 @@ function part(title: string, work: Part, whyNot?: string): void {
   });
 }
 
-part('EIO, ENOSPC or kill -9 at the n-th call of the system', injectFaults, whyNoInjection());
-part('the power goes after the n-th call of the system', losePower, whyNoInjection());
+part('EIO, ENOSPC or kill -9 at the n-th call of the system', injectFaults, whyNoStrace());
+part('the power goes after the n-th call of the system', losePower, whyNoStrace());
 part('kill -9 at any moment, 1 to 64 requests at once', killWriters);
 part('kill -9 between an event and its acknowledgement', killConsumers);
-part('kill -9 before every call of a backup, after content was erased and came again', killBackups, whyNoInjection());
-part('the power goes after a call of a backup', darkenBackups, whyNoInjection());
-part('the power goes after a call of a restore', darkenRestores, whyNoInjection());
+part('kill -9 before every call of a backup, after content was erased and came again', killBackups, whyNoStrace());
+part('the power goes after a call of a backup', darkenBackups, whyNoStrace());
+part('the power goes after a call of a restore', darkenRestores, whyNoStrace());
 for (const [name, work] of operationParts) part(`kill -9 during ${name}`, work);
 part('a disk that fills up', fillSmallDisk, whyNoDisk());
 part('a limit of file sizes', limitFileSize);

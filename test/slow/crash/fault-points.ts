@@ -1,9 +1,7 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isInstalled } from '../../support/requires.js';
 
 /** Calls of the system that change what is on a disk, or name a file. */
 const CALLS = [
@@ -49,21 +47,6 @@ export interface Ended {
   /** Calls that failed on purpose. */
   readonly injected: number;
   readonly stderr: string;
-}
-
-/** Why no fault can be injected here; undefined when they can. */
-export function whyNoInjection(): string | undefined {
-  if (process.platform !== 'linux') return 'strace is for Linux';
-  if (!isInstalled('strace')) return 'strace is not installed';
-  const folder = mkdtempSync(join(tmpdir(), 'imagelog-strace-'));
-  try {
-    execFileSync('strace', ['-f', '-qq', '-o', join(folder, 'trace'), process.execPath, '-e', ''], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return 'strace may not trace a process here';
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 /** Runs a script to its end and returns every call that it makes about files at or below `directory`, in order. */

@@ -5,19 +5,12 @@ import type { ExecutionContext } from 'ava';
 import { parseCheckpoint } from '../../../src/log/checkpoint.js';
 import { createKeyFile, readKeyFile } from '../../../src/store/keys.js';
 import { testOrSkip } from '../../support/requires.js';
+import { whyNoStrace } from '../../support/strace.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
-import {
-  callsOf,
-  type Ended,
-  type Fault,
-  type FaultPoint,
-  FAULTS,
-  runWithFault,
-  whyNoInjection,
-} from './fault-points.js';
+import { callsOf, type Ended, type Fault, type FaultPoint, FAULTS, runWithFault } from './fault-points.js';
 
 const SCRIPT = fileURLToPath(new URL('./children/make-key.js', import.meta.url));
-const test = testOrSkip(whyNoInjection());
+const test = testOrSkip(whyNoStrace());
 
 interface Told {
   readonly verifierKey?: string;

@@ -1,8 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
-import { promisify } from 'node:util';
 import { once } from 'node:events';
-import { processTree, timeOf } from '../../../../scripts/bench/daemons/time-of.js';
-import { testOrSkip } from '../../../support/requires.js';
+import { promisify } from 'node:util';
+import { processTree } from '../../../scripts/bench/processor-time.js';
+import { timeOf } from '../../../scripts/bench/rounds.js';
+import { testOrSkip } from '../../support/requires.js';
 
 const onLinux = testOrSkip(process.platform === 'linux' ? undefined : 'processor time is read from /proc');
 const run = promisify(execFile);
