@@ -35,7 +35,7 @@ test('a chunk stays as it is until the next is pulled, while that is read', asyn
   await writeFile(path, bytes);
   let at = 0;
   for await (const chunk of readAhead(await open(path))) {
-    // Time enough for the read that is under way.
+    // Time enough for the read that is in progress.
     await new Promise((resolve) => setTimeout(resolve, 20));
     t.true(bytes.subarray(at, at + chunk.length).equals(chunk), `at ${at}`);
     at += chunk.length;
@@ -43,7 +43,7 @@ test('a chunk stays as it is until the next is pulled, while that is read', asyn
   t.is(at, bytes.length);
 });
 
-test('an early end waits for the read that is under way and closes the file', async (t) => {
+test('an early end waits for the read that is in progress and closes the file', async (t) => {
   const path = join(await temporaryDirectory(t), 'file');
   await writeFile(path, numberedBytes(3 * MIB));
   const file = await open(path);
