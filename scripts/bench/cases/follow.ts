@@ -1,6 +1,7 @@
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { lifeLog } from '../inputs/life-log.js';
+import { rowPerEvent } from '../inputs/row-per-event.js';
 import { FOR_AWAIT, NEXTV } from '../level-reads.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave, type Timed } from '../rounds.js';
@@ -10,7 +11,7 @@ const READ_CHILD = new URL('../children/rate-of-reading.js', import.meta.url);
 
 /**
  * `follow` from zero and `read` (events checked and decoded), against both forms of
- * `level-reads.ts` over the same rows, each in its own process.
+ * `level-reads.ts` over the same records, a row each, each in its own process.
  */
 export const followBenchmark: Benchmark = {
   name: 'follow',
@@ -20,8 +21,9 @@ export const followBenchmark: Benchmark = {
 
 async function measure(size: number, context: BenchContext): Promise<Measured[]> {
   const { directory } = await lifeLog(size, context);
+  const rows = await rowPerEvent(directory, context);
   const rateOf = (way: string): Promise<Timed> => {
-    const args = [way, directory, String(size)];
+    const args = [way, directory, rows, String(size)];
     return measureInChild<Timed>(READ_CHILD, args);
   };
   const rates = await interleave(context.rounds, {

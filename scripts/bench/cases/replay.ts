@@ -1,6 +1,7 @@
 import type { BenchContext, Benchmark, Measured } from '../benchmark.js';
 import { measureInChild } from '../child-process.js';
 import { lifeLog } from '../inputs/life-log.js';
+import { rowPerEvent } from '../inputs/row-per-event.js';
 import { FOR_AWAIT, NEXTV } from '../level-reads.js';
 import { atEachSize } from '../log-sizes.js';
 import { interleave, type Timed } from '../rounds.js';
@@ -10,7 +11,7 @@ const REPLAY_CHILD = new URL('../children/rate-of-replay.js', import.meta.url);
 
 /**
  * A full replay (events read, checked, decoded, folded into all views) against both forms of
- * `level-reads.ts` over the same rows, each in its own process that reopens the database every
+ * `level-reads.ts` over the same records, a row each, each in its own process that reopens the database every
  * turn. A replay never skips the hash check: the line without it shows its cost.
  */
 export const replayBenchmark: Benchmark = {
@@ -21,8 +22,9 @@ export const replayBenchmark: Benchmark = {
 
 async function measure(size: number, context: BenchContext): Promise<Measured[]> {
   const { directory } = await lifeLog(size, context);
+  const rows = await rowPerEvent(directory, context);
   const rateOf = (way: string): Promise<Timed> => {
-    const args = [way, directory, String(size)];
+    const args = [way, directory, rows, String(size)];
     return measureInChild<Timed>(REPLAY_CHILD, args);
   };
   const rates = await interleave(context.rounds, {
