@@ -102,6 +102,11 @@ export interface RowReads {
     range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
     onDamage: (why: string) => void,
   ): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Like `read`, in pages. */
+  pages(
+    range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
+    onDamage: (why: string) => void,
+  ): AsyncGenerator<readonly (readonly [key: Uint8Array, value: Uint8Array])[]>;
   /** Resolves with the seq of the last event, 0 when there is none. */
   lastSeq(): Promise<number>;
   close(): Promise<void>;

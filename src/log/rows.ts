@@ -88,8 +88,14 @@ export function treeKey(level: number, index: number): Uint8Array {
 
 /** Returns the number at the end of a key: seq of an event or subject row, index of a tree row. */
 export function seqOfKey(key: Uint8Array): number {
-  const view = new DataView(key.buffer, key.byteOffset + key.byteLength - SEQ_BYTES, SEQ_BYTES);
-  return view.getUint32(0) * TWO_POW_32 + view.getUint32(4);
+  // A DataView would cost as much as the rest.
+  return uint32At(key, key.length - SEQ_BYTES) * TWO_POW_32 + uint32At(key, key.length - SEQ_BYTES / 2);
+}
+
+function uint32At(key: Uint8Array, at: number): number {
+  const [first, second] = [key[at] as number, key[at + 1] as number];
+  const [third, fourth] = [key[at + 2] as number, key[at + 3] as number];
+  return ((first << 24) | (second << 16) | (third << 8) | fourth) >>> 0;
 }
 
 /** Returns the key of a consumer's position. */

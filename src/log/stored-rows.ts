@@ -44,12 +44,18 @@ export class StoredRows {
    * @throws {StoreError} STORE_CLOSED, LOG_FAILED
    */
   async *read(range: KeyRange, onDamage: (why: string) => void): AsyncGenerator<StoredRow> {
+    for await (const page of this.pages(range, onDamage)) yield* page;
+  }
+
+  /** Like `read`, in pages of about a MiB at most: a turn for each row would cost as much as the row. */
+  async *pages(range: KeyRange, onDamage: (why: string) => void): AsyncGenerator<readonly StoredRow[]> {
     let left: RowRange = range;
     for (const pageSize of [PAGE_ROWS, 1]) {
       try {
-        for await (const row of this.#rows(left, pageSize)) {
-          left = { gt: row[0], lt: range.lt };
-          yield row;
+        for await (const page of this.#pages(left, pageSize)) {
+          const last = page.at(-1);
+          if (last !== undefined) left = { gt: last[0], lt: range.lt };
+          yield page;
         }
         return;
       } catch (cause) {
@@ -90,7 +96,7 @@ export class StoredRows {
     }
   }
 
-  async *#rows(range: RowRange, pageSize: number): AsyncGenerator<StoredRow> {
+  async *#pages(range: RowRange, pageSize: number): AsyncGenerator<readonly StoredRow[]> {
     const iterator = this.#source.database.iterator({
       ...range,
       snapshot: this.#snapshot,
@@ -100,7 +106,7 @@ export class StoredRows {
       for (;;) {
         const page = await iterator.nextv(pageSize);
         if (page.length === 0) return;
-        yield* page;
+        yield page;
       }
     } finally {
       await iterator.close();

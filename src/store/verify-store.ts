@@ -44,6 +44,9 @@ const NO_ROWS: RowReads = {
   async *read() {
     // Yields nothing.
   },
+  async *pages() {
+    // Yields nothing.
+  },
   lastSeq: async () => Number.MAX_SAFE_INTEGER,
   close: async () => undefined,
 };

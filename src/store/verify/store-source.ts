@@ -28,7 +28,7 @@ import {
   TREE_PREFIX,
 } from '../../log/rows.js';
 import { leafHash, MAX_TILE_LEVEL } from '../../log/merkle.js';
-import { type KeyRange, READ_AHEAD_BYTES, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
+import { type KeyRange, rowsOfKind, type StoredRow } from '../../log/stored-rows.js';
 import type { RowReads } from '../../log/log.js';
 import type { IndexRow } from '../../log/subject-index.js';
 import { bytesToHex, type Digest, digestFromHash, HASH_BYTES, isDigest } from '../../model/digest.js';
@@ -65,9 +65,6 @@ export async function readIdentity(directory: string, report: Report): Promise<S
     return undefined;
   }
 }
-
-/** Most rows of a page. */
-const PAGE_ROWS = 256;
 
 /** Length in bytes and name of each kind of key; undefined for keys of any length. */
 const KINDS = [
@@ -142,28 +139,17 @@ class LogRows {
   async *#ofKind(prefix: Kind['prefix'], { report }: Reading, level?: number): AsyncGenerator<readonly StoredRow[]> {
     const { name, keyBytes } = KINDS.find((kind) => kind.prefix === prefix) as Kind;
     const range = level === undefined ? rowsOfKind(prefix) : rowsOfLevel(level);
-    let damage: string | undefined;
-    const onDamage = (why: string): void => {
-      damage = why;
-    };
-    let page: StoredRow[] = [];
-    let bytes = 0;
-    for await (const row of this.#rows.read(range, onDamage)) {
-      if (keyBytes !== undefined && row[0].length !== keyBytes) {
-        const place = `row ${bytesToHex(row[0].subarray(0, 40))}`;
-        const message = `the ${place} has a key of ${row[0].length} bytes, expected ${keyBytes} for one of ${name}`;
-        report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: row[0].length });
-        continue;
+    const onDamage = (why: string): void =>
+      report({ code: 'ROWS_UNREADABLE', place: name, message: `some rows of ${name} cannot be read: ${why}` });
+    for await (const page of this.#rows.pages(range, onDamage)) {
+      const isKnown = ([key]: StoredRow): boolean => keyBytes === undefined || key.length === keyBytes;
+      for (const [key] of page.filter((row) => !isKnown(row))) {
+        const place = `row ${bytesToHex(key.subarray(0, 40))}`;
+        const message = `the ${place} has a key of ${key.length} bytes, expected ${keyBytes} for one of ${name}`;
+        report({ code: 'ROW_UNKNOWN', place, message, expected: keyBytes, found: key.length });
       }
-      bytes += row[1].length;
-      if (page.push(row) < PAGE_ROWS && bytes < READ_AHEAD_BYTES) continue;
-      yield page;
-      page = [];
-      bytes = 0;
+      yield page.filter(isKnown);
     }
-    if (page.length > 0) yield page;
-    if (damage === undefined) return;
-    report({ code: 'ROWS_UNREADABLE', place: name, message: `some rows of ${name} cannot be read: ${damage}` });
   }
 }
 
