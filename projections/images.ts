@@ -56,13 +56,15 @@ export const imagesProjection: StoredProjection<ImagesView> = {
   },
   decode(input, more) {
     const [images, chains] = [input.uint(), input.uint()];
+    // Not every event adds an image: room for as many again at most.
+    const room = Math.min(more, images);
     return new ImagesView({
-      digests: readDigests(input, images, more),
-      seqs: readFloats(input, images, more),
-      chainOf: readNumbers(input, images, more),
-      parents: readNumbers(input, images, more),
-      times: { seconds: readFloats(input, images, more), nanoseconds: readNumbers(input, images, more) },
-      chains: readDigests(input, chains, more),
+      digests: readDigests(input, images, room),
+      seqs: readFloats(input, images, room),
+      chainOf: readNumbers(input, images, room),
+      parents: readNumbers(input, images, room),
+      times: { seconds: readFloats(input, images, room), nanoseconds: readNumbers(input, images, room) },
+      chains: readDigests(input, chains, room),
     });
   },
 };

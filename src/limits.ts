@@ -66,7 +66,9 @@ export const MAX_TABLE_TRUST_MS = 24 * 60 * 60 * 1_000;
 export const MAX_PAGE_EVENTS = 1_000;
 /** Configs cached by an open store; decoded, they take about five times that. */
 export const MAX_KEPT_CONFIG_BYTES = 8 * 1024 * 1024;
-/** Digests of a table kept as strings, of those asked for: 88 bytes each, 11 MiB in all. */
+/** Texts of which a table remembers what was made: parsed references, names of the index. */
+export const MAX_REMEMBERED = 4_096;
+/** Digests of a table kept as strings, of those asked for: 88 bytes each, 11 MiB in all, beside 8 bytes a row. */
 export const MAX_KEPT_DIGESTS = 131_072;
 /** Characters of a consumer's name, including its version. */
 export const MAX_CONSUMER_NAME_LENGTH = 128;
@@ -88,7 +90,7 @@ export const MAX_INDEXED_DIFF_EVENTS = 2_000;
 export const CHANGES_STEP_EVENTS = 5_000;
 /** Events in a file of changes: some 3 MB, written from memory. */
 export const MAX_CHANGES_EVENTS = 50_000;
-/** Events read again at close to write their changes: half a second. More wait for the background. */
+/** Events read again at a close to write their changes: half a second. The next close continues. */
 export const MAX_CHANGES_AT_CLOSE = 100_000;
 /** Changes that a read of the past keeps for views not asked for yet; beyond, it builds all of them. */
 export const MAX_KEPT_CHANGES_BYTES = 128 * 1024 * 1024;

@@ -97,7 +97,7 @@ function formatOurs(measured: Measured): string {
 function formatPeer(measured: Measured, { name, values }: Peer): string {
   const wall = valuesBy('wall', values);
   const [ratio, cpu] = [ratioOf(measured), ratioOf(measured, 'cpu')];
-  const shown = ({ ofMedians, ofRounds }: Ratio): string => formatRange(ofMedians, ofRounds, 'x');
+  const shown = ({ ofRounds }: Ratio): string => formatRange(ofRounds.median, ofRounds, 'x');
   return columns(
     `  to ${name}`,
     wall === undefined ? '' : `${formatNumber(spreadOf(wall).median)} ${measured.unit}`,

@@ -86,7 +86,7 @@ export interface Judged extends Found {
 /** Returns our median or the ratio, whichever is `of`, by `clock`; undefined if there is none. */
 export function foundOf(measured: Measured, of: Target['of'], clock: Clock): Found | undefined {
   const [ours, ratio] = of === 'ours' ? [oursOf(measured, clock)] : [undefined, ratioOf(measured, clock)];
-  const [figure, range] = [ours?.median ?? ratio?.ofMedians, ours ?? ratio?.ofRounds];
+  const [figure, range] = [ours?.median ?? ratio?.ofRounds.median, ours ?? ratio?.ofRounds];
   if (figure === undefined || range === undefined) return undefined;
   return { figure, range, isTooWide: isWide(range) };
 }

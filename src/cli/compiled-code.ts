@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -48,8 +49,13 @@ export function codeFolder(env: NodeJS.ProcessEnv, user: number | undefined): st
   if (env['NODE_DISABLE_COMPILE_CACHE'] || !cache || !isAbsolute(cache) || user === undefined) return undefined;
   const folder = join(cache, 'imagelog');
   try {
+    // Nothing is made where it would not be used, as by root in the home of somebody else.
+    let above = cache;
+    while (!existsSync(above)) above = dirname(above);
+    if (!areHeld(realpathSync(above), user)) return undefined;
     mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    return isSafe(realpathSync(folder), user) ? folder : undefined;
+    const real = realpathSync(folder);
+    return isSafe(real, user) ? real : undefined;
   } catch {
     // As on a read-only file system: the command works without.
     return undefined;
@@ -59,11 +65,13 @@ export function codeFolder(env: NodeJS.ProcessEnv, user: number | undefined): st
 /** Whether only `user` and root may change what is in the folder; its path has no links. */
 function isSafe(folder: string, user: number): boolean {
   const stats = lstatSync(folder);
-  if (!stats.isDirectory() || !isOwn(stats, user)) return false;
-  for (let at = folder; dirname(at) !== at; at = dirname(at)) {
-    if (!isHeld(lstatSync(dirname(at)), user)) return false;
-  }
-  return true;
+  return stats.isDirectory() && isOwn(stats, user) && areHeld(dirname(folder), user);
+}
+
+/** Whether `isHeld` is true of the folder and of each above it. */
+function areHeld(folder: string, user: number): boolean {
+  for (let at = folder; isHeld(lstatSync(at), user); at = dirname(at)) if (dirname(at) === at) return true;
+  return false;
 }
 
 function isOwn({ uid, mode }: Stats, user: number): boolean {

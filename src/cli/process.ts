@@ -36,6 +36,6 @@ export async function runProcess(): Promise<string> {
   });
   // Unread standard input would keep the process alive.
   if (isInputUsed) process.stdin.destroy();
-  const names = new Set(commands.map(({ usage }) => usage.split(' ')[0]));
+  const names = new Set(commands.flatMap(({ usage, aliases = [] }) => [usage.split(' ')[0], ...aliases]));
   return argv.find((word) => names.has(word)) ?? 'help';
 }

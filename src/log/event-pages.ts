@@ -96,16 +96,18 @@ export function missingEvent(seq: number): StoreError {
 }
 
 /** Key of the row that has the last event of the range. A read forward may go past it. */
-async function lastKey({ database, failure }: LogSource, { last, reverse = false }: PageRange): Promise<Uint8Array> {
+async function lastKey(
+  { database, failure, opened }: LogSource,
+  { last, reverse = false }: PageRange,
+): Promise<Uint8Array> {
   const lte = eventKey(Math.min(lastRowEnd(last), Number.MAX_SAFE_INTEGER));
   if (!reverse || lastRowEnd(last) === last) return lte;
-  const keys = await database
-    .keys({ gte: eventKey(last), lte, limit: 1 })
-    .all()
-    .catch((cause: unknown) => {
-      throw failure(cause);
-    });
-  return keys[0] ?? eventKey(last);
+  try {
+    const [key] = await opened(database.keys({ gte: eventKey(last), lte, limit: 1 })).all();
+    return key ?? eventKey(last);
+  } catch (cause) {
+    throw failure(cause);
+  }
 }
 
 function openRows(

@@ -4,7 +4,6 @@ import { HASH_BYTES } from '../model/digest.js';
 import { StoreError } from '../errors.js';
 import type { StoredEvent } from '../model/events.js';
 import type { LogEntry } from './log.js';
-import { LENGTH_BYTES } from './merkle.js';
 import { decodeRecord } from './record.js';
 import { eventKey, rowBytes, seqOfKey } from './rows.js';
 
@@ -29,6 +28,8 @@ const MAX_ROW_BYTES = 16 * 1024;
 /** Bytes before the input of a checksum. */
 const INPUT_START = HASH_BYTES;
 const LEVEL_BYTES = 1;
+/** Bytes of the length of a record. */
+const LENGTH_BYTES = 2;
 
 /** A row to write, with the leaf hash of each of its records. */
 export interface WrittenEventRow {
@@ -201,7 +202,10 @@ function eventIn(record: Uint8Array, seq: number): StoredEvent {
  */
 export function openEventRow(row: Uint8Array, seq: number): (seq: number) => StoredEvent {
   const open = checkedRow(row, seq);
-  return (wanted) => eventIn(recordIn(row, open, wanted), wanted);
+  return (wanted) => {
+    if (wanted < open.first || wanted > open.last) throw corruptRow(wanted, 'its row is missing');
+    return eventIn(recordIn(row, open, wanted), wanted);
+  };
 }
 
 /** Verifies the row that has event `seq`, and decodes that event. @throws as `openEventRow` */

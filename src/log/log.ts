@@ -135,7 +135,7 @@ export interface Log extends TileReader {
    */
   recover(): Promise<readonly StoredEvent[]>;
 
-  /** Pages of events, each checked against its hash and for gaps. */
+  /** Pages of events, each checked against the checksum of its row and for gaps. */
   pages(options?: PageOptions): AsyncIterable<readonly StoredEvent[]>;
 
   /** Like `pages`, with the record of each event. */

@@ -103,6 +103,13 @@ export function* tilesOfTree(size: number): Generator<Tile> {
   }
 }
 
+/** Returns hashes as the bytes of a tile. */
+export function joinHashes(hashes: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
+  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
+  return bytes;
+}
+
 /** Returns hash number `at` of a tile, as a view. */
 export function hashInTile(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);

@@ -5,6 +5,7 @@ import { StoreError, throwIfAborted } from '../errors.js';
 import { ByteReader, putVarint } from '../model/bytes.js';
 import { bytesToHex, type Digest, putHex } from '../model/digest.js';
 import type { StoredEvent } from '../model/events.js';
+import { Memo } from '../model/memo.js';
 import { isAbout, type Subject, subjectsOf } from '../model/subjects.js';
 import { openEventRow, parseEventRow, rowEnds } from './event-rows.js';
 import { eventKey, keyAt, putSeq, rowBytes, SEQ_BYTES, seqOfKey, SUBJECT_PREFIX } from './rows.js';
@@ -90,9 +91,9 @@ export function subjectRows(events: Iterable<StoredEvent>): IndexRow[] {
   for (const event of events) {
     const subjects = subjectsOf(event);
     for (const image of subjects.images) note(images, digestName(image), event.seq);
-    for (const reference of subjects.references) note(references, rememberedName(reference), event.seq);
+    for (const reference of subjects.references) note(references, textNames.of(reference), event.seq);
     for (const chain of subjects.chains) note(chains, digestName(chain), event.seq);
-    note(actors, rememberedName(subjects.actor), event.seq);
+    note(actors, textNames.of(subjects.actor), event.seq);
   }
   const rows: IndexRow[] = [];
   addRows(rows, 'image', images);
@@ -131,20 +132,8 @@ function textName(text: string): string {
   return bytesToHex(sha256(utf8.encode(text)).subarray(0, SUBJECT_HASH_BYTES));
 }
 
-/** Names that are remembered: a hash costs ten times a lookup, and the same actors and references return. */
-const MAX_NAMES = 4_096;
-
-const names = new Map<string, string>();
-
-/** Memoizes `textName`. */
-function rememberedName(text: string): string {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  if (names.size >= MAX_NAMES) names.clear();
-  const name = textName(text);
-  names.set(text, name);
-  return name;
-}
+// A hash costs ten times a lookup.
+const textNames = new Memo(textName);
 
 /** Returns the ascending seqs of a row. @throws {StoreError} LOG_CORRUPT when it is malformed */
 export function seqsOfRow(key: Uint8Array, value: Uint8Array): number[] {
@@ -240,8 +229,8 @@ export async function indexSubjects(
 const PAGE_EVENTS = 100;
 
 /**
- * Yields pages of the events about any of `subjects`, each checked against its hash. Reads only the
- * index rows and events it yields.
+ * Yields pages of the events about any of `subjects`, each checked against the checksum of its row.
+ * Reads only the index rows and events it yields.
  */
 export async function* subjectPages(
   source: LogSource,
@@ -285,7 +274,7 @@ function isAboutPrefix(event: StoredEvent, hex: string): boolean {
 
 /**
  * Yields pages of the events about images and artifacts whose digest begins with the hex digits
- * `hex`, each checked against its hash. Keys of the index begin as the digests do, so this reads
+ * `hex`, each checked against the checksum of its row. Keys of the index begin as the digests do, so this reads
  * only the index rows and events of those digests; the seqs are held in memory.
  */
 export async function* prefixPages(

@@ -12,6 +12,7 @@ import {
   Frontier,
   hashesOnLevel,
   hashInTile,
+  joinHashes,
   type Tile,
   TILE_WIDTH,
   tileOfTree,
@@ -19,7 +20,7 @@ import {
 } from './merkle.js';
 
 /*
- * Rows of the Merkle tree. Leaf n is the record of seq n + 1; its hash is in the event's row. Each
+ * Rows of the Merkle tree. Leaf n is the record of seq n + 1; its hash is made from the event's row. Each
  * hash of a higher tile level has its own row, written once, in the batch of the event that
  * completes its subtree: no tile is ever rewritten as it fills.
  */
@@ -94,14 +95,14 @@ export async function readTileRows(
   computed?: ComputedHashes,
 ): Promise<Uint8Array> {
   const first = index * TILE_WIDTH;
-  if (level === 0) return joined(await leafHashes(source, first + 1, first + width));
+  if (level === 0) return joinHashes(await leafHashes(source, first + 1, first + width));
   const rows = computed ?? (await rowsOfLevel(source, { level, first, last: first + width - 1 }));
   const hashes = Array.from({ length: width }, (_, at) => {
     const hash = rows.get(`${level}/${first + at}`);
     if (hash?.length !== HASH_BYTES) throw damagedRow(level, first + at);
     return hash;
   });
-  return joined(hashes);
+  return joinHashes(hashes);
 }
 
 /**
@@ -204,12 +205,6 @@ async function rowsBetween(
   } catch (cause) {
     throw failure(cause);
   }
-}
-
-function joined(hashes: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
-  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
-  return bytes;
 }
 
 function damagedRow(level: number, index: number): StoreError {

@@ -1,5 +1,6 @@
 import { StoreError } from '../errors.js';
 import { MAX_REFERENCE_LENGTH, MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from '../limits.js';
+import { Memo } from './memo.js';
 
 /** A normalized image name (distribution/reference): `docker.io`, `library/tiny`, `1`. */
 export interface Reference {
@@ -35,18 +36,11 @@ const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9
  *   case in its path, a name longer than 255, or a malformed digest
  */
 export function parseReference(text: string): Reference {
-  const known = parsed.get(text);
-  if (known !== undefined) return known;
-  const reference = Object.freeze(parse(text));
-  if (parsed.size >= MAX_PARSED) parsed.clear();
-  parsed.set(text, reference);
-  return reference;
+  return parsed.of(text);
 }
 
-/** References that are remembered: the grammar costs twenty times a lookup, and a command parses a name twice. */
-const MAX_PARSED = 1_024;
-
-const parsed = new Map<string, Reference>();
+// The grammar costs twenty times a lookup, and a command parses a name twice.
+const parsed = new Memo((text) => Object.freeze(parse(text)));
 
 function parse(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty');

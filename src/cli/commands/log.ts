@@ -140,17 +140,26 @@ async function print(
 ): Promise<void> {
   // An impossible filter fails when the first event is read; print no header above that error.
   let waiting = head === undefined ? [] : [head];
-  let remaining = limit;
-  for await (const entry of entries) {
-    waiting.push(entry);
-    remaining -= 1;
-    if (remaining <= 0) break;
-    // The first alone: it is early.
-    if (waiting.length < atOnce && remaining < limit - 1) continue;
-    await out.line(waiting.join('\n'));
+  let shown = 0;
+  const write = async (): Promise<void> => {
+    const lines = waiting.join('\n');
     waiting = [];
+    await out.line(lines);
+  };
+  try {
+    for await (const entry of entries) {
+      waiting.push(entry);
+      shown += 1;
+      if (shown >= limit) break;
+      // The first alone: it is early.
+      if (shown === 1 || waiting.length >= atOnce) await write();
+    }
+  } catch (error) {
+    // What was read before the damage is shown.
+    if (shown > 0 && waiting.length > 0) await write();
+    throw error;
   }
-  if (waiting.length > 0) await out.line(waiting.join('\n'));
+  if (waiting.length > 0) await write();
 }
 
 function checkFlags(context: CommandContext, { follow, reverse, to, until, ...flags }: LogFlags): void {

@@ -34,7 +34,7 @@ export const verifyGrammar: Grammar = () => ({
   options: [
     option('--against <file>', 'a checkpoint that the log must contain; may be repeated', repeated),
     option('--key <verifier>', 'the key that must have signed each checkpoint, or a file with it', nonEmptyText),
-    option('--fast', 'only the Merkle tree and the checkpoints; no record is read'),
+    option('--fast', 'only the Merkle tree and the checkpoints; no record is decoded'),
   ],
   action: verify,
 });

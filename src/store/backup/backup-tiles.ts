@@ -2,6 +2,7 @@ import { StoreError } from '../../errors.js';
 import { equalBytes } from '../../model/bytes.js';
 import type { Head, Log } from '../../log/log.js';
 import {
+  joinHashes,
   type CompletedHash,
   entriesPath,
   formatEntries,
@@ -53,7 +54,7 @@ export async function* treeFiles(
     const leaves = records.map(leafHash);
     if (index >= firstNew) grow(frontier, leaves, grown);
     yield { path: entriesPath(index, tile.width), bytes: formatEntries(records) };
-    yield { path: tilePath(tile), bytes: joined(leaves) };
+    yield { path: tilePath(tile), bytes: joinHashes(leaves) };
   }
   if (!equalBytes(frontier.root(), head.root)) throw wrongHash('the root of its tree');
   for (const tile of tilesOfTree(head.seq)) {
@@ -116,12 +117,6 @@ function grow(frontier: Frontier, leaves: readonly Uint8Array[], grown: Map<stri
   const hash = tileHash(leaves);
   take({ level: 1, index: frontier.size / TILE_WIDTH, hash });
   frontier.appendTile(hash).forEach(take);
-}
-
-function joined(hashes: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(hashes.length * HASH_BYTES);
-  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * HASH_BYTES);
-  return bytes;
 }
 
 function checkGrown(tile: Tile, bytes: Uint8Array, grown: ReadonlyMap<string, Uint8Array>): void {

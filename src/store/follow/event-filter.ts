@@ -112,7 +112,7 @@ export interface Follower extends AsyncIterableIterator<StoredEvent>, AsyncDispo
   return(): Promise<IteratorResult<StoredEvent, undefined>>;
 }
 
-/** Reads a store's event log. Events are checked for gaps and against their leaf hashes. */
+/** Reads a store's event log. Events are checked for gaps and against the checksums of their rows. */
 export interface StoreLog {
   /** The last event folded into every view. */
   readonly head: Head;

@@ -272,8 +272,9 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
     await writeOwner(path);
-    const known = sidecar === undefined ? await describeNewStore(path, log, options) : await upgraded(path, sidecar);
+    const known = sidecar === undefined ? await describeNewStore(path, log, options) : upgradedSidecar(sidecar);
     const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
+    if (sidecar !== undefined && sidecar.version < known.version) await upgrade(path, known, options.onNotice);
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
     return store;
@@ -437,12 +438,14 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   return sidecar;
 }
 
+function upgradedSidecar(sidecar: Sidecar): Sidecar {
+  return { ...sidecar, version: Math.max(sidecar.version, FORMAT_VERSION) };
+}
+
 // Before the first row that an earlier version cannot read: that version then says why it does not open.
-async function upgraded(directory: string, sidecar: Sidecar): Promise<Sidecar> {
-  if (sidecar.version >= FORMAT_VERSION) return sidecar;
-  const next = { ...sidecar, version: FORMAT_VERSION };
-  await writeSidecar(directory, next);
-  return next;
+async function upgrade(directory: string, sidecar: Sidecar, onNotice: (notice: string) => void): Promise<void> {
+  await writeSidecar(directory, sidecar);
+  onNotice(`the store ${directory} has format ${sidecar.version} from now on: earlier versions no longer open it`);
 }
 
 function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {

@@ -9,8 +9,8 @@ export const SIDECAR_FILE = 'imagelog.json';
 /** Folder of tiles and bundles of entries, which a backup has and a store has not. */
 export const TILE_FOLDER = 'tile';
 /**
- * Version of a store's layout that this code writes: its rows of events have several. A store of version
- * 1, whose rows have one each, becomes one of version 3 when it is opened for writing.
+ * Version of a store's layout that this code writes: a row may have several events. A store of version
+ * 1, with one event a row, becomes one of version 3 when it is opened for writing.
  */
 export const FORMAT_VERSION = 3;
 /**

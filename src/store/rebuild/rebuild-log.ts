@@ -62,6 +62,8 @@ async function examineLog(
       for (const { event } of wholeEntries(row)) {
         const { seq, transaction } = event;
         if (seq > limit) break;
+        // A repaired database may have an event in two rows.
+        if (seq <= last) continue;
         if (seq > last + 1) lost.push({ first: last + 1, last: seq - 1 });
         last = seq;
         end = transaction.first + transaction.count - 1;

@@ -140,16 +140,20 @@ export class Snapshotter {
   }
 
   /**
-   * Writes the changes that lack up to `seq`, unless they are of more than `mostEvents`. Reads
-   * their events again: holding them until then would cost more memory than the images. Resolves
-   * with whether it wrote any.
+   * Writes the changes that are missing up to `seq`, of at most `mostEvents`; a later call continues.
+   * Reads their events again: holding them until then would cost more memory than the images.
+   * Resolves with whether it wrote any.
    */
   async #writeChanges(seq: number, mostEvents = Number.POSITIVE_INFINITY): Promise<boolean> {
-    const lacking = gaps(await this.#options.snapshots.stretches(), seq).flatMap(filesOf);
-    const events = lacking.reduce((sum, { from, to }) => sum + to - from, 0);
-    if (events > mostEvents) return false;
-    for (const stretch of lacking) await this.#writeFile(stretch);
-    return lacking.length > 0;
+    const missing = gaps(await this.#options.snapshots.stretches(), seq).flatMap(filesOf);
+    let [left, written] = [mostEvents, 0];
+    for (const stretch of missing) {
+      left -= stretch.to - stretch.from;
+      if (left < 0) break;
+      await this.#writeFile(stretch);
+      written += 1;
+    }
+    return written > 0;
   }
 
   async #writeFile({ from, to }: Stretch): Promise<void> {

@@ -166,7 +166,7 @@ export class TreeCheck {
     if (this.#lostAt === undefined && unchecked.length === 0) return;
     const from = this.#lostAt === undefined ? '' : `from event ${this.#lostAt + 1} on, `;
     const what = unchecked.length === 0 ? 'the tree' : `the tree, and so the root of ${unchecked.join(', ')},`;
-    const message = `${from}${what} cannot be rebuilt: a leaf is missing`;
+    const message = `${from}${what} cannot be rebuilt: a leaf is missing or damaged`;
     this.#reading.report({ code: 'NOT_CHECKED', place: 'tree', message });
   }
 
@@ -209,7 +209,9 @@ export class TreeCheck {
 
   #lose({ index, kept, made }: LeafTile): void {
     const first = index * TILE_WIDTH;
-    this.#lostAt = first + kept.findIndex((hash, at) => hash === undefined && made[at] === undefined);
+    const isLost = (hash: Uint8Array | undefined, at: number): boolean =>
+      hash === NO_LEAF || (hash === undefined && made[at] === undefined);
+    this.#lostAt = first + kept.findIndex(isLost);
     for (const claim of this.#claims) if (claim.size > first) this.#unchecked.push(claim);
   }
 

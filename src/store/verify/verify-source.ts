@@ -23,7 +23,10 @@ export interface VerifyOptions {
   readonly against?: string | readonly string[] | undefined;
   /** Key (Go note format: `NAME+hash+key`) that must have signed each checkpoint. */
   readonly key?: string | undefined;
-  /** Check only the Merkle tree (from stored leaf hashes) and checkpoints; decode no record. */
+  /**
+   * Check only the Merkle tree and checkpoints; decode no record. A row of one event is believed to
+   * have the leaf hash that it stores.
+   */
   readonly fast?: boolean | undefined;
   /** Called as events, rows, files and bytes are checked. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;

@@ -116,7 +116,7 @@ export async function verifySource(source: VerifySource, options: VerifyOptions 
   return violations;
 }
 
-/** Checks the tree alone, over the stored leaf hashes. */
+/** Checks the tree alone, over the leaf hashes, stored or made of rows of several events. */
 async function verifyTree(
   source: VerifySource,
   claims: readonly TreeClaim[],
@@ -130,7 +130,7 @@ async function verifyTree(
     for (const [at, verdict] of verdicts.entries()) {
       if (verdict !== 'missing') continue;
       const seq = tile.index * TILE_WIDTH + at + 1;
-      const message = `the leaf hash of event ${seq} is missing`;
+      const message = `event ${seq} has no leaf hash: it, or the row that it shares, is missing or damaged`;
       reading.report({ code: 'LEAF_MISSING', place: `event ${seq}`, message, seq });
     }
     onProgress?.({ what: 'events', done: tile.index * TILE_WIDTH + verdicts.length, total: source.size });
