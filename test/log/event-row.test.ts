@@ -4,6 +4,7 @@ import {
   formatEventRows,
   lastRowEnd,
   lowestOfRow,
+  openEventRow,
   parseEventRow,
   rowEnds,
   spanOfKey,
@@ -109,6 +110,18 @@ test('each flipped bit of a row of several events is found, in each of them', (t
     storeError(t, 'LOG_CORRUPT', () => parseEventRow(value.subarray(0, length), 2), `${length} bytes`);
   }
   storeError(t, 'LOG_CORRUPT', () => parseEventRow(value, 6));
+});
+
+test('an event that is asked of a row that has others is missing', (t) => {
+  const [{ value } = { value: new Uint8Array() }] = formatEventRows(5, recordsFrom(5, 4));
+  const eventOf = openEventRow(value, 7);
+  t.is(eventOf(5).seq, 5);
+  for (const seq of [4, 9]) {
+    t.is(
+      storeError(t, 'LOG_CORRUPT', () => eventOf(seq)).message,
+      `event ${seq} of the log is damaged: its row is missing`,
+    );
+  }
 });
 
 test('a row cut short anywhere is found', (t) => {
