@@ -28,6 +28,8 @@ export interface KeptCode {
   readonly code: Buffer;
 }
 
+/** Not `imagelog`: where one folder is for data and caches, that is the store of commands without `--store`. */
+const FOLDER = 'imagelog-code';
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 const OTHERS_MAY_WRITE = 0o022;
@@ -40,20 +42,21 @@ const CHECKSUM_BYTES = 4;
 const MAX_OTHER_FILES = 15;
 
 /**
- * Returns the folder for compiled code, `imagelog` in the user's cache folder (XDG Base Directory
+ * Returns the folder for compiled code, `imagelog-code` in the user's cache folder (XDG Base Directory
  * Specification), made if it is missing. Undefined where somebody but `user` and root could change
  * what is in it, where it cannot be made, and with $NODE_DISABLE_COMPILE_CACHE, as for Node.
  */
 export function codeFolder(env: NodeJS.ProcessEnv, user: number | undefined): string | undefined {
   const cache = env['XDG_CACHE_HOME'] || (env['HOME'] && join(env['HOME'], '.cache'));
   if (env['NODE_DISABLE_COMPILE_CACHE'] || !cache || !isAbsolute(cache) || user === undefined) return undefined;
-  const folder = join(cache, 'imagelog');
+  const folder = join(cache, FOLDER);
   try {
     // Nothing is made where it would not be used, as by root in the home of somebody else.
-    let above = cache;
-    while (!existsSync(above)) above = dirname(above);
-    if (!areHeld(realpathSync(above), user)) return undefined;
-    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+    const missing: string[] = [];
+    for (let at = folder; !existsSync(at); at = dirname(at)) missing.unshift(at);
+    if (!areHeld(realpathSync(dirname(missing[0] ?? folder)), user)) return undefined;
+    // One by one: Node's recursive form can wait forever for a file system that refuses the first.
+    for (const each of missing) mkdirSync(each, { mode: FOLDER_MODE });
     const real = realpathSync(folder);
     return isSafe(real, user) ? real : undefined;
   } catch {
@@ -86,7 +89,10 @@ function isHeld({ uid, mode }: Stats, user: number): boolean {
 /** Returns what `writeCode` wrote under this name; undefined when it is missing, torn, or not of `user`. */
 export function readCode(folder: string, name: string, user: number): KeptCode | undefined {
   try {
-    const file = openSync(join(folder, name + SUFFIX), constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = openSync(
+      join(folder, name + SUFFIX),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
     try {
       const stats = fstatSync(file);
       return stats.isFile() && isOwn(stats, user) ? parseCode(readFileSync(file)) : undefined;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -11,7 +12,7 @@ const modeOf = async (path: string): Promise<number> => (await stat(path)).mode 
 test('the folder is made in the cache folder of the user, for the user alone', async (t) => {
   const home = await temporaryDirectory(t);
   const folder = codeFolder({ HOME: home }, user);
-  t.is(folder, join(home, '.cache', 'imagelog'));
+  t.is(folder, join(home, '.cache', 'imagelog-code'));
   t.is(await modeOf(folder as string), 0o700);
   t.is(codeFolder({ HOME: '/nowhere', XDG_CACHE_HOME: join(home, '.cache') }, user), folder);
 });
@@ -131,7 +132,7 @@ interface First {
 
 /** The commands of each file of code. */
 async function keptIn(home: string): Promise<Record<string, readonly string[]>> {
-  const folder = join(home, '.cache', 'imagelog');
+  const folder = join(home, '.cache', 'imagelog-code');
   const names = await readdir(folder).catch((): string[] => []);
   return Object.fromEntries(
     names.map((name) => [
@@ -170,4 +171,13 @@ test('without a folder scripts run, and nothing is kept', async (t) => {
   t.is((scripts.load('first.cjs') as First).answer(), 42);
   scripts.keep('images');
   t.deepEqual(await keptIn(home), {});
+});
+
+test('a name that is a pipe is not waited for, and one folder for data and caches keeps both', async (t) => {
+  const { folder, path } = await withCode(t);
+  await rm(path);
+  execFileSync('mkfifo', ['-m', '600', path]);
+  t.is(readCode(folder, 'name', user), undefined);
+  const home = await temporaryDirectory(t);
+  t.not(codeFolder({ XDG_CACHE_HOME: home }, user), join(home, 'imagelog'));
 });
