@@ -149,7 +149,7 @@ test('the installed command keeps compiled code for the user alone, and does wit
   for (let times = 0; times < 2; times++) t.is(await help(), first);
   const names = await readdir(join(cache, 'imagelog-code'));
   t.true(names.length > 0);
-  for (const name of names) t.is((await stat(join(cache, 'imagelog', name))).mode & 0o777, 0o600, name);
+  for (const name of names) t.is((await stat(join(cache, 'imagelog-code', name))).mode & 0o777, 0o600, name);
   t.is((await stat(join(cache, 'imagelog-code'))).mode & 0o777, 0o700);
   // A file in its place.
   await rm(cache, { recursive: true });
