@@ -30,6 +30,6 @@ function tableOf(lines: readonly Measured[], sizeOf: string): string[] {
 
 function formatGrown(measured: Measured): string {
   const ratio = measured.target?.of === 'ours' ? undefined : ratioOf(measured);
-  if (ratio !== undefined) return `${formatNumber(ratio.ofRounds.median)}x`;
+  if (ratio !== undefined) return `${formatNumber(ratio.median)}x`;
   return `${formatNumber(oursOf(measured)?.median ?? Number.NaN)} ${measured.unit}`;
 }

@@ -1,17 +1,6 @@
 import type { Clock, Measured, Peer, Target } from './benchmark.js';
 import { formatNumber, formatSize } from './format-number.js';
-import {
-  foundOf,
-  isMet,
-  isTooWide,
-  judgedOf,
-  oursOf,
-  type Ratio,
-  ratioOf,
-  type Spread,
-  spreadOf,
-  valuesBy,
-} from './statistics.js';
+import { foundOf, isMet, isTooWide, judgedOf, oursOf, ratioOf, type Spread, spreadOf, valuesBy } from './statistics.js';
 
 const NAME_COLUMN = 41;
 const NUMBER_COLUMN = 17;
@@ -97,7 +86,7 @@ function formatOurs(measured: Measured): string {
 function formatPeer(measured: Measured, { name, values }: Peer): string {
   const wall = valuesBy('wall', values);
   const [ratio, cpu] = [ratioOf(measured), ratioOf(measured, 'cpu')];
-  const shown = ({ ofRounds }: Ratio): string => formatRange(ofRounds.median, ofRounds, 'x');
+  const shown = (range: Spread): string => formatRange(range.median, range, 'x');
   return columns(
     `  to ${name}`,
     wall === undefined ? '' : `${formatNumber(spreadOf(wall).median)} ${measured.unit}`,

@@ -9,12 +9,6 @@ export interface Spread {
   readonly quartiles: readonly [lower: number, upper: number];
 }
 
-/** Ratio of the medians of both sides, and the spread of the ratios of each round. */
-export interface Ratio {
-  readonly ofMedians: number;
-  readonly ofRounds: Spread;
-}
-
 /** Returns the spread of `values`, which must not be empty. */
 export function spreadOf(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError('values must not be empty');
@@ -56,14 +50,11 @@ export function oursOf({ ours }: Measured, clock: Clock = 'wall'): Spread | unde
   return values === undefined ? undefined : spreadOf(values);
 }
 
-/** Returns the ratio of ours to the peer's by `clock`; undefined without a peer or such times. */
-export function ratioOf({ ours, peer }: Measured, clock: Clock = 'wall'): Ratio | undefined {
+/** Returns the spread of the ratios of ours to the peer's, round by round, by `clock`; undefined without a peer or such times. */
+export function ratioOf({ ours, peer }: Measured, clock: Clock = 'wall'): Spread | undefined {
   const [our, their] = [valuesBy(clock, ours), valuesBy(clock, peer?.values ?? [])];
   if (peer === undefined || our === undefined || their === undefined) return undefined;
-  return {
-    ofMedians: spreadOf(our).median / spreadOf(their).median,
-    ofRounds: spreadOf(our.map((value, round) => value / (their[round] as number))),
-  };
+  return spreadOf(our.map((value, round) => value / (their[round] as number)));
 }
 
 /** A number that a target is about. */
@@ -83,12 +74,10 @@ export interface Judged extends Found {
   readonly isMet: boolean;
 }
 
-/** Returns our median or the ratio, whichever is `of`, by `clock`; undefined if there is none. */
+/** Returns the number that a target is about, ours or the ratio, by `clock`; undefined when it was not measured. */
 export function foundOf(measured: Measured, of: Target['of'], clock: Clock): Found | undefined {
-  const [ours, ratio] = of === 'ours' ? [oursOf(measured, clock)] : [undefined, ratioOf(measured, clock)];
-  const [figure, range] = [ours?.median ?? ratio?.ofRounds.median, ours ?? ratio?.ofRounds];
-  if (figure === undefined || range === undefined) return undefined;
-  return { figure, range, isTooWide: isWide(range) };
+  const range = of === 'ours' ? oursOf(measured, clock) : ratioOf(measured, clock);
+  return range && { figure: range.median, range, isTooWide: isWide(range) };
 }
 
 /** Returns the judged numbers, one per clock of the target; empty without a target. */

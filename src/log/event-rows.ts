@@ -253,11 +253,10 @@ export function wholeEntries([key, row]: readonly [key: Uint8Array, row: Uint8Ar
  * Verifies the row that has event `seq` and passes on the leaf hash of each of its events.
  * @throws {StoreError} LOG_CORRUPT when the checksum is wrong
  */
-export function leavesOfRow(row: Uint8Array, seq: number, take: (hash: Uint8Array, seq: number) => void): RowSpan {
+export function leavesOfRow(row: Uint8Array, seq: number, take: (hash: Uint8Array, seq: number) => void): void {
   const open = checkedRow(row, seq);
   if (open.first === open.last) take(row.subarray(0, HASH_BYTES), seq);
   else for (let at = open.first; at <= open.last; at += 1) take(sha256(inputIn(row, open, at)), at);
-  return open;
 }
 
 /** A row of several events as stored. */

@@ -5,7 +5,7 @@ const PEERS = new URL('../../../../scripts/bench/peers/package.json', import.met
 
 /**
  * Returns the exports of package `name` in `peers/`, typed by the caller.
- * @throws {Error} if not installed, or its native part is not built
+ * @throws {Error} if not installed, or its native part, unless that is loaded later, is not built
  */
 export function peerPackage<Exports>(name: string): Exports {
   return createRequire(PEERS)(name) as Exports;

@@ -61,7 +61,7 @@ export class Snapshotter {
     this.#writeBeside = writeBeside;
   }
 
-  /** Writes a snapshot of the current views, after those requested before, and the changes that lack. */
+  /** Writes a snapshot of the current views, after those requested before, and the changes that are missing. */
   write(): Promise<WrittenSnapshot> {
     return this.#queue(() => this.#write());
   }
