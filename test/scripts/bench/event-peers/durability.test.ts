@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { peerPackage } from '../../../../scripts/bench/event-peers/peer-package.js';
@@ -19,17 +23,21 @@ const PEERS: Readonly<Record<string, string | undefined>> = {
 
 const noStrace = whyNoStrace();
 for (const [peer, name] of Object.entries(PEERS)) {
-  const reason = noStrace ?? (name === undefined ? undefined : whyNotInstalled(name));
+  const reason = noStrace ?? (name === undefined ? undefined : whyNotUsable(peer, name));
   testOrSkip(reason)(`each commit to ${peer} is synced before it is acknowledged`, (t) => checkSyncs(t, peer));
 }
 
-function whyNotInstalled(name: string): string | undefined {
+function whyNotUsable(peer: string, name: string): string | undefined {
   try {
     peerPackage(name);
-    return undefined;
   } catch {
     return `${name} is not installed: \`npm run peers\``;
   }
+  // Some load their native part when they are opened: it may be built for another release of Node.
+  const directory = mkdtempSync(join(tmpdir(), 'imagelog-test-'));
+  const { status } = spawnSync(process.execPath, [CHILD, peer, directory, '0']);
+  rmSync(directory, { recursive: true });
+  return status === 0 ? undefined : `${name} cannot be opened by Node ${process.version}: \`npm run peers\``;
 }
 
 async function checkSyncs(t: ExecutionContext, peer: string): Promise<void> {
