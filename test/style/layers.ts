@@ -13,6 +13,7 @@ type Layer =
   | 'archive'
   | 'store'
   | 'index'
+  | 'server'
   | 'cli'
   | 'scripts'
   | 'test';
@@ -28,9 +29,35 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   archive: ['ground', 'model', 'compression', 'tar'],
   store: ['ground', 'model', 'log', 'projections', 'compression', 'tar'],
   index: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
-  cli: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index'],
-  scripts: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'cli'],
-  test: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'cli', 'scripts'],
+  server: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
+  cli: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'server'],
+  scripts: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'index',
+    'server',
+    'cli',
+  ],
+  test: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'index',
+    'server',
+    'cli',
+    'scripts',
+  ],
 };
 
 const HERE = 'test/style/layers.ts';
@@ -64,6 +91,7 @@ const storePlaces: readonly string[] = [
   'context.ts',
   'artifacts.ts',
   'evidence.ts',
+  'registry/',
   'own-projections.ts',
   'consumers/',
   'event-stream.ts',
@@ -132,6 +160,6 @@ function layerOf(path: string): Layer | undefined {
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;
   if (first !== 'src') return undefined;
   if (tarFiles.test(path)) return 'tar';
-  const folders: readonly Layer[] = ['model', 'log', 'compression', 'archive', 'store', 'cli'];
+  const folders: readonly Layer[] = ['model', 'log', 'compression', 'archive', 'store', 'server', 'cli'];
   return folders.find((folder) => folder === second);
 }
