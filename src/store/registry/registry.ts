@@ -5,7 +5,7 @@ import type { Views } from '../../../projections/views.js';
 import { loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
 import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
-import { ArtifactReader, type Referrer } from '../artifacts.js';
+import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideRemoveReferences } from '../commands/tag.js';
 import type { StoreContext } from '../context.js';
@@ -90,9 +90,13 @@ class RegistryReader implements RegistryReads {
   }
 
   referrers(repository: string, digest: Digest): Referrer[] {
+    this.#context.checkOpen();
     const { manifests } = this.repositoriesOf.members(repository);
-    const all = new ArtifactReader(this.#context, this.#views).referrers(digest);
-    return all.filter((referrer) => referrer.reference === undefined && manifests.has(referrer.digest));
+    return [...(this.#views.artifacts.bySubject.get(digest) ?? [])].flatMap((about) => {
+      const descriptor = manifests.get(about);
+      const bytes = descriptor && this.#context.log.content(about);
+      return bytes === undefined ? [] : { ...descriptor, ...describe(bytes) };
+    });
   }
 
   #config(digest: Digest): RegistryBlob | undefined {
@@ -150,6 +154,16 @@ class RegistryReader implements RegistryReads {
 function* knownDocuments({ manifests, artifacts }: Views): Generator<Digest> {
   for (const entries of manifests.values()) for (const { manifest } of entries) yield manifest.digest;
   yield* artifacts.byDigest.keys();
+}
+
+/** Type and annotations of a manifest, as the referrers API gives them (OCI distribution spec, "Listing Referrers"). */
+function describe(bytes: Uint8Array): Pick<Referrer, 'artifactType' | 'annotations'> {
+  const { artifactType, config, annotations } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    readonly artifactType?: string;
+    readonly config?: { readonly mediaType?: string };
+    readonly annotations?: Readonly<Record<string, string>> | null;
+  };
+  return { artifactType: artifactType || (config?.mediaType ?? ''), annotations: annotations ?? {} };
 }
 
 function bytesStream(bytes: Uint8Array, range: ByteRange | undefined): Readable {
