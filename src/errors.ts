@@ -23,6 +23,7 @@ export const errorKinds = {
   CONTENT_ERASED: 'NotFound',
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
+  UPLOAD_NOT_FOUND: 'NotFound',
 
   // Invalid input.
   CONFIG_INVALID: 'InvalidParameter',
@@ -84,6 +85,7 @@ export const errorKinds = {
   STORE_EXISTS: 'Conflict',
   STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
+  UPLOAD_OUT_OF_ORDER: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',
@@ -94,6 +96,7 @@ export const errorKinds = {
   LAYERS_UNAVAILABLE: 'Unavailable',
   CONSUMER_CLOSED: 'Unavailable',
   PROJECTION_FAILED: 'Unavailable',
+  UPLOAD_LIMIT_EXCEEDED: 'Unavailable',
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',

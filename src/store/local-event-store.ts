@@ -70,6 +70,7 @@ import {
   searchOptionNames,
 } from './past/removals.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
+import type { Uploads } from './registry/local-uploads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
   type DigestWalkFunc,
@@ -104,11 +105,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
   /** Two backups to one directory would race. */
   readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  readonly #uploads: Uploads;
   #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, uploads: Uploads) {
     super(context);
+    this.#uploads = uploads;
     this.directory = context.directory;
     this.#context = context;
     this.#backend = new LogBackend(context);
@@ -438,12 +441,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
   async #close(): Promise<void> {
     const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
-      const consumersEnded = this.#consumers.end();
+      const [consumersEnded, uploadsEnded] = [this.#consumers.end(), this.#uploads.end()];
       // Backups read the log through the writer.
       await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
+      await uploadsEnded;
       await cleaner.settled();
       await blobs.end();
       await this.#projections.end();
