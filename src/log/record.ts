@@ -11,6 +11,8 @@ import { type Route, routeOf } from '../model/route.js';
 export const RECORD_FORMAT = 2;
 /** The format of all other events. */
 const PLAIN_FORMAT = 1;
+/** Index of the route in a record of format 2. */
+const ROUTE_INDEX = 9;
 
 // Plain arrays and binary only, no extension types or shared structures: any MessagePack reader
 // understands a record by itself.
@@ -39,11 +41,8 @@ export function encodeRecord(event: StoredEvent): Uint8Array {
 export function recordValues(event: StoredEvent): unknown[] {
   const { seq, time, clock, transaction, actor, reason, requestId } = event;
   const facts = factsOf(event);
-  const route = routeOf(event);
-  const fields = facts.write(event);
-  if (route !== undefined) fields.unshift(packRoute(route));
-  return [
-    route === undefined ? PLAIN_FORMAT : RECORD_FORMAT,
+  const values = [
+    PLAIN_FORMAT,
     seq,
     clock === undefined ? time : [time, clock],
     facts.code,
@@ -52,12 +51,15 @@ export function recordValues(event: StoredEvent): unknown[] {
     actor,
     reason ?? null,
     requestId ?? null,
-    ...fields,
+    ...facts.write(event),
   ];
+  const route = routeOf(event);
+  return route === undefined ? values : withRoute(values, route);
 }
 
-function packRoute({ via, address, agent, traceparent }: Route): unknown[] {
-  return [via ?? null, address ?? null, agent ?? null, traceparent ?? null];
+function withRoute(values: readonly unknown[], { via, address, agent, traceparent }: Route): unknown[] {
+  const route = [via ?? null, address ?? null, agent ?? null, traceparent ?? null];
+  return [RECORD_FORMAT, ...values.slice(1, ROUTE_INDEX), route, ...values.slice(ROUTE_INDEX)];
 }
 
 function readRoute(fields: FieldReader): Route {
