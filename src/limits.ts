@@ -22,6 +22,14 @@ export const MAX_HISTORY_ENTRIES = 10_000;
 export const MAX_ACTOR_BYTES = 1_024;
 /** `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
+/** `via` of an event, UTF-8: a short word. */
+export const MAX_VIA_BYTES = 64;
+/** `address` of an event, UTF-8: the longest host name (RFC 1035). */
+export const MAX_ADDRESS_BYTES = 255;
+/** `agent` of an event, UTF-8: clients of registries send up to 200. */
+export const MAX_AGENT_BYTES = 512;
+/** `traceparent` of an event, UTF-8: version 00 has 55 (W3C Trace Context), later ones may have more. */
+export const MAX_TRACEPARENT_BYTES = 256;
 /** Characters of a reference's name: domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
 /** Characters of a reference's tag (distribution/reference). */
