@@ -1,12 +1,12 @@
 import { Hono } from 'hono';
-import { requireAction, type ServerEnv } from '../exchange.js';
+import { requireCredentials, type ServerEnv } from '../exchange.js';
 import type { Service } from '../service.js';
 
 /** The registry: OCI Distribution 1.1 below `/v2/`. */
 export function registryRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   routes.get('/', (c) => {
-    requireAction(c, service, 'read');
+    requireCredentials(c, service);
     return c.json({}, 200, { 'docker-distribution-api-version': 'registry/2.0' });
   });
   return routes;
