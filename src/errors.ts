@@ -66,6 +66,7 @@ export const errorKinds = {
   SIGNATURE_INVALID: 'InvalidParameter',
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
+  ACCESS_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',

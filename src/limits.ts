@@ -218,3 +218,32 @@ export const MAX_PROOF_HASHES = 53;
 export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
+
+/** Users file and JWKS of a server: some 50,000 users. */
+export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
+/** Milliseconds between two checks whether such a file changed. */
+export const ACCESS_FILE_CHECK_MS = 1_000;
+/** Cost of a bcrypt hash in a users file: a comparison at 14 takes a second. */
+export const MAX_BCRYPT_COST = 14;
+/** Logins that wait for their bcrypt comparison, which are made one at a time. */
+export const MAX_WAITING_LOGINS = 64;
+/** Logins whose password need not be compared again: a MAC each. */
+export const MAX_KEPT_LOGINS = 4_096;
+/** Header `Authorization`: tokens of CI systems have some 2,000 characters, in Basic a third more. */
+export const MAX_AUTHORIZATION_LENGTH = 12 * 1024;
+/** Failed logins from an address (IPv6: a /64) in a window; beyond, 429. */
+export const MAX_LOGIN_FAILURES_PER_ADDRESS = 30;
+/** Failed logins as a user in a window; beyond, 429, except for passwords that were right lately. */
+export const MAX_LOGIN_FAILURES_PER_USER = 10;
+/** Milliseconds from the first failed login after which they count no longer. */
+export const LOGIN_FAILURE_WINDOW_MS = 60_000;
+/** Addresses, and users, whose failed logins are counted. */
+export const MAX_LOGIN_FAILURE_KEYS = 10_000;
+/** Milliseconds that a session token stands for a login: a removed user may do something so long. */
+export const SESSION_TOKEN_MS = 5 * 60 * 1_000;
+/** Milliseconds to get a JWKS. */
+export const JWKS_TIMEOUT_MS = 5_000;
+/** Milliseconds before an unknown key makes a server get the JWKS again. */
+export const JWKS_COOLDOWN_MS = 30_000;
+/** Milliseconds for which a JWKS is used: a key that was withdrawn works so long. */
+export const JWKS_MAX_AGE_MS = 10 * 60 * 1_000;

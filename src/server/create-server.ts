@@ -19,11 +19,12 @@ export interface StoreServer {
 /** Serves an open store: registry, feed, evidence. The store stays the caller's to close, after the server. */
 export function createServer(store: EventStore, options: ServerOptions = {}): StoreServer {
   mustBeObject('store', store);
-  mustBeOptions(options, { access: true, onFailure: true });
-  const { access = localAccess, onFailure = warn } = options;
+  mustBeOptions(options, { access: true, onRefusal: true, onFailure: true });
+  const { access = localAccess, onRefusal = () => undefined, onFailure = warn } = options;
+  mustBeFunction('onRefusal', onRefusal);
   mustBeFunction('onFailure', onFailure);
   const closing = new AbortController();
-  const app = buildApp({ store, access, onFailure, signal: closing.signal });
+  const app = buildApp({ store, access, onRefusal, onFailure, signal: closing.signal });
   return {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),

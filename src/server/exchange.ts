@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { WriteOptions } from '../store/store.js';
-import type { Action, Connection, Grant } from './access/access.js';
+import type { Action, Connection, Grant, Refusal } from './access/access.js';
+import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import type { Service } from './service.js';
 
@@ -37,24 +38,43 @@ export function connectionOf(c: Exchange): Connection | undefined {
   return socket === undefined ? undefined : describe(socket);
 }
 
-function describe(socket: Socket): Connection {
+/** What Node keeps of a socket beside what its types say. */
+interface SocketParts {
+  readonly server?: Server | undefined;
+  /** Null once the socket is closed. */
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+const unixSockets = new WeakSet<Socket>();
+
+/** A closed socket has no address, of any kind: only an open one shows that it is no TCP socket. */
+function isUnix(socket: Socket & SocketParts): boolean {
+  if (socket._handle?.constructor.name === 'Pipe') unixSockets.add(socket);
+  return unixSockets.has(socket);
+}
+
+function describe(socket: Socket & SocketParts): Connection {
   const address = socket.remoteAddress ?? '';
-  const tls = 'getPeerCertificate' in socket ? (socket as TLSSocket) : undefined;
+  const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
+  const listening = socket.server?.address();
   return {
-    kind: address === '' ? 'unix' : 'tcp',
+    kind: isUnix(socket) ? 'unix' : 'tcp',
     address,
     isLoopback: /^(?:::ffff:)?127\.|^::1$/.test(address),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
+    socketPath: typeof listening === 'string' ? listening : undefined,
+    get descriptor() {
+      return socket._handle?.fd;
+    },
   };
 }
 
-/** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
-export async function callerOf(c: Exchange, { access }: Service): Promise<Caller> {
+/** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS, UNAVAILABLE, REQUEST_INVALID */
+export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
   const connection = connectionOf(c);
-  const grant = await access.authenticate({ authorization: c.req.header('authorization'), connection });
   return {
-    grant,
+    grant: await grantOf(c, service, connection),
     address: connection?.address,
     agent: c.req.header('user-agent'),
     requestId: c.req.header('x-request-id') ?? randomUUID(),
@@ -62,16 +82,78 @@ export async function callerOf(c: Exchange, { access }: Service): Promise<Caller
   };
 }
 
-/** @throws {HttpFailure} UNAUTHORIZED without credentials, DENIED with them */
-export function requireAction(c: Exchange, { access }: Service, action: Action, repository?: string): void {
-  const { grant } = c.get('caller');
-  if (grant.may(action, repository)) return;
-  const what = `${action}${repository === undefined ? '' : ` in ${repository}`}`;
-  if (access.challenges.length > 0 && c.req.header('authorization') === undefined) {
-    const headers = { 'www-authenticate': access.challenges.join(', ') };
-    throw new HttpFailure(401, 'UNAUTHORIZED', `log in to ${what}`, { headers });
+async function grantOf(c: Exchange, service: Service, connection: Connection | undefined): Promise<Grant> {
+  try {
+    return await service.access.authenticate({ authorization: authorizationOf(c), connection });
+  } catch (error) {
+    if (!(error instanceof AccessRefusal)) throw error;
+    const { status, code, message, reason, user, retryAfterSeconds } = error;
+    report(c, service, { status, reason, user });
+    const headers = {
+      ...(status === 401 ? challengeOf(c, service) : {}),
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    };
+    throw new HttpFailure(status, code, message, { headers });
   }
-  throw new HttpFailure(403, 'DENIED', `may not ${what}`);
+}
+
+/** Each header Authorization: Node's own list drops all but the first. */
+function authorizationOf(c: Exchange): string[] {
+  const raw = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.rawHeaders;
+  if (raw !== undefined) return raw.filter((_, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === 'authorization');
+  const value = c.req.header('authorization');
+  return value === undefined ? [] : [value];
+}
+
+/** @throws {HttpFailure} UNAUTHORIZED unless logged in, else DENIED */
+export function requireAction(c: Exchange, service: Service, action: Action, repository?: string): void {
+  if (c.get('caller').grant.may(action, repository)) return;
+  const what = `${action}${repository === undefined ? '' : ` in ${repository}`}`;
+  throw refuse(c, service, what, scopeOf(action, repository));
+}
+
+/**
+ * Requires credentials, those for anyone's reading too, where the server has logins: clients learn
+ * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
+ */
+export function requireCredentials(c: Exchange, service: Service): void {
+  const { grant } = c.get('caller');
+  if (grant.isLoggedIn || authorizationOf(c).length > 0) return;
+  if (grant.hasRights && service.access.challenge(originOf(c)) === undefined) return;
+  throw refuse(c, service, 'use this server');
+}
+
+/** Returns the answer to a request that may not do `what`, and reports it: log in, or denied. */
+export function refuse(c: Exchange, service: Service, what: string, scope?: string): HttpFailure {
+  const { actor, isLoggedIn } = c.get('caller').grant;
+  const headers = isLoggedIn ? {} : challengeOf(c, service, scope);
+  const isAsked = 'www-authenticate' in headers;
+  const reason = isAsked ? `no credentials to ${what}` : `may not ${what}`;
+  const status = isAsked ? 401 : 403;
+  report(c, service, { status, reason, user: isLoggedIn ? actor : undefined });
+  return isAsked
+    ? new HttpFailure(status, 'UNAUTHORIZED', `log in to ${what}`, { headers })
+    : new HttpFailure(status, 'DENIED', reason);
+}
+
+function challengeOf(c: Exchange, { access }: Service, scope?: string): Record<string, string> {
+  const challenge = access.challenge(originOf(c), scope);
+  return challenge === undefined ? {} : { 'www-authenticate': challenge };
+}
+
+function originOf(c: Exchange): string {
+  return new URL(c.req.url).origin;
+}
+
+/** What clients ask a token for; names of repositories have no character that ends a quoted text. */
+function scopeOf(action: Action, repository: string | undefined): string | undefined {
+  if (repository === undefined) return undefined;
+  const words: Record<Action, string> = { read: 'pull', push: 'pull,push', delete: 'delete', admin: '*' };
+  return `repository:${repository.replace(/^docker\.io\//, '')}:${words[action]}`;
+}
+
+function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
+  service.onRefusal({ time: Date.now(), address: connectionOf(c)?.address, path: c.req.path, ...facts });
 }
 
 /** Returns what the events of a write record of the request. `via` says which interface it came by. */

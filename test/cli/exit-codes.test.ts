@@ -64,6 +64,7 @@ const table: Readonly<Record<ErrorCode, 1 | 2 | 3 | 4 | 5>> = {
   SIGNATURE_INVALID: 4,
   PROOF_INVALID: 4,
   ORIGIN_INVALID: 1,
+  ACCESS_INVALID: 1,
   ID_AMBIGUOUS: 1,
   REFERENCE_EXISTS: 1,
   IMAGE_IN_USE: 1,
