@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
@@ -9,6 +8,8 @@ import type { Context } from 'hono';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant } from './access/access.js';
 import { HttpFailure } from './failure.js';
+import { isLoopback } from './service/address.js';
+import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */
@@ -30,28 +31,49 @@ export interface ServerEnv {
 
 type Exchange = Context<ServerEnv>;
 
-/** Returns the connection of a request; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange): Connection | undefined {
+/** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
+export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
-  const socket = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.socket;
-  return socket === undefined ? undefined : describe(socket);
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  return incoming === undefined ? undefined : describe(incoming, proxies);
 }
 
-function describe(socket: Socket): Connection {
-  const address = socket.remoteAddress ?? '';
+function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
+  const peer = socket.remoteAddress ?? '';
+  const forwarded = {
+    for: textOf(headers['x-forwarded-for']),
+    proto: textOf(headers['x-forwarded-proto']),
+    forwarded: headers.forwarded,
+  };
+  const client = proxies.clientOf(peer, forwarded);
+  if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, certificate: undefined };
   const tls = 'getPeerCertificate' in socket ? (socket as TLSSocket) : undefined;
+  // What a proxy of this machine passes on comes from anywhere.
+  const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
-    kind: address === '' ? 'unix' : 'tcp',
-    address,
-    isLoopback: /^(?:::ffff:)?127\.|^::1$/.test(address),
+    kind: peer === '' && !isForwarded ? 'unix' : 'tcp',
+    address: peer,
+    // A page of the web may have a name that leads here, which its browser then sends.
+    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
   };
 }
 
+function textOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}
+
+function hostOf(host: string | undefined): string {
+  return (host ?? '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+}
+
 /** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS */
-export async function callerOf(c: Exchange, { access }: Service): Promise<Caller> {
-  const connection = connectionOf(c);
+export async function callerOf(c: Exchange, { access, proxies }: Service): Promise<Caller> {
+  const connection = connectionOf(c, proxies);
   const grant = await access.authenticate({ authorization: c.req.header('authorization'), connection });
   return {
     grant,

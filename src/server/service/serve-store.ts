@@ -7,7 +7,7 @@ import {
   MAX_REQUEST_HEADER_BYTES,
   STOP_TIMEOUT_MS,
 } from '../../limits.js';
-import { createServer } from '../create-server.js';
+import { buildServer } from '../create-server.js';
 import type { ServerOptions } from '../service.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
@@ -51,14 +51,16 @@ const usualLimits: Omit<ConnectionLimits, 'isProxy'> = {
 export async function serveStore(store: EventStore, options: ServeOptions): Promise<Serving> {
   const tls = options.tls === undefined ? undefined : await TlsKeys.read(options.tls, options.onNotice);
   try {
-    const server = createServer(store, options.server);
+    const { server, service } = buildServer(store, options.server);
+    const { metrics, proxies } = service;
     const listening = await listen(server.listener, {
       addresses: options.listen,
       socket: options.socket,
       tls,
-      limits: { ...usualLimits, ...options.limits, isProxy: () => false },
-      onRefused: () => undefined,
+      limits: { ...usualLimits, ...options.limits, isProxy: (address) => proxies.has(address) },
+      onRefused: ({ code }) => metrics.refused(code),
     });
+    metrics.gauge('imagelog_http_connections', 'Open connections.', listening.connections);
     return {
       urls: listening.urls,
       reload: async () => tls?.reload(),
