@@ -206,3 +206,5 @@ export const MAX_REQUESTS_IN_FLIGHT = 1_000;
 export const STOP_TIMEOUT_MS = 30_000;
 /** Certificate, key and authorities of TLS, each. */
 export const MAX_TLS_FILE_BYTES = 1024 * 1024;
+/** Lines of an access log that wait for the disk; further ones are dropped and counted. */
+export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;

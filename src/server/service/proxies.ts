@@ -48,21 +48,27 @@ export class TrustedProxies {
   }
 
   #add(text: string): void {
-    if (text === 'unix') {
-      this.#hasUnix = true;
-      return;
-    }
-    const [address = '', bits, ...more] = text.split('/');
-    const family = isIP(address);
-    const widest = family === 6 ? 128 : 32;
-    const isNetwork = bits !== undefined && /^\d{1,3}$/.test(bits) && Number(bits) <= widest;
-    if (family === 0 || more.length > 0 || (bits !== undefined && !isNetwork)) {
-      throw new TypeError(`a trusted proxy must be ${PROXY_EXPECTED}: ${text}`);
-    }
-    const type = family === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) this.#networks.addAddress(address, type);
-    else this.#networks.addSubnet(address, Number(bits), type);
+    const proxy = parseProxy(text);
+    if (proxy === undefined) throw new TypeError(`a trusted proxy must be ${PROXY_EXPECTED}: ${text}`);
+    if (proxy === 'unix') this.#hasUnix = true;
+    else this.#networks.addSubnet(proxy.address, proxy.bits, proxy.family);
   }
+}
+
+interface Network {
+  readonly address: string;
+  readonly bits: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/** Parses an address or a network, or `unix`. Undefined for anything else. */
+export function parseProxy(text: string): Network | 'unix' | undefined {
+  if (text === 'unix') return text;
+  const [, address = '', bits] = /^([^/]+?)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  const widest = version === 6 ? 128 : 32;
+  if (version === 0 || Number(bits ?? widest) > widest) return undefined;
+  return { address, bits: Number(bits ?? widest), family: version === 6 ? 'ipv6' : 'ipv4' };
 }
 
 /** Takes off a port, as some proxies add it. */
