@@ -193,7 +193,7 @@ export class IncomingUpload implements Upload {
     return meter;
   }
 
-  /** Ends the upload if `work` fails, unless it was stopped: then whoever stopped it decides. */
+  /** Ends the upload if `work` fails, unless it was stopped, which decides what happens to it. */
   async #orEnd<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
