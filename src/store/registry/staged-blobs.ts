@@ -104,7 +104,11 @@ export class StagedBlobs {
       measurement,
       file: StagedBlob.lend(path),
       read: (range?: ByteRange): Readable =>
-        createReadStream(path, { highWaterMark: READ_CHUNK_BYTES, start: range?.first ?? 0, end: range?.last ?? Infinity }),
+        createReadStream(path, {
+          highWaterMark: READ_CHUNK_BYTES,
+          start: range?.first ?? 0,
+          end: range?.last ?? Infinity,
+        }),
     };
   }
 

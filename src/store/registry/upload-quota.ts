@@ -85,7 +85,8 @@ export class UploadQuota {
 
   /** @throws {StoreError} UPLOAD_LIMIT_EXCEEDED */
   checkRepositories(count: number, owner: string): void {
-    if (count > this.limits.repositoriesPerBlob) throw limitExceeded('repositoriesPerBlob', this.limits, 'blobs', owner);
+    if (count > this.limits.repositoriesPerBlob)
+      throw limitExceeded('repositoriesPerBlob', this.limits, 'blobs', owner);
   }
 }
 

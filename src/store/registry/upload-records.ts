@@ -43,7 +43,11 @@ export function parseUploadRecord(bytes: Uint8Array): UploadRecord | undefined {
 /** Formats a record as a line of JSON. */
 export function formatStagedRecord({ size, isUploaded, measurement, repositories }: StagedRecord): Uint8Array {
   const layer = measurement === undefined ? undefined : layerFields(measurement);
-  const measured = measurement && { compression: measurement.compression, mediaType: measurement.blob.mediaType, layer };
+  const measured = measurement && {
+    compression: measurement.compression,
+    mediaType: measurement.blob.mediaType,
+    layer,
+  };
   const staged = repositories.map(({ repository, owner, used }) => ({ repository, owner, used }));
   return lineOf({ size, isUploaded, measurement: measured, repositories: staged });
 }

@@ -1,8 +1,9 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Digest, digestHex, digestOf } from '../../../src/model/digest.js';
 import { rejection } from '../../support/rejection.js';
+import { withCalls } from '../../support/replaced-calls.js';
 import { bytesOf, chunksOf, HOUR, OTHER, REPOSITORY, uploaded, type UploadWorld, uploadWorld } from './upload-world.js';
 
 const BYTES = new TextEncoder().encode('some blob');
@@ -182,7 +183,10 @@ test('erased bytes leave the uploads: at once, and after a crash when they are o
 for (const [what, damage] of [
   ['its record is cut', (file: string) => writeFile(`${file}.json`, '{"size":9,')],
   ['its record lacks a repository', (file: string) => writeFile(`${file}.json`, '{"size":9,"isUploaded":true}')],
-  ['its record is of another version', (file: string) => replaced(`${file}.json`, '"compression":"none"', '"compression":"new"')],
+  [
+    'its record is of another version',
+    (file: string) => replaced(`${file}.json`, '"compression":"none"', '"compression":"new"'),
+  ],
   ['its bytes are cut', (file: string) => writeFile(file, 'cut')],
 ] as const) {
   test(`a staged blob is removed with a notice when ${what}`, async (t) => {
@@ -217,9 +221,29 @@ test('an upload that is finished while another removes the blob is staged', asyn
     await upload.append(chunksOf([BYTES]));
     const [staged] = await Promise.all([upload.finish(DIGEST), uploads.settle(OTHER, [DIGEST])]);
     t.deepEqual(await bytesOf(staged), BYTES);
-    await Promise.all([uploads.mount(OTHER, DIGEST, 'bob'), uploads.settle(REPOSITORY, [DIGEST])]).catch(() => undefined);
+    await Promise.all([uploads.mount(OTHER, DIGEST, 'bob'), uploads.settle(REPOSITORY, [DIGEST])]).catch(
+      () => undefined,
+    );
   }
   await uploads.settle(REPOSITORY, [DIGEST]);
   await uploads.settle(OTHER, [DIGEST]);
   t.deepEqual(world.files(), []);
+});
+
+test('where a file can have no second name, a blob is copied', async (t) => {
+  const world = await uploadWorld(t);
+  await keep(world, BYTES);
+  const uploads = await world.open();
+  const link = async (): Promise<never> => {
+    throw Object.assign(new Error('EXDEV: cross-device link not permitted'), { code: 'EXDEV' });
+  };
+  await withCalls({ promises: { link } }, async () => {
+    await uploads.mount(REPOSITORY, DIGEST, 'ada');
+    await rm(blobFile(world, DIGEST));
+    const staged = uploads.staged(REPOSITORY, DIGEST);
+    if (staged !== undefined) await world.blobs.keep([{ file: staged.file, digest: DIGEST, isNew: true }]);
+  });
+  t.deepEqual(new Uint8Array(await readFile(blobFile(world, DIGEST))), BYTES);
+  await uploads.settle(REPOSITORY, [DIGEST]);
+  t.deepEqual(await readdir(join(world.directory, 'blobs/staging')), []);
 });

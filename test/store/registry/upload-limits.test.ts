@@ -44,7 +44,11 @@ test('uploads in progress are limited for each owner and in all, across restarts
 });
 
 test('an upload that grows beyond a limit is removed, and its room is given back', async (t) => {
-  for (const [limit, most] of [['uploadBytes', 25], ['bytesPerOwner', 25], ['bytes', 25]] as const) {
+  for (const [limit, most] of [
+    ['uploadBytes', 25],
+    ['bytesPerOwner', 25],
+    ['bytes', 25],
+  ] as const) {
     const world = await uploadWorld(t);
     const uploads = await world.open({ [limit]: most });
     const upload = await uploads.start(REPOSITORY, 'ada');

@@ -83,7 +83,10 @@ export async function* chunksOf(chunks: readonly Uint8Array[], failure?: Error):
 }
 
 /** A source that yields `first` and then nothing, as a client that is gone without saying so. */
-export function hangingAfter(first: Uint8Array): { readonly bytes: AsyncIterable<Uint8Array>; readonly hangs: Promise<void> } {
+export function hangingAfter(first: Uint8Array): {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly hangs: Promise<void>;
+} {
   let begun: () => void = () => undefined;
   const hangs = new Promise<void>((resolve) => {
     begun = resolve;
