@@ -105,7 +105,7 @@ export const serveSettings = [
   { name: 'min-rate', ...bytes, about: 'bytes a second below which a body is slow', usual: String(MIN_BODY_RATE) },
   { name: 'max-connections', ...count, about: 'connections in all', usual: String(MAX_CONNECTIONS) },
   {
-    name: 'max-connections-per-address',
+    name: 'max-per-address',
     ...count,
     about: 'connections of one address',
     usual: String(MAX_CONNECTIONS_PER_ADDRESS),

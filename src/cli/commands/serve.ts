@@ -129,7 +129,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
       headersTimeoutMs: durationOf(settings, 'headers-timeout'),
       idleTimeoutMs: durationOf(settings, 'idle-timeout'),
       maxConnections: numberOf(settings, 'max-connections'),
-      maxConnectionsPerAddress: numberOf(settings, 'max-connections-per-address'),
+      maxConnectionsPerAddress: numberOf(settings, 'max-per-address'),
     },
     onNotice,
   };
