@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { tokenRoute } from './access/token-route.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
 import { registryRoutes } from './registry/routes.js';
@@ -30,6 +31,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     await next();
   });
   app.route('/', serviceRoutes(service));
+  app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
   app.notFound((c) => {
     throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);

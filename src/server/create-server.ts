@@ -43,7 +43,9 @@ export function buildServer(
 }
 
 function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Service {
-  const { access = localAccess, at, metrics = 'read', onRequest = () => undefined, onFailure = warn } = options;
+  const { access = localAccess, at, metrics = 'read' } = options;
+  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn } = options;
+  mustBeFunction('onRefusal', onRefusal);
   mustBeFunction('onRequest', onRequest);
   mustBeFunction('onFailure', onFailure);
   if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
@@ -56,6 +58,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     metrics: new ServerMetrics(store),
     areMetricsOpen: metrics === 'all',
     limits: limitsOf(options.limits),
+    onRefusal,
     onRequest,
     onFailure,
     signal,

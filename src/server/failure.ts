@@ -19,6 +19,7 @@ export type HttpCode =
   | 'DENIED'
   | 'UNSUPPORTED'
   | 'TOOMANYREQUESTS'
+  | 'UNAVAILABLE'
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
   | 'PATH_UNKNOWN'

@@ -1,7 +1,7 @@
 import type { OptionNames } from '../model/option-names.js';
 import type { EventStore } from '../store/event-store.js';
 import type { When } from '../store/past/audit.js';
-import type { Access } from './access/access.js';
+import type { Access, Refusal } from './access/access.js';
 import type { ServerMetrics } from './service/metrics.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { RequestReport } from './service/request-report.js';
@@ -22,6 +22,8 @@ export interface ServerLimits {
 export interface ServerOptions {
   /** Decides who may what; default: everything for clients of this machine, nothing for others. */
   readonly access?: Access | undefined;
+  /** Receives each refused request: for an access log. Default: nothing is reported. */
+  readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
   /** Serves the store as it was then, read-only. Default: as it is. */
   readonly at?: When | undefined;
   readonly limits?: ServerLimits | undefined;
@@ -46,6 +48,7 @@ export const serverOptionNames: OptionNames<ServerOptions> = {
   limits: true,
   trustedProxies: true,
   metrics: true,
+  onRefusal: true,
   onRequest: true,
   onFailure: true,
 };
@@ -54,6 +57,7 @@ export const serverOptionNames: OptionNames<ServerOptions> = {
 export interface Service {
   readonly store: EventStore;
   readonly access: Access;
+  readonly onRefusal: (refusal: Refusal) => void;
   /** The point in time that is served; undefined for the present. */
   readonly at: When | undefined;
   /** Whether writes are refused on purpose. */
