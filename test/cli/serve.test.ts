@@ -129,6 +129,23 @@ test('an option goes before a variable, and that before the file of --config', a
   t.like(rows.get('serve.max-requests'), { value: '1000', from: 'default', source: null });
 });
 
+test('--access says who may what; the log says why a request was refused', async (t) => {
+  const session = await startSession(t);
+  const access = join(session.folder, 'access.json');
+  const log = join(session.folder, 'access.log');
+  await writeFile(access, JSON.stringify({ rules: [{ who: 'anonymous', may: ['read'], repositories: ['open/*'] }] }));
+  const { urls, stop } = await served(session, ['--access', access, '--access-log', log, ...ANY_PORT]);
+  t.is((await fetch(`${urls[0]}/`)).status, 403);
+  t.is(await statusBy(socketPathOf(session.store), '/'), 200, 'who runs the server may do all');
+  t.is((await stop()).code, 0);
+  const [refusal] = objectsOf(await readFile(log, 'utf8'));
+  t.like(refusal, { path: '/', status: 403, code: 'DENIED', reason: 'may not read' });
+  await writeFile(access, '{ "rules": [');
+  const broken = await session.run('serve', '--access', access, ...ANY_PORT);
+  t.is(broken.code, 1);
+  t.regex(broken.stderr, /access\.json is no JSON: .* \(ACCESS_INVALID\)/);
+});
+
 const refused = test.macro({
   title: (_, argv: readonly string[]) => `\`imagelog serve ${argv.join(' ')}\` is refused by name`,
   exec: async (

@@ -23,6 +23,8 @@ const report: RequestReport = {
   requestId: 'r1',
   traceparent: undefined,
   code: undefined,
+  reason: undefined,
+  user: undefined,
 };
 
 const linesOf = (text: string): Record<string, unknown>[] =>
