@@ -53,6 +53,7 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
+import { Uploads } from '../registry/local-uploads.js';
 import {
   newSidecar,
   readSidecar,
@@ -340,6 +341,16 @@ async function openParts(opening: {
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
+  const uploads = new Uploads({
+    directory,
+    blobs,
+    readOnly: options.readOnly ?? false,
+    now: () => readClock(options.now ?? Date.now),
+    onNotice,
+    blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
+    content: (digest) => log.content(digest),
+    erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
+  });
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
     // A write-ahead log that was being put back.
@@ -351,6 +362,7 @@ async function openParts(opening: {
     // removal was pending. A log without events has more likely lost them: keep its blobs.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+    await uploads.open();
     // Covers events that a crash left after the last checkpoint, which were just read whole.
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
@@ -366,6 +378,7 @@ async function openParts(opening: {
     snapshotter,
     viewSet,
     blobs,
+    forgetUploads: (digests) => uploads.forget(digests),
     layerPlace,
     heldLayers,
     policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
@@ -376,7 +389,7 @@ async function openParts(opening: {
     onNotice,
     onClosed,
   });
-  return new LocalEventStore(context);
+  return new LocalEventStore(context, uploads);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.

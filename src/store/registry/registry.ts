@@ -92,10 +92,10 @@ class RegistryReader implements RegistryReads {
   referrers(repository: string, digest: Digest): Referrer[] {
     this.#context.checkOpen();
     const { manifests } = this.repositoriesOf.members(repository);
-    return [...(this.#views.artifacts.bySubject.get(digest) ?? [])].flatMap((about) => {
+    return [...(this.#views.artifacts.bySubject.get(digest) ?? [])].flatMap((about): Referrer[] => {
       const descriptor = manifests.get(about);
-      const bytes = descriptor && this.#context.log.content(about);
-      return bytes === undefined ? [] : { ...descriptor, ...describe(bytes) };
+      const bytes = this.#context.log.content(about);
+      return descriptor === undefined || bytes === undefined ? [] : [{ ...descriptor, ...describe(bytes) }];
     });
   }
 
