@@ -69,6 +69,8 @@ import {
   type SearchOptions,
   searchOptionNames,
 } from './past/removals.js';
+import { LocalRegistry } from './registry/registry.js';
+import type { RegistryStore } from './registry-store.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { Uploads } from './registry/local-uploads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -98,6 +100,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #context: StoreContext;
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
+  readonly #registry: LocalRegistry;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
   readonly #projections: OwnProjectionSet;
@@ -116,6 +119,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
+    this.#registry = new LocalRegistry(context, uploads);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
@@ -136,6 +140,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   get layers(): LayerStore {
     this.#needLayers();
     return this.#layers;
+  }
+
+  get registry(): RegistryStore {
+    this.#context.checkOpen();
+    return this.#registry;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
@@ -392,6 +401,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
       const { writeBackup } = await loadCode('that backs up', import('./backup/write-backup.js'));
       return writeBackup(target, options, this.#context);
     });
+  }
+
+  checkWritable(): void {
+    this.#context.checkWritable();
+    this.#context.writer.check();
   }
 
   stats(): StoreStats {

@@ -9,7 +9,7 @@ import { byteChunks } from '../layers/blob-store.js';
 import { nextChunk } from './next-chunk.js';
 import type { FoundUpload } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
-import type { StagedUpload, Upload } from './uploads.js';
+import type { StagedUpload, Upload } from '../registry-store.js';
 
 /** What an upload needs of the area that it is in. */
 export interface UploadHome {

@@ -7,7 +7,7 @@ import { IncomingUpload, type UploadHome, uploadNotFound } from './incoming-uplo
 import { StagedBlobs, type StoreBytes } from './staged-blobs.js';
 import { type FoundUpload, UploadFolder } from './upload-folder.js';
 import { defaultUploadLimits, type UploadLimits, UploadQuota } from './upload-quota.js';
-import type { StagedUpload, Upload, UploadArea } from './uploads.js';
+import type { StagedUpload, Upload, UploadArea } from '../registry-store.js';
 
 const limitNames: OptionNames<UploadLimits> = {
   uploadBytes: true,
@@ -121,6 +121,10 @@ export class Uploads implements UploadArea {
 
   staged(repository: string, digest: Digest): StagedUpload | undefined {
     return this.#blobs.staged(repository, digest);
+  }
+
+  repositoriesWith(digest: Digest): string[] {
+    return this.#blobs.repositoriesWith(digest);
   }
 
   async mount(repository: string, digest: Digest, owner: string): Promise<void> {

@@ -8,7 +8,7 @@ import { writeNewFile } from '../files/write-durably.js';
 import { type BlobStore, StagedBlob } from '../layers/blob-store.js';
 import type { FoundBlob, UploadFolder } from './upload-folder.js';
 import type { UploadQuota } from './upload-quota.js';
-import type { ByteRange, StagedUpload } from './uploads.js';
+import type { ByteRange, StagedUpload } from '../registry-store.js';
 
 /** Read size for staged blobs. */
 const READ_CHUNK_BYTES = 1024 * 1024;
@@ -94,6 +94,11 @@ export class StagedBlobs {
     member.used = this.#now();
     this.#used.add(digest);
     return this.#view(digest, entry);
+  }
+
+  /** Returns the repositories that have a blob. */
+  repositoriesWith(digest: Digest): string[] {
+    return [...(this.#entries.get(digest)?.members.keys() ?? [])];
   }
 
   #view(digest: Digest, { size, measurement }: StagedEntry): StagedUpload {
