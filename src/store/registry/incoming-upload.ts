@@ -43,7 +43,7 @@ export class IncomingUpload implements Upload {
   #meter: LayerMeter | undefined;
   /** What a request does with the upload, one at a time. */
   #work: { readonly done: Promise<unknown>; readonly stop: AbortController } | undefined;
-  /** Whether it was cancelled, finished or given up: no request may begin. */
+  /** Whether it was finished, cancelled or removed: no request may begin. */
   #isOver = false;
 
   constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome) {

@@ -94,7 +94,7 @@ export class Uploads implements UploadArea {
       return time !== undefined && repositories.some(({ used }) => used <= time);
     });
     await this.#blobs.forget(erased.map(({ digest }) => digest));
-    await this.sweep();
+    if (uploads.length + blobs.length > 0) await this.sweep();
   }
 
   async start(repository: string, owner: string): Promise<Upload> {
