@@ -23,6 +23,7 @@ export const errorKinds = {
   CONTENT_ERASED: 'NotFound',
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
+  REGISTRY_NOT_FOUND: 'NotFound',
 
   // Invalid input.
   CONFIG_INVALID: 'InvalidParameter',
@@ -64,6 +65,9 @@ export const errorKinds = {
   SIGNATURE_INVALID: 'InvalidParameter',
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
+  REGISTRY_DENIED: 'InvalidParameter',
+  REGISTRY_REFUSED: 'InvalidParameter',
+  REGISTRY_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -98,6 +102,7 @@ export const errorKinds = {
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
   ABORTED: 'Unavailable',
+  REGISTRY_UNAVAILABLE: 'Unavailable',
 
   // Stored or received data is corrupt.
   SIDECAR_INVALID: 'Corrupt',
