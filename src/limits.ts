@@ -185,7 +185,7 @@ export const MAX_REGISTRY_MANIFEST_BYTES = 4 * 1024 * 1024;
 /** Any other JSON of a registry: tokens, errors, a page of tags. */
 export const MAX_REGISTRY_ANSWER_BYTES = 4 * 1024 * 1024;
 /** Pages of a list of a registry, some 1,000 entries each. */
-export const MAX_REGISTRY_PAGES = 10_000;
+export const MAX_REGISTRY_PAGES = 1_000;
 /** Redirects that one request to a registry follows. */
 export const MAX_REGISTRY_REDIRECTS = 5;
 /** Blobs transferred at once, from or to a registry. */

@@ -151,7 +151,10 @@ export interface PlannedDocuments {
  * Plans the documents of an archive of `saved`, for what writes no archive.
  * @throws {StoreError} as `planArchive`
  */
-export function planDocuments(saved: SavedArchive, onNotice: PlanOptions['onNotice'] = () => undefined): PlannedDocuments {
+export function planDocuments(
+  saved: SavedArchive,
+  onNotice: PlanOptions['onNotice'] = () => undefined,
+): PlannedDocuments {
   const documents = new SavedDocuments(saved, onNotice);
   const named = saved.references.flatMap((reference) => documents.target(reference) ?? []);
   const artifacts = saved.artifacts.flatMap((artifact) => documents.artifact(artifact) ?? []);

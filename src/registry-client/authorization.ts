@@ -60,7 +60,9 @@ export class Authorization {
     const known = challenges.find(({ scheme }) => scheme === 'bearer') ?? challenges.find(isBasic);
     if (known === undefined) {
       const found = challenges.map(({ scheme }) => scheme).join(', ') || 'none';
-      throw denied(`${this.#options.host} wants credentials that cannot be given: Basic or Bearer expected, ${found} found`);
+      throw denied(
+        `${this.#options.host} wants credentials that cannot be given: Basic or Bearer expected, ${found} found`,
+      );
     }
     this.#challenge = known;
     this.#tokens.delete(tokenKey(scopesOf(known, purpose)));

@@ -146,18 +146,27 @@ export class TreeReader {
       if (!isRoot || found.length === 0 || found.some((each) => isWanted([platform], each))) continue;
       const wanted = formatPlatform(platform);
       const shown = found.map(formatPlatform);
-      throw new StoreError('PLATFORM_NOT_FOUND', `${this.#client.name} has no image for ${wanted}: found ${shown.join(', ')}`, {
-        data: { wanted, found: shown },
-      });
+      throw new StoreError(
+        'PLATFORM_NOT_FOUND',
+        `${this.#client.name} has no image for ${wanted}: found ${shown.join(', ')}`,
+        {
+          data: { wanted, found: shown },
+        },
+      );
     }
     const isChosen = ({ platform }: DescriptorDocument): boolean =>
       platform === undefined || isWanted(platforms, { ...platform, osFeatures: undefined });
-    const chosen = new Set(entries.filter((entry) => !isAttestation(entry) && isChosen(entry)).map(({ digest }) => digest));
+    const chosen = new Set(
+      entries.filter((entry) => !isAttestation(entry) && isChosen(entry)).map(({ digest }) => digest),
+    );
     const isKept = (entry: DescriptorDocument): boolean => chosen.has(entry.annotations?.[ATTESTED] ?? entry.digest);
     for (const entry of entries) {
       const { digest, platform } = entry;
       if (isKept(entry)) continue;
-      const shown = isAttestation(entry) || platform === undefined ? 'attestations' : formatPlatform({ ...platform, osFeatures: undefined });
+      const shown =
+        isAttestation(entry) || platform === undefined
+          ? 'attestations'
+          : formatPlatform({ ...platform, osFeatures: undefined });
       this.#leftOut.set(digest, shown);
     }
     return entries.filter(isKept);

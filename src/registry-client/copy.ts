@@ -2,7 +2,7 @@ import { isIndexType } from '../archive/documents.js';
 import { StoreError } from '../errors.js';
 import { MAX_CONFIG_BYTES } from '../limits.js';
 import { type Descriptor, isDigest } from '../model/digest.js';
-import { newImage } from '../model/image.js';
+import { newFromJSON } from '../model/image.js';
 import { formatPlatform, parsePlatform, type Platform, platformMatches } from '../model/platform.js';
 import { type ContentTree, TreeReader } from './content-tree.js';
 import { RegistryClient } from './registry-client.js';
@@ -73,9 +73,13 @@ async function onlyManifest(tree: ContentTree, platform: Platform, client: Regis
   const found = at === tree && config !== undefined ? await platformOf(config, client) : platform;
   if (!isIndexType(at.descriptor.mediaType) && platformMatches(platform, found)) return at;
   const wanted = formatPlatform(platform);
-  throw new StoreError('PLATFORM_NOT_FOUND', `${client.name} has no image for ${wanted}: found ${formatPlatform(found)}`, {
-    data: { wanted, found: [formatPlatform(found)] },
-  });
+  throw new StoreError(
+    'PLATFORM_NOT_FOUND',
+    `${client.name} has no image for ${wanted}: found ${formatPlatform(found)}`,
+    {
+      data: { wanted, found: [formatPlatform(found)] },
+    },
+  );
 }
 
 /** The platform in a config. */
@@ -83,5 +87,5 @@ async function platformOf({ digest, size }: Descriptor, client: RegistryClient):
   if (size > MAX_CONFIG_BYTES) return { os: '', architecture: '' };
   const chunks: Uint8Array[] = [];
   for await (const chunk of client.blob(digest, { size })) chunks.push(chunk);
-  return newImage(Buffer.concat(chunks)).platform();
+  return newFromJSON(Buffer.concat(chunks)).platform();
 }

@@ -11,6 +11,8 @@ interface HelperAnswer {
 interface HelperOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds that it may take; default CREDENTIAL_HELPER_MS. */
+  readonly helperMs?: number | undefined;
 }
 
 /** The text that docker's helpers print for a host that they do not know. */
@@ -26,6 +28,7 @@ export async function askHelper(name: string, server: string, options: HelperOpt
   try {
     const { code, text } = await runHelper(`docker-credential-${name}`, server, options);
     if (NOT_FOUND.test(text)) return { outcome: `nothing for ${server}` };
+    if (code === null) return { outcome: 'took too long or was stopped' };
     if (code !== 0) return { outcome: `failed with exit code ${code}` };
     return secretOf(text);
   } catch (error) {
@@ -36,13 +39,13 @@ export async function askHelper(name: string, server: string, options: HelperOpt
 function runHelper(
   program: string,
   server: string,
-  { env, signal }: HelperOptions,
+  { env, signal, helperMs = CREDENTIAL_HELPER_MS }: HelperOptions,
 ): Promise<{ readonly code: number | null; readonly text: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, ['get'], {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: CREDENTIAL_HELPER_MS,
+      timeout: helperMs,
       ...(signal === undefined ? {} : { signal }),
     });
     let text = '';

@@ -18,7 +18,10 @@ interface LayoutOptions {
 }
 
 /** Returns an OCI image layout of content that is elsewhere, as a tar. */
-export function layoutTar(options: LayoutOptions): { readonly size: number; readonly chunks: AsyncIterable<Uint8Array> } {
+export function layoutTar(options: LayoutOptions): {
+  readonly size: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+} {
   const trees = [options.root, ...options.referrers];
   const files = [
     { name: 'oci-layout', bytes: Buffer.from(LAYOUT) },

@@ -25,7 +25,9 @@ export function checkManifest(bytes: Uint8Array, header: string | undefined, wha
     throw invalid(what, 'schema 1 of Docker, which was replaced in 2016: push the image again');
   }
   const own = document['mediaType'];
-  const known = [header ?? '', typeof own === 'string' ? own : ''].find((each) => isIndexType(each) || isManifestType(each));
+  const known = [header ?? '', typeof own === 'string' ? own : ''].find(
+    (each) => isIndexType(each) || isManifestType(each),
+  );
   if (known !== undefined) return bareType(known);
   if (Array.isArray(document['manifests'])) return OCI_INDEX;
   if (typeof document['config'] === 'object') return OCI_MANIFEST;

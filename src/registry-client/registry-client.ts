@@ -216,9 +216,13 @@ export class RegistryClient {
     let url: URL | undefined = new URL(first, origin);
     for (let pages = 0; url !== undefined; pages++) {
       if (pages >= MAX_REGISTRY_PAGES) {
-        throw new StoreError('REGISTRY_INVALID', `cannot read the ${what}: expected at most ${pages} pages, found more`, {
-          data: { host, limit: pages },
-        });
+        throw new StoreError(
+          'REGISTRY_INVALID',
+          `cannot read the ${what}: expected at most ${pages} pages, found more`,
+          {
+            data: { host, limit: pages },
+          },
+        );
       }
       const request = { method: 'GET', url, purpose: this.#purpose('pull'), expected: [200], what } as const;
       const response: WireResponse = await this.session.request(request);

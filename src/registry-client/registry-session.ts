@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.js';
-import { MAX_REGISTRY_REDIRECTS } from '../limits.js';
+import { MAX_REGISTRY_REDIRECTS, REGISTRY_IDLE_MS } from '../limits.js';
 import { Authorization, type Purpose } from './authorization.js';
 import type { FindCredentials } from './credentials.js';
 import { Attempts, retried, retryAfterOf, TransientFailure, type Wait, waitByClock } from './retry.js';
@@ -18,6 +18,8 @@ export interface RegistryOptions {
   readonly signal?: AbortSignal | undefined;
   /** The clock, in milliseconds since the epoch; default `Date.now`. */
   readonly now?: (() => number) | undefined;
+  /** Milliseconds without a byte after which a connection is broken; default REGISTRY_IDLE_MS. */
+  readonly idleMs?: number | undefined;
   /** Waits between attempts; default by the clock. */
   readonly wait?: Wait | undefined;
 }
@@ -63,7 +65,7 @@ export class RegistrySession {
     this.host = host;
     this.origin = `${isPlain ? 'http' : 'https'}://${HOSTS[host] ?? host}`;
     this.signal = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
-    this.#transport = new Transport({ insecure, tls });
+    this.#transport = new Transport({ insecure, tls, idleMs: options.idleMs ?? REGISTRY_IDLE_MS });
     this.#now = now;
     this.#wait = wait;
     const find: FindCredentials = credentials ?? (async () => ({ credentials: undefined, places: [] }));

@@ -3,7 +3,7 @@ import https from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { aborted, StoreError } from '../errors.js';
-import { MAX_REGISTRY_ANSWER_BYTES, REGISTRY_IDLE_MS } from '../limits.js';
+import { MAX_REGISTRY_ANSWER_BYTES } from '../limits.js';
 import { TransientFailure } from './retry.js';
 import type { TlsFiles } from './tls-files.js';
 
@@ -33,6 +33,8 @@ interface TransportOptions {
   /** Whether certificates are not verified. */
   readonly insecure: boolean;
   readonly tls: TlsFiles;
+  /** Milliseconds without a byte after which a connection is broken. */
+  readonly idleMs: number;
 }
 
 /** Failures of a connection that the next one may not meet. */
@@ -50,8 +52,10 @@ const TRANSIENT: ReadonlySet<string> = new Set([
 export class Transport {
   readonly #plain = new http.Agent({ keepAlive: true });
   readonly #secure: https.Agent;
+  readonly #idleMs: number;
 
-  constructor({ insecure, tls }: TransportOptions) {
+  constructor({ insecure, tls, idleMs }: TransportOptions) {
+    this.#idleMs = idleMs;
     this.#secure = new https.Agent({ keepAlive: true, rejectUnauthorized: !insecure, ...tls });
   }
 
@@ -71,8 +75,9 @@ export class Transport {
       ...(signal === undefined ? {} : { signal }),
     };
     const request = isPlain ? http.request(url, options) : https.request(url, options);
-    request.setTimeout(REGISTRY_IDLE_MS, () =>
-      request.destroy(new TransientFailure(`${url.host} said nothing for ${REGISTRY_IDLE_MS / 1_000} s`)),
+    const idleMs = this.#idleMs;
+    request.setTimeout(idleMs, () =>
+      request.destroy(new TransientFailure(`${url.host} said nothing for ${idleMs / 1_000} s`)),
     );
     const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
       request.once('response', resolve).once('error', reject);
@@ -84,7 +89,13 @@ export class Transport {
       // Whoever reads the body sees its failure; a failure after the end is of no consequence.
       message.on('error', () => undefined);
       request.on('error', () => undefined);
-      return { status: message.statusCode ?? 0, url, headers: message.headers, hasBody: method !== 'HEAD', body: message };
+      return {
+        status: message.statusCode ?? 0,
+        url,
+        headers: message.headers,
+        hasBody: method !== 'HEAD',
+        body: message,
+      };
     } catch (error) {
       answered.catch(() => undefined);
       request.destroy();

@@ -37,8 +37,7 @@ class WaitingBlob {
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);
       } else if (this.#file === undefined && index < this.#chunks.length) {
-        yield* this.#chunks.slice(index);
-        index = this.#chunks.length;
+        yield this.#chunks[index++] as Uint8Array;
       } else if (this.#failure !== undefined) {
         throw this.#failure.error;
       } else if (this.#isDone && (this.#file === undefined ? index === this.#chunks.length : at === this.#size)) {
