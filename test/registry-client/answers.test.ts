@@ -280,7 +280,7 @@ test('a blob goes on where its connection broke, as often as it makes progress',
   const digest = registry.addBlob(bytes);
   breaking(registry, bytes, 8);
   const { client, waits } = clientOf(t, registry);
-  t.deepEqual(await collect(client.blob(digest, { size: bytes.length })), bytes);
+  t.true(bytes.equals(await collect(client.blob(digest, { size: bytes.length }))));
   t.is(waits.length, 8);
   t.true(registry.seen.some(({ headers }) => headers.range === 'bytes=800000-'), 'no byte came twice');
 });
@@ -297,7 +297,7 @@ test('a registry without ranges sends a broken blob again, and what came is skip
     first = false;
     return true;
   };
-  t.deepEqual(await collect(clientOf(t, registry).client.blob(digest)), bytes);
+  t.true(bytes.equals(await collect(clientOf(t, registry).client.blob(digest))));
 });
 
 test('a blob that ends early every time is unavailable; other bytes are a mismatch', async (t) => {
