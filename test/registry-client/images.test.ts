@@ -35,7 +35,7 @@ test('an index comes with all its platforms in one transaction, and goes on with
   const store = await temporaryStore(t);
   const result = await pulled(store, `${registry.host}/shop/app:1`);
   t.like(result, { reference: `${registry.host}/shop/app:1`, digest: index, layersAdded: 3, notices: [] });
-  t.is(new Set((await Array.fromAsync(store.log.read())).map(({ transaction }) => transaction.first)).size, 1);
+  for await (const { transaction } of store.log.read()) t.is(transaction.first, 1);
   t.is(store.referenceEntries()[0]?.target?.digest, index);
   const target = `${other.host}/copy/app:2`;
   const sent = await pushImage(store, { name: `${registry.host}/shop/app:1`, target }, quick);
@@ -145,7 +145,7 @@ test('a pull that fails in the middle changes nothing and leaves nothing', async
   const files = Array.from({ length: 5 }, () => randomBytes(MAX_WAITING_BLOB_BYTES + 100_000));
   const { layers } = await addImage(registry, 'shop/app:1', files);
   const bad = layers[3]?.digest ?? '';
-  registry.blobs.set(bad, Buffer.from(registry.blobs.get(bad) ?? '').fill(0, -100));
+  registry.blobs.set(bad, Buffer.from(registry.blobs.get(bad) ?? '').fill(0, 1_000_000));
   const store = await temporaryStore(t);
   await rejection(t, 'BLOB_MISMATCH', pulled(store, `${registry.host}/shop/app:1`));
   registry.blobs.delete(bad);
