@@ -44,7 +44,7 @@ export function evidenceRoutes(service: Service): Hono<ServerEnv> {
     return c.body(`${verifierKey}\n`, 200, { 'content-type': TEXT, 'cache-control': 'no-cache' });
   });
   routes.get('/tile/*', (c) => tileAnswer(c, service));
-  routes.get('/proofs/:seq{[1-9][0-9]{0,15}}', async (c) => {
+  routes.get('/proofs/:seq{[1-9][0-9]{0,14}}', async (c) => {
     const size = await servedSize(service);
     const checkpoint = size === undefined ? undefined : await store.checkpoint(size);
     const proof = await store.prove(Number(c.req.param('seq')), { checkpoint });

@@ -159,7 +159,6 @@ test('what the log does not have is 404, and is not kept', async (t) => {
     'tile/8/0/000',
     'tile/7/000.p/1',
     'tile/0/000/',
-    'tile/0/%30%30%30',
     'tile/0/x999/x999/x999/x999/x999/x999/999',
     'tile/',
     'tile',
