@@ -41,7 +41,10 @@ test("docker's file has a password, an identity token or an access token for a h
     [{ auth: basic('ann:pa:ss') }, password('ann', 'pa:ss')],
     [{ auth: basic('ann:short\0\0') }, password('ann', 'short')],
     [{ username: 'ann', password: 'secret' }, password('ann', 'secret')],
-    [{ auth: basic('00000000:'), identitytoken: 'refresh' }, { type: 'identity', token: 'refresh' }],
+    [
+      { auth: basic('00000000:'), identitytoken: 'refresh' },
+      { type: 'identity', token: 'refresh' },
+    ],
     [{ registrytoken: 'access' }, { type: 'access', token: 'access' }],
     [{ auth: basic('no colon') }, undefined],
     [{}, undefined],

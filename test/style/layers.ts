@@ -13,6 +13,7 @@ type Layer =
   | 'archive'
   | 'store'
   | 'index'
+  | 'registry-client'
   | 'cli'
   | 'scripts'
   | 'test';
@@ -28,9 +29,35 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   archive: ['ground', 'model', 'compression', 'tar'],
   store: ['ground', 'model', 'log', 'projections', 'compression', 'tar'],
   index: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store'],
-  cli: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index'],
-  scripts: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'cli'],
-  test: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'cli', 'scripts'],
+  'registry-client': ['ground', 'model', 'tar', 'archive', 'store'],
+  cli: ['ground', 'model', 'log', 'projections', 'compression', 'tar', 'archive', 'store', 'index', 'registry-client'],
+  scripts: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'index',
+    'registry-client',
+    'cli',
+  ],
+  test: [
+    'ground',
+    'model',
+    'log',
+    'projections',
+    'compression',
+    'tar',
+    'archive',
+    'store',
+    'index',
+    'registry-client',
+    'cli',
+    'scripts',
+  ],
 };
 
 const HERE = 'test/style/layers.ts';
@@ -132,6 +159,6 @@ function layerOf(path: string): Layer | undefined {
   if (first === 'projections' || first === 'scripts' || first === 'test') return first;
   if (first !== 'src') return undefined;
   if (tarFiles.test(path)) return 'tar';
-  const folders: readonly Layer[] = ['model', 'log', 'compression', 'archive', 'store', 'cli'];
+  const folders: readonly Layer[] = ['model', 'log', 'compression', 'archive', 'store', 'registry-client', 'cli'];
   return folders.find((folder) => folder === second);
 }
