@@ -87,7 +87,7 @@ export class Transport {
     const failed = sendBody(request, body, source).then(() => new Promise<never>(() => undefined));
     try {
       const message = await Promise.race([answered, failed]);
-      // Whoever reads the body sees its failure; a failure after the end is of no consequence.
+      // The reader of the body sees its failure; a failure after the end is of no consequence.
       message.on('error', () => undefined);
       request.on('error', () => undefined);
       return {

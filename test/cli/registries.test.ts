@@ -11,7 +11,6 @@ test('push says what it sent, pull what came, and digests stay', async (t) => {
   const registry = await fakeRegistry(t);
   const { done, runIn, folder } = await startSession(t);
   await done('load', '--quiet', archive('oci-multi-platform.tar'));
-  const [{ target }] = objectsOf(await done('inspect', '--json', 'tiny:multi')) as [{ target?: string }];
   const name = `${registry.host}/shop/tiny:1`;
   const pushed = await done('push', 'tiny:multi', name);
   t.regex(
@@ -21,7 +20,6 @@ test('push says what it sent, pull what came, and digests stay', async (t) => {
   t.regex(await done('push', 'tiny:multi', name), /0 blobs \(0 B\) sent, 3 there already\n$/);
   const digest = /sha256:[0-9a-f]{64}/.exec(pushed)?.[0] ?? '';
   t.is(await done('push', '--quiet', 'tiny:multi', name), `${digest}\n`);
-  t.true(target === undefined || target === digest);
   const env = { IMAGELOG_STORE: join(folder, 'other') };
   const pulled = await runIn({ env }, 'pull', name, '--reason', 'nightly');
   t.is(pulled.stderr, '');

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
@@ -18,11 +18,12 @@ import { temporaryStore } from '../store/temporary-store.js';
 import { inChunks } from '../support/build-tar.js';
 import { requires } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { runProgram, skopeo } from './run-program.js';
+import { skopeo } from './run-program.js';
 
 const withRegistry = requires('docker-registry');
 const withSkopeo = requires('docker-registry', 'skopeo');
-const withPasswords = requires('docker-registry', 'htpasswd');
+/** `hunter2` of ann, as htpasswd writes it with bcrypt. */
+const PASSWORDS = 'ann:$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm\n';
 
 /** Starts docker's registry on a free port of the loopback address; `more` is added to its configuration. */
 async function dockerRegistry(t: ExecutionContext, more = ''): Promise<string> {
@@ -78,19 +79,51 @@ withRegistry("docker's registry takes what is pushed, and gives it back with the
   t.deepEqual(mounted.blobs, { uploaded: 0, mounted: 4, present: 0 });
 });
 
-withRegistry("docker's registry continues an upload that broke off", async (t) => {
-  const host = await dockerRegistry(t);
+/** Passes connections on to `host`; the first that sends so many bytes breaks. Returns its own host. */
+async function breakingProxy(t: ExecutionContext, host: string, bytes: number): Promise<string> {
+  let isBroken = false;
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(Number(host.split(':')[1]), '127.0.0.1');
+    let passed = 0;
+    client.on('data', (chunk) => {
+      passed += chunk.length;
+      upstream.write(chunk);
+      if (isBroken || passed < bytes) return;
+      isBroken = true;
+      client.destroy();
+    });
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
+    client.once('close', () => upstream.end());
+    upstream.pipe(client);
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return `127.0.0.1:${address.port}`;
+}
+
+withRegistry("docker's registry takes an upload that broke off, and gives a part of a blob", async (t) => {
+  const host = await breakingProxy(t, await dockerRegistry(t), 1_500_000);
   const bytes = randomBytes(3_000_000);
-  const session = new RegistrySession(host, { wait: async () => undefined });
+  const waits: number[] = [];
+  const session = new RegistrySession(host, { wait: async (durationMs) => void waits.push(durationMs) });
   t.teardown(() => session.close());
   const client = new RegistryClient(session, 'test/blobs');
-  const began = await fetch(`http://${host}/v2/test/blobs/blobs/uploads/`, { method: 'POST' });
-  t.is(began.status, 202);
   const digest = digestOf(bytes);
-  t.is(
-    await client.putBlob({ digest, size: bytes.length, mediaType: '' }, (at) => inChunks(bytes.subarray(at))),
-    'uploaded',
-  );
+  const offsets: number[] = [];
+  const open = (offset: number): AsyncIterable<Uint8Array> => {
+    offsets.push(offset);
+    return inChunks(bytes.subarray(offset));
+  };
+  t.is(await client.putBlob({ digest, size: bytes.length, mediaType: '' }, open), 'uploaded');
+  t.is(waits.length, 1);
+  // It cancels an upload whose PATCH broke off, so that it begins again.
+  t.deepEqual(offsets, [0, 0]);
   const tail: Uint8Array[] = [];
   for await (const chunk of client.blob(digest, { offset: 2_000_000 })) tail.push(chunk);
   t.true(bytes.subarray(2_000_000).equals(Buffer.concat(tail)));
@@ -109,10 +142,9 @@ withSkopeo('skopeo reads what was pushed, and what skopeo copied is pulled', asy
   t.is((await pull.into(store).finally(() => pull.close())).digest, digest);
 });
 
-withPasswords("docker's registry with passwords takes those of a file of docker", async (t) => {
+withRegistry("docker's registry with passwords takes those of a file of docker", async (t) => {
   const folder = await temporaryDirectory(t);
-  const passwords = await runProgram('htpasswd', '-Bbn', 'ann', 'hunter2');
-  await writeFile(join(folder, 'htpasswd'), passwords);
+  await writeFile(join(folder, 'htpasswd'), PASSWORDS);
   const host = await dockerRegistry(t, `auth: {htpasswd: {realm: test, path: ${join(folder, 'htpasswd')}}}\n`);
   const auth = Buffer.from('ann:hunter2').toString('base64');
   await mkdir(join(folder, '.docker'));

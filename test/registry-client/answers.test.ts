@@ -237,7 +237,7 @@ test('an abort ends a request and a wait', async (t) => {
   await rejection(t, 'ABORTED', new RegistryClient(session, 'shop/app').manifest('1'));
 });
 
-test('a list without an end is refused, and one that is no JSON or too large', async (t) => {
+test('a list without an end is refused, and one that is not JSON or too large', async (t) => {
   const registry = await fakeRegistry(t);
   registry.intercept = (_, response) => {
     json(response, { tags: ['1'] }, { link: '</v2/shop/app/tags/list?last=1>; rel="next"' });
@@ -275,7 +275,7 @@ function breaking(registry: FakeRegistry, bytes: Buffer, breaks: number): void {
   };
 }
 
-test('a blob goes on where its connection broke, as often as it makes progress', async (t) => {
+test('a blob continues where its connection broke, as often as it makes progress', async (t) => {
   const registry = await fakeRegistry(t);
   const bytes = randomBytes(1_000_000);
   const digest = registry.addBlob(bytes);

@@ -15,7 +15,7 @@ const ANN = `Basic ${Buffer.from('ann:topsecret').toString('base64')}`;
 
 const found =
   (credentials: Credentials | undefined): FindCredentials =>
-  async () => ({ credentials, places: ['/home/ann/.docker/config.json (found)'] });
+  async () => ({ credentials, places: ['~/.docker/config.json (found)'] });
 
 function clientOf(t: ExecutionContext, registry: FakeRegistry, options: RegistryOptions = {}): RegistryClient {
   const session = new RegistrySession(registry.host, { wait: async () => undefined, ...options });
@@ -187,7 +187,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'a refused password': {
     answer: challenged('Basic realm="r"'),
     credentials: ann,
-    says: /^127\.0\.0\.1:\d+ denied manifest 127\.0\.0\.1:\d+\/shop\/app:1: .* answered 401 \(UNAUTHORIZED: it is UNAUTHORIZED\); the credentials found were refused; looked in \/home\/ann\/\.docker\/config\.json \(found\)$/,
+    says: /^127\.0\.0\.1:\d+ denied manifest 127\.0\.0\.1:\d+\/shop\/app:1: .* answered 401 \(UNAUTHORIZED: it is UNAUTHORIZED\); the credentials found were refused; looked in ~\/\.docker\/config\.json \(found\)$/,
   },
   'no password': { answer: challenged('Basic realm="r"'), says: /no credentials were found; looked in / },
   'a forbidden repository': { answer: (response) => fail(response, 403, 'DENIED'), says: /answered 403 \(DENIED/ },

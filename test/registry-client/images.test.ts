@@ -23,7 +23,7 @@ async function pulled(store: EventStore, name: string, options: BeginOptions = {
   return pull.into(store, { platform }).finally(() => pull.close());
 }
 
-test('an index comes with all its platforms in one transaction, and goes on with the same digests', async (t) => {
+test('an index comes with all its platforms in one transaction, and is pushed with the same digests', async (t) => {
   const [registry, other] = [await fakeRegistry(t), await fakeRegistry(t)];
   const amd64 = await addImage(registry, 'shop/app:a', ['base', 'amd64']);
   const arm64 = await addImage(registry, 'shop/app:b', ['base', 'arm64'], 'arm64');

@@ -54,7 +54,7 @@ test('a small blob is one PUT, a large one is a PATCH and a PUT, one that is the
   t.is(registry.uploads.size, 0);
 });
 
-test('a large blob goes on where its connection broke, and reports each byte once', async (t) => {
+test('a large blob continues where its connection broke, and reports each byte once', async (t) => {
   const registry = await fakeRegistry(t);
   let breaks = 3;
   registry.intercept = (request) =>
