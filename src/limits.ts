@@ -179,3 +179,14 @@ export const MAX_PROOF_HASHES = 53;
 export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
+
+/** Clients that follow the log at once; each takes some 15 kB, most of it the connection. */
+export const MAX_FEED_FOLLOWERS = 20_000;
+/** Clients of the feed that read the log at once, each with up to a page of events in memory. */
+export const MAX_FEED_READERS = 32;
+/** Text sent to a client of the feed in one piece, at least one event. */
+export const MAX_FEED_CHUNK_BYTES = 64 * 1024;
+/** Newest events kept for the clients that follow with one filter; who lacks older ones reads the log. */
+export const MAX_FEED_CHANNEL_EVENTS = 1_000;
+/** Newest events kept for all clients that follow: some 20 MB. */
+export const MAX_FEED_EVENTS = 20_000;

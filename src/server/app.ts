@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
+import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import type { Service } from './service.js';
 
@@ -12,6 +13,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     await next();
   });
   app.route('/v2', registryRoutes(service));
+  app.route('/', feedRoutes(service));
   app.notFound((c) => fail(new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`)));
   app.onError((error) => {
     if (answerTo(error).status === 500) service.onFailure(error);

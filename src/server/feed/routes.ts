@@ -1,0 +1,27 @@
+import { Hono } from 'hono';
+import { requireAction, type ServerEnv } from '../exchange.js';
+import type { Service } from '../service.js';
+import { EventFeed } from './event-feed.js';
+import { eventAnswer } from './event-request.js';
+import { feedResponse } from './feed-response.js';
+
+/** Proxies close connections that are silent for 30 to 60 seconds. */
+const HEARTBEAT_MS = 15_000;
+
+/** The feed: `/events`, `/consumers`. */
+export function feedRoutes(service: Service, { heartbeatMs = HEARTBEAT_MS } = {}): Hono<ServerEnv> {
+  const routes = new Hono<ServerEnv>();
+  const feed = new EventFeed(service, heartbeatMs);
+  routes.get('/events', (c) => {
+    requireAction(c, service, 'read');
+    const { store } = service;
+    const request = {
+      query: c.req.queries(),
+      accept: c.req.header('accept'),
+      lastEventId: c.req.header('last-event-id'),
+    };
+    const answer = eventAnswer(request, { head: store.log.head.seq, storeId: store.stats().storeId });
+    return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
+  });
+  return routes;
+}
