@@ -1,7 +1,16 @@
 import { HttpFailure } from '../failure.js';
 import type { FeedAnswer } from './event-feed.js';
 import { ndjsonFormat, sseFormat } from './feed-format.js';
-import { checkParameters, checkStart, choice, count, dataOf, filterOf, type QueryValues, requestInvalid } from './feed-query.js';
+import {
+  checkParameters,
+  checkStart,
+  choice,
+  count,
+  dataOf,
+  filterOf,
+  type QueryValues,
+  requestInvalid,
+} from './feed-query.js';
 
 /** A request for events. */
 interface EventRequest {
@@ -51,7 +60,9 @@ export function seqAfter(lastEventId: string | undefined): number | undefined {
 function accepted(accept: string | undefined): 'sse' | 'ndjson' {
   const types = (accept ?? '*/*').split(',').map((type) => type.split(';')[0]?.trim().toLowerCase());
   if (types.includes('text/event-stream')) return 'sse';
-  if (types.some((type) => ['*/*', 'application/*', 'application/x-ndjson', 'application/ndjson'].includes(type ?? ''))) {
+  if (
+    types.some((type) => ['*/*', 'application/*', 'application/x-ndjson', 'application/ndjson'].includes(type ?? ''))
+  ) {
     return 'ndjson';
   }
   throw new HttpFailure(406, 'REQUEST_INVALID', 'events come as text/event-stream or application/x-ndjson');

@@ -219,7 +219,10 @@ export class FeedClient implements ChannelClient, Servable, Beating {
   #fail(error: unknown): void {
     if (this.#isOver) return;
     const { out, format } = this.#options;
-    if (isStoreError(error, 'STORE_CLOSED')) return this.end();
+    if (isStoreError(error, 'STORE_CLOSED')) {
+      this.end();
+      return;
+    }
     this.#shared.onFailure(error);
     const [code, message] = isStoreError(error) ? [error.code, error.message] : ['INTERNAL', 'the server failed'];
     const text = format.failure(code, message);

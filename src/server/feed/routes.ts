@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import type { Service } from '../service.js';
+import { consumerRoutes } from './consumer-routes.js';
 import { EventFeed } from './event-feed.js';
 import { eventAnswer } from './event-request.js';
 import { feedResponse } from './feed-response.js';
@@ -23,5 +24,6 @@ export function feedRoutes(service: Service, { heartbeatMs = HEARTBEAT_MS } = {}
     const answer = eventAnswer(request, { head: store.log.head.seq, storeId: store.stats().storeId });
     return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
   });
+  routes.route('/consumers', consumerRoutes(service, feed));
   return routes;
 }
