@@ -10,6 +10,15 @@ import { Heartbeats } from './heartbeats.js';
 import { ReaderSlots } from './reader-slots.js';
 import { Turns } from './turns.js';
 
+/** Proxies close connections that are silent for 30 to 60 seconds. */
+const HEARTBEAT_MS = 15_000;
+
+/** What tests change. */
+export interface FeedOptions {
+  readonly heartbeatMs?: number;
+  readonly followers?: number;
+}
+
 /** What an answer of the feed has. */
 export interface FeedAnswer {
   readonly format: FeedFormat;
@@ -35,8 +44,11 @@ export class EventFeed {
   readonly #heartbeats: Heartbeats;
   readonly #kept: KeptEvents = { count: 0 };
 
-  constructor(service: Service, heartbeatMs: number) {
+  readonly #most: number;
+
+  constructor(service: Service, { heartbeatMs = HEARTBEAT_MS, followers = MAX_FEED_FOLLOWERS }: FeedOptions = {}) {
     this.#service = service;
+    this.#most = followers;
     this.#turns = new Turns(() => service.store.log.head.seq);
     this.#heartbeats = new Heartbeats(heartbeatMs);
     service.signal.addEventListener('abort', () => this.#end(), { once: true });
@@ -47,13 +59,13 @@ export class EventFeed {
     return this.#clients.size;
   }
 
-  /** @throws {HttpFailure} STOPPING when the server closes, TOOMANYREQUESTS beyond MAX_FEED_FOLLOWERS */
+  /** @throws {HttpFailure} STOPPING when the server closes, TOOMANYREQUESTS while too many follow */
   checkRoom(): void {
     if (this.#service.signal.aborted) {
       throw new HttpFailure(503, 'STOPPING', 'the server stops', { headers: { 'retry-after': '1' } });
     }
-    if (this.#clients.size < MAX_FEED_FOLLOWERS) return;
-    const message = `${MAX_FEED_FOLLOWERS} clients follow the log, the most that may`;
+    if (this.#clients.size < this.#most) return;
+    const message = `${this.#most} clients follow the log, the most that may`;
     throw new HttpFailure(429, 'TOOMANYREQUESTS', message, { headers: { 'retry-after': '60' } });
   }
 

@@ -6,13 +6,10 @@ import { EventFeed } from './event-feed.js';
 import { eventAnswer } from './event-request.js';
 import { feedResponse } from './feed-response.js';
 
-/** Proxies close connections that are silent for 30 to 60 seconds. */
-const HEARTBEAT_MS = 15_000;
-
 /** The feed: `/events`, `/consumers`. */
-export function feedRoutes(service: Service, { heartbeatMs = HEARTBEAT_MS } = {}): Hono<ServerEnv> {
+export function feedRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
-  const feed = new EventFeed(service, heartbeatMs);
+  const feed = new EventFeed(service);
   routes.get('/events', (c) => {
     requireAction(c, service, 'read');
     const { store } = service;

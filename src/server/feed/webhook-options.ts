@@ -18,7 +18,7 @@ export interface WebhookLimit {
   /** Age of the event at a failed attempt; default any. */
   readonly ageMs?: number | undefined;
   /** Whether it goes on with the next event, which loses this one to the target, or stops. Default `skip`. */
-  readonly then?: 'skip' | 'stop' | undefined;
+  readonly beyond?: 'skip' | 'stop' | undefined;
 }
 
 /** A target that events are sent to, in order, one at a time. */
@@ -72,7 +72,7 @@ export interface Target {
   readonly timeoutMs: number;
   readonly baseMs: number;
   readonly capMs: number;
-  readonly limit: { readonly attempts: number; readonly ageMs: number; readonly then: 'skip' | 'stop' };
+  readonly limit: { readonly attempts: number; readonly ageMs: number; readonly beyond: 'skip' | 'stop' };
   readonly origin: string | undefined;
 }
 
@@ -98,8 +98,8 @@ function checkedWebhook(options: WebhookOptions): Target {
   checkHeaders(headers);
   if (origin !== undefined) validateHeaderValue('webhook-request-origin', origin);
   const { baseMs = 1_000, capMs = 5 * 60_000 } = retry;
-  const { attempts, ageMs, then = 'skip' } = options.limit ?? {};
-  if (then !== 'skip' && then !== 'stop') throw new RangeError('limit.then must be skip or stop');
+  const { attempts, ageMs, beyond = 'skip' } = options.limit ?? {};
+  if (beyond !== 'skip' && beyond !== 'stop') throw new RangeError('limit.beyond must be skip or stop');
   return {
     consumer,
     url: targetUrl(url),
@@ -114,7 +114,7 @@ function checkedWebhook(options: WebhookOptions): Target {
     limit: {
       attempts: attempts === undefined ? Number.POSITIVE_INFINITY : positive('limit.attempts', attempts),
       ageMs: ageMs === undefined ? Number.POSITIVE_INFINITY : positive('limit.ageMs', ageMs),
-      then,
+      beyond,
     },
     origin,
   };

@@ -118,7 +118,7 @@ export class Webhook {
   /** Resolves with whether to go on: false once stopped or closing. */
   async #deliver(event: StoredEvent): Promise<boolean> {
     const body = JSON.stringify(this.#json(event));
-    const { attempts, ageMs, then } = this.#target.limit;
+    const { attempts, ageMs, beyond } = this.#target.limit;
     const isLast = (): boolean => this.#attempts >= attempts || Date.now() - event.time >= ageMs;
     const outcome = await this.#repeat(() => this.#post(event.seq, body), isLast);
     if (outcome === undefined) return false;
@@ -127,7 +127,7 @@ export class Webhook {
       return true;
     }
     const what = `event ${event.seq} was not delivered after ${this.#attempts} attempts: ${outcome.error}`;
-    if (outcome.kind === 'gone' || then === 'stop') return this.#stop(what);
+    if (outcome.kind === 'gone' || beyond === 'stop') return this.#stop(what);
     this.#skip(event.seq, outcome.error);
     return true;
   }
