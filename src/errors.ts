@@ -20,6 +20,8 @@ export const errorKinds = {
   SUBJECT_NOT_FOUND: 'NotFound',
   CONSUMER_NOT_FOUND: 'NotFound',
   CONTENT_NOT_FOUND: 'NotFound',
+  BLOB_NOT_FOUND: 'NotFound',
+  UPLOAD_NOT_FOUND: 'NotFound',
   CONTENT_ERASED: 'NotFound',
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
@@ -64,6 +66,9 @@ export const errorKinds = {
   SIGNATURE_INVALID: 'InvalidParameter',
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
+  ACCESS_INVALID: 'InvalidParameter',
+  ADDRESS_REFUSED: 'InvalidParameter',
+  TLS_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -77,6 +82,7 @@ export const errorKinds = {
   PROJECTION_TAKEN: 'Conflict',
   PROJECTION_OUTDATED: 'Conflict',
   CONTENT_IN_USE: 'Conflict',
+  UPLOAD_OUT_OF_ORDER: 'Conflict',
   DAMAGED_LOG_KEPT: 'Conflict',
   LOSS_MISMATCH: 'Conflict',
   CHECKPOINT_FORKED: 'Conflict',
@@ -84,6 +90,7 @@ export const errorKinds = {
   STORE_EXISTS: 'Conflict',
   STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
+  ADDRESS_IN_USE: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',
@@ -94,6 +101,7 @@ export const errorKinds = {
   LAYERS_UNAVAILABLE: 'Unavailable',
   CONSUMER_CLOSED: 'Unavailable',
   PROJECTION_FAILED: 'Unavailable',
+  UPLOAD_LIMIT_EXCEEDED: 'Unavailable',
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',

@@ -1,11 +1,14 @@
 import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
+import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
+import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
 import { Webhooks } from './feed/webhooks.js';
-import type { ServerOptions } from './service.js';
+import { ServerMetrics } from './service/metrics.js';
+import { TrustedProxies } from './service/proxies.js';
+import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
 export interface StoreServer {
@@ -13,27 +16,70 @@ export interface StoreServer {
   readonly listener: RequestListener;
   /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Ends feeds and other long answers, and webhooks. The store stays open. */
+  /** Refuses new requests, and ends feeds and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
 }
 
 /** Serves an open store: registry, feed, evidence. The store stays the caller's to close, after the server. */
 export function createServer(store: EventStore, options: ServerOptions = {}): StoreServer {
+  return buildServer(store, options).server;
+}
+
+/** Builds a server and what its parts share. */
+export function buildServer(
+  store: EventStore,
+  options: ServerOptions,
+): { readonly server: StoreServer; readonly service: Service } {
   mustBeObject('store', store);
-  mustBeOptions(options, { access: true, webhooks: true, onFailure: true });
-  const { access = localAccess, webhooks: targets = [], onFailure = warn } = options;
-  mustBeFunction('onFailure', onFailure);
+  mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
-  const webhooks = new Webhooks({ store, onFailure }, targets);
-  const app = buildApp({ store, access, onFailure, webhooks, signal: closing.signal });
-  return {
+  const service = serviceOf(store, options, closing.signal);
+  const app = buildApp(service);
+  const server: StoreServer = {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),
     close: async () => {
       closing.abort();
-      await webhooks.close();
+      await service.webhooks.close();
     },
   };
+  return { server, service };
+}
+
+function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Service {
+  const { access = localAccess, at, metrics = 'read' } = options;
+  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn } = options;
+  mustBeFunction('onRefusal', onRefusal);
+  mustBeFunction('onRequest', onRequest);
+  mustBeFunction('onFailure', onFailure);
+  if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
+  if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
+  return {
+    store,
+    access,
+    at,
+    isReadOnly: at !== undefined,
+    proxies: new TrustedProxies(options.trustedProxies),
+    metrics: new ServerMetrics(store),
+    areMetricsOpen: metrics === 'all',
+    limits: limitsOf(options.limits),
+    onRefusal,
+    onRequest,
+    onFailure,
+    webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
+    signal,
+  };
+}
+
+function limitsOf(given: ServerLimits = {}): Service['limits'] {
+  const limits = {
+    maxUrlLength: given.maxUrlLength ?? MAX_URL_LENGTH,
+    maxRequests: given.maxRequests ?? MAX_REQUESTS_IN_FLIGHT,
+    stallTimeoutMs: given.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+    minRate: given.minRate ?? MIN_BODY_RATE,
+  };
+  for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
+  return limits;
 }
 
 function warn(error: unknown): void {

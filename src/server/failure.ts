@@ -19,9 +19,11 @@ export type HttpCode =
   | 'DENIED'
   | 'UNSUPPORTED'
   | 'TOOMANYREQUESTS'
+  | 'UNAVAILABLE'
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
   | 'PATH_UNKNOWN'
+  | 'URI_TOO_LONG'
   | 'CONSUMER_EXISTS'
   | 'STOPPING';
 

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { StoreError } from '../../errors.js';
 import { MAX_CONSUMER_BATCH_EVENTS, MAX_CONSUMER_NAME_LENGTH, MAX_CONSUMER_WAIT_S } from '../../limits.js';
 import type { ConsumerState } from '../../store/consumers/consumer.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
@@ -18,6 +19,13 @@ export function consumerRoutes(service: Service, feed: EventFeed): Hono<ServerEn
   const { store } = service;
   const routes = new Hono<ServerEnv>();
   const desk = new ConsumerDesk(store);
+
+  routes.use(async (c, next) => {
+    if (service.at !== undefined && (c.req.method !== 'GET' || c.req.path.endsWith('/events'))) {
+      throw new StoreError('STORE_READ_ONLY', 'this server shows the past: consumers are of the present');
+    }
+    await next();
+  });
 
   routes.get('/', async (c) => {
     requireAction(c, service, 'read');
@@ -74,7 +82,7 @@ export function consumerRoutes(service: Service, feed: EventFeed): Hono<ServerEn
 
 /** Anyone who may read may read `/events`; who uses a consumer moves what others see, and must be known. */
 function requireOwner(c: Exchange, service: Service): void {
-  requireAction(c, service, c.get('caller').grant.actor === undefined ? 'admin' : 'read');
+  requireAction(c, service, c.get('caller').grant.isLoggedIn ? 'read' : 'admin');
 }
 
 function isStream(c: Exchange): boolean {

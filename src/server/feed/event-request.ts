@@ -21,7 +21,10 @@ interface EventRequest {
 
 /** What it is answered from. */
 interface AnswerBasis {
+  /** The last event to give. */
   readonly head: number;
+  /** Whether later events are not given, as of a server of the past. */
+  readonly isPast: boolean;
   readonly storeId: string;
 }
 
@@ -29,13 +32,15 @@ interface AnswerBasis {
  * Returns what a request for events asks for; undefined when the client has all of it already.
  * @throws {HttpFailure} REQUEST_INVALID; StoreError TIME_OUT_OF_RANGE and those of filters
  */
-export function eventAnswer(request: EventRequest, { head, storeId }: AnswerBasis): FeedAnswer | undefined {
+export function eventAnswer(request: EventRequest, { head, isPast, storeId }: AnswerBasis): FeedAnswer | undefined {
   const { query, accept, lastEventId } = request;
   checkParameters(query, ['from', 'to', 'limit', 'format', 'data', 'follow']);
   const seqs = { min: 0, max: Number.MAX_SAFE_INTEGER };
   const kind = choice(query, 'format', ['sse', 'ndjson']) ?? accepted(accept);
   const to = count(query, 'to', seqs);
-  const follow = choice(query, 'follow', ['true', 'false']) ?? (kind === 'sse' && to === undefined ? 'true' : 'false');
+  const isEndless = kind === 'sse' && to === undefined && !isPast;
+  const follow = choice(query, 'follow', ['true', 'false']) ?? String(isEndless);
+  if (follow === 'true' && isPast) throw requestInvalid('this server shows the past: nothing follows');
   if (follow === 'true' && to !== undefined) throw requestInvalid('to ends the answer: it cannot follow too');
   const start = seqAfter(lastEventId) ?? count(query, 'from', seqs);
   const from = Math.max(1, checkStart(start ?? (follow === 'true' ? head + 1 : 1), head));

@@ -3,6 +3,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
 import type { ServerEnv } from '../exchange.js';
+import { waitForReader } from '../service/body-watch.js';
 import type { EventFeed, FeedAnswer } from './event-feed.js';
 
 /**
@@ -38,6 +39,7 @@ export function feedResponse(
     feed.open(body, answer);
     return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { headers });
   }
+  waitForReader(outgoing);
   outgoing.once('close', onGone);
   outgoing.writeHead(200, headers);
   // A client that waits for its first event must see that it was accepted.

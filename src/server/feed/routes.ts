@@ -10,15 +10,16 @@ import { feedResponse } from './feed-response.js';
 export function feedRoutes(service: Service): Hono<ServerEnv> {
   const routes = new Hono<ServerEnv>();
   const feed = new EventFeed(service);
-  routes.get('/events', (c) => {
+  routes.get('/events', async (c) => {
     requireAction(c, service, 'read');
-    const { store } = service;
+    const { store, at } = service;
+    const head = at === undefined ? store.log.head.seq : (await store.pointAt(at)).seq;
     const request = {
       query: c.req.queries(),
       accept: c.req.header('accept'),
       lastEventId: c.req.header('last-event-id'),
     };
-    const answer = eventAnswer(request, { head: store.log.head.seq, storeId: store.stats().storeId });
+    const answer = eventAnswer(request, { head, isPast: at !== undefined, storeId: store.stats().storeId });
     return answer === undefined ? c.body(null, 204) : feedResponse(c, feed, answer);
   });
   routes.route('/consumers', consumerRoutes(service, feed));

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
 import test from 'ava';
-import { localAccess } from '../../../src/server/access/access.js';
+import { buildServer } from '../../../src/server/create-server.js';
 import { EventFeed, type FeedAnswer, type FeedOptions } from '../../../src/server/feed/event-feed.js';
 import { ndjsonFormat, sseFormat } from '../../../src/server/feed/feed-format.js';
 import { Leases } from '../../../src/server/feed/leases.js';
 import { ReaderSlots } from '../../../src/server/feed/reader-slots.js';
-import { Webhooks } from '../../../src/server/feed/webhooks.js';
 import type { EventStore } from '../../../src/store/event-store.js';
 import { CONSUMER_LEASE_MS } from '../../../src/limits.js';
 import { imageConfig } from '../../support/image-configs.js';
@@ -29,9 +28,8 @@ function feedOf(
 ): { feed: EventFeed; failures: unknown[]; end: () => void } {
   const failures: unknown[] = [];
   const closing = new AbortController();
-  const onFailure = (error: unknown): void => void failures.push(error);
-  const webhooks = new Webhooks({ store, onFailure }, []);
-  const feed = new EventFeed({ store, access: localAccess, onFailure, webhooks, signal: closing.signal }, options);
+  const { service } = buildServer(store, { onFailure: (error) => failures.push(error) });
+  const feed = new EventFeed({ ...service, signal: closing.signal }, options);
   return { feed, failures, end: () => closing.abort() };
 }
 
@@ -126,6 +124,10 @@ test('no more clients than the limit follow, and one that leaves makes room', as
   await until(() => feed.size === 1);
   t.notThrows(() => feed.checkRoom());
   end();
+  t.like(
+    t.throws(() => feed.checkRoom()),
+    { status: 503, code: 'STOPPING' },
+  );
 });
 
 test('a lease ends a while after its last request, not while one is open', (t) => {

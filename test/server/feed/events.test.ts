@@ -241,3 +241,26 @@ test('a program gets the feed from fetch, without a socket', async (t) => {
   t.is((await take(reader, 1))[0]?.id, '4');
   await reader.cancel();
 });
+
+test('a server of the past gives what was there then, and nothing follows', async (t) => {
+  const store = await openTestStore(t);
+  await write(store, 5);
+  const { url } = await serve(t, store, { at: 3 });
+  const lines = await linesOf(await fetch(`${url}/events?data=event&to=9`));
+  t.deepEqual(
+    lines.map(({ seq }) => seq),
+    [1, 2, 3],
+  );
+  const sse = await take(messagesOf(await fetch(`${url}/events?format=sse&from=2`)), 9);
+  t.deepEqual(
+    sse.map(({ id }) => id),
+    ['2', '3'],
+  );
+  t.regex(
+    await failureOf(await fetch(`${url}/events?follow=true`)),
+    /^400 REQUEST_INVALID: this server shows the past/,
+  );
+  t.regex(await failureOf(await fetch(`${url}/consumers/a`, { method: 'PUT' })), /^503 STORE_READ_ONLY/);
+  t.regex(await failureOf(await fetch(`${url}/consumers/a/events`)), /^503 STORE_READ_ONLY/);
+  t.is((await fetch(`${url}/consumers`)).status, 200);
+});

@@ -161,7 +161,7 @@ test('the end of the server ends each answer whole, and refuses new ones', async
     seqs(1, 4),
   );
   const late = await fetch(`${url}/events?format=sse`);
-  t.is(late.headers.get('retry-after'), '1');
+  t.is(late.headers.get('retry-after'), '10');
   t.regex(await failureOf(late), /^503 STOPPING/);
 });
 
