@@ -29,6 +29,8 @@ export interface KeptEvents {
 }
 
 interface ChannelOptions {
+  /** Of its filter and format. */
+  readonly key: string;
   /** From the event after `position` on. */
   readonly follower: Follower;
   readonly position: number;
@@ -56,6 +58,10 @@ export class Channel implements Servable {
     this.#options = options;
     this.#dropped = options.position;
     void this.#run();
+  }
+
+  get key(): string {
+    return this.#options.key;
   }
 
   /** The newest event that is not here any more: who lacks it must read the log. */

@@ -7,7 +7,7 @@ import type { Service } from '../service.js';
 import { ConsumerDesk } from './consumer-desk.js';
 import type { EventFeed } from './event-feed.js';
 import { seqAfter } from './event-request.js';
-import { jsonOf, sseFormat } from './feed-format.js';
+import { type FeedFormats, jsonOf } from './feed-format.js';
 import { checkStart, choice, count, dataOf, requestInvalid, type QueryValues, single } from './feed-query.js';
 import { feedResponse, outgoingOf } from './feed-response.js';
 import { isObject, jsonBody, seqField } from './json-body.js';
@@ -15,7 +15,10 @@ import { isObject, jsonBody, seqField } from './json-body.js';
 type Exchange = Context<ServerEnv>;
 
 /** The consumers over HTTP: `/consumers`. */
-export function consumerRoutes(service: Service, feed: EventFeed): Hono<ServerEnv> {
+export function consumerRoutes(
+  service: Service,
+  { feed, formats }: { readonly feed: EventFeed; readonly formats: FeedFormats },
+): Hono<ServerEnv> {
   const { store } = service;
   const routes = new Hono<ServerEnv>();
   const desk = new ConsumerDesk(store);
@@ -75,7 +78,9 @@ export function consumerRoutes(service: Service, feed: EventFeed): Hono<ServerEn
     }
   });
 
-  routes.get('/:name/events', (c) => (isStream(c) ? eventStream(c, service, { feed, desk }) : batch(c, service, desk)));
+  routes.get('/:name/events', (c) =>
+    isStream(c) ? eventStream(c, service, { feed, formats, desk }) : batch(c, service, desk),
+  );
 
   return routes;
 }
@@ -93,7 +98,7 @@ function isStream(c: Exchange): boolean {
 async function eventStream(
   c: Exchange,
   service: Service,
-  { feed, desk }: { readonly feed: EventFeed; readonly desk: ConsumerDesk },
+  { feed, formats, desk }: { readonly feed: EventFeed; readonly formats: FeedFormats; readonly desk: ConsumerDesk },
 ): Promise<Response> {
   requireOwner(c, service);
   const query = c.req.queries();
@@ -103,7 +108,7 @@ async function eventStream(
   const { store } = service;
   const received = seqAfter(c.req.header('last-event-id')) ?? 0;
   checkStart(received, store.log.head.seq);
-  const format = sseFormat(dataOf(query), store.stats().storeId);
+  const format = formats.get('sse', dataOf(query));
   const start = Math.max(position, received - 1);
   const answer = { format, filter, filterKey, position: start, to: undefined, limit: Number.POSITIVE_INFINITY };
   return feedResponse(c, feed, answer, desk.leases.take(name, holderOf(query)));

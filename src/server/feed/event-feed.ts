@@ -4,9 +4,9 @@ import type { EventFilter } from '../../store/follow/event-filter.js';
 import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { Channel, type KeptEvents } from './channel.js';
-import { FeedClient } from './feed-client.js';
+import { type ClientSurroundings, FeedClient } from './feed-client.js';
 import type { FeedFormat } from './feed-format.js';
-import { Heartbeats } from './heartbeats.js';
+import { type BeatPlace, Heartbeats } from './heartbeats.js';
 import { ReaderSlots } from './reader-slots.js';
 import { Turns } from './turns.js';
 
@@ -37,12 +37,13 @@ export interface FeedAnswer {
 export class EventFeed {
   readonly #service: Service;
   readonly #channels = new Map<string, Channel>();
-  /** How each client is removed from where it is known. */
-  readonly #clients = new Map<FeedClient, () => void>();
+  /** Where each client has its heartbeats. */
+  readonly #clients = new Map<FeedClient, BeatPlace>();
   readonly #slots = new ReaderSlots(MAX_FEED_READERS);
   readonly #turns: Turns;
   readonly #heartbeats: Heartbeats;
   readonly #kept: KeptEvents = { count: 0 };
+  readonly #shared: ClientSurroundings;
 
   readonly #most: number;
 
@@ -51,6 +52,13 @@ export class EventFeed {
     this.#most = followers;
     this.#turns = new Turns(() => service.store.log.head.seq);
     this.#heartbeats = new Heartbeats(heartbeatMs);
+    this.#shared = {
+      log: () => service.store.log,
+      slots: this.#slots,
+      turns: this.#turns,
+      onFailure: service.onFailure,
+      onGone: (client) => this.#forget(client),
+    };
     service.signal.addEventListener('abort', () => this.#end(), { once: true });
   }
 
@@ -74,14 +82,7 @@ export class EventFeed {
     const { format, filter, filterKey, position, to, limit } = answer;
     const key = `${format.key} ${filterKey}`;
     const channel = to === undefined ? this.#channel(key, answer) : undefined;
-    const shared = {
-      log: () => this.#service.store.log,
-      slots: this.#slots,
-      turns: this.#turns,
-      onFailure: this.#service.onFailure,
-      onGone: (client: FeedClient) => this.#forget(client, key, channel),
-    };
-    const client = new FeedClient(shared, { out, format, filter, position, to, channel, limit });
+    const client = new FeedClient(this.#shared, { out, format, filter, position, to, channel, limit });
     if (client.isOver) return;
     this.#clients.set(client, this.#heartbeats.add(client));
   }
@@ -92,15 +93,17 @@ export class EventFeed {
     const { log } = this.#service.store;
     const position = log.head.seq;
     const follower = log.follow({ from: position + 1, filter });
-    const channel = new Channel({ follower, position, format, turns: this.#turns, kept: this.#kept });
+    const channel = new Channel({ key, follower, position, format, turns: this.#turns, kept: this.#kept });
     this.#channels.set(key, channel);
     return channel;
   }
 
-  #forget(client: FeedClient, key: string, channel: Channel | undefined): void {
-    this.#clients.get(client)?.();
+  #forget(client: FeedClient): void {
+    const place = this.#clients.get(client);
     this.#clients.delete(client);
-    if (channel?.isEmpty === true && this.#channels.get(key) === channel) this.#channels.delete(key);
+    if (place !== undefined) this.#heartbeats.remove(client, place);
+    const { channel } = client;
+    if (channel?.isEmpty === true && this.#channels.get(channel.key) === channel) this.#channels.delete(channel.key);
   }
 
   #end(): void {

@@ -1,6 +1,6 @@
 import { HttpFailure } from '../failure.js';
 import type { FeedAnswer } from './event-feed.js';
-import { ndjsonFormat, sseFormat } from './feed-format.js';
+import type { FeedFormats } from './feed-format.js';
 import {
   checkParameters,
   checkStart,
@@ -25,14 +25,14 @@ interface AnswerBasis {
   readonly head: number;
   /** Whether later events are not given, as of a server of the past. */
   readonly isPast: boolean;
-  readonly storeId: string;
+  readonly formats: FeedFormats;
 }
 
 /**
  * Returns what a request for events asks for; undefined when the client has all of it already.
  * @throws {HttpFailure} REQUEST_INVALID; StoreError TIME_OUT_OF_RANGE and those of filters
  */
-export function eventAnswer(request: EventRequest, { head, isPast, storeId }: AnswerBasis): FeedAnswer | undefined {
+export function eventAnswer(request: EventRequest, { head, isPast, formats }: AnswerBasis): FeedAnswer | undefined {
   const { query, accept, lastEventId } = request;
   checkParameters(query, ['from', 'to', 'limit', 'format', 'data', 'follow']);
   const seqs = { min: 0, max: Number.MAX_SAFE_INTEGER };
@@ -48,7 +48,7 @@ export function eventAnswer(request: EventRequest, { head, isPast, storeId }: An
   // A browser whose answer ended asks again, until it hears that there is no more.
   if (end !== undefined && lastEventId !== undefined && from > end) return undefined;
   const { filter, key } = filterOf(query);
-  const format = (kind === 'sse' ? sseFormat : ndjsonFormat)(dataOf(query), storeId);
+  const format = formats.get(kind, dataOf(query));
   const limit = count(query, 'limit', { min: 1, max: seqs.max }) ?? Number.POSITIVE_INFINITY;
   return { format, filter, filterKey: key, position: from - 1, to: end, limit };
 }

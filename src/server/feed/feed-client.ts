@@ -14,7 +14,7 @@ const PATIENCE_MS = 100;
 const CHUNK_MS = 2;
 
 /** What clients share. */
-interface ClientSurroundings {
+export interface ClientSurroundings {
   readonly log: () => StoreLog;
   readonly slots: ReaderSlots;
   readonly turns: Turns;
@@ -24,7 +24,7 @@ interface ClientSurroundings {
 }
 
 /** What a client gets. */
-export interface ClientOptions {
+interface ClientOptions {
   readonly out: Writable;
   readonly format: FeedFormat;
   readonly filter: EventFilter | undefined;
@@ -75,6 +75,10 @@ export class FeedClient implements ChannelClient, Servable, Beating {
 
   get position(): number {
     return this.#position;
+  }
+
+  get channel(): Channel | undefined {
+    return this.#options.channel;
   }
 
   get isOver(): boolean {

@@ -30,7 +30,7 @@ const RETRY_MIN_MS = 1_000;
 const RETRY_SPREAD_MS = 4_000;
 
 /** Server-sent events (WHATWG HTML, "Server-sent events"): `id` is the seq, `data` the JSON. */
-export function sseFormat(data: EventData, storeId: string): FeedFormat {
+function sseFormat(data: EventData, storeId: string): FeedFormat {
   const json = jsonOf(data, storeId);
   return {
     key: `sse ${data}`,
@@ -46,7 +46,7 @@ export function sseFormat(data: EventData, storeId: string): FeedFormat {
 }
 
 /** A line of JSON an event. A heartbeat is a blank line. */
-export function ndjsonFormat(data: EventData, storeId: string): FeedFormat {
+function ndjsonFormat(data: EventData, storeId: string): FeedFormat {
   const json = jsonOf(data, storeId);
   return {
     key: `ndjson ${data}`,
@@ -57,4 +57,18 @@ export function ndjsonFormat(data: EventData, storeId: string): FeedFormat {
     heartbeat: () => '\n',
     failure: () => undefined,
   };
+}
+
+/** The formats of a store, each made once: thousands of clients share them. */
+export class FeedFormats {
+  readonly #formats: readonly FeedFormat[];
+
+  constructor(storeId: string) {
+    const forms = ['cloudevent', 'event'] as const;
+    this.#formats = forms.flatMap((data) => [sseFormat(data, storeId), ndjsonFormat(data, storeId)]);
+  }
+
+  get(kind: 'sse' | 'ndjson', data: EventData): FeedFormat {
+    return this.#formats.find(({ key }) => key === `${kind} ${data}`) as FeedFormat;
+  }
 }

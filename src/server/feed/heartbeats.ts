@@ -3,6 +3,9 @@ export interface Beating {
   beat(): void;
 }
 
+/** Which part of the interval a member is called in. */
+export type BeatPlace = number;
+
 /** Parts of an interval: ten thousand heartbeats are not sent at once. */
 const PARTS = 60;
 
@@ -18,19 +21,20 @@ export class Heartbeats {
     this.#partMs = Math.max(1, intervalMs / PARTS);
   }
 
-  /** Adds a member, first called an interval from now. Returns a function that removes it. */
-  add(member: Beating): () => void {
-    const part = this.#parts[this.#at] as Set<Beating>;
-    part.add(member);
+  /** Adds a member, first called an interval from now. Returns its place, for `remove`. */
+  add(member: Beating): BeatPlace {
+    this.#parts[this.#at]?.add(member);
     this.#size += 1;
     this.#timer ??= setInterval(() => this.#beat(), this.#partMs).unref();
-    return () => {
-      if (!part.delete(member)) return;
-      this.#size -= 1;
-      if (this.#size > 0) return;
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    };
+    return this.#at;
+  }
+
+  remove(member: Beating, place: BeatPlace): void {
+    if (this.#parts[place]?.delete(member) !== true) return;
+    this.#size -= 1;
+    if (this.#size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #beat(): void {

@@ -3,7 +3,7 @@ import { PassThrough, Writable } from 'node:stream';
 import test from 'ava';
 import { buildServer } from '../../../src/server/create-server.js';
 import { EventFeed, type FeedAnswer, type FeedOptions } from '../../../src/server/feed/event-feed.js';
-import { ndjsonFormat, sseFormat } from '../../../src/server/feed/feed-format.js';
+import { FeedFormats } from '../../../src/server/feed/feed-format.js';
 import { Leases } from '../../../src/server/feed/leases.js';
 import { ReaderSlots } from '../../../src/server/feed/reader-slots.js';
 import type { EventStore } from '../../../src/store/event-store.js';
@@ -13,7 +13,8 @@ import { storeError } from '../../support/store-error.js';
 import { openTestStore } from '../../support/test-store.js';
 import { seqs, until, write } from './serving.js';
 
-const sse = sseFormat('event', '');
+const formats = new FeedFormats('');
+const sse = formats.get('sse', 'event');
 
 /** Follows everything that is new. */
 function answerOf(store: EventStore, options: Partial<FeedAnswer> = {}): FeedAnswer {
@@ -98,7 +99,7 @@ test('who hears nothing gets heartbeats, with the seq up to which its filter lef
   for (const out of [all, some, lines]) out.release();
   feed.open(all, answerOf(store));
   feed.open(some, answerOf(store, { filter: { actor: 'nobody' }, filterKey: 'nobody' }));
-  feed.open(lines, answerOf(store, { format: ndjsonFormat('event', '') }));
+  feed.open(lines, answerOf(store, { format: formats.get('ndjson', 'event') }));
   await until(() => all.text.includes('\n:\n\n') && some.text.includes('\n:\n\n') && lines.text.startsWith('\n'));
   await write(store, 2, 'new');
   await until(() => some.text.includes('\nid: 5\n\n'));
