@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { MAX_AUTHORIZATION_LENGTH } from '../../../src/limits.js';
+import { MAX_ACTOR_BYTES, MAX_AUTHORIZATION_LENGTH } from '../../../src/limits.js';
 import { type Presented, parseAuthorization } from '../../../src/server/access/authorization.js';
 import { basic } from './credentials.js';
 
@@ -42,6 +42,7 @@ test('no colon', reads, ['Basic YWxpY2U='], malformed('no colon after the name i
 test('bytes that are not UTF-8', reads, [encoded(0x7a, 0xeb, 0x3a, 0x78)], badUtf8);
 test('a NUL', reads, [basic('alice\0', 'x')], badControl);
 test('a line end in a password', reads, [basic('alice', 'x\ny')], badControl);
+test('a long name', reads, [basic('n'.repeat(MAX_ACTOR_BYTES + 1), 'x')], malformed('a name of more than 1024 bytes'));
 test('two headers', reads, [basic('alice', 'x'), basic('alice', 'x')], tooMany);
 test('a header at the limit', reads, [`Bearer ${'a'.repeat(MAX_AUTHORIZATION_LENGTH - 7)}`], {
   scheme: 'bearer',

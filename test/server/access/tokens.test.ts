@@ -248,6 +248,26 @@ test('keys from an address are asked for once, and an unknown key asks again onl
   t.is(state.asked, 1);
 });
 
+test('a key that its issuer replaced is found after the cooldown, and the old one leaves', async (t) => {
+  const [key, next] = [await makeKey('1'), await makeKey('2')];
+  const { state, open } = await keyServer(t, JSON.stringify({ keys: [key.jwk] }));
+  const clock = Date.now;
+  t.teardown(() => {
+    Date.now = clock;
+  });
+  const tokens = await open();
+  await tokens.verify(await key.sign(good));
+  state.text = JSON.stringify({ keys: [next.jwk] });
+  await t.throwsAsync(tokens.verify(await next.sign(good)));
+  Date.now = () => clock() + JWKS_COOLDOWN_MS;
+  await t.notThrowsAsync(tokens.verify(await next.sign(good)));
+  t.is(state.asked, 2);
+  t.is(await failure(t, tokens.verify(await key.sign(good))), 'forged: a token signed with an unknown key');
+  Date.now = () => clock() + 2 * JWKS_MAX_AGE_MS;
+  state.text = JSON.stringify({ keys: [key.jwk] });
+  await t.notThrowsAsync(tokens.verify(await key.sign(good)), 'known keys are asked for again when they are old');
+});
+
 test('keys that cannot be had decide nothing, and the next token asks again', async (t) => {
   const key = await makeKey('1');
   const { state, server, open } = await keyServer(t, JSON.stringify({ keys: [key.jwk] }));
