@@ -22,12 +22,28 @@ export const MAX_HISTORY_ENTRIES = 10_000;
 export const MAX_ACTOR_BYTES = 1_024;
 /** `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
+/** `via` of an event, UTF-8: a short word. */
+export const MAX_VIA_BYTES = 64;
+/** `address` of an event, UTF-8: the longest host name (RFC 1035). */
+export const MAX_ADDRESS_BYTES = 255;
+/** `agent` of an event, UTF-8: clients of registries send up to 200. */
+export const MAX_AGENT_BYTES = 512;
+/** `traceparent` of an event, UTF-8: version 00 has 55 (W3C Trace Context), later ones may have more. */
+export const MAX_TRACEPARENT_BYTES = 256;
 /** Characters of a reference's name: domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
 /** Characters of a reference's tag (distribution/reference). */
 export const MAX_TAG_LENGTH = 128;
 /** Characters of a reference: name, tag, SHA-512 digest and separators. */
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
+/** Manifest or index pushed to the registry (OCI distribution spec: at least 4 MiB). */
+export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Repositories whose members are remembered: the registry walks those of others again. */
+export const MAX_KEPT_REPOSITORIES = 1_000;
+/** Repositories searched for a blob to mount from an unnamed one. */
+export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Moments of the past that the registry remembers the repositories of. */
+export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Ids that the error for an ambiguous beginning names; it counts all. */
@@ -158,6 +174,29 @@ export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
  * about one block of input: far above honest layers, far below a bomb.
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
+
+/** One upload to a registry: a blob as it comes, mostly a compressed layer. */
+export const MAX_UPLOAD_BYTES = 64 * 1024 ** 3;
+/** Uploads in progress of one owner: a push has five at a time, and what it abandons stays a day. */
+export const MAX_UPLOADS_PER_OWNER = 1_000;
+/** Uploads in progress of all owners. */
+export const MAX_UPLOADS = 10_000;
+/** Bytes that uploads of one owner occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES_PER_OWNER = 256 * 1024 ** 3;
+/** Bytes that the uploads of all owners occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES = 1024 ** 4;
+/** Blobs of one owner that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS_PER_OWNER = 10_000;
+/** Blobs of all owners that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS = 50_000;
+/** Repositories in which one blob waits for a manifest: they are written together. */
+export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
+/** File that describes an upload or a staged blob with its repositories. */
+export const MAX_UPLOAD_RECORD_BYTES = 4 * 1024 * 1024;
+/** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
+export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/** Uploads between two requests that keep their decoder; others are read again when they continue. */
+export const MAX_IDLE_METERS = 64;
 
 /** Config, manifest or index in a pack of a backup; a larger one has its own file. */
 export const MAX_PACKED_CONTENT_BYTES = 64 * 1024;

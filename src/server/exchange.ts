@@ -157,9 +157,10 @@ function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | '
 }
 
 /** Returns what the events of a write record of the request. `via` says which interface it came by. */
-export function callerOrigin(c: Exchange, _via: string): WriteOptions {
-  const { grant, requestId } = c.get('caller');
-  return { actor: grant.actor, requestId };
+export function callerOrigin(c: Exchange, via: string): WriteOptions {
+  const { grant, requestId, address, agent, traceparent } = c.get('caller');
+  // A Unix socket has no address.
+  return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
 }
 
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */

@@ -69,7 +69,10 @@ import {
   type SearchOptions,
   searchOptionNames,
 } from './past/removals.js';
+import { LocalRegistry } from './registry/registry.js';
+import type { RegistryStore } from './registry-store.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
+import type { Uploads } from './registry/local-uploads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
   type DigestWalkFunc,
@@ -97,6 +100,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #context: StoreContext;
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
+  readonly #registry: LocalRegistry;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
   readonly #projections: OwnProjectionSet;
@@ -104,15 +108,18 @@ export class LocalEventStore extends ImageStore implements EventStore {
   /** Two backups to one directory would race. */
   readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  readonly #uploads: Uploads;
   #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, uploads: Uploads) {
     super(context);
+    this.#uploads = uploads;
     this.directory = context.directory;
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
+    this.#registry = new LocalRegistry(context, uploads);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
@@ -133,6 +140,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   get layers(): LayerStore {
     this.#needLayers();
     return this.#layers;
+  }
+
+  get registry(): RegistryStore {
+    this.#context.checkOpen();
+    return this.#registry;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {
@@ -438,12 +450,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
   async #close(): Promise<void> {
     const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
-      const consumersEnded = this.#consumers.end();
+      const [consumersEnded, uploadsEnded] = [this.#consumers.end(), this.#uploads.end()];
       // Backups read the log through the writer.
       await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
+      await uploadsEnded;
       await cleaner.settled();
       await blobs.end();
       await this.#projections.end();
