@@ -10,7 +10,8 @@ const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 test('the events of a request say from where and how it came, as far as that is known', async (t) => {
   const store = await openTestStore(t, { onNotice: () => undefined });
   await store.load(archivePath('skopeo-tiny-1.tar'));
-  for (const name of ['http', 'fetch', 'long']) await store.tag({ source: store.resolve('tiny:1'), target: `x/y:${name}` });
+  for (const name of ['http', 'fetch', 'long'])
+    await store.tag({ source: store.resolve('tiny:1'), target: `x/y:${name}` });
   const server = createServer(store);
   const listening = createHttpServer(server.listener).listen(0, '127.0.0.1');
   t.teardown(async () => {
