@@ -67,6 +67,8 @@ export const errorKinds = {
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
   ACCESS_INVALID: 'InvalidParameter',
+  ADDRESS_REFUSED: 'InvalidParameter',
+  TLS_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -88,6 +90,7 @@ export const errorKinds = {
   STORE_EXISTS: 'Conflict',
   STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
+  ADDRESS_IN_USE: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',

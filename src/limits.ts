@@ -247,3 +247,31 @@ export const JWKS_TIMEOUT_MS = 5_000;
 export const JWKS_COOLDOWN_MS = 30_000;
 /** Milliseconds for which a JWKS is used: a key that was withdrawn works so long. */
 export const JWKS_MAX_AGE_MS = 10 * 60 * 1_000;
+/** Path of a unix socket: `sun_path` has room for 108 bytes on Linux, and for 104 on macOS. */
+export const MAX_SOCKET_PATH_BYTES = 103;
+/** All headers of a request; the default of `--max-header-bytes`, as Node's. */
+export const MAX_REQUEST_HEADER_BYTES = 16 * 1024;
+/** Headers of a request. */
+export const MAX_REQUEST_HEADERS = 200;
+/** Characters of a request's path and query; the default of `--max-url-length`. */
+export const MAX_URL_LENGTH = 8 * 1024;
+/** Milliseconds for the headers of a request, also for the first after connecting; default of `--headers-timeout`. */
+export const HEADERS_TIMEOUT_MS = 20_000;
+/** Milliseconds an idle connection is kept; longer than proxies keep theirs. Default of `--idle-timeout`. */
+export const IDLE_TIMEOUT_MS = 75_000;
+/** Milliseconds a body may move slower than its rate, either way; default of `--stall-timeout`. */
+export const STALL_TIMEOUT_MS = 60_000;
+/** Bytes a second below which a body is slow; default of `--min-rate`. */
+export const MIN_BODY_RATE = 1_024;
+/** Connections in all; default of `--max-connections`. Each takes a descriptor and some 10 kB. */
+export const MAX_CONNECTIONS = 20_000;
+/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-connections-per-address`. */
+export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
+/** Requests at work, feeds not counted; default of `--max-requests`. */
+export const MAX_REQUESTS_IN_FLIGHT = 1_000;
+/** Milliseconds requests may take to finish when the server stops; default of `--stop-timeout`. */
+export const STOP_TIMEOUT_MS = 30_000;
+/** Certificate, key and authorities of TLS, each. */
+export const MAX_TLS_FILE_BYTES = 1024 * 1024;
+/** Lines of an access log that wait for the disk; further ones are dropped and counted. */
+export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;

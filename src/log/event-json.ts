@@ -73,8 +73,7 @@ export function metadataText(value: Uint8Array): string | undefined {
 const SEQUENCE_DIGITS = 16;
 
 /** Version, trace id, parent id and flags; only versions after 00 may have more (W3C Trace Context, 3.2). */
-const TRACEPARENT =
-  /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/;
+const TRACEPARENT = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/;
 
 /** An event in the JSON format of CloudEvents 1.0.2; schema: `imagelog/schemas/cloudevent.json`. */
 export interface CloudEvent {

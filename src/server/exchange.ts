@@ -10,6 +10,8 @@ import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
+import { isLoopback } from './service/address.js';
+import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */
@@ -31,11 +33,11 @@ export interface ServerEnv {
 
 type Exchange = Context<ServerEnv>;
 
-/** Returns the connection of a request; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange): Connection | undefined {
+/** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
+export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
-  const socket = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.socket;
-  return socket === undefined ? undefined : describe(socket);
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  return incoming === undefined ? undefined : describe(incoming, proxies);
 }
 
 /** What Node keeps of a socket beside what its types say. */
@@ -53,26 +55,49 @@ function isUnix(socket: Socket & SocketParts): boolean {
   return unixSockets.has(socket);
 }
 
-function describe(socket: Socket & SocketParts): Connection {
-  const address = socket.remoteAddress ?? '';
+function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies): Connection {
+  const peer = socket.remoteAddress ?? '';
+  const forwarded = {
+    for: textOf(headers['x-forwarded-for']),
+    proto: textOf(headers['x-forwarded-proto']),
+    forwarded: headers.forwarded,
+  };
+  const client = proxies.clientOf(peer, forwarded);
+  if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, ...NO_SOCKET };
   const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
-  const listening = socket.server?.address();
+  const listening = (socket as Socket & SocketParts).server?.address();
+  // What a proxy of this machine passes on comes from anywhere.
+  const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
-    kind: isUnix(socket) ? 'unix' : 'tcp',
-    address,
-    isLoopback: /^(?:::ffff:)?127\.|^::1$/.test(address),
+    kind: isUnix(socket) && !isForwarded ? 'unix' : 'tcp',
+    address: peer,
+    // A page of the web may have a name that leads here, which its browser then sends.
+    isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
     socketPath: typeof listening === 'string' ? listening : undefined,
     get descriptor() {
-      return socket._handle?.fd;
+      return (socket as Socket & SocketParts)._handle?.fd;
     },
   };
 }
 
+const NO_SOCKET = { certificate: undefined, socketPath: undefined, descriptor: undefined } as const;
+
+function textOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}
+
+function hostOf(host: string | undefined): string {
+  return (host ?? '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+}
+
 /** Authenticates the request. @throws {HttpFailure} UNAUTHORIZED, DENIED, TOOMANYREQUESTS, UNAVAILABLE, REQUEST_INVALID */
 export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
-  const connection = connectionOf(c);
+  const connection = connectionOf(c, service.proxies);
   return {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
@@ -153,7 +178,12 @@ function scopeOf(action: Action, repository: string | undefined): string | undef
 }
 
 function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
-  service.onRefusal({ time: Date.now(), address: connectionOf(c)?.address, path: c.req.path, ...facts });
+  service.onRefusal({
+    time: Date.now(),
+    address: connectionOf(c, service.proxies)?.address,
+    path: c.req.path,
+    ...facts,
+  });
 }
 
 /** Returns what the events of a write record of the request. `via` says which interface it came by. */

@@ -23,6 +23,7 @@ export type HttpCode =
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
   | 'PATH_UNKNOWN'
+  | 'URI_TOO_LONG'
   | 'STOPPING';
 
 /** A request that is answered with an error. */

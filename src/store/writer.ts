@@ -177,6 +177,11 @@ export class Writer {
     return this.#ended?.code === 'LOG_FAILED';
   }
 
+  /** @throws {StoreError} the reason for which commands are refused */
+  check(): void {
+    if (this.#ended !== undefined) throw this.#ended;
+  }
+
   /** Refuses new commands with `reason`; resolves when the queued ones are settled. */
   async end(reason: StoreError): Promise<void> {
     this.#ended ??= reason;

@@ -43,7 +43,10 @@ test('log says after what was done through what it came and from where, in each 
      (R-1)  via registry from 192.0.2.7
 `,
   );
-  t.regex(await done('log', '--events', '--from', '4', '--to', '4'), /→ bd10de19d2be {2}via registry from 192\.0\.2\.7\n$/);
+  t.regex(
+    await done('log', '--events', '--from', '4', '--to', '4'),
+    /→ bd10de19d2be {2}via registry from 192\.0\.2\.7\n$/,
+  );
   t.regex(await done('log', '--oneline', '--from', '8'), / “release” \(R-1\) via registry from 192\.0\.2\.7\n$/);
 });
 
@@ -83,18 +86,15 @@ test('refs says how each period began, beside why', async (t) => {
   const { done, runIn } = await pushes(t);
   const refs = (await runIn({ columns: 100, env: PLAIN }, 'refs', 'shop/app:prod')).stdout.split('\n');
   t.is(refs[1], 'since 2026-01-31 17:00 UTC, by ci: “release” (R-1) via registry from 192.0.2.7');
-  t.deepEqual(
-    refs.slice(refs.findIndex((line) => line.includes('WHY'))),
-    [
-      '  IMAGE         SINCE (UTC)       FOR  BY   WHY                                          EVENT',
-      '█ bd10de19d2be  2026-01-31 17:00  1 h  ci   “release” (R-1) via registry from 192.0.2.7     #8',
-      '· removed       2026-01-31 16:00  1 h  ann  via mirror                                      #7',
-      '█ bd10de19d2be  2026-01-31 15:00  1 h  ann                                                  #6',
-      '· removed       2026-01-31 14:00  1 h  ann  via http from 2001:db8::1                       #5',
-      '█ bd10de19d2be  2026-01-31 13:00  1 h  ci   via registry from 192.0.2.7                     #4',
-      '',
-    ],
-  );
+  t.deepEqual(refs.slice(refs.findIndex((line) => line.includes('WHY'))), [
+    '  IMAGE         SINCE (UTC)       FOR  BY   WHY                                          EVENT',
+    '█ bd10de19d2be  2026-01-31 17:00  1 h  ci   “release” (R-1) via registry from 192.0.2.7     #8',
+    '· removed       2026-01-31 16:00  1 h  ann  via mirror                                      #7',
+    '█ bd10de19d2be  2026-01-31 15:00  1 h  ann                                                  #6',
+    '· removed       2026-01-31 14:00  1 h  ann  via http from 2001:db8::1                       #5',
+    '█ bd10de19d2be  2026-01-31 13:00  1 h  ci   via registry from 192.0.2.7                     #4',
+    '',
+  ]);
   t.regex(await done('refs', '--at', '4', 'shop/app:prod'), /\nsince .* UTC, by ci via registry from 192\.0\.2\.7\n/);
   const wide = (await runIn({ columns: 140, env: PLAIN }, 'refs', 'shop/*')).stdout;
   t.regex(wide, /ann +via http from 2001:db8::1 +#5\n/);

@@ -66,7 +66,13 @@ function routed(route: unknown): unknown[] {
   return valuesOf().with(0, 2).toSpliced(9, 0, route);
 }
 
-test('a newer format', refuses, changed(0, RECORD_FORMAT + 1), 'STORE_FORMAT_UNSUPPORTED', /format 3; this version reads up to 2$/);
+test(
+  'a newer format',
+  refuses,
+  changed(0, RECORD_FORMAT + 1),
+  'STORE_FORMAT_UNSUPPORTED',
+  /format 3; this version reads up to 2$/,
+);
 test('a format of text', refuses, changed(0, '1'), 'LOG_CORRUPT', /field format/);
 test('an unknown type', refuses, changed(3, 200), 'STORE_FORMAT_UNSUPPORTED', /event type 200/);
 test('a seq that is a fraction', refuses, changed(1, 1.5), 'LOG_CORRUPT', /field seq/);
@@ -101,7 +107,13 @@ test(
   /field route says nothing/,
 );
 test('a route of three values', refuses, routed(['a', null, null]), 'LOG_CORRUPT', /field traceparent|length/);
-test('a route of five values', refuses, routed(['a', null, null, null, null]), 'LOG_CORRUPT', /length is 5, expected 4/);
+test(
+  'a route of five values',
+  refuses,
+  routed(['a', null, null, null, null]),
+  'LOG_CORRUPT',
+  /length is 5, expected 4/,
+);
 test('no values of a route', refuses, routed([]), 'LOG_CORRUPT', /field via|length/);
 test('a route of text', refuses, routed('registry'), 'LOG_CORRUPT', /field route is not an array/);
 test('a route that is nil', refuses, routed(null), 'LOG_CORRUPT', /field route is not an array/);

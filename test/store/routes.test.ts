@@ -121,9 +121,7 @@ test('a store has version 3 until the first event with a route, and then version
   t.is(await versionOf(directory), NEWEST_VERSION);
   t.is(store.stats().formatVersion, NEWEST_VERSION);
   await store.create(imageConfig('c'), ROUTE);
-  t.deepEqual(notices, [
-    `the store ${directory} has format 4 from now on: earlier versions no longer open it`,
-  ]);
+  t.deepEqual(notices, [`the store ${directory} has format 4 from now on: earlier versions no longer open it`]);
   // The next run of the backup has such records, and the version that says so.
   await store.backup(early);
   t.is(await versionOf(early), NEWEST_VERSION);
@@ -210,5 +208,8 @@ test('an event is of one way, in reads, in history and with a follower', async (
     break;
   }
   await consumer.close();
-  t.deepEqual((await store.consumers()).map(({ filter }) => filter), [{ via: 'mirror' }]);
+  t.deepEqual(
+    (await store.consumers()).map(({ filter }) => filter),
+    [{ via: 'mirror' }],
+  );
 });

@@ -164,7 +164,10 @@ const hex = (length: number): fc.Arbitrary<string> =>
 
 /** Of W3C Trace Context, or anything. */
 const traceparent = orAbsent(
-  fc.oneof(text, fc.tuple(hex(2), hex(32), hex(16), hex(2)).map((parts) => parts.join('-'))),
+  fc.oneof(
+    text,
+    fc.tuple(hex(2), hex(32), hex(16), hex(2)).map((parts) => parts.join('-')),
+  ),
 );
 
 const envelope = fc
@@ -178,10 +181,9 @@ const envelope = fc
     reason: orAbsent(text),
     requestId: orAbsent(text),
     // As often absent: it decides the format of the record.
-    route: fc.option(
-      fc.record({ via: orAbsent(text), address: orAbsent(text), agent: orAbsent(text), traceparent }),
-      { freq: 2 },
-    ),
+    route: fc.option(fc.record({ via: orAbsent(text), address: orAbsent(text), agent: orAbsent(text), traceparent }), {
+      freq: 2,
+    }),
   })
   .map(({ first, before, after, clock, route, ...rest }) => ({
     ...rest,

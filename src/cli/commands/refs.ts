@@ -148,7 +148,8 @@ function intervalRow(interval: ReferenceInterval): string {
 }
 
 function intervalObject(interval: ReferenceInterval): Readonly<Record<string, unknown>> {
-  const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq, ...made } = interval;
+  const { reference, image, previous, previousTarget, target, platforms, from, until, seq, untilSeq, ...made } =
+    interval;
   // Routes are left out where they are not set, as in the events.
   const { actor, reason, requestId, removedBy, removedReason, removedRequestId, ...routes } = made;
   return {

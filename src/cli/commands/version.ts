@@ -3,7 +3,7 @@ import { NEWEST_VERSION, parseSidecar, readSidecarBytes, SIDECAR_FILE } from '..
 import type { Grammar } from '../command.js';
 import { type CommandContext, writeJson } from '../context.js';
 import { printable } from '../render/text.js';
-import { version } from '../version.js';
+import { version } from '../../store/version.js';
 
 /** `imagelog version`: versions of the program, of Node and of the store, which it does not open. */
 export const versionGrammar: Grammar = () => ({
