@@ -12,6 +12,7 @@ import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
 import type { TrustedProxies } from './service/proxies.js';
+import { listeningPath } from './service/socket.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */
@@ -42,7 +43,7 @@ export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection |
 
 /** What Node keeps of a socket beside what its types say. */
 interface SocketParts {
-  readonly server?: Server | undefined;
+  readonly server?: Server | null | undefined;
   /** Null once the socket is closed. */
   readonly _handle?: { readonly fd?: number } | null;
 }
@@ -65,7 +66,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
   const client = proxies.clientOf(peer, forwarded);
   if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, ...NO_SOCKET };
   const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
-  const listening = (socket as Socket & SocketParts).server?.address();
+  const { server } = socket as Socket & SocketParts;
   // What a proxy of this machine passes on comes from anywhere.
   const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
@@ -75,7 +76,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
     isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
-    socketPath: typeof listening === 'string' ? listening : undefined,
+    socketPath: server ? listeningPath(server) : undefined,
     get descriptor() {
       return (socket as Socket & SocketParts)._handle?.fd;
     },

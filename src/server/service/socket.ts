@@ -50,6 +50,15 @@ async function throughLink(path: string): Promise<ConnectablePath> {
   };
 }
 
+/** Paths of sockets that were bound under another name, which Node still gives. */
+const renamed = new WeakMap<Server, string>();
+
+/** Returns the path of the Unix socket that `server` listens on; undefined for TCP. */
+export function listeningPath(server: Server): string | undefined {
+  const address = server.address();
+  return renamed.get(server) ?? (typeof address === 'string' ? address : undefined);
+}
+
 /** Resolves with whether a server listens at `path`. */
 export async function isAnswering(path: string): Promise<boolean> {
   await using place = await connectablePath(path);
@@ -89,6 +98,7 @@ export async function bindSocket(server: Server, path: string): Promise<() => Pr
     });
     await chmod(bound, 0o600);
     await rename(bound, path);
+    renamed.set(server, path);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

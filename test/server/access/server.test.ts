@@ -13,6 +13,7 @@ import { accessFrom } from '../../../src/server/access/access-from.js';
 import type { Rule } from '../../../src/server/access/options.js';
 import { peerFinder } from '../../../src/server/access/unix-peer.js';
 import { createServer } from '../../../src/server/create-server.js';
+import { bindSocket } from '../../../src/server/service/socket.js';
 import { requires, testOrSkip } from '../../support/requires.js';
 import { storeError } from '../../support/store-error.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
@@ -177,6 +178,18 @@ async function throughSocket(t: ExecutionContext, mode: number, rules: readonly 
 test('the owner of a socket that only the owner can write to may do everything', async (t) => {
   t.is((await throughSocket(t, 0o600)).status, 200);
   t.is((await throughSocket(t, 0o755)).status, 200);
+});
+
+test('the socket that serve binds names its owner', async (t) => {
+  const { server } = await listenerOf(t, await accessFrom({ rules: [] }));
+  const socketPath = join(await temporaryDirectory(t), 's');
+  const http = createHttpServer(server.listener);
+  const remove = await bindSocket(http, socketPath);
+  t.teardown(async () => {
+    http.close();
+    await remove();
+  });
+  t.is((await answerTo(request({ socketPath, path: '/v2/', agent: false }))).status, 200);
 });
 
 test('who else can write to a socket has the rights of the rules', async (t) => {
