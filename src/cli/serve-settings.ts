@@ -61,6 +61,7 @@ export const serveSettings = [
   { name: 'tls-cert', ...file, about: 'certificate for TLS, PEM; without it only this machine' },
   { name: 'tls-key', ...file, about: 'its private key, PEM' },
   { name: 'tls-client-ca', ...file, about: 'authorities of certificates that clients may show' },
+  { name: 'access', ...file, about: 'who may what, JSON (this machine all)' },
   {
     name: 'trusted-proxies',
     value: 'address',

@@ -123,6 +123,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
     tls: tlsOf(settings),
+    access: textOf(settings, 'access'),
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),

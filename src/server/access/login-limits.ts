@@ -40,7 +40,7 @@ export class LoginLimits {
     return undefined;
   }
 
-  /** The attempt was none to guess: forgets it. */
+  /** The attempt did not guess: forgets it. */
   succeeded(attempt: Attempt): void {
     for (const [table, key] of this.#keyed(attempt)) table.remove(key);
   }

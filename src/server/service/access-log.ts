@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { MAX_PENDING_LOG_BYTES } from '../../limits.js';
 import { ioFailure, systemCode } from '../../store/files/files.js';
+import type { Refusal } from '../access/access.js';
 import type { Refused } from './raw-answer.js';
 import type { RequestReport } from './request-report.js';
 
@@ -48,6 +49,11 @@ export class AccessLog {
       code: report.code,
       cut: report.isCut || undefined,
     });
+  }
+
+  /** Why credentials, or a request with them, were refused. */
+  denied({ time, ...facts }: Refusal): void {
+    this.#add({ time: new Date(time).toISOString(), ...facts });
   }
 
   refused({ address, status, code }: Refused, time: number): void {
