@@ -51,7 +51,7 @@ test('a user named anonymous is a user', lets, { who: '*', may: ['push'] }, user
 test('push does not include read', lets, { who: 'bob', may: ['push'] }, user('bob'), everywhere('push'));
 test('admin includes all', lets, { who: 'bob', may: ['admin'] }, user('bob'), everywhere(...actions));
 test(
-  'a right in repositories is none in the store',
+  'a right in repositories is not one in the store',
   lets,
   { who: 'bob', may: ['admin'], repositories: ['shop/*'] },
   user('bob'),

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, createServer as createHttpServer, request, type Server } from 'node:http';
 import { createServer as createHttpsServer, request as requestTls } from 'node:https';
@@ -68,15 +69,12 @@ async function passwordServer(t: ExecutionContext, ...more: readonly Rule[]) {
   return { server, refusals, port, get };
 }
 
-function answerTo(sent: ReturnType<typeof request>): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    sent.on('error', reject).on('response', async (response) => {
-      const chunks = await response.setEncoding('utf8').toArray();
-      const body: unknown = JSON.parse(chunks.join('') || 'null');
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
-    });
-    sent.end();
-  });
+async function answerTo(sent: ReturnType<typeof request>): Promise<Answer> {
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const chunks = await response.setEncoding('utf8').toArray();
+  const body: unknown = JSON.parse(chunks.join('') || 'null');
+  return { status: response.statusCode ?? 0, headers: response.headers, body };
 }
 
 const codeOf = ({ body }: Answer): unknown => (body as { errors: [{ code: string }] }).errors[0].code;
