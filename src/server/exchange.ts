@@ -11,8 +11,8 @@ import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
+import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
-import { listeningPath } from './service/socket.js';
 import type { Service } from './service.js';
 
 /** Who sent a request, and what its events record of it. */
@@ -29,7 +29,11 @@ export interface Caller {
 export interface ServerEnv {
   /** Those of node:http; absent where a program calls `fetch`. */
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
-  readonly Variables: { caller: Caller };
+  readonly Variables: {
+    caller: Caller;
+    /** Why the request was refused. */
+    refusal?: Pick<Refusal, 'reason' | 'user'>;
+  };
 }
 
 type Exchange = Context<ServerEnv>;
@@ -43,7 +47,7 @@ export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection |
 
 /** What Node keeps of a socket beside what its types say. */
 interface SocketParts {
-  readonly server?: Server | null | undefined;
+  readonly server?: Server | undefined;
   /** Null once the socket is closed. */
   readonly _handle?: { readonly fd?: number } | null;
 }
@@ -76,7 +80,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
     isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
-    socketPath: server ? listeningPath(server) : undefined,
+    socketPath: server === undefined ? undefined : boundPath(server),
     get descriptor() {
       return (socket as Socket & SocketParts)._handle?.fd;
     },
@@ -179,6 +183,7 @@ function scopeOf(action: Action, repository: string | undefined): string | undef
 }
 
 function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
+  c.set('refusal', facts);
   service.onRefusal({
     time: Date.now(),
     address: connectionOf(c, service.proxies)?.address,

@@ -8,7 +8,7 @@ import { type Digest, type ImageId, isDigest, parseDigest } from '../model/diges
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
-import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import { saveArchive, saveArchiveTo, savedContents } from './archives/save-archive.js';
 import {
   type ArtifactEntry,
   ArtifactReader,
@@ -83,6 +83,9 @@ import {
   type LoadResult,
   type ResolveOptions,
   resolveOptionNames,
+  type SavedContents,
+  type SavedContentsOptions,
+  savedContentsOptionNames,
   type SaveOptions,
   saveOptionNames,
   type StoreBackend,
@@ -320,6 +323,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#needLayers();
     mustBeOptions(options, saveOptionNames);
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#context);
+  }
+
+  savedContents(names: string | readonly string[], options: SavedContentsOptions = {}): SavedContents {
+    this.#needLayers();
+    mustBeOptions(options, savedContentsOptionNames);
+    return savedContents(typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {

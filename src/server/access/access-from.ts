@@ -1,5 +1,3 @@
-import { dirname, resolve } from 'node:path';
-import { StoreError } from '../../errors.js';
 import type { Access, Connection, Credentials, Grant, SessionToken } from './access.js';
 import { parseAuthorization, type Presented } from './authorization.js';
 import { certificateUser } from './certificate.js';
@@ -12,7 +10,7 @@ import { type Identity, Rules } from './rules.js';
 import { type Session, SessionTokens } from './session-tokens.js';
 import { isToken, TokenFailure, Tokens } from './tokens.js';
 import { type PeerFinder, peerFinder } from './unix-peer.js';
-import { readAccessFile, WatchedFile } from './watched-file.js';
+import { WatchedFile } from './watched-file.js';
 
 /** What a configuration cannot hold. */
 export interface AccessSurroundings {
@@ -41,35 +39,6 @@ export async function accessFrom(options: AccessOptions, surroundings: AccessSur
     peerOf: peerFinder(socket),
     url,
   });
-}
-
-/**
- * Returns the access that a file of JSON describes, as `accessFrom`. Files that it names are relative to it.
- * @throws {StoreError} as `accessFrom`
- */
-export async function accessFromFile(path: string, surroundings?: AccessSurroundings): Promise<Access> {
-  const options = parseOptions(path, await readAccessFile(path));
-  checkOptions(options);
-  const beside = (name: string): string => resolve(dirname(path), name);
-  const { users, tokens } = options;
-  return accessFrom(
-    {
-      ...options,
-      users: users === undefined ? undefined : beside(users),
-      tokens: tokens?.map((issuer) =>
-        'file' in issuer.keys ? { ...issuer, keys: { file: beside(issuer.keys.file) } } : issuer,
-      ),
-    },
-    surroundings,
-  );
-}
-
-function parseOptions(path: string, bytes: Uint8Array): AccessOptions {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as AccessOptions;
-  } catch (cause) {
-    throw new StoreError('ACCESS_INVALID', `${path} is not JSON`, { cause });
-  }
 }
 
 interface Parts {

@@ -68,11 +68,6 @@ interface FileVersion {
   readonly version: string;
 }
 
-/** Reads a file of an access. @throws {StoreError} FILE_NOT_FOUND, IO_FAILED; ACCESS_INVALID when it is too large */
-export async function readAccessFile(path: string): Promise<Uint8Array> {
-  return (await readVersion(path)).bytes;
-}
-
 /** Reads a file unless its version is `known`. The version is taken first: a change during the read is a later one. */
 async function readVersion(path: string, known?: string): Promise<FileVersion> {
   try {

@@ -2,7 +2,6 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { MAX_PENDING_LOG_BYTES } from '../../limits.js';
 import { ioFailure, systemCode } from '../../store/files/files.js';
-import type { Refusal } from '../access/access.js';
 import type { Refused } from './raw-answer.js';
 import type { RequestReport } from './request-report.js';
 
@@ -47,13 +46,10 @@ export class AccessLog {
       requestId: report.requestId,
       traceparent: report.traceparent,
       code: report.code,
+      reason: report.reason,
+      user: report.user,
       cut: report.isCut || undefined,
     });
-  }
-
-  /** Why credentials, or a request with them, were refused. */
-  denied({ time, ...facts }: Refusal): void {
-    this.#add({ time: new Date(time).toISOString(), ...facts });
   }
 
   refused({ address, status, code }: Refused, time: number): void {

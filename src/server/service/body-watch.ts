@@ -57,7 +57,13 @@ export class BodyWatch {
     return watched;
   }
 
+  /** Ends the watch once the answer has left; what is still sent of a refused body stays under watch. */
   forget(watched: Watched): void {
+    const { incoming } = watched;
+    if (incoming.complete || incoming.socket.destroyed) this.#drop(watched);
+  }
+
+  #drop(watched: Watched): void {
     this.#watched.delete(watched);
     if (this.#watched.size > 0) return;
     clearInterval(this.#timer);
@@ -66,7 +72,10 @@ export class BodyWatch {
 
   #check(): void {
     for (const each of this.#watched) {
-      if (this.#isSlowSender(each)) end(each, 408);
+      const { incoming, outgoing } = each;
+      const isOver = outgoing.destroyed || outgoing.writableFinished;
+      if (incoming.socket.destroyed || (isOver && incoming.complete)) this.#drop(each);
+      else if (this.#isSlowSender(each)) end(each, 408);
       else if (this.#isSlowReader(each)) end(each, 0);
     }
   }

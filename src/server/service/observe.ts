@@ -64,6 +64,7 @@ function describe(c: Context<ServerEnv>): Described {
   // Absent when it was refused before.
   const caller = c.get('caller') as Caller | undefined;
   const { incoming } = bindingsOf(c);
+  const refusal = c.get('refusal');
   const { body } = c.error === undefined ? {} : answerTo(c.error);
   return {
     address: caller?.address ?? (incoming === undefined ? undefined : (incoming.socket.remoteAddress ?? '')),
@@ -75,6 +76,8 @@ function describe(c: Context<ServerEnv>): Described {
     requestId: caller?.requestId ?? c.req.header('x-request-id'),
     traceparent: c.req.header('traceparent'),
     code: body?.errors[0].code,
+    reason: refusal?.reason,
+    user: refusal?.user,
   };
 }
 

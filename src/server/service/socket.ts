@@ -50,13 +50,12 @@ async function throughLink(path: string): Promise<ConnectablePath> {
   };
 }
 
-/** Paths of sockets that were bound under another name, which Node still gives. */
-const renamed = new WeakMap<Server, string>();
+const boundPaths = new WeakMap<Server, string>();
 
-/** Returns the path of the Unix socket that `server` listens on; undefined for TCP. */
-export function listeningPath(server: Server): string | undefined {
+/** Returns the path of the socket that a server listens at: it was bound at another. */
+export function boundPath(server: Server): string | undefined {
   const address = server.address();
-  return renamed.get(server) ?? (typeof address === 'string' ? address : undefined);
+  return boundPaths.get(server) ?? (typeof address === 'string' ? address : undefined);
 }
 
 /** Resolves with whether a server listens at `path`. */
@@ -98,10 +97,10 @@ export async function bindSocket(server: Server, path: string): Promise<() => Pr
     });
     await chmod(bound, 0o600);
     await rename(bound, path);
-    renamed.set(server, path);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  boundPaths.set(server, path);
   const { ino } = await stat(path);
   return async () => {
     // Another server may have its own there by now.

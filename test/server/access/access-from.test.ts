@@ -1,4 +1,4 @@
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -11,10 +11,9 @@ import {
 } from '../../../src/limits.js';
 import type { Access, Credentials, Grant } from '../../../src/server/access/access.js';
 import { localAccess } from '../../../src/server/access/access.js';
-import { accessFrom, accessFromFile } from '../../../src/server/access/access-from.js';
+import { accessFrom } from '../../../src/server/access/access-from.js';
 import type { AccessOptions, Rule } from '../../../src/server/access/options.js';
 import { AccessRefusal } from '../../../src/server/access/refusal.js';
-import { rejection } from '../../support/rejection.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { basic, factsOf, htpasswdLines, presenting } from './credentials.js';
 
@@ -310,22 +309,4 @@ test('without options, this machine may do everything and others nothing', async
   t.true((await localAccess.authenticate({ authorization: [], connection: undefined })).may('admin'));
   t.is(localAccess.challenge('http://h'), undefined);
   t.is(localAccess.sessionToken(await localAccess.authenticate(presenting())), undefined);
-});
-
-test('an access file names its users file and keys beside it', async (t) => {
-  const directory = await temporaryDirectory(t);
-  const path = join(directory, 'access.json');
-  await mkdir(join(directory, 'keys'));
-  await writeFile(join(directory, 'users'), htpasswdLines.alice);
-  await writeFile(join(directory, 'keys', 'ci.json'), '{"keys":[]}');
-  const tokens = [{ issuer: 'ci', audience: 'imagelog', keys: { file: 'keys/ci.json' } }];
-  await writeFile(path, JSON.stringify({ users: './users', tokens, rules: userRules }));
-  const access = await accessFromFile(path);
-  t.true((await access.authenticate(presenting(alice))).may('read'));
-  await writeFile(path, JSON.stringify({ users: 'other', rules: [] }));
-  await rejection(t, 'FILE_NOT_FOUND', accessFromFile(path));
-  for (const text of ['{', '{"rules":1}', '[]', 'null', '{"rules":[],"tokens":[{"keys":null}]}']) {
-    await writeFile(path, text);
-    await rejection(t, 'ACCESS_INVALID', accessFromFile(path));
-  }
 });

@@ -10,9 +10,10 @@ import { basic, htpasswdLines } from './credentials.js';
 
 test('a served store lets in whom its access file names, and logs whom it refuses', async (t) => {
   const directory = await temporaryDirectory(t);
-  const access = join(directory, 'access.json');
-  writeFileSync(join(directory, 'users'), htpasswdLines.alice);
-  writeFileSync(access, JSON.stringify({ users: 'users', rules: [{ who: 'alice', may: ['read'] }] }));
+  const accessFile = join(directory, 'access.json');
+  const users = join(directory, 'users');
+  writeFileSync(users, htpasswdLines.alice);
+  writeFileSync(accessFile, JSON.stringify({ users, rules: [{ who: 'alice', may: ['read'] }] }));
   const lines: string[] = [];
   const accessLog = new Writable({
     write: (chunk, _, done) => {
@@ -23,7 +24,7 @@ test('a served store lets in whom its access file names, and logs whom it refuse
   const store = await openTestStore(t);
   const listen = [{ host: '127.0.0.1', port: 0 }];
   const onNotice = (notice: string): void => t.log(notice);
-  const serving = await serveStore(store, { server: {}, listen, access, accessLog, onNotice });
+  const serving = await serveStore(store, { server: {}, listen, accessFile, accessLog, onNotice });
   const status = async (authorization?: string): Promise<number> =>
     (await fetch(`${serving.urls[0]}/v2/`, { headers: authorization === undefined ? {} : { authorization } })).status;
   t.is(await status(), 401, 'on this machine too');
@@ -47,9 +48,9 @@ test('a served store lets in whom its access file names, and logs whom it refuse
 });
 
 test('a store is not served with an access file that is invalid', async (t) => {
-  const access = join(await temporaryDirectory(t), 'access.json');
-  writeFileSync(access, '{"rules":[{"who":"alice"}]}');
+  const accessFile = join(await temporaryDirectory(t), 'access.json');
+  writeFileSync(accessFile, '{"rules":[{"who":"alice"}]}');
   const store = await openTestStore(t);
-  const serving = serveStore(store, { server: {}, listen: [], access, onNotice: (notice) => t.log(notice) });
+  const serving = serveStore(store, { server: {}, listen: [], accessFile, onNotice: (notice) => t.log(notice) });
   t.regex((await rejection(t, 'ACCESS_INVALID', serving)).message, /^rules\[0\]\.may of the access options/);
 });
