@@ -32,6 +32,8 @@ export interface ServerEnv {
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
