@@ -48,6 +48,12 @@ export const MIRROR_WAIT_MS = 20_000;
 export const MAX_SIGHTED_TAGS = 100_000;
 /** Repositories whose connections upstream a mirror keeps. */
 export const MAX_MIRROR_CLIENTS = 100;
+/** Hours of references whose pulls are counted; the tenth that is longest ago goes first. */
+export const MAX_PULL_HOURS = 200_000;
+/** File of counted pulls: some 100 bytes an hour of a reference. */
+export const MAX_PULL_FILE_BYTES = 64 * 1024 * 1024;
+/** Milliseconds after which counted pulls are written. */
+export const PULL_FLUSH_MS = 60_000;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
