@@ -58,6 +58,14 @@ export const serveSettings = [
     isValid: (text: string) => parseAddress(text) !== undefined,
   },
   { name: 'socket', ...file, value: 'path', about: 'unix socket, or no (serve.sock in the store)' },
+  {
+    name: 'socket-mode',
+    value: 'mode',
+    about: '0600 for its owner alone, or 0660 for its group too',
+    usual: '0600',
+    expected: '0600 or 0660',
+    isValid: (text: string) => text === '0600' || text === '0660',
+  },
   { name: 'tls-cert', ...file, about: 'certificate for TLS, PEM; without it only this machine' },
   { name: 'tls-key', ...file, about: 'its private key, PEM' },
   { name: 'tls-client-ca', ...file, about: 'authorities of certificates that clients may show' },
@@ -111,7 +119,7 @@ export const serveSettings = [
     about: 'connections of one address',
     usual: String(MAX_CONNECTIONS_PER_ADDRESS),
   },
-  { name: 'max-requests', ...count, about: 'requests at work, feeds apart', usual: String(MAX_REQUESTS_IN_FLIGHT) },
+  { name: 'max-requests', ...count, about: 'requests in progress, feeds apart', usual: String(MAX_REQUESTS_IN_FLIGHT) },
   { name: 'max-header-bytes', ...bytes, about: 'all headers of a request', usual: String(MAX_REQUEST_HEADER_BYTES) },
   { name: 'max-url-length', ...count, about: 'characters of path and query', usual: String(MAX_URL_LENGTH) },
 ] as const satisfies readonly ServeSetting[];

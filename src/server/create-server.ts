@@ -13,7 +13,7 @@ import { type ServerLimits, type ServerOptions, type Service, serverOptionNames 
 export interface StoreServer {
   /** For `http.createServer`, and https. */
   readonly listener: RequestListener;
-  /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
+  /** For frameworks that have Web requests. Anyone who can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
   /** Refuses new requests, and ends feeds and other long answers. The store stays open. */
   close(): Promise<void>;

@@ -24,6 +24,7 @@ export type HttpCode =
   | 'REQUEST_INVALID'
   | 'PATH_UNKNOWN'
   | 'URI_TOO_LONG'
+  | 'HEADERS_TOO_LARGE'
   | 'STOPPING';
 
 /** A request that is answered with an error. */

@@ -122,6 +122,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     },
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
+    socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
     tls: tlsOf(settings),
     accessFile: textOf(settings, 'access'),
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),

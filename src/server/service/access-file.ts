@@ -6,7 +6,7 @@ import type { AccessOptions } from '../access/options.js';
 
 /**
  * Reads a file of access options. Their form is checked by `accessFrom`.
- * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED; ACCESS_INVALID for what is no JSON, or too large
+ * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED; ACCESS_INVALID for a file that is not JSON, or too large
  */
 export async function readAccessOptions(path: string): Promise<AccessOptions> {
   const bytes = await readFile(path).catch((error: unknown) => {
@@ -20,6 +20,6 @@ export async function readAccessOptions(path: string): Promise<AccessOptions> {
     return options;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError('ACCESS_INVALID', `${path} is no JSON: ${why}`, { cause, data: { path } });
+    throw new StoreError('ACCESS_INVALID', `${path} is not JSON: ${why}`, { cause, data: { path } });
   }
 }

@@ -16,6 +16,7 @@ import { AccessLog, openLogFile, streamLog } from './access-log.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
 import { listen } from './listen.js';
+import type { SocketMode } from './socket.js';
 import { type TlsFiles, TlsKeys } from './tls.js';
 
 /** Limits of connections that may be set. */
@@ -30,6 +31,8 @@ export interface ServeOptions {
   readonly listen: readonly ListenAddress[];
   /** Path of a unix socket; absent for none. */
   readonly socket?: string | undefined;
+  /** Default 0600: its owner alone may connect. */
+  readonly socketMode?: SocketMode | undefined;
   readonly tls?: TlsFiles | undefined;
   /** Path of a file with `AccessOptions` in JSON; absent for what `server.access` says. */
   readonly accessFile?: string | undefined;
@@ -89,6 +92,7 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
   const listening = await listen(server.listener, {
     addresses: options.listen,
     socket: options.socket,
+    socketMode: options.socketMode,
     tls,
     limits: connectionLimits(options.limits, (address) => proxies.has(address)),
     onRefused: (refused) => {
