@@ -145,7 +145,7 @@ export type TypedValues = Readonly<Record<string, string | readonly string[] | b
 
 /**
  * Returns every setting of `imagelog serve`: of its options, else the environment, else the file.
- * @throws {UsageError} naming where a value is wrong, or a key that is none
+ * @throws {UsageError} naming the place of a wrong value or unknown key
  */
 export function madeSettings(env: CliIo['env'], typed: TypedValues): ReadonlyMap<string, MadeSetting> {
   const origins = configOrigins(env);

@@ -17,7 +17,7 @@ import { parseWait } from '../settings.js';
 
 type ServeFlags = TypedValues & { readonly config?: string };
 
-/** `imagelog serve`: serves the store over HTTP until it is told to stop. */
+/** `imagelog serve`: serves the store over HTTP until a signal ends it. */
 export const serveGrammar: Grammar = (_, command) => ({
   about:
     'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
