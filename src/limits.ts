@@ -42,6 +42,12 @@ export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
 export const MAX_KEPT_REPOSITORIES = 1_000;
 /** Repositories searched for a blob to mount from an unnamed one. */
 export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
+export const MIRROR_WAIT_MS = 20_000;
+/** Tags of which a mirror remembers when it saw them last. */
+export const MAX_SIGHTED_TAGS = 100_000;
+/** Repositories whose connections upstream a mirror keeps. */
+export const MAX_MIRROR_CLIENTS = 100;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
