@@ -11,3 +11,4 @@ export type { Access } from './access/access.js';
 export type { AccessOptions } from './access/options.js';
 export { type ServeOptions, serveStore, type Serving } from './service/serve-store.js';
 export type { RequestReport } from './service/request-report.js';
+export type { MirrorRule } from './mirror/rules.js';

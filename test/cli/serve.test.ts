@@ -12,6 +12,7 @@ import {
   MAX_CONNECTIONS_PER_ADDRESS,
   MAX_REQUEST_HEADER_BYTES,
   MAX_REQUESTS_IN_FLIGHT,
+  MAX_SETTINGS_FILE_BYTES,
   MAX_URL_LENGTH,
   MIN_BODY_RATE,
   STALL_TIMEOUT_MS,
@@ -155,7 +156,19 @@ test('--access says who may what; the log says why a request was refused', async
   await writeFile(access, '{ "rules": [');
   const broken = await session.run('serve', '--access', access, ...ANY_PORT);
   t.is(broken.code, 1);
-  t.regex(broken.stderr, /access\.json is not JSON: .* \(ACCESS_INVALID\)/);
+  t.regex(broken.stderr, /access\.json is not JSON: .* \(SETTING_INVALID\)/);
+  await writeFile(access, '{ "rules": 1 }');
+  t.regex(
+    (await session.run('serve', '--access', access, ...ANY_PORT)).stderr,
+    /access\.json is not valid: rules of the/,
+  );
+  await writeFile(access, '[{ "repositories": "a/*", "movedTags": "maybe" }]');
+  const rule = /access\.json is not valid: movedTags must be follow, flag or refuse: maybe/;
+  t.regex((await session.run('serve', '--mirrors', access, ...ANY_PORT)).stderr, rule);
+  const none = await session.run('serve', '--mirrors', join(session.folder, 'none'), ...ANY_PORT);
+  t.regex(none.stderr, /none cannot be read: ENOENT \(SETTING_INVALID\)/);
+  await writeFile(access, ' '.repeat(MAX_SETTINGS_FILE_BYTES + 1));
+  t.regex((await session.run('serve', '--access', access, ...ANY_PORT)).stderr, /at most 65536 are allowed/);
 });
 
 test('the defaults of settings are the limits, and docs/SERVER.md has them', async (t) => {

@@ -3,6 +3,7 @@ import { loadCode } from '../../errors.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket.js';
+import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { withConfig } from '../config-file.js';
 import { type CommandContext, contextOf } from '../context.js';
@@ -111,6 +112,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     server: {
       at: context.at,
       metrics: textOf(settings, 'metrics') === 'all' ? 'all' : 'read',
+      upstreamCredentials: credentialFinder(context.io.env),
       trustedProxies: valuesOf(settings, 'trusted-proxies'),
       limits: {
         maxUrlLength: numberOf(settings, 'max-url-length'),
@@ -124,7 +126,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     socket: socketOf(context, textOf(settings, 'socket')),
     socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
     tls: tlsOf(settings),
-    accessFile: textOf(settings, 'access'),
+    files: { access: textOf(settings, 'access'), mirrors: textOf(settings, 'mirrors') },
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
