@@ -155,9 +155,9 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
  * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
  */
 export function requireCredentials(c: Exchange, service: Service): void {
-  const { grant } = c.get('caller');
-  if (grant.isLoggedIn || authorizationOf(c).length > 0) return;
-  if (grant.hasRights && service.access.challenge(originOf(c)) === undefined) return;
+  const { hasRights, isLoggedIn } = c.get('caller').grant;
+  const isShown = isLoggedIn || authorizationOf(c).length > 0;
+  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
