@@ -71,6 +71,7 @@ export const serveSettings = [
   { name: 'tls-client-ca', ...file, about: 'authorities of certificates that clients may show' },
   { name: 'access', ...file, about: 'who may what, JSON; without it all on this machine may do all' },
   { name: 'mirrors', ...file, about: 'repositories that come from other registries, JSON' },
+  { name: 'webhooks', ...file, about: 'targets to which events are sent, JSON' },
   {
     name: 'trusted-proxies',
     value: 'address',

@@ -160,11 +160,15 @@ test('--access says who may what; the log says why a request was refused', async
   await writeFile(access, '{ "rules": 1 }');
   t.regex(
     (await session.run('serve', '--access', access, ...ANY_PORT)).stderr,
-    /access\.json is not valid: rules of the/,
+    /rules of the access options: .* \(ACCESS_INVALID\)/,
   );
   await writeFile(access, '[{ "repositories": "a/*", "movedTags": "maybe" }]');
   const rule = /access\.json is not valid: movedTags must be follow, flag or refuse: maybe/;
   t.regex((await session.run('serve', '--mirrors', access, ...ANY_PORT)).stderr, rule);
+  await writeFile(access, '[{ "name": "a", "url": "ftp://x" }]');
+  const target = /access\.json is not valid: url must be an http or https URL \(SETTING_INVALID\)/;
+  t.regex((await session.run('serve', '--webhooks', access, ...ANY_PORT)).stderr, target);
+  t.is((await session.run('serve', '--webhooks', access, '--at', '1', ...ANY_PORT)).code, 2);
   const none = await session.run('serve', '--mirrors', join(session.folder, 'none'), ...ANY_PORT);
   t.regex(none.stderr, /none cannot be read: ENOENT \(SETTING_INVALID\)/);
   await writeFile(access, ' '.repeat(MAX_SETTINGS_FILE_BYTES + 1));

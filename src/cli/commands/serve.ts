@@ -126,7 +126,11 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     socket: socketOf(context, textOf(settings, 'socket')),
     socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
     tls: tlsOf(settings),
-    files: { access: textOf(settings, 'access'), mirrors: textOf(settings, 'mirrors') },
+    files: {
+      access: textOf(settings, 'access'),
+      mirrors: textOf(settings, 'mirrors'),
+      webhooks: webhooksOf(context, textOf(settings, 'webhooks')),
+    },
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
@@ -143,6 +147,11 @@ function socketOf({ at, directory }: CommandContext, text: string | undefined): 
   if (text !== undefined) return text === 'no' ? undefined : text;
   // Commands that find it there speak of the present.
   return at === undefined ? socketPathOf(directory) : undefined;
+}
+
+function webhooksOf({ at }: CommandContext, file: string | undefined): string | undefined {
+  if (at === undefined || file === undefined) return file;
+  throw new UsageError('a server of the past sends no webhooks: leave out --at or --webhooks');
 }
 
 function tlsOf(settings: Settings): ServeOptions['tls'] {

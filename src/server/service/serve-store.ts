@@ -11,6 +11,7 @@ import {
 import { accessFrom } from '../access/access-from.js';
 import type { AccessOptions } from '../access/options.js';
 import { buildServer } from '../create-server.js';
+import { checkedWebhooks, type WebhookOptions } from '../feed/webhook-options.js';
 import { compileRule, type MirrorRule } from '../mirror/rules.js';
 import type { ServerOptions } from '../service.js';
 import { AccessLog, openLogFile, streamLog } from './access-log.js';
@@ -33,6 +34,8 @@ interface SettingsFiles {
   readonly access?: string | undefined;
   /** A list of `MirrorRule`. */
   readonly mirrors?: string | undefined;
+  /** A list of `WebhookOptions`. */
+  readonly webhooks?: string | undefined;
 }
 
 /** How a store is served. */
@@ -126,15 +129,21 @@ async function serveWith(store: EventStore, options: ServeOptions, { log, tls }:
 
 /** Options of the server that are in files, and those beside them that are not. */
 async function serverOptions({ files = {}, server, onNotice }: ServeOptions): Promise<ServerOptions> {
-  const { access, mirrors } = files;
+  const { access, mirrors, webhooks } = files;
   return {
     access:
       access === undefined
         ? server.access
         : await readSettings(access, (options: AccessOptions) => accessFrom(options, { onNotice })),
     mirrors: mirrors === undefined ? server.mirrors : await readSettings(mirrors, checkedRules),
+    webhooks: webhooks === undefined ? server.webhooks : await readSettings(webhooks, checkedTargets),
     onNotice: server.onNotice ?? onNotice,
   };
+}
+
+function checkedTargets(webhooks: readonly WebhookOptions[]): readonly WebhookOptions[] {
+  checkedWebhooks(webhooks);
+  return webhooks;
 }
 
 function checkedRules(rules: readonly MirrorRule[]): readonly MirrorRule[] {

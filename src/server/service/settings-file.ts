@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { isStoreError, StoreError } from '../../errors.js';
+import { StoreError } from '../../errors.js';
 import { MAX_SETTINGS_FILE_BYTES } from '../../limits.js';
 import { systemCode } from '../../store/files/files.js';
 
 /**
  * Reads a file of settings, JSON in the form of `Options`, and resolves with what `check` makes of it.
  * @throws {StoreError} SETTING_INVALID naming the file: it cannot be read, is not JSON or too large, or
- *   `check` refuses what is in it
+ *   `check` throws a TypeError or RangeError; other errors of `check`
  */
 export async function readSettings<Options, Checked>(
   path: string,
@@ -27,8 +27,7 @@ export async function readSettings<Options, Checked>(
   try {
     return await check(options);
   } catch (error) {
-    const isTheirs = error instanceof TypeError || error instanceof RangeError || isStoreError(error);
-    if (!isTheirs) throw error;
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     throw invalid(path, `is not valid: ${error.message}`, error);
   }
 }
