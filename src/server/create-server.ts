@@ -36,8 +36,10 @@ export function buildServer(
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
+  const answer = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
   const server: StoreServer = {
-    listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
+    // It answers failures itself.
+    listener: (incoming, outgoing) => void answer(incoming, outgoing),
     fetch: async (request) => app.fetch(request, {}),
     close: async () => {
       closing.abort();
