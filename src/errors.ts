@@ -70,6 +70,7 @@ export const errorKinds = {
   ACCESS_INVALID: 'InvalidParameter',
   ADDRESS_REFUSED: 'InvalidParameter',
   TLS_INVALID: 'InvalidParameter',
+  SETTING_INVALID: 'InvalidParameter',
   REGISTRY_DENIED: 'InvalidParameter',
   REGISTRY_REFUSED: 'InvalidParameter',
   REGISTRY_INVALID: 'InvalidParameter',

@@ -279,7 +279,7 @@ export const MIN_BODY_RATE = 1_024;
 export const MAX_CONNECTIONS = 20_000;
 /** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-per-address`. */
 export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
-/** Requests at work, feeds not counted; default of `--max-requests`. */
+/** Requests in progress, feeds not counted; default of `--max-requests`. */
 export const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** Milliseconds requests may take to finish when the server stops; default of `--stop-timeout`. */
 export const STOP_TIMEOUT_MS = 30_000;

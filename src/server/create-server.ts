@@ -15,7 +15,7 @@ import { type ServerLimits, type ServerOptions, type Service, serverOptionNames 
 export interface StoreServer {
   /** For `http.createServer`, and https. */
   readonly listener: RequestListener;
-  /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
+  /** For frameworks that have Web requests. Anyone who can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
   /** Refuses new requests, and ends feeds and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
@@ -36,8 +36,10 @@ export function buildServer(
   const closing = new AbortController();
   const service = serviceOf(store, options, closing.signal);
   const app = buildApp(service);
+  const answer = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
   const server: StoreServer = {
-    listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
+    // It answers failures itself.
+    listener: (incoming, outgoing) => void answer(incoming, outgoing),
     fetch: async (request) => app.fetch(request, {}),
     close: async () => {
       closing.abort();

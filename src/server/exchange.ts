@@ -42,7 +42,7 @@ export interface ServerEnv {
 type Exchange = Context<ServerEnv>;
 
 /** Returns the connection of a request, before trusted proxies; undefined where a program calls `fetch`. */
-export function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
+function connectionOf(c: Exchange, proxies: TrustedProxies): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
   return incoming === undefined ? undefined : describe(incoming, proxies);

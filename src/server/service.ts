@@ -15,7 +15,7 @@ import type { RequestReport } from './service/request-report.js';
 export interface ServerLimits {
   /** Characters of path and query; default 8,192. */
   readonly maxUrlLength?: number | undefined;
-  /** Requests at work, feeds not counted; beyond, 503. Default 1,000. */
+  /** Requests in progress, feeds not counted; beyond, 503. Default 1,000. */
   readonly maxRequests?: number | undefined;
   /** Milliseconds a body may be slower than `minRate`, either way; 0 for any time. Default 60,000. */
   readonly stallTimeoutMs?: number | undefined;

@@ -72,6 +72,7 @@ const table: Readonly<Record<ErrorCode, 1 | 2 | 3 | 4 | 5>> = {
   ACCESS_INVALID: 1,
   ADDRESS_REFUSED: 1,
   TLS_INVALID: 1,
+  SETTING_INVALID: 1,
   ID_AMBIGUOUS: 1,
   REFERENCE_EXISTS: 1,
   IMAGE_IN_USE: 1,

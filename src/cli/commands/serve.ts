@@ -3,6 +3,7 @@ import { loadCode } from '../../errors.js';
 import { parseAddress } from '../../server/service/address.js';
 import type { AccessLogTarget, ServeOptions, Serving } from '../../server/service/serve-store.js';
 import { socketPathOf } from '../../server/service/socket.js';
+import { credentialFinder } from '../../registry-client/credentials.js';
 import { type Grammar, nonEmptyText } from '../command.js';
 import { withConfig } from '../config-file.js';
 import { type CommandContext, contextOf } from '../context.js';
@@ -17,7 +18,7 @@ import { parseWait } from '../settings.js';
 
 type ServeFlags = TypedValues & { readonly config?: string };
 
-/** `imagelog serve`: serves the store over HTTP until it is told to stop. */
+/** `imagelog serve`: serves the store over HTTP until a signal ends it. */
 export const serveGrammar: Grammar = (_, command) => ({
   about:
     'A registry that docker, podman and others push to and pull from, the feed of events, and the socket that other ' +
@@ -111,6 +112,7 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     server: {
       at: context.at,
       metrics: textOf(settings, 'metrics') === 'all' ? 'all' : 'read',
+      upstreamCredentials: credentialFinder(context.io.env),
       trustedProxies: valuesOf(settings, 'trusted-proxies'),
       limits: {
         maxUrlLength: numberOf(settings, 'max-url-length'),
@@ -122,8 +124,13 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     },
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
+    socketMode: textOf(settings, 'socket-mode') === '0660' ? 0o660 : 0o600,
     tls: tlsOf(settings),
-    accessFile: textOf(settings, 'access'),
+    files: {
+      access: textOf(settings, 'access'),
+      mirrors: textOf(settings, 'mirrors'),
+      webhooks: webhooksOf(context, textOf(settings, 'webhooks')),
+    },
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
@@ -140,6 +147,11 @@ function socketOf({ at, directory }: CommandContext, text: string | undefined): 
   if (text !== undefined) return text === 'no' ? undefined : text;
   // Commands that find it there speak of the present.
   return at === undefined ? socketPathOf(directory) : undefined;
+}
+
+function webhooksOf({ at }: CommandContext, file: string | undefined): string | undefined {
+  if (at === undefined || file === undefined) return file;
+  throw new UsageError('a server of the past sends no webhooks: leave out --at or --webhooks');
 }
 
 function tlsOf(settings: Settings): ServeOptions['tls'] {
