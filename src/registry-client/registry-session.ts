@@ -42,7 +42,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Where docker.io answers the protocol of registries. */
-const HOSTS: Readonly<Record<string, string>> = { 'docker.io': 'registry-1.docker.io' };
+const HOSTS: Readonly<Record<string, string>> = { 'docker.io': 'index.docker.io' };
 
 /** One registry: its connections, its tokens, and what every request to it needs. */
 export class RegistrySession {
