@@ -96,7 +96,7 @@ export class BlobUpload {
         await attempts.after(error);
         const before = offset;
         [location, offset] = await this.#status(location);
-        if (offset > before) attempts.progress();
+        if (offset > before) attempts.progress(offset - before);
         if (offset >= blob.size) return location;
       }
     }
