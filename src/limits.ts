@@ -299,6 +299,8 @@ export const MAX_REGISTRY_REDIRECTS = 5;
 export const MAX_PARALLEL_BLOBS = 4;
 /** Attempts of a request, or of a blob without any byte of progress, before a registry is unavailable. */
 export const MAX_REGISTRY_ATTEMPTS = 5;
+/** Bytes that connections bring until the attempts before them no longer count. */
+export const MIN_REGISTRY_PROGRESS_BYTES = 64 * 1024;
 /** Longest pause before the second attempt; it doubles with each, up to the maximum. Half of it is random. */
 export const REGISTRY_RETRY_MIN_MS = 250;
 /** Longest pause between two attempts of a request that does not say when to come back. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
@@ -15,6 +15,7 @@ import { RegistrySession } from '../../src/registry-client/registry-session.js';
 import { digestOf } from '../../src/model/digest.js';
 import { archivePath } from '../store/fixture-archives.js';
 import { temporaryStore } from '../store/temporary-store.js';
+import { breakingProxy } from '../support/breaking-proxy.js';
 import { inChunks } from '../support/build-tar.js';
 import { requires } from '../support/requires.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -78,34 +79,6 @@ withRegistry("docker's registry takes what is pushed, and gives it back with the
   const mounted = await copyImage(`${host}/test/shop/app:1.0`, `${host}/prod/app:1.0`);
   t.deepEqual(mounted.blobs, { uploaded: 0, mounted: 4, present: 0 });
 });
-
-/** Passes connections on to `host`; the first that sends so many bytes breaks. Returns its own host. */
-async function breakingProxy(t: ExecutionContext, host: string, bytes: number): Promise<string> {
-  let isBroken = false;
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(Number(host.split(':')[1]), '127.0.0.1');
-    let passed = 0;
-    client.on('data', (chunk) => {
-      passed += chunk.length;
-      upstream.write(chunk);
-      if (isBroken || passed < bytes) return;
-      isBroken = true;
-      client.destroy();
-    });
-    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
-    client.once('close', () => upstream.end());
-    upstream.pipe(client);
-  }).listen(0, '127.0.0.1');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `127.0.0.1:${address.port}`;
-}
 
 withRegistry("docker's registry takes an upload that broke off, and gives a part of a blob", async (t) => {
   const host = await breakingProxy(t, await dockerRegistry(t), 1_500_000);
