@@ -161,14 +161,9 @@ function addNames(group: Group): void {
       demandStatus(await put(client, path, manifest.bytes), 404, 400);
     });
   }
-  for (const path of [
-    '/v2/../../etc/passwd',
-    '/v2/a/../b/manifests/latest',
-    '/v2/%2e%2e/%2e%2e/manifests/latest',
-    '/v2',
-  ]) {
-    group.addFromText('Endpoints', `GET ${path}: nothing of a file`, async (client) => {
-      demandStatus(await client.ask(path), 200, 301, 307, 308, 400, 404);
-    });
+  for (const path of ['/v2/../../etc/passwd', '/v2/a/../b/manifests/latest', '/v2/%2e%2e/%2e%2e/manifests/latest']) {
+    group.addFromText('Endpoints', `GET ${path}: nothing there`, async (client) =>
+      demandStatus(await client.ask(path), 301, 400, 404),
+    );
   }
 }

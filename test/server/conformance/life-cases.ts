@@ -32,21 +32,28 @@ export function lifeCases({ repository }: CaseOptions, set: DataSet): readonly C
 type PlaceOf = (client: RegistryClient) => Place;
 
 function addPush(group: Group, at: PlaceOf, set: DataSet): void {
-  group.add('Pushing blobs', 'its blobs are pushed', async (client) => {
-    for (const blob of set.blobs) await uploadByPut(at(client), blob);
-  });
+  if (set.blobs.length > 0)
+    group.add('Pushing blobs', 'its blobs are pushed', async (client) => {
+      for (const blob of set.blobs) await uploadByPut(at(client), blob);
+    });
   for (const manifest of set.manifests) {
     if (set.tagsAsParameters) addPutWithTags(group, at, manifest, tagsIn(set, manifest.digest));
     else {
-      group.add('Pushing Manifests', 'PUT by digest: 201', (client) =>
+      group.add('Pushing Manifests', `PUT by digest${withSubject(manifest)}: 201`, (client) =>
         putManifest(at(client), manifest.digest, manifest, { framing: 'chunked' }),
       );
     }
   }
   if (set.tagsAsParameters) return;
   for (const [tag, manifest] of set.tags) {
-    group.add('Pushing Manifests', `PUT of tag ${tag}: 201`, (client) => putManifest(at(client), tag, manifest));
+    group.add('Pushing Manifests', `PUT of tag ${tag}${withSubject(manifest)}: 201`, (client) =>
+      putManifest(at(client), tag, manifest),
+    );
   }
+}
+
+function withSubject({ subject }: Manifest): string {
+  return subject === undefined ? '' : ', with a subject';
 }
 
 /** Where no tags are set by parameters, they are set one by one for the cases that follow. */
@@ -99,6 +106,7 @@ function addHeads(group: Group, at: PlaceOf, { tags, manifests, blobs }: DataSet
   for (const manifest of manifests) {
     group.add(section, 'HEAD of a manifest: 200', (client) => head(client, manifest.digest, manifest));
   }
+  if (blobs.length === 0) return;
   group.add(section, 'HEAD of its blobs: 200', async (client) => {
     for (const blob of blobs) await demandBlobHead(at(client), blob);
   });
@@ -112,6 +120,7 @@ function addPulls(group: Group, at: PlaceOf, { tags, manifests, blobs }: DataSet
   for (const manifest of manifests) {
     group.add(section, 'GET of a manifest: 200, as it was pushed', (c) => pull(c, manifest.digest, manifest));
   }
+  if (blobs.length === 0) return;
   group.add('Pulling blobs', 'GET of its blobs: 200, as they were pushed', async (client) => {
     for (const blob of blobs) await demandBlob(at(client), blob);
   });

@@ -110,6 +110,7 @@ function addLists(group: Group, repository: string): void {
   });
   group.addFromText(SECTION, 'a list is JSON', async (client) => {
     const answer = await askTags({ client, repository }, {});
+    demandStatus(answer, 200);
     demandHeaderIs(answer, 'content-type', 'application/json', 'application/json; charset=utf-8');
   });
 }
