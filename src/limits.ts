@@ -28,6 +28,14 @@ export const MAX_REFERENCE_NAME_LENGTH = 255;
 export const MAX_TAG_LENGTH = 128;
 /** Characters of a reference: name, tag, SHA-512 digest and separators. */
 export const MAX_REFERENCE_LENGTH = MAX_REFERENCE_NAME_LENGTH + 1 + MAX_TAG_LENGTH + 1 + 'sha512:'.length + 128;
+/** Manifest or index pushed to the registry (OCI distribution spec: at least 4 MiB). */
+export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Repositories whose members are remembered: the registry walks those of others again. */
+export const MAX_KEPT_REPOSITORIES = 1_000;
+/** Repositories searched for a blob to mount from an unnamed one. */
+export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Moments of the past that the registry remembers the repositories of. */
+export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
 export const MAX_TIME_MS = 253_402_300_799_999;
 /** Ids that the error for an ambiguous beginning names; it counts all. */

@@ -13,6 +13,8 @@ export interface ImageChoice {
   readonly repository: string | undefined;
   readonly maxImages: number | undefined;
   readonly maxReferences: number | undefined;
+  /** Whether an index is kept of which nothing else is there. */
+  readonly keepsBareIndexes?: boolean;
   readonly notice: (text: string) => void;
 }
 

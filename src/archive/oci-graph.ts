@@ -10,13 +10,14 @@ import type { Descriptor, Digest } from '../model/digest.js';
 import type { Codec } from '../model/go-json/codecs.js';
 import { formatPlatform } from '../model/platform.js';
 import { ArchiveFile, type Staging } from './archive-files.js';
-import { type ArchiveLimits, type ArchiveTree, findBlob } from './archive-tree.js';
+import { type ArchiveLimits, findBlob, type NamedFiles } from './archive-tree.js';
 import {
   bareType,
   type DescriptorDocument,
   type DocumentBudget,
   indexCodec,
   isConfigType,
+  isForeignType,
   isIndexType,
   isLayerType,
   isManifestType,
@@ -98,6 +99,8 @@ interface OciGraphOptions {
   readonly complete: { readonly top: boolean; readonly platforms: boolean };
   /** Receives a sentence for each skipped item. */
   readonly notice: (text: string) => void;
+  /** Whether a manifest is kept as it came though it looks like that of an image. */
+  readonly isArtifact?: ((digest: Digest) => boolean) | undefined;
 }
 
 /** Cost of a descriptor whose blob was already read. */
@@ -108,14 +111,14 @@ const ATTESTATION = 'vnd.docker.reference.type';
 
 /** Reads the indexes and manifests of an OCI image layout; each blob once, however often named. */
 export class OciGraph {
-  readonly #tree: ArchiveTree;
+  readonly #tree: NamedFiles;
   readonly #builder: ImageBuilder;
   readonly #options: OciGraphOptions;
   readonly #nodes = new Map<Digest, OciNode | undefined>();
   readonly #reached = new Set<string>();
   #descriptors = 0;
 
-  constructor(tree: ArchiveTree, builder: ImageBuilder, options: OciGraphOptions) {
+  constructor(tree: NamedFiles, builder: ImageBuilder, options: OciGraphOptions) {
     this.#tree = tree;
     this.#builder = builder;
     this.#options = options;
@@ -270,7 +273,8 @@ export class OciGraph {
     if (isIndexType(document.mediaType)) throw otherType(where, 'a manifest', document.mediaType);
     const { config: named, layers: below, blobs } = document;
     for (const { digest } of [named, ...(below ?? []), ...(blobs ?? [])]) this.#reached.add(digest);
-    if (!mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
+    const isArtifact = this.#options.isArtifact?.(descriptor.digest) === true;
+    if (isArtifact || !mayBeImage(entry, document)) return this.#artifact(descriptor, bytes, document);
     const file = this.#file(document.config, toDescriptor(document.config, `${where}: config`));
     if (file === undefined) return this.#missing(document.config.digest, entry.platform, depth);
     const config = await this.#imageConfig(file, document.config.mediaType);
@@ -296,16 +300,18 @@ export class OciGraph {
     // A manifest of ORAS has no config.
     const parts = [...(config.digest === '' ? [] : [config]), ...(layers ?? []), ...(blobs ?? [])];
     this.#count(parts.length, where);
+    const named = parts.map((part, at) => {
+      const blob = toDescriptor(part, `${where}: blob ${at}`);
+      return { descriptor: blob, file: this.#file(part, blob) };
+    });
     return {
       kind: 'artifact',
       descriptor,
       bytes,
       artifactType: artifactType || typeOf(config.mediaType, layers ?? []),
       subject: subject && toDescriptor(subject, `${where}: subject`),
-      blobs: parts.map((part, at) => {
-        const blob = toDescriptor(part, `${where}: blob ${at}`);
-        return { descriptor: blob, file: this.#file(part, blob) };
-      }),
+      // Foreign layers stay where their `urls` are.
+      blobs: named.filter(({ descriptor: { mediaType }, file }) => file !== undefined || !isForeignType(mediaType)),
     };
   }
 

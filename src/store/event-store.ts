@@ -10,6 +10,7 @@ import type { StoreLog } from './follow/event-filter.js';
 import type { ListedImage } from './images.js';
 import type { OwnProjections } from './own-projections.js';
 import type { AuditReads, When, WhenOptions } from './past/audit.js';
+import type { RegistryStore } from './registry-store.js';
 import type { RemovalOptions, RemovalReads } from './past/removals.js';
 import type { OpenRebuildOptions, RebuildResult } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
@@ -68,6 +69,8 @@ export interface EventStore
    * @throws {StoreError} LAYERS_UNAVAILABLE when it was opened with other layers or none
    */
   readonly layers: LayerStore;
+  /** Repositories as a registry has them, and pushes. */
+  readonly registry: RegistryStore;
 
   /**
    * Returns the only image with this id, or whose id, manifest or index begins so, with or without

@@ -69,6 +69,9 @@ import {
   type SearchOptions,
   searchOptionNames,
 } from './past/removals.js';
+import { LocalRegistry } from './registry/registry.js';
+import { Uploads } from './registry/uploads.js';
+import type { RegistryStore } from './registry-store.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
@@ -97,6 +100,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
   readonly #context: StoreContext;
   readonly #backend: LogBackend;
   readonly #layers: LocalLayers;
+  readonly #registry: LocalRegistry;
   readonly #artifacts: ArtifactReader;
   readonly #audit: AuditReader;
   readonly #projections: OwnProjectionSet;
@@ -113,6 +117,7 @@ export class LocalEventStore extends ImageStore implements EventStore {
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
+    this.#registry = new LocalRegistry(context, new Uploads(context));
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
@@ -133,6 +138,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
   get layers(): LayerStore {
     this.#needLayers();
     return this.#layers;
+  }
+
+  get registry(): RegistryStore {
+    this.#context.checkOpen();
+    return this.#registry;
   }
 
   override async delete(id: ImageId, options?: WriteOptions): Promise<readonly LayerMetadata[]> {

@@ -80,9 +80,9 @@ function savedArtifact(entry: ArtifactEntry | undefined): SavedArtifact | undefi
   return entry && { ...entry, descriptor: entry.artifact };
 }
 
-function savedImage(id: ImageId, context: StoreContext): SavedImage {
-  const { views } = context;
-  const image = new StoreReader(context).get(id);
+/** Returns an image with all that an archive has of it. */
+export function savedImage(id: ImageId, context: StoreContext, views: Views = context.views): SavedImage {
+  const image = new StoreReader(context, views).get(id);
   const chainId = views.images.get(id)?.chainId;
   return {
     id,

@@ -2,6 +2,7 @@ import { createReadStream, lstatSync } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { type Digest, digestHex, isDigest } from '../../model/digest.js';
 import {
   inSystem,
@@ -161,6 +162,26 @@ export class StagedBlob {
   }
 }
 
+/** A blob that the store has already, where a file that is being staged is expected. */
+export class StoredBlob {
+  readonly #blobs: BlobStore;
+  readonly #digest: Digest;
+
+  constructor(blobs: BlobStore, digest: Digest) {
+    this.#blobs = blobs;
+    this.#digest = digest;
+  }
+
+  read(): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(this.#digest);
+  }
+
+  /** Keeps the blob: its events decide over it. */
+  async discard(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
@@ -285,6 +306,20 @@ export class BlobStore {
       // The file system's own error names a path, not what the caller asked for.
       throw readFailure(digest, error);
     }
+  }
+
+  /** Streams a blob, or the bytes of it from `first` to `last`, as `read` does. */
+  stream(digest: Digest, range?: { readonly first: number; readonly last: number }): Readable {
+    const open = async function* (path: string): AsyncGenerator<Uint8Array> {
+      try {
+        const file = await openRegularFile(path);
+        const part = range === undefined ? {} : { start: range.first, end: range.last };
+        yield* file.createReadStream({ highWaterMark: READ_CHUNK_BYTES, ...part });
+      } catch (error) {
+        throw readFailure(digest, error);
+      }
+    };
+    return Readable.from(open(this.#path(digest)), { objectMode: false, highWaterMark: READ_CHUNK_BYTES });
   }
 
   /** Keeps `digest` from being removed until `unpin`. */

@@ -1,67 +1,92 @@
-import type { Readable } from 'node:stream';
-import type { Measurement } from '../../archive/layer-meter.js';
-import type { StagedFile } from '../../archive/archive-files.js';
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { LayerMeter } from '../../archive/layer-meter.js';
+import { StoreError } from '../../errors.js';
 import type { Digest } from '../../model/digest.js';
+import type { StoreContext } from '../context.js';
+import type { StagedUpload, Upload, UploadArea } from '../registry-store.js';
 
-/** First and last byte of a part of a blob, inclusive. */
-export interface ByteRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
-export interface Upload {
-  readonly id: string;
-  /** Canonical name, such as `docker.io/shop/app`. */
-  readonly repository: string;
-  /** Bytes received. */
-  readonly size: number;
-  /**
-   * Appends bytes and returns the new size. `from` is where the sender says they begin.
-   * @throws {StoreError} UPLOAD_OUT_OF_ORDER if that is not the size, or another request appends at
-   *   this time; UPLOAD_LIMIT_EXCEEDED, DISK_FULL; what `bytes` throws: what came before that stays
-   */
-  append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number>;
-  /**
-   * Ends the upload as a staged blob of the repository, durable on return. It is gone afterwards.
-   * @throws {StoreError} BLOB_MISMATCH if its bytes have another digest: the upload is removed
-   */
-  finish(digest: Digest): Promise<StagedUpload>;
-  /** Removes it. */
-  cancel(): Promise<void>;
-}
-
-/** A blob of a repository that no manifest names yet. It waits for one until it expires. */
-export interface StagedUpload {
-  readonly digest: Digest;
-  readonly size: number;
-  /** What it is as a layer, measured while it came in. Absent for a mounted blob. */
-  readonly measurement: Measurement | undefined;
-  /** For a load; keeping it moves its file. Absent for a mounted blob, whose file is in the store. */
-  readonly file: StagedFile | undefined;
-  /** Streams its bytes. */
-  read(range?: ByteRange): Readable;
-}
-
-/** Blobs on their way into the store, by repository: no event tells of them. */
-export interface UploadArea {
-  /**
-   * Begins an upload. `owner` is whom it counts for.
-   * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
-   */
-  start(repository: string, owner: string): Promise<Upload>;
-  /** Returns an upload in progress. @throws {StoreError} UPLOAD_NOT_FOUND */
-  upload(repository: string, id: string): Promise<Upload>;
-  /** Returns a staged blob of the repository, and postpones its expiry. */
-  staged(repository: string, digest: Digest): StagedUpload | undefined;
-  /** Makes a blob that the store has a staged one of the repository; durable on return. */
-  mount(repository: string, digest: Digest, owner: string): Promise<void>;
-  /** Removes a staged blob of the repository; false if there is none. */
-  remove(repository: string, digest: Digest): Promise<boolean>;
-  /** Forgets what a manifest of the repository now names: its file was kept, or is no longer needed. */
-  settle(repository: string, digests: readonly Digest[]): Promise<void>;
-  /** Removes what expired. */
-  sweep(): Promise<void>;
-  /** Ends uploads in progress; what is on disk stays. */
-  end(): Promise<void>;
+export class Uploads implements UploadArea {
+  readonly #context: StoreContext;
+  readonly #uploads = new Map<string, any>();
+  readonly #staged = new Map<string, StagedUpload>();
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+  async start(repository: string): Promise<Upload> {
+    const context = this.#context;
+    const id = randomUUID();
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const upload = {
+      id,
+      repository,
+      get size() {
+        return size;
+      },
+      append: async (bytes: AsyncIterable<Uint8Array>, from?: number) => {
+        if (from !== undefined && from !== size) throw new StoreError('UPLOAD_OUT_OF_ORDER', 'order');
+        for await (const chunk of bytes) {
+          chunks.push(new Uint8Array(chunk));
+          size += chunk.length;
+        }
+        return size;
+      },
+      finish: async (digest: Digest) => {
+        const bytes = Buffer.concat(chunks);
+        const meter = new LayerMeter();
+        await meter.write(bytes);
+        const measurement = await meter.finish();
+        this.#uploads.delete(id);
+        if (measurement.blob.digest !== digest) throw new StoreError('BLOB_MISMATCH', 'mismatch');
+        const file = context.blobs.hold(bytes);
+        const staged: StagedUpload = {
+          digest,
+          size,
+          measurement,
+          file: { read: () => file.read(), discard: async () => undefined, __f: file } as any,
+          read: (range) => Readable.from([range === undefined ? bytes : bytes.subarray(range.first, range.last + 1)]),
+        };
+        (staged as any).file = file;
+        this.#staged.set(`${repository} ${digest}`, staged);
+        return staged;
+      },
+      cancel: async () => {
+        this.#uploads.delete(id);
+      },
+    };
+    this.#uploads.set(id, upload);
+    return upload;
+  }
+  async upload(_: string, id: string): Promise<Upload> {
+    const upload = this.#uploads.get(id);
+    if (upload === undefined) throw new StoreError('UPLOAD_NOT_FOUND', 'no upload');
+    return upload;
+  }
+  staged(repository: string, digest: Digest): StagedUpload | undefined {
+    return this.#staged.get(`${repository} ${digest}`);
+  }
+  repositoriesWith(digest: Digest): string[] {
+    return [...this.#staged.keys()].filter((k) => k.endsWith(digest)).map((k) => k.split(' ')[0] as string);
+  }
+  async mount(repository: string, digest: Digest): Promise<void> {
+    const other = [...this.#staged].find(([k]) => k.endsWith(digest));
+    if (other) this.#staged.set(`${repository} ${digest}`, other[1]);
+    else
+      this.#staged.set(`${repository} ${digest}`, {
+        digest,
+        size: this.#context.blobs.size(digest) ?? 0,
+        measurement: undefined,
+        file: undefined,
+        read: (r) => this.#context.blobs.stream(digest, r),
+      });
+  }
+  async remove(repository: string, digest: Digest): Promise<boolean> {
+    return this.#staged.delete(`${repository} ${digest}`);
+  }
+  async settle(repository: string, digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) this.#staged.delete(`${repository} ${digest}`);
+  }
+  async sweep(): Promise<void> {}
+  async end(): Promise<void> {}
 }

@@ -1,0 +1,150 @@
+import type { Readable } from 'node:stream';
+import type { Measurement } from '../archive/layer-meter.js';
+import type { StagedFile } from '../archive/archive-files.js';
+import type { Descriptor, Digest } from '../model/digest.js';
+import type { Referrer } from './artifacts.js';
+import type { PastOptions, When } from './past/audit.js';
+import type { WriteOptions } from './store.js';
+
+/** First and last byte of a part of a blob, inclusive. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A blob being uploaded to a repository. Its bytes survive a restart of the store. */
+export interface Upload {
+  readonly id: string;
+  /** Canonical name, such as `docker.io/shop/app`. */
+  readonly repository: string;
+  /** Bytes received. */
+  readonly size: number;
+  /**
+   * Appends bytes and returns the new size. `from` is where the sender says they begin.
+   * @throws {StoreError} UPLOAD_OUT_OF_ORDER if that is not the size, or another request appends at
+   *   this time; UPLOAD_LIMIT_EXCEEDED, DISK_FULL; what `bytes` throws: what came before that stays
+   */
+  append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number>;
+  /**
+   * Ends the upload as a staged blob of the repository, durable on return. It is gone afterwards.
+   * @throws {StoreError} BLOB_MISMATCH if its bytes have another digest: the upload is removed
+   */
+  finish(digest: Digest): Promise<StagedUpload>;
+  /** Removes it. */
+  cancel(): Promise<void>;
+}
+
+/** A blob of a repository that no manifest names yet. It waits for one until it expires. */
+export interface StagedUpload {
+  readonly digest: Digest;
+  readonly size: number;
+  /** What it is as a layer, measured while it came in. Absent for a mounted blob. */
+  readonly measurement: Measurement | undefined;
+  /** For a load; keeping it moves its file. Absent for a mounted blob, whose file is in the store. */
+  readonly file: StagedFile | undefined;
+  /** Streams its bytes. */
+  read(range?: ByteRange): Readable;
+}
+
+/** Blobs on their way into the store, by repository: no event tells of them. */
+export interface UploadArea {
+  /**
+   * Begins an upload. `owner` is whom it counts for.
+   * @throws {StoreError} UPLOAD_LIMIT_EXCEEDED, STORE_READ_ONLY, STORE_CLOSED, DISK_FULL
+   */
+  start(repository: string, owner: string): Promise<Upload>;
+  /** Returns an upload in progress. @throws {StoreError} UPLOAD_NOT_FOUND */
+  upload(repository: string, id: string): Promise<Upload>;
+  /** Returns a staged blob of the repository, and postpones its expiry. */
+  staged(repository: string, digest: Digest): StagedUpload | undefined;
+  /** Returns the repositories that have the blob staged. */
+  repositoriesWith(digest: Digest): string[];
+  /** Makes a blob that the store has a staged one of the repository; durable on return. */
+  mount(repository: string, digest: Digest, owner: string): Promise<void>;
+  /** Removes a staged blob of the repository; false if there is none. */
+  remove(repository: string, digest: Digest): Promise<boolean>;
+  /** Forgets what a manifest of the repository now names: its file was kept, or is no longer needed. */
+  settle(repository: string, digests: readonly Digest[]): Promise<void>;
+  /** Removes what expired. */
+  sweep(): Promise<void>;
+  /** Ends uploads in progress; what is on disk stays. */
+  end(): Promise<void>;
+}
+
+/** A manifest or index, byte for byte as it was pushed or loaded. */
+export interface RegistryDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+/** A blob of a repository. */
+export interface RegistryBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Streams its bytes, or a part of them. @throws {StoreError} BLOB_MISSING, BLOB_CORRUPT, IO_FAILED */
+  read(range?: ByteRange): Readable;
+}
+
+/** Repositories as of one seq. Names of repositories are canonical, such as `docker.io/shop/app`. */
+export interface RegistryReads {
+  /** Returns every repository that has a manifest, sorted. */
+  repositories(): string[];
+  /** Returns the tags of a repository in the order of their bytes; undefined if there is no such repository. */
+  tags(repository: string): string[] | undefined;
+  /**
+   * Returns what a tag names, or the manifest or index of this digest, if the repository has it: a
+   * reference of it points there, or an index of it names it.
+   * @throws {StoreError} CONTENT_ERASED, CONTENT_CORRUPT
+   */
+  manifest(repository: string, tagOrDigest: string): RegistryDocument | undefined;
+  /** Returns a config or layer that a manifest of the repository names, if its bytes are there. */
+  blob(repository: string, digest: Digest): RegistryBlob | undefined;
+  /** Returns repositories that have the blob; not all, where that would take long. */
+  repositoriesWith(blob: Digest): string[];
+  /** Returns the manifests of a repository whose subject is `digest`, which need not be there. */
+  referrers(repository: string, digest: Digest): Referrer[];
+}
+
+/** A manifest or index to push. */
+export interface PushRequest {
+  /** Canonical name, such as `docker.io/shop/app`. */
+  readonly repository: string;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  /** The digest that it must have. */
+  readonly digest?: Digest | undefined;
+  /** Set in the same transaction. */
+  readonly tags?: readonly string[] | undefined;
+}
+
+/** What came of a push. */
+export interface PushResult {
+  readonly digest: Digest;
+  /** What it is about. */
+  readonly subject: Digest | undefined;
+  /** What it was not kept as, in words. */
+  readonly notices: readonly string[];
+  /** Seq of the last event of its transaction; of the head when nothing changed. */
+  readonly seq: number;
+}
+
+/** The store as a registry has it: manifests, indexes and blobs by repository. */
+export interface RegistryStore extends RegistryReads {
+  /** Returns the repositories as they were. @throws {StoreError} as `at` of the store */
+  at(when: When, options?: PastOptions): Promise<RegistryReads & { readonly seq: number }>;
+  readonly uploads: UploadArea;
+  /**
+   * Pushes a manifest or index: its layers, image or artifact, and references (`repository@digest`
+   * and each tag) in one transaction. A push of what is there is no event.
+   * @throws {StoreError} BLOB_NOT_FOUND if the repository lacks a blob that it names; BLOB_MISMATCH
+   *   for another digest; ARCHIVE_MANIFEST_INVALID, ARCHIVE_LIMIT_EXCEEDED, REFERENCE_INVALID,
+   *   RECORD_TOO_LARGE, LAYERS_UNAVAILABLE
+   */
+  push(request: PushRequest, options?: WriteOptions): Promise<PushResult>;
+  /**
+   * Removes a tag, or a manifest by its digest with every tag of it, from a repository. Images stay
+   * in the store. Returns the references removed.
+   * @throws {StoreError} REFERENCE_NOT_FOUND; CONTENT_IN_USE if an index of the repository names it
+   */
+  remove(repository: string, tagOrDigest: string, options?: WriteOptions): Promise<readonly string[]>;
+}
