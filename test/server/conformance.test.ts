@@ -30,10 +30,11 @@ const cases = conformanceCases({ repository: 'conformance/one', other: 'conforma
 for (const group of new Set(cases.map((one) => one.group))) {
   const own = cases.filter((one) => one.group === group);
   test.serial(`the registry conforms: ${group}, ${own.length} cases`, async (t) => {
+    const failedBefore = served.failures.length;
     const results = await runCases(client, own);
     const others = results.filter(({ outcome }) => outcome !== 'passed');
     t.deepEqual(others.map(describeResult), []);
-    t.deepEqual(served.failures, []);
+    t.deepEqual(served.failures.slice(failedBefore), []);
   });
 }
 

@@ -11,6 +11,7 @@ export async function startUpload(exchange: RegistryExchange): Promise<Response>
   const { c, service, path } = exchange;
   const { registry } = service.store;
   const { repository } = path;
+  checkAlgorithm(c.req.query('digest-algorithm'));
   const mounted = c.req.query('mount');
   if (mounted !== undefined && (await mount(exchange, mounted))) return created(path.root, mounted);
   const upload = await registry.uploads.start(repository, ownerOf(exchange));
@@ -84,6 +85,13 @@ async function mount(exchange: RegistryExchange, mounted: string): Promise<boole
   if (!sources.some((source) => mayRead(source) && registry.blob(source, digest) !== undefined)) return false;
   await registry.uploads.mount(path.repository, digest, ownerOf(exchange));
   return true;
+}
+
+/** Refuses an upload before its bytes come (OCI distribution spec, end-4c). */
+function checkAlgorithm(algorithm: string | undefined): void {
+  if (algorithm === undefined || algorithm === 'sha256') return;
+  const shown = JSON.stringify(algorithm.slice(0, 100));
+  throw new HttpFailure(400, 'UNSUPPORTED', `cannot use digests of ${shown}: they are sha256 here`);
 }
 
 /** Whom an upload counts for. */

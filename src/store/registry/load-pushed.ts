@@ -165,17 +165,21 @@ function pinAll({ blobs: named }: Pushed, { context: { blobs, isBlobNeeded } }: 
   };
 }
 
-/** Reads what was pushed: as an image if it is one, else as it came. */
+/** Reads what was pushed: as an image if it is one whose layers are here, else as it came. */
 async function readFor(files: PushedFiles, { descriptor }: Pushed, { context }: PushPlace): Promise<ArchiveContents> {
   const isKnownArtifact = (digest: Digest): boolean => context.views.artifacts.byDigest.has(digest);
+  const readAsItCame = async (why: string): Promise<ArchiveContents> => {
+    const isArtifact = (digest: Digest): boolean => digest === descriptor.digest || isKnownArtifact(digest);
+    const contents = await readPushed(files, context.blobs, { isArtifact });
+    return { ...contents, notices: [...contents.notices, `kept as it came, not as an image: ${why}`] };
+  };
+  const elsewhere = files.foreignElsewhere();
+  if (elsewhere !== undefined) return readAsItCame(`its layer ${elsewhere} was not pushed`);
   try {
     return await readPushed(files, context.blobs, { isArtifact: isKnownArtifact });
   } catch (error) {
     if (isIndexType(descriptor.mediaType) || !NO_IMAGE.some((code) => isStoreError(error, code))) throw error;
-    const isArtifact = (digest: Digest): boolean => digest === descriptor.digest || isKnownArtifact(digest);
-    const contents = await readPushed(files, context.blobs, { isArtifact });
-    const why = error instanceof Error ? error.message : String(error);
-    return { ...contents, notices: [...contents.notices, `kept as it came, not as an image: ${why}`] };
+    return readAsItCame(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -199,12 +203,7 @@ class PushedFiles implements NamedFiles {
   /** @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names */
   requireBlobs(): void {
     const { repository, blobs, descriptor } = this.#pushed;
-    const members = this.#place.members(repository).blobs;
-    const missing = blobs.filter(({ digest, mediaType }) => {
-      if (isForeignType(mediaType)) return false;
-      const isHere = this.#place.uploads.staged(repository, digest) !== undefined || members.has(digest);
-      return !isHere || this.file(blobName(digest)) === undefined;
-    });
+    const missing = blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#isHere(digest));
     if (missing.length === 0) return;
     const digests = [...new Set(missing.map(({ digest }) => digest))];
     throw new StoreError(
@@ -212,6 +211,19 @@ class PushedFiles implements NamedFiles {
       `${repository} lacks what the manifest ${descriptor.digest} names: ${digests.slice(0, 3).join(', ')}`,
       { data: { repository, digests } },
     );
+  }
+
+  /** A layer that may be elsewhere, and is (OCI image spec, layer.md, "Non-Distributable Layers"). */
+  foreignElsewhere(): Digest | undefined {
+    return this.#pushed.blobs.find(({ digest, mediaType }) => isForeignType(mediaType) && !this.#isHere(digest))
+      ?.digest;
+  }
+
+  #isHere(digest: Digest): boolean {
+    const { repository } = this.#pushed;
+    const { uploads, members } = this.#place;
+    const isNamed = uploads.staged(repository, digest) !== undefined || members(repository).blobs.has(digest);
+    return isNamed && this.file(blobName(digest)) !== undefined;
   }
 
   #find(name: string): ArchiveFile | undefined {

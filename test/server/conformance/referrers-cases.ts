@@ -1,9 +1,10 @@
 import { type Case, type CaseOptions, Group, type Place } from './case.js';
-import { type Descriptor, MEDIA, randomBlob } from './content.js';
+import { type Descriptor, type Manifest, MEDIA, randomBlob } from './content.js';
 import type { DataSet } from './data-sets.js';
 import { demand, demandHeaderIs, demandStatus, jsonOf, Unsupported } from './demands.js';
 import { deleteManifest, putManifest } from './manifest-requests.js';
 import type { Answer, RegistryClient } from './registry-client.js';
+import { uploadByPut } from './uploads.js';
 
 const SECTION = 'Listing Referrers';
 
@@ -69,14 +70,15 @@ export function addReferrers(group: Group, at: (client: RegistryClient) => Place
   }
 }
 
+/** Whether another manifest of the set names this one. */
+function isNamed({ manifests }: DataSet, digest: string): boolean {
+  return manifests.some(({ bytes }) => Buffer.from(bytes).includes(digest));
+}
+
 /** A referrer that is deleted is not listed; pushed again, it is. One without tags, which would be lost. */
-function addLoss(
-  group: Group,
-  at: (client: RegistryClient) => Place,
-  last: DataSet['manifests'][number] | undefined,
-  subject: string,
-): void {
-  if (last === undefined) return;
+function addLoss(group: Group, at: (client: RegistryClient) => Place, set: DataSet, last: Manifest | undefined): void {
+  const { subject } = last ?? {};
+  if (last === undefined || subject === undefined) return;
   group.addFromText(
     SECTION,
     'a deleted referrer is not listed',
@@ -91,6 +93,7 @@ function addLoss(
     SECTION,
     'a referrer that is pushed again is listed again, once',
     async (client) => {
+      for (const blob of set.blobs) await uploadByPut(at(client), blob);
       for (let times = 0; times < 2; times += 1) await putManifest(at(client), last.digest, last);
       const { referrers } = await referrersOf(at(client), subject);
       const found = referrers.filter(({ digest }) => digest === last.digest).length;
