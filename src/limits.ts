@@ -167,6 +167,29 @@ export const MAX_XZ_DICTIONARY_BYTES = 128 * 1024 * 1024;
  */
 export const MAX_BZIP2_STEP_BYTES = 512 * 1024 * 1024;
 
+/** One upload to a registry: a blob as it comes, mostly a compressed layer. */
+export const MAX_UPLOAD_BYTES = 64 * 1024 ** 3;
+/** Uploads in progress of one owner: a push has five at a time, and what it abandons stays a day. */
+export const MAX_UPLOADS_PER_OWNER = 1_000;
+/** Uploads in progress of all owners. */
+export const MAX_UPLOADS = 10_000;
+/** Bytes that uploads of one owner occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES_PER_OWNER = 256 * 1024 ** 3;
+/** Bytes that the uploads of all owners occupy, in progress and staged. */
+export const MAX_UPLOADED_BYTES = 1024 ** 4;
+/** Blobs of one owner that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS_PER_OWNER = 10_000;
+/** Blobs of all owners that wait for a manifest, counted for each repository. */
+export const MAX_STAGED_BLOBS = 50_000;
+/** Repositories in which one blob waits for a manifest: they are written together. */
+export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
+/** File that describes an upload or a staged blob with its repositories. */
+export const MAX_UPLOAD_RECORD_BYTES = 4 * 1024 * 1024;
+/** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
+export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
+/** Uploads between two requests that keep their decoder; others are read again when they continue. */
+export const MAX_IDLE_METERS = 64;
+
 /** Config, manifest or index in a pack of a backup; a larger one has its own file. */
 export const MAX_PACKED_CONTENT_BYTES = 64 * 1024;
 /** Pack of a backup, held in memory while it is written or verified, and written again on erasure. */

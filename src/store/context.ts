@@ -31,6 +31,8 @@ interface OpenedStore {
   /** Views folded up to the head of the log. */
   readonly viewSet: ViewSet;
   readonly blobs: BlobStore;
+  /** Removes erased bytes that wait in uploads for a manifest. */
+  readonly forgetUploads: (digests: readonly Digest[]) => Promise<void>;
   /** Where layers are kept; `none` keeps configs only. */
   readonly layerPlace: 'own' | 'elsewhere' | 'none';
   /** The holds on layers kept elsewhere. */
@@ -59,6 +61,7 @@ export class StoreContext implements OpenedStore {
   readonly viewSet: ViewSet;
   readonly views: Views;
   readonly blobs: BlobStore;
+  readonly forgetUploads: OpenedStore['forgetUploads'];
   readonly layerPlace: OpenedStore['layerPlace'];
   readonly heldLayers: HeldLayers | undefined;
   readonly policy: ImagePolicy;
@@ -86,6 +89,7 @@ export class StoreContext implements OpenedStore {
     this.viewSet = viewSet;
     this.views = viewSet.views;
     this.blobs = blobs;
+    this.forgetUploads = opened.forgetUploads;
     this.layerPlace = opened.layerPlace;
     this.heldLayers = opened.heldLayers;
     this.policy = opened.policy;

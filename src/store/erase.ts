@@ -499,10 +499,11 @@ async function removedLogs(
 
 /** Removes the files of `digests`, removed content from the log, and unneeded log copies. */
 async function removeBytes(
-  { directory, blobs, cleaner, log, isBlobNeeded }: StoreContext,
+  { directory, blobs, cleaner, log, isBlobNeeded, forgetUploads }: StoreContext,
   digests: readonly Digest[],
 ): Promise<void> {
   await cleaner.settled();
+  await forgetUploads(digests);
   await blobs.removeUnneeded(digests, isBlobNeeded);
   await log.purge();
   for (const digest of digests) {

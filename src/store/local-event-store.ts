@@ -70,9 +70,9 @@ import {
   searchOptionNames,
 } from './past/removals.js';
 import { LocalRegistry } from './registry/registry.js';
-import { Uploads } from './registry/uploads.js';
 import type { RegistryStore } from './registry-store.js';
 import { type OpenRebuildOptions, type RebuildResult, StoreRebuild } from './rebuild/rebuild.js';
+import type { Uploads } from './registry/local-uploads.js';
 import type { WrittenSnapshot } from './snapshots/snapshotter.js';
 import {
   type DigestWalkFunc,
@@ -108,16 +108,18 @@ export class LocalEventStore extends ImageStore implements EventStore {
   /** Two backups to one directory would race. */
   readonly #backingUp = new Mutex();
   readonly #reserve: Reserve;
+  readonly #uploads: Uploads;
   #rebuilds: StoreRebuild | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, uploads: Uploads) {
     super(context);
+    this.#uploads = uploads;
     this.directory = context.directory;
     this.#context = context;
     this.#backend = new LogBackend(context);
     this.#layers = new LocalLayers(context);
-    this.#registry = new LocalRegistry(context, new Uploads(context));
+    this.#registry = new LocalRegistry(context, uploads);
     this.#artifacts = new ArtifactReader(context, context.views);
     this.#audit = new AuditReader(context);
     this.#projections = new OwnProjectionSet(context);
@@ -448,12 +450,13 @@ export class LocalEventStore extends ImageStore implements EventStore {
   async #close(): Promise<void> {
     const { blobs, checkpoints, cleaner, log, viewSet, snapshotter, writer, readOnly, onClosed } = this.#context;
     try {
-      const consumersEnded = this.#consumers.end();
+      const [consumersEnded, uploadsEnded] = [this.#consumers.end(), this.#uploads.end()];
       // Backups read the log through the writer.
       await this.#backingUp.settled();
       // Finishes queued commands and refuses new ones; nothing writes after this.
       await writer.end(this.#context.closedError());
       await consumersEnded;
+      await uploadsEnded;
       await cleaner.settled();
       await blobs.end();
       await this.#projections.end();

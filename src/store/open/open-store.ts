@@ -55,6 +55,7 @@ import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
 import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
+import { Uploads } from '../registry/local-uploads.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
@@ -333,6 +334,16 @@ async function openParts(opening: {
   const { seq } = log.head;
   const snapshotter = new Snapshotter({ log, snapshots, viewSet, seq, every: options.snapshotEvery, onNotice });
   const blobs = new BlobStore(join(directory, 'blobs'));
+  const uploads = new Uploads({
+    directory,
+    blobs,
+    readOnly: options.readOnly ?? false,
+    now: () => readClock(options.now ?? Date.now),
+    onNotice,
+    blobSize: (digest) => viewSet.views.blobs.byDigest.get(digest)?.size,
+    content: (digest) => log.content(digest),
+    erasedAt: (digest) => viewSet.views.erasures.get(digest)?.time,
+  });
   if (options.readOnly !== true) {
     await removeTemporaryFiles(directory);
     // A write-ahead log that was being put back.
@@ -344,6 +355,7 @@ async function openParts(opening: {
     // removal was pending. A log without events has more likely lost them: keep its blobs.
     if (log.head.seq === 0) await blobs.discardStaged();
     else await blobs.sweep((digest) => viewSet.views.blobs.byDigest.has(digest));
+    await uploads.open();
     // Covers events that a crash left after the last checkpoint, which were just read whole.
     if (checkpoints.size < log.head.seq) await checkpoints.write();
   }
@@ -359,6 +371,7 @@ async function openParts(opening: {
     snapshotter,
     viewSet,
     blobs,
+    forgetUploads: (digests) => uploads.forget(digests),
     layerPlace,
     heldLayers,
     policy: { os: requiredOs(options.os ?? 'any'), needsLayers: layerPlace === 'own' },
@@ -369,7 +382,7 @@ async function openParts(opening: {
     onNotice,
     onClosed,
   });
-  return new LocalEventStore(context);
+  return new LocalEventStore(context, uploads);
 }
 
 // An image whose layers the other store lacks stays, because the log has it; it holds nothing.

@@ -242,8 +242,8 @@ class PushedFiles implements NamedFiles {
 
   #staged(digest: Digest): KnownFile | undefined {
     const staged = this.#place.uploads.staged(this.#pushed.repository, digest);
-    if (staged?.file === undefined) return undefined;
-    const { file, size, measurement } = staged;
+    if (staged === undefined) return undefined;
+    const { file, size, measurement = this.#measured(digest, size) } = staged;
     return { file, digest, size, measurement };
   }
 
