@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono';
-import type { RegistryReads } from '../../store/registry-store.js';
 import type { Action } from '../access/access.js';
 import { requireAction, type ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
@@ -8,17 +7,9 @@ import { deleteBlob, getBlob } from './blobs.js';
 import { asRegistryFailure } from './failures.js';
 import { getCatalog, getReferrers, getTags } from './lists.js';
 import { deleteManifest, getManifest, putManifest } from './manifests.js';
-import { type Endpoint, parsePath, type RegistryPath } from './paths.js';
+import { type Endpoint, parsePath } from './paths.js';
+import type { RegistryExchange } from './registry-exchange.js';
 import { cancelUpload, finishUpload, patchUpload, startUpload, uploadStatus } from './uploads.js';
-
-/** A request to the registry. */
-export interface RegistryExchange {
-  readonly c: Context<ServerEnv>;
-  readonly service: Service;
-  readonly path: RegistryPath;
-  /** The repositories of the moment that the path names. */
-  readonly reads: RegistryReads;
-}
 
 type Handler = (exchange: RegistryExchange) => Promise<Response> | Response;
 

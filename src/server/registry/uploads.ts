@@ -4,7 +4,7 @@ import { bodyOf } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { digestIn, repositoryOf } from './paths.js';
 import { chunkRangeOf } from './ranges.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Mounts a blob of another repository, takes a whole one, or begins an upload. */
 export async function startUpload(exchange: RegistryExchange): Promise<Response> {

@@ -61,12 +61,8 @@ export function addReferrers(group: Group, at: (client: RegistryClient) => Place
         ['referrers', 'referrers-filter'],
       );
     }
-    addLoss(
-      group,
-      at,
-      referring.find(({ digest }) => !tagged.has(digest)),
-      subject,
-    );
+    const removable = referring.find(({ digest }) => !tagged.has(digest) && !isNamed(set, digest));
+    addLoss(group, at, set, removable);
   }
 }
 
