@@ -87,7 +87,7 @@ export function demandError(answer: Answer, ...codes: readonly string[]): void {
   );
 }
 
-/** Returns the body as JSON. @throws {Unmet} when it is none */
+/** Returns the body as JSON. @throws {Unmet} when it is malformed */
 export function jsonOf(answer: Answer): unknown {
   try {
     return JSON.parse(answer.body.toString('utf8'));

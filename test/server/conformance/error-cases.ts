@@ -49,7 +49,7 @@ function addMissing(group: Group, { repository, other }: CaseOptions): void {
   }
 }
 
-/** An artifact of its own, whose config is pushed before it. */
+/** A new artifact and its config, which is pushed before it. */
 function ownArtifact(): { readonly config: ReturnType<typeof blobOf>; readonly manifest: Manifest } {
   const config = partOf(randomBlob(40).bytes, MEDIA.note);
   return {

@@ -28,7 +28,7 @@ export interface Answer {
 const TIMEOUT_MS = 10_000;
 
 /**
- * Asks a registry over plain HTTP as it is told to: `node:http` sends paths, chunked bodies and HEAD
+ * Asks a registry over plain HTTP: `node:http` sends paths, chunked bodies and HEAD
  * as they are, where `fetch` would change them. Redirects are answers like others.
  */
 export class RegistryClient implements Disposable {

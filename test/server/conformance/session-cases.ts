@@ -6,7 +6,7 @@ import { beginUpload, blobPath, uploadsPath } from './uploads.js';
 
 const SECTION = 'Pushing a blob in chunks';
 
-/** Uploads that go on, are looked at, go wrong, and end. */
+/** Uploads that continue, are looked at, go wrong, and end. */
 export function sessionCases({ repository, other }: CaseOptions): readonly Case[] {
   const group = new Group('uploads');
   const at = (client: RegistryClient): Place => ({ client, repository });

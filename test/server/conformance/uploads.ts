@@ -118,7 +118,7 @@ interface Attempt {
   readonly lastInPut: boolean;
 }
 
-/** Sends a chunk from further on, or from the beginning; returns where the upload goes on. */
+/** Sends a chunk from further on, or from the beginning; returns where the upload continues. */
 async function tryOutOfOrder(place: Place, url: URL, blob: Blob, { at, size, lastInPut }: Attempt): Promise<URL> {
   const { length } = blob.bytes;
   const start = at + size < length ? at + size : 0;
