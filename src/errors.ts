@@ -66,6 +66,9 @@ export const errorKinds = {
   SIGNATURE_INVALID: 'InvalidParameter',
   PROOF_INVALID: 'InvalidParameter',
   ORIGIN_INVALID: 'InvalidParameter',
+  ACCESS_INVALID: 'InvalidParameter',
+  ADDRESS_REFUSED: 'InvalidParameter',
+  TLS_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -87,6 +90,7 @@ export const errorKinds = {
   STORE_EXISTS: 'Conflict',
   STORE_NOT_EMPTY: 'Conflict',
   BACKUP_FOREIGN: 'Conflict',
+  ADDRESS_IN_USE: 'Conflict',
 
   // Not now, or not in this state.
   STORE_LOCKED: 'Unavailable',

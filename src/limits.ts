@@ -22,6 +22,14 @@ export const MAX_HISTORY_ENTRIES = 10_000;
 export const MAX_ACTOR_BYTES = 1_024;
 /** `reason` of an event, UTF-8. */
 export const MAX_REASON_BYTES = 8_192;
+/** `via` of an event, UTF-8: a short word. */
+export const MAX_VIA_BYTES = 64;
+/** `address` of an event, UTF-8: the longest host name (RFC 1035). */
+export const MAX_ADDRESS_BYTES = 255;
+/** `agent` of an event, UTF-8: clients of registries send up to 200. */
+export const MAX_AGENT_BYTES = 512;
+/** `traceparent` of an event, UTF-8: version 00 has 55 (W3C Trace Context), later ones may have more. */
+export const MAX_TRACEPARENT_BYTES = 256;
 /** Characters of a reference's name: domain and path (distribution/reference). */
 export const MAX_REFERENCE_NAME_LENGTH = 255;
 /** Characters of a reference's tag (distribution/reference). */
@@ -210,3 +218,60 @@ export const MAX_PROOF_HASHES = 53;
 export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
+
+/** Users file and JWKS of a server: some 50,000 users. */
+export const MAX_ACCESS_FILE_BYTES = 4 * 1024 * 1024;
+/** Milliseconds between two checks whether such a file changed. */
+export const ACCESS_FILE_CHECK_MS = 1_000;
+/** Cost of a bcrypt hash in a users file: a comparison at 14 takes a second. */
+export const MAX_BCRYPT_COST = 14;
+/** Logins that wait for their bcrypt comparison, which are made one at a time. */
+export const MAX_WAITING_LOGINS = 64;
+/** Logins whose password need not be compared again: a MAC each. */
+export const MAX_KEPT_LOGINS = 4_096;
+/** Header `Authorization`: tokens of CI systems have some 2,000 characters, in Basic a third more. */
+export const MAX_AUTHORIZATION_LENGTH = 12 * 1024;
+/** Failed logins from an address (IPv6: a /64) in a window; beyond, 429. */
+export const MAX_LOGIN_FAILURES_PER_ADDRESS = 30;
+/** Failed logins as a user in a window; beyond, 429, except for passwords that were right lately. */
+export const MAX_LOGIN_FAILURES_PER_USER = 10;
+/** Milliseconds from the first failed login after which they count no longer. */
+export const LOGIN_FAILURE_WINDOW_MS = 60_000;
+/** Addresses, and users, whose failed logins are counted. */
+export const MAX_LOGIN_FAILURE_KEYS = 10_000;
+/** Milliseconds that a session token stands for a login: a removed user may do something so long. */
+export const SESSION_TOKEN_MS = 5 * 60 * 1_000;
+/** Milliseconds to get a JWKS. */
+export const JWKS_TIMEOUT_MS = 5_000;
+/** Milliseconds before an unknown key makes a server get the JWKS again. */
+export const JWKS_COOLDOWN_MS = 30_000;
+/** Milliseconds for which a JWKS is used: a key that was withdrawn works so long. */
+export const JWKS_MAX_AGE_MS = 10 * 60 * 1_000;
+/** Path of a unix socket: `sun_path` has room for 108 bytes on Linux, and for 104 on macOS. */
+export const MAX_SOCKET_PATH_BYTES = 103;
+/** All headers of a request; the default of `--max-header-bytes`, as Node's. */
+export const MAX_REQUEST_HEADER_BYTES = 16 * 1024;
+/** Headers of a request. */
+export const MAX_REQUEST_HEADERS = 200;
+/** Characters of a request's path and query; the default of `--max-url-length`. */
+export const MAX_URL_LENGTH = 8 * 1024;
+/** Milliseconds for the headers of a request, also for the first after connecting; default of `--headers-timeout`. */
+export const HEADERS_TIMEOUT_MS = 20_000;
+/** Milliseconds an idle connection is kept; longer than proxies keep theirs. Default of `--idle-timeout`. */
+export const IDLE_TIMEOUT_MS = 75_000;
+/** Milliseconds a body may move slower than its rate, either way; default of `--stall-timeout`. */
+export const STALL_TIMEOUT_MS = 60_000;
+/** Bytes a second below which a body is slow; default of `--min-rate`. */
+export const MIN_BODY_RATE = 1_024;
+/** Connections in all; default of `--max-connections`. Each takes a descriptor and some 10 kB. */
+export const MAX_CONNECTIONS = 20_000;
+/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-connections-per-address`. */
+export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
+/** Requests at work, feeds not counted; default of `--max-requests`. */
+export const MAX_REQUESTS_IN_FLIGHT = 1_000;
+/** Milliseconds requests may take to finish when the server stops; default of `--stop-timeout`. */
+export const STOP_TIMEOUT_MS = 30_000;
+/** Certificate, key and authorities of TLS, each. */
+export const MAX_TLS_FILE_BYTES = 1024 * 1024;
+/** Lines of an access log that wait for the disk; further ones are dropped and counted. */
+export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;

@@ -180,6 +180,15 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/version.js')).versionGrammar,
     },
   ]),
+  ...inGroup('Service:', [
+    {
+      usage: 'serve',
+      summary: 'serve the store as a registry, over HTTP',
+      kind: 'writes',
+      past: true,
+      load: async () => (await import('./commands/serve.js')).serveGrammar,
+    },
+  ]),
   ...inGroup('The past:', [
     {
       usage: 'diff <from> [to]',

@@ -19,6 +19,8 @@ export interface CliIo {
   readonly timeZone?: string | undefined;
   /** While told so, SIGINT is left to a pager; absent where no signals come. */
   readonly ignoreInterrupts?: (areIgnored: boolean) => void;
+  /** Has SIGHUP call `listener` instead of ending the process; absent where no signals come. */
+  readonly onHangup?: (listener: () => void) => void;
   /** Aborted with an Interruption when the user or the system ends the run. */
   readonly signal: AbortSignal;
 }

@@ -1,10 +1,13 @@
 import type { RequestListener } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
+import { MAX_REQUESTS_IN_FLIGHT, MAX_URL_LENGTH, MIN_BODY_RATE, STALL_TIMEOUT_MS } from '../limits.js';
+import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../store/argument-types.js';
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
-import type { ServerOptions } from './service.js';
+import { ServerMetrics } from './service/metrics.js';
+import { TrustedProxies } from './service/proxies.js';
+import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
 
 /** A store over HTTP. */
 export interface StoreServer {
@@ -12,23 +15,65 @@ export interface StoreServer {
   readonly listener: RequestListener;
   /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Ends feeds and other long answers. The store stays open. */
+  /** Refuses new requests, and ends feeds and other long answers. The store stays open. */
   close(): Promise<void>;
 }
 
 /** Serves an open store: registry, feed, evidence. The store stays the caller's to close, after the server. */
 export function createServer(store: EventStore, options: ServerOptions = {}): StoreServer {
+  return buildServer(store, options).server;
+}
+
+/** Builds a server and what its parts share. */
+export function buildServer(
+  store: EventStore,
+  options: ServerOptions,
+): { readonly server: StoreServer; readonly service: Service } {
   mustBeObject('store', store);
-  mustBeOptions(options, { access: true, onFailure: true });
-  const { access = localAccess, onFailure = warn } = options;
-  mustBeFunction('onFailure', onFailure);
+  mustBeOptions(options, serverOptionNames);
   const closing = new AbortController();
-  const app = buildApp({ store, access, onFailure, signal: closing.signal });
-  return {
+  const service = serviceOf(store, options, closing.signal);
+  const app = buildApp(service);
+  const server: StoreServer = {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),
     close: async () => closing.abort(),
   };
+  return { server, service };
+}
+
+function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Service {
+  const { access = localAccess, at, metrics = 'read' } = options;
+  const { onRefusal = () => undefined, onRequest = () => undefined, onFailure = warn } = options;
+  mustBeFunction('onRefusal', onRefusal);
+  mustBeFunction('onRequest', onRequest);
+  mustBeFunction('onFailure', onFailure);
+  if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
+  return {
+    store,
+    access,
+    at,
+    isReadOnly: at !== undefined,
+    proxies: new TrustedProxies(options.trustedProxies),
+    metrics: new ServerMetrics(store),
+    areMetricsOpen: metrics === 'all',
+    limits: limitsOf(options.limits),
+    onRefusal,
+    onRequest,
+    onFailure,
+    signal,
+  };
+}
+
+function limitsOf(given: ServerLimits = {}): Service['limits'] {
+  const limits = {
+    maxUrlLength: given.maxUrlLength ?? MAX_URL_LENGTH,
+    maxRequests: given.maxRequests ?? MAX_REQUESTS_IN_FLIGHT,
+    stallTimeoutMs: given.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+    minRate: given.minRate ?? MIN_BODY_RATE,
+  };
+  for (const [name, value] of Object.entries(limits)) mustBeCount(name, value);
+  return limits;
 }
 
 function warn(error: unknown): void {

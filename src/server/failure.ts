@@ -19,9 +19,11 @@ export type HttpCode =
   | 'DENIED'
   | 'UNSUPPORTED'
   | 'TOOMANYREQUESTS'
+  | 'UNAVAILABLE'
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
   | 'PATH_UNKNOWN'
+  | 'URI_TOO_LONG'
   | 'STOPPING';
 
 /** A request that is answered with an error. */

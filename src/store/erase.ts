@@ -35,7 +35,8 @@ interface DamagedLogOptions {
 /** Options of `erase`. */
 export interface EraseOptions extends Omit<WriteOptions, 'reason'>, DamagedLogOptions {}
 
-const eraseOptionNames: OptionNames<EraseOptions> = { actor: true, requestId: true, removeDamagedLogs: true };
+const { reason: _, ...originNames } = writeOptionNames;
+const eraseOptionNames: OptionNames<EraseOptions> = { ...originNames, removeDamagedLogs: true };
 
 /** The outcome of an erasure. */
 export interface ErasedContent {

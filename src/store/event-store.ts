@@ -216,6 +216,12 @@ export interface EventStore
   backup(target: string, options?: BackupOptions): Promise<BackupReport>;
 
   /**
+   * Returns when a write would be accepted now; for a health check.
+   * @throws {StoreError} why it would be refused: STORE_CLOSED, STORE_READ_ONLY, LOG_FAILED
+   */
+  checkWritable(): void;
+
+  /**
    * Returns counts and sizes. Walks all images and blobs.
    * @throws {StoreError} IO_FAILED, STORE_NOT_WRITABLE
    */

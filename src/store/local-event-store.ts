@@ -403,6 +403,11 @@ export class LocalEventStore extends ImageStore implements EventStore {
     });
   }
 
+  checkWritable(): void {
+    this.#context.checkWritable();
+    this.#context.writer.check();
+  }
+
   stats(): StoreStats {
     this.#context.checkOpen();
     const { directory, views, sidecar, reader } = this.#context;

@@ -10,16 +10,32 @@ import type { CheckpointSigner } from './keys.js';
 
 export type { Head, ReferenceEntry };
 
-/** Who makes a write and why; recorded in the envelope of its events. */
+/** Who makes a write, why, from where and how; recorded in the envelope of its events. */
 export interface WriteOptions {
   /** Overrides the actor the store was opened with. */
   readonly actor?: string | undefined;
   readonly reason?: string | undefined;
   readonly requestId?: string | undefined;
+  /** What the write came through, a short word: `registry`, `mirror`, `http`; at most 64 bytes. */
+  readonly via?: string | undefined;
+  /** Address of the client, at most 255 bytes. */
+  readonly address?: string | undefined;
+  /** `User-Agent` of the client, at most 512 bytes. */
+  readonly agent?: string | undefined;
+  /** `traceparent` of the client (W3C Trace Context), at most 256 bytes; kept as it is. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Names of `WriteOptions`. */
-export const writeOptionNames: OptionNames<WriteOptions> = { actor: true, reason: true, requestId: true };
+export const writeOptionNames: OptionNames<WriteOptions> = {
+  actor: true,
+  reason: true,
+  requestId: true,
+  via: true,
+  address: true,
+  agent: true,
+  traceparent: true,
+};
 
 /** A layer released by deleting an image; lists of them are ordered top first. */
 export type LayerMetadata = Pick<LayerFacts, 'chainId' | 'diffId' | 'size' | 'diffSize'>;

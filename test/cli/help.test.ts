@@ -70,6 +70,9 @@ Upkeep:
   rebuild [options]                   rebuild all that the events imply
   version [options]                   print the versions in use
 
+Service:
+  serve [options]                     serve the store as a registry, over HTTP
+
 The past:
   diff [options] <from> [to]          show what changed between two moments
   at [options] <when> <command...>    run a command that reads, in the past

@@ -74,6 +74,7 @@ const meetsArchive = /^(load|save).*\.ts$/;
  * opening makes the store of all members, and a rebuild of a closed store opens it at its end.
  */
 const storePlaces: readonly string[] = [
+  'version.ts',
   'argument-types.ts',
   'tag-arguments.ts',
   'files/',

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono';
 import type { Action } from '../access/access.js';
-import { requireAction, type ServerEnv } from '../exchange.js';
+import { requireAction, requireCredentials, type ServerEnv } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import type { Service } from '../service.js';
 import { deleteBlob, getBlob } from './blobs.js';
@@ -47,7 +47,7 @@ async function answer(c: Context<ServerEnv>, service: Service): Promise<Response
   // Neither decoded nor resolved: `..` and %2F are no part of a name.
   const pathname = url.slice(url.indexOf('/v2/', url.indexOf('//') + 2) + '/v2/'.length).replace(/[?#].*$/, '');
   if (pathname === '') {
-    requireAction(c, service, 'read');
+    requireCredentials(c, service);
     return c.json({}, 200, { 'docker-distribution-api-version': 'registry/2.0' });
   }
   const path = parsePath(pathname);

@@ -29,7 +29,6 @@ import {
   syncFiles,
   systemCode,
   temporaryPath,
-  writeDurableFile,
 } from '../files/files.js';
 import { type DatabaseFiles, databaseFiles } from './database-files.js';
 import { checkDatabase, newestTables } from './inspect-database.js';
@@ -54,8 +53,16 @@ import { requiredOs } from '../docker-backend.js';
 import { isHalfRebuilt, logFolders, removeLogCopies } from '../files/log-folders.js';
 import { openDatabase } from './open-database.js';
 import { openDatabaseReadOnly } from './read-only-database.js';
-import { FORMAT_VERSION, formatSidecar, newSidecar, readSidecar, type Sidecar, SIDECAR_FILE } from './sidecar.js';
 import { Uploads } from '../registry/local-uploads.js';
+import {
+  newSidecar,
+  readSidecar,
+  type Sidecar,
+  SIDECAR_FILE,
+  upgradeSidecar,
+  writeSidecar,
+  writtenVersion,
+} from './sidecar.js';
 import { SnapshotFolder } from '../snapshots/snapshot-folder.js';
 import { Snapshotter } from '../snapshots/snapshotter.js';
 import { pastViewsAt, viewsAt } from '../snapshots/views-at.js';
@@ -273,9 +280,9 @@ async function openClaimed(path: string, options: CheckedOptions, onClosed: () =
   const log = await openLog(path, sidecar, options, wholeTables);
   try {
     await writeOwner(path);
-    const known = sidecar === undefined ? await describeNewStore(path, log, options) : upgradedSidecar(sidecar);
+    const known = sidecar === undefined ? await describeNewStore(path, log, options) : upgraded(sidecar);
     const store = await openParts({ directory: path, log, sidecar: known, options, onClosed });
-    if (sidecar !== undefined && sidecar.version < known.version) await upgrade(path, known, options.onNotice);
+    if (sidecar !== undefined && sidecar.version < known.version) await upgradeSidecar(path, known, options.onNotice);
     await wholeTables.write();
     if (options.useReserve !== true) await reserve.keep();
     return store;
@@ -451,18 +458,8 @@ async function describeNewStore(directory: string, log: LevelLog, options: OpenO
   return sidecar;
 }
 
-function upgradedSidecar(sidecar: Sidecar): Sidecar {
-  return { ...sidecar, version: Math.max(sidecar.version, FORMAT_VERSION) };
-}
-
-// Before the first row that an earlier version cannot read: that version then says why it does not open.
-async function upgrade(directory: string, sidecar: Sidecar, onNotice: (notice: string) => void): Promise<void> {
-  await writeSidecar(directory, sidecar);
-  onNotice(`the store ${directory} has format ${sidecar.version} from now on: earlier versions no longer open it`);
-}
-
-function writeSidecar(directory: string, sidecar: Sidecar): Promise<void> {
-  return writeDurableFile(join(directory, SIDECAR_FILE), new TextEncoder().encode(formatSidecar(sidecar)));
+function upgraded(sidecar: Sidecar): Sidecar {
+  return { ...sidecar, version: writtenVersion(sidecar.version) };
 }
 
 // LevelDB that may create a database removes files when CURRENT is gone: check first. A crash
