@@ -28,7 +28,7 @@ import { StoredBlob } from '../layers/blob-store.js';
 import type { PushRequest, PushResult, UploadArea } from '../registry-store.js';
 import type { WriteOptions } from '../store.js';
 import { originOf } from '../writer.js';
-import type { Members } from './repositories.js';
+import { linksOf, type Members } from './repositories.js';
 
 /** What a push takes from the registry. */
 interface PushPlace {
@@ -88,6 +88,8 @@ interface Pushed {
   readonly subject: Digest | undefined;
   /** Config and layers of a manifest; what an index names besides manifests. */
   readonly blobs: readonly Descriptor[];
+  /** Manifests and indexes that an index names. */
+  readonly children: readonly Descriptor[];
 }
 
 function checked({ repository, mediaType, bytes, digest, tags = [] }: PushRequest): Pushed {
@@ -123,6 +125,7 @@ function checked({ repository, mediaType, bytes, digest, tags = [] }: PushReques
     references: [`${repository}@${found}`, ...tags.map((tag) => canonicalReference(`${repository}:${tag}`))],
     subject: subject !== undefined && isDigest(subject) ? subject : undefined,
     blobs: blobsOf(document, where),
+    children: isIndex ? linksOf(bytes).manifests : [],
   };
 }
 
@@ -188,11 +191,15 @@ class PushedFiles implements NamedFiles {
   readonly #pushed: Pushed;
   readonly #place: PushPlace;
   readonly #files = new Map<string, ArchiveFile | undefined>();
+  readonly #foreign: ReadonlySet<Digest>;
   #layers: Map<Digest, LayerFacts> | undefined;
 
   constructor(pushed: Pushed, place: PushPlace) {
     this.#pushed = pushed;
     this.#place = place;
+    this.#foreign = new Set(
+      pushed.blobs.filter(({ mediaType }) => isForeignType(mediaType)).map(({ digest }) => digest),
+    );
   }
 
   file(name: string): ArchiveFile | undefined {
@@ -200,10 +207,18 @@ class PushedFiles implements NamedFiles {
     return this.#files.get(name);
   }
 
-  /** @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names */
+  /**
+   * Children of an index may come later. Those of other repositories may not be reached through it.
+   * @throws {StoreError} BLOB_NOT_FOUND unless the repository has every blob that the manifest names
+   */
   requireBlobs(): void {
-    const { repository, blobs, descriptor } = this.#pushed;
-    const missing = blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#isHere(digest));
+    const { repository, blobs, children, descriptor } = this.#pushed;
+    const { members, context } = this.#place;
+    const { manifests } = members(repository);
+    const missing = [
+      ...blobs.filter(({ digest, mediaType }) => !isForeignType(mediaType) && !this.#isHere(digest)),
+      ...children.filter(({ digest }) => !manifests.has(digest) && context.log.content(digest) !== undefined),
+    ];
     if (missing.length === 0) return;
     const digests = [...new Set(missing.map(({ digest }) => digest))];
     throw new StoreError(
@@ -220,10 +235,14 @@ class PushedFiles implements NamedFiles {
   }
 
   #isHere(digest: Digest): boolean {
+    return this.#isOwn(digest) && this.file(blobName(digest)) !== undefined;
+  }
+
+  /** Whether the repository has the blob, or it was pushed to it. */
+  #isOwn(digest: Digest): boolean {
     const { repository } = this.#pushed;
     const { uploads, members } = this.#place;
-    const isNamed = uploads.staged(repository, digest) !== undefined || members(repository).blobs.has(digest);
-    return isNamed && this.file(blobName(digest)) !== undefined;
+    return uploads.staged(repository, digest) !== undefined || members(repository).blobs.has(digest);
   }
 
   #find(name: string): ArchiveFile | undefined {
@@ -234,6 +253,8 @@ class PushedFiles implements NamedFiles {
     const digest = `sha256:${name.slice(name.lastIndexOf('/') + 1)}`;
     if (!isDigest(digest)) return undefined;
     if (digest === this.#pushed.descriptor.digest) return inMemory(this.#pushed.bytes);
+    // Another repository may have it: naming it as foreign must not give it away.
+    if (this.#foreign.has(digest) && !this.#isOwn(digest)) return undefined;
     const known = this.#staged(digest) ?? this.#stored(digest);
     if (known !== undefined) return ArchiveFile.known(name, known, context.blobs);
     const content = context.log.content(digest);

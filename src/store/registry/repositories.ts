@@ -3,7 +3,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { isIndexType, isManifestType } from '../../archive/documents.js';
 import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
-import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
+import { type Descriptor, type Digest, type ImageId, isDigest } from '../../model/digest.js';
 import type { RegistryDocument } from '../registry-store.js';
 
 /** Finds the manifest or index that a reference stands for, and its bytes; undefined if there are none. */
@@ -14,6 +14,7 @@ export type ContentOf = (digest: Digest) => Uint8Array | undefined;
 
 /** What a manifest or index names. */
 interface Links {
+  readonly config: Digest | undefined;
   readonly manifests: readonly Descriptor[];
   readonly blobs: readonly Descriptor[];
 }
@@ -38,14 +39,18 @@ export function splitReference(reference: string): { readonly repository: string
  * by `note`; those of the past stay as they are.
  */
 export class Repositories {
-  readonly #views: Pick<Views, 'references'>;
+  readonly #views: Pick<Views, 'references' | 'artifacts' | 'manifests'>;
   readonly #documentOf: DocumentOf;
   readonly #contentOf: ContentOf;
   readonly #names: ReadonlyMap<string, Set<string>> & Map<string, Set<string>> = new Map();
   /** The least recently used first. */
   readonly #members = new Map<string, Members>();
 
-  constructor(views: Pick<Views, 'references'>, documentOf: DocumentOf, contentOf: ContentOf) {
+  constructor(
+    views: Pick<Views, 'references' | 'artifacts' | 'manifests'>,
+    documentOf: DocumentOf,
+    contentOf: ContentOf,
+  ) {
     this.#views = views;
     this.#documentOf = documentOf;
     this.#contentOf = contentOf;
@@ -121,7 +126,7 @@ export class Repositories {
       if (manifests.has(descriptor.digest)) continue;
       manifests.set(descriptor.digest, descriptor);
       const links = linksOf(bytes);
-      for (const blob of links.blobs) blobs.set(blob.digest, blob);
+      for (const blob of this.#keptBlobs(descriptor.digest, links)) blobs.set(blob.digest, blob);
       for (const child of links.manifests) {
         const indexes = indexesOf.get(child.digest);
         if (indexes === undefined) indexesOf.set(child.digest, new Set([descriptor.digest]));
@@ -131,6 +136,14 @@ export class Repositories {
       }
     }
     return { manifests, blobs, indexesOf };
+  }
+
+  /** Without the foreign layers that a manifest came without: another repository may have such blobs. */
+  #keptBlobs(digest: Digest, { config, blobs }: Links): readonly Descriptor[] {
+    const { artifacts, manifests } = this.#views;
+    const kept = artifacts.byDigest.get(digest)?.blobs;
+    const entries = config === undefined ? undefined : manifests.get(config as ImageId);
+    return kept === undefined || entries?.some(({ manifest }) => manifest.digest === digest) ? blobs : kept;
   }
 }
 
@@ -145,7 +158,11 @@ interface LinkingDocument {
 /** Returns what a manifest or index, checked when it came in, names. */
 export function linksOf(bytes: Uint8Array): Links {
   const { config, manifests, layers, blobs } = JSON.parse(new TextDecoder().decode(bytes)) as LinkingDocument;
-  const links = { manifests: [] as Descriptor[], blobs: [] as Descriptor[] };
+  const links = {
+    config: config !== undefined && isDigest(config.digest) ? config.digest : undefined,
+    manifests: [] as Descriptor[],
+    blobs: [] as Descriptor[],
+  };
   for (const named of [...(manifests ?? []), config, ...(layers ?? []), ...(blobs ?? [])]) {
     if (named === undefined || !isDigest(named.digest)) continue;
     const { digest, size, mediaType = '' } = named;
