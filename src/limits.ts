@@ -192,7 +192,7 @@ export const MAX_STAGED_BLOBS = 50_000;
 /** Repositories in which one blob waits for a manifest: they are written together. */
 export const MAX_REPOSITORIES_PER_STAGED_BLOB = 1_000;
 /** File that describes an upload or a staged blob with its repositories. */
-export const MAX_UPLOAD_RECORD_BYTES = 4 * 1024 * 1024;
+export const MAX_UPLOAD_RECORD_BYTES = 8 * 1024 * 1024;
 /** Milliseconds after its last use at which an upload or a staged blob is removed: a day. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1_000;
 /** Uploads between two requests that keep their decoder; others are read again when they continue. */

@@ -36,14 +36,14 @@ export class IncomingUpload implements Upload {
   readonly repository: string;
   readonly owner: string;
   readonly #home: UploadHome;
-  readonly #stop = new AbortController();
   #size: number;
   #used: number;
   /** Absent when it has not seen the bytes: they are read once before more come. */
   #meter: LayerMeter | undefined;
-  /** The request that works on the upload, as only one may. */
-  #work: Promise<unknown> | undefined;
-  #hasEnded = false;
+  /** What a request does with the upload, one at a time. */
+  #work: { readonly done: Promise<unknown>; readonly stop: AbortController } | undefined;
+  /** Whether it was cancelled, finished or given up: no request may begin. */
+  #isOver = false;
 
   constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome) {
     this.id = id;
@@ -71,23 +71,23 @@ export class IncomingUpload implements Upload {
 
   async append(bytes: AsyncIterable<Uint8Array>, from?: number): Promise<number> {
     const chunks = byteChunks('bytes', bytes)[Symbol.asyncIterator]();
-    return this.#alone(async () => {
+    return this.#alone(async (signal) => {
       if (from !== undefined && from !== this.#size) {
         const message = `the upload has ${this.#size} bytes: cannot continue it from ${from}`;
         throw new StoreError('UPLOAD_OUT_OF_ORDER', message, { data: { size: this.#size, from } });
       }
-      await this.#appendAll(chunks);
+      await this.#appendAll(chunks, signal);
       return this.#size;
     }).finally(() => leave(chunks));
   }
 
   async finish(digest: Digest): Promise<StagedUpload> {
     const expected = parseDigest(digest);
-    return this.#alone(async () => {
-      const measurement = await this.#orEnd(() => this.#measured());
+    return this.#alone(async (signal) => {
+      const measurement = await this.#orEnd(signal, () => this.#measured(signal));
       const { digest: found } = measurement.blob;
       if (found === expected) {
-        const staged = await this.#orEnd(() => this.#home.stage(this, measurement));
+        const staged = await this.#orEnd(signal, () => this.#home.stage(this, measurement));
         this.#size = 0;
         await this.#end().catch(leaveForNextOpen);
         return staged;
@@ -99,16 +99,21 @@ export class IncomingUpload implements Upload {
   }
 
   async cancel(): Promise<void> {
-    this.#stop.abort(this.#notFound());
-    await this.#work?.catch(() => undefined);
-    if (!this.#hasEnded) await this.#end();
+    this.#home.checkOpen();
+    this.#isOver = true;
+    await this.#stopWork(uploadNotFound(this.repository, this.id));
+    await this.#end();
   }
 
   /** Stops the request that works on it; the files stay. */
   async suspend(reason: StoreError): Promise<void> {
-    this.#stop.abort(reason);
-    await this.#work?.catch(() => undefined);
+    await this.#stopWork(reason);
     this.dropMeter();
+  }
+
+  async #stopWork(reason: StoreError): Promise<void> {
+    this.#work?.stop.abort(reason);
+    await this.#work?.done.catch(() => undefined);
   }
 
   /** Frees the meter of an upload that waits. */
@@ -118,36 +123,37 @@ export class IncomingUpload implements Upload {
     this.#meter = undefined;
   }
 
-  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #alone<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     this.#home.checkOpen();
-    if (this.#hasEnded || this.#stop.signal.aborted) throw this.#notFound();
+    if (this.#isOver) throw uploadNotFound(this.repository, this.id);
     if (this.#work !== undefined) {
       throw new StoreError('UPLOAD_OUT_OF_ORDER', 'another request works on the upload', { data: { id: this.id } });
     }
     this.touch();
-    const working = work();
-    this.#work = working;
+    const stop = new AbortController();
+    const done = work(stop.signal);
+    this.#work = { done, stop };
     try {
-      return await working;
+      return await done;
     } finally {
       this.#work = undefined;
       this.touch();
-      if (!this.#hasEnded) this.#home.idle(this);
+      if (!this.#isOver) this.#home.idle(this);
     }
   }
 
-  async #appendAll(chunks: AsyncIterator<Uint8Array>): Promise<void> {
-    const meter = await this.#orEnd(() => this.#caughtUp());
-    const file = await this.#orEnd(() => inSystem('append to an upload', () => open(this.#path, 'a')));
+  async #appendAll(chunks: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const meter = await this.#orEnd(signal, () => this.#caughtUp(signal));
+    const file = await this.#orEnd(signal, () => inSystem('append to an upload', () => open(this.#path, 'a')));
     const sync = new RunningSync(file);
     try {
       for (;;) {
         // What the source throws leaves the upload as it is: the sender continues it.
-        const next = await nextChunk(chunks, this.#stop.signal);
+        const next = await nextChunk(chunks, signal);
         if (next.done === true) break;
-        await this.#orEnd(() => this.#take(next.value, { file, sync, meter }));
+        await this.#orEnd(signal, () => this.#take(next.value, { file, sync, meter }));
       }
-      await this.#orEnd(() => inSystem('append to an upload', () => sync.pause()));
+      await this.#orEnd(signal, () => inSystem('append to an upload', () => sync.pause()));
     } finally {
       await sync.settled();
       await file.close();
@@ -170,8 +176,8 @@ export class IncomingUpload implements Upload {
     });
   }
 
-  async #measured(): Promise<Measurement> {
-    const meter = await this.#caughtUp();
+  async #measured(signal: AbortSignal): Promise<Measurement> {
+    const meter = await this.#caughtUp(signal);
     const measurement = await meter.finish();
     this.#meter = undefined;
     await inSystem('stage an upload', () => syncFile(this.#path));
@@ -179,47 +185,42 @@ export class IncomingUpload implements Upload {
   }
 
   /** Returns the meter, after it has read the file if it must. */
-  async #caughtUp(): Promise<LayerMeter> {
+  async #caughtUp(signal: AbortSignal): Promise<LayerMeter> {
     if (this.#meter !== undefined) return this.#meter;
     const meter = new LayerMeter();
     this.#meter = meter;
     if (this.#size === 0) return meter;
     await inSystem('read an upload', async () => {
       for await (const chunk of readAhead(await openRegularFile(this.#path))) {
-        this.#stop.signal.throwIfAborted();
+        signal.throwIfAborted();
         await meter.write(chunk);
       }
     });
     return meter;
   }
 
-  /** Ends the upload if `work` fails, unless it was stopped: then whoever stopped it decides. */
-  async #orEnd<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** Ends the upload if `work` fails, unless it was stopped, which decides what happens to it. */
+  async #orEnd<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
     } catch (error) {
-      if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+      if (signal.aborted) throw signal.reason;
       await this.#end().catch(leaveForNextOpen);
       throw error;
     }
   }
 
   async #end(): Promise<void> {
-    this.#hasEnded = true;
+    this.#isOver = true;
     this.#meter?.destroy();
     this.#meter = undefined;
-    const { quota } = this.#home;
-    quota.add(this.owner, 'bytes', -this.#size);
+    this.#home.quota.add(this.owner, 'bytes', -this.#size);
     this.#size = 0;
     await this.#home.removed(this);
   }
 
   get #path(): string {
     return this.#home.pathOf(this.id);
-  }
-
-  #notFound(): StoreError {
-    return uploadNotFound(this.repository, this.id);
   }
 }
 

@@ -59,7 +59,7 @@ export class Uploads implements UploadArea {
       now,
       checkOpen: () => this.#checkWritable(),
       pathOf: (id) => this.#folder.incomingPath(id),
-      removed: (upload) => this.#removed(upload),
+      removed: (upload) => this.#awaited(this.#removed(upload)),
       idle: (upload) => this.#becameIdle(upload),
       stage: ({ id, repository, owner }, measurement) => this.#blobs.stage({ id, repository, owner, measurement }),
     };
@@ -185,7 +185,10 @@ export class Uploads implements UploadArea {
   /** Runs what changes files, and lets `end` wait for it. */
   async #change<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#checkWritable();
-    const running = work();
+    return this.#awaited(work());
+  }
+
+  async #awaited<Result>(running: Promise<Result>): Promise<Result> {
     this.#running.add(running);
     try {
       return await running;
