@@ -14,7 +14,7 @@ let directory: string;
 
 test.before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'imagelog-test-'));
-  served = await serveStore(await openStore(join(directory, 'store'), { actor: 'tester' }));
+  served = await serveStore(await openStore(join(directory, 'store'), { actor: 'tester', onNotice: () => undefined }));
   client = new RegistryClient(served.base);
 });
 

@@ -33,9 +33,10 @@ export async function serveStore(store: EventStore): Promise<ServedStore> {
   return { store, base: `http://127.0.0.1:${port}`, failures, stop };
 }
 
-/** Serves a new store until the test ends. */
-export async function startRegistry(t: ExecutionContext): Promise<ServedStore> {
-  const served = await serveStore(await openTestStore(t));
+/** Serves a new store, in `directory` if given, until the test ends. */
+export async function startRegistry(t: ExecutionContext, directory?: string): Promise<ServedStore> {
+  const options = directory === undefined ? {} : { directory };
+  const served = await serveStore(await openTestStore(t, { ...options, onNotice: () => undefined }));
   t.teardown(() => served.stop());
   return served;
 }
