@@ -265,7 +265,7 @@ export const STALL_TIMEOUT_MS = 60_000;
 export const MIN_BODY_RATE = 1_024;
 /** Connections in all; default of `--max-connections`. Each takes a descriptor and some 10 kB. */
 export const MAX_CONNECTIONS = 20_000;
-/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-connections-per-address`. */
+/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-per-address`. */
 export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
 /** Requests at work, feeds not counted; default of `--max-requests`. */
 export const MAX_REQUESTS_IN_FLIGHT = 1_000;

@@ -33,7 +33,9 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   app.route('/', serviceRoutes(service));
   app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
-  app.notFound((c) => fail(new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`)));
+  app.notFound((c) => {
+    throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
+  });
   app.onError((error) => {
     if (answerTo(error).status === 500) service.onFailure(error);
     return fail(error);

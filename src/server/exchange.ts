@@ -11,6 +11,7 @@ import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
+import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
 
@@ -28,7 +29,11 @@ export interface Caller {
 export interface ServerEnv {
   /** Those of node:http; absent where a program calls `fetch`. */
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
-  readonly Variables: { caller: Caller };
+  readonly Variables: {
+    caller: Caller;
+    /** Why the request was refused. */
+    refusal?: Pick<Refusal, 'reason' | 'user'>;
+  };
 }
 
 type Exchange = Context<ServerEnv>;
@@ -65,7 +70,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
   const client = proxies.clientOf(peer, forwarded);
   if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, ...NO_SOCKET };
   const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
-  const listening = (socket as Socket & SocketParts).server?.address();
+  const { server } = socket as Socket & SocketParts;
   // What a proxy of this machine passes on comes from anywhere.
   const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
@@ -75,7 +80,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
     isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
-    socketPath: typeof listening === 'string' ? listening : undefined,
+    socketPath: server === undefined ? undefined : boundPath(server),
     get descriptor() {
       return (socket as Socket & SocketParts)._handle?.fd;
     },
@@ -178,6 +183,7 @@ function scopeOf(action: Action, repository: string | undefined): string | undef
 }
 
 function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
+  c.set('refusal', facts);
   service.onRefusal({
     time: Date.now(),
     address: connectionOf(c, service.proxies)?.address,

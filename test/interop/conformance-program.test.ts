@@ -18,8 +18,6 @@ for (const version of ['1.1', 'dev']) {
       OCI_VERSION: version,
       OCI_REGISTRY: new URL(base).host,
       OCI_TLS: 'disabled',
-      // Refused plainly: the cases about that are ours.
-      OCI_DATA_SHA512: 'false',
     });
     t.is(code, 0, output.split('\n').filter(isTelling).join('\n'));
     t.regex(output, /^OCI Conformance Result: Pass$/m);

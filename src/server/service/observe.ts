@@ -25,14 +25,15 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
     const startedAt = performance.now();
     began();
     const { incoming, outgoing } = bindingsOf(c);
+    // node:http takes it from a request that turns out malformed.
+    const socket = incoming?.socket;
     const report = (answer: Answer): void =>
-      ended({ ...describe(c), ...answer, time, durationMs: performance.now() - startedAt });
-    if (incoming === undefined || outgoing === undefined) {
+      ended({ ...describe(c, socket), ...answer, time, durationMs: performance.now() - startedAt });
+    if (incoming === undefined || outgoing === undefined || socket === undefined) {
       await next();
       report({ status: c.res.status, bytesIn: 0, bytesOut: 0, isCut: false });
       return;
     }
-    const { socket } = incoming;
     const watched = bodies.watch(incoming, outgoing);
     const left = new Promise<void>((resolve) => outgoing.once('close', resolve));
     const finish = async (): Promise<void> => {
@@ -60,13 +61,13 @@ function bindingsOf(c: Context<ServerEnv>): Partial<ServerEnv['Bindings']> {
   return (c.env as Partial<ServerEnv['Bindings']> | undefined) ?? {};
 }
 
-function describe(c: Context<ServerEnv>): Described {
+function describe(c: Context<ServerEnv>, socket?: Socket): Described {
   // Absent when it was refused before.
   const caller = c.get('caller') as Caller | undefined;
-  const { incoming } = bindingsOf(c);
+  const refusal = c.get('refusal');
   const { body } = c.error === undefined ? {} : answerTo(c.error);
   return {
-    address: caller?.address ?? (incoming === undefined ? undefined : (incoming.socket.remoteAddress ?? '')),
+    address: caller?.address ?? (socket === undefined ? undefined : (socket.remoteAddress ?? '')),
     actor: caller?.grant.actor,
     method: c.req.method,
     path: loggedPath(c.req.url),
@@ -75,6 +76,8 @@ function describe(c: Context<ServerEnv>): Described {
     requestId: caller?.requestId ?? c.req.header('x-request-id'),
     traceparent: c.req.header('traceparent'),
     code: body?.errors[0].code,
+    reason: refusal?.reason,
+    user: refusal?.user,
   };
 }
 
