@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { tokenRoute } from './access/token-route.js';
+import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
 import { registryRoutes } from './registry/routes.js';
@@ -31,6 +32,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     await next();
   });
   app.route('/', serviceRoutes(service));
+  app.route('/log', evidenceRoutes(service));
   app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
   app.notFound((c) => {

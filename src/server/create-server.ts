@@ -5,6 +5,7 @@ import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../sto
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
+import { Mirror } from './mirror/mirror.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
 import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
@@ -54,6 +55,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     access,
     at,
     isReadOnly: at !== undefined,
+    mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
     metrics: new ServerMetrics(store),
     areMetricsOpen: metrics === 'all',
@@ -63,6 +65,14 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     onFailure,
     signal,
   };
+}
+
+function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
+  const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
+  mustBeFunction('onNotice', onNotice);
+  // The past has no upstream.
+  if (mirrors.length === 0 || at !== undefined) return undefined;
+  return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });
 }
 
 function limitsOf(given: ServerLimits = {}): Service['limits'] {
