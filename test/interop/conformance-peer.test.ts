@@ -39,7 +39,7 @@ function expectedOutcome({ name, group }: Case): CaseResult['outcome'] {
 }
 
 withDockerRegistry('the conformance cases find of docker-registry what the official program finds', async (t) => {
-  using client = new RegistryClient(await startDockerRegistry(t));
+  using client = new RegistryClient(`http://${await startDockerRegistry(t)}`);
   const cases = conformanceCases({ repository: 'conformance/one', other: 'conformance/two', sha512: 'accepted' });
   const asked = cases.filter(({ origin }) => origin === 'program');
   const results = await runCases(client, asked);
