@@ -20,7 +20,8 @@ export const MANIFEST_TYPES = [
 export function checkManifest(bytes: Uint8Array, header: string | undefined, what: string): string {
   const type = bareType(header ?? '');
   const document = documentOf(bytes);
-  if (document === undefined) throw invalid(what, type.includes('html') ? 'an HTML page' : 'something other than a JSON object');
+  if (document === undefined)
+    throw invalid(what, type.includes('html') ? 'an HTML page' : 'something other than a JSON object');
   if ('fsLayers' in document || document['schemaVersion'] === 1) {
     throw invalid(what, 'schema 1 of Docker, which was replaced in 2016: push the image again');
   }

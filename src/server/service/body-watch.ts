@@ -12,16 +12,24 @@ export interface BodyLimits {
 
 /** A request under watch. */
 export interface Watched {
+  /** Kept here: Node takes it from a request that ended. */
+  readonly socket: Socket;
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  /** That of both, which node:http takes from them when a request is malformed. */
-  readonly socket: Socket;
   readBytes: number;
   sentBytes: number;
   slowInMs: number;
   slowOutMs: number;
   /** Status of its end, if the watch ended it. */
   status: number | undefined;
+}
+
+/** Answers that may wait for their readers as long as they like. */
+const patient = new WeakSet<ServerResponse>();
+
+/** Exempts a feed, which is read as its client works and holds no more than a piece of text, from the rate of bodies. */
+export function waitForReader(outgoing: ServerResponse): void {
+  patient.add(outgoing);
 }
 
 /** At most: a shorter time of stalls is looked at four times. */
@@ -45,9 +53,9 @@ export class BodyWatch {
   watch(incoming: IncomingMessage, outgoing: ServerResponse): Watched {
     const { socket } = incoming;
     const watched: Watched = {
+      socket,
       incoming,
       outgoing,
-      socket,
       readBytes: socket.bytesRead,
       sentBytes: socket.bytesWritten,
       slowInMs: 0,
@@ -80,7 +88,7 @@ export class BodyWatch {
       const isOver = outgoing.destroyed || outgoing.writableFinished;
       if (socket.destroyed || (isOver && incoming.complete)) this.#drop(each);
       else if (this.#isSlowSender(each)) end(each, 408);
-      else if (this.#isSlowReader(each)) end(each, 0);
+      else if (!patient.has(outgoing) && this.#isSlowReader(each)) end(each, 0);
     }
   }
 
