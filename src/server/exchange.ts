@@ -209,6 +209,13 @@ export function callerOrigin(c: Exchange, via: string): WriteOptions {
   return { actor: grant.actor, requestId, via, address: address === '' ? undefined : address, agent, traceparent };
 }
 
+/** Returns the path of a request as it was sent, without its query; resolved where a program calls `fetch`. */
+export function sentPath(c: Exchange): string {
+  const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;
+  // A proxy's request has the whole URL.
+  return (incoming?.url ?? c.req.url).replace(/^[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '');
+}
+
 /** Returns the body of a request: of node:http itself, which no Web stream slows down. */
 export function bodyOf(c: Exchange): AsyncIterable<Uint8Array> {
   const incoming = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming;

@@ -3,7 +3,7 @@ import { isContentName } from '../../model/digest.js';
 import { bodyOf, callerOrigin } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { tagIn, tagOrDigestIn } from './paths.js';
-import type { RegistryExchange } from './routes.js';
+import type { RegistryExchange } from './registry-exchange.js';
 
 /** Tags that one push may set: more do not fit into the line of a request. */
 const MAX_TAGS_OF_PUSH = 100;
