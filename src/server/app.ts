@@ -3,6 +3,7 @@ import { tokenRoute } from './access/token-route.js';
 import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
+import { feedRoutes } from './feed/routes.js';
 import { registryRoutes } from './registry/routes.js';
 import { admitted } from './service/admission.js';
 import { BodyWatch } from './service/body-watch.js';
@@ -35,6 +36,7 @@ export function buildApp(service: Service): Hono<ServerEnv> {
   app.route('/log', evidenceRoutes(service));
   app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
+  app.route('/', feedRoutes(service));
   app.notFound((c) => {
     throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
   });

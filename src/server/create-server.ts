@@ -6,6 +6,7 @@ import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
 import { Mirror } from './mirror/mirror.js';
+import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
 import { type ServerLimits, type ServerOptions, type Service, serverOptionNames } from './service.js';
@@ -16,7 +17,7 @@ export interface StoreServer {
   readonly listener: RequestListener;
   /** For frameworks that have Web requests. Whoever can call it may do everything, unless `access` says otherwise. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Refuses new requests, and ends feeds and other long answers. The store stays open. */
+  /** Refuses new requests, and ends feeds and other long answers, and webhooks. The store stays open. */
   close(): Promise<void>;
 }
 
@@ -38,7 +39,10 @@ export function buildServer(
   const server: StoreServer = {
     listener: getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
     fetch: async (request) => app.fetch(request, {}),
-    close: async () => closing.abort(),
+    close: async () => {
+      closing.abort();
+      await service.webhooks.close();
+    },
   };
   return { server, service };
 }
@@ -50,6 +54,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
   mustBeFunction('onRequest', onRequest);
   mustBeFunction('onFailure', onFailure);
   if (metrics !== 'read' && metrics !== 'all') throw new TypeError("metrics must be 'read' or 'all'");
+  if (at !== undefined && options.webhooks !== undefined) throw new TypeError('a server of the past has no webhooks');
   return {
     store,
     access,
@@ -63,6 +68,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     onRefusal,
     onRequest,
     onFailure,
+    webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
 }

@@ -32,6 +32,8 @@ export interface ServerEnv {
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
     /** Why the request was refused. */
     refusal?: Pick<Refusal, 'reason' | 'user'>;
   };
@@ -155,9 +157,9 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
  * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
  */
 export function requireCredentials(c: Exchange, service: Service): void {
-  const { grant } = c.get('caller');
-  if (grant.isLoggedIn || authorizationOf(c).length > 0) return;
-  if (grant.hasRights && service.access.challenge(originOf(c)) === undefined) return;
+  const { hasRights, isLoggedIn } = c.get('caller').grant;
+  const isShown = isLoggedIn || authorizationOf(c).length > 0;
+  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 

@@ -5,6 +5,8 @@ import type { Access, Refusal } from './access/access.js';
 import type { FindCredentials } from '../registry-client/credentials.js';
 import type { Mirror } from './mirror/mirror.js';
 import type { MirrorRule } from './mirror/rules.js';
+import type { WebhookOptions } from './feed/webhook-options.js';
+import type { Webhooks } from './feed/webhooks.js';
 import type { ServerMetrics } from './service/metrics.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { RequestReport } from './service/request-report.js';
@@ -46,7 +48,9 @@ export interface ServerOptions {
   readonly metrics?: 'read' | 'all' | undefined;
   /** Told of each request once its answer has left. Must not throw. */
   readonly onRequest?: ((report: RequestReport) => void) | undefined;
-  /** Receives unexpected failures of handlers; default a process warning. */
+  /** Targets to which events are sent. Not with `at`. */
+  readonly webhooks?: readonly WebhookOptions[] | undefined;
+  /** Receives unexpected failures of handlers, and notices of webhooks; default a process warning. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
@@ -62,6 +66,7 @@ export const serverOptionNames: OptionNames<ServerOptions> = {
   metrics: true,
   onRefusal: true,
   onRequest: true,
+  webhooks: true,
   onFailure: true,
 };
 
@@ -81,6 +86,7 @@ export interface Service {
   readonly limits: Required<{ readonly [Name in keyof ServerLimits]: number }>;
   readonly onRequest: (report: RequestReport) => void;
   readonly onFailure: (error: unknown) => void;
+  readonly webhooks: Webhooks;
   /** Aborts when the server closes: long answers end. */
   readonly signal: AbortSignal;
 }
