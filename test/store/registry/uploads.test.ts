@@ -185,7 +185,7 @@ test('uploads beyond those that keep a meter are read again', async (t) => {
   for (const upload of all) t.like((await upload.finish(digest)).measurement, { layer: { diffId: digestOf(tar) } });
 });
 
-test('what is no file in the folders is removed', async (t) => {
+test('folders and links where files belong are removed', async (t) => {
   const world = await uploadWorld(t);
   await (await world.open()).start(REPOSITORY, 'ada');
   const folder = join(world.directory, 'uploads');
