@@ -163,7 +163,7 @@ test('a record with all repositories and the longest names can be read again, an
     owner,
     used: Date.now(),
   }));
-  const record = { size: BYTES.length, isUploaded: true, measurement: undefined, repositories };
+  const record = { size: BYTES.length, isUploaded: true, measurement: undefined, alias: undefined, repositories };
   const bytes = formatStagedRecord(record);
   t.true(bytes.length < MAX_UPLOAD_RECORD_BYTES);
   t.deepEqual(parseStagedRecord(bytes, DIGEST), record);
