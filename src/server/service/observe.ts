@@ -31,13 +31,15 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
       ended({ ...describe(c), status: c.res.status, bytesIn: 0, bytesOut: 0, isCut: false, time, durationMs });
       return;
     }
+    // Node takes it from a request that ends.
+    const { socket } = incoming;
     const watched = bodies.watch(incoming, outgoing);
     const left = new Promise<void>((resolve) => outgoing.once('close', resolve));
     try {
       await next();
     } finally {
       // The answer leaves after this returns, and nobody waits for it.
-      void reportOnceLeft({ left, watched, time, startedAt, described: describe(c) }, { bodies, ended });
+      void reportOnceLeft({ left, watched, socket, time, startedAt, described: describe(c) }, { bodies, ended });
     }
   };
 }
@@ -45,6 +47,7 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
 interface Leaving {
   readonly left: Promise<void>;
   readonly watched: Watched;
+  readonly socket: Socket;
   readonly time: number;
   readonly startedAt: number;
   readonly described: Described;
@@ -52,17 +55,17 @@ interface Leaving {
 
 /** Outside of the handler, whose exchange would otherwise stay in memory as long as a client follows the log. */
 async function reportOnceLeft(
-  { left, watched, time, startedAt, described }: Leaving,
+  { left, watched, socket, time, startedAt, described }: Leaving,
   { bodies, ended }: Pick<Observer, 'bodies' | 'ended'>,
 ): Promise<void> {
   await left;
   bodies.forget(watched);
-  const { incoming, outgoing } = watched;
+  const { outgoing } = watched;
   const isCut = !outgoing.writableFinished;
   const status = outgoing.headersSent ? outgoing.statusCode : 0;
   const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
   const durationMs = performance.now() - startedAt;
-  ended({ ...described, status, ...trafficOf(incoming.socket), isCut, ...slow, time, durationMs });
+  ended({ ...described, status, ...trafficOf(socket), isCut, ...slow, time, durationMs });
 }
 
 type Answer = Pick<RequestReport, 'status' | 'bytesIn' | 'bytesOut' | 'isCut'> & { readonly code?: string };
