@@ -15,7 +15,7 @@ import { rateOf, type Timed, timeOf } from '../rounds.js';
  */
 
 const AT_ONCE = 64;
-const CLIENTS = fileURLToPath(new URL('sse-clients.js', import.meta.url));
+const CLIENTS = fileURLToPath(new URL('./sse-clients.js', import.meta.url));
 
 const [directory, ...numbers] = process.argv.slice(2) as [string, ...string[]];
 const [followers = 0, events = 0] = numbers.map(Number);
