@@ -19,7 +19,7 @@ const root = import.meta.dirname;
 const dist = join(root, 'dist');
 const built = (path) => join(dist, 'src', path);
 const library = built('index.js');
-const server = built('server/create-server.js');
+const server = built('server/index.js');
 const openStore = built('store/open/open-store.js');
 /** All that help needs. */
 const command = built('cli/process.js');
@@ -164,7 +164,7 @@ export default [
     output: { ...chunks, dir: dist, chunkFileNames: 'chunks/[name].js', manualChunks: chunkOfLibrary },
   },
   {
-    input: { index: join(dist, 'src/index.d.ts'), server: join(dist, 'src/server/create-server.d.ts') },
+    input: { index: join(dist, 'src/index.d.ts'), server: join(dist, 'src/server/index.d.ts') },
     external: [/^node:/, 'level', 'rxjs'],
     plugins: [dts()],
     onLog,

@@ -25,6 +25,7 @@ export const errorKinds = {
   CONTENT_ERASED: 'NotFound',
   EVENT_NOT_FOUND: 'NotFound',
   BACKUP_NOT_FOUND: 'NotFound',
+  REGISTRY_NOT_FOUND: 'NotFound',
 
   // Invalid input.
   CONFIG_INVALID: 'InvalidParameter',
@@ -69,6 +70,9 @@ export const errorKinds = {
   ACCESS_INVALID: 'InvalidParameter',
   ADDRESS_REFUSED: 'InvalidParameter',
   TLS_INVALID: 'InvalidParameter',
+  REGISTRY_DENIED: 'InvalidParameter',
+  REGISTRY_REFUSED: 'InvalidParameter',
+  REGISTRY_INVALID: 'InvalidParameter',
 
   // Conflicts with the current state.
   ID_AMBIGUOUS: 'Conflict',
@@ -106,6 +110,7 @@ export const errorKinds = {
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
   ABORTED: 'Unavailable',
+  REGISTRY_UNAVAILABLE: 'Unavailable',
 
   // Stored or received data is corrupt.
   SIDECAR_INVALID: 'Corrupt',

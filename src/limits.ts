@@ -42,6 +42,12 @@ export const MAX_PUSHED_MANIFEST_BYTES = 4 * 1024 * 1024;
 export const MAX_KEPT_REPOSITORIES = 1_000;
 /** Repositories searched for a blob to mount from an unnamed one. */
 export const MAX_SEARCHED_REPOSITORIES = 100;
+/** Milliseconds that a reader waits for a mirror to have a manifest with its blobs; then it gets them as they come. */
+export const MIRROR_WAIT_MS = 20_000;
+/** Tags of which a mirror remembers when it saw them last. */
+export const MAX_SIGHTED_TAGS = 100_000;
+/** Repositories whose connections upstream a mirror keeps. */
+export const MAX_MIRROR_CLIENTS = 100;
 /** Moments of the past that the registry remembers the repositories of. */
 export const MAX_KEPT_PAST_REGISTRIES = 8;
 /** Last RFC 3339 time in milliseconds since the epoch: 9999-12-31T23:59:59.999Z. */
@@ -265,7 +271,7 @@ export const STALL_TIMEOUT_MS = 60_000;
 export const MIN_BODY_RATE = 1_024;
 /** Connections in all; default of `--max-connections`. Each takes a descriptor and some 10 kB. */
 export const MAX_CONNECTIONS = 20_000;
-/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-connections-per-address`. */
+/** Connections of one address, if not a unix socket or a trusted proxy; default of `--max-per-address`. */
 export const MAX_CONNECTIONS_PER_ADDRESS = 1_000;
 /** Requests at work, feeds not counted; default of `--max-requests`. */
 export const MAX_REQUESTS_IN_FLIGHT = 1_000;
@@ -275,6 +281,34 @@ export const STOP_TIMEOUT_MS = 30_000;
 export const MAX_TLS_FILE_BYTES = 1024 * 1024;
 /** Lines of an access log that wait for the disk; further ones are dropped and counted. */
 export const MAX_PENDING_LOG_BYTES = 4 * 1024 * 1024;
+/** Manifest or index of a registry (OCI Distribution: clients and registries keep to 4 MiB). */
+export const MAX_REGISTRY_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Any other JSON of a registry: tokens, errors, a page of tags. */
+export const MAX_REGISTRY_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Pages of a list of a registry, some 1,000 entries each. */
+export const MAX_REGISTRY_PAGES = 1_000;
+/** Redirects that one request to a registry follows. */
+export const MAX_REGISTRY_REDIRECTS = 5;
+/** Blobs transferred at once, from or to a registry. */
+export const MAX_PARALLEL_BLOBS = 4;
+/** Attempts of a request, or of a blob without any byte of progress, before a registry is unavailable. */
+export const MAX_REGISTRY_ATTEMPTS = 5;
+/** Longest pause before the second attempt; it doubles with each, up to the maximum. Half of it is random. */
+export const REGISTRY_RETRY_MIN_MS = 250;
+/** Longest pause between two attempts of a request that does not say when to come back. */
+export const REGISTRY_RETRY_MAX_MS = 10_000;
+/** Longest `Retry-After` that a request waits for. */
+export const MAX_RETRY_AFTER_MS = 60_000;
+/** Milliseconds without a byte after which a connection to a registry counts as broken. */
+export const REGISTRY_IDLE_MS = 60_000;
+/** Blob uploaded in one piece; a larger one continues where its connection broke. */
+export const MAX_WHOLE_UPLOAD_BYTES = 1024 * 1024;
+/** Blob of a pull kept in memory until its turn comes; a larger one waits in a file. */
+export const MAX_WAITING_BLOB_BYTES = 1024 * 1024;
+/** File of credentials, as docker and podman write it. */
+export const MAX_CREDENTIAL_FILE_BYTES = 1024 * 1024;
+/** Milliseconds that a credential helper may take: it may ask a person. */
+export const CREDENTIAL_HELPER_MS = 60_000;
 /** Clients that follow the log at once; each takes some 15 kB, most of it the connection. */
 export const MAX_FEED_FOLLOWERS = 20_000;
 /** Clients of the feed that read the log at once, each with up to a page of events in memory. */

@@ -1,4 +1,4 @@
-import type { Digest } from '../model/digest.js';
+import type { ContentName, Digest } from '../model/digest.js';
 import type { ArchiveContents, Staging } from './archive-files.js';
 import { TrackedStaging } from './archive-files.js';
 import type { NamedFiles } from './archive-tree.js';
@@ -12,6 +12,10 @@ import { addUnion } from './union.js';
 interface ReadPushedOptions {
   /** Whether a manifest is kept as it came though it looks like that of an image. */
   readonly isArtifact: (digest: Digest) => boolean;
+  /** Returns the SHA-256 digest of what a document names by another one. */
+  readonly digestOf: (name: ContentName) => Digest | undefined;
+  /** Another digest by which a name may call a document. */
+  readonly aliasOf: (digest: Digest) => ContentName | undefined;
 }
 
 /**
@@ -22,7 +26,7 @@ interface ReadPushedOptions {
 export async function readPushed(
   files: NamedFiles,
   staging: Staging,
-  { isArtifact }: ReadPushedOptions,
+  { isArtifact, digestOf, aliasOf }: ReadPushedOptions,
 ): Promise<ArchiveContents> {
   const tracked = new TrackedStaging(staging);
   const notices = new Set<string>();
@@ -31,7 +35,15 @@ export async function readPushed(
   const builder = new ImageBuilder(tracked, documents, limits);
   const contents = new ContentsBuilder(files, builder);
   const complete = { top: true, platforms: false };
-  const graph = new OciGraph(files, builder, { staging: tracked, documents, limits, complete, notice, isArtifact });
+  const graph = new OciGraph(files, builder, {
+    staging: tracked,
+    documents,
+    limits,
+    complete,
+    notice,
+    isArtifact,
+    digestOf,
+  });
   const root = await graph.read();
   await addUnion(contents, [], root, documents, {
     platforms: [],
@@ -40,6 +52,7 @@ export async function readPushed(
     maxImages: undefined,
     maxReferences: undefined,
     keepsBareIndexes: true,
+    aliasOf,
     notice,
   });
   return { format: 'oci', ...contents.build(), notices: [...notices], discard: () => tracked.discard() };

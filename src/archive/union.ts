@@ -109,7 +109,8 @@ class Union {
     for (const { platform } of all) this.#platforms.set(formatPlatform(platform), platform);
     const wanted = all.filter(({ platform }) => isWanted(this.#choice.platforms, platform));
     const { name, tag } = annotatedName(child.annotations, this.#choice.notice);
-    const references = name === undefined ? [] : trueReferences(name, digestsOf(child.node, all), this.#choice.notice);
+    const references =
+      name === undefined ? [] : trueReferences(name, this.#namesOf(child.node, all), this.#choice.notice);
     const entry = { child, all, wanted, references, joined: [], tag };
     this.#entries.push(entry);
     for (const reference of references) this.#setName(reference, entry);
@@ -118,6 +119,11 @@ class Union {
       if (known === undefined) this.#byImage.set(image, [entry]);
       else known.push(entry);
     }
+  }
+
+  #namesOf(node: OciNode, all: readonly PlatformManifest[]): ReadonlySet<string> {
+    const alias = this.#choice.aliasOf?.(node.descriptor.digest);
+    return alias === undefined ? digestsOf(node, all) : new Set([...digestsOf(node, all), alias]);
   }
 
   /** The last entry of a name counts. */

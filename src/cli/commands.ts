@@ -17,6 +17,24 @@ export const commands: readonly CommandEntry[] = [
       load: async () => (await import('./commands/save.js')).saveGrammar,
     },
   ]),
+  ...inGroup('Registries:', [
+    {
+      usage: 'pull <reference>',
+      summary: 'fetch an image from a registry',
+      kind: 'writes',
+      load: async () => (await import('./commands/pull.js')).pullGrammar,
+    },
+    {
+      usage: 'push <image> <reference>',
+      summary: 'send an image to a registry',
+      load: async () => (await import('./commands/push.js')).pushGrammar,
+    },
+    {
+      usage: 'copy <source> <target>',
+      summary: 'copy an image between registries',
+      load: async () => (await import('./commands/copy.js')).copyGrammar,
+    },
+  ]),
   ...inGroup('Images:', [
     {
       usage: 'images',

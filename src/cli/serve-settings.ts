@@ -61,6 +61,7 @@ export const serveSettings = [
   { name: 'tls-cert', ...file, about: 'certificate for TLS, PEM; without it only this machine' },
   { name: 'tls-key', ...file, about: 'its private key, PEM' },
   { name: 'tls-client-ca', ...file, about: 'authorities of certificates that clients may show' },
+  { name: 'access', ...file, about: 'who may what, JSON; without it all on this machine may do all' },
   {
     name: 'trusted-proxies',
     value: 'address',
@@ -105,7 +106,7 @@ export const serveSettings = [
   { name: 'min-rate', ...bytes, about: 'bytes a second below which a body is slow', usual: String(MIN_BODY_RATE) },
   { name: 'max-connections', ...count, about: 'connections in all', usual: String(MAX_CONNECTIONS) },
   {
-    name: 'max-connections-per-address',
+    name: 'max-per-address',
     ...count,
     about: 'connections of one address',
     usual: String(MAX_CONNECTIONS_PER_ADDRESS),

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { tokenRoute } from './access/token-route.js';
+import { evidenceRoutes } from './evidence/routes.js';
 import { callerOf, type ServerEnv } from './exchange.js';
 import { answerTo, HttpFailure } from './failure.js';
 import { feedRoutes } from './feed/routes.js';
@@ -32,10 +33,13 @@ export function buildApp(service: Service): Hono<ServerEnv> {
     await next();
   });
   app.route('/', serviceRoutes(service));
+  app.route('/log', evidenceRoutes(service));
   app.route('/v2/token', tokenRoute(service));
   app.route('/v2', registryRoutes(service));
   app.route('/', feedRoutes(service));
-  app.notFound((c) => fail(new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`)));
+  app.notFound((c) => {
+    throw new HttpFailure(404, 'PATH_UNKNOWN', `no such path: ${c.req.path}`);
+  });
   app.onError((error) => {
     if (answerTo(error).status === 500) service.onFailure(error);
     return fail(error);

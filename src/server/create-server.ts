@@ -5,6 +5,7 @@ import { mustBeCount, mustBeFunction, mustBeObject, mustBeOptions } from '../sto
 import type { EventStore } from '../store/event-store.js';
 import { localAccess } from './access/access.js';
 import { buildApp } from './app.js';
+import { Mirror } from './mirror/mirror.js';
 import { Webhooks } from './feed/webhooks.js';
 import { ServerMetrics } from './service/metrics.js';
 import { TrustedProxies } from './service/proxies.js';
@@ -59,6 +60,7 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     access,
     at,
     isReadOnly: at !== undefined,
+    mirror: mirrorOf(store, options, signal),
     proxies: new TrustedProxies(options.trustedProxies),
     metrics: new ServerMetrics(store),
     areMetricsOpen: metrics === 'all',
@@ -69,6 +71,14 @@ function serviceOf(store: EventStore, options: ServerOptions, signal: AbortSigna
     webhooks: new Webhooks({ store, onFailure }, options.webhooks ?? []),
     signal,
   };
+}
+
+function mirrorOf(store: EventStore, options: ServerOptions, signal: AbortSignal): Mirror | undefined {
+  const { mirrors = [], at, upstreamCredentials: credentials, onNotice = warn } = options;
+  mustBeFunction('onNotice', onNotice);
+  // The past has no upstream.
+  if (mirrors.length === 0 || at !== undefined) return undefined;
+  return new Mirror(mirrors, { registry: store.registry, credentials, now: Date.now, onNotice, signal });
 }
 
 function limitsOf(given: ServerLimits = {}): Service['limits'] {

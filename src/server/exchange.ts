@@ -6,11 +6,13 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
+import { MAX_ACTOR_BYTES, MAX_AGENT_BYTES, MAX_TRACEPARENT_BYTES } from '../limits.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action, Connection, Grant, Refusal } from './access/access.js';
 import { AccessRefusal } from './access/refusal.js';
 import { HttpFailure } from './failure.js';
 import { isLoopback } from './service/address.js';
+import { boundPath } from './service/socket.js';
 import type { TrustedProxies } from './service/proxies.js';
 import type { Service } from './service.js';
 
@@ -28,7 +30,13 @@ export interface Caller {
 export interface ServerEnv {
   /** Those of node:http; absent where a program calls `fetch`. */
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
-  readonly Variables: { caller: Caller };
+  readonly Variables: {
+    caller: Caller;
+    /** Its pattern, where the path alone does not have it: for metrics. */
+    route?: string;
+    /** Why the request was refused. */
+    refusal?: Pick<Refusal, 'reason' | 'user'>;
+  };
 }
 
 type Exchange = Context<ServerEnv>;
@@ -65,7 +73,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
   const client = proxies.clientOf(peer, forwarded);
   if (client !== undefined) return { kind: 'tcp', ...client, isLoopback: false, ...NO_SOCKET };
   const tls = 'getPeerCertificate' in socket ? (socket as Socket as TLSSocket) : undefined;
-  const listening = (socket as Socket & SocketParts).server?.address();
+  const { server } = socket as Socket & SocketParts;
   // What a proxy of this machine passes on comes from anywhere.
   const isForwarded = Object.values(forwarded).some((value) => value !== undefined);
   return {
@@ -75,7 +83,7 @@ function describe({ socket, headers }: IncomingMessage, proxies: TrustedProxies)
     isLoopback: isLoopback(peer) && !isForwarded && isLoopback(hostOf(headers.host)),
     isEncrypted: tls !== undefined,
     certificate: tls?.authorized === true ? tls.getPeerCertificate() : undefined,
-    socketPath: typeof listening === 'string' ? listening : undefined,
+    socketPath: server === undefined ? undefined : boundPath(server),
     get descriptor() {
       return (socket as Socket & SocketParts)._handle?.fd;
     },
@@ -101,10 +109,17 @@ export async function callerOf(c: Exchange, service: Service): Promise<Caller> {
   return {
     grant: await grantOf(c, service, connection),
     address: connection?.address,
-    agent: c.req.header('user-agent'),
-    requestId: c.req.header('x-request-id') ?? randomUUID(),
-    traceparent: c.req.header('traceparent'),
+    agent: fitting(c.req.header('user-agent'), MAX_AGENT_BYTES),
+    requestId: fitting(c.req.header('x-request-id'), MAX_ACTOR_BYTES) ?? randomUUID(),
+    traceparent: fitting(c.req.header('traceparent'), MAX_TRACEPARENT_BYTES),
   };
+}
+
+/** A header that events record, cut to what they take: what a client says of itself refuses no push. */
+function fitting(text: string | undefined, maxBytes: number): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  // Node gives the bytes of a header as Latin-1: each takes at most two in UTF-8.
+  return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, maxBytes / 2);
 }
 
 async function grantOf(c: Exchange, service: Service, connection: Connection | undefined): Promise<Grant> {
@@ -142,9 +157,9 @@ export function requireAction(c: Exchange, service: Service, action: Action, rep
  * from the first answer how to log in. @throws {HttpFailure} UNAUTHORIZED, DENIED
  */
 export function requireCredentials(c: Exchange, service: Service): void {
-  const { grant } = c.get('caller');
-  if (grant.isLoggedIn || authorizationOf(c).length > 0) return;
-  if (grant.hasRights && service.access.challenge(originOf(c)) === undefined) return;
+  const { hasRights, isLoggedIn } = c.get('caller').grant;
+  const isShown = isLoggedIn || authorizationOf(c).length > 0;
+  if (hasRights && (isShown || service.access.challenge(originOf(c)) === undefined)) return;
   throw refuse(c, service, 'use this server');
 }
 
@@ -178,6 +193,7 @@ function scopeOf(action: Action, repository: string | undefined): string | undef
 }
 
 function report(c: Exchange, service: Service, facts: Pick<Refusal, 'status' | 'reason' | 'user'>): void {
+  c.set('refusal', facts);
   service.onRefusal({
     time: Date.now(),
     address: connectionOf(c, service.proxies)?.address,

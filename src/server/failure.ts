@@ -22,6 +22,7 @@ export type HttpCode =
   | 'UNAVAILABLE'
   | 'RANGE_INVALID'
   | 'REQUEST_INVALID'
+  | 'UPSTREAM_FAILED'
   | 'PATH_UNKNOWN'
   | 'URI_TOO_LONG'
   | 'CONSUMER_EXISTS'

@@ -20,6 +20,8 @@ import type {
   LoadResult,
   ReferenceEntry,
   ResolveOptions,
+  SavedContents,
+  SavedContentsOptions,
   SaveOptions,
   Store,
   StoreBackend,
@@ -168,6 +170,13 @@ export interface EventStore
    * @throws {StoreError} as `save` and its stream; errors of the file itself are thrown unchanged
    */
   saveTo(file: FileHandle, names: string | readonly string[], options?: SaveOptions): Promise<number>;
+
+  /**
+   * Returns what `save` writes of the named images, as documents and blobs to read one by one: a
+   * push sends only what a registry lacks. Release it: it keeps its blobs from being removed.
+   * @throws {StoreError} as `save`
+   */
+  savedContents(names: string | readonly string[], options?: SavedContentsOptions): SavedContents;
 
   /**
    * Writes a snapshot of the views, from which the next open starts. Also done in the background

@@ -8,7 +8,7 @@ import { type Digest, type ImageId, isDigest, parseDigest } from '../model/diges
 import type { StoredEvent } from '../model/events.js';
 import type { Subject } from '../model/subjects.js';
 import { canonicalReference } from '../model/reference.js';
-import { saveArchive, saveArchiveTo } from './archives/save-archive.js';
+import { saveArchive, saveArchiveTo, savedContents } from './archives/save-archive.js';
 import {
   type ArtifactEntry,
   ArtifactReader,
@@ -83,6 +83,9 @@ import {
   type LoadResult,
   type ResolveOptions,
   resolveOptionNames,
+  type SavedContents,
+  type SavedContentsOptions,
+  savedContentsOptionNames,
   type SaveOptions,
   saveOptionNames,
   type StoreBackend,
@@ -322,6 +325,12 @@ export class LocalEventStore extends ImageStore implements EventStore {
     return saveArchiveTo(file, typeof names === 'string' ? [names] : names, options, this.#context);
   }
 
+  savedContents(names: string | readonly string[], options: SavedContentsOptions = {}): SavedContents {
+    this.#needLayers();
+    mustBeOptions(options, savedContentsOptionNames);
+    return savedContents(typeof names === 'string' ? [names] : names, options, this.#context);
+  }
+
   async erase(digest: string, reason: string, options?: EraseOptions): Promise<ErasedContent> {
     return this.#makeRoom(() => erase(this.#context, digest, reason, options));
   }
@@ -351,8 +360,16 @@ export class LocalEventStore extends ImageStore implements EventStore {
     await this.#consumers.removeConsumer(name);
   }
 
-  async checkpoint(): Promise<string> {
-    return new StoreEvidence(this.#context).checkpoint();
+  async checkpoint(size?: number): Promise<string> {
+    return new StoreEvidence(this.#context).checkpoint(size);
+  }
+
+  async readTile(path: string): Promise<Uint8Array> {
+    return new StoreEvidence(this.#context).readTile(path);
+  }
+
+  get verifierKey(): string | undefined {
+    return new StoreEvidence(this.#context).verifierKey;
   }
 
   async prove(seq: number, options?: ProveOptions): Promise<string> {

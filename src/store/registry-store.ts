@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Measurement } from '../archive/layer-meter.js';
 import type { StagedBlob } from './layers/blob-store.js';
-import type { Descriptor, Digest } from '../model/digest.js';
+import type { ContentName, Descriptor, Digest } from '../model/digest.js';
 import type { Referrer } from './artifacts.js';
 import type { PastOptions, When } from './past/audit.js';
 import type { WriteOptions } from './store.js';
@@ -32,7 +32,7 @@ export interface Upload {
    * @throws {StoreError} BLOB_MISMATCH if its bytes have another digest, UPLOAD_LIMIT_EXCEEDED,
    *   DISK_FULL: the upload is removed; UPLOAD_OUT_OF_ORDER while another request works on it
    */
-  finish(digest: Digest): Promise<StagedUpload>;
+  finish(name: ContentName): Promise<StagedUpload>;
   /** Removes it, and stops a request that works on it. */
   cancel(): Promise<void>;
 }
@@ -59,19 +59,19 @@ export interface UploadArea {
   /** Returns an upload in progress, and postpones its expiry. @throws {StoreError} UPLOAD_NOT_FOUND */
   upload(repository: string, id: string): Promise<Upload>;
   /** Returns a staged blob of the repository, and postpones its expiry. */
-  staged(repository: string, digest: Digest): StagedUpload | undefined;
+  staged(repository: string, name: ContentName): StagedUpload | undefined;
   /** Returns the repositories that have the blob staged. */
-  repositoriesWith(digest: Digest): string[];
+  repositoriesWith(name: ContentName): string[];
   /**
    * Makes a blob, config or manifest that the store has a staged blob of the repository, or one that is
    * staged for another; durable on return. It stays when the store or the other removes theirs.
    * @throws {StoreError} CONTENT_NOT_FOUND, UPLOAD_LIMIT_EXCEEDED, DISK_FULL
    */
-  mount(repository: string, digest: Digest, owner: string): Promise<void>;
+  mount(repository: string, digest: Digest, owner: string, name?: ContentName): Promise<void>;
   /** Removes a staged blob of the repository, durable on return; false if there is none. */
-  remove(repository: string, digest: Digest): Promise<boolean>;
+  remove(repository: string, name: ContentName): Promise<boolean>;
   /** Forgets what a manifest of the repository now names, as its blobs are the store's. */
-  settle(repository: string, digests: readonly Digest[]): Promise<void>;
+  settle(repository: string, names: readonly ContentName[]): Promise<void>;
   /** Removes blobs from all repositories: their bytes were erased. */
   forget(digests: readonly Digest[]): Promise<void>;
   /** Removes what expired. */
@@ -84,6 +84,8 @@ export interface UploadArea {
 export interface RegistryDocument {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
+  /** Digest by which the repository names it: SHA-512 if that is how it was pushed. */
+  readonly name: ContentName;
 }
 
 /** A blob of a repository. */
@@ -105,13 +107,13 @@ export interface RegistryReads {
    * reference of it points there, or an index of it names it.
    * @throws {StoreError} CONTENT_ERASED, CONTENT_CORRUPT
    */
-  manifest(repository: string, tagOrDigest: string): RegistryDocument | undefined;
+  manifest(repository: string, tagOrName: string): RegistryDocument | undefined;
   /** Returns a config or layer that a manifest of the repository names, if its bytes are there. */
-  blob(repository: string, digest: Digest): RegistryBlob | undefined;
+  blob(repository: string, name: ContentName): RegistryBlob | undefined;
   /** Returns repositories that have the blob; not all, where that would take long. */
-  repositoriesWith(blob: Digest): string[];
-  /** Returns the manifests of a repository whose subject is `digest`, which need not be there. */
-  referrers(repository: string, digest: Digest): Referrer[];
+  repositoriesWith(blob: ContentName): string[];
+  /** Returns the manifests of a repository with this subject, which need not be there. */
+  referrers(repository: string, subject: ContentName): Referrer[];
 }
 
 /** A manifest or index to push. */
@@ -120,8 +122,8 @@ export interface PushRequest {
   readonly repository: string;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
-  /** The digest that it must have. */
-  readonly digest?: Digest | undefined;
+  /** The digest that it must have, and is named by; default SHA-256. */
+  readonly name?: ContentName | undefined;
   /** Set in the same transaction. */
   readonly tags?: readonly string[] | undefined;
 }
@@ -129,6 +131,8 @@ export interface PushRequest {
 /** What came of a push. */
 export interface PushResult {
   readonly digest: Digest;
+  /** Digest by which the repository names it. */
+  readonly name: ContentName;
   /** What it is about. */
   readonly subject: Digest | undefined;
   /** What it was not kept as, in words. */

@@ -2,7 +2,7 @@ import type { OptionNames } from '../model/option-names.js';
 import type { Readable } from 'node:stream';
 import type { ReferenceEntry } from '../../projections/references.js';
 import type { Head } from '../log/log.js';
-import type { ChainId, DiffId, Digest, ImageId } from '../model/digest.js';
+import type { ChainId, Descriptor, DiffId, Digest, ImageId } from '../model/digest.js';
 import type { LayerFacts } from '../model/events.js';
 import type { Image } from '../model/image.js';
 import type { Platform } from '../model/platform.js';
@@ -279,6 +279,33 @@ export const saveOptionNames: OptionNames<SaveOptions> = {
   onProgress: true,
   signal: true,
 };
+
+/** Options of `savedContents`. */
+export type SavedContentsOptions = Pick<SaveOptions, 'platform' | 'onNotice'>;
+
+/** Names of `SavedContentsOptions`. */
+export const savedContentsOptionNames: OptionNames<SavedContentsOptions> = { platform: true, onNotice: true };
+
+/** A manifest or index, as `save` writes it, with all that it leads to. */
+export interface SavedTree {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** Config and layers of a manifest; of an index, what it names besides manifests. */
+  readonly blobs: readonly Descriptor[];
+  readonly parts: readonly SavedTree[];
+}
+
+/** What `save` writes of some names, to be read one by one. */
+export interface SavedContents {
+  /** What the names stand for. */
+  readonly roots: readonly SavedTree[];
+  /** Signatures and other artifacts about the roots and their parts. */
+  readonly referrers: readonly SavedTree[];
+  /** Streams a blob of a tree; its chunks are the caller's. Fails with BLOB_CORRUPT, BLOB_MISSING. */
+  open(digest: Digest): AsyncIterable<Uint8Array>;
+  /** Lets go of the blobs, which are not removed before. */
+  release(): void;
+}
 
 /** Options of `resolve`. */
 export interface ResolveOptions {

@@ -204,7 +204,7 @@ test('an event is of one way, in reads, in history and with a follower', async (
   const consumer = store.consumer('c@1', { filter: { via: 'mirror' } });
   for await (const event of consumer) {
     t.is(event.via, 'mirror');
-    consumer.ack(event);
+    await consumer.ack(event);
     break;
   }
   await consumer.close();

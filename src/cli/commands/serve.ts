@@ -123,13 +123,14 @@ function serveOptions(context: CommandContext, settings: Settings, onNotice: (no
     listen: valuesOf(settings, 'listen').flatMap((text) => parseAddress(text) ?? []),
     socket: socketOf(context, textOf(settings, 'socket')),
     tls: tlsOf(settings),
+    accessFile: textOf(settings, 'access'),
     accessLog: accessLogOf(context, textOf(settings, 'access-log')),
     limits: {
       maxHeaderBytes: numberOf(settings, 'max-header-bytes'),
       headersTimeoutMs: durationOf(settings, 'headers-timeout'),
       idleTimeoutMs: durationOf(settings, 'idle-timeout'),
       maxConnections: numberOf(settings, 'max-connections'),
-      maxConnectionsPerAddress: numberOf(settings, 'max-connections-per-address'),
+      maxConnectionsPerAddress: numberOf(settings, 'max-per-address'),
     },
     onNotice,
   };

@@ -1,5 +1,5 @@
 import { MAX_PUSHED_MANIFEST_BYTES } from '../../limits.js';
-import { isDigest } from '../../model/digest.js';
+import { isContentName } from '../../model/digest.js';
 import { bodyOf, callerOrigin } from '../exchange.js';
 import { HttpFailure } from '../failure.js';
 import { tagIn, tagOrDigestIn } from './paths.js';
@@ -9,16 +9,21 @@ import type { RegistryExchange } from './routes.js';
 const MAX_TAGS_OF_PUSH = 100;
 
 /** Answers a manifest or index, byte for byte. */
-export function getManifest({ c, path: { name, repository, rest }, reads }: RegistryExchange): Response {
+export async function getManifest(exchange: RegistryExchange): Promise<Response> {
+  const { c, service, path, reads } = exchange;
+  const { name, repository, rest, at } = path;
   const reference = tagOrDigestIn(rest);
-  const document = reads.manifest(repository, reference);
+  const sighting =
+    at === undefined ? await service.mirror?.look(repository, reference, callerOrigin(c, 'mirror')) : undefined;
+  const document = reads.manifest(repository, reference) ?? sighting?.document;
   if (document === undefined) throw unknownManifest(name, reference);
   const { descriptor, bytes } = document;
-  const etag = `"${descriptor.digest}"`;
+  const etag = `"${document.name}"`;
   const headers = {
     'content-type': descriptor.mediaType,
-    'docker-content-digest': descriptor.digest,
+    'docker-content-digest': document.name,
     etag,
+    ...(sighting?.warning === undefined ? {} : { warning: `199 - ${quoted(sighting.warning)}` }),
   };
   if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers });
   const body = c.req.method === 'HEAD' ? null : (bytes as Uint8Array<ArrayBuffer>);
@@ -29,18 +34,18 @@ export function getManifest({ c, path: { name, repository, rest }, reads }: Regi
 export async function putManifest({ c, service, path }: RegistryExchange): Promise<Response> {
   const { name, repository, root, rest } = path;
   const reference = tagOrDigestIn(rest);
-  const tags = [...(isDigest(reference) ? [] : [reference]), ...(c.req.queries('tag') ?? []).map(tagIn)];
+  const tags = [...(isContentName(reference) ? [] : [reference]), ...(c.req.queries('tag') ?? []).map(tagIn)];
   if (tags.length > MAX_TAGS_OF_PUSH) {
     throw new HttpFailure(400, 'MANIFEST_INVALID', `expected at most ${MAX_TAGS_OF_PUSH} tags, found ${tags.length}`);
   }
   const bytes = await readBody(bodyOf(c), name);
   const mediaType = c.req.header('content-type') ?? mediaTypeIn(bytes);
-  const digest = isDigest(reference) ? reference : undefined;
-  const request = { repository, mediaType, bytes, digest, tags };
+  const wanted = isContentName(reference) ? reference : undefined;
+  const request = { repository, mediaType, bytes, name: wanted, tags };
   const pushed = await service.store.registry.push(request, callerOrigin(c, 'registry'));
   const headers = new Headers({
-    location: `${root}/manifests/${pushed.digest}`,
-    'docker-content-digest': pushed.digest,
+    location: `${root}/manifests/${pushed.name}`,
+    'docker-content-digest': pushed.name,
   });
   if (pushed.subject !== undefined) headers.set('oci-subject', pushed.subject);
   for (const tag of c.req.queries('tag') ?? []) headers.append('oci-tag', tag);

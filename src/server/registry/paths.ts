@@ -1,5 +1,5 @@
 import { MAX_REFERENCE_NAME_LENGTH, MAX_TAG_LENGTH } from '../../limits.js';
-import { type Digest, isDigest } from '../../model/digest.js';
+import { type ContentName, isContentName } from '../../model/digest.js';
 import { formatReference, parseReference } from '../../model/reference.js';
 import type { When } from '../../store/past/audit.js';
 import { StoreError } from '../../errors.js';
@@ -84,14 +84,18 @@ export function whenOf(part: string): When {
   return part.replaceAll('-', ' ').replaceAll('.', ':');
 }
 
-/** @throws {HttpFailure} DIGEST_INVALID; UNSUPPORTED for an algorithm that the store does not have */
-export function digestIn(text: string | undefined): Digest {
-  if (text !== undefined && isDigest(text)) return text;
+/** @throws {HttpFailure} DIGEST_INVALID; UNSUPPORTED for an algorithm that the registry does not have */
+export function digestIn(text: string | undefined): ContentName {
+  if (text !== undefined && isContentName(text)) return text;
   const shown = JSON.stringify((text ?? '').slice(0, 100));
-  if (text !== undefined && /^sha(?:384|512):[0-9a-f]{96,128}$/.test(text)) {
-    throw new HttpFailure(400, 'UNSUPPORTED', `cannot use ${shown}: digests are sha256 here`);
+  if (text !== undefined && /^(?!sha256:|sha512:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/.test(text)) {
+    throw new HttpFailure(400, 'UNSUPPORTED', `cannot use ${shown}: expected sha256 or sha512`);
   }
-  throw new HttpFailure(400, 'DIGEST_INVALID', `${shown} is not a digest: expected sha256: and 64 hex digits`);
+  throw new HttpFailure(
+    400,
+    'DIGEST_INVALID',
+    `${shown} is not a digest: expected sha256: or sha512: and its hex digits`,
+  );
 }
 
 /** Returns the tag, or the digest, of a manifest's path. @throws {HttpFailure} as `digestIn`; MANIFEST_INVALID */

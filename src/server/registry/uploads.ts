@@ -18,8 +18,9 @@ export async function startUpload(exchange: RegistryExchange): Promise<Response>
   if (wanted === undefined) return accepted(path.root, upload);
   try {
     await upload.append(bodyOf(c), 0);
-    const { digest } = await upload.finish(digestIn(wanted));
-    return created(path.root, digest);
+    const name = digestIn(wanted);
+    await upload.finish(name);
+    return created(path.root, name);
   } catch (error) {
     // Nobody knows of it.
     await upload.cancel();
@@ -47,8 +48,8 @@ export async function finishUpload(exchange: RegistryExchange): Promise<Response
   const upload = await service.store.registry.uploads.upload(path.repository, path.rest);
   const wanted = digestIn(c.req.query('digest'));
   await append(exchange, upload);
-  const { digest } = await upload.finish(wanted);
-  return created(path.root, digest);
+  await upload.finish(wanted);
+  return created(path.root, wanted);
 }
 
 /** Removes an upload. */
@@ -76,14 +77,17 @@ async function append({ c, path }: RegistryExchange, upload: Upload): Promise<vo
 async function mount(exchange: RegistryExchange, mounted: string): Promise<boolean> {
   const { c, service, path } = exchange;
   const { registry } = service.store;
-  const digest = digestIn(mounted);
+  const name = digestIn(mounted);
   const from = c.req.query('from');
   const { grant } = c.get('caller');
-  const mayRead = (repository: string): boolean => grant.may('read', repository);
-  const sources = from === undefined ? [path.repository, ...registry.repositoriesWith(digest)] : [repositoryOf(from)];
-  if (!sources.some((source) => mayRead(source) && registry.blob(source, digest) !== undefined)) return false;
-  await registry.uploads.mount(path.repository, digest, ownerOf(exchange));
-  return true;
+  const sources = from === undefined ? [path.repository, ...registry.repositoriesWith(name)] : [repositoryOf(from)];
+  for (const source of sources) {
+    const blob = grant.may('read', source) ? registry.blob(source, name) : undefined;
+    if (blob === undefined) continue;
+    await registry.uploads.mount(path.repository, blob.digest, ownerOf(exchange), name);
+    return true;
+  }
+  return false;
 }
 
 /** Whom an upload counts for. */

@@ -46,6 +46,8 @@ export class AccessLog {
       requestId: report.requestId,
       traceparent: report.traceparent,
       code: report.code,
+      reason: report.reason,
+      user: report.user,
       cut: report.isCut || undefined,
     });
   }

@@ -31,15 +31,13 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
       ended({ ...describe(c), status: c.res.status, bytesIn: 0, bytesOut: 0, isCut: false, time, durationMs });
       return;
     }
-    // Node takes it from a request that ends.
-    const { socket } = incoming;
     const watched = bodies.watch(incoming, outgoing);
     const left = new Promise<void>((resolve) => outgoing.once('close', resolve));
     try {
       await next();
     } finally {
       // The answer leaves after this returns, and nobody waits for it.
-      void reportOnceLeft({ left, watched, socket, time, startedAt, described: describe(c) }, { bodies, ended });
+      void reportOnceLeft({ left, watched, time, startedAt, described: describe(c) }, { bodies, ended });
     }
   };
 }
@@ -47,7 +45,6 @@ export function observed({ began, ended, bodies, now }: Observer): MiddlewareHan
 interface Leaving {
   readonly left: Promise<void>;
   readonly watched: Watched;
-  readonly socket: Socket;
   readonly time: number;
   readonly startedAt: number;
   readonly described: Described;
@@ -55,12 +52,12 @@ interface Leaving {
 
 /** Outside of the handler, whose exchange would otherwise stay in memory as long as a client follows the log. */
 async function reportOnceLeft(
-  { left, watched, socket, time, startedAt, described }: Leaving,
+  { left, watched, time, startedAt, described }: Leaving,
   { bodies, ended }: Pick<Observer, 'bodies' | 'ended'>,
 ): Promise<void> {
   await left;
   bodies.forget(watched);
-  const { outgoing } = watched;
+  const { outgoing, socket } = watched;
   const isCut = !outgoing.writableFinished;
   const status = outgoing.headersSent ? outgoing.statusCode : 0;
   const slow = watched.status === undefined ? {} : { status: watched.status, code: 'REQUEST_TIMEOUT' };
@@ -81,17 +78,20 @@ function describe(c: Context<ServerEnv>): Described {
   // Absent when it was refused before.
   const caller = c.get('caller') as Caller | undefined;
   const { incoming } = bindingsOf(c);
+  const refusal = c.get('refusal');
   const { body } = c.error === undefined ? {} : answerTo(c.error);
   return {
     address: caller?.address ?? (incoming === undefined ? undefined : (incoming.socket.remoteAddress ?? '')),
     actor: caller?.grant.actor,
     method: c.req.method,
     path: loggedPath(c.req.url),
-    route: routePath(c),
+    route: c.get('route') ?? routePath(c),
     agent: c.req.header('user-agent'),
     requestId: caller?.requestId ?? c.req.header('x-request-id'),
     traceparent: c.req.header('traceparent'),
     code: body?.errors[0].code,
+    reason: refusal?.reason,
+    user: refusal?.user,
   };
 }
 

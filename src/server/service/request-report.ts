@@ -24,4 +24,7 @@ export interface RequestReport {
   readonly traceparent: string | undefined;
   /** Code of the error that was answered. */
   readonly code: string | undefined;
+  /** Why it was refused, and the name that was given with a wrong password. */
+  readonly reason: string | undefined;
+  readonly user: string | undefined;
 }

@@ -8,8 +8,10 @@ import {
   MAX_REQUEST_HEADER_BYTES,
   STOP_TIMEOUT_MS,
 } from '../../limits.js';
+import { accessFrom } from '../access/access-from.js';
 import { buildServer } from '../create-server.js';
 import type { ServerOptions } from '../service.js';
+import { readAccessOptions } from './access-file.js';
 import { AccessLog, openLogFile, streamLog } from './access-log.js';
 import type { ListenAddress } from './address.js';
 import type { ConnectionLimits } from './connections.js';
@@ -29,6 +31,8 @@ export interface ServeOptions {
   /** Path of a unix socket; absent for none. */
   readonly socket?: string | undefined;
   readonly tls?: TlsFiles | undefined;
+  /** Path of a file with `AccessOptions` in JSON; absent for what `server.access` says. */
+  readonly accessFile?: string | undefined;
   readonly limits?: ConnectionOptions | undefined;
   /** A line of JSON for each request; absent for none. */
   readonly accessLog?: AccessLogTarget | undefined;
@@ -54,7 +58,8 @@ interface Opened {
 
 /**
  * Serves an open store at its addresses. The store stays the caller's to close, after `stop`.
- * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED, TLS_INVALID; of the file system for the access log
+ * @throws {StoreError} ADDRESS_IN_USE, ADDRESS_REFUSED, TLS_INVALID, ACCESS_INVALID; of the file system for
+ *   what it reads, and the access log
  */
 export async function serveStore(store: EventStore, options: ServeOptions): Promise<Serving> {
   const { accessLog, onNotice } = options;
@@ -74,7 +79,12 @@ export async function serveStore(store: EventStore, options: ServeOptions): Prom
 }
 
 async function serveWith(store: EventStore, options: ServeOptions, { log, tls }: Opened): Promise<Serving> {
-  const { server, service } = buildServer(store, withLog(options.server, log));
+  const { accessFile, onNotice } = options;
+  const access =
+    accessFile === undefined
+      ? options.server.access
+      : await accessFrom(await readAccessOptions(accessFile), { onNotice });
+  const { server, service } = buildServer(store, withLog({ ...options.server, access }, log));
   const { metrics, proxies } = service;
   const listening = await listen(server.listener, {
     addresses: options.listen,

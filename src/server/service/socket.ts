@@ -50,6 +50,14 @@ async function throughLink(path: string): Promise<ConnectablePath> {
   };
 }
 
+const boundPaths = new WeakMap<Server, string>();
+
+/** Returns the path of the socket that a server listens at: it was bound at another. */
+export function boundPath(server: Server): string | undefined {
+  const address = server.address();
+  return boundPaths.get(server) ?? (typeof address === 'string' ? address : undefined);
+}
+
 /** Resolves with whether a server listens at `path`. */
 export async function isAnswering(path: string): Promise<boolean> {
   await using place = await connectablePath(path);
@@ -92,6 +100,7 @@ export async function bindSocket(server: Server, path: string): Promise<() => Pr
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  boundPaths.set(server, path);
   const { ino } = await stat(path);
   return async () => {
     // Another server may have its own there by now.

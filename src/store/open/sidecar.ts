@@ -18,7 +18,7 @@ export const FORMAT_VERSION = 3;
  * continues backups. A store whose lost sidecar came from a backup has it until it is opened for
  * writing.
  */
-export const BACKUP_FORMAT_VERSION = 2;
+const BACKUP_FORMAT_VERSION = 2;
 /**
  * The last version that this code reads: of stores and backups whose events may have a route, and
  * with it records of format 2. Others keep the version above, so that earlier versions read them.

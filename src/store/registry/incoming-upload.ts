@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { StoreError } from '../../errors.js';
 import { LayerMeter, type Measurement } from '../../archive/layer-meter.js';
-import { type Digest, parseDigest } from '../../model/digest.js';
+import { type ContentName, isContentName, isDigest } from '../../model/digest.js';
 import { inSystem, openRegularFile, syncFile } from '../files/files.js';
 import { readAhead } from '../files/read-ahead.js';
 import { RunningSync, writeWhole } from '../files/write-durably.js';
@@ -21,7 +22,7 @@ export interface UploadHome {
   /** Removes what is left of an upload that ended. */
   removed(upload: IncomingUpload): Promise<void>;
   /** Stages its bytes, which are durable. They no longer count for the upload. */
-  stage(upload: IncomingUpload, measurement: Measurement): Promise<StagedUpload>;
+  stage(upload: IncomingUpload, measurement: Measurement, alias: ContentName | undefined): Promise<StagedUpload>;
   /** Hears that the upload waits for its next request with a meter. */
   idle(upload: IncomingUpload): void;
 }
@@ -42,7 +43,7 @@ export class IncomingUpload implements Upload {
   #meter: LayerMeter | undefined;
   /** What a request does with the upload, one at a time. */
   #work: { readonly done: Promise<unknown>; readonly stop: AbortController } | undefined;
-  /** Whether it was cancelled, finished or given up: no request may begin. */
+  /** Whether it was finished, cancelled or removed: no request may begin. */
   #isOver = false;
 
   constructor({ id, repository, owner, started, size, written }: FoundUpload, home: UploadHome) {
@@ -81,21 +82,35 @@ export class IncomingUpload implements Upload {
     }).finally(() => leave(chunks));
   }
 
-  async finish(digest: Digest): Promise<StagedUpload> {
-    const expected = parseDigest(digest);
+  async finish(name: ContentName): Promise<StagedUpload> {
+    if (!isContentName(name))
+      throw new StoreError('DIGEST_INVALID', `${JSON.stringify(name.slice(0, 100))} is not a digest`);
     return this.#alone(async (signal) => {
       const measurement = await this.#orEnd(signal, () => this.#measured(signal));
-      const { digest: found } = measurement.blob;
-      if (found === expected) {
-        const staged = await this.#orEnd(signal, () => this.#home.stage(this, measurement));
+      const alias = isDigest(name) ? undefined : await this.#orEnd(signal, () => this.#sha512(signal));
+      const found = alias ?? measurement.blob.digest;
+      if (found === name) {
+        const staged = await this.#orEnd(signal, () => this.#home.stage(this, measurement, alias));
         this.#size = 0;
         await this.#end().catch(leaveForNextOpen);
         return staged;
       }
       await this.#end().catch(leaveForNextOpen);
-      const message = `the upload is not ${expected}: its bytes have the digest ${found}`;
-      throw new StoreError('BLOB_MISMATCH', message, { data: { expected, found } });
+      const message = `the upload is not ${name}: its bytes have the digest ${found}`;
+      throw new StoreError('BLOB_MISMATCH', message, { data: { expected: name, found } });
     });
+  }
+
+  /** Reads the bytes once more: few clients name them so, and only at the end. */
+  async #sha512(signal: AbortSignal): Promise<ContentName> {
+    const hash = createHash('sha512');
+    await inSystem('read an upload', async () => {
+      for await (const chunk of readAhead(await openRegularFile(this.#path))) {
+        signal.throwIfAborted();
+        hash.update(chunk);
+      }
+    });
+    return `sha512:${hash.digest('hex')}`;
   }
 
   async cancel(): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.js';
-import type { Digest } from '../../model/digest.js';
+import type { ContentName, Digest } from '../../model/digest.js';
 import type { OptionNames } from '../../model/option-names.js';
 import { mustBeOptions } from '../argument-types.js';
 import { IncomingUpload, type UploadHome, uploadNotFound } from './incoming-upload.js';
@@ -61,7 +61,8 @@ export class Uploads implements UploadArea {
       pathOf: (id) => this.#folder.incomingPath(id),
       removed: (upload) => this.#awaited(this.#removed(upload)),
       idle: (upload) => this.#becameIdle(upload),
-      stage: ({ id, repository, owner }, measurement) => this.#blobs.stage({ id, repository, owner, measurement }),
+      stage: ({ id, repository, owner }, measurement, alias) =>
+        this.#blobs.stage({ id, repository, owner, measurement, alias }),
     };
   }
 
@@ -93,7 +94,7 @@ export class Uploads implements UploadArea {
       return time !== undefined && repositories.some(({ used }) => used <= time);
     });
     await this.#blobs.forget(erased.map(({ digest }) => digest));
-    await this.sweep();
+    if (uploads.length + blobs.length > 0) await this.sweep();
   }
 
   async start(repository: string, owner: string): Promise<Upload> {
@@ -119,26 +120,26 @@ export class Uploads implements UploadArea {
     return upload;
   }
 
-  staged(repository: string, digest: Digest): StagedUpload | undefined {
-    return this.#blobs.staged(repository, digest);
+  staged(repository: string, name: ContentName): StagedUpload | undefined {
+    return this.#blobs.staged(repository, name);
   }
 
-  repositoriesWith(digest: Digest): string[] {
-    return this.#blobs.repositoriesWith(digest);
+  repositoriesWith(name: ContentName): string[] {
+    return this.#blobs.repositoriesWith(name);
   }
 
-  async mount(repository: string, digest: Digest, owner: string): Promise<void> {
-    await this.#change(() => this.#blobs.mount(repository, digest, owner));
+  async mount(repository: string, digest: Digest, owner: string, name: ContentName = digest): Promise<void> {
+    await this.#change(() => this.#blobs.mount(repository, digest, owner, name));
   }
 
-  async remove(repository: string, digest: Digest): Promise<boolean> {
-    return this.#change(() => this.#blobs.remove(repository, digest, { durably: true }));
+  async remove(repository: string, name: ContentName): Promise<boolean> {
+    return this.#change(() => this.#blobs.remove(repository, name, { durably: true }));
   }
 
-  async settle(repository: string, digests: readonly Digest[]): Promise<void> {
+  async settle(repository: string, names: readonly ContentName[]): Promise<void> {
     await this.#change(async () => {
       // A crash before this leaves staged blobs that the store has too, until they expire.
-      for (const digest of digests) await this.#blobs.remove(repository, digest, { durably: false });
+      for (const name of names) await this.#blobs.remove(repository, name, { durably: false });
     });
   }
 

@@ -4,7 +4,7 @@ import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
 import { loadCode } from '../../errors.js';
 import { MAX_KEPT_PAST_REGISTRIES, MAX_SEARCHED_REPOSITORIES } from '../../limits.js';
-import { type Digest, type ImageId, isDigest } from '../../model/digest.js';
+import { type ContentName, type Digest, type ImageId, isContentName } from '../../model/digest.js';
 import type { Referrer } from '../artifacts.js';
 import { refuseErased } from '../commands/decision.js';
 import { decideRemoveReferences } from '../commands/tag.js';
@@ -25,6 +25,9 @@ import type { WriteOptions } from '../store.js';
 import { Repositories } from './repositories.js';
 import { madeManifest } from './save-manifest.js';
 
+/** A document without the name that a repository has for it. */
+type StoredDocument = Omit<RegistryDocument, 'name'>;
+
 /** Reads repositories of the present or the past: only the views differ. */
 class RegistryReader implements RegistryReads {
   readonly #context: StoreContext;
@@ -35,11 +38,11 @@ class RegistryReader implements RegistryReads {
   constructor(context: StoreContext, views: Views) {
     this.#context = context;
     this.#views = views;
-    this.repositoriesOf = new Repositories(
+    this.repositoriesOf = new Repositories({
       views,
-      (entry) => this.#documentOf(entry),
-      (digest) => this.#knownContent(digest),
-    );
+      documentOf: (entry) => this.#documentOf(entry),
+      contentOf: (digest) => this.#knownContent(digest),
+    });
   }
 
   repositories(): string[] {
@@ -55,43 +58,44 @@ class RegistryReader implements RegistryReads {
     return tags.sort();
   }
 
-  manifest(repository: string, tagOrDigest: string): RegistryDocument | undefined {
+  manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
     this.#context.checkOpen();
-    if (!isDigest(tagOrDigest)) {
-      const entry = this.#views.references.byName.get(`${repository}:${tagOrDigest}`);
-      return entry && this.#documentOf(entry);
+    if (!isContentName(tagOrName)) {
+      const entry = this.#views.references.byName.get(`${repository}:${tagOrName}`);
+      const document = entry && this.#documentOf(entry);
+      return document && { ...document, name: this.repositoriesOf.nameOf(repository, document.descriptor.digest) };
     }
-    const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrDigest);
+    const descriptor = this.repositoriesOf.members(repository).manifests.get(tagOrName);
     if (descriptor === undefined) return undefined;
-    const bytes = this.#context.log.content(tagOrDigest);
-    if (bytes !== undefined) return { descriptor, bytes };
-    refuseErased(this.#context.views.erasures, tagOrDigest);
-    return this.#madeAs(repository, tagOrDigest);
+    const bytes = this.#context.log.content(descriptor.digest);
+    if (bytes !== undefined) return { descriptor, bytes, name: tagOrName };
+    refuseErased(this.#context.views.erasures, descriptor.digest);
+    return this.#madeAs(repository, descriptor.digest);
   }
 
-  blob(repository: string, digest: Digest): RegistryBlob | undefined {
+  blob(repository: string, name: ContentName): RegistryBlob | undefined {
     this.#context.checkOpen();
-    if (!this.repositoriesOf.members(repository).blobs.has(digest)) return undefined;
-    return this.#config(digest) ?? this.storedBlob(digest);
+    const target = this.repositoriesOf.members(repository).blobs.get(name);
+    return target && (this.#config(target.digest) ?? this.#file(target.digest));
   }
 
-  /** Returns the file of a blob of the store, whatever names it. */
-  storedBlob(digest: Digest): RegistryBlob | undefined {
+  #file(digest: Digest): RegistryBlob | undefined {
     const { blobs } = this.#context;
     const size = blobs.size(digest);
     return size === undefined ? undefined : { digest, size, read: (range) => blobs.stream(digest, range) };
   }
 
-  repositoriesWith(blob: Digest): string[] {
+  repositoriesWith(blob: ContentName): string[] {
     this.#context.checkOpen();
     // Whoever leaves out the repository has just used it, or uploads what is there already.
     const searched = this.repositoriesOf.all().slice(0, MAX_SEARCHED_REPOSITORIES);
     return searched.filter((repository) => this.repositoriesOf.members(repository).blobs.has(blob));
   }
 
-  referrers(repository: string, digest: Digest): Referrer[] {
+  referrers(repository: string, subject: ContentName): Referrer[] {
     this.#context.checkOpen();
     const { manifests } = this.repositoriesOf.members(repository);
+    const digest = manifests.get(subject)?.digest ?? (subject as Digest);
     return [...(this.#views.artifacts.bySubject.get(digest) ?? [])].flatMap((about): Referrer[] => {
       const descriptor = manifests.get(about);
       const bytes = this.#context.log.content(about);
@@ -105,7 +109,7 @@ class RegistryReader implements RegistryReads {
     return { digest, size: bytes.length, read: (range) => bytesStream(bytes, range) };
   }
 
-  #documentOf(entry: ReferenceEntry): RegistryDocument | undefined {
+  #documentOf(entry: ReferenceEntry): StoredDocument | undefined {
     const { image, target } = entry;
     if (target !== undefined) {
       const bytes = this.#context.log.content(target.digest);
@@ -115,7 +119,7 @@ class RegistryReader implements RegistryReads {
   }
 
   /** The first manifest that an image came with, else the one that `save` writes. */
-  #imageDocument(image: ImageId): RegistryDocument | undefined {
+  #imageDocument(image: ImageId): StoredDocument | undefined {
     for (const { manifest } of this.#views.manifests.get(image) ?? []) {
       const bytes = this.#context.log.content(manifest.digest);
       if (bytes !== undefined) return { descriptor: manifest, bytes };
@@ -128,7 +132,7 @@ class RegistryReader implements RegistryReads {
     for (const name of this.repositoriesOf.references(repository) ?? []) {
       const entry = this.#views.references.byName.get(name);
       const document = entry && this.#documentOf(entry);
-      if (document?.descriptor.digest === digest) return document;
+      if (document?.descriptor.digest === digest) return { ...document, name: digest };
     }
     return undefined;
   }
@@ -192,21 +196,21 @@ export class LocalRegistry implements RegistryStore {
     return this.#reader.tags(repository);
   }
 
-  manifest(repository: string, tagOrDigest: string): RegistryDocument | undefined {
-    return this.#reader.manifest(repository, tagOrDigest);
+  manifest(repository: string, tagOrName: string): RegistryDocument | undefined {
+    return this.#reader.manifest(repository, tagOrName);
   }
 
-  blob(repository: string, digest: Digest): RegistryBlob | undefined {
-    return this.#reader.blob(repository, digest) ?? this.uploads.staged(repository, digest);
+  blob(repository: string, name: ContentName): RegistryBlob | undefined {
+    return this.#reader.blob(repository, name) ?? this.uploads.staged(repository, name);
   }
 
-  repositoriesWith(blob: Digest): string[] {
+  repositoriesWith(blob: ContentName): string[] {
     const staged = this.uploads.repositoriesWith(blob);
     return [...new Set([...staged, ...this.#reader.repositoriesWith(blob)])];
   }
 
-  referrers(repository: string, digest: Digest): Referrer[] {
-    return this.#reader.referrers(repository, digest);
+  referrers(repository: string, subject: ContentName): Referrer[] {
+    return this.#reader.referrers(repository, subject);
   }
 
   async at(when: When, options: PastOptions = {}): Promise<RegistryReads & { readonly seq: number }> {
@@ -217,8 +221,8 @@ export class LocalRegistry implements RegistryStore {
       seq,
       repositories: () => reader.repositories(),
       tags: (repository) => reader.tags(repository),
-      manifest: (repository, tagOrDigest) => reader.manifest(repository, tagOrDigest),
-      blob: (repository, digest) => reader.blob(repository, digest),
+      manifest: (repository, tagOrName) => reader.manifest(repository, tagOrName),
+      blob: (repository, name) => reader.blob(repository, name),
       repositoriesWith: (blob) => reader.repositoriesWith(blob),
       referrers: (repository, digest) => reader.referrers(repository, digest),
     };
@@ -227,36 +231,42 @@ export class LocalRegistry implements RegistryStore {
   async push(request: PushRequest, options: WriteOptions = {}): Promise<PushResult> {
     this.#context.checkWritable();
     const { loadPushed } = await loadCode('that takes pushes', import('./load-pushed.js'));
-    const reader = this.#reader;
+    const { repositoriesOf } = this.#reader;
     return loadPushed(request, options, {
       context: this.#context,
       uploads: this.uploads,
-      members: (repository) => reader.repositoriesOf.members(repository),
-      references: (repository) => reader.repositoriesOf.references(repository) ?? new Set(),
+      repositories: repositoriesOf,
     });
   }
 
-  async remove(repository: string, tagOrDigest: string, options: WriteOptions = {}): Promise<readonly string[]> {
+  async remove(repository: string, tagOrName: string, options: WriteOptions = {}): Promise<readonly string[]> {
     this.#context.checkWritable();
-    const reader = this.#reader;
-    const references = isDigest(tagOrDigest)
-      ? () => this.#referencesTo(repository, tagOrDigest)
-      : () => [`${repository}:${tagOrDigest}`];
-    const decide = decideRemoveReferences(references, {
-      name: isDigest(tagOrDigest) ? `${repository}@${tagOrDigest}` : `${repository}:${tagOrDigest}`,
-      indexesOf: () =>
-        isDigest(tagOrDigest) ? reader.repositoriesOf.members(repository).indexesOf.get(tagOrDigest) : undefined,
-    });
+    const { repositoriesOf } = this.#reader;
+    const decide = isContentName(tagOrName)
+      ? decideRemoveReferences(() => this.#referencesTo(repository, tagOrName), {
+          name: `${repository}@${tagOrName}`,
+          indexesOf: () => {
+            const { manifests, indexesOf } = repositoriesOf.members(repository);
+            return indexesOf.get(manifests.get(tagOrName)?.digest as Digest);
+          },
+        })
+      : decideRemoveReferences(() => [`${repository}:${tagOrName}`], {
+          name: `${repository}:${tagOrName}`,
+          indexesOf: () => undefined,
+        });
     return this.#context.submit(decide, options);
   }
 
-  #referencesTo(repository: string, digest: Digest): string[] {
+  /** References of a repository to a manifest or index: its digests, and its tags. */
+  #referencesTo(repository: string, name: ContentName): string[] {
+    const { repositoriesOf } = this.#reader;
+    const digest = repositoriesOf.members(repository).manifests.get(name)?.digest;
+    if (digest === undefined) return [];
     const { byName } = this.#context.views.references;
-    const names = [...(this.#reader.repositoriesOf.references(repository) ?? [])];
-    return names.filter((name) => {
-      const entry = byName.get(name);
-      if (entry?.target !== undefined) return entry.target.digest === digest;
-      return this.#reader.manifest(repository, splitTag(name, repository))?.descriptor.digest === digest;
+    return [...(repositoriesOf.references(repository) ?? [])].filter((reference) => {
+      const target = byName.get(reference)?.target;
+      if (target !== undefined) return target.digest === digest;
+      return this.#reader.manifest(repository, reference.slice(repository.length + 1))?.descriptor.digest === digest;
     });
   }
 
@@ -278,8 +288,4 @@ export class LocalRegistry implements RegistryStore {
     if (this.#past.size > MAX_KEPT_PAST_REGISTRIES && oldest !== undefined) this.#past.delete(oldest);
     return known;
   }
-}
-
-function splitTag(name: string, repository: string): string {
-  return name.slice(repository.length + 1);
 }

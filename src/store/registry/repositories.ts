@@ -1,36 +1,38 @@
-import type { ReferenceEntry } from '../../../projections/references.js';
+import { addTo, type ReferenceEntry, takeFrom } from '../../../projections/references.js';
 import type { Page } from '../../../projections/projection.js';
 import type { Views } from '../../../projections/views.js';
-import { isIndexType, isManifestType } from '../../archive/documents.js';
 import { MAX_KEPT_REPOSITORIES } from '../../limits.js';
-import { type Descriptor, type Digest, isDigest } from '../../model/digest.js';
-import type { RegistryDocument } from '../registry-store.js';
+import type { ContentName, Descriptor, Digest } from '../../model/digest.js';
+import { linksOf } from './links.js';
 
-/** Finds the manifest or index that a reference stands for, and its bytes; undefined if there are none. */
-export type DocumentOf = (entry: ReferenceEntry) => RegistryDocument | undefined;
-
-/** Returns the bytes of a manifest or index that another one names; undefined if the store has it no more, or not yet. */
-export type ContentOf = (digest: Digest) => Uint8Array | undefined;
-
-/** What a manifest or index names. */
-interface Links {
-  readonly manifests: readonly Descriptor[];
-  readonly blobs: readonly Descriptor[];
+/** Manifest or index, and its bytes. */
+interface Document {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
 }
 
-/** Manifests, indexes and blobs that the references of one repository lead to. */
+/** Where the documents of repositories are. */
+export interface DocumentSource {
+  readonly views: Pick<Views, 'references' | 'artifacts'>;
+  /** What a reference stands for; undefined if the store no longer has its bytes. */
+  documentOf(entry: ReferenceEntry): Document | undefined;
+  /** Bytes of a manifest that an index names; undefined if the store has it no more, or not yet. */
+  contentOf(digest: Digest): Uint8Array | undefined;
+}
+
+/** Manifests, indexes and blobs that the references of one repository lead to, by each name they have in it. */
 export interface Members {
-  readonly manifests: ReadonlyMap<Digest, Descriptor>;
-  readonly blobs: ReadonlyMap<Digest, Descriptor>;
+  readonly manifests: ReadonlyMap<ContentName, Descriptor>;
+  readonly blobs: ReadonlyMap<ContentName, Descriptor>;
   /** Indexes by what they name. */
   readonly indexesOf: ReadonlyMap<Digest, ReadonlySet<Digest>>;
 }
 
-/** Splits a canonical reference into its repository and its tag, or its digest behind an `@`. */
-export function splitReference(reference: string): { readonly repository: string; readonly rest: string } {
+/** Splits a canonical reference into its repository, and its tag or its digest. */
+function splitReference(reference: string): { readonly repository: string; readonly digest: ContentName | undefined } {
   const at = reference.indexOf('@');
-  const end = at === -1 ? reference.lastIndexOf(':') : at;
-  return { repository: reference.slice(0, end), rest: reference.slice(at === -1 ? end + 1 : end) };
+  if (at === -1) return { repository: reference.slice(0, reference.lastIndexOf(':')), digest: undefined };
+  return { repository: reference.slice(0, at), digest: reference.slice(at + 1) };
 }
 
 /**
@@ -38,18 +40,16 @@ export function splitReference(reference: string): { readonly repository: string
  * by `note`; those of the past stay as they are.
  */
 export class Repositories {
-  readonly #views: Pick<Views, 'references'>;
-  readonly #documentOf: DocumentOf;
-  readonly #contentOf: ContentOf;
-  readonly #names: ReadonlyMap<string, Set<string>> & Map<string, Set<string>> = new Map();
+  readonly #source: DocumentSource;
+  readonly #references = new Map<string, Set<string>>();
+  /** SHA-512 digests by which references of a repository name manifests. */
+  readonly #aliases = new Map<string, Set<ContentName>>();
   /** The least recently used first. */
   readonly #members = new Map<string, Members>();
 
-  constructor(views: Pick<Views, 'references'>, documentOf: DocumentOf, contentOf: ContentOf) {
-    this.#views = views;
-    this.#documentOf = documentOf;
-    this.#contentOf = contentOf;
-    for (const reference of views.references.byName.keys()) this.#add(reference);
+  constructor(source: DocumentSource) {
+    this.#source = source;
+    for (const reference of source.views.references.byName.keys()) this.#add(reference);
   }
 
   /** Takes over what events, folded already, changed. */
@@ -72,12 +72,24 @@ export class Repositories {
 
   /** Every repository with a reference, sorted. */
   all(): string[] {
-    return [...this.#names.keys()].sort();
+    return [...this.#references.keys()].sort();
   }
 
   /** The references of a repository; undefined if it has none. */
   references(repository: string): ReadonlySet<string> | undefined {
-    return this.#names.get(repository);
+    return this.#references.get(repository);
+  }
+
+  /** The digest by which a repository names a manifest: SHA-512 if nothing names it by the other. */
+  nameOf(repository: string, digest: Digest): ContentName {
+    const aliases = this.#aliases.get(repository);
+    if (aliases === undefined || this.#references.get(repository)?.has(`${repository}@${digest}`)) return digest;
+    return [...aliases].find((alias) => this.digestOf(repository, alias) === digest) ?? digest;
+  }
+
+  /** What a SHA-512 digest of the repository stands for. */
+  digestOf(repository: string, alias: ContentName): Digest | undefined {
+    return this.#source.views.references.byName.get(`${repository}@${alias}`)?.target?.digest;
   }
 
   /** What the references of a repository lead to. */
@@ -91,67 +103,49 @@ export class Repositories {
   }
 
   #add(reference: string): string {
-    const { repository } = splitReference(reference);
-    const names = this.#names.get(repository);
-    if (names === undefined) this.#names.set(repository, new Set([reference]));
-    else names.add(reference);
+    const { repository, digest } = splitReference(reference);
+    addTo(this.#references, repository, reference);
+    if (digest?.startsWith('sha512:') === true) addTo(this.#aliases, repository, digest);
     return repository;
   }
 
   #remove(reference: string): string {
-    const { repository } = splitReference(reference);
-    const names = this.#names.get(repository);
-    names?.delete(reference);
-    if (names?.size === 0) this.#names.delete(repository);
+    const { repository, digest } = splitReference(reference);
+    takeFrom(this.#references, repository, reference);
+    if (digest !== undefined) takeFrom(this.#aliases, repository, digest);
     return repository;
   }
 
   #walk(repository: string): Members {
-    const manifests = new Map<Digest, Descriptor>();
-    const blobs = new Map<Digest, Descriptor>();
+    const { views, documentOf, contentOf } = this.#source;
+    const manifests = new Map<ContentName, Descriptor>();
+    const blobs = new Map<ContentName, Descriptor>();
     const indexesOf = new Map<Digest, Set<Digest>>();
-    const waiting: RegistryDocument[] = [];
-    for (const reference of this.#names.get(repository) ?? []) {
-      const entry = this.#views.references.byName.get(reference);
-      const document = entry && this.#documentOf(entry);
-      if (document !== undefined) waiting.push(document);
+    const waiting: Document[] = [];
+    for (const reference of this.#references.get(repository) ?? []) {
+      const entry = views.references.byName.get(reference);
+      const document = entry && documentOf(entry);
+      if (document === undefined) continue;
+      waiting.push(document);
+      const { digest } = splitReference(reference);
+      if (digest !== undefined) manifests.set(digest, document.descriptor);
     }
+    const walked = new Set<Digest>();
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const { descriptor, bytes } = next;
-      if (manifests.has(descriptor.digest)) continue;
-      manifests.set(descriptor.digest, descriptor);
-      const links = linksOf(bytes);
-      for (const blob of links.blobs) blobs.set(blob.digest, blob);
-      for (const child of links.manifests) {
-        const indexes = indexesOf.get(child.digest);
-        if (indexes === undefined) indexesOf.set(child.digest, new Set([descriptor.digest]));
-        else indexes.add(descriptor.digest);
-        const content = this.#contentOf(child.digest);
-        if (content !== undefined) waiting.push({ descriptor: child, bytes: content });
+      if (walked.has(descriptor.digest)) continue;
+      walked.add(descriptor.digest);
+      if (!manifests.has(descriptor.digest)) manifests.set(descriptor.digest, descriptor);
+      const links = linksOf(bytes, views.artifacts.byDigest.get(descriptor.digest));
+      for (const { name, target } of links.blobs) blobs.set(name, target);
+      for (const { name, target } of links.manifests) {
+        addTo(indexesOf, target.digest, descriptor.digest);
+        const content = contentOf(target.digest);
+        if (content === undefined) continue;
+        waiting.push({ descriptor: target, bytes: content });
+        manifests.set(name, target);
       }
     }
     return { manifests, blobs, indexesOf };
   }
-}
-
-/** A document of the store as far as it names others. */
-interface LinkingDocument {
-  readonly config?: Descriptor;
-  readonly manifests?: readonly Descriptor[] | null;
-  readonly layers?: readonly Descriptor[] | null;
-  readonly blobs?: readonly Descriptor[] | null;
-}
-
-/** Returns what a manifest or index, checked when it came in, names. */
-export function linksOf(bytes: Uint8Array): Links {
-  const { config, manifests, layers, blobs } = JSON.parse(new TextDecoder().decode(bytes)) as LinkingDocument;
-  const links = { manifests: [] as Descriptor[], blobs: [] as Descriptor[] };
-  for (const named of [...(manifests ?? []), config, ...(layers ?? []), ...(blobs ?? [])]) {
-    if (named === undefined || !isDigest(named.digest)) continue;
-    const { digest, size, mediaType = '' } = named;
-    // An index may also list what is no manifest, as a build cache does.
-    const isManifest = manifests != null && (isIndexType(mediaType) || isManifestType(mediaType));
-    (isManifest ? links.manifests : links.blobs).push({ digest, size, mediaType });
-  }
-  return links;
 }

@@ -10,7 +10,11 @@ import type { RegistryDocument } from '../registry-store.js';
  * Returns the manifest that `save --format oci` writes for an image that came without one; undefined
  * if the store has no files of its layers. The same image gives the same bytes.
  */
-export function madeManifest(image: ImageId, context: StoreContext, views: Views): RegistryDocument | undefined {
+export function madeManifest(
+  image: ImageId,
+  context: StoreContext,
+  views: Views,
+): Omit<RegistryDocument, 'name'> | undefined {
   try {
     const saved = savedImage(image, context, views);
     const documents = new SavedDocuments(

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { StoreError } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
-import type { Digest } from '../../model/digest.js';
+import type { ContentName, Digest } from '../../model/digest.js';
 import { Mutex } from '../files/files.js';
 import { writeNewFile } from '../files/write-durably.js';
 import { type BlobStore, StagedBlob } from '../layers/blob-store.js';
@@ -29,6 +29,7 @@ interface Membership {
 
 interface StagedEntry {
   readonly size: number;
+  readonly alias: ContentName | undefined;
   readonly measurement: Measurement | undefined;
   readonly isUploaded: boolean;
   /** By repository. */
@@ -43,6 +44,8 @@ interface FinishedUpload {
   readonly repository: string;
   readonly owner: string;
   readonly measurement: Measurement;
+  /** SHA-512 digest by which the client named it. */
+  readonly alias: ContentName | undefined;
 }
 
 /**
@@ -55,6 +58,8 @@ export class StagedBlobs {
   readonly #source: StoreBytes;
   readonly #now: () => number;
   readonly #entries = new Map<Digest, StagedEntry>();
+  /** Digests of blobs by their SHA-512 digests. */
+  readonly #aliases = new Map<ContentName, Digest>();
   /** Those used since their record was written. */
   readonly #used = new Set<Digest>();
   /** Changes of one digest run one at a time. */
@@ -73,7 +78,7 @@ export class StagedBlobs {
   }
 
   /** Takes what the folder has of an earlier process. */
-  add({ digest, size, measurement, isUploaded, repositories }: FoundBlob): void {
+  add({ digest, size, measurement, isUploaded, alias, repositories }: FoundBlob): void {
     const now = this.#now();
     const members = new Map<string, Membership>();
     for (const { repository, owner, used } of repositories) {
@@ -83,11 +88,13 @@ export class StagedBlobs {
     }
     const payer = isUploaded ? repositories[0]?.owner : undefined;
     if (payer !== undefined) this.#quota.add(payer, 'bytes', size);
-    this.#entries.set(digest, { size, measurement, isUploaded, members, payer });
+    this.#entries.set(digest, { size, measurement, isUploaded, alias, members, payer });
+    if (alias !== undefined) this.#aliases.set(alias, digest);
   }
 
   /** Returns a blob of a repository, and postpones its expiry. */
-  staged(repository: string, digest: Digest): StagedUpload | undefined {
+  staged(repository: string, name: ContentName): StagedUpload | undefined {
+    const digest = this.#digestOf(name);
     const entry = this.#entries.get(digest);
     const member = entry?.members.get(repository);
     if (entry === undefined || member === undefined) return undefined;
@@ -97,8 +104,12 @@ export class StagedBlobs {
   }
 
   /** Returns the repositories that have a blob. */
-  repositoriesWith(digest: Digest): string[] {
-    return [...(this.#entries.get(digest)?.members.keys() ?? [])];
+  repositoriesWith(name: ContentName): string[] {
+    return [...(this.#entries.get(this.#digestOf(name))?.members.keys() ?? [])];
+  }
+
+  #digestOf(name: ContentName): Digest {
+    return this.#aliases.get(name) ?? (name as Digest);
   }
 
   #view(digest: Digest, { size, measurement }: StagedEntry): StagedUpload {
@@ -121,7 +132,7 @@ export class StagedBlobs {
    * Stages an upload; durable on return. Its bytes, which count already, are counted here from then
    * on; its files, as far as they are still there, are the caller's to remove.
    */
-  async stage({ id, repository, owner, measurement }: FinishedUpload): Promise<StagedUpload> {
+  async stage({ id, repository, owner, measurement, alias }: FinishedUpload): Promise<StagedUpload> {
     const { digest, size } = measurement.blob;
     return this.#alone(digest, async () => {
       const known = this.#entries.get(digest);
@@ -130,7 +141,8 @@ export class StagedBlobs {
         // Bytes of the store may be damaged: those that just came are not.
         if (isFirst) await this.#folder.moveToStaged(id, digest);
         const members = known?.members ?? new Map<string, Membership>();
-        return { size, measurement, isUploaded: true, members, payer: isFirst ? owner : known.payer };
+        const name = alias ?? known?.alias;
+        return { size, measurement, isUploaded: true, alias: name, members, payer: isFirst ? owner : known.payer };
       });
       if (!isFirst) this.#quota.add(owner, 'bytes', -size);
       return staged;
@@ -138,10 +150,14 @@ export class StagedBlobs {
   }
 
   /** @throws {StoreError} CONTENT_NOT_FOUND when the store does not have it */
-  async mount(repository: string, digest: Digest, owner: string): Promise<void> {
+  async mount(repository: string, digest: Digest, owner: string, name: ContentName): Promise<void> {
     await this.#alone(digest, async () => {
       const known = this.#entries.get(digest);
-      await this.#join({ digest, repository, owner }, known, async () => known ?? (await this.#fromStore(digest)));
+      const alias = name === digest ? known?.alias : name;
+      await this.#join({ digest, repository, owner }, known, async () => ({
+        ...(known ?? (await this.#fromStore(digest))),
+        alias,
+      }));
     });
   }
 
@@ -152,7 +168,12 @@ export class StagedBlobs {
     await this.#folder.removeBlob(digest, { durably: false });
     const path = this.#folder.stagedPath(digest);
     const size = blobSize(digest);
-    const entry = { measurement: undefined, isUploaded: false, members: new Map<string, Membership>() };
+    const entry = {
+      measurement: undefined,
+      alias: undefined,
+      isUploaded: false,
+      members: new Map<string, Membership>(),
+    };
     const isWhole = size !== undefined && blobs.size(digest) === size;
     if (isWhole && (await blobs.linkTo(digest, path))) return { ...entry, size, payer: undefined };
     const bytes = content(digest);
@@ -182,6 +203,7 @@ export class StagedBlobs {
       const entry = { ...provided, members };
       await this.#write(digest, entry);
       this.#entries.set(digest, entry);
+      if (entry.alias !== undefined) this.#aliases.set(entry.alias, digest);
       return this.#view(digest, entry);
     } catch (error) {
       if (isNew) this.#quota.add(owner, 'blobs', -1);
@@ -192,7 +214,8 @@ export class StagedBlobs {
   }
 
   /** Removes a repository from a blob, and the blob with its last; false if it is not there. */
-  async remove(repository: string, digest: Digest, { durably }: { readonly durably: boolean }): Promise<boolean> {
+  async remove(repository: string, name: ContentName, { durably }: { readonly durably: boolean }): Promise<boolean> {
+    const digest = this.#digestOf(name);
     return this.#alone(digest, async () => {
       const entry = this.#entries.get(digest);
       if (entry?.members.has(repository) !== true) return false;
@@ -249,6 +272,7 @@ export class StagedBlobs {
       else await this.#write(digest, left);
     } catch (error) {
       this.#entries.set(digest, entry);
+      if (entry.alias !== undefined) this.#aliases.set(entry.alias, digest);
       throw error;
     }
     if (next !== undefined) this.#entries.set(digest, left);
@@ -261,14 +285,16 @@ export class StagedBlobs {
   }
 
   #forgetEntry(digest: Digest): void {
+    const alias = this.#entries.get(digest)?.alias;
+    if (alias !== undefined) this.#aliases.delete(alias);
     this.#entries.delete(digest);
     this.#used.delete(digest);
   }
 
-  async #write(digest: Digest, { size, measurement, isUploaded, members }: StagedEntry): Promise<void> {
+  async #write(digest: Digest, { size, measurement, isUploaded, alias, members }: StagedEntry): Promise<void> {
     this.#used.delete(digest);
     const repositories = [...members].map(([repository, { owner, used }]) => ({ repository, owner, used }));
-    await this.#folder.writeBlob(digest, { size, measurement, isUploaded, repositories });
+    await this.#folder.writeBlob(digest, { size, measurement, isUploaded, alias, repositories });
   }
 
   async #alone<Result>(digest: Digest, work: () => Promise<Result>): Promise<Result> {

@@ -1,6 +1,13 @@
 import { type ErrorCode, errorKinds, StoreError } from '../../errors.js';
 import type { Measurement } from '../../archive/layer-meter.js';
-import { type Descriptor, type DiffId, type Digest, isDigest } from '../../model/digest.js';
+import {
+  type Descriptor,
+  type ContentName,
+  type DiffId,
+  type Digest,
+  isContentName,
+  isDigest,
+} from '../../model/digest.js';
 
 /** What the file beside the bytes of an upload in progress says. */
 export interface UploadRecord {
@@ -25,6 +32,8 @@ export interface StagedRecord {
   /** Whether its bytes came by an upload; else they are another name of a blob of the store. */
   readonly isUploaded: boolean;
   readonly measurement: Measurement | undefined;
+  /** Its SHA-512 digest, if a client named it so. */
+  readonly alias?: ContentName | undefined;
   readonly repositories: readonly StagedIn[];
 }
 
@@ -41,7 +50,7 @@ export function parseUploadRecord(bytes: Uint8Array): UploadRecord | undefined {
 }
 
 /** Formats a record as a line of JSON. */
-export function formatStagedRecord({ size, isUploaded, measurement, repositories }: StagedRecord): Uint8Array {
+export function formatStagedRecord({ size, isUploaded, measurement, alias, repositories }: StagedRecord): Uint8Array {
   const layer = measurement === undefined ? undefined : layerFields(measurement);
   const measured = measurement && {
     compression: measurement.compression,
@@ -49,7 +58,7 @@ export function formatStagedRecord({ size, isUploaded, measurement, repositories
     layer,
   };
   const staged = repositories.map(({ repository, owner, used }) => ({ repository, owner, used }));
-  return lineOf({ size, isUploaded, measurement: measured, repositories: staged });
+  return lineOf({ size, isUploaded, measurement: measured, alias, repositories: staged });
 }
 
 function layerFields({ layer }: Measurement): object {
@@ -59,12 +68,13 @@ function layerFields({ layer }: Measurement): object {
 
 /** Returns undefined for what `formatStagedRecord` did not write. */
 export function parseStagedRecord(bytes: Uint8Array, digest: Digest): StagedRecord | undefined {
-  const { size, isUploaded, measurement, repositories } = fieldsOf(bytes);
+  const { size, isUploaded, measurement, alias, repositories } = fieldsOf(bytes);
   if (!isCount(size) || typeof isUploaded !== 'boolean' || !Array.isArray(repositories)) return undefined;
   const staged = repositories.map(parseStagedIn).filter((each) => each !== undefined);
   const measured = measurement === undefined ? undefined : parseMeasurement(Object(measurement), digest, size);
   const isWhole = staged.length === repositories.length && (measured !== undefined || measurement === undefined);
-  return isWhole ? { size, isUploaded, measurement: measured, repositories: staged } : undefined;
+  const name = typeof alias === 'string' && isContentName(alias) ? alias : undefined;
+  return isWhole ? { size, isUploaded, measurement: measured, alias: name, repositories: staged } : undefined;
 }
 
 function parseStagedIn(value: unknown): StagedIn | undefined {
