@@ -97,6 +97,9 @@ export const errorKinds = {
   DISK_FULL: 'Unavailable',
   OUTCOME_UNKNOWN: 'Unavailable',
   LOG_FAILED: 'Unavailable',
+  SERVER_UNAVAILABLE: 'Unavailable',
+  SERVER_BUSY: 'Unavailable',
+  ACCESS_DENIED: 'Unavailable',
   ABORTED: 'Unavailable',
 
   // Stored or received data is corrupt.

@@ -179,3 +179,20 @@ export const MAX_PROOF_HASHES = 53;
 export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
+
+/** Frame between a command line and the server that runs its command; also its words and variables. */
+export const MAX_COMMAND_FRAME_BYTES = 1024 * 1024;
+/** Bytes of a frame with a part of a file or of the standard input. */
+export const COMMAND_CHUNK_BYTES = 128 * 1024;
+/** Bytes of a stream that a client may send before the server has used any. */
+export const COMMAND_WINDOW_BYTES = 1024 * 1024;
+/** Commands that a server runs at once; each follower of the log is one. */
+export const MAX_COMMANDS_AT_ONCE = 64;
+/** Milliseconds within which a client says what it wants, after it connected. */
+export const COMMAND_START_TIMEOUT_MS = 10_000;
+/** Milliseconds after which a command is aborted whose client takes none of its output. */
+export const COMMAND_IDLE_MS = 3_600_000;
+/** Milliseconds for a connection to a server on another machine. */
+export const HOST_CONNECT_TIMEOUT_MS = 10_000;
+/** The head, and the error, of a server's answer. */
+export const MAX_ANSWER_BYTES = 64 * 1024;

@@ -34,10 +34,11 @@ type Exchange = Context<ServerEnv>;
 export function connectionOf(c: Exchange): Connection | undefined {
   // Hono has no bindings at all where `fetch` was called with none.
   const socket = (c.env as Partial<ServerEnv['Bindings']> | undefined)?.incoming?.socket;
-  return socket === undefined ? undefined : describe(socket);
+  return socket === undefined ? undefined : connectionOfSocket(socket);
 }
 
-function describe(socket: Socket): Connection {
+/** Returns what a socket of node:http shows of its client. */
+export function connectionOfSocket(socket: Socket): Connection {
   const address = socket.remoteAddress ?? '';
   const tls = 'getPeerCertificate' in socket ? (socket as TLSSocket) : undefined;
   return {

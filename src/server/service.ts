@@ -1,5 +1,6 @@
 import type { EventStore } from '../store/event-store.js';
 import type { Access } from './access/access.js';
+import type { RunCommand } from './command/command-service.js';
 
 /** Options of `createServer`. */
 export interface ServerOptions {
@@ -7,6 +8,8 @@ export interface ServerOptions {
   readonly access?: Access | undefined;
   /** Receives unexpected failures of handlers; default a process warning. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
+  /** Runs command lines for clients, as `imagelog serve` does; without it there is no `/command`. */
+  readonly runCommand?: RunCommand | undefined;
 }
 
 /** What every part of the server has. */

@@ -1,0 +1,32 @@
+import type { Action } from '../server/access/access.js';
+import type { EventStore } from '../store/event-store.js';
+import type { WriteOptions } from '../store/store.js';
+import type { CommandFiles } from './command-files.js';
+import type { OutputStream } from './output.js';
+
+/** What a pager of a long answer is to a command: a terminal that it may leave. */
+export type PagerStream = OutputStream & {
+  /** Of a pager that has ended. */
+  readonly exitCode: number | null | undefined;
+  /** Ends its input and waits until it has ended. */
+  leave(): Promise<void>;
+};
+
+/** The client for whom a server runs a command. */
+export interface CommandClient {
+  /** The server's open store; closing it does nothing. */
+  readonly store: EventStore;
+  readonly files: CommandFiles;
+  /** The store and the host as the client read them from its command line, to compare. */
+  readonly asked: { readonly store: string | undefined; readonly host: string | undefined };
+  /** @throws {StoreError} ACCESS_DENIED */
+  mustBeAllowed(action: Action): void;
+  /**
+   * Returns what a write records of where it came from, for the actor that was typed.
+   * @throws {StoreError} ACCESS_DENIED for an actor who is another than the client
+   */
+  originOf(actor: { readonly typed: string | undefined; readonly variable: string | undefined }): WriteOptions;
+  /** The command of the client's pager; undefined for none. */
+  readonly pager: string | undefined;
+  openPager(): PagerStream;
+}
