@@ -20,8 +20,10 @@ const dist = join(root, 'dist');
 const built = (path) => join(dist, 'src', path);
 const library = built('index.js');
 const openStore = built('store/open/open-store.js');
-/** All that help needs. */
+/** All that finding a server needs, and then a client of it; what help and other commands need. */
 const command = built('cli/process.js');
+const client = ['cli/client/connect.js', 'cli/client/run-remote.js', 'cli/pager.js'].map(built);
+const program = built('cli/run.js');
 /** What scripts and people ask all the time: it loads nothing of the other commands. */
 const questions = ['images', 'log', 'tags'].map((name) => built(`cli/commands/${name}.js`));
 
@@ -102,9 +104,11 @@ function chunkOfLibrary(id, { getModuleInfo }) {
   return isRare(id) ? undefined : 'work';
 }
 
-/** One script for what every command needs, one for the questions, one for the rest. */
+/** One script for a start, for a client, for what every command needs, for the questions, and for the rest. */
 function scriptOf(id, { getModuleInfo }) {
   if (isReached(id, command, getModuleInfo)) return undefined;
+  if (client.some((entry) => isReached(id, entry, getModuleInfo))) return 'client';
+  if (isReached(id, program, getModuleInfo)) return 'program';
   if ([openStore, ...questions].some((entry) => isReached(id, entry, getModuleInfo))) return 'questions';
   return isRare(id) ? undefined : 'work';
 }

@@ -180,8 +180,8 @@ export const MAX_SETTINGS_FILE_BYTES = 65_536;
 /** Key file: twice the longest key. */
 export const MAX_KEY_FILE_BYTES = 1_024;
 
-/** Frame between a command line and the server that runs its command; also its words and variables. */
-export const MAX_COMMAND_FRAME_BYTES = 1024 * 1024;
+/** Frame between a command line and the server that runs its command: its words and variables are one. */
+export const MAX_COMMAND_FRAME_BYTES = 2 * 1024 * 1024;
 /** Bytes of a frame with a part of a file or of the standard input. */
 export const COMMAND_CHUNK_BYTES = 128 * 1024;
 /** Bytes of a stream that a client may send before the server has used any. */

@@ -17,8 +17,14 @@ export interface CommandClient {
   /** The server's open store; closing it does nothing. */
   readonly store: EventStore;
   readonly files: CommandFiles;
-  /** The store and the host as the client read them from its command line, to compare. */
-  readonly asked: { readonly store: string | undefined; readonly host: string | undefined };
+  /**
+   * Compares the options `--store` and `--host` with what the client, which parses no other option,
+   * found on its command line.
+   * @throws {CommandDeclined} if they differ: another server, or none, may be meant
+   */
+  mustBeAsked(options: { readonly store: string | undefined; readonly host: string | undefined }): void;
+  /** @throws {CommandDeclined} the client then runs the command itself */
+  decline(): never;
   /** @throws {StoreError} ACCESS_DENIED */
   mustBeAllowed(action: Action): void;
   /**

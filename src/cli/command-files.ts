@@ -17,8 +17,11 @@ export interface CommandFiles {
    * @throws {StoreError} FILE_NOT_FOUND, IO_FAILED
    */
   read(path: string, limitBytes: number): Promise<Uint8Array>;
-  /** Reads the file of a key. @throws {StoreError} FILE_NOT_FOUND, KEY_INVALID, KEY_EXPOSED, IO_FAILED */
-  readKey(path: string): Promise<string>;
+  /**
+   * Returns the verifier key in a file; of a private key its public half.
+   * @throws {StoreError} FILE_NOT_FOUND, KEY_INVALID, KEY_EXPOSED, IO_FAILED
+   */
+  verifierKey(path: string): Promise<string>;
   /** @throws {StoreError} FILE_NOT_FOUND; whatever else keeps it from being read, the read names */
   mustBeThere(path: string): Promise<void>;
   /** Returns a file or directory as an archive, opened when it is read. */
@@ -40,9 +43,12 @@ export const localFiles: CommandFiles = {
       throw new StoreError('FILE_NOT_FOUND', `cannot read ${path}: there is no such file`, { data: { path } });
     }
   },
-  async readKey(path) {
+  async verifierKey(path) {
     const { readKeyText } = await loadCode('of keys', import('../store/keys.js'));
-    return readKeyText(path, 'any');
+    const text = await readKeyText(path, 'any');
+    if (!text.startsWith('PRIVATE')) return text;
+    const { parsePrivateKey } = await loadCode('of signed notes', import('../log/note.js'));
+    return (await parsePrivateKey(text)).verifierKey;
   },
   async mustBeThere(path) {
     await access(path).catch((cause: NodeJS.ErrnoException) => {

@@ -1,28 +1,15 @@
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UTC } from '../model/time-zone.js';
 import type { When } from '../store/past/audit.js';
 import type { WriteOptions } from '../store/store.js';
 import type { Action } from '../server/access/access.js';
 import { type CommandFiles, localFiles } from './command-files.js';
-import { CommandDeclined, UsageError } from './exit-codes.js';
+import { UsageError } from './exit-codes.js';
 import { machineTimeZone } from './machine-time-zone.js';
 import type { CliIo, Output } from './output.js';
 import { nonEmpty, waitOf } from './settings.js';
+import { storeDirectory } from './store-directory.js';
 import { type Colors, colorsFor, jsonText } from './render/text.js';
-
-/**
- * Returns the store directory: `given`, `$IMAGELOG_STORE`, or `imagelog` in the user data directory
- * (XDG Base Directory Specification: `$XDG_DATA_HOME` if absolute, else `~/.local/share`).
- */
-export function storeDirectory(given: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
-  const named = given ?? nonEmpty(env['IMAGELOG_STORE']);
-  if (named !== undefined) return resolve(named);
-  const dataHome = nonEmpty(env['XDG_DATA_HOME']);
-  if (dataHome !== undefined && isAbsolute(dataHome)) return join(dataHome, 'imagelog');
-  return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'share', 'imagelog');
-}
 
 /** Options of every command, given before or after its name. */
 interface GlobalOptions {
@@ -112,9 +99,7 @@ export function contextOf(
   const options = globalOptionsOf(command);
   const { client } = io;
   if (client === undefined) refuseHost(command.name(), options, entry, io);
-  else if (client.asked.store !== options.store || client.asked.host !== (options.host || undefined)) {
-    throw new CommandDeclined();
-  }
+  else client.mustBeAsked({ store: options.store, host: options.host || undefined });
   return {
     io,
     ...outputs,

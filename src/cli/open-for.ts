@@ -1,4 +1,4 @@
-import { loadCode, StoreError } from '../errors.js';
+import { isStoreError, loadCode, StoreError } from '../errors.js';
 import { familiarReference } from '../model/reference.js';
 import type { EventStore } from '../store/event-store.js';
 import { readSigner } from '../store/on-demand.js';
@@ -47,6 +47,15 @@ function servedStore({ io: { client }, may, keyFile }: CommandContext, use: Stor
  */
 export async function whenUnlocked<Result>(context: CommandContext, attempt: () => Promise<Result>): Promise<Result> {
   const { signal, waitMs, err, errColors, quiet } = context;
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isStoreError(error, 'STORE_LOCKED')) throw error;
+    const { heldByServer } = await loadCode('of servers', import('./serving.js'));
+    // A server holds it for days.
+    const held = await heldByServer(error, context);
+    if (held !== undefined) throw held;
+  }
   const lock = await loadCode('of locks', import('../store/open/lock-wait.js'));
   return lock.whenUnlocked(attempt, {
     lockTimeoutMs: waitMs,

@@ -1,6 +1,5 @@
 import type { CommandContext } from './context.js';
 import { MAX_NOTE_BYTES } from '../limits.js';
-import { parsePrivateKey } from '../log/note.js';
 
 /**
  * Reads `path` (`-`: standard input); stops past `limitBytes`, for the parser to reject.
@@ -32,8 +31,7 @@ export async function trustedKey(
   keyOrFile: string | undefined,
 ): Promise<string | undefined> {
   if (keyOrFile === undefined || /\+[0-9a-f]{8}\+/.test(keyOrFile)) return keyOrFile;
-  const text = await files.readKey(keyOrFile);
-  return text.startsWith('PRIVATE') ? (await parsePrivateKey(text)).verifierKey : text;
+  return files.verifierKey(keyOrFile);
 }
 
 /** Reads checkpoints, `-` for standard input. @throws {StoreError} FILE_NOT_FOUND, IO_FAILED */

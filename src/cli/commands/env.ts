@@ -41,7 +41,7 @@ interface Row {
 async function rowsOf(context: CommandContext, command: Command): Promise<Row[]> {
   const { io, directory, write, keyFile, waitMs } = context;
   const { env } = io;
-  const { defaultActor } = await loadCode('of an open store', import('../../store/open/open-store.js'));
+  const { defaultActor } = await loadCode('of an open store', import('../../store/open/default-actor.js'));
   const row = rowMaker(context, command);
   return [
     row('store', directory, '--store', ['IMAGELOG_STORE'], ['XDG_DATA_HOME']),

@@ -44,6 +44,8 @@ async function verify(
   directory: string | undefined,
   { against, key, fast }: VerifyFlags,
 ): Promise<void> {
+  // A backup, or another store, is where the command was typed.
+  if (directory !== undefined) context.io.client?.decline();
   const path = directory === undefined ? context.directory : resolve(directory);
   const looked = new Looked(context);
   const options: VerifyOptions = {

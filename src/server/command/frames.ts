@@ -62,8 +62,6 @@ export class FrameError extends Error {
 }
 
 const HEAD_BYTES = 5;
-/** A longer payload is not copied behind its head. */
-const COPIED_BYTES = 16 * 1024;
 
 /** Frames over a connection, both ways. The connection is the caller's to end. */
 export class FrameChannel {
@@ -91,7 +89,7 @@ export class FrameChannel {
    * @throws {FrameError} for one that is too long, or cut off
    */
   async *frames(): AsyncGenerator<Frame> {
-    let rest = Buffer.alloc(0);
+    let rest: Buffer = Buffer.alloc(0);
     for await (const chunk of connectionBytes(this.#socket)) {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       for (let length = lengthOf(rest); length !== undefined && rest.length >= length; length = lengthOf(rest)) {
@@ -109,13 +107,8 @@ export class FrameChannel {
     const head = Buffer.alloc(HEAD_BYTES);
     head.writeUInt32BE(size + 1);
     head.writeUInt8(kind, 4);
-    if (size <= COPIED_BYTES) {
-      this.#socket.write(Buffer.concat([head, ...parts]));
-    } else {
-      this.#socket.cork();
-      for (const part of [head, ...parts]) this.#socket.write(part);
-      this.#socket.uncork();
-    }
+    // Copied: the caller may use its buffers again.
+    this.#socket.write(Buffer.concat([head, ...parts]));
     if (this.isBehind) await drained(this.#socket);
   }
 
