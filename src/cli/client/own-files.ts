@@ -1,6 +1,5 @@
-import { type FileHandle } from 'node:fs/promises';
+import { type FileHandle, writeFile } from 'node:fs/promises';
 import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { loadCode, StoreError } from '../../errors.js';
 import { COMMAND_CHUNK_BYTES } from '../../limits.js';
 import { type FrameChannel, fromClient, streamNumber } from '../../server/command/frames.js';
@@ -113,12 +112,13 @@ export class OwnFiles {
       void this.#channel.json(fromClient.ready, { stream });
       return bytes;
     };
+    const signal = AbortSignal.any([this.#io.signal, stop.signal]);
     const writeTo = async (file: FileHandle): Promise<void> => {
-      await pipeline(begin(), file.createWriteStream({ autoClose: false }));
+      await writeFile(file, begin(), { signal });
       await file.sync();
     };
     try {
-      await localFiles.write({ writeTo, stream: begin }, path, AbortSignal.any([this.#io.signal, stop.signal]));
+      await localFiles.write({ writeTo, stream: begin }, path, signal);
     } finally {
       bytes.destroy();
       this.#targets.delete(stream);

@@ -26,7 +26,7 @@ export function clientFiles(link: ClientLink, signal: AbortSignal): CommandFiles
       };
       return { source: archiveBytes(link, path, signal, onTotal), total: () => total };
     },
-    write: (content, path) => writeFile(link, content, path),
+    write: (content, path, signalOfWrite) => writeFile(link, content, path, signalOfWrite),
   };
 }
 
@@ -48,7 +48,7 @@ async function* archiveBytes(
   }
 }
 
-async function writeFile(link: ClientLink, content: FileContent, path: string): Promise<void> {
+async function writeFile(link: ClientLink, content: FileContent, path: string, signal: AbortSignal): Promise<void> {
   const { channel } = link;
   const stream = link.nextNumber();
   const ready = link.whenReady(stream).then(() => true);
@@ -56,19 +56,23 @@ async function writeFile(link: ClientLink, content: FileContent, path: string): 
   const over = link.request('write', { path, stream }).finally(() => {
     isOver = true;
   });
-  if (await Promise.race([ready, over.then(() => false)])) {
-    try {
-      for await (const chunk of content.stream() as AsyncIterable<Uint8Array | string>) {
-        if (isOver) break;
-        await sendFile(channel, stream, Buffer.from(chunk));
-      }
-      await channel.json(fromServer.end, { stream });
-    } catch (error) {
-      // The client removes what it has, and then says so.
-      await channel.json(fromServer.end, { stream, error: toWire(error) });
-      await over.catch(() => undefined);
-      throw error;
+  // A pipe may have no reader; a client that is told to stop replies.
+  const stop = (): void => void channel.json(fromServer.cancel, { stream });
+  signal.addEventListener('abort', stop);
+  try {
+    if (!(await Promise.race([ready, over.then(() => false)]))) return;
+    for await (const chunk of content.stream() as AsyncIterable<Uint8Array | string>) {
+      if (isOver) break;
+      await sendFile(channel, stream, Buffer.from(chunk));
     }
+    await channel.json(fromServer.end, { stream });
+    await over;
+  } catch (error) {
+    // The client removes what it has, and then says so.
+    if (!isOver) await channel.json(fromServer.end, { stream, error: toWire(error) });
+    await over.catch(() => undefined);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
-  await over;
 }

@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { COMMAND_CHUNK_BYTES, COMMAND_WINDOW_BYTES } from '../../limits.js';
 import {
   type Frame,
@@ -215,6 +216,8 @@ export class ClientOutput extends Writable implements PagerStream {
       const isStarted = this.#name !== 'pager' || this.#isUsed;
       // A failed output is destroyed; without a client nothing is left to wait for.
       if (isStarted) await this.#link.request('flush', { output: this.#name }).catch(() => undefined);
+      // A failure that came before the answer is an event by now.
+      await nextTurn();
       return;
     }
     this.#isUsed = true;
