@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -49,6 +50,8 @@ export class CommandService {
   constructor(service: Service, runCommand: RunCommand | undefined) {
     this.#service = service;
     this.#runCommand = runCommand;
+    // Each command waits for it.
+    setMaxListeners(0, service.signal);
   }
 
   /** For the event `upgrade` of a node:http server: runs a command over the connection, or refuses it. */
